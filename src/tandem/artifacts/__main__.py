@@ -1,0 +1,55 @@
+"""Writes ``jars.lock`` anew from ``runtimes.toml``: ``python -m tandem.artifacts --relock [--java PROGRAM]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tandem.artifacts.ivy import fetch, spark_jars
+from tandem.artifacts.lock import Jar, JarSet, lock_file, render, sha256_of
+from tandem.errors import TandemError
+from tandem.runtimes import runtimes
+
+
+def resolve(name: str, packages: tuple[str, ...], java: str) -> JarSet:
+    """Returns the packages and all that they need; for ``spark``, without what Spark ships itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        fetch(
+            packages, java=java, into=root, pattern="jars/[organisation]/[artifact]/[revision].[ext]", transitive=True
+        )
+        files = sorted((root / "jars").glob("*/*/*.jar"))
+        jars = [Jar(file.parts[-3], file.parts[-2], file.stem, sha256_of(file)) for file in files]
+    if name == "spark":
+        shipped = [file.name for file in spark_jars().glob("*.jar")]
+        # An artifact's name followed by a digit: `kafka-clients-3.9.2.jar` is kafka-clients in any version.
+        jars = [jar for jar in jars if not any(_is_version_of(file, jar.artifact) for file in shipped)]
+    return JarSet(name, tuple(sorted(jars)))
+
+
+def _is_version_of(file: str, artifact: str) -> bool:
+    rest = file.removeprefix(f"{artifact}-")
+    return rest != file and rest[:1].isdigit()
+
+
+def main() -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tandem.artifacts", description=__doc__)
+    parser.add_argument(
+        "--relock", action="store_true", required=True, help="resolve runtimes.toml and write jars.lock"
+    )
+    parser.add_argument("--java", default="java", help="the java program to resolve with")
+    arguments = parser.parse_args()
+    try:
+        sets = {name: resolve(name, packages, arguments.java) for name, packages in runtimes().packages.items()}
+    except TandemError as error:
+        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
+        return error.exit_code
+    lock_file().write_text(render(sets), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,107 @@
+"""Fetches jars by coordinates with the Ivy that PySpark ships, so that no Maven has to be installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from threading import Timer
+from xml.sax.saxutils import quoteattr
+
+from tandem.errors import EnvironmentNotReadyError
+
+DEADLINE_S = 900
+_OFFLINE = re.compile(
+    r"UnknownHost|Connection refused|Network is unreachable|timed? ?out|SSL|Server access error|UNRESOLVED DEPEND", re.I
+)
+_TELLING = re.compile(r"Exception|UNRESOLVED|Server access|not found|failed", re.I)
+
+
+def spark_jars() -> Path:
+    """Returns the folder of the jars that PySpark ships.
+
+    Raises:
+        EnvironmentNotReadyError: PySpark is not installed.
+    """
+    spec = importlib.util.find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise EnvironmentNotReadyError("PySpark is not installed", hint="pip install 'tandem[embedded]'")
+    return Path(spec.origin).parent / "jars"
+
+
+def fetch(
+    packages: Iterable[str],
+    *,
+    java: Path | str,
+    into: Path,
+    pattern: str,
+    transitive: bool,
+    on_jar: Callable[[], None] = lambda: None,
+) -> None:
+    """Fetches packages and puts their jars under ``into``.
+
+    Args:
+        packages: ``group:artifact:version``.
+        java: the program to run Ivy with.
+        into: an empty folder of its own; Ivy's cache and its file of dependencies are put there too.
+        pattern: the files' names under ``into``, in Ivy's tokens such as ``[artifact]-[revision].[ext]``.
+        transitive: whether what the packages depend on is fetched too.
+        on_jar: called once for each jar downloaded.
+
+    Raises:
+        EnvironmentNotReadyError: no network, no space, or no such package.
+    """
+    module = into / "ivy.xml"
+    module.write_text(_module(packages, "default" if transitive else "master"), "utf-8")
+    ivy = next(spark_jars().glob("ivy-*.jar"))
+    command = [str(java), "-jar", str(ivy), "-ivy", str(module), "-confs", "default"]
+    command += ["-cache", str(into / "ivy"), "-retrieve", str(into / pattern)]
+    output: deque[str] = deque(maxlen=400)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        watchdog = Timer(DEADLINE_S, process.kill)
+        watchdog.start()
+        try:
+            for line in process.stdout or ():
+                output.append(line.strip())
+                if "[SUCCESSFUL" in line:
+                    on_jar()
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            watchdog.cancel()
+    if process.returncode != 0:
+        raise _failure(list(output))
+
+
+def _module(packages: Iterable[str], conf: str) -> str:
+    rows = []
+    for package in packages:
+        group, artifact, version = package.split(":")
+        row = f"org={quoteattr(group)} name={quoteattr(artifact)} rev={quoteattr(version)}"
+        rows.append(f'    <dependency {row} conf="default->{conf}"/>')
+    body = "\n".join(rows)
+    return (
+        '<ivy-module version="2.0">\n  <info organisation="tandem" module="jars"/>\n'
+        '  <configurations><conf name="default"/></configurations>\n'
+        f"  <dependencies>\n{body}\n  </dependencies>\n</ivy-module>\n"
+    )
+
+
+def _failure(output: list[str]) -> EnvironmentNotReadyError:
+    text = "\n".join(output)
+    told = next((line for line in output if _TELLING.search(line)), output[-1] if output else "no output")[:300]
+    if "No space left on device" in text:
+        return EnvironmentNotReadyError("no space left while downloading jars", hint="free some space, then try again")
+    hint = "look at the line above; the jars are named in runtimes.toml"
+    if _OFFLINE.search(text):
+        hint = (
+            "connect to the network for the first start (150 MB of temporary space), later ones need none; "
+            "behind a proxy set JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=HOST -Dhttps.proxyPort=PORT"
+        )
+    return EnvironmentNotReadyError(f"the jars could not be downloaded: {told}", hint=hint)

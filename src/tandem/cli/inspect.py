@@ -1,0 +1,97 @@
+"""``status``, ``logs``, ``profile``, ``config``: look without changing anything."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tandem.cli.session import Session
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.settings.load import current_profile, profiles
+
+_profile = typer.Typer(no_args_is_help=True, help="The environments that there are.")
+_config = typer.Typer(no_args_is_help=True, help="The settings of the profile.")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(status)
+    app.command()(logs)
+    app.add_typer(_profile, name="profile")
+    app.add_typer(_config, name="config")
+
+
+def status(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what runs, where, and how far the job is. Exits 3 when the environment is not ready."""
+    session: Session = context.obj
+    found = session.platform.status()
+    if as_json:
+        print(json.dumps(found))
+    else:
+        table = Table(show_header=False, box=None)
+        for part, value in found.items():
+            if isinstance(value, dict):
+                for key, inner in value.items():
+                    table.add_row(f"{part}.{key}", "-" if inner is None else str(inner))
+            else:
+                table.add_row(part, str(value))
+        session.out.print(table)
+    if not found["ready"]:
+        raise EnvironmentNotReadyError("the environment is not ready", hint="`tandem up --wait` starts it")
+
+
+def logs(
+    context: typer.Context,
+    services: Annotated[list[str] | None, typer.Argument(help="Whose; all by default.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines.")] = False,
+    since: Annotated[str | None, typer.Option(help="Leave out older lines: 90s, 10m, 2h or an ISO 8601 time.")] = None,
+) -> None:
+    """Print the services' logs in the order of their times."""
+    session: Session = context.obj
+    for line in session.platform.logs(services or (), follow=follow, since=_since(since)):
+        print(line, flush=follow)
+
+
+def _since(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    try:
+        if text[-1:] in units:
+            return datetime.now(UTC) - timedelta(seconds=float(text[:-1]) * units[text[-1]])
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--since {text!r} is no duration and no time", hint="for example --since 10m") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+@_profile.command("list")
+def profile_list() -> None:
+    """Print each profile and what it is."""
+    for name, values in profiles().items():
+        print(f"{name}\t{values.get('description', '')}")
+
+
+@_profile.command("current")
+def profile_current(context: typer.Context) -> None:
+    """Print the profile that a command would use."""
+    print(current_profile(context.obj.profile))
+
+
+@_profile.command("show")
+def profile_show(context: typer.Context) -> None:
+    """Print the profile's settings as JSON."""
+    print(context.obj.settings.model_dump_json(indent=2))
+
+
+@_config.command("show")
+def config_show(context: typer.Context) -> None:
+    """Print the settings as JSON, as they result from flags, environment, files and profile."""
+    profile_show(context)

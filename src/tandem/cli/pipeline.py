@@ -1,0 +1,156 @@
+"""``run``, ``produce``, ``verify``: send records through the pipeline and account for every one of them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem.cli.session import Session
+from tandem.errors import TandemError
+from tandem.producer.api import produce as send_all
+from tandem.producer.connect import connect
+from tandem.producer.control import close_windows
+from tandem.producer.plan import LATE_AFTER, Mix, Plan
+from tandem.producer.send import Summary
+from tandem.verify.oracle import load_oracle
+from tandem.verify.table import show
+from tandem.verify.verify import verify as compare
+
+SETTLE_SECONDS = 120.0
+
+Count = Annotated[int, typer.Option(min=1, help="How many orders; their payments come in addition.")]
+Seed = Annotated[int | None, typer.Option(help="Another seed, other records; default: a new one, which is printed.")]
+MixOption = Annotated[
+    str, typer.Option("--mix", help="Shares of repeats, early, late, unmatched, malformed: repeats=0.2,late=0")
+]
+Ledgers = Annotated[Path | None, typer.Option(help="A folder for one JSON line per send, with its outcome.")]
+
+
+class EventTime(StrEnum):
+    """Where event times come from."""
+
+    COMPRESSED = "compressed"
+    REAL = "real"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(run)
+    app.command()(produce)
+    app.command()(verify)
+
+
+def run(
+    context: typer.Context,
+    count: Count = 10_000,
+    seed: Seed = None,
+    mix: MixOption = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running.")] = False,
+    ledger: Ledgers = None,
+) -> None:
+    """Start everything, send orders and payments of all kinds, join them, verify MongoDB, stop what was started.
+
+    Exits 0 only if every record is accounted for.
+    """
+    session: Session = context.obj
+    running = session.platform.status()["job"]["state"] == "running"
+    try:
+        session.say("starting Kafka, MongoDB and the Spark job" if not running else "everything runs already")
+        session.platform.up(wait=True)
+        plan = _plan(count, seed, mix, EventTime.COMPRESSED, rate=None, span_minutes=120)
+        session.say(f"sending {count} orders and their payments, seed {plan.seed}")
+        _send(session, plan, None, ledger)
+        _close(session)
+        session.say("waiting for the job, then comparing MongoDB with the topics")
+        _verify(session, SETTLE_SECONDS, as_json=False)
+    finally:
+        if not keep and not running:
+            # Whoever interrupts once means the run, and twice the cleaning up that is going on already.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            session.platform.down()
+
+
+def produce(
+    context: typer.Context,
+    count: Annotated[int, typer.Option(min=0, help="How many orders; 0 for endless, in real time only.")] = 10_000,
+    seed: Seed = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="A second; default: no limit, in real time 20.")] = None,
+    mix: MixOption = "",
+    event_time: Annotated[EventTime, typer.Option(help="A span in the past, or the time of sending.")] = (
+        EventTime.COMPRESSED
+    ),
+    span_minutes: Annotated[float, typer.Option(min=1, help="The event time that a compressed set covers.")] = 120,
+    close: Annotated[
+        bool, typer.Option("--close", help="Then move the watermark to now: what is unmatched is written at once.")
+    ] = False,
+    ledger: Ledgers = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON.")] = False,
+) -> None:
+    """Send generated orders and payments into the topics, each from a process of its own."""
+    session: Session = context.obj
+    plan = _plan(count, seed, mix, event_time, rate, span_minutes)
+    session.say(f"sending, seed {plan.seed}")
+    summaries = _send(session, plan, rate, ledger)
+    if close:
+        _close(session)
+    if as_json:
+        print(json.dumps({name: {"seconds": s.seconds, "classes": s.counts} for name, s in summaries.items()}))
+
+
+def verify(
+    context: typer.Context,
+    wait: Annotated[float, typer.Option(min=1, help="How many seconds the job may take to catch up.")] = SETTLE_SECONDS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Compute from the topics what MongoDB must hold, without Spark, and compare. Exits 1 on any difference."""
+    _verify(context.obj, wait, as_json=as_json)
+
+
+def _plan(
+    count: int, seed: int | None, mix: str, event_time: EventTime, rate: float | None, span_minutes: float
+) -> Plan:
+    real = event_time is EventTime.REAL
+    span = timedelta(minutes=span_minutes)
+    return Plan(
+        seed=secrets.randbelow(1_000_000) if seed is None else seed,
+        count=count or None,
+        start=datetime.now(UTC) if real else Plan.settled_start(span),
+        mix=Mix.parse(mix, Mix(late=0) if real or span <= LATE_AFTER else Mix()),
+        span=span,
+        rate=(rate or 20.0) if real else None,
+    )
+
+
+def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
+    modules = import_module(f"tandem.pipelines.{session.settings.pipeline}.producers").PRODUCERS
+    summaries = send_all(modules, plan, profile=session.settings.profile, rate=rate, ledgers=ledgers)
+    for name, summary in summaries.items():
+        session.say(f"  {name}: {summary.total()} records in {summary.seconds:.1f} s")
+    return summaries
+
+
+def _close(session: Session) -> None:
+    oracle = load_oracle(session.settings.pipeline)
+    producer = connect(session.settings.kafka.bootstrap, [stream.topic for stream in oracle.STREAMS])
+    if producer is not None:
+        close_windows(producer, oracle.STREAMS)
+        producer.close(timeout=1)
+
+
+def _verify(session: Session, deadline_s: float, *, as_json: bool) -> None:
+    report = compare(session.settings, session.settings.pipeline, settle_deadline_s=deadline_s)
+    if as_json:
+        print(json.dumps(report.to_json()))
+    else:
+        show(report, session.out)
+    if not report.ok:
+        raise TandemError("MongoDB and the topics do not agree", hint="the table names examples; `tandem logs job`")

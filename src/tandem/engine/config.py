@@ -1,0 +1,47 @@
+"""What the job is told when it starts, as one frozen value. No secret stands in it but the database address's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class JobConfig:
+    """Tells the job where to read and write.
+
+    Attributes:
+        pipeline: name under which progress is reported.
+        bootstrap: Kafka's bootstrap servers, ``host:port`` separated by commas.
+        kafka_options: further options of Spark's Kafka source and sink, with the prefix ``kafka.``.
+        mongo_uri: MongoDB's connection string.
+        database: MongoDB database of all collections.
+        checkpoint: where Spark keeps offsets and state; any URI that Hadoop can write.
+        lateness_seconds: how far an event time may lie behind the newest one before the record is late.
+        max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+        idle_timeout_seconds: after so long without records a topic no longer holds back the others.
+        parameters: keyword arguments of the pipeline's transform.
+    """
+
+    pipeline: str
+    bootstrap: str
+    mongo_uri: str
+    database: str
+    checkpoint: str
+    lateness_seconds: int
+    max_clock_skew_seconds: int
+    idle_timeout_seconds: int
+    kafka_options: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> JobConfig:
+        """Returns the configuration in a JSON file; raises TypeError where a field is missing or unknown."""
+        return cls(**json.loads(path.read_text("utf-8")))
+
+    def to_json(self) -> str:
+        """Returns the file that ``read`` reads."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True)

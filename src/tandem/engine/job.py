@@ -1,0 +1,114 @@
+"""Runs a pipeline as a streaming query until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from py4j.protocol import Py4JError
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming import StreamingQuery
+
+from tandem.engine.config import JobConfig
+from tandem.engine.parse import ASIDE
+from tandem.engine.pipeline import Pipeline
+from tandem.engine.progress import ProgressListener, ProgressReporter
+from tandem.engine.read import streams
+from tandem.engine.runtime import describe
+from tandem.engine.write import batch_writer
+
+_log = logging.getLogger("tandem.job")
+
+
+def main(pipeline: Pipeline) -> None:
+    """Runs the pipeline as told by ``--config FILE``; exits 0 when stopped by SIGTERM or SIGINT, 1 when it failed."""
+    arguments = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
+    arguments.add_argument("--config", type=Path, required=True, help="JSON file of tandem.engine.config.JobConfig")
+    config = JobConfig.read(arguments.parse_args().config)
+    _log_to_stderr()
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    spark = SparkSession.builder.appName(f"tandem {pipeline.name}").getOrCreate()
+    _log.info("runtime %s", json.dumps(describe(spark, config)))
+    failure = run(spark, pipeline, config, stopping)
+    spark.stop()
+    sys.exit(1 if failure else 0)
+
+
+def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> str | None:
+    """Runs the query until ``stopping`` is set and returns None, or why it failed.
+
+    A batch that has begun is finished and committed first, so that a restart has nothing to do again.
+    """
+    reporter = ProgressReporter(spark, config)
+    spark.streams.addListener(ProgressListener(reporter.batch))
+    query = _start(spark, pipeline, config, stopping)
+    reporter.report("started", error=None)
+    failure = _await(query, stopping)
+    reporter.report("failed" if failure else "stopped", error=failure)
+    if failure:
+        _log.error("the query failed: %s", failure)
+    return failure
+
+
+def transformed(pipeline: Pipeline, frames: list[DataFrame], config: JobConfig) -> DataFrame:
+    """Returns the pipeline's transform of its streams.
+
+    Raises:
+        ValueError: the transform dropped the rows that were set aside; dead letters would be lost.
+    """
+    rows = pipeline.transform(*frames, **config.parameters)
+    if ASIDE not in rows.columns:
+        raise ValueError(f"pipeline {pipeline.name}: transform must keep the column {ASIDE}, as interval_join does")
+    return rows
+
+
+def _start(
+    spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event
+) -> StreamingQuery:
+    return (
+        transformed(pipeline, streams(spark, pipeline, config), config)
+        .writeStream.queryName(pipeline.name)
+        .foreachBatch(batch_writer(pipeline, config, stopping))
+        .option("checkpointLocation", config.checkpoint)
+        .trigger(processingTime="0 seconds")
+        .start()
+    )
+
+
+def _await(query: StreamingQuery, stopping: threading.Event) -> str | None:
+    try:
+        while not stopping.is_set():
+            if query.awaitTermination(1):
+                return "the query ended by itself"
+        _log.info("stopping after the batch that has begun")
+        # Stopping a query interrupts it. The writer refuses the next batch, so the running one ends either here or there.
+        while query.isActive and query.status["isTriggerActive"]:
+            time.sleep(0.05)
+        query.stop()
+    except StreamingQueryException as error:
+        return None if stopping.is_set() else _first_line(error)
+    except (Py4JError, OSError):
+        # A signal to the whole process group ends the JVM first. What it was doing is done again at the next start.
+        return None if stopping.is_set() else "the Java process is gone"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:500]
+
+
+def _log_to_stderr() -> None:
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
+    )
+    logging.getLogger("py4j").setLevel(logging.WARNING)

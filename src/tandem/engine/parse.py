@@ -1,0 +1,143 @@
+"""Turns Kafka records into typed rows, or sets them aside: every record becomes exactly one row."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tandem.engine.schema import (
+    CONTROL_FIELD,
+    CONTROL_KEY,
+    CONTROL_TIME_FIELD,
+    TIMESTAMP_PATTERN,
+    FieldType,
+    Stream,
+)
+
+# The column of what was set aside: null for an event, else the original record and whether it is a control record.
+ASIDE = "_aside"
+IS_CONTROL = "is_control"
+
+VARIANT_TYPE = {FieldType.STRING: "STRING", FieldType.INTEGER: "BIGINT", FieldType.TIMESTAMP: "STRING"}
+
+
+def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) -> DataFrame:
+    """Returns one row for each record: the stream's fields with their types, and ``ASIDE``.
+
+    In a row set aside all fields are null, but for the event time of a control record. So a record that is not an event
+    can neither match nor move the watermark, however odd its content. Why a record is no event is found out later, by
+    ``reject.with_reason``, for those records alone: here it would make the code that runs for every record too large for
+    Java's compiler.
+
+    Args:
+        records: rows of Spark's Kafka source with ``includeHeaders``.
+        stream: what an event must look like.
+        max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+    """
+    # Each stage is a projection of its own: Spark then evaluates each expression once for all its later uses.
+    parsed = records.withColumns({"_json": parse_json(F.col("value")), "_read": _read(stream)})
+    typed = parsed.select(
+        "*", *(_typed(F.col(f"_read.record.{name}"), kind).alias(f"_f_{name}") for name, kind in stream.fields.items())
+    )
+    flagged = typed.withColumn("_event", _is_event(stream, max_clock_skew_seconds))
+    flagged = flagged.withColumn(
+        "_control", ~F.col("_event") & is_control() & _is_timely(control_time(), max_clock_skew_seconds)
+    )
+    fields = {name: F.when(F.col("_event"), F.col(f"_f_{name}")) for name in stream.fields}
+    fields[stream.event_time] = fields[stream.event_time].when(F.col("_control"), control_time())
+    aside = F.struct(
+        F.coalesce("_control", F.lit(False)).alias(IS_CONTROL),
+        *("topic", "partition", "offset", "timestamp", "key", "value", "headers"),
+    )
+    return flagged.select(
+        *(column.alias(name) for name, column in fields.items()), F.when(~F.col("_event"), aside).alias(ASIDE)
+    )
+
+
+def parse_json(value: Column) -> Column:
+    """Returns ``{"record": <the record>, "hash": <its hash>}`` as a variant, or null when that is not valid JSON.
+
+    Spark's JSON parser stops after the first value and ignores what follows. The wrapping makes it read to the end: the
+    hash is found at its place only when the record is a single JSON value and nothing stands behind it.
+    """
+    return F.when(F.is_valid_utf8(value.cast("string")), F.try_parse_json(_wrapped(value)))
+
+
+def _wrapped(value: Column) -> Column:
+    number = F.xxhash64(value).cast("string")
+    return F.concat(F.lit('{"record":'), value.cast("string"), F.lit(',"hash":'), number, F.lit("}"))
+
+
+def is_one_json_text() -> Column:
+    """Returns whether ``_json`` was made of a single JSON value with nothing behind it; never null."""
+    return F.coalesce(F.try_variant_get("_json", "$.hash", "bigint") == F.xxhash64("value"), F.lit(False))
+
+
+def json_field(name: str) -> Column:
+    """Returns a field of the record as a variant; null where the record has no such field or is no object."""
+    return F.try_variant_get("_json", f"$.record['{name}']", "variant")
+
+
+def typed_field(name: str, kind: FieldType) -> Column:
+    """Returns a field's value, or null; meaningful only where the JSON type is the declared one."""
+    json_type = "bigint" if kind is FieldType.INTEGER else "string"
+    return _typed(F.try_variant_get("_json", f"$.record['{name}']", json_type), kind)
+
+
+def _typed(value: Column, kind: FieldType) -> Column:
+    if kind is not FieldType.TIMESTAMP:
+        return value
+    return F.when(value.rlike(f"^(?:{TIMESTAMP_PATTERN})\\z"), value.try_cast("timestamp"))
+
+
+def _read(stream: Stream) -> Column:
+    """Returns the record's fields and hash as a struct, read in one pass; meaningful only where ``_json`` has the types.
+
+    Alone it would not do: it takes the number 5 for the string "5", and the last of two equal keys. But to take values out
+    of a variant costs more than to read the text once more.
+    """
+    fields = ", ".join(
+        f"`{name}`: {'bigint' if kind is FieldType.INTEGER else 'string'}" for name, kind in stream.fields.items()
+    )
+    return F.from_json(_wrapped(F.col("value")), f"record struct<{fields}>, hash bigint")
+
+
+def is_control() -> Column:
+    """Returns whether the record claims to be a control record."""
+    return (F.col("key") == CONTROL_KEY.encode()) & is_one_json_text() & json_field(CONTROL_FIELD).isNotNull()
+
+
+def control_time() -> Column:
+    """Returns the event time of a control record, or null."""
+    return typed_field(CONTROL_TIME_FIELD, FieldType.TIMESTAMP)
+
+
+def _is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
+    return time <= F.col("timestamp") + F.expr(f"INTERVAL '{int(max_clock_skew_seconds)}' SECOND")
+
+
+def _is_event(stream: Stream, max_clock_skew_seconds: int) -> Column:
+    """Returns whether a record is an event; never null. ``with_reason`` knows why where it is not."""
+    checks = [
+        F.col("_json").isNotNull(),
+        F.col("_read.hash") == F.xxhash64("value"),
+        _has_declared_types(stream),
+        _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds),
+        F.coalesce(F.col("key") != CONTROL_KEY.encode(), F.lit(True)) | json_field(CONTROL_FIELD).isNull(),
+    ]
+    for name, kind in stream.fields.items():
+        checks.append(F.col(f"_f_{name}") != "" if kind is FieldType.STRING else F.col(f"_f_{name}").isNotNull())
+    return F.coalesce(reduce(Column.__and__, checks), F.lit(False))
+
+
+def _has_declared_types(stream: Stream) -> Column:
+    """Returns whether each field has the JSON type it is declared with.
+
+    A record of just the declared fields is known by its whole schema at once; one with more fields is asked for each.
+    """
+    inner = ", ".join(f"{name}: {VARIANT_TYPE[kind]}" for name, kind in sorted(stream.fields.items()))
+    exact = F.schema_of_variant("_json") == f"OBJECT<hash: BIGINT, record: OBJECT<{inner}>>"
+    each = (F.schema_of_variant(json_field(name)) == VARIANT_TYPE[kind] for name, kind in stream.fields.items())
+    return exact | reduce(Column.__and__, each)

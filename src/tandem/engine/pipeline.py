@@ -1,0 +1,52 @@
+"""Declares a pipeline: its streams, one pure transform and the collections that its documents go to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tandem.engine.schema import Stream
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# One index: field names, in order.
+Index = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Declares one MongoDB collection.
+
+    Attributes:
+        collection: its name.
+        documents: a pure function from the transform's rows to this collection's documents, with a string ``_id`` that
+            depends on the document's identity only, so that a replay writes the same documents again.
+        indexes: the indexes that readers need besides ``_id``.
+    """
+
+    collection: str
+    documents: Callable[[DataFrame], DataFrame]
+    indexes: tuple[Index, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Declares a pipeline as data and one pure function.
+
+    Attributes:
+        name: the pipeline's folder.
+        streams: what is read; ``transform`` gets one DataFrame for each, in this order.
+        transform: a pure function of the streams' DataFrames and the pipeline's parameters as keywords. It runs
+            unchanged as a stream and as a batch, and keeps the column ``engine.parse.ASIDE``, as
+            ``engine.join.interval_join`` does.
+        outputs: what is written.
+        dead_letter_topic: where records go that cannot be accepted.
+    """
+
+    name: str
+    streams: tuple[Stream, ...]
+    transform: Callable[..., DataFrame]
+    outputs: tuple[Output, ...]
+    dead_letter_topic: str

@@ -1,0 +1,78 @@
+"""Finds out why a record is not an event."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tandem.engine.parse import (
+    VARIANT_TYPE,
+    control_time,
+    is_control,
+    is_one_json_text,
+    json_field,
+    parse_json,
+    typed_field,
+)
+from tandem.engine.schema import CONTROL_TIME_FIELD, DeadLetterError, FieldType, Stream
+
+# When it holds, the code and the detail.
+_Rule = tuple[Column, DeadLetterError, str]
+
+
+def with_reason(rejected: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) -> DataFrame:
+    """Returns the records with the columns ``error`` and ``detail``, the first rule that each of them breaks.
+
+    The rules stand in the order of ``DeadLetterError``, those of fields in the order of the stream's fields. No detail
+    holds content of the record.
+
+    Args:
+        rejected: records that ``parse`` set aside from this stream and that are not control records.
+        stream: what an event must look like.
+        max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+    """
+    late = f"more than {max_clock_skew_seconds} s after the record's Kafka timestamp"
+    text = F.col("value").cast("string")
+    rules: list[_Rule] = [
+        (F.coalesce(F.length("value") == 0, F.lit(True)), DeadLetterError.EMPTY_VALUE, "the record has no value"),
+        (~F.is_valid_utf8(text), DeadLetterError.NOT_UTF8, "the value is not valid UTF-8"),
+        (~is_one_json_text(), DeadLetterError.NOT_JSON, "the value is not one JSON text"),
+        (
+            ~F.schema_of_variant(F.try_variant_get("_json", "$.record", "variant")).startswith("OBJECT"),
+            DeadLetterError.NOT_OBJECT,
+            "the value is JSON but not an object",
+        ),
+        (is_control() & control_time().isNull(), DeadLetterError.BAD_TIME, CONTROL_TIME_FIELD),
+        # What parse did not take for a control record although its time can be read lies in the future.
+        (is_control(), DeadLetterError.FUTURE_TIME, f"{CONTROL_TIME_FIELD}: {late}"),
+        *(rule for name, kind in stream.fields.items() for rule in _field_rules(name, kind)),
+    ]
+    # The last reason that is left: all fields are well-formed, so it was the event time.
+    future = _reason(DeadLetterError.FUTURE_TIME, f"{stream.event_time}: {late}")
+    chain = F.when(rules[0][0], _reason(*rules[0][1:]))
+    for condition, error, detail in rules[1:]:
+        chain = chain.when(condition, _reason(error, detail))
+    return (
+        rejected.withColumn("_json", parse_json(F.col("value")))
+        .withColumn("_reason", chain.otherwise(future))
+        .withColumns({"error": F.col("_reason.error"), "detail": F.col("_reason.detail")})
+        .drop("_json", "_reason")
+    )
+
+
+def _reason(error: DeadLetterError, detail: str) -> Column:
+    return F.struct(F.lit(str(error)).alias("error"), F.lit(detail).alias("detail"))
+
+
+def _field_rules(name: str, kind: FieldType) -> list[_Rule]:
+    json_type, value = F.schema_of_variant(json_field(name)), typed_field(name, kind)
+    rules: list[_Rule] = [
+        (json_field(name).isNull(), DeadLetterError.MISSING_FIELD, name),
+        (json_type == "VOID", DeadLetterError.NULL_FIELD, name),
+        (json_type != VARIANT_TYPE[kind], DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
+    ]
+    if kind is FieldType.STRING:
+        rules.append((value == "", DeadLetterError.EMPTY_FIELD, name))
+    if kind is FieldType.TIMESTAMP:
+        rules.append((value.isNull(), DeadLetterError.BAD_TIME, name))
+    return rules

@@ -1,0 +1,73 @@
+"""Declares what a stream's records look like; the engine and the oracle both validate by it.
+
+Pure data without Spark, so that producers and ``tandem verify`` can use it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+# ISO 8601 with `T` or a space, optional seconds and up to six digits of fraction, `Z` or an offset of at most 18 hours
+# (Java's limit). Without an offset the time is UTC. The pattern comes before any cast: Spark's cast alone also accepts a
+# bare year, a bare time, surrounding blanks and zone names. Written in the common subset of Java's and Python's syntax.
+TIMESTAMP_PATTERN = (
+    r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    r"(Z|[+-]((0[0-9]|1[0-7])(:?[0-5][0-9])?|18(:?00)?))?"
+)
+
+# A control record moves a quiet topic's watermark. It is recognised by this key together with the field.
+CONTROL_KEY = "__tandem_control__"
+CONTROL_FIELD = "tandem_control"
+CONTROL_TIME_FIELD = "event_time"
+
+
+class FieldType(StrEnum):
+    """The JSON types that a field may be declared as."""
+
+    STRING = "string"  # a JSON string, not empty
+    INTEGER = "integer"  # a JSON integer that fits 64 bits; 5.0 and "5" are not
+    TIMESTAMP = "timestamp"  # a JSON string that matches TIMESTAMP_PATTERN and names a real time
+
+
+class DeadLetterError(StrEnum):
+    """The ``error`` header of a dead letter: why a record could not be accepted, checked in this order."""
+
+    EMPTY_VALUE = "empty_value"  # no value (a tombstone) or zero bytes
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"  # truncated, trailing bytes, duplicate keys, nested deeper than 999, lone surrogates
+    NOT_OBJECT = "not_object"
+    MISSING_FIELD = "missing_field"
+    NULL_FIELD = "null_field"
+    WRONG_TYPE = "wrong_type"
+    EMPTY_FIELD = "empty_field"
+    BAD_TIME = "bad_time"
+    FUTURE_TIME = "future_time"  # event time too far after the record's Kafka timestamp
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Declares one topic's records.
+
+    Attributes:
+        name: what the pipeline calls the stream; the name of its argument of ``transform``.
+        topic: the Kafka topic.
+        fields: the required fields in the order in which they are checked. Other fields are ignored.
+        event_time: the field of type timestamp that carries the event time.
+        identity: the field that identifies an event; a second record with the same identity is a repeat.
+    """
+
+    name: str
+    topic: str
+    fields: Mapping[str, FieldType]
+    event_time: str
+    identity: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        if self.fields.get(self.event_time) is not FieldType.TIMESTAMP:
+            raise ValueError(f"stream {self.name}: event_time {self.event_time!r} is not a declared timestamp field")
+        if self.fields.get(self.identity) is not FieldType.STRING:
+            raise ValueError(f"stream {self.name}: identity {self.identity!r} is not a declared string field")

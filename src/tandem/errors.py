@@ -1,0 +1,30 @@
+"""The errors a user sees: a sentence and a hint. ``cli.main`` maps each class to an exit code, and nothing else does."""
+
+from __future__ import annotations
+
+
+class TandemError(Exception):
+    """A failure that was foreseen.
+
+    Args:
+        message: one sentence for the user, without secrets or payloads.
+        hint: what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(TandemError):
+    """The command line or a setting is wrong."""
+
+    exit_code = 2
+
+
+class EnvironmentNotReadyError(TandemError):
+    """Something the command needs is not there: a program, a port, a service."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+"""Pipelines, one folder each: streams, transform, declaration, entry modules, generator and oracle."""

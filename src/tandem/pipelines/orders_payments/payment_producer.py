@@ -1,0 +1,10 @@
+"""Sends payments: ``python -m tandem.pipelines.orders_payments.payment_producer --help``."""
+
+import sys
+
+from tandem.pipelines.orders_payments.generator import payments
+from tandem.pipelines.orders_payments.streams import PAYMENTS
+from tandem.producer.main import main
+
+if __name__ == "__main__":
+    sys.exit(main(PAYMENTS, payments))

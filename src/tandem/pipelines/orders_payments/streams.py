@@ -1,0 +1,36 @@
+"""The two streams of the pipeline and the names of what it writes. No Spark here: producers and the oracle use it too."""
+
+from tandem.engine.schema import FieldType, Stream
+
+ORDERS = Stream(
+    name="orders",
+    topic="orders_topic_data_v1",
+    fields={
+        "order_id": FieldType.STRING,
+        "order_date": FieldType.TIMESTAMP,
+        "created_at": FieldType.TIMESTAMP,
+        "customer_id": FieldType.STRING,
+        "amount": FieldType.INTEGER,
+    },
+    event_time="order_date",
+    identity="order_id",
+)
+
+PAYMENTS = Stream(
+    name="payments",
+    topic="payments_topic_data_v1",
+    fields={
+        "payment_id": FieldType.STRING,
+        "order_id": FieldType.STRING,
+        "payment_date": FieldType.TIMESTAMP,
+        "created_at": FieldType.TIMESTAMP,
+        "amount": FieldType.INTEGER,
+    },
+    event_time="payment_date",
+    identity="payment_id",
+)
+
+STREAMS = (ORDERS, PAYMENTS)
+DEAD_LETTER_TOPIC = "orders_payments_dead_letter_v1"
+FACTS = "orders_data_process_fact"
+UNMATCHED = "orders_data_process_unmatched"

@@ -1,0 +1,65 @@
+"""The join of orders with their payments, as pure functions of DataFrames: no session, no input, no output."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tandem.engine.join import interval_join
+
+DEFAULT_MATCH_WINDOW_SECONDS = 30 * 60
+
+
+def transform(
+    orders: DataFrame, payments: DataFrame, *, match_window_seconds: int = DEFAULT_MATCH_WINDOW_SECONDS
+) -> DataFrame:
+    """Returns one row for each (order, payment) pair, and one for each order or payment without a partner.
+
+    A pair matches when both name the same order and ``|payment_date - order_date| <= match_window_seconds``. On the side
+    that has no partner all columns are null.
+    """
+    return interval_join(
+        orders.withColumnsRenamed({"created_at": "order_created_at", "amount": "order_amount"}),
+        payments.withColumnsRenamed(
+            {"order_id": "payment_order_id", "created_at": "payment_created_at", "amount": "payment_amount"}
+        ),
+        on=("order_id", "payment_order_id"),
+        times=("order_date", "payment_date"),
+        within_seconds=match_window_seconds,
+    )
+
+
+def facts(joined: DataFrame) -> DataFrame:
+    """Returns the matched pairs as documents of the fact collection."""
+    return joined.where(F.col("order_id").isNotNull() & F.col("payment_id").isNotNull()).select(
+        F.concat(_escaped("order_id"), F.lit("|"), _escaped("payment_id")).alias("_id"),
+        "order_id",
+        "order_date",
+        F.col("order_created_at").alias("created_at"),
+        "customer_id",
+        "order_amount",
+        "payment_id",
+        "payment_date",
+        "payment_amount",
+    )
+
+
+def unmatched(joined: DataFrame) -> DataFrame:
+    """Returns the orders and payments without a partner as documents; fields of the other kind are null."""
+    is_order = F.col("payment_id").isNull()
+    order_fields = ("order_date", "customer_id")
+    payment_fields = ("payment_id", "payment_date")
+    return joined.where(F.col("order_id").isNull() | F.col("payment_id").isNull()).select(
+        F.when(is_order, F.concat(F.lit("order|"), "order_id"))
+        .otherwise(F.concat(F.lit("payment|"), "payment_id"))
+        .alias("_id"),
+        F.when(is_order, F.lit("order")).otherwise(F.lit("payment")).alias("kind"),
+        F.coalesce("order_id", "payment_order_id").alias("order_id"),
+        *order_fields,
+        *payment_fields,
+        F.coalesce("order_created_at", "payment_created_at").alias("created_at"),
+        F.coalesce("order_amount", "payment_amount").alias("amount"),
+    )
+
+
+def _escaped(name: str) -> Column:
+    """Returns the column with ``\\`` and ``|`` escaped, so that no two pairs of ids share one ``_id``."""
+    return F.replace(F.replace(F.col(name), F.lit("\\"), F.lit("\\\\")), F.lit("|"), F.lit("\\|"))

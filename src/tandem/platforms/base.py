@@ -1,0 +1,55 @@
+"""What every platform can do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import Any, Protocol
+
+START_DEADLINE_S = 240.0
+
+
+class Platform(Protocol):
+    """Starts, inspects and stops one environment. Every method may be called again without harm."""
+
+    def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
+        """Starts everything but the producers; nothing happens when it already runs.
+
+        Args:
+            wait: return only when the job runs and has committed its first batch.
+            deadline_s: how long to wait, in seconds.
+
+        Raises:
+            EnvironmentNotReadyError: something is missing, failed or did not come in time; the message names it.
+        """
+
+    def down(self, volumes: bool = False) -> None:
+        """Stops everything.
+
+        Args:
+            volumes: also forget topics, database and checkpoint, together.
+        """
+
+    def status(self) -> dict[str, Any]:
+        """Returns the object of ``tandem status --json``. What is not known is None; it does not raise."""
+
+    def logs(
+        self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
+    ) -> Iterator[str]:
+        """Yields the services' log lines in the order of their times, each after its service's name.
+
+        Args:
+            services: whose; empty for all.
+            follow: go on with what is written from now on, until the caller stops.
+            since: leave out what is older; with a time zone.
+
+        Raises:
+            UsageError: there is no such service.
+        """
+
+    def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
+        """Stops the job after its batch and starts it anew; returns when it runs.
+
+        Raises:
+            EnvironmentNotReadyError: nothing runs, or the job did not come up.
+        """

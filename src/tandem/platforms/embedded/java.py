@@ -1,0 +1,72 @@
+"""Finds a Java that Spark accepts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tandem.errors import EnvironmentNotReadyError
+
+_VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
+_HOME = re.compile(r"^\s*java\.home = (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Java:
+    """One Java.
+
+    Attributes:
+        program: the ``java`` program.
+        home: what ``JAVA_HOME`` is set to for what it runs.
+        version: its major version.
+    """
+
+    program: Path
+    home: Path
+    version: int
+
+
+def find_java(java_home: Path | None, minimum: int) -> Java:
+    """Returns the first Java that is new enough: the one of JAVA_HOME, then the one on PATH.
+
+    Raises:
+        EnvironmentNotReadyError: there is none; the message names what was found.
+    """
+    found = []
+    for origin, program in (("JAVA_HOME", java_home and java_home / "bin" / "java"), ("PATH", shutil.which("java"))):
+        if program is None:
+            found.append(f"none on {origin}" if origin == "PATH" else f"{origin} is not set")
+            continue
+        java = _probe(Path(program))
+        if java and java.version >= minimum:
+            return java
+        found.append(f"{origin} has Java {java.version} ({program})" if java else f"{origin} has no working {program}")
+    raise EnvironmentNotReadyError(
+        f"Java {minimum} or newer is needed: {', '.join(found)}",
+        hint="install one (Debian: apt install default-jre-headless; macOS: brew install openjdk), or set JAVA_HOME",
+    )
+
+
+def major_version(output: str) -> int | None:
+    """Returns the major version that ``java -version`` printed: 8 for 1.8.0, 17 for 17.0.15, None for anything else."""
+    match = _VERSION.search(output)
+    if match is None:
+        return None
+    first, second = match.groups()
+    return int(second) if first == "1" and second else int(first)
+
+
+def _probe(program: Path) -> Java | None:
+    # One start tells the version and the home, which is not the program's folder where `java` is a link or a launcher.
+    command = [str(program), "-XshowSettings:properties", "-version"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version, home = major_version(done.stderr), _HOME.search(done.stderr)
+    if done.returncode != 0 or version is None or home is None:
+        return None
+    return Java(program, Path(home[1].strip()), version)

@@ -1,0 +1,110 @@
+"""Where the embedded platform keeps what: the one place that knows the folders."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tandem.errors import EnvironmentNotReadyError
+
+# In the order in which they are stopped: nothing loses what it writes to before it has stopped itself.
+SERVICES = ("job", "mongod", "kafka")
+_DATA = ("kafka", "mongo", "checkpoint")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of one profile."""
+
+    home: Path
+
+    @property
+    def conf(self) -> Path:
+        """Files written from the settings at each start."""
+        return self.home / "conf"
+
+    @property
+    def run(self) -> Path:
+        """Process ids and states."""
+        return self.home / "run"
+
+    @property
+    def kafka(self) -> Path:
+        """Kafka's data."""
+        return self.home / "kafka"
+
+    @property
+    def mongo(self) -> Path:
+        """MongoDB's data."""
+        return self.home / "mongo"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Spark's offsets and state."""
+        return self.home / "checkpoint"
+
+    @property
+    def scratch(self) -> Path:
+        """What Spark spills."""
+        return self.home / "scratch"
+
+    @property
+    def state(self) -> Path:
+        """The services' states."""
+        return self.run / "state.json"
+
+    def log(self, service: str) -> Path:
+        """Returns a service's log file."""
+        return self.home / "logs" / f"{service}.log"
+
+    def pid(self, service: str) -> Path:
+        """Returns the file with a service's process."""
+        return self.run / f"{service}.json"
+
+    def create(self) -> None:
+        """Creates the folders, and ends a forgetting that was interrupted.
+
+        Raises:
+            EnvironmentNotReadyError: the folder cannot be written.
+        """
+        try:
+            for folder in (self.conf, self.run, self.home / "logs", self.scratch):
+                folder.mkdir(parents=True, exist_ok=True)
+            if self._forgetting.exists():
+                self.forget()
+            for name in _DATA:
+                (self.home / name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise EnvironmentNotReadyError(
+                f"the state folder {self.home} cannot be written: {error.strerror}",
+                hint="set TANDEM_STATE_DIR to a folder of yours",
+            ) from None
+
+    def forget(self) -> None:
+        """Removes topics, database and checkpoint: all three, also when it is interrupted and started again."""
+        self._forgetting.touch()
+        for name in (*_DATA, "scratch"):
+            shutil.rmtree(self.home / name, ignore_errors=False) if (self.home / name).exists() else None
+        self._forgetting.unlink()
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Yields whether this process now owns the folder; it does so until the block or the process ends."""
+        with (self.run / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+                yield False
+                return
+            yield True
+
+    @property
+    def _forgetting(self) -> Path:
+        return self.run / "forgetting"

@@ -1,0 +1,204 @@
+"""Starts, inspects and stops the embedded environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.platforms.base import START_DEADLINE_S
+from tandem.platforms.embedded.layout import SERVICES, Layout
+from tandem.platforms.embedded.logs import essence, merged
+from tandem.platforms.embedded.prepare import end_leftovers, prepare
+from tandem.platforms.embedded.process import alive, end, recall, rotate, spawn
+from tandem.platforms.embedded.state import ServiceState, read_states
+from tandem.platforms.embedded.supervisor import RESTART_JOB
+from tandem.platforms.progress import ProgressReader, lag
+from tandem.platforms.provision import streams_of
+from tandem.settings.model import Settings
+from tandem.waiting import NotYetError, wait_for
+
+# The supervisor stops its services one after another, each within its own deadline.
+_STOP_DEADLINE_S = 100.0
+_log = structlog.get_logger(__name__)
+
+
+class EmbeddedPlatform:
+    """Kafka, MongoDB and the job as local processes under one supervisor.
+
+    Args:
+        settings: of a profile with the backend ``embedded``.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._layout = Layout(settings.home)
+
+    def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
+        """Starts everything; see ``Platform.up``."""
+        if self._running():
+            _log.info("already running", profile=self._settings.profile)
+        else:
+            self._start()
+        if wait:
+            self._wait_until_ready(deadline_s)
+
+    def down(self, volumes: bool = False) -> None:
+        """Stops everything, also what a supervisor that was killed left behind; see ``Platform.down``."""
+        layout = self._layout
+        if not layout.run.exists():
+            return
+        if supervisor := recall(layout.pid("supervisor")):
+            end(supervisor, _STOP_DEADLINE_S)
+            layout.pid("supervisor").unlink(missing_ok=True)
+        with layout.locked() as mine:
+            if not mine:
+                raise EnvironmentNotReadyError("it is being started by another process", hint="try again in a moment")
+            end_leftovers(layout)
+            layout.state.unlink(missing_ok=True)
+            if volumes:
+                layout.forget()
+
+    def status(self) -> dict[str, Any]:
+        """Returns the object of ``tandem status --json``; see ``Platform.status``."""
+        reader = ProgressReader(self._settings.mongo, self._settings.pipeline)
+        try:
+            return self._status(reader)
+        finally:
+            reader.close()
+
+    def logs(
+        self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
+    ) -> Iterator[str]:
+        """Yields the log lines of ``kafka``, ``mongod``, ``job`` and ``supervisor``; see ``Platform.logs``."""
+        known = (*SERVICES, "supervisor")
+        if unknown := sorted(set(services) - set(known)):
+            raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {', '.join(known)}")
+        return merged({name: self._layout.log(name) for name in services or known}, follow, since)
+
+    def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
+        """Starts the job anew; see ``Platform.restart_job``."""
+        supervisor = recall(self._layout.pid("supervisor"))
+        if supervisor is None or not alive(supervisor):
+            raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
+        before = read_states(self._layout.state)["job"].pid
+        os.kill(supervisor.pid, RESTART_JOB)
+
+        def probe() -> None:
+            if read_states(self._layout.state)["job"].pid in (before, None):
+                raise NotYetError("the old one still runs")
+
+        hint = f"look at {self._layout.log('supervisor')}"
+        wait_for("a new driver to start", probe, deadline_s=deadline_s, hint=hint)
+        self._wait_until_ready(deadline_s)
+
+    def _running(self) -> bool:
+        supervisor = recall(self._layout.pid("supervisor"))
+        return supervisor is not None and alive(supervisor)
+
+    def _start(self) -> None:
+        layout, settings = self._layout, self._settings
+        layout.create()
+        with layout.locked() as mine:
+            # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
+            if mine:
+                prepare(settings, layout)
+        file = layout.conf / "settings.json"
+        file.write_text(settings.model_dump_json(indent=2), "utf-8")
+        command = (sys.executable, "-m", "tandem.platforms.embedded.supervisor", "--settings", str(file))
+        log = layout.log("supervisor")
+        from_byte = rotate(log)
+        process = spawn(command, log=log, env=dict(os.environ), cwd=layout.home)
+
+        def probe() -> None:
+            code = process.poll()
+            if self._running():
+                return
+            if code:
+                raise EnvironmentNotReadyError(
+                    f"the supervisor ended: {essence(log, from_byte)}", hint=f"look at {log}"
+                )
+            raise NotYetError("it has not written its process id")
+
+        wait_for("the supervisor to start", probe, deadline_s=60, hint=f"look at {log}", interval_s=0.05)
+
+    def _wait_until_ready(self, deadline_s: float) -> None:
+        layout = self._layout
+        reader = ProgressReader(self._settings.mongo, self._settings.pipeline)
+        seen: dict[str, str] = {}
+
+        def probe() -> None:
+            if not self._running():
+                log = layout.log("supervisor")
+                raise EnvironmentNotReadyError(f"the supervisor ended: {essence(log)}", hint=f"look at {log}")
+            states = read_states(layout.state)
+            for name, state in states.items():
+                if state.state == "failed":
+                    raise EnvironmentNotReadyError(f"{name} {state.error}", hint=f"look at {layout.log(name)}")
+                if seen.get(name) != state.state:
+                    seen[name] = state.state
+                    _log.info(f"{name} is {state.state}")
+            if not all(state.state == "running" for state in states.values()) or not self._committed(
+                states["job"], reader
+            ):
+                errors = [f"{name}: {state.error}" for name, state in states.items() if state.error]
+                raise NotYetError(
+                    "; ".join(errors) or ", ".join(f"{name} is {state.state}" for name, state in states.items())
+                )
+
+        try:
+            what = "the job's first committed batch"
+            wait_for(what, probe, deadline_s=deadline_s, hint=f"look at {layout.log('job')}", interval_s=0.2)
+        finally:
+            reader.close()
+
+    def _committed(self, job: ServiceState, reader: ProgressReader) -> bool:
+        """Returns whether this driver has committed a batch, or had nothing to commit when it started."""
+        newest = reader.newest()
+        if newest is None or newest["pid"] != job.pid or newest["batch"] is None:
+            return False
+        return newest["event"] in ("batch", "idle") or (newest["event"] == "started" and self._lag(newest) == 0)
+
+    def _lag(self, newest: dict[str, Any]) -> int | None:
+        streams, _ = streams_of(self._settings.pipeline)
+        return lag(self._settings.kafka.bootstrap, [stream.topic for stream in streams], newest["committed"] or {})
+
+    def _status(self, reader: ProgressReader) -> dict[str, Any]:
+        settings = self._settings
+        states = read_states(self._layout.state) if self._running() else self._orphans()
+        job = states["job"]
+        answers = states["mongod"].state == "running" and reader.answers()
+        newest = (reader.newest() if answers else None) or {}
+        behind = self._lag(newest) if newest and states["kafka"].state == "running" else None
+        current = job.state == "running" and newest.get("pid") == job.pid
+        ready = answers and behind is not None and current and self._committed(job, reader)
+        watermark = newest.get("watermark")
+        return {
+            "profile": settings.profile,
+            "ready": ready,
+            "kafka": {"bootstrap": settings.kafka.bootstrap},
+            "mongo": {"uri": settings.mongo.uri, "database": settings.mongo.database},
+            "job": {
+                "state": job.state,
+                "pid_or_id": None if job.pid is None else str(job.pid),
+                "last_batch": newest.get("batch"),
+                "input_rows_total": newest.get("input_rows_total"),
+                "lag": behind,
+                "watermark": watermark.astimezone(UTC).isoformat().replace("+00:00", "Z") if watermark else None,
+            },
+            "dashboard": {"url": None},
+        }
+
+    def _orphans(self) -> dict[str, ServiceState]:
+        """Returns what runs without a supervisor, by the process ids that it wrote."""
+        states = {}
+        for service in SERVICES:
+            identity = recall(self._layout.pid(service))
+            runs = identity is not None and alive(identity)
+            states[service] = ServiceState("running", identity.pid) if identity and runs else ServiceState()
+        return states

@@ -1,0 +1,87 @@
+"""Checks before the start that every port is free, and names who holds one that is not."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.settings.model import Settings
+
+_HOST = "127.0.0.1"
+_LISTEN = "0A"
+
+
+def ports(settings: Settings) -> dict[str, int]:
+    """Returns the ports of the embedded profile by the variable that sets each."""
+    return {
+        "TANDEM_KAFKA__PORT": settings.kafka.port,
+        "TANDEM_KAFKA__CONTROLLER_PORT": settings.kafka.controller_port,
+        "TANDEM_MONGO__PORT": settings.mongo.port,
+        "TANDEM_UI__SPARK_PORT": settings.ui.spark_port,
+    }
+
+
+def check_ports(settings: Settings) -> None:
+    """Raises when a port cannot be listened on.
+
+    Raises:
+        UsageError: two settings name the same port.
+        EnvironmentNotReadyError: a port is busy; the message names it and, if it can be found out, its holder.
+    """
+    seen: dict[int, str] = {}
+    for variable, port in ports(settings).items():
+        if port in seen:
+            raise UsageError(f"port {port} is set twice", hint=f"change {seen[port]} or {variable}")
+        seen[port] = variable
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_HOST, port))
+            except OSError as error:
+                busy = error.errno == errno.EADDRINUSE
+                reason = f"is busy: {holder(port)}" if busy else f"cannot be used: {error.strerror}"
+                raise EnvironmentNotReadyError(
+                    f"port {port} {reason}", hint=f"stop it, or set {variable} to a free port"
+                ) from None
+
+
+def holder(port: int) -> str:
+    """Returns who listens on a port, as far as this user may know."""
+    for pid in _holders(port):
+        command = _command(pid)
+        return f"held by process {pid}{f' ({command})' if command else ''}"
+    return "held by a process that cannot be seen from here"
+
+
+def _holders(port: int) -> Iterator[int]:
+    if Path("/proc/net/tcp").exists():
+        sockets = {f"socket:[{inode}]" for inode in _inodes(port)}
+        for link in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
+            try:
+                if str(link.readlink()) in sockets:
+                    yield int(link.parts[2])
+            except OSError:  # the process ended, or is another user's
+                continue
+    elif shutil.which("lsof"):
+        command = ["lsof", "-nP", "-t", f"-iTCP:{port}", "-sTCP:LISTEN"]
+        yield from map(int, subprocess.run(command, capture_output=True, text=True, check=False).stdout.split())
+
+
+def _inodes(port: int) -> Iterator[str]:
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for line in table.read_text().splitlines()[1:] if table.exists() else ():
+            fields = line.split()
+            if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                yield fields[9]
+
+
+def _command(pid: int) -> str:
+    done = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    # A command line may carry what is nobody's business: the program's name will do.
+    return re.sub(r".*/", "", done.stdout.split()[0]) if done.stdout.split() else ""

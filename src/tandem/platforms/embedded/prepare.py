@@ -1,0 +1,70 @@
+"""Finds all that is needed before anything is started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from tandem.artifacts import ensure_jars
+from tandem.platforms.embedded.java import Java, find_java
+from tandem.platforms.embedded.layout import SERVICES, Layout
+from tandem.platforms.embedded.mongod import find_mongod
+from tandem.platforms.embedded.ports import check_ports
+from tandem.platforms.embedded.process import alive, end, recall
+from tandem.platforms.provision import streams_of
+from tandem.runtimes import runtimes
+from tandem.settings.model import Settings
+
+_LEFTOVER_DEADLINE_S = 30.0
+# They would put another Spark, other arguments or other options under the driver.
+_FOREIGN = ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_GATEWAY_PORT", "PYSPARK_DRIVER_PYTHON")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The programs and jars of one start."""
+
+    java: Java
+    mongod: Path
+    jars: Mapping[str, tuple[Path, ...]]
+
+
+def prepare(settings: Settings, layout: Layout) -> Tools:
+    """Returns what is needed to start, after ending what an earlier supervisor that was killed left behind.
+
+    The caller owns the layout's lock.
+
+    Raises:
+        EnvironmentNotReadyError: something is missing or in the way.
+        UsageError: there is no such pipeline.
+    """
+    streams_of(settings.pipeline)
+    end_leftovers(layout)
+    java = find_java(settings.java_home, runtimes().minimum_java)
+    mongod = find_mongod()
+    check_ports(settings)
+    return Tools(java, mongod, ensure_jars(settings.cache, java.program))
+
+
+def end_leftovers(layout: Layout) -> None:
+    """Ends the services that run without a supervisor."""
+    for service in SERVICES:
+        file = layout.pid(service)
+        identity = recall(file)
+        if identity is None:
+            continue
+        if alive(identity):
+            _log.info("stopping what was left running", service=service, pid=identity.pid)
+        end(identity, _LEFTOVER_DEADLINE_S)
+        file.unlink(missing_ok=True)
+
+
+def child_environment(java: Java, **more: str) -> dict[str, str]:
+    """Returns a child's environment: this one, plus the Java that was found, less what would change its Spark."""
+    inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    return inherited | {"JAVA_HOME": str(java.home)} | more

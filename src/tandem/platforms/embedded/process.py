@@ -1,0 +1,168 @@
+"""Processes in groups of their own, known by pid and start time, so that a recycled pid is never signalled."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.waiting import NotYetError, wait_for
+
+_MAX_LOG_BYTES = 16 * 1024 * 1024
+_KILL_DEADLINE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One process that leads its group.
+
+    Attributes:
+        pid: its id, and its group's.
+        started: when it started, as the system counts; comparable as text after a common ``boot/``.
+    """
+
+    pid: int
+    started: str
+
+
+def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+    """Returns a started program in its own session and process group; what it prints is appended to ``log``."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd=cwd, start_new_session=True
+        )
+
+
+def rotate(log: Path) -> int:
+    """Puts a log that has become large aside, over the one put aside before, and returns the size of what is left."""
+    size = log.stat().st_size if log.exists() else 0
+    if size > _MAX_LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+        return 0
+    return size
+
+
+def identify(pid: int) -> Identity:
+    """Returns the identity of a process; one that is gone already matches no process."""
+    process = _table().get(pid)
+    return Identity(pid, process.started if process else "gone")
+
+
+def remember(path: Path, identity: Identity) -> None:
+    """Writes an identity to a file."""
+    write_json(path, asdict(identity))
+
+
+def recall(path: Path) -> Identity | None:
+    """Returns the identity in a file, or None when there is none."""
+    try:
+        return Identity(**json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def alive(identity: Identity) -> bool:
+    """Returns whether this very process still runs."""
+    process = _table().get(identity.pid)
+    return process is not None and process.started == identity.started
+
+
+def end(identity: Identity, deadline_s: float) -> bool:
+    """Ends a process and then all of its group; returns whether it ended by itself when asked to.
+
+    Args:
+        identity: the group's leader; it may be gone already while its children run.
+        deadline_s: seconds between asking it (SIGTERM, the leader only) and killing the group.
+    """
+    willing = True
+    if alive(identity):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(identity.pid, signal.SIGTERM)
+        try:
+            _await_end(identity, "to stop", leader_only=True, deadline_s=deadline_s)
+        except EnvironmentNotReadyError:
+            willing = False
+    if _group(identity):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(identity.pid, signal.SIGKILL)
+        _await_end(identity, "to die", leader_only=False, deadline_s=_KILL_DEADLINE_S)
+    return willing
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes a file that a reader sees whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(value, indent=2), "utf-8")
+    draft.replace(path)
+
+
+def _await_end(identity: Identity, what: str, *, leader_only: bool, deadline_s: float) -> None:
+    def probe() -> None:
+        if alive(identity) if leader_only else _group(identity):
+            raise NotYetError("it still runs")
+
+    wait_for(
+        f"process {identity.pid} {what}",
+        probe,
+        deadline_s=deadline_s,
+        hint=f"kill -9 -- -{identity.pid}",
+        interval_s=0.05,
+    )
+
+
+@dataclass(frozen=True)
+class _Process:
+    pid: int
+    group: int
+    started: str
+
+
+def _group(identity: Identity) -> list[int]:
+    table = _table()
+    leader = table.get(identity.pid)
+    if leader and leader.started != identity.started:
+        return []
+    boot = identity.started.rpartition("/")[0]
+    return [
+        process.pid
+        for process in table.values()
+        if process.group == identity.pid
+        and process.started.rpartition("/")[0] == boot
+        and process.started >= identity.started
+    ]
+
+
+def _table() -> dict[int, _Process]:
+    """Returns every process but the zombies."""
+    if Path("/proc/self/stat").exists():
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        stats = (_read(path) for path in Path("/proc").glob("[0-9]*/stat"))
+        rows = [(stat.split(" ", 1)[0], *stat.rpartition(")")[2].split()) for stat in stats if stat]
+        # After the pid and the name: state, parent, group, ... and as the file's 22nd field the start in ticks.
+        found = [
+            _Process(int(row[0]), int(row[3]), f"{boot}/{int(row[20]):020d}") for row in rows if row[1] not in "ZX"
+        ]
+    else:
+        command = ["ps", "-A", "-o", "pid=,pgid=,stat=,lstart="]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=True)
+        lines = [line.split(None, 3) for line in done.stdout.splitlines()]
+        found = [
+            _Process(int(pid), int(group), time.strftime("%Y-%m-%dT%H:%M:%S", time.strptime(started.strip())))
+            for pid, group, state, started in lines
+            if not state.startswith("Z")
+        ]
+    return {process.pid: process for process in found}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # it ended since the folder was listed
+        return ""

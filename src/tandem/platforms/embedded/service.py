@@ -1,0 +1,178 @@
+"""Keeps one program running: starts it, waits until it is ready, starts it again when it dies."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from subprocess import Popen
+
+import structlog
+
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.logs import essence
+from tandem.platforms.embedded.process import Identity, end, identify, remember, rotate, spawn
+from tandem.platforms.embedded.state import Board
+from tandem.waiting import wait_for
+
+# A run that lasted so long was a good one; so many bad ones in a row and the program is given up.
+GOOD_RUN_S = 60.0
+MAX_BAD_RUNS = 5
+_MAX_BACKOFF_S = 8.0
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Program:
+    """How one program is started, known to be ready and stopped.
+
+    Attributes:
+        name: the service's name.
+        command: the command line.
+        env: the whole environment.
+        write: writes what the program reads; called before every start.
+        probe: given the pid, returns when the program is ready; else raises ``NotYetError`` or one of ``retry_on``.
+        retry_on: a client's exceptions that mean "not yet".
+        settle: called once the program is ready, before anything that needs it is started.
+        start_deadline_s: how long it may take to be ready.
+        stop_deadline_s: how long it may take to end when asked to.
+    """
+
+    name: str
+    command: Sequence[str]
+    env: Mapping[str, str]
+    write: Callable[[], None]
+    probe: Callable[[int], None]
+    retry_on: tuple[type[Exception], ...]
+    settle: Callable[[], object]
+    start_deadline_s: float
+    stop_deadline_s: float
+
+
+class Keeper:
+    """Keeps one program running in a thread of its own.
+
+    Args:
+        program: what to keep.
+        layout: where its log and its process id go.
+        board: where its state is shown.
+        needs: the keepers whose programs must be ready before each start of this one.
+    """
+
+    def __init__(self, program: Program, layout: Layout, board: Board, needs: Sequence[Keeper] = ()) -> None:
+        self.program = program
+        self.ready = threading.Event()
+        self._layout, self._board, self._needs = layout, board, needs
+        self._stopping, self._wake = threading.Event(), threading.Event()
+        self._identity: Identity | None = None
+        self._restarting = False
+        self._ready_at: float | None = None
+        self._thread = threading.Thread(target=self._keep, name=program.name, daemon=True)
+
+    def start(self) -> None:
+        """Starts to keep the program."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the program and waits until it has ended."""
+        self._stopping.set()
+        self._wake.set()
+        self._end()
+        self._thread.join()
+        self._board.show(self.program.name, state="stopped", pid=None)
+
+    def restart(self) -> None:
+        """Ends the program; it is then started anew, also when it was given up."""
+        self._restarting = True
+        self._wake.set()
+        self._end()
+
+    def _keep(self) -> None:
+        name, bad_runs = self.program.name, 0
+        while not self._stopping.is_set():
+            self._await_needs()
+            self._ready_at = None
+            try:
+                error = self._run_once()
+            except (TandemError, OSError) as problem:
+                error = str(problem)
+            if self._stopping.is_set():
+                return
+            self._wake.clear()
+            if not self._restarting:
+                good = self._ready_at is not None and time.monotonic() - self._ready_at >= GOOD_RUN_S
+                bad_runs = 1 if good else bad_runs + 1
+                self._pause(error, bad_runs)
+            if self._restarting:
+                self._restarting, bad_runs = False, 0
+                self._board.show(name, state="starting", pid=None, error=None)
+
+    def _pause(self, error: str, bad_runs: int) -> None:
+        name = self.program.name
+        _log.warning("a service failed", service=name, error=error, failures=bad_runs)
+        if bad_runs >= MAX_BAD_RUNS:
+            self._board.show(name, state="failed", pid=None, error=f"failed {bad_runs} times in a row: {error}")
+            while not self._restarting and not self._stopping.is_set():
+                self._wake.wait(1)
+        else:
+            self._board.show(name, state="starting", pid=None, error=error, restarted=True)
+            self._wake.wait(min(0.5 * 2 ** (bad_runs - 1), _MAX_BACKOFF_S))
+
+    def _await_needs(self) -> None:
+        for need in self._needs:
+            while not need.ready.wait(0.2) and not self._stopping.is_set():
+                pass
+
+    def _run_once(self) -> str:
+        """Runs the program once, from its start to its end, and returns what ended it."""
+        program, layout = self.program, self._layout
+        if self._stopping.is_set():
+            return "stopped"
+        program.write()
+        log = layout.log(program.name)
+        from_byte = rotate(log)
+        process = spawn(program.command, log=log, env=program.env, cwd=layout.home)
+        self._identity = identify(process.pid)
+        remember(layout.pid(program.name), self._identity)
+        self._board.show(program.name, state="starting", pid=process.pid)
+        try:
+            self._await_ready(process, from_byte)
+            program.settle()
+            self._ready_at = time.monotonic()
+            self._board.show(program.name, state="running", pid=process.pid, error=None)
+            self.ready.set()
+            _log.info("a service is ready", service=program.name, pid=process.pid)
+            process.wait()
+        finally:
+            self.ready.clear()
+            self._end()
+            process.wait()
+            layout.pid(program.name).unlink(missing_ok=True)
+        return f"{_outcome(process.returncode)}: {essence(log, from_byte)}"
+
+    def _await_ready(self, process: Popen[bytes], from_byte: int) -> None:
+        name, log = self.program.name, self._layout.log(self.program.name)
+
+        def probe() -> None:
+            if self._stopping.is_set():
+                raise EnvironmentNotReadyError("stopped while it started", hint="start it again")
+            if process.poll() is not None:
+                raise EnvironmentNotReadyError(
+                    f"{_outcome(process.returncode)}: {essence(log, from_byte)}", hint=str(log)
+                )
+            self.program.probe(process.pid)
+
+        deadline, retry_on = self.program.start_deadline_s, self.program.retry_on
+        wait_for(
+            f"{name} to be ready", probe, deadline_s=deadline, hint=f"look at {log}", retry_on=retry_on, interval_s=0.2
+        )
+
+    def _end(self) -> None:
+        if self._identity is not None and not end(self._identity, self.program.stop_deadline_s):
+            _log.warning("a service did not stop when asked to and was killed", service=self.program.name)
+
+
+def _outcome(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -1,0 +1,62 @@
+"""What the supervisor says about its services, in one file that anyone may read."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from tandem.platforms.embedded.layout import SERVICES
+from tandem.platforms.embedded.process import write_json
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """One service.
+
+    Attributes:
+        state: ``stopped``, ``starting``, ``running`` or ``failed`` (given up).
+        pid: its process, if there is one.
+        restarts: how often it was started again after a failure.
+        error: what ended it last, in one line.
+    """
+
+    state: str = "stopped"
+    pid: int | None = None
+    restarts: int = 0
+    error: str | None = None
+
+
+class Board:
+    """Keeps the states of all services in a file.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._states = {service: ServiceState(state="starting") for service in SERVICES}
+        write_json(path, {name: asdict(state) for name, state in self._states.items()})
+
+    def show(
+        self, service: str, *, state: str, pid: int | None, error: str | None = "", restarted: bool = False
+    ) -> None:
+        """Writes a service's state; an empty ``error`` leaves the last one as it is."""
+        with self._lock:
+            old = self._states[service]
+            kept = old.error if error == "" else error
+            new = replace(old, state=state, pid=pid, error=kept, restarts=old.restarts + restarted)
+            self._states[service] = new
+            write_json(self._path, {name: asdict(value) for name, value in self._states.items()})
+
+
+def read_states(path: Path) -> dict[str, ServiceState]:
+    """Returns the states in a file; all are ``stopped`` when there is none."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        return {service: ServiceState(**document[service]) for service in SERVICES}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {service: ServiceState() for service in SERVICES}

@@ -1,0 +1,103 @@
+"""The one background process of the embedded platform: starts the services, keeps them running, stops them.
+
+``python -m tandem.platforms.embedded.supervisor --profile P``; SIGTERM and SIGINT stop all, SIGUSR1 restarts the job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from queue import SimpleQueue
+
+import structlog
+
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.platforms.embedded import job, kafka, mongod
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.prepare import Tools, prepare
+from tandem.platforms.embedded.process import identify, remember
+from tandem.platforms.embedded.service import Keeper
+from tandem.platforms.embedded.state import Board
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+
+RESTART_JOB = signal.SIGUSR1
+_log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Runs everything until a signal ends it; returns the exit code. Only one such process owns a state folder.
+
+    Raises:
+        TandemError: it cannot start.
+    """
+    layout = Layout(settings.home)
+    # A signal handler must not take a lock that the interrupted code may hold; this queue is made for that.
+    signals: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, RESTART_JOB):
+        signal.signal(number, lambda received, _frame: signals.put(received))
+    layout.create()
+    with layout.locked() as mine:
+        if not mine:
+            _log.info("already running", home=str(layout.home))
+            return 0
+        tools = prepare(settings, layout)
+        board = Board(layout.state)
+        remember(layout.pid("supervisor"), identify(os.getpid()))
+        try:
+            _supervise(settings, tools, layout, board, signals)
+        finally:
+            layout.pid("supervisor").unlink(missing_ok=True)
+    return 0
+
+
+def _supervise(settings: Settings, tools: Tools, layout: Layout, board: Board, signals: SimpleQueue[int]) -> None:
+    broker = Keeper(kafka.program(settings, tools, layout), layout, board)
+    database = Keeper(mongod.program(settings, tools.mongod, layout), layout, board)
+    # The driver starts last: a topic that is not there yet ends its query.
+    driver = Keeper(job.program(settings, tools, layout), layout, board, needs=(broker, database))
+    keepers = (driver, database, broker)
+    for keeper in reversed(keepers):
+        keeper.start()
+    while signals.get() == RESTART_JOB:
+        _log.info("restarting the job")
+        threading.Thread(target=driver.restart, daemon=True).start()
+    _log.info("stopping")
+    # In this order nothing loses what it writes to before it has stopped.
+    for keeper in keepers:
+        keeper.stop()
+    _log.info("stopped")
+
+
+def main() -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tandem.platforms.embedded.supervisor", description="Runs the services."
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--profile", help="the profile to run")
+    source.add_argument("--settings", type=Path, help="a file with all settings, as `tandem up` writes it")
+    arguments = parser.parse_args()
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        if arguments.settings:
+            return run(Settings.model_validate_json(arguments.settings.read_text("utf-8")))
+        return run(load(arguments.profile))
+    except TandemError as error:
+        kind = "environment" if isinstance(error, EnvironmentNotReadyError) else "settings"
+        _log.error("cannot start", kind=kind, error=str(error), hint=error.hint)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,77 @@
+"""Reads what the job reports, on a laptop and in the cloud alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC
+from typing import Any
+
+from bson.codec_options import CodecOptions
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from tandem.platforms.provision import PROGRESS_COLLECTION
+from tandem.settings.model import MongoSettings
+
+Committed = Mapping[str, Mapping[str, int]]
+
+
+class ProgressReader:
+    """Reads the newest progress document; one connection, to be asked often.
+
+    Args:
+        mongo: where MongoDB is.
+        pipeline: whose job.
+    """
+
+    def __init__(self, mongo: MongoSettings, pipeline: str) -> None:
+        self._client: MongoClient[dict[str, Any]] = MongoClient(
+            mongo.uri, serverSelectionTimeoutMS=1000, connectTimeoutMS=1000, connect=False
+        )
+        aware = CodecOptions[dict[str, Any]](tz_aware=True, tzinfo=UTC)
+        self._collection = self._client[mongo.database].get_collection(PROGRESS_COLLECTION, codec_options=aware)
+        self._pipeline = pipeline
+
+    def answers(self) -> bool:
+        """Returns whether MongoDB has a writable primary."""
+        try:
+            return bool(self._client.admin.command("hello").get("isWritablePrimary"))
+        except PyMongoError:
+            return False
+
+    def newest(self) -> dict[str, Any] | None:
+        """Returns the newest document, or None when there is none or MongoDB does not answer."""
+        try:
+            return self._collection.find_one({"pipeline": self._pipeline}, sort=[("$natural", -1)])
+        except PyMongoError:
+            return None
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.close()
+
+
+def lag(bootstrap: str, topics: Collection[str], committed: Committed) -> int | None:
+    """Returns the number of records in the topics that the job has not committed, or None when Kafka does not answer.
+
+    Args:
+        bootstrap: Kafka's address.
+        topics: what the job reads.
+        committed: the next offset to read by topic and partition, as in a progress document.
+    """
+    try:
+        consumer = KafkaConsumer(bootstrap_servers=bootstrap, bootstrap_timeout_ms=2000, request_timeout_ms=5000)
+        try:
+            parts = [
+                TopicPartition(topic, number)
+                for topic in topics
+                for number in consumer.partitions_for_topic(topic) or ()
+            ]
+            first, end = consumer.beginning_offsets(parts), consumer.end_offsets(parts)
+        finally:
+            consumer.close()
+    except KafkaError:
+        return None
+    return sum(int(end[part] - committed.get(part.topic, {}).get(str(part.partition), first[part])) for part in parts)

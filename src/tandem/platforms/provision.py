@@ -1,0 +1,101 @@
+"""Creates what a pipeline needs before its job starts: topics, indexes and the collection of progress."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import CollectionInvalid, PyMongoError
+
+from tandem.engine.pipeline import Output
+from tandem.engine.schema import Stream
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.settings.model import KafkaSettings, MongoSettings
+
+PROGRESS_COLLECTION = "tandem_progress"
+PROGRESS_BYTES = 64 * 1024 * 1024
+_HINT = "`tandem logs` shows what it said"
+
+
+def streams_of(pipeline: str) -> tuple[tuple[Stream, ...], str]:
+    """Returns a pipeline's streams and its dead-letter topic, without importing Spark.
+
+    Raises:
+        UsageError: there is no such pipeline.
+    """
+    module = _module(pipeline, "streams")
+    return tuple(module.STREAMS), str(module.DEAD_LETTER_TOPIC)
+
+
+def outputs_of(pipeline: str) -> tuple[Output, ...]:
+    """Returns a pipeline's outputs; imports Spark's Python package, for the pipeline's declaration does.
+
+    Raises:
+        UsageError: there is no such pipeline.
+    """
+    return tuple(_module(pipeline, "pipeline").PIPELINE.outputs)
+
+
+def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> list[str]:
+    """Returns the topics that were created. A topic that exists stays as it is.
+
+    Records get the broker's time: by it, not by a producer's clock, the engine tells what lies in the future.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka refused.
+    """
+    wanted = [*(stream.topic for stream in streams), dead_letter_topic]
+    options = {
+        "num_partitions": kafka.partitions,
+        "replication_factor": kafka.replication_factor,
+        "configs": {"message.timestamp.type": "LogAppendTime"},
+    }
+    try:
+        with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
+            missing = sorted(set(wanted) - set(admin.list_topics()))
+            if missing:
+                try:
+                    admin.create_topics(dict.fromkeys(missing, options), wait_for_metadata=True)
+                except TopicAlreadyExistsError:  # by another process, since the list was made
+                    admin.wait_for_topics(missing)
+    except KafkaError as error:
+        raise EnvironmentNotReadyError(f"Kafka did not create the topics: {error}", hint=_HINT) from error
+    return missing
+
+
+def create_collections(mongo: MongoSettings, outputs: Sequence[Output]) -> None:
+    """Creates the outputs' indexes and the capped collection in which the job reports its progress.
+
+    Raises:
+        EnvironmentNotReadyError: MongoDB refused.
+    """
+    client: MongoClient[dict[str, Any]]
+    try:
+        with MongoClient(mongo.uri, serverSelectionTimeoutMS=10_000) as client:
+            database: Database[dict[str, Any]] = client[mongo.database]
+            if PROGRESS_COLLECTION not in database.list_collection_names():
+                with suppress(CollectionInvalid):  # created by another process, since the list was made
+                    database.create_collection(PROGRESS_COLLECTION, capped=True, size=PROGRESS_BYTES)
+            for output in outputs:
+                for fields in output.indexes:
+                    database[output.collection].create_index([(field, 1) for field in fields])
+    except PyMongoError as error:
+        raise EnvironmentNotReadyError(f"MongoDB did not create the collections: {error}", hint=_HINT) from error
+
+
+def _module(pipeline: str, name: str) -> Any:
+    full = f"tandem.pipelines.{pipeline}"
+    try:
+        return importlib.import_module(f"{full}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name not in (full, f"{full}.{name}"):
+            raise EnvironmentNotReadyError(
+                f"{error.name} is not installed", hint="pip install 'tandem[embedded]'"
+            ) from None
+    raise UsageError(f"there is no pipeline {pipeline!r}", hint="a pipeline is a folder in tandem/pipelines")

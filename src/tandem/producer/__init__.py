@@ -1,0 +1,1 @@
+"""Sends generated records with kafka-python and keeps a ledger of every send."""

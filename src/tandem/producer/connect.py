@@ -1,0 +1,100 @@
+"""Connects a producer to Kafka, and waits for Kafka while that takes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+
+import structlog
+import tenacity
+from kafka import KafkaProducer
+from kafka.codec import has_lz4
+from kafka.errors import KafkaError
+
+from tandem.errors import EnvironmentNotReadyError
+
+log = structlog.get_logger()
+
+DEFAULT_DEADLINE_SECONDS = 30.0
+_ATTEMPT_SECONDS = 2
+
+
+def connect(
+    bootstrap: str,
+    topics: Collection[str],
+    *,
+    deadline: float = DEFAULT_DEADLINE_SECONDS,
+    stop: threading.Event | None = None,
+) -> KafkaProducer | None:
+    """Returns an idempotent producer that knows the topics, or None when ``stop`` was set before Kafka answered.
+
+    The topics must exist: one that the producer created would have the broker's default number of partitions.
+
+    Args:
+        bootstrap: Kafka's address.
+        topics: what will be written to.
+        deadline: how long to wait for Kafka and the topics, in seconds.
+        stop: ends the wait early.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka or a topic is not there when the deadline passes.
+    """
+    stop = stop or threading.Event()
+    waited = False
+
+    def say_once(_: tenacity.RetryCallState) -> None:
+        nonlocal waited
+        if not waited:
+            log.warning("waiting for Kafka", bootstrap=bootstrap, deadline_seconds=deadline)
+        waited = True
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(KafkaError),
+        stop=tenacity.stop_after_delay(deadline) | tenacity.stop_when_event_set(stop),
+        wait=tenacity.wait_fixed(0.5),
+        sleep=tenacity.sleep_using_event(stop),
+        before_sleep=say_once,
+        reraise=True,
+    )
+    try:
+        producer = retrying(_attempt, bootstrap, topics)
+    except KafkaError as error:
+        if stop.is_set():
+            return None
+        raise EnvironmentNotReadyError(
+            f"Kafka at {bootstrap} was not ready within {deadline:g} s: {_reason(error)}",
+            hint="`tandem up` starts it and creates the topics; `tandem status` shows what runs",
+        ) from None
+    if waited:
+        log.info("Kafka is there", bootstrap=bootstrap)
+    return producer
+
+
+def _attempt(bootstrap: str, topics: Collection[str]) -> KafkaProducer:
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap,
+        client_id="tandem-producer",
+        enable_idempotence=True,
+        acks="all",
+        # Batches fill while the one before is under way; a gentle producer delays a record by no more than this.
+        linger_ms=20,
+        batch_size=256 * 1024,
+        compression_type="lz4" if has_lz4() else None,
+        allow_auto_create_topics=False,
+        bootstrap_timeout_ms=_ATTEMPT_SECONDS * 1000,
+        max_block_ms=_ATTEMPT_SECONDS * 1000,
+        # The default of 30 s would leave a restarted broker unnoticed for as long.
+        reconnect_backoff_max_ms=1000,
+        metrics_enabled=False,
+    )
+    try:
+        for topic in topics:
+            producer.partitions_for(topic)
+    except KafkaError:
+        producer.close(timeout=0)
+        raise
+    return producer
+
+
+def _reason(error: KafkaError) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,65 @@
+"""Control records: they move a quiet topic's watermark, so that open windows close."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from kafka import KafkaProducer
+
+from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, Stream
+from tandem.errors import EnvironmentNotReadyError
+from tandem.producer.ledger import Ledger, Outcome
+from tandem.producer.record import Record
+from tandem.producer.send import send
+
+CONTROL_KIND = "control"
+
+
+def close_windows(
+    producer: KafkaProducer,
+    streams: Iterable[Stream],
+    at: datetime | None = None,
+    *,
+    ledger: Ledger | None = None,
+    stop: threading.Event | None = None,
+) -> int:
+    """Returns the number of control records sent: one to every partition of each stream's topic, all confirmed.
+
+    Args:
+        producer: a connected producer.
+        streams: whose watermarks to move.
+        at: the event time, with a time zone. It must not lie after the records' Kafka timestamps, so it is at most now;
+            None is a second ago.
+        ledger: gets one line for each record.
+        stop: ends the sending early.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka did not confirm all of them.
+        ValueError: ``at`` has no time zone.
+    """
+    at = at or datetime.now(UTC) - timedelta(seconds=1)
+    records = [
+        control_record(stream.topic, partition, at)
+        for stream in streams
+        for partition in sorted(producer.partitions_for(stream.topic))
+    ]
+    summary = send(records, producer, ledger or Ledger(None), stop=stop or threading.Event())
+    acked = summary.total(Outcome.ACKED)
+    if acked < len(records):
+        raise EnvironmentNotReadyError(
+            f"Kafka confirmed {acked} of {len(records)} control records", hint="`tandem status` shows what runs"
+        )
+    return acked
+
+
+def control_record(topic: str, partition: int, at: datetime) -> Record:
+    """Returns the control record that says: no event before ``at`` is to be waited for."""
+    if at.tzinfo is None:
+        raise ValueError("the time of a control record needs a time zone")
+    time = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    value = json.dumps({CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: time}).encode()
+    label = f"control-{topic}-{partition}-{time}"
+    return Record(topic, CONTROL_KEY.encode(), value, label, CONTROL_KIND, partition=partition)

@@ -1,0 +1,176 @@
+"""The command line of every producer module: a stream, a generator function, and the rest is here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+import structlog
+
+from tandem.engine.schema import Stream
+from tandem.errors import TandemError, UsageError
+from tandem.producer.connect import DEFAULT_DEADLINE_SECONDS, connect
+from tandem.producer.ledger import Ledger, Outcome
+from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
+from tandem.producer.record import Record
+from tandem.producer.send import Summary, send
+from tandem.settings.load import load
+
+INTERRUPTED = 130
+
+
+def main(stream: Stream, generate: Callable[[Plan], Iterable[Record]], arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code after sending a generated stream; see design.md for the codes.
+
+    SIGTERM and SIGINT stop the sending, wait for what is in flight, print the summary and end with 0 and 130.
+
+    Args:
+        stream: what is sent.
+        generate: yields its records from a plan.
+        arguments: the command line; None for the process's own.
+    """
+    options = None
+    stop = _Stop()
+    stop.install()
+    try:
+        options = _parser(stream).parse_args(arguments)
+        _configure_logging()
+        summary = _produce(stream, generate, options, stop)
+        _print_summary(stream, summary, as_json=options.json)
+        unconfirmed = summary.total() - summary.total(Outcome.ACKED)
+        if unconfirmed and not stop.event.is_set():
+            if options.json:  # the summary says it already
+                return TandemError.exit_code
+            raise TandemError(
+                f"{unconfirmed} of {summary.total()} records were not confirmed by Kafka",
+                hint="the ledger (--ledger FILE) names them; `tandem status` shows what runs",
+            )
+    except TandemError as error:
+        if options is not None and options.debug:
+            traceback.print_exc()
+        if options is not None and options.json:
+            _say(json.dumps({"stream": stream.name, "error": str(error), "hint": error.hint}), sys.stdout)
+        else:
+            _say(f"error: {error}\nhint: {error.hint}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return INTERRUPTED if stop.signal == signal.SIGINT else 0
+
+
+def _produce(
+    stream: Stream, generate: Callable[[Plan], Iterable[Record]], options: argparse.Namespace, stop: _Stop
+) -> Summary:
+    plan = _plan(options)
+    settings = load(options.profile)
+    if not options.json:
+        _say(f"profile {settings.profile} ({settings.backend})")
+    with Ledger(options.ledger) as ledger:
+        producer = connect(settings.kafka.bootstrap, [stream.topic], deadline=options.wait, stop=stop.event)
+        if producer is None:
+            return Summary({}, 0.0)
+        pace = options.rate if plan.rate is None else None
+        summary = send(generate(plan), producer, ledger, rate=pace, stop=stop.event)
+    # Every answer that counts is in; closing must not wait for a broker that is gone.
+    producer.close(timeout=1)
+    return summary
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    real = options.event_time == "real"
+    span = timedelta(minutes=options.span_minutes)
+    # Where late records cannot be (a short span), or would keep a run from ending (real time), none are sent unasked.
+    base = Mix(late=0) if real or span <= LATE_AFTER else Mix()
+    return Plan(
+        seed=options.seed,
+        count=options.count or None,
+        start=options.start_time or (datetime.now(UTC) if real else Plan.settled_start(span)),
+        mix=Mix.parse(options.mix, base),
+        span=span,
+        rate=(options.rate or DEFAULT_REAL_RATE) if real else None,
+    )
+
+
+class _Stop:
+    """A stop event that SIGINT and SIGTERM set; a second SIGINT ends the process at once."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.signal: int | None = None
+
+    def install(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, _: object) -> None:
+        if self.event.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = self.signal or number
+        self.event.set()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"`{self.prog} --help` lists the options")
+
+
+def _parser(stream: Stream) -> argparse.ArgumentParser:
+    parser = _Parser(prog=f"{stream.name} producer", description=f"Sends generated {stream.name} to Kafka.")
+    add = parser.add_argument
+    add("--count", type=int, default=0, help="how many primary events; 0 (default) for endless, in real time only")
+    add("--rate", type=float, help="a second: records when compressed (default: no limit), events in real time (20)")
+    add("--seed", type=int, default=1, help="another seed, other records")
+    add("--mix", default="", help="shares of difficult records, for example repeats=0.2,late=0")
+    add("--event-time", choices=("compressed", "real"), default="real", help="a past span, or the time of sending")
+    add("--span-minutes", type=float, default=120.0, help="the event time that a compressed stream covers")
+    add("--start-time", type=_time, help="the first event time, ISO 8601; give all producers the same one")
+    add("--ledger", type=Path, help="append one JSON line for each send to this file")
+    add("--wait", type=float, default=DEFAULT_DEADLINE_SECONDS, help="how many seconds to wait for Kafka")
+    add("--profile", help="the environment (default: TANDEM_PROFILE)")
+    add("--json", action="store_true", help="print the summary as JSON to standard output")
+    add("--debug", action="store_true", help="show the stack trace of an error")
+    return parser
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _configure_logging() -> None:
+    # The client logs every attempt to reconnect; what matters of that is logged by us, once.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _print_summary(stream: Stream, summary: Summary, *, as_json: bool) -> None:
+    if as_json:
+        values = {"seconds": round(summary.seconds, 3), "rate": round(summary.rate, 1), "classes": summary.counts}
+        _say(json.dumps({"stream": stream.name, "sent": summary.total(), **values}), sys.stdout)
+        return
+    _say(f"{stream.name}: {summary.total()} records in {summary.seconds:.1f} s, {summary.rate:.0f}/s")
+    for kind, outcomes in summary.counts.items():
+        text = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
+        _say(f"  {kind:<28} {text}")
+
+
+def _say(text: str, where: TextIO | None = None) -> None:
+    where = where or sys.stderr
+    where.write(text + "\n")
+    where.flush()

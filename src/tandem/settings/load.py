@@ -1,0 +1,82 @@
+"""Loads the settings of a profile. The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
+from tandem.errors import UsageError
+from tandem.settings.model import Settings
+
+DEFAULT_PROFILE = "embedded"
+
+
+def profiles() -> dict[str, dict[str, Any]]:
+    """Returns each profile's values with the base section merged in, by name."""
+    document = tomllib.loads(resources.files(__package__).joinpath("profiles.toml").read_text("utf-8"))
+    return {name: _merged(document["base"], values) for name, values in document["profile"].items()}
+
+
+def current_profile(flag: str | None) -> str:
+    """Returns the chosen profile: the flag, else ``TANDEM_PROFILE``, else the default."""
+    return flag or os.environ.get("TANDEM_PROFILE") or DEFAULT_PROFILE
+
+
+def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Returns the settings of a profile.
+
+    Args:
+        profile: its name; None for ``TANDEM_PROFILE`` or the default.
+        overrides: values of command-line flags, nested like the settings; they win over everything else.
+
+    Raises:
+        UsageError: no such profile, or a value is missing or wrong; the message names the field and the places looked at.
+    """
+    name = current_profile(profile)
+    known = profiles()
+    if name not in known:
+        raise UsageError(f"there is no profile {name!r}", hint=f"choose one of: {', '.join(sorted(known))}")
+    dotenv = Path(f".env.{name}")
+    base = known[name]
+
+    class _Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del file_secret_settings
+            return init_settings, env_settings, dotenv_settings, InitSettingsSource(settings_cls, init_kwargs=base)
+
+    try:
+        loaded = _Loaded(_env_file=dotenv, **{**(overrides or {}), "profile": name})
+    except ValidationError as error:
+        raise UsageError(_explain(error, name, dotenv), hint="`tandem profile show` prints what is set") from None
+    return loaded
+
+
+def _explain(error: ValidationError, profile: str, dotenv: Path) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    variable = "TANDEM_" + "__".join(str(part) for part in first["loc"]).upper()
+    absent = "" if dotenv.exists() else " (not there)"
+    places = f"{variable}, {dotenv}{absent}, profiles.toml"
+    return f"setting {field} of profile {profile}: {first['msg']} (looked at: {places})"
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        result[key] = _merged(result[key], value) if isinstance(value, dict) and key in result else value
+    return result

@@ -1,0 +1,86 @@
+"""The settings of one profile as one frozen value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = int
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(_Frozen):
+    """Where Kafka is and how its topics are created."""
+
+    port: int = Field(default=19092, ge=1, le=65535)
+    controller_port: int = Field(default=19093, ge=1, le=65535)
+    bootstrap: str = Field(default_factory=lambda values: f"127.0.0.1:{values['port']}")
+    partitions: int = Field(ge=1)
+    replication_factor: int = Field(ge=1)
+
+
+class MongoSettings(_Frozen):
+    """Where MongoDB is."""
+
+    port: int = Field(default=27117, ge=1, le=65535)
+    uri: str = Field(default_factory=lambda values: f"mongodb://127.0.0.1:{values['port']}/?replicaSet=rs0")
+    database: str = Field(min_length=1)
+
+
+class JobSettings(_Frozen):
+    """What the streaming job is told besides where to read and write. All durations in seconds."""
+
+    lateness_seconds: int = Field(ge=1)
+    max_clock_skew_seconds: int = Field(ge=0)
+    idle_timeout_seconds: int = Field(ge=1)
+    parameters: dict[str, Any] = {}
+
+
+class UiSettings(_Frozen):
+    """Where the Spark UI listens."""
+
+    spark_port: int = Field(default=14040, ge=1, le=65535)
+
+
+class Settings(BaseSettings):
+    """Everything that differs between environments, read once at start."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="TANDEM_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        nested_model_default_partial_update=True,
+        populate_by_name=True,
+    )
+
+    profile: str
+    backend: Literal["embedded", "compose"]
+    description: str = ""
+    pipeline: str
+    kafka: KafkaSettings
+    mongo: MongoSettings
+    job: JobSettings
+    ui: UiSettings = UiSettings()
+    spark: dict[str, str] = {}
+    state_dir: Path = Path(".tandem")
+    cache_dir: Path = Path("~/.cache/tandem")
+    # A setting of the machine, not of Tandem, so it keeps the name that every Java program knows.
+    java_home: Path | None = Field(default=None, validation_alias=AliasChoices("TANDEM_JAVA_HOME", "JAVA_HOME"))
+
+    @property
+    def home(self) -> Path:
+        """The absolute folder of everything this profile keeps: data, checkpoint, logs, process ids."""
+        return self.state_dir.expanduser().absolute() / self.profile
+
+    @property
+    def cache(self) -> Path:
+        """The absolute folder of what was downloaded, shared by all checkouts."""
+        return self.cache_dir.expanduser().absolute()

@@ -1,0 +1,1 @@
+"""Computes in plain Python, from the topics, what MongoDB must hold, and compares. No Spark."""

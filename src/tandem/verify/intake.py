@@ -1,0 +1,78 @@
+"""Takes in a stream's records one by one and keeps what the comparison needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tandem.engine.schema import Stream
+from tandem.verify.reference import Control, Dead, Fields, Validator
+from tandem.verify.topics import Record
+from tandem.verify.watermark import Arrival
+
+
+class Letter(NamedTuple):
+    """A dead letter that must be there: its value, and its headers but for ``detail``."""
+
+    value: bytes | None
+    headers: dict[str, str]
+
+
+class Intake:
+    """All that was read of one stream.
+
+    Args:
+        stream: the stream's declaration.
+        max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+
+    Attributes:
+        consumed: how many records were read.
+        control: how many of them were control records.
+        repeated: how many of them were a further record of an event.
+        accepted: the fields of each event's first record, by identity.
+        versions: where events are not immutable: the differing fields of further records, by identity.
+        dead: the dead letter of each record that cannot be accepted, by its key.
+        arrivals: every accepted event and control record.
+    """
+
+    def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
+        self.stream = stream
+        self.consumed = self.control = self.repeated = 0
+        self.accepted: dict[str, Fields] = {}
+        self.versions: dict[str, list[Fields]] = {}
+        self.dead: dict[bytes, Letter] = {}
+        self.arrivals: list[Arrival] = []
+        self._validate = Validator(stream, max_clock_skew_seconds=max_clock_skew_seconds)
+
+    def take(self, records: Iterable[Record]) -> None:
+        """Takes in records that were not taken in before."""
+        for record in records:
+            self.consumed += 1
+            found = self._validate(record.key, record.value, record.timestamp)
+            if isinstance(found, Dead):
+                key = f"{self.stream.topic}-{record.partition}-{record.offset}".encode()
+                self.dead[key] = Letter(record.value, self._headers(record, found))
+            elif isinstance(found, Control):
+                self.control += 1
+                self.arrivals.append(Arrival(record.timestamp, self.stream.name, found.time, None))
+            else:
+                self._event(record.timestamp, found.fields)
+
+    def _event(self, at: int, fields: Fields) -> None:
+        identity, time = str(fields[self.stream.identity]), int(fields[self.stream.event_time])
+        self.arrivals.append(Arrival(at, self.stream.name, time, identity))
+        first = self.accepted.setdefault(identity, fields)
+        if first is fields:
+            return
+        self.repeated += 1
+        if fields != first and fields not in (versions := self.versions.setdefault(identity, [])):
+            versions.append(fields)
+
+    def _headers(self, record: Record, dead: Dead) -> dict[str, str]:
+        return {
+            "source_topic": self.stream.topic,
+            "source_partition": str(record.partition),
+            "source_offset": str(record.offset),
+            "source_timestamp": str(record.timestamp),
+            "error": str(dead.error),
+        }

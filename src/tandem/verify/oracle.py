@@ -1,0 +1,65 @@
+"""What a pipeline tells ``verify``: the module ``oracle`` in its folder, which knows the documents."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Set
+from typing import Any, Protocol, cast
+
+from tandem.engine.schema import Stream
+from tandem.errors import UsageError
+
+# An event: its stream's name and its identity.
+EventId = tuple[str, str]
+Document = Mapping[str, Any]
+
+
+class Expectation(Protocol):
+    """What must be there."""
+
+    @property
+    def documents(self) -> Mapping[str, Mapping[str, Document]]:
+        """Each collection's documents by ``_id``, dates as ``DatetimeMS``."""
+
+    @property
+    def outcome(self) -> Mapping[EventId, str]:
+        """One of ``matched``, ``unmatched``, ``waiting`` and ``late`` for each event."""
+
+
+class Oracle(Protocol):
+    """A pipeline's module ``oracle``."""
+
+    STREAMS: tuple[Stream, ...]
+    COLLECTIONS: tuple[str, ...]
+    DEAD_LETTER_TOPIC: str
+
+    def expect(
+        self,
+        accepted: Mapping[str, Mapping[str, Mapping[str, Any]]],
+        *,
+        watermark_ms: int,
+        late: Set[EventId],
+        observed: Mapping[str, Set[str]],
+        **parameters: Any,
+    ) -> Expectation:
+        """Returns what must be there.
+
+        Args:
+            accepted: each stream's events by identity, as ``reference.Event.fields``.
+            watermark_ms: the watermark that the job has reached.
+            late: the events that may have been late. Each was processed like any other or ignored as if never sent; the
+                oracle tells by what is ``observed``, and expects all else accordingly.
+            observed: the ``_id``s that are there, by collection.
+            parameters: the pipeline's parameters, those of its transform.
+        """
+
+
+def load_oracle(pipeline: str) -> Oracle:
+    """Returns the oracle of a pipeline; raises UsageError when there is none."""
+    name = f"tandem.pipelines.{pipeline}.oracle"
+    try:
+        return cast(Oracle, importlib.import_module(name))
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise  # the oracle is there, but something that it imports is not
+        raise UsageError(f"pipeline {pipeline!r} has no oracle", hint=f"write {name.replace('.', '/')}.py") from None

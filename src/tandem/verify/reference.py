@@ -1,0 +1,157 @@
+"""Validates one record as the engine must, in plain Python and from the declaration alone.
+
+``engine.parse`` with ``engine.reject`` is the other implementation. They share the declaration and nothing else, and
+must agree for any bytes; a property test compares them. What is changed in one must be changed in the other.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from tandem.engine.schema import (
+    CONTROL_FIELD,
+    CONTROL_KEY,
+    CONTROL_TIME_FIELD,
+    TIMESTAMP_PATTERN,
+    DeadLetterError,
+    FieldType,
+    Stream,
+)
+from tandem.verify import strict_json
+
+# An event's declared fields: a timestamp is in microseconds since 1970, UTC.
+Fields = dict[str, str | int]
+
+
+class Event(NamedTuple):
+    """A record that was accepted."""
+
+    fields: Fields
+
+
+class Dead(NamedTuple):
+    """A record that cannot be accepted: the error code and the field it is about, if any."""
+
+    error: DeadLetterError
+    detail: str = ""
+
+
+class Control(NamedTuple):
+    """A record that only moves the watermark, to this event time in microseconds."""
+
+    time: int
+
+
+_CONTROL_KEY = CONTROL_KEY.encode()
+_TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
+_EPOCH = date(1970, 1, 1).toordinal()
+_INTEGER, _TIME = FieldType.INTEGER, FieldType.TIMESTAMP  # a member of an enumeration is slow to look up
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+
+class Validator:
+    """Validates the records of one stream.
+
+    Args:
+        stream: what an event must look like.
+        max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+    """
+
+    def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
+        self._fields = tuple(stream.fields.items())
+        self._event_time = stream.event_time
+        self._skew_ms = max_clock_skew_seconds * 1000
+
+    def __call__(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Event | Dead | Control:
+        """Returns what the record is."""
+        if not value:
+            return Dead(DeadLetterError.EMPTY_VALUE)
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            return Dead(DeadLetterError.NOT_UTF8)
+        try:
+            document = strict_json.parse(text)
+        except ValueError:
+            return Dead(DeadLetterError.NOT_JSON)
+        if type(document) is not dict:
+            return Dead(DeadLetterError.NOT_OBJECT)
+        latest = (timestamp_ms + self._skew_ms) * 1000
+        if key == _CONTROL_KEY and CONTROL_FIELD in document:
+            return _control(document, latest)
+        return self._event(document, latest)
+
+    def _event(self, document: dict[str, Any], latest: int) -> Event | Dead:
+        fields: Fields = {}
+        for name, kind in self._fields:
+            value = document.get(name)
+            if value is None:
+                return Dead(DeadLetterError.NULL_FIELD if name in document else DeadLetterError.MISSING_FIELD, name)
+            if kind is _INTEGER:
+                if type(value) is not int or not _SMALLEST <= value <= _LARGEST:
+                    return Dead(DeadLetterError.WRONG_TYPE, name)
+            elif type(value) is not str:
+                return Dead(DeadLetterError.WRONG_TYPE, name)
+            elif kind is _TIME:
+                value = micros(value)
+                if value is None:
+                    return Dead(DeadLetterError.BAD_TIME, name)
+            elif not value:
+                return Dead(DeadLetterError.EMPTY_FIELD, name)
+            fields[name] = value
+        if int(fields[self._event_time]) > latest:
+            return Dead(DeadLetterError.FUTURE_TIME, self._event_time)
+        return Event(fields)
+
+
+def _control(document: dict[str, Any], latest: int) -> Control | Dead:
+    text = document.get(CONTROL_TIME_FIELD)
+    time = micros(text) if type(text) is str else None
+    if time is None:
+        return Dead(DeadLetterError.BAD_TIME, CONTROL_TIME_FIELD)
+    if time > latest:
+        return Dead(DeadLetterError.FUTURE_TIME, CONTROL_TIME_FIELD)
+    return Control(time)
+
+
+def micros(text: str) -> int | None:
+    """Returns a timestamp as microseconds since 1970, UTC, or None when it does not name a real time.
+
+    Integers all the way: with an offset the time may lie before year 1 or after 9999, where ``datetime`` ends.
+    """
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        return None
+    seconds, fraction, zone = match[1], match[2], match[3]
+    if zone and not seconds:  # the engine's cast takes an offset only behind seconds
+        return None
+    minute = _minute(text[:16])
+    second = int(seconds[1:3]) if seconds else 0
+    if minute is None or second > 59:
+        return None
+    total = minute * 60 + second
+    if zone and zone != "Z":
+        total -= _offset(zone)
+    return total * 1_000_000 + (int(fraction[1:].ljust(6, "0")) if fraction else 0)
+
+
+@lru_cache(maxsize=4096)
+def _minute(text: str) -> int | None:
+    """Returns ``YYYY-MM-DD?HH:MM`` as minutes since 1970; cached, for events of a minute come together."""
+    hour, minute = int(text[11:13]), int(text[14:16])
+    if hour > 23 or minute > 59:
+        return None
+    try:
+        day = date(int(text[:4]), int(text[5:7]), int(text[8:10]))
+    except ValueError:
+        return None
+    return ((day.toordinal() - _EPOCH) * 24 + hour) * 60 + minute
+
+
+def _offset(zone: str) -> int:
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+    return -seconds if zone[0] == "-" else seconds

@@ -1,0 +1,116 @@
+"""The outcome of a verification: where every record went, and what does not agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+_EXAMPLES = 5
+_ID_LENGTH = 60
+
+
+class Kind(StrEnum):
+    """What can be wrong."""
+
+    LOST = "lost"  # must be there and is not
+    DOUBLED = "doubled"  # there twice
+    INVENTED = "invented"  # there, and must not be
+    WRONG = "wrong"  # there, but with other content
+    CONFLICTING = "conflicting"  # one event was sent with different contents; the sender's fault, not the pipeline's
+
+
+@dataclass
+class Counts:
+    """Where a stream's records went; each is counted once besides in ``consumed``."""
+
+    consumed: int = 0
+    matched: int = 0
+    unmatched: int = 0
+    waiting: int = 0
+    repeated: int = 0
+    late: int = 0
+    dead: int = 0
+    control: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every consumed record is accounted for."""
+        return 2 * self.consumed == sum(int(count) for count in asdict(self).values())
+
+
+@dataclass
+class Problem:
+    """One kind of difference in one place: a collection, a topic or a stream."""
+
+    kind: Kind
+    where: str
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+class Problems:
+    """Collects differences: counts all, keeps a few ids, never a payload."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Kind, str], Problem] = {}
+
+    def add(self, kind: Kind, where: str, identity: object, remark: str = "") -> None:
+        """Counts one difference."""
+        problem = self._found.setdefault((kind, where), Problem(kind, where))
+        problem.count += 1
+        if len(problem.examples) < _EXAMPLES:
+            text = str(identity)
+            short = text if len(text) <= _ID_LENGTH else f"{text[:_ID_LENGTH]}..."
+            problem.examples.append(f"{short} ({remark})" if remark else short)
+
+    def all(self) -> list[Problem]:
+        """Returns what was found."""
+        return list(self._found.values())
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``verify`` found.
+
+    Attributes:
+        streams: where each stream's records went.
+        problems: the differences.
+        notes: what a reader should know besides, one sentence each.
+        watermark_ms: the watermark that the records imply.
+    """
+
+    streams: Mapping[str, Counts]
+    problems: list[Problem]
+    notes: list[str]
+    watermark_ms: int
+
+    @property
+    def total(self) -> Counts:
+        """The sum over the streams."""
+        names = [f.name for f in fields(Counts)]
+        return Counts(**{name: sum(getattr(counts, name) for counts in self.streams.values()) for name in names})
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agrees. Conflicting events alone do not fail a verification."""
+        balanced = all(counts.balanced for counts in self.streams.values())
+        return balanced and all(problem.kind is Kind.CONFLICTING for problem in self.problems)
+
+    def count(self, kind: Kind) -> int:
+        """Returns how many differences of a kind there are."""
+        return sum(problem.count for problem in self.problems if problem.kind is kind)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the report as values that ``json.dumps`` takes."""
+        watermark = datetime.fromtimestamp(self.watermark_ms / 1000, UTC).isoformat(timespec="milliseconds")
+        return {
+            "ok": self.ok,
+            "watermark": watermark.replace("+00:00", "Z") if self.watermark_ms else None,
+            "streams": {name: asdict(counts) for name, counts in self.streams.items()},
+            "total": asdict(self.total),
+            "problems": [asdict(problem) for problem in self.problems],
+            "notes": self.notes,
+        }

@@ -1,0 +1,40 @@
+"""Shows a report on a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from rich.console import Console
+from rich.table import Table
+
+from tandem.verify.report import Counts, Kind, Report
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints the table, then examples of what differs, and the notes."""
+    console.print(table(report))
+    for problem in report.problems:
+        text = f"{problem.kind} in {problem.where}: {problem.count}, such as {', '.join(problem.examples)}"
+        console.print(text, markup=False, highlight=False)
+    for note in report.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+
+
+def table(report: Report) -> Table:
+    """Returns one table: a column for each stream and the total, a row for each outcome and each kind of difference."""
+    verdict = "[green]every record is accounted for[/]" if report.ok else "[red]MongoDB and the topics do not agree[/]"
+    result = Table(caption=verdict, caption_justify="left")
+    result.add_column("records")
+    for name in (*report.streams, "total"):
+        result.add_column(name, justify="right")
+    columns = (*report.streams.values(), report.total)
+    for row in fields(Counts):
+        result.add_row(
+            row.name, *(str(getattr(counts, row.name)) for counts in columns), end_section=row.name == "consumed"
+        )
+    result.add_section()
+    for kind in Kind:
+        count = report.count(kind)
+        if kind is not Kind.CONFLICTING or count:
+            result.add_row(kind, *("" for _ in report.streams), str(count), style="red" if count else None)
+    return result

@@ -1,0 +1,123 @@
+"""Reads topics completely, from where they begin to where they ended when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from tandem.errors import EnvironmentNotReadyError, TandemError
+
+# Offset of each partition.
+Offsets = dict[int, int]
+
+_POLL_MS = 1000
+_STALL_SECONDS = 60.0
+
+
+class Record(NamedTuple):
+    """One record of a topic; the timestamp in milliseconds since 1970."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+
+
+class TopicReader:
+    """Reads one topic without a consumer group, so that it leaves no trace and is never rebalanced.
+
+    Args:
+        bootstrap: Kafka's bootstrap servers.
+        topic: the topic's name.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka does not answer, or has no such topic.
+    """
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self.topic = topic
+        try:
+            self._consumer: Any = KafkaConsumer(
+                bootstrap_servers=bootstrap,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",  # records that vanish while we read are an error, never skipped
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                check_crcs=False,  # in Python it costs more than all the rest; TCP and the broker check too
+                metrics_enabled=False,
+                fetch_max_bytes=64 * 1024 * 1024,
+                max_partition_fetch_bytes=16 * 1024 * 1024,
+                max_poll_records=20_000,
+            )
+            found = self._consumer.partitions_for_topic(topic)
+        except KafkaError as error:
+            raise EnvironmentNotReadyError(
+                f"Kafka at {bootstrap} does not answer: {type(error).__name__}", hint="is it up? see `tandem status`"
+            ) from None
+        if not found:
+            self._consumer.close()
+            raise EnvironmentNotReadyError(
+                f"Kafka at {bootstrap} has no topic {topic}", hint="`tandem up` creates the pipeline's topics"
+            )
+        self._partitions = {number: TopicPartition(topic, number) for number in sorted(found)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def beginnings(self) -> Offsets:
+        """Returns the offset of each partition's first record that is still there."""
+        return self._numbered(self._consumer.beginning_offsets(list(self._partitions.values())))
+
+    def ends(self) -> Offsets:
+        """Returns the offset after each partition's last committed record."""
+        return self._numbered(self._consumer.end_offsets(list(self._partitions.values())))
+
+    def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[Record]:
+        """Yields each partition's records from ``start`` up to, not including, ``end``, in order within a partition.
+
+        Raises:
+            TandemError: Kafka gave nothing more for a minute, or records vanished while they were read.
+        """
+        left = {tp: end[number] for number, tp in self._partitions.items() if start[number] < end[number]}
+        self._consumer.assign(list(left))
+        for tp in left:
+            self._consumer.seek(tp, start[tp.partition])
+        stalled = time.monotonic() + _STALL_SECONDS
+        while left:
+            for tp, records in self._poll().items():
+                stalled = time.monotonic() + _STALL_SECONDS
+                limit = end[tp.partition]
+                for r in records:
+                    if r.offset < limit:
+                        yield Record(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
+            # The position also moves over transaction markers and compacted records, which nobody gets to see.
+            for tp in [tp for tp, limit in left.items() if self._consumer.position(tp) >= limit]:
+                del left[tp]
+                self._consumer.pause(tp)
+            if left and time.monotonic() > stalled:
+                raise TandemError(
+                    f"reading {self.topic} stalled: for {_STALL_SECONDS:.0f} s nothing came of {len(left)} partitions",
+                    hint="see Kafka's log: `tandem logs kafka`",
+                )
+
+    def _poll(self) -> dict[Any, list[Any]]:
+        try:
+            return dict(self._consumer.poll(timeout_ms=_POLL_MS))
+        except KafkaError as error:
+            raise TandemError(
+                f"reading {self.topic} failed: {type(error).__name__}",
+                hint="was the topic deleted or cut meanwhile? try again",
+            ) from None
+
+    def _numbered(self, offsets: Mapping[Any, int]) -> Offsets:
+        return {tp.partition: offset for tp, offset in offsets.items()}

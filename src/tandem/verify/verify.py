@@ -1,0 +1,116 @@
+"""Verifies a running pipeline: reads the topics, waits for the job, reads what it wrote, compares."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Set
+from contextlib import ExitStack
+from typing import Any
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.settings.model import Settings
+from tandem.verify.compare import compare
+from tandem.verify.intake import Intake
+from tandem.verify.oracle import load_oracle
+from tandem.verify.report import Report
+from tandem.verify.settle import await_settled
+from tandem.verify.topics import Offsets, TopicReader
+from tandem.verify.watermark import sweep
+
+# Dates stay numbers: a time before year 1 or after 9999 is no datetime.
+_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+_SERVER_SELECTION_MS = 10_000
+
+
+def verify(settings: Settings, pipeline_name: str, *, settle_deadline_s: float) -> Report:
+    """Returns how MongoDB and the dead letters compare with what the topics imply.
+
+    While records still arrive, what was read and what was written may be of different moments; a difference counts only
+    when the topics had not grown until all was read. Else what came is read too and all is compared again.
+
+    Args:
+        settings: where Kafka and MongoDB are, and what the job is told.
+        pipeline_name: the pipeline's folder.
+        settle_deadline_s: how long the job may take to catch up, in seconds.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka or MongoDB does not answer.
+        TandemError: the job has not caught up, or the topics have not come to rest, by the deadline.
+    """
+    deadline = time.monotonic() + settle_deadline_s
+    with ExitStack() as stack:
+        verification = _Verification(settings, pipeline_name, stack)
+        try:
+            while True:
+                report, grown = verification.once(max(1.0, deadline - time.monotonic()))
+                if report.ok or not grown:
+                    return report
+                if time.monotonic() > deadline:
+                    raise TandemError(
+                        f"the topics of {pipeline_name} still grow after {settle_deadline_s:.0f} s",
+                        hint="stop the producers, or allow more time",
+                    )
+        except PyMongoError as error:
+            raise EnvironmentNotReadyError(
+                f"MongoDB does not answer: {type(error).__name__}", hint="is it up? see `tandem status`"
+            ) from None
+
+
+class _Verification:
+    """Holds the connections and what was read so far."""
+
+    def __init__(self, settings: Settings, pipeline: str, stack: ExitStack) -> None:
+        self._job, self._pipeline = settings.job, pipeline
+        self._oracle = load_oracle(pipeline)
+        bootstrap = settings.kafka.bootstrap
+        client: MongoClient[dict[str, Any]] = stack.enter_context(
+            MongoClient(settings.mongo.uri, serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
+        )
+        self._database = client.get_database(settings.mongo.database, codec_options=_CODEC)
+        self._topics = [stack.enter_context(TopicReader(bootstrap, stream.topic)) for stream in self._oracle.STREAMS]
+        self._letters = stack.enter_context(TopicReader(bootstrap, self._oracle.DEAD_LETTER_TOPIC))
+        skew = self._job.max_clock_skew_seconds
+        self._intakes = [Intake(stream, max_clock_skew_seconds=skew) for stream in self._oracle.STREAMS]
+        self._beginnings = {reader.topic: reader.beginnings() for reader in (*self._topics, self._letters)}
+        self._read_to: dict[str, Offsets] = {reader.topic: self._beginnings[reader.topic] for reader in self._topics}
+
+    def once(self, deadline_s: float) -> tuple[Report, bool]:
+        """Returns a report, and whether the topics have grown meanwhile."""
+        ends = {reader.topic: reader.ends() for reader in self._topics}
+        for reader, intake in zip(self._topics, self._intakes, strict=True):
+            intake.take(reader.read(self._read_to[reader.topic], ends[reader.topic]))
+        self._read_to = ends
+        arrivals = (arrival for intake in self._intakes for arrival in intake.arrivals)
+        names = [stream.name for stream in self._oracle.STREAMS]
+        watermark = sweep(arrivals, names, lateness_seconds=self._job.lateness_seconds)
+        await_settled(self._database, self._pipeline, ends, watermark.ms, deadline_s=deadline_s)
+        letters = self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
+        report = compare(
+            self._intakes,
+            _Stored(self._database),
+            letters,
+            watermark,
+            oracle=self._oracle,
+            parameters=self._job.parameters,
+            beginnings=self._beginnings,
+        )
+        return report, any(reader.ends() != ends[reader.topic] for reader in self._topics)
+
+
+class _Stored:
+    """MongoDB's documents."""
+
+    def __init__(self, database: Database[dict[str, Any]]) -> None:
+        self._database = database
+
+    def ids(self, collection: str) -> Set[str]:
+        found = self._database[collection].find({}, {"_id": 1}, batch_size=20_000)
+        return {document["_id"] for document in found if isinstance(document["_id"], str)}
+
+    def read(self, collection: str) -> Iterable[dict[str, Any]]:
+        return self._database[collection].find({}, batch_size=5_000)

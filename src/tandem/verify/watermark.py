@@ -1,0 +1,69 @@
+"""Computes the watermark that the records imply, and which records it may have made late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+
+class Arrival(NamedTuple):
+    """An accepted event or a control record.
+
+    Attributes:
+        at: when it arrived, in milliseconds since 1970.
+        stream: the stream's name.
+        time: its event time in microseconds since 1970.
+        identity: the event's identity; None for a control record.
+    """
+
+    at: int
+    stream: str
+    time: int
+    identity: str | None
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """The outcome of ``sweep``.
+
+    Attributes:
+        ms: the final watermark in milliseconds since 1970, as the engine computes it; 0 while a stream has no event.
+        late: stream and identity of each event that the watermark may have passed before its first record arrived.
+    """
+
+    ms: int
+    late: frozenset[tuple[str, str]]
+
+
+def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_seconds: int) -> Watermark:
+    """Returns the watermark after all arrivals, and the events that may have been late.
+
+    Like the engine's, the watermark is the minimum over the streams of the newest event time less the lateness, in
+    whole milliseconds, and never falls. Where the engine's batches began is unknown, so an event *may* be late when its
+    time is not after the watermark of everything that arrived up to its own millisecond. At watermark 0 none is late.
+    A further record of the same event is a repeat and is not looked at: its first record decided the fate of the event.
+    """
+    newest: dict[str, int | None] = dict.fromkeys(streams)
+    watermark = 0
+    seen: set[tuple[str, str]] = set()
+    late: set[tuple[str, str]] = set()
+    for _, together in groupby(sorted(arrivals, key=attrgetter("at")), key=attrgetter("at")):
+        group = list(together)
+        for arrival in group:
+            ms, known = arrival.time // 1000, newest[arrival.stream]
+            newest[arrival.stream] = ms if known is None or ms > known else known
+        watermark = max(watermark, _minimum(newest.values(), lateness_seconds * 1000))
+        for arrival in group:
+            if arrival.identity is None or (event := (arrival.stream, arrival.identity)) in seen:
+                continue
+            seen.add(event)
+            if watermark > 0 and arrival.time <= watermark * 1000:
+                late.add(event)
+    return Watermark(watermark, frozenset(late))
+
+
+def _minimum(newest: Iterable[int | None], lateness_ms: int) -> int:
+    return min((0 if ms is None else ms - lateness_ms for ms in newest), default=0)
