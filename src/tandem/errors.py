@@ -1,4 +1,4 @@
-"""The errors a user sees: a sentence and a hint. ``cli.main`` maps each class to an exit code, and nothing else does."""
+"""The errors a user sees: a sentence and a hint. Only ``cli.main`` maps their classes to exit codes."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from tandem.cli.session import Session
-from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.errors import UsageError
 from tandem.settings.load import current_profile, profiles
 
 _profile = typer.Typer(no_args_is_help=True, help="The environments that there are.")
@@ -29,7 +29,7 @@ def status(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show what runs, where, and how far the job is. Exits 3 when the environment is not ready."""
+    """Show what runs, where, and how far the job is."""
     session: Session = context.obj
     found = session.platform.status()
     if as_json:
@@ -43,8 +43,6 @@ def status(
             else:
                 table.add_row(part, str(value))
         session.out.print(table)
-    if not found["ready"]:
-        raise EnvironmentNotReadyError("the environment is not ready", hint="`tandem up --wait` starts it")
 
 
 def logs(

@@ -30,7 +30,9 @@ for group in (lifecycle, pipeline, inspect):
 @app.callback()
 def _options(
     context: typer.Context,
-    profile: Annotated[str | None, typer.Option(help="The environment; default: TANDEM_PROFILE, else embedded.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="The environment; default: TANDEM_PROFILE, else embedded.")
+    ] = None,
     debug: Annotated[bool, typer.Option(help="Show the stack trace of an error.")] = False,
 ) -> None:
     """Kafka, Spark and MongoDB streaming pipelines, the same on a laptop and in the cloud."""

@@ -16,7 +16,7 @@ import typer
 from tandem.cli.session import Session
 from tandem.errors import TandemError
 from tandem.producer.api import produce as send_all
-from tandem.producer.connect import connect
+from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
 from tandem.producer.plan import LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
@@ -143,7 +143,7 @@ def _close(session: Session) -> None:
     producer = connect(session.settings.kafka.bootstrap, [stream.topic for stream in oracle.STREAMS])
     if producer is not None:
         close_windows(producer, oracle.STREAMS)
-        producer.close(timeout=1)
+        disconnect(producer)
 
 
 def _verify(session: Session, deadline_s: float, *, as_json: bool) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
+from tandem.engine.pacemaker import Pacemaker
 from tandem.engine.parse import ASIDE
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import ProgressListener, ProgressReporter
@@ -49,10 +50,13 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     A batch that has begun is finished and committed first, so that a restart has nothing to do again.
     """
     reporter = ProgressReporter(spark, config)
-    spark.streams.addListener(ProgressListener(reporter.batch))
+    pacemaker = Pacemaker(spark, pipeline, config)
+    spark.streams.addListener(ProgressListener(reporter.batch, pacemaker.batch))
     query = _start(spark, pipeline, config, stopping)
     reporter.report("started", error=None)
+    pacemaker.start()
     failure = _await(query, stopping)
+    pacemaker.stop()
     reporter.report("failed" if failure else "stopped", error=failure)
     if failure:
         _log.error("the query failed: %s", failure)
@@ -71,9 +75,7 @@ def transformed(pipeline: Pipeline, frames: list[DataFrame], config: JobConfig) 
     return rows
 
 
-def _start(
-    spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event
-) -> StreamingQuery:
+def _start(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> StreamingQuery:
     return (
         transformed(pipeline, streams(spark, pipeline, config), config)
         .writeStream.queryName(pipeline.name)
@@ -90,7 +92,8 @@ def _await(query: StreamingQuery, stopping: threading.Event) -> str | None:
             if query.awaitTermination(1):
                 return "the query ended by itself"
         _log.info("stopping after the batch that has begun")
-        # Stopping a query interrupts it. The writer refuses the next batch, so the running one ends either here or there.
+        # Stopping a query interrupts it. The writer refuses the next batch, so the running one ends either here or
+        # there.
         while query.isActive and query.status["isTriggerActive"]:
             time.sleep(0.05)
         query.stop()
@@ -109,6 +112,8 @@ def _first_line(error: Exception) -> str:
 def _log_to_stderr() -> None:
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
+        level=logging.INFO,
+        format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
     )
     logging.getLogger("py4j").setLevel(logging.WARNING)

@@ -12,9 +12,9 @@ def interval_join(
     """Returns the full outer join of two streams whose times differ by at most ``within_seconds``.
 
     The condition bounds the times on both sides and both carry a watermark, so Spark can evict state and emits a row
-    without partner once none can come. A row with ``ASIDE`` set (a dead letter, a control record) fails the condition on
-    its own side; Spark then emits it at once as an outer row and never stores it, so one query carries everything and each
-    record is read and parsed once.
+    without partner once none can come. A row with ``ASIDE`` set (a dead letter, a control record) fails the condition
+    on its own side; Spark then emits it at once as an outer row and never stores it, so one query carries everything
+    and each record is read and parsed once.
 
     Args:
         left: columns distinct from those of ``right`` but for ``ASIDE``.

@@ -28,8 +28,8 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
 
     In a row set aside all fields are null, but for the event time of a control record. So a record that is not an event
     can neither match nor move the watermark, however odd its content. Why a record is no event is found out later, by
-    ``reject.with_reason``, for those records alone: here it would make the code that runs for every record too large for
-    Java's compiler.
+    ``reject.with_reason``, for those records alone: here it would make the code that runs for every record too large
+    for Java's compiler.
 
     Args:
         records: rows of Spark's Kafka source with ``includeHeaders``.
@@ -93,10 +93,11 @@ def _typed(value: Column, kind: FieldType) -> Column:
 
 
 def _read(stream: Stream) -> Column:
-    """Returns the record's fields and hash as a struct, read in one pass; meaningful only where ``_json`` has the types.
+    """Returns the record's fields and hash as a struct, read in one pass; meaningful only where ``_json`` has the
+    types.
 
-    Alone it would not do: it takes the number 5 for the string "5", and the last of two equal keys. But to take values out
-    of a variant costs more than to read the text once more.
+    Alone it would not do: it takes the number 5 for the string "5", and the last of two equal keys. But to take values
+    out of a variant costs more than to read the text once more.
     """
     fields = ", ".join(
         f"`{name}`: {'bigint' if kind is FieldType.INTEGER else 'string'}" for name, kind in stream.fields.items()

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pyspark.sql import SparkSession
-from pyspark.sql.streaming import StreamingQueryListener
 from pyspark.sql.streaming.listener import (
     QueryIdleEvent,
     QueryProgressEvent,
     QueryStartedEvent,
     QueryTerminatedEvent,
+    StreamingQueryListener,
     StreamingQueryProgress,
 )
 
@@ -30,12 +30,12 @@ _log = logging.getLogger(__name__)
 class ProgressReporter:
     """Writes one document for each batch and each change of the job's state.
 
-    A document that cannot be written is logged and dropped: progress must never stop the job. The driver has no pymongo on
-    the cluster, so the connector's own Java driver is used.
+    A document that cannot be written is logged and dropped: progress must never stop the job. The driver has no pymongo
+    on the cluster, so the connector's own Java driver is used.
     """
 
     def __init__(self, spark: SparkSession, config: JobConfig) -> None:
-        jvm = spark._jvm  # type: ignore[attr-defined]
+        jvm: Any = spark._jvm
         self._parse = jvm.org.bson.Document.parse
         self._client = jvm.com.mongodb.client.MongoClients.create(config.mongo_uri)
         self._collection = self._client.getDatabase(config.database).getCollection(PROGRESS_COLLECTION)
@@ -102,17 +102,17 @@ class ProgressListener(StreamingQueryListener):
     def __init__(self, *on_batch: Callable[[StreamingQueryProgress], None]) -> None:
         self._on_batch = on_batch
 
-    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802, D102
+    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: D102
         pass
 
-    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802, D102
+    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: D102
         for function in self._on_batch:
             function(event.progress)
 
-    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: N802, D102
+    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: D102
         pass
 
-    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802, D102
+    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: D102
         pass
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 
 from tandem.engine.config import JobConfig
+from tandem.engine.pacemaker import observed
 from tandem.engine.parse import parse
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.schema import Stream
@@ -13,7 +14,9 @@ from tandem.engine.schema import Stream
 def streams(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> list[DataFrame]:
     """Returns an unbounded DataFrame with a watermark for each of the pipeline's streams."""
     return [
-        _parsed(spark.readStream.format("kafka").options(**_options(config, stream)).load(), stream, config)
+        observed(
+            _parsed(spark.readStream.format("kafka").options(**_options(config, stream)).load(), stream, config), stream
+        )
         for stream in pipeline.streams
     ]
 

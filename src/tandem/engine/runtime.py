@@ -13,9 +13,9 @@ from tandem.engine.config import JobConfig
 
 def describe(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
     """Returns the versions of Spark, Java, Scala and Python and a digest of the job's settings, secrets left out."""
-    jvm: Any = spark._jvm  # type: ignore[attr-defined]
-    public = f"{config.pipeline} {config.lateness_seconds} {config.max_clock_skew_seconds} {sorted(config.parameters.items())}"
-    return {
+    jvm: Any = spark._jvm
+    public = f"{config.pipeline} {config.lateness_seconds} {config.max_clock_skew_seconds}
+    {sorted(config.parameters.items())}" return {
         "spark": spark.version,
         "java": jvm.java.lang.System.getProperty("java.version"),
         "scala": jvm.scala.util.Properties.versionNumberString(),

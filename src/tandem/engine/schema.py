@@ -11,8 +11,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 # ISO 8601 with `T` or a space, optional seconds and up to six digits of fraction, `Z` or an offset of at most 18 hours
-# (Java's limit). Without an offset the time is UTC. The pattern comes before any cast: Spark's cast alone also accepts a
-# bare year, a bare time, surrounding blanks and zone names. Written in the common subset of Java's and Python's syntax.
+# (Java's limit). Without an offset the time is UTC. The pattern comes before any cast: Spark's cast alone also accepts
+# a bare year, a bare time, surrounding blanks and zone names. Written in the common subset of Java's and Python's
+# syntax.
 TIMESTAMP_PATTERN = (
     r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
     r"(Z|[+-]((0[0-9]|1[0-7])(:?[0-5][0-9])?|18(:?00)?))?"

@@ -20,12 +20,13 @@ class SinkError(Exception):
 def write_documents(documents: DataFrame, collection: str, config: JobConfig) -> bool:
     """Writes a batch's documents and returns whether some had been written before.
 
-    The documents are inserted unordered, at majority write concern. Where that meets an ``_id`` that is there already (a
-    replayed batch, a repeated event), all of them are written again as replacements, which has the same result however
-    often it is done. On return every document is stored.
+    The documents are inserted unordered, at majority write concern. Where that meets an ``_id`` that is there already
+    (a replayed batch, a repeated event), all of them are written again as replacements, which has the same result
+    however often it is done. On return every document is stored.
 
     Args:
-        documents: any number of rows with a string ``_id``; computed twice in the second case, so cache what they come from.
+        documents: any number of rows with a string ``_id``; computed twice in the second case, so cache what they come
+        from.
         collection: the collection's name.
         config: where MongoDB is.
 
@@ -69,8 +70,7 @@ def _causes(error: Py4JJavaError) -> Iterator[Any]:
     cause = error.java_exception
     while cause is not None:
         yield cause
-        for suppressed in cause.getSuppressed():
-            yield suppressed
+        yield from cause.getSuppressed()
         cause = cause.getCause()
 
 
@@ -96,4 +96,3 @@ def _reason(error: Py4JJavaError, collection: str) -> str:
         return f"MongoDB refused documents of {collection} with error codes {codes}{index}"
     names = [cause.getClass().getSimpleName() for cause in _causes(error)]
     return f"writing {collection} failed: {' <- '.join(names)}"
-

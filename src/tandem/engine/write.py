@@ -20,13 +20,11 @@ class StopRequested(Exception):
     """The job was asked to stop before this batch wrote anything."""
 
 
-def batch_writer(
-    pipeline: Pipeline, config: JobConfig, stopping: threading.Event
-) -> Callable[[DataFrame, int], None]:
+def batch_writer(pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> Callable[[DataFrame, int], None]:
     """Returns the function for ``foreachBatch``.
 
-    All that it writes can be written again without effect: documents by their ``_id``, dead letters because the first batch
-    of a run, the only one that may be a replay, looks for those that are there.
+    All that it writes can be written again without effect: documents by their ``_id``, dead letters because the first
+    batch of a run, the only one that may be a replay, looks for those that are there.
 
     Args:
         pipeline: what to write where.
@@ -43,7 +41,9 @@ def batch_writer(
         try:
             dead = _write_documents(rows, pipeline, config)
             if dead:
-                write_dead_letters(rows.where(_rejected()).select(f"{ASIDE}.*"), pipeline, config, replayed=may_be_replay)
+                write_dead_letters(
+                    rows.where(_rejected()).select(f"{ASIDE}.*"), pipeline, config, replayed=may_be_replay
+                )
         finally:
             rows.unpersist()
         may_be_replay = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -30,7 +31,8 @@ def produce(
 ) -> dict[str, Summary]:
     """Returns each producer's summary by the name of its stream, when all have ended.
 
-    A Ctrl-C on the terminal reaches the producers too; they end by themselves and their summaries are returned.
+    One that was stopped before it had begun is left out. A Ctrl-C on the terminal reaches the producers too; when the
+    caller answers it by setting ``stop``, their summaries are returned.
 
     Args:
         modules: the entry modules, as in a pipeline's ``producers.PRODUCERS``.
@@ -56,23 +58,27 @@ def produce(
         )
         for module in modules
     }
-    told = False
+    first_error: BaseException | None = None
     try:
         with ThreadPoolExecutor(len(children)) as pool:
             # Each child's output is read while it runs, so that none can block on a full pipe.
             results = [pool.submit(_result, module, child) for module, child in children.items()]
             try:
-                while True:
-                    done, running = wait(results, timeout=_POLL_SECONDS, return_when=FIRST_EXCEPTION)
-                    if not running:
-                        break
-                    if not told and (stop.is_set() or any(each.exception() for each in done)):
+                running = set(results)
+                told = False
+                while running:
+                    done, running = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_EXCEPTION)
+                    # That of a producer which we stopped because of another one's error must not hide it.
+                    first_error = first_error or next((each.exception() for each in done if each.exception()), None)
+                    if not told and (stop.is_set() or first_error):
                         told = True
                         _terminate(children.values())
             except BaseException:
                 _terminate(children.values())
                 raise
-        return dict(each.result() for each in results)
+        if first_error:
+            raise first_error
+        return dict(filter(None, (each.result() for each in results)))
     finally:
         _terminate(children.values())
 
@@ -103,8 +109,10 @@ def _terminate(children: Iterable[subprocess.Popen[str]]) -> None:
             child.terminate()
 
 
-def _result(module: str, child: subprocess.Popen[str]) -> tuple[str, Summary]:
+def _result(module: str, child: subprocess.Popen[str]) -> tuple[str, Summary] | None:
     output, _ = child.communicate()
+    if child.returncode in (-signal.SIGINT, -signal.SIGTERM):
+        return None  # stopped before it had begun
     try:
         answer = json.loads(output.splitlines()[-1])
     except (IndexError, ValueError):

@@ -9,7 +9,7 @@ import structlog
 import tenacity
 from kafka import KafkaProducer
 from kafka.codec import has_lz4
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from tandem.errors import EnvironmentNotReadyError
 
@@ -80,6 +80,7 @@ def _attempt(bootstrap: str, topics: Collection[str]) -> KafkaProducer:
         linger_ms=20,
         batch_size=256 * 1024,
         compression_type="lz4" if has_lz4() else None,
+        # The client (3.0.12) does not pass this on, so the brokers must refuse it too.
         allow_auto_create_topics=False,
         bootstrap_timeout_ms=_ATTEMPT_SECONDS * 1000,
         max_block_ms=_ATTEMPT_SECONDS * 1000,
@@ -87,13 +88,25 @@ def _attempt(bootstrap: str, topics: Collection[str]) -> KafkaProducer:
         reconnect_backoff_max_ms=1000,
         metrics_enabled=False,
     )
-    try:
-        for topic in topics:
+    for topic in topics:
+        try:
             producer.partitions_for(topic)
-    except KafkaError:
-        producer.close(timeout=0)
-        raise
+        except KafkaTimeoutError:
+            disconnect(producer, seconds=0)
+            raise KafkaTimeoutError(f"it does not know the topic {topic}") from None
+        except KafkaError:
+            disconnect(producer, seconds=0)
+            raise
     return producer
+
+
+def disconnect(producer: KafkaProducer, *, seconds: float = 1.0) -> None:
+    """Closes the producer within about ``seconds``; what is still in flight then is given up."""
+    try:
+        producer.close(timeout=seconds)
+    except KafkaError:
+        # With records in flight the client's close raises half-way, and its finaliser would try again and complain.
+        producer._closed = True
 
 
 def _reason(error: KafkaError) -> str:

@@ -18,7 +18,7 @@ import structlog
 
 from tandem.engine.schema import Stream
 from tandem.errors import TandemError, UsageError
-from tandem.producer.connect import DEFAULT_DEADLINE_SECONDS, connect
+from tandem.producer.connect import DEFAULT_DEADLINE_SECONDS, connect, disconnect
 from tandem.producer.ledger import Ledger, Outcome
 from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
 from tandem.producer.record import Record
@@ -79,10 +79,10 @@ def _produce(
         if producer is None:
             return Summary({}, 0.0)
         pace = options.rate if plan.rate is None else None
-        summary = send(generate(plan), producer, ledger, rate=pace, stop=stop.event)
-    # Every answer that counts is in; closing must not wait for a broker that is gone.
-    producer.close(timeout=1)
-    return summary
+        try:
+            return send(generate(plan), producer, ledger, rate=pace, stop=stop.event)
+        finally:
+            disconnect(producer)
 
 
 def _plan(options: argparse.Namespace) -> Plan:

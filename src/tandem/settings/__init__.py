@@ -1,0 +1,1 @@
+"""Settings: what differs between environments, as one frozen value."""

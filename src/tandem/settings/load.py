@@ -37,7 +37,7 @@ def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None)
         overrides: values of command-line flags, nested like the settings; they win over everything else.
 
     Raises:
-        UsageError: no such profile, or a value is missing or wrong; the message names the field and the places looked at.
+        UsageError: no such profile, or a value is missing or wrong; the message names the field and places.
     """
     name = current_profile(profile)
     known = profiles()

@@ -11,8 +11,8 @@ from bson.int64 import Int64
 
 from tandem.verify.intake import Intake, Letter
 from tandem.verify.oracle import Document, Expectation, Oracle
+from tandem.verify.record import Record
 from tandem.verify.report import Counts, Kind, Problems, Report
-from tandem.verify.topics import Record
 from tandem.verify.watermark import Watermark
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tandem.engine.schema import Stream
+from tandem.verify.record import Record
 from tandem.verify.reference import Control, Dead, Fields, Validator
-from tandem.verify.topics import Record
 from tandem.verify.watermark import Arrival
 
 

@@ -9,7 +9,7 @@ from pymongo.database import Database
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tandem.errors import TandemError
-from tandem.verify.topics import Offsets
+from tandem.verify.record import Offsets
 
 # Where the job reports, as engine.progress writes it.
 PROGRESS_COLLECTION = "tandem_progress"

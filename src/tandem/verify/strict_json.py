@@ -145,6 +145,9 @@ class _Parser:
 
 
 def _number(match: re.Match[str]) -> int | float:
-    if sum(character.isdigit() for character in match[0]) > MAX_NUMBER_DIGITS:
+    digits = sum(character.isdigit() for character in match[0])
+    # As measured: the parser does not count a leading zero, unless both a fraction and an exponent follow.
+    uncounted = match[1] == "0" and not (match[2] and match[3])
+    if digits - uncounted > MAX_NUMBER_DIGITS:
         raise ValueError("number too long")
     return float(match[0]) if match[2] or match[3] else int(match[0])

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-
-# Offset of each partition.
-Offsets = dict[int, int]
+from tandem.verify.record import Offsets, Record
 
 _POLL_MS = 1000
 _STALL_SECONDS = 60.0
-
-
-class Record(NamedTuple):
-    """One record of a topic; the timestamp in milliseconds since 1970."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes | None]]
 
 
 class TopicReader:

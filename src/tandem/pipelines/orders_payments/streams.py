@@ -1,4 +1,4 @@
-"""The two streams of the pipeline and the names of what it writes. No Spark here: producers and the oracle use it too."""
+"""The pipeline's two streams and the names of what it writes. Without Spark: producers and the oracle use it too."""
 
 from tandem.engine.schema import FieldType, Stream
 

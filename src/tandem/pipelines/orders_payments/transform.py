@@ -13,8 +13,8 @@ def transform(
 ) -> DataFrame:
     """Returns one row for each (order, payment) pair, and one for each order or payment without a partner.
 
-    A pair matches when both name the same order and ``|payment_date - order_date| <= match_window_seconds``. On the side
-    that has no partner all columns are null.
+    A pair matches when both name the same order and ``|payment_date - order_date| <= match_window_seconds``. On the
+    side that has no partner all columns are null.
     """
     return interval_join(
         orders.withColumnsRenamed({"created_at": "order_created_at", "amount": "order_amount"}),

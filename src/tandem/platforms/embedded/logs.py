@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
-_BAD = re.compile(r'ERROR|FATAL|Exception|Error:|"s":"[EF]"|error while loading|No space left|Permission denied', re.I)
+_BAD = re.compile(r'ERROR|FATAL|Exception|Error: |"s":"[EF]"|error while loading|No space left|Permission denied')
 _FOLLOW_S = 0.3
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _Entry = tuple[datetime, str, str]

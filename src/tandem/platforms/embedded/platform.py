@@ -130,7 +130,7 @@ class EmbeddedPlatform:
     def _wait_until_ready(self, deadline_s: float) -> None:
         layout = self._layout
         reader = ProgressReader(self._settings.mongo, self._settings.pipeline)
-        seen: dict[str, str] = {}
+        seen: dict[str, ServiceState] = {}
 
         def probe() -> None:
             if not self._running():
@@ -140,9 +140,12 @@ class EmbeddedPlatform:
             for name, state in states.items():
                 if state.state == "failed":
                     raise EnvironmentNotReadyError(f"{name} {state.error}", hint=f"look at {layout.log(name)}")
-                if seen.get(name) != state.state:
-                    seen[name] = state.state
-                    _log.info(f"{name} is {state.state}")
+                if seen.get(name) != state:
+                    if state.error and state.restarts > (seen[name].restarts if name in seen else 0):
+                        _log.warning("starting it again", service=name, error=state.error)
+                    elif name not in seen or seen[name].state != state.state:
+                        _log.info(f"{name} is {state.state}")
+                    seen[name] = state
             if not all(state.state == "running" for state in states.values()) or not self._committed(
                 states["job"], reader
             ):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from subprocess import Popen
 
 import structlog
@@ -150,7 +151,7 @@ class Keeper:
             self._end()
             process.wait()
             layout.pid(program.name).unlink(missing_ok=True)
-        return f"{_outcome(process.returncode)}: {essence(log, from_byte)}"
+        return _outcome(process.returncode, log, from_byte)
 
     def _await_ready(self, process: Popen[bytes], from_byte: int) -> None:
         name, log = self.program.name, self._layout.log(self.program.name)
@@ -159,9 +160,7 @@ class Keeper:
             if self._stopping.is_set():
                 raise EnvironmentNotReadyError("stopped while it started", hint="start it again")
             if process.poll() is not None:
-                raise EnvironmentNotReadyError(
-                    f"{_outcome(process.returncode)}: {essence(log, from_byte)}", hint=str(log)
-                )
+                raise EnvironmentNotReadyError(_outcome(process.returncode, log, from_byte), hint=f"look at {log}")
             self.program.probe(process.pid)
 
         deadline, retry_on = self.program.start_deadline_s, self.program.retry_on
@@ -174,5 +173,6 @@ class Keeper:
             _log.warning("a service did not stop when asked to and was killed", service=self.program.name)
 
 
-def _outcome(code: int) -> str:
-    return f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+def _outcome(code: int, log: Path, from_byte: int) -> str:
+    # What was killed had no time to say why.
+    return f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}: {essence(log, from_byte)}"

@@ -1,0 +1,146 @@
+"""Keeps a quiet topic from holding back the others: sends control records that move its watermark.
+
+Spark's watermark is the oldest of the streams' own. A topic without new records would freeze it, and nothing without a
+partner would ever be written. A control record is appended behind all that is in its partition, so what waits there to
+be read comes before it and cannot become late by it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.listener import StreamingQueryProgress
+
+from tandem.engine.config import JobConfig
+from tandem.engine.parse import ASIDE
+from tandem.engine.pipeline import Pipeline
+from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, Stream
+
+_log = logging.getLogger(__name__)
+
+_EVENTS, _NEWEST = "events", "newest_ms"
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What is known of one stream's time.
+
+    Attributes:
+        seen_at: when its latest event was read, in seconds of ``time.time``; at first when the job started.
+        newest: its newest event time, in seconds since the epoch; None before the first event.
+        sent: the newest control record's event time, likewise.
+    """
+
+    seen_at: float
+    newest: float | None = None
+    sent: float | None = None
+
+
+def due(clocks: Mapping[str, Clock], now: float, idle_timeout_seconds: float) -> dict[str, float]:
+    """Returns the event time of the control record that each quiet stream needs, in seconds since the epoch.
+
+    While another stream is active, a quiet one follows the slowest active one's newest event: a history that is being
+    replayed keeps its own time. When all are quiet, what can still come is dated now.
+    """
+    quiet = {name for name, clock in clocks.items() if now - clock.seen_at >= idle_timeout_seconds}
+    active = [clock.newest for name, clock in clocks.items() if name not in quiet]
+    known = [newest for newest in active if newest is not None]
+    if len(known) < len(active):
+        return {}
+    target = min(known) if known else now
+    target = min(target, now)
+    return {name: target for name in quiet if target > max(clocks[name].newest or 0.0, clocks[name].sent or 0.0)}
+
+
+def observed(rows: DataFrame, stream: Stream) -> DataFrame:
+    """Returns the stream's rows, with their events counted and their newest event time noted in each batch's
+    progress."""
+    is_event = F.col(ASIDE).isNull()
+    newest = F.max(F.when(is_event, F.unix_millis(stream.event_time)))
+    return rows.observe(stream.name, F.count_if(is_event).alias(_EVENTS), newest.alias(_NEWEST))
+
+
+class Pacemaker:
+    """Watches the batches and sends control records from a thread of its own.
+
+    The driver has no Python Kafka client on the cluster, so the connector's own Java client is used.
+    """
+
+    def __init__(self, spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
+        self._jvm: Any = spark._jvm
+        self._topics = {stream.name: stream.topic for stream in pipeline.streams}
+        self._config = config
+        self._clocks = {name: Clock(seen_at=time.time()) for name in self._topics}
+        self._waiting = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pacemaker", daemon=True)
+
+    def start(self) -> None:
+        """Begins to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends; returns when nothing is being sent any more."""
+        self._ended.set()
+        self._thread.join(timeout=10)
+
+    def batch(self, progress: StreamingQueryProgress) -> None:
+        """Takes note of a committed batch."""
+        self._waiting = sum(int(operator.numRowsTotal) for operator in progress.stateOperators)
+        for name, clock in self._clocks.items():
+            row = progress.observedMetrics.get(name)
+            if row is not None and row[_EVENTS]:
+                newest = max(clock.newest or 0.0, row[_NEWEST] / 1000)
+                self._clocks[name] = replace(clock, seen_at=time.time(), newest=newest)
+
+    def _run(self) -> None:
+        while not self._ended.wait(1):
+            # Without rows in state nothing waits for the watermark.
+            times = due(self._clocks, time.time(), self._config.idle_timeout_seconds) if self._waiting else {}
+            try:
+                if times:
+                    self._send(times)
+            except Exception as error:  # Kafka is away or the JVM ends; the next round tries again
+                _log.warning("control records not sent: %s", type(error).__name__)
+                self._ended.wait(self._config.idle_timeout_seconds)
+
+    def _send(self, times: Mapping[str, float]) -> None:
+        producer = self._jvm.org.apache.kafka.clients.producer.KafkaProducer(self._properties())
+        try:
+            for name, moment in times.items():
+                topic = self._topics[name]
+                text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                value = json.dumps({CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: text}).encode()
+                sent = [
+                    producer.send(self._record(topic, partition.partition(), value))
+                    for partition in producer.partitionsFor(topic)
+                ]
+                for future in sent:
+                    future.get()
+                # Again after another timeout, should rows still wait then.
+                self._clocks[name] = replace(self._clocks[name], sent=moment, seen_at=time.time())
+                _log.info("topic %s is quiet: watermark moved to %s", topic, text)
+        finally:
+            producer.close()
+
+    def _record(self, topic: str, partition: int, value: bytes) -> Any:
+        return self._jvm.org.apache.kafka.clients.producer.ProducerRecord(topic, partition, CONTROL_KEY.encode(), value)
+
+    def _properties(self) -> Any:
+        serializer = "org.apache.kafka.common.serialization.ByteArraySerializer"
+        properties = self._jvm.java.util.Properties()
+        settings = {name.removeprefix("kafka."): value for name, value in self._config.kafka_options.items()}
+        settings |= {"bootstrap.servers": self._config.bootstrap, "acks": "all", "max.block.ms": "15000"}
+        settings |= {"key.serializer": serializer, "value.serializer": serializer}
+        for name, value in settings.items():
+            properties.setProperty(name, value)
+        return properties

@@ -1,0 +1,19 @@
+"""A record of a topic as ``verify`` sees it, whoever read it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# Offset by partition.
+Offsets = dict[int, int]
+
+
+class Record(NamedTuple):
+    """One record of a topic; the timestamp in milliseconds since 1970."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]

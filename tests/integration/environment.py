@@ -1,0 +1,103 @@
+"""An embedded environment of its own for the tests: real Kafka, real mongod, real Spark, other ports than a user's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from bson import BSON
+from pymongo import MongoClient
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
+
+CLI = (sys.executable, "-m", "tandem")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Runs the command line as a user does, with its state in ``home``."""
+
+    home: Path
+    first_port: int
+    extra: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        names = ("KAFKA__PORT", "KAFKA__CONTROLLER_PORT", "MONGO__PORT", "UI__SPARK_PORT")
+        ports = {f"TANDEM_{name}": str(self.first_port + i) for i, name in enumerate(names)}
+        return {**os.environ, "NO_COLOR": "1", **ports, "TANDEM_STATE_DIR": str(self.home), **dict(self.extra)}
+
+    def tandem(self, *arguments: str, code: int | None = 0, timeout: float = 400) -> subprocess.CompletedProcess[str]:
+        """Returns the finished command; fails unless it exits with ``code``."""
+        done = subprocess.run(
+            [*CLI, *arguments], env=self.variables, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        if code is not None:
+            assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Returns the running command, in a process group of its own."""
+        return subprocess.Popen(
+            [*CLI, *arguments],
+            env=self.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.tandem("status", "--json").stdout)
+        return answer
+
+    def wait(self, what: str, condition: Any, seconds: float = 120) -> Any:
+        """Returns the first true answer of ``condition()``, or fails naming what was awaited."""
+        retrying = Retrying(
+            retry=retry_if_result(lambda answer: not answer),
+            stop=stop_after_delay(seconds),
+            wait=wait_fixed(0.3),
+            retry_error_callback=lambda _: None,
+        )
+        answer = retrying(condition)
+        assert answer, f"{what}: not within {seconds:.0f} s\n{self.tandem('logs', code=None).stdout[-4000:]}"
+        return answer
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.first_port}"
+
+    @contextmanager
+    def database(self) -> Iterator[Any]:
+        with MongoClient(f"mongodb://127.0.0.1:{self.first_port + 2}/?replicaSet=rs0") as client:
+            yield client["ecommerce_mart"]
+
+    def contents(self) -> dict[str, dict[Any, bytes]]:
+        """Returns each collection's documents as MongoDB stores them, byte for byte, by ``_id``."""
+        with self.database() as database:
+            return {
+                name: {document["_id"]: BSON.encode(document) for document in database[name].find()}
+                for name in (FACTS, UNMATCHED)
+            }
+
+    def processes(self) -> list[psutil.Process]:
+        """Returns all running processes that belong to this environment."""
+        mark = str(self.home)
+        found = []
+        for process in psutil.process_iter():
+            try:
+                belongs = process.environ().get("TANDEM_STATE_DIR") == mark or mark in " ".join(process.cmdline())
+                if belongs and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found

@@ -1,0 +1,138 @@
+"""The whole loop: producers -> Kafka -> Spark join -> MongoDB, and what must survive."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from confluent_kafka import Producer
+
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tests.integration.environment import Environment
+
+
+def caught_up(environment: Environment) -> bool:
+    status = environment.status()
+    return bool(status["ready"]) and status["job"]["lag"] == 0
+
+
+def iso(time: datetime) -> str:
+    return time.isoformat()
+
+
+def order(order_id: str, time: datetime, **extra: Any) -> bytes:
+    base = {"order_id": order_id, "order_date": iso(time), "created_at": iso(time), "customer_id": "c", "amount": 10}
+    return json.dumps({**base, **extra}).encode()
+
+
+def payment(payment_id: str, order_id: str, time: datetime, **extra: Any) -> bytes:
+    base = {"payment_id": payment_id, "order_id": order_id, "payment_date": iso(time), "created_at": iso(time)}
+    return json.dumps({**base, "amount": 10, **extra}).encode()
+
+
+def test_a_foreign_producer_gets_exactly_what_the_contract_says(running: Environment) -> None:
+    """Another client, no keys, six partitions, odd ids, many payments on one order; one topic goes quiet."""
+    run = uuid.uuid4().hex[:8]
+    past = datetime.now(UTC) - timedelta(hours=2)
+    odd = [f"$set-{run}", f"a.b-{run}", f"x|y-{run}", f"x\\|y-{run}", f"žluť 🐎 {run}", "l" * 5000 + run]
+    foreign = Producer({"bootstrap.servers": running.bootstrap})
+    for position, order_id in enumerate(odd):
+        foreign.produce(PAYMENTS.topic, payment(f"early|{position}-{run}", order_id, past - timedelta(minutes=29)))
+        foreign.produce(ORDERS.topic, order(order_id, past, note={"extra": True}))
+        foreign.produce(ORDERS.topic, order(order_id, past, note={"extra": True}))
+        for number in range(200 if position == 0 else 2):
+            foreign.produce(PAYMENTS.topic, payment(f"p\\{position}-{number}-{run}", order_id, past))
+    foreign.produce(PAYMENTS.topic, payment(f"too-far-{run}", odd[0], past + timedelta(minutes=30, seconds=1)))
+    foreign.produce(PAYMENTS.topic, payment(f"just-near-{run}", odd[0], past + timedelta(minutes=30)))
+    foreign.produce(ORDERS.topic, order(f"alone-{run}", past))
+    foreign.produce(ORDERS.topic, b"{not json")
+    foreign.produce(ORDERS.topic, order(f"future-{run}", datetime.now(UTC) + timedelta(days=400)))
+    foreign.produce(ORDERS.topic, None)
+    assert foreign.flush(30) == 0
+
+    running.wait("lag 0", lambda: caught_up(running))
+    # Nothing more is sent, and still the order that nobody paid is written: quiet topics do not hold it back.
+    with running.database() as database:
+        running.wait("the unmatched order", lambda: database[UNMATCHED].find_one({"_id": f"order|alone-{run}"}))
+        running.wait("the far payment", lambda: database[UNMATCHED].find_one({"_id": f"payment|too-far-{run}"}))
+        assert database[FACTS].count_documents({"order_id": odd[0]}) == 202
+        ids = {document["_id"] for document in database[FACTS].find({"order_id": {"$in": [odd[2], odd[3]]}})}
+    assert f"x\\|y-{run}|early\\|2-{run}" in ids
+    assert f"x\\\\\\|y-{run}|early\\|3-{run}" in ids
+    report = json.loads(running.tandem("verify", "--json").stdout)
+    assert report["ok"], report
+
+
+def test_a_replayed_batch_changes_nothing(running: Environment) -> None:
+    """The last commit is deleted, so the job does its last batch again: MongoDB stays the same byte for byte."""
+    running.tandem("produce", "--count", "500", "--close")
+    running.tandem("verify")
+    # Not newer than what closed the windows: these move no watermark, so that theirs is the last batch.
+    recent = datetime.now(UTC) - timedelta(minutes=3)
+    foreign = Producer({"bootstrap.servers": running.bootstrap})
+    for number in range(100):
+        run = uuid.uuid4().hex
+        foreign.produce(ORDERS.topic, order(run, recent))
+        foreign.produce(PAYMENTS.topic, payment(f"{number}-{run}", run, recent))
+        foreign.produce(PAYMENTS.topic, b"malformed " + run.encode())
+    assert foreign.flush(30) == 0
+    running.wait("lag 0", lambda: caught_up(running))
+    last = running.status()["job"]["last_batch"]
+    before = running.contents()
+    running.tandem("down")
+    commits = running.home / "embedded" / "checkpoint" / "commits"
+    assert max(int(path.name) for path in commits.iterdir() if path.name.isdigit()) == last
+    for name in (str(last), f".{last}.crc"):
+        (commits / name).unlink(missing_ok=True)
+
+    running.tandem("up", "--wait")
+    running.wait("the batch done again", lambda: (commits / str(last)).exists())
+    assert running.contents() == before
+    # verify compares every document's content and finds dead letters that are there twice.
+    running.tandem("verify")
+
+
+def test_the_driver_is_killed_in_mid_run(running: Environment) -> None:
+    """SIGKILL to the driver while records flow: it comes back by itself, nothing is lost or doubled."""
+    producing = running.start("produce", "--count", "15000", "--close")
+    before = running.status()["job"]
+    running.wait("records read", lambda: running.status()["job"]["input_rows_total"] > before["input_rows_total"])
+    os.kill(int(before["pid_or_id"]), signal.SIGKILL)
+    output, _ = producing.communicate(timeout=300)
+    assert producing.returncode == 0, output
+
+    def another_driver() -> bool:
+        job = running.status()["job"]
+        return job["state"] == "running" and job["pid_or_id"] != before["pid_or_id"]
+
+    running.wait("another driver", another_driver, 180)
+    running.tandem("verify")
+
+
+def test_the_dead_letter_has_the_original_bytes_and_the_reason(running: Environment) -> None:
+    from tandem.verify.topics import TopicReader
+
+    foreign = Producer({"bootstrap.servers": running.bootstrap})
+    marker = uuid.uuid4().hex.encode()
+    sent: list[Any] = []
+    foreign.produce(
+        ORDERS.topic,
+        b"\xff" + marker,
+        headers={"trace": b"abc"},
+        on_delivery=lambda _, message: sent.append((message.partition(), message.offset())),
+    )
+    assert foreign.flush(30) == 0
+    running.wait("lag 0", lambda: caught_up(running))
+    partition, offset = sent[0]
+    with TopicReader(running.bootstrap, "orders_payments_dead_letter_v1") as reader:
+        letters = [r for r in reader.read(reader.beginnings(), reader.ends()) if r.value == b"\xff" + marker]
+    assert len(letters) == 1
+    headers = dict(letters[0].headers)
+    assert letters[0].key == f"{ORDERS.topic}-{partition}-{offset}".encode()
+    assert headers["error"] == b"not_utf8"
+    assert headers["trace"] == b"abc"
+    assert headers["source_offset"] == str(offset).encode()

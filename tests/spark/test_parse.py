@@ -1,0 +1,214 @@
+"""Every record becomes exactly one event, control record or dead letter, and both implementations say the same."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from tandem.engine.parse import ASIDE, IS_CONTROL, parse
+from tandem.engine.reject import with_reason
+from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY
+from tandem.pipelines.orders_payments.streams import ORDERS
+from tandem.verify.reference import Control, Dead, Event, Validator
+from tests.spark.records import ARRIVED, kafka_rows
+
+SKEW = 300
+ORDER: dict[str, Any] = {
+    "order_id": "o-1",
+    "order_date": "2026-11-22T11:00:00Z",
+    "created_at": "2026-11-22 11:00:01.5",
+    "customer_id": "c-1",
+    "amount": 12,
+}
+Item = bytes | None | tuple[bytes | None, bytes | None]
+
+
+def order(**changes: Any) -> bytes:
+    return json.dumps({**ORDER, **changes}).encode()
+
+
+def without(name: str) -> bytes:
+    return json.dumps({key: value for key, value in ORDER.items() if key != name}).encode()
+
+
+VALID: dict[str, bytes] = {
+    "plain": order(),
+    "extra fields": order(extra={"a": [1, None]}, tandem_control="not a control record without the key"),
+    "numeric-looking id": order(order_id="42"),
+    "boolean-looking id": order(customer_id="true"),
+    "json-looking id": order(order_id='{"$set": 1}'),
+    "operators": order(order_id="$set", customer_id="a.b"),
+    "bars": order(order_id="x|y\\z"),
+    "unicode": order(order_id="žluťoučký 🐎"),
+    "nul": order(order_id="a\u0000b"),
+    "long id": order(order_id="x" * 100_000),
+    "offset": order(order_date="2026-11-22T12:30:00+01:30"),
+    "offset without colon": order(order_date="2026-11-22T12:30:00+0130"),
+    "space, micros": order(order_date="2026-11-22 11:00:00.123456"),
+    "no seconds": order(order_date="2026-11-22T11:00"),
+    "epoch": order(order_date="1970-01-01T00:00:00Z"),
+    "before the epoch": order(order_date="1969-12-31T23:59:59.999999Z"),
+    "year 1": order(order_date="0001-01-01T00:00:00+18:00"),
+    "largest": order(amount=2**63 - 1),
+    "smallest": order(amount=-(2**63)),
+    "minus zero": order().replace(b"12}", b"-0}"),
+    "blanks around": b" \n\t" + order() + b"\r\n ",
+    "just not the future": order(order_date="2026-11-22T12:05:00Z"),
+    "deep but allowed": order(extra=0).replace(b'"extra": 0', b'"extra": ' + b"[" * 900 + b"]" * 900),
+}
+DEAD: dict[str, tuple[Item, str]] = {
+    "null": (None, "empty_value"),
+    "empty": (b"", "empty_value"),
+    "blank": (b"  ", "not_json"),
+    "invalid utf-8": (b'{"order_id": "\xff"}', "not_utf8"),
+    "surrogate bytes": (b'"\xed\xa0\x80"', "not_utf8"),
+    "byte order mark": (b"\xef\xbb\xbf" + order(), "not_json"),
+    "truncated": (order()[:-1], "not_json"),
+    "trailing text": (order() + b" x", "not_json"),
+    "trailing brace": (order() + b"}", "not_json"),
+    "trailing object": (order() + order(), "not_json"),
+    "forged end": (order() + b',"hash":1}', "not_json"),
+    "comment": (order() + b"// x", "not_json"),
+    "nan": (order().replace(b"12}", b"NaN}"), "not_json"),
+    "lone surrogate": (order().replace(b"o-1", b"\\ud800"), "not_json"),
+    "duplicate keys": (order()[:-1] + b', "amount": 12}', "not_json"),
+    "duplicate keys, inside": (order(x=0).replace(b'"x": 0', b'"x": {"a":1,"a":1}'), "not_json"),
+    "too deep": (order(x=0).replace(b'"x": 0', b'"x": ' + b"[" * 1000 + b"]" * 1000), "not_json"),
+    "megabyte of noise": (b"\x01" * 1_000_000, "not_json"),
+    "array": (b"[" + order() + b"]", "not_object"),
+    "string": (b'"order"', "not_object"),
+    "number": (b"5", "not_object"),
+    "json null": (b"null", "not_object"),
+    "empty object": (b"{}", "missing_field"),
+    "missing id": (without("order_id"), "missing_field"),
+    "missing amount": (without("amount"), "missing_field"),
+    "null time": (order(order_date=None), "null_field"),
+    "empty id": (order(order_id=""), "empty_field"),
+    "number as id": (order(order_id=5), "wrong_type"),
+    "object as id": (order(order_id={"$gt": ""}), "wrong_type"),
+    "boolean as customer": (order(customer_id=True), "wrong_type"),
+    "text as amount": (order(amount="5"), "wrong_type"),
+    "fraction": (order(amount=5.0), "wrong_type"),
+    "exponent": (order().replace(b"12}", b"1e2}"), "wrong_type"),
+    "too large": (order(amount=2**63), "wrong_type"),
+    "number as time": (order(order_date=1763809200), "wrong_type"),
+    "no time": (order(order_date="yesterday"), "bad_time"),
+    "date only": (order(order_date="2026-11-22"), "bad_time"),
+    "trailing newline": (order(order_date="2026-11-22T11:00:00Z\n"), "bad_time"),
+    "february 30": (order(order_date="2026-02-30T11:00:00Z"), "bad_time"),
+    "hour 24": (order(created_at="2026-11-22T24:00:00Z"), "bad_time"),
+    "nanoseconds": (order(order_date="2026-11-22T11:00:00.1234567Z"), "bad_time"),
+    "zone name": (order(order_date="2026-11-22T11:00:00 UTC"), "bad_time"),
+    "future": (order(order_date="2026-11-22T12:05:00.000001Z"), "future_time"),
+    "far future": (order(order_date="9999-12-31T23:59:59Z"), "future_time"),
+    "control without time": ((CONTROL_KEY.encode(), json.dumps({CONTROL_FIELD: 1}).encode()), "bad_time"),
+    "control in the future": (
+        (CONTROL_KEY.encode(), json.dumps({CONTROL_FIELD: "", "event_time": "2026-11-22T13:00:00Z"}).encode()),
+        "future_time",
+    ),
+}
+
+
+def engine(spark: SparkSession, items: list[Item]) -> list[Event | Dead | Control]:
+    """Returns what the engine makes of each record."""
+    rows = parse(kafka_rows(spark, ORDERS.topic, items), ORDERS, max_clock_skew_seconds=SKEW)
+    found = rows.select(
+        *(F.unix_micros(n).alias(n) if k == "timestamp" else F.col(n) for n, k in ORDERS.fields.items()), ASIDE
+    ).collect()
+    rejected = rows.where(~F.col(f"{ASIDE}.{IS_CONTROL}")).select(f"{ASIDE}.*")
+    reasons = {
+        row["offset"]: Dead(row["error"], row["detail"])
+        for row in with_reason(rejected, ORDERS, max_clock_skew_seconds=SKEW).collect()
+    }
+    answers: list[Event | Dead | Control] = []
+    for row in found:
+        if row[ASIDE] is None:
+            answers.append(Event({name: row[name] for name in ORDERS.fields}))
+        elif row[ASIDE][IS_CONTROL]:
+            answers.append(Control(row[ORDERS.event_time]))
+        else:
+            assert all(row[name] is None for name in ORDERS.fields), "a rejected record carries values"
+            answers.append(reasons.pop(row[ASIDE]["offset"]))
+    assert not reasons
+    return answers
+
+
+def reference(items: list[Item]) -> list[Event | Dead | Control]:
+    validate = Validator(ORDERS, max_clock_skew_seconds=SKEW)
+    arrived = int(ARRIVED.timestamp() * 1000)
+    return [validate(*(item if isinstance(item, tuple) else (None, item)), arrived) for item in items]
+
+
+def outcome(answer: Event | Dead | Control) -> Any:
+    return answer.error if isinstance(answer, Dead) else answer
+
+
+def test_valid_matrix(spark: SparkSession) -> None:
+    answers = dict(zip(VALID, engine(spark, list(VALID.values())), strict=True))
+    assert {name: answer for name, answer in answers.items() if not isinstance(answer, Event)} == {}
+    assert list(answers.values()) == reference(list(VALID.values()))
+
+
+def test_malformed_matrix(spark: SparkSession) -> None:
+    items = [item for item, _ in DEAD.values()]
+    expected = {name: error for name, (_, error) in DEAD.items()}
+    assert {n: outcome(a) for n, a in zip(DEAD, engine(spark, items), strict=True)} == expected
+    assert {n: outcome(a) for n, a in zip(DEAD, reference(items), strict=True)} == expected
+
+
+def test_control_record(spark: SparkSession) -> None:
+    value = json.dumps({CONTROL_FIELD: "watermark", "event_time": "2026-11-22T12:00:00Z"}).encode()
+    expected = Control(int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * 1_000_000)
+    items: list[Item] = [(CONTROL_KEY.encode(), value)]
+    assert engine(spark, items) == reference(items) == [expected]
+
+
+def test_the_key_alone_makes_no_control_record(spark: SparkSession) -> None:
+    items: list[Item] = [(CONTROL_KEY.encode(), order())]
+    assert engine(spark, items) == reference(items)
+    assert isinstance(engine(spark, items)[0], Event)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+odd_orders = st.dictionaries(st.sampled_from([*ORDER, "extra"]), json_values, max_size=3).map(lambda c: order(**c))
+damaged = st.tuples(odd_orders, st.integers(0, 200), st.binary(max_size=3)).map(
+    lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] :]
+)
+times = st.from_regex(
+    r"[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9](:[0-6][0-9](\.[0-9]{0,7})?)?(Z|[+-][0-9]{2}:?[0-9]{0,2})?",
+    fullmatch=True,
+)
+keys = st.sampled_from([None, b"", b"k", CONTROL_KEY.encode()])
+any_record = st.tuples(keys, st.binary(max_size=40) | odd_orders | damaged | times.map(lambda t: order(order_date=t)))
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(items=st.lists(any_record, min_size=150, max_size=200))
+def test_any_bytes_end_once_and_alike(spark: SparkSession, items: list[Item]) -> None:
+    found, expected = engine(spark, items), reference(items)
+    differing = [(i, f, e) for i, f, e in zip(items, found, expected, strict=True) if outcome(f) != outcome(e)]
+    assert differing == []
+
+
+@pytest.mark.parametrize("weakened", ["from_json alone", "try_parse_json alone"])
+def test_a_weaker_parser_would_let_malformed_records_through(spark: SparkSession, weakened: str) -> None:
+    """The negative control of strict parsing: each half alone accepts records that must be dead."""
+    text = F.col("value").cast("string")
+    rows = kafka_rows(spark, ORDERS.topic, [order(order_id=5), order() + b" x"])
+    if weakened == "from_json alone":
+        accepted = rows.where(F.from_json(text, "order_id string")["order_id"].isNotNull())
+        assert accepted.count() == 2
+    else:
+        accepted = rows.where(F.try_parse_json(text).isNotNull())
+        assert accepted.count() == 2

@@ -1,0 +1,121 @@
+import errno
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tandem.artifacts import cache
+from tandem.artifacts.ivy import _failure, spark_jars
+from tandem.artifacts.lock import Jar, JarSet, locked, render
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.runtimes import runtimes
+
+GOOD = b"a jar"
+SETS = {"spark": JarSet("spark", (Jar("g", "a", "1.0", hashlib.sha256(GOOD).hexdigest()),))}
+
+
+@pytest.fixture(autouse=True)
+def _one_jar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "locked", lambda: SETS)
+
+
+class Fetcher:
+    """Stands for Ivy: writes one file."""
+
+    def __init__(self, content: bytes = GOOD, problem: Exception | None = None, seconds: float = 0) -> None:
+        self.calls, self._content, self._problem, self._seconds = 0, content, problem, seconds
+
+    def __call__(self, _packages: list[str], *, into: Path, on_jar: Callable[[], None], **_: object) -> None:
+        self.calls += 1
+        time.sleep(self._seconds)
+        if self._problem:
+            raise self._problem
+        (into / "jars").mkdir()
+        (into / "jars" / "a-1.0.jar").write_bytes(self._content)
+        on_jar()
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    return (path for path in (folder / "jars").glob("*") if path.name != ".lock")
+
+
+def test_the_lock_holds_every_package_and_nothing_that_spark_ships() -> None:
+    sets = locked()
+    for name, packages in runtimes().packages.items():
+        assert set(packages) <= {jar.coordinates for jar in sets[name].jars}
+    shipped = {path.name.rpartition("-")[0] for path in spark_jars().glob("*.jar")}
+    assert not shipped & {jar.artifact for jar in sets["spark"].jars}
+
+
+def test_a_lock_is_read_as_it_was_written() -> None:
+    assert locked(render(locked())) == locked()
+
+
+@pytest.mark.parametrize(
+    "text", ['[spark]\n"g:a" = "00"', '[spark]\n"g:a:1" = "00"', "[spark", '[spark]\n"g:a/../b:1" = "' + "0" * 64 + '"']
+)
+def test_a_broken_lock_is_refused(text: str) -> None:
+    with pytest.raises(TandemError, match=r"jars\.lock"):
+        locked(text)
+
+
+def test_the_digest_changes_with_any_checksum() -> None:
+    (jar,) = SETS["spark"].jars
+    other = JarSet("spark", (Jar(jar.group, jar.artifact, jar.version, "0" * 64),))
+    assert other.digest != SETS["spark"].digest
+
+
+def test_jars_are_fetched_once(tmp_path: Path) -> None:
+    fetcher = Fetcher()
+    first = cache.ensure_jars(tmp_path, "java", ["spark"], fetcher)
+    assert cache.ensure_jars(tmp_path, "java", ["spark"], fetcher) == first
+    assert first["spark"][0].read_bytes() == GOOD
+    assert fetcher.calls == 1
+
+
+def test_a_jar_that_was_removed_is_fetched_again(tmp_path: Path) -> None:
+    fetcher = Fetcher()
+    cache.ensure_jars(tmp_path, "java", ["spark"], fetcher)["spark"][0].unlink()
+    assert cache.ensure_jars(tmp_path, "java", ["spark"], fetcher)["spark"][0].is_file()
+    assert fetcher.calls == 2
+
+
+def test_two_at_once_fetch_once(tmp_path: Path) -> None:
+    fetcher = Fetcher(seconds=0.3)
+    threads = [threading.Thread(target=cache.ensure_jars, args=(tmp_path, "java", ["spark"], fetcher)) for _ in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert fetcher.calls == 1
+
+
+def test_a_wrong_checksum_names_the_file_and_installs_nothing(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentNotReadyError, match=r"a-1\.0\.jar has sha256"):
+        cache.ensure_jars(tmp_path, "java", ["spark"], Fetcher(b"another jar"))
+    assert list(leftovers(tmp_path)) == []
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EnvironmentNotReadyError, match="cannot be written") as caught:
+        cache.ensure_jars(tmp_path / "file", "java", ["spark"], Fetcher())
+    assert "TANDEM_CACHE_DIR" in caught.value.hint
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(EnvironmentNotReadyError, match="no space left"):
+        cache.ensure_jars(tmp_path, "java", ["spark"], Fetcher(problem=full))
+    assert list(leftovers(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [("java.net.UnknownHostException: repo", "network"), ("java.io.IOException: No space left on device", "free some")],
+)
+def test_what_ivy_says_becomes_a_hint(line: str, hint: str) -> None:
+    assert hint in _failure(["resolving", line]).hint

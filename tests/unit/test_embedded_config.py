@@ -1,0 +1,138 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tandem.engine.config import JobConfig
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.platforms import platform_for
+from tandem.platforms.embedded import job, kafka, mongod
+from tandem.platforms.embedded.java import find_java, major_version
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.logs import merged, readable
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    ports = {"kafka": {"port": 1111, "controller_port": 1112}, "mongo": {"port": 1113}, "ui": {"spark_port": 1114}}
+    return load("embedded", {**ports, "state_dir": tmp_path})
+
+
+@pytest.fixture
+def layout(settings: Settings) -> Layout:
+    layout = Layout(settings.home)
+    layout.create()
+    return layout
+
+
+def pairs(text: str, separator: str) -> dict[str, str]:
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return dict(line.split(separator, 1) for line in lines)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("output", "version"),
+    [
+        ('openjdk version "17.0.15" 2025-04-15', 17),
+        ('openjdk version "25" 2025-09-16', 25),
+        ('java version "1.8.0_402"', 8),
+        ('openjdk version "26-ea" 2026-03-17', 26),
+        ("The operation couldn't be completed. Unable to locate a Java Runtime.", None),
+    ],
+)
+def test_java_version(output: str, version: int | None) -> None:
+    assert major_version(output) == version
+
+
+def test_an_old_java_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho '    java.home = /old' >&2\necho 'openjdk version \"11.0.2\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(EnvironmentNotReadyError, match=r"Java 17 or newer .* JAVA_HOME has Java 11 .* none on PATH"):
+        find_java(tmp_path, 17)
+
+
+def test_java_home_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", "/somewhere")
+    assert load("embedded").java_home == Path("/somewhere")
+    monkeypatch.setenv("JAVA_HOME", "")
+    assert load("embedded").java_home is None
+
+
+def test_the_broker_listens_on_loopback_only(settings: Settings, layout: Layout) -> None:
+    properties = pairs(kafka.properties(settings, layout), "=")
+    assert properties["listeners"] == "BROKER://127.0.0.1:1111,CONTROLLER://127.0.0.1:1112"
+    assert properties["auto.create.topics.enable"] == "false"
+    assert properties["log.message.timestamp.type"] == "LogAppendTime"
+    assert properties["log.dirs"] == str(layout.kafka)
+    assert "{" not in "".join(properties.values())
+
+
+def test_mongod_is_a_replica_set_on_loopback(settings: Settings, layout: Layout) -> None:
+    words = mongod.command(settings, Path("mongod"), layout)
+    options = dict(zip(words[1::2], words[2::2], strict=False))
+    assert (options["--replSet"], options["--bind_ip"], options["--port"]) == ("rs0", "127.0.0.1", "1113")
+
+
+def test_spark_gets_the_jars_and_the_profile_with_its_backslashes(settings: Settings, layout: Layout) -> None:
+    profile = settings.model_copy(update={"spark": {**settings.spark, "spark.redaction.string.regex": r"a\s"}})
+    defaults = pairs(job.spark_defaults(profile, [Path("/c/a.jar"), Path("/c/b.jar")], layout), " ")
+    assert defaults["spark.driver.extraClassPath"] == defaults["spark.executor.extraClassPath"] == "/c/a.jar:/c/b.jar"
+    assert defaults["spark.ui.port"] == "1114"
+    assert defaults["spark.redaction.string.regex"] == r"a\\s"
+
+
+def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> None:
+    job.write_configuration(settings, [], layout)
+    config = JobConfig.read(layout.conf / "job.json")
+    assert config.bootstrap == "127.0.0.1:1111"
+    assert config.mongo_uri == "mongodb://127.0.0.1:1113/?replicaSet=rs0"
+    assert config.checkpoint == f"file://{layout.checkpoint}"
+    assert set(json.loads((layout.conf / "job.json").read_text())) == {
+        "pipeline", "bootstrap", "kafka_options", "mongo_uri", "database", "checkpoint",
+        "lateness_seconds", "max_clock_skew_seconds", "idle_timeout_seconds", "parameters",
+    }  # fmt: skip
+    assert "%maxLen{%enc{%ex}{CRLF}}{2000}" in (layout.conf / "log4j2.properties").read_text()
+
+
+def test_forgetting_goes_on_where_it_was_interrupted(settings: Settings, layout: Layout) -> None:
+    for folder in (layout.kafka, layout.mongo, layout.checkpoint):
+        (folder / "data").touch()
+    (layout.run / "forgetting").touch()
+    Layout(settings.home).create()
+    assert not any((folder / "data").exists() for folder in (layout.kafka, layout.mongo, layout.checkpoint))
+
+
+def test_a_folder_has_one_owner(layout: Layout) -> None:
+    with layout.locked() as first, layout.locked() as second:
+        assert (first, second) == (True, False)
+
+
+def test_status_of_what_never_ran(settings: Settings) -> None:
+    status = platform_for(settings).status()
+    assert set(status) == {"profile", "ready", "kafka", "mongo", "job", "dashboard"}
+    assert set(status["job"]) == {"state", "pid_or_id", "last_batch", "input_rows_total", "lag", "watermark"}
+    assert (status["ready"], status["job"]["state"]) == (False, "stopped")
+
+
+def test_compose_is_refused(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="compose"):
+        platform_for(settings.model_copy(update={"backend": "compose"}))
+
+
+def test_logs_are_merged_by_time_and_keep_lines_without_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("2026-11-22T10:00:02.000Z second\nno time\n")
+    (tmp_path / "b").write_text(
+        '{"t":{"$date":"2026-11-22T11:00:01.000+01:00"},"s":"I","c":"NETWORK","msg":"first"}\n'
+        "2026-11-22T10:00:03Z third\n"
+    )
+    lines = list(merged({"a": tmp_path / "a", "b": tmp_path / "b", "c": tmp_path / "none"}, follow=False, since=None))
+    assert [line.split()[-1] for line in lines] == ["first", "second", "time", "third"]
+
+
+def test_a_line_that_is_not_mongods_stays_as_it_is() -> None:
+    assert readable('{"t": broken') == '{"t": broken'

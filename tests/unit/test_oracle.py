@@ -1,0 +1,136 @@
+"""What the orders and payments pipeline's oracle expects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bson.datetime_ms import DatetimeMS
+
+from tandem.pipelines.orders_payments.oracle import Expectation, expect
+from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
+
+SECOND = 1_000_000
+WINDOW_SECONDS = 1800
+WINDOW = WINDOW_SECONDS * SECOND
+FAR_MS = 10**12
+
+
+def order(identity: str = "o", at: int = 0) -> dict[str, Any]:
+    return {"order_id": identity, "order_date": at, "created_at": -1, "customer_id": "c", "amount": 7}
+
+
+def payment(identity: str = "p", at: int = 0, of: str = "o") -> dict[str, Any]:
+    return {"payment_id": identity, "order_id": of, "payment_date": at, "created_at": 1999, "amount": 9}
+
+
+def expected(
+    orders: list[dict[str, Any]],
+    payments: list[dict[str, Any]],
+    *,
+    watermark_ms: int = FAR_MS,
+    late: set[tuple[str, str]] | None = None,
+    facts: set[str] | None = None,
+    unmatched: set[str] | None = None,
+) -> Expectation:
+    return expect(
+        {"orders": {o["order_id"]: o for o in orders}, "payments": {p["payment_id"]: p for p in payments}},
+        watermark_ms=watermark_ms,
+        late=late or set(),
+        observed={FACTS: facts or set(), UNMATCHED: unmatched or set()},
+        match_window_seconds=WINDOW_SECONDS,
+    )
+
+
+def test_fact_has_the_contracts_fields_and_dates_rounded_down() -> None:
+    found = expected([order()], [payment()])
+    assert found.documents == {
+        FACTS: {
+            "o|p": {
+                "_id": "o|p",
+                "order_id": "o",
+                "order_date": DatetimeMS(0),
+                "created_at": DatetimeMS(-1),
+                "customer_id": "c",
+                "order_amount": 7,
+                "payment_id": "p",
+                "payment_date": DatetimeMS(0),
+                "payment_amount": 9,
+            }
+        },
+        UNMATCHED: {},
+    }
+    assert set(found.outcome.values()) == {"matched"}
+
+
+def test_ids_are_escaped_so_that_no_two_pairs_share_one() -> None:
+    pairs = [("a|", "b"), ("a", "|b"), ("a\\", "|b"), ("a\\|", "b")]
+    ids = {next(iter(expected([order(o)], [payment(p, of=o)]).documents[FACTS])) for o, p in pairs}
+    assert ids == {"a\\||b", "a|\\|b", "a\\\\|\\|b", "a\\\\\\||b"}
+
+
+def test_window_is_inclusive_both_ways_to_the_microsecond() -> None:
+    payments = [payment("a", WINDOW), payment("b", -WINDOW), payment("c", WINDOW + 1), payment("d", -WINDOW - 1)]
+    found = expected([order()], payments)
+    assert found.documents[FACTS].keys() == {"o|a", "o|b"}
+    assert found.documents[UNMATCHED].keys() == {"payment|c", "payment|d"}
+
+
+def test_unmatched_documents_hold_their_own_events_fields_only() -> None:
+    found = expected([order()], [payment(of="other")])
+    assert found.documents[UNMATCHED] == {
+        "order|o": {
+            "_id": "order|o",
+            "kind": "order",
+            "order_id": "o",
+            "order_date": DatetimeMS(0),
+            "created_at": DatetimeMS(-1),
+            "customer_id": "c",
+            "amount": 7,
+        },
+        "payment|p": {
+            "_id": "payment|p",
+            "kind": "payment",
+            "payment_id": "p",
+            "order_id": "other",
+            "payment_date": DatetimeMS(0),
+            "created_at": DatetimeMS(1),
+            "amount": 9,
+        },
+    }
+
+
+def test_unmatched_only_once_no_match_can_come() -> None:
+    ends_ms = WINDOW // 1000
+    assert expected([order()], [], watermark_ms=ends_ms - 2, unmatched={"order|o"}).outcome == {
+        ("orders", "o"): "waiting"
+    }
+    assert expected([order()], [], watermark_ms=ends_ms + 2).outcome == {("orders", "o"): "unmatched"}
+    for at_the_boundary in (ends_ms - 1, ends_ms, ends_ms + 1):
+        assert expected([order()], [], watermark_ms=at_the_boundary).documents[UNMATCHED] == {}
+        found = expected([order()], [], watermark_ms=at_the_boundary, unmatched={"order|o"})
+        assert found.documents[UNMATCHED].keys() == {"order|o"}
+
+
+def test_late_event_without_a_trace_is_as_if_never_sent() -> None:
+    found = expected([order()], [payment()], late={("payments", "p")}, unmatched={"order|o"})
+    assert found.documents[FACTS] == {}
+    assert found.documents[UNMATCHED].keys() == {"order|o"}
+    assert found.outcome == {("orders", "o"): "unmatched", ("payments", "p"): "late"}
+
+
+def test_late_event_with_one_fact_must_have_them_all() -> None:
+    payments = [payment("a"), payment("b")]
+    found = expected([order()], payments, late={("orders", "o")}, facts={"o|a"})
+    assert found.documents[FACTS].keys() == {"o|a", "o|b"}
+
+
+def test_late_event_with_its_unmatched_document_was_processed() -> None:
+    found = expected([order()], [], late={("orders", "o")}, unmatched={"order|o"})
+    assert found.outcome == {("orders", "o"): "unmatched"}
+
+
+def test_each_late_event_is_judged_for_itself() -> None:
+    late = {("orders", "o"), ("payments", "a"), ("payments", "b")}
+    found = expected([order()], [payment("a"), payment("b")], late=late, facts={"o|a"})
+    assert found.documents[FACTS].keys() == {"o|a"}
+    assert found.outcome["payments", "b"] == "late"

@@ -1,0 +1,33 @@
+import os
+import socket
+
+import pytest
+
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.platforms.embedded.ports import check_ports
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+
+FIRST = 29451
+
+
+def settings(**mongo: int) -> Settings:
+    ports = {"kafka": {"port": FIRST, "controller_port": FIRST + 1}, "ui": {"spark_port": FIRST + 3}}
+    return load("embedded", {**ports, "mongo": {"port": FIRST + 2, **mongo}})
+
+
+def test_free_ports() -> None:
+    check_ports(settings())
+
+
+def test_a_busy_port_is_named_with_its_holder_and_its_setting() -> None:
+    busy = pytest.raises(EnvironmentNotReadyError, match=f"port {FIRST + 2} is busy")
+    with socket.create_server(("127.0.0.1", FIRST + 2)), busy as caught:
+        check_ports(settings())
+    assert str(os.getpid()) in str(caught.value) or "cannot be seen" in str(caught.value)
+    assert "TANDEM_MONGO__PORT" in caught.value.hint
+
+
+def test_a_port_that_is_set_twice() -> None:
+    with pytest.raises(UsageError, match=f"port {FIRST} is set twice"):
+        check_ports(settings(port=FIRST))

@@ -1,0 +1,325 @@
+"""The comparison finds every kind of difference. Most tests here are negative controls: one fault, and it must fail."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from bson.datetime_ms import DatetimeMS
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+from rich.console import Console
+
+from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tandem.verify.compare import compare
+from tandem.verify.intake import Intake
+from tandem.verify.oracle import load_oracle
+from tandem.verify.record import Record
+from tandem.verify.report import Counts, Kind, Report
+from tandem.verify.settle import what_is_missing
+from tandem.verify.table import show
+from tandem.verify.watermark import sweep
+
+ARRIVED_MS = 1_700_000_000_000
+EARLY, RECENT = "2023-11-14T10:00:00Z", "2023-11-14T22:00:00Z"
+EARLY_MS, RECENT_MS = DatetimeMS(1_699_956_000_000), DatetimeMS(1_699_999_200_000)
+
+
+class Collections(dict[str, list[dict[str, Any]]]):
+    """Documents in memory."""
+
+    def ids(self, collection: str) -> Set[str]:
+        return {d["_id"] for d in self[collection] if isinstance(d["_id"], str)}
+
+    def read(self, collection: str) -> Iterable[dict[str, Any]]:
+        return self[collection]
+
+
+def record(offset: int, document: Any, at: int = ARRIVED_MS) -> Record:
+    value = document if isinstance(document, bytes | None) else json.dumps(document).encode()
+    return Record(0, offset, at, None, value, [])
+
+
+def order(identity: str, at: str, amount: int = 7) -> dict[str, Any]:
+    return {"order_id": identity, "order_date": at, "created_at": at, "customer_id": "c", "amount": amount}
+
+
+def payment(identity: str, at: str, of: str) -> dict[str, Any]:
+    return {"payment_id": identity, "order_id": of, "payment_date": at, "created_at": at, "amount": 9}
+
+
+def letter(offset: int, value: bytes | None, error: str) -> Record:
+    headers = {
+        "source_topic": ORDERS.topic,
+        "source_partition": "0",
+        "source_offset": str(offset),
+        "source_timestamp": str(ARRIVED_MS),
+        "error": error,
+        "detail": "",
+    }
+    encoded: list[tuple[str, bytes | None]] = [("error", b"a header of the record's own"), ("empty", None)]
+    encoded += [(name, text.encode()) for name, text in headers.items()]
+    return Record(3, offset, ARRIVED_MS, f"{ORDERS.topic}-0-{offset}".encode(), value, encoded)
+
+
+@dataclass
+class World:
+    """Topics and what a faultless pipeline makes of them: one fact, one unmatched order, all outcomes but late."""
+
+    orders: list[Record] = field(
+        default_factory=lambda: [
+            record(0, order("o1", EARLY)),
+            record(1, order("o2", EARLY)),
+            record(2, order("o1", EARLY)),  # a repeat
+            record(3, b"{"),
+            record(4, None),
+            record(5, order("o3", RECENT)),
+        ]
+    )
+    payments: list[Record] = field(
+        default_factory=lambda: [record(0, payment("p1", EARLY, "o1")), record(1, payment("p3", RECENT, "o9"))]
+    )
+    documents: Collections = field(
+        default_factory=lambda: Collections(
+            {
+                FACTS: [
+                    {
+                        "_id": "o1|p1",
+                        "order_id": "o1",
+                        "order_date": EARLY_MS,
+                        "created_at": EARLY_MS,
+                        "customer_id": "c",
+                        "order_amount": Int64(7),
+                        "payment_id": "p1",
+                        "payment_date": EARLY_MS,
+                        "payment_amount": Int64(9),
+                    }
+                ],
+                UNMATCHED: [
+                    {
+                        "_id": "order|o2",
+                        "kind": "order",
+                        "order_id": "o2",
+                        "order_date": EARLY_MS,
+                        "created_at": EARLY_MS,
+                        "customer_id": "c",
+                        "amount": Int64(7),
+                    }
+                ],
+            }
+        )
+    )
+    letters: list[Record] = field(default_factory=lambda: [letter(3, b"{", "not_json"), letter(4, None, "empty_value")])
+    beginnings: dict[str, dict[int, int]] = field(default_factory=dict)
+
+    def report(self) -> Report:
+        intakes = []
+        for stream, records in ((ORDERS, self.orders), (PAYMENTS, self.payments)):
+            intakes.append(Intake(stream, max_clock_skew_seconds=300))
+            intakes[-1].take(records)
+        watermark = sweep((a for i in intakes for a in i.arrivals), ("orders", "payments"), lateness_seconds=300)
+        return compare(
+            intakes,
+            self.documents,
+            self.letters,
+            watermark,
+            oracle=load_oracle("orders_payments"),
+            parameters={"match_window_seconds": 1800},
+            beginnings=self.beginnings,
+        )
+
+    @property
+    def fact(self) -> dict[str, Any]:
+        return self.documents[FACTS][0]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def found(report: Report) -> dict[tuple[str, str], int]:
+    assert not report.ok
+    return {(problem.kind.value, problem.where): problem.count for problem in report.problems}
+
+
+def test_a_faultless_pipeline_passes_and_every_record_is_counted_once(world: World) -> None:
+    world.orders = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset < 3 else r for r in world.orders]
+    world.payments = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset == 0 else r for r in world.payments]
+    report = world.report()
+    assert report.ok
+    assert report.problems == []
+    assert report.streams["orders"] == Counts(consumed=6, matched=1, unmatched=1, waiting=1, repeated=1, dead=2)
+    assert report.streams["payments"] == Counts(consumed=2, matched=1, waiting=1)
+    assert report.total.balanced
+    assert report.to_json()["watermark"] == "2023-11-14T21:55:00.000Z"
+    json.dumps(report.to_json())
+
+
+def test_missing_fact(world: World) -> None:
+    world.orders = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset < 3 else r for r in world.orders]
+    world.payments = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset == 0 else r for r in world.payments]
+    world.documents[FACTS].clear()
+    assert found(world.report()) == {("lost", FACTS): 1}
+
+
+def test_missing_unmatched_document(world: World) -> None:
+    world.orders = [r._replace(timestamp=ARRIVED_MS - 1) if r.offset < 3 else r for r in world.orders]
+    world.documents[UNMATCHED].clear()
+    assert found(world.report()) == {("lost", UNMATCHED): 1}
+
+
+def test_events_that_may_have_been_late_may_be_missing_altogether(world: World) -> None:
+    # All arrived in one millisecond: whether the early ones came after the recent ones is not known.
+    for documents in world.documents.values():
+        documents.clear()
+    report = world.report()
+    assert report.ok
+    assert report.total.late == 3
+
+
+def test_an_unmatched_document_beside_a_fact(world: World) -> None:
+    world.documents[UNMATCHED].append({**world.documents[UNMATCHED][0], "_id": "order|o1", "order_id": "o1"})
+    assert found(world.report()) == {("invented", UNMATCHED): 1}
+
+
+def test_extra_fact(world: World) -> None:
+    world.documents[FACTS].append({**world.fact, "_id": "o1|p9", "payment_id": "p9"})
+    assert found(world.report()) == {("invented", FACTS): 1}
+
+
+@pytest.mark.parametrize("identity", [ObjectId(), 5, {"a": 1}, "another"])
+def test_fact_under_a_second_id(world: World, identity: Any) -> None:
+    world.documents[FACTS].append({**world.fact, "_id": identity})
+    assert found(world.report()) == {("doubled", FACTS): 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order_amount": Int64(8)},
+        {"order_amount": 7.0},
+        {"order_amount": "7"},
+        {"order_amount": None},
+        {"order_date": DatetimeMS(int(EARLY_MS) + 1)},
+        {"order_date": Int64(int(EARLY_MS))},
+        {"customer_id": "C"},
+        {"more": None},
+    ],
+)
+def test_changed_fact(world: World, change: dict[str, Any]) -> None:
+    world.fact.update(change)
+    report = world.report()
+    assert found(report) == {("wrong", FACTS): 1}
+    assert report.problems[0].examples == [f"o1|p1 ({next(iter(change))})"]
+
+
+def test_missing_field(world: World) -> None:
+    del world.fact["customer_id"]
+    assert found(world.report()) == {("wrong", FACTS): 1}
+
+
+def test_missing_dead_letter(world: World) -> None:
+    world.letters.pop()
+    assert found(world.report()) == {("lost", DEAD_LETTER_TOPIC): 1}
+
+
+def test_doubled_dead_letter(world: World) -> None:
+    world.letters.append(world.letters[0])
+    assert found(world.report()) == {("doubled", DEAD_LETTER_TOPIC): 1}
+
+
+@pytest.mark.parametrize("key", [b"orders_topic_data_v1-0-0", b"?", None, b"\xff"])
+def test_invented_dead_letter(world: World, key: bytes | None) -> None:
+    world.letters.append(world.letters[0]._replace(key=key))
+    assert found(world.report()) == {("invented", DEAD_LETTER_TOPIC): 1}
+
+
+@pytest.mark.parametrize(
+    "wrong", [letter(3, b"{ ", "not_json"), letter(3, None, "not_json"), letter(3, b"{", "not_utf8")]
+)
+def test_changed_dead_letter(world: World, wrong: Record) -> None:
+    world.letters[0] = wrong
+    assert found(world.report()) == {("wrong", DEAD_LETTER_TOPIC): 1}
+
+
+def test_an_empty_value_is_not_a_missing_one(world: World) -> None:
+    world.letters[1] = letter(4, b"", "empty_value")
+    assert found(world.report()) == {("wrong", DEAD_LETTER_TOPIC): 1}
+
+
+@pytest.mark.parametrize("header", ["source_topic", "source_timestamp", "error", "detail"])
+def test_dead_letter_without_a_header(world: World, header: str) -> None:
+    kept = [(name, value) for name, value in world.letters[0].headers if name != header]
+    world.letters[0] = world.letters[0]._replace(headers=kept)
+    assert found(world.report()) == {("wrong", DEAD_LETTER_TOPIC): 1}
+
+
+def test_a_dead_letter_of_a_record_that_retention_removed_is_noted_only(world: World) -> None:
+    world.beginnings = {ORDERS.topic: {0: 3}}
+    world.orders = world.orders[3:]
+    world.letters.append(letter(2, b"x", "not_json"))
+    report = world.report()
+    assert DEAD_LETTER_TOPIC not in {problem.where for problem in report.problems}
+    assert report.notes == [f"{ORDERS.topic}: the first 3 offsets were removed by retention and could not be verified"]
+
+
+@pytest.mark.parametrize("amount", [7, 8])
+def test_conflicting_events_may_be_stored_either_way(world: World, amount: int) -> None:
+    world.orders.append(record(6, order("o1", EARLY, amount=8)))
+    world.fact["order_amount"] = Int64(amount)
+    report = world.report()
+    assert report.ok
+    assert [(p.kind, p.where, p.examples) for p in report.problems] == [(Kind.CONFLICTING, "orders", ["o1"])]
+
+
+def test_conflicting_events_may_not_be_stored_otherwise(world: World) -> None:
+    world.orders.append(record(6, order("o1", EARLY, amount=8)))
+    world.fact["order_amount"] = Int64(6)
+    assert ("wrong", FACTS) in found(world.report())
+
+
+def test_examples_are_few_and_short(world: World) -> None:
+    for number in range(9):
+        world.documents[FACTS].append({"_id": f"{number}" * 500})
+    problem = world.report().problems[0]
+    assert problem.count == 9
+    assert len(problem.examples) == 5
+    assert all(len(example) < 80 for example in problem.examples)
+
+
+def test_table_fits_80_columns(world: World) -> None:
+    world.fact["order_amount"] = Int64(6)
+    output = io.StringIO()
+    show(world.report(), Console(file=output, width=80, no_color=True))
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("matched" in line for line in lines)
+    assert "wrong in orders_data_process_fact: 1, such as o1|p1 (order_amount)" in lines
+
+
+ENDS = {"t": {0: 5, 1: 0}}
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [
+        (None, "never reported"),
+        ({"committed": None}, "5 offsets"),
+        ({"committed": {"t": {"0": 4}}}, "1 offsets"),
+        ({"committed": {"t": {"0": 5}}, "watermark": None}, "not set"),
+        ({"committed": {"t": {"0": 5}}, "watermark": DatetimeMS(999)}, "0.001 s behind"),
+    ],
+)
+def test_job_that_lags(progress: dict[str, Any] | None, expected: str) -> None:
+    assert expected in str(what_is_missing(progress, ENDS, 1000))
+
+
+def test_job_that_is_done() -> None:
+    done = {"committed": {"t": {"0": 5, "1": 0}, "other": {"0": 1}}, "watermark": DatetimeMS(1000)}
+    assert what_is_missing(done, ENDS, 1000) is None
+    assert what_is_missing({**done, "watermark": None}, ENDS, 0) is None

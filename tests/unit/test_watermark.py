@@ -1,0 +1,61 @@
+"""Which watermark the records imply, and which of them it may have made late."""
+
+from __future__ import annotations
+
+from tandem.verify.watermark import Arrival, Watermark, sweep
+
+MINUTE = 60_000_000  # in microseconds
+
+
+def swept(*arrivals: Arrival) -> Watermark:
+    return sweep(arrivals, ("left", "right"), lateness_seconds=300)
+
+
+def test_is_the_slower_streams_newest_time_less_the_lateness() -> None:
+    found = swept(
+        Arrival(1, "left", 60 * MINUTE, "a"),
+        Arrival(2, "right", 20 * MINUTE, "b"),
+        Arrival(3, "right", 10 * MINUTE, "c"),
+    )
+    assert found.ms == 15 * 60_000
+
+
+def test_is_in_whole_milliseconds_rounded_down_before_1970_too() -> None:
+    assert swept(Arrival(1, "left", 600_000_999, "a"), Arrival(1, "right", 600_001_999, "b")).ms == 300_000
+    assert swept(Arrival(1, "left", -1, "a"), Arrival(1, "right", 0, "b")).ms == 0
+
+
+def test_stays_at_zero_while_a_stream_has_no_event() -> None:
+    found = swept(Arrival(1, "left", 60 * MINUTE, "a"), Arrival(2, "left", -5, "b"), Arrival(3, "left", 0, "c"))
+    assert found == Watermark(0, frozenset())
+
+
+def test_control_records_move_it_and_are_never_late() -> None:
+    found = swept(
+        Arrival(1, "left", 60 * MINUTE, "a"), Arrival(2, "right", 60 * MINUTE, None), Arrival(3, "right", MINUTE, None)
+    )
+    assert found == Watermark(55 * 60_000, frozenset())
+
+
+def test_late_is_up_to_and_including_the_watermark() -> None:
+    both = (Arrival(1, "left", 60 * MINUTE, "a"), Arrival(1, "right", 60 * MINUTE, "b"))
+    found = swept(*both, Arrival(2, "left", 55 * MINUTE, "at"), Arrival(2, "left", 55 * MINUTE + 1, "after"))
+    assert found.late == {("left", "at")}
+
+
+def test_order_of_arrival_decides_and_equal_stamps_count_against_the_record() -> None:
+    both = (Arrival(5, "left", 60 * MINUTE, "a"), Arrival(5, "right", 60 * MINUTE, "b"))
+    found = swept(
+        *both, Arrival(4, "left", 0, "before"), Arrival(5, "left", 0, "same"), Arrival(6, "left", 0, "behind")
+    )
+    assert found.late == {("left", "same"), ("left", "behind")}
+
+
+def test_a_late_repeat_does_not_make_its_event_late() -> None:
+    both = (Arrival(5, "left", 60 * MINUTE, "a"), Arrival(5, "right", 60 * MINUTE, "b"))
+    assert swept(*both, Arrival(9, "left", 0, "early"), Arrival(1, "left", 0, "early")).late == set()
+
+
+def test_never_falls() -> None:
+    both = (Arrival(1, "left", 60 * MINUTE, "a"), Arrival(1, "right", 60 * MINUTE, "b"))
+    assert swept(*both, Arrival(2, "left", MINUTE, "c"), Arrival(2, "right", MINUTE, "d")).ms == 55 * 60_000
