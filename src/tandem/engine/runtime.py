@@ -14,12 +14,12 @@ from tandem.engine.config import JobConfig
 def describe(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
     """Returns the versions of Spark, Java, Scala and Python and a digest of the job's settings, secrets left out."""
     jvm: Any = spark._jvm
-    public = f"{config.pipeline} {config.lateness_seconds} {config.max_clock_skew_seconds}
-    {sorted(config.parameters.items())}" return {
+    told = (config.pipeline, config.lateness_seconds, config.max_clock_skew_seconds, sorted(config.parameters.items()))
+    return {
         "spark": spark.version,
         "java": jvm.java.lang.System.getProperty("java.version"),
         "scala": jvm.scala.util.Properties.versionNumberString(),
         "python": platform.python_version(),
         "master": spark.sparkContext.master,
-        "settings": hashlib.sha256(public.encode()).hexdigest()[:16],
+        "settings": hashlib.sha256(repr(told).encode()).hexdigest()[:16],
     }

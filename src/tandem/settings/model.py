@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Port = int
+_Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
 class _Frozen(BaseModel):
@@ -70,17 +70,13 @@ class Settings(BaseSettings):
     job: JobSettings
     ui: UiSettings = UiSettings()
     spark: dict[str, str] = {}
-    state_dir: Path = Path(".tandem")
-    cache_dir: Path = Path("~/.cache/tandem")
+    # Absolute from the start: the processes that read them work in other folders.
+    state_dir: _Folder = Field(default=Path(".tandem"), validate_default=True)
+    cache_dir: _Folder = Field(default=Path("~/.cache/tandem"), validate_default=True)
     # A setting of the machine, not of Tandem, so it keeps the name that every Java program knows.
     java_home: Path | None = Field(default=None, validation_alias=AliasChoices("TANDEM_JAVA_HOME", "JAVA_HOME"))
 
     @property
     def home(self) -> Path:
-        """The absolute folder of everything this profile keeps: data, checkpoint, logs, process ids."""
-        return self.state_dir.expanduser().absolute() / self.profile
-
-    @property
-    def cache(self) -> Path:
-        """The absolute folder of what was downloaded, shared by all checkouts."""
-        return self.cache_dir.expanduser().absolute()
+        """The folder of everything this profile keeps: data, checkpoint, logs, process ids."""
+        return self.state_dir / self.profile

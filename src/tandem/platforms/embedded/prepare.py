@@ -48,7 +48,7 @@ def prepare(settings: Settings, layout: Layout) -> Tools:
     java = find_java(settings.java_home, runtimes().minimum_java)
     mongod = find_mongod()
     check_ports(settings)
-    return Tools(java, mongod, ensure_jars(settings.cache, java.program))
+    return Tools(java, mongod, ensure_jars(settings.cache_dir, java.program))
 
 
 def end_leftovers(layout: Layout) -> None:

@@ -136,9 +136,9 @@ class Keeper:
         from_byte = rotate(log)
         process = spawn(program.command, log=log, env=program.env, cwd=layout.home)
         self._identity = identify(process.pid)
-        remember(layout.pid(program.name), self._identity)
-        self._board.show(program.name, state="starting", pid=process.pid)
         try:
+            remember(layout.pid(program.name), self._identity)
+            self._board.show(program.name, state="starting", pid=process.pid)
             self._await_ready(process, from_byte)
             program.settle()
             self._ready_at = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -50,7 +51,9 @@ class Board:
             kept = old.error if error == "" else error
             new = replace(old, state=state, pid=pid, error=kept, restarts=old.restarts + restarted)
             self._states[service] = new
-            write_json(self._path, {name: asdict(value) for name, value in self._states.items()})
+            # Nothing is kept from being stopped by a full disk, or by a folder that somebody removed.
+            with suppress(OSError):
+                write_json(self._path, {name: asdict(value) for name, value in self._states.items()})
 
 
 def read_states(path: Path) -> dict[str, ServiceState]:

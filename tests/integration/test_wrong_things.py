@@ -1,0 +1,87 @@
+"""What a user does wrong, or the machine does to them: one line, one hint, the right code, nothing left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.integration.environment import Environment
+
+
+def assert_one_line_and_a_hint(stderr: str) -> None:
+    lines = [line for line in stderr.splitlines() if line]
+    assert lines[-2].startswith("error: "), stderr
+    assert lines[-1].startswith("hint: "), stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--no-such-flag"),
+        ("run", "--mix", "bananas=1"),
+        ("run", "--count", "0"),
+        ("--profile", "nowhere", "up"),
+        ("logs", "no-such-service"),
+        ("logs", "--since", "yesterday"),
+        ("no-such-command",),
+    ],
+)
+def test_a_wrong_command_line(fresh: Environment, arguments: tuple[str, ...]) -> None:
+    done = fresh.tandem(*arguments, code=2)
+    assert_one_line_and_a_hint(done.stderr)
+    assert fresh.processes() == []
+
+
+def test_a_busy_port_is_named_with_its_setting(fresh: Environment) -> None:
+    with socket.create_server(("127.0.0.1", fresh.first_port)):
+        done = fresh.tandem("run", code=3)
+    assert_one_line_and_a_hint(done.stderr)
+    assert str(fresh.first_port) in done.stderr
+    assert "TANDEM_KAFKA__PORT" in done.stderr
+    assert fresh.processes() == []
+
+
+def test_no_java(fresh: Environment, tmp_path: Path) -> None:
+    without = replace(fresh, extra=(("PATH", str(tmp_path)), ("JAVA_HOME", str(tmp_path))))
+    done = without.tandem("run", code=3)
+    assert_one_line_and_a_hint(done.stderr)
+    assert "Java 17" in done.stderr
+    assert fresh.processes() == []
+
+
+def test_a_cache_that_cannot_be_made(fresh: Environment, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = replace(fresh, extra=(("TANDEM_CACHE_DIR", str(tmp_path / "file" / "cache")),)).tandem("run", code=3)
+    assert_one_line_and_a_hint(done.stderr)
+    assert "TANDEM_CACHE_DIR" in done.stderr or "cache" in done.stderr
+    assert fresh.processes() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupting_a_run_leaves_no_process(fresh: Environment, number: signal.Signals) -> None:
+    running = fresh.start("run")
+    fresh.wait("the first services", lambda: len(fresh.processes()) > 3, 60)
+    os.kill(running.pid, number)
+    output, _ = running.communicate(timeout=150)
+    assert running.returncode == 130, output
+    assert fresh.processes() == []
+
+
+def test_killed_services_come_back_and_nothing_is_lost(fresh: Environment) -> None:
+    """Kafka and mongod are killed in mid-run; the run goes on when they are back, and verifies."""
+    running = fresh.start("run", "--count", "15000")
+    fresh.wait("the job", lambda: fresh.status()["ready"], 200)
+    for mark in ("kafka.Kafka", "mongod"):
+        victims = [p for p in fresh.processes() if any(mark in word for word in p.cmdline()[-3:] + p.cmdline()[:1])]
+        assert victims, [p.cmdline() for p in fresh.processes()]
+        victims[0].kill()
+    output, _ = running.communicate(timeout=400)
+    assert running.returncode == 0, output
+    assert "every record is accounted for" in output
+    assert fresh.processes() == []
