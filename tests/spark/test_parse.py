@@ -61,7 +61,7 @@ VALID: dict[str, bytes] = {
     "minus zero": order().replace(b"12}", b"-0}"),
     "blanks around": b" \n\t" + order() + b"\r\n ",
     "just not the future": order(order_date="2026-11-22T12:05:00Z"),
-    "deep but allowed": order(extra=0).replace(b'"extra": 0', b'"extra": ' + b"[" * 900 + b"]" * 900),
+    "deep but allowed": order(extra=0).replace(b'"extra": 0', b'"extra": ' + b"[" * 990 + b"]" * 990),
 }
 DEAD: dict[str, tuple[Item, str]] = {
     "null": (None, "empty_value"),
@@ -75,6 +75,8 @@ DEAD: dict[str, tuple[Item, str]] = {
     "trailing brace": (order() + b"}", "not_json"),
     "trailing object": (order() + order(), "not_json"),
     "forged end": (order() + b',"hash":1}', "not_json"),
+    "another member behind": (order() + b',"x":1', "not_json"),
+    "another value behind": (order() + b",5", "not_json"),
     "comment": (order() + b"// x", "not_json"),
     "nan": (order().replace(b"12}", b"NaN}"), "not_json"),
     "lone surrogate": (order().replace(b"o-1", b"\\ud800"), "not_json"),
@@ -82,6 +84,16 @@ DEAD: dict[str, tuple[Item, str]] = {
     "duplicate keys, inside": (order(x=0).replace(b'"x": 0', b'"x": {"a":1,"a":1}'), "not_json"),
     "too deep": (order(x=0).replace(b'"x": 0', b'"x": ' + b"[" * 1000 + b"]" * 1000), "not_json"),
     "megabyte of noise": (b"\x01" * 1_000_000, "not_json"),
+    "deep in a declared field": (
+        order(amount=0).replace(b'"amount": 0', b'"amount": ' + b"[" * 990 + b"]" * 990),
+        "wrong_type",
+    ),
+    "deep objects in an id": (
+        order(order_id=0).replace(b": 0", b": " + b'{"a":' * 900 + b"1" + b"}" * 900, 1),
+        "wrong_type",
+    ),
+    "deep array": (b"[" * 990 + b"]" * 990, "not_object"),
+    "time with an offset but no seconds": (order(order_date="2026-11-22T11:00Z"), "bad_time"),
     "array": (b"[" + order() + b"]", "not_object"),
     "string": (b'"order"', "not_object"),
     "number": (b"5", "not_object"),

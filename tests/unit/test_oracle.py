@@ -134,3 +134,8 @@ def test_each_late_event_is_judged_for_itself() -> None:
     found = expected([order()], [payment("a"), payment("b")], late=late, facts={"o|a"})
     assert found.documents[FACTS].keys() == {"o|a"}
     assert found.outcome["payments", "b"] == "late"
+
+
+def test_late_event_that_can_only_wait_is_waiting() -> None:
+    found = expected([order()], [], late={("orders", "o")}, watermark_ms=0)
+    assert found.outcome == {("orders", "o"): "waiting"}

@@ -39,7 +39,7 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
     # Each stage is a projection of its own: Spark then evaluates each expression once for all its later uses.
     parsed = records.withColumns({"_json": parse_json(F.col("value")), "_read": _read(stream)})
     typed = parsed.select(
-        "*", *(_typed(F.col(f"_read.record.{name}"), kind).alias(f"_f_{name}") for name, kind in stream.fields.items())
+        "*", *(_typed(F.col(f"_read.{name}"), kind).alias(f"_f_{name}") for name, kind in stream.fields.items())
     )
     flagged = typed.withColumn("_event", _is_event(stream, max_clock_skew_seconds))
     flagged = flagged.withColumn(
@@ -57,33 +57,42 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
 
 
 def parse_json(value: Column) -> Column:
-    """Returns ``{"record": <the record>, "hash": <its hash>}`` as a variant, or null when that is not valid JSON.
+    """Returns ``[<the record>, <its hash>]`` as a variant, or null when that is not valid JSON.
 
     Spark's JSON parser stops after the first value and ignores what follows. The wrapping makes it read to the end: the
     hash is found at its place only when the record is a single JSON value and nothing stands behind it.
     """
-    return F.when(F.is_valid_utf8(value.cast("string")), F.try_parse_json(_wrapped(value)))
-
-
-def _wrapped(value: Column) -> Column:
-    number = F.xxhash64(value).cast("string")
-    return F.concat(F.lit('{"record":'), value.cast("string"), F.lit(',"hash":'), number, F.lit("}"))
+    text = value.cast("string")
+    wrapped = F.concat(F.lit("["), text, F.lit(","), F.xxhash64(value).cast("string"), F.lit("]"))
+    return F.when(F.is_valid_utf8(text), F.try_parse_json(wrapped))
 
 
 def is_one_json_text() -> Column:
     """Returns whether ``_json`` was made of a single JSON value with nothing behind it; never null."""
-    return F.coalesce(F.try_variant_get("_json", "$.hash", "bigint") == F.xxhash64("value"), F.lit(False))
+    return F.coalesce(F.try_variant_get("_json", "$[1]", "bigint") == F.xxhash64("value"), F.lit(False))
 
 
 def json_field(name: str) -> Column:
     """Returns a field of the record as a variant; null where the record has no such field or is no object."""
-    return F.try_variant_get("_json", f"$.record['{name}']", "variant")
+    return F.try_variant_get("_json", f"$[0]['{name}']", "variant")
+
+
+def json_type(variant: Column) -> Column:
+    """Returns a variant's type: ``OBJECT``, ``ARRAY``, ``STRING``, ``BIGINT``, ``VOID`` for a JSON null, and others.
+
+    ``schema_of_variant`` alone would descend into what is nested: a thousand levels are more than a thread's stack.
+    """
+    return (
+        F.when(F.try_variant_get(variant, "$", "map<string, variant>").isNotNull(), "OBJECT")
+        .when(F.try_variant_get(variant, "$", "array<variant>").isNotNull(), "ARRAY")
+        .otherwise(F.schema_of_variant(variant))
+    )
 
 
 def typed_field(name: str, kind: FieldType) -> Column:
     """Returns a field's value, or null; meaningful only where the JSON type is the declared one."""
-    json_type = "bigint" if kind is FieldType.INTEGER else "string"
-    return _typed(F.try_variant_get("_json", f"$.record['{name}']", json_type), kind)
+    wanted = "bigint" if kind is FieldType.INTEGER else "string"
+    return _typed(F.try_variant_get("_json", f"$[0]['{name}']", wanted), kind)
 
 
 def _typed(value: Column, kind: FieldType) -> Column:
@@ -93,16 +102,15 @@ def _typed(value: Column, kind: FieldType) -> Column:
 
 
 def _read(stream: Stream) -> Column:
-    """Returns the record's fields and hash as a struct, read in one pass; meaningful only where ``_json`` has the
-    types.
+    """Returns the record's fields as a struct, read in one pass.
 
-    Alone it would not do: it takes the number 5 for the string "5", and the last of two equal keys. But to take values
-    out of a variant costs more than to read the text once more.
+    Alone it would not do: it takes the number 5 for the string "5", the last of two equal keys, and whatever stands
+    behind the record. But to take values out of a variant costs more than to read the text once more.
     """
     fields = ", ".join(
-        f"`{name}`: {'bigint' if kind is FieldType.INTEGER else 'string'}" for name, kind in stream.fields.items()
+        f"`{name}` {'bigint' if kind is FieldType.INTEGER else 'string'}" for name, kind in stream.fields.items()
     )
-    return F.from_json(_wrapped(F.col("value")), f"record struct<{fields}>, hash bigint")
+    return F.from_json(F.col("value").cast("string"), fields)
 
 
 def is_control() -> Column:
@@ -122,23 +130,22 @@ def _is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
 def _is_event(stream: Stream, max_clock_skew_seconds: int) -> Column:
     """Returns whether a record is an event; never null. ``with_reason`` knows why where it is not."""
     checks = [
-        F.col("_json").isNotNull(),
-        F.col("_read.hash") == F.xxhash64("value"),
-        _has_declared_types(stream),
+        is_one_json_text(),
         _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds),
         F.coalesce(F.col("key") != CONTROL_KEY.encode(), F.lit(True)) | json_field(CONTROL_FIELD).isNull(),
+        *(_is_sound(name, kind) for name, kind in stream.fields.items()),
     ]
-    for name, kind in stream.fields.items():
-        checks.append(F.col(f"_f_{name}") != "" if kind is FieldType.STRING else F.col(f"_f_{name}").isNotNull())
     return F.coalesce(reduce(Column.__and__, checks), F.lit(False))
 
 
-def _has_declared_types(stream: Stream) -> Column:
-    """Returns whether each field has the JSON type it is declared with.
+def _is_sound(name: str, kind: FieldType) -> Column:
+    """Returns whether a field has its declared type and a value.
 
-    A record of just the declared fields is known by its whole schema at once; one with more fields is asked for each.
+    As an integer Spark reads nothing but an integer, and what matches the pattern of a time can only have been a
+    string. As a string it reads anything; but only text that looks like another JSON value may have been one.
     """
-    inner = ", ".join(f"{name}: {VARIANT_TYPE[kind]}" for name, kind in sorted(stream.fields.items()))
-    exact = F.schema_of_variant("_json") == f"OBJECT<hash: BIGINT, record: OBJECT<{inner}>>"
-    each = (F.schema_of_variant(json_field(name)) == VARIANT_TYPE[kind] for name, kind in stream.fields.items())
-    return exact | reduce(Column.__and__, each)
+    value = F.col(f"_f_{name}")
+    if kind is not FieldType.STRING:
+        return value.isNotNull()
+    may_be_other = value.rlike(r"^([\[{]|(-?[0-9][-+.0-9eE]*|true|false)\z)")
+    return (value != "") & (~may_be_other | (json_type(json_field(name)) == VARIANT_TYPE[kind]))

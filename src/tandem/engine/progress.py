@@ -21,8 +21,7 @@ from pyspark.sql.streaming.listener import (
 )
 
 from tandem.engine.config import JobConfig
-
-PROGRESS_COLLECTION = "tandem_progress"
+from tandem.engine.schema import PROGRESS_COLLECTION
 
 _log = logging.getLogger(__name__)
 

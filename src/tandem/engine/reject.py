@@ -11,6 +11,7 @@ from tandem.engine.parse import (
     is_control,
     is_one_json_text,
     json_field,
+    json_type,
     parse_json,
     typed_field,
 )
@@ -38,7 +39,7 @@ def with_reason(rejected: DataFrame, stream: Stream, *, max_clock_skew_seconds: 
         (~F.is_valid_utf8(text), DeadLetterError.NOT_UTF8, "the value is not valid UTF-8"),
         (~is_one_json_text(), DeadLetterError.NOT_JSON, "the value is not one JSON text"),
         (
-            ~F.schema_of_variant(F.try_variant_get("_json", "$.record", "variant")).startswith("OBJECT"),
+            json_type(F.try_variant_get("_json", "$[0]", "variant")) != "OBJECT",
             DeadLetterError.NOT_OBJECT,
             "the value is JSON but not an object",
         ),
@@ -65,11 +66,11 @@ def _reason(error: DeadLetterError, detail: str) -> Column:
 
 
 def _field_rules(name: str, kind: FieldType) -> list[_Rule]:
-    json_type, value = F.schema_of_variant(json_field(name)), typed_field(name, kind)
+    found, value = json_type(json_field(name)), typed_field(name, kind)
     rules: list[_Rule] = [
         (json_field(name).isNull(), DeadLetterError.MISSING_FIELD, name),
-        (json_type == "VOID", DeadLetterError.NULL_FIELD, name),
-        (json_type != VARIANT_TYPE[kind], DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
+        (found == "VOID", DeadLetterError.NULL_FIELD, name),
+        (found != VARIANT_TYPE[kind], DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
     ]
     if kind is FieldType.STRING:
         rules.append((value == "", DeadLetterError.EMPTY_FIELD, name))

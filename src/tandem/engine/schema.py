@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-# ISO 8601 with `T` or a space, optional seconds and up to six digits of fraction, `Z` or an offset of at most 18 hours
-# (Java's limit). Without an offset the time is UTC. The pattern comes before any cast: Spark's cast alone also accepts
-# a bare year, a bare time, surrounding blanks and zone names. Written in the common subset of Java's and Python's
-# syntax.
+# ISO 8601 with `T` or a space, optional seconds, and behind seconds up to six digits of fraction and `Z` or an offset
+# of at most 18 hours (Java's limit). Without an offset the time is UTC. The pattern comes before any cast: Spark's cast
+# alone also accepts a bare year, a bare time, surrounding blanks and zone names, and it knows no offset without
+# seconds. Written in the common subset of Java's and Python's syntax.
 TIMESTAMP_PATTERN = (
-    r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
-    r"(Z|[+-]((0[0-9]|1[0-7])(:?[0-5][0-9])?|18(:?00)?))?"
+    r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}"
+    r"(:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-]((0[0-9]|1[0-7])(:?[0-5][0-9])?|18(:?00)?))?)?"
 )
+
+# The capped collection in which the job tells what it does.
+PROGRESS_COLLECTION = "tandem_progress"
 
 # A control record moves a quiet topic's watermark. It is recognised by this key together with the field.
 CONTROL_KEY = "__tandem_control__"

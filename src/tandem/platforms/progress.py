@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from tandem.platforms.provision import PROGRESS_COLLECTION
+from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.settings.model import MongoSettings
 
 Committed = Mapping[str, Mapping[str, int]]

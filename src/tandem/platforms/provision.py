@@ -14,11 +14,10 @@ from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, PyMongoError
 
 from tandem.engine.pipeline import Output
-from tandem.engine.schema import Stream
+from tandem.engine.schema import PROGRESS_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.settings.model import KafkaSettings, MongoSettings
 
-PROGRESS_COLLECTION = "tandem_progress"
 PROGRESS_BYTES = 64 * 1024 * 1024
 _HINT = "`tandem logs` shows what it said"
 

@@ -35,6 +35,7 @@ def compare(
     oracle: Oracle,
     parameters: Mapping[str, Any],
     beginnings: Mapping[str, Mapping[int, int]] | None = None,
+    dropped_as_late: int | None = None,
 ) -> Report:
     """Returns where every record went and every difference.
 
@@ -46,6 +47,8 @@ def compare(
         oracle: the pipeline's.
         parameters: the pipeline's parameters.
         beginnings: the first offset that was there, by topic and partition; 0 where not given.
+        dropped_as_late: how many records the job says it has dropped as late, repeats included; None when unknown. More
+            cannot be missing for that reason: the rest is lost.
     """
     problems = Problems()
     observed = {collection: documents.ids(collection) for collection in oracle.COLLECTIONS}
@@ -61,6 +64,9 @@ def compare(
         for identity in intake.versions:
             problems.add(Kind.CONFLICTING, intake.stream.name, identity)
     streams = {intake.stream.name: _counts(intake, expected[0]) for intake in intakes}
+    missing = sum(counts.late for counts in streams.values())
+    for _ in range(missing - dropped_as_late if dropped_as_late is not None else 0):
+        problems.add(Kind.LOST, "what may have been late", f"{missing} missing, {dropped_as_late} dropped by the job")
     return Report(streams, problems.all(), _notes(beginnings or {}), watermark.ms)
 
 

@@ -8,11 +8,9 @@ from typing import Any
 from pymongo.database import Database
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.errors import TandemError
 from tandem.verify.record import Offsets
-
-# Where the job reports, as engine.progress writes it.
-PROGRESS_COLLECTION = "tandem_progress"
 
 _PAUSE_SECONDS = 0.25
 
@@ -21,8 +19,8 @@ Ends = Mapping[str, Offsets]
 
 def await_settled(
     database: Database[dict[str, Any]], pipeline: str, ends: Ends, watermark_ms: int, *, deadline_s: float
-) -> None:
-    """Returns once the pipeline's job has nothing left to do with these records.
+) -> int:
+    """Returns how many records the job has dropped as late, once it has nothing left to do with these records.
 
     Args:
         database: the pipeline's.
@@ -35,8 +33,12 @@ def await_settled(
         TandemError: it has not come so far by the deadline; says how far it came.
     """
 
+    newest: dict[str, Any] | None = None
+
     def missing() -> str | None:
-        return what_is_missing(_newest(database, pipeline), ends, watermark_ms)
+        nonlocal newest
+        newest = _newest(database, pipeline)
+        return what_is_missing(newest, ends, watermark_ms)
 
     last = Retrying(
         retry=retry_if_result(bool),
@@ -49,6 +51,7 @@ def await_settled(
             f"waited {deadline_s:.0f} s for the job to catch up: {last}",
             hint="is the job running? `tandem status` tells, `tandem logs` why not",
         )
+    return int((newest or {}).get("late_total") or 0)
 
 
 def what_is_missing(progress: Mapping[str, Any] | None, ends: Ends, watermark_ms: int) -> str | None:

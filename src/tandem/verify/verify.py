@@ -101,7 +101,7 @@ class _Verification:
         arrivals = (arrival for intake in self._intakes for arrival in intake.arrivals)
         names = [stream.name for stream in self._oracle.STREAMS]
         watermark = sweep(arrivals, names, lateness_seconds=self._job.lateness_seconds)
-        await_settled(self._database, self._pipeline, ends, watermark.ms, deadline_s=deadline_s)
+        dropped = await_settled(self._database, self._pipeline, ends, watermark.ms, deadline_s=deadline_s)
         letters = self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
         report = compare(
             self._intakes,
@@ -111,6 +111,7 @@ class _Verification:
             oracle=self._oracle,
             parameters=self._job.parameters,
             beginnings=self._beginnings,
+            dropped_as_late=dropped,
         )
         return report, any(reader.ends() != ends[reader.topic] for reader in self._topics)
 

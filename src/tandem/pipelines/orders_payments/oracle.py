@@ -68,12 +68,16 @@ def expect(
         ("orders", "order_date", _unmatched_order),
         ("payments", "payment_date", _unmatched_payment),
     )
+    ignored_alone = ignored - {event for pair in pairs for event in zip(("orders", "payments"), pair, strict=True)}
     for stream, event_time, document in kinds:
         for identity, fields in accepted[stream].items():
+            passed_ms = watermark_ms - fields[event_time] // 1000 - match_window_seconds * 1000
             if (stream, identity) in outcome:
+                # Processed or ignored, it has left no trace so far: neither has one that waits.
+                if (stream, identity) in ignored_alone and passed_ms <= _BOUNDARY_MS:
+                    outcome[stream, identity] = "waiting"
                 continue
             unmatched = document(fields)
-            passed_ms = watermark_ms - fields[event_time] // 1000 - match_window_seconds * 1000
             if passed_ms > _BOUNDARY_MS or (passed_ms >= -_BOUNDARY_MS and unmatched["_id"] in observed[UNMATCHED]):
                 documents[UNMATCHED][unmatched["_id"]] = unmatched
                 outcome[stream, identity] = "unmatched"
