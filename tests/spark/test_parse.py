@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.parse import ASIDE, IS_CONTROL, parse
-from tandem.engine.reject import with_reason
+from tandem.engine.reject import Reasons
 from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.verify.reference import Control, Dead, Event, Validator
@@ -137,7 +137,7 @@ def engine(spark: SparkSession, items: list[Item]) -> list[Event | Dead | Contro
     rejected = rows.where(~F.col(f"{ASIDE}.{IS_CONTROL}")).select(f"{ASIDE}.*")
     reasons = {
         row["offset"]: Dead(row["error"], row["detail"])
-        for row in with_reason(rejected, ORDERS, max_clock_skew_seconds=SKEW).collect()
+        for row in Reasons(ORDERS, max_clock_skew_seconds=SKEW).added_to(rejected).collect()
     }
     answers: list[Event | Dead | Control] = []
     for row in found:

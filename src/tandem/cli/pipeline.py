@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-import secrets
 import signal
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tandem.cli.plans import EventTime, closing_time, make_plan
 from tandem.cli.session import Session
 from tandem.errors import TandemError
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
-from tandem.producer.plan import LATE_AFTER, Mix, Plan
+from tandem.producer.plan import DEFAULT_SPAN, Plan
 from tandem.producer.send import Summary
 from tandem.verify.oracle import load_oracle
 from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
 
 SETTLE_SECONDS = 120.0
+# When a run has to send in real time, it is over within seconds.
+_RUN_REAL_RATE = 2000.0
 
 Count = Annotated[int, typer.Option(min=1, help="How many orders; their payments come in addition.")]
 Seed = Annotated[int | None, typer.Option(help="Another seed, other records; default: a new one, which is printed.")]
@@ -32,13 +33,6 @@ MixOption = Annotated[
     str, typer.Option("--mix", help="Shares of repeats, early, late, unmatched, malformed: repeats=0.2,late=0")
 ]
 Ledgers = Annotated[Path | None, typer.Option(help="A folder for one JSON line per send, with its outcome.")]
-
-
-class EventTime(StrEnum):
-    """Where event times come from."""
-
-    COMPRESSED = "compressed"
-    REAL = "real"
 
 
 def register(app: typer.Typer) -> None:
@@ -65,10 +59,20 @@ def run(
     try:
         session.say("starting Kafka, MongoDB and the Spark job" if not running else "everything runs already")
         session.platform.up(wait=True)
-        plan = _plan(count, seed, mix, EventTime.COMPRESSED, rate=None, span_minutes=120)
+        plan = make_plan(
+            count=count,
+            seed=seed,
+            mix=mix,
+            event_time=None,
+            rate=_RUN_REAL_RATE,
+            span=DEFAULT_SPAN,
+            watermark=session.platform.status()["job"]["watermark"],
+        )
         session.say(f"sending {count} orders and their payments, seed {plan.seed}")
+        if plan.rate:
+            session.say("the watermark is recent: event times are now, and what has no partner will wait for one")
         _send(session, plan, None, ledger)
-        _close(session)
+        _close(session, plan)
         session.say("waiting for the job, then comparing MongoDB with the topics")
         _verify(session, SETTLE_SECONDS, as_json=False)
     finally:
@@ -85,23 +89,32 @@ def produce(
     seed: Seed = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="A second; default: no limit, in real time 20.")] = None,
     mix: MixOption = "",
-    event_time: Annotated[EventTime, typer.Option(help="A span in the past, or the time of sending.")] = (
-        EventTime.COMPRESSED
-    ),
+    event_time: Annotated[
+        EventTime | None,
+        typer.Option(help="A span in the past, or the time of sending; default: the past, if the watermark allows."),
+    ] = None,
     span_minutes: Annotated[float, typer.Option(min=1, help="The event time that a compressed set covers.")] = 120,
     close: Annotated[
-        bool, typer.Option("--close", help="Then move the watermark to now: what is unmatched is written at once.")
+        bool, typer.Option("--close", help="Then move the watermark on, so that what is unmatched is written at once.")
     ] = False,
     ledger: Ledgers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON.")] = False,
 ) -> None:
     """Send generated orders and payments into the topics, each from a process of its own."""
     session: Session = context.obj
-    plan = _plan(count, seed, mix, event_time, rate, span_minutes)
-    session.say(f"sending, seed {plan.seed}")
+    plan = make_plan(
+        count=count,
+        seed=seed,
+        mix=mix,
+        event_time=event_time,
+        rate=rate,
+        span=timedelta(minutes=span_minutes),
+        watermark=session.platform.status()["job"]["watermark"],
+    )
+    session.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
     summaries = _send(session, plan, rate, ledger)
     if close:
-        _close(session)
+        _close(session, plan)
     if as_json:
         print(json.dumps({name: {"seconds": s.seconds, "classes": s.counts} for name, s in summaries.items()}))
 
@@ -115,21 +128,6 @@ def verify(
     _verify(context.obj, wait, as_json=as_json)
 
 
-def _plan(
-    count: int, seed: int | None, mix: str, event_time: EventTime, rate: float | None, span_minutes: float
-) -> Plan:
-    real = event_time is EventTime.REAL
-    span = timedelta(minutes=span_minutes)
-    return Plan(
-        seed=secrets.randbelow(1_000_000) if seed is None else seed,
-        count=count or None,
-        start=datetime.now(UTC) if real else Plan.settled_start(span),
-        mix=Mix.parse(mix, Mix(late=0) if real or span <= LATE_AFTER else Mix()),
-        span=span,
-        rate=(rate or 20.0) if real else None,
-    )
-
-
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
     modules = import_module(f"tandem.pipelines.{session.settings.pipeline}.producers").PRODUCERS
     summaries = send_all(modules, plan, profile=session.settings.profile, rate=rate, ledgers=ledgers)
@@ -138,11 +136,11 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
     return summaries
 
 
-def _close(session: Session) -> None:
+def _close(session: Session, plan: Plan) -> None:
     oracle = load_oracle(session.settings.pipeline)
     producer = connect(session.settings.kafka.bootstrap, [stream.topic for stream in oracle.STREAMS])
     if producer is not None:
-        close_windows(producer, oracle.STREAMS)
+        close_windows(producer, oracle.STREAMS, closing_time(plan))
         disconnect(producer)
 
 

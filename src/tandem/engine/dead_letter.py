@@ -9,49 +9,55 @@ from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
 from tandem.engine.pipeline import Pipeline
-from tandem.engine.reject import with_reason
+from tandem.engine.reject import Reasons
 
 # A replayed batch looks for its dead letters from so long before its first record: clocks of broker and cluster differ.
 _CLOCK_SLACK_MS = 10 * 60 * 1000
 
 
-def write_dead_letters(rejected: DataFrame, pipeline: Pipeline, config: JobConfig, *, replayed: bool) -> None:
-    """Appends one dead letter for each record, and none that is there already.
+class DeadLetters:
+    """Writes dead letters for the records of a pipeline's streams.
 
     Args:
-        rejected: rows of the fields of ``parse.ASIDE``; cached, since they are read more than once.
-        pipeline: the streams that the records came from and the dead-letter topic.
+        pipeline: the streams that the records come from and the dead-letter topic.
         config: where Kafka is.
-        replayed: this batch may have been written before, wholly or in part. Kafka's sink cannot know, so the topic is
-            read from the batch's first record on, and what is found is not written again.
     """
-    reasoned = (
-        with_reason(
-            rejected.where(F.col("topic") == stream.topic), stream, max_clock_skew_seconds=config.max_clock_skew_seconds
+
+    def __init__(self, pipeline: Pipeline, config: JobConfig) -> None:
+        self._topic = pipeline.dead_letter_topic
+        self._config = config
+        skew = config.max_clock_skew_seconds
+        self._reasons = {s.topic: Reasons(s, max_clock_skew_seconds=skew) for s in pipeline.streams}
+        key = F.concat_ws("-", "topic", "partition", "offset").cast("binary").alias("key")
+        self._letter = (key, F.col("value"), _headers().alias("headers"), F.col("timestamp"))
+
+    def write(self, rejected: DataFrame, *, replayed: bool) -> None:
+        """Appends one dead letter for each record, and none that is there already.
+
+        Args:
+            rejected: rows of the fields of ``parse.ASIDE``; cached, since they are read more than once.
+            replayed: this batch may have been written before, wholly or in part. Kafka's sink cannot know, so the topic
+                is read from the batch's first record on, and what is found is not written again.
+        """
+        reasoned = (
+            reasons.added_to(rejected.where(F.col("topic") == topic)) for topic, reasons in self._reasons.items()
         )
-        for stream in pipeline.streams
-    )
-    letters = reduce(DataFrame.unionByName, reasoned).select(
-        F.concat_ws("-", "topic", "partition", "offset").cast("binary").alias("key"),
-        "value",
-        _headers().alias("headers"),
-        "timestamp",
-    )
-    if replayed:
-        letters = _without_those_written(letters, pipeline.dead_letter_topic, config)
-    (
-        letters.select("key", "value", "headers")
-        .write.format("kafka")
-        .option("kafka.bootstrap.servers", config.bootstrap)
-        .options(**config.kafka_options)
-        .option("kafka.acks", "all")
-        .option("kafka.enable.idempotence", "true")
-        # As large as the largest record that a source topic may hold, with room for the headers.
-        .option("kafka.max.request.size", str(32 * 1024 * 1024))
-        .option("includeHeaders", "true")
-        .option("topic", pipeline.dead_letter_topic)
-        .save()
-    )
+        letters = reduce(DataFrame.unionByName, reasoned).select(*self._letter)
+        if replayed:
+            letters = _without_those_written(letters, self._topic, self._config)
+        (
+            letters.select("key", "value", "headers")
+            .write.format("kafka")
+            .option("kafka.bootstrap.servers", self._config.bootstrap)
+            .options(**self._config.kafka_options)
+            .option("kafka.acks", "all")
+            .option("kafka.enable.idempotence", "true")
+            # As large as the largest record that a source topic may hold, with room for the headers.
+            .option("kafka.max.request.size", str(32 * 1024 * 1024))
+            .option("includeHeaders", "true")
+            .option("topic", self._topic)
+            .save()
+        )
 
 
 def _headers() -> Column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 import signal
 import sys
 import threading
@@ -98,15 +99,18 @@ def _await(query: StreamingQuery, stopping: threading.Event) -> str | None:
             time.sleep(0.05)
         query.stop()
     except StreamingQueryException as error:
-        return None if stopping.is_set() else _first_line(error)
+        return None if stopping.is_set() else _reason(error)
     except (Py4JError, OSError):
         # A signal to the whole process group ends the JVM first. What it was doing is done again at the next start.
         return None if stopping.is_set() else "the Java process is gone"
     return None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:500]
+def _reason(error: StreamingQueryException) -> str:
+    """Returns why the query failed in one line: our own error where it is one, else the first line of Spark's."""
+    text = str(error)
+    own = re.search(r"SinkError: (.+)", text)
+    return (own.group(1) if own else text.strip().splitlines()[0])[:500]
 
 
 def _log_to_stderr() -> None:

@@ -28,7 +28,7 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
 
     In a row set aside all fields are null, but for the event time of a control record. So a record that is not an event
     can neither match nor move the watermark, however odd its content. Why a record is no event is found out later, by
-    ``reject.with_reason``, for those records alone: here it would make the code that runs for every record too large
+    ``reject.Reasons``, for those records alone: here it would make the code that runs for every record too large
     for Java's compiler.
 
     Args:
@@ -128,7 +128,7 @@ def _is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
 
 
 def _is_event(stream: Stream, max_clock_skew_seconds: int) -> Column:
-    """Returns whether a record is an event; never null. ``with_reason`` knows why where it is not."""
+    """Returns whether a record is an event; never null. ``reject.Reasons`` knows why where it is not."""
     checks = [
         is_one_json_text(),
         _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds),

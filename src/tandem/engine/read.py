@@ -46,4 +46,6 @@ def _options(config: JobConfig, stream: Stream) -> dict[str, str]:
         "failOnDataLoss": "true",
         "kafka.isolation.level": "read_committed",
         "includeHeaders": "true",
+        # Between two batches a consumer's next fetch waits at the broker. A batch must not wait for that one to return.
+        "kafka.fetch.max.wait.ms": "20",
     }

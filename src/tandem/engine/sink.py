@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import re
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame
@@ -17,33 +16,39 @@ class SinkError(Exception):
     """MongoDB refused documents for another reason than that they are already there. Holds no document."""
 
 
-def write_documents(documents: DataFrame, collection: str, config: JobConfig) -> bool:
-    """Writes a batch's documents and returns whether some had been written before.
+def write_documents(documents: DataFrame, collection: str, config: JobConfig, *, few: bool) -> None:
+    """Stores a batch's documents at majority write concern; storing them again has the same result, however often.
 
-    The documents are inserted unordered, at majority write concern. Where that meets an ``_id`` that is there already
-    (a replayed batch, a repeated event), all of them are written again as replacements, which has the same result
-    however often it is done. On return every document is stored.
+    Many documents are inserted, which is several times faster than to replace what may not be there. Where that meets
+    an ``_id`` that is there already (a replayed batch, a repeated event), all of them are written again as
+    replacements. A failed insert costs more than it can gain for few documents, so these are replaced at once. On
+    return every document is stored.
 
     Args:
-        documents: any number of rows with a string ``_id``; computed twice in the second case, so cache what they come
-        from.
+        documents: rows with a string ``_id``; computed up to twice, so cache what they come from.
         collection: the collection's name.
         config: where MongoDB is.
+        few: no more than a few thousand documents are to be expected.
 
     Raises:
         SinkError: MongoDB refused a document, or a unique index other than that of ``_id`` did.
     """
-    try:
-        _save(documents, collection, config, operationType="insert")
-    except Py4JJavaError as error:
-        if not _only_duplicate_ids(error):
-            raise SinkError(_reason(error, collection)) from None
-    else:
-        return False
+    if not few and _inserted(documents.dropDuplicates(["_id"]), collection, config):
+        return
     try:
         _save(documents, collection, config, operationType="replace", idFieldList="_id")
     except Py4JJavaError as error:
-        raise SinkError(_reason(error, collection)) from None
+        raise SinkError(_reason(_failure(error), collection)) from None
+
+
+def _inserted(documents: DataFrame, collection: str, config: JobConfig) -> bool:
+    try:
+        _save(documents, collection, config, operationType="insert")
+    except Py4JJavaError as error:
+        failure = _failure(error)
+        if not _met_duplicates(failure):
+            raise SinkError(_reason(failure, collection)) from None
+        return False
     return True
 
 
@@ -66,33 +71,28 @@ def _save(documents: DataFrame, collection: str, config: JobConfig, **options: s
     )
 
 
-def _causes(error: Py4JJavaError) -> Iterator[Any]:
-    cause = error.java_exception
+def _met_duplicates(failure: str) -> bool:
+    """Returns whether a write failed for keys that were there already, perhaps among other reasons.
+
+    What else was wrong shows when the same documents are written as replacements: they meet it again.
+    """
+    return "MongoBulkWriteException" in failure and f"code={_DUPLICATE_KEY}," in failure
+
+
+def _failure(error: Py4JJavaError) -> str:
+    """Returns all that the failed write says of itself. It quotes documents, so it must not be shown."""
+    texts, cause = [], error.java_exception
     while cause is not None:
-        yield cause
-        yield from cause.getSuppressed()
+        texts.append(cause.toString())
         cause = cause.getCause()
+    return "\n".join(texts)
 
 
-def _bulk_errors(error: Py4JJavaError) -> list[Any]:
-    for cause in _causes(error):
-        if cause.getClass().getName() == "com.mongodb.MongoBulkWriteException":
-            return [*cause.getWriteErrors(), *([c] if (c := cause.getWriteConcernError()) is not None else [])]
-    return []
-
-
-def _only_duplicate_ids(error: Py4JJavaError) -> bool:
-    """Returns whether the write failed for nothing but ``_id``s that are there already."""
-    found = _bulk_errors(error)
-    return bool(found) and all(e.getCode() == _DUPLICATE_KEY and " index: _id_ " in e.getMessage() for e in found)
-
-
-def _reason(error: Py4JJavaError, collection: str) -> str:
-    """Returns why the write failed, in server codes and class names: the drivers' messages quote documents."""
-    found = _bulk_errors(error)
-    if found:
-        codes = sorted({e.getCode() for e in found})
-        index = "; a unique index other than _id refused documents" if _DUPLICATE_KEY in codes else ""
-        return f"MongoDB refused documents of {collection} with error codes {codes}{index}"
-    names = [cause.getClass().getSimpleName() for cause in _causes(error)]
-    return f"writing {collection} failed: {' <- '.join(names)}"
+def _reason(failure: str, collection: str) -> str:
+    """Returns why the write failed, in server codes and class names only."""
+    codes = sorted(set(re.findall(r"\bcode=(\d+)", failure)))
+    classes = list(
+        dict.fromkeys(re.findall(r"\b(?:com\.mongodb|java|org\.bson)[\w.]*\.(\w+(?:Exception|Error))", failure))
+    )
+    index = ": a unique index other than that of _id refused documents" if str(_DUPLICATE_KEY) in codes else ""
+    return f"writing {collection} failed{index} ({', '.join(classes)}; error codes: {', '.join(codes) or 'none'})"

@@ -10,10 +10,12 @@ from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
-from tandem.engine.dead_letter import write_dead_letters
+from tandem.engine.dead_letter import DeadLetters
 from tandem.engine.parse import ASIDE, IS_CONTROL
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.sink import write_documents
+
+_FEW_ROWS = 10_000
 
 
 class StopRequested(Exception):
@@ -31,38 +33,39 @@ def batch_writer(pipeline: Pipeline, config: JobConfig, stopping: threading.Even
         config: where Kafka and MongoDB are.
         stopping: once set, a batch that has not begun raises ``StopRequested`` instead of writing.
     """
+    letters = DeadLetters(pipeline, config)
     may_be_replay = True
+    # As the batch before: a job that keeps up has small batches, and a backlog is read by large ones.
+    few = False
 
     def write(batch: DataFrame, _batch_id: int) -> None:
-        nonlocal may_be_replay
+        nonlocal may_be_replay, few
         if stopping.is_set():
             raise StopRequested
         rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            dead = _write_documents(rows, pipeline, config)
+            total, dead = _write_documents(rows, pipeline, config, few=few)
             if dead:
-                write_dead_letters(
-                    rows.where(_rejected()).select(f"{ASIDE}.*"), pipeline, config, replayed=may_be_replay
-                )
+                letters.write(rows.where(_rejected()).select(f"{ASIDE}.*"), replayed=may_be_replay)
         finally:
             rows.unpersist()
-        may_be_replay = False
+        may_be_replay, few = False, total < _FEW_ROWS
 
     return write
 
 
-def _write_documents(rows: DataFrame, pipeline: Pipeline, config: JobConfig) -> int:
-    """Writes the documents of all outputs and returns how many dead letters the rows hold.
+def _write_documents(rows: DataFrame, pipeline: Pipeline, config: JobConfig, *, few: bool) -> tuple[int, int]:
+    """Writes the documents of all outputs and returns how many rows there are and how many dead letters among them.
 
-    They are counted while the first output is written, so that a batch without any needs no pass to find that out.
+    They are counted while the first output is written, so that a batch without dead letters needs no pass to find out.
     """
     seen = Observation()
-    counted = rows.observe(seen, F.count_if(_rejected()).alias("dead"))
+    counted = rows.observe(seen, F.count(F.lit(1)).alias("total"), F.count_if(_rejected()).alias("dead"))
     for position, output in enumerate(pipeline.outputs):
         source = counted if position == 0 else rows
         events = source.where(F.col(ASIDE).isNull()).drop(ASIDE)
-        write_documents(output.documents(events).dropDuplicates(["_id"]), output.collection, config)
-    return int(seen.get["dead"])
+        write_documents(output.documents(events), output.collection, config, few=few)
+    return int(seen.get["total"]), int(seen.get["dead"])
 
 
 def _rejected() -> Column:

@@ -33,6 +33,21 @@ logger.tandem.level = info
 # The connector gives it every option twice, in every batch.
 logger.options.name = org.apache.spark.sql.util.CaseInsensitiveStringMap
 logger.options.level = error
+# Its cache misses after a restart are no news.
+logger.state.name = org.apache.spark.sql.execution.streaming.state
+logger.state.level = error
+# An insert that meets duplicates is part of the sink's work; these would each tell it as an error. What fails the query
+# is told by the query.
+logger.task.name = org.apache.spark.executor.Executor
+logger.task.level = off
+logger.tasks.name = org.apache.spark.scheduler.TaskSetManager
+logger.tasks.level = off
+logger.write.name = org.apache.spark.sql.execution.datasources.v2
+logger.write.level = off
+logger.utils.name = org.apache.spark.util.Utils
+logger.utils.level = off
+logger.scheduler.name = org.apache.spark.scheduler.DAGScheduler
+logger.scheduler.level = error
 """
 
 

@@ -1,0 +1,65 @@
+"""Decides what to generate: event times that the environment's watermark has not passed yet."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, SETTLED, Mix, Plan
+
+# A generated set covers past event time, so that its windows can be closed when it is sent. Each set begins where the
+# watermark stands; the first begins so long ago that there is room for many.
+_FIRST = timedelta(days=365)
+# Behind the watermark: the match window, by which a payment may be dated before its order, and the lateness.
+_AHEAD = timedelta(minutes=40)
+
+
+class EventTime(StrEnum):
+    """Where event times come from."""
+
+    COMPRESSED = "compressed"
+    REAL = "real"
+
+
+def make_plan(
+    *,
+    count: int,
+    seed: int | None,
+    mix: str,
+    event_time: EventTime | None,
+    rate: float | None,
+    span: timedelta,
+    watermark: str | None,
+) -> Plan:
+    """Returns what to generate.
+
+    Args:
+        count: how many orders; 0 for endless, in real time only.
+        seed: None for a new one.
+        mix: as for ``Mix.parse``.
+        event_time: None for compressed where that is possible. It is not where the watermark has passed the span.
+        rate: records a second in real time; None for the default.
+        span: the event time that a compressed set covers.
+        watermark: the job's, in ISO 8601; None for none.
+    """
+    now = datetime.now(UTC)
+    start = now - _FIRST
+    if watermark is not None:
+        start = max(start, datetime.fromisoformat(watermark) + _AHEAD)
+    fits = start + span + SETTLED <= now
+    real = event_time is EventTime.REAL or (event_time is None and not fits)
+    return Plan(
+        seed=secrets.randbelow(1_000_000) if seed is None else seed,
+        count=count or None,
+        start=now if real else min(start, now - SETTLED - span),
+        # Where late records cannot be, or would keep a run from ending, none are sent unasked.
+        mix=Mix.parse(mix, Mix(late=0) if real or span <= LATE_AFTER else Mix()),
+        span=span,
+        rate=(rate or DEFAULT_REAL_RATE) if real else None,
+    )
+
+
+def closing_time(plan: Plan) -> datetime | None:
+    """Returns the event time at which all windows of the plan's records can be closed; None for now."""
+    return None if plan.rate else plan.start + plan.span + SETTLED - timedelta(seconds=1)
