@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.integration.environment import Environment
+
+# Always the same place, so that what an aborted test left running is found and ended by the next.
+STATE = Path(__file__).parents[2] / ".tandem" / "tests"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,10 +21,11 @@ def _java() -> None:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+def running() -> Iterator[Environment]:
     """A running environment with six partitions and impatience with quiet topics."""
     extra = (("TANDEM_KAFKA__PARTITIONS", "6"), ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"))
-    environment = Environment(tmp_path_factory.mktemp("running"), 29710, extra)
+    environment = Environment(STATE / "running", 29710, extra)
+    environment.tandem("down", "--volumes")
     try:
         environment.tandem("up", "--wait")
         yield environment
@@ -29,9 +34,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
 
 
 @pytest.fixture
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+def fresh() -> Iterator[Environment]:
     """An environment that nothing was started in yet."""
-    environment = Environment(tmp_path_factory.mktemp("fresh"), 29720)
+    environment = Environment(STATE / "fresh", 29720)
+    environment.tandem("down", "--volumes")
     try:
         yield environment
     finally:

@@ -98,7 +98,7 @@ def test_a_replayed_batch_changes_nothing(running: Environment) -> None:
 
 def test_the_driver_is_killed_in_mid_run(running: Environment) -> None:
     """SIGKILL to the driver while records flow: it comes back by itself, nothing is lost or doubled."""
-    producing = running.start("produce", "--count", "15000", "--close")
+    producing = running.start("produce", "--count", "20000", "--event-time", "real", "--rate", "700", "--close")
     before = running.status()["job"]
     running.wait("records read", lambda: running.status()["job"]["input_rows_total"] > before["input_rows_total"])
     os.kill(int(before["pid_or_id"]), signal.SIGKILL)

@@ -24,8 +24,6 @@ from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
 
 SETTLE_SECONDS = 120.0
-# When a run has to send in real time, it is over within seconds.
-_RUN_REAL_RATE = 2000.0
 
 Count = Annotated[int, typer.Option(min=1, help="How many orders; their payments come in addition.")]
 Seed = Annotated[int | None, typer.Option(help="Another seed, other records; default: a new one, which is printed.")]
@@ -64,7 +62,7 @@ def run(
             seed=seed,
             mix=mix,
             event_time=None,
-            rate=_RUN_REAL_RATE,
+            rate=None,
             span=DEFAULT_SPAN,
             watermark=session.platform.status()["job"]["watermark"],
         )

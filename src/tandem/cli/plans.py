@@ -13,6 +13,7 @@ from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, SETTLED, Mix, Pl
 _FIRST = timedelta(days=365)
 # Behind the watermark: the match window, by which a payment may be dated before its order, and the lateness.
 _AHEAD = timedelta(minutes=40)
+_UNASKED_RATE = 1000.0
 
 
 class EventTime(StrEnum):
@@ -39,7 +40,7 @@ def make_plan(
         seed: None for a new one.
         mix: as for ``Mix.parse``.
         event_time: None for compressed where that is possible. It is not where the watermark has passed the span.
-        rate: records a second in real time; None for the default.
+        rate: orders a second in real time; None for a gentle one, or a quick one where real time was not asked for.
         span: the event time that a compressed set covers.
         watermark: the job's, in ISO 8601; None for none.
     """
@@ -56,7 +57,7 @@ def make_plan(
         # Where late records cannot be, or would keep a run from ending, none are sent unasked.
         mix=Mix.parse(mix, Mix(late=0) if real or span <= LATE_AFTER else Mix()),
         span=span,
-        rate=(rate or DEFAULT_REAL_RATE) if real else None,
+        rate=(rate or (DEFAULT_REAL_RATE if event_time is EventTime.REAL else _UNASKED_RATE)) if real else None,
     )
 
 
