@@ -13,8 +13,8 @@ from tandem.cli.session import Session
 from tandem.errors import UsageError
 from tandem.settings.load import current_profile, profiles
 
-_profile = typer.Typer(no_args_is_help=True, help="The environments that there are.")
-_config = typer.Typer(no_args_is_help=True, help="The settings of the profile.")
+_profile = typer.Typer(help="The environments that there are.")
+_config = typer.Typer(help="The settings of the profile.")
 
 
 def register(app: typer.Typer) -> None:

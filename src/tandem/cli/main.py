@@ -7,9 +7,8 @@ import os
 import signal
 import sys
 import traceback
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
-import click
 import structlog
 import typer
 
@@ -18,6 +17,8 @@ from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 
 INTERRUPTED = 130
+# Typer brings its own copy of click and shows only the ends of its tree of errors; this is what they have in common.
+_WrongCommandLine: type[Any] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="tandem",
@@ -49,11 +50,11 @@ def main() -> NoReturn:
     # Typer keeps the callback's object to itself, and an error may come before it exists.
     debug = "--debug" in sys.argv
     try:
-        code = app(args=_common_options_first(sys.argv[1:]), standalone_mode=False)
+        code = app(args=_common_options_first(sys.argv[1:]) or ["--help"], standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
+    except typer.Abort:
         sys.exit(INTERRUPTED)
-    except click.ClickException as error:
+    except _WrongCommandLine as error:
         _fail(UsageError(error.format_message(), hint="`tandem --help` lists the commands and options"), debug=debug)
     except TandemError as error:
         _fail(error, debug=debug)

@@ -17,7 +17,7 @@ from tandem.errors import TandemError
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
-from tandem.producer.plan import DEFAULT_SPAN, Plan
+from tandem.producer.plan import DEFAULT_SPAN, Mix, Plan
 from tandem.producer.send import Summary
 from tandem.verify.oracle import load_oracle
 from tandem.verify.table import show
@@ -53,6 +53,7 @@ def run(
     Exits 0 only if every record is accounted for.
     """
     session: Session = context.obj
+    Mix.parse(mix, Mix())  # what is wrong is said before anything starts
     running = session.platform.status()["job"]["state"] == "running"
     try:
         session.say("starting Kafka, MongoDB and the Spark job" if not running else "everything runs already")

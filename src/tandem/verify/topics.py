@@ -77,6 +77,8 @@ class TopicReader:
         """
         left = {tp: end[number] for number, tp in self._partitions.items() if start[number] < end[number]}
         self._consumer.assign(list(left))
+        # A partition that an earlier call has read to its end is paused still.
+        self._consumer.resume(*left)
         for tp in left:
             self._consumer.seek(tp, start[tp.partition])
         stalled = time.monotonic() + _STALL_SECONDS
