@@ -6,6 +6,7 @@ import re
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
 
@@ -33,12 +34,21 @@ def write_documents(documents: DataFrame, collection: str, config: JobConfig, *,
     Raises:
         SinkError: MongoDB refused a document, or a unique index other than that of ``_id`` did.
     """
-    if not few and _inserted(documents.dropDuplicates(["_id"]), collection, config):
+    if not few and _inserted(_each_once(documents), collection, config):
         return
     try:
         _save(documents, collection, config, operationType="replace", idFieldList="_id")
     except Py4JJavaError as error:
         raise SinkError(_reason(_failure(error), collection)) from None
+
+
+def _each_once(documents: DataFrame) -> DataFrame:
+    """Returns the documents with one of each ``_id``.
+
+    To look for repeats by their hashes alone is much cheaper than to sort whole documents, and most batches have none.
+    """
+    repeated = documents.groupBy(F.xxhash64("_id")).count().where("count > 1").limit(1)
+    return documents.dropDuplicates(["_id"]) if repeated.collect() else documents
 
 
 def _inserted(documents: DataFrame, collection: str, config: JobConfig) -> bool:
@@ -62,7 +72,7 @@ def _save(documents: DataFrame, collection: str, config: JobConfig, **options: s
         .option("writeConcern.w", "majority")
         .option("writeConcern.journal", "true")
         .option("ordered", "false")
-        .option("maxBatchSize", "1000")
+        .option("maxBatchSize", "10000")
         .option("ignoreNullValues", "true")
         # Ids and payloads from outside are data: never parse a string as JSON into operators or documents.
         .option("convertJson", "false")
