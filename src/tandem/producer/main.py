@@ -29,7 +29,7 @@ INTERRUPTED = 130
 
 
 def main(stream: Stream, generate: Callable[[Plan], Iterable[Record]], arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code after sending a generated stream; see design.md for the codes.
+    """Returns the exit code after sending a generated stream: that of the error, 0 or 130.
 
     SIGTERM and SIGINT stop the sending, wait for what is in flight, print the summary and end with 0 and 130.
 
