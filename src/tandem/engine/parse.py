@@ -22,6 +22,10 @@ IS_CONTROL = "is_control"
 
 VARIANT_TYPE = {FieldType.STRING: "STRING", FieldType.INTEGER: "BIGINT", FieldType.TIMESTAMP: "STRING"}
 
+# An escape like \u00e9 with another character than a hexadecimal digit. Of one beyond ASCII Spark's JSON parser looks
+# at the lower eight bits alone, and may find a digit there.
+_WRONG_ESCAPE = r"(?<!\\)(?:\\\\)*\\u[0-9a-fA-F]{0,3}[^\x00-\x7F]"
+
 
 def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) -> DataFrame:
     """Returns one row for each record: the stream's fields with their types, and ``ASIDE``.
@@ -64,7 +68,7 @@ def parse_json(value: Column) -> Column:
     """
     text = value.cast("string")
     wrapped = F.concat(F.lit("["), text, F.lit(","), F.xxhash64(value).cast("string"), F.lit("]"))
-    return F.when(F.is_valid_utf8(text), F.try_parse_json(wrapped))
+    return F.when(F.is_valid_utf8(text) & ~text.rlike(_WRONG_ESCAPE), F.try_parse_json(wrapped))
 
 
 def is_one_json_text() -> Column:
