@@ -1,4 +1,4 @@
-"""Reads a pipeline's topics, as a stream or as a batch, into the DataFrames that its transform takes."""
+"""Reads a pipeline's topics into the DataFrames that its transform takes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,8 @@ def streams(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> list[
     ]
 
 
-def batches(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> list[DataFrame]:
-    """Returns all that is in the topics now as a bounded DataFrame for each of the pipeline's streams."""
-    return [
-        _parsed(spark.read.format("kafka").options(**_options(config, stream)).load(), stream, config)
-        for stream in pipeline.streams
-    ]
-
-
 def _parsed(records: DataFrame, stream: Stream, config: JobConfig) -> DataFrame:
     rows = parse(records, stream, max_clock_skew_seconds=config.max_clock_skew_seconds)
-    # In a batch the watermark has no effect; Spark then plans it away.
     return rows.withWatermark(stream.event_time, f"{config.lateness_seconds} seconds")
 
 
