@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
@@ -35,37 +35,33 @@ def batch_writer(pipeline: Pipeline, config: JobConfig, stopping: threading.Even
     """
     letters = DeadLetters(pipeline, config)
     may_be_replay = True
-    # As the batch before: a job that keeps up has small batches, and a backlog is read by large ones.
-    few = False
 
     def write(batch: DataFrame, _batch_id: int) -> None:
-        nonlocal may_be_replay, few
+        nonlocal may_be_replay
         if stopping.is_set():
             raise StopRequested
         rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            total, dead = _write_documents(rows, pipeline, config, few=few)
+            events, dead = _counted(rows)
+            for output in pipeline.outputs if events else ():
+                documents = output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
+                write_documents(documents, output.collection, config, few=events < _FEW_ROWS)
             if dead:
                 letters.write(rows.where(_rejected()).select(f"{ASIDE}.*"), replayed=may_be_replay)
         finally:
             rows.unpersist()
-        may_be_replay, few = False, total < _FEW_ROWS
+        may_be_replay = False
 
     return write
 
 
-def _write_documents(rows: DataFrame, pipeline: Pipeline, config: JobConfig, *, few: bool) -> tuple[int, int]:
-    """Writes the documents of all outputs and returns how many rows there are and how many dead letters among them.
+def _counted(rows: DataFrame) -> tuple[int, int]:
+    """Returns how many events and how many dead letters there are, and computes and caches the rows by it.
 
-    They are counted while the first output is written, so that a batch without dead letters needs no pass to find out.
+    Which way to write is best depends on it, and what there is none of needs no write.
     """
-    seen = Observation()
-    counted = rows.observe(seen, F.count(F.lit(1)).alias("total"), F.count_if(_rejected()).alias("dead"))
-    for position, output in enumerate(pipeline.outputs):
-        source = counted if position == 0 else rows
-        events = source.where(F.col(ASIDE).isNull()).drop(ASIDE)
-        write_documents(output.documents(events), output.collection, config, few=few)
-    return int(seen.get["total"]), int(seen.get["dead"])
+    events, dead = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(_rejected())).collect()[0]
+    return int(events), int(dead)
 
 
 def _rejected() -> Column:

@@ -1,0 +1,112 @@
+"""What a Spark driver reads when it starts, wherever it runs: Spark's settings, its logging and the job's own file."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from tandem.engine.config import JobConfig
+from tandem.errors import UsageError
+from tandem.settings.model import Settings
+
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+
+# One line for each event. Both parts are capped: the MongoDB connector's exceptions list every duplicate id of a batch.
+_LOG4J = """\
+status = warn
+appender.err.type = Console
+appender.err.name = err
+appender.err.target = SYSTEM_ERR
+appender.err.layout.type = PatternLayout
+appender.err.layout.alwaysWriteExceptions = false
+appender.err.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}Z %p %c{1} %maxLen{%enc{%m}{CRLF}}{2000} \
+%maxLen{%enc{%ex}{CRLF}}{2000}%n
+rootLogger.level = warn
+rootLogger.appenderRef.err.ref = err
+logger.tandem.name = tandem
+logger.tandem.level = info
+# The connector gives it every option twice, in every batch.
+logger.options.name = org.apache.spark.sql.util.CaseInsensitiveStringMap
+logger.options.level = error
+# Its cache misses after a restart are no news.
+logger.state.name = org.apache.spark.sql.execution.streaming.state
+logger.state.level = error
+# An insert that meets duplicates is part of the sink's work; these would each tell it as an error. What fails the query
+# is told by the query.
+logger.task.name = org.apache.spark.executor.Executor
+logger.task.level = off
+logger.tasks.name = org.apache.spark.scheduler.TaskSetManager
+logger.tasks.level = off
+logger.write.name = org.apache.spark.sql.execution.datasources.v2
+logger.write.level = off
+logger.utils.name = org.apache.spark.util.Utils
+logger.utils.level = off
+logger.scheduler.name = org.apache.spark.scheduler.DAGScheduler
+logger.scheduler.level = error
+"""
+
+
+def write_job_files(folder: Path, settings: Settings, *, checkpoint: str, spark: Mapping[str, str]) -> None:
+    """Writes all that the driver reads.
+
+    Args:
+        folder: where to; it exists.
+        settings: the profile's; its Spark settings win over ``spark``.
+        checkpoint: any URI that Hadoop can write.
+        spark: what the platform decides.
+    """
+    own = {**spark, **settings.spark}
+    own[_JAVA_OPTIONS] = f'{own.get(_JAVA_OPTIONS, "")} "-Dlog4j2.configurationFile=file:{folder}/log4j2.properties"'
+    # Spark puts this folder on the class path, where Java's archives of classes allow none that has files in it.
+    (folder / "empty").mkdir(exist_ok=True)
+    (folder / "spark.conf").write_text(_java_properties(own), "utf-8")
+    (folder / "log4j2.properties").write_text(_LOG4J, "utf-8")
+    (folder / "job.json").write_text(job_config(settings, checkpoint).to_json(), "utf-8")
+
+
+def driver_arguments(folder: Path) -> tuple[str, ...]:
+    """Returns the arguments of the file that is submitted, given the folder of ``write_job_files``."""
+    return ("--config", str(folder / "job.json"))
+
+
+def driver_environment(folder: Path) -> dict[str, str]:
+    """Returns the variables by which a driver that is started as a Python program finds Spark's settings."""
+    return {
+        "SPARK_CONF_DIR": str(folder / "empty"),
+        "PYSPARK_SUBMIT_ARGS": f"--properties-file {shlex.quote(str(folder / 'spark.conf'))} pyspark-shell",
+    }
+
+
+def job_config(settings: Settings, checkpoint: str) -> JobConfig:
+    """Returns what the job is told."""
+    return JobConfig(
+        pipeline=settings.pipeline,
+        bootstrap=settings.kafka.bootstrap,
+        kafka_options={},
+        mongo_uri=settings.mongo.uri,
+        database=settings.mongo.database,
+        checkpoint=checkpoint,
+        lateness_seconds=settings.job.lateness_seconds,
+        max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
+        idle_timeout_seconds=settings.job.idle_timeout_seconds,
+        parameters=settings.job.parameters,
+    )
+
+
+def entry_module(pipeline: str) -> Path:
+    """Returns the file that is submitted.
+
+    Raises:
+        UsageError: there is no such pipeline.
+    """
+    spec = importlib.util.find_spec(f"tandem.pipelines.{pipeline}")
+    if spec is None or spec.origin is None:
+        raise UsageError(f"there is no pipeline {pipeline!r}", hint="a pipeline is a folder in tandem/pipelines")
+    return Path(spec.origin).parent / "join_stream.py"
+
+
+def _java_properties(values: Mapping[str, str]) -> str:
+    # Java reads a backslash in a properties file as the start of an escape.
+    return "".join(f"{key} {value.replace(chr(92), chr(92) * 2)}\n" for key, value in sorted(values.items()))
