@@ -1,4 +1,4 @@
-"""Writes ``jars.lock`` anew from ``runtimes.toml``: ``python -m tandem.artifacts --relock [--java PROGRAM]``."""
+"""Writes ``jars.lock`` anew from ``runtimes.toml`` (``--relock``), or fetches what it names (``--fetch FOLDER``)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tandem.artifacts.cache import ensure_jars
 from tandem.artifacts.ivy import fetch, spark_jars
 from tandem.artifacts.lock import Jar, JarSet, lock_file, render, sha256_of
 from tandem.errors import TandemError
@@ -37,18 +38,26 @@ def _is_version_of(file: str, artifact: str) -> bool:
 def main() -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tandem.artifacts", description=__doc__)
-    parser.add_argument(
-        "--relock", action="store_true", required=True, help="resolve runtimes.toml and write jars.lock"
-    )
-    parser.add_argument("--java", default="java", help="the java program to resolve with")
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--relock", action="store_true", help="resolve runtimes.toml and write jars.lock")
+    mode.add_argument("--fetch", type=Path, metavar="FOLDER", help="put each verified set into FOLDER/<set>")
+    parser.add_argument("--java", default="java", help="the java program to run Ivy with")
     arguments = parser.parse_args()
     try:
-        sets = {name: resolve(name, packages, arguments.java) for name, packages in runtimes().packages.items()}
+        if arguments.relock:
+            sets = {name: resolve(name, packages, arguments.java) for name, packages in runtimes().packages.items()}
+            lock_file().write_text(render(sets), "utf-8")
+        else:
+            _fetch(arguments.fetch, arguments.java)
     except TandemError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_code
-    lock_file().write_text(render(sets), "utf-8")
     return 0
+
+
+def _fetch(folder: Path, java: str) -> None:
+    for name, jars in ensure_jars(folder, java).items():
+        jars[0].parent.rename(folder / name)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,6 @@ from tandem.engine.schema import Stream
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# One index: field names, in order.
-Index = tuple[str, ...]
-
 
 @dataclass(frozen=True)
 class Output:
@@ -23,12 +20,10 @@ class Output:
         collection: its name.
         documents: a pure function from the transform's rows to this collection's documents, with a string ``_id`` that
             depends on the document's identity only, so that a replay writes the same documents again.
-        indexes: the indexes that readers need besides ``_id``.
     """
 
     collection: str
     documents: Callable[[DataFrame], DataFrame]
-    indexes: tuple[Index, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,13 @@ from tandem.errors import UsageError
 from tandem.settings.model import Settings
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+# Hadoop's local file system starts a chmod process for every checkpoint file; this one does not.
+_LOCAL_CHECKPOINT = {
+    "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
+    "spark.sql.streaming.checkpointFileManagerClass": (
+        "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+    ),
+}
 
 # One line for each event. Both parts are capped: the MongoDB connector's exceptions list every duplicate id of a batch.
 _LOG4J = """\
@@ -57,7 +64,7 @@ def write_job_files(folder: Path, settings: Settings, *, checkpoint: str, spark:
         checkpoint: any URI that Hadoop can write.
         spark: what the platform decides.
     """
-    own = {**spark, **settings.spark}
+    own = {**(_LOCAL_CHECKPOINT if checkpoint.startswith("file:") else {}), **spark, **settings.spark}
     own[_JAVA_OPTIONS] = f'{own.get(_JAVA_OPTIONS, "")} "-Dlog4j2.configurationFile=file:{folder}/log4j2.properties"'
     # Spark puts this folder on the class path, where Java's archives of classes allow none that has files in it.
     (folder / "empty").mkdir(exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,11 +13,12 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, PyMongoError
 
-from tandem.engine.pipeline import Output
 from tandem.engine.schema import PROGRESS_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.settings.model import KafkaSettings, MongoSettings
 
+# Of each collection, the fields of each index in order.
+Indexes = Mapping[str, Sequence[Sequence[str]]]
 PROGRESS_BYTES = 64 * 1024 * 1024
 _HINT = "`tandem logs` shows what it said"
 
@@ -32,13 +33,14 @@ def streams_of(pipeline: str) -> tuple[tuple[Stream, ...], str]:
     return tuple(module.STREAMS), str(module.DEAD_LETTER_TOPIC)
 
 
-def outputs_of(pipeline: str) -> tuple[Output, ...]:
-    """Returns a pipeline's outputs; imports Spark's Python package, for the pipeline's declaration does.
+def indexes_of(pipeline: str) -> Indexes:
+    """Returns the indexes of a pipeline's collections besides that of ``_id``, without importing Spark.
 
     Raises:
         UsageError: there is no such pipeline.
     """
-    return tuple(_module(pipeline, "pipeline").PIPELINE.outputs)
+    indexes: Indexes = _module(pipeline, "streams").INDEXES
+    return indexes
 
 
 def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> list[str]:
@@ -68,8 +70,8 @@ def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_t
     return missing
 
 
-def create_collections(mongo: MongoSettings, outputs: Sequence[Output]) -> None:
-    """Creates the outputs' indexes and the capped collection in which the job reports its progress.
+def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
+    """Creates the collections' indexes and the capped collection in which the job reports its progress.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.
@@ -81,9 +83,9 @@ def create_collections(mongo: MongoSettings, outputs: Sequence[Output]) -> None:
             if PROGRESS_COLLECTION not in database.list_collection_names():
                 with suppress(CollectionInvalid):  # created by another process, since the list was made
                     database.create_collection(PROGRESS_COLLECTION, capped=True, size=PROGRESS_BYTES)
-            for output in outputs:
-                for fields in output.indexes:
-                    database[output.collection].create_index([(field, 1) for field in fields])
+            for collection, wanted in indexes.items():
+                for fields in wanted:
+                    database[collection].create_index([(field, 1) for field in fields])
     except PyMongoError as error:
         raise EnvironmentNotReadyError(f"MongoDB did not create the collections: {error}", hint=_HINT) from error
 
@@ -94,7 +96,5 @@ def _module(pipeline: str, name: str) -> Any:
         return importlib.import_module(f"{full}.{name}")
     except ModuleNotFoundError as error:
         if error.name not in (full, f"{full}.{name}"):
-            raise EnvironmentNotReadyError(
-                f"{error.name} is not installed", hint="pip install 'tandem[embedded]'"
-            ) from None
+            raise
     raise UsageError(f"there is no pipeline {pipeline!r}", hint="a pipeline is a folder in tandem/pipelines")

@@ -29,7 +29,8 @@ class MongoSettings(_Frozen):
     """Where MongoDB is."""
 
     port: int = Field(default=27117, ge=1, le=65535)
-    uri: str = Field(default_factory=lambda values: f"mongodb://127.0.0.1:{values['port']}/?replicaSet=rs0")
+    options: str = "replicaSet=rs0"
+    uri: str = Field(default_factory=lambda values: f"mongodb://127.0.0.1:{values['port']}/?{values['options']}")
     database: str = Field(min_length=1)
 
 
@@ -43,9 +44,12 @@ class JobSettings(_Frozen):
 
 
 class UiSettings(_Frozen):
-    """Where the Spark UI listens."""
+    """Where Spark's pages are: the driver's, and in containers the master's."""
 
     spark_port: int = Field(default=14040, ge=1, le=65535)
+    master_port: int = Field(default=18080, ge=1, le=65535)
+    # Whether the job writes what Spark's history server shows.
+    event_log: bool = False
 
 
 class Settings(BaseSettings):

@@ -9,8 +9,8 @@ PIPELINE = Pipeline(
     streams=STREAMS,
     transform=transform,
     outputs=(
-        Output(collection=FACTS, documents=facts, indexes=(("order_id",), ("customer_id", "order_date"))),
-        Output(collection=UNMATCHED, documents=unmatched, indexes=(("order_id",), ("kind", "created_at"))),
+        Output(collection=FACTS, documents=facts),
+        Output(collection=UNMATCHED, documents=unmatched),
     ),
     dead_letter_topic=DEAD_LETTER_TOPIC,
 )

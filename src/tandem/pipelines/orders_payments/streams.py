@@ -34,3 +34,9 @@ STREAMS = (ORDERS, PAYMENTS)
 DEAD_LETTER_TOPIC = "orders_payments_dead_letter_v1"
 FACTS = "orders_data_process_fact"
 UNMATCHED = "orders_data_process_unmatched"
+
+# The indexes that readers need besides that of _id: field names, in order.
+INDEXES = {
+    FACTS: (("order_id",), ("customer_id", "order_date")),
+    UNMATCHED: (("order_id",), ("kind", "created_at")),
+}

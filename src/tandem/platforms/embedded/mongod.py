@@ -6,20 +6,15 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
-from pymongo import MongoClient, ReadPreference
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.service import Program
-from tandem.platforms.provision import create_collections, outputs_of
+from tandem.platforms.provision import create_collections, indexes_of
+from tandem.platforms.replica_set import REPLICA_SET, become_primary
 from tandem.settings.model import Settings
-from tandem.waiting import NotYetError
-
-REPLICA_SET = "rs0"
-_INVALID_CONFIG = 93
 
 
 def find_mongod() -> Path:
@@ -50,9 +45,9 @@ def program(settings: Settings, mongod: Path, layout: Layout) -> Program:
         command=command(settings, mongod, layout),
         env=dict(os.environ),
         write=lambda: None,
-        probe=lambda _pid: _become_primary(settings.mongo.port),
+        probe=lambda _pid: become_primary(f"127.0.0.1:{settings.mongo.port}"),
         retry_on=(PyMongoError,),
-        settle=lambda: create_collections(settings.mongo, outputs_of(settings.pipeline)),
+        settle=lambda: create_collections(settings.mongo, indexes_of(settings.pipeline)),
         start_deadline_s=90,
         stop_deadline_s=20,
     )
@@ -72,28 +67,3 @@ def command(settings: Settings, mongod: Path, layout: Layout) -> tuple[str, ...]
     }
     flags = ("--quiet", "--nounixsocket", "--setParameter", "diagnosticDataCollectionEnabled=false")
     return (str(mongod), *(word for name, value in options.items() for word in (f"--{name}", value)), *flags)
-
-
-def _become_primary(port: int) -> None:
-    client: MongoClient[dict[str, Any]]
-    with MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=1000) as client:
-        hello = client.admin.command("hello")
-        if hello.get("isWritablePrimary"):
-            return
-        members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
-        if "setName" not in hello:
-            _initiate_or_move(client, members)
-        raise NotYetError("it is not yet the primary of its replica set")
-
-
-def _initiate_or_move(client: MongoClient[dict[str, Any]], members: list[dict[str, Any]]) -> None:
-    admin = client.admin
-    try:
-        admin.command("replSetGetStatus", read_preference=ReadPreference.NEAREST)
-    except OperationFailure as error:
-        if error.code != _INVALID_CONFIG:  # not yet initiated
-            admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
-            return
-        # The data was written under another port, so the node does not find itself among the members.
-        config = admin.command("replSetGetConfig", read_preference=ReadPreference.NEAREST)["config"]
-        admin.command("replSetReconfig", {**config, "version": config["version"] + 1, "members": members}, force=True)

@@ -1,0 +1,1 @@
+"""Containers on this machine, described in compose/ and run by Docker Compose."""

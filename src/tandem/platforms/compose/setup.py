@@ -1,0 +1,88 @@
+"""Prepares the pipeline before its job starts: the one-shot container ``setup``, which may run any number of times."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from kafka.errors import KafkaError
+from pymongo.errors import PyMongoError
+
+from tandem.errors import TandemError
+from tandem.platforms.job_files import write_job_files
+from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
+from tandem.platforms.replica_set import become_primary
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+from tandem.waiting import wait_for
+
+_DEADLINE_S = 90.0
+# The class path of every Spark process in the image; a Java archive is valid for exactly this one.
+_JARS = "/opt/tandem/jars/*"
+
+
+def prepare(settings: Settings, conf: Path, checkpoint: str) -> None:
+    """Makes MongoDB a replica set, creates topics, indexes and collections, and writes what the driver reads.
+
+    Args:
+        settings: as seen from inside the containers.
+        conf: the folder for the driver's files; it exists.
+        checkpoint: a URI that driver and executors share.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka or MongoDB refused or did not answer.
+    """
+    address = settings.mongo.uri.removeprefix("mongodb://").partition("/")[0]
+    hint = "`docker compose logs mongo`"
+    wait_for(
+        "MongoDB's primary",
+        lambda: become_primary(address),
+        deadline_s=_DEADLINE_S,
+        hint=hint,
+        retry_on=(PyMongoError,),
+        interval_s=0.2,
+    )
+    create_collections(settings.mongo, indexes_of(settings.pipeline))
+    hint = "`docker compose logs kafka`"
+    wait_for(
+        "Kafka",
+        lambda: create_topics(settings.kafka, *streams_of(settings.pipeline)),
+        deadline_s=_DEADLINE_S,
+        hint=hint,
+        retry_on=(KafkaError,),
+    )
+    write_job_files(conf, settings, checkpoint=checkpoint, spark=_spark(settings))
+
+
+def _spark(settings: Settings) -> dict[str, str]:
+    return {
+        "spark.master": "spark://spark-master:7077",
+        "spark.driver.host": "job",
+        "spark.driver.port": "7078",
+        "spark.blockManager.port": "7079",
+        "spark.driver.extraClassPath": _JARS,
+        "spark.executor.extraClassPath": _JARS,
+        "spark.ui.port": "4040",
+        "spark.sql.warehouse.dir": "file:///tmp/warehouse",
+        "spark.eventLog.enabled": str(settings.ui.event_log).lower(),
+        "spark.eventLog.dir": "file:///events",
+    }
+
+
+def main() -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tandem.platforms.compose.setup", description=__doc__)
+    parser.add_argument("--conf", type=Path, required=True, help="the folder for the driver's files")
+    parser.add_argument("--checkpoint", required=True, help="a URI that driver and executors share")
+    arguments = parser.parse_args()
+    try:
+        prepare(load(), arguments.conf, arguments.checkpoint)
+    except TandemError as error:
+        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
