@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tandem.engine.config import JobConfig
-from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms import platform_for
 from tandem.platforms.embedded import job, kafka, mongod
 from tandem.platforms.embedded.java import find_java, major_version
@@ -118,11 +118,6 @@ def test_status_of_what_never_ran(settings: Settings) -> None:
     assert set(status) == {"profile", "ready", "kafka", "mongo", "job", "dashboard"}
     assert set(status["job"]) == {"state", "pid_or_id", "last_batch", "input_rows_total", "lag", "watermark"}
     assert (status["ready"], status["job"]["state"]) == (False, "stopped")
-
-
-def test_compose_is_refused(settings: Settings) -> None:
-    with pytest.raises(UsageError, match="compose"):
-        platform_for(settings.model_copy(update={"backend": "compose"}))
 
 
 def test_logs_are_merged_by_time_and_keep_lines_without_one(tmp_path: Path) -> None:

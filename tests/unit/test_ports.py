@@ -4,7 +4,8 @@ import socket
 import pytest
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.platforms.embedded.ports import check_ports
+from tandem.platforms.embedded.prepare import ports
+from tandem.platforms.ports import check_ports
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -17,17 +18,17 @@ def settings(**mongo: int) -> Settings:
 
 
 def test_free_ports() -> None:
-    check_ports(settings())
+    check_ports(ports(settings()))
 
 
 def test_a_busy_port_is_named_with_its_holder_and_its_setting() -> None:
     busy = pytest.raises(EnvironmentNotReadyError, match=f"port {FIRST + 2} is busy")
     with socket.create_server(("127.0.0.1", FIRST + 2)), busy as caught:
-        check_ports(settings())
+        check_ports(ports(settings()))
     assert str(os.getpid()) in str(caught.value) or "cannot be seen" in str(caught.value)
     assert "TANDEM_MONGO__PORT" in caught.value.hint
 
 
 def test_a_port_that_is_set_twice() -> None:
     with pytest.raises(UsageError, match=f"port {FIRST} is set twice"):
-        check_ports(settings(port=FIRST))
+        check_ports(ports(settings(port=FIRST)))

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tandem.cli.session import Session
 from tandem.errors import UsageError
-from tandem.settings.load import current_profile, profiles
+from tandem.settings.load import profiles
 
 _profile = typer.Typer(help="The environments that there are.")
 _config = typer.Typer(help="The settings of the profile.")
@@ -80,7 +80,7 @@ def profile_list() -> None:
 @_profile.command("current")
 def profile_current(context: typer.Context) -> None:
     """Print the profile that a command would use."""
-    print(current_profile(context.obj.profile))
+    print(context.obj.chosen[0])
 
 
 @_profile.command("show")

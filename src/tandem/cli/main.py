@@ -35,7 +35,8 @@ for group in (lifecycle, pipeline, inspect):
 def _options(
     context: typer.Context,
     profile: Annotated[
-        str | None, typer.Option(help="The environment; default: TANDEM_PROFILE, else embedded.")
+        str | None,
+        typer.Option(help="The environment; default: TANDEM_PROFILE, else local where a Docker engine answers."),
     ] = None,
     debug: Annotated[bool, typer.Option(help="Show the stack trace of an error.")] = False,
 ) -> None:

@@ -8,9 +8,9 @@ from functools import cached_property
 
 from rich.console import Console
 
-from tandem.platforms import platform_for
+from tandem.platforms import default_profile, platform_for
 from tandem.platforms.base import Platform
-from tandem.settings.load import load
+from tandem.settings.load import chosen_profile, load
 from tandem.settings.model import Settings
 
 
@@ -22,10 +22,16 @@ class Session:
     debug: bool = False
 
     @cached_property
+    def chosen(self) -> tuple[str, str]:
+        """The profile's name, and why it is this one."""
+        return chosen_profile(self.profile) or default_profile()
+
+    @cached_property
     def settings(self) -> Settings:
         """The profile's settings; the first use prints the profile, the command line's first line on standard error."""
-        settings = load(self.profile)
-        print(f"tandem: profile {settings.profile}, backend {settings.backend}", file=sys.stderr)
+        name, why = self.chosen
+        settings = load(name)
+        print(f"tandem: profile {settings.profile}, backend {settings.backend} ({why})", file=sys.stderr)
         return settings
 
     @cached_property

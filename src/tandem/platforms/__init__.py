@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from tandem.errors import UsageError
+from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.base import Platform
 from tandem.settings.model import Settings
 
-__all__ = ["Platform", "platform_for"]
+__all__ = ["Platform", "default_profile", "platform_for"]
+
+
+def default_profile() -> tuple[str, str]:
+    """Returns the profile to use when none was asked for, and why: containers where an engine can run them."""
+    from tandem.platforms.compose.engine import find_engine
+
+    try:
+        find_engine()
+    except EnvironmentNotReadyError as error:
+        return "embedded", str(error)
+    return "local", "a Docker engine answers"
 
 
 def platform_for(settings: Settings) -> Platform:
-    """Returns the platform of the profile's backend.
-
-    Raises:
-        UsageError: this version has no such backend.
-    """
+    """Returns the platform of the profile's backend."""
     if settings.backend == "embedded":
         from tandem.platforms.embedded.platform import EmbeddedPlatform
 
         return EmbeddedPlatform(settings)
-    raise UsageError(
-        f"profile {settings.profile} needs the backend {settings.backend!r}, which this version does not have",
-        hint="use `--profile embedded`",
-    )
+    from tandem.platforms.compose.platform import ComposePlatform
+
+    return ComposePlatform(settings)

@@ -15,8 +15,6 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from tandem.errors import UsageError
 from tandem.settings.model import Settings
 
-DEFAULT_PROFILE = "embedded"
-
 
 def profiles() -> dict[str, dict[str, Any]]:
     """Returns each profile's values with the base section merged in, by name."""
@@ -24,23 +22,29 @@ def profiles() -> dict[str, dict[str, Any]]:
     return {name: _merged(document["base"], values) for name, values in document["profile"].items()}
 
 
-def current_profile(flag: str | None) -> str:
-    """Returns the chosen profile: the flag, else ``TANDEM_PROFILE``, else the default."""
-    return flag or os.environ.get("TANDEM_PROFILE") or DEFAULT_PROFILE
+def chosen_profile(flag: str | None) -> tuple[str, str] | None:
+    """Returns the profile that was asked for and by what, the flag or ``TANDEM_PROFILE``; None when none was."""
+    if flag:
+        return flag, "--profile"
+    variable = os.environ.get("TANDEM_PROFILE")
+    return (variable, "TANDEM_PROFILE") if variable else None
 
 
 def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Returns the settings of a profile.
 
     Args:
-        profile: its name; None for ``TANDEM_PROFILE`` or the default.
+        profile: its name; None for ``TANDEM_PROFILE``.
         overrides: values of command-line flags, nested like the settings; they win over everything else.
 
     Raises:
         UsageError: no such profile, or a value is missing or wrong; the message names the field and places.
     """
-    name = current_profile(profile)
     known = profiles()
+    chosen = chosen_profile(profile)
+    if chosen is None:
+        raise UsageError("no profile is named", hint=f"set TANDEM_PROFILE to one of: {', '.join(sorted(known))}")
+    name, _ = chosen
     if name not in known:
         raise UsageError(f"there is no profile {name!r}", hint=f"choose one of: {', '.join(sorted(known))}")
     dotenv = Path(f".env.{name}")

@@ -77,6 +77,13 @@ class Settings(BaseSettings):
     # Absolute from the start: the processes that read them work in other folders.
     state_dir: _Folder = Field(default=Path(".tandem"), validate_default=True)
     cache_dir: _Folder = Field(default=Path("~/.cache/tandem"), validate_default=True)
+    # Of containers: where Kafka's and MongoDB's images come from, and the Compose project. None: the platform decides.
+    images: Literal["official", "built"] | None = None
+    project: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    # The certificate authority of a company's proxy, for the building of images, under the names that other tools know.
+    ca: Path | None = Field(
+        default=None, validation_alias=AliasChoices("TANDEM_CA", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    )
     # A setting of the machine, not of Tandem, so it keeps the name that every Java program knows.
     java_home: Path | None = Field(default=None, validation_alias=AliasChoices("TANDEM_JAVA_HOME", "JAVA_HOME"))
 

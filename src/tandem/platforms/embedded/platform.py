@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -18,8 +18,8 @@ from tandem.platforms.embedded.prepare import end_leftovers, prepare
 from tandem.platforms.embedded.process import alive, end, recall, rotate, spawn
 from tandem.platforms.embedded.state import ServiceState, read_states
 from tandem.platforms.embedded.supervisor import RESTART_JOB
-from tandem.platforms.progress import ProgressReader, lag
-from tandem.platforms.provision import streams_of
+from tandem.platforms.observe import has_committed, lag_of, status
+from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
@@ -161,41 +161,23 @@ class EmbeddedPlatform:
             reader.close()
 
     def _committed(self, job: ServiceState, reader: ProgressReader) -> bool:
-        """Returns whether this driver has committed a batch, or had nothing to commit when it started."""
         newest = reader.newest()
-        if newest is None or newest["pid"] != job.pid or newest["batch"] is None:
-            return False
-        return newest["event"] in ("batch", "idle") or (newest["event"] == "started" and self._lag(newest) == 0)
-
-    def _lag(self, newest: dict[str, Any]) -> int | None:
-        streams, _ = streams_of(self._settings.pipeline)
-        return lag(self._settings.kafka.bootstrap, [stream.topic for stream in streams], newest["committed"] or {})
+        return newest is not None and newest["pid"] == job.pid and has_committed(self._settings, newest)
 
     def _status(self, reader: ProgressReader) -> dict[str, Any]:
-        settings = self._settings
         states = read_states(self._layout.state) if self._running() else self._orphans()
         job = states["job"]
         answers = states["mongod"].state == "running" and reader.answers()
-        newest = (reader.newest() if answers else None) or {}
-        behind = self._lag(newest) if newest and states["kafka"].state == "running" else None
-        current = job.state == "running" and newest.get("pid") == job.pid
-        ready = answers and behind is not None and current and self._committed(job, reader)
-        watermark = newest.get("watermark")
-        return {
-            "profile": settings.profile,
-            "ready": ready,
-            "kafka": {"bootstrap": settings.kafka.bootstrap},
-            "mongo": {"uri": settings.mongo.uri, "database": settings.mongo.database},
-            "job": {
-                "state": job.state,
-                "pid_or_id": None if job.pid is None else str(job.pid),
-                "last_batch": newest.get("batch"),
-                "input_rows_total": newest.get("input_rows_total"),
-                "lag": behind,
-                "watermark": watermark.astimezone(UTC).isoformat().replace("+00:00", "Z") if watermark else None,
-            },
-            "dashboard": {"url": None},
-        }
+        newest = reader.newest() if answers else None
+        behind = lag_of(self._settings, newest) if newest and states["kafka"].state == "running" else None
+        return status(
+            self._settings,
+            state=job.state,
+            driver=None if job.pid is None else str(job.pid),
+            ready=behind is not None and job.state == "running" and self._committed(job, reader),
+            newest=newest,
+            behind=behind,
+        )
 
     def _orphans(self) -> dict[str, ServiceState]:
         """Returns what runs without a supervisor, by the process ids that it wrote."""

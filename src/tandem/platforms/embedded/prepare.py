@@ -13,8 +13,8 @@ from tandem.artifacts import ensure_jars
 from tandem.platforms.embedded.java import Java, find_java
 from tandem.platforms.embedded.layout import SERVICES, Layout
 from tandem.platforms.embedded.mongod import find_mongod
-from tandem.platforms.embedded.ports import check_ports
 from tandem.platforms.embedded.process import alive, end, recall
+from tandem.platforms.ports import check_ports
 from tandem.platforms.provision import streams_of
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
@@ -47,8 +47,18 @@ def prepare(settings: Settings, layout: Layout) -> Tools:
     end_leftovers(layout)
     java = find_java(settings.java_home, runtimes().minimum_java)
     mongod = find_mongod()
-    check_ports(settings)
+    check_ports(ports(settings))
     return Tools(java, mongod, ensure_jars(settings.cache_dir, java.program))
+
+
+def ports(settings: Settings) -> dict[str, int]:
+    """Returns the ports of the embedded profile by the variable that sets each."""
+    return {
+        "TANDEM_KAFKA__PORT": settings.kafka.port,
+        "TANDEM_KAFKA__CONTROLLER_PORT": settings.kafka.controller_port,
+        "TANDEM_MONGO__PORT": settings.mongo.port,
+        "TANDEM_UI__SPARK_PORT": settings.ui.spark_port,
+    }
 
 
 def end_leftovers(layout: Layout) -> None:

@@ -7,35 +7,27 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.settings.model import Settings
 
 _HOST = "127.0.0.1"
 _LISTEN = "0A"
 
 
-def ports(settings: Settings) -> dict[str, int]:
-    """Returns the ports of the embedded profile by the variable that sets each."""
-    return {
-        "TANDEM_KAFKA__PORT": settings.kafka.port,
-        "TANDEM_KAFKA__CONTROLLER_PORT": settings.kafka.controller_port,
-        "TANDEM_MONGO__PORT": settings.mongo.port,
-        "TANDEM_UI__SPARK_PORT": settings.ui.spark_port,
-    }
-
-
-def check_ports(settings: Settings) -> None:
+def check_ports(ports: Mapping[str, int]) -> None:
     """Raises when a port cannot be listened on.
+
+    Args:
+        ports: each by the variable that sets it.
 
     Raises:
         UsageError: two settings name the same port.
         EnvironmentNotReadyError: a port is busy; the message names it and, if it can be found out, its holder.
     """
     seen: dict[int, str] = {}
-    for variable, port in ports(settings).items():
+    for variable, port in ports.items():
         if port in seen:
             raise UsageError(f"port {port} is set twice", hint=f"change {seen[port]} or {variable}")
         seen[port] = variable

@@ -1,0 +1,83 @@
+"""Docker's Compose command line, as the CLI of Tandem calls it for one checkout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.settings.model import Settings
+
+
+def project_name(folder: Path) -> str:
+    """Returns the Compose project of a checkout: another path, another project."""
+    return f"tandem-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+
+
+def variables(settings: Settings, images: str | None) -> dict[str, str]:
+    """Returns what the compose files interpolate: the profile's settings, which win over ``.env``.
+
+    Args:
+        settings: of a profile with the backend ``compose``.
+        images: ``official``, ``built``, or None for what ``.env`` says.
+    """
+    values: dict[str, Any] = {
+        "TANDEM_KAFKA__PORT": settings.kafka.port,
+        "TANDEM_KAFKA__PARTITIONS": settings.kafka.partitions,
+        "TANDEM_MONGO__PORT": settings.mongo.port,
+        "TANDEM_UI__SPARK_PORT": settings.ui.spark_port,
+        "TANDEM_UI__MASTER_PORT": settings.ui.master_port,
+        "TANDEM_UI__EVENT_LOG": str(settings.ui.event_log).lower(),
+        "TANDEM_JOB__LATENESS_SECONDS": settings.job.lateness_seconds,
+        "TANDEM_JOB__IDLE_TIMEOUT_SECONDS": settings.job.idle_timeout_seconds,
+        "TANDEM_PIPELINE": settings.pipeline,
+        "TANDEM_IMAGES": images,
+        "TANDEM_CA": settings.ca,
+        "COMPOSE_PROFILES": "local",
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+class Compose:
+    """Calls ``docker compose`` for one project.
+
+    Args:
+        folder: the checkout.
+        project: the project's name.
+        environment: what the compose files interpolate.
+    """
+
+    def __init__(self, folder: Path, project: str, environment: dict[str, str]) -> None:
+        self._folder, self._project = folder, project
+        self._environment = {**os.environ, **environment}
+
+    def run(self, *arguments: str) -> int:
+        """Returns the exit code of a command whose output goes to standard error, where progress belongs."""
+        return subprocess.run(self._command(arguments), **self._where(), stdout=sys.stderr, check=False).returncode
+
+    def model(self) -> dict[str, Any]:
+        """Returns the project's services, volumes and networks as Compose understands them.
+
+        Raises:
+            EnvironmentNotReadyError: the compose files or ``.env`` are wrong; the message is Compose's.
+        """
+        done = subprocess.run(
+            self._command(("config", "--format", "json")), **self._where(), capture_output=True, check=False
+        )
+        if done.returncode != 0:
+            raise EnvironmentNotReadyError(
+                f"the compose files are wrong: {done.stderr.strip()[:300]}", hint="`git status` shows what was changed"
+            )
+        model: dict[str, Any] = json.loads(done.stdout)
+        return model
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        return ["docker", "compose", "--project-name", self._project, *arguments]
+
+    def _where(self) -> dict[str, Any]:
+        return {"cwd": self._folder, "env": self._environment, "text": True}

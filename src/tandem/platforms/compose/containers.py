@@ -1,0 +1,75 @@
+"""The project's containers and volumes, found by the labels that Compose gives them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import DockerException, NotFound
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.compose.engine import Engine
+
+_PROJECT = "com.docker.compose.project"
+_SERVICE = "com.docker.compose.service"
+_FOLDER = "com.docker.compose.project.working_dir"
+_ONE_OFF = "com.docker.compose.oneoff"
+
+
+class Containers:
+    """Looks at containers; starts and stops none.
+
+    Args:
+        engine: where they run.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        try:
+            self._client = docker.DockerClient(base_url=engine.host)
+        except DockerException as error:
+            raise EnvironmentNotReadyError(
+                f"the Docker engine does not answer: {error}", hint="is Docker running?"
+            ) from None
+
+    def project_of(self, folder: Path) -> str | None:
+        """Returns the project whose containers were made from this checkout, whoever started it."""
+        found = self._list({_FOLDER: str(folder)})
+        return found[0].labels[_PROJECT] if found else None
+
+    def of(self, project: str) -> dict[str, Any]:
+        """Returns the project's containers by service, stopped ones too."""
+        return {each.labels[_SERVICE]: each for each in self._list({_PROJECT: project, _ONE_OFF: "False"})}
+
+    def volumes(self, project: str) -> list[Any]:
+        """Returns the project's volumes."""
+        return list(self._client.volumes.list(filters={"label": f"{_PROJECT}={project}"}))
+
+    def has_image(self, name: str) -> bool:
+        """Returns whether an image is on this machine."""
+        try:
+            self._client.images.get(name)
+        except NotFound:
+            return False
+        return True
+
+    def _list(self, labels: dict[str, str]) -> list[Any]:
+        wanted = [f"{name}={value}" for name, value in labels.items()]
+        return list(self._client.containers.list(all=True, filters={"label": wanted}, ignore_removed=True))
+
+
+def started_at(container: Any) -> datetime:
+    """Returns when a container's present run began."""
+    # Nanoseconds, which datetime does not take.
+    return datetime.fromisoformat(container.attrs["State"]["StartedAt"][:26].rstrip("Z") + "+00:00")
+
+
+def state_of(container: Any | None) -> str:
+    """Returns a container's state in the words of ``tandem status``."""
+    if container is None:
+        return "stopped"
+    state = container.attrs["State"]
+    if state.get("Restarting"):
+        return "failed"
+    return "running" if state["Running"] and not state.get("Paused") else "stopped"

@@ -1,0 +1,68 @@
+"""What every platform says of a running job, from what the job reports in MongoDB and Kafka's own offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from tandem.platforms.progress import lag
+from tandem.platforms.provision import streams_of
+from tandem.settings.model import Settings
+
+Newest = Mapping[str, Any]
+
+
+def lag_of(settings: Settings, newest: Newest) -> int | None:
+    """Returns how many records the job has not committed; None when Kafka does not answer.
+
+    Args:
+        settings: which pipeline, and where Kafka is.
+        newest: the job's newest progress document.
+    """
+    streams, _ = streams_of(settings.pipeline)
+    return lag(settings.kafka.bootstrap, [stream.topic for stream in streams], newest["committed"] or {})
+
+
+def has_committed(settings: Settings, newest: Newest | None) -> bool:
+    """Returns whether a driver has committed a batch, or had nothing to commit when it started.
+
+    Args:
+        settings: which pipeline, and where Kafka is.
+        newest: the newest progress document of this driver; None when it wrote none yet.
+    """
+    if newest is None or newest["batch"] is None:
+        return False
+    return newest["event"] in ("batch", "idle") or (newest["event"] == "started" and lag_of(settings, newest) == 0)
+
+
+def status(
+    settings: Settings, *, state: str, driver: str | None, ready: bool, newest: Newest | None, behind: int | None
+) -> dict[str, Any]:
+    """Returns the object of ``tandem status --json``.
+
+    Args:
+        settings: the profile's.
+        state: the job's: ``stopped``, ``starting``, ``running`` or ``failed``.
+        driver: the id of its process or container.
+        ready: whether records that are sent now are joined.
+        newest: the newest progress document of any driver.
+        behind: the lag in records, None when it is not known.
+    """
+    told = newest or {}
+    watermark = told.get("watermark")
+    return {
+        "profile": settings.profile,
+        "ready": ready,
+        "kafka": {"bootstrap": settings.kafka.bootstrap},
+        "mongo": {"uri": settings.mongo.uri, "database": settings.mongo.database},
+        "job": {
+            "state": state,
+            "pid_or_id": driver,
+            "last_batch": told.get("batch"),
+            "input_rows_total": told.get("input_rows_total"),
+            "lag": behind,
+            "watermark": watermark.astimezone(UTC).isoformat().replace("+00:00", "Z") if watermark else None,
+        },
+        "dashboard": {"url": None},
+    }
