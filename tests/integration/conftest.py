@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.environment import Environment
+from tests.environment import Environment
 
 # Always the same place, so that what an aborted test left running is found and ended by the next.
 STATE = Path(__file__).parents[2] / ".tandem" / "tests"

@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
-from tests.integration.environment import Environment
+from tests.environment import Environment
 
 
 def caught_up(environment: Environment) -> bool:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.environment import Environment
+from tests.environment import Environment
 
 ROOT = Path(__file__).parents[2]
 # Run by whoever runs this test, and entered by activating the environment that it runs in.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.environment import Environment
+from tests.environment import Environment
 
 
 def assert_one_line_and_a_hint(stderr: str) -> None:

@@ -1,4 +1,4 @@
-"""An embedded environment of its own for the tests: real Kafka, real mongod, real Spark, other ports than a user's."""
+"""An environment of its own for the tests: real Kafka, real mongod, real Spark, other ports than a user's."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ class Environment:
     home: Path
     first_port: int
     extra: tuple[tuple[str, str], ...] = ()
+    profile: str = "embedded"
 
     @property
     def variables(self) -> dict[str, str]:
-        names = ("KAFKA__PORT", "KAFKA__CONTROLLER_PORT", "MONGO__PORT", "UI__SPARK_PORT")
+        names = ("KAFKA__PORT", "KAFKA__CONTROLLER_PORT", "MONGO__PORT", "UI__SPARK_PORT", "UI__MASTER_PORT")
         ports = {f"TANDEM_{name}": str(self.first_port + i) for i, name in enumerate(names)}
-        return {**os.environ, "NO_COLOR": "1", **ports, "TANDEM_STATE_DIR": str(self.home), **dict(self.extra)}
+        own = {"NO_COLOR": "1", "TANDEM_PROFILE": self.profile, "TANDEM_STATE_DIR": str(self.home)}
+        return {**os.environ, **own, **ports, **dict(self.extra)}
 
     def tandem(self, *arguments: str, code: int | None = 0, timeout: float = 400) -> subprocess.CompletedProcess[str]:
         """Returns the finished command; fails unless it exits with ``code``."""
@@ -78,7 +80,7 @@ class Environment:
 
     @contextmanager
     def database(self) -> Iterator[Any]:
-        with MongoClient(f"mongodb://127.0.0.1:{self.first_port + 2}/?replicaSet=rs0") as client:
+        with MongoClient(f"mongodb://127.0.0.1:{self.first_port + 2}/?directConnection=true") as client:
             yield client["ecommerce_mart"]
 
     def contents(self) -> dict[str, dict[Any, bytes]]:

@@ -1,0 +1,68 @@
+"""Containers for the layer: a Compose project and ports of its own. Without an engine the layer is skipped."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.compose.containers import Containers
+from tandem.platforms.compose.engine import find_engine
+from tandem.settings.load import load
+from tests.environment import Environment
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "tandem-tests"
+
+
+class Stack(Environment):
+    """The environment of containers, with the engine's own view of it."""
+
+    def compose(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Returns a finished ``docker compose``, called as a user calls it: by ``.env`` and the environment alone."""
+        done = subprocess.run(
+            ["docker", "compose", *arguments],
+            cwd=ROOT,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            timeout=1500,
+            check=False,
+        )
+        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    @property
+    def containers(self) -> Containers:
+        return Containers(find_engine())
+
+
+@pytest.fixture(scope="session")
+def client() -> docker.DockerClient:
+    try:
+        return docker.DockerClient(base_url=find_engine().host)
+    except EnvironmentNotReadyError as error:
+        pytest.skip(f"{error}: the containers are not tested")
+
+
+@pytest.fixture(scope="session")
+def stack(client: docker.DockerClient) -> Iterator[Stack]:
+    """Nothing runs yet. Images are built when they are missing: minutes, the first time."""
+    ca = load("local").ca
+    extra = (
+        ("TANDEM_PROJECT", PROJECT),
+        # What a registry serves cannot be tested where none is; both kinds share one contract.
+        ("TANDEM_IMAGES", "built"),
+        ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"),
+        *((("TANDEM_CA", str(ca)),) if ca else ()),
+    )
+    found = Stack(ROOT / ".tandem" / "tests" / "compose", 29780, extra, "local")
+    found.tandem("down", "--volumes")
+    try:
+        yield found
+    finally:
+        found.tandem("down", "--volumes", code=None)

@@ -1,0 +1,169 @@
+"""The containers, for real: started by Compose alone, seen by tandem, killed one by one, stopped and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from typing import Any
+
+import docker
+import psutil
+import pytest
+
+from tandem.pipelines.orders_payments.streams import FACTS
+from tandem.platforms.compose.containers import started_at
+from tests.compose.conftest import PROJECT, Stack
+
+# In the order in which they are killed.
+SERVICES = ("kafka", "mongo", "spark-worker", "spark-master", "job")
+
+
+def caught_up(stack: Stack) -> bool:
+    status = stack.status()
+    return bool(status["ready"]) and status["job"]["lag"] == 0
+
+
+def everything_is_accounted_for(stack: Stack) -> None:
+    """Sends some more, waits until they are joined, and verifies all that was ever sent."""
+    stack.tandem("produce", "--count", "40")
+    stack.wait("lag 0", lambda: caught_up(stack), 180)
+    report = json.loads(stack.tandem("verify", "--json").stdout)
+    assert report["ok"], report
+
+
+def test_docker_compose_up_gives_the_running_pipeline(stack: Stack) -> None:
+    stack.compose("up", "--detach", "--wait")
+    with stack.database() as database:
+        stack.wait("the first fact", lambda: database[FACTS].find_one())
+    again = stack.compose("up", "--detach", "--wait")
+    assert "Recreate" not in again.stderr
+
+
+def test_the_job_runs_on_the_cluster(stack: Stack) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.first_port + 4}/json/", timeout=10) as answer:
+        master = json.load(answer)
+    assert [app["name"] for app in master["activeapps"]] == ["tandem orders_payments"]
+    assert master["aliveworkers"] == 1
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.first_port + 3}/api/v1/applications", timeout=10) as answer:
+        assert json.load(answer)[0]["name"] == "tandem orders_payments"
+
+
+def test_java_maps_the_cache_that_the_image_brings(stack: Stack) -> None:
+    """It would be ignored without a word when it did not fit the class path."""
+    maps = stack.compose("exec", "-T", "job", "bash", "-c", "cat /proc/[0-9]*/maps 2>/dev/null").stdout
+    assert "/opt/tandem/aot/spark.aot" in maps
+
+
+def test_nothing_listens_beyond_loopback(stack: Stack, client: docker.DockerClient) -> None:
+    ports = [
+        binding["HostIp"]
+        for container in stack.containers.of(PROJECT).values()
+        for bindings in container.attrs["NetworkSettings"]["Ports"].values()
+        for binding in bindings or ()
+    ]
+    assert ports
+    assert set(ports) == {"127.0.0.1"}
+    mine = range(stack.first_port, stack.first_port + 5)
+    listening = [c.laddr for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port in mine]
+    assert {address.ip for address in listening} <= {"127.0.0.1"}
+
+
+def test_no_secret_is_shown_and_no_power_is_left(stack: Stack) -> None:
+    for service, container in stack.containers.of(PROJECT).items():
+        attributes = container.attrs
+        assert not re.search(r"(?i)(password|secret|token)=", " ".join(attributes["Config"]["Env"])), service
+        host = attributes["HostConfig"]
+        assert (host["CapDrop"], host["ReadonlyRootfs"], host["Privileged"]) == (["ALL"], True, False), service
+        assert attributes["Config"]["User"] not in ("", "0", "root"), service
+
+
+def test_tandem_finds_what_compose_started(stack: Stack) -> None:
+    status = stack.status()
+    assert status["profile"] == "local"
+    assert (status["ready"], status["job"]["state"]) == (True, "running")
+    assert stack.containers.of(PROJECT)["job"].id.startswith(status["job"]["pid_or_id"])
+    # From here on only what the tests send.
+    stack.compose("stop", "orders-producer", "payments-producer")
+    everything_is_accounted_for(stack)
+    lines = stack.tandem("logs", "job", "kafka").stdout.splitlines()
+    assert {line.split()[0] for line in lines} == {"job", "kafka"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_killed_container_heals_by_itself(stack: Stack, service: str) -> None:
+    """Its main process is killed from outside; `docker kill` would count as a wish that it stay down."""
+    before = stack.containers.of(PROJECT)[service]
+    try:
+        os.kill(before.attrs["State"]["Pid"], signal.SIGKILL)
+    except (PermissionError, ProcessLookupError):
+        pytest.skip("the containers' processes are not this user's to kill, or run in a virtual machine")
+
+    def back() -> bool:
+        after = stack.containers.of(PROJECT)[service]
+        return bool(after.attrs["State"]["Running"]) and started_at(after) > started_at(before)
+
+    stack.wait(f"{service} to be back", back, 60)
+    stack.wait("the job to go on", lambda: stack.status()["ready"], 180)
+    everything_is_accounted_for(stack)
+
+
+def test_a_change_to_the_code_needs_no_image(stack: Stack) -> None:
+    before = stack.status()["job"]
+    stack.tandem("submit")
+    after = stack.status()["job"]
+    assert after["pid_or_id"] != before["pid_or_id"]
+    assert after["input_rows_total"] == before["input_rows_total"]
+    everything_is_accounted_for(stack)
+
+
+def test_down_and_up_goes_on_where_it_was(stack: Stack) -> None:
+    before, documents = stack.status()["job"], stack.contents()
+    stack.compose("down")
+    stack.tandem("up", "--wait")
+    assert stack.contents() == documents
+    assert stack.status()["job"]["input_rows_total"] == before["input_rows_total"]
+    assert "orders-producer" not in stack.containers.of(PROJECT)
+    everything_is_accounted_for(stack)
+
+
+def test_two_workers(stack: Stack) -> None:
+    stack.compose("up", "--detach", "--wait", "--scale", "spark-worker=2", "--no-recreate", "spark-worker")
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.first_port + 4}/json/", timeout=10) as answer:
+        assert json.load(answer)["aliveworkers"] == 2
+    everything_is_accounted_for(stack)
+
+
+def test_a_busy_port_is_named(stack: Stack) -> None:
+    busy = {**stack.variables, "TANDEM_PROJECT": "tandem-tests-2"}
+    done = subprocess.run(
+        ["python", "-m", "tandem", "up"], env=busy, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 3
+    assert f"port {stack.first_port} is busy" in done.stderr
+    assert "TANDEM_KAFKA__PORT" in done.stderr
+
+
+def test_an_engine_that_does_not_answer_is_named(stack: Stack) -> None:
+    gone: dict[str, Any] = {**stack.variables, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    done = subprocess.run(
+        ["python", "-m", "tandem", "up"], env=gone, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 3
+    assert "no Docker engine answers" in done.stderr
+    del gone["TANDEM_PROFILE"]
+    done = subprocess.run(
+        ["python", "-m", "tandem", "profile", "current"], env=gone, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "embedded"
+
+
+def test_down_with_volumes_starts_from_nothing(stack: Stack) -> None:
+    stack.tandem("down", "--volumes")
+    assert stack.containers.of(PROJECT) == {}
+    assert stack.containers.volumes(PROJECT) == []
+    stack.tandem("run", "--count", "2000")
+    assert stack.containers.of(PROJECT) == {}
