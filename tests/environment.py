@@ -18,6 +18,8 @@ from pymongo import MongoClient
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
+from tandem.settings.load import load
+from tandem.settings.model import Settings
 
 CLI = (sys.executable, "-m", "tandem")
 
@@ -73,6 +75,12 @@ class Environment:
         answer = retrying(condition)
         assert answer, f"{what}: not within {seconds:.0f} s\n{self.tandem('logs', code=None).stdout[-4000:]}"
         return answer
+
+    @property
+    def settings(self) -> Settings:
+        """What the commands see."""
+        ports = {"kafka": {"port": self.first_port}, "mongo": {"port": self.first_port + 2}}
+        return load(self.profile, {**ports, "state_dir": self.home})
 
     @property
     def bootstrap(self) -> str:

@@ -14,7 +14,7 @@ import docker
 import psutil
 import pytest
 
-from tandem.pipelines.orders_payments.streams import FACTS
+from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
 from tandem.platforms.compose.containers import started_at
 from tests.compose.conftest import PROJECT, Stack
 
@@ -116,7 +116,8 @@ def test_a_change_to_the_code_needs_no_image(stack: Stack) -> None:
     stack.tandem("submit")
     after = stack.status()["job"]
     assert after["pid_or_id"] != before["pid_or_id"]
-    assert after["input_rows_total"] == before["input_rows_total"]
+    # Control records come when topics are quiet.
+    assert after["input_rows_total"] >= before["input_rows_total"]
     everything_is_accounted_for(stack)
 
 
@@ -124,8 +125,11 @@ def test_down_and_up_goes_on_where_it_was(stack: Stack) -> None:
     before, documents = stack.status()["job"], stack.contents()
     stack.compose("down")
     stack.tandem("up", "--wait")
-    assert stack.contents() == documents
-    assert stack.status()["job"]["input_rows_total"] == before["input_rows_total"]
+    now = stack.contents()
+    assert now[FACTS] == documents[FACTS]
+    # Windows may have closed since.
+    assert documents[UNMATCHED].items() <= now[UNMATCHED].items()
+    assert stack.status()["job"]["input_rows_total"] >= before["input_rows_total"]
     assert "orders-producer" not in stack.containers.of(PROJECT)
     everything_is_accounted_for(stack)
 

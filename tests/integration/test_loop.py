@@ -128,7 +128,7 @@ def test_the_dead_letter_has_the_original_bytes_and_the_reason(running: Environm
     assert foreign.flush(30) == 0
     running.wait("lag 0", lambda: caught_up(running))
     partition, offset = sent[0]
-    with TopicReader(running.bootstrap, "orders_payments_dead_letter_v1") as reader:
+    with TopicReader(running.settings.kafka, "orders_payments_dead_letter_v1") as reader:
         letters = [r for r in reader.read(reader.beginnings(), reader.ends()) if r.value == b"\xff" + marker]
     assert len(letters) == 1
     headers = dict(letters[0].headers)

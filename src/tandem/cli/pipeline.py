@@ -137,7 +137,7 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
 
 def _close(session: Session, plan: Plan) -> None:
     oracle = load_oracle(session.settings.pipeline)
-    producer = connect(session.settings.kafka.bootstrap, [stream.topic for stream in oracle.STREAMS])
+    producer = connect(session.settings.kafka, [stream.topic for stream in oracle.STREAMS])
     if producer is not None:
         close_windows(producer, oracle.STREAMS, closing_time(plan))
         disconnect(producer)

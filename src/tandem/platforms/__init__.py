@@ -21,11 +21,20 @@ def default_profile() -> tuple[str, str]:
 
 
 def platform_for(settings: Settings) -> Platform:
-    """Returns the platform of the profile's backend."""
+    """Returns the platform of the profile's backend.
+
+    Raises:
+        EnvironmentNotReadyError: there is none yet.
+    """
     if settings.backend == "embedded":
         from tandem.platforms.embedded.platform import EmbeddedPlatform
 
         return EmbeddedPlatform(settings)
-    from tandem.platforms.compose.platform import ComposePlatform
+    if settings.backend == "compose":
+        from tandem.platforms.compose.platform import ComposePlatform
 
-    return ComposePlatform(settings)
+        return ComposePlatform(settings)
+    raise EnvironmentNotReadyError(
+        f"this version sends records to the profile {settings.profile}, and deploys nothing to it yet",
+        hint="`docker compose --profile gcp up` starts the producers",
+    )

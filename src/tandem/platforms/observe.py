@@ -21,7 +21,7 @@ def lag_of(settings: Settings, newest: Newest) -> int | None:
         newest: the job's newest progress document.
     """
     streams, _ = streams_of(settings.pipeline)
-    return lag(settings.kafka.bootstrap, [stream.topic for stream in streams], newest["committed"] or {})
+    return lag(settings.kafka, [stream.topic for stream in streams], newest["committed"] or {})
 
 
 def has_committed(settings: Settings, newest: Newest | None) -> bool:

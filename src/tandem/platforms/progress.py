@@ -13,7 +13,8 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tandem.engine.schema import PROGRESS_COLLECTION
-from tandem.settings.model import MongoSettings
+from tandem.settings.connections import kafka_client
+from tandem.settings.model import KafkaSettings, MongoSettings
 
 Committed = Mapping[str, Mapping[str, int]]
 
@@ -53,16 +54,16 @@ class ProgressReader:
         self._client.close()
 
 
-def lag(bootstrap: str, topics: Collection[str], committed: Committed) -> int | None:
+def lag(kafka: KafkaSettings, topics: Collection[str], committed: Committed) -> int | None:
     """Returns the number of records in the topics that the job has not committed, or None when Kafka does not answer.
 
     Args:
-        bootstrap: Kafka's address.
+        kafka: where Kafka is.
         topics: what the job reads.
         committed: the next offset to read by topic and partition, as in a progress document.
     """
     try:
-        consumer = KafkaConsumer(bootstrap_servers=bootstrap, bootstrap_timeout_ms=2000, request_timeout_ms=5000)
+        consumer = KafkaConsumer(**kafka_client(kafka), bootstrap_timeout_ms=2000, request_timeout_ms=5000)
         try:
             parts = [
                 TopicPartition(topic, number)

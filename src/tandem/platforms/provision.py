@@ -15,6 +15,7 @@ from pymongo.errors import CollectionInvalid, PyMongoError
 
 from tandem.engine.schema import PROGRESS_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.settings.connections import kafka_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 
 # Of each collection, the fields of each index in order.
@@ -58,7 +59,7 @@ def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_t
         "configs": {"message.timestamp.type": "LogAppendTime"},
     }
     try:
-        with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
+        with KafkaAdminClient(**kafka_client(kafka)) as admin:
             missing = sorted(set(wanted) - set(admin.list_topics()))
             if missing:
                 try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from typing import Any
 
 import structlog
 import tenacity
@@ -12,6 +13,8 @@ from kafka.codec import has_lz4
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.settings.connections import kafka_client
+from tandem.settings.model import KafkaSettings
 
 log = structlog.get_logger()
 
@@ -20,7 +23,7 @@ _ATTEMPT_SECONDS = 2
 
 
 def connect(
-    bootstrap: str,
+    kafka: KafkaSettings,
     topics: Collection[str],
     *,
     deadline: float = DEFAULT_DEADLINE_SECONDS,
@@ -31,7 +34,7 @@ def connect(
     The topics must exist: one that the producer created would have the broker's default number of partitions.
 
     Args:
-        bootstrap: Kafka's address.
+        kafka: where Kafka is.
         topics: what will be written to.
         deadline: how long to wait for Kafka and the topics, in seconds.
         stop: ends the wait early.
@@ -45,7 +48,7 @@ def connect(
     def say_once(_: tenacity.RetryCallState) -> None:
         nonlocal waited
         if not waited:
-            log.warning("waiting for Kafka", bootstrap=bootstrap, deadline_seconds=deadline)
+            log.warning("waiting for Kafka", bootstrap=kafka.bootstrap, deadline_seconds=deadline)
         waited = True
 
     retrying = tenacity.Retrying(
@@ -57,22 +60,22 @@ def connect(
         reraise=True,
     )
     try:
-        producer = retrying(_attempt, bootstrap, topics)
+        producer = retrying(_attempt, kafka_client(kafka), topics)
     except KafkaError as error:
         if stop.is_set():
             return None
         raise EnvironmentNotReadyError(
-            f"Kafka at {bootstrap} was not ready within {deadline:g} s: {_reason(error)}",
+            f"Kafka at {kafka.bootstrap} was not ready within {deadline:g} s: {_reason(error)}",
             hint="`tandem up` starts it and creates the topics; `tandem status` shows what runs",
         ) from None
     if waited:
-        log.info("Kafka is there", bootstrap=bootstrap)
+        log.info("Kafka is there", bootstrap=kafka.bootstrap)
     return producer
 
 
-def _attempt(bootstrap: str, topics: Collection[str]) -> KafkaProducer:
+def _attempt(client: dict[str, Any], topics: Collection[str]) -> KafkaProducer:
     producer = KafkaProducer(
-        bootstrap_servers=bootstrap,
+        **client,
         client_id="tandem-producer",
         enable_idempotence=True,
         acks="all",

@@ -75,7 +75,7 @@ def _produce(
     if not options.json:
         _say(f"profile {settings.profile} ({settings.backend})")
     with Ledger(options.ledger) as ledger:
-        producer = connect(settings.kafka.bootstrap, [stream.topic], deadline=options.wait, stop=stop.event)
+        producer = connect(settings.kafka, [stream.topic], deadline=options.wait, stop=stop.event)
         if producer is None:
             return Summary({}, 0.0)
         pace = options.rate if plan.rate is None else None

@@ -66,17 +66,23 @@ def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None)
     try:
         loaded = _Loaded(_env_file=dotenv, **{**(overrides or {}), "profile": name})
     except ValidationError as error:
-        raise UsageError(_explain(error, name, dotenv), hint="`tandem profile show` prints what is set") from None
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise _wrong([str(part) for part in first["loc"]], first["msg"], name, dotenv) from None
+    for field in loaded.required:
+        section, _, key = field.partition(".")
+        if key not in getattr(loaded, section).model_fields_set:
+            raise _wrong([section, key], "it has no default and is not set", name, dotenv)
     return loaded
 
 
-def _explain(error: ValidationError, profile: str, dotenv: Path) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    variable = "TANDEM_" + "__".join(str(part) for part in first["loc"]).upper()
+def _wrong(field: list[str], what: str, profile: str, dotenv: Path) -> UsageError:
+    variable = "TANDEM_" + "__".join(field).upper()
     absent = "" if dotenv.exists() else " (not there)"
     places = f"{variable}, {dotenv}{absent}, profiles.toml"
-    return f"setting {field} of profile {profile}: {first['msg']} (looked at: {places})"
+    return UsageError(
+        f"setting {'.'.join(field)} of profile {profile}: {what} (looked at: {places})",
+        hint="`tandem profile show` prints what is set",
+    )
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

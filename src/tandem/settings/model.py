@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+from tandem.settings.secrets import Reference
+
+_Path = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
 class _Frozen(BaseModel):
@@ -21,6 +23,12 @@ class KafkaSettings(_Frozen):
     port: int = Field(default=19092, ge=1, le=65535)
     controller_port: int = Field(default=19093, ge=1, le=65535)
     bootstrap: str = Field(default_factory=lambda values: f"127.0.0.1:{values['port']}")
+    security: Literal["PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    username: str | None = None
+    password: Reference | None = None
+    # Of a broker whose certificate no public authority signed.
+    ca: _Path | None = None
     partitions: int = Field(ge=1)
     replication_factor: int = Field(ge=1)
 
@@ -66,8 +74,10 @@ class Settings(BaseSettings):
     )
 
     profile: str
-    backend: Literal["embedded", "compose"]
+    backend: Literal["embedded", "compose", "dataproc"]
     description: str = ""
+    # What has no default and cannot have one, for example the address of a cloud's brokers.
+    required: tuple[str, ...] = ()
     pipeline: str
     kafka: KafkaSettings
     mongo: MongoSettings
@@ -75,8 +85,8 @@ class Settings(BaseSettings):
     ui: UiSettings = UiSettings()
     spark: dict[str, str] = {}
     # Absolute from the start: the processes that read them work in other folders.
-    state_dir: _Folder = Field(default=Path(".tandem"), validate_default=True)
-    cache_dir: _Folder = Field(default=Path("~/.cache/tandem"), validate_default=True)
+    state_dir: _Path = Field(default=Path(".tandem"), validate_default=True)
+    cache_dir: _Path = Field(default=Path("~/.cache/tandem"), validate_default=True)
     # Of containers: where Kafka's and MongoDB's images come from, and the Compose project. None: the platform decides.
     images: Literal["official", "built"] | None = None
     project: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")

@@ -10,6 +10,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.settings.connections import kafka_client
+from tandem.settings.model import KafkaSettings
 from tandem.verify.record import Offsets, Record
 
 _POLL_MS = 1000
@@ -20,18 +22,18 @@ class TopicReader:
     """Reads one topic without a consumer group, so that it leaves no trace and is never rebalanced.
 
     Args:
-        bootstrap: Kafka's bootstrap servers.
+        kafka: where Kafka is.
         topic: the topic's name.
 
     Raises:
         EnvironmentNotReadyError: Kafka does not answer, or has no such topic.
     """
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self.topic = topic
         try:
             self._consumer: Any = KafkaConsumer(
-                bootstrap_servers=bootstrap,
+                **kafka_client(kafka),
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="none",  # records that vanish while we read are an error, never skipped
@@ -46,12 +48,13 @@ class TopicReader:
             found = self._consumer.partitions_for_topic(topic)
         except KafkaError as error:
             raise EnvironmentNotReadyError(
-                f"Kafka at {bootstrap} does not answer: {type(error).__name__}", hint="is it up? see `tandem status`"
+                f"Kafka at {kafka.bootstrap} does not answer: {type(error).__name__}",
+                hint="is it up? see `tandem status`",
             ) from None
         if not found:
             self._consumer.close()
             raise EnvironmentNotReadyError(
-                f"Kafka at {bootstrap} has no topic {topic}", hint="`tandem up` creates the pipeline's topics"
+                f"Kafka at {kafka.bootstrap} has no topic {topic}", hint="`tandem up` creates the pipeline's topics"
             )
         self._partitions = {number: TopicPartition(topic, number) for number in sorted(found)}
 

@@ -80,13 +80,14 @@ class _Verification:
     def __init__(self, settings: Settings, pipeline: str, stack: ExitStack) -> None:
         self._job, self._pipeline = settings.job, pipeline
         self._oracle = load_oracle(pipeline)
-        bootstrap = settings.kafka.bootstrap
         client: MongoClient[dict[str, Any]] = stack.enter_context(
             MongoClient(settings.mongo.uri, serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
         )
         self._database = client.get_database(settings.mongo.database, codec_options=_CODEC)
-        self._topics = [stack.enter_context(TopicReader(bootstrap, stream.topic)) for stream in self._oracle.STREAMS]
-        self._letters = stack.enter_context(TopicReader(bootstrap, self._oracle.DEAD_LETTER_TOPIC))
+        self._topics = [
+            stack.enter_context(TopicReader(settings.kafka, stream.topic)) for stream in self._oracle.STREAMS
+        ]
+        self._letters = stack.enter_context(TopicReader(settings.kafka, self._oracle.DEAD_LETTER_TOPIC))
         skew = self._job.max_clock_skew_seconds
         self._intakes = [Intake(stream, max_clock_skew_seconds=skew) for stream in self._oracle.STREAMS]
         self._beginnings = {reader.topic: reader.beginnings() for reader in (*self._topics, self._letters)}

@@ -15,6 +15,7 @@ from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
 from tandem.platforms.provision import create_topics, streams_of
+from tandem.settings.connections import kafka_client
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError
 
@@ -84,7 +85,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
 
     def probe(_pid: int) -> None:
         # Not the open port: it is open before the broker can answer for its topics.
-        with KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap, bootstrap_timeout_ms=1000) as admin:
+        with KafkaAdminClient(**kafka_client(settings.kafka), bootstrap_timeout_ms=1000) as admin:
             if not admin.describe_cluster().get("brokers"):
                 raise NotYetError("no broker is registered")
             admin.list_topics()

