@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Self
 
 import structlog
 import tenacity
 from kafka import KafkaProducer
 from kafka.codec import has_lz4
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError, SaslAuthenticationFailedError
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.settings.connections import kafka_client
@@ -40,7 +41,7 @@ def connect(
         stop: ends the wait early.
 
     Raises:
-        EnvironmentNotReadyError: Kafka or a topic is not there when the deadline passes.
+        EnvironmentNotReadyError: Kafka or a topic is not there when the deadline passes, or Kafka refuses the user.
     """
     stop = stop or threading.Event()
     waited = False
@@ -52,7 +53,7 @@ def connect(
         waited = True
 
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(KafkaError),
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, KafkaError) and not _refused(error)),
         stop=tenacity.stop_after_delay(deadline) | tenacity.stop_when_event_set(stop),
         wait=tenacity.wait_fixed(0.5),
         sleep=tenacity.sleep_using_event(stop),
@@ -64,6 +65,11 @@ def connect(
     except KafkaError as error:
         if stop.is_set():
             return None
+        if _refused(error):
+            raise EnvironmentNotReadyError(
+                f"Kafka at {kafka.bootstrap} refused the user {kafka.username}: {_reason(error)}",
+                hint="TANDEM_KAFKA__USERNAME, and what TANDEM_KAFKA__PASSWORD refers to, must be those of a user there",
+            ) from None
         raise EnvironmentNotReadyError(
             f"Kafka at {kafka.bootstrap} was not ready within {deadline:g} s: {_reason(error)}",
             hint="`tandem up` starts it and creates the topics; `tandem status` shows what runs",
@@ -74,23 +80,11 @@ def connect(
 
 
 def _attempt(client: dict[str, Any], topics: Collection[str]) -> KafkaProducer:
-    producer = KafkaProducer(
-        **client,
-        client_id="tandem-producer",
-        enable_idempotence=True,
-        acks="all",
-        # Batches fill while the one before is under way; a gentle producer delays a record by no more than this.
-        linger_ms=20,
-        batch_size=256 * 1024,
-        compression_type="lz4" if has_lz4() else None,
-        # The client (3.0.12) does not pass this on, so the brokers must refuse it too.
-        allow_auto_create_topics=False,
-        bootstrap_timeout_ms=_ATTEMPT_SECONDS * 1000,
-        max_block_ms=_ATTEMPT_SECONDS * 1000,
-        # The default of 30 s would leave a restarted broker unnoticed for as long.
-        reconnect_backoff_max_ms=1000,
-        metrics_enabled=False,
-    )
+    with _WhyNot() as why:
+        try:
+            producer = _producer(client)
+        except KafkaTimeoutError as error:
+            raise why.error or error from None
     for topic in topics:
         try:
             producer.partitions_for(topic)
@@ -114,3 +108,52 @@ def disconnect(producer: KafkaProducer, *, seconds: float = 1.0) -> None:
 
 def _reason(error: KafkaError) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _producer(client: dict[str, Any]) -> KafkaProducer:
+    return KafkaProducer(
+        **client,
+        client_id="tandem-producer",
+        enable_idempotence=True,
+        acks="all",
+        # Batches fill while the one before is under way; a gentle producer delays a record by no more than this.
+        linger_ms=20,
+        batch_size=256 * 1024,
+        compression_type="lz4" if has_lz4() else None,
+        # The client (3.0.12) does not pass this on, so the brokers must refuse it too.
+        allow_auto_create_topics=False,
+        bootstrap_timeout_ms=_ATTEMPT_SECONDS * 1000,
+        max_block_ms=_ATTEMPT_SECONDS * 1000,
+        # The default of 30 s would leave a restarted broker unnoticed for as long.
+        reconnect_backoff_max_ms=1000,
+        metrics_enabled=False,
+    )
+
+
+class _WhyNot(logging.Handler):
+    """Hears why a connection was not made: the client says so in its log, and of the attempt only that it took long."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.error: KafkaError | None = None
+        self._logger = logging.getLogger("kafka.net.manager")
+
+    def __enter__(self) -> Self:
+        self._before = self._logger.level, self._logger.propagate
+        self._logger.addHandler(self)
+        self._logger.setLevel(logging.WARNING)
+        self._logger.propagate = False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
+        self._logger.level, self._logger.propagate = self._before
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps the error that a record of the log tells."""
+        told = [each for each in record.args or () if isinstance(each, KafkaError)]
+        self.error = next((each for each in told if not isinstance(each, KafkaTimeoutError)), self.error)
+
+
+def _refused(error: BaseException) -> bool:
+    return isinstance(error, SaslAuthenticationFailedError | AuthorizationError)
