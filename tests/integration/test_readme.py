@@ -1,39 +1,26 @@
-"""Every command in the README is run as it stands there."""
+"""Every command in the README is run as it stands there; those about containers in tests/compose."""
 
 from __future__ import annotations
 
-import re
-import subprocess
 import sys
 from pathlib import Path
 
 from tests.environment import Environment
+from tests.readme import commands, run
 
-ROOT = Path(__file__).parents[2]
 # Run by whoever runs this test, and entered by activating the environment that it runs in.
 ELSEWHERE = {"scripts/test", "source .venv/bin/activate"}
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    lines = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line and line not in ELSEWHERE]
-
-
 def test_every_command_works(fresh: Environment) -> None:
-    path = f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"
-    assert commands()[0] == "scripts/run"
-    for command in commands():
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=ROOT,
-            env={**fresh.variables, "PATH": path},
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    variables = {**fresh.variables, "PATH": f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"}
+    found = commands(containers=False)
+    assert found[0] == "scripts/run"
+    assert set(found) >= ELSEWHERE
+    for command in found:
+        if command in ELSEWHERE:
+            continue
+        done = run(command, variables)
         if command in ("scripts/run", "tandem verify"):
             assert "every record is accounted for" in done.stdout
     assert fresh.processes() == []

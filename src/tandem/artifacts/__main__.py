@@ -40,7 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tandem.artifacts", description=__doc__)
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--relock", action="store_true", help="resolve runtimes.toml and write jars.lock")
-    mode.add_argument("--fetch", type=Path, metavar="FOLDER", help="put each verified set into FOLDER/<set>")
+    mode.add_argument("--fetch", type=Path, metavar="FOLDER", help="put each verified set into FOLDER/jars")
     parser.add_argument("--java", default="java", help="the java program to run Ivy with")
     arguments = parser.parse_args()
     try:
@@ -48,16 +48,11 @@ def main() -> int:
             sets = {name: resolve(name, packages, arguments.java) for name, packages in runtimes().packages.items()}
             lock_file().write_text(render(sets), "utf-8")
         else:
-            _fetch(arguments.fetch, arguments.java)
+            ensure_jars(arguments.fetch, arguments.java)
     except TandemError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_code
     return 0
-
-
-def _fetch(folder: Path, java: str) -> None:
-    for name, jars in ensure_jars(folder, java).items():
-        jars[0].parent.rename(folder / name)
 
 
 if __name__ == "__main__":
