@@ -22,11 +22,13 @@ class Java:
         program: the ``java`` program.
         home: what ``JAVA_HOME`` is set to for what it runs.
         version: its major version.
+        build: all that it says of itself; another build, another Java.
     """
 
     program: Path
     home: Path
     version: int
+    build: str
 
 
 def find_java(java_home: Path | None, minimum: int) -> Java:
@@ -69,4 +71,5 @@ def _probe(program: Path) -> Java | None:
     version, home = major_version(done.stderr), _HOME.search(done.stderr)
     if done.returncode != 0 or version is None or home is None:
         return None
-    return Java(program, Path(home[1].strip()), version)
+    build = " ".join(line.strip() for line in done.stderr.splitlines() if "build" in line)
+    return Java(program, Path(home[1].strip()), version, build)

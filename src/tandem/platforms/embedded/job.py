@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tandem.artifacts.ivy import spark_jars
+from tandem.platforms.embedded.class_archive import ClassArchive
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
@@ -18,6 +20,7 @@ from tandem.waiting import NotYetError
 def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
     """Returns the driver; it is up when it has reported its start."""
     reader = ProgressReader(settings.mongo, settings.pipeline)
+    archive = ClassArchive(settings.cache_dir, tools.java, (spark_jars(), *tools.jars["spark"]))
 
     def probe(pid: int) -> None:
         newest = reader.newest()
@@ -34,21 +37,24 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
             PYTHONUNBUFFERED="1",
             SPARK_LOCAL_IP="127.0.0.1",
         ),
-        write=lambda: write_configuration(settings, tools.jars["spark"], layout),
+        write=lambda: write_configuration(settings, tools.jars["spark"], layout, archive.options()),
         probe=probe,
         retry_on=(),
         settle=lambda: None,
         start_deadline_s=180,
         stop_deadline_s=30,
+        linger_s=archive.linger_s,
+        on_ended=archive.keep,
     )
 
 
-def write_configuration(settings: Settings, jars: Sequence[Path], layout: Layout) -> None:
+def write_configuration(settings: Settings, jars: Sequence[Path], layout: Layout, java_options: str) -> None:
     """Writes all that the driver reads, with what this platform decides."""
     classpath = ":".join(map(str, jars))
     own = {
         "spark.driver.extraClassPath": classpath,
         "spark.executor.extraClassPath": classpath,
+        "spark.driver.defaultJavaOptions": java_options,
         "spark.local.dir": str(layout.scratch),
         "spark.sql.warehouse.dir": f"file://{layout.scratch}/warehouse",
         "spark.ui.port": str(settings.ui.spark_port),

@@ -24,7 +24,8 @@ from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
 # The supervisor stops its services one after another, each within its own deadline.
-_STOP_DEADLINE_S = 100.0
+# That of each service, and of Java's class archive, which is written once.
+_STOP_DEADLINE_S = 240.0
 _log = structlog.get_logger(__name__)
 
 

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError
@@ -74,26 +75,40 @@ def alive(identity: Identity) -> bool:
     return process is not None and process.started == identity.started
 
 
-def end(identity: Identity, deadline_s: float) -> bool:
-    """Ends a process and then all of its group; returns whether it ended by itself when asked to.
+class Ending(Enum):
+    """How a process and its group ended."""
+
+    GONE = "its leader was not there any more; the rest was killed"
+    KILLED = "it did not end when asked to"
+    LEADER = "the leader ended when asked to; the rest was killed"
+    WHOLE = "all of it ended when the leader was asked to"
+
+
+def end(identity: Identity, deadline_s: float, linger_s: float = 0.0) -> Ending:
+    """Ends a process and then all of its group.
 
     Args:
         identity: the group's leader; it may be gone already while its children run.
         deadline_s: seconds between asking it (SIGTERM, the leader only) and killing the group.
+        linger_s: seconds that the rest of the group has to end by itself when the leader did.
     """
-    willing = True
+    ending = Ending.GONE
     if alive(identity):
+        ending = Ending.WHOLE
         with contextlib.suppress(ProcessLookupError):
             os.kill(identity.pid, signal.SIGTERM)
         try:
             _await_end(identity, "to stop", leader_only=True, deadline_s=deadline_s)
+            with contextlib.suppress(EnvironmentNotReadyError):
+                _await_end(identity, "to end wholly", leader_only=False, deadline_s=linger_s)
         except EnvironmentNotReadyError:
-            willing = False
+            ending = Ending.KILLED
     if _group(identity):
+        ending = Ending.LEADER if ending is Ending.WHOLE else ending
         with contextlib.suppress(ProcessLookupError):
             os.killpg(identity.pid, signal.SIGKILL)
         _await_end(identity, "to die", leader_only=False, deadline_s=_KILL_DEADLINE_S)
-    return willing
+    return ending
 
 
 def write_json(path: Path, value: object) -> None:

@@ -14,7 +14,7 @@ import structlog
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.logs import essence
-from tandem.platforms.embedded.process import Identity, end, identify, remember, rotate, spawn
+from tandem.platforms.embedded.process import Ending, Identity, end, identify, remember, rotate, spawn
 from tandem.platforms.embedded.state import Board
 from tandem.waiting import wait_for
 
@@ -39,6 +39,8 @@ class Program:
         settle: called once the program is ready, before anything that needs it is started.
         start_deadline_s: how long it may take to be ready.
         stop_deadline_s: how long it may take to end when asked to.
+        linger_s: returns how long what it started may go on then, before it is killed.
+        on_ended: called when it and all that it started have ended, because they were asked to.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Program:
     settle: Callable[[], object]
     start_deadline_s: float
     stop_deadline_s: float
+    linger_s: Callable[[], float] = lambda: 0.0
+    on_ended: Callable[[], object] = lambda: None
 
 
 class Keeper:
@@ -68,6 +72,7 @@ class Keeper:
         self._layout, self._board, self._needs = layout, board, needs
         self._stopping, self._wake = threading.Event(), threading.Event()
         self._identity: Identity | None = None
+        self._ending = threading.Lock()
         self._restarting = False
         self._ready_at: float | None = None
         self._thread = threading.Thread(target=self._keep, name=program.name, daemon=True)
@@ -169,8 +174,16 @@ class Keeper:
         )
 
     def _end(self) -> None:
-        if self._identity is not None and not end(self._identity, self.program.stop_deadline_s):
-            _log.warning("a service did not stop when asked to and was killed", service=self.program.name)
+        # Also called when the program has ended; what it started must not be killed then while it is given its time.
+        with self._ending:
+            if self._identity is None:
+                return
+            program = self.program
+            ending = end(self._identity, program.stop_deadline_s, program.linger_s())
+            if ending is Ending.KILLED:
+                _log.warning("a service did not stop when asked to and was killed", service=program.name)
+            elif ending is Ending.WHOLE:
+                program.on_ended()
 
 
 def _outcome(code: int, log: Path, from_byte: int) -> str:

@@ -1,0 +1,80 @@
+"""Java's archive of the classes that Spark loads: the first driver records it, every later one starts in half the time.
+
+An ahead-of-time cache from Java 25 on, an application class data archive (AppCDS) before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from tandem.platforms.embedded.java import Java
+
+# To write 200 MB and, from Java 25 on, to compile ahead of time.
+RECORDING_DEADLINE_S = 90.0
+_AHEAD_OF_TIME = 25
+_UNUSED_S = 30 * 86_400
+_log = structlog.get_logger(__name__)
+
+
+class ClassArchive:
+    """The archive for one Java and one class path. About speed only: whatever fails here, the driver starts.
+
+    Args:
+        cache: the folder of everything downloaded and made.
+        java: what runs the driver.
+        jars: the class path: Spark's own folder of jars, and ours. Java refuses an archive of another one without a
+            word, so what it compares is part of the archive's name.
+    """
+
+    def __init__(self, cache: Path, java: Java, jars: Sequence[Path]) -> None:
+        self._ahead_of_time = java.version >= _AHEAD_OF_TIME
+        seen = [(str(jar), jar.stat().st_mtime_ns) for jar in jars]
+        told = (str(java.home), java.build, seen)
+        digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        self._folder = cache / "classes"
+        self._file = self._folder / f"spark-{digest}.{'aot' if self._ahead_of_time else 'jsa'}"
+        # Another process may be recording the same.
+        self._draft = self._folder / f".{self._file.name}.{os.getpid()}"
+        self._recording = False
+
+    def options(self) -> str:
+        """Returns the options for the next start: to use the archive, or to record it where there is none."""
+        self._recording = False
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._draft.unlink(missing_ok=True)
+            if self._file.exists():
+                # By its time it is known to be in use.
+                self._file.touch()
+                use = "AOTCache" if self._ahead_of_time else "SharedArchiveFile"
+                quiet = "aot=off,cds=off,class+path=off" if self._ahead_of_time else "cds=off,cds+dynamic=off"
+                return f'"-XX:{use}={self._file}" -Xlog:{quiet}'
+        except OSError as error:
+            _log.warning("Java's class archive is left out", reason=error.strerror)
+            return ""
+        self._recording = True
+        record, quiet = ("AOTCacheOutput", "aot") if self._ahead_of_time else ("ArchiveClassesAtExit", "cds")
+        return f'"-XX:{record}={self._draft}" -Xlog:{quiet}=off,{quiet}+dynamic=off,class+path=off'
+
+    def linger_s(self) -> float:
+        """Returns how long Java may go on after its driver has ended, in seconds: it writes the archive then."""
+        return RECORDING_DEADLINE_S if self._recording else 0.0
+
+    def keep(self) -> None:
+        """Gives the archive its name, when it was recorded to its end. Drops what was not used for a month."""
+        try:
+            if self._recording and self._draft.is_file():
+                self._draft.replace(self._file)
+                self._recording = False
+                _log.info("kept what Java has learned: later starts take half the time")
+                for other in self._folder.iterdir():
+                    if time.time() - other.stat().st_mtime > _UNUSED_S:
+                        other.unlink()
+        except OSError as error:
+            _log.warning("Java's class archive is left out", reason=error.strerror)
