@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,3 +88,41 @@ def test_killed_services_come_back_and_nothing_is_lost(fresh: Environment) -> No
     assert running.returncode == 0, output
     assert "every record is accounted for" in output
     assert fresh.processes() == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 700 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700m", "tmpfs", disk], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a small file system can be mounted by root only")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_is_said_and_loses_nothing(small_disk: Path) -> None:
+    environment = Environment(small_disk, 29730)
+    fill = small_disk / "fill"
+    try:
+        fill.write_bytes(bytes(500 * 2**20))
+        done = environment.tandem("up", code=3)
+        assert_one_line_and_a_hint(done.stderr)
+        assert "TANDEM_STATE_DIR" in done.stderr
+        fill.unlink()
+        environment.tandem("up", "--wait")
+        fill.write_bytes(bytes(shutil.disk_usage(small_disk).free - 20 * 2**20))
+        done = environment.tandem("run", "--count", "60000", code=1)
+        assert_one_line_and_a_hint(done.stderr)
+        assert "is full" in done.stderr
+        assert "is full" in environment.status()["problem"]
+        fill.unlink()
+        environment.tandem("down")
+        environment.tandem("up", "--wait")
+        assert "every record is accounted for" in environment.tandem("verify").stdout
+    finally:
+        environment.tandem("down", code=None)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +27,7 @@ from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
 
 SETTLE_SECONDS = 120.0
+_WATCH_S = 2.0
 
 Count = Annotated[int, typer.Option(min=1, help="How many orders; their payments come in addition.")]
 Seed = Annotated[int | None, typer.Option(help="Another seed, other records; default: a new one, which is printed.")]
@@ -129,10 +133,39 @@ def verify(
 
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
     modules = import_module(f"tandem.pipelines.{session.settings.pipeline}.producers").PRODUCERS
-    summaries = send_all(modules, plan, profile=session.settings.profile, rate=rate, ledgers=ledgers)
+    with _watched(session) as stop:
+        summaries = send_all(modules, plan, profile=session.settings.profile, rate=rate, ledgers=ledgers, stop=stop)
     for name, summary in summaries.items():
         session.say(f"  {name}: {summary.total()} records in {summary.seconds:.1f} s")
     return summaries
+
+
+@contextmanager
+def _watched(session: Session) -> Iterator[threading.Event]:
+    """Yields an event that is set when the environment has a problem: producers would wait for it to mend for minutes.
+
+    Raises:
+        TandemError: it had one.
+    """
+    stop, done = threading.Event(), threading.Event()
+    problems: list[str] = []
+
+    def watch() -> None:
+        while not done.wait(_WATCH_S):
+            if problem := session.platform.problem():
+                problems.append(problem)
+                stop.set()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield stop
+    finally:
+        done.set()
+        watcher.join()
+    if problems:
+        raise TandemError(problems[0], hint="once that is mended, `tandem down` and `tandem up` go on where it was")
 
 
 def _close(session: Session, plan: Plan) -> None:

@@ -33,6 +33,9 @@ class Platform(Protocol):
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``. What is not known is None; it does not raise."""
 
+    def problem(self) -> str | None:
+        """Returns what is wrong and does not mend by itself, in one line; None when nothing is. It does not raise."""
+
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
     ) -> Iterator[str]:

@@ -37,7 +37,14 @@ def has_committed(settings: Settings, newest: Newest | None) -> bool:
 
 
 def status(
-    settings: Settings, *, state: str, driver: str | None, ready: bool, newest: Newest | None, behind: int | None
+    settings: Settings,
+    *,
+    state: str,
+    driver: str | None,
+    ready: bool,
+    newest: Newest | None,
+    behind: int | None,
+    problem: str | None,
 ) -> dict[str, Any]:
     """Returns the object of ``tandem status --json``.
 
@@ -48,6 +55,7 @@ def status(
         ready: whether records that are sent now are joined.
         newest: the newest progress document of any driver.
         behind: the lag in records, None when it is not known.
+        problem: what is wrong and does not mend by itself, if anything is.
     """
     told = newest or {}
     watermark = told.get("watermark")
@@ -65,4 +73,5 @@ def status(
             "watermark": watermark.astimezone(UTC).isoformat().replace("+00:00", "Z") if watermark else None,
         },
         "dashboard": {"url": None},
+        "problem": problem,
     }

@@ -70,9 +70,17 @@ class ComposePlatform:
                 ready=behind is not None and has_committed(self._settings, mine),
                 newest=newest,
                 behind=behind,
+                problem=self.problem(),
             )
         finally:
             reader.close()
+
+    def problem(self) -> str | None:
+        """Returns why a container does not stay up; see ``Platform.problem``."""
+        for name, container in self._containers.of(self._project).items():
+            if container.attrs["State"].get("Restarting"):
+                return f"{name} is started again and again: {logs.essence(container)}"
+        return None
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None

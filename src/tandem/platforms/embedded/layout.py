@@ -15,6 +15,7 @@ from tandem.errors import EnvironmentNotReadyError
 # In the order in which they are stopped: nothing loses what it writes to before it has stopped itself.
 SERVICES = ("job", "mongod", "kafka")
 _DATA = ("kafka", "mongo", "checkpoint")
+_FULL_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -108,3 +109,8 @@ class Layout:
     @property
     def _forgetting(self) -> Path:
         return self.run / "forgetting"
+
+
+def is_full(layout: Layout) -> bool:
+    """Returns whether the disk has no space left that a service could use."""
+    return shutil.disk_usage(layout.home).free < _FULL_BYTES

@@ -12,7 +12,7 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
-from tandem.platforms.embedded.layout import SERVICES, Layout
+from tandem.platforms.embedded.layout import SERVICES, Layout, is_full
 from tandem.platforms.embedded.logs import essence, merged
 from tandem.platforms.embedded.prepare import end_leftovers, prepare
 from tandem.platforms.embedded.process import alive, end, recall, rotate, spawn
@@ -72,6 +72,16 @@ class EmbeddedPlatform:
             return self._status(reader)
         finally:
             reader.close()
+
+    def problem(self) -> str | None:
+        """Returns why a service was given up, or that the disk is full; see ``Platform.problem``."""
+        if not self._running():
+            return None
+        # Of which the supervisor cannot tell: it tells by a file.
+        if is_full(self._layout):
+            return f"the disk of {self._layout.home} is full"
+        states = read_states(self._layout.state)
+        return next((f"{name} {state.error}" for name, state in states.items() if state.state == "failed"), None)
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
@@ -137,10 +147,10 @@ class EmbeddedPlatform:
             if not self._running():
                 log = layout.log("supervisor")
                 raise EnvironmentNotReadyError(f"the supervisor ended: {essence(log)}", hint=f"look at {log}")
+            if problem := self.problem():
+                raise EnvironmentNotReadyError(problem, hint=f"look at {layout.home / 'logs'}")
             states = read_states(layout.state)
             for name, state in states.items():
-                if state.state == "failed":
-                    raise EnvironmentNotReadyError(f"{name} {state.error}", hint=f"look at {layout.log(name)}")
                 if seen.get(name) != state:
                     if state.error and state.restarts > (seen[name].restarts if name in seen else 0):
                         _log.warning("starting it again", service=name, error=state.error)
@@ -178,6 +188,7 @@ class EmbeddedPlatform:
             ready=behind is not None and job.state == "running" and self._committed(job, reader),
             newest=newest,
             behind=behind,
+            problem=self.problem(),
         )
 
     def _orphans(self) -> dict[str, ServiceState]:

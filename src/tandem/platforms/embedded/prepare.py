@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from tandem.artifacts import ensure_jars
+from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.embedded.java import Java, find_java
 from tandem.platforms.embedded.layout import SERVICES, Layout
 from tandem.platforms.embedded.mongod import find_mongod
@@ -20,6 +22,7 @@ from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
 _LEFTOVER_DEADLINE_S = 30.0
+_MINIMUM_FREE_BYTES = 256 * 2**20
 # They would put another Spark, other arguments or other options under the driver.
 _FOREIGN = ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_GATEWAY_PORT", "PYSPARK_DRIVER_PYTHON")
 _log = structlog.get_logger(__name__)
@@ -48,7 +51,22 @@ def prepare(settings: Settings, layout: Layout) -> Tools:
     java = find_java(settings.java_home, runtimes().minimum_java)
     mongod = find_mongod()
     check_ports(ports(settings))
+    check_disk(layout)
     return Tools(java, mongod, ensure_jars(settings.cache_dir, java.program))
+
+
+def check_disk(layout: Layout) -> None:
+    """Raises when the services would soon fail for want of space.
+
+    Raises:
+        EnvironmentNotReadyError: too little is free.
+    """
+    free = shutil.disk_usage(layout.home).free
+    if free < _MINIMUM_FREE_BYTES:
+        raise EnvironmentNotReadyError(
+            f"the disk of {layout.home} has {free >> 20} MB free, and {_MINIMUM_FREE_BYTES >> 20} are needed",
+            hint="free some space, or set TANDEM_STATE_DIR to another disk",
+        )
 
 
 def ports(settings: Settings) -> dict[str, int]:

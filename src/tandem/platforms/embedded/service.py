@@ -12,7 +12,7 @@ from subprocess import Popen
 import structlog
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.layout import Layout, is_full
 from tandem.platforms.embedded.logs import essence
 from tandem.platforms.embedded.process import Ending, Identity, end, identify, remember, rotate, spawn
 from tandem.platforms.embedded.state import Board
@@ -156,7 +156,7 @@ class Keeper:
             self._end()
             process.wait()
             layout.pid(program.name).unlink(missing_ok=True)
-        return _outcome(process.returncode, log, from_byte)
+        return self._outcome(process.returncode, log, from_byte)
 
     def _await_ready(self, process: Popen[bytes], from_byte: int) -> None:
         name, log = self.program.name, self._layout.log(self.program.name)
@@ -165,7 +165,7 @@ class Keeper:
             if self._stopping.is_set():
                 raise EnvironmentNotReadyError("stopped while it started", hint="start it again")
             if process.poll() is not None:
-                raise EnvironmentNotReadyError(_outcome(process.returncode, log, from_byte), hint=f"look at {log}")
+                raise EnvironmentNotReadyError(self._outcome(process.returncode, log, from_byte), hint=f"look at {log}")
             self.program.probe(process.pid)
 
         deadline, retry_on = self.program.start_deadline_s, self.program.retry_on
@@ -185,7 +185,9 @@ class Keeper:
             elif ending is Ending.WHOLE:
                 program.on_ended()
 
-
-def _outcome(code: int, log: Path, from_byte: int) -> str:
-    # What was killed had no time to say why.
-    return f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}: {essence(log, from_byte)}"
+    def _outcome(self, code: int, log: Path, from_byte: int) -> str:
+        # Each program says that in other words, or cannot write it any more.
+        if is_full(self._layout):
+            return f"the disk of {self._layout.home} is full"
+        # What was killed had no time to say why.
+        return f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}: {essence(log, from_byte)}"
