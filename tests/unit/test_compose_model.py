@@ -20,7 +20,7 @@ from tandem.settings.load import load
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("official", "built")
-PROFILES = ("local", "history", "gcp")
+PROFILES = ("local", "history", "tools", "gcp")
 # They run until they are stopped, and nothing waits for them.
 UNCHECKED = {"orders-producer", "payments-producer", "cloud-orders-producer", "cloud-payments-producer"}
 EVERYTHING = tuple(itertools.product(KINDS, PROFILES))
@@ -104,6 +104,9 @@ def test_every_service_is_checked_by_protocol_or_waited_for(kind: str, profile: 
     for name, service in found.items():
         if service["restart"].startswith("on-failure"):
             assert awaited[name] == "service_completed_successfully", name
+        elif service["restart"] == "no":
+            # Started by `docker compose run` alone, which waits for its end.
+            assert service["profiles"] == ["tools"], name
         elif name not in UNCHECKED:
             assert service["healthcheck"]["test"][:2] == ["CMD", "bash"], name
     for name, condition in awaited.items():

@@ -80,7 +80,7 @@ def test_mongod_is_a_replica_set_on_loopback(settings: Settings, layout: Layout)
 
 def test_spark_gets_the_jars_and_the_profile_with_its_backslashes(settings: Settings, layout: Layout) -> None:
     profile = settings.model_copy(update={"spark": {**settings.spark, "spark.redaction.string.regex": r"a\s"}})
-    job.write_configuration(profile, [Path("/c/a.jar"), Path("/c/b.jar")], layout, "")
+    job.write_configuration(profile, [Path("/c/a.jar"), Path("/c/b.jar")], layout, layout.conf, "")
     defaults = pairs((layout.conf / "spark.conf").read_text(), " ")
     assert defaults["spark.driver.extraClassPath"] == defaults["spark.executor.extraClassPath"] == "/c/a.jar:/c/b.jar"
     assert defaults["spark.ui.port"] == "1114"
@@ -88,7 +88,7 @@ def test_spark_gets_the_jars_and_the_profile_with_its_backslashes(settings: Sett
 
 
 def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> None:
-    job.write_configuration(settings, [], layout, "")
+    job.write_configuration(settings, [], layout, layout.conf, "")
     config = JobConfig.read(layout.conf / "job.json")
     assert config.bootstrap == "127.0.0.1:1111"
     assert config.mongo_uri == "mongodb://127.0.0.1:1113/?replicaSet=rs0"
@@ -115,8 +115,10 @@ def test_a_folder_has_one_owner(layout: Layout) -> None:
 
 def test_status_of_what_never_ran(settings: Settings) -> None:
     status = platform_for(settings).status()
-    assert set(status) == {"profile", "ready", "kafka", "mongo", "job", "dashboard"}
-    assert set(status["job"]) == {"state", "pid_or_id", "last_batch", "input_rows_total", "lag", "watermark"}
+    assert set(status) == {"profile", "ready", "kafka", "mongo", "job", "dashboard", "problem"}
+    assert set(status["job"]) == {
+        *("state", "pid_or_id", "last_batch", "input_rows_total", "lag", "watermark", "late_total")
+    }
     assert (status["ready"], status["job"]["state"]) == (False, "stopped")
 
 

@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
     app.command()(run)
     app.command()(produce)
     app.command()(verify)
+    app.command()(reconcile)
 
 
 def run(
@@ -129,6 +130,27 @@ def verify(
 ) -> None:
     """Compute from the topics what MongoDB must hold, without Spark, and compare. Exits 1 on any difference."""
     _verify(context.obj, wait, as_json=as_json)
+
+
+def reconcile(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Insert what late records would have made, and remove unmatched documents that have a match now.
+
+    A batch of the job's own transform over the topics. It may run beside the job, and again without effect.
+    """
+    session: Session = context.obj
+    report = session.platform.reconcile()
+    if as_json:
+        print(json.dumps(report))
+        return
+    if not report["compared"]:
+        session.say("the job has not committed anything yet: there is nothing to reconcile")
+    for collection, compared in report["compared"].items():
+        print(f"{collection}: {compared} compared, {report['inserted'][collection]} inserted")
+    for collection, removed in report["removed"].items():
+        print(f"{collection}: {removed} removed")
 
 
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:

@@ -14,15 +14,14 @@ from pathlib import Path
 
 from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
 from tandem.engine.pacemaker import Pacemaker
-from tandem.engine.parse import ASIDE
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import ProgressListener, ProgressReporter
-from tandem.engine.read import streams
+from tandem.engine.read import as_stream
 from tandem.engine.runtime import describe
 from tandem.engine.write import batch_writer
 
@@ -64,23 +63,11 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     return failure
 
 
-def transformed(pipeline: Pipeline, frames: list[DataFrame], config: JobConfig) -> DataFrame:
-    """Returns the pipeline's transform of its streams.
-
-    Raises:
-        ValueError: the transform dropped the rows that were set aside; dead letters would be lost.
-    """
-    rows = pipeline.transform(*frames, **config.parameters)
-    if ASIDE not in rows.columns:
-        raise ValueError(f"pipeline {pipeline.name}: transform must keep the column {ASIDE}, as interval_join does")
-    return rows
-
-
 def _start(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> StreamingQuery:
     return (
-        transformed(pipeline, streams(spark, pipeline, config), config)
+        as_stream(spark, pipeline, config)
         .writeStream.queryName(pipeline.name)
-        .foreachBatch(batch_writer(pipeline, config, stopping))
+        .foreachBatch(batch_writer(spark, pipeline, config, stopping))
         .option("checkpointLocation", config.checkpoint)
         .trigger(processingTime="0 seconds")
         .start()

@@ -13,6 +13,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class SupersededBy:
+    """Tells which documents of a collection a document of another one makes wrong.
+
+    Attributes:
+        collection: the other collection.
+        ids: a pure function from the other collection's documents, and the pipeline's parameters as keywords, to rows
+            of ``_id`` (string) and ``until`` (timestamp): the event time up to which the job may still come to write
+            the document.
+    """
+
+    collection: str
+    ids: Callable[..., DataFrame]
+
+
+@dataclass(frozen=True)
 class Output:
     """Declares one MongoDB collection.
 
@@ -20,10 +35,14 @@ class Output:
         collection: its name.
         documents: a pure function from the transform's rows to this collection's documents, with a string ``_id`` that
             depends on the document's identity only, so that a replay writes the same documents again.
+        superseded_by: what makes these documents wrong, when they say that something has not come which may come late;
+            ``reconcile`` removes them then. None for documents that are right once and for all; ``reconcile`` inserts
+            those that are missing.
     """
 
     collection: str
     documents: Callable[[DataFrame], DataFrame]
+    superseded_by: SupersededBy | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from pyspark.sql.streaming.listener import (
 )
 
 from tandem.engine.config import JobConfig
+from tandem.engine.mongo import Collection
 from tandem.engine.schema import PROGRESS_COLLECTION
 
 _log = logging.getLogger(__name__)
@@ -29,15 +30,11 @@ _log = logging.getLogger(__name__)
 class ProgressReporter:
     """Writes one document for each batch and each change of the job's state.
 
-    A document that cannot be written is logged and dropped: progress must never stop the job. The driver has no pymongo
-    on the cluster, so the connector's own Java driver is used.
+    A document that cannot be written is logged and dropped: progress must never stop the job.
     """
 
     def __init__(self, spark: SparkSession, config: JobConfig) -> None:
-        jvm: Any = spark._jvm
-        self._parse = jvm.org.bson.Document.parse
-        self._client = jvm.com.mongodb.client.MongoClients.create(config.mongo_uri)
-        self._collection = self._client.getDatabase(config.database).getCollection(PROGRESS_COLLECTION)
+        self._collection = Collection(spark, config, PROGRESS_COLLECTION)
         self._fixed = {"pipeline": config.pipeline, "run": uuid.uuid4().hex, "pid": os.getpid()}
         self._last: dict[str, Any] = {
             "batch": None,
@@ -54,10 +51,8 @@ class ProgressReporter:
 
     def _carry_over(self, pipeline: str) -> None:
         """Goes on counting where the pipeline's previous driver stopped."""
-        cursor = self._collection.find(self._parse(json.dumps({"pipeline": pipeline})))
-        last = cursor.sort(self._parse('{"$natural": -1}')).first()
-        if last is not None:
-            document = json.loads(last.toJson())
+        document = newest_progress(self._collection, pipeline)
+        if document is not None:
             for field in ("batch", "input_rows_total", "late_total", "watermark", "committed"):
                 self._last[field] = document.get(field)
 
@@ -66,7 +61,7 @@ class ProgressReporter:
         self._last.update(changes)
         document = {**self._fixed, "event": event, "at": _date(datetime.now(UTC)), **self._last}
         try:
-            self._collection.insertOne(self._parse(json.dumps(document)))
+            self._collection.insert(document)
         except Exception as error:  # whatever it is: the next report may get through, and the job goes on
             _log.warning("progress not written: %s", type(error).__name__)
 
@@ -93,6 +88,11 @@ class ProgressReporter:
             late,
             changes["state_rows"],
         )
+
+
+def newest_progress(collection: Collection, pipeline: str) -> dict[str, Any] | None:
+    """Returns what a pipeline's job reported last."""
+    return collection.newest({"pipeline": pipeline})
 
 
 class ProgressListener(StreamingQueryListener):

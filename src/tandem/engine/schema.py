@@ -21,6 +21,8 @@ TIMESTAMP_PATTERN = (
 
 # The capped collection in which the job tells what it does.
 PROGRESS_COLLECTION = "tandem_progress"
+# Documents that reconcile found to be overtaken and that the job may still come to write.
+SUPERSEDED_COLLECTION = "tandem_superseded"
 
 # A control record moves a quiet topic's watermark. It is recognised by this key together with the field.
 CONTROL_KEY = "__tandem_control__"

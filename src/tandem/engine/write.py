@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
@@ -14,6 +14,7 @@ from tandem.engine.dead_letter import DeadLetters
 from tandem.engine.parse import ASIDE, IS_CONTROL
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.sink import write_documents
+from tandem.engine.superseded import Superseded
 
 _FEW_ROWS = 10_000
 
@@ -22,18 +23,22 @@ class StopRequested(Exception):
     """The job was asked to stop before this batch wrote anything."""
 
 
-def batch_writer(pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> Callable[[DataFrame, int], None]:
+def batch_writer(
+    spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event
+) -> Callable[[DataFrame, int], None]:
     """Returns the function for ``foreachBatch``.
 
     All that it writes can be written again without effect: documents by their ``_id``, dead letters because the first
     batch of a run, the only one that may be a replay, looks for those that are there.
 
     Args:
+        spark: the session.
         pipeline: what to write where.
         config: where Kafka and MongoDB are.
         stopping: once set, a batch that has not begun raises ``StopRequested`` instead of writing.
     """
     letters = DeadLetters(pipeline, config)
+    superseded = Superseded(spark, config)
     may_be_replay = True
 
     def write(batch: DataFrame, _batch_id: int) -> None:
@@ -46,6 +51,8 @@ def batch_writer(pipeline: Pipeline, config: JobConfig, stopping: threading.Even
             for output in pipeline.outputs if events else ():
                 documents = output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
                 write_documents(documents, output.collection, config, few=events < _FEW_ROWS)
+                if output.superseded_by:
+                    superseded.remove(output.collection)
             if dead:
                 letters.write(rows.where(_rejected()).select(f"{ASIDE}.*"), replayed=may_be_replay)
         finally:

@@ -33,6 +33,14 @@ class Platform(Protocol):
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``. What is not known is None; it does not raise."""
 
+    def reconcile(self) -> dict[str, Any]:
+        """Returns what was inserted and removed because records came late: the report of ``engine.reconcile``.
+
+        Raises:
+            EnvironmentNotReadyError: the environment does not run.
+            TandemError: it failed; to do it again is safe.
+        """
+
     def problem(self) -> str | None:
         """Returns what is wrong and does not mend by itself, in one line; None when nothing is. It does not raise."""
 

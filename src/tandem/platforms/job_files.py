@@ -20,6 +20,15 @@ _LOCAL_CHECKPOINT = {
     ),
 }
 
+# What does not fit into the heap goes to disk; small partitions keep it from having to.
+_BATCH = {
+    "spark.master": "local[*]",
+    "spark.driver.memory": "1g",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
+    "spark.sql.shuffle.partitions": "32",
+    "spark.ui.enabled": "false",
+}
+
 # One line for each event. Both parts are capped: the MongoDB connector's exceptions list every duplicate id of a batch.
 _LOG4J = """\
 status = warn
@@ -73,6 +82,11 @@ def write_job_files(folder: Path, settings: Settings, *, checkpoint: str, spark:
     (folder / "job.json").write_text(job_config(settings, checkpoint).to_json(), "utf-8")
 
 
+def for_batch(settings: Settings) -> Settings:
+    """Returns the settings for a driver that ends by itself and runs beside the job's: a small heap of its own."""
+    return settings.model_copy(update={"spark": {**settings.spark, **_BATCH}})
+
+
 def driver_arguments(folder: Path) -> tuple[str, ...]:
     """Returns the arguments of the file that is submitted, given the folder of ``write_job_files``."""
     return ("--config", str(folder / "job.json"))
@@ -102,8 +116,12 @@ def job_config(settings: Settings, checkpoint: str) -> JobConfig:
     )
 
 
-def entry_module(pipeline: str) -> Path:
+def entry_module(pipeline: str, name: str = "join_stream") -> Path:
     """Returns the file that is submitted.
+
+    Args:
+        pipeline: whose.
+        name: ``join_stream`` or ``reconcile``.
 
     Raises:
         UsageError: there is no such pipeline.
@@ -111,7 +129,7 @@ def entry_module(pipeline: str) -> Path:
     spec = importlib.util.find_spec(f"tandem.pipelines.{pipeline}")
     if spec is None or spec.origin is None:
         raise UsageError(f"there is no pipeline {pipeline!r}", hint="a pipeline is a folder in tandem/pipelines")
-    return Path(spec.origin).parent / "join_stream.py"
+    return Path(spec.origin).parent / f"{name}.py"
 
 
 def _java_properties(values: Mapping[str, str]) -> str:

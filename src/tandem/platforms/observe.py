@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
+from tandem.errors import TandemError
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import streams_of
 from tandem.settings.model import Settings
@@ -34,6 +36,28 @@ def has_committed(settings: Settings, newest: Newest | None) -> bool:
     if newest is None or newest["batch"] is None:
         return False
     return newest["event"] in ("batch", "idle") or (newest["event"] == "started" and lag_of(settings, newest) == 0)
+
+
+def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
+    """Returns the report that ``engine.reconcile`` printed.
+
+    Args:
+        code: its exit code.
+        output: its standard output; the report is the last line.
+        log: what else it wrote.
+
+    Raises:
+        TandemError: it failed.
+    """
+    lines = output.strip().splitlines()
+    if code == 0 and lines:
+        report: dict[str, Any] = json.loads(lines[-1])
+        return report
+    said = [line.strip() for line in log.splitlines() if "Error" in line or "Exception" in line]
+    raise TandemError(
+        f"the reconciliation failed: {said[-1][:300] if said else f'exit code {code}'}",
+        hint="what it inserted or removed until then was right; it may be done again",
+    )
 
 
 def status(
@@ -71,6 +95,8 @@ def status(
             "input_rows_total": told.get("input_rows_total"),
             "lag": behind,
             "watermark": watermark.astimezone(UTC).isoformat().replace("+00:00", "Z") if watermark else None,
+            # Records dropped since the topics' beginning because the watermark had passed them.
+            "late_total": told.get("late_total"),
         },
         "dashboard": {"url": None},
         "problem": problem,

@@ -1,8 +1,8 @@
 """The pipeline's declaration: what is read, how it is joined, what is written."""
 
-from tandem.engine.pipeline import Output, Pipeline
+from tandem.engine.pipeline import Output, Pipeline, SupersededBy
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, STREAMS, UNMATCHED
-from tandem.pipelines.orders_payments.transform import facts, transform, unmatched
+from tandem.pipelines.orders_payments.transform import facts, no_longer_unmatched, transform, unmatched
 
 PIPELINE = Pipeline(
     name="orders_payments",
@@ -10,7 +10,11 @@ PIPELINE = Pipeline(
     transform=transform,
     outputs=(
         Output(collection=FACTS, documents=facts),
-        Output(collection=UNMATCHED, documents=unmatched),
+        Output(
+            collection=UNMATCHED,
+            documents=unmatched,
+            superseded_by=SupersededBy(collection=FACTS, ids=no_longer_unmatched),
+        ),
     ),
     dead_letter_topic=DEAD_LETTER_TOPIC,
 )

@@ -60,6 +60,19 @@ def unmatched(joined: DataFrame) -> DataFrame:
     )
 
 
+def no_longer_unmatched(facts: DataFrame, *, match_window_seconds: int = DEFAULT_MATCH_WINDOW_SECONDS) -> DataFrame:
+    """Returns the ``_id`` that each fact's order and payment would have as unmatched documents.
+
+    ``until`` is the event time at which they would have been written.
+    """
+    window = F.expr(f"INTERVAL '{int(match_window_seconds)}' SECOND")
+    both = [
+        F.struct(F.concat(F.lit(f"{kind}|"), f"{kind}_id").alias("_id"), (F.col(time) + window).alias("until"))
+        for kind, time in (("order", "order_date"), ("payment", "payment_date"))
+    ]
+    return facts.select(F.inline(F.array(*both)))
+
+
 def _escaped(name: str) -> Column:
     """Returns the column with ``\\`` and ``|`` escaped, so that no two pairs of ids share one ``_id``."""
     return F.replace(F.replace(F.col(name), F.lit("\\"), F.lit("\\\\")), F.lit("|"), F.lit("\\|"))

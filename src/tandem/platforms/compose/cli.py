@@ -60,20 +60,23 @@ class Compose:
         """Returns the exit code of a command whose output goes to standard error, where progress belongs."""
         return subprocess.run(self._command(arguments), **self._where(), stdout=sys.stderr, check=False).returncode
 
+    def output_of(self, *arguments: str) -> tuple[int, str, str]:
+        """Returns a command's exit code, standard output and standard error."""
+        done = subprocess.run(self._command(arguments), **self._where(), capture_output=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
     def model(self) -> dict[str, Any]:
         """Returns the project's services, volumes and networks as Compose understands them.
 
         Raises:
             EnvironmentNotReadyError: the compose files or ``.env`` are wrong; the message is Compose's.
         """
-        done = subprocess.run(
-            self._command(("config", "--format", "json")), **self._where(), capture_output=True, check=False
-        )
-        if done.returncode != 0:
+        code, output, errors = self.output_of("config", "--format", "json")
+        if code != 0:
             raise EnvironmentNotReadyError(
-                f"the compose files are wrong: {done.stderr.strip()[:300]}", hint="`git status` shows what was changed"
+                f"the compose files are wrong: {errors.strip()[:300]}", hint="`git status` shows what was changed"
             )
-        model: dict[str, Any] = json.loads(done.stdout)
+        model: dict[str, Any] = json.loads(output)
         return model
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:

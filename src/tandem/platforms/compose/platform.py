@@ -16,7 +16,7 @@ from tandem.platforms.compose.cli import Compose, project_name, variables
 from tandem.platforms.compose.containers import Containers, started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_memory, checkout, find_engine
 from tandem.platforms.compose.images import choose_images
-from tandem.platforms.observe import has_committed, lag_of, status
+from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.ports import check_ports
 from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
@@ -75,6 +75,12 @@ class ComposePlatform:
         finally:
             reader.close()
 
+    def reconcile(self) -> dict[str, Any]:
+        """Repairs what late records have left, in a container of its own; see ``Platform.reconcile``."""
+        if state_of(self._containers.of(self._project).get("kafka")) != "running":
+            raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
+        return reconcile_report(*self._chosen().output_of("run", "--rm", "--no-deps", "--no-TTY", "reconcile"))
+
     def problem(self) -> str | None:
         """Returns why a container does not stay up; see ``Platform.problem``."""
         for name, container in self._containers.of(self._project).items():
@@ -116,6 +122,11 @@ class ComposePlatform:
     def _compose(self, images: str | None) -> Compose:
         return Compose(checkout(), self._project, variables(self._settings, images))
 
+    def _chosen(self) -> Compose:
+        """Returns Compose with the kind of images that is, or will be, in use."""
+        images = self._settings.images or choose_images(self._compose(None), self._containers, self._project)
+        return self._compose(images)
+
     def _ports(self) -> dict[str, int]:
         settings = self._settings
         return {
@@ -126,8 +137,7 @@ class ComposePlatform:
         }
 
     def _start(self, *arguments: str) -> None:
-        images = self._settings.images or choose_images(self._compose(None), self._containers, self._project)
-        if self._compose(images).run(*arguments) == 0:
+        if self._chosen().run(*arguments) == 0:
             return
         hint = "the lines above are Compose's own; `tandem logs` shows what the services said"
         for name, container in self._containers.of(self._project).items():

@@ -10,7 +10,7 @@ from kafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
 from tandem.errors import TandemError
-from tandem.platforms.job_files import write_job_files
+from tandem.platforms.job_files import for_batch, write_job_files
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.replica_set import become_primary
 from tandem.settings.load import load
@@ -22,6 +22,14 @@ _DEADLINE_S = 90.0
 _JARS = "/opt/tandem/jars/*"
 # Made when the image was built (images/train.py); ignored where it does not fit, for it is only about speed.
 _CACHE = "-XX:AOTCache=/opt/tandem/aot/spark.aot -Xlog:aot=off,cds=off"
+
+
+_BATCH = {
+    "spark.driver.extraClassPath": _JARS,
+    "spark.driver.defaultJavaOptions": _CACHE,
+    "spark.sql.warehouse.dir": "file:///tmp/warehouse",
+    "spark.local.dir": "/scratch",
+}
 
 
 def prepare(settings: Settings, conf: Path, checkpoint: str) -> None:
@@ -55,6 +63,9 @@ def prepare(settings: Settings, conf: Path, checkpoint: str) -> None:
         retry_on=(KafkaError,),
     )
     write_job_files(conf, settings, checkpoint=checkpoint, spark=_spark(settings))
+    batch = conf / "reconcile"
+    batch.mkdir(exist_ok=True)
+    write_job_files(batch, for_batch(settings), checkpoint=checkpoint, spark=_BATCH)
 
 
 def _spark(settings: Settings) -> dict[str, str]:

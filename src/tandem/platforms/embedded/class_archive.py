@@ -43,8 +43,12 @@ class ClassArchive:
         self._draft = self._folder / f".{self._file.name}.{os.getpid()}"
         self._recording = False
 
-    def options(self) -> str:
-        """Returns the options for the next start: to use the archive, or to record it where there is none."""
+    def options(self, record: bool = True) -> str:
+        """Returns the options for the next start: to use the archive, or to record it where there is none.
+
+        Args:
+            record: False for a program that nobody waits for when it has ended, or that loads other classes.
+        """
         self._recording = False
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -58,9 +62,11 @@ class ClassArchive:
         except OSError as error:
             _log.warning("Java's class archive is left out", reason=error.strerror)
             return ""
+        if not record:
+            return ""
         self._recording = True
-        record, quiet = ("AOTCacheOutput", "aot") if self._ahead_of_time else ("ArchiveClassesAtExit", "cds")
-        return f'"-XX:{record}={self._draft}" -Xlog:{quiet}=off,{quiet}+dynamic=off,class+path=off'
+        output, quiet = ("AOTCacheOutput", "aot") if self._ahead_of_time else ("ArchiveClassesAtExit", "cds")
+        return f'"-XX:{output}={self._draft}" -Xlog:{quiet}=off,{quiet}+dynamic=off,class+path=off'
 
     def linger_s(self) -> float:
         """Returns how long Java may go on after its driver has ended, in seconds: it writes the archive then."""

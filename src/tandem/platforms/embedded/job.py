@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tandem.artifacts.ivy import spark_jars
 from tandem.platforms.embedded.class_archive import ClassArchive
+from tandem.platforms.embedded.java import Java
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
@@ -20,7 +21,8 @@ from tandem.waiting import NotYetError
 def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
     """Returns the driver; it is up when it has reported its start."""
     reader = ProgressReader(settings.mongo, settings.pipeline)
-    archive = ClassArchive(settings.cache_dir, tools.java, (spark_jars(), *tools.jars["spark"]))
+    jars = tools.jars["spark"]
+    archive = class_archive(settings, tools.java, jars)
 
     def probe(pid: int) -> None:
         newest = reader.newest()
@@ -30,14 +32,8 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
     return Program(
         name="job",
         command=(sys.executable, str(entry_module(settings.pipeline)), *driver_arguments(layout.conf)),
-        env=child_environment(
-            tools.java,
-            **driver_environment(layout.conf),
-            PYSPARK_PYTHON=sys.executable,
-            PYTHONUNBUFFERED="1",
-            SPARK_LOCAL_IP="127.0.0.1",
-        ),
-        write=lambda: write_configuration(settings, tools.jars["spark"], layout, archive.options()),
+        env=driver_variables(tools.java, layout.conf),
+        write=lambda: write_configuration(settings, jars, layout, layout.conf, archive.options()),
         probe=probe,
         retry_on=(),
         settle=lambda: None,
@@ -48,8 +44,26 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
     )
 
 
-def write_configuration(settings: Settings, jars: Sequence[Path], layout: Layout, java_options: str) -> None:
-    """Writes all that the driver reads, with what this platform decides."""
+def class_archive(settings: Settings, java: Java, jars: Sequence[Path]) -> ClassArchive:
+    """Returns the archive of the classes of every driver with this class path."""
+    return ClassArchive(settings.cache_dir, java, (spark_jars(), *jars))
+
+
+def driver_variables(java: Java, folder: Path) -> dict[str, str]:
+    """Returns a driver's environment, given the folder of its configuration."""
+    return child_environment(
+        java,
+        **driver_environment(folder),
+        PYSPARK_PYTHON=sys.executable,
+        PYTHONUNBUFFERED="1",
+        SPARK_LOCAL_IP="127.0.0.1",
+    )
+
+
+def write_configuration(
+    settings: Settings, jars: Sequence[Path], layout: Layout, folder: Path, java_options: str
+) -> None:
+    """Writes all that a driver reads into a folder, with what this platform decides."""
     classpath = ":".join(map(str, jars))
     own = {
         "spark.driver.extraClassPath": classpath,
@@ -60,4 +74,4 @@ def write_configuration(settings: Settings, jars: Sequence[Path], layout: Layout
         "spark.ui.port": str(settings.ui.spark_port),
     }
     # Not Path.as_uri(): Hadoop takes a percent sign for itself.
-    write_job_files(layout.conf, settings, checkpoint=f"file://{layout.checkpoint}", spark=own)
+    write_job_files(folder, settings, checkpoint=f"file://{layout.checkpoint}", spark=own)

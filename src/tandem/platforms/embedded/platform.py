@@ -16,6 +16,7 @@ from tandem.platforms.embedded.layout import SERVICES, Layout, is_full
 from tandem.platforms.embedded.logs import essence, merged
 from tandem.platforms.embedded.prepare import end_leftovers, prepare
 from tandem.platforms.embedded.process import alive, end, recall, rotate, spawn
+from tandem.platforms.embedded.reconcile import reconcile
 from tandem.platforms.embedded.state import ServiceState, read_states
 from tandem.platforms.embedded.supervisor import RESTART_JOB
 from tandem.platforms.observe import has_committed, lag_of, status
@@ -23,8 +24,8 @@ from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
-# The supervisor stops its services one after another, each within its own deadline.
-# That of each service, and of Java's class archive, which is written once.
+# The supervisor stops its services one after another, each within its own deadline; the first driver also writes Java's
+# archive of classes.
 _STOP_DEADLINE_S = 240.0
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +73,12 @@ class EmbeddedPlatform:
             return self._status(reader)
         finally:
             reader.close()
+
+    def reconcile(self) -> dict[str, Any]:
+        """Repairs what late records have left; see ``Platform.reconcile``."""
+        if not self._running():
+            raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
+        return reconcile(self._settings, self._layout)
 
     def problem(self) -> str | None:
         """Returns why a service was given up, or that the disk is full; see ``Platform.problem``."""

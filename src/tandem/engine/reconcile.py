@@ -1,0 +1,129 @@
+"""Repairs what late records have left: the stream's own transform as a batch over the topics.
+
+It reads up to what the job has committed. Of that, the job has written all but what came late: so what is missing now
+is missing for good, and both may run at the same time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from tandem.engine.config import JobConfig
+from tandem.engine.mongo import Collection
+from tandem.engine.pipeline import Pipeline
+from tandem.engine.progress import newest_progress
+from tandem.engine.read import as_batch
+from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.engine.sink import write_documents
+from tandem.engine.superseded import Superseded
+
+_FEW = 10_000
+_CHUNK = 10_000
+
+
+def main(pipeline: Pipeline) -> None:
+    """Reconciles as told by ``--config FILE`` and prints the report as one line of JSON."""
+    arguments = argparse.ArgumentParser(description=f"Repairs what late records of pipeline {pipeline.name} have left.")
+    arguments.add_argument("--config", type=Path, required=True, help="JSON file of tandem.engine.config.JobConfig")
+    config = JobConfig.read(arguments.parse_args().config)
+    spark = SparkSession.builder.appName(f"tandem {pipeline.name} reconcile").getOrCreate()
+    report = reconcile(spark, pipeline, config)
+    spark.stop()
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+def reconcile(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
+    """Inserts the documents that are missing and removes those that they supersede; returns what was done.
+
+    To do it again changes nothing. Memory is bounded: Spark spills to disk what does not fit.
+
+    Returns:
+        ``compared``, ``inserted`` and ``removed``: how many documents, by collection; empty when the job has not
+        committed anything. ``seconds``: how long it took.
+    """
+    began = time.monotonic()
+    progress = newest_progress(Collection(spark, config, PROGRESS_COLLECTION), pipeline.name)
+    report: dict[str, Any] = {"compared": {}, "inserted": {}, "removed": {}}
+    if progress is not None and progress["committed"] and progress["watermark"]:
+        watermark = datetime.fromisoformat(progress["watermark"]["$date"])
+        _Reconciliation(spark, pipeline, config, progress["committed"], watermark).run(report)
+    report["seconds"] = round(time.monotonic() - began, 1)
+    return report
+
+
+class _Reconciliation:
+    def __init__(
+        self,
+        spark: SparkSession,
+        pipeline: Pipeline,
+        config: JobConfig,
+        committed: dict[str, dict[str, int]],
+        watermark: datetime,
+    ) -> None:
+        self._spark, self._config = spark, config
+        self._watermark = watermark
+        self._final = [output for output in pipeline.outputs if output.superseded_by is None]
+        self._provisional = [(each, each.superseded_by) for each in pipeline.outputs if each.superseded_by is not None]
+        self._superseded = Superseded(spark, config)
+        rows = as_batch(spark, pipeline, config, committed)
+        self._documents = {output.collection: output.documents(rows) for output in self._final}
+
+    def run(self, report: dict[str, Any]) -> None:
+        for output in self._final:
+            name = output.collection
+            report["compared"][name], report["inserted"][name] = self._insert(name)
+        for output, by in self._provisional:
+            overtaken = by.ids(self._documents[by.collection], **self._config.parameters)
+            report["removed"][output.collection] = self._remove(output.collection, overtaken)
+        self._superseded.forget(self._watermark)
+
+    def _insert(self, collection: str) -> tuple[int, int]:
+        """Returns how many documents there should be, repeats counted each time, and how many were missing."""
+        compared = Observation()
+        expected = self._documents[collection].observe(compared, F.count(F.lit(1)).alias("rows"))
+        # Repeats of an event make the same document again.
+        missing = expected.join(self._ids(collection), "_id", "left_anti").dropDuplicates(["_id"])
+        missing = missing.persist(StorageLevel.DISK_ONLY)
+        try:
+            count = missing.count()
+            if count:
+                for output, by in self._provisional:
+                    if by.collection == collection:
+                        ids = by.ids(missing, **self._config.parameters)
+                        self._superseded.note(output.collection, ids, self._watermark)
+                write_documents(missing, collection, self._config, few=count < _FEW)
+        finally:
+            missing.unpersist()
+        return int(compared.get["rows"]), count
+
+    def _remove(self, collection: str, overtaken: DataFrame) -> int:
+        """Returns how many documents were there that must not be."""
+        wrong = self._ids(collection).join(overtaken.select("_id"), "_id", "left_semi").toLocalIterator()
+        ids: Iterator[str] = (row["_id"] for row in wrong)
+        removed = 0
+        while chunk := list(islice(ids, _CHUNK)):
+            removed += self._superseded.delete(collection, chunk)
+        return removed
+
+    def _ids(self, collection: str) -> DataFrame:
+        return (
+            self._spark.read.format("mongodb")
+            .schema("_id string")
+            .option("connection.uri", self._config.mongo_uri)
+            .option("database", self._config.database)
+            .option("collection", collection)
+            .option("readConcern.level", "majority")
+            .load()
+        )

@@ -1,0 +1,53 @@
+"""Runs the batch that repairs what late records have left, in a Spark of its own beside the job's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any
+
+from tandem.artifacts import ensure_jars
+from tandem.platforms.embedded.java import find_java
+from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.job_files import driver_arguments, entry_module, for_batch
+from tandem.platforms.observe import reconcile_report
+from tandem.runtimes import runtimes
+from tandem.settings.model import Settings
+
+
+def reconcile(settings: Settings, layout: Layout) -> dict[str, Any]:
+    """Returns the report of ``engine.reconcile``.
+
+    Raises:
+        TandemError: it failed.
+    """
+    java = find_java(settings.java_home, runtimes().minimum_java)
+    jars = ensure_jars(settings.cache_dir, java.program)["spark"]
+    folder, log = layout.conf / "reconcile", layout.log("reconcile")
+    folder.mkdir(exist_ok=True)
+    options = class_archive(settings, java, jars).options(record=False)
+    write_configuration(for_batch(settings), jars, layout, folder, options)
+    command = (sys.executable, str(entry_module(settings.pipeline, "reconcile")), *driver_arguments(folder))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=driver_variables(java, folder),
+            cwd=layout.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+            text=True,
+        )
+    try:
+        answer, _ = process.communicate()
+    finally:
+        # Its Java, too; also when the user has no patience.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return reconcile_report(process.returncode, answer, log.read_text(errors="replace"))
