@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
 import signal
 import sys
 import threading
@@ -18,6 +17,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
+from tandem.engine.failure import Failure, failure_of
 from tandem.engine.pacemaker import Pacemaker
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import ProgressListener, ProgressReporter
@@ -29,7 +29,10 @@ _log = logging.getLogger("tandem.job")
 
 
 def main(pipeline: Pipeline) -> None:
-    """Runs the pipeline as told by ``--config FILE``; exits 0 when stopped by SIGTERM or SIGINT, 1 when it failed."""
+    """Runs the pipeline as told by ``--config FILE``; exits 0 when stopped by SIGTERM or SIGINT.
+
+    When it failed, the exit code is that of the ``Failure``.
+    """
     arguments = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
     arguments.add_argument("--config", type=Path, required=True, help="JSON file of tandem.engine.config.JobConfig")
     config = JobConfig.read(arguments.parse_args().config)
@@ -41,10 +44,10 @@ def main(pipeline: Pipeline) -> None:
     _log.info("runtime %s", json.dumps(describe(spark, config)))
     failure = run(spark, pipeline, config, stopping)
     spark.stop()
-    sys.exit(1 if failure else 0)
+    sys.exit(failure.exit_code if failure else 0)
 
 
-def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> str | None:
+def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> Failure | None:
     """Runs the query until ``stopping`` is set and returns None, or why it failed.
 
     A batch that has begun is finished and committed first, so that a restart has nothing to do again.
@@ -57,9 +60,9 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     pacemaker.start()
     failure = _await(query, stopping)
     pacemaker.stop()
-    reporter.report("failed" if failure else "stopped", error=failure)
+    reporter.report("failed" if failure else "stopped", error=failure.reason if failure else None)
     if failure:
-        _log.error("the query failed: %s", failure)
+        _log.error("the query failed: %s", failure.reason)
     return failure
 
 
@@ -74,11 +77,11 @@ def _start(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping:
     )
 
 
-def _await(query: StreamingQuery, stopping: threading.Event) -> str | None:
+def _await(query: StreamingQuery, stopping: threading.Event) -> Failure | None:
     try:
         while not stopping.is_set():
             if query.awaitTermination(1):
-                return "the query ended by itself"
+                return Failure("the query ended by itself")
         _log.info("stopping after the batch that has begun")
         # Stopping a query interrupts it. The writer refuses the next batch, so the running one ends either here or
         # there.
@@ -86,18 +89,11 @@ def _await(query: StreamingQuery, stopping: threading.Event) -> str | None:
             time.sleep(0.05)
         query.stop()
     except StreamingQueryException as error:
-        return None if stopping.is_set() else _reason(error)
+        return None if stopping.is_set() else failure_of(error)
     except (Py4JError, OSError):
         # A signal to the whole process group ends the JVM first. What it was doing is done again at the next start.
-        return None if stopping.is_set() else "the Java process is gone"
+        return None if stopping.is_set() else Failure("the Java process is gone")
     return None
-
-
-def _reason(error: StreamingQueryException) -> str:
-    """Returns why the query failed in one line: our own error where it is one, else the first line of Spark's."""
-    text = str(error)
-    own = re.search(r"SinkError: (.+)", text)
-    return (own.group(1) if own else text.strip().splitlines()[0])[:500]
 
 
 def _log_to_stderr() -> None:

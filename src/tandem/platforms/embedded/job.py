@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tandem.artifacts.ivy import spark_jars
+from tandem.engine.failure import MUST_NOT_GO_ON
 from tandem.platforms.embedded.class_archive import ClassArchive
 from tandem.platforms.embedded.java import Java
 from tandem.platforms.embedded.layout import Layout
@@ -41,6 +42,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
         stop_deadline_s=30,
         linger_s=archive.linger_s,
         on_ended=archive.keep,
+        final_codes=frozenset({MUST_NOT_GO_ON}),
     )
 
 

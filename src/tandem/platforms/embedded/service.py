@@ -40,6 +40,7 @@ class Program:
         start_deadline_s: how long it may take to be ready.
         stop_deadline_s: how long it may take to end when asked to.
         linger_s: returns how long what it started may go on then, before it is killed.
+        final_codes: exit codes after which it is not started again.
         on_ended: called when it and all that it started have ended, because they were asked to.
     """
 
@@ -54,6 +55,7 @@ class Program:
     stop_deadline_s: float
     linger_s: Callable[[], float] = lambda: 0.0
     on_ended: Callable[[], object] = lambda: None
+    final_codes: frozenset[int] = frozenset()
 
 
 class Keeper:
@@ -75,6 +77,7 @@ class Keeper:
         self._ending = threading.Lock()
         self._restarting = False
         self._ready_at: float | None = None
+        self._code: int | None = None
         self._thread = threading.Thread(target=self._keep, name=program.name, daemon=True)
 
     def start(self) -> None:
@@ -99,7 +102,7 @@ class Keeper:
         name, bad_runs = self.program.name, 0
         while not self._stopping.is_set():
             self._await_needs()
-            self._ready_at = None
+            self._ready_at = self._code = None
             try:
                 error = self._run_once()
             except (TandemError, OSError) as problem:
@@ -108,8 +111,12 @@ class Keeper:
                 return
             self._wake.clear()
             if not self._restarting:
-                good = self._ready_at is not None and time.monotonic() - self._ready_at >= GOOD_RUN_S
+                lasted = 0.0 if self._ready_at is None else time.monotonic() - self._ready_at
+                # What worked and was killed from outside has done nothing wrong, however often.
+                good = lasted >= GOOD_RUN_S or (lasted > 0 and (self._code or 0) < 0)
                 bad_runs = 1 if good else bad_runs + 1
+                if self._code in self.program.final_codes:
+                    bad_runs = MAX_BAD_RUNS
                 self._pause(error, bad_runs)
             if self._restarting:
                 self._restarting, bad_runs = False, 0
@@ -119,7 +126,7 @@ class Keeper:
         name = self.program.name
         _log.warning("a service failed", service=name, error=error, failures=bad_runs)
         if bad_runs >= MAX_BAD_RUNS:
-            self._board.show(name, state="failed", pid=None, error=f"failed {bad_runs} times in a row: {error}")
+            self._board.show(name, state="failed", pid=None, error=f"was given up: {error}")
             while not self._restarting and not self._stopping.is_set():
                 self._wake.wait(1)
         else:
@@ -154,7 +161,7 @@ class Keeper:
         finally:
             self.ready.clear()
             self._end()
-            process.wait()
+            self._code = process.wait()
             layout.pid(program.name).unlink(missing_ok=True)
         return self._outcome(process.returncode, log, from_byte)
 

@@ -1,0 +1,175 @@
+"""An environment under load that faults are injected into, and the judgement of what it made of them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.pipelines.orders_payments.streams import FACTS
+from tests.environment import Environment
+from tests.faults.backends import Backend, send
+from tests.faults.watcher import Watcher
+
+RECOVERY_S = 180.0
+
+
+@dataclass
+class Case:
+    """What one test did and what came of it: a line of the published table."""
+
+    name: str
+    backend: str
+    injected: list[str] = field(default_factory=list)
+    recovery_s: list[float] = field(default_factory=list)
+    consumed: int = 0
+
+
+class Arena:
+    """One running environment.
+
+    Args:
+        environment: runs already.
+        backend: its programs.
+        folder: for the ledgers.
+    """
+
+    def __init__(self, environment: Environment, backend: Backend, folder: Path) -> None:
+        self.environment, self.backend = environment, backend
+        self.case = Case("", "")
+        self._folder, self._sets = folder, 0
+        self._began = time.monotonic()
+        uri = f"mongodb://127.0.0.1:{environment.first_port + 2}/?directConnection=true"
+        self.watcher = Watcher(uri, "ecommerce_mart")
+        self.watcher.begin()
+
+    def note(self, what: str) -> None:
+        """Adds to the case's timeline."""
+        self.case.injected.append(f"{time.monotonic() - self._began:7.1f} s  {what}")
+
+    def signal(self, service: str, number: signal.Signals) -> datetime:
+        """Returns when the service's processes got the signal; fails when there are none."""
+        moment = datetime.now(UTC)
+        assert send(self.backend, service, number), f"{service} does not run"
+        self.note(f"{number.name} to {service}")
+        return moment
+
+    @contextmanager
+    def frozen(self, service: str) -> Iterator[None]:
+        """Stops the service's processes from running for as long as the block lasts."""
+        self.signal(service, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(service, signal.SIGCONT)
+
+    def produce(self, *arguments: str, count: int = 2000) -> None:
+        """Sends one set of records of all classes, and moves the watermark on behind it."""
+        self._sets += 1
+        ledger = self._folder / f"set-{self._sets}"
+        done = self.environment.tandem(
+            *("produce", "--count", str(count), "--close", "--ledger", str(ledger), *arguments), code=None
+        )
+        # Without an answer from Kafka for minutes, some are left unconfirmed; then the ledger says so.
+        assert done.returncode in (0, 1), done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+
+    @contextmanager
+    def load(self) -> Iterator[None]:
+        """Sends set after set for as long as the block lasts, and ends with the one that was begun."""
+        ended = threading.Event()
+        failures: list[BaseException] = []
+
+        def send_sets() -> None:
+            while not ended.is_set():
+                try:
+                    self.produce("--rate", "500")
+                except (AssertionError, subprocess.TimeoutExpired) as failure:
+                    failures.append(failure)
+                    return
+
+        sender = threading.Thread(target=send_sets, daemon=True)
+        sender.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            sender.join()
+        assert not failures, failures[0]
+
+    def recovered(self, since: datetime) -> float:
+        """Returns how many seconds after the fault a batch with records was committed; needs load."""
+
+        def committed() -> bool:
+            newest = self._progress()
+            return newest is not None and newest["input_rows"] > 0 and newest["at"].replace(tzinfo=UTC) > since
+
+        self.environment.wait("a batch after the fault", committed, RECOVERY_S)
+        seconds = (datetime.now(UTC) - since).total_seconds()
+        self.case.recovery_s.append(seconds)
+        self.note(f"recovered after {seconds:.1f} s")
+        return seconds
+
+    def check(self) -> dict[str, Any]:
+        """Fails unless the job catches up and every record that was ever sent is accounted for, once and unchanged."""
+        self.environment.wait("lag 0", self.caught_up, RECOVERY_S)
+        report: dict[str, Any] = json.loads(self.environment.tandem("verify", "--json", code=None).stdout)
+        assert report["ok"], {"report": report, "timeline": self.case.injected}
+        assert self.watcher.problems == [], self.case.injected
+        self._check_ledger(report)
+        self.case.consumed = report["total"]["consumed"]
+        return report
+
+    def caught_up(self) -> bool:
+        status = self.environment.status()
+        return bool(status["ready"]) and status["job"]["lag"] == 0
+
+    def facts(self) -> int:
+        with self.environment.database() as database:
+            return int(database[FACTS].count_documents({}))
+
+    def last_batch(self) -> int:
+        names = [int(path.name) for path in (self.backend.checkpoint / "commits").iterdir() if path.name.isdigit()]
+        return max(names)
+
+    def when(self, what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
+        """Returns as soon as the condition holds; it is asked as often as the machine can."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        self.note(what)
+
+    def pass_time(self, seconds: float) -> None:
+        """Returns after so many seconds, which are the fault's own: how long it lasts, or when it comes."""
+        threading.Event().wait(seconds)
+
+    def _progress(self) -> dict[str, Any] | None:
+        try:
+            with self.environment.database() as database:
+                found: dict[str, Any] | None = database[PROGRESS_COLLECTION].find_one(
+                    {"event": "batch"}, sort=[("$natural", -1)]
+                )
+                return found
+        except PyMongoError:
+            return None
+
+    def _check_ledger(self, report: dict[str, Any]) -> None:
+        """Every record that Kafka confirmed to a producer must be among those that were consumed."""
+        acked = sum(
+            json.loads(line)["outcome"] == "acked"
+            for file in self._folder.rglob("*.jsonl")
+            for line in file.read_text().splitlines()
+        )
+        consumed = sum(stream["consumed"] - stream["control"] for stream in report["streams"].values())
+        assert consumed >= acked, f"{acked} were confirmed, {consumed} are in the topics"

@@ -1,0 +1,83 @@
+"""How each backend's programs are killed, told to stop, frozen and thawed: by signals to real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+import pytest
+
+from tandem.platforms.compose.containers import Containers
+from tandem.platforms.compose.engine import find_engine
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.process import recall
+
+
+class Backend(Protocol):
+    """The programs ``kafka``, ``mongo`` and ``job``."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder of Spark's checkpoint, readable."""
+
+    def pids(self, service: str) -> list[int]:
+        """Returns the service's processes, its first one first."""
+
+
+class Processes:
+    """The embedded platform's process groups."""
+
+    def __init__(self, home: Path) -> None:
+        self._layout = Layout(home / "embedded")
+
+    @property
+    def checkpoint(self) -> Path:
+        return self._layout.checkpoint
+
+    def pids(self, service: str) -> list[int]:
+        identity = recall(self._layout.pid({"mongo": "mongod"}.get(service, service)))
+        return _with_children(identity.pid) if identity else []
+
+
+class ContainerProcesses:
+    """The containers' processes, as the host sees them: ``docker kill`` would count as a wish that one stay down."""
+
+    def __init__(self, project: str) -> None:
+        self._containers, self._project = Containers(find_engine()), project
+
+    @property
+    def checkpoint(self) -> Path:
+        volumes = {volume.name: volume for volume in self._containers.volumes(self._project)}
+        path = Path(volumes[f"{self._project}_checkpoint_built"].attrs["Mountpoint"])
+        try:
+            list(path.iterdir())
+        except OSError:
+            pytest.skip("the engine's volumes are not this user's to read, or lie in a virtual machine")
+        return path
+
+    def pids(self, service: str) -> list[int]:
+        pid = self._containers.of(self._project)[service].attrs["State"]["Pid"]
+        return _with_children(pid) if pid else []
+
+
+def send(backend: Backend, service: str, number: signal.Signals) -> bool:
+    """Returns whether there was such a service to send the signal to; SIGTERM goes to its first process alone."""
+    pids = backend.pids(service)
+    for pid in pids[:1] if number == signal.SIGTERM else pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+        except PermissionError:
+            pytest.skip("these processes are not this user's to kill")
+    return bool(pids)
+
+
+def _with_children(pid: int) -> list[int]:
+    try:
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    except psutil.NoSuchProcess:
+        return []

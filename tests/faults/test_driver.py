@@ -1,0 +1,98 @@
+"""The driver dies, at any moment and at the worst ones."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.arena import Arena
+
+KILLS = 10
+
+
+def test_killed_at_random_times_under_load(arena: Arena) -> None:
+    chance = random.Random(f"driver {arena.case.backend}")
+    with arena.load():
+        for _ in range(KILLS):
+            arena.pass_time(chance.uniform(0, 3))
+            arena.recovered(arena.signal("job", signal.SIGKILL))
+    arena.check()
+
+
+def offsets_are_written(arena: Arena, batch: int) -> Callable[[], bool]:
+    """The batch is planned; nothing of it is done."""
+    file = arena.backend.checkpoint / "offsets" / str(batch)
+    return file.exists
+
+
+def state_is_being_committed(arena: Arena, batch: int) -> Callable[[], bool]:
+    """One of the state stores has written the batch's changes, or is at it."""
+    folder = arena.backend.checkpoint / "state"
+    # Spark's version of the state is one more than the batch.
+    return lambda: any(True for _ in folder.glob(f"0/*/*/*{batch + 1}.delta*"))
+
+
+def documents_are_being_written(arena: Arena, batch: int) -> Callable[[], bool]:
+    """The first chunk is there, and many are not."""
+    del batch
+    before = arena.facts()
+    return lambda: arena.facts() > before
+
+
+def all_is_written_but_the_commit(arena: Arena, batch: int) -> Callable[[], bool]:
+    """The dead letters come last."""
+    del batch
+    before = dead_letters(arena)
+    return lambda: dead_letters(arena) > before
+
+
+def dead_letters(arena: Arena) -> int:
+    """Returns the size of the dead-letter topic's log, which needs no client that would be slow to ask."""
+    logs = log_folder(arena).glob("orders_payments_dead_letter_v1-*/00000000000000000000.log")
+    return sum(log.stat().st_size for log in logs)
+
+
+def log_folder(arena: Arena) -> Path:
+    checkpoint = arena.backend.checkpoint
+    if arena.case.backend == "embedded":
+        return checkpoint.parent / "kafka"
+    return Path(str(checkpoint).replace("_checkpoint_", "_kafka_"))
+
+
+POINTS = (
+    offsets_are_written,
+    state_is_being_committed,
+    documents_are_being_written,
+    all_is_written_but_the_commit,
+)
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.__name__)
+def test_killed_at_an_exact_point(arena: Arena, point: Callable[[Arena, int], Callable[[], bool]]) -> None:
+    """A backlog makes the batch so long that the point can be met; a kill that came too late counts for nothing."""
+    for _ in range(5):
+        arena.environment.wait("lag 0", arena.caught_up)
+        with arena.frozen("job"):
+            arena.produce(count=20_000)
+            batch = max(int(path.name) for path in (arena.backend.checkpoint / "offsets").glob("[0-9]*")) + 1
+            met = point(arena, batch)
+        arena.when(point.__name__, met)
+        killed = arena.signal("job", signal.SIGKILL)
+        reached = not (arena.backend.checkpoint / "commits" / str(batch)).exists()
+        arena.recovered(killed)
+        if reached:
+            break
+        arena.note("too late: the batch was committed already")
+    assert reached
+    arena.check()
+
+
+def test_a_graceful_stop_leaves_nothing_to_replay(arena: Arena) -> None:
+    with arena.load():
+        stopped = arena.signal("job", signal.SIGTERM)
+        arena.recovered(stopped)
+    arena.check()

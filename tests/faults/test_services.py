@@ -1,0 +1,53 @@
+"""Kafka and MongoDB stop, die, freeze, and are not there when the job starts."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.faults.arena import Arena
+
+
+@pytest.mark.parametrize("service", ["kafka", "mongo"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["restarted", "killed"])
+def test_a_service_goes_down_under_load(arena: Arena, service: str, number: signal.Signals) -> None:
+    with arena.load():
+        arena.recovered(arena.signal(service, number))
+    arena.check()
+
+
+def test_mongo_is_killed_in_mid_bulk(arena: Arena) -> None:
+    arena.environment.wait("lag 0", arena.caught_up)
+    with arena.frozen("job"):
+        arena.produce(count=20_000)
+        before = arena.facts()
+    arena.when("documents are being written", lambda: arena.facts() > before)
+    arena.recovered(arena.signal("mongo", signal.SIGKILL))
+    arena.check()
+
+
+@pytest.mark.parametrize(("service", "seconds"), [("mongo", 60), ("kafka", 30)])
+def test_a_service_hangs_under_load(arena: Arena, service: str, seconds: float) -> None:
+    with arena.load():
+        with arena.frozen(service):
+            arena.pass_time(seconds)
+        arena.recovered(arena.signal(service, signal.SIGCONT))
+    arena.check()
+
+
+@pytest.mark.on_demand
+def test_kafka_hangs_for_long(arena: Arena) -> None:
+    with arena.load():
+        with arena.frozen("kafka"):
+            arena.pass_time(150)
+        arena.recovered(arena.signal("kafka", signal.SIGCONT))
+    arena.check()
+
+
+@pytest.mark.parametrize("service", ["kafka", "mongo"])
+def test_a_service_is_down_when_the_driver_starts(arena: Arena, service: str) -> None:
+    with arena.load():
+        arena.signal(service, signal.SIGKILL)
+        arena.recovered(arena.signal("job", signal.SIGKILL))
+    arena.check()

@@ -1,0 +1,54 @@
+"""Backlogs, replays and a lost checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tandem.pipelines.orders_payments.streams import FACTS
+from tests.faults.arena import Arena
+
+
+def test_hours_of_backlog_are_not_late(arena: Arena) -> None:
+    """One batch spans ten hours, its partitions are read in any order, and nothing of it is dropped."""
+    before = arena.environment.status()["job"]["late_total"]
+    with arena.frozen("job"):
+        for _ in range(3):
+            arena.produce("--mix", "late=0", "--span-minutes", "600", count=3000)
+    arena.check()
+    assert arena.environment.status()["job"]["late_total"] == before
+
+
+def test_the_last_batch_is_done_again(arena: Arena) -> None:
+    """Its commit is deleted while the job is down: MongoDB stays the same byte for byte."""
+    if arena.case.backend != "embedded":
+        pytest.skip("a container's checkpoint cannot be changed while its volume's container is gone")
+    arena.produce(count=500)
+    arena.check()
+    contents = arena.environment.contents()
+    arena.environment.tandem("down")
+    last = arena.last_batch()
+    for name in (str(last), f".{last}.crc"):
+        (arena.backend.checkpoint / "commits" / name).unlink(missing_ok=True)
+    arena.note("the last commit deleted")
+    arena.environment.tandem("up", "--wait")
+    arena.check()
+    now = arena.environment.contents()
+    for name, documents in contents.items():
+        assert documents.items() <= now[name].items()
+
+
+def test_all_is_processed_again_into_the_same_database(arena: Arena) -> None:
+    """Without its checkpoint the job begins at the topics' beginning; what is there stays as it is."""
+    if arena.case.backend != "embedded":
+        pytest.skip("a container's checkpoint cannot be changed while its volume's container is gone")
+    arena.produce(count=500)
+    arena.check()
+    contents = arena.environment.contents()
+    arena.environment.tandem("down")
+    shutil.rmtree(arena.backend.checkpoint)
+    arena.note("the checkpoint deleted")
+    arena.environment.tandem("up", "--wait")
+    arena.check()
+    assert arena.environment.contents()[FACTS].items() >= contents[FACTS].items()
