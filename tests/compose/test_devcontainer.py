@@ -70,6 +70,12 @@ def test_the_tools_are_there(inside: list[str]) -> None:
 
 
 def test_the_tests_pass_inside(inside: list[str]) -> None:
-    summary = run(inside, "scripts/test", "unit", "integration")
+    summary = run(inside, "scripts/test", "unit")
     assert " passed" in summary
     assert "failed" not in summary
+    assert "every record is accounted for" in run(inside, "tandem", "run")
+
+
+@pytest.mark.on_demand
+def test_the_integration_layer_passes_inside(inside: list[str]) -> None:
+    assert "failed" not in run(inside, "scripts/test", "integration")

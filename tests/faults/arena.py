@@ -30,7 +30,7 @@ class Case:
     """What one test did and what came of it: a line of the published table."""
 
     name: str
-    backend: str
+    profile: str
     injected: list[str] = field(default_factory=list)
     recovery_s: list[float] = field(default_factory=list)
     consumed: int = 0

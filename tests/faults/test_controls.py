@@ -27,6 +27,7 @@ class Control:
         line: what makes it.
         without: what stands there instead.
         verdict: the kind of problem that ``tandem verify`` must then find.
+        in_ci: whether this is tried without ``--all``, too.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Control:
     line: str
     without: str
     verdict: str
+    in_ci: bool = False
 
 
 CONTROLS = (
@@ -43,6 +45,7 @@ CONTROLS = (
         'F.concat(_escaped("order_id"), F.lit("|"), _escaped("payment_id")).alias("_id")',
         'F.concat(F.lit("x"), F.uuid()).alias("_id")',
         "invented",
+        in_ci=True,
     ),
     Control("dead letters", "engine/write.py", "            if dead:\n", "            if False:\n", "lost"),
     Control(
@@ -51,6 +54,7 @@ CONTROLS = (
         "        if replayed:\n",
         "        if False:\n",
         "doubled",
+        in_ci=True,
     ),
     Control(
         "strict parsing",
@@ -86,7 +90,7 @@ def weakened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Environ
 
 @pytest.mark.parametrize(
     ("weakened", "control"),
-    [(each, each) for each in CONTROLS],
+    [pytest.param(each, each, marks=() if each.in_ci else pytest.mark.on_demand) for each in CONTROLS],
     ids=[each.name for each in CONTROLS],
     indirect=["weakened"],
 )
@@ -108,6 +112,7 @@ def test_without_it_the_judgement_fails(weakened: Environment, control: Control)
     assert control.verdict in {problem["kind"] for problem in report["problems"]}, report
 
 
+@pytest.mark.on_demand
 @pytest.mark.parametrize("weakened", [PACEMAKER], ids=[PACEMAKER.name], indirect=True)
 def test_without_it_a_quiet_topic_holds_back_the_other(weakened: Environment) -> None:
     """With it, `test_a_foreign_producer_gets_exactly_what_the_contract_says` sees such an order within seconds."""

@@ -11,13 +11,15 @@ import pytest
 
 from tests.faults.arena import Arena
 
-KILLS = 10
+KILLS = {"embedded": 4, "local": 2}
+ALL_KILLS = 10
 
 
-def test_killed_at_random_times_under_load(arena: Arena) -> None:
-    chance = random.Random(f"driver {arena.case.backend}")
+def test_killed_at_random_times_under_load(arena: Arena, request: pytest.FixtureRequest) -> None:
+    kills = ALL_KILLS if request.config.getoption("--all") else KILLS[arena.case.profile]
+    chance = random.Random(f"driver {arena.case.profile}")
     with arena.load():
-        for _ in range(KILLS):
+        for _ in range(kills):
             arena.pass_time(chance.uniform(0, 3))
             arena.recovered(arena.signal("job", signal.SIGKILL))
     arena.check()
@@ -58,7 +60,7 @@ def dead_letters(arena: Arena) -> int:
 
 def log_folder(arena: Arena) -> Path:
     checkpoint = arena.backend.checkpoint
-    if arena.case.backend == "embedded":
+    if arena.case.profile == "embedded":
         return checkpoint.parent / "kafka"
     return Path(str(checkpoint).replace("_checkpoint_", "_kafka_"))
 
@@ -71,6 +73,7 @@ POINTS = (
 )
 
 
+@pytest.mark.on_demand("local")
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.__name__)
 def test_killed_at_an_exact_point(arena: Arena, point: Callable[[Arena, int], Callable[[], bool]]) -> None:
     """A backlog makes the batch so long that the point can be met; a kill that came too late counts for nothing."""
@@ -91,6 +94,7 @@ def test_killed_at_an_exact_point(arena: Arena, point: Callable[[Arena, int], Ca
     arena.check()
 
 
+@pytest.mark.on_demand("local")
 def test_a_graceful_stop_leaves_nothing_to_replay(arena: Arena) -> None:
     with arena.load():
         stopped = arena.signal("job", signal.SIGTERM)

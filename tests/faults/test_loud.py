@@ -94,11 +94,14 @@ CASES: tuple[tuple[Change, str], ...] = (
 )
 
 
+@pytest.mark.on_demand
 @pytest.mark.parametrize(("change", "words"), CASES, ids=[change.__name__ for change, _ in CASES])
 def test_the_job_stops_and_says_why(lone: Environment, change: Change, words: str) -> None:
     environment = change(lone)
-    if environment.status()["job"]["state"] == "stopped" and environment.status()["problem"] is None:
-        environment.tandem("up")
+    if environment.status()["job"]["state"] == "stopped":
+        environment.tandem("up", "--wait", code=None)
+        # Without records there is no batch, and the state is not read.
+        environment.tandem("produce", "--count", "100", code=None)
     problem = environment.wait("the problem", lambda: environment.status()["problem"], 120)
     assert words in problem
     assert "The way back" in problem

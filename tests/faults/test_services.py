@@ -9,8 +9,15 @@ import pytest
 from tests.faults.arena import Arena
 
 
-@pytest.mark.parametrize("service", ["kafka", "mongo"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["restarted", "killed"])
+@pytest.mark.parametrize(
+    ("service", "number"),
+    [
+        pytest.param("kafka", signal.SIGKILL, id="kafka-killed"),
+        pytest.param("kafka", signal.SIGTERM, id="kafka-restarted", marks=pytest.mark.on_demand),
+        pytest.param("mongo", signal.SIGKILL, id="mongo-killed", marks=pytest.mark.on_demand),
+        pytest.param("mongo", signal.SIGTERM, id="mongo-restarted", marks=pytest.mark.on_demand),
+    ],
+)
 def test_a_service_goes_down_under_load(arena: Arena, service: str, number: signal.Signals) -> None:
     with arena.load():
         arena.recovered(arena.signal(service, number))
@@ -27,7 +34,10 @@ def test_mongo_is_killed_in_mid_bulk(arena: Arena) -> None:
     arena.check()
 
 
-@pytest.mark.parametrize(("service", "seconds"), [("mongo", 60), ("kafka", 30)])
+@pytest.mark.on_demand("local")
+@pytest.mark.parametrize(
+    ("service", "seconds"), [("mongo", 60), pytest.param("kafka", 30, marks=pytest.mark.on_demand)]
+)
 def test_a_service_hangs_under_load(arena: Arena, service: str, seconds: float) -> None:
     with arena.load():
         with arena.frozen(service):
@@ -45,6 +55,7 @@ def test_kafka_hangs_for_long(arena: Arena) -> None:
     arena.check()
 
 
+@pytest.mark.on_demand
 @pytest.mark.parametrize("service", ["kafka", "mongo"])
 def test_a_service_is_down_when_the_driver_starts(arena: Arena, service: str) -> None:
     with arena.load():

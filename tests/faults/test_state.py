@@ -10,6 +10,7 @@ from tandem.pipelines.orders_payments.streams import FACTS
 from tests.faults.arena import Arena
 
 
+@pytest.mark.on_demand("local")
 def test_hours_of_backlog_are_not_late(arena: Arena) -> None:
     """One batch spans ten hours, its partitions are read in any order, and nothing of it is dropped."""
     before = arena.environment.status()["job"]["late_total"]
@@ -22,7 +23,7 @@ def test_hours_of_backlog_are_not_late(arena: Arena) -> None:
 
 def test_the_last_batch_is_done_again(arena: Arena) -> None:
     """Its commit is deleted while the job is down: MongoDB stays the same byte for byte."""
-    if arena.case.backend != "embedded":
+    if arena.case.profile != "embedded":
         pytest.skip("a container's checkpoint cannot be changed while its volume's container is gone")
     arena.produce(count=500)
     arena.check()
@@ -41,7 +42,7 @@ def test_the_last_batch_is_done_again(arena: Arena) -> None:
 
 def test_all_is_processed_again_into_the_same_database(arena: Arena) -> None:
     """Without its checkpoint the job begins at the topics' beginning; what is there stays as it is."""
-    if arena.case.backend != "embedded":
+    if arena.case.profile != "embedded":
         pytest.skip("a container's checkpoint cannot be changed while its volume's container is gone")
     arena.produce(count=500)
     arena.check()

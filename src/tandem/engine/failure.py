@@ -18,7 +18,8 @@ _AGAIN = "with a new checkpoint the job begins at the topics' beginning and doub
 # By Spark's error classes and Kafka's exceptions. The first that is found counts.
 _FINAL = (
     (
-        r"KAFKA_DATA_LOSS|OffsetOutOfRangeException|PARTITION_OFFSET_CHANGED|KafkaIllegalStateException",
+        r"Some data may have been lost|KAFKA_DATA_LOSS|"
+        r"OffsetOutOfRangeException|PARTITION_OFFSET_CHANGED|KafkaIllegalStateException",
         "records that the job had not read are gone from Kafka (retention, or a topic that was created anew): "
         f"it does not go on without them; {_AGAIN}",
     ),
