@@ -54,7 +54,6 @@ CONTROLS = (
         "        if replayed:\n",
         "        if False:\n",
         "doubled",
-        in_ci=True,
     ),
     Control(
         "strict parsing",
