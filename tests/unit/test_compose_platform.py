@@ -1,0 +1,95 @@
+"""What the platform of containers decides, without an engine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms import default_profile
+from tandem.platforms.compose.cli import project_name, variables
+from tandem.platforms.compose.containers import started_at, state_of
+from tandem.platforms.compose.engine import Engine, check_memory, find_engine
+from tandem.settings.load import load
+
+
+def container(**state: Any) -> Any:
+    return SimpleNamespace(attrs={"State": {"Running": False, **state}})
+
+
+def test_another_path_is_another_project() -> None:
+    assert project_name(Path("/a")) == project_name(Path("/a"))
+    assert project_name(Path("/a")) != project_name(Path("/b"))
+    assert project_name(Path("/a")).startswith("tandem-")
+
+
+def test_what_is_set_reaches_the_compose_files() -> None:
+    settings = load("local", {"kafka": {"port": 1234}, "ui": {"event_log": True}, "ca": None})
+    found = variables(settings, "built")
+    assert found["TANDEM_KAFKA__PORT"] == "1234"
+    assert found["TANDEM_UI__EVENT_LOG"] == "true"
+    assert (found["TANDEM_IMAGES"], found["COMPOSE_PROFILES"]) == ("built", "local")
+    # What nobody said is left to .env.
+    assert "TANDEM_IMAGES" not in variables(settings, None)
+
+
+def test_too_little_memory_is_said_with_what_is_needed() -> None:
+    check_memory(Engine("unix:///x", 8 * 2**30))
+    with pytest.raises(EnvironmentNotReadyError, match=r"2\.0 GiB") as caught:
+        check_memory(Engine("unix:///x", 2 * 2**30))
+    assert "embedded" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        (None, "stopped"),
+        (container(Running=True), "running"),
+        (container(Running=True, Paused=True), "stopped"),
+        (container(Running=True, Restarting=True), "failed"),
+        (container(), "stopped"),
+    ],
+)
+def test_a_containers_state_in_the_words_of_status(found: Any, state: str) -> None:
+    assert state_of(found) == state
+
+
+def test_nanoseconds_are_understood() -> None:
+    found = container(StartedAt="2026-11-22T20:00:00.123456789Z")
+    assert started_at(found) == datetime(2026, 11, 22, 20, 0, 0, 123456, UTC)
+
+
+def test_without_docker_the_default_is_processes_and_the_reason_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert default_profile() == ("embedded", "there is no docker program on PATH")
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo 'permission denied while trying to connect' >&2; exit 1", "permission denied"),
+        ("echo 'Cannot connect to the Docker daemon' >&2; exit 1", "no Docker engine answers"),
+        ("""[ "$1" != compose ] && echo '{"ServerVersion": "1"}' || echo 2.3.0""", "Compose 2.20 or newer"),
+        (
+            """[ "$1" != compose ] && echo '{"ServerVersion": "1"}' && exit
+            echo "docker: 'compose' is not a docker command" >&2; exit 1""",
+            "no Compose plugin",
+        ),
+    ],
+)
+def test_an_engine_that_cannot_be_used_is_named(
+    script: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program on PATH answers as Docker does in that state."""
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/bash\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(EnvironmentNotReadyError, match=words):
+        find_engine()
