@@ -49,6 +49,24 @@ class Environment:
             assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
+    @contextmanager
+    def started(self) -> Iterator[Environment]:
+        """Yields the environment, empty and running; afterwards it is as if it had never been."""
+        self.tandem("down", "--volumes")
+        try:
+            self.tandem("up", "--wait", timeout=1500)
+            yield self
+        finally:
+            self.tandem("down", "--volumes", code=None)
+
+    def forget_last_commit(self) -> int:
+        """Makes a job of the embedded profile, which is down, do its last batch again; returns the batch."""
+        commits = self.home / "embedded" / "checkpoint" / "commits"
+        last = max(int(path.name) for path in commits.iterdir() if path.name.isdigit())
+        for name in (str(last), f".{last}.crc"):
+            (commits / name).unlink(missing_ok=True)
+        return last
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Returns the running command, in a process group of its own."""
         return subprocess.Popen(

@@ -82,12 +82,12 @@ def test_no_secret_is_shown_and_no_power_is_left(stack: Stack) -> None:
 
 
 def test_tandem_finds_what_compose_started(stack: Stack) -> None:
-    status = stack.status()
-    assert status["profile"] == "local"
-    assert (status["ready"], status["job"]["state"]) == (True, "running")
-    assert stack.containers.of(PROJECT)["job"].id.startswith(status["job"]["pid_or_id"])
     # From here on only what the tests send.
     stack.compose("stop", "orders-producer", "payments-producer")
+    stack.wait("the job", lambda: stack.status()["ready"])
+    status = stack.status()
+    assert (status["profile"], status["job"]["state"]) == ("local", "running")
+    assert stack.containers.of(PROJECT)["job"].id.startswith(status["job"]["pid_or_id"])
     everything_is_accounted_for(stack)
     lines = stack.tandem("logs", "job", "kafka").stdout.splitlines()
     assert {line.split()[0] for line in lines} == {"job", "kafka"}

@@ -139,10 +139,6 @@ class Arena:
         with self.environment.database() as database:
             return int(database[FACTS].count_documents({}))
 
-    def last_batch(self) -> int:
-        names = [int(path.name) for path in (self.backend.checkpoint / "commits").iterdir() if path.name.isdigit()]
-        return max(names)
-
     def when(self, what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
         """Returns as soon as the condition holds; it is asked as often as the machine can."""
         deadline = time.monotonic() + seconds

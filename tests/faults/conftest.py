@@ -43,18 +43,15 @@ def environment_of(profile: str) -> Environment:
 def running(request: pytest.FixtureRequest) -> Iterator[Arena]:
     """The environment, with a database that was empty at first."""
     environment = environment_of(request.param)
-    environment.tandem("down", "--volumes")
-    shutil.rmtree(environment.home, ignore_errors=True)
-    try:
-        environment.tandem("up", "--wait", timeout=1500)
+    ledgers = environment.home / "ledgers"
+    shutil.rmtree(ledgers, ignore_errors=True)
+    with environment.started():
         backend: Backend = Processes(environment.home) if request.param == "embedded" else ContainerProcesses(PROJECT)
-        arena = Arena(environment, backend, environment.home / "ledgers")
+        arena = Arena(environment, backend, ledgers)
         try:
             yield arena
         finally:
             arena.watcher.end()
-    finally:
-        environment.tandem("down", "--volumes", code=None)
 
 
 @pytest.fixture

@@ -79,12 +79,8 @@ def weakened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Environ
     idle = "5" if control is PACEMAKER else "3600"
     extra = (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", idle), ("PYTHONPATH", str(tmp_path / "src")))
     environment = replace(base, home=STATE / "weakened", first_port=29820, extra=extra)
-    environment.tandem("down", "--volumes")
-    try:
-        environment.tandem("up", "--wait")
+    with environment.started():
         yield environment
-    finally:
-        environment.tandem("down", "--volumes", code=None)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +102,7 @@ def test_without_it_the_judgement_fails(weakened: Environment, control: Control)
     assert foreign.flush(30) == 0
     weakened.wait("lag 0", lambda: weakened.status()["job"]["lag"] == 0)
     weakened.tandem("down")
-    commits = weakened.home / "embedded" / "checkpoint" / "commits"
-    last = max(int(path.name) for path in commits.iterdir() if path.name.isdigit())
-    for name in (str(last), f".{last}.crc"):
-        (commits / name).unlink(missing_ok=True)
+    weakened.forget_last_commit()
     weakened.tandem("up", "--wait")
     report = json.loads(weakened.tandem("verify", "--json", "--wait", "30", code=1).stdout)
     assert control.verdict in {problem["kind"] for problem in report["problems"]}, report

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.arena import Arena
 
-KILLS = {"embedded": 4, "local": 2}
+KILLS = {"embedded": 3, "local": 2}
 ALL_KILLS = 10
 
 
@@ -66,8 +66,8 @@ def log_folder(arena: Arena) -> Path:
 
 
 POINTS = (
-    offsets_are_written,
-    state_is_being_committed,
+    pytest.param(offsets_are_written, marks=pytest.mark.on_demand),
+    pytest.param(state_is_being_committed, marks=pytest.mark.on_demand),
     documents_are_being_written,
     all_is_written_but_the_commit,
 )
@@ -94,7 +94,7 @@ def test_killed_at_an_exact_point(arena: Arena, point: Callable[[Arena, int], Ca
     arena.check()
 
 
-@pytest.mark.on_demand("local")
+@pytest.mark.on_demand
 def test_a_graceful_stop_leaves_nothing_to_replay(arena: Arena) -> None:
     with arena.load():
         stopped = arena.signal("job", signal.SIGTERM)

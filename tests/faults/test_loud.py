@@ -25,14 +25,10 @@ def lone() -> Iterator[Environment]:
     """An environment that may be broken, with something in it."""
     base = environment_of("embedded")
     environment = replace(base, home=STATE / "lone", first_port=29830)
-    environment.tandem("down", "--volumes")
-    try:
-        environment.tandem("up", "--wait")
+    with environment.started():
         environment.tandem("produce", "--count", "300", "--close")
         environment.wait("lag 0", lambda: environment.status()["job"]["lag"] == 0)
         yield environment
-    finally:
-        environment.tandem("down", "--volumes", code=None)
 
 
 def retention_passes_the_job(environment: Environment) -> Environment:

@@ -12,7 +12,7 @@ from tests.faults.arena import Arena
 @pytest.mark.parametrize(
     ("service", "number"),
     [
-        pytest.param("kafka", signal.SIGKILL, id="kafka-killed"),
+        pytest.param("kafka", signal.SIGKILL, id="kafka-killed", marks=pytest.mark.on_demand("local")),
         pytest.param("kafka", signal.SIGTERM, id="kafka-restarted", marks=pytest.mark.on_demand),
         pytest.param("mongo", signal.SIGKILL, id="mongo-killed", marks=pytest.mark.on_demand),
         pytest.param("mongo", signal.SIGTERM, id="mongo-restarted", marks=pytest.mark.on_demand),
@@ -34,10 +34,8 @@ def test_mongo_is_killed_in_mid_bulk(arena: Arena) -> None:
     arena.check()
 
 
-@pytest.mark.on_demand("local")
-@pytest.mark.parametrize(
-    ("service", "seconds"), [("mongo", 60), pytest.param("kafka", 30, marks=pytest.mark.on_demand)]
-)
+@pytest.mark.on_demand
+@pytest.mark.parametrize(("service", "seconds"), [("mongo", 60), ("kafka", 30)])
 def test_a_service_hangs_under_load(arena: Arena, service: str, seconds: float) -> None:
     with arena.load():
         with arena.frozen(service):

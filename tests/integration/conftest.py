@@ -25,12 +25,8 @@ def running() -> Iterator[Environment]:
     """A running environment with six partitions and impatience with quiet topics."""
     extra = (("TANDEM_KAFKA__PARTITIONS", "6"), ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"))
     environment = Environment(STATE / "running", 29710, extra)
-    environment.tandem("down", "--volumes")
-    try:
-        environment.tandem("up", "--wait")
+    with environment.started():
         yield environment
-    finally:
-        environment.tandem("down", "--volumes", code=None)
 
 
 @pytest.fixture

@@ -56,12 +56,8 @@ class Sender:
 def patient() -> Iterator[Environment]:
     """An environment whose quiet topics are left alone: what time it is, the test says."""
     environment = Environment(STATE / "patient", 29740, (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "3600"),))
-    environment.tandem("down", "--volumes")
-    try:
-        environment.tandem("up", "--wait")
+    with environment.started():
         yield environment
-    finally:
-        environment.tandem("down", "--volumes", code=None)
 
 
 def ids(environment: Environment) -> dict[str, set[str]]:

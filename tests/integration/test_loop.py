@@ -81,13 +81,10 @@ def test_a_replayed_batch_changes_nothing(running: Environment) -> None:
         foreign.produce(PAYMENTS.topic, b"malformed " + run.encode())
     assert foreign.flush(30) == 0
     running.wait("lag 0", lambda: caught_up(running))
-    last = running.status()["job"]["last_batch"]
     before = running.contents()
     running.tandem("down")
+    last = running.forget_last_commit()
     commits = running.home / "embedded" / "checkpoint" / "commits"
-    assert max(int(path.name) for path in commits.iterdir() if path.name.isdigit()) == last
-    for name in (str(last), f".{last}.crc"):
-        (commits / name).unlink(missing_ok=True)
 
     running.tandem("up", "--wait")
     running.wait("the batch done again", lambda: (commits / str(last)).exists())

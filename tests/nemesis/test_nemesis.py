@@ -14,7 +14,6 @@ SERVICES = ("job", "kafka", "mongo")
 FAULTS = ("kill", "kill", "stop", "freeze", "quiet")
 
 
-@pytest.mark.on_demand("local")
 def test_nemesis(arena: Arena, request: pytest.FixtureRequest) -> None:
     minutes, seed = request.config.getoption("--minutes"), request.config.getoption("--seed")
     chance = random.Random(seed)
