@@ -101,9 +101,7 @@ def test_without_it_the_judgement_fails(weakened: Environment, control: Control)
         foreign.produce(ORDERS.topic, json.dumps(wrong_type).encode())
     assert foreign.flush(30) == 0
     weakened.wait("lag 0", lambda: weakened.status()["job"]["lag"] == 0)
-    weakened.tandem("down")
-    weakened.forget_last_commit()
-    weakened.tandem("up", "--wait")
+    weakened.do_last_batch_again()
     report = json.loads(weakened.tandem("verify", "--json", "--wait", "30", code=1).stdout)
     assert control.verdict in {problem["kind"] for problem in report["problems"]}, report
 

@@ -28,10 +28,8 @@ def test_the_last_batch_is_done_again(arena: Arena) -> None:
     arena.produce(count=500)
     arena.check()
     contents = arena.environment.contents()
-    arena.environment.tandem("down")
-    arena.environment.forget_last_commit()
     arena.note("the last commit deleted")
-    arena.environment.tandem("up", "--wait")
+    arena.environment.do_last_batch_again()
     arena.check()
     now = arena.environment.contents()
     for name, documents in contents.items():
