@@ -89,6 +89,9 @@ def test_tandem_finds_what_compose_started(stack: Stack) -> None:
     assert (status["profile"], status["job"]["state"]) == ("local", "running")
     assert stack.containers.of(PROJECT)["job"].id.startswith(status["job"]["pid_or_id"])
     everything_is_accounted_for(stack)
+    report = json.loads(stack.tandem("reconcile", "--json").stdout)
+    assert report["compared"][FACTS] > 0
+    assert (report["inserted"], report["removed"]) == ({FACTS: 0}, {UNMATCHED: 0})
     lines = stack.tandem("logs", "job", "kafka").stdout.splitlines()
     assert {line.split()[0] for line in lines} == {"job", "kafka"}
 

@@ -65,6 +65,8 @@ def ids(environment: Environment) -> dict[str, set[str]]:
 
 
 def test_late_records_are_counted_and_reconciled(patient: Environment) -> None:
+    nothing = json.loads(patient.tandem("reconcile", "--json").stdout)
+    assert (nothing["inserted"], nothing["removed"]) == ({FACTS: 0}, {UNMATCHED: 0})
     sender = Sender(patient)
     sender.order("closed", 0)
     sender.order("open", 60)

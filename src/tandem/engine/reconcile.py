@@ -31,6 +31,7 @@ from tandem.engine.superseded import Superseded
 
 _FEW = 10_000
 _CHUNK = 10_000
+_ONE_PARTITION = "com.mongodb.spark.sql.connector.read.partitioner.SinglePartitionPartitioner"
 
 
 def main(pipeline: Pipeline) -> None:
@@ -125,5 +126,7 @@ class _Reconciliation:
             .option("database", self._config.database)
             .option("collection", collection)
             .option("readConcern.level", "majority")
+            # The connector's own choice fails on an empty collection; ids alone are read fast enough by one task.
+            .option("partitioner", _ONE_PARTITION)
             .load()
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
@@ -53,9 +54,11 @@ def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
     if code == 0 and lines:
         report: dict[str, Any] = json.loads(lines[-1])
         return report
-    said = [line.strip() for line in log.splitlines() if "Error" in line or "Exception" in line]
+    # The first that names one: what follows are stacks and consequences.
+    lines = [line.strip() for line in log.splitlines()]
+    said = [line for line in lines if re.match(r"(: |Caused by: )?[\w.]+(Error|Exception)\b", line)]
     raise TandemError(
-        f"the reconciliation failed: {said[-1][:300] if said else f'exit code {code}'}",
+        f"the reconciliation failed: {said[0].lstrip(': ')[:300] if said else f'exit code {code}'}",
         hint="what it inserted or removed until then was right; it may be done again",
     )
 
