@@ -51,7 +51,7 @@ def client() -> docker.DockerClient:
 
 @pytest.fixture(scope="session")
 def stack(client: docker.DockerClient) -> Iterator[Stack]:
-    """Nothing runs yet. Images are built when they are missing: minutes, the first time."""
+    """Nothing runs yet. The images are those of this checkout, and built when they are not: minutes, the first time."""
     ca = load("local").ca
     extra = (
         ("TANDEM_PROJECT", PROJECT),
@@ -62,6 +62,8 @@ def stack(client: docker.DockerClient) -> Iterator[Stack]:
     )
     found = Stack(ROOT / ".tandem" / "tests" / "compose", 29780, extra, "local")
     found.tandem("down", "--volumes")
+    # Compose itself takes whatever has the tag, however old.
+    found.compose("build")
     try:
         yield found
     finally:

@@ -26,6 +26,9 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from tandem.pipelines.orders_payments.streams import STREAMS
 from tests.compose.conftest import ROOT, Stack
 
+# It has the images.
+pytestmark = pytest.mark.usefixtures("stack")
+
 PROJECT = "tandem-tests-cloud"
 PORT = 29795
 SECRET = "hunter2-9c1f"
@@ -56,9 +59,8 @@ exec "${java[@]}" kafka.Kafka /broker/server.properties
 
 
 @pytest.fixture
-def checkout(stack: Stack, tmp_path: Path) -> Path:
+def checkout(tmp_path: Path) -> Path:
     """A checkout of its own, for its ``.env.gcp``; the images are there."""
-    stack.compose("build", "cloud-orders-producer", "kafka")
     shutil.copytree(ROOT / "compose", tmp_path / "compose")
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("docker-compose.yml", ".env"):
