@@ -1,0 +1,1 @@
+"""The live page: what flows through the pipeline, read from MongoDB and Kafka, and written nowhere."""

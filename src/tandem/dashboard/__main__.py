@@ -1,0 +1,56 @@
+"""``python -m tandem.dashboard``: serves the dashboard of a profile until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from tandem.dashboard.server import application
+from tandem.errors import TandemError
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+
+_LOOPBACK = "127.0.0.1"
+
+
+def main() -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tandem.dashboard", description=__doc__)
+    parser.add_argument("--settings", type=Path, help="a file with all settings; default: those of TANDEM_PROFILE")
+    parser.add_argument("--listen", metavar="ADDRESS:PORT", help="default: 127.0.0.1 and the port of the settings")
+    arguments = parser.parse_args()
+    # Its attempts to reconnect are not news: the page says that Kafka is away.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        settings = load() if arguments.settings is None else _read(arguments.settings)
+        url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
+        host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")
+        app = application(settings)
+    except TandemError as error:
+        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
+        return error.exit_code
+    structlog.get_logger(__name__).info("dashboard", url=url, profile=settings.profile)
+    # An open page must not keep a server from ending.
+    uvicorn.run(app, host=host, port=int(port), log_level="warning", timeout_graceful_shutdown=2)
+    return 0
+
+
+def _read(file: Path) -> Settings:
+    return Settings.model_validate_json(file.read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

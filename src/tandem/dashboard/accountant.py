@@ -1,0 +1,98 @@
+"""Counts where every record went, from what MongoDB holds and the job has committed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from tandem.dashboard.connect import Documents
+from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.state import Account, State, committed
+from tandem.dashboard.watcher import Watcher
+from tandem.engine.schema import PROGRESS_COLLECTION
+
+# To count costs MongoDB the more the longer it runs, so it may take this share of the time and no more.
+_SHARE = 0.05
+_LOOK_S = 0.4
+
+
+class Accountant(Watcher):
+    """Counts anew when something has changed.
+
+    Args:
+        database: the pipeline's.
+        declaration: what is counted.
+        state: what is read, and where the account is written to.
+    """
+
+    def __init__(self, database: Documents, declaration: Declaration, state: State) -> None:
+        super().__init__("accountant", (PyMongoError,))
+        self._database, self._declaration, self._state = database, declaration, state
+
+    def watch(self) -> None:
+        """See ``Watcher.watch``."""
+        done = -1
+        while not self.stopping.wait(_LOOK_S):
+            with self._state.lock:
+                changes, there = self._state.changes, self._state.mongo.up and self._state.progress is not None
+            if changes == done or not there:
+                continue
+            began = time.monotonic()
+            account, sound = self._account()
+            with self._state.lock:
+                self._state.account = account
+                self._state.touch()
+            done = changes if sound else -1
+            self.stopping.wait((time.monotonic() - began) / _SHARE)
+
+    def _account(self) -> tuple[Account, bool]:
+        """Returns the account, and whether it is sound: MongoDB and the job were not asked in mid-batch."""
+        view = self._declaration.view
+        results = self._database[view.results].count_documents({})
+        leftovers = self._database[view.leftovers].count_documents({}) if view.leftovers else 0
+        found = {stream.name: self._documents(stream.name, results) for stream in self._declaration.streams}
+        # After the documents: what is written is committed a moment later, and what is committed was written.
+        report = self._database[PROGRESS_COLLECTION].find_one(
+            {"pipeline": self._declaration.name}, sort=[("$natural", -1)]
+        )
+        late = int((report or {}).get("late_total") or 0)
+        with self._state.lock:
+            dead = dict(self._state.dead)
+        streams: dict[str, dict[str, int | None]] = {}
+        sound = True
+        for stream in self._declaration.streams:
+            noted = ((report or {}).get("streams") or {}).get(stream.name) or {}
+            counts: dict[str, int | None] = {
+                "consumed": sum(committed(report, stream.topic).values()),
+                **found[stream.name],
+                "dead": sum(number for (topic, _), number in dead.items() if topic == stream.topic),
+                "control": int(noted.get("control") or 0),
+            }
+            known = sum(number or 0 for name, number in counts.items() if name != "consumed")
+            rest = (counts["consumed"] or 0) - known
+            sound = sound and rest >= 0
+            streams[stream.name] = {**counts, "rest": max(0, rest)}
+        waiting = bool((report or {}).get("state_rows"))
+        return Account(time.time(), results, leftovers, late, streams, waiting), sound
+
+    def _documents(self, stream: str, results: int) -> dict[str, int | None]:
+        view = self._declaration.view
+        tally = view.tallies.get(stream)
+        if tally is None:
+            return {"matched": None, "unmatched": None}
+        unmatched = (
+            self._database[view.leftovers].count_documents(dict(tally.leftover))
+            if view.leftovers and tally.leftover
+            else 0
+        )
+        return {
+            "matched": self._distinct(view.results, tally.matched) if tally.many else results,
+            "unmatched": unmatched,
+        }
+
+    def _distinct(self, collection: str, field: str) -> int:
+        # In the order of the index, which MongoDB then walks from value to value.
+        stages: list[dict[str, Any]] = [{"$sort": {field: 1}}, {"$group": {"_id": f"${field}"}}, {"$count": "n"}]
+        return next((int(row["n"]) for row in self._database[collection].aggregate(stages)), 0)

@@ -1,0 +1,43 @@
+"""Connections to MongoDB that notice within seconds when it is away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo import MongoClient, ReadPreference
+from pymongo.database import Database
+
+from tandem.settings.connections import mongo_client
+from tandem.settings.model import MongoSettings
+
+# Dates stay numbers: they are shown by the page, and one before year 1 or after 9999 is no datetime.
+CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+Documents = Database[dict[str, Any]]
+
+
+def database(mongo: MongoSettings, *, answer_within_ms: int) -> Documents:
+    """Returns the pipeline's database; nothing is connected before its first use.
+
+    Args:
+        mongo: where MongoDB is.
+        answer_within_ms: how long a request may take, in milliseconds.
+    """
+    client: MongoClient[dict[str, Any]] = MongoClient(
+        **mongo_client(mongo),
+        appname="tandem-dashboard",
+        connect=False,
+        serverSelectionTimeoutMS=2000,
+        connectTimeoutMS=2000,
+        socketTimeoutMS=answer_within_ms,
+        maxPoolSize=4,
+    )
+    return client.get_database(mongo.database, codec_options=CODEC, read_preference=ReadPreference.PRIMARY_PREFERRED)
+
+
+def milliseconds(date: Any) -> int | None:
+    """Returns a stored date in milliseconds since 1970; None when it is none."""
+    try:
+        return None if date is None else int(date)
+    except (TypeError, ValueError):
+        return None

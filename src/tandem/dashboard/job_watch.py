@@ -1,0 +1,85 @@
+"""Watches what the job reports in its capped collection."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from tandem.dashboard.connect import Documents, milliseconds
+from tandem.dashboard.state import Batch, State
+from tandem.dashboard.watcher import Watcher
+from tandem.engine.schema import PROGRESS_COLLECTION
+
+_HISTORY = 120
+_AWAIT_MS = 500
+
+
+class JobWatch(Watcher):
+    """Keeps the job's newest report and its last batches.
+
+    Args:
+        database: the pipeline's.
+        pipeline: whose job.
+        state: where it is written to.
+    """
+
+    def __init__(self, database: Documents, pipeline: str, state: State) -> None:
+        super().__init__("job-watch", (PyMongoError,))
+        self._database, self._pipeline, self._state = database, pipeline, state
+
+    def watch(self) -> None:
+        """See ``Watcher.watch``."""
+        mine = [{"$match": {"operationType": "insert", "fullDocument.pipeline": self._pipeline}}]
+        collection = self._database[PROGRESS_COLLECTION]
+        with collection.watch(mine, max_await_time_ms=_AWAIT_MS) as stream:
+            # After the stream was opened, so that no report falls between the two.
+            self._catch_up()
+            while stream.alive and not self.stopping.is_set():
+                change = stream.try_next()
+                if change is not None:
+                    self._take(change["fullDocument"], time.monotonic())
+
+    def _catch_up(self) -> None:
+        mine = {"pipeline": self._pipeline}
+        newest = self._database[PROGRESS_COLLECTION].find_one(mine, sort=[("$natural", -1)])
+        if newest is None:
+            return
+        batches = (
+            self._database[PROGRESS_COLLECTION]
+            .find({**mine, "event": "batch"}, sort=[("$natural", -1)])
+            .limit(_HISTORY)
+        )
+        with self._state.lock:
+            self._state.batches.clear()
+            self._state.batches.extend(_batch(document) for document in reversed(list(batches)))
+        # Of a report from before we looked, only its own date tells how old it is.
+        age = max(0.0, time.time() - (milliseconds(newest["at"]) or 0) / 1000)
+        self._take(newest, time.monotonic() - age, known=True)
+
+    def _take(self, report: dict[str, Any], heard_at: float, *, known: bool = False) -> None:
+        state = self._state
+        with state.lock:
+            moved = state.progress is None or state.progress.get("watermark") != report.get("watermark")
+            state.progress, state.heard_at = report, heard_at
+            if moved:
+                state.still_since = None
+            if report["event"] == "batch" and not known:
+                state.batches.append(_batch(report))
+                state.changes += 1
+                if not moved and report["input_rows"] and state.still_since is None:
+                    state.still_since = heard_at
+            state.touch()
+
+
+def _batch(report: dict[str, Any]) -> Batch:
+    phases = {str(name): int(ms) for name, ms in (report.get("durations_ms") or {}).items()}
+    return Batch(
+        number=int(report["batch"]),
+        at=(milliseconds(report["at"]) or 0) / 1000,
+        rows=int(report["input_rows"]),
+        phases=phases,
+        state_rows=int(report.get("state_rows") or 0),
+        state_bytes=int(report.get("state_bytes") or 0),
+    )

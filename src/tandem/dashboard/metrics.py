@@ -1,0 +1,91 @@
+"""What Prometheus reads: the same numbers as the page, taken when it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.snapshot import snapshot
+from tandem.dashboard.state import State
+
+
+class _Pipeline(Collector):
+    def __init__(self, state: State, declaration: Declaration) -> None:
+        self._state, self._declaration = state, declaration
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields every metric; what is not known is left out."""
+        now = snapshot(self._state, self._declaration)
+        job, labels = now["job"], [self._declaration.name]
+        for name, link in now["links"].items():
+            yield _gauge(f"tandem_{name}_up", f"Whether {name} answers.", labels, int(bool(link["up"])))
+        yield _gauge("tandem_job_up", "Whether the job runs and reports.", labels, int(job["state"] == "running"))
+        gauges = {
+            "batch": "The number of the last committed batch.",
+            "lag": "Records that the job has not committed.",
+            "state_rows": "Rows that wait in the job's state.",
+            "state_bytes": "Memory of the job's state.",
+        }
+        for field, text in gauges.items():
+            yield _gauge(f"tandem_job_{field}", text, labels, job[field])
+        watermark = None if job["watermark"] is None else job["watermark"] / 1000
+        yield _gauge("tandem_job_watermark_seconds", "The watermark, in seconds since 1970.", labels, watermark)
+        yield _counter("tandem_job_records", "Records that the job has committed.", labels, job["rows_total"])
+        yield _counter("tandem_job_late_records", "Records that came after the watermark.", labels, job["late"])
+        for quantity in ("p50", "p99"):
+            text = f"Seconds from event to document, {quantity} of the last minute."
+            yield _gauge(f"tandem_latency_{quantity}_seconds", text, labels, now["results"][quantity])
+        if account := now["account"]:
+            yield _gauge("tandem_results", "Documents that the pipeline has made.", labels, account["results"])
+            yield _gauge("tandem_leftovers", "Documents of what came to nothing.", labels, account["leftovers"])
+        yield self._topics(now)
+        yield self._dead()
+        if phases := now["batches"][-1:]:
+            yield self._phases(phases[0]["phases"])
+
+    def _topics(self, now: dict[str, Any]) -> Metric:
+        family = CounterMetricFamily("tandem_topic_records", "Records in a topic.", labels=["pipeline", "topic"])
+        for topic in now["topics"]:
+            if topic["records"] is not None:
+                family.add_metric([self._declaration.name, topic["topic"]], topic["records"])
+        return family
+
+    def _dead(self) -> Metric:
+        family = CounterMetricFamily("tandem_dead_letters", "Refused records.", labels=["pipeline", "topic", "error"])
+        with self._state.lock:
+            for (topic, error), number in self._state.dead.items():
+                family.add_metric([self._declaration.name, topic, error], number)
+        return family
+
+    def _phases(self, phases: dict[str, int]) -> Metric:
+        text = "How long the phases of the last batch took."
+        family = GaugeMetricFamily("tandem_job_batch_phase_seconds", text, labels=["pipeline", "phase"])
+        for phase, ms in phases.items():
+            family.add_metric([self._declaration.name, phase], ms / 1000)
+        return family
+
+
+def registry(state: State, declaration: Declaration) -> CollectorRegistry:
+    """Returns what Prometheus is given."""
+    result = CollectorRegistry(auto_describe=False)
+    result.register(_Pipeline(state, declaration))
+    return result
+
+
+def _gauge(name: str, text: str, labels: list[str], value: float | None) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=["pipeline"])
+    if value is not None:
+        family.add_metric(labels, value)
+    return family
+
+
+def _counter(name: str, text: str, labels: list[str], value: float | None) -> Metric:
+    family = CounterMetricFamily(name, text, labels=["pipeline"])
+    if value is not None:
+        family.add_metric(labels, value)
+    return family

@@ -1,0 +1,112 @@
+"""Watches the collections that the pipeline writes, by a change stream: what comes, when, and how much money it is."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from tandem.dashboard.connect import Documents, milliseconds
+from tandem.dashboard.state import State
+from tandem.dashboard.watcher import Watcher
+from tandem.engine.view import View
+
+# More documents than that in a second are not looked at one by one: their number comes from the collection's own
+# count, their money from those that were seen. So a backlog costs the dashboard no more than a steady stream, and
+# takes nothing from the job that works it off.
+BUDGET = 8000
+_AWAIT_MS = 500
+# An event that is older when its document comes is history that is being replayed: its age is no latency.
+_HISTORY_S = 3600.0
+_LATE_CLOCK_S = -300.0
+# One amount at the edge of 64 bits, which is valid, would make all others invisible in the sum.
+_LARGEST_SUMMED = 1e12
+
+
+class ResultWatch(Watcher):
+    """Counts results by the second and keeps the newest.
+
+    Args:
+        database: the pipeline's.
+        view: which collections and fields.
+        state: where it is written to.
+        budget: how many changes a second are looked at.
+    """
+
+    def __init__(self, database: Documents, view: View, state: State, budget: int = BUDGET) -> None:
+        super().__init__("result-watch", (PyMongoError,))
+        self._database, self._view, self._state, self._budget = database, view, state, budget
+
+    def watch(self) -> None:
+        """See ``Watcher.watch``."""
+        results = self._database[self._view.results]
+        if not self._state.newest:
+            shown = {column.field: 1 for column in self._view.columns}
+            found = list(results.find({}, {"_id": 1, **shown}, sort=[("$natural", -1)]).limit(12))
+            with self._state.lock:
+                self._state.newest.extend(reversed(found))
+                self._state.touch()
+        counted, since = results.estimated_document_count(), int(time.time())
+        while not self.stopping.is_set():
+            seen, money = self._follow()
+            # The budget is used up: what comes until the second ends is counted, not read.
+            self.stopping.wait(1 - time.time() % 1)
+            now = results.estimated_document_count()
+            with self._state.lock:
+                if (missed := now - counted - seen) > 0 and seen:
+                    self._state.seconds.spread(since, int(time.time()) - 1, missed, missed * money / seen)
+                    self._state.sampled_at = time.time()
+                self._state.changes += 1
+                self._state.touch()
+            counted, since = now, int(time.time())
+
+    def _follow(self) -> tuple[int, float]:
+        """Reads the change stream until a second brings more than the budget; returns the results seen, their money."""
+        watched = [name for name in (self._view.results, self._view.leftovers) if name]
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"ns.coll": {"$in": watched}}},
+            {"$project": {"operationType": 1, "ns.coll": 1, "fullDocument": 1, "wallTime": 1}},
+        ]
+        seen, money, second, used = 0, 0.0, 0, 0
+        with self._database.watch(pipeline, max_await_time_ms=_AWAIT_MS) as stream:
+            while stream.alive and not self.stopping.is_set():
+                change = stream.try_next()
+                now = int(time.time())
+                if now != second:
+                    second, used = now, 0
+                if change is None:
+                    continue
+                amount = self._take(change)
+                used += 1
+                if amount is not None:
+                    seen, money = seen + 1, money + amount
+                if used > self._budget:
+                    break
+        return seen, money
+
+    def _take(self, change: dict[str, Any]) -> float | None:
+        """Returns the amount of a new result; None for every other change."""
+        state = self._state
+        document = change.get("fullDocument")
+        if change["operationType"] != "insert" or change["ns"]["coll"] != self._view.results or document is None:
+            with state.lock:
+                state.changes += 1
+            return None
+        stored_ms = milliseconds(change.get("wallTime")) or int(time.time() * 1000)
+        value = document.get(self._view.money) if self._view.money else None
+        amount = float(value) if isinstance(value, int | float) and abs(value) <= _LARGEST_SUMMED else 0.0
+        with state.lock:
+            state.seconds.add(stored_ms // 1000, amount, self._latency(document, stored_ms))
+            state.newest.append(document)
+            state.changes += 1
+            state.touch()
+        return amount
+
+    def _latency(self, document: dict[str, Any], stored_ms: int) -> float | None:
+        times = [milliseconds(document.get(field)) for field in self._view.event_times]
+        newest = max((time_ms for time_ms in times if time_ms is not None), default=None)
+        if newest is None:
+            return None
+        latency = (stored_ms - newest) / 1000
+        return max(0.0, latency) if _LATE_CLOCK_S < latency < _HISTORY_S else None

@@ -1,0 +1,172 @@
+"""Renders what is known as the values that the page gets: one rendering for all who look."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlsplit
+
+from tandem import __version__
+from tandem.dashboard.connect import milliseconds
+from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.health import job_state, problems
+from tandem.dashboard.series import LENGTH_S, Point, quantile
+from tandem.dashboard.state import Batch, State, committed, lag
+from tandem.engine.view import Shown
+from tandem.runtimes import runtimes
+from tandem.settings.model import Settings
+
+# Of a page that missed an update or two.
+_OVERLAP_S = 15
+_RATE_S = 5
+_LATENCY_S = 60
+
+
+def environment(settings: Settings, declaration: Declaration) -> dict[str, Any]:
+    """Returns what does not change while the server runs; addresses without users and passwords."""
+    view = declaration.view
+    return {
+        "profile": settings.profile,
+        "description": settings.description,
+        "pipeline": declaration.name,
+        "title": view.title,
+        "tandem": __version__,
+        "kafka": settings.kafka.bootstrap,
+        "mongo": urlsplit(settings.mongo.uri).netloc,
+        "database": settings.mongo.database,
+        "cloud": settings.backend == "dataproc",
+        "results": view.results,
+        "noun": view.noun,
+        "leftovers": view.leftovers,
+        "dead_letter_topic": declaration.dead_letter_topic,
+        "columns": [asdict(column) for column in view.columns],
+        "key": view.key,
+        "key_title": view.key_title,
+        "money": view.money is not None,
+        "streams": [{"name": stream.name, "topic": stream.topic} for stream in declaration.streams],
+    }
+
+
+def history(state: State) -> dict[str, Any]:
+    """Returns the past, for a page that was just opened."""
+    now = int(time.time())
+    with state.lock:
+        points = [_point(point) for point in state.seconds.points(now - LENGTH_S, now - 1)]
+        return {"points": points, "batches": [asdict(batch) for batch in state.batches]}
+
+
+def snapshot(state: State, declaration: Declaration) -> dict[str, Any]:
+    """Returns the present."""
+    now, clock = time.time(), time.monotonic()
+    second = int(now)
+    with state.lock:
+        recent = list(state.seconds.points(second - _OVERLAP_S, second - 1))
+        latencies = state.seconds.latencies(second - _LATENCY_S, second)
+        return {
+            "now": now,
+            "problems": problems(state, declaration, clock),
+            "links": {"mongo": asdict(state.mongo), "kafka": asdict(state.kafka)},
+            "topics": [_topic(state, stream.topic) for stream in declaration.streams],
+            "dead": _dead(state, declaration),
+            "job": _job(state, declaration, clock),
+            "results": _results(recent[-_RATE_S:], latencies),
+            "sampled": now - state.sampled_at < _OVERLAP_S,
+            "account": asdict(state.account) if state.account else None,
+            "points": [_point(point) for point in recent],
+            "batches": [asdict(batch) for batch in list(state.batches)[-_OVERLAP_S:]],
+            "newest": [_row(document, declaration) for document in reversed(state.newest)],
+        }
+
+
+def _topic(state: State, topic: str) -> dict[str, Any]:
+    ends = state.ends.get(topic)
+    return {
+        "topic": topic,
+        "records": sum(ends.values()) if ends is not None else None,
+        "rate": state.rates.get(topic),
+        "lag": lag(state, topic),
+    }
+
+
+def _dead(state: State, declaration: Declaration) -> dict[str, Any]:
+    topic = declaration.dead_letter_topic
+    reasons: dict[str, int] = {}
+    for (_, error), number in state.dead.items():
+        reasons[error] = reasons.get(error, 0) + number
+    return {"count": sum(reasons.values()), "rate": state.rates.get(topic), "reasons": reasons}
+
+
+def _job(state: State, declaration: Declaration, clock: float) -> dict[str, Any]:
+    report = state.progress or {}
+    behind = [lag(state, stream.topic) for stream in declaration.streams]
+    watermark = milliseconds(report.get("watermark"))
+    batches = list(state.batches)[-10:]
+    return {
+        "state": job_state(state, clock),
+        "silent_s": clock - state.heard_at if state.progress else None,
+        "batch": report.get("batch"),
+        "rows_total": sum(sum(committed(report, stream.topic).values()) for stream in declaration.streams),
+        "rate": _batch_rate(batches),
+        "lag": None if None in behind or not behind else sum(number or 0 for number in behind),
+        "watermark": watermark,
+        "late": report.get("late_total"),
+        "state_rows": report.get("state_rows"),
+        "state_bytes": report.get("state_bytes"),
+        "runtime": _runtime(report.get("runtime")),
+    }
+
+
+def _batch_rate(batches: list[Batch]) -> float:
+    """Returns the records a second of the last batches, none when the newest is old."""
+    now = time.time()
+    recent = [batch for batch in batches if now - batch.at < _RATE_S]
+    return sum(batch.rows for batch in recent) / _RATE_S
+
+
+def _runtime(told: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Returns what the job runs on, and in what it differs from the image that the cloud's job runs on."""
+    if not told:
+        return None
+    wanted = runtimes().default
+    names = ("spark", "java", "python", "scala")
+    versions = {name: str(told.get(name)) for name in names}
+    differs = [
+        f"{name} {versions[name]}, not {getattr(wanted, name)}"
+        for name in names
+        if not (versions[name] + ".").startswith(f"{getattr(wanted, name)}.")
+    ]
+    return {**versions, "image": wanted.image, "differs": differs}
+
+
+def _results(recent: list[Point], latencies: list[float]) -> dict[str, Any]:
+    seconds = max(1, len(recent))
+    return {
+        "rate": sum(point.count for point in recent) / seconds,
+        "money_rate": sum(point.money for point in recent) / seconds,
+        "p50": quantile(latencies, 0.5),
+        "p99": quantile(latencies, 0.99),
+    }
+
+
+def _point(point: Point) -> list[float | None]:
+    return [
+        point.second,
+        round(point.count, 1),
+        round(point.money, 1),
+        None if point.p50 is None else round(point.p50, 3),
+        None if point.p99 is None else round(point.p99, 3),
+    ]
+
+
+def _row(document: dict[str, Any], declaration: Declaration) -> list[Any]:
+    return [shown(document.get(column.field), column.shown) for column in declaration.view.columns]
+
+
+def shown(value: Any, kind: Shown) -> Any:
+    """Returns a field as the page gets it: times in milliseconds since 1970, all else as text or number."""
+    if kind is Shown.TIME:
+        return milliseconds(value)
+    # A number beyond 2^53 would lose its last digits in a browser.
+    exact = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
+    return value if exact or value is None else str(value)[:200]

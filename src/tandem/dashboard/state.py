@@ -1,0 +1,113 @@
+"""What is known of the pipeline, as the watchers write it and everybody else reads it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from tandem.dashboard.series import Seconds
+
+_NEWEST = 12
+_BATCHES = 120
+
+
+@dataclass
+class Link:
+    """Whether a service answers.
+
+    Attributes:
+        up: None before the first answer or failure.
+        since: when that was found, in seconds since 1970.
+        detail: what it answered with: its version, or the class of the error.
+    """
+
+    up: bool | None = None
+    since: float = field(default_factory=time.time)
+    detail: str = ""
+
+    def now(self, up: bool, detail: str = "") -> bool:
+        """Notes an answer or a failure; returns whether that is news."""
+        news = up is not self.up
+        if news:
+            self.up, self.since = up, time.time()
+        self.detail = detail or self.detail
+        return news
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One committed batch, as the job reported it."""
+
+    number: int
+    at: float
+    rows: int
+    phases: dict[str, int]
+    state_rows: int
+    state_bytes: int
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where the records of each stream went; a number that cannot be told apart is None.
+
+    Attributes:
+        at: when it was counted, in seconds since 1970.
+        results: how many documents the pipeline has made.
+        leftovers: how many documents say that something came to nothing.
+        late: records that the job dropped because the watermark had passed them.
+        streams: by stream, ``consumed``, ``matched``, ``unmatched``, ``dead``, ``control`` and the ``rest``.
+        waiting: whether some of the rest may still wait for a partner; else all of it is repeats.
+    """
+
+    at: float
+    results: int
+    leftovers: int
+    late: int
+    streams: dict[str, dict[str, int | None]]
+    waiting: bool
+
+
+class State:
+    """Everything that is known. Hold ``lock`` to read more than one thing, or to write."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.version = 0
+        self.mongo, self.kafka = Link(), Link()
+        # The job's newest report, and when it came by our own clock: clocks of two machines differ.
+        self.progress: dict[str, Any] | None = None
+        self.heard_at = 0.0
+        self.batches: deque[Batch] = deque(maxlen=_BATCHES)
+        # Since when records are committed while the watermark stands still; None while it moves or nothing comes.
+        self.still_since: float | None = None
+        self.seconds = Seconds()
+        self.sampled_at = 0.0
+        self.newest: deque[dict[str, Any]] = deque(maxlen=_NEWEST)
+        self.changes = 0
+        self.account: Account | None = None
+        # By topic: the offsets behind the last records, and records a second.
+        self.ends: dict[str, dict[int, int]] = {}
+        self.rates: dict[str, float] = {}
+        self.dead: Counter[tuple[str, str]] = Counter()
+
+    def touch(self) -> None:
+        """Says that there is something new to show."""
+        self.version += 1
+
+
+def committed(progress: dict[str, Any] | None, topic: str) -> dict[int, int]:
+    """Returns the offsets up to which the job has read a topic, by partition."""
+    offsets = ((progress or {}).get("committed") or {}).get(topic) or {}
+    return {int(partition): int(offset) for partition, offset in offsets.items()}
+
+
+def lag(state: State, topic: str) -> int | None:
+    """Returns how many records of a topic the job has not committed; None when it is not known."""
+    ends = state.ends.get(topic)
+    if ends is None or not state.kafka.up:
+        return None
+    done = committed(state.progress, topic)
+    return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items())

@@ -1,0 +1,83 @@
+// Receives the server's updates and hands them to the parts of the page. Every value is set as text, never as HTML.
+import { Charts } from "./charts.js";
+import { renderAccount } from "./account.js";
+import { describeEnvironment, renderEnvironment } from "./environment.js";
+import { buildFlow, renderFlow, renderTiles } from "./flow.js";
+import { buildNewest, renderNewest } from "./newest.js";
+import { byId, element } from "./dom.js";
+import { listen } from "./story.js";
+import { clock } from "./format.js";
+
+// The server speaks at least once a second.
+const SILENT_MS = 4000;
+let charts = null, environment = null, heardAt = 0, connected = false, said = "";
+
+const source = new EventSource("/api/events");
+source.addEventListener("hello", (event) => {
+  const hello = JSON.parse(event.data);
+  const first = environment === null;
+  environment = hello.environment;
+  if (first) {
+    describeEnvironment(environment);
+    buildFlow(environment);
+    buildNewest(environment);
+    charts = new Charts(byId("charts"), environment);
+    listen(environment);
+  }
+  charts.reset(hello.points, hello.batches);
+  heard();
+});
+source.addEventListener("update", (event) => {
+  const update = JSON.parse(event.data);
+  heard();
+  performance.mark("update-begins");
+  renderProblems(update.problems);
+  renderFlow(update, environment);
+  renderTiles(update, environment);
+  renderAccount(update.account, environment);
+  renderNewest(update.newest, environment);
+  renderEnvironment(update, environment);
+  charts.add(update);
+  performance.measure("update", "update-begins");
+  performance.clearMarks();
+});
+source.addEventListener("error", () => { connected = false; showLink(); });
+setInterval(showLink, 500);
+
+function heard() {
+  heardAt = Date.now();
+  connected = true;
+  showLink();
+}
+
+function showLink() {
+  const silent = Date.now() - heardAt;
+  const live = connected && silent < SILENT_MS;
+  const since = heardAt ? `; the numbers are of ${clock(heardAt)}` : "";
+  const text = live ? "Live" : connected ? `No news from the server${since}` : `Disconnected, trying again${since}`;
+  document.body.toggleAttribute("data-stale", !live);
+  const link = byId("link");
+  link.dataset.state = live ? "live" : heardAt || !connected ? "off" : "connecting";
+  if (said !== text) link.textContent = said = text;
+}
+
+// A screen reader reads what changes, so only what changes is touched.
+const shown = new Map();
+function renderProblems(problems) {
+  const place = byId("problems");
+  for (const [code, node] of shown) {
+    if (!problems.some((problem) => problem.code === code)) { node.remove(); shown.delete(code); }
+  }
+  for (const problem of problems) {
+    let node = shown.get(problem.code);
+    if (!node) {
+      node = element("div", { class: "problem" }, element("b", {}), element("span", {}));
+      place.append(node);
+      shown.set(problem.code, node);
+    }
+    node.dataset.level = problem.level;
+    node.dataset.code = problem.code;
+    node.firstChild.textContent = problem.level === "error" ? "Broken:" : "Attention:";
+    if (node.lastChild.textContent !== problem.text) node.lastChild.textContent = problem.text;
+  }
+}

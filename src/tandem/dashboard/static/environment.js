@@ -1,0 +1,34 @@
+// What this page shows the pipeline of.
+import { byId, element, setText } from "./dom.js";
+
+let rows = null;
+
+export function describeEnvironment(environment) {
+  document.documentElement.toggleAttribute("data-cloud", environment.cloud);
+  document.title = `Tandem: ${environment.title} (${environment.profile})`;
+  byId("title").textContent = environment.title;
+  byId("profile").textContent = environment.cloud ? `${environment.profile}: the cloud` : environment.profile;
+  rows = new Map();
+  const fixed = {
+    Profile: `${environment.profile}: ${environment.description}`, Pipeline: environment.pipeline, Tandem: environment.tandem,
+    Kafka: environment.kafka, MongoDB: "–", Database: `${environment.database} at ${environment.mongo}`,
+    Spark: "–", Java: "–", Python: "–", Parity: "–",
+  };
+  byId("environment").replaceChildren(...Object.entries(fixed).map(([name, value]) => {
+    const text = element("dd", {}, value);
+    rows.set(name, text);
+    return element("div", {}, element("dt", {}, name), text);
+  }));
+}
+
+export function renderEnvironment(update) {
+  const { runtime } = update.job;
+  setText(rows.get("MongoDB"), update.links.mongo.up === false ? "does not answer" : update.links.mongo.detail || "–");
+  if (!runtime) return;
+  setText(rows.get("Spark"), `${runtime.spark} (Scala ${runtime.scala})`);
+  setText(rows.get("Java"), runtime.java);
+  setText(rows.get("Python"), `${runtime.python} (the job's)`);
+  setText(rows.get("Parity"), runtime.differs.length
+    ? `other than Dataproc image ${runtime.image}: ${runtime.differs.join("; ")}`
+    : `the versions of Dataproc image ${runtime.image}`);
+}

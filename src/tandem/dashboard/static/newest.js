@@ -1,0 +1,39 @@
+// The newest documents. A click on the first column asks for the story.
+import { byId, element } from "./dom.js";
+import { count, time } from "./format.js";
+import { tell } from "./story.js";
+
+let body = null, drawn = "";
+
+export function buildNewest(environment) {
+  const noun = document.querySelector("[data-noun]");
+  noun.textContent = environment.noun;
+  body = element("tbody", {});
+  byId("newest").replaceChildren(
+    element("caption", { class: "visually-hidden" }, `The newest ${environment.noun}, the last one first`),
+    element("thead", {}, element("tr", {}, ...environment.columns.map((column) =>
+      element("th", { scope: "col", class: column.shown === "money" ? "number" : null }, column.title)))), body);
+}
+
+export function renderNewest(rows, environment) {
+  const text = JSON.stringify(rows);
+  // Whoever is about to press a row's button keeps it under the finger.
+  if (text === drawn || (body.contains(document.activeElement) && rows.length)) return;
+  drawn = text;
+  if (!rows.length) {
+    body.replaceChildren(element("tr", {}, element("td", { colspan: environment.columns.length }, `No ${environment.noun} yet.`)));
+    return;
+  }
+  body.replaceChildren(...rows.map((row) => element("tr", {}, ...row.map((value, i) => cell(value, environment.columns[i], environment)))));
+}
+
+function cell(value, column, environment) {
+  if (column.field === environment.key) {
+    const button = element("button", { type: "button", title: "Tell its story" }, String(value));
+    button.addEventListener("click", () => tell(String(value)));
+    return element("td", { class: "text" }, button);
+  }
+  if (column.shown === "time") return element("td", { class: "time" }, time(value));
+  if (column.shown === "money") return element("td", { class: "number" }, typeof value === "number" ? count(value) : String(value ?? "–"));
+  return element("td", { class: "text" }, String(value ?? "–"));
+}

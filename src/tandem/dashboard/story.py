@@ -1,0 +1,196 @@
+"""The whole story of one key: what was sent, where it lies in Kafka, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from tandem.dashboard.connect import Documents, milliseconds
+from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.snapshot import shown
+from tandem.dashboard.state import State, committed
+from tandem.engine.schema import Stream
+from tandem.engine.view import Shown
+from tandem.errors import TandemError
+from tandem.settings.model import Settings
+from tandem.verify.record import Record
+from tandem.verify.reference import Control, Dead, Event, Validator
+from tandem.verify.topics import TopicReader
+
+# A search reads topics from their newest records backwards, so far and for so long.
+MAX_RECORDS = 200_000
+DEADLINE_S = 10.0
+_CHUNK = 20_000
+_SHOWN = 100
+_MAX_KEY = 10_000
+
+
+class Busy(Exception):
+    """Another search runs."""
+
+
+class Stories:
+    """Looks keys up, one at a time: a search reads as fast as it can.
+
+    Args:
+        settings: where Kafka is, and what the job is told.
+        database: the pipeline's.
+        declaration: whose events and documents.
+        state: what is known.
+    """
+
+    def __init__(self, settings: Settings, database: Documents, declaration: Declaration, state: State) -> None:
+        self._settings, self._database = settings, database
+        self._declaration, self._state = declaration, state
+        self._one = threading.Lock()
+
+    def of(self, key: str) -> dict[str, Any]:
+        """Returns the story of a key.
+
+        Raises:
+            Busy: another search runs.
+        """
+        if not self._one.acquire(timeout=DEADLINE_S):
+            raise Busy
+        try:
+            return self._of(key[:_MAX_KEY])
+        finally:
+            self._one.release()
+
+    def _of(self, key: str) -> dict[str, Any]:
+        view, notes = self._declaration.view, []
+        results: list[dict[str, Any]] = []
+        leftovers: list[dict[str, Any]] = []
+        try:
+            results = self._documents(view.results, key)
+            leftovers = self._documents(view.leftovers, key) if view.leftovers else []
+        except PyMongoError as error:
+            notes.append(f"MongoDB does not answer ({type(error).__name__}): what became of the records is not known.")
+        records: list[dict[str, Any]] = []
+        deadline = time.monotonic() + DEADLINE_S
+        for stream in self._declaration.streams:
+            try:
+                found, complete = self._records(stream, key, deadline)
+            except TandemError as error:
+                notes.append(f"{error}: its records are not shown.")
+                continue
+            records += found
+            if not complete:
+                notes.append(f"Of {stream.topic} only the newest records were searched; older ones are not shown.")
+        return {
+            "key": key,
+            "verdict": self._verdict(results, leftovers, records, notes),
+            "records": records[:_SHOWN],
+            "results": [self._shown(document) for document in results],
+            "leftovers": [self._shown(document) for document in leftovers],
+            "notes": notes,
+        }
+
+    def _documents(self, collection: str, key: str) -> list[dict[str, Any]]:
+        # A string is only ever compared: MongoDB looks for operators in documents.
+        return list(self._database[collection].find({self._declaration.view.key: {"$eq": key}}).limit(_SHOWN))
+
+    def _shown(self, document: dict[str, Any]) -> dict[str, Any]:
+        times = {f for stream in self._declaration.streams for f, kind in stream.fields.items() if kind == "timestamp"}
+        return {
+            name: {"time": milliseconds(value)} if name in times else shown(value, Shown.TEXT)
+            for name, value in document.items()
+            if value is not None
+        }
+
+    def _records(self, stream: Stream, key: str, deadline: float) -> tuple[list[dict[str, Any]], bool]:
+        """Returns a stream's records of the key, oldest first, and whether the whole topic was searched."""
+        validate = Validator(stream, max_clock_skew_seconds=self._settings.job.max_clock_skew_seconds)
+        found: list[dict[str, Any]] = []
+        with TopicReader(self._settings.kafka, stream.topic) as reader:
+            first, ends = reader.beginnings(), reader.ends()
+            read = 0
+            while any(ends[number] > first[number] for number in ends):
+                if read >= MAX_RECORDS or time.monotonic() > deadline:
+                    return self._told(found, stream), False
+                start = {number: max(first[number], ends[number] - _CHUNK // len(ends)) for number in ends}
+                read += sum(ends[number] - start[number] for number in ends)
+                for record in self._about(reader.read(start, ends), key):
+                    found.append(_record(record, stream, validate))
+                ends = start
+        return self._told(found, stream), True
+
+    def _about(self, records: Iterator[Record], key: str) -> Iterator[Record]:
+        raw, field = key.encode(errors="replace"), self._declaration.view.key
+        for record in records:
+            value = record.value
+            # JSON may write any character as an escape, so only without one does the absence of its bytes tell.
+            if not value or (raw not in value and b"\\" not in value):
+                continue
+            try:
+                document = json.loads(value)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(document, dict) and document.get(field) == key:
+                yield record
+
+    def _told(self, found: list[dict[str, Any]], stream: Stream) -> list[dict[str, Any]]:
+        """Returns the records in their order, with what became of each."""
+        with self._state.lock:
+            done = committed(self._state.progress, stream.topic)
+        seen: set[str] = set()
+        for record in sorted(found, key=lambda each: (each["at"], each["partition"], each["offset"])):
+            if record["offset"] >= done.get(record["partition"], 0):
+                record["fate"] = "not yet in a committed batch"
+            elif record["fate"] == "accepted":
+                if record["identity"] in seen:
+                    record["fate"] = "a repeat: it changes nothing"
+                seen.add(record["identity"])
+        return sorted(found, key=lambda each: (each["at"], each["partition"], each["offset"]))
+
+    def _verdict(
+        self,
+        results: list[dict[str, Any]],
+        leftovers: list[dict[str, Any]],
+        records: list[dict[str, Any]],
+        notes: list[str],
+    ) -> str:
+        noun, title = self._declaration.view.noun, self._declaration.view.key_title.lower()
+        if results:
+            return f"Matched: {len(results)} of the {noun} have this {title}."
+        if leftovers:
+            return f"No match came in time: {len(leftovers)} unmatched documents have this {title}."
+        if not records:
+            return f"Nothing is known of this {title}." if not notes else "Nothing was found."
+        fates = [record["fate"] for record in records]
+        if all(fate.startswith("not yet") for fate in fates):
+            return "It has been sent, and is not yet in a committed batch of the job."
+        if all(fate.startswith("dead") for fate in fates):
+            return "It could not be accepted: see why below, and the dead-letter topic."
+        with self._state.lock:
+            watermark = milliseconds((self._state.progress or {}).get("watermark"))
+        times = [record["event_time"] for record in records if record["event_time"] is not None]
+        if watermark and times and max(times) < watermark and (self._state.progress or {}).get("late_total"):
+            return "It waits for a match, or it came too late and was dropped; `tandem reconcile` repairs that."
+        return "It was read and waits for a match; once the watermark has passed its time, it is written as unmatched."
+
+
+def _record(record: Record, stream: Stream, validate: Validator) -> dict[str, Any]:
+    outcome = validate(record.key, record.value, record.timestamp)
+    told: dict[str, Any] = {
+        "stream": stream.name,
+        "topic": stream.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "at": record.timestamp,
+        "event_time": None,
+        "identity": None,
+    }
+    match outcome:
+        case Event(fields):
+            told |= {"event_time": int(fields[stream.event_time]) // 1000, "identity": str(fields[stream.identity])}
+            return {**told, "fate": "accepted"}
+        case Dead(error, detail):
+            return {**told, "fate": f"dead: {error}{f' ({detail})' if detail else ''}"}
+        case Control():
+            return {**told, "fate": "control"}

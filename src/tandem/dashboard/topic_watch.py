@@ -1,0 +1,110 @@
+"""Watches Kafka: how far each topic has grown, and why records were refused."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.state import State
+from tandem.dashboard.watcher import Watcher
+from tandem.settings.connections import kafka_client
+from tandem.settings.model import KafkaSettings
+
+_POLL_MS = 1000
+_RATE_S = 5.0
+
+
+class TopicWatch(Watcher):
+    """Keeps the ends of all topics and counts dead letters; it commits nothing and belongs to no group.
+
+    Args:
+        kafka: where Kafka is.
+        declaration: whose topics.
+        state: where it is written to.
+    """
+
+    def __init__(self, kafka: KafkaSettings, declaration: Declaration, state: State) -> None:
+        super().__init__("topic-watch", (KafkaError,))
+        self._kafka, self._state = kafka, state
+        self._dead = declaration.dead_letter_topic
+        self._inputs = [stream.topic for stream in declaration.streams]
+        self._history: deque[tuple[float, dict[str, int]]] = deque()
+
+    def watch(self) -> None:
+        """See ``Watcher.watch``."""
+        consumer: Any = KafkaConsumer(
+            **kafka_client(self._kafka),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+            bootstrap_timeout_ms=2000,
+            request_timeout_ms=4000,
+            reconnect_backoff_max_ms=1000,
+            fetch_max_wait_ms=_POLL_MS,
+            max_poll_records=5000,
+        )
+        try:
+            self._follow(consumer)
+        finally:
+            consumer.close()
+
+    def lost(self, error: Exception) -> None:
+        """See ``Watcher.lost``."""
+        with self._state.lock:
+            self._state.kafka.now(False, type(error).__name__)
+            self._state.rates.clear()
+            self._state.touch()
+        self._history.clear()
+
+    def _follow(self, consumer: Any) -> None:
+        letters = [TopicPartition(self._dead, number) for number in consumer.partitions_for_topic(self._dead) or ()]
+        parts = [TopicPartition(topic, n) for topic in self._inputs for n in consumer.partitions_for_topic(topic) or ()]
+        if not parts:
+            raise KafkaError("there are no topics of the pipeline")
+        # Only of what is assigned are the ends known for sure; what is paused is not fetched.
+        consumer.assign([*parts, *letters])
+        consumer.pause(*parts)
+        if letters:
+            # From the beginning each time: what was counted before may have been of another Kafka.
+            consumer.seek_to_beginning(*letters)
+        with self._state.lock:
+            self._state.dead.clear()
+        while not self.stopping.is_set():
+            self._ends(consumer.end_offsets([*parts, *letters]))
+            for records in consumer.poll(timeout_ms=_POLL_MS).values():
+                self._count(records)
+            if not letters and consumer.partitions_for_topic(self._dead):
+                return  # there it is; to be watched again, with it
+
+    def _ends(self, offsets: dict[Any, int]) -> None:
+        ends: dict[str, dict[int, int]] = {}
+        for part, offset in offsets.items():
+            ends.setdefault(part.topic, {})[part.partition] = int(offset)
+        now, totals = time.monotonic(), {topic: sum(found.values()) for topic, found in ends.items()}
+        self._history.append((now, totals))
+        while len(self._history) > 2 and now - self._history[0][0] > _RATE_S:
+            self._history.popleft()
+        then, before = self._history[0]
+        with self._state.lock:
+            if self._state.kafka.now(True) or ends != self._state.ends:
+                self._state.touch()
+            self._state.ends = ends
+            if now > then:
+                self._state.rates = {t: max(0, n - before.get(t, n)) / (now - then) for t, n in totals.items()}
+
+    def _count(self, records: list[Any]) -> None:
+        with self._state.lock:
+            for record in records:
+                headers = {name: value or b"" for name, value in record.headers or ()}
+                topic, error = (headers.get(name, b"").decode(errors="replace") for name in ("source_topic", "error"))
+                if topic in self._inputs:
+                    self._state.dead[topic, error[:40]] += 1
+            self._state.changes += 1
+            self._state.touch()

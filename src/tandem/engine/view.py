@@ -1,0 +1,81 @@
+"""Declares what a reader is shown of a pipeline: pure data, so that the dashboard names no field itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Shown(StrEnum):
+    """How a field is written."""
+
+    TEXT = "text"
+    TIME = "time"
+    MONEY = "money"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table of newest documents.
+
+    Attributes:
+        field: the document's.
+        title: the column's head.
+        shown: how the value is written.
+    """
+
+    field: str
+    title: str
+    shown: Shown = Shown.TEXT
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How a stream's events are counted in what the pipeline writes.
+
+    Attributes:
+        matched: the field of the result documents that names the event.
+        many: whether an event may be in several of them.
+        leftover: the fields and values by which its documents among the leftovers are known.
+    """
+
+    matched: str
+    many: bool
+    leftover: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "leftover", MappingProxyType(dict(self.leftover)))
+
+
+@dataclass(frozen=True)
+class View:
+    """Tells what a pipeline's documents mean to a reader.
+
+    Attributes:
+        title: the pipeline's name for people.
+        results: the collection of what the pipeline makes.
+        noun: what one such document is called, in the plural.
+        columns: what is shown of the newest ones; the first is what a story is asked for by.
+        event_times: the fields with the event times that a result is made of.
+        key: the field that the events of all streams, the results and the leftovers share.
+        key_title: its name for people.
+        money: the field that is summed up over time; None where there is none.
+        leftovers: the collection of what came to nothing; None where there is none.
+        tallies: by stream; a stream without one is not split into matched and unmatched.
+    """
+
+    title: str
+    results: str
+    noun: str
+    columns: tuple[Column, ...]
+    event_times: tuple[str, ...]
+    key: str
+    key_title: str
+    money: str | None = None
+    leftovers: str | None = None
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tallies", MappingProxyType(dict(self.tallies)))

@@ -1,0 +1,38 @@
+"""The dashboard: a program of its own, so that nothing else depends on it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.request
+
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.service import Program
+from tandem.platforms.observe import dashboard_url
+from tandem.settings.model import Settings
+from tandem.waiting import NotYetError
+
+
+def program(settings: Settings, layout: Layout) -> Program:
+    """Returns the dashboard; it is up when it answers, whether Kafka and MongoDB do or not."""
+    file = layout.conf / "dashboard.json"
+
+    def write() -> None:
+        file.write_text(settings.model_dump_json(indent=2), "utf-8")
+
+    def probe(_pid: int) -> None:
+        with urllib.request.urlopen(f"{dashboard_url(settings)}/health", timeout=2) as answer:  # noqa: S310
+            if answer.status != 200:
+                raise NotYetError("it does not answer")
+
+    return Program(
+        name="dashboard",
+        command=(sys.executable, "-m", "tandem.dashboard", "--settings", str(file)),
+        env=dict(os.environ),
+        write=write,
+        probe=probe,
+        retry_on=(OSError,),
+        settle=lambda: None,
+        start_deadline_s=60,
+        stop_deadline_s=5,
+    )

@@ -1,0 +1,124 @@
+"""What the dashboard makes of what it is told, without Kafka, MongoDB or a browser."""
+
+from __future__ import annotations
+
+import pytest
+from bson.datetime_ms import DatetimeMS
+from prometheus_client import generate_latest
+
+from tandem.dashboard.declaration import Declaration, declared
+from tandem.dashboard.health import SILENT_S, problems
+from tandem.dashboard.metrics import registry
+from tandem.dashboard.result_watch import ResultWatch
+from tandem.dashboard.series import LENGTH_S, Seconds
+from tandem.dashboard.snapshot import environment, shown, snapshot
+from tandem.dashboard.state import State
+from tandem.engine.view import Shown
+from tandem.errors import UsageError
+from tandem.settings.load import load
+
+NOW = 1000.0
+
+
+@pytest.fixture
+def declaration() -> Declaration:
+    return declared("orders_payments")
+
+
+@pytest.fixture
+def state() -> State:
+    """A job that has just reported."""
+    found = State()
+    found.mongo.now(True)
+    found.kafka.now(True)
+    committed = {"orders_topic_data_v1": {"0": 7}, "payments_topic_data_v1": {"0": 5}}
+    found.progress = {"event": "batch", "at": DatetimeMS(0), "committed": committed, "state_rows": 3, "batch": 4}
+    found.heard_at = NOW - 1
+    found.ends = {"orders_topic_data_v1": {0: 10}, "payments_topic_data_v1": {0: 5}}
+    return found
+
+
+def said(state: State, declaration: Declaration, now: float = NOW) -> list[str]:
+    return [problem["text"] for problem in problems(state, declaration, now)]
+
+
+def test_a_pipeline_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match="there is no pipeline 'none'"):
+        declared("none")
+
+
+def test_nothing_is_said_of_what_works(state: State, declaration: Declaration) -> None:
+    assert said(state, declaration) == []
+
+
+def test_a_silent_job_is_told_from_one_that_was_stopped_or_failed(state: State, declaration: Declaration) -> None:
+    assert "has not reported for 9 s" in said(state, declaration, NOW + SILENT_S)[0]
+    assert "3 records wait for it" in said(state, declaration, NOW + SILENT_S)[0]
+    state.progress = {**(state.progress or {}), "event": "stopped"}
+    assert "The job was stopped" in said(state, declaration)[0]
+    state.progress = {**state.progress, "event": "failed", "error": "records are gone"}
+    assert "failed at 00:00:00 UTC: records are gone" in said(state, declaration)[0]
+
+
+def test_without_mongodb_nobody_claims_to_know_the_job(state: State, declaration: Declaration) -> None:
+    state.mongo.now(False, "ServerSelectionTimeoutError")
+    assert [text.split(" ")[0] for text in said(state, declaration, NOW + 60)] == ["MongoDB"]
+    assert snapshot(state, declaration)["job"]["state"] == "unknown"
+
+
+def test_a_watermark_that_stands_still_names_the_topic_that_holds_it(state: State, declaration: Declaration) -> None:
+    state.still_since = NOW - 5
+    assert said(state, declaration) == []
+    state.still_since = NOW - 12
+    state.progress = {**(state.progress or {}), "streams": {"orders": {"newest_ms": 5}, "payments": {"newest_ms": 2}}}
+    (text,) = said(state, declaration)
+    assert "has stood still for 12 s" in text
+    assert "payments_topic_data_v1 has brought nothing newer" in text
+    # Nothing waits for it then.
+    state.progress = {**state.progress, "state_rows": 0}
+    assert said(state, declaration) == []
+
+
+def test_seconds_keep_a_quarter_of_an_hour() -> None:
+    seconds = Seconds()
+    for second in range(3 * LENGTH_S):
+        seconds.add(second, 2.0, second % 100 / 10)
+    assert len(list(seconds.points(0, 3 * LENGTH_S))) == 3 * LENGTH_S + 1
+    assert sum(point.count for point in seconds.points(0, 3 * LENGTH_S)) <= LENGTH_S + 1
+    (point,) = seconds.points(3 * LENGTH_S - 1, 3 * LENGTH_S - 1)
+    assert (point.count, point.money, point.p50) == (1, 2.0, 9.9)
+
+
+def test_what_nobody_looked_at_is_spread_over_its_seconds() -> None:
+    seconds = Seconds()
+    seconds.spread(10, 13, 8000, 400)
+    assert [(point.count, point.money) for point in seconds.points(10, 13)] == [(2000, 100)] * 4
+
+
+@pytest.mark.parametrize(("age_s", "latency"), [(2, 2.0), (-1, 0.0), (7200, None)])
+def test_the_age_of_history_is_no_latency(age_s: int, latency: float | None, declaration: Declaration) -> None:
+    state, stored = State(), 1_700_000_000_000
+    watch = ResultWatch(None, declaration.view, state)  # type: ignore[arg-type]
+    document = {"order_date": DatetimeMS(stored - 9_000_000), "payment_date": DatetimeMS(stored - age_s * 1000)}
+    change = {"operationType": "insert", "ns": {"coll": declaration.view.results}, "wallTime": DatetimeMS(stored)}
+    watch._take({**change, "fullDocument": {**document, "payment_amount": 5}})
+    (point,) = state.seconds.points(stored // 1000, stored // 1000)
+    assert (point.count, point.money, point.p50) == (1, 5, latency)
+
+
+def test_of_an_address_its_hosts_are_shown(declaration: Declaration) -> None:
+    settings = load("embedded", {"mongo": {"uri": "mongodb://db.example:27017,b:2/?tls=true"}})
+    assert environment(settings, declaration)["mongo"] == "db.example:27017,b:2"
+
+
+def test_a_number_that_a_browser_cannot_hold_is_text() -> None:
+    assert shown(2**53, Shown.MONEY) == str(2**53)
+    assert shown(5, Shown.MONEY) == 5
+    assert shown(DatetimeMS(-(2**60)), Shown.TIME) == -(2**60)
+
+
+def test_metrics_leave_out_what_is_not_known(state: State, declaration: Declaration) -> None:
+    text = generate_latest(registry(state, declaration)).decode()
+    assert 'tandem_job_records_total{pipeline="orders_payments"} 12.0' in text
+    assert 'tandem_job_lag{pipeline="orders_payments"} 3.0' in text
+    assert "tandem_results{" not in text
