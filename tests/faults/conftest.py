@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from tandem.settings.load import load
 from tests.environment import Environment
 from tests.faults.arena import Arena, Case
 from tests.faults.backends import Backend, ContainerProcesses, Processes
+from tests.faults.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
 STATE = ROOT / ".tandem" / "tests" / "faults"
@@ -20,12 +23,13 @@ PROJECT = "tandem-tests-faults"
 _CASES: list[Case] = []
 
 
-def environment_of(profile: str) -> Environment:
+def environment_of(profile: str, idle_s: int = 5) -> Environment:
     """Returns the environment that faults are injected into, or skips."""
+    idle = ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", str(idle_s))
     if profile == "embedded":
         if shutil.which("java") is None:
             pytest.skip("no java on PATH: the embedded environment needs Java 17 or newer")
-        return Environment(STATE / profile, 29800, (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"),))
+        return Environment(STATE / profile, 29800, (idle,))
     found, why = default_profile()
     if found != "local":
         pytest.skip(f"{why}: no faults are injected into containers")
@@ -33,25 +37,56 @@ def environment_of(profile: str) -> Environment:
     extra = (
         ("TANDEM_PROJECT", PROJECT),
         ("TANDEM_IMAGES", "built"),
-        ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"),
+        idle,
         *((("TANDEM_CA", str(ca)),) if ca else ()),
     )
     return Environment(STATE / profile, 29810, extra, "local")
 
 
-@pytest.fixture(scope="module", params=["embedded", "local"])
-def running(request: pytest.FixtureRequest) -> Iterator[Arena]:
-    """The environment, with a database that was empty at first."""
-    environment = environment_of(request.param)
+@contextmanager
+def arena_of(profile: str, *, behind_proxies: bool = False, idle_s: int = 5) -> Iterator[Arena]:
+    """Yields an environment with a database that was empty at first.
+
+    Args:
+        profile: ``embedded`` or ``local``.
+        behind_proxies: every client reaches Kafka and MongoDB through a proxy. Of the embedded profile only.
+        idle_s: after how many seconds a quiet topic gets a control record.
+    """
+    environment = environment_of(profile, idle_s)
+    proxies: dict[str, Proxy] = {}
+    if behind_proxies:
+        environment, proxies = proxied(environment)
     ledgers = environment.home / "ledgers"
     shutil.rmtree(ledgers, ignore_errors=True)
     with environment.started():
-        backend: Backend = Processes(environment.home) if request.param == "embedded" else ContainerProcesses(PROJECT)
-        arena = Arena(environment, backend, ledgers)
+        backend: Backend = Processes(environment.home) if profile == "embedded" else ContainerProcesses(PROJECT)
+        arena = Arena(environment, backend, ledgers, proxies)
         try:
             yield arena
         finally:
             arena.watcher.end()
+            for proxy in proxies.values():
+                proxy.end()
+
+
+def proxied(environment: Environment) -> tuple[Environment, dict[str, Proxy]]:
+    """Returns the environment with proxies, which run, before Kafka and MongoDB; the watcher does not use them."""
+    first = environment.first_port
+    proxies = {"kafka": Proxy(first + 6, first), "mongo": Proxy(first + 7, first + 2)}
+    for proxy in proxies.values():
+        proxy.begin()
+    addresses = (
+        ("TANDEM_KAFKA__BOOTSTRAP", f"127.0.0.1:{first + 6}"),
+        ("TANDEM_MONGO__URI", f"mongodb://127.0.0.1:{first + 7}/?directConnection=true"),
+    )
+    return replace(environment, extra=(*environment.extra, *addresses)), proxies
+
+
+@pytest.fixture(scope="module", params=["embedded", "local"])
+def running(request: pytest.FixtureRequest) -> Iterator[Arena]:
+    """The environment without anything between its programs."""
+    with arena_of(request.param) as arena:
+        yield arena
 
 
 @pytest.fixture
@@ -66,9 +101,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not _CASES:
         return
     terminalreporter.section("faults injected")
+    rows = ["| case | profile | injected | back after | records accounted for |", "|---|---|---|---|---|"]
     for case in _CASES:
         seconds = ", ".join(f"{each:.0f} s" for each in case.recovery_s) or "-"
         terminalreporter.line(f"{case.name}: recovery {seconds}; {case.consumed} records accounted for")
         if terminalreporter.verbosity > 0:
             for line in case.injected:
                 terminalreporter.line(f"    {line}")
+        faults = [line.split(" s  ", 1)[1] for line in case.injected]
+        injected = "; ".join(line for line in faults if not line.startswith("recovered"))
+        rows.append(f"| {case.name.replace('_', ' ')} | {case.profile} | {injected} | {seconds} | {case.consumed:,} |")
+    # What is published in docs/faults.md.
+    STATE.mkdir(parents=True, exist_ok=True)
+    (STATE / "table.md").write_text("\n".join(rows) + "\n", "utf-8")

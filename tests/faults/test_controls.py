@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,10 @@ from confluent_kafka import Producer
 
 from tandem.pipelines.orders_payments.streams import ORDERS, UNMATCHED
 from tests.environment import Environment
+from tests.faults.backends import Processes, send
 from tests.faults.conftest import ROOT, STATE, environment_of
+from tests.faults.second_driver import two_drivers
+from tests.integration.test_late import Sender
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class Control:
         without: what stands there instead.
         verdict: the kind of problem that ``tandem verify`` must then find.
         in_ci: whether this is tried without ``--all``, too.
+        more: what else makes it: file, line and what stands there instead.
+        idle_s: after how many seconds a quiet topic gets a control record. Where topics are left alone, the last batch
+            is the last that was sent.
     """
 
     name: str
@@ -36,6 +43,8 @@ class Control:
     without: str
     verdict: str
     in_ci: bool = False
+    more: tuple[tuple[str, str, str], ...] = ()
+    idle_s: int = 3600
 
 
 CONTROLS = (
@@ -63,21 +72,46 @@ CONTROLS = (
         "lost",
     ),
 )
-PACEMAKER = Control("the pacemaker", "engine/job.py", "    pacemaker.start()\n", "    pass\n", "")
+PACEMAKER = Control("the pacemaker", "engine/job.py", "    pacemaker.start()\n", "    pass\n", "", idle_s=5)
+MAJORITY = Control(
+    "writes that a majority has on disk",
+    "engine/sink.py",
+    '.option("writeConcern.w", "majority")\n        .option("writeConcern.journal", "true")',
+    '.option("writeConcern.w", "1")\n        .option("writeConcern.journal", "false")',
+    "lost",
+    more=(
+        # What is not asked for comes to the disk by itself, so later that the moment can be met.
+        ("platforms/embedded/mongod.py", '"slowms": "60000",', '"slowms": "60000", "journalCommitInterval": "500",'),
+        ("engine/mongo.py", "WriteConcern.MAJORITY", "WriteConcern.W1"),
+    ),
+)
+NOTES = Control(
+    "the notes of what reconcile has overtaken",
+    "engine/reconcile.py",
+    "self._superseded.note(output.collection, ids, self._watermark)",
+    "pass",
+    "wrong",
+)
+SECOND_DRIVER = Control(
+    "the look for another driver's commit",
+    "engine/write.py",
+    "if is_committed(",
+    "if False and is_committed(",
+    "doubled",
+)
 
 
 @pytest.fixture
 def weakened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Environment]:
     control: Control = request.param
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    file = tmp_path / "src" / "tandem" / control.file
-    text = file.read_text("utf-8")
-    assert text.count(control.line) == 1, f"{control.file} has no such line any more"
-    file.write_text(text.replace(control.line, control.without), "utf-8")
+    for name, line, without in ((control.file, control.line, control.without), *control.more):
+        file = tmp_path / "src" / "tandem" / name
+        text = file.read_text("utf-8")
+        assert text.count(line) == 1, f"{name} has no such line any more"
+        file.write_text(text.replace(line, without), "utf-8")
     base = environment_of("embedded")
-    # Where topics are left alone, the last batch is the last that was sent.
-    idle = "5" if control is PACEMAKER else "3600"
-    extra = (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", idle), ("PYTHONPATH", str(tmp_path / "src")))
+    extra = (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", str(control.idle_s)), ("PYTHONPATH", str(tmp_path / "src")))
     environment = replace(base, home=STATE / "weakened", first_port=29820, extra=extra)
     with environment.started():
         yield environment
@@ -118,3 +152,55 @@ def test_without_it_a_quiet_topic_holds_back_the_other(weakened: Environment) ->
     weakened.wait("lag 0", lambda: weakened.status()["job"]["lag"] == 0)
     with weakened.database() as database, pytest.raises(AssertionError, match="the unmatched order"):
         weakened.wait("the unmatched order", lambda: database[UNMATCHED].find_one({"_id": "order|alone"}), 20)
+
+
+@pytest.mark.on_demand
+@pytest.mark.parametrize("weakened", [MAJORITY], ids=[MAJORITY.name], indirect=True)
+def test_without_it_a_killed_database_loses_what_was_committed(weakened: Environment) -> None:
+    """With it, `test_mongo_is_killed_in_mid_bulk` and the nemesis lose nothing."""
+    processes = Processes(weakened.home)
+    kinds: set[str] = set()
+    for _ in range(5):
+        send(processes, "job", signal.SIGSTOP)
+        # Without dead letters the documents are the last that is written before the commit.
+        weakened.tandem("produce", "--count", "2000", "--mix", "malformed=0", "--close")
+        batch = 1 + max(int(path.name) for path in (processes.checkpoint / "offsets").glob("[0-9]*"))
+        commit = processes.checkpoint / "commits" / str(batch)
+        send(processes, "job", signal.SIGCONT)
+        while not commit.exists():
+            pass
+        send(processes, "mongo", signal.SIGKILL)
+        weakened.wait("MongoDB again", lambda: weakened.status()["ready"])
+        report = json.loads(weakened.tandem("verify", "--json", "--wait", "30", code=None).stdout)
+        kinds |= {problem["kind"] for problem in report["problems"]}
+        if MAJORITY.verdict in kinds:
+            return
+    pytest.fail(f"nothing was lost; found: {kinds}")
+
+
+@pytest.mark.on_demand
+@pytest.mark.parametrize("weakened", [NOTES], ids=[NOTES.name], indirect=True)
+def test_without_them_a_reconciled_order_is_unmatched_later(weakened: Environment) -> None:
+    """With them, `test_late_records_are_counted_and_reconciled` finds none."""
+    sender = Sender(weakened)
+    sender.order("open", 60)
+    sender.pass_time(62)
+    sender.payment("late", "open", 40)
+    sender.wait()
+    weakened.tandem("reconcile")
+    sender.pass_time(180)
+    with weakened.database() as database:
+        weakened.wait("the unmatched order", lambda: database[UNMATCHED].find_one({"_id": "order|open"}))
+    report = json.loads(weakened.tandem("verify", "--json", code=1).stdout)
+    assert {problem["kind"] for problem in report["problems"]} == {"invented"}, report
+
+
+@pytest.mark.on_demand
+@pytest.mark.parametrize("weakened", [SECOND_DRIVER], ids=[SECOND_DRIVER.name], indirect=True)
+def test_without_it_a_second_driver_doubles_dead_letters(weakened: Environment) -> None:
+    """With it, `test_a_second_driver_on_the_same_checkpoint` finds none twice."""
+    two_drivers(weakened)
+    weakened.wait("the problem", lambda: weakened.status()["problem"])
+    weakened.tandem("submit")
+    report = json.loads(weakened.tandem("verify", "--json", "--wait", "30", code=1).stdout)
+    assert SECOND_DRIVER.verdict in {problem["kind"] for problem in report["problems"]}, report

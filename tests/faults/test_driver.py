@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.faults.arena import Arena
+from tests.faults.backends import Processes, send
+from tests.faults.conftest import STATE, environment_of
 
 KILLS = {"embedded": 3, "local": 2}
 ALL_KILLS = 10
@@ -95,8 +98,39 @@ def test_killed_at_an_exact_point(arena: Arena, point: Callable[[Arena, int], Ca
 
 
 @pytest.mark.on_demand
+def test_killed_again_before_it_is_ready(arena: Arena) -> None:
+    """A storm: more kills in a row than failures are allowed."""
+    with arena.load():
+        for _ in range(7):
+            arena.environment.wait("a driver", lambda: arena.backend.pids("job"))
+            killed = arena.signal("job", signal.SIGKILL)
+        arena.recovered(killed)
+    arena.check()
+
+
+@pytest.mark.on_demand
 def test_a_graceful_stop_leaves_nothing_to_replay(arena: Arena) -> None:
     with arena.load():
         stopped = arena.signal("job", signal.SIGTERM)
         arena.recovered(stopped)
     arena.check()
+
+
+@pytest.mark.on_demand
+def test_killed_in_the_first_batch_of_all() -> None:
+    """There is nothing yet that it could go on from, and all that it finds is in the topics already."""
+    environment = replace(environment_of("embedded"), home=STATE / "first", first_port=29870)
+    processes = Processes(environment.home)
+    environment.tandem("down", "--volumes")
+    try:
+        environment.tandem("up")
+        environment.wait("a driver", lambda: send(processes, "job", signal.SIGSTOP))
+        environment.tandem("produce", "--count", "3000", "--close")
+        send(processes, "job", signal.SIGCONT)
+        environment.wait("the first batch", (processes.checkpoint / "offsets" / "0").exists)
+        assert send(processes, "job", signal.SIGKILL)
+        assert not (processes.checkpoint / "commits" / "0").exists()
+        environment.wait("lag 0", lambda: environment.status()["job"]["lag"] == 0)
+        environment.tandem("verify")
+    finally:
+        environment.tandem("down", "--volumes", code=None)

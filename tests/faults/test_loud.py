@@ -7,15 +7,20 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource
 
-from tandem.pipelines.orders_payments.streams import ORDERS
+from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS
+from tandem.platforms.provision import DEAD_LETTER_BYTES
 from tests.environment import Environment
 from tests.faults.backends import Processes, send
 from tests.faults.conftest import ROOT, STATE, environment_of
+from tests.faults.second_driver import two_drivers
 
 Change = Callable[[Environment], Environment]
 
@@ -83,16 +88,15 @@ def the_code_is_incompatible(environment: Environment) -> Environment:
     return replace(environment, extra=(*environment.extra, ("PYTHONPATH", str(source))))
 
 
-CASES: tuple[tuple[Change, str], ...] = (
-    (retention_passes_the_job, "gone from Kafka"),
-    (a_topic_is_created_anew, "gone from Kafka"),
-    (the_state_is_damaged, "damaged"),
-    (the_code_is_incompatible, "incompatible version"),
+CASES = (
+    pytest.param(retention_passes_the_job, "gone from Kafka", marks=pytest.mark.on_demand),
+    pytest.param(a_topic_is_created_anew, "gone from Kafka", marks=pytest.mark.on_demand),
+    pytest.param(the_state_is_damaged, "damaged", marks=pytest.mark.on_demand),
+    pytest.param(the_code_is_incompatible, "incompatible version", marks=pytest.mark.on_demand),
 )
 
 
-@pytest.mark.on_demand
-@pytest.mark.parametrize(("change", "words"), CASES, ids=[change.__name__ for change, _ in CASES])
+@pytest.mark.parametrize(("change", "words"), CASES, ids=lambda each: getattr(each, "__name__", ""))
 def test_the_job_stops_and_says_why(lone: Environment, change: Change, words: str) -> None:
     environment = change(lone)
     if environment.status()["job"]["state"] == "stopped":
@@ -112,6 +116,80 @@ def test_the_job_stops_and_says_why(lone: Environment, change: Change, words: st
     kinds = {problem["kind"] for problem in report["problems"]}
     # What is gone from Kafka cannot be accounted for; nothing else may be wrong.
     assert kinds <= {"invented"} if words == "gone from Kafka" else not kinds, report
+
+
+def limit_letters(admin: KafkaAdminClient, size: int) -> None:
+    admin.alter_configs([ConfigResource("TOPIC", DEAD_LETTER_TOPIC, {"max.message.bytes": str(size)})])
+
+
+def unwritable_to_large_letters(admin: KafkaAdminClient, _environment: Environment) -> None:
+    limit_letters(admin, 200)
+
+
+def gone(admin: KafkaAdminClient, environment: Environment) -> None:
+    admin.delete_topics([DEAD_LETTER_TOPIC])
+    environment.wait("the topic to be gone", lambda: DEAD_LETTER_TOPIC not in admin.list_topics())
+
+
+@pytest.mark.on_demand
+@pytest.mark.parametrize(
+    ("break_topic", "words", "may_be"),
+    [
+        (unwritable_to_large_letters, "RecordTooLargeException", set()),
+        # The letters that were in it are gone with it.
+        (gone, "there is no such topic", {"lost"}),
+    ],
+)
+def test_dead_letters_cannot_be_written(
+    lone: Environment,
+    break_topic: Callable[[KafkaAdminClient, Environment], None],
+    words: str,
+    may_be: set[str],
+) -> None:
+    with KafkaAdminClient(bootstrap_servers=lone.bootstrap) as admin:
+        break_topic(admin, lone)
+        lone.tandem("produce", "--count", "300", "--close")
+        # A topic that vanished is one that may come back, for as long as Kafka's producer has patience: two minutes.
+        problem = lone.wait("the problem", lambda: lone.status()["problem"], 240)
+        assert f"dead letters cannot be written to {DEAD_LETTER_TOPIC}: {words}" in problem
+        assert "Traceback" not in problem
+        if break_topic is unwritable_to_large_letters:
+            limit_letters(admin, DEAD_LETTER_BYTES)
+    lone.tandem("down")
+    lone.tandem("up", "--wait")
+    report = json.loads(lone.tandem("verify", "--json", code=None).stdout)
+    assert {problem["kind"] for problem in report["problems"]} <= may_be, report
+
+
+@pytest.mark.on_demand
+def test_a_unique_index_of_somebody_else(lone: Environment) -> None:
+    with lone.database() as database:
+        database[FACTS].create_index(
+            "customer_id", name="theirs", unique=True, partialFilterExpression={"order_amount": 7}
+        )
+        past = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+        foreign = Producer({"bootstrap.servers": lone.bootstrap})
+        for name in ("one", "two"):
+            times = dict.fromkeys(("order_date", "payment_date", "created_at"), past)
+            record = {"order_id": name, "payment_id": "p", "customer_id": "planted-payload", "amount": 7, **times}
+            foreign.produce(ORDERS.topic, json.dumps(record).encode())
+            foreign.produce(PAYMENTS.topic, json.dumps(record).encode())
+        assert foreign.flush(30) == 0
+        problem = lone.wait("the problem", lambda: lone.status()["problem"])
+        assert "the unique index theirs" in problem
+        assert "planted-payload" not in lone.tandem("logs").stdout
+        database[FACTS].drop_index("theirs")
+    lone.tandem("submit")
+    assert json.loads(lone.tandem("verify", "--json").stdout)["ok"]
+
+
+@pytest.mark.on_demand
+def test_a_second_driver_on_the_same_checkpoint(lone: Environment) -> None:
+    two_drivers(lone)
+    problem = lone.wait("the problem", lambda: lone.status()["problem"])
+    assert "another driver uses the same checkpoint" in problem
+    lone.tandem("submit")
+    assert json.loads(lone.tandem("verify", "--json").stdout)["ok"]
 
 
 def test_the_way_back_is_in_the_readme() -> None:

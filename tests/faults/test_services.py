@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime
 
 import pytest
 
@@ -16,11 +17,25 @@ from tests.faults.arena import Arena
         pytest.param("kafka", signal.SIGTERM, id="kafka-restarted", marks=pytest.mark.on_demand),
         pytest.param("mongo", signal.SIGKILL, id="mongo-killed", marks=pytest.mark.on_demand),
         pytest.param("mongo", signal.SIGTERM, id="mongo-restarted", marks=pytest.mark.on_demand),
+        pytest.param("spark-worker", signal.SIGKILL, id="worker-killed", marks=pytest.mark.on_demand),
+        pytest.param("spark-master", signal.SIGKILL, id="master-killed", marks=pytest.mark.on_demand),
     ],
 )
 def test_a_service_goes_down_under_load(arena: Arena, service: str, number: signal.Signals) -> None:
+    if service.startswith("spark-") and arena.case.profile == "embedded":
+        pytest.skip("as processes, the driver is its own executor: there is no worker and no master")
     with arena.load():
         arena.recovered(arena.signal(service, number))
+    arena.check()
+
+
+@pytest.mark.on_demand
+def test_mongo_steps_down_under_load(arena: Arena) -> None:
+    with arena.load():
+        with arena.environment.database() as database:
+            database.client.admin.command("replSetStepDown", 10, force=True)
+        arena.note("MongoDB steps down for 10 s")
+        arena.recovered(datetime.now(UTC))
     arena.check()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import pytest
 
@@ -21,30 +22,33 @@ def test_hours_of_backlog_are_not_late(arena: Arena) -> None:
     assert arena.environment.status()["job"]["late_total"] == before
 
 
-def test_the_last_batch_is_done_again(arena: Arena) -> None:
-    """Its commit is deleted while the job is down: MongoDB stays the same byte for byte."""
-    if arena.case.profile != "embedded":
-        pytest.skip("a container's checkpoint cannot be changed while its volume's container is gone")
+def settled(arena: Arena) -> dict[str, dict[Any, bytes]]:
+    """Returns what is in MongoDB when everything is, some of it new."""
     arena.produce(count=500)
     arena.check()
-    contents = arena.environment.contents()
+    return arena.environment.contents()
+
+
+@pytest.mark.on_demand("local")
+def test_the_last_batch_is_done_again(arena: Arena) -> None:
+    """Its commit is deleted while the job is down: MongoDB stays the same byte for byte."""
+    contents = settled(arena)
     arena.note("the last commit deleted")
-    arena.environment.do_last_batch_again()
+    arena.environment.do_last_batch_again(arena.backend.checkpoint)
     arena.check()
     now = arena.environment.contents()
     for name, documents in contents.items():
         assert documents.items() <= now[name].items()
 
 
+@pytest.mark.on_demand("local")
 def test_all_is_processed_again_into_the_same_database(arena: Arena) -> None:
     """Without its checkpoint the job begins at the topics' beginning; what is there stays as it is."""
-    if arena.case.profile != "embedded":
-        pytest.skip("a container's checkpoint cannot be changed while its volume's container is gone")
-    arena.produce(count=500)
-    arena.check()
-    contents = arena.environment.contents()
+    contents = settled(arena)
+    checkpoint = arena.backend.checkpoint
     arena.environment.tandem("down")
-    shutil.rmtree(arena.backend.checkpoint)
+    for path in checkpoint.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     arena.note("the checkpoint deleted")
     arena.environment.tandem("up", "--wait")
     arena.check()
