@@ -35,7 +35,14 @@ class Environment:
 
     @property
     def variables(self) -> dict[str, str]:
-        names = ("KAFKA__PORT", "KAFKA__CONTROLLER_PORT", "MONGO__PORT", "UI__SPARK_PORT", "UI__MASTER_PORT")
+        names = (
+            "KAFKA__PORT",
+            "KAFKA__CONTROLLER_PORT",
+            "MONGO__PORT",
+            "UI__SPARK_PORT",
+            "UI__MASTER_PORT",
+            "UI__DASHBOARD_PORT",
+        )
         ports = {f"TANDEM_{name}": str(self.first_port + i) for i, name in enumerate(names)}
         own = {"NO_COLOR": "1", "TANDEM_PROFILE": self.profile, "TANDEM_STATE_DIR": str(self.home)}
         return {**os.environ, **own, **ports, **dict(self.extra)}
@@ -59,13 +66,16 @@ class Environment:
         finally:
             self.tandem("down", "--volumes", code=None)
 
-    def do_last_batch_again(self) -> None:
+    def do_last_batch_again(self, checkpoint: Path | None = None) -> None:
         """Stops, deletes the last commit as if it had not come to it, starts, and returns when the batch is done again.
 
-        Of the embedded profile only. The job is ready before: it knows that it has read everything.
+        The job is ready before: it knows that it has read everything.
+
+        Args:
+            checkpoint: where it is; None for that of the embedded profile.
         """
         self.tandem("down")
-        commits = self.home / "embedded" / "checkpoint" / "commits"
+        commits = (checkpoint or self.home / "embedded" / "checkpoint") / "commits"
         last = max(int(path.name) for path in commits.iterdir() if path.name.isdigit())
         for name in (str(last), f".{last}.crc"):
             (commits / name).unlink(missing_ok=True)

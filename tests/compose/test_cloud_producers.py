@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.usefixtures("stack")
 
 PROJECT = "tandem-tests-cloud"
 PORT = 29795
+DASHBOARD_PORT = 29796
 SECRET = "hunter2-9c1f"
 # The second listener is the test's own way in.
 PROPERTIES = f"""
@@ -88,7 +90,7 @@ def cloud(checkout: Path, client: docker.DockerClient) -> Iterator[Path]:
     network = client.networks.create(f"{PROJECT}-broker")
     mount = f"{{volumes: ['{checkout}/ca.pem:/etc/tandem-ca.pem:ro']}}"
     (checkout / "docker-compose.override.yml").write_text(
-        f"services: {{cloud-orders-producer: {mount}, cloud-payments-producer: {mount}}}\n"
+        f"services: {{cloud-orders-producer: {mount}, cloud-payments-producer: {mount}, cloud-dashboard: {mount}}}\n"
         f"networks: {{default: {{name: {network.name}, external: true}}}}\n"
     )
     container = client.containers.create(
@@ -120,6 +122,7 @@ def create_topics() -> None:
 
 def compose(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     variables = {"TANDEM_PROJECT": PROJECT, "TANDEM_IMAGES": "built", "COMPOSE_PROFILES": ""}
+    variables["TANDEM_UI__DASHBOARD_PORT"] = str(DASHBOARD_PORT)
     secret = {"TANDEM_KAFKA_PASSWORD_FILE": str(folder / "password")}
     return subprocess.run(
         ["docker", "compose", "--profile", "gcp", *arguments],
@@ -147,9 +150,25 @@ def test_producers_reach_brokers_behind_tls_and_a_password(stack: Stack, cloud: 
     for stream in STREAMS:
         assert all("order_id" in each for each in stack.wait(stream.topic, lambda s=stream: records(s.topic), 30))
     started = stack.containers.of(PROJECT)
-    assert sorted(started) == ["cloud-orders-producer", "cloud-payments-producer"]
+    assert sorted(started) == ["cloud-dashboard", "cloud-orders-producer", "cloud-payments-producer"]
     assert SECRET not in json.dumps([each.attrs for each in started.values()])
     assert SECRET not in compose(cloud, "logs").stdout
+
+
+def test_the_dashboard_shows_the_cloud(stack: Stack, cloud: Path) -> None:
+    assert compose(cloud, "up", "--detach", "--no-build").returncode == 0
+
+    def shown() -> dict[str, Any] | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{DASHBOARD_PORT}/api/now", timeout=5) as answer:
+                found: dict[str, Any] = json.load(answer)
+        except OSError:
+            return None
+        return found if found["links"]["kafka"]["up"] else None
+
+    found = stack.wait("the dashboard to reach Kafka", shown, 60)
+    assert (found["environment"]["profile"], found["environment"]["cloud"]) == ("gcp", True)
+    assert SECRET not in json.dumps(found)
 
 
 def test_a_wrong_password_is_said_in_words_and_not_repeated(stack: Stack, cloud: Path) -> None:

@@ -52,6 +52,13 @@ def test_the_job_runs_on_the_cluster(stack: Stack) -> None:
         assert json.load(answer)[0]["name"] == "tandem orders_payments"
 
 
+def test_the_dashboard_shows_the_stack(stack: Stack) -> None:
+    with urllib.request.urlopen(stack.status()["dashboard"]["url"] + "/api/now", timeout=10) as answer:
+        found = json.load(answer)
+    assert (found["environment"]["profile"], found["job"]["state"]) == ("local", "running")
+    assert found["account"]["results"] > 0
+
+
 def test_java_maps_the_cache_that_the_image_brings(stack: Stack) -> None:
     """It would be ignored without a word when it did not fit the class path."""
     maps = stack.compose("exec", "-T", "job", "bash", "-c", "cat /proc/[0-9]*/maps 2>/dev/null").stdout

@@ -74,6 +74,7 @@ def test_the_ports_are_those_of_the_settings() -> None:
     assert {
         "TANDEM_KAFKA__PORT": str(settings.kafka.port),
         "TANDEM_MONGO__PORT": str(settings.mongo.port),
+        "TANDEM_UI__DASHBOARD_PORT": str(settings.ui.dashboard_port),
         "TANDEM_UI__SPARK_PORT": str(settings.ui.spark_port),
         "TANDEM_UI__MASTER_PORT": str(settings.ui.master_port),
         "TANDEM_KAFKA__PARTITIONS": str(settings.kafka.partitions),
@@ -189,15 +190,16 @@ def test_each_service_carries_its_own_profile(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_cloud_profile_starts_nothing_local(kind: str) -> None:
     found = services(kind, "gcp")
-    assert sorted(found) == ["cloud-orders-producer", "cloud-payments-producer"]
-    for service in found.values():
+    assert sorted(found) == ["cloud-dashboard", "cloud-orders-producer", "cloud-payments-producer"]
+    for name, service in found.items():
         assert not service.get("depends_on")
-        assert not service.get("ports")
+        assert bool(service.get("ports")) == (name == "cloud-dashboard")
 
 
 def test_all_services_of_the_local_profile() -> None:
     assert set(services("official", "local")) == {
-        *("kafka", "mongo", "setup", "spark-master", "spark-worker", "job", "orders-producer", "payments-producer")
+        *("kafka", "mongo", "setup", "spark-master", "spark-worker", "job", "orders-producer", "payments-producer"),
+        "dashboard",
     }
     assert set(services("official", "history")) == {"spark-history"}
 

@@ -94,7 +94,8 @@ def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> No
     assert config.mongo_uri == "mongodb://127.0.0.1:1113/?replicaSet=rs0"
     assert config.checkpoint == f"file://{layout.checkpoint}"
     assert set(json.loads((layout.conf / "job.json").read_text())) == {
-        "pipeline", "bootstrap", "kafka_options", "mongo_uri", "database", "checkpoint",
+        "pipeline", "bootstrap", "kafka_security", "kafka_mechanism", "kafka_username", "kafka_password", "kafka_ca",
+        "mongo_uri", "mongo_username", "mongo_password", "database", "checkpoint",
         "lateness_seconds", "max_clock_skew_seconds", "idle_timeout_seconds", "parameters",
     }  # fmt: skip
     assert "%maxLen{%enc{%ex}{CRLF}}{2000}" in (layout.conf / "log4j2.properties").read_text()

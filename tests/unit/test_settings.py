@@ -101,3 +101,10 @@ def test_the_cloud_is_never_the_default(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("TANDEM_PROFILE", raising=False)
     with pytest.raises(UsageError, match="no profile is named"):
         load()
+
+
+def test_a_login_in_mongodbs_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(UsageError) as refused:
+        load("embedded", {"mongo": {"uri": "mongodb://user:hunter2@db.example/"}})
+    assert "mongo.password" in str(refused.value)
+    assert "hunter2" not in str(refused.value) + str(refused.value.hint)

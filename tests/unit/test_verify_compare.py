@@ -265,7 +265,7 @@ def test_a_dead_letter_of_a_record_that_retention_removed_is_noted_only(world: W
     world.letters.append(letter(2, b"x", "not_json"))
     report = world.report()
     assert DEAD_LETTER_TOPIC not in {problem.where for problem in report.problems}
-    assert report.notes == [f"{ORDERS.topic}: the first 3 offsets were removed by retention and could not be verified"]
+    assert f"{ORDERS.topic}: the first 3 offsets were removed by retention and could not be verified" in report.notes
 
 
 @pytest.mark.parametrize("amount", [7, 8])

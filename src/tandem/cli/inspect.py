@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.live import Live
 from rich.table import Table
 
 from tandem.cli.session import Session
 from tandem.errors import UsageError
 from tandem.settings.load import profiles
+
+_WATCH_S = 2.0
 
 _profile = typer.Typer(help="The environments that there are.")
 _config = typer.Typer(help="The settings of the profile.")
@@ -28,21 +32,51 @@ def register(app: typer.Typer) -> None:
 def status(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, until interrupted.")] = False,
 ) -> None:
     """Show what runs, where, and how far the job is."""
     session: Session = context.obj
+    if watch:
+        _watch(session, as_json=as_json)
+        return
     found = session.platform.status()
     if as_json:
         print(json.dumps(found))
     else:
-        table = Table(show_header=False, box=None)
-        for part, value in found.items():
-            if isinstance(value, dict):
-                for key, inner in value.items():
-                    table.add_row(f"{part}.{key}", "-" if inner is None else str(inner))
-            else:
-                table.add_row(part, str(value))
-        session.out.print(table)
+        session.out.print(_table(found))
+
+
+def _watch(session: Session, *, as_json: bool) -> None:
+    """Prints the status again and again: one line of JSON each, or one table that stays in its place."""
+    if as_json:
+        while True:
+            print(json.dumps(session.platform.status()), flush=True)
+            time.sleep(_WATCH_S)  # not a wait for readiness: the reader's patience
+    rows: tuple[float, int] | None = None
+    with Live(console=session.out, auto_refresh=False, transient=False) as live:
+        while True:
+            found = session.platform.status()
+            total, now = found["job"]["input_rows_total"], time.monotonic()
+            rate = None
+            if rows is not None and total is not None and now > rows[0]:
+                rate = max(0.0, (total - rows[1]) / (now - rows[0]))
+            rows = None if total is None else (now, total)
+            live.update(_table({**found, "records a second": "-" if rate is None else f"{rate:.0f}"}), refresh=True)
+            time.sleep(_WATCH_S)
+
+
+def _table(found: dict[str, Any]) -> Table:
+    table = Table(show_header=False, box=None)
+    # Long addresses are folded; what stands in a table that is drawn again must not be wider than the terminal.
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for part, value in found.items():
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                table.add_row(f"{part}.{key}", "-" if inner is None else str(inner))
+        else:
+            table.add_row(part, "-" if value is None else str(value))
+    return table
 
 
 def logs(

@@ -26,6 +26,8 @@ def up(
     status = session.platform.status()
     session.say(f"Kafka    {status['kafka']['bootstrap']}")
     session.say(f"MongoDB  {status['mongo']['uri']}  database {status['mongo']['database']}")
+    if url := status["dashboard"]["url"]:
+        session.say(f"page     {url}")
     session.say(f"job      {status['job']['state']}; `tandem status` shows more, `tandem down` stops everything")
 
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.plans import EventTime, closing_time, make_plan
+from tandem.cli.plans import EventTime, closing_time, known_watermark, make_plan
 from tandem.cli.session import Session
 from tandem.errors import TandemError
 from tandem.producer.api import produce as send_all
@@ -70,7 +70,7 @@ def run(
             event_time=None,
             rate=None,
             span=DEFAULT_SPAN,
-            watermark=session.platform.status()["job"]["watermark"],
+            watermark=known_watermark(session.platform.status),
         )
         session.say(f"sending {count} orders and their payments, seed {plan.seed}")
         if plan.rate:
@@ -113,7 +113,7 @@ def produce(
         event_time=event_time,
         rate=rate,
         span=timedelta(minutes=span_minutes),
-        watermark=session.platform.status()["job"]["watermark"],
+        watermark=known_watermark(session.platform.status),
     )
     session.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
     summaries = _send(session, plan, rate, ledger)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
+
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, SETTLED, Mix, Plan
 
@@ -14,6 +18,9 @@ _FIRST = timedelta(days=365)
 # Behind the watermark: the match window, by which a payment may be dated before its order, and the lateness.
 _AHEAD = timedelta(minutes=40)
 _UNASKED_RATE = 1000.0
+# Spark's, before there is one.
+_NO_WATERMARK = "1970-01-01T00:00:00Z"
+_PATIENCE_S = 15.0
 
 
 class EventTime(StrEnum):
@@ -59,6 +66,29 @@ def make_plan(
         span=span,
         rate=(rate or (DEFAULT_REAL_RATE if event_time is EventTime.REAL else _UNASKED_RATE)) if real else None,
     )
+
+
+def known_watermark(status: Callable[[], Mapping[str, Any]]) -> str | None:
+    """Returns the job's watermark, in ISO 8601; None when there is none.
+
+    A job that has just read its first records says which only with its next batch. To take that for none would make all
+    that is generated late.
+    """
+
+    def unknown(found: Mapping[str, Any]) -> bool:
+        job = found["job"]
+        seen = (job["input_rows_total"] or 0) + (job["lag"] or 0)
+        return bool(found["ready"]) and seen > 0 and (job["watermark"] or _NO_WATERMARK) <= _NO_WATERMARK
+
+    retrying = Retrying(
+        retry=retry_if_result(unknown),
+        stop=stop_after_delay(_PATIENCE_S),
+        wait=wait_fixed(0.3),
+        # Where one topic has no records, it has none for long; then nothing can be late either.
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else {"job": {"watermark": None}},
+    )
+    watermark: str | None = retrying(status)["job"]["watermark"]
+    return watermark
 
 
 def closing_time(plan: Plan) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What the job is told when it starts, as one frozen value. No secret stands in it but the database address's own."""
+"""What the job is told when it starts, as one frozen value. No secret stands in it, only where to find them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ class JobConfig:
     Attributes:
         pipeline: name under which progress is reported.
         bootstrap: Kafka's bootstrap servers, ``host:port`` separated by commas.
-        kafka_options: further options of Spark's Kafka source and sink, with the prefix ``kafka.``.
-        mongo_uri: MongoDB's connection string.
+        mongo_uri: MongoDB's connection string, without a login.
         database: MongoDB database of all collections.
         checkpoint: where Spark keeps offsets and state; any URI that Hadoop can write.
         lateness_seconds: how far an event time may lie behind the newest one before the record is late.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
         idle_timeout_seconds: after so long without records a topic no longer holds back the others.
+        kafka_security: ``PLAINTEXT`` or ``SASL_SSL``.
+        kafka_mechanism: with ``SASL_SSL``: ``PLAIN``, ``SCRAM-SHA-256`` or ``SCRAM-SHA-512``.
+        kafka_username: who logs in to Kafka.
+        kafka_password: a reference (``engine.secrets``).
+        kafka_ca: PEM file of the authority that signed the brokers' certificates; None for the public ones.
+        mongo_username: who logs in to MongoDB.
+        mongo_password: a reference.
         parameters: keyword arguments of the pipeline's transform.
     """
 
@@ -34,7 +40,13 @@ class JobConfig:
     lateness_seconds: int
     max_clock_skew_seconds: int
     idle_timeout_seconds: int
-    kafka_options: Mapping[str, str] = field(default_factory=dict)
+    kafka_security: str = "PLAINTEXT"
+    kafka_mechanism: str = "PLAIN"
+    kafka_username: str | None = None
+    kafka_password: str | None = None
+    kafka_ca: str | None = None
+    mongo_username: str | None = None
+    mongo_password: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from functools import reduce
+from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
+from tandem.engine.failure import CannotGoOnError, texts_of
+from tandem.engine.login import kafka_options, kafka_properties
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.reject import Reasons
 
 # A replayed batch looks for its dead letters from so long before its first record: clocks of broker and cluster differ.
 _CLOCK_SLACK_MS = 10 * 60 * 1000
+_REFUSED = "(Topic|Cluster)AuthorizationException|RecordTooLargeException|PolicyViolationException"
 
 
 class DeadLetters:
     """Writes dead letters for the records of a pipeline's streams.
 
     Args:
+        spark: the session.
         pipeline: the streams that the records come from and the dead-letter topic.
         config: where Kafka is.
     """
 
-    def __init__(self, pipeline: Pipeline, config: JobConfig) -> None:
+    def __init__(self, spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
+        self._spark = spark
         self._topic = pipeline.dead_letter_topic
         self._config = config
         skew = config.max_clock_skew_seconds
@@ -38,6 +46,9 @@ class DeadLetters:
             rejected: rows of the fields of ``parse.ASIDE``; cached, since they are read more than once.
             replayed: this batch may have been written before, wholly or in part. Kafka's sink cannot know, so the topic
                 is read from the batch's first record on, and what is found is not written again.
+
+        Raises:
+            CannotGoOnError: Kafka has no such topic, or does not let us write to it.
         """
         reasoned = (
             reasons.added_to(rejected.where(F.col("topic") == topic)) for topic, reasons in self._reasons.items()
@@ -45,12 +56,20 @@ class DeadLetters:
         letters = reduce(DataFrame.unionByName, reasoned).select(*self._letter)
         if replayed:
             letters = _without_those_written(letters, self._topic, self._config)
+        try:
+            self._append(letters)
+        except Py4JJavaError as error:
+            self._raise_if_final(texts_of(error))
+            raise
+
+    def _append(self, letters: DataFrame) -> None:
         (
             letters.select("key", "value", "headers")
             .write.format("kafka")
-            .option("kafka.bootstrap.servers", self._config.bootstrap)
-            .options(**self._config.kafka_options)
+            .options(**kafka_options(self._config))
             .option("kafka.acks", "all")
+            # A topic that is not there fails only after this time.
+            .option("kafka.max.block.ms", "20000")
             .option("kafka.enable.idempotence", "true")
             # As large as the largest record that a source topic may hold, with room for the headers.
             .option("kafka.max.request.size", str(32 * 1024 * 1024))
@@ -58,6 +77,30 @@ class DeadLetters:
             .option("topic", self._topic)
             .save()
         )
+
+    def _raise_if_final(self, failure: str) -> None:
+        """Raises where to try again cannot help. Without its dead letters a batch must not be committed."""
+        refused = re.search(_REFUSED, failure)
+        if refused or (self._topic in failure and self._is_missing()):
+            why = refused.group(0) if refused else "there is no such topic"
+            raise CannotGoOnError(
+                f"dead letters cannot be written to {self._topic}: {why}; nothing is lost: mend that and start the "
+                "job, and it goes on where it was (README, The way back)"
+            )
+
+    def _is_missing(self) -> bool:
+        """Returns whether Kafka answers and knows no such topic."""
+        jvm: Any = self._spark._jvm
+        properties = jvm.java.util.Properties()
+        for name, value in {**kafka_properties(self._config), "default.api.timeout.ms": "10000"}.items():
+            properties.setProperty(name, value)
+        admin = jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
+        try:
+            return self._topic not in admin.listTopics().names().get()
+        except Py4JJavaError:  # it does not answer: that passes
+            return False
+        finally:
+            admin.close()
 
 
 def _headers() -> Column:
@@ -83,8 +126,7 @@ def _without_those_written(letters: DataFrame, topic: str, config: JobConfig) ->
     written = (
         SparkSession.active()
         .read.format("kafka")
-        .option("kafka.bootstrap.servers", config.bootstrap)
-        .options(**config.kafka_options)
+        .options(**kafka_options(config))
         .option("subscribe", topic)
         .option("startingTimestamp", str(max(0, first[0] - _CLOCK_SLACK_MS)))
         .option("startingOffsetsByTimestampStrategy", "latest")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from tandem.engine.secrets import SecretError
 
 if TYPE_CHECKING:
+    from py4j.protocol import Py4JJavaError
     from pyspark.errors import StreamingQueryException
 
 # The exit codes of the job.
@@ -14,6 +17,7 @@ FAILED = 1
 # To go on would lose data, or fail the same way for ever; a supervisor should not try.
 MUST_NOT_GO_ON = 4
 
+_ANOTHER = "another driver uses the same checkpoint; this one stops"
 _AGAIN = "with a new checkpoint the job begins at the topics' beginning and doubles nothing (README, The way back)"
 # By Spark's error classes and Kafka's exceptions. The first that is found counts.
 _FINAL = (
@@ -34,10 +38,30 @@ _FINAL = (
     ),
     (
         r"CONCURRENT_STREAM_LOG_UPDATE|Multiple streaming queries are concurrently using",
-        "another driver uses the same checkpoint; this one stops",
+        _ANOTHER,
     ),
 )
 _LIMIT = 500
+# MongoDB's error codes of what no waiting mends.
+_LOGIN = {
+    "13": "MongoDB does not allow it to the user whom mongo.username names",
+    "18": "MongoDB refuses mongo.username with this password",
+}
+
+
+class JobError(Exception):
+    """A batch failed for a reason that we know. Its message is one line without payloads; to try again may help."""
+
+
+class CannotGoOnError(JobError):
+    """To go on would lose data or double it."""
+
+
+class AnotherDriverError(CannotGoOnError):
+    """Another driver has done what this one was at."""
+
+    def __init__(self) -> None:
+        super().__init__(_ANOTHER)
 
 
 @dataclass(frozen=True)
@@ -56,10 +80,47 @@ class Failure:
 def failure_of(error: StreamingQueryException) -> Failure:
     """Returns what ended the query: our own error where it is one, what we know of Spark's, else its first line."""
     text = str(error)
-    own = re.search(r"SinkError: (.+)", text)
-    if own:
-        return Failure(own.group(1)[:_LIMIT])
+    if own := re.search(r"\b(?:JobError|(CannotGoOnError|AnotherDriverError)): (.+)", text):
+        return Failure(own.group(2)[:_LIMIT], MUST_NOT_GO_ON if own.group(1) else FAILED)
     for pattern, words in _FINAL:
         if found := re.search(pattern, text):
             return Failure(f"{words} [{found.group(0)}]", MUST_NOT_GO_ON)
     return Failure(text.strip().splitlines()[0][:_LIMIT])
+
+
+def failure_at_start(error: Exception) -> Failure:
+    """Returns why there is no query: what the progress is read from, MongoDB, is asked first."""
+    if isinstance(error, SecretError):
+        return Failure(str(error), MUST_NOT_GO_ON)
+    told = mongo_error(texts_of(cast("Py4JJavaError", error)), "reading the job's progress")
+    return Failure(str(told), MUST_NOT_GO_ON if isinstance(told, CannotGoOnError) else FAILED)
+
+
+def mongo_error(failure: str, what: str) -> JobError:
+    """Returns the error for what MongoDB has refused, in server codes and names of classes and indexes only.
+
+    Args:
+        failure: the result of ``texts_of``.
+        what: what was being done.
+    """
+    indexes = set(re.findall(r"\bindex: (\S+) dup key", failure)) - {"_id_"}
+    if indexes:
+        return CannotGoOnError(
+            f"{what} failed: the unique index {', '.join(sorted(indexes))}, which is not of this pipeline, refuses "
+            "documents; remove it and start the job"
+        )
+    codes = sorted(set(re.findall(r"\b(?:code=|failed with error )(\d+)", failure)), key=int)
+    classes = dict.fromkeys(re.findall(r"\b(?:com\.mongodb|java|org\.bson)[\w.]*\.(\w+(?:Exception|Error))", failure))
+    told = f"({', '.join(classes)}; error codes: {', '.join(codes) or 'none'})"
+    if login := next((_LOGIN[code] for code in codes if code in _LOGIN), None):
+        return CannotGoOnError(f"{what} failed: {login} {told}; mend that and start the job")
+    return JobError(f"{what} failed {told}")
+
+
+def texts_of(error: Py4JJavaError) -> str:
+    """Returns all that a failed call of Java says of itself. It may quote records, so it must not be shown."""
+    texts, cause = [], error.java_exception
+    while cause is not None:
+        texts.append(cause.toString())
+        cause = cause.getCause()
+    return "\n".join(texts)

@@ -11,18 +11,19 @@ import threading
 import time
 from pathlib import Path
 
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
-from tandem.engine.failure import Failure, failure_of
+from tandem.engine.failure import Failure, failure_at_start, failure_of
 from tandem.engine.pacemaker import Pacemaker
 from tandem.engine.pipeline import Pipeline
-from tandem.engine.progress import ProgressListener, ProgressReporter
+from tandem.engine.progress import Heartbeat, ProgressListener, ProgressReporter
 from tandem.engine.read import as_stream
 from tandem.engine.runtime import describe
+from tandem.engine.secrets import SecretError
 from tandem.engine.write import batch_writer
 
 _log = logging.getLogger("tandem.job")
@@ -42,7 +43,11 @@ def main(pipeline: Pipeline) -> None:
         signal.signal(number, lambda *_: stopping.set())
     spark = SparkSession.builder.appName(f"tandem {pipeline.name}").getOrCreate()
     _log.info("runtime %s", json.dumps(describe(spark, config)))
-    failure = run(spark, pipeline, config, stopping)
+    try:
+        failure = run(spark, pipeline, config, stopping)
+    except (Py4JJavaError, SecretError) as error:
+        failure = failure_at_start(error)
+        _log.error("the job cannot start: %s", failure.reason)
     spark.stop()
     sys.exit(failure.exit_code if failure else 0)
 
@@ -57,9 +62,12 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     spark.streams.addListener(ProgressListener(reporter.batch, pacemaker.batch))
     query = _start(spark, pipeline, config, stopping)
     reporter.report("started", error=None)
+    heartbeat = Heartbeat(reporter)
     pacemaker.start()
+    heartbeat.start()
     failure = _await(query, stopping)
     pacemaker.stop()
+    heartbeat.stop()
     reporter.report("failed" if failure else "stopped", error=failure.reason if failure else None)
     if failure:
         _log.error("the query failed: %s", failure.reason)

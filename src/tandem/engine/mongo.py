@@ -9,6 +9,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from tandem.engine.config import JobConfig
+from tandem.engine.login import mongo_uri
 
 Document = dict[str, Any]
 _CHUNK = 1000
@@ -27,7 +28,7 @@ class Collection:
         jvm: Any = spark._jvm
         self._parse = jvm.org.bson.Document.parse
         # Kept open for the life of the process: to connect anew costs more than a request.
-        client = jvm.com.mongodb.client.MongoClients.create(config.mongo_uri)
+        client = jvm.com.mongodb.client.MongoClients.create(mongo_uri(config))
         collection = client.getDatabase(config.database).getCollection(name)
         self._collection = collection.withWriteConcern(jvm.com.mongodb.WriteConcern.MAJORITY)
 

@@ -21,13 +21,15 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from tandem.engine.config import JobConfig
-from tandem.engine.parse import ASIDE
+from tandem.engine.login import kafka_properties
+from tandem.engine.parse import ASIDE, IS_CONTROL
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, Stream
 
 _log = logging.getLogger(__name__)
 
-_EVENTS, _NEWEST = "events", "newest_ms"
+# What is noted of each stream in a batch's progress.
+EVENTS, CONTROL, NEWEST = "events", "control", "newest_ms"
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,12 @@ def due(clocks: Mapping[str, Clock], now: float, idle_timeout_seconds: float) ->
 
 
 def observed(rows: DataFrame, stream: Stream) -> DataFrame:
-    """Returns the stream's rows, with their events counted and their newest event time noted in each batch's
-    progress."""
+    """Returns the stream's rows; each batch's progress notes how many were events and control records, and the newest
+    event time."""
     is_event = F.col(ASIDE).isNull()
     newest = F.max(F.when(is_event, F.unix_millis(stream.event_time)))
-    return rows.observe(stream.name, F.count_if(is_event).alias(_EVENTS), newest.alias(_NEWEST))
+    control = F.count_if(F.col(ASIDE)[IS_CONTROL])
+    return rows.observe(stream.name, F.count_if(is_event).alias(EVENTS), control.alias(CONTROL), newest.alias(NEWEST))
 
 
 class Pacemaker:
@@ -98,8 +101,8 @@ class Pacemaker:
         self._waiting = sum(int(operator.numRowsTotal) for operator in progress.stateOperators)
         for name, clock in self._clocks.items():
             row = progress.observedMetrics.get(name)
-            if row is not None and row[_EVENTS]:
-                newest = max(clock.newest or 0.0, row[_NEWEST] / 1000)
+            if row is not None and row[EVENTS]:
+                newest = max(clock.newest or 0.0, row[NEWEST] / 1000)
                 self._clocks[name] = replace(clock, seen_at=time.time(), newest=newest)
 
     def _run(self) -> None:
@@ -138,8 +141,7 @@ class Pacemaker:
     def _properties(self) -> Any:
         serializer = "org.apache.kafka.common.serialization.ByteArraySerializer"
         properties = self._jvm.java.util.Properties()
-        settings = {name.removeprefix("kafka."): value for name, value in self._config.kafka_options.items()}
-        settings |= {"bootstrap.servers": self._config.bootstrap, "acks": "all", "max.block.ms": "15000"}
+        settings = kafka_properties(self._config) | {"acks": "all", "max.block.ms": "15000"}
         settings |= {"key.serializer": serializer, "value.serializer": serializer}
         for name, value in settings.items():
             properties.setProperty(name, value)

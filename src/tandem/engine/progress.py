@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,50 +22,86 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryProgress,
 )
 
+from tandem.engine.checkpoint import last_committed
 from tandem.engine.config import JobConfig
 from tandem.engine.mongo import Collection
+from tandem.engine.pacemaker import CONTROL, EVENTS, NEWEST
+from tandem.engine.runtime import describe
 from tandem.engine.schema import PROGRESS_COLLECTION
 
+# After so long without a report the job says that it lives; who hears nothing for much longer knows that it does not.
+HEARTBEAT_S = 3.0
 _log = logging.getLogger(__name__)
 
 
 class ProgressReporter:
-    """Writes one document for each batch and each change of the job's state.
+    """Writes one document for each batch and each change of the job's state, and some while nothing happens.
 
+    A document's ``event`` is ``started``, ``batch``, ``idle`` (it has committed and lives), ``stopped`` or ``failed``.
     A document that cannot be written is logged and dropped: progress must never stop the job.
     """
 
     def __init__(self, spark: SparkSession, config: JobConfig) -> None:
         self._collection = Collection(spark, config, PROGRESS_COLLECTION)
-        self._fixed = {"pipeline": config.pipeline, "run": uuid.uuid4().hex, "pid": os.getpid()}
+        self._fixed = {
+            "pipeline": config.pipeline,
+            "run": uuid.uuid4().hex,
+            "pid": os.getpid(),
+            "runtime": describe(spark, config),
+        }
+        # The listener, the heartbeat and the main thread report; a reader takes the newest document for the truth.
+        self._order = threading.RLock()
+        self._reported_at, self._committed_here = time.monotonic(), False
+        self._ended: str | None = None
         self._last: dict[str, Any] = {
             "batch": None,
             "input_rows": 0,
             "input_rows_total": 0,
             "late_total": 0,
+            "unreported": 0,
             "watermark": None,
             "committed": {},
             "durations_ms": {},
             "state_rows": 0,
+            "state_bytes": 0,
+            "streams": {},
             "error": None,
         }
-        self._carry_over(config.pipeline)
+        self._carry_over(config.pipeline, last_committed(spark, config))
 
-    def _carry_over(self, pipeline: str) -> None:
-        """Goes on counting where the pipeline's previous driver stopped."""
+    def _carry_over(self, pipeline: str, committed: int | None) -> None:
+        """Goes on counting where the pipeline's previous driver stopped.
+
+        It may have been ended between a batch's commit and its report. Then the totals lack what that batch would have
+        added, and ``unreported`` counts such batches.
+        """
         document = newest_progress(self._collection, pipeline)
         if document is not None:
-            for field in ("batch", "input_rows_total", "late_total", "watermark", "committed"):
-                self._last[field] = document.get(field)
+            for field in ("batch", "input_rows_total", "late_total", "unreported", "watermark", "committed", "streams"):
+                self._last[field] = document.get(field, self._last[field])
+        if committed is not None:
+            reported = -1 if self._last["batch"] is None else self._last["batch"]
+            self._last["unreported"] += max(0, committed - reported)
 
     def report(self, event: str, **changes: Any) -> None:
         """Writes a document of this event with the last known values and these changes."""
-        self._last.update(changes)
-        document = {**self._fixed, "event": event, "at": _date(datetime.now(UTC)), **self._last}
-        try:
-            self._collection.insert(document)
-        except Exception as error:  # whatever it is: the next report may get through, and the job goes on
-            _log.warning("progress not written: %s", type(error).__name__)
+        with self._order:
+            self._last.update(changes)
+            # Spark tells of the last batch when it likes, also after the job has said that it ends.
+            event = self._ended or event
+            self._ended = event if event in ("stopped", "failed") else None
+            document = {**self._fixed, "event": event, "at": _date(datetime.now(UTC)), **self._last}
+            try:
+                self._collection.insert(document)
+            except Exception as error:  # whatever it is: the next report may get through, and the job goes on
+                _log.warning("progress not written: %s", type(error).__name__)
+            self._reported_at = time.monotonic()
+
+    def beat(self) -> None:
+        """Says that the job lives, when it has said nothing for a while."""
+        with self._order:
+            if time.monotonic() - self._reported_at >= HEARTBEAT_S:
+                self.report("idle" if self._committed_here else "started")
 
     def batch(self, progress: StreamingQueryProgress) -> None:
         """Reports a committed batch."""
@@ -76,9 +114,12 @@ class ProgressReporter:
             "committed": _offsets(progress),
             "durations_ms": dict(progress.durationMs),
             "state_rows": sum(int(operator.numRowsTotal) for operator in progress.stateOperators),
+            "state_bytes": sum(int(operator.memoryUsedBytes) for operator in progress.stateOperators),
+            "streams": self._streams(progress),
         }
         if watermark := progress.eventTime.get("watermark"):
             changes["watermark"] = {"$date": watermark}
+        self._committed_here = True
         self.report("batch", **changes)
         _log.info(
             "batch %s: %s records in %s ms, late %s, state rows %s",
@@ -88,6 +129,45 @@ class ProgressReporter:
             late,
             changes["state_rows"],
         )
+
+    def _streams(self, progress: StreamingQueryProgress) -> dict[str, dict[str, Any]]:
+        """Returns each stream's events and control records so far, and the newest event time of any batch."""
+        streams: dict[str, dict[str, Any]] = dict(self._last["streams"])
+        for name, row in progress.observedMetrics.items():
+            before = streams.get(name, {EVENTS: 0, CONTROL: 0, NEWEST: None})
+            newest = [time for time in (before[NEWEST], row[NEWEST]) if time is not None]
+            streams[name] = {
+                EVENTS: before[EVENTS] + row[EVENTS],
+                CONTROL: before[CONTROL] + row[CONTROL],
+                NEWEST: max(newest, default=None),
+            }
+        return streams
+
+
+class Heartbeat:
+    """Lets the job say that it lives, also in a long batch, from a thread of its own.
+
+    Args:
+        reporter: what says it.
+    """
+
+    def __init__(self, reporter: ProgressReporter) -> None:
+        self._reporter = reporter
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends; returns when nothing is being said any more."""
+        self._ended.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._ended.wait(1):
+            self._reporter.beat()
 
 
 def newest_progress(collection: Collection, pipeline: str) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame, SparkSession
 
 from tandem.engine.config import JobConfig
+from tandem.engine.login import kafka_options
 from tandem.engine.pacemaker import observed
 from tandem.engine.parse import ASIDE, parse
 from tandem.engine.pipeline import Pipeline
@@ -76,8 +77,7 @@ def _parsed(records: DataFrame, stream: Stream, config: JobConfig) -> DataFrame:
 
 def _connection(config: JobConfig) -> dict[str, str]:
     return {
-        "kafka.bootstrap.servers": config.bootstrap,
-        **config.kafka_options,
+        **kafka_options(config),
         "kafka.isolation.level": "read_committed",
         "includeHeaders": "true",
     }

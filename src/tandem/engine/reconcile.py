@@ -21,6 +21,7 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
+from tandem.engine.login import mongo_uri
 from tandem.engine.mongo import Collection
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import newest_progress
@@ -122,7 +123,7 @@ class _Reconciliation:
         return (
             self._spark.read.format("mongodb")
             .schema("_id string")
-            .option("connection.uri", self._config.mongo_uri)
+            .option("connection.uri", mongo_uri(self._config))
             .option("database", self._config.database)
             .option("collection", collection)
             .option("readConcern.level", "majority")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
+from tandem.engine.failure import mongo_error, texts_of
+from tandem.engine.login import mongo_uri
 
 _DUPLICATE_KEY = 11000
-
-
-class SinkError(Exception):
-    """MongoDB refused documents for another reason than that they are already there. Holds no document."""
 
 
 def write_documents(documents: DataFrame, collection: str, config: JobConfig, *, few: bool) -> None:
@@ -32,14 +28,15 @@ def write_documents(documents: DataFrame, collection: str, config: JobConfig, *,
         few: no more than a few thousand documents are to be expected.
 
     Raises:
-        SinkError: MongoDB refused a document, or a unique index other than that of ``_id`` did.
+        JobError: MongoDB did not take them.
+        CannotGoOnError: it never will, because of a unique index other than that of ``_id`` or of our login.
     """
     if not few and _inserted(_each_once(documents), collection, config):
         return
     try:
         _save(documents, collection, config, operationType="replace", idFieldList="_id")
     except Py4JJavaError as error:
-        raise SinkError(_reason(_failure(error), collection)) from None
+        raise mongo_error(texts_of(error), f"writing {collection}") from None
 
 
 def _each_once(documents: DataFrame) -> DataFrame:
@@ -55,9 +52,9 @@ def _inserted(documents: DataFrame, collection: str, config: JobConfig) -> bool:
     try:
         _save(documents, collection, config, operationType="insert")
     except Py4JJavaError as error:
-        failure = _failure(error)
+        failure = texts_of(error)
         if not _met_duplicates(failure):
-            raise SinkError(_reason(failure, collection)) from None
+            raise mongo_error(failure, f"writing {collection}") from None
         return False
     return True
 
@@ -66,7 +63,7 @@ def _save(documents: DataFrame, collection: str, config: JobConfig, **options: s
     (
         documents.write.format("mongodb")
         .mode("append")
-        .option("connection.uri", config.mongo_uri)
+        .option("connection.uri", mongo_uri(config))
         .option("database", config.database)
         .option("collection", collection)
         .option("writeConcern.w", "majority")
@@ -87,22 +84,3 @@ def _met_duplicates(failure: str) -> bool:
     What else was wrong shows when the same documents are written as replacements: they meet it again.
     """
     return "MongoBulkWriteException" in failure and f"code={_DUPLICATE_KEY}," in failure
-
-
-def _failure(error: Py4JJavaError) -> str:
-    """Returns all that the failed write says of itself. It quotes documents, so it must not be shown."""
-    texts, cause = [], error.java_exception
-    while cause is not None:
-        texts.append(cause.toString())
-        cause = cause.getCause()
-    return "\n".join(texts)
-
-
-def _reason(failure: str, collection: str) -> str:
-    """Returns why the write failed, in server codes and class names only."""
-    codes = sorted(set(re.findall(r"\bcode=(\d+)", failure)))
-    classes = list(
-        dict.fromkeys(re.findall(r"\b(?:com\.mongodb|java|org\.bson)[\w.]*\.(\w+(?:Exception|Error))", failure))
-    )
-    index = ": a unique index other than that of _id refused documents" if str(_DUPLICATE_KEY) in codes else ""
-    return f"writing {collection} failed{index} ({', '.join(classes)}; error codes: {', '.join(codes) or 'none'})"

@@ -9,8 +9,10 @@ from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from tandem.engine.checkpoint import is_committed
 from tandem.engine.config import JobConfig
 from tandem.engine.dead_letter import DeadLetters
+from tandem.engine.failure import AnotherDriverError
 from tandem.engine.parse import ASIDE, IS_CONTROL
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.sink import write_documents
@@ -37,11 +39,11 @@ def batch_writer(
         config: where Kafka and MongoDB are.
         stopping: once set, a batch that has not begun raises ``StopRequested`` instead of writing.
     """
-    letters = DeadLetters(pipeline, config)
+    letters = DeadLetters(spark, pipeline, config)
     superseded = Superseded(spark, config)
     may_be_replay = True
 
-    def write(batch: DataFrame, _batch_id: int) -> None:
+    def write(batch: DataFrame, batch_id: int) -> None:
         nonlocal may_be_replay
         if stopping.is_set():
             raise StopRequested
@@ -54,6 +56,9 @@ def batch_writer(
                 if output.superseded_by:
                     superseded.remove(output.collection)
             if dead:
+                # Documents may be written again, by whomever; dead letters may not.
+                if is_committed(spark, config, batch_id):
+                    raise AnotherDriverError
                 letters.write(rows.where(_rejected()).select(f"{ASIDE}.*"), replayed=may_be_replay)
         finally:
             rows.unpersist()

@@ -46,6 +46,12 @@ logger.tandem.level = info
 # The connector gives it every option twice, in every batch.
 logger.options.name = org.apache.spark.sql.util.CaseInsensitiveStringMap
 logger.options.level = error
+# That a broker is away, each client says for each attempt. A few lines tell it, then one a minute that it still is.
+logger.kafka.name = org.apache.kafka.clients
+logger.kafka.filter.burst.type = BurstFilter
+logger.kafka.filter.burst.level = WARN
+logger.kafka.filter.burst.rate = 0.017
+logger.kafka.filter.burst.maxBurst = 5
 # Its cache misses after a restart are no news.
 logger.state.name = org.apache.spark.sql.execution.streaming.state
 logger.state.level = error
@@ -105,8 +111,14 @@ def job_config(settings: Settings, checkpoint: str) -> JobConfig:
     return JobConfig(
         pipeline=settings.pipeline,
         bootstrap=settings.kafka.bootstrap,
-        kafka_options={},
+        kafka_security=settings.kafka.security,
+        kafka_mechanism=settings.kafka.mechanism,
+        kafka_username=settings.kafka.username,
+        kafka_password=settings.kafka.password,
+        kafka_ca=str(settings.kafka.ca) if settings.kafka.ca else None,
         mongo_uri=settings.mongo.uri,
+        mongo_username=settings.mongo.username,
+        mongo_password=settings.mongo.password,
         database=settings.mongo.database,
         checkpoint=checkpoint,
         lateness_seconds=settings.job.lateness_seconds,

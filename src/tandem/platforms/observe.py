@@ -63,6 +63,11 @@ def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
     )
 
 
+def dashboard_url(settings: Settings) -> str:
+    """Returns where the dashboard of this machine's environment is."""
+    return f"http://127.0.0.1:{settings.ui.dashboard_port}"
+
+
 def status(
     settings: Settings,
     *,
@@ -72,6 +77,7 @@ def status(
     newest: Newest | None,
     behind: int | None,
     problem: str | None,
+    dashboard: bool,
 ) -> dict[str, Any]:
     """Returns the object of ``tandem status --json``.
 
@@ -83,6 +89,7 @@ def status(
         newest: the newest progress document of any driver.
         behind: the lag in records, None when it is not known.
         problem: what is wrong and does not mend by itself, if anything is.
+        dashboard: whether it runs, or is about to.
     """
     told = newest or {}
     watermark = told.get("watermark")
@@ -101,6 +108,6 @@ def status(
             # Records dropped since the topics' beginning because the watermark had passed them.
             "late_total": told.get("late_total"),
         },
-        "dashboard": {"url": None},
+        "dashboard": {"url": dashboard_url(settings) if dashboard else None},
         "problem": problem,
     }

@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tandem.engine.schema import PROGRESS_COLLECTION
-from tandem.settings.connections import kafka_client
+from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 
 Committed = Mapping[str, Mapping[str, int]]
@@ -29,7 +29,7 @@ class ProgressReader:
 
     def __init__(self, mongo: MongoSettings, pipeline: str) -> None:
         self._client: MongoClient[dict[str, Any]] = MongoClient(
-            mongo.uri, serverSelectionTimeoutMS=1000, connectTimeoutMS=1000, connect=False
+            **mongo_client(mongo), serverSelectionTimeoutMS=1000, connectTimeoutMS=1000, connect=False
         )
         aware = CodecOptions[dict[str, Any]](tz_aware=True, tzinfo=UTC)
         self._collection = self._client[mongo.database].get_collection(PROGRESS_COLLECTION, codec_options=aware)

@@ -11,16 +11,20 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from pymongo import MongoClient
 from pymongo.database import Database
-from pymongo.errors import CollectionInvalid, PyMongoError
+from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
 from tandem.engine.schema import PROGRESS_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.settings.connections import kafka_client
+from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 
 # Of each collection, the fields of each index in order.
 Indexes = Mapping[str, Sequence[Sequence[str]]]
 PROGRESS_BYTES = 64 * 1024 * 1024
+# A dead letter is the original record and headers about it, so it is larger than the largest record of 2 MiB.
+DEAD_LETTER_BYTES = 4 * 1024 * 1024
+# Of MongoDB's error codes those that no waiting mends.
+_REFUSED = {13: "it may not do this", 18: "wrong name or password"}
 _HINT = "`tandem logs` shows what it said"
 
 
@@ -52,18 +56,18 @@ def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_t
     Raises:
         EnvironmentNotReadyError: Kafka refused.
     """
-    wanted = [*(stream.topic for stream in streams), dead_letter_topic]
-    options = {
-        "num_partitions": kafka.partitions,
-        "replication_factor": kafka.replication_factor,
-        "configs": {"message.timestamp.type": "LogAppendTime"},
-    }
+    configs = {"message.timestamp.type": "LogAppendTime"}
+    letters = {**configs, "max.message.bytes": str(DEAD_LETTER_BYTES)}
+    wanted = {**dict.fromkeys((stream.topic for stream in streams), configs), dead_letter_topic: letters}
+    options = {"num_partitions": kafka.partitions, "replication_factor": kafka.replication_factor}
     try:
         with KafkaAdminClient(**kafka_client(kafka)) as admin:
-            missing = sorted(set(wanted) - set(admin.list_topics()))
+            missing = sorted(wanted.keys() - set(admin.list_topics()))
             if missing:
                 try:
-                    admin.create_topics(dict.fromkeys(missing, options), wait_for_metadata=True)
+                    admin.create_topics(
+                        {topic: {**options, "configs": wanted[topic]} for topic in missing}, wait_for_metadata=True
+                    )
                 except TopicAlreadyExistsError:  # by another process, since the list was made
                     admin.wait_for_topics(missing)
     except KafkaError as error:
@@ -79,7 +83,7 @@ def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
     """
     client: MongoClient[dict[str, Any]]
     try:
-        with MongoClient(mongo.uri, serverSelectionTimeoutMS=10_000) as client:
+        with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=10_000) as client:
             database: Database[dict[str, Any]] = client[mongo.database]
             if PROGRESS_COLLECTION not in database.list_collection_names():
                 with suppress(CollectionInvalid):  # created by another process, since the list was made
@@ -88,6 +92,11 @@ def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
                 for fields in wanted:
                     database[collection].create_index([(field, 1) for field in fields])
     except PyMongoError as error:
+        if isinstance(error, OperationFailure) and error.code in _REFUSED:
+            raise EnvironmentNotReadyError(
+                f"MongoDB refuses the user {mongo.username or '(none)'}: {_REFUSED[error.code]}",
+                hint="look at mongo.username and mongo.password in `tandem config show`",
+            ) from None
         raise EnvironmentNotReadyError(f"MongoDB did not create the collections: {error}", hint=_HINT) from error
 
 

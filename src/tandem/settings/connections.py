@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tandem.settings.model import KafkaSettings
+from tandem.settings.model import KafkaSettings, MongoSettings
 from tandem.settings.secrets import resolve
 
 
@@ -19,4 +19,16 @@ def kafka_client(kafka: KafkaSettings) -> dict[str, Any]:
         options |= {"sasl_mechanism": kafka.mechanism, "sasl_plain_username": kafka.username}
         options |= {"sasl_plain_password": resolve(kafka.password)} if kafka.password else {}
         options |= {"ssl_cafile": str(kafka.ca)} if kafka.ca else {}
+    return options
+
+
+def mongo_client(mongo: MongoSettings) -> dict[str, Any]:
+    """Returns what every client of pymongo is told about where the database is and how to log in.
+
+    Raises:
+        EnvironmentNotReadyError: the password is not where the settings say.
+    """
+    options: dict[str, Any] = {"host": mongo.uri}
+    if mongo.username and mongo.password:
+        options |= {"username": mongo.username, "password": resolve(mongo.password)}
     return options

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tandem.settings.secrets import Reference
@@ -40,6 +40,16 @@ class MongoSettings(_Frozen):
     options: str = "replicaSet=rs0"
     uri: str = Field(default_factory=lambda values: f"mongodb://127.0.0.1:{values['port']}/?{values['options']}")
     database: str = Field(min_length=1)
+    username: str | None = None
+    password: Reference | None = None
+
+    @field_validator("uri")
+    @classmethod
+    def _holds_no_login(cls, uri: str) -> str:
+        if "@" in uri:
+            # It may be the secret itself, so it is not repeated.
+            raise ValueError("a login does not belong into the address; set mongo.username and mongo.password")
+        return uri
 
 
 class JobSettings(_Frozen):
@@ -52,8 +62,9 @@ class JobSettings(_Frozen):
 
 
 class UiSettings(_Frozen):
-    """Where Spark's pages are: the driver's, and in containers the master's."""
+    """Where the dashboard is, and Spark's pages: the driver's, and in containers the master's."""
 
+    dashboard_port: int = Field(default=8080, ge=1, le=65535)
     spark_port: int = Field(default=14040, ge=1, le=65535)
     master_port: int = Field(default=18080, ge=1, le=65535)
     # Whether the job writes what Spark's history server shows.

@@ -1,19 +1,17 @@
-"""Secrets by reference: a setting says where a secret is, and only what needs the secret reads it."""
+"""Secrets in settings: references that are checked when settings are loaded and resolved when a client is made."""
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator
 
+from tandem.engine import secrets
 from tandem.errors import EnvironmentNotReadyError
 
 
 def _checked(reference: str) -> str:
-    if re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+", reference) is None:
+    if not secrets.is_reference(reference):
         # It may be the secret itself, so it is not repeated.
         raise ValueError("a secret is named by env:VARIABLE or file:PATH, and never written down itself")
     return reference
@@ -23,18 +21,12 @@ Reference = Annotated[str, AfterValidator(_checked)]
 
 
 def resolve(reference: Reference) -> str:
-    """Returns the secret itself; a line's end behind it in a file is not part of it.
+    """Returns the secret itself; see ``engine.secrets.resolve``, which the job uses where it runs.
 
     Raises:
         EnvironmentNotReadyError: it is not there, or empty.
     """
-    kind, _, place = reference.partition(":")
     try:
-        secret = os.environ.get(place, "") if kind == "env" else Path(place).expanduser().read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EnvironmentNotReadyError(
-            f"the secret {reference} cannot be read: {type(error).__name__}", hint="is the path right, and readable?"
-        ) from None
-    if not (secret := secret.rstrip("\r\n")):
-        raise EnvironmentNotReadyError(f"the secret {reference} is empty", hint="set it, or name another place")
-    return secret
+        return secrets.resolve(reference)
+    except secrets.SecretError as error:
+        raise EnvironmentNotReadyError(str(error), hint="set it, or name another place") from None

@@ -67,7 +67,10 @@ def compare(
     missing = sum(counts.late for counts in streams.values())
     for _ in range(missing - dropped_as_late if dropped_as_late is not None else 0):
         problems.add(Kind.LOST, "what may have been late", f"{missing} missing, {dropped_as_late} dropped by the job")
-    return Report(streams, problems.all(), _notes(beginnings or {}), watermark.ms)
+    notes = _notes(beginnings or {})
+    if missing and dropped_as_late is None:
+        notes.append(f"{missing} records may have been late: how many the job dropped as late is not known")
+    return Report(streams, problems.all(), notes, watermark.ms)
 
 
 def _variants(intakes: Sequence[Intake]) -> Iterable[dict[str, Mapping[str, Mapping[str, Any]]]]:

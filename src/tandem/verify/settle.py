@@ -19,8 +19,10 @@ Ends = Mapping[str, Offsets]
 
 def await_settled(
     database: Database[dict[str, Any]], pipeline: str, ends: Ends, watermark_ms: int, *, deadline_s: float
-) -> int:
+) -> int | None:
     """Returns how many records the job has dropped as late, once it has nothing left to do with these records.
+
+    None when it cannot know: it was ended between a batch's commit and its report.
 
     Args:
         database: the pipeline's.
@@ -51,7 +53,9 @@ def await_settled(
             f"waited {deadline_s:.0f} s for the job to catch up: {last}",
             hint="is the job running? `tandem status` tells, `tandem logs` why not",
         )
-    return int((newest or {}).get("late_total") or 0)
+    if newest is None:
+        return 0
+    return None if newest["unreported"] else int(newest["late_total"])
 
 
 def what_is_missing(progress: Mapping[str, Any] | None, ends: Ends, watermark_ms: int) -> str | None:

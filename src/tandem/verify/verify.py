@@ -14,6 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
@@ -81,7 +82,7 @@ class _Verification:
         self._job, self._pipeline = settings.job, pipeline
         self._oracle = load_oracle(pipeline)
         client: MongoClient[dict[str, Any]] = stack.enter_context(
-            MongoClient(settings.mongo.uri, serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
+            MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
         )
         self._database = client.get_database(settings.mongo.database, codec_options=_CODEC)
         self._topics = [

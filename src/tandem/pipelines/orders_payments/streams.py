@@ -1,6 +1,7 @@
 """The pipeline's two streams and the names of what it writes. Without Spark: producers and the oracle use it too."""
 
 from tandem.engine.schema import FieldType, Stream
+from tandem.engine.view import Column, Shown, Tally, View
 
 ORDERS = Stream(
     name="orders",
@@ -40,3 +41,27 @@ INDEXES = {
     FACTS: (("order_id",), ("customer_id", "order_date")),
     UNMATCHED: (("order_id",), ("kind", "created_at")),
 }
+
+# What the dashboard shows of it.
+VIEW = View(
+    title="Orders and payments",
+    results=FACTS,
+    noun="facts",
+    columns=(
+        Column("order_id", "Order"),
+        Column("payment_id", "Payment"),
+        Column("customer_id", "Customer"),
+        Column("order_date", "Ordered", Shown.TIME),
+        Column("payment_date", "Paid", Shown.TIME),
+        Column("payment_amount", "Amount", Shown.MONEY),
+    ),
+    event_times=("order_date", "payment_date"),
+    key="order_id",
+    key_title="Order id",
+    money="payment_amount",
+    leftovers=UNMATCHED,
+    tallies={
+        "orders": Tally(matched="order_id", many=True, leftover={"kind": "order"}),
+        "payments": Tally(matched="payment_id", many=False, leftover={"kind": "payment"}),
+    },
+)

@@ -32,6 +32,7 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
         "TANDEM_MONGO__PORT": settings.mongo.port,
         "TANDEM_UI__SPARK_PORT": settings.ui.spark_port,
         "TANDEM_UI__MASTER_PORT": settings.ui.master_port,
+        "TANDEM_UI__DASHBOARD_PORT": settings.ui.dashboard_port,
         "TANDEM_UI__EVENT_LOG": str(settings.ui.event_log).lower(),
         "TANDEM_JOB__LATENESS_SECONDS": settings.job.lateness_seconds,
         "TANDEM_JOB__IDLE_TIMEOUT_SECONDS": settings.job.idle_timeout_seconds,

@@ -33,6 +33,10 @@ class Containers:
                 f"the Docker engine does not answer: {error}", hint="is Docker running?"
             ) from None
 
+    def info(self) -> dict[str, Any]:
+        """Returns what the engine says of itself."""
+        return dict(self._client.info())
+
     def project_of(self, folder: Path) -> str | None:
         """Returns the project whose containers were made from this checkout, whoever started it."""
         found = self._list({_FOLDER: str(folder)})

@@ -25,10 +25,12 @@ class Engine:
     Attributes:
         host: its address, as Docker's current context has it.
         memory: what it can give to containers, in bytes.
+        compose: the version of Compose.
     """
 
     host: str
     memory: int
+    compose: str = ""
 
 
 def checkout() -> Path:
@@ -67,7 +69,7 @@ def find_engine() -> Engine:
             hint="install the Compose plugin (Debian: docker-compose-v2 or docker-compose)",
         )
     host = _ask("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
-    return Engine(host=host, memory=int(info.get("MemTotal") or 0))
+    return Engine(host=host, memory=int(info.get("MemTotal") or 0), compose=found[0])
 
 
 def check_memory(engine: Engine) -> None:

@@ -43,6 +43,9 @@ class ComposePlatform:
                 check_ports(self._ports())
         # Also when it runs: what is missing or was changed is put right, and nothing else is touched.
         self._start("up", "--detach", "--wait", "job")
+        # Apart from the others: whether it comes up matters to none of them.
+        if self._chosen().run("up", "--detach", "--no-deps", "dashboard") != 0:
+            _log.warning("the dashboard could not be started", hint="`tandem logs dashboard`")
         if wait:
             self._wait_until_ready(deadline_s)
 
@@ -71,6 +74,7 @@ class ComposePlatform:
                 newest=newest,
                 behind=behind,
                 problem=self.problem(),
+                dashboard=state_of(self._containers.of(self._project).get("dashboard")) == "running",
             )
         finally:
             reader.close()
@@ -134,6 +138,7 @@ class ComposePlatform:
             "TANDEM_MONGO__PORT": settings.mongo.port,
             "TANDEM_UI__SPARK_PORT": settings.ui.spark_port,
             "TANDEM_UI__MASTER_PORT": settings.ui.master_port,
+            "TANDEM_UI__DASHBOARD_PORT": settings.ui.dashboard_port,
         }
 
     def _start(self, *arguments: str) -> None:

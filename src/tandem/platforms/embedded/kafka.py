@@ -24,7 +24,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=BROKER://127.0.0.1:{port}
+advertised.listeners=BROKER://{bootstrap}
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
@@ -107,7 +107,12 @@ def properties(settings: Settings, layout: Layout) -> str:
     """Returns the broker's server.properties."""
     kafka = settings.kafka
     return _PROPERTIES.format(
-        port=kafka.port, controller_port=kafka.controller_port, data=layout.kafka, partitions=kafka.partitions
+        port=kafka.port,
+        controller_port=kafka.controller_port,
+        # What clients are told: another address than the broker's own when something stands between.
+        bootstrap=kafka.bootstrap,
+        data=layout.kafka,
+        partitions=kafka.partitions,
     )
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from tandem.errors import EnvironmentNotReadyError
 
 # In the order in which they are stopped: nothing loses what it writes to before it has stopped itself.
-SERVICES = ("job", "mongod", "kafka")
+SERVICES = ("dashboard", "job", "mongod", "kafka")
+# Without these there is no pipeline. The dashboard only looks: whether it runs matters to nothing else.
+ESSENTIAL = ("job", "mongod", "kafka")
 _DATA = ("kafka", "mongo", "checkpoint")
 _FULL_BYTES = 8 * 2**20
 

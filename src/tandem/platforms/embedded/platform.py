@@ -12,7 +12,7 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
-from tandem.platforms.embedded.layout import SERVICES, Layout, is_full
+from tandem.platforms.embedded.layout import ESSENTIAL, SERVICES, Layout, is_full
 from tandem.platforms.embedded.logs import essence, merged
 from tandem.platforms.embedded.prepare import end_leftovers, prepare
 from tandem.platforms.embedded.process import alive, end, recall, rotate, spawn
@@ -88,12 +88,12 @@ class EmbeddedPlatform:
         if is_full(self._layout):
             return f"the disk of {self._layout.home} is full"
         states = read_states(self._layout.state)
-        return next((f"{name} {state.error}" for name, state in states.items() if state.state == "failed"), None)
+        return next((f"{name} {states[name].error}" for name in ESSENTIAL if states[name].state == "failed"), None)
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
     ) -> Iterator[str]:
-        """Yields the log lines of ``kafka``, ``mongod``, ``job`` and ``supervisor``; see ``Platform.logs``."""
+        """Yields the log lines of the services and the ``supervisor``; see ``Platform.logs``."""
         known = (*SERVICES, "supervisor")
         if unknown := sorted(set(services) - set(known)):
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {', '.join(known)}")
@@ -164,12 +164,13 @@ class EmbeddedPlatform:
                     elif name not in seen or seen[name].state != state.state:
                         _log.info(f"{name} is {state.state}")
                     seen[name] = state
-            if not all(state.state == "running" for state in states.values()) or not self._committed(
+            awaited = {name: states[name] for name in ESSENTIAL}
+            if not all(state.state == "running" for state in awaited.values()) or not self._committed(
                 states["job"], reader
             ):
-                errors = [f"{name}: {state.error}" for name, state in states.items() if state.error]
+                errors = [f"{name}: {state.error}" for name, state in awaited.items() if state.error]
                 raise NotYetError(
-                    "; ".join(errors) or ", ".join(f"{name} is {state.state}" for name, state in states.items())
+                    "; ".join(errors) or ", ".join(f"{name} is {state.state}" for name, state in awaited.items())
                 )
 
         try:
@@ -196,6 +197,8 @@ class EmbeddedPlatform:
             newest=newest,
             behind=behind,
             problem=self.problem(),
+            # It comes a moment after Kafka and MongoDB; its address is known before.
+            dashboard=states["dashboard"].state in ("starting", "running"),
         )
 
     def _orphans(self) -> dict[str, ServiceState]:

@@ -76,6 +76,7 @@ def ports(settings: Settings) -> dict[str, int]:
         "TANDEM_KAFKA__CONTROLLER_PORT": settings.kafka.controller_port,
         "TANDEM_MONGO__PORT": settings.mongo.port,
         "TANDEM_UI__SPARK_PORT": settings.ui.spark_port,
+        "TANDEM_UI__DASHBOARD_PORT": settings.ui.dashboard_port,
     }
 
 

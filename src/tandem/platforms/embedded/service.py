@@ -112,10 +112,12 @@ class Keeper:
             self._wake.clear()
             if not self._restarting:
                 lasted = 0.0 if self._ready_at is None else time.monotonic() - self._ready_at
-                # What worked and was killed from outside has done nothing wrong, however often.
-                good = lasted >= GOOD_RUN_S or (lasted > 0 and (self._code or 0) < 0)
-                bad_runs = 1 if good else bad_runs + 1
-                if self._code in self.program.final_codes:
+                killed = self._code is not None and self._code < 0
+                bad_runs = 1 if lasted >= GOOD_RUN_S or (killed and lasted > 0) else bad_runs + 1
+                if killed:
+                    # What was killed from outside has done nothing wrong, however often.
+                    bad_runs = min(bad_runs, MAX_BAD_RUNS - 1)
+                elif self._code in self.program.final_codes:
                     bad_runs = MAX_BAD_RUNS
                 self._pause(error, bad_runs)
             if self._restarting:

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 import structlog
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.platforms.embedded import job, kafka, mongod
+from tandem.platforms.embedded import dashboard, job, kafka, mongod
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import Tools, prepare
 from tandem.platforms.embedded.process import identify, remember
@@ -60,7 +60,9 @@ def _supervise(settings: Settings, tools: Tools, layout: Layout, board: Board, s
     database = Keeper(mongod.program(settings, tools.mongod, layout), layout, board)
     # The driver starts last: a topic that is not there yet ends its query.
     driver = Keeper(job.program(settings, tools, layout), layout, board, needs=(broker, database))
-    keepers = (driver, database, broker)
+    # Together with the driver, whose start takes longer: so it delays nothing.
+    page = Keeper(dashboard.program(settings, layout), layout, board, needs=(broker, database))
+    keepers = (page, driver, database, broker)
     for keeper in reversed(keepers):
         keeper.start()
     while signals.get() == RESTART_JOB:
