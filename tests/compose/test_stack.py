@@ -88,6 +88,32 @@ def test_no_secret_is_shown_and_no_power_is_left(stack: Stack) -> None:
         assert attributes["Config"]["User"] not in ("", "0", "root"), service
 
 
+def test_prometheus_finds_the_metrics_of_job_dashboard_and_producers(stack: Stack) -> None:
+    def read(address: str) -> str:
+        with urllib.request.urlopen(f"http://{address}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    stack.wait("the job", lambda: stack.status()["ready"])
+    assert re.search(
+        r"tandem\w*driver\w*eventTime_watermark", read(f"127.0.0.1:{stack.first_port + 3}/metrics/prometheus/")
+    )
+    assert "tandem_job_records_total" in read(f"127.0.0.1:{stack.first_port + 5}/metrics")
+    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
+    sent = stack.compose("exec", "-T", "orders-producer", "python", "-c", ask).stdout
+    assert 'tandem_producer_records_total{class="valid",outcome="acked",topic="orders_topic_data_v1"}' in sent
+
+
+def test_the_jobs_lines_are_json_that_tandem_reads(stack: Stack) -> None:
+    lines = [
+        json.loads(line) for line in stack.containers.of(PROJECT)["job"].logs().decode().splitlines() if line[:1] == "{"
+    ]
+    batches = [line for line in lines if line["message"] == "batch committed"]
+    assert set(batches[-1]) == {
+        *("time", "severity", "logger", "message", "batch", "records", "late", "state_rows", "ms", "offsets")
+    }
+    assert f"batch={batches[0]['batch']} " in stack.tandem("logs", "job").stdout
+
+
 def test_tandem_finds_what_compose_started(stack: Stack) -> None:
     # From here on only what the tests send.
     stack.compose("stop", "orders-producer", "payments-producer")

@@ -9,7 +9,7 @@ from tandem.platforms import platform_for
 from tandem.platforms.embedded import job, kafka, mongod
 from tandem.platforms.embedded.java import find_java, major_version
 from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.logs import merged, readable
+from tandem.platforms.embedded.logs import merged
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -96,7 +96,7 @@ def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> No
     assert set(json.loads((layout.conf / "job.json").read_text())) == {
         "pipeline", "bootstrap", "kafka_security", "kafka_mechanism", "kafka_username", "kafka_password", "kafka_ca",
         "mongo_uri", "mongo_username", "mongo_password", "database", "checkpoint",
-        "lateness_seconds", "max_clock_skew_seconds", "idle_timeout_seconds", "parameters",
+        "lateness_seconds", "max_clock_skew_seconds", "idle_timeout_seconds", "log_format", "parameters",
     }  # fmt: skip
     assert "%maxLen{%enc{%ex}{CRLF}}{2000}" in (layout.conf / "log4j2.properties").read_text()
 
@@ -130,8 +130,4 @@ def test_logs_are_merged_by_time_and_keep_lines_without_one(tmp_path: Path) -> N
         "2026-11-22T10:00:03Z third\n"
     )
     lines = list(merged({"a": tmp_path / "a", "b": tmp_path / "b", "c": tmp_path / "none"}, follow=False, since=None))
-    assert [line.split()[-1] for line in lines] == ["first", "second", "time", "third"]
-
-
-def test_a_line_that_is_not_mongods_stays_as_it_is() -> None:
-    assert readable('{"t": broken') == '{"t": broken'
+    assert [line.text.split()[-1] for line in lines] == ["first", "second", "time", "third"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +14,13 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.future import Future
+from prometheus_client import REGISTRY
 
 from tandem.engine.schema import CONTROL_KEY
+from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.producer.control import control_record
 from tandem.producer.ledger import Ledger, Outcome, read_ledger
+from tandem.producer.metrics import serve
 from tandem.producer.record import Record
 from tandem.producer.send import send
 
@@ -135,3 +139,25 @@ def test_a_control_record_names_its_partition_and_time() -> None:
 def test_a_control_record_needs_a_time_zone() -> None:
     with pytest.raises(ValueError, match="time zone"):
         control_record("topic", 0, datetime(2026, 11, 22))
+
+
+def test_what_became_of_records_is_counted_for_prometheus(tmp_path: Path) -> None:
+    def counted(kind: str) -> float:
+        labels = {"topic": "topic", "class": kind, "outcome": "acked"}
+        return REGISTRY.get_sample_value("tandem_producer_records_total", labels) or 0.0
+
+    before = counted("repeat"), counted("valid")
+    with Ledger(tmp_path / "l") as ledger:
+        send(records(101), Broker(), ledger, stop=threading.Event())
+    assert (counted("repeat"), counted("valid")) == (before[0] + 51, before[1] + 50)
+
+
+@pytest.mark.parametrize("place", ["9464", "host:", ":1", "127.0.0.1:99999", "127.0.0.1:x"])
+def test_metrics_need_an_address_and_a_port(place: str) -> None:
+    with pytest.raises(UsageError, match="ADDRESS:PORT"):
+        serve(place)
+
+
+def test_metrics_at_a_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(EnvironmentNotReadyError, match="in use"):
+        serve(f"127.0.0.1:{taken.getsockname()[1]}")

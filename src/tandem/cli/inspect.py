@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from tandem.cli.session import Session
 from tandem.errors import UsageError
 from tandem.settings.load import profiles
 
 _WATCH_S = 2.0
+_COLOURS = {"error": "red", "warning": "yellow", "debug": "dim"}
 
 _profile = typer.Typer(help="The environments that there are.")
 _config = typer.Typer(help="The settings of the profile.")
@@ -88,7 +90,10 @@ def logs(
     """Print the services' logs in the order of their times."""
     session: Session = context.obj
     for line in session.platform.logs(services or (), follow=follow, since=_since(since)):
-        print(line, flush=follow)
+        if session.out.is_terminal:
+            session.out.print(Text(str(line), style=_COLOURS.get(line.level or "", "")), soft_wrap=True)
+        else:
+            print(line, flush=follow)
 
 
 def _since(text: str | None) -> datetime | None:

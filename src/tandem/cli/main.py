@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import signal
 import sys
 import traceback
 from typing import Annotated, Any, NoReturn
 
-import structlog
 import typer
 
+from tandem import log
 from tandem.cli import doctor, inspect, lifecycle, pipeline
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
@@ -47,7 +45,7 @@ def _options(
 def main() -> NoReturn:
     """Runs the command line and exits with 0, 1 (failed), 2 (usage), 3 (environment not ready) or 130 (interrupted)."""
     signal.signal(signal.SIGTERM, _interrupt)
-    _log_to_stderr()
+    log.to_console()
     # Typer keeps the callback's object to itself, and an error may come before it exists.
     debug = "--debug" in sys.argv
     try:
@@ -64,18 +62,6 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-
-
-def _log_to_stderr() -> None:
-    # The Kafka client logs every attempt to reconnect; what matters of that is said by us, once.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def _fail(error: TandemError, *, debug: bool) -> NoReturn:

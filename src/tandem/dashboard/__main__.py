@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
 import structlog
 import uvicorn
 
+from tandem import log
 from tandem.dashboard.server import application
 from tandem.errors import TandemError
 from tandem.settings.load import load
@@ -24,18 +24,9 @@ def main() -> int:
     parser.add_argument("--settings", type=Path, help="a file with all settings; default: those of TANDEM_PROFILE")
     parser.add_argument("--listen", metavar="ADDRESS:PORT", help="default: 127.0.0.1 and the port of the settings")
     arguments = parser.parse_args()
-    # Its attempts to reconnect are not news: the page says that Kafka is away.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     try:
         settings = load() if arguments.settings is None else _read(arguments.settings)
+        log.to_stderr(settings.log.format)
         url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
         host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")
         app = application(settings)

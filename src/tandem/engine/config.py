@@ -29,6 +29,7 @@ class JobConfig:
         kafka_ca: PEM file of the authority that signed the brokers' certificates; None for the public ones.
         mongo_username: who logs in to MongoDB.
         mongo_password: a reference.
+        log_format: ``text`` or ``json``.
         parameters: keyword arguments of the pipeline's transform.
     """
 
@@ -47,6 +48,7 @@ class JobConfig:
     kafka_ca: str | None = None
     mongo_username: str | None = None
     mongo_password: str | None = None
+    log_format: str = "text"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

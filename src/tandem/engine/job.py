@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import signal
 import sys
@@ -18,6 +17,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
 from tandem.engine.failure import Failure, failure_at_start, failure_of
+from tandem.engine.log import log_to_stderr, values
 from tandem.engine.pacemaker import Pacemaker
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import Heartbeat, ProgressListener, ProgressReporter
@@ -37,12 +37,12 @@ def main(pipeline: Pipeline) -> None:
     arguments = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
     arguments.add_argument("--config", type=Path, required=True, help="JSON file of tandem.engine.config.JobConfig")
     config = JobConfig.read(arguments.parse_args().config)
-    _log_to_stderr()
+    log_to_stderr(config.log_format)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     spark = SparkSession.builder.appName(f"tandem {pipeline.name}").getOrCreate()
-    _log.info("runtime %s", json.dumps(describe(spark, config)))
+    _log.info("runtime", extra=values(**describe(spark, config)))
     try:
         failure = run(spark, pipeline, config, stopping)
     except (Py4JJavaError, SecretError) as error:
@@ -102,13 +102,3 @@ def _await(query: StreamingQuery, stopping: threading.Event) -> Failure | None:
         # A signal to the whole process group ends the JVM first. What it was doing is done again at the next start.
         return None if stopping.is_set() else Failure("the Java process is gone")
     return None
-
-
-def _log_to_stderr() -> None:
-    logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
-    )
-    logging.getLogger("py4j").setLevel(logging.WARNING)

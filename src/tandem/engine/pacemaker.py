@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from tandem.engine.config import JobConfig
+from tandem.engine.log import values
 from tandem.engine.login import kafka_properties
 from tandem.engine.parse import ASIDE, IS_CONTROL
 from tandem.engine.pipeline import Pipeline
@@ -131,7 +132,7 @@ class Pacemaker:
                     future.get()
                 # Again after another timeout, should rows still wait then.
                 self._clocks[name] = replace(self._clocks[name], sent=moment, seen_at=time.time())
-                _log.info("topic %s is quiet: watermark moved to %s", topic, text)
+                _log.info("control records sent to a quiet topic", extra=values(topic=topic, watermark=text))
         finally:
             producer.close()
 

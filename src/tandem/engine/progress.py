@@ -24,6 +24,7 @@ from pyspark.sql.streaming.listener import (
 
 from tandem.engine.checkpoint import last_committed
 from tandem.engine.config import JobConfig
+from tandem.engine.log import values
 from tandem.engine.mongo import Collection
 from tandem.engine.pacemaker import CONTROL, EVENTS, NEWEST
 from tandem.engine.runtime import describe
@@ -122,12 +123,15 @@ class ProgressReporter:
         self._committed_here = True
         self.report("batch", **changes)
         _log.info(
-            "batch %s: %s records in %s ms, late %s, state rows %s",
-            progress.batchId,
-            progress.numInputRows,
-            progress.durationMs.get("triggerExecution"),
-            late,
-            changes["state_rows"],
+            "batch committed",
+            extra=values(
+                batch=progress.batchId,
+                records=progress.numInputRows,
+                late=late,
+                state_rows=changes["state_rows"],
+                ms=dict(progress.durationMs),
+                offsets=changes["committed"],
+            ),
         )
 
     def _streams(self, progress: StreamingQueryProgress) -> dict[str, dict[str, Any]]:

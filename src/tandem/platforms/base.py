@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Protocol
 
+from tandem.platforms.log_line import LogLine
+
 START_DEADLINE_S = 240.0
 
 
@@ -46,8 +48,8 @@ class Platform(Protocol):
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
-    ) -> Iterator[str]:
-        """Yields the services' log lines in the order of their times, each after its service's name.
+    ) -> Iterator[LogLine]:
+        """Yields the services' log lines in the order of their times.
 
         Args:
             services: whose; empty for all.

@@ -30,15 +30,30 @@ _BATCH = {
 }
 
 # One line for each event. Both parts are capped: the MongoDB connector's exceptions list every duplicate id of a batch.
+_LAYOUTS = {
+    "text": """\
+appender.err.layout.type = PatternLayout
+appender.err.layout.alwaysWriteExceptions = false
+appender.err.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}Z %p %c{1} %maxLen{%enc{%m}{CRLF}}{2000} \
+%maxLen{%enc{%ex}{CRLF}}{2000}%n
+""",
+    # With the names that the job's own lines have (`engine.log`).
+    "json": """\
+appender.err.layout.type = JsonTemplateLayout
+appender.err.layout.maxStringLength = 2000
+appender.err.layout.eventTemplate = {\
+"time": {"$resolver": "timestamp", "pattern": {"format": "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'", "timeZone": "UTC"}}, \
+"severity": {"$resolver": "level", "field": "name"}, \
+"logger": {"$resolver": "logger", "field": "name"}, \
+"message": {"$resolver": "message", "stringified": true}, \
+"exception": {"$resolver": "exception", "field": "stackTrace", "stackTrace": {"stringified": true}}}
+""",
+}
 _LOG4J = """\
 status = warn
 appender.err.type = Console
 appender.err.name = err
 appender.err.target = SYSTEM_ERR
-appender.err.layout.type = PatternLayout
-appender.err.layout.alwaysWriteExceptions = false
-appender.err.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}Z %p %c{1} %maxLen{%enc{%m}{CRLF}}{2000} \
-%maxLen{%enc{%ex}{CRLF}}{2000}%n
 rootLogger.level = warn
 rootLogger.appenderRef.err.ref = err
 logger.tandem.name = tandem
@@ -84,7 +99,7 @@ def write_job_files(folder: Path, settings: Settings, *, checkpoint: str, spark:
     # Spark puts this folder on the class path, where Java's archives of classes allow none that has files in it.
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "spark.conf").write_text(_java_properties(own), "utf-8")
-    (folder / "log4j2.properties").write_text(_LOG4J, "utf-8")
+    (folder / "log4j2.properties").write_text(_LOG4J + _LAYOUTS[settings.log.format], "utf-8")
     (folder / "job.json").write_text(job_config(settings, checkpoint).to_json(), "utf-8")
 
 
@@ -124,6 +139,7 @@ def job_config(settings: Settings, checkpoint: str) -> JobConfig:
         lateness_seconds=settings.job.lateness_seconds,
         max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
         idle_timeout_seconds=settings.job.idle_timeout_seconds,
+        log_format=settings.log.format,
         parameters=settings.job.parameters,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import signal
 import sys
 import threading
@@ -14,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-import structlog
-
+from tandem import log
 from tandem.engine.schema import Stream
 from tandem.errors import TandemError, UsageError
+from tandem.producer import metrics
 from tandem.producer.connect import DEFAULT_DEADLINE_SECONDS, connect, disconnect
 from tandem.producer.ledger import Ledger, Outcome
 from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
@@ -43,7 +42,6 @@ def main(stream: Stream, generate: Callable[[Plan], Iterable[Record]], arguments
     stop.install()
     try:
         options = _parser(stream).parse_args(arguments)
-        _configure_logging()
         summary = _produce(stream, generate, options, stop)
         _print_summary(stream, summary, as_json=options.json)
         unconfirmed = summary.total() - summary.total(Outcome.ACKED)
@@ -72,8 +70,11 @@ def _produce(
 ) -> Summary:
     plan = _plan(options)
     settings = load(options.profile)
+    log.to_stderr(settings.log.format)
     if not options.json:
         _say(f"profile {settings.profile} ({settings.backend})")
+    if options.metrics:
+        metrics.serve(options.metrics)
     with Ledger(options.ledger) as ledger:
         producer = connect(settings.kafka, [stream.topic], deadline=options.wait, stop=stop.event)
         if producer is None:
@@ -135,6 +136,7 @@ def _parser(stream: Stream) -> argparse.ArgumentParser:
     add("--start-time", type=_time, help="the first event time, ISO 8601; give all producers the same one")
     add("--ledger", type=Path, help="append one JSON line for each send to this file")
     add("--wait", type=float, default=DEFAULT_DEADLINE_SECONDS, help="how many seconds to wait for Kafka")
+    add("--metrics", metavar="ADDRESS:PORT", help="serve what Prometheus reads there, at /metrics")
     add("--profile", help="the environment (default: TANDEM_PROFILE)")
     add("--json", action="store_true", help="print the summary as JSON to standard output")
     add("--debug", action="store_true", help="show the stack trace of an error")
@@ -144,19 +146,6 @@ def _parser(stream: Stream) -> argparse.ArgumentParser:
 def _time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _configure_logging() -> None:
-    # The client logs every attempt to reconnect; what matters of that is logged by us, once.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def _print_summary(stream: Stream, summary: Summary, *, as_json: bool) -> None:

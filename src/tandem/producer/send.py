@@ -18,6 +18,7 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from tandem.producer import metrics
 from tandem.producer.ledger import Ledger, Outcome
 from tandem.producer.record import Record
 
@@ -193,4 +194,5 @@ class _Deliveries:
 
     def _count(self, record: Record, outcome: Outcome, partition: int | None = None, offset: int | None = None) -> None:
         self._counts[record.kind, outcome] += 1
+        metrics.count(record.topic, record.kind, outcome.value)
         self._ledger.write(record, outcome, partition, offset)

@@ -71,6 +71,12 @@ class UiSettings(_Frozen):
     event_log: bool = False
 
 
+class LogSettings(_Frozen):
+    """How programs log whose lines are kept: for a person, or as JSON for what collects them."""
+
+    format: Literal["text", "json"] = "text"
+
+
 class Settings(BaseSettings):
     """Everything that differs between environments, read once at start."""
 
@@ -94,6 +100,7 @@ class Settings(BaseSettings):
     mongo: MongoSettings
     job: JobSettings
     ui: UiSettings = UiSettings()
+    log: LogSettings = LogSettings()
     spark: dict[str, str] = {}
     # Absolute from the start: the processes that read them work in other folders.
     state_dir: _Path = Field(default=Path(".tandem"), validate_default=True)

@@ -6,14 +6,17 @@ import heapq
 import queue
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from tandem.platforms.embedded.logs import readable
+from tandem.platforms.log_line import LogLine, parse
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
-def merged(containers: Mapping[str, Any], follow: bool, since: datetime | None) -> Iterator[str]:
-    """Yields the lines of several containers by time, each after its service's name.
+def merged(containers: Mapping[str, Any], follow: bool, since: datetime | None) -> Iterator[LogLine]:
+    """Yields the lines of several containers by time.
 
     Args:
         containers: by service.
@@ -24,32 +27,29 @@ def merged(containers: Mapping[str, Any], follow: bool, since: datetime | None) 
         yield from _followed(containers, since)
         return
     streams = (_entries(name, each.logs(timestamps=True, since=since)) for name, each in containers.items())
-    for _, name, line in heapq.merge(*streams, key=lambda entry: entry[0]):
-        yield _shown(name, line)
+    yield from heapq.merge(*streams, key=lambda line: line.at or _BEGINNING)
 
 
 def essence(container: Any) -> str:
     """Returns the last line that a container wrote."""
     lines = [line for line in container.logs(tail=20).decode(errors="replace").splitlines() if line.strip()]
     bad = [line for line in lines if "rror" in line]
-    return readable((bad or lines or ["it wrote nothing"])[-1]).strip()[:300]
+    return parse((bad or lines or ["it wrote nothing"])[-1]).text.strip()[:300]
 
 
-def _entries(name: str, text: bytes) -> Iterator[tuple[str, str, str]]:
-    for line in text.decode(errors="replace").splitlines():
-        moment, _, rest = line.partition(" ")
-        yield moment, name, rest
+def _entries(name: str, text: bytes) -> Iterator[LogLine]:
+    return (_line(name, line) for line in text.splitlines())
 
 
-def _followed(containers: Mapping[str, Any], since: datetime | None) -> Iterator[str]:
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+def _followed(containers: Mapping[str, Any], since: datetime | None) -> Iterator[LogLine]:
+    lines: queue.SimpleQueue[LogLine | None] = queue.SimpleQueue()
 
     def read(name: str, container: Any) -> None:
         rest = b""
         for part in container.logs(stream=True, follow=True, timestamps=True, since=since):
             *whole, rest = (rest + part).split(b"\n")
             for line in whole:
-                lines.put(_shown(name, line.decode(errors="replace").partition(" ")[2]))
+                lines.put(_line(name, line))
         lines.put(None)
 
     for name, container in containers.items():
@@ -63,5 +63,6 @@ def _followed(containers: Mapping[str, Any], since: datetime | None) -> Iterator
             yield line
 
 
-def _shown(name: str, line: str) -> str:
-    return f"{name:<17} {readable(line)}"
+def _line(name: str, raw: bytes) -> LogLine:
+    moment, _, rest = raw.decode(errors="replace").partition(" ")
+    return replace(parse(rest, name), at=datetime.fromisoformat(moment))

@@ -16,6 +16,7 @@ from tandem.platforms.compose.cli import Compose, project_name, variables
 from tandem.platforms.compose.containers import Containers, started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_memory, checkout, find_engine
 from tandem.platforms.compose.images import choose_images
+from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.ports import check_ports
 from tandem.platforms.progress import ProgressReader
@@ -94,7 +95,7 @@ class ComposePlatform:
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
-    ) -> Iterator[str]:
+    ) -> Iterator[LogLine]:
         """Yields the containers' log lines; see ``Platform.logs``."""
         found = self._containers.of(self._project)
         if unknown := sorted(set(services) - set(found)):

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import heapq
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?")
+from tandem.platforms.log_line import LogLine, parse
+
 _BAD = re.compile(r'ERROR|FATAL|Exception|Error: |"s":"[EF]"|error while loading|No space left|Permission denied')
 _FOLLOW_S = 0.3
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-_Entry = tuple[datetime, str, str]
 
 
-def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> Iterator[str]:
-    """Yields the lines of several logs by time, each after its service's name.
+def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> Iterator[LogLine]:
+    """Yields the lines of several logs by time.
 
     Args:
         files: log files by service.
@@ -27,9 +27,9 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
     """
     tails = [_Tail(service, file) for service, file in files.items()]
     while True:
-        for moment, service, line in heapq.merge(*(tail.read() for tail in tails), key=lambda entry: entry[0]):
-            if since is None or moment >= since:
-                yield f"{service:<10} {line}"
+        for line in heapq.merge(*(tail.read() for tail in tails), key=lambda line: line.at or _BEGINNING):
+            if since is None or (line.at or _BEGINNING) >= since:
+                yield line
         if not follow:
             return
         time.sleep(_FOLLOW_S)  # not a wait for readiness: the reader's patience
@@ -44,20 +44,7 @@ def essence(log: Path, from_byte: int = 0) -> str:
     except OSError:
         return "it wrote no log"
     bad = [line for line in lines if _BAD.search(line)]
-    return readable((bad or lines or ["it wrote nothing"])[-1]).strip()[:300]
-
-
-def readable(line: str) -> str:
-    """Returns a line as a person reads it: mongod's JSON as time, severity, message and attributes."""
-    if not line.startswith('{"t":'):
-        return line
-    try:
-        entry = json.loads(line)
-        attributes = json.dumps(entry["attr"], ensure_ascii=False) if "attr" in entry else ""
-        moment = datetime.fromisoformat(entry["t"]["$date"]).astimezone(UTC).isoformat(timespec="milliseconds")
-        return f"{moment.replace('+00:00', 'Z')} {entry['s']} {entry['c']} {entry['msg']} {attributes}".rstrip()
-    except (ValueError, KeyError, TypeError):
-        return line
+    return parse((bad or lines or ["it wrote nothing"])[-1]).text.strip()[:300]
 
 
 class _Tail:
@@ -65,9 +52,10 @@ class _Tail:
 
     def __init__(self, service: str, file: Path) -> None:
         self._service, self._file = service, file
-        self._position, self._inode, self._moment = 0, 0, _BEGINNING
+        self._position, self._inode = 0, 0
+        self._moment: datetime | None = None
 
-    def read(self) -> Iterator[_Entry]:
+    def read(self) -> Iterator[LogLine]:
         try:
             stream = self._file.open("rb")
         except FileNotFoundError:
@@ -81,14 +69,6 @@ class _Tail:
                 if not raw.endswith(b"\n"):  # still being written
                     break
                 self._position += len(raw)
-                line = raw.decode(errors="replace").rstrip()
-                self._moment = max(self._moment, _moment(line) or self._moment)
-                yield self._moment, self._service, readable(line)
-
-
-def _moment(line: str) -> datetime | None:
-    match = _TIME.search(line[:80])
-    if match is None:
-        return None
-    moment = datetime.fromisoformat(match[0].replace(",", "."))
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+                line = parse(raw.decode(errors="replace").rstrip(), self._service)
+                self._moment = max(filter(None, (self._moment, line.at)), default=None)
+                yield replace(line, at=self._moment)

@@ -19,6 +19,7 @@ from tandem.platforms.embedded.process import alive, end, recall, rotate, spawn
 from tandem.platforms.embedded.reconcile import reconcile
 from tandem.platforms.embedded.state import ServiceState, read_states
 from tandem.platforms.embedded.supervisor import RESTART_JOB
+from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, status
 from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
@@ -92,7 +93,7 @@ class EmbeddedPlatform:
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
-    ) -> Iterator[str]:
+    ) -> Iterator[LogLine]:
         """Yields the log lines of the services and the ``supervisor``; see ``Platform.logs``."""
         known = (*SERVICES, "supervisor")
         if unknown := sorted(set(services) - set(known)):

@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 from queue import SimpleQueue
 
 import structlog
 
+from tandem import log
+from tandem.engine.log import TEXT
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.embedded import dashboard, job, kafka, mongod
 from tandem.platforms.embedded.layout import Layout
@@ -84,13 +85,7 @@ def main() -> int:
     source.add_argument("--profile", help="the profile to run")
     source.add_argument("--settings", type=Path, help="a file with all settings, as `tandem up` writes it")
     arguments = parser.parse_args()
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log.to_stderr(TEXT)
     try:
         if arguments.settings:
             return run(Settings.model_validate_json(arguments.settings.read_text("utf-8")))

@@ -1,0 +1,67 @@
+"""The job's log on standard error: one line for each event, for a person or, as JSON, for a machine.
+
+An event's values are numbers, offsets and times, never anything that a record holds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+TEXT, JSON = "text", "json"
+_VALUES = "tandem_values"
+
+
+def values(**named: Any) -> dict[str, Any]:
+    """Returns what is passed to a logger as ``extra``, for these values to stand in the line.
+
+    Args:
+        named: whatever JSON can hold.
+    """
+    return {_VALUES: named}
+
+
+def log_to_stderr(form: str) -> None:
+    """Sends every log of the process there.
+
+    Args:
+        form: ``text`` or ``json``.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonLine() if form == JSON else _TextLine())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+
+
+class _TextLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        named: dict[str, Any] = getattr(record, _VALUES, {})
+        told = "".join(f" {name}={_text(value)}" for name, value in named.items())
+        trace = f" {self.formatException(record.exc_info)}" if record.exc_info else ""
+        line = f"{_time(record)} {record.levelname} {record.name} {record.getMessage()}{told}{trace}"
+        return line.replace("\n", "\\n")
+
+
+class _JsonLine(logging.Formatter):
+    # The names are those that Google's Cloud Logging knows.
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": _time(record),
+            "severity": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, _VALUES, {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

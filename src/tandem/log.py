@@ -1,0 +1,45 @@
+"""The log of every program that is not the job: on standard error, one line for each event."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+from tandem.engine.log import JSON
+
+
+def to_console() -> None:
+    """Logs for a person who waits for a command to end."""
+    colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    _configure(
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), structlog.dev.ConsoleRenderer(colors=colours)
+    )
+
+
+def to_stderr(form: str) -> None:
+    """Logs for whoever keeps the lines.
+
+    Args:
+        form: ``text`` (logfmt) or ``json``, with the names that the job's lines have.
+    """
+    time = structlog.processors.TimeStamper(fmt="iso", utc=True, key="time" if form == JSON else "timestamp")
+    level, trace = structlog.processors.add_log_level, structlog.processors.format_exc_info
+    if form == JSON:
+        _configure(level, time, trace, _as_the_job, structlog.processors.JSONRenderer())
+    else:
+        _configure(level, time, trace, structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]))
+
+
+def _as_the_job(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    first = {"time": event.pop("time"), "severity": event.pop("level").upper(), "message": event.pop("event")}
+    return {**first, **event}
+
+
+def _configure(*processors: Processor) -> None:
+    # The Kafka client logs every attempt to reconnect; what matters of that is said by us, once.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))

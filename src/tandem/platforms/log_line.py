@@ -1,0 +1,84 @@
+"""A line of any service's log, with the time and the level that it tells in its own way."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+# Level names of Java, Python and mongod, and what they mean here.
+_LEVELS = {
+    **dict.fromkeys(("TRACE", "DEBUG", "D", "D1", "D2", "D3", "D4", "D5"), "debug"),
+    **dict.fromkeys(("INFO", "I"), "info"),
+    **dict.fromkeys(("WARN", "WARNING", "W"), "warning"),
+    **dict.fromkeys(("ERROR", "FATAL", "CRITICAL", "E", "F"), "error"),
+}
+_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+# `2026-11-24 10:00:00,000 WARN text`, with brackets around the time (Kafka), or as logfmt.
+_TEXT = re.compile(
+    rf"(?:timestamp=)?\[?(?P<time>{_TIME})\]?\s+(?:(?:level=)?(?P<level>[A-Za-z]+)\b[:\s]\s*)?(?P<text>.*)", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """What a service said.
+
+    Attributes:
+        at: when, with a time zone; None where the line does not tell.
+        level: ``debug``, ``info``, ``warning`` or ``error``; None where the line does not tell.
+        text: the rest.
+        service: who.
+    """
+
+    at: datetime | None
+    level: str | None
+    text: str
+    service: str = ""
+
+    def __str__(self) -> str:
+        time = "" if self.at is None else self.at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+        return f"{self.service:<17} {time:<24} {(self.level or '').upper():<7} {self.text}".rstrip()
+
+
+def parse(line: str, service: str = "") -> LogLine:
+    """Returns a line that any of the services wrote; what is not known to be something else is text."""
+    if line.startswith("{"):
+        try:
+            entry: dict[str, Any] = json.loads(line)
+            found = _of_mongod(entry) if "t" in entry else _of_tandem(entry)
+            return LogLine(found.at, found.level, found.text, service)
+        except (ValueError, KeyError, TypeError):
+            pass
+    match = _TEXT.fullmatch(line)
+    if match is None:
+        return LogLine(None, None, line, service)
+    level = _LEVELS.get((match["level"] or "").upper())
+    text = match["text"] if level or not match["level"] else line[match.start("level") :]
+    return LogLine(_time(match["time"]), level, text, service)
+
+
+def _of_mongod(entry: dict[str, Any]) -> LogLine:
+    attributes = json.dumps(entry["attr"], ensure_ascii=False) if "attr" in entry else ""
+    return LogLine(
+        _time(entry["t"]["$date"]), _LEVELS.get(entry["s"]), f"{entry['c']} {entry['msg']} {attributes}".rstrip()
+    )
+
+
+def _of_tandem(entry: dict[str, Any]) -> LogLine:
+    """A line of ours, or of Spark's as `job_files` has it: time, severity, logger, message, and the event's values."""
+    at, level, message = _time(entry.pop("time")), _LEVELS.get(entry.pop("severity")), entry.pop("message")
+    logger = entry.pop("logger", None)
+    values = (f"{name}={_value(value)}" for name, value in entry.items() if value is not None)
+    return LogLine(at, level, " ".join(filter(None, (logger, message, *values))))
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text.replace(",", "."))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
