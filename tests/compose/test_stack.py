@@ -88,6 +88,12 @@ def test_no_secret_is_shown_and_no_power_is_left(stack: Stack) -> None:
         assert attributes["Config"]["User"] not in ("", "0", "root"), service
 
 
+def test_the_doctor_finds_all_in_order(stack: Stack) -> None:
+    findings = {each["check"]: each for each in json.loads(stack.tandem("doctor", "--json").stdout)}
+    assert {check for check, each in findings.items() if each["state"] != "good"} == {"ports"}
+    assert "topics at the brokers' own address" in findings["Kafka from containers"]["value"]
+
+
 def test_prometheus_finds_the_metrics_of_job_dashboard_and_producers(stack: Stack) -> None:
     def read(address: str) -> str:
         with urllib.request.urlopen(f"http://{address}", timeout=10) as answer:

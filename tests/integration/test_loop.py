@@ -67,6 +67,12 @@ def test_a_foreign_producer_gets_exactly_what_the_contract_says(running: Environ
     assert report["ok"], report
 
 
+def test_the_doctor_finds_all_in_order(running: Environment) -> None:
+    findings = {each["check"]: each for each in json.loads(running.tandem("doctor", "--json").stdout)}
+    assert {check for check, each in findings.items() if each["state"] != "good"} == {"ports"}
+    assert findings["MongoDB"]["value"].endswith("primary of rs0 with 1 member")
+
+
 def test_a_replayed_batch_changes_nothing(running: Environment) -> None:
     """The last commit is deleted, so the job does its last batch again: MongoDB stays the same byte for byte."""
     running.tandem("produce", "--count", "500", "--close")

@@ -34,6 +34,12 @@ from tandem.settings.model import Settings
 _MINIMUM_DISK_GIB = 2
 _MINIMUM_MEMORY_GIB = 4
 _MAX_SKEW_S = 2.0
+_ASK_KAFKA = """
+import logging, os, kafka
+logging.disable()
+admin = kafka.KafkaAdminClient(bootstrap_servers=os.environ["TANDEM_KAFKA__BOOTSTRAP"], bootstrap_timeout_ms=3000)
+print(len(admin.list_topics()))
+"""
 _START = "`tandem up` starts it; `tandem logs` shows what it said"
 
 
@@ -114,6 +120,7 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
             {name: int(value) for name, value in variables(settings, None).items() if name.endswith("_PORT")}, running
         ),
         "engine's clock": _engine_clock,
+        "Kafka from containers": lambda: _when(running, lambda: _kafka_from_containers(settings)),
     }
 
 
@@ -211,6 +218,20 @@ def _kafka(settings: Settings) -> str:
     if missing:
         raise TandemError(f"{settings.kafka.bootstrap} lacks the topic {missing[0]}", hint=_START)
     return f"{settings.kafka.bootstrap}, {brokers} broker{'s' if brokers != 1 else ''}, all topics"
+
+
+def _kafka_from_containers(settings: Settings) -> str:
+    """Asks with the client in the dashboard's container: a broker tells each client by which name to come back."""
+    containers = Containers(find_engine())
+    project = settings.project or containers.project_of(checkout())
+    asked = containers.run_in(project, "dashboard", "python", "-c", _ASK_KAFKA) if project else None
+    if asked is None:
+        raise _Skipped("the dashboard's container, from which it would be asked, does not run")
+    code, said = asked
+    lines = said.strip().splitlines()
+    if code != 0:
+        raise TandemError(f"no answer in a container: {lines[-1][:200] if lines else f'exit code {code}'}", hint=_START)
+    return f"{lines[-1]} topics at the brokers' own address"
 
 
 def _kafka_clock(settings: Settings) -> str:

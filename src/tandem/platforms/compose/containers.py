@@ -46,6 +46,14 @@ class Containers:
         """Returns the project's containers by service, stopped ones too."""
         return {each.labels[_SERVICE]: each for each in self._list({_PROJECT: project, _ONE_OFF: "False"})}
 
+    def run_in(self, project: str, service: str, *command: str) -> tuple[int, str] | None:
+        """Returns exit code and output of a command in a service's container; None when that does not run."""
+        container = self.of(project).get(service)
+        if container is None or container.status != "running":
+            return None
+        code, output = container.exec_run(list(command))
+        return int(code), output.decode(errors="replace")
+
     def volumes(self, project: str) -> list[Any]:
         """Returns the project's volumes."""
         return list(self._client.volumes.list(filters={"label": f"{_PROJECT}={project}"}))
