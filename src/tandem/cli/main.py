@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import structlog
 import typer
 
-from tandem.cli import doctor, inspect, lifecycle, pipeline
+from tandem.cli import bench, doctor, inspect, lifecycle, pipeline
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (lifecycle, pipeline, inspect, doctor):
+for group in (lifecycle, pipeline, inspect, doctor, bench):
     group.register(app)
 
 
