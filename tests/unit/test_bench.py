@@ -15,6 +15,7 @@ from tandem.bench.arithmetic import Figure, percentile, ratio
 from tandem.bench.bench import Bench
 from tandem.bench.files import write
 from tandem.bench.load import count
+from tandem.bench.parts.soak import quarters
 from tandem.bench.reports import batch_milliseconds, covers
 from tandem.bench.result import Kind, Part, Result, Row
 from tandem.bench.run import PARTS, chosen, settings_of
@@ -197,10 +198,17 @@ def test_sets_of_records_are_the_same_each_time_and_follow_one_another(bench: Be
 
 
 def test_parts_are_run_once_each_in_the_order_of_the_bench() -> None:
-    assert chosen([]) == list(PARTS)
-    assert chosen(["idle", "throughput", "idle"]) == ["throughput", "idle"]
+    assert chosen([], quick=False) == list(PARTS)
+    assert chosen([], quick=True) == list(PARTS)[:5]
+    assert chosen(["soak"], quick=True) == ["soak"]
+    assert chosen(["idle", "throughput", "idle"], quick=False) == ["throughput", "idle"]
     with pytest.raises(UsageError, match="'warp'"):
-        chosen(["warp"])
+        chosen(["warp"], quick=True)
+
+
+def test_a_soak_compares_its_first_and_last_quarter() -> None:
+    assert quarters([1, 3, 2, 50, 60, 70, 80, 90, 9, 8, 7, 6]) == (2, 7)
+    assert quarters([5.0]) == (5, 5)
 
 
 def test_the_help_names_every_part() -> None:

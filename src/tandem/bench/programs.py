@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Timer
 from typing import IO, Any
 
 from tandem.bench.cleaning import undisturbed
@@ -20,6 +21,7 @@ from tandem.platforms.embedded.logs import essence
 from tandem.platforms.job_files import driver_arguments
 
 _FOLDER = Path(__file__).parent
+_DEADLINE_S = 3600.0
 
 
 class Program:
@@ -33,21 +35,22 @@ class Program:
         """Returns the next object that it prints.
 
         Raises:
-            TandemError: it ended without one.
+            TandemError: it ended without one, or was killed because it took more than an hour.
         """
-        for line in self._output:
-            with suppress(ValueError):
-                found = json.loads(line)
-                if isinstance(found, dict):
-                    return found
+        watchdog = Timer(_DEADLINE_S, self._process.kill)
+        watchdog.start()
+        try:
+            for line in self._output:
+                with suppress(ValueError):
+                    found = json.loads(line)
+                    if isinstance(found, dict):
+                        return found
+        finally:
+            watchdog.cancel()
         code = self._process.wait()
         raise TandemError(
             f"{self._name} ended with exit code {code}: {essence(self._log)}", hint=f"look at {self._log}"
         )
-
-    def terminate(self) -> None:
-        """Asks it to end; what it prints then can still be read."""
-        self._process.terminate()
 
 
 @contextmanager

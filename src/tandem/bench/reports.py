@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from bson.codec_options import CodecOptions
@@ -47,15 +48,16 @@ class Reports:
             raise LookupError("the driver has not reported its start")
         return float(found["at"].timestamp())
 
-    def batches(self, since: float = 0.0, until: float = float("inf")) -> list[Report]:
+    def batches(self, since: float = 0.0, until: float | None = None) -> list[Report]:
         """Returns the reports of batches committed within a time, the oldest first.
 
         Args:
             since: in seconds since the epoch.
-            until: likewise.
+            until: likewise; None for now.
         """
-        found = self._collection.find({**self._query, "event": "batch"}).sort("$natural", 1)
-        return [report for report in found if since <= report["at"].timestamp() <= until]
+        bounds = {"$gte": since, "$lt": time.time() if until is None else until}
+        at = {name: datetime.fromtimestamp(bound, UTC) for name, bound in bounds.items()}
+        return list(self._collection.find({**self._query, "event": "batch", "at": at}).sort("$natural", 1))
 
     def drained(self, ends: Ends, *, deadline_s: float) -> Report:
         """Returns the report of the first batch with which all up to ``ends`` was committed, once it is there.

@@ -10,7 +10,7 @@ from pathlib import Path
 from tandem.bench.about import about
 from tandem.bench.bench import Bench
 from tandem.bench.load import load
-from tandem.bench.parts import cold_start, idle, latency, recovery, throughput
+from tandem.bench.parts import cold_start, growth, idle, latency, recovery, soak, throughput
 from tandem.bench.result import Part, Result
 from tandem.bench.stage import staged
 from tandem.errors import EnvironmentNotReadyError, UsageError
@@ -24,14 +24,18 @@ PARTS: Mapping[str, Callable[[Bench], Part]] = {
     "cold_start": cold_start.measure,
     "recovery": recovery.measure,
     "idle": idle.measure,
+    "growth": growth.measure,
+    "soak": soak.measure,
 }
+# They take longest, so a quick run has them when they are named.
+_LONG = ("growth", "soak")
 PROFILE = "embedded"
 _LEARNING = 20_000
 _DEADLINE_S = 240.0
 
 
-def chosen(names: Sequence[str]) -> list[str]:
-    """Returns the names of the parts to run, each once; all when none is named.
+def chosen(names: Sequence[str], *, quick: bool) -> list[str]:
+    """Returns the names of the parts to run, each once; all when none is named, or those that a quick run has.
 
     Raises:
         UsageError: there is no such part.
@@ -39,7 +43,7 @@ def chosen(names: Sequence[str]) -> list[str]:
     unknown = [name for name in names if name not in PARTS]
     if unknown:
         raise UsageError(f"there is no part {unknown[0]!r}", hint=f"choose from: {', '.join(PARTS)}")
-    return [name for name in PARTS if not names or name in names]
+    return [name for name in PARTS if name in names or not (names or (quick and name in _LONG))]
 
 
 def settings_of(first_port: int) -> Settings:

@@ -14,6 +14,7 @@ from confluent_kafka import Producer
 from pymongo import MongoClient
 
 from tandem.bench.arithmetic import percentile
+from tandem.errors import EnvironmentNotReadyError
 from tandem.pipelines.orders_payments.generator import orders, payments
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
 from tandem.producer.plan import Mix, Plan
@@ -23,7 +24,7 @@ from tandem.waiting import NotYetError, wait_for
 
 _PRODUCER = {"acks": "all", "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 5}
 _AWAIT_MS = 100
-_FLUSH_S = 30.0
+_FLUSH_S = _OPEN_S = 30.0
 # Longer than any batch of the job under this load.
 _QUIET_S = 5.0
 
@@ -111,7 +112,8 @@ class Watch:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._open.wait(30)
+        if not self._open.wait(_OPEN_S):
+            raise EnvironmentNotReadyError("MongoDB opened no change stream", hint="its log tells why")
         return self
 
     def __exit__(self, *_: object) -> None:

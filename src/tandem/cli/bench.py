@@ -12,7 +12,7 @@ from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, UsageError
 
 # Said here, where nothing of the bench is imported before it is asked for.
-PART_NAMES = ["throughput", "latency", "cold_start", "recovery", "idle"]
+PART_NAMES = ["throughput", "latency", "cold_start", "recovery", "idle", "growth", "soak"]
 _NEEDED = ("confluent_kafka", "orjson", "psutil", "pyspark")
 
 
@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     context: typer.Context,
-    parts: Annotated[list[str] | None, typer.Argument(help=f"{', '.join(PART_NAMES)}; default: all.")] = None,
+    parts: Annotated[
+        list[str] | None, typer.Argument(help=f"{', '.join(PART_NAMES)}; default: all, with --quick the first five.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Rough figures, in minutes: few records, one round.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="How often each is measured; 3, with --quick 1.")] = None,
     records: Annotated[
@@ -53,7 +55,7 @@ def bench(
 
     if session.profile not in (None, PROFILE):
         raise UsageError(f"the bench measures the profile {PROFILE} only", hint="leave --profile out")
-    names = chosen(parts or [])
+    names = chosen(parts or [], quick=quick)
     settings = settings_of(first_port)
     session.say(f"tandem: profile {settings.profile}, backend {settings.backend} (what the bench measures)")
     measured = Bench(

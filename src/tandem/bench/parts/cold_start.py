@@ -92,9 +92,12 @@ def _start(settings: Settings) -> tuple[float, float]:
 def _send_one_pair(kafka: KafkaSettings, process: subprocess.Popen[str]) -> None:
     """Sends an order and its payment as soon as there are topics for them."""
 
+    # Its own patience between two attempts to connect would be a part of the figure.
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})
+
     def probe() -> None:
         _check(process)
-        known = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0}).list_topics(timeout=1.0).topics
+        known = admin.list_topics(timeout=1.0).topics
         if not {ORDERS.topic, PAYMENTS.topic} <= known.keys():
             raise NotYetError("Kafka has no topics yet")
 

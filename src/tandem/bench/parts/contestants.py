@@ -11,6 +11,7 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
+from tandem.artifacts import ensure_jars
 from tandem.bench import programs
 from tandem.bench.limits.inserts import insert
 from tandem.bench.load import own_topics
@@ -19,11 +20,13 @@ from tandem.bench.reports import Ends
 from tandem.bench.stage import Stage
 from tandem.bench.truth import Judgement, Pair, judge
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
+from tandem.platforms.embedded.prepare import child_environment
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import MongoSettings
 
 # What Spark needs for functions on pandas frames.
 PANDAS = ("pandas==2.3.3", "pyarrow==22.0.0")
+FLINK = ("apache-flink==2.2.0",)
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,46 @@ def tutorial(stage: Stage, topics: Mapping[str, str], wanted: Mapping[Pair, RawB
         return Drained(seconds[-1], judged(mongo, wanted))
 
 
+def flink(stage: Stage, ends: Ends) -> Drained:
+    """Joins by Flink, in a Java that has joined once before. Its facts go nowhere."""
+    arguments = {
+        "bootstrap": stage.settings.kafka.bootstrap,
+        "orders": ORDERS.topic,
+        "payments": PAYMENTS.topic,
+        "ends": json.dumps(ends),
+        "checkpoints": f"file://{stage.layout.scratch}/flink",
+        "rounds": "2",
+    }
+    told = [f"--{name}={value}" for name, value in arguments.items()]
+    env = child_environment(stage.tools.java, PYTHONPATH=str(_flink_packages(stage)))
+    answer = programs.run("peers/flink", [*told, "--jars", *map(str, _flink_jars(stage))], stage, env)
+    return Drained(answer["seconds"][-1])
+
+
 def tutorial_arguments(stage: Stage, topics: Mapping[str, str]) -> tuple[str, ...]:
     """Returns the arguments of the tutorials' program that tell it where to read and write."""
     places = {**topics, "collection": FACTS, "checkpoints": f"file://{stage.layout.scratch}/tutorial"}
     return tuple(f"--{name}={value}" for name, value in places.items())
 
 
+def prepare(stage: Stage) -> None:
+    """Installs what the peers need, where it is not there yet."""
+    pandas(stage)
+    _flink_packages(stage)
+    _flink_jars(stage)
+
+
 def pandas(stage: Stage) -> Path:
     """Returns the folder of the packages that the tutorials' design needs."""
     return installed("pandas", PANDAS, stage.settings.cache_dir)
+
+
+def _flink_packages(stage: Stage) -> Path:
+    return installed("flink", FLINK, stage.settings.cache_dir)
+
+
+def _flink_jars(stage: Stage) -> tuple[Path, ...]:
+    return ensure_jars(stage.settings.cache_dir, stage.tools.java.program, ["flink"])["flink"]
 
 
 def spark_batches(stage: Stage, ends: Ends) -> dict[str, list[float]]:

@@ -35,7 +35,7 @@ def measure(bench: Bench) -> Part:
             before = _processor_seconds(groups)
             time.sleep(seconds)
             after = _processor_seconds(groups)
-            held = {name: sum(map(_bytes, group)) / 2**30 for name, group in groups.items()}
+            held = {name: sum(map(memory_of, group)) / 2**30 for name, group in groups.items()}
             used = {name: (after[name] - before[name]) / seconds for name in groups}
             for found, kept in ((used, cores), (held, memory)):
                 for name, value in {_ALL: sum(found.values()), **found}.items():
@@ -76,7 +76,7 @@ def _seconds_of(process: psutil.Process) -> float:
     return 0.0
 
 
-def _bytes(process: psutil.Process) -> int:
+def memory_of(process: psutil.Process) -> int:
     """Returns a process's memory, with its share of what it shares: two Javas share one archive."""
     with suppress(psutil.NoSuchProcess):
         return int(process.memory_full_info().pss if _has_pss() else process.memory_info().rss)

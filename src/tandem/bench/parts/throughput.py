@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,15 +11,14 @@ from bson.raw_bson import RawBSONDocument
 from tandem.bench.arithmetic import Figure
 from tandem.bench.bench import Bench
 from tandem.bench.load import count, load, own_topics
-from tandem.bench.parts import contestants
+from tandem.bench.parts import contestants, drains
 from tandem.bench.reports import Ends
 from tandem.bench.result import Kind, Part, Row
-from tandem.bench.stage import Driver, Stage, staged
+from tandem.bench.stage import Stage, staged
 from tandem.bench.truth import Pair, account, expected
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, STREAMS
 from tandem.platforms.provision import create_topics
 
-_DEADLINE_S = 1800.0
 _VERIFY_S = 120.0
 _REPEATS = 0.2
 # The tutorials' design is slower by so much that it gets only a part of the records.
@@ -34,6 +32,7 @@ _ROWS: Mapping[str, tuple[str, Kind]] = {
     "closed": ("Tandem, warm, until windows are closed", Kind.OURS),
     "repeats": ("Tandem, warm, 20 % repeats", Kind.OURS),
     "python": ("plain Python, no durable state", Kind.PEER),
+    "flink": ("Flink's interval join, no database", Kind.PEER),
     "tutorial": ("the tutorials' design", Kind.PEER),
     "batch": ("the same transform as a batch", Kind.LIMIT),
     "parse": ("Kafka and parsing alone", Kind.LIMIT),
@@ -62,15 +61,11 @@ class _Waiting:
 
 def measure(bench: Bench) -> Part:
     """Returns records per second of the job, the peers and the limits."""
-    # A quiet topic gets a control record dated now, and all later sets would be late.
-    settings = bench.settings.model_copy(
-        update={"job": bench.settings.job.model_copy(update={"idle_timeout_seconds": 86_400})}
-    )
     rounds: list[_Round] = []
     facts: Mapping[Pair, RawBSONDocument] = {}
     few: Mapping[Pair, RawBSONDocument] = {}
-    with staged(settings) as stage:
-        contestants.pandas(stage)
+    with staged(drains.patient(bench.settings)) as stage:
+        contestants.prepare(stage)
         for number in range(bench.rounds):
             bench.say(f"throughput, round {number + 1} of {bench.rounds}")
             if number:
@@ -111,36 +106,21 @@ def _fill(
 
 def _ours(bench: Bench, stage: Stage, ends: Ends, result: _Round, *, verified: bool) -> None:
     with stage.driver() as driver:
-        drained = driver.reports.drained(ends, deadline_s=_DEADLINE_S)
-        result.rates["cold"] = count(ends) / (drained["at"].timestamp() - driver.reports.started_at())
-        driver.reports.settled(drained, deadline_s=_DEADLINE_S)
-        ends, result.rates["warm"], result.rates["closed"] = _drain(bench, stage, driver, ends, _SECOND, 0.0)
-        ends, result.rates["repeats"], _ = _drain(bench, stage, driver, ends, _REPEATED, _REPEATS)
+        first = drains.cold(driver, ends)
+        second = drains.warm(stage, driver, bench.plan(_SECOND), first.ends)
+        repeated = drains.warm(stage, driver, bench.plan(_REPEATED, repeats=_REPEATS), second.ends)
         if verified:
             result.remarks["warm"] = account(stage.settings, deadline_s=_VERIFY_S)
+    result.rates |= {"cold": first.rate, "warm": second.rate, "closed": second.rate_closed, "repeats": repeated.rate}
     stage.drop(stage.settings.mongo.database)
-
-
-def _drain(
-    bench: Bench, stage: Stage, driver: Driver, before: Ends, number: int, repeats: float
-) -> tuple[Ends, float, float]:
-    """Lets a warm driver drain a set that was sent while it was frozen.
-
-    Returns the topics' new ends, and records per second up to the commit and up to the closing of windows.
-    """
-    with driver.frozen():
-        ends = load(stage.settings.kafka, bench.plan(number, repeats=repeats))
-        began = time.time()
-    drained = driver.reports.drained(ends, deadline_s=_DEADLINE_S)
-    closed = driver.reports.settled(drained, deadline_s=_DEADLINE_S)
-    records = count(ends, before)
-    return ends, *(records / (report["at"].timestamp() - began) for report in (drained, closed))
 
 
 def _peers(stage: Stage, waiting: _Waiting, result: _Round) -> None:
     python = contestants.plain_python(stage, waiting.ends, waiting.facts)
+    flink = contestants.flink(stage, waiting.ends)
     tutorial = contestants.tutorial(stage, contestants.topics_beside(), waiting.few)
     result.rates["python"] = count(waiting.ends) / python.seconds
+    result.rates["flink"] = count(waiting.ends) / flink.seconds
     result.rates["tutorial"] = count(waiting.few_ends) / tutorial.seconds
     result.remarks |= {"python": str(python.judgement), "tutorial": str(tutorial.judgement)}
 
