@@ -42,6 +42,18 @@ def variables() -> dict[str, str]:
     return {**BENCH.variables, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "200"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [(["warp"], "there is no part 'warp'"), (["--profile", "local", "idle"], "measures the profile embedded only")],
+)
+def test_what_cannot_be_measured_is_said_before_anything_starts(arguments: list[str], error: str) -> None:
+    done = subprocess.run([*COMMAND, *arguments], env=variables(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert error in done.stderr
+    assert "hint:" in done.stderr
+    assert BENCH.processes() == []
+
+
 def test_recovery_is_measured(tmp_path: Path) -> None:
     printed, document = bench(tmp_path, "recovery")
     (part,) = document["parts"]

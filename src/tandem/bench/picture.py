@@ -9,11 +9,12 @@ from typing import Any
 from tandem.bench.result import Kind, Part
 from tandem.bench.table import number
 
-_WIDTH, _BAR, _GAP, _LABELS, _FIGURES, _HEAD, _FOOT = 820, 18, 8, 300, 150, 40, 28
+_WIDTH, _BAR, _GAP, _LABELS, _FIGURES, _HEAD, _FOOT = 820, 18, 8, 300, 150, 40, 48
 _COLOURS = {Kind.OURS: "#2563eb", Kind.LIMIT: "#9ca3af", Kind.PEER: "#d97706"}
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1f2937}.small{font-size:11px;fill:#6b7280}"
-    "@media(prefers-color-scheme:dark){text{fill:#e5e7eb}.small{fill:#9ca3af}}"
+    ".range{stroke:#111827;stroke-width:2}"
+    "@media(prefers-color-scheme:dark){text{fill:#e5e7eb}.small{fill:#9ca3af}.range{stroke:#f9fafb}}"
 )
 
 
@@ -36,17 +37,17 @@ def draw(part: Part, about: Mapping[str, Any]) -> str:
         lines += [
             _text(_LABELS - 10, middle + 4, row.name, anchor="end"),
             f'<rect x="{_LABELS}" y="{top}" width="{length:.1f}" height="{_BAR}" rx="2" fill="{_COLOURS[row.kind]}"/>',
-            f'<path d="M{_LABELS + low:.1f} {middle}H{_LABELS + high:.1f}" stroke="#111827" stroke-width="2"/>',
+            f'<path d="M{_LABELS + low:.1f} {middle}H{_LABELS + high:.1f}" class="range"/>',
             _text(_LABELS + high + 8, middle + 4, number(row.figure.median)),
         ]
     height = _HEAD + len(rows) * (_BAR + _GAP) + _FOOT
     machine = about["machine"]
     rounds = len(rows[0].figure.values)
-    foot = (
-        f"median of {rounds}, {machine['cores']} cores of {machine['processor']}, revision {about['revision']}, "
-        f"{about['at'][:10]}; {', '.join(f'{name} {value}' for name, value in part.settings.items())}"
+    feet = (
+        f"median and extremes of {rounds}; {', '.join(f'{name} {value}' for name, value in part.settings.items())}",
+        f"{machine['cores']} cores of {machine['processor']}, revision {about['revision']}, {about['at'][:10]}",
     )
-    lines.append(_text(0, height - 8, foot, small=True))
+    lines += [_text(0, height - 24 + 16 * place, foot, small=True) for place, foot in enumerate(feet)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
         f'role="img"><title>{escape(part.title)}</title><style>{_STYLE}</style>\n' + "\n".join(lines) + "\n</svg>\n"
