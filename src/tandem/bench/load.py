@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from tandem.bench.reports import Ends
 from tandem.errors import TandemError
@@ -20,14 +20,15 @@ from tandem.verify.topics import TopicReader
 # From the end of one set to the start of the next: the match window, by which a payment may be dated before its order,
 # and the lateness. So nothing of the next is late, and the windows of the one before close.
 BETWEEN_SETS = timedelta(minutes=40)
-_PRODUCER = {
+# Some malformed records are as large as the broker takes them. What the client only warns of is of no interest.
+PRODUCER = {
     "acks": "all",
     "enable.idempotence": True,
     "compression.type": "lz4",
-    "linger.ms": 20,
-    "batch.size": 512 * 1024,
-    "queue.buffering.max.messages": 500_000,
+    "message.max.bytes": 2 * 2**20,
+    "log_level": 2,
 }
+_IN_BULK = {"linger.ms": 20, "batch.size": 512 * 1024, "queue.buffering.max.messages": 500_000}
 
 
 def own_topics() -> dict[str, str]:
@@ -50,8 +51,9 @@ def load(kafka: KafkaSettings, plan: Plan, topics: Mapping[str, str] | None = No
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(topics), mp_context=context) as pool:
         sent = [pool.submit(_send, kafka.bootstrap, plan, name, topic) for name, topic in topics.items()]
-        for each in sent:
-            each.result()
+        refused = [error for each in sent if (error := each.result())]
+    if refused:
+        raise TandemError(f"Kafka did not take a record: {refused[0]}", hint="is the disk full?")
     return ends_of(kafka, topics)
 
 
@@ -73,14 +75,23 @@ def count(ends: Ends, begins: Ends | None = None) -> int:
     )
 
 
-def _send(bootstrap: str, plan: Plan, stream: str, topic: str) -> None:
-    refused: list[str] = []
+def _send(bootstrap: str, plan: Plan, stream: str, topic: str) -> str | None:
+    """Returns why Kafka did not take a record; None when it took all. Its errors cannot pass between processes."""
+    try:
+        _send_all(bootstrap, plan, stream, topic)
+    except KafkaException as error:
+        return str(error.args[0].str())
+    return None
+
+
+def _send_all(bootstrap: str, plan: Plan, stream: str, topic: str) -> None:
+    refused: list[KafkaError] = []
 
     def answered(error: KafkaError | None, _message: Message) -> None:
         if error is not None and not refused:
-            refused.append(error.str())
+            refused.append(error)
 
-    producer = Producer({**_PRODUCER, "bootstrap.servers": bootstrap})
+    producer = Producer({**PRODUCER, **_IN_BULK, "bootstrap.servers": bootstrap})
     for record in getattr(generator, stream)(plan):
         while True:
             try:
@@ -91,4 +102,4 @@ def _send(bootstrap: str, plan: Plan, stream: str, topic: str) -> None:
         producer.poll(0)
     producer.flush()
     if refused:
-        raise TandemError(f"Kafka did not take a record: {refused[0]}", hint="is the disk full?")
+        raise KafkaException(refused[0])

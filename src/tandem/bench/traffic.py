@@ -14,6 +14,7 @@ from confluent_kafka import Producer
 from pymongo import MongoClient
 
 from tandem.bench.arithmetic import percentile
+from tandem.bench.load import PRODUCER
 from tandem.errors import EnvironmentNotReadyError
 from tandem.pipelines.orders_payments.generator import orders, payments
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
@@ -22,7 +23,6 @@ from tandem.settings.connections import mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 from tandem.waiting import NotYetError, wait_for
 
-_PRODUCER = {"acks": "all", "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 5}
 _AWAIT_MS = 100
 _FLUSH_S = _OPEN_S = 30.0
 # Longer than any batch of the job under this load.
@@ -53,7 +53,7 @@ class Traffic:
 
     def __init__(self, kafka: KafkaSettings, rate: float) -> None:
         self.sent: dict[tuple[str, str], float] = {}
-        self._producer = Producer({**_PRODUCER, "bootstrap.servers": kafka.bootstrap})
+        self._producer = Producer({**PRODUCER, "linger.ms": 5, "bootstrap.servers": kafka.bootstrap})
         self._plan = Plan(
             seed=secrets.randbelow(1_000_000), count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=rate / 2
         )
