@@ -21,11 +21,13 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.waiting import wait_for
 
 Fetch = Callable[..., None]
+# What an environment needs; the lock has a set for the bench besides.
+ENVIRONMENT = ("spark", "kafka")
 _log = structlog.get_logger(__name__)
 
 
 def ensure_jars(
-    cache: Path, java: Path | str, names: Iterable[str] = ("spark", "kafka"), fetcher: Fetch = fetch
+    cache: Path, java: Path | str, names: Iterable[str] = ENVIRONMENT, fetcher: Fetch = fetch
 ) -> dict[str, tuple[Path, ...]]:
     """Returns the jars of each set, downloaded and verified now or by an earlier call.
 

@@ -1,4 +1,4 @@
-"""The lock: every jar by coordinates and sha256, in the sets ``spark`` and ``kafka``."""
+"""The lock: every jar by coordinates and sha256, in the sets that ``runtimes.toml`` names."""
 
 from __future__ import annotations
 

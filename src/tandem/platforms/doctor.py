@@ -17,6 +17,7 @@ from kafka.errors import KafkaError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.lock import locked, sha256_of
 from tandem.errors import TandemError
 from tandem.platforms.compose.cli import variables
@@ -139,7 +140,7 @@ def _java(settings: Settings) -> str:
 def _jars(settings: Settings) -> str:
     folder = settings.cache_dir / "jars"
     bad, seen = [], 0
-    for jar_set in locked().values():
+    for jar_set in map(locked().__getitem__, ENVIRONMENT):
         place = folder / f"{jar_set.name}-{jar_set.digest}"
         if not place.is_dir():
             raise _Skipped(f"{jar_set.name}: not downloaded yet; the first start does that")

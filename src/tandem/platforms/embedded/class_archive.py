@@ -43,6 +43,11 @@ class ClassArchive:
         self._draft = self._folder / f".{self._file.name}.{os.getpid()}"
         self._recording = False
 
+    @property
+    def recorded(self) -> bool:
+        """Whether it is there."""
+        return self._file.exists()
+
     def options(self, record: bool = True) -> str:
         """Returns the options for the next start: to use the archive, or to record it where there is none.
 

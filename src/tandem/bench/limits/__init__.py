@@ -1,0 +1,1 @@
+"""What bounds the job: parts of its work, alone. Programs, run by path."""

@@ -1,0 +1,84 @@
+"""The job's work as Spark batches: reading alone, with parsing, and the whole transform with the job's sink.
+
+Prints one JSON object: the seconds of each kind, one for each round; the first is of a cold Java.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from tandem.engine.config import JobConfig
+from tandem.engine.login import kafka_options
+from tandem.engine.parse import parse
+from tandem.engine.pipeline import Pipeline
+from tandem.engine.read import as_batch
+from tandem.engine.sink import write_documents
+
+_Ends = Mapping[str, Mapping[str, int]]
+
+
+def main() -> None:
+    """Runs each kind once for each of the databases."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--config", type=Path, required=True)
+    arguments.add_argument("--ends", required=True, help="JSON: the offset behind the last record by topic, partition")
+    arguments.add_argument("--databases", nargs="+", required=True, help="one for each round")
+    told = arguments.parse_args()
+    config, ends = JobConfig.read(told.config), json.loads(told.ends)
+    pipeline = importlib.import_module(f"tandem.pipelines.{config.pipeline}.pipeline").PIPELINE
+    spark = SparkSession.builder.appName("tandem bench limits").getOrCreate()
+    seconds: dict[str, list[float]] = {"read": [], "parse": [], "batch": []}
+    for database in told.databases:
+        seconds["read"].append(_timed(partial(_read, spark, pipeline, config, ends, parsed=False)))
+        seconds["parse"].append(_timed(partial(_read, spark, pipeline, config, ends, parsed=True)))
+        seconds["batch"].append(_timed(partial(_batch, spark, pipeline, replace(config, database=database), ends)))
+    sys.stdout.write(json.dumps(seconds) + "\n")
+    spark.stop()
+
+
+def _timed(work: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _read(spark: SparkSession, pipeline: Pipeline, config: JobConfig, ends: _Ends, *, parsed: bool) -> None:
+    for stream in pipeline.streams:
+        parts = ends[stream.topic]
+        records = (
+            spark.read.format("kafka")
+            .options(**kafka_options(config))
+            .option("assign", json.dumps({stream.topic: sorted(map(int, parts))}))
+            .option("endingOffsets", json.dumps({stream.topic: parts}))
+            .option("includeHeaders", "true")
+            .load()
+        )
+        rows = parse(records, stream, max_clock_skew_seconds=config.max_clock_skew_seconds) if parsed else records
+        _count_out(rows)
+
+
+def _count_out(rows: DataFrame) -> None:
+    rows.write.format("noop").mode("overwrite").save()
+
+
+def _batch(spark: SparkSession, pipeline: Pipeline, config: JobConfig, ends: _Ends) -> None:
+    rows = as_batch(spark, pipeline, config, ends).persist()
+    try:
+        for output in pipeline.outputs:
+            write_documents(output.documents(rows), output.collection, config, few=False)
+    finally:
+        rows.unpersist()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Python packages that a peer needs and nothing else may see: installed on demand beside the cache of jars."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tandem.errors import EnvironmentNotReadyError
+
+
+def installed(name: str, requirements: Sequence[str], cache: Path) -> Path:
+    """Returns the folder of packages to put on a program's PYTHONPATH, installed now or by an earlier run.
+
+    Args:
+        name: whose they are.
+        requirements: what to install, as pip reads it, with versions.
+        cache: the folder of everything downloaded.
+
+    Raises:
+        EnvironmentNotReadyError: they cannot be installed.
+    """
+    digest = hashlib.sha256(repr((sys.version, sorted(requirements))).encode()).hexdigest()[:16]
+    folder = cache / "bench" / f"{name}-{digest}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+    try:
+        command = (
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--target",
+            str(draft),
+        )
+        done = subprocess.run((*command, *requirements), stdout=sys.stderr, check=False)
+        if done.returncode != 0:
+            raise EnvironmentNotReadyError(
+                f"the packages of {name} could not be installed", hint="the lines above say why; the network, usually"
+            )
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder

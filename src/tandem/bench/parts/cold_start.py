@@ -1,0 +1,137 @@
+"""Cold start: from `tandem up` with nothing there to the first fact in MongoDB, with Java's archive and without."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from tandem.artifacts import ensure_jars
+from tandem.bench.arithmetic import Figure
+from tandem.bench.bench import Bench
+from tandem.bench.cleaning import undisturbed
+from tandem.bench.result import Part, Row
+from tandem.bench.stage import variables
+from tandem.errors import TandemError
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
+from tandem.platforms.embedded.java import find_java
+from tandem.platforms.embedded.platform import EmbeddedPlatform
+from tandem.runtimes import runtimes
+from tandem.settings.connections import mongo_client
+from tandem.settings.model import KafkaSettings, MongoSettings, Settings
+from tandem.waiting import NotYetError, wait_for
+
+T = TypeVar("T")
+_DEADLINE_S = 240.0
+
+
+def measure(bench: Bench) -> Part:
+    """Returns seconds to the first fact and until `tandem up --wait` returns."""
+    later: list[tuple[float, float]] = []
+    first: list[tuple[float, float]] = []
+    for number in range(bench.rounds):
+        bench.say(f"cold start, round {number + 1} of {bench.rounds}")
+        with _nothing_learned(bench.settings) as unlearned:
+            for settings, found in ((unlearned, first), (bench.settings, later)):
+                found.append(_start(settings))
+    rows = [
+        Row(f"{name}, to {what}", "s", Figure(tuple(each[place] for each in found)))
+        for name, found in (("a later start", later), ("the first start", first))
+        for place, what in enumerate(("the first fact", "the return of `up --wait`"))
+    ]
+    return Part("cold_start", "`tandem up --wait` with nothing there", rows, {"rounds": bench.rounds})
+
+
+@contextmanager
+def _nothing_learned(settings: Settings) -> Iterator[Settings]:
+    """Yields settings with a cache that has the jars and no archive: those of the very first start, after downloads."""
+    java = find_java(settings.java_home, runtimes().minimum_java)
+    ensure_jars(settings.cache_dir, java.program)
+    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
+        (Path(folder) / "jars").symlink_to(settings.cache_dir / "jars")
+        yield settings.model_copy(update={"cache_dir": Path(folder)})
+
+
+def _start(settings: Settings) -> tuple[float, float]:
+    platform = EmbeddedPlatform(settings)
+    platform.down(volumes=True)
+    command = (sys.executable, "-m", "tandem", "up", "--wait")
+    began = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            command, env=variables(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        try:
+            # Its output is short, and is read when it has ended.
+            _send_one_pair(settings.kafka, process)
+            fact = _first_fact(settings.mongo, process) - began
+            output, _ = process.communicate(timeout=_DEADLINE_S)
+        finally:
+            process.kill()
+            process.communicate()
+        if process.returncode != 0:
+            raise TandemError(f"`tandem up` failed: {output.strip()}", hint="the logs tell more")
+        return fact, time.monotonic() - began
+    finally:
+        with undisturbed():
+            platform.down(volumes=True)
+
+
+def _send_one_pair(kafka: KafkaSettings, process: subprocess.Popen[str]) -> None:
+    """Sends an order and its payment as soon as there are topics for them."""
+
+    # Its own patience between two attempts to connect would be a part of the figure.
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})
+
+    def probe() -> None:
+        _check(process)
+        known = admin.list_topics(timeout=1.0).topics
+        if not {ORDERS.topic, PAYMENTS.topic} <= known.keys():
+            raise NotYetError("Kafka has no topics yet")
+
+    _wait("Kafka's topics", probe, KafkaException)
+    now = datetime.now(UTC).isoformat()
+    order = {"order_id": "o-1", "order_date": now, "created_at": now, "customer_id": "c-1", "amount": 1}
+    payment = {"payment_id": "p-1", "order_id": "o-1", "payment_date": now, "created_at": now, "amount": 1}
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    for topic, value in ((ORDERS.topic, order), (PAYMENTS.topic, payment)):
+        producer.produce(topic, key=b"o-1", value=json.dumps(value).encode())
+    producer.flush()
+
+
+def _first_fact(mongo: MongoSettings, process: subprocess.Popen[str]) -> float:
+    """Returns when a fact is there, as ``time.monotonic`` counts."""
+    client: MongoClient[dict[str, Any]]
+    with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=500) as client:
+
+        def probe() -> float:
+            _check(process)
+            if client[mongo.database][FACTS].find_one() is None:
+                raise NotYetError("there is no fact")
+            return time.monotonic()
+
+        return _wait("the first fact", probe, PyMongoError)
+
+
+def _check(process: subprocess.Popen[str]) -> None:
+    if process.poll():
+        output, _ = process.communicate()
+        raise TandemError(f"`tandem up` failed: {output.strip()}", hint="the logs tell more")
+
+
+def _wait(what: str, probe: Callable[[], T], retry_on: type[Exception]) -> T:
+    return wait_for(
+        what, probe, deadline_s=_DEADLINE_S, hint="the logs tell more", retry_on=(retry_on,), interval_s=0.05
+    )

@@ -1,0 +1,79 @@
+"""Latency: from the moment a record is given to the producer to the moment its fact is in a change stream."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from tandem.bench import programs
+from tandem.bench.arithmetic import Figure
+from tandem.bench.bench import Bench
+from tandem.bench.load import ends_of, own_topics
+from tandem.bench.parts import contestants
+from tandem.bench.reports import Reports, batch_milliseconds
+from tandem.bench.result import Kind, Part, Row
+from tandem.bench.stage import environment, staged
+from tandem.bench.traffic import Traffic, Watch, quantiles
+from tandem.bench.truth import Judgement, account, expected
+from tandem.settings.model import Settings
+
+RATE = 1000.0
+_VERIFY_S = 60.0
+# Payments come up to 20 seconds before their orders.
+_LEAST_WARM_S = 20.0
+
+
+def measure(bench: Bench) -> Part:
+    """Returns the median and the 99th percentile, of the job and of the tutorials' design."""
+    warm_s, seconds = (_LEAST_WARM_S, 15.0) if bench.quick else (40.0, 60.0)
+    ours: list[tuple[float, float]] = []
+    theirs: list[tuple[float, float]] = []
+    batches: list[float] = []
+    remark, judgement = "", Judgement()
+    for number in range(bench.rounds):
+        bench.say(f"latency, round {number + 1} of {bench.rounds}")
+        turns = [True] if bench.quick else [True, False] if number % 2 == 0 else [False, True]
+        for is_ours in turns:
+            if is_ours:
+                both, milliseconds, remark = _of_the_job(bench.settings, warm_s, seconds)
+                ours.append(both)
+                batches.append(milliseconds)
+            else:
+                both, judgement = _of_the_tutorial(bench.settings, warm_s, seconds)
+                theirs.append(both)
+    p50, p99 = zip(*ours, strict=True)
+    rows = [
+        Row("Tandem, median", "s", Figure(p50), remark=remark),
+        Row("Tandem, 99th percentile", "s", Figure(p99)),
+        Row("Tandem, a batch", "ms", Figure(tuple(batches))),
+    ]
+    if theirs:
+        p50, p99 = zip(*theirs, strict=True)
+        rows += [
+            Row("the tutorials' design, median", "s", Figure(p50), Kind.PEER, f"{judgement}; of what came"),
+            Row("the tutorials' design, 99th percentile", "s", Figure(p99), Kind.PEER),
+        ]
+    settings = {"records/s": int(RATE), "seconds": int(seconds), "rounds": bench.rounds}
+    return Part("latency", "From the producer to MongoDB's change stream", rows, settings)
+
+
+def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], float, str]:
+    with environment(settings), Reports(settings) as reports:
+        with Watch(settings.mongo) as watch, Traffic(settings.kafka, RATE) as traffic:
+            since, until = traffic.go_on(warm_s, seconds)
+            seen = watch.seen(traffic)
+        took = batch_milliseconds(reports.batches(since, until))
+        return quantiles(seen, since, until), median(took), account(settings, deadline_s=_VERIFY_S)
+
+
+def _of_the_tutorial(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], Judgement]:
+    with staged(settings) as stage, stage.database("bench_tutorial") as mongo:
+        topics = own_topics()
+        begins = ends_of(settings.kafka, topics)
+        arguments = ("follow", *contestants.tutorial_arguments(stage, topics), "--databases", mongo.database)
+        with programs.running_on_spark("peers/tutorial", arguments, stage, contestants.pandas(stage)) as program:
+            program.answer()
+            with Watch(mongo) as watch, Traffic(settings.kafka, RATE) as traffic:
+                since, until = traffic.go_on(warm_s, seconds)
+                seen = watch.seen(traffic)
+            ends = ends_of(settings.kafka, topics)
+            return quantiles(seen, since, until), contestants.judged(mongo, expected(settings, topics, ends, begins))

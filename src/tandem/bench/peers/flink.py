@@ -1,0 +1,101 @@
+"""The join as Flink's interval join, written in SQL. Its sink drops everything: there is no connector for MongoDB.
+
+Prints one JSON object: the seconds of each round, from the submission of the query to its end; the first is of a cold
+Java.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from pyflink.table import EnvironmentSettings, TableEnvironment
+
+_SETTINGS = {
+    "parallelism.default": "2",
+    "state.backend.type": "hashmap",
+    "execution.checkpointing.interval": "5 s",
+    "table.local-time-zone": "UTC",
+}
+# A time that cannot be read becomes one that has no partner: Flink ends a query for an event time that is null.
+_SOURCE = """
+CREATE TABLE {name} (
+  {fields},
+  at AS COALESCE({time}, TO_TIMESTAMP_LTZ(0, 3)),
+  WATERMARK FOR at AS at - INTERVAL '5' MINUTE
+) WITH (
+  'connector' = 'kafka',
+  'topic' = '{topic}',
+  'properties.bootstrap.servers' = '{bootstrap}',
+  'scan.startup.mode' = 'earliest-offset',
+  'scan.bounded.mode' = 'specific-offsets',
+  'scan.bounded.specific-offsets' = '{ends}',
+  'format' = 'json',
+  'json.ignore-parse-errors' = 'true',
+  'json.timestamp-format.standard' = 'ISO-8601'
+)
+"""
+_ORDERS = "order_id STRING, order_date TIMESTAMP_LTZ(3), created_at TIMESTAMP_LTZ(3), customer_id STRING, amount BIGINT"
+_PAYMENTS = (
+    "payment_id STRING, order_id STRING, payment_date TIMESTAMP_LTZ(3), created_at TIMESTAMP_LTZ(3), amount BIGINT"
+)
+_SINK = """
+CREATE TABLE facts (
+  order_id STRING, order_date TIMESTAMP_LTZ(3), created_at TIMESTAMP_LTZ(3), customer_id STRING, order_amount BIGINT,
+  payment_id STRING, payment_date TIMESTAMP_LTZ(3), payment_amount BIGINT
+) WITH ('connector' = 'blackhole')
+"""
+_JOIN = """
+INSERT INTO facts
+SELECT o.order_id, o.order_date, o.created_at, o.customer_id, o.amount, p.payment_id, p.payment_date, p.amount
+FROM orders AS o JOIN payments AS p
+  ON o.order_id = p.order_id AND p.at BETWEEN o.at - INTERVAL '30' MINUTE AND o.at + INTERVAL '30' MINUTE
+"""
+
+
+def main() -> None:
+    """Joins what is told, as often as told."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    for name in ("--bootstrap", "--orders", "--payments", "--ends", "--checkpoints"):
+        arguments.add_argument(name, required=True)
+    arguments.add_argument("--jars", nargs="+", required=True)
+    arguments.add_argument("--rounds", type=int, required=True)
+    told = arguments.parse_args()
+    tables = environment(told)
+    seconds = []
+    for _ in range(told.rounds):
+        began = time.perf_counter()
+        tables.execute_sql(_JOIN).wait()
+        seconds.append(time.perf_counter() - began)
+    sys.stdout.write(json.dumps({"seconds": seconds}) + "\n")
+
+
+def environment(told: argparse.Namespace) -> Any:
+    """Returns the environment with both sources and the sink."""
+    tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+    own = {
+        "pipeline.jars": ";".join(f"file://{jar}" for jar in told.jars),
+        "execution.checkpointing.dir": told.checkpoints,
+    }
+    for key, value in {**_SETTINGS, **own}.items():
+        tables.get_config().set(key, value)
+    ends = json.loads(told.ends)
+    for name, topic, fields, event_time in (
+        ("orders", told.orders, _ORDERS, "order_date"),
+        ("payments", told.payments, _PAYMENTS, "payment_date"),
+    ):
+        places = ";".join(f"partition:{number},offset:{end}" for number, end in ends[topic].items())
+        tables.execute_sql(
+            _SOURCE.format(
+                name=name, fields=fields, time=event_time, topic=topic, bootstrap=told.bootstrap, ends=places
+            )
+        )
+    tables.execute_sql(_SINK)
+    return tables
+
+
+if __name__ == "__main__":
+    main()

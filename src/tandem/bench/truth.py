@@ -1,0 +1,93 @@
+"""Which facts records imply, by the reading of `tandem verify`, and how those that a peer wrote compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bson import encode
+from bson.raw_bson import RawBSONDocument
+from pymongo.collection import Collection
+
+from tandem.bench.reports import Ends
+from tandem.errors import TandemError
+from tandem.pipelines.orders_payments.streams import FACTS
+from tandem.settings.model import Settings
+from tandem.verify.intake import Intake
+from tandem.verify.oracle import load_oracle
+from tandem.verify.topics import TopicReader
+from tandem.verify.verify import verify
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How facts compare with those that must be there.
+
+    Attributes:
+        lost: facts that are not there.
+        doubled: copies beyond the first.
+        invented: facts that must not be there.
+    """
+
+    lost: int = 0
+    doubled: int = 0
+    invented: int = 0
+
+    def __str__(self) -> str:
+        """Returns the remark for the table."""
+        found = {"lost": self.lost, "doubled": self.doubled, "invented": self.invented}
+        return ", ".join(f"{number} {name}" for name, number in found.items() if number) or "nothing lost or doubled"
+
+
+def expected(
+    settings: Settings, topics: Mapping[str, str], ends: Ends, begins: Ends | None = None
+) -> dict[Pair, RawBSONDocument]:
+    """Returns the fact documents that records imply, by order id and payment id.
+
+    Args:
+        settings: where Kafka is, and what the job is told.
+        topics: where each stream's records are.
+        ends: the offset behind the last record, by topic and partition.
+        begins: the offset of the first record; None for the topics' beginning.
+    """
+    oracle, accepted = load_oracle(settings.pipeline), {}
+    for stream in oracle.STREAMS:
+        topic = topics[stream.name]
+        intake = Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds)
+        with TopicReader(settings.kafka, topic) as reader:
+            intake.take(reader.read(begins[topic] if begins else reader.beginnings(), ends[topic]))
+        accepted[stream.name] = intake.accepted
+    nothing: dict[str, set[str]] = {collection: set() for collection in oracle.COLLECTIONS}
+    found = oracle.expect(accepted, watermark_ms=0, late=set(), observed=nothing, **settings.job.parameters)
+    facts = found.documents[FACTS].values()
+    return {(fact["order_id"], fact["payment_id"]): RawBSONDocument(encode(fact)) for fact in facts}
+
+
+def judge(collection: Collection[dict[str, Any]], wanted: Mapping[Pair, object]) -> Judgement:
+    """Returns how a collection's facts compare, by the ids of orders and payments, with those that must be there."""
+    seen: set[Pair] = set()
+    total = 0
+    for fact in collection.find({}, {"_id": 0, "order_id": 1, "payment_id": 1}, batch_size=20_000):
+        total += 1
+        seen.add((fact["order_id"], fact["payment_id"]))
+    return Judgement(
+        lost=sum(pair not in seen for pair in wanted),
+        doubled=total - len(seen),
+        invented=sum(pair not in wanted for pair in seen),
+    )
+
+
+def account(settings: Settings, *, deadline_s: float) -> str:
+    """Returns what `tandem verify` says when all is well.
+
+    Raises:
+        TandemError: something is lost, doubled, invented or wrong: a figure of such a run is worth nothing.
+    """
+    report = verify(settings, settings.pipeline, settle_deadline_s=deadline_s)
+    if not report.ok:
+        found = ", ".join(f"{problem.count} {problem.kind} in {problem.where}" for problem in report.problems)
+        raise TandemError(f"the job's result is wrong: {found}", hint="its log may tell more; nothing was measured")
+    return f"{report.total.consumed} records verified"

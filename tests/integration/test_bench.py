@@ -1,0 +1,93 @@
+"""The bench runs for real: it starts what it measures, its figures are of this run, and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.bench.run import PARTS
+from tests.environment import Environment
+from tests.integration.conftest import STATE
+from tests.readme import ROOT
+
+FIRST_PORT = 29760
+# Its own place and ports win over what a user has set for the others.
+BENCH = Environment(STATE / "bench", 29720)
+COMMAND = [str(ROOT / "scripts" / "bench"), "--quick", "--first-port", str(FIRST_PORT)]
+
+
+def bench(folder: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
+    """Returns what was printed, and the JSON."""
+    done = subprocess.run(
+        [*COMMAND, "--out", str(folder), *arguments],
+        env=variables(),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert BENCH.processes() == []
+    return done.stdout, json.loads((folder / "bench.json").read_text())
+
+
+def variables() -> dict[str, str]:
+    return {**BENCH.variables, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "200"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [(["warp"], "there is no part 'warp'"), (["--profile", "local", "idle"], "measures the profile embedded only")],
+)
+def test_what_cannot_be_measured_is_said_before_anything_starts(arguments: list[str], error: str) -> None:
+    done = subprocess.run([*COMMAND, *arguments], env=variables(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert error in done.stderr
+    assert "hint:" in done.stderr
+    assert BENCH.processes() == []
+
+
+def test_recovery_is_measured(tmp_path: Path) -> None:
+    printed, document = bench(tmp_path, "recovery")
+    (part,) = document["parts"]
+    first, caught_up = part["rows"]
+    assert 0 < first["median"] <= caught_up["median"]
+    assert "records verified" in first["remark"]
+    assert first["name"] in printed
+    assert document["about"]["machine"]["cores"] >= 1
+    assert document["about"]["versions"]["mongod"]
+    assert (tmp_path / "recovery.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.on_demand
+@pytest.mark.parametrize("part", [name for name in PARTS if name != "recovery"])
+def test_a_part_is_measured(tmp_path: Path, part: str) -> None:
+    _, document = bench(tmp_path, part, "--records", "8000")
+    (found,) = document["parts"]
+    assert all(value > 0 for row in found["rows"] for value in row["values"])
+
+
+def test_an_interrupted_bench_leaves_nothing_behind() -> None:
+    running = subprocess.Popen(
+        [*COMMAND, "idle"], env=variables(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        # What the whole environment says when it is up, after the one of the preparation.
+        for line in running.stderr or ():
+            if "idle cost, round" in line:
+                break
+        assert len(BENCH.processes()) > 3
+        os.killpg(running.pid, signal.SIGINT)
+        running.communicate(timeout=120)
+    finally:
+        running.kill()
+        running.communicate()
+    assert running.returncode == 130
+    assert BENCH.processes() == []

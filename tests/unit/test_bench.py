@@ -1,0 +1,229 @@
+"""The bench's arithmetic, what it makes of it, and how it judges. What it starts is tried in the integration layer."""
+
+from __future__ import annotations
+
+import io
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tandem.bench.arithmetic import Figure, percentile, ratio
+from tandem.bench.bench import Bench
+from tandem.bench.files import write
+from tandem.bench.load import count
+from tandem.bench.parts.soak import quarters
+from tandem.bench.reports import batch_milliseconds, covers
+from tandem.bench.result import Kind, Part, Result, Row
+from tandem.bench.run import PARTS, chosen, settings_of
+from tandem.bench.table import number, table
+from tandem.bench.traffic import Seen, facts_seen, quantiles
+from tandem.bench.truth import Judgement, judge
+from tandem.cli.bench import PART_NAMES
+from tandem.errors import UsageError
+from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
+
+ABOUT = {
+    "at": "2026-11-24T20:00:00+00:00",
+    "revision": "abc",
+    "machine": {"cores": 2, "processor": "a <processor> & more"},
+}
+PART = Part(
+    "throughput",
+    "A drain",
+    [
+        Row("ours", "records/s", Figure((30_000.0, 40_000.0, 20_000.0)), remark="verified", compared=False),
+        Row("theirs & co", "records/s", Figure((10_000.0, 40_000.0, 5_000.0)), Kind.PEER, "3 lost", compared=True),
+        Row("a time", "s", Figure((1.5, 1.25, 2.0))),
+    ],
+    {"records": 1000},
+)
+RESULT = Result(ABOUT, [PART])
+
+
+def test_a_figure_is_its_median_and_its_spread() -> None:
+    assert Figure((3.0, 1.0, 2.0)).median == 2
+    assert Figure((3.0, 1.0, 2.0)).spread == 1
+    assert Figure((4.0, 1.0)).median == 2.5
+    assert Figure((5.0,)).spread == 0
+    assert Figure((0.0, 0.0)).spread == 0
+    with pytest.raises(ValueError, match="needs a value"):
+        Figure(())
+
+
+def test_a_ratio_compares_what_ran_in_the_same_round() -> None:
+    # The second round was disturbed, and both were: the medians alone would say 2.
+    assert ratio(Figure((30.0, 3.0, 20.0)), Figure((10.0, 1.0, 10.0))) == 3
+    with pytest.raises(ValueError, match="same rounds"):
+        ratio(Figure((1.0,)), Figure((1.0, 2.0)))
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    values = [float(value) for value in range(100, 0, -1)]
+    assert percentile(values, 0.5) == 50
+    assert percentile(values, 0.99) == 99
+    assert percentile(values, 1) == 100
+    assert percentile([7.0], 0.01) == 7
+    for wrong in (0.0, 1.1):
+        with pytest.raises(ValueError, match="percentile"):
+            percentile(values, wrong)
+    with pytest.raises(ValueError, match="percentile"):
+        percentile([], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1_234_567.8, "1 234 568"), (999.6, "1000"), (123.4, "123"), (12.34, "12.3"), (0.456, "0.46")]
+)
+def test_numbers_are_written_as_precisely_as_they_are_read(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_the_table_tells_medians_extremes_ratios_and_remarks() -> None:
+    out = io.StringIO()
+    Console(file=out, width=200).print(table(PART))
+    lines = {line.split("│")[1].strip(): line.split("│") for line in out.getvalue().splitlines() if "│" in line}
+    assert [cell.strip() for cell in lines["ours"][2:8]] == ["30 000", "20 000", "40 000", "records/s", "", "verified"]
+    assert [cell.strip() for cell in lines["theirs & co"][2:8]] == [
+        "10 000",
+        "5 000",
+        "40 000",
+        "records/s",
+        "3.00",
+        "3 lost",
+    ]
+    assert "records 1000" in out.getvalue()
+
+
+def test_a_result_is_written_as_json_and_as_pictures(tmp_path: Path) -> None:
+    files = write(RESULT, tmp_path / "new")
+    assert [file.name for file in files] == ["bench.json", "throughput.svg"]
+    document = json.loads(files[0].read_text())
+    assert document["about"] == ABOUT
+    ours, theirs, _ = document["parts"][0]["rows"]
+    assert ours == {
+        "name": "ours",
+        "unit": "records/s",
+        "kind": "tandem",
+        "remark": "verified",
+        "values": [30_000, 40_000, 20_000],
+        "median": 30_000,
+        "spread": pytest.approx(2 / 3),
+        "ratio": None,
+    }
+    assert theirs["ratio"] == 3
+
+
+def test_a_picture_has_a_bar_for_each_row_of_the_first_unit() -> None:
+    from tandem.bench.picture import draw
+
+    root = ElementTree.fromstring(draw(PART, ABOUT))
+    space = "{http://www.w3.org/2000/svg}"
+    widths = [float(bar.attrib["width"]) for bar in root.iter(f"{space}rect")]
+    assert len(widths) == 2
+    assert widths[0] == pytest.approx(3 * widths[1], rel=0.01)
+    texts = [text.text or "" for text in root.iter(f"{space}text")]
+    assert {"ours", "theirs & co", "30 000", "10 000"} <= set(texts)
+    assert any("2 cores of a <processor> & more" in text for text in texts)
+    assert any("extremes of 3" in text for text in texts)
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        write(RESULT, tmp_path / "file")
+
+
+def test_a_report_covers_what_it_has_committed() -> None:
+    report: dict[str, Any] = {"committed": {"a": {"0": 5, "1": 3}}}
+    assert covers(report, {"a": {0: 5, 1: 2}})
+    assert not covers(report, {"a": {0: 6, 1: 2}})
+    assert not covers(report, {"a": {0: 5}, "b": {0: 1}})
+    assert covers(report, {"b": {0: 0}})
+
+
+def test_batches_without_records_are_no_measure_of_a_batch() -> None:
+    reports = [{"input_rows": rows, "durations_ms": {"triggerExecution": 10 * rows}} for rows in (0, 3, 5)]
+    assert batch_milliseconds(reports) == [30, 50]
+
+
+def test_records_are_counted_by_their_offsets() -> None:
+    assert count({"a": {0: 5, 1: 3}, "b": {0: 2}}) == 10
+    assert count({"a": {0: 5, 1: 3}}, {"a": {0: 4, 1: 0}}) == 4
+
+
+def test_a_latency_begins_with_the_later_record() -> None:
+    sent = {(ORDERS.topic, "o"): 10.0, (PAYMENTS.topic, "p"): 12.0, (PAYMENTS.topic, "q"): 3.0}
+    arrived = [(12.5, "o", "p"), (13.0, "o", "q"), (14.0, "o", "of somebody else")]
+    assert facts_seen(arrived, sent) == [Seen(12.5, 0.5, 12.0), Seen(13.0, 3.0, 10.0)]
+
+
+def test_what_is_slow_does_not_fall_out_of_the_window() -> None:
+    # Sent in the window, seen long after it.
+    seen = [Seen(at=sent + 100 * sent, latency=100 * sent, sent_at=float(sent)) for sent in range(1, 101)]
+    assert quantiles(seen, 1.0, 101.0) == (5_000, 9_900)
+    assert quantiles(seen, 1.0, 2.0) == (100, 100)
+    with pytest.raises(ValueError, match="percentile"):
+        quantiles(seen, 500.0, 600.0)
+
+
+class Facts:
+    """Stands for a collection that is only read."""
+
+    def __init__(self, *pairs: tuple[str, str]) -> None:
+        self._pairs = pairs
+
+    def find(self, *_: object, **__: object) -> list[dict[str, str]]:
+        return [{"order_id": order, "payment_id": payment} for order, payment in self._pairs]
+
+
+def test_what_a_peer_wrote_is_judged() -> None:
+    wanted = {("o", "p"): 1, ("o", "q"): 1, ("r", "s"): 1}
+    found: Any = Facts(("o", "p"), ("o", "p"), ("o", "p"), ("r", "s"), ("x", "y"))
+    assert judge(found, wanted) == Judgement(lost=1, doubled=2, invented=1)
+    assert str(judge(found, wanted)) == "1 lost, 2 doubled, 1 invented"
+    assert str(Judgement()) == "nothing lost or doubled"
+
+
+def test_sets_of_records_are_the_same_each_time_and_follow_one_another(bench: Bench) -> None:
+    assert bench.plan(1) == bench.plan(1)
+    first, second = bench.plan(0), bench.plan(1, repeats=0.2)
+    # A payment of the second may be dated half an hour before its order, and must not be late.
+    job = bench.settings.job
+    before = job.lateness_seconds + job.parameters["match_window_seconds"]
+    assert (second.start - (first.start + first.span)).total_seconds() >= before
+    assert first.name != second.name
+    assert (first.count, second.mix.repeats, first.mix.repeats, second.mix.late) == (500, 0.2, 0, 0)
+
+
+def test_parts_are_run_once_each_in_the_order_of_the_bench() -> None:
+    assert chosen([], quick=False) == list(PARTS)
+    assert chosen([], quick=True) == list(PARTS)[:5]
+    assert chosen(["soak"], quick=True) == ["soak"]
+    assert chosen(["idle", "throughput", "idle"], quick=False) == ["throughput", "idle"]
+    with pytest.raises(UsageError, match="'warp'"):
+        chosen(["warp"], quick=True)
+
+
+def test_a_soak_compares_its_first_and_last_quarter() -> None:
+    assert quarters([1, 3, 2, 50, 60, 70, 80, 90, 9, 8, 7, 6]) == (2, 7)
+    assert quarters([5.0]) == (5, 5)
+
+
+def test_the_help_names_every_part() -> None:
+    assert list(PARTS) == PART_NAMES
+
+
+def test_nothing_of_the_bench_is_where_an_environment_of_the_users_is() -> None:
+    settings = settings_of(31150)
+    assert (settings.kafka.port, settings.kafka.controller_port, settings.mongo.port) == (31150, 31151, 31152)
+    assert (settings.ui.spark_port, settings.ui.dashboard_port) == (31153, 31154)
+    assert settings.kafka.bootstrap == "127.0.0.1:31150"
+    assert settings.state_dir.name == "bench"
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(settings=settings_of(31150), quick=True, rounds=1, records=1000, say=lambda _: None)
