@@ -24,8 +24,8 @@ _SETTINGS = {
 _SOURCE = """
 CREATE TABLE {name} (
   {fields},
-  at AS COALESCE({time}, TO_TIMESTAMP_LTZ(0, 3)),
-  WATERMARK FOR at AS at - INTERVAL '5' MINUTE
+  event_at AS COALESCE({time}, TO_TIMESTAMP_LTZ(0, 3)),
+  WATERMARK FOR event_at AS event_at - INTERVAL '5' MINUTE
 ) WITH (
   'connector' = 'kafka',
   'topic' = '{topic}',
@@ -52,7 +52,7 @@ _JOIN = """
 INSERT INTO facts
 SELECT o.order_id, o.order_date, o.created_at, o.customer_id, o.amount, p.payment_id, p.payment_date, p.amount
 FROM orders AS o JOIN payments AS p
-  ON o.order_id = p.order_id AND p.at BETWEEN o.at - INTERVAL '30' MINUTE AND o.at + INTERVAL '30' MINUTE
+  ON o.order_id = p.order_id AND p.event_at BETWEEN o.event_at - INTERVAL '30' MINUTE AND o.event_at + INTERVAL '30' MINUTE
 """
 
 

@@ -31,7 +31,7 @@ class Join:
 
     def order(self, value: bytes) -> None:
         """Takes an order."""
-        order = orjson.loads(value)
+        order = _read(value)
         order["order_date"] = datetime.fromisoformat(order["order_date"])
         order["created_at"] = datetime.fromisoformat(order["created_at"])
         order_id = order["order_id"]
@@ -42,7 +42,7 @@ class Join:
 
     def payment(self, value: bytes) -> None:
         """Takes a payment."""
-        payment = orjson.loads(value)
+        payment = _read(value)
         payment["payment_date"] = datetime.fromisoformat(payment["payment_date"])
         known = self._payments.setdefault(payment["order_id"], {})
         if payment["payment_id"] not in known:
@@ -66,6 +66,14 @@ class Join:
                     "payment_amount": payment["amount"],
                 }
             )
+
+
+def _read(value: bytes) -> _Document:
+    record: _Document = orjson.loads(value)
+    # It would stop the program: MongoDB's integers have 64 bits.
+    if not -(2**63) <= record["amount"] < 2**63:
+        raise ValueError("the amount is too large")
+    return record
 
 
 def main() -> None:
