@@ -17,10 +17,10 @@ import pytest
 from tandem.engine.schema import TIMESTAMP_PATTERN, FieldType, Stream
 from tandem.errors import UsageError
 from tandem.pipelines.orders_payments.generator import iso, orders, payments
-from tandem.pipelines.orders_payments.odd_records import MALFORMED
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.producer.api import arguments
 from tandem.producer.main import _parser, _plan
+from tandem.producer.odd_records import MALFORMED
 from tandem.producer.plan import LATE_AFTER, Mix, Plan
 from tandem.producer.record import Record
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +25,7 @@ def produce(
     plan: Plan,
     *,
     profile: str,
+    variables: Mapping[str, str],
     rate: float | None = None,
     ledgers: Path | None = None,
     stop: threading.Event | None = None,
@@ -35,9 +36,10 @@ def produce(
     caller answers it by setting ``stop``, their summaries are returned.
 
     Args:
-        modules: the entry modules, as in a pipeline's ``producers.PRODUCERS``.
+        modules: the entry modules.
         plan: what to send; the same for all, so that their records belong together.
         profile: the environment.
+        variables: the producers' environment variables, by which they find the modules.
         rate: records per second of each producer when the plan is compressed; None for as fast as it goes.
         ledgers: a folder for the ledgers, one ``<last part of the module>.jsonl`` each, appended to; None for none.
         stop: when set, the producers are told to stop; what is in flight is still waited for.
@@ -52,6 +54,7 @@ def produce(
     children = {
         module: subprocess.Popen(
             [sys.executable, "-m", module, *arguments(plan, profile, rate), *_ledger_arguments(module, ledgers)],
+            env=dict(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

@@ -64,13 +64,13 @@ def compare(
         for identity in intake.versions:
             problems.add(Kind.CONFLICTING, intake.stream.name, identity)
     streams = {intake.stream.name: _counts(intake, expected[0]) for intake in intakes}
-    missing = sum(counts.late for counts in streams.values())
+    missing = sum(counts["late"] for counts in streams.values())
     for _ in range(missing - dropped_as_late if dropped_as_late is not None else 0):
         problems.add(Kind.LOST, "what may have been late", f"{missing} missing, {dropped_as_late} dropped by the job")
     notes = _notes(beginnings or {})
     if missing and dropped_as_late is None:
         notes.append(f"{missing} records may have been late: how many the job dropped as late is not known")
-    return Report(streams, problems.all(), notes, watermark.ms)
+    return Report(streams, problems.all(), notes, watermark.ms, tuple(oracle.OUTCOMES))
 
 
 def _variants(intakes: Sequence[Intake]) -> Iterable[dict[str, Mapping[str, Mapping[str, Any]]]]:

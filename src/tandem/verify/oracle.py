@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Set
 from typing import Any, Protocol, cast
 
+from tandem.catalog import Place
 from tandem.engine.schema import Stream
-from tandem.errors import UsageError
 
 # An event: its stream's name and its identity.
 EventId = tuple[str, str]
@@ -23,7 +22,7 @@ class Expectation(Protocol):
 
     @property
     def outcome(self) -> Mapping[EventId, str]:
-        """One of ``matched``, ``unmatched``, ``waiting`` and ``late`` for each event."""
+        """One of ``OUTCOMES``, ``waiting`` and ``late`` for each event."""
 
 
 class Oracle(Protocol):
@@ -32,6 +31,8 @@ class Oracle(Protocol):
     STREAMS: tuple[Stream, ...]
     COLLECTIONS: tuple[str, ...]
     DEAD_LETTER_TOPIC: str
+    # What becomes of an event, besides that it waits or came too late.
+    OUTCOMES: tuple[str, ...]
 
     def expect(
         self,
@@ -54,12 +55,6 @@ class Oracle(Protocol):
         """
 
 
-def load_oracle(pipeline: str) -> Oracle:
+def load_oracle(place: Place) -> Oracle:
     """Returns the oracle of a pipeline; raises UsageError when there is none."""
-    name = f"tandem.pipelines.{pipeline}.oracle"
-    try:
-        return cast(Oracle, importlib.import_module(name))
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise  # the oracle is there, but something that it imports is not
-        raise UsageError(f"pipeline {pipeline!r} has no oracle", hint=f"write {name.replace('.', '/')}.py") from None
+    return cast(Oracle, place.module("oracle"))

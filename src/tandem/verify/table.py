@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from rich.console import Console
 from rich.table import Table
 
-from tandem.verify.report import Counts, Kind, Report
+from tandem.verify.report import Kind, Report
 
 
 def show(report: Report, console: Console) -> None:
@@ -28,10 +26,8 @@ def table(report: Report) -> Table:
     for name in (*report.streams, "total"):
         result.add_column(name, justify="right")
     columns = (*report.streams.values(), report.total)
-    for row in fields(Counts):
-        result.add_row(
-            row.name, *(str(getattr(counts, row.name)) for counts in columns), end_section=row.name == "consumed"
-        )
+    for row in report.rows:
+        result.add_row(row, *(str(counts[row]) for counts in columns), end_section=row == "consumed")
     result.add_section()
     for kind in Kind:
         count = report.count(kind)

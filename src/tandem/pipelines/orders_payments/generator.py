@@ -18,8 +18,8 @@ from itertools import count
 from typing import Any
 
 from tandem.engine.schema import FieldType, Stream
-from tandem.pipelines.orders_payments.odd_records import ODD_AMOUNTS, ODD_ENDINGS, dump, malformed, unusual
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
+from tandem.producer.odd_records import ODD_AMOUNTS, ODD_ENDINGS, dump, malformed, unusual
 from tandem.producer.plan import LATE_AFTER, Plan
 from tandem.producer.record import Record
 

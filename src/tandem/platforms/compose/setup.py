@@ -53,11 +53,11 @@ def prepare(settings: Settings, conf: Path, checkpoint: str) -> None:
         retry_on=(PyMongoError,),
         interval_s=0.2,
     )
-    create_collections(settings.mongo, indexes_of(settings.pipeline))
+    create_collections(settings.mongo, indexes_of(settings.place))
     hint = "`docker compose logs kafka`"
     wait_for(
         "Kafka",
-        lambda: create_topics(settings.kafka, *streams_of(settings.pipeline)),
+        lambda: create_topics(settings.kafka, *streams_of(settings.place)),
         deadline_s=_DEADLINE_S,
         hint=hint,
         retry_on=(KafkaError,),

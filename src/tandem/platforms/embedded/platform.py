@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Collection, Iterator
@@ -45,6 +46,7 @@ class EmbeddedPlatform:
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
         """Starts everything; see ``Platform.up``."""
         if self._running():
+            self._check_pipeline()
             _log.info("already running", profile=self._settings.profile)
         else:
             self._start()
@@ -79,6 +81,7 @@ class EmbeddedPlatform:
         """Repairs what late records have left; see ``Platform.reconcile``."""
         if not self._running():
             raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
+        self._check_pipeline()
         return reconcile(self._settings, self._layout)
 
     def problem(self) -> str | None:
@@ -105,6 +108,7 @@ class EmbeddedPlatform:
         supervisor = recall(self._layout.pid("supervisor"))
         if supervisor is None or not alive(supervisor):
             raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
+        self._check_pipeline()
         before = read_states(self._layout.state)["job"].pid
         os.kill(supervisor.pid, RESTART_JOB)
 
@@ -120,6 +124,15 @@ class EmbeddedPlatform:
         supervisor = recall(self._layout.pid("supervisor"))
         return supervisor is not None and alive(supervisor)
 
+    def _check_pipeline(self) -> None:
+        """Raises when it is another pipeline that runs here."""
+        running = json.loads(self._layout.settings.read_text("utf-8"))["pipeline"]
+        if running != self._settings.pipeline:
+            raise EnvironmentNotReadyError(
+                f"this environment runs the pipeline {running}, not {self._settings.pipeline}",
+                hint=f"`tandem down` stops it; or name it: --pipeline {running}",
+            )
+
     def _start(self) -> None:
         layout, settings = self._layout, self._settings
         layout.create()
@@ -127,7 +140,7 @@ class EmbeddedPlatform:
             # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
             if mine:
                 prepare(settings, layout)
-        file = layout.conf / "settings.json"
+        file = layout.settings
         file.write_text(settings.model_dump_json(indent=2), "utf-8")
         command = (sys.executable, "-m", "tandem.platforms.embedded.supervisor", "--settings", str(file))
         log = layout.log("supervisor")
