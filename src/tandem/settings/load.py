@@ -31,6 +31,12 @@ def chosen_profile(flag: str | None) -> tuple[str, str] | None:
     return (variable, "TANDEM_PROFILE") if variable else None
 
 
+def own_pipelines() -> Path:
+    """Returns the user's folder of pipelines, for which no profile is needed; it need not be there."""
+    named = os.environ.get("TANDEM_PIPELINES_DIR") or Settings.model_fields["pipelines_dir"].default
+    return Path(named).expanduser().absolute()
+
+
 def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Returns the settings of a profile.
 

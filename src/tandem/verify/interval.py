@@ -146,7 +146,7 @@ class IntervalJoin:
 
 
 def document_id(*texts: str) -> str:
-    """Returns the texts joined by ``|``; one inside a text is escaped by ``\\``, so that no two lists share a result."""
+    """Returns the texts joined by ``|``; one inside a text is escaped by ``\\``, so no two lists share a result."""
     return "|".join(text.replace("\\", "\\\\").replace("|", "\\|") for text in texts)
 
 
