@@ -20,6 +20,7 @@ from tandem.errors import TandemError
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
+from tandem.producer.lookup import store_lookups
 from tandem.producer.plan import DEFAULT_SPAN, Mix, Plan
 from tandem.producer.send import Summary
 from tandem.verify.oracle import load_oracle
@@ -151,17 +152,21 @@ def reconcile(
         return
     if not report["compared"]:
         session.say("the job has not committed anything yet: there is nothing to reconcile")
-    for collection, compared in report["compared"].items():
-        print(f"{collection}: {compared} compared, {report['inserted'][collection]} inserted")
-    for collection, removed in report["removed"].items():
-        print(f"{collection}: {removed} removed")
+    done = {what: report[what] for what in ("compared", "inserted", "replaced", "removed")}
+    for collection in {name: None for numbers in done.values() for name in numbers}:
+        told = (f"{numbers[collection]} {what}" for what, numbers in done.items() if collection in numbers)
+        print(f"{collection}: {', '.join(told)}")
 
 
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
     settings, place = session.settings, session.settings.place
     # The same pipeline for the producers as for this command, whatever named it.
     chosen = {"TANDEM_PIPELINE": place.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
-    modules = [f"{place.package}.{name}" for name in place.module("producers").PRODUCERS]
+    declared = place.module("producers")
+    modules = [f"{place.package}.{name}" for name in declared.PRODUCERS]
+    # Before the events that look them up.
+    for name, number in store_lookups(settings.mongo, getattr(declared, "LOOKUPS", {}), plan).items():
+        session.say(f"  {name}: {number} documents")
     with _watched(session) as stop:
         summaries = send_all(
             modules,

@@ -21,7 +21,7 @@ from tandem.engine.log import log_to_stderr, values
 from tandem.engine.pacemaker import Pacemaker
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import Heartbeat, ProgressListener, ProgressReporter
-from tandem.engine.read import as_stream
+from tandem.engine.read import as_stream, times_read
 from tandem.engine.runtime import describe
 from tandem.engine.secrets import SecretError
 from tandem.engine.write import batch_writer
@@ -57,7 +57,7 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
 
     A batch that has begun is finished and committed first, so that a restart has nothing to do again.
     """
-    reporter = ProgressReporter(spark, config)
+    reporter = ProgressReporter(spark, config, times_read(pipeline))
     pacemaker = Pacemaker(spark, pipeline, config)
     spark.streams.addListener(ProgressListener(reporter.batch, pacemaker.batch))
     query = _start(spark, pipeline, config, stopping)

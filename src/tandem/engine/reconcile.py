@@ -21,18 +21,18 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
-from tandem.engine.login import mongo_uri
 from tandem.engine.mongo import Collection
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import newest_progress
 from tandem.engine.read import as_batch
 from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.engine.sink import write_documents
+from tandem.engine.stored import stored
 from tandem.engine.superseded import Superseded
+from tandem.engine.windows import Windows, complete_since
 
 _FEW = 10_000
 _CHUNK = 10_000
-_ONE_PARTITION = "com.mongodb.spark.sql.connector.read.partitioner.SinglePartitionPartitioner"
 
 
 def main(pipeline: Pipeline) -> None:
@@ -47,17 +47,19 @@ def main(pipeline: Pipeline) -> None:
 
 
 def reconcile(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
-    """Inserts the documents that are missing and removes those that they supersede; returns what was done.
+    """Inserts the documents that are missing, removes those that they supersede, and puts aggregates right.
+
+    Returns what was done.
 
     To do it again changes nothing. Memory is bounded: Spark spills to disk what does not fit.
 
     Returns:
-        ``compared``, ``inserted`` and ``removed``: how many documents, by collection; empty when the job has not
-        committed anything. ``seconds``: how long it took.
+        ``compared``, ``inserted``, ``replaced`` and ``removed``: how many documents, by collection; empty when the job
+        has not committed anything. ``seconds``: how long it took.
     """
     began = time.monotonic()
     progress = newest_progress(Collection(spark, config, PROGRESS_COLLECTION), pipeline.name)
-    report: dict[str, Any] = {"compared": {}, "inserted": {}, "removed": {}}
+    report: dict[str, Any] = {"compared": {}, "inserted": {}, "replaced": {}, "removed": {}}
     if progress is not None and progress["committed"] and progress["watermark"]:
         watermark = datetime.fromisoformat(progress["watermark"]["$date"])
         _Reconciliation(spark, pipeline, config, progress["committed"], watermark).run(report)
@@ -76,13 +78,20 @@ class _Reconciliation:
     ) -> None:
         self._spark, self._config = spark, config
         self._watermark = watermark
-        self._final = [output for output in pipeline.outputs if output.superseded_by is None]
+        self._windowed = [output for output in pipeline.outputs if output.window is not None]
+        self._final = [each for each in pipeline.outputs if each.superseded_by is None and each.window is None]
         self._provisional = [(each, each.superseded_by) for each in pipeline.outputs if each.superseded_by is not None]
         self._superseded = Superseded(spark, config)
         rows = as_batch(spark, pipeline, config, committed)
         self._documents = {output.collection: output.documents(rows) for output in self._final}
+        since = complete_since(spark, pipeline, config, committed) if self._windowed else None
+        self._windows = [
+            Windows(spark, config, output, output.documents(rows), since, watermark) for output in self._windowed
+        ]
 
     def run(self, report: dict[str, Any]) -> None:
+        for windows in self._windows:
+            windows.put_right(report)
         for output in self._final:
             name = output.collection
             report["compared"][name], report["inserted"][name] = self._insert(name)
@@ -120,14 +129,4 @@ class _Reconciliation:
         return removed
 
     def _ids(self, collection: str) -> DataFrame:
-        return (
-            self._spark.read.format("mongodb")
-            .schema("_id string")
-            .option("connection.uri", mongo_uri(self._config))
-            .option("database", self._config.database)
-            .option("collection", collection)
-            .option("readConcern.level", "majority")
-            # The connector's own choice fails on an empty collection; ids alone are read fast enough by one task.
-            .option("partitioner", _ONE_PARTITION)
-            .load()
-        )
+        return stored(self._spark, self._config, collection, "_id string")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, Protocol, cast
 
 from tandem.catalog import Place
@@ -25,6 +26,14 @@ class Expectation(Protocol):
         """One of ``OUTCOMES``, ``waiting`` and ``late`` for each event."""
 
 
+class Observed(Mapping[str, Set[str]], ABC):
+    """What MongoDB holds: the ``_id``s of each of the pipeline's collections."""
+
+    @abstractmethod
+    def documents(self, collection: str) -> Iterable[Document]:
+        """Returns the documents of any collection of the database, dates as ``DatetimeMS``."""
+
+
 class Oracle(Protocol):
     """A pipeline's module ``oracle``."""
 
@@ -40,7 +49,7 @@ class Oracle(Protocol):
         *,
         watermark_ms: int,
         late: Set[EventId],
-        observed: Mapping[str, Set[str]],
+        observed: Observed,
         **parameters: Any,
     ) -> Expectation:
         """Returns what must be there.
@@ -50,7 +59,7 @@ class Oracle(Protocol):
             watermark_ms: the watermark that the job has reached.
             late: the events that may have been late. Each was processed like any other or ignored as if never sent; the
                 oracle tells by what is ``observed``, and expects all else accordingly.
-            observed: the ``_id``s that are there, by collection.
+            observed: what is there; lookups, too.
             parameters: the pipeline's parameters, those of its transform.
         """
 
