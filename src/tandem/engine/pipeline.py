@@ -37,7 +37,7 @@ class Lookup:
 
     Attributes:
         collection: its name.
-        fields: what is read of its documents; null where a document has no such field or has another type in it.
+        fields: what is read of its documents, and the types that they have there; null where a document lacks one.
     """
 
     collection: str

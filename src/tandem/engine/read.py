@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
@@ -38,18 +38,24 @@ def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Dat
         records = spark.readStream.format("kafka").options(**_connection(config), **options).load()
         return _parsed(records, stream, config)
 
-    rows = [read(stream) for stream in pipeline.streams]
+    return streamed(pipeline, [read(stream) for stream in pipeline.streams], _lookups(spark, pipeline, config), config)
+
+
+def streamed(
+    pipeline: Pipeline, rows: Sequence[DataFrame], lookups: Mapping[str, DataFrame], config: JobConfig
+) -> DataFrame:
+    """Returns what ``as_stream`` does of the parsed rows of each stream, which need not be Kafka's."""
     timed = [
         observed(each.withWatermark(stream.event_time, f"{config.lateness_seconds} seconds"), stream)
         for each, stream in zip(rows, pipeline.streams, strict=True)
     ]
     if pipeline.keeps_aside:
-        transformed = _transformed(spark, pipeline, timed, config)
-        if ASIDE not in transformed.columns:
+        kept = pipeline.transform(*timed, **lookups, **config.parameters)
+        if ASIDE not in kept.columns:
             raise ValueError(f"pipeline {pipeline.name}: keeps_aside is set, but transform drops the column {ASIDE}")
-        return transformed
+        return kept
     # Control records move the watermark, and what is filtered out behind it still does.
-    transformed = _transformed(spark, pipeline, [_events(each) for each in timed], config)
+    transformed = pipeline.transform(*(_events(each) for each in timed), **lookups, **config.parameters)
     aside = reduce(DataFrame.union, (each.where(F.col(ASIDE).isNotNull()).select(ASIDE) for each in rows))
     return transformed.unionByName(aside, allowMissingColumns=True)
 
@@ -75,7 +81,7 @@ def as_batch(
         _events(_parsed(records_of(spark, stream, config, ends[stream.topic]), stream, config))
         for stream in pipeline.streams
     ]
-    return _transformed(spark, pipeline, frames, config)
+    return pipeline.transform(*frames, **_lookups(spark, pipeline, config), **config.parameters)
 
 
 def records_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
@@ -99,9 +105,8 @@ def _events(rows: DataFrame) -> DataFrame:
     return rows.where(F.col(ASIDE).isNull()).drop(ASIDE)
 
 
-def _transformed(spark: SparkSession, pipeline: Pipeline, frames: list[DataFrame], config: JobConfig) -> DataFrame:
-    lookups = {lookup.collection: looked_up(spark, config, lookup) for lookup in pipeline.lookups}
-    return pipeline.transform(*frames, **lookups, **config.parameters)
+def _lookups(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict[str, DataFrame]:
+    return {lookup.collection: looked_up(spark, config, lookup) for lookup in pipeline.lookups}
 
 
 def _parsed(records: DataFrame, stream: Stream, config: JobConfig) -> DataFrame:
