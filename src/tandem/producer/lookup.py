@@ -29,6 +29,8 @@ def store_lookups(mongo: MongoSettings, lookups: Lookups, plan: Plan) -> dict[st
         EnvironmentNotReadyError: MongoDB does not take them.
     """
     stored: dict[str, int] = {}
+    if not lookups:
+        return stored
     client: MongoClient[dict[str, Any]]
     try:
         with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=10_000) as client:

@@ -21,7 +21,8 @@ def show(report: Report, console: Console) -> None:
 def table(report: Report) -> Table:
     """Returns one table: a column for each stream and the total, a row for each outcome and each kind of difference."""
     verdict = "[green]every record is accounted for[/]" if report.ok else "[red]MongoDB and the topics do not agree[/]"
-    result = Table(caption=verdict, caption_justify="left")
+    # Of one stream, too, the verdict is one line.
+    result = Table(caption=verdict, caption_justify="left", min_width=36)
     result.add_column("records")
     for name in (*report.streams, "total"):
         result.add_column(name, justify="right")
