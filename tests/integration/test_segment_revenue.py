@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,6 +57,17 @@ def send(environment: Environment, *sales: tuple[str, float, int], until: float 
     environment.wait("the watermark", lambda: (environment.status()["job"]["watermark"] or "") >= wanted)
 
 
+def shown(environment: Environment) -> dict[str, Any]:
+    """Returns what the dashboard has counted of the stream."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{environment.first_port + 5}/api/now", timeout=5) as answer:
+        account = json.load(answer)["account"]
+    return {name: account["streams"]["sales"][name] for name in ("matched", "rest")} if account else {}
+
+
+def repeated(report: dict[str, Any]) -> int:
+    return int(report["total"]["repeated"])
+
+
 def caught_up(environment: Environment) -> None:
     environment.wait("lag 0", lambda: environment.status()["job"]["lag"] == 0)
 
@@ -74,6 +86,9 @@ def test_samples_are_accounted_for_and_each_record_is_counted_once(revenue: Envi
     assert report["total"]["dead"] > 0
     assert report["total"]["waiting"] == 0
     assert revenue.status()["job"]["input_rows_total"] == report["total"]["consumed"]
+    revenue.wait(
+        "the dashboard", lambda: shown(revenue) == {"matched": report["total"]["counted"], "rest": repeated(report)}
+    )
     # The segments of the plan, and of who is in none.
     assert {document["segment"] for document in documents(revenue).values()} >= {"business", "a|b\\c", "unknown"}
 

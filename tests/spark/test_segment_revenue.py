@@ -13,7 +13,6 @@ from bson.decimal128 import Decimal128
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from tandem.engine.config import JobConfig
 from tandem.engine.pacemaker import CONTROL, EVENTS
 from tandem.engine.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.read import streamed
@@ -24,23 +23,13 @@ from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE,
 from tandem.pipelines.segment_revenue.transform import minutes, transform
 from tandem.verify.intake import Intake
 from tandem.verify.record import Record
-from tests.spark.records import ARRIVED, SCHEMA, kafka_rows
+from tests.spark.records import ARRIVED, SCHEMA, job_config, kafka_rows
 from tests.stored import Stored
 
 T0 = ARRIVED - timedelta(hours=6)
 T0_MS = int(T0.timestamp() * 1000)
 Item = bytes | tuple[bytes | None, bytes | None]
-CONFIG = JobConfig(
-    pipeline="segment_revenue",
-    bootstrap="",
-    mongo_uri="",
-    database="",
-    checkpoint="",
-    lateness_seconds=300,
-    max_clock_skew_seconds=300,
-    idle_timeout_seconds=30,
-    parameters={"window_seconds": 60},
-)
+CONFIG = job_config("segment_revenue", window_seconds=60)
 
 
 def sale(identity: str, second: float, amount: int = 1, customer: str = "c") -> bytes:

@@ -98,7 +98,7 @@ class _Reconciliation:
         for output, by in self._provisional:
             overtaken = by.ids(self._documents[by.collection], **self._config.parameters)
             report["removed"][output.collection] = self._remove(output.collection, overtaken)
-        self._superseded.forget(self._watermark)
+        self._superseded.forget([output.collection for output, _ in self._provisional], self._watermark)
 
     def _insert(self, collection: str) -> tuple[int, int]:
         """Returns how many documents there should be, repeats counted each time, and how many were missing."""
