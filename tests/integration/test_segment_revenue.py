@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -148,6 +150,29 @@ def test_a_correction_of_the_past_is_found_and_applied(revenue: Environment) -> 
     assert done["removed"][REVENUE] == done["inserted"][REVENUE] > 0
     assert revenue_of(revenue, 0) == {"bronze": (2, Decimal128("12"))}
     assert verified(revenue)["ok"]
+
+
+def test_no_minute_ever_changes_although_the_driver_is_killed(revenue: Environment) -> None:
+    """SIGKILL while minutes close one after another: what was written is written again, the same."""
+    with revenue.database() as database, database[REVENUE].watch(max_await_time_ms=500) as stream:
+        producing = revenue.start("produce", "--count", "12000", "--rate", "600", "--mix", "late=0", "--close")
+        before = revenue.status()["job"]
+        first = revenue.wait("a first minute", stream.try_next)
+        os.kill(int(before["pid_or_id"]), signal.SIGKILL)
+        output, _ = producing.communicate(timeout=300)
+        assert producing.returncode == 0, output
+        report = verified(revenue)
+        assert report["ok"]
+        assert report["total"]["waiting"] == 0
+        assert revenue.status()["job"]["pid_or_id"] != before["pid_or_id"]
+        contents: dict[str, list[dict[str, Any]]] = {}
+        change = first
+        while change:
+            assert change["operationType"] in ("insert", "replace")
+            contents.setdefault(change["documentKey"]["_id"], []).append(change["fullDocument"])
+            change = stream.try_next()
+    assert len(contents) > 100
+    assert all(document == written[0] for written in contents.values() for document in written)
 
 
 def test_another_pipeline_does_not_mix_with_the_one_that_runs(revenue: Environment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import logging
 import signal
 import sys
@@ -13,12 +14,14 @@ from pathlib import Path
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
-from tandem.engine.failure import Failure, failure_at_start, failure_of
+from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code
 from tandem.engine.log import log_to_stderr, values
 from tandem.engine.pacemaker import Pacemaker
+from tandem.engine.parse import ASIDE
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import Heartbeat, ProgressListener, ProgressReporter
 from tandem.engine.read import as_stream, times_read
@@ -60,7 +63,15 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     reporter = ProgressReporter(spark, config, times_read(pipeline))
     pacemaker = Pacemaker(spark, pipeline, config)
     spark.streams.addListener(ProgressListener(reporter.batch, pacemaker.batch))
-    query = _start(spark, pipeline, config, stopping)
+    try:
+        query = _start(spark, pipeline, config, stopping)
+    except Exception as error:
+        failure = failure_of_code(error, Path(inspect.getfile(pipeline.transform)).parent)
+        if failure is None:
+            raise
+        reporter.report("failed", error=failure.reason)
+        _log.error("the job cannot start: %s", failure.reason)
+        return failure
     reporter.report("started", error=None)
     heartbeat = Heartbeat(reporter)
     pacemaker.start()
@@ -75,9 +86,12 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
 
 
 def _start(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> StreamingQuery:
+    rows = as_stream(spark, pipeline, config)
+    for output in pipeline.outputs:
+        # What is wrong in it is found now, not in the first batch that has events.
+        output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
     return (
-        as_stream(spark, pipeline, config)
-        .writeStream.queryName(pipeline.name)
+        rows.writeStream.queryName(pipeline.name)
         .foreachBatch(batch_writer(spark, pipeline, config, stopping))
         .option("checkpointLocation", config.checkpoint)
         .trigger(processingTime="0 seconds")

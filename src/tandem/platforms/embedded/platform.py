@@ -109,6 +109,8 @@ class EmbeddedPlatform:
         if supervisor is None or not alive(supervisor):
             raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
         self._check_pipeline()
+        # The job that runs is not stopped for one that cannot start.
+        self._settings.place.module("pipeline")
         before = read_states(self._layout.state)["job"].pid
         os.kill(supervisor.pid, RESTART_JOB)
 
@@ -135,6 +137,8 @@ class EmbeddedPlatform:
 
     def _start(self) -> None:
         layout, settings = self._layout, self._settings
+        # What is wrong in it is said before anything starts, and with its line.
+        settings.place.module("pipeline")
         layout.create()
         with layout.locked() as mine:
             # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
