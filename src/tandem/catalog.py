@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from tandem.engine.modules import forget
 from tandem.errors import UsageError
 
 BUNDLED = Path(__file__).parent / "pipelines"
@@ -66,6 +67,10 @@ class Place:
                 f"{self._line(error)}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
                 hint=f"mend pipeline {self.name!r} there; --debug shows the stack",
             ) from error
+
+    def forget(self) -> None:
+        """Lets ``module`` read the files anew."""
+        forget(self.package)
 
     def _line(self, error: Exception) -> str:
         """Returns where in the pipeline's own files an error comes from."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pymongo import MongoClient
 
 from tandem.scaffold import write
 from tests.environment import Environment
@@ -66,3 +69,40 @@ def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environm
     environment.tandem("submit")
     environment.tandem("produce", "--count", "100", "--close")
     assert "wrong in parcels_answered" in environment.tandem("verify", code=1).stdout
+
+
+def test_dev_goes_on_with_what_was_saved(own: Path, environment: Environment) -> None:
+    transform = own / "transform.py"
+    good = transform.read_text()
+    developing = environment.start("dev", "parcels")
+    lines: list[str] = []
+    assert developing.stdout is not None
+    reader = threading.Thread(target=lines.extend, args=(developing.stdout,), daemon=True)
+    reader.start()
+
+    def said(text: str) -> None:
+        environment.wait(text, lambda: any(text in line for line in lines), 240)
+        lines.clear()
+
+    said("watching")
+    driver = environment.status()["job"]["pid_or_id"]
+    for version in ("second", "third"):
+        transform.write_text(
+            good.replace('"service",\n        "status",', f'F.lit("{version}").alias("service"),\n"status",')
+        )
+        said("transform.py: the job runs with it after")
+        environment.tandem("produce", "--count", "100", "--close")
+        with MongoClient(f"mongodb://127.0.0.1:{environment.first_port + 2}/?directConnection=true") as client:
+            answered = client["parcels"]["parcels_answered"]
+            environment.wait(version, lambda: answered.find_one({"service": version}))  # noqa: B023
+    transform.write_text(good.replace("def answered(", "def answered["))
+    said("SyntaxError")
+    transform.write_text(good.replace('"duration_ms"', '"duration_ms", F.col("nowhere")'))
+    said("transform.py:")
+    transform.write_text(good)
+    said("transform.py: the job runs with it after")
+    status = environment.status()
+    assert (status["ready"], status["job"]["pid_or_id"]) == (True, driver)
+    developing.send_signal(signal.SIGINT)
+    assert developing.wait(30) == 130
+    assert environment.status()["job"]["state"] == "running"

@@ -187,16 +187,17 @@ def newest_progress(collection: Collection, pipeline: str) -> dict[str, Any] | N
 
 
 class ProgressListener(StreamingQueryListener):
-    """Passes on each committed batch."""
+    """Passes on each committed batch of the next query that starts, and of no other."""
 
     def __init__(self, *on_batch: Callable[[StreamingQueryProgress], None]) -> None:
         self._on_batch = on_batch
+        self._run: uuid.UUID | None = None
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: D102
-        pass
+        self._run = self._run or event.runId
 
     def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: D102
-        for function in self._on_batch:
+        for function in self._on_batch if event.progress.runId == self._run else ():
             function(event.progress)
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: D102

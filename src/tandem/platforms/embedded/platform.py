@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from tandem.engine.wishes import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.embedded.layout import ESSENTIAL, SERVICES, Layout, is_full
@@ -23,6 +24,7 @@ from tandem.platforms.embedded.supervisor import RESTART_JOB
 from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, status
 from tandem.platforms.progress import ProgressReader
+from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
@@ -121,6 +123,14 @@ class EmbeddedPlatform:
         hint = f"look at {self._layout.log('supervisor')}"
         wait_for("a new driver to start", probe, deadline_s=deadline_s, hint=hint)
         self._wait_until_ready(deadline_s)
+
+    def reload_job(self) -> None:
+        """Lets the job go on with new code; see ``Reloading.reload_job``."""
+        driver = recall(self._layout.pid("job")) if self._running() else None
+        if driver is None or not alive(driver):
+            raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
+        self._check_pipeline()
+        reload(self._settings, lambda: os.kill(driver.pid, RELOAD))
 
     def _running(self) -> bool:
         supervisor = recall(self._layout.pid("supervisor"))
