@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from bson.decimal128 import Decimal128
 from confluent_kafka import Producer
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES
@@ -178,3 +179,18 @@ def test_no_minute_ever_changes_although_the_driver_is_killed(revenue: Environme
 def test_another_pipeline_does_not_mix_with_the_one_that_runs(revenue: Environment) -> None:
     done = revenue.tandem("--pipeline", "orders_payments", "up", code=3)
     assert "runs the pipeline segment_revenue, not orders_payments" in done.stderr
+
+
+@pytest.mark.parametrize("part", [0.5, 1.0])
+def test_minutes_whose_sales_retention_has_removed_are_left_alone(revenue: Environment, part: float) -> None:
+    """What is left in the topic would make less revenue of them, or none."""
+    before = documents(revenue)
+    consumer = KafkaConsumer(bootstrap_servers=revenue.bootstrap)
+    partitions = [TopicPartition(SALES.topic, number) for number in consumer.partitions_for_topic(SALES.topic)]
+    ends = consumer.end_offsets(partitions)
+    consumer.close()
+    with KafkaAdminClient(bootstrap_servers=revenue.bootstrap) as admin:
+        admin.delete_records({partition: int(end * part) for partition, end in ends.items()})
+    done = json.loads(revenue.tandem("reconcile", "--json").stdout)
+    assert [done[what][REVENUE] for what in ("inserted", "replaced", "removed")] == [0, 0, 0]
+    assert documents(revenue) == before

@@ -37,9 +37,16 @@ def dev(
     settings, platform = session.settings, session.platform
     if not isinstance(platform, Reloading):
         raise UsageError(
-            f"the job of profile {settings.profile} does not read this machine's files", hint="`tandem deploy`"
+            f"the job of profile {settings.profile} does not read this machine's files",
+            hint="choose --profile embedded or local",
         )
-    platform.up(wait=True)
+    try:
+        platform.up(wait=True)
+    except TandemError as error:
+        if platform.problem() is None:
+            raise
+        # All but the job runs, and the next save may mend that.
+        session.say(f"error: {error}\nhint: {error.hint}")
     place = settings.place
     session.say(f"watching {place.folder}; `tandem produce`, `tandem verify` and {_page(settings)} show what it does")
     known = _saved(place.folder)
@@ -51,7 +58,10 @@ def dev(
         known, began = now, time.monotonic()
         try:
             _check(settings, place)
-            platform.reload_job()
+            if platform.problem() is None:
+                platform.reload_job()
+            else:
+                platform.restart_job()
         except TandemError as error:
             session.say(f"{changed}: error: {error}\nhint: {error.hint}")
         else:
