@@ -10,9 +10,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +25,11 @@ from tandem.engine.progress import newest_progress
 from tandem.engine.read import as_batch
 from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.engine.sink import write_documents
-from tandem.engine.stored import stored
+from tandem.engine.stored import in_chunks, stored
 from tandem.engine.superseded import Superseded
 from tandem.engine.windows import Windows, complete_since
 
 _FEW = 10_000
-_CHUNK = 10_000
 
 
 def main(pipeline: Pipeline) -> None:
@@ -78,15 +75,16 @@ class _Reconciliation:
     ) -> None:
         self._spark, self._config = spark, config
         self._watermark = watermark
-        self._windowed = [output for output in pipeline.outputs if output.window is not None]
+        windowed = [(output, output.window) for output in pipeline.outputs if output.window is not None]
         self._final = [each for each in pipeline.outputs if each.superseded_by is None and each.window is None]
         self._provisional = [(each, each.superseded_by) for each in pipeline.outputs if each.superseded_by is not None]
         self._superseded = Superseded(spark, config)
         rows = as_batch(spark, pipeline, config, committed)
         self._documents = {output.collection: output.documents(rows) for output in self._final}
-        since = complete_since(spark, pipeline, config, committed) if self._windowed else None
+        since = complete_since(spark, pipeline, config, committed) if windowed else None
         self._windows = [
-            Windows(spark, config, output, output.documents(rows), since, watermark) for output in self._windowed
+            Windows(spark, config, output, window, output.documents(rows), since, watermark)
+            for output, window in windowed
         ]
 
     def run(self, report: dict[str, Any]) -> None:
@@ -121,12 +119,8 @@ class _Reconciliation:
 
     def _remove(self, collection: str, overtaken: DataFrame) -> int:
         """Returns how many documents were there that must not be."""
-        wrong = self._ids(collection).join(overtaken.select("_id"), "_id", "left_semi").toLocalIterator()
-        ids: Iterator[str] = (row["_id"] for row in wrong)
-        removed = 0
-        while chunk := list(islice(ids, _CHUNK)):
-            removed += self._superseded.delete(collection, chunk)
-        return removed
+        wrong = self._ids(collection).join(overtaken.select("_id"), "_id", "left_semi")
+        return sum(self._superseded.delete(collection, chunk) for chunk in in_chunks(wrong))
 
     def _ids(self, collection: str) -> DataFrame:
         return stored(self._spark, self._config, collection, "_id string")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 from pyspark.sql import DataFrame, SparkSession
 
 from tandem.engine.config import JobConfig
@@ -10,6 +13,7 @@ from tandem.engine.pipeline import Lookup
 from tandem.engine.schema import FieldType
 
 _ONE_PARTITION = "com.mongodb.spark.sql.connector.read.partitioner.SinglePartitionPartitioner"
+_CHUNK = 10_000
 _TYPES = {FieldType.STRING: "string", FieldType.INTEGER: "bigint", FieldType.TIMESTAMP: "timestamp"}
 
 
@@ -33,6 +37,13 @@ def stored(spark: SparkSession, config: JobConfig, collection: str, schema: str)
         .option("partitioner", _ONE_PARTITION)
         .load()
     )
+
+
+def in_chunks(ids: DataFrame) -> Iterator[list[str]]:
+    """Yields the ``_id``s of rows, some thousands at a time: all of them need not fit into memory."""
+    each: Iterator[str] = (row["_id"] for row in ids.select("_id").toLocalIterator())
+    while chunk := list(islice(each, _CHUNK)):
+        yield chunk
 
 
 def looked_up(spark: SparkSession, config: JobConfig, lookup: Lookup) -> DataFrame:

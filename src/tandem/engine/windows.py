@@ -17,7 +17,7 @@ from tandem.engine.mongo import Collection
 from tandem.engine.pipeline import Output, Pipeline
 from tandem.engine.read import records_of
 from tandem.engine.sink import write_documents
-from tandem.engine.stored import stored
+from tandem.engine.stored import in_chunks, stored
 
 
 class Windows:
@@ -26,7 +26,8 @@ class Windows:
     Args:
         spark: the session.
         config: where MongoDB is.
-        output: one with ``window``.
+        output: which collection.
+        window: the output's.
         documents: what the topics imply.
         since_ms: from which event time on windows are complete, in milliseconds since 1970; None when all are.
         watermark: the job's.
@@ -37,12 +38,13 @@ class Windows:
         spark: SparkSession,
         config: JobConfig,
         output: Output,
+        window: tuple[str, str],
         documents: DataFrame,
         since_ms: int | None,
         watermark: datetime,
     ) -> None:
         self._spark, self._config, self._collection = spark, config, output.collection
-        begin, end = output.window or ("", "")
+        begin, end = window
         self._judged = F.col(end) <= F.lit(watermark)
         if since_ms is not None:
             self._judged = self._judged & (F.unix_millis(begin) >= since_ms)
@@ -65,9 +67,9 @@ class Windows:
             report["replaced"][self._collection] = (changed := wrong.count()) - new
             if changed:
                 write_documents(wrong, self._collection, self._config, few=True)
-            extra = [row["_id"] for row in found.join(expected, "_id", "left_anti").select("_id").collect()]
+            extra = found.join(expected, "_id", "left_anti")
             collection = Collection(self._spark, self._config, self._collection)
-            report["removed"][self._collection] = collection.delete_ids(extra) if extra else 0
+            report["removed"][self._collection] = sum(collection.delete_ids(chunk) for chunk in in_chunks(extra))
             wrong.unpersist()
         finally:
             found.unpersist()
