@@ -8,6 +8,8 @@ import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -57,6 +59,7 @@ class Place:
             # At the end: nothing that lies beside a user's pipelines can take the place of an installed package.
             sys.path.append(str(self.root))
         try:
+            self._import_parent()
             return importlib.import_module(f"{self.package}.{name}")
         except Exception as error:
             if not self.file(name).is_file():
@@ -67,6 +70,21 @@ class Place:
                 f"{self._line(error)}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
                 hint=f"mend pipeline {self.name!r} there; --debug shows the stack",
             ) from error
+
+    def _import_parent(self) -> None:
+        """Makes the name of the user's folder mean this folder, whatever of that name lies where Tandem was started."""
+        name, _, rest = self.package.partition(".")
+        folder, known = self.folder.parent, sys.modules.get(name)
+        if rest != self.name or (known and str(folder) in getattr(known, "__path__", ())):
+            return
+        file = folder / "__init__.py"
+        spec = spec_from_file_location(name, file, submodule_search_locations=[str(folder)])
+        if not file.is_file() or spec is None or spec.loader is None:
+            spec = ModuleSpec(name, None)
+            spec.submodule_search_locations = [str(folder)]
+        sys.modules[name] = module = module_from_spec(spec)
+        if spec.loader:
+            spec.loader.exec_module(module)
 
     def forget(self) -> None:
         """Lets ``module`` read the files anew."""

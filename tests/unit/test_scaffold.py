@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from collections import Counter
@@ -108,6 +109,22 @@ def test_nothing_is_overwritten(own: Path) -> None:
 def test_a_folder_that_can_be_no_package(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no name for a Python package"):
         write("parcels", tmp_path / "my-pipelines")
+
+
+def test_a_folder_of_the_same_name_where_one_works_is_not_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here" / "twin_pipelines", tmp_path / "there" / "twin_pipelines"
+    write("parcels", here)
+    place = write("letters", there)
+    monkeypatch.chdir(here.parent)
+    monkeypatch.syspath_prepend(str(here.parent))
+    importlib.import_module("twin_pipelines")
+    assert place.module("pipeline").PIPELINE.name == "letters"
+    (there / "__init__.py").unlink()
+    del sys.modules["twin_pipelines"]
+    place.forget()
+    assert place.module("pipeline").PIPELINE.name == "letters"
 
 
 def test_an_error_in_the_users_file_is_told_by_its_line(tmp_path: Path) -> None:

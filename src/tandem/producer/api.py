@@ -53,10 +53,11 @@ def produce(
     stop = stop or threading.Event()
     if ledgers is not None:
         ledgers.mkdir(parents=True, exist_ok=True)
+    # Without the folder in which we are on the path: packages in it are not meant.
     children = {
         module: subprocess.Popen(
             [
-                *(sys.executable, "-m", module, *arguments(plan, profile, rate)),
+                *(sys.executable, "-P", "-m", module, *arguments(plan, profile, rate)),
                 *_ledger_arguments(module, ledgers),
                 *_metrics_arguments(metrics, number),
             ],
