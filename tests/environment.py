@@ -75,7 +75,7 @@ class Environment:
             checkpoint: where it is; None for that of the embedded profile.
         """
         self.tandem("down")
-        commits = (checkpoint or self.home / "embedded" / "checkpoint") / "commits"
+        commits = (checkpoint or self.home / "embedded" / "checkpoint" / "orders_payments") / "commits"
         last = max(int(path.name) for path in commits.iterdir() if path.name.isdigit())
         for name in (str(last), f".{last}.crc"):
             (commits / name).unlink(missing_ok=True)

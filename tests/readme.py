@@ -8,21 +8,25 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CONTAINERS = "In containers"
+OWN = "A pipeline of your own"
 
 
-def commands(containers: bool) -> list[str]:
-    """Returns the commands as they stand there: those of the section about containers, or all others."""
+def commands(section: str | None = None) -> list[str]:
+    """Returns the commands as they stand there: those of a section, or all that are in neither of the above."""
     sections = re.split(r"^##+ ", (ROOT / "README.md").read_text("utf-8"), flags=re.MULTILINE)
-    chosen = [text for text in sections if text.startswith(CONTAINERS) == containers]
+    if section is None:
+        chosen = [text for text in sections if not text.startswith((CONTAINERS, OWN))]
+    else:
+        chosen = [text for text in sections if text.startswith(section)]
     blocks = [block for text in chosen for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL)]
     lines = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line]
 
 
-def run(command: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(command: str, variables: dict[str, str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Returns the finished command, which must have succeeded."""
     done = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env=variables, capture_output=True, text=True, timeout=1500, check=False
+        ["bash", "-c", command], cwd=folder, env=variables, capture_output=True, text=True, timeout=1500, check=False
     )
     assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

@@ -63,7 +63,8 @@ exec "${java[@]}" kafka.Kafka /broker/server.properties
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout of its own, for its ``.env.gcp``; the images are there."""
-    shutil.copytree(ROOT / "compose", tmp_path / "compose")
+    for name in ("compose", "pipelines"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("docker-compose.yml", ".env"):
         shutil.copy(ROOT / name, tmp_path)
@@ -90,7 +91,7 @@ def cloud(checkout: Path, client: docker.DockerClient) -> Iterator[Path]:
     network = client.networks.create(f"{PROJECT}-broker")
     mount = f"{{volumes: ['{checkout}/ca.pem:/etc/tandem-ca.pem:ro']}}"
     (checkout / "docker-compose.override.yml").write_text(
-        f"services: {{cloud-orders-producer: {mount}, cloud-payments-producer: {mount}, cloud-dashboard: {mount}}}\n"
+        f"services: {{cloud-producers: {mount}, cloud-dashboard: {mount}}}\n"
         f"networks: {{default: {{name: {network.name}, external: true}}}}\n"
     )
     container = client.containers.create(
@@ -150,7 +151,7 @@ def test_producers_reach_brokers_behind_tls_and_a_password(stack: Stack, cloud: 
     for stream in STREAMS:
         assert all("order_id" in each for each in stack.wait(stream.topic, lambda s=stream: records(s.topic), 30))
     started = stack.containers.of(PROJECT)
-    assert sorted(started) == ["cloud-dashboard", "cloud-orders-producer", "cloud-payments-producer"]
+    assert sorted(started) == ["cloud-dashboard", "cloud-producers"]
     assert SECRET not in json.dumps([each.attrs for each in started.values()])
     assert SECRET not in compose(cloud, "logs").stdout
 

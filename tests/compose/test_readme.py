@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tests.compose.conftest import PROJECT, Stack
-from tests.readme import commands, run
+from tests.readme import CONTAINERS, commands, run
 
 
 def test_every_command_works(stack: Stack) -> None:
-    found = commands(containers=True)
+    found = commands(CONTAINERS)
     assert found[0].startswith("docker compose up")
     for command in found:
         run(command, stack.variables)

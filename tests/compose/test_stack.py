@@ -105,7 +105,7 @@ def test_prometheus_finds_the_metrics_of_job_dashboard_and_producers(stack: Stac
     )
     assert "tandem_job_records_total" in read(f"127.0.0.1:{stack.first_port + 5}/metrics")
     ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
-    sent = stack.compose("exec", "-T", "orders-producer", "python", "-c", ask).stdout
+    sent = stack.compose("exec", "-T", "producers", "python", "-c", ask).stdout
     assert 'tandem_producer_records_total{class="valid",outcome="acked",topic="orders_topic_data_v1"}' in sent
 
 
@@ -122,7 +122,7 @@ def test_the_jobs_lines_are_json_that_tandem_reads(stack: Stack) -> None:
 
 def test_tandem_finds_what_compose_started(stack: Stack) -> None:
     # From here on only what the tests send.
-    stack.compose("stop", "orders-producer", "payments-producer")
+    stack.compose("stop", "producers")
     stack.wait("the job", lambda: stack.status()["ready"])
     status = stack.status()
     assert (status["profile"], status["job"]["state"]) == ("local", "running")
@@ -172,7 +172,7 @@ def test_down_and_up_goes_on_where_it_was(stack: Stack) -> None:
     # Windows may have closed since.
     assert documents[UNMATCHED].items() <= now[UNMATCHED].items()
     assert stack.status()["job"]["input_rows_total"] >= before["input_rows_total"]
-    assert "orders-producer" not in stack.containers.of(PROJECT)
+    assert "producers" not in stack.containers.of(PROJECT)
     everything_is_accounted_for(stack)
 
 

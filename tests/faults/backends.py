@@ -15,13 +15,15 @@ from tandem.platforms.compose.engine import find_engine
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.process import recall
 
+PIPELINE = "orders_payments"
+
 
 class Backend(Protocol):
     """The programs ``kafka``, ``mongo`` and ``job``."""
 
     @property
     def checkpoint(self) -> Path:
-        """The folder of Spark's checkpoint, readable."""
+        """The folder of the job's checkpoint, readable."""
 
     def pids(self, service: str) -> list[int]:
         """Returns the service's processes, its first one first."""
@@ -35,7 +37,7 @@ class Processes:
 
     @property
     def checkpoint(self) -> Path:
-        return self._layout.checkpoint
+        return self._layout.checkpoint / PIPELINE
 
     def pids(self, service: str) -> list[int]:
         identity = recall(self._layout.pid({"mongo": "mongod"}.get(service, service)))
@@ -56,7 +58,7 @@ class ContainerProcesses:
             list(path.iterdir())
         except OSError:
             pytest.skip("the engine's volumes are not this user's to read, or lie in a virtual machine")
-        return path
+        return path / PIPELINE
 
     def pids(self, service: str) -> list[int]:
         pid = self._containers.of(self._project)[service].attrs["State"]["Pid"]

@@ -51,7 +51,7 @@ CONTROLS = (
     Control(
         "an _id of the event's identity only",
         "pipelines/orders_payments/transform.py",
-        'F.concat(_escaped("order_id"), F.lit("|"), _escaped("payment_id")).alias("_id")',
+        'document_id("order_id", "payment_id").alias("_id")',
         'F.concat(F.lit("x"), F.uuid()).alias("_id")',
         "invented",
         in_ci=True,

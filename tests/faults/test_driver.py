@@ -62,7 +62,7 @@ def dead_letters(arena: Arena) -> int:
 
 
 def log_folder(arena: Arena) -> Path:
-    checkpoint = arena.backend.checkpoint
+    checkpoint = arena.backend.checkpoint.parent
     if arena.case.profile == "embedded":
         return checkpoint.parent / "kafka"
     return Path(str(checkpoint).replace("_checkpoint_", "_kafka_"))

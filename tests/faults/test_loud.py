@@ -66,7 +66,11 @@ def behind_the_jobs_back(environment: Environment, change: Callable[[KafkaAdminC
 
 def the_state_is_damaged(environment: Environment) -> Environment:
     environment.tandem("down")
-    files = [path for path in (environment.home / "embedded" / "checkpoint" / "state").rglob("*") if path.is_file()]
+    files = [
+        path
+        for path in (environment.home / "embedded" / "checkpoint" / "orders_payments" / "state").rglob("*")
+        if path.is_file()
+    ]
     damaged = [path for path in files if path.suffix in (".delta", ".snapshot", ".zip", ".changelog")]
     assert damaged
     for path in damaged:

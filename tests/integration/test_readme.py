@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.environment import Environment
-from tests.readme import commands, run
+from tests.readme import OWN, commands, run
 
 # Run by whoever runs this test; entered by activating the environment that it runs in; run part by part by test_bench.
 ELSEWHERE = {"scripts/test", "source .venv/bin/activate", "scripts/bench --quick"}
@@ -14,7 +14,7 @@ ELSEWHERE = {"scripts/test", "source .venv/bin/activate", "scripts/bench --quick
 
 def test_every_command_works(fresh: Environment) -> None:
     variables = {**fresh.variables, "PATH": f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"}
-    found = commands(containers=False)
+    found = commands()
     assert found[0] == "scripts/run"
     assert set(found) >= ELSEWHERE
     for command in found:
@@ -24,3 +24,14 @@ def test_every_command_works(fresh: Environment) -> None:
         if command in ("scripts/run", "tandem verify"):
             assert "every record is accounted for" in done.stdout
     assert fresh.processes() == []
+
+
+def test_the_tutorial_works_word_by_word(fresh: Environment, tmp_path: Path) -> None:
+    """In an empty folder, as one does who has installed Tandem: a pipeline of one's own, changed, verified."""
+    variables = {**fresh.variables, "PATH": f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"}
+    found = commands(OWN)
+    assert found[0] == "tandem new page_views"
+    for command in found:
+        done = run(command, variables, tmp_path)
+        if command.endswith(" run"):
+            assert "every record is accounted for" in done.stdout

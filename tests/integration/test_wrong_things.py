@@ -32,6 +32,10 @@ def assert_one_line_and_a_hint(stderr: str) -> None:
         ("--profile", "nowhere", "up"),
         ("logs", "no-such-service"),
         ("logs", "--since", "yesterday"),
+        ("--pipeline", "nothing", "up"),
+        ("new", "9x"),
+        ("new", "orders_payments"),
+        ("dev", "nothing"),
         ("no-such-command",),
     ],
 )

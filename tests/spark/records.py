@@ -8,10 +8,13 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from tandem.engine.config import JobConfig
+
 SCHEMA = (
     "key binary, value binary, topic string, partition int, offset long, timestamp timestamp, "
     "headers array<struct<key: string, value: binary>>"
 )
+LATENESS_SECONDS = 300
 ARRIVED = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -34,3 +37,18 @@ def kafka_rows(
             )
         )
     return spark.createDataFrame(rows, SCHEMA)
+
+
+def job_config(pipeline: str, **parameters: Any) -> JobConfig:
+    """Returns what a job is told, but for where things are."""
+    return JobConfig(
+        pipeline=pipeline,
+        bootstrap="",
+        mongo_uri="",
+        database="",
+        checkpoint="",
+        lateness_seconds=LATENESS_SECONDS,
+        max_clock_skew_seconds=300,
+        idle_timeout_seconds=30,
+        parameters=parameters,
+    )

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from tandem.engine.parse import ASIDE, IS_CONTROL, parse
+from tandem.engine.read import streamed
 from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY, Stream
+from tandem.pipelines.orders_payments.pipeline import PIPELINE
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.pipelines.orders_payments.transform import facts, transform, unmatched
-from tests.spark.records import ARRIVED, SCHEMA, kafka_rows
+from tests.spark.records import ARRIVED, SCHEMA, job_config, kafka_rows
 
 T0 = ARRIVED - timedelta(hours=6)
-LATENESS = "300 seconds"
+CONFIG = job_config("orders_payments", match_window_seconds=1800)
 Item = bytes | tuple[bytes | None, bytes | None]
 
 
@@ -56,33 +60,35 @@ PAYMENT_BATCHES: list[list[Item]] = [
 CLOSE = [closing()]
 
 
-def parsed(records: DataFrame, stream: Stream) -> DataFrame:
+def events(records: DataFrame, stream: Stream) -> DataFrame:
     rows = parse(records, stream, max_clock_skew_seconds=300)
-    return rows.withWatermark(stream.event_time, LATENESS)
+    return rows.where(F.col(ASIDE).isNull()).drop(ASIDE)
 
 
 def documents(joined: DataFrame) -> tuple[set[Row], set[Row]]:
-    events = joined.where(F.col(ASIDE).isNull()).drop(ASIDE)
-    return set(facts(events).collect()), set(unmatched(events).collect())
+    return set(facts(joined).collect()), set(unmatched(joined).collect())
 
 
 def as_batch(spark: SparkSession) -> tuple[set[Row], set[Row]]:
     frames = [
-        parsed(kafka_rows(spark, stream.topic, [item for batch in batches for item in batch]), stream)
+        events(kafka_rows(spark, stream.topic, [item for batch in batches for item in batch]), stream)
         for stream, batches in ((ORDERS, ORDER_BATCHES), (PAYMENTS, PAYMENT_BATCHES))
     ]
     return documents(transform(*frames))
 
 
-def as_stream(spark: SparkSession, folder: Path) -> tuple[set[Row], set[Row], int]:
-    """Returns facts, unmatched documents and the number of dead letters, one micro-batch for each list."""
+def as_stream(spark: SparkSession, folder: Path, *, keeps_aside: bool) -> tuple[set[Row], set[Row], int]:
+    """Returns facts, unmatched documents and the number of dead letters, one micro-batch for each list.
+
+    With ``keeps_aside`` the transform carries what was set aside, else the engine does.
+    """
 
     def source(stream: Stream, batches: Sequence[list[Item]]) -> DataFrame:
         path = folder / stream.name
         for number, batch in enumerate(batches):
             kafka_rows(spark, stream.topic, batch).coalesce(1).write.mode("append").parquet(f"{path}/{number}")
         files = spark.readStream.schema(SCHEMA).option("maxFilesPerTrigger", 1).option("recursiveFileLookup", "true")
-        return parsed(files.parquet(str(path)), stream)
+        return parse(files.parquet(str(path)), stream, max_clock_skew_seconds=300)
 
     found: tuple[set[Row], set[Row]] = (set(), set())
     dead = 0
@@ -90,12 +96,13 @@ def as_stream(spark: SparkSession, folder: Path) -> tuple[set[Row], set[Row], in
     def take(batch: DataFrame, _number: int) -> None:
         nonlocal dead
         rows = batch.persist()
-        for known, new in zip(found, documents(rows), strict=True):
+        for known, new in zip(found, documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE)), strict=True):
             known |= new
         dead += rows.where(~F.col(f"{ASIDE}.{IS_CONTROL}")).count()
         rows.unpersist()
 
-    joined = transform(source(ORDERS, [*ORDER_BATCHES, CLOSE]), source(PAYMENTS, [*PAYMENT_BATCHES, CLOSE]))
+    sources = [source(ORDERS, [*ORDER_BATCHES, CLOSE]), source(PAYMENTS, [*PAYMENT_BATCHES, CLOSE])]
+    joined = streamed(replace(PIPELINE, keeps_aside=keeps_aside), sources, {}, CONFIG)
     query = (
         joined.writeStream.foreachBatch(take)
         .option("checkpointLocation", str(folder / "checkpoint"))
@@ -106,8 +113,9 @@ def as_stream(spark: SparkSession, folder: Path) -> tuple[set[Row], set[Row], in
     return (*found, dead)
 
 
-def test_stream_and_batch_make_the_same_documents(spark: SparkSession, tmp_path: Path) -> None:
-    streamed_facts, streamed_unmatched, dead = as_stream(spark, tmp_path)
+@pytest.mark.parametrize("keeps_aside", [True, False])
+def test_stream_and_batch_make_the_same_documents(spark: SparkSession, tmp_path: Path, keeps_aside: bool) -> None:
+    streamed_facts, streamed_unmatched, dead = as_stream(spark, tmp_path, keeps_aside=keeps_aside)
     batch_facts, batch_unmatched = as_batch(spark)
     assert streamed_facts == batch_facts
     assert streamed_unmatched == batch_unmatched
@@ -123,8 +131,8 @@ def test_stream_and_batch_make_the_same_documents(spark: SparkSession, tmp_path:
 
 def test_a_facts_document(spark: SparkSession) -> None:
     frames = [
-        parsed(kafka_rows(spark, ORDERS.topic, [order("o|\\", 0)]), ORDERS),
-        parsed(kafka_rows(spark, PAYMENTS.topic, [payment("p", "o|\\", 1)]), PAYMENTS),
+        events(kafka_rows(spark, ORDERS.topic, [order("o|\\", 0)]), ORDERS),
+        events(kafka_rows(spark, PAYMENTS.topic, [payment("p", "o|\\", 1)]), PAYMENTS),
     ]
     joined = transform(*frames)
     expected: dict[str, Any] = {

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 KINDS = ("official", "built")
 PROFILES = ("local", "history", "tools", "gcp")
 # They run until they are stopped, and nothing waits for them.
-UNCHECKED = {"orders-producer", "payments-producer", "cloud-orders-producer", "cloud-payments-producer"}
+UNCHECKED = {"producers", "cloud-producers"}
 EVERYTHING = tuple(itertools.product(KINDS, PROFILES))
 
 pytestmark = pytest.mark.skipif(shutil.which("docker") is None, reason="there is no docker program on PATH")
@@ -190,7 +190,7 @@ def test_each_service_carries_its_own_profile(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_cloud_profile_starts_nothing_local(kind: str) -> None:
     found = services(kind, "gcp")
-    assert sorted(found) == ["cloud-dashboard", "cloud-orders-producer", "cloud-payments-producer"]
+    assert sorted(found) == ["cloud-dashboard", "cloud-producers"]
     for name, service in found.items():
         assert not service.get("depends_on")
         assert bool(service.get("ports")) == (name == "cloud-dashboard")
@@ -198,18 +198,29 @@ def test_the_cloud_profile_starts_nothing_local(kind: str) -> None:
 
 def test_all_services_of_the_local_profile() -> None:
     assert set(services("official", "local")) == {
-        *("kafka", "mongo", "setup", "spark-master", "spark-worker", "job", "orders-producer", "payments-producer"),
+        *("kafka", "mongo", "setup", "spark-master", "spark-worker", "job", "producers"),
         "dashboard",
     }
     assert set(services("official", "history")) == {"spark-history"}
 
 
-def test_what_is_submitted_is_the_pipelines_own_file() -> None:
-    job = services("official", "local")["job"]
+def test_what_is_submitted_is_what_setup_has_written() -> None:
+    found = services("official", "local")
+    job, setup = found["job"], found["setup"]
     submitted = next(part for part in job["command"] if part.endswith(".py"))
-    source = next(mount for mount in job["volumes"] if mount["target"] == "/opt/tandem/src")
-    assert Path(source["source"]) == ROOT / "src"
-    assert (ROOT / "src" / Path(submitted).relative_to("/opt/tandem/src")).is_file()
+    assert submitted == "/conf/join_stream.py"
+    assert any(mount["target"] == "/conf" for mount in job["volumes"])
+    assert "--conf=/conf" in setup["command"]
+
+
+def test_source_and_the_users_pipelines_are_mounted_wherever_a_pipeline_is_imported() -> None:
+    found = services("official", "local")
+    for name in ("setup", "job", "producers", "dashboard", "spark-worker"):
+        mounts = {mount["target"]: Path(mount["source"]) for mount in found[name]["volumes"] if mount["type"] == "bind"}
+        assert mounts["/opt/tandem/src"] == ROOT / "src"
+        assert mounts["/opt/tandem/pipelines"] == ROOT / "pipelines"
+    elsewhere = model("official", "local", ("TANDEM_PIPELINES_MOUNT", "/home/me/pipelines"))["services"]["job"]
+    assert "/home/me/pipelines" in [mount["source"] for mount in elsewhere["volumes"]]
 
 
 def test_the_driver_is_given_less_than_its_container_has() -> None:

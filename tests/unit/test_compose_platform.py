@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms import default_profile
 from tandem.platforms.compose.cli import project_name, variables
 from tandem.platforms.compose.containers import started_at, state_of
@@ -93,3 +93,15 @@ def test_an_engine_that_cannot_be_used_is_named(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(EnvironmentNotReadyError, match=words):
         find_engine()
+
+
+def test_the_users_pipelines_are_mounted_where_they_are(tmp_path: Path) -> None:
+    own = tmp_path / "pipelines"
+    settings = load("local", {"pipelines_dir": own})
+    assert "TANDEM_PIPELINES_MOUNT" not in variables(settings, "built")
+    own.mkdir()
+    assert variables(settings, "built")["TANDEM_PIPELINES_MOUNT"] == str(own)
+    other = tmp_path / "mine"
+    other.mkdir()
+    with pytest.raises(UsageError, match="the package pipelines"):
+        variables(load("local", {"pipelines_dir": other}), "built")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from bson.datetime_ms import DatetimeMS
+from bson.decimal128 import Decimal128
 from prometheus_client import generate_latest
 
+from tandem.catalog import find
 from tandem.dashboard.declaration import Declaration, declared
 from tandem.dashboard.health import SILENT_S, problems
 from tandem.dashboard.metrics import registry
@@ -14,7 +19,6 @@ from tandem.dashboard.series import LENGTH_S, Seconds
 from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
 from tandem.engine.view import Shown
-from tandem.errors import UsageError
 from tandem.settings.load import load
 
 NOW = 1000.0
@@ -22,7 +26,7 @@ NOW = 1000.0
 
 @pytest.fixture
 def declaration() -> Declaration:
-    return declared("orders_payments")
+    return declared(find("orders_payments", Path("pipelines")))
 
 
 @pytest.fixture
@@ -40,11 +44,6 @@ def state() -> State:
 
 def said(state: State, declaration: Declaration, now: float = NOW) -> list[str]:
     return [problem["text"] for problem in problems(state, declaration, now)]
-
-
-def test_a_pipeline_that_is_not_there_is_named() -> None:
-    with pytest.raises(UsageError, match="there is no pipeline 'none'"):
-        declared("none")
 
 
 def test_nothing_is_said_of_what_works(state: State, declaration: Declaration) -> None:
@@ -122,3 +121,18 @@ def test_metrics_leave_out_what_is_not_known(state: State, declaration: Declarat
     assert 'tandem_job_records_total{pipeline="orders_payments"} 12.0' in text
     assert 'tandem_job_lag{pipeline="orders_payments"} 3.0' in text
     assert "tandem_results{" not in text
+
+
+def test_an_aggregate_has_outcomes_of_its_own() -> None:
+    aggregates = declared(find("segment_revenue", Path("pipelines")))
+    told = environment(load("embedded", {"pipeline": "segment_revenue"}), aggregates)
+    assert (told["outcomes"], told["aggregates"], told["leftovers"]) == (["counted"], True, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "amount"), [(5, 5.0), (Decimal128("12"), 12.0), (Decimal128("1E+20"), 0.0), (2**63, 0.0), ("5", 0.0)]
+)
+def test_money_is_summed_in_the_types_that_documents_have(value: Any, amount: float) -> None:
+    watch = ResultWatch(None, declared(find("segment_revenue", Path("pipelines"))).view, State())  # type: ignore[arg-type]
+    change = {"operationType": "insert", "ns": {"coll": "segment_revenue"}, "fullDocument": {"revenue": value}}
+    assert watch._take({**change, "wallTime": DatetimeMS(0)}) == amount

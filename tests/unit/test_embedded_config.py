@@ -92,7 +92,7 @@ def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> No
     config = JobConfig.read(layout.conf / "job.json")
     assert config.bootstrap == "127.0.0.1:1111"
     assert config.mongo_uri == "mongodb://127.0.0.1:1113/?replicaSet=rs0"
-    assert config.checkpoint == f"file://{layout.checkpoint}"
+    assert config.checkpoint == f"file://{layout.checkpoint}/orders_payments"
     assert set(json.loads((layout.conf / "job.json").read_text())) == {
         "pipeline", "bootstrap", "kafka_security", "kafka_mechanism", "kafka_username", "kafka_password", "kafka_ca",
         "mongo_uri", "mongo_username", "mongo_password", "database", "checkpoint",

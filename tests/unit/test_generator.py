@@ -16,13 +16,14 @@ import pytest
 
 from tandem.engine.schema import TIMESTAMP_PATTERN, FieldType, Stream
 from tandem.errors import UsageError
-from tandem.pipelines.orders_payments.generator import iso, orders, payments
-from tandem.pipelines.orders_payments.odd_records import MALFORMED
+from tandem.pipelines.orders_payments.generator import orders, payments
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.producer.api import arguments
 from tandem.producer.main import _parser, _plan
+from tandem.producer.odd_records import MALFORMED
 from tandem.producer.plan import LATE_AFTER, Mix, Plan
 from tandem.producer.record import Record
+from tandem.producer.time import iso
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
 PLAN = Plan(seed=7, count=10_000, start=START)

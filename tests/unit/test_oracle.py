@@ -6,8 +6,9 @@ from typing import Any
 
 from bson.datetime_ms import DatetimeMS
 
-from tandem.pipelines.orders_payments.oracle import Expectation, expect
+from tandem.pipelines.orders_payments.oracle import expect
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
+from tandem.verify.interval import Expectation
 
 SECOND = 1_000_000
 WINDOW_SECONDS = 1800

@@ -108,3 +108,42 @@ def test_a_login_in_mongodbs_address_is_refused_and_not_repeated() -> None:
         load("embedded", {"mongo": {"uri": "mongodb://user:hunter2@db.example/"}})
     assert "mongo.password" in str(refused.value)
     assert "hunter2" not in str(refused.value) + str(refused.value.hint)
+
+
+def test_what_a_pipeline_wants_is_less_than_the_profile_and_more_than_the_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pipelines" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "streams.py").touch()
+    assert load("embedded", {"pipeline": "mine"}).mongo.database == "mine"
+    (folder / "settings.toml").write_text(
+        '[mongo]\ndatabase = "its"\n[job]\nlateness_seconds = 7\n[job.parameters]\nsize = 5\n'
+        '[spark]\n"spark.driver.memory" = "1g"\n"spark.sql.shuffle.partitions" = "3"\n'
+    )
+    settings = load("embedded", {"pipeline": "mine"})
+    assert (settings.mongo.database, settings.job.lateness_seconds, settings.job.parameters) == ("its", 7, {"size": 5})
+    assert settings.spark["spark.driver.memory"] == "4g"
+    assert settings.spark["spark.sql.shuffle.partitions"] == "3"
+    set_all(monkeypatch, {"TANDEM_PIPELINE": "mine", "TANDEM_MONGO__DATABASE": "other"})
+    monkeypatch.setenv("TANDEM_JOB__PARAMETERS__SIZE", "6")
+    settings = load("embedded")
+    assert (settings.mongo.database, settings.job.parameters) == ("other", {"size": 6})
+    monkeypatch.setenv("TANDEM_JOB__PARAMETERS__SIZE", "many")
+    with pytest.raises(UsageError, match="size of pipeline mine is 'many', not of type int"):
+        load("embedded")
+    monkeypatch.delenv("TANDEM_JOB__PARAMETERS__SIZE")
+    monkeypatch.setenv("TANDEM_JOB__PARAMETERS__SISE", "6")
+    with pytest.raises(UsageError, match="no parameter 'sise'") as caught:
+        load("embedded")
+    assert "size" in caught.value.hint
+    (folder / "settings.toml").write_text("[mongo")
+    with pytest.raises(UsageError, match=r"settings\.toml: "):
+        load("embedded")
+
+
+def test_a_pipeline_that_is_not_there() -> None:
+    for name in ("none", "../pipelines", "", "a.b"):
+        with pytest.raises(UsageError, match=f"no pipeline '{name}'") as caught:
+            load("embedded", {"pipeline": name})
+        assert "orders_payments" in caught.value.hint

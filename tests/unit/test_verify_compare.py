@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 from rich.console import Console
 
+from tandem.catalog import find
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
@@ -127,7 +129,7 @@ class World:
             self.documents,
             self.letters,
             watermark,
-            oracle=load_oracle("orders_payments"),
+            oracle=load_oracle(find("orders_payments", Path("pipelines"))),
             parameters={"match_window_seconds": 1800},
             beginnings=self.beginnings,
         )
@@ -179,7 +181,7 @@ def test_events_that_may_have_been_late_may_be_missing_altogether(world: World) 
         documents.clear()
     report = world.report()
     assert report.ok
-    assert report.total.late == 3
+    assert report.total["late"] == 3
 
 
 def test_an_unmatched_document_beside_a_fact(world: World) -> None:

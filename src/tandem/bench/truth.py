@@ -12,10 +12,10 @@ from pymongo.collection import Collection
 
 from tandem.bench.reports import Ends
 from tandem.errors import TandemError
+from tandem.pipelines.orders_payments import oracle
 from tandem.pipelines.orders_payments.streams import FACTS
 from tandem.settings.model import Settings
 from tandem.verify.intake import Intake
-from tandem.verify.oracle import load_oracle
 from tandem.verify.topics import TopicReader
 from tandem.verify.verify import verify
 
@@ -53,7 +53,7 @@ def expected(
         ends: the offset behind the last record, by topic and partition.
         begins: the offset of the first record; None for the topics' beginning.
     """
-    oracle, accepted = load_oracle(settings.pipeline), {}
+    accepted = {}
     for stream in oracle.STREAMS:
         topic = topics[stream.name]
         intake = Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds)
@@ -61,7 +61,8 @@ def expected(
             intake.take(reader.read(begins[topic] if begins else reader.beginnings(), ends[topic]))
         accepted[stream.name] = intake.accepted
     nothing: dict[str, set[str]] = {collection: set() for collection in oracle.COLLECTIONS}
-    found = oracle.expect(accepted, watermark_ms=0, late=set(), observed=nothing, **settings.job.parameters)
+    window = settings.job.parameters["match_window_seconds"]
+    found = oracle.expect(accepted, watermark_ms=0, late=set(), observed=nothing, match_window_seconds=window)
     facts = found.documents[FACTS].values()
     return {(fact["order_id"], fact["payment_id"]): RawBSONDocument(encode(fact)) for fact in facts}
 
@@ -86,8 +87,8 @@ def account(settings: Settings, *, deadline_s: float) -> str:
     Raises:
         TandemError: something is lost, doubled, invented or wrong: a figure of such a run is worth nothing.
     """
-    report = verify(settings, settings.pipeline, settle_deadline_s=deadline_s)
+    report = verify(settings, settle_deadline_s=deadline_s)
     if not report.ok:
         found = ", ".join(f"{problem.count} {problem.kind} in {problem.where}" for problem in report.problems)
         raise TandemError(f"the job's result is wrong: {found}", hint="its log may tell more; nothing was measured")
-    return f"{report.total.consumed} records verified"
+    return f"{report.total['consumed']} records verified"

@@ -10,11 +10,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tandem import log
-from tandem.cli import bench, doctor, inspect, lifecycle, pipeline
+from tandem.cli import bench, dev, doctor, inspect, lifecycle, new, pipeline
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 
 INTERRUPTED = 130
+# What every command takes, behind its name too.
+_COMMON = ("--profile", "--pipeline")
 # Typer brings its own copy of click and shows only the ends of its tree of errors; this is what they have in common.
 _WrongCommandLine: type[Any] = typer.BadParameter.__mro__[1]
 
@@ -25,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (lifecycle, pipeline, inspect, doctor, bench):
+for group in (lifecycle, pipeline, inspect, doctor, bench, new, dev):
     group.register(app)
 
 
@@ -36,10 +38,13 @@ def _options(
         str | None,
         typer.Option(help="The environment; default: TANDEM_PROFILE, else local where a Docker engine answers."),
     ] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(help="Of which pipeline; default: TANDEM_PIPELINE, else that of profiles.toml.")
+    ] = None,
     debug: Annotated[bool, typer.Option(help="Show the stack trace of an error.")] = False,
 ) -> None:
     """Kafka, Spark and MongoDB streaming pipelines, the same on a laptop and in the cloud."""
-    context.obj = Session(profile=profile, debug=debug)
+    context.obj = Session(profile=profile, pipeline=pipeline, debug=debug)
 
 
 def main() -> NoReturn:
@@ -72,14 +77,14 @@ def _fail(error: TandemError, *, debug: bool) -> NoReturn:
 
 
 def _common_options_first(arguments: list[str]) -> list[str]:
-    """Returns the arguments with ``--profile`` and ``--debug`` moved to the front: every command takes them."""
+    """Returns the arguments with the options that every command takes moved to the front."""
     common: list[str] = []
     others: list[str] = []
     rest = iter(arguments)
     for argument in rest:
-        if argument == "--profile":
+        if argument in _COMMON:
             common += [argument, *([value] if (value := next(rest, None)) is not None else [])]
-        elif argument == "--debug" or argument.startswith("--profile="):
+        elif argument == "--debug" or argument.startswith(tuple(f"{name}=" for name in _COMMON)):
             common.append(argument)
         else:
             others.append(argument)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,7 @@ from tandem.errors import TandemError
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
+from tandem.producer.lookup import store_lookups
 from tandem.producer.plan import DEFAULT_SPAN, Mix, Plan
 from tandem.producer.send import Summary
 from tandem.verify.oracle import load_oracle
@@ -29,7 +30,9 @@ from tandem.verify.verify import verify as compare
 SETTLE_SECONDS = 120.0
 _WATCH_S = 2.0
 
-Count = Annotated[int, typer.Option(min=1, help="How many orders; their payments come in addition.")]
+Count = Annotated[
+    int, typer.Option(min=1, help="How many events of the first stream; what belongs to them comes in addition.")
+]
 Seed = Annotated[int | None, typer.Option(help="Another seed, other records; default: a new one, which is printed.")]
 MixOption = Annotated[
     str, typer.Option("--mix", help="Shares of repeats, early, late, unmatched, malformed: repeats=0.2,late=0")
@@ -53,7 +56,7 @@ def run(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running.")] = False,
     ledger: Ledgers = None,
 ) -> None:
-    """Start everything, send orders and payments of all kinds, join them, verify MongoDB, stop what was started.
+    """Start everything, send generated records of all kinds, verify what becomes of them, stop what was started.
 
     Exits 0 only if every record is accounted for.
     """
@@ -72,7 +75,7 @@ def run(
             span=DEFAULT_SPAN,
             watermark=known_watermark(session.platform.status),
         )
-        session.say(f"sending {count} orders and their payments, seed {plan.seed}")
+        session.say(f"sending {count} {_first(session)} and what belongs to them, seed {plan.seed}")
         if plan.rate:
             session.say("the watermark is recent: event times are now, and what has no partner will wait for one")
         _send(session, plan, None, ledger)
@@ -89,7 +92,9 @@ def run(
 
 def produce(
     context: typer.Context,
-    count: Annotated[int, typer.Option(min=0, help="How many orders; 0 for endless, in real time only.")] = 10_000,
+    count: Annotated[
+        int, typer.Option(min=0, help="How many events of the first stream; 0 for endless, in real time only.")
+    ] = 10_000,
     seed: Seed = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="A second; default: no limit, in real time 20.")] = None,
     mix: MixOption = "",
@@ -104,7 +109,7 @@ def produce(
     ledger: Ledgers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON.")] = False,
 ) -> None:
-    """Send generated orders and payments into the topics, each from a process of its own."""
+    """Send generated records into the topics, each stream from a process of its own."""
     session: Session = context.obj
     plan = make_plan(
         count=count,
@@ -136,7 +141,7 @@ def reconcile(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Insert what late records would have made, and remove unmatched documents that have a match now.
+    """Repair what late records have left: insert what they would have made, and replace or remove what they overtake.
 
     A batch of the job's own transform over the topics. It may run beside the job, and again without effect.
     """
@@ -147,16 +152,31 @@ def reconcile(
         return
     if not report["compared"]:
         session.say("the job has not committed anything yet: there is nothing to reconcile")
-    for collection, compared in report["compared"].items():
-        print(f"{collection}: {compared} compared, {report['inserted'][collection]} inserted")
-    for collection, removed in report["removed"].items():
-        print(f"{collection}: {removed} removed")
+    done = {what: report[what] for what in ("compared", "inserted", "replaced", "removed")}
+    for collection in {name: None for numbers in done.values() for name in numbers}:
+        told = (f"{numbers[collection]} {what}" for what, numbers in done.items() if collection in numbers)
+        print(f"{collection}: {', '.join(told)}")
 
 
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
-    modules = import_module(f"tandem.pipelines.{session.settings.pipeline}.producers").PRODUCERS
+    settings, place = session.settings, session.settings.place
+    # The same pipeline for the producers as for this command, whatever named it.
+    chosen = {"TANDEM_PIPELINE": place.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
+    declared = place.module("producers")
+    modules = [f"{place.package}.{name}" for name in declared.PRODUCERS]
+    # Before the events that look them up.
+    for name, number in store_lookups(settings.mongo, getattr(declared, "LOOKUPS", {}), plan).items():
+        session.say(f"  {name}: {number} documents")
     with _watched(session) as stop:
-        summaries = send_all(modules, plan, profile=session.settings.profile, rate=rate, ledgers=ledgers, stop=stop)
+        summaries = send_all(
+            modules,
+            plan,
+            profile=settings.profile,
+            variables=place.variables(os.environ | chosen),
+            rate=rate,
+            ledgers=ledgers,
+            stop=stop,
+        )
     for name, summary in summaries.items():
         session.say(f"  {name}: {summary.total()} records in {summary.seconds:.1f} s")
     return summaries
@@ -190,8 +210,12 @@ def _watched(session: Session) -> Iterator[threading.Event]:
         raise TandemError(problems[0], hint="once that is mended, `tandem down` and `tandem up` go on where it was")
 
 
+def _first(session: Session) -> str:
+    return load_oracle(session.settings.place).STREAMS[0].name
+
+
 def _close(session: Session, plan: Plan) -> None:
-    oracle = load_oracle(session.settings.pipeline)
+    oracle = load_oracle(session.settings.place)
     producer = connect(session.settings.kafka, [stream.topic for stream in oracle.STREAMS])
     if producer is not None:
         close_windows(producer, oracle.STREAMS, closing_time(plan))
@@ -199,7 +223,7 @@ def _close(session: Session, plan: Plan) -> None:
 
 
 def _verify(session: Session, deadline_s: float, *, as_json: bool) -> None:
-    report = compare(session.settings, session.settings.pipeline, settle_deadline_s=deadline_s)
+    report = compare(session.settings, settle_deadline_s=deadline_s)
     if as_json:
         print(json.dumps(report.to_json()))
     else:

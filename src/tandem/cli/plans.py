@@ -43,11 +43,11 @@ def make_plan(
     """Returns what to generate.
 
     Args:
-        count: how many orders; 0 for endless, in real time only.
+        count: how many events of the first stream; 0 for endless, in real time only.
         seed: None for a new one.
         mix: as for ``Mix.parse``.
         event_time: None for compressed where that is possible. It is not where the watermark has passed the span.
-        rate: orders a second in real time; None for a gentle one, or a quick one where real time was not asked for.
+        rate: such events a second in real time; None for a gentle rate, or a quick one if real time was not asked for.
         span: the event time that a compressed set covers.
         watermark: the job's, in ISO 8601; None for none.
     """

@@ -19,6 +19,7 @@ class Session:
     """One run of the command line."""
 
     profile: str | None = None
+    pipeline: str | None = None
     debug: bool = False
 
     @cached_property
@@ -30,7 +31,7 @@ class Session:
     def settings(self) -> Settings:
         """The profile's settings; the first use prints the profile, the command line's first line on standard error."""
         name, why = self.chosen
-        settings = load(name)
+        settings = load(name, {"pipeline": self.pipeline} if self.pipeline else None)
         print(f"tandem: profile {settings.profile}, backend {settings.backend} ({why})", file=sys.stderr)
         return settings
 

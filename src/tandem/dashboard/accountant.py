@@ -87,10 +87,16 @@ class Accountant(Watcher):
             if view.leftovers and tally.leftover
             else 0
         )
+        if tally.summed:
+            return {"matched": self._sum(view.results, tally.matched), "unmatched": unmatched}
         return {
             "matched": self._distinct(view.results, tally.matched) if tally.many else results,
             "unmatched": unmatched,
         }
+
+    def _sum(self, collection: str, field: str) -> int:
+        stages: list[dict[str, Any]] = [{"$group": {"_id": None, "n": {"$sum": f"${field}"}}}]
+        return next((int(row["n"]) for row in self._database[collection].aggregate(stages)), 0)
 
     def _distinct(self, collection: str, field: str) -> int:
         # In the order of the index, which MongoDB then walks from value to value.

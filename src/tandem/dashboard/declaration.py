@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import Any
 
+from tandem.catalog import Place
 from tandem.engine.schema import Stream
 from tandem.engine.view import View
 from tandem.errors import UsageError
@@ -28,21 +27,13 @@ class Declaration:
     view: View
 
 
-def declared(pipeline: str) -> Declaration:
+def declared(place: Place) -> Declaration:
     """Returns what a pipeline's module ``streams`` declares.
 
     Raises:
-        UsageError: there is no such pipeline, or it declares no ``VIEW``.
+        UsageError: it is wrong, or it declares no ``VIEW``.
     """
-    name = f"tandem.pipelines.{pipeline}.streams"
-    try:
-        module: Any = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise
-        raise UsageError(
-            f"there is no pipeline {pipeline!r}", hint="a pipeline is a folder in tandem/pipelines"
-        ) from None
+    module = place.module("streams")
     if not isinstance(view := getattr(module, "VIEW", None), View):
-        raise UsageError(f"pipeline {pipeline!r} declares no VIEW", hint=f"add one to {name.replace('.', '/')}.py")
-    return Declaration(pipeline, tuple(module.STREAMS), str(module.DEAD_LETTER_TOPIC), view)
+        raise UsageError(f"pipeline {place.name!r} declares no VIEW", hint=f"add one to {place.file('streams')}")
+    return Declaration(place.name, tuple(module.STREAMS), str(module.DEAD_LETTER_TOPIC), view)

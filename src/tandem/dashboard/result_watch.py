@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from bson.decimal128 import Decimal128
 from pymongo.errors import PyMongoError
 
 from tandem.dashboard.connect import Documents, milliseconds
@@ -94,8 +95,7 @@ class ResultWatch(Watcher):
                 state.changes += 1
             return None
         stored_ms = milliseconds(change.get("wallTime")) or int(time.time() * 1000)
-        value = document.get(self._view.money) if self._view.money else None
-        amount = float(value) if isinstance(value, int | float) and abs(value) <= _LARGEST_SUMMED else 0.0
+        amount = _amount(document.get(self._view.money)) if self._view.money else 0.0
         with state.lock:
             state.seconds.add(stored_ms // 1000, amount, self._latency(document, stored_ms))
             state.newest.append(document)
@@ -110,3 +110,8 @@ class ResultWatch(Watcher):
             return None
         latency = (stored_ms - newest) / 1000
         return max(0.0, latency) if _LATE_CLOCK_S < latency < _HISTORY_S else None
+
+
+def _amount(value: Any) -> float:
+    number = float(str(value)) if isinstance(value, int | float | Decimal128) else 0.0
+    return number if abs(number) <= _LARGEST_SUMMED else 0.0

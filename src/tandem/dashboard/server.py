@@ -55,7 +55,7 @@ def application(settings: Settings) -> FastAPI:
     Raises:
         UsageError: the pipeline is not there, or has nothing to show.
     """
-    declaration, state = declared(settings.pipeline), State()
+    declaration, state = declared(settings.place), State()
     live = database(settings.mongo, answer_within_ms=_WATCH_MS)
     brief = database(settings.mongo, answer_within_ms=_PING_MS)
     patient = database(settings.mongo, answer_within_ms=_COUNT_MS)

@@ -39,6 +39,8 @@ def environment(settings: Settings, declaration: Declaration) -> dict[str, Any]:
         "results": view.results,
         "noun": view.noun,
         "leftovers": view.leftovers,
+        "outcomes": list(view.outcomes),
+        "aggregates": view.aggregates,
         "dead_letter_topic": declaration.dead_letter_topic,
         "columns": [asdict(column) for column in view.columns],
         "key": view.key,

@@ -58,7 +58,8 @@ class Account:
         results: how many documents the pipeline has made.
         leftovers: how many documents say that something came to nothing.
         late: records that the job dropped because the watermark had passed them.
-        streams: by stream, ``consumed``, ``matched``, ``unmatched``, ``dead``, ``control`` and the ``rest``.
+        streams: by stream, ``consumed``, ``matched`` and ``unmatched`` (whatever the view calls them), ``dead``,
+            ``control`` and the ``rest``.
         waiting: whether some of the rest may still wait for a partner; else all of it is repeats.
     """
 

@@ -67,7 +67,7 @@ class Stories:
         results: list[dict[str, Any]] = []
         leftovers: list[dict[str, Any]] = []
         try:
-            results = self._documents(view.results, key)
+            results = [] if view.aggregates else self._documents(view.results, key)
             leftovers = self._documents(view.leftovers, key) if view.leftovers else []
         except PyMongoError as error:
             notes.append(f"MongoDB does not answer ({type(error).__name__}): what became of the records is not known.")
@@ -167,6 +167,8 @@ class Stories:
             return "It has been sent, and is not yet in a committed batch of the job."
         if all(fate.startswith("dead") for fate in fates):
             return "It could not be accepted: see why below, and the dead-letter topic."
+        if self._declaration.view.aggregates:
+            return f"It was read. What it counts in is among the {noun} once the watermark has passed its window."
         with self._state.lock:
             watermark = milliseconds((self._state.progress or {}).get("watermark"))
         times = [record["event_time"] for record in records if record["event_time"] is not None]

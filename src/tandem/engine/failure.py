@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tandem.engine.secrets import SecretError
@@ -86,6 +88,22 @@ def failure_of(error: StreamingQueryException) -> Failure:
         if found := re.search(pattern, text):
             return Failure(f"{words} [{found.group(0)}]", MUST_NOT_GO_ON)
     return Failure(text.strip().splitlines()[0][:_LIMIT])
+
+
+def failure_of_code(error: Exception, folder: Path) -> Failure | None:
+    """Returns what is wrong in a pipeline's own code, with its file and line; None when the error is not from there.
+
+    Args:
+        error: what its functions, or Spark in them, have raised.
+        folder: the pipeline's.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).parent == folder]
+    if not own:
+        return None
+    said = str(error).strip().splitlines() or [""]
+    text = f"{own[-1].filename}:{own[-1].lineno}: {type(error).__name__}: {said[0]}"
+    return Failure(text[:_LIMIT], MUST_NOT_GO_ON)
 
 
 def failure_at_start(error: Exception) -> Failure:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import logging
-import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
-from tandem.engine.failure import Failure, failure_at_start, failure_of
+from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code
 from tandem.engine.log import log_to_stderr, values
 from tandem.engine.pacemaker import Pacemaker
+from tandem.engine.parse import ASIDE
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import Heartbeat, ProgressListener, ProgressReporter
-from tandem.engine.read import as_stream
+from tandem.engine.read import as_stream, times_read
+from tandem.engine.reload import reloaded
 from tandem.engine.runtime import describe
 from tandem.engine.secrets import SecretError
+from tandem.engine.wishes import Wishes
 from tandem.engine.write import batch_writer
 
 _log = logging.getLogger("tandem.job")
@@ -32,24 +37,48 @@ _log = logging.getLogger("tandem.job")
 def main(pipeline: Pipeline) -> None:
     """Runs the pipeline as told by ``--config FILE``; exits 0 when stopped by SIGTERM or SIGINT.
 
+    SIGHUP lets it go on with the pipeline's code as it is then. Code that cannot start is waited for to change again.
     When it failed, the exit code is that of the ``Failure``.
     """
     arguments = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
     arguments.add_argument("--config", type=Path, required=True, help="JSON file of tandem.engine.config.JobConfig")
     config = JobConfig.read(arguments.parse_args().config)
     log_to_stderr(config.log_format)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    wishes = Wishes()
+    wishes.listen()
     spark = SparkSession.builder.appName(f"tandem {pipeline.name}").getOrCreate()
     _log.info("runtime", extra=values(**describe(spark, config)))
-    try:
-        failure = run(spark, pipeline, config, stopping)
-    except (Py4JJavaError, SecretError) as error:
-        failure = failure_at_start(error)
-        _log.error("the job cannot start: %s", failure.reason)
+    failure = _attempt(spark, pipeline, config, wishes.stopping)
+    while wishes.begin_again():
+        with suppress(Py4JError):
+            # Until the last batch is reported, the next run would not know of it.
+            spark._jsc.sc().listenerBus().waitUntilEmpty()
+        try:
+            pipeline = reloaded(pipeline)
+        except Exception as error:
+            failure = _told(failure_of_code(error, _folder(pipeline)) or Failure(repr(error)))
+        else:
+            failure = _attempt(spark, pipeline, config, wishes.stopping)
+        if failure:
+            wishes.stopping.wait()
     spark.stop()
     sys.exit(failure.exit_code if failure else 0)
+
+
+def _attempt(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> Failure | None:
+    try:
+        return run(spark, pipeline, config, stopping)
+    except (Py4JJavaError, SecretError) as error:
+        return _told(failure_at_start(error))
+
+
+def _told(failure: Failure) -> Failure:
+    _log.error("the job cannot start: %s", failure.reason)
+    return failure
+
+
+def _folder(pipeline: Pipeline) -> Path:
+    return Path(inspect.getfile(pipeline.transform)).parent
 
 
 def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> Failure | None:
@@ -57,10 +86,17 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
 
     A batch that has begun is finished and committed first, so that a restart has nothing to do again.
     """
-    reporter = ProgressReporter(spark, config)
+    reporter = ProgressReporter(spark, config, times_read(pipeline))
     pacemaker = Pacemaker(spark, pipeline, config)
     spark.streams.addListener(ProgressListener(reporter.batch, pacemaker.batch))
-    query = _start(spark, pipeline, config, stopping)
+    try:
+        query = _start(spark, pipeline, config, stopping)
+    except Exception as error:
+        failure = failure_of_code(error, _folder(pipeline))
+        if failure is None:
+            raise
+        reporter.report("failed", error=failure.reason)
+        return _told(failure)
     reporter.report("started", error=None)
     heartbeat = Heartbeat(reporter)
     pacemaker.start()
@@ -75,9 +111,12 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
 
 
 def _start(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> StreamingQuery:
+    rows = as_stream(spark, pipeline, config)
+    for output in pipeline.outputs:
+        # What is wrong in it is found now, not in the first batch that has events.
+        output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
     return (
-        as_stream(spark, pipeline, config)
-        .writeStream.queryName(pipeline.name)
+        rows.writeStream.queryName(pipeline.name)
         .foreachBatch(batch_writer(spark, pipeline, config, stopping))
         .option("checkpointLocation", config.checkpoint)
         .trigger(processingTime="0 seconds")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tandem.engine.schema import Stream
+from tandem.engine.schema import FieldType, Stream
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -28,6 +29,25 @@ class SupersededBy:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """Declares a collection that the transform looks something up in, as a keyword argument of the collection's name.
+
+    It is read anew for each batch, and a batch may be done again: for the same answer every time, its documents are
+    versions that are added before they hold and never changed, and the transform takes the one as of the event's time.
+
+    Attributes:
+        collection: its name.
+        fields: what is read of its documents, and the types that they have there; null where a document lacks one.
+    """
+
+    collection: str
+    fields: Mapping[str, FieldType]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+
+
+@dataclass(frozen=True)
 class Output:
     """Declares one MongoDB collection.
 
@@ -38,11 +58,15 @@ class Output:
         superseded_by: what makes these documents wrong, when they say that something has not come which may come late;
             ``reconcile`` removes them then. None for documents that are right once and for all; ``reconcile`` inserts
             those that are missing.
+        window: of aggregates, the documents' fields with the time from which and the time up to which events count in
+            them. Such a document is final when the watermark has reached the second; ``reconcile`` then replaces it
+            where late records have changed it. None where each document is about certain events alone.
     """
 
     collection: str
     documents: Callable[[DataFrame], DataFrame]
     superseded_by: SupersededBy | None = None
+    window: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,11 +76,14 @@ class Pipeline:
     Attributes:
         name: the pipeline's folder.
         streams: what is read; ``transform`` gets one DataFrame for each, in this order.
-        transform: a pure function of the streams' DataFrames and the pipeline's parameters as keywords. It runs
-            unchanged as a stream and as a batch, and keeps the column ``engine.parse.ASIDE``, as
-            ``engine.join.interval_join`` does.
+        transform: a pure function of the streams' DataFrames and, as keywords, the lookups and the pipeline's
+            parameters. It runs unchanged as a stream, in append mode, and as a batch.
         outputs: what is written.
         dead_letter_topic: where records go that cannot be accepted.
+        lookups: what the transform looks up.
+        keeps_aside: whether the transform, run as a stream, gets all rows and keeps the column ``engine.parse.ASIDE``,
+            as ``engine.join.interval_join`` does: each record is then read and parsed once. Else it gets events alone,
+            and records are read twice.
     """
 
     name: str
@@ -64,3 +91,5 @@ class Pipeline:
     transform: Callable[..., DataFrame]
     outputs: tuple[Output, ...]
     dead_letter_topic: str
+    lookups: tuple[Lookup, ...] = ()
+    keeps_aside: bool = False

@@ -40,10 +40,16 @@ class ProgressReporter:
 
     A document's ``event`` is ``started``, ``batch``, ``idle`` (it has committed and lives), ``stopped`` or ``failed``.
     A document that cannot be written is logged and dropped: progress must never stop the job.
+
+    Args:
+        spark: the session.
+        config: where MongoDB is.
+        times_read: how many times the query reads each record; Spark counts it as often.
     """
 
-    def __init__(self, spark: SparkSession, config: JobConfig) -> None:
+    def __init__(self, spark: SparkSession, config: JobConfig, times_read: int = 1) -> None:
         self._collection = Collection(spark, config, PROGRESS_COLLECTION)
+        self._times_read = times_read
         self._fixed = {
             "pipeline": config.pipeline,
             "run": uuid.uuid4().hex,
@@ -107,10 +113,11 @@ class ProgressReporter:
     def batch(self, progress: StreamingQueryProgress) -> None:
         """Reports a committed batch."""
         late = sum(int(operator.numRowsDroppedByWatermark) for operator in progress.stateOperators)
+        rows = progress.numInputRows // self._times_read
         changes: dict[str, Any] = {
             "batch": progress.batchId,
-            "input_rows": progress.numInputRows,
-            "input_rows_total": self._last["input_rows_total"] + progress.numInputRows,
+            "input_rows": rows,
+            "input_rows_total": self._last["input_rows_total"] + rows,
             "late_total": self._last["late_total"] + late,
             "committed": _offsets(progress),
             "durations_ms": dict(progress.durationMs),
@@ -126,7 +133,7 @@ class ProgressReporter:
             "batch committed",
             extra=values(
                 batch=progress.batchId,
-                records=progress.numInputRows,
+                records=rows,
                 late=late,
                 state_rows=changes["state_rows"],
                 ms=dict(progress.durationMs),
@@ -180,16 +187,17 @@ def newest_progress(collection: Collection, pipeline: str) -> dict[str, Any] | N
 
 
 class ProgressListener(StreamingQueryListener):
-    """Passes on each committed batch."""
+    """Passes on each committed batch of the next query that starts, and of no other."""
 
     def __init__(self, *on_batch: Callable[[StreamingQueryProgress], None]) -> None:
         self._on_batch = on_batch
+        self._run: uuid.UUID | None = None
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: D102
-        pass
+        self._run = self._run or event.runId
 
     def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: D102
-        for function in self._on_batch:
+        for function in self._on_batch if event.progress.runId == self._run else ():
             function(event.progress)
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: D102

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
 from tandem.engine.login import kafka_options
@@ -13,13 +15,14 @@ from tandem.engine.pacemaker import observed
 from tandem.engine.parse import ASIDE, parse
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.schema import Stream
+from tandem.engine.stored import looked_up
 
 
 def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> DataFrame:
-    """Returns the transform's unbounded rows, each stream with its watermark.
+    """Returns the transform's unbounded rows and those that were set aside, each stream with its watermark.
 
     Raises:
-        ValueError: the transform dropped the rows that were set aside; dead letters would be lost.
+        ValueError: the transform dropped the rows that it says it keeps; dead letters would be lost.
     """
 
     def read(stream: Stream) -> DataFrame:
@@ -33,10 +36,33 @@ def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Dat
             "kafka.fetch.max.wait.ms": "20",
         }
         records = spark.readStream.format("kafka").options(**_connection(config), **options).load()
-        rows = _parsed(records, stream, config)
-        return observed(rows.withWatermark(stream.event_time, f"{config.lateness_seconds} seconds"), stream)
+        return _parsed(records, stream, config)
 
-    return _transformed(pipeline, [read(stream) for stream in pipeline.streams], config)
+    return streamed(pipeline, [read(stream) for stream in pipeline.streams], _lookups(spark, pipeline, config), config)
+
+
+def streamed(
+    pipeline: Pipeline, rows: Sequence[DataFrame], lookups: Mapping[str, DataFrame], config: JobConfig
+) -> DataFrame:
+    """Returns what ``as_stream`` does of the parsed rows of each stream, which need not be Kafka's."""
+    timed = [
+        observed(each.withWatermark(stream.event_time, f"{config.lateness_seconds} seconds"), stream)
+        for each, stream in zip(rows, pipeline.streams, strict=True)
+    ]
+    if pipeline.keeps_aside:
+        kept = pipeline.transform(*timed, **lookups, **config.parameters)
+        if ASIDE not in kept.columns:
+            raise ValueError(f"pipeline {pipeline.name}: keeps_aside is set, but transform drops the column {ASIDE}")
+        return kept
+    # Control records move the watermark, and what is filtered out behind it still does.
+    transformed = pipeline.transform(*(_events(each) for each in timed), **lookups, **config.parameters)
+    aside = reduce(DataFrame.union, (each.where(F.col(ASIDE).isNotNull()).select(ASIDE) for each in rows))
+    return transformed.unionByName(aside, allowMissingColumns=True)
+
+
+def times_read(pipeline: Pipeline) -> int:
+    """Returns how many times the stream of ``as_stream`` reads each record."""
+    return 1 if pipeline.keeps_aside else 2
 
 
 def as_batch(
@@ -51,24 +77,36 @@ def as_batch(
         ends: the offset behind the last record to read, by topic and partition; no other partition is read.
     """
 
-    def read(stream: Stream) -> DataFrame:
-        parts = ends[stream.topic]
-        options = {
-            "assign": json.dumps({stream.topic: sorted(map(int, parts))}),
-            "startingOffsets": "earliest",
-            "endingOffsets": json.dumps({stream.topic: dict(parts)}),
-        }
-        return _parsed(spark.read.format("kafka").options(**_connection(config), **options).load(), stream, config)
-
-    rows = _transformed(pipeline, [read(stream) for stream in pipeline.streams], config)
-    return rows.where(rows[ASIDE].isNull()).drop(ASIDE)
+    frames = [
+        _events(_parsed(records_of(spark, stream, config, ends[stream.topic]), stream, config))
+        for stream in pipeline.streams
+    ]
+    return pipeline.transform(*frames, **_lookups(spark, pipeline, config), **config.parameters)
 
 
-def _transformed(pipeline: Pipeline, frames: list[DataFrame], config: JobConfig) -> DataFrame:
-    rows = pipeline.transform(*frames, **config.parameters)
-    if ASIDE not in rows.columns:
-        raise ValueError(f"pipeline {pipeline.name}: transform must keep the column {ASIDE}, as interval_join does")
-    return rows
+def records_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
+    """Returns the records that are in a stream's topic, as Spark's Kafka source has them.
+
+    Args:
+        spark: the session.
+        stream: whose.
+        config: where Kafka is.
+        ends: the offset behind the last record to read, by partition; no other partition is read.
+    """
+    options = {
+        "assign": json.dumps({stream.topic: sorted(map(int, ends))}),
+        "startingOffsets": "earliest",
+        "endingOffsets": json.dumps({stream.topic: dict(ends)}),
+    }
+    return spark.read.format("kafka").options(**_connection(config), **options).load()
+
+
+def _events(rows: DataFrame) -> DataFrame:
+    return rows.where(F.col(ASIDE).isNull()).drop(ASIDE)
+
+
+def _lookups(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict[str, DataFrame]:
+    return {lookup.collection: looked_up(spark, config, lookup) for lookup in pipeline.lookups}
 
 
 def _parsed(records: DataFrame, stream: Stream, config: JobConfig) -> DataFrame:

@@ -10,9 +10,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,17 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
-from tandem.engine.login import mongo_uri
 from tandem.engine.mongo import Collection
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import newest_progress
 from tandem.engine.read import as_batch
 from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.engine.sink import write_documents
+from tandem.engine.stored import in_chunks, stored
 from tandem.engine.superseded import Superseded
+from tandem.engine.windows import Windows, complete_since
 
 _FEW = 10_000
-_CHUNK = 10_000
-_ONE_PARTITION = "com.mongodb.spark.sql.connector.read.partitioner.SinglePartitionPartitioner"
 
 
 def main(pipeline: Pipeline) -> None:
@@ -47,17 +44,19 @@ def main(pipeline: Pipeline) -> None:
 
 
 def reconcile(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
-    """Inserts the documents that are missing and removes those that they supersede; returns what was done.
+    """Inserts the documents that are missing, removes those that they supersede, and puts aggregates right.
+
+    Returns what was done.
 
     To do it again changes nothing. Memory is bounded: Spark spills to disk what does not fit.
 
     Returns:
-        ``compared``, ``inserted`` and ``removed``: how many documents, by collection; empty when the job has not
-        committed anything. ``seconds``: how long it took.
+        ``compared``, ``inserted``, ``replaced`` and ``removed``: how many documents, by collection; empty when the job
+        has not committed anything. ``seconds``: how long it took.
     """
     began = time.monotonic()
     progress = newest_progress(Collection(spark, config, PROGRESS_COLLECTION), pipeline.name)
-    report: dict[str, Any] = {"compared": {}, "inserted": {}, "removed": {}}
+    report: dict[str, Any] = {"compared": {}, "inserted": {}, "replaced": {}, "removed": {}}
     if progress is not None and progress["committed"] and progress["watermark"]:
         watermark = datetime.fromisoformat(progress["watermark"]["$date"])
         _Reconciliation(spark, pipeline, config, progress["committed"], watermark).run(report)
@@ -76,20 +75,28 @@ class _Reconciliation:
     ) -> None:
         self._spark, self._config = spark, config
         self._watermark = watermark
-        self._final = [output for output in pipeline.outputs if output.superseded_by is None]
+        windowed = [(output, output.window) for output in pipeline.outputs if output.window is not None]
+        self._final = [each for each in pipeline.outputs if each.superseded_by is None and each.window is None]
         self._provisional = [(each, each.superseded_by) for each in pipeline.outputs if each.superseded_by is not None]
         self._superseded = Superseded(spark, config)
         rows = as_batch(spark, pipeline, config, committed)
         self._documents = {output.collection: output.documents(rows) for output in self._final}
+        since = complete_since(spark, pipeline, config, committed) if windowed else None
+        self._windows = [
+            Windows(spark, config, output, window, output.documents(rows), since, watermark)
+            for output, window in windowed
+        ]
 
     def run(self, report: dict[str, Any]) -> None:
+        for windows in self._windows:
+            windows.put_right(report)
         for output in self._final:
             name = output.collection
             report["compared"][name], report["inserted"][name] = self._insert(name)
         for output, by in self._provisional:
             overtaken = by.ids(self._documents[by.collection], **self._config.parameters)
             report["removed"][output.collection] = self._remove(output.collection, overtaken)
-        self._superseded.forget(self._watermark)
+        self._superseded.forget([output.collection for output, _ in self._provisional], self._watermark)
 
     def _insert(self, collection: str) -> tuple[int, int]:
         """Returns how many documents there should be, repeats counted each time, and how many were missing."""
@@ -112,22 +119,8 @@ class _Reconciliation:
 
     def _remove(self, collection: str, overtaken: DataFrame) -> int:
         """Returns how many documents were there that must not be."""
-        wrong = self._ids(collection).join(overtaken.select("_id"), "_id", "left_semi").toLocalIterator()
-        ids: Iterator[str] = (row["_id"] for row in wrong)
-        removed = 0
-        while chunk := list(islice(ids, _CHUNK)):
-            removed += self._superseded.delete(collection, chunk)
-        return removed
+        wrong = self._ids(collection).join(overtaken.select("_id"), "_id", "left_semi")
+        return sum(self._superseded.delete(collection, chunk) for chunk in in_chunks(wrong))
 
     def _ids(self, collection: str) -> DataFrame:
-        return (
-            self._spark.read.format("mongodb")
-            .schema("_id string")
-            .option("connection.uri", mongo_uri(self._config))
-            .option("database", self._config.database)
-            .option("collection", collection)
-            .option("readConcern.level", "majority")
-            # The connector's own choice fails on an empty collection; ids alone are read fast enough by one task.
-            .option("partitioner", _ONE_PARTITION)
-            .load()
-        )
+        return stored(self._spark, self._config, collection, "_id string")

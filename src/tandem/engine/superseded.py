@@ -7,6 +7,7 @@ job looks for notes after it has written. Whoever comes second removes the docum
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
@@ -58,6 +59,8 @@ class Superseded:
             self._collections[collection] = Collection(self._spark, self._config, collection)
         return self._collections[collection].delete_ids(ids)
 
-    def forget(self, watermark: datetime) -> None:
-        """Removes the notes about what the job, whose watermark this is, cannot write any more."""
-        self._notes.delete({"until": {"$lt": {"$date": watermark.isoformat(timespec="milliseconds")}}})
+    def forget(self, collections: Sequence[str], watermark: datetime) -> None:
+        """Removes the notes about what the job that writes these collections, and has this watermark, cannot write any
+        more; other pipelines may have notes in the same database."""
+        passed = {"$lt": {"$date": watermark.isoformat(timespec="milliseconds")}}
+        self._notes.delete({"collection": {"$in": list(collections)}, "until": passed})

@@ -39,11 +39,13 @@ class Tally:
         matched: the field of the result documents that names the event.
         many: whether an event may be in several of them.
         leftover: the fields and values by which its documents among the leftovers are known.
+        summed: of aggregates: ``matched`` is the field that says how many events a document is made of.
     """
 
     matched: str
-    many: bool
+    many: bool = False
     leftover: Mapping[str, str] = field(default_factory=dict)
+    summed: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "leftover", MappingProxyType(dict(self.leftover)))
@@ -59,11 +61,13 @@ class View:
         noun: what one such document is called, in the plural.
         columns: what is shown of the newest ones; the first is what a story is asked for by.
         event_times: the fields with the event times that a result is made of.
-        key: the field that the events of all streams, the results and the leftovers share.
+        key: the field that the events of all streams share, and unless they are aggregates the results and leftovers.
         key_title: its name for people.
         money: the field that is summed up over time; None where there is none.
         leftovers: the collection of what came to nothing; None where there is none.
-        tallies: by stream; a stream without one is not split into matched and unmatched.
+        tallies: by stream; a stream without one is not split into the outcomes.
+        outcomes: what becomes of an event: what those in results are called, and those in leftovers, if there are any.
+        aggregates: whether a result is made of many events, and does not hold their key.
     """
 
     title: str
@@ -76,6 +80,8 @@ class View:
     money: str | None = None
     leftovers: str | None = None
     tallies: Mapping[str, Tally] = field(default_factory=dict)
+    outcomes: tuple[str, ...] = ("matched", "unmatched")
+    aggregates: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tallies", MappingProxyType(dict(self.tallies)))

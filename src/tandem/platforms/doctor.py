@@ -214,7 +214,7 @@ def _kafka(settings: Settings) -> str:
     with KafkaAdminClient(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000) as admin:
         brokers = len(admin.describe_cluster().get("brokers") or ())
         there = set(admin.list_topics())
-    streams, dead = streams_of(settings.pipeline)
+    streams, dead = streams_of(settings.place)
     missing = sorted({dead, *(stream.topic for stream in streams)} - there)
     if missing:
         raise TandemError(f"{settings.kafka.bootstrap} lacks the topic {missing[0]}", hint=_START)
@@ -237,7 +237,7 @@ def _kafka_from_containers(settings: Settings) -> str:
 
 def _kafka_clock(settings: Settings) -> str:
     """Kafka tells no time, but dates every record: none can be newer than now."""
-    streams, _ = streams_of(settings.pipeline)
+    streams, _ = streams_of(settings.place)
     consumer: Any = KafkaConsumer(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
     ahead_of_now = int((time.time() + _MAX_SKEW_S) * 1000)
     try:

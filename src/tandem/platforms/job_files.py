@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from tandem.engine.config import JobConfig
-from tandem.errors import UsageError
 from tandem.settings.model import Settings
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
@@ -91,7 +89,7 @@ def write_job_files(folder: Path, settings: Settings, *, checkpoint: str, spark:
     Args:
         folder: where to; it exists.
         settings: the profile's; its Spark settings win over ``spark``.
-        checkpoint: any URI that Hadoop can write.
+        checkpoint: the folder of all pipelines' checkpoints, any URI that Hadoop can write.
         spark: what the platform decides.
     """
     own = {**(_LOCAL_CHECKPOINT if checkpoint.startswith("file:") else {}), **spark, **settings.spark}
@@ -135,29 +133,13 @@ def job_config(settings: Settings, checkpoint: str) -> JobConfig:
         mongo_username=settings.mongo.username,
         mongo_password=settings.mongo.password,
         database=settings.mongo.database,
-        checkpoint=checkpoint,
+        checkpoint=f"{checkpoint}/{settings.pipeline}",
         lateness_seconds=settings.job.lateness_seconds,
         max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
         idle_timeout_seconds=settings.job.idle_timeout_seconds,
         log_format=settings.log.format,
         parameters=settings.job.parameters,
     )
-
-
-def entry_module(pipeline: str, name: str = "join_stream") -> Path:
-    """Returns the file that is submitted.
-
-    Args:
-        pipeline: whose.
-        name: ``join_stream`` or ``reconcile``.
-
-    Raises:
-        UsageError: there is no such pipeline.
-    """
-    spec = importlib.util.find_spec(f"tandem.pipelines.{pipeline}")
-    if spec is None or spec.origin is None:
-        raise UsageError(f"there is no pipeline {pipeline!r}", hint="a pipeline is a folder in tandem/pipelines")
-    return Path(spec.origin).parent / f"{name}.py"
 
 
 def _java_properties(values: Mapping[str, str]) -> str:

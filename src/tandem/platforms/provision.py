@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,8 +12,9 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
+from tandem.catalog import Place
 from tandem.engine.schema import PROGRESS_COLLECTION, Stream
-from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.errors import EnvironmentNotReadyError
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 
@@ -28,23 +28,23 @@ _REFUSED = {13: "it may not do this", 18: "wrong name or password"}
 _HINT = "`tandem logs` shows what it said"
 
 
-def streams_of(pipeline: str) -> tuple[tuple[Stream, ...], str]:
+def streams_of(place: Place) -> tuple[tuple[Stream, ...], str]:
     """Returns a pipeline's streams and its dead-letter topic, without importing Spark.
 
     Raises:
-        UsageError: there is no such pipeline.
+        UsageError: its module ``streams`` is wrong.
     """
-    module = _module(pipeline, "streams")
+    module = place.module("streams")
     return tuple(module.STREAMS), str(module.DEAD_LETTER_TOPIC)
 
 
-def indexes_of(pipeline: str) -> Indexes:
+def indexes_of(place: Place) -> Indexes:
     """Returns the indexes of a pipeline's collections besides that of ``_id``, without importing Spark.
 
     Raises:
-        UsageError: there is no such pipeline.
+        UsageError: its module ``streams`` is wrong.
     """
-    indexes: Indexes = _module(pipeline, "streams").INDEXES
+    indexes: Indexes = place.module("streams").INDEXES
     return indexes
 
 
@@ -98,13 +98,3 @@ def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
                 hint="look at mongo.username and mongo.password in `tandem config show`",
             ) from None
         raise EnvironmentNotReadyError(f"MongoDB did not create the collections: {error}", hint=_HINT) from error
-
-
-def _module(pipeline: str, name: str) -> Any:
-    full = f"tandem.pipelines.{pipeline}"
-    try:
-        return importlib.import_module(f"{full}.{name}")
-    except ModuleNotFoundError as error:
-        if error.name not in (full, f"{full}.{name}"):
-            raise
-    raise UsageError(f"there is no pipeline {pipeline!r}", hint="a pipeline is a folder in tandem/pipelines")

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
@@ -25,8 +25,10 @@ def produce(
     plan: Plan,
     *,
     profile: str,
+    variables: Mapping[str, str],
     rate: float | None = None,
     ledgers: Path | None = None,
+    metrics: str | None = None,
     stop: threading.Event | None = None,
 ) -> dict[str, Summary]:
     """Returns each producer's summary by the name of its stream, when all have ended.
@@ -35,11 +37,13 @@ def produce(
     caller answers it by setting ``stop``, their summaries are returned.
 
     Args:
-        modules: the entry modules, as in a pipeline's ``producers.PRODUCERS``.
+        modules: the entry modules.
         plan: what to send; the same for all, so that their records belong together.
         profile: the environment.
+        variables: the producers' environment variables, by which they find the modules.
         rate: records per second of each producer when the plan is compressed; None for as fast as it goes.
         ledgers: a folder for the ledgers, one ``<last part of the module>.jsonl`` each, appended to; None for none.
+        metrics: ``address:port`` of the first producer's metrics, each further one's at the next port; None for none.
         stop: when set, the producers are told to stop; what is in flight is still waited for.
 
     Raises:
@@ -49,14 +53,20 @@ def produce(
     stop = stop or threading.Event()
     if ledgers is not None:
         ledgers.mkdir(parents=True, exist_ok=True)
+    # Without the folder in which we are on the path: packages in it are not meant.
     children = {
         module: subprocess.Popen(
-            [sys.executable, "-m", module, *arguments(plan, profile, rate), *_ledger_arguments(module, ledgers)],
+            [
+                *(sys.executable, "-P", "-m", module, *arguments(plan, profile, rate)),
+                *_ledger_arguments(module, ledgers),
+                *_metrics_arguments(metrics, number),
+            ],
+            env=dict(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for module in modules
+        for number, module in enumerate(modules)
     }
     first_error: BaseException | None = None
     try:
@@ -101,6 +111,14 @@ def arguments(plan: Plan, profile: str, rate: float | None) -> list[str]:
 
 def _ledger_arguments(module: str, ledgers: Path | None) -> list[str]:
     return [] if ledgers is None else [f"--ledger={ledgers / module.rpartition('.')[2]}.jsonl"]
+
+
+def _metrics_arguments(place: str | None, number: int) -> list[str]:
+    if place is None:
+        return []
+    address, _, port = place.rpartition(":")
+    # What is no port is refused by the producer.
+    return [f"--metrics={address}:{int(port) + number if port.isdecimal() else port}"]
 
 
 def _terminate(children: Iterable[subprocess.Popen[str]]) -> None:

@@ -14,11 +14,12 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from tandem.errors import UsageError
 from tandem.settings.model import Settings
+from tandem.settings.pipeline import OfPipeline, typed_parameters
 
 
 def profiles() -> dict[str, dict[str, Any]]:
     """Returns each profile's values with the base section merged in, by name."""
-    document = tomllib.loads(resources.files(__package__).joinpath("profiles.toml").read_text("utf-8"))
+    document = _document()
     return {name: _merged(document["base"], values) for name, values in document["profile"].items()}
 
 
@@ -28,6 +29,12 @@ def chosen_profile(flag: str | None) -> tuple[str, str] | None:
         return flag, "--profile"
     variable = os.environ.get("TANDEM_PROFILE")
     return (variable, "TANDEM_PROFILE") if variable else None
+
+
+def own_pipelines() -> Path:
+    """Returns the user's folder of pipelines, for which no profile is needed; it need not be there."""
+    named = os.environ.get("TANDEM_PIPELINES_DIR") or Settings.model_fields["pipelines_dir"].default
+    return Path(named).expanduser().absolute()
 
 
 def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -40,7 +47,8 @@ def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None)
     Raises:
         UsageError: no such profile, or a value is missing or wrong; the message names the field and places.
     """
-    known = profiles()
+    document = _document()
+    known, base = document["profile"], document["base"]
     chosen = chosen_profile(profile)
     if chosen is None:
         raise UsageError("no profile is named", hint=f"set TANDEM_PROFILE to one of: {', '.join(sorted(known))}")
@@ -48,7 +56,6 @@ def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None)
     if name not in known:
         raise UsageError(f"there is no profile {name!r}", hint=f"choose one of: {', '.join(sorted(known))}")
     dotenv = Path(f".env.{name}")
-    base = known[name]
 
     class _Loaded(Settings):
         @classmethod
@@ -61,7 +68,10 @@ def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None)
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             del file_secret_settings
-            return init_settings, env_settings, dotenv_settings, InitSettingsSource(settings_cls, init_kwargs=base)
+            of_profile = InitSettingsSource(settings_cls, init_kwargs=known[name])
+            of_pipeline = OfPipeline(settings_cls, default=base["pipeline"])
+            of_all = InitSettingsSource(settings_cls, init_kwargs=base)
+            return init_settings, env_settings, dotenv_settings, of_profile, of_pipeline, of_all
 
     try:
         loaded = _Loaded(_env_file=dotenv, **{**(overrides or {}), "profile": name})
@@ -72,13 +82,17 @@ def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None)
         section, _, key = field.partition(".")
         if key not in getattr(loaded, section).model_fields_set:
             raise _wrong([section, key], "it has no default and is not set", name, dotenv)
-    return loaded
+    return typed_parameters(loaded)
+
+
+def _document() -> dict[str, Any]:
+    return tomllib.loads(resources.files(__package__).joinpath("profiles.toml").read_text("utf-8"))
 
 
 def _wrong(field: list[str], what: str, profile: str, dotenv: Path) -> UsageError:
     variable = "TANDEM_" + "__".join(field).upper()
     absent = "" if dotenv.exists() else " (not there)"
-    places = f"{variable}, {dotenv}{absent}, profiles.toml"
+    places = f"{variable}, {dotenv}{absent}, profiles.toml, the pipeline's settings.toml"
     return UsageError(
         f"setting {'.'.join(field)} of profile {profile}: {what} (looked at: {places})",
         hint="`tandem profile show` prints what is set",

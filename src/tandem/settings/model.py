@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tandem.catalog import Place, find
 from tandem.settings.secrets import Reference
 
 _Path = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
@@ -58,6 +59,7 @@ class JobSettings(_Frozen):
     lateness_seconds: int = Field(ge=1)
     max_clock_skew_seconds: int = Field(ge=0)
     idle_timeout_seconds: int = Field(ge=1)
+    # Keyword arguments of the pipeline's transform; which there are, its settings.toml says.
     parameters: dict[str, Any] = {}
 
 
@@ -96,6 +98,8 @@ class Settings(BaseSettings):
     # What has no default and cannot have one, for example the address of a cloud's brokers.
     required: tuple[str, ...] = ()
     pipeline: str
+    # The user's own; those that come with Tandem are found besides.
+    pipelines_dir: _Path = Field(default=Path("pipelines"), validate_default=True)
     kafka: KafkaSettings
     mongo: MongoSettings
     job: JobSettings
@@ -114,6 +118,15 @@ class Settings(BaseSettings):
     )
     # A setting of the machine, not of Tandem, so it keeps the name that every Java program knows.
     java_home: Path | None = Field(default=None, validation_alias=AliasChoices("TANDEM_JAVA_HOME", "JAVA_HOME"))
+
+    @property
+    def place(self) -> Place:
+        """Where the pipeline is.
+
+        Raises:
+            UsageError: it is nowhere.
+        """
+        return find(self.pipeline, self.pipelines_dir)
 
     @property
     def home(self) -> Path:

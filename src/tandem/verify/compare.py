@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from typing import Any, Protocol
 
 from bson.int64 import Int64
 
 from tandem.verify.intake import Intake, Letter
-from tandem.verify.oracle import Document, Expectation, Oracle
+from tandem.verify.oracle import Document, Expectation, Observed, Oracle
 from tandem.verify.record import Record
 from tandem.verify.report import Counts, Kind, Problems, Report
 from tandem.verify.watermark import Watermark
@@ -51,7 +51,7 @@ def compare(
             cannot be missing for that reason: the rest is lost.
     """
     problems = Problems()
-    observed = {collection: documents.ids(collection) for collection in oracle.COLLECTIONS}
+    observed = _Observed(documents, oracle.COLLECTIONS)
     expected = [
         oracle.expect(accepted, watermark_ms=watermark.ms, late=watermark.late, observed=observed, **parameters)
         for accepted in _variants(intakes)
@@ -64,13 +64,31 @@ def compare(
         for identity in intake.versions:
             problems.add(Kind.CONFLICTING, intake.stream.name, identity)
     streams = {intake.stream.name: _counts(intake, expected[0]) for intake in intakes}
-    missing = sum(counts.late for counts in streams.values())
+    missing = sum(counts["late"] for counts in streams.values())
     for _ in range(missing - dropped_as_late if dropped_as_late is not None else 0):
         problems.add(Kind.LOST, "what may have been late", f"{missing} missing, {dropped_as_late} dropped by the job")
     notes = _notes(beginnings or {})
     if missing and dropped_as_late is None:
         notes.append(f"{missing} records may have been late: how many the job dropped as late is not known")
-    return Report(streams, problems.all(), notes, watermark.ms)
+    return Report(streams, problems.all(), notes, watermark.ms, tuple(oracle.OUTCOMES))
+
+
+class _Observed(Observed):
+    def __init__(self, documents: Documents, collections: Iterable[str]) -> None:
+        self._documents = documents
+        self._ids = {collection: documents.ids(collection) for collection in collections}
+
+    def __getitem__(self, collection: str) -> Set[str]:
+        return self._ids[collection]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def documents(self, collection: str) -> Iterable[Document]:
+        return self._documents.read(collection)
 
 
 def _variants(intakes: Sequence[Intake]) -> Iterable[dict[str, Mapping[str, Mapping[str, Any]]]]:

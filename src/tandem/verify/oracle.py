@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping, Set
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, Protocol, cast
 
+from tandem.catalog import Place
 from tandem.engine.schema import Stream
-from tandem.errors import UsageError
 
 # An event: its stream's name and its identity.
 EventId = tuple[str, str]
@@ -23,7 +23,15 @@ class Expectation(Protocol):
 
     @property
     def outcome(self) -> Mapping[EventId, str]:
-        """One of ``matched``, ``unmatched``, ``waiting`` and ``late`` for each event."""
+        """One of ``OUTCOMES``, ``waiting`` and ``late`` for each event."""
+
+
+class Observed(Mapping[str, Set[str]], ABC):
+    """What MongoDB holds: the ``_id``s of each of the pipeline's collections."""
+
+    @abstractmethod
+    def documents(self, collection: str) -> Iterable[Document]:
+        """Returns the documents of any collection of the database, dates as ``DatetimeMS``."""
 
 
 class Oracle(Protocol):
@@ -32,6 +40,8 @@ class Oracle(Protocol):
     STREAMS: tuple[Stream, ...]
     COLLECTIONS: tuple[str, ...]
     DEAD_LETTER_TOPIC: str
+    # What becomes of an event, besides that it waits or came too late.
+    OUTCOMES: tuple[str, ...]
 
     def expect(
         self,
@@ -39,7 +49,7 @@ class Oracle(Protocol):
         *,
         watermark_ms: int,
         late: Set[EventId],
-        observed: Mapping[str, Set[str]],
+        observed: Observed,
         **parameters: Any,
     ) -> Expectation:
         """Returns what must be there.
@@ -49,17 +59,11 @@ class Oracle(Protocol):
             watermark_ms: the watermark that the job has reached.
             late: the events that may have been late. Each was processed like any other or ignored as if never sent; the
                 oracle tells by what is ``observed``, and expects all else accordingly.
-            observed: the ``_id``s that are there, by collection.
+            observed: what is there; lookups, too.
             parameters: the pipeline's parameters, those of its transform.
         """
 
 
-def load_oracle(pipeline: str) -> Oracle:
+def load_oracle(place: Place) -> Oracle:
     """Returns the oracle of a pipeline; raises UsageError when there is none."""
-    name = f"tandem.pipelines.{pipeline}.oracle"
-    try:
-        return cast(Oracle, importlib.import_module(name))
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise  # the oracle is there, but something that it imports is not
-        raise UsageError(f"pipeline {pipeline!r} has no oracle", hint=f"write {name.replace('.', '/')}.py") from None
+    return cast(Oracle, place.module("oracle"))

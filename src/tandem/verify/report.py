@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -22,23 +23,13 @@ class Kind(StrEnum):
     CONFLICTING = "conflicting"  # one event was sent with different contents; the sender's fault, not the pipeline's
 
 
-@dataclass
-class Counts:
-    """Where a stream's records went; each is counted once besides in ``consumed``."""
-
-    consumed: int = 0
-    matched: int = 0
-    unmatched: int = 0
-    waiting: int = 0
-    repeated: int = 0
-    late: int = 0
-    dead: int = 0
-    control: int = 0
+class Counts(Counter[str]):
+    """Where a stream's records went, by the rows of the report; each is counted once besides in ``consumed``."""
 
     @property
     def balanced(self) -> bool:
         """Whether every consumed record is accounted for."""
-        return 2 * self.consumed == sum(int(count) for count in asdict(self).values())
+        return 2 * self["consumed"] == self.total()
 
 
 @dataclass
@@ -80,18 +71,27 @@ class Report:
         problems: the differences.
         notes: what a reader should know besides, one sentence each.
         watermark_ms: the watermark that the records imply.
+        outcomes: what the pipeline calls what can become of an event, besides ``waiting`` and ``late``.
     """
 
     streams: Mapping[str, Counts]
     problems: list[Problem]
     notes: list[str]
     watermark_ms: int
+    outcomes: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """What a record can be counted as, in the order in which it is shown."""
+        return ("consumed", *self.outcomes, "waiting", "repeated", "late", "dead", "control")
 
     @property
     def total(self) -> Counts:
         """The sum over the streams."""
-        names = [f.name for f in fields(Counts)]
-        return Counts(**{name: sum(getattr(counts, name) for counts in self.streams.values()) for name in names})
+        total = Counts()
+        for counts in self.streams.values():
+            total.update(counts)
+        return total
 
     @property
     def ok(self) -> bool:
@@ -109,8 +109,11 @@ class Report:
         return {
             "ok": self.ok,
             "watermark": watermark.replace("+00:00", "Z") if self.watermark_ms else None,
-            "streams": {name: asdict(counts) for name, counts in self.streams.items()},
-            "total": asdict(self.total),
+            "streams": {name: self._in_order(counts) for name, counts in self.streams.items()},
+            "total": self._in_order(self.total),
             "problems": [asdict(problem) for problem in self.problems],
             "notes": self.notes,
         }
+
+    def _in_order(self, counts: Counts) -> dict[str, int]:
+        return {row: counts[row] for row in self.rows}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from rich.console import Console
 from rich.table import Table
 
-from tandem.verify.report import Counts, Kind, Report
+from tandem.verify.report import Kind, Report
 
 
 def show(report: Report, console: Console) -> None:
@@ -23,15 +21,14 @@ def show(report: Report, console: Console) -> None:
 def table(report: Report) -> Table:
     """Returns one table: a column for each stream and the total, a row for each outcome and each kind of difference."""
     verdict = "[green]every record is accounted for[/]" if report.ok else "[red]MongoDB and the topics do not agree[/]"
-    result = Table(caption=verdict, caption_justify="left")
+    # Of one stream, too, the verdict is one line.
+    result = Table(caption=verdict, caption_justify="left", min_width=36)
     result.add_column("records")
     for name in (*report.streams, "total"):
         result.add_column(name, justify="right")
     columns = (*report.streams.values(), report.total)
-    for row in fields(Counts):
-        result.add_row(
-            row.name, *(str(getattr(counts, row.name)) for counts in columns), end_section=row.name == "consumed"
-        )
+    for row in report.rows:
+        result.add_row(row, *(str(counts[row]) for counts in columns), end_section=row == "consumed")
     result.add_section()
     for kind in Kind:
         count = report.count(kind)

@@ -30,7 +30,7 @@ _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=Datetime
 _SERVER_SELECTION_MS = 10_000
 
 
-def verify(settings: Settings, pipeline_name: str, *, settle_deadline_s: float) -> Report:
+def verify(settings: Settings, *, settle_deadline_s: float) -> Report:
     """Returns how MongoDB and the dead letters compare with what the topics imply.
 
     While records still arrive, what was read and what was written may be of different moments; a difference counts only
@@ -38,7 +38,6 @@ def verify(settings: Settings, pipeline_name: str, *, settle_deadline_s: float) 
 
     Args:
         settings: where Kafka and MongoDB are, and what the job is told.
-        pipeline_name: the pipeline's folder.
         settle_deadline_s: how long the job may take to catch up with what was read, in seconds.
 
     Raises:
@@ -47,7 +46,7 @@ def verify(settings: Settings, pipeline_name: str, *, settle_deadline_s: float) 
     """
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:
-        verification = _Verification(settings, pipeline_name, stack)
+        verification = _Verification(settings, stack)
         try:
             while True:
                 report, grown = verification.once(settle_deadline_s)
@@ -55,7 +54,7 @@ def verify(settings: Settings, pipeline_name: str, *, settle_deadline_s: float) 
                     return report
                 if time.monotonic() > deadline:
                     raise TandemError(
-                        f"the topics of {pipeline_name} still grow after {settle_deadline_s:.0f} s",
+                        f"the topics of {settings.pipeline} still grow after {settle_deadline_s:.0f} s",
                         hint="stop the producers, or allow more time",
                     )
         except PyMongoError as error:
@@ -78,9 +77,9 @@ def _few_collections() -> Iterator[None]:
 class _Verification:
     """Holds the connections and what was read so far."""
 
-    def __init__(self, settings: Settings, pipeline: str, stack: ExitStack) -> None:
-        self._job, self._pipeline = settings.job, pipeline
-        self._oracle = load_oracle(pipeline)
+    def __init__(self, settings: Settings, stack: ExitStack) -> None:
+        self._job, self._pipeline = settings.job, settings.pipeline
+        self._oracle = load_oracle(settings.place)
         client: MongoClient[dict[str, Any]] = stack.enter_context(
             MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
         )

@@ -20,8 +20,7 @@ export function renderAccount(account, environment) {
   const restName = account.waiting ? "waiting or repeated" : "repeated";
   const rows = [
     ["consumed", split("consumed")],
-    ["matched", split("matched")],
-    ["unmatched", split("unmatched")],
+    ...["matched", "unmatched"].slice(0, environment.outcomes.length).map((row, i) => [environment.outcomes[i], split(row)]),
     // Which stream a late record was of, the job does not say.
     [restName, account.late ? [...blank, Math.max(0, total)] : [...rest, total]],
     ["late", account.late ? [...blank, account.late] : [...names.map(() => 0), 0]],

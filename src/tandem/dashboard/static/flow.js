@@ -27,7 +27,7 @@ export function buildFlow(environment) {
   }
   box(byId("outputs"), "results", environment.noun, environment.results, { unit: `${environment.noun}/s`, rows: { records: "Documents" } });
   if (environment.leftovers) {
-    box(byId("outputs"), "leftovers", "unmatched", environment.leftovers, { unit: "", rows: { records: "Documents" } });
+    box(byId("outputs"), "leftovers", environment.outcomes[1], environment.leftovers, { unit: "", rows: { records: "Documents" } });
     nodes.get("leftovers").querySelectorAll(".big, .unit").forEach((each) => each.remove());
   }
   box(byId("outputs"), "dead", "dead letters", environment.dead_letter_topic, { unit: "records/s", rows: { records: "Records", reasons: "Why" } });

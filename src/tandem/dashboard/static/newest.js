@@ -28,7 +28,7 @@ export function renderNewest(rows, environment) {
 }
 
 function cell(value, column, environment) {
-  if (column.field === environment.key) {
+  if (column.field === environment.key && !environment.aggregates) {
     const button = element("button", { type: "button", title: "Tell its story" }, String(value));
     button.addEventListener("click", () => tell(String(value)));
     return element("td", { class: "text" }, button);

@@ -11,17 +11,16 @@ import heapq
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import blake2b
 from itertools import count
 from typing import Any
 
 from tandem.engine.schema import FieldType, Stream
-from tandem.pipelines.orders_payments.odd_records import ODD_AMOUNTS, ODD_ENDINGS, dump, malformed, unusual
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
+from tandem.producer.odd_records import ODD_AMOUNTS, ODD_ENDINGS, dump, malformed, unusual
 from tandem.producer.plan import LATE_AFTER, Plan
 from tandem.producer.record import Record
+from tandem.producer.time import iso
 
 _MINUTE_MS = 60_000
 _EARLY_MS = 25 * _MINUTE_MS
@@ -241,17 +240,6 @@ class _Source:
 
     def _order_id(self, index: int, draws: tuple[int, ...]) -> str:
         return f"o-{self._name}-{index}{_odd_ending(draws[3])}"
-
-
-def iso(time_ms: int) -> str:
-    """Returns milliseconds since the epoch as ISO 8601 in UTC."""
-    minute, rest = divmod(time_ms, _MINUTE_MS)
-    return f"{_minute(minute)}:{rest // 1000:02d}.{rest % 1000:03d}Z"
-
-
-@lru_cache(maxsize=256)
-def _minute(minute: int) -> str:
-    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
 
 
 def _within(draw: int, share: float) -> float | None:

@@ -17,4 +17,5 @@ PIPELINE = Pipeline(
         ),
     ),
     dead_letter_topic=DEAD_LETTER_TOPIC,
+    keeps_aside=True,
 )

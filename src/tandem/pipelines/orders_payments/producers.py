@@ -1,6 +1,3 @@
-"""Names the pipeline's producers; each is run as a process of its own."""
+"""Names the pipeline's producer modules; each is run as a process of its own."""
 
-PRODUCERS = (
-    "tandem.pipelines.orders_payments.orders_producer",
-    "tandem.pipelines.orders_payments.payment_producer",
-)
+PRODUCERS = ("orders_producer", "payment_producer")

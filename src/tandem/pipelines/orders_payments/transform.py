@@ -1,9 +1,10 @@
 """The join of orders with their payments, as pure functions of DataFrames: no session, no input, no output."""
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tandem.engine.join import interval_join
+from tandem.engine.identity import document_id
+from tandem.engine.join import interval_join, no_longer_alone
 
 DEFAULT_MATCH_WINDOW_SECONDS = 30 * 60
 
@@ -30,7 +31,7 @@ def transform(
 def facts(joined: DataFrame) -> DataFrame:
     """Returns the matched pairs as documents of the fact collection."""
     return joined.where(F.col("order_id").isNotNull() & F.col("payment_id").isNotNull()).select(
-        F.concat(_escaped("order_id"), F.lit("|"), _escaped("payment_id")).alias("_id"),
+        document_id("order_id", "payment_id").alias("_id"),
         "order_id",
         "order_date",
         F.col("order_created_at").alias("created_at"),
@@ -65,14 +66,5 @@ def no_longer_unmatched(facts: DataFrame, *, match_window_seconds: int = DEFAULT
 
     ``until`` is the event time at which they would have been written.
     """
-    window = F.expr(f"INTERVAL '{int(match_window_seconds)}' SECOND")
-    both = [
-        F.struct(F.concat(F.lit(f"{kind}|"), f"{kind}_id").alias("_id"), (F.col(time) + window).alias("until"))
-        for kind, time in (("order", "order_date"), ("payment", "payment_date"))
-    ]
-    return facts.select(F.inline(F.array(*both)))
-
-
-def _escaped(name: str) -> Column:
-    """Returns the column with ``\\`` and ``|`` escaped, so that no two pairs of ids share one ``_id``."""
-    return F.replace(F.replace(F.col(name), F.lit("\\"), F.lit("\\\\")), F.lit("|"), F.lit("\\|"))
+    kinds = {"order": ("order_id", "order_date"), "payment": ("payment_id", "payment_date")}
+    return no_longer_alone(facts, kinds, within_seconds=match_window_seconds)

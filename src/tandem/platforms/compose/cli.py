@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.settings.model import Settings
+
+# Where compose/base.yml mounts it.
+_OWN = "pipelines"
 
 
 def project_name(folder: Path) -> str:
@@ -37,11 +40,24 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
         "TANDEM_JOB__LATENESS_SECONDS": settings.job.lateness_seconds,
         "TANDEM_JOB__IDLE_TIMEOUT_SECONDS": settings.job.idle_timeout_seconds,
         "TANDEM_PIPELINE": settings.pipeline,
+        "TANDEM_PIPELINES_MOUNT": _mounted(settings.pipelines_dir),
         "TANDEM_IMAGES": images,
         "TANDEM_CA": settings.ca,
         "COMPOSE_PROFILES": "local",
     }
     return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _mounted(own: Path) -> Path | None:
+    """Returns the user's folder of pipelines; None for the checkout's, when there is none."""
+    if not own.is_dir():
+        return None
+    if own.name != _OWN:
+        raise UsageError(
+            f"in containers the folder of your pipelines is the package {_OWN}, so {own} cannot be it",
+            hint=f"name it {_OWN}, and set TANDEM_PIPELINES_DIR accordingly",
+        )
+    return own
 
 
 class Compose:

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from tandem.engine.wishes import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs
@@ -20,6 +21,7 @@ from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.ports import check_ports
 from tandem.platforms.progress import ProgressReader
+from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
@@ -110,6 +112,13 @@ class ComposePlatform:
         self._start("run", "--rm", "--no-deps", "setup")
         self._start("up", "--detach", "--no-deps", "--force-recreate", "job")
         self._wait_until_ready(deadline_s)
+
+    def reload_job(self) -> None:
+        """Lets the job go on with new code, which is mounted; see ``Reloading.reload_job``."""
+        driver = self._containers.of(self._project).get("job")
+        if driver is None or state_of(driver) != "running":
+            raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
+        reload(self._settings, lambda: driver.kill(signal=RELOAD.name))
 
     @cached_property
     def _engine(self) -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -33,7 +34,7 @@ _BATCH = {
 
 
 def prepare(settings: Settings, conf: Path, checkpoint: str) -> None:
-    """Makes MongoDB a replica set, creates topics, indexes and collections, and writes what the driver reads.
+    """Makes MongoDB a replica set, creates topics, indexes and collections, and writes what the driver runs and reads.
 
     Args:
         settings: as seen from inside the containers.
@@ -53,19 +54,22 @@ def prepare(settings: Settings, conf: Path, checkpoint: str) -> None:
         retry_on=(PyMongoError,),
         interval_s=0.2,
     )
-    create_collections(settings.mongo, indexes_of(settings.pipeline))
+    create_collections(settings.mongo, indexes_of(settings.place))
     hint = "`docker compose logs kafka`"
     wait_for(
         "Kafka",
-        lambda: create_topics(settings.kafka, *streams_of(settings.pipeline)),
+        lambda: create_topics(settings.kafka, *streams_of(settings.place)),
         deadline_s=_DEADLINE_S,
         hint=hint,
         retry_on=(KafkaError,),
     )
     write_job_files(conf, settings, checkpoint=checkpoint, spark=_spark(settings))
+    # The compose files cannot know whether a pipeline is the user's own.
+    shutil.copy(settings.place.file("join_stream"), conf)
     batch = conf / "reconcile"
     batch.mkdir(exist_ok=True)
     write_job_files(batch, for_batch(settings), checkpoint=checkpoint, spark=_BATCH)
+    shutil.copy(settings.place.file("reconcile"), batch)
 
 
 def _spark(settings: Settings) -> dict[str, str]:

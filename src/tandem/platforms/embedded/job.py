@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tandem.artifacts.ivy import spark_jars
+from tandem.catalog import Place
 from tandem.engine.failure import MUST_NOT_GO_ON
 from tandem.platforms.embedded.class_archive import ClassArchive
 from tandem.platforms.embedded.java import Java
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
-from tandem.platforms.job_files import driver_arguments, driver_environment, entry_module, write_job_files
+from tandem.platforms.job_files import driver_arguments, driver_environment, write_job_files
 from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError
@@ -32,8 +33,8 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
 
     return Program(
         name="job",
-        command=(sys.executable, str(entry_module(settings.pipeline)), *driver_arguments(layout.conf)),
-        env=driver_variables(tools.java, layout.conf),
+        command=(sys.executable, str(settings.place.file("join_stream")), *driver_arguments(layout.conf)),
+        env=driver_variables(tools.java, settings.place, layout.conf),
         write=lambda: write_configuration(settings, jars, layout, layout.conf, archive.options()),
         probe=probe,
         retry_on=(),
@@ -51,15 +52,16 @@ def class_archive(settings: Settings, java: Java, jars: Sequence[Path]) -> Class
     return ClassArchive(settings.cache_dir, java, (spark_jars(), *jars))
 
 
-def driver_variables(java: Java, folder: Path) -> dict[str, str]:
-    """Returns a driver's environment, given the folder of its configuration."""
-    return child_environment(
+def driver_variables(java: Java, place: Place, folder: Path) -> dict[str, str]:
+    """Returns the environment of a pipeline's driver, given the folder of its configuration."""
+    variables = child_environment(
         java,
         **driver_environment(folder),
         PYSPARK_PYTHON=sys.executable,
         PYTHONUNBUFFERED="1",
         SPARK_LOCAL_IP="127.0.0.1",
     )
+    return place.variables(variables)
 
 
 def write_configuration(

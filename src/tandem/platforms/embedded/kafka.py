@@ -97,7 +97,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
         write=write,
         probe=probe,
         retry_on=(KafkaError,),
-        settle=lambda: create_topics(settings.kafka, *streams_of(settings.pipeline)),
+        settle=lambda: create_topics(settings.kafka, *streams_of(settings.place)),
         start_deadline_s=90,
         stop_deadline_s=20,
     )

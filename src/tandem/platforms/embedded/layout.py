@@ -32,6 +32,11 @@ class Layout:
         return self.home / "conf"
 
     @property
+    def settings(self) -> Path:
+        """The settings with which the supervisor runs."""
+        return self.conf / "settings.json"
+
+    @property
     def run(self) -> Path:
         """Process ids and states."""
         return self.home / "run"
@@ -48,7 +53,7 @@ class Layout:
 
     @property
     def checkpoint(self) -> Path:
-        """Spark's offsets and state."""
+        """Spark's offsets and state, a folder for each pipeline."""
         return self.home / "checkpoint"
 
     @property

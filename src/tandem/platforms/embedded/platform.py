@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Collection, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from tandem.engine.wishes import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.embedded.layout import ESSENTIAL, SERVICES, Layout, is_full
@@ -22,6 +24,7 @@ from tandem.platforms.embedded.supervisor import RESTART_JOB
 from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, status
 from tandem.platforms.progress import ProgressReader
+from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
@@ -45,6 +48,7 @@ class EmbeddedPlatform:
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
         """Starts everything; see ``Platform.up``."""
         if self._running():
+            self._check_pipeline()
             _log.info("already running", profile=self._settings.profile)
         else:
             self._start()
@@ -79,6 +83,7 @@ class EmbeddedPlatform:
         """Repairs what late records have left; see ``Platform.reconcile``."""
         if not self._running():
             raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
+        self._check_pipeline()
         return reconcile(self._settings, self._layout)
 
     def problem(self) -> str | None:
@@ -105,6 +110,9 @@ class EmbeddedPlatform:
         supervisor = recall(self._layout.pid("supervisor"))
         if supervisor is None or not alive(supervisor):
             raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
+        self._check_pipeline()
+        # The job that runs is not stopped for one that cannot start.
+        self._settings.place.module("pipeline")
         before = read_states(self._layout.state)["job"].pid
         os.kill(supervisor.pid, RESTART_JOB)
 
@@ -116,18 +124,37 @@ class EmbeddedPlatform:
         wait_for("a new driver to start", probe, deadline_s=deadline_s, hint=hint)
         self._wait_until_ready(deadline_s)
 
+    def reload_job(self) -> None:
+        """Lets the job go on with new code; see ``Reloading.reload_job``."""
+        driver = recall(self._layout.pid("job")) if self._running() else None
+        if driver is None or not alive(driver):
+            raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
+        self._check_pipeline()
+        reload(self._settings, lambda: os.kill(driver.pid, RELOAD))
+
     def _running(self) -> bool:
         supervisor = recall(self._layout.pid("supervisor"))
         return supervisor is not None and alive(supervisor)
 
+    def _check_pipeline(self) -> None:
+        """Raises when it is another pipeline that runs here."""
+        running = json.loads(self._layout.settings.read_text("utf-8"))["pipeline"]
+        if running != self._settings.pipeline:
+            raise EnvironmentNotReadyError(
+                f"this environment runs the pipeline {running}, not {self._settings.pipeline}",
+                hint=f"`tandem down` stops it; or name it: --pipeline {running}",
+            )
+
     def _start(self) -> None:
         layout, settings = self._layout, self._settings
+        # What is wrong in it is said before anything starts, and with its line.
+        settings.place.module("pipeline")
         layout.create()
         with layout.locked() as mine:
             # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
             if mine:
                 prepare(settings, layout)
-        file = layout.conf / "settings.json"
+        file = layout.settings
         file.write_text(settings.model_dump_json(indent=2), "utf-8")
         command = (sys.executable, "-m", "tandem.platforms.embedded.supervisor", "--settings", str(file))
         log = layout.log("supervisor")

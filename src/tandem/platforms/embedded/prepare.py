@@ -46,7 +46,7 @@ def prepare(settings: Settings, layout: Layout) -> Tools:
         EnvironmentNotReadyError: something is missing or in the way.
         UsageError: there is no such pipeline.
     """
-    streams_of(settings.pipeline)
+    streams_of(settings.place)
     end_leftovers(layout)
     java = find_java(settings.java_home, runtimes().minimum_java)
     mongod = find_mongod()

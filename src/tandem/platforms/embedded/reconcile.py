@@ -13,7 +13,7 @@ from tandem.artifacts import ensure_jars
 from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
 from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.job_files import driver_arguments, entry_module, for_batch
+from tandem.platforms.job_files import driver_arguments, for_batch
 from tandem.platforms.observe import reconcile_report
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
@@ -31,11 +31,11 @@ def reconcile(settings: Settings, layout: Layout) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     options = class_archive(settings, java, jars).options(record=False)
     write_configuration(for_batch(settings), jars, layout, folder, options)
-    command = (sys.executable, str(entry_module(settings.pipeline, "reconcile")), *driver_arguments(folder))
+    command = (sys.executable, str(settings.place.file("reconcile")), *driver_arguments(folder))
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env=driver_variables(java, folder),
+            env=driver_variables(java, settings.place, folder),
             cwd=layout.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -50,7 +50,8 @@ def malformed(fields: Fields, stream: Stream, choice: float) -> tuple[str, bytes
     place = choice * _HUGE_EVERY
     if place >= _HUGE_EVERY - 1:
         return "huge", b"x" * _HUGE_BYTES
-    kind = _KINDS[int(place / (_HUGE_EVERY - 1) * len(_KINDS))]
+    kinds = _KINDS if FieldType.INTEGER in stream.fields.values() else _KINDS_WITHOUT_INTEGER
+    kind = kinds[int(place / (_HUGE_EVERY - 1) * len(kinds))]
     return kind, MALFORMED[kind](fields, stream)
 
 
@@ -133,3 +134,4 @@ MALFORMED: Mapping[str, Callable[[Fields, Stream], bytes | None]] = {
     "far_future": _with(FieldType.TIMESTAMP, _FAR_FUTURE),
 }
 _KINDS = tuple(MALFORMED)
+_KINDS_WITHOUT_INTEGER = tuple(kind for kind in _KINDS if not kind.endswith("_amount"))

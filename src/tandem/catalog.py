@@ -1,0 +1,124 @@
+"""Finds a pipeline by its name: in the user's own folder, then among those that come with Tandem."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from tandem.engine.modules import forget
+from tandem.errors import UsageError
+
+BUNDLED = Path(__file__).parent / "pipelines"
+# The file that makes a folder a pipeline.
+_MARK = "streams.py"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pipeline is.
+
+    Attributes:
+        name: the pipeline's.
+        package: its Python package, which its modules import each other by.
+        folder: the package's folder.
+    """
+
+    name: str
+    package: str
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder that must be on the Python path for the package to be found."""
+        return self.folder.parents[self.package.count(".")]
+
+    def variables(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Returns the environment of a program that imports the package."""
+        path = filter(None, (inherited.get("PYTHONPATH"), str(self.root)))
+        return {**inherited, "PYTHONPATH": os.pathsep.join(path)}
+
+    def file(self, module: str) -> Path:
+        """Returns one of its modules as a file, whether it is there or not."""
+        return self.folder / f"{module}.py"
+
+    def module(self, name: str) -> ModuleType:
+        """Returns one of its modules.
+
+        Raises:
+            UsageError: there is none, or it cannot be imported; the message names the line.
+        """
+        if str(self.root) not in sys.path:
+            # At the end: nothing that lies beside a user's pipelines can take the place of an installed package.
+            sys.path.append(str(self.root))
+        try:
+            self._import_parent()
+            return importlib.import_module(f"{self.package}.{name}")
+        except Exception as error:
+            if not self.file(name).is_file():
+                raise UsageError(
+                    f"pipeline {self.name!r} has no {self.file(name)}", hint="`tandem new` writes one of each module"
+                ) from None
+            raise UsageError(
+                f"{self._line(error)}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+                hint=f"mend pipeline {self.name!r} there; --debug shows the stack",
+            ) from error
+
+    def _import_parent(self) -> None:
+        """Makes the name of the user's folder mean this folder, whatever of that name lies where Tandem was started."""
+        name, _, rest = self.package.partition(".")
+        folder, known = self.folder.parent, sys.modules.get(name)
+        if rest != self.name or (known and str(folder) in getattr(known, "__path__", ())):
+            return
+        file = folder / "__init__.py"
+        spec = spec_from_file_location(name, file, submodule_search_locations=[str(folder)])
+        if not file.is_file() or spec is None or spec.loader is None:
+            spec = ModuleSpec(name, None)
+            spec.submodule_search_locations = [str(folder)]
+        sys.modules[name] = module = module_from_spec(spec)
+        if spec.loader:
+            spec.loader.exec_module(module)
+
+    def forget(self) -> None:
+        """Lets ``module`` read the files anew."""
+        forget(self.package)
+
+    def _line(self, error: Exception) -> str:
+        """Returns where in the pipeline's own files an error comes from."""
+        if isinstance(error, SyntaxError) and error.filename:
+            return f"{error.filename}:{error.lineno}"
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if Path(frame.filename).is_relative_to(self.folder)]
+        return f"{own[-1].filename}:{own[-1].lineno}" if own else str(self.folder)
+
+
+def find(name: str, own: Path) -> Place:
+    """Returns where a pipeline is.
+
+    Args:
+        name: its folder's.
+        own: the user's folder of pipelines, whether it is there or not.
+
+    Raises:
+        UsageError: there is no such pipeline.
+    """
+    if name.isidentifier():
+        for package, folder in ((own.name, own / name), ("tandem.pipelines", BUNDLED / name)):
+            if (folder / _MARK).is_file():
+                return Place(name, f"{package}.{name}", folder)
+    raise UsageError(
+        f"there is no pipeline {name!r} in {own}, and none that comes with Tandem",
+        hint=f"choose one of: {', '.join(names(own))}; or `tandem new {name if name.isidentifier() else 'NAME'}`",
+    )
+
+
+def names(own: Path) -> list[str]:
+    """Returns all pipelines that can be found."""
+    return sorted({mark.parent.name for folder in (own, BUNDLED) for mark in folder.glob(f"*/{_MARK}")})

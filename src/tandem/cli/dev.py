@@ -1,0 +1,92 @@
+"""``dev``: change a pipeline while it runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tandem.catalog import Place
+from tandem.cli.session import Session
+from tandem.errors import TandemError, UsageError
+from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
+from tandem.platforms.reload import Reloading
+from tandem.settings.model import Settings
+
+_LOOK_S = 0.2
+_MODULES = ("streams", "pipeline", "oracle", "generator", "producers")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(dev)
+
+
+def dev(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="The pipeline; default: as for every command.")] = None,
+) -> None:
+    """Start everything, and let the job go on with the pipeline's code whenever a file is saved; Ctrl-C ends that.
+
+    The environment stays up. What is wrong in a file is told with its line, and mended by the next save.
+    """
+    session: Session = context.obj
+    session.pipeline = name or session.pipeline
+    settings, platform = session.settings, session.platform
+    if not isinstance(platform, Reloading):
+        raise UsageError(
+            f"the job of profile {settings.profile} does not read this machine's files",
+            hint="choose --profile embedded or local",
+        )
+    try:
+        platform.up(wait=True)
+    except TandemError as error:
+        if platform.problem() is None:
+            raise
+        # All but the job runs, and the next save may mend that.
+        session.say(f"error: {error}\nhint: {error.hint}")
+    place = settings.place
+    session.say(f"watching {place.folder}; `tandem produce`, `tandem verify` and {_page(settings)} show what it does")
+    known = _saved(place.folder)
+    while True:
+        time.sleep(_LOOK_S)  # not a wait for readiness: until somebody saves a file
+        if (now := _saved(place.folder)) == known:
+            continue
+        changed = ", ".join(sorted(path.name for path in now.keys() | known.keys() if now.get(path) != known.get(path)))
+        known, began = now, time.monotonic()
+        try:
+            _check(settings, place)
+            if platform.problem() is None:
+                platform.reload_job()
+            else:
+                platform.restart_job()
+        except TandemError as error:
+            session.say(f"{changed}: error: {error}\nhint: {error.hint}")
+        else:
+            session.say(f"{changed}: the job runs with it after {time.monotonic() - began:.1f} s")
+
+
+def _check(settings: Settings, place: Place) -> None:
+    """Imports what was saved, so that the job that runs is not stopped for what cannot; creates what it has new."""
+    place.forget()
+    for module in _MODULES:
+        place.module(module)
+    create_topics(settings.kafka, *streams_of(place))
+    create_collections(settings.mongo, indexes_of(place))
+
+
+def _saved(folder: Path) -> dict[Path, int]:
+    """Returns when each of a pipeline's modules was saved."""
+    found = {}
+    for path in folder.glob("*.py"):
+        try:
+            found[path] = path.stat().st_mtime_ns
+        except FileNotFoundError:  # editors replace files
+            continue
+    return found
+
+
+def _page(settings: Settings) -> str:
+    return f"http://127.0.0.1:{settings.ui.dashboard_port}"

@@ -1,0 +1,30 @@
+"""``new``: begin a pipeline of one's own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tandem.cli.session import Session
+from tandem.scaffold import write
+from tandem.settings.load import own_pipelines
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(new)
+
+
+def new(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The folder, and what topics and collections are named after.")],
+) -> None:
+    """Write a pipeline that runs at once, to be changed: a folder in pipelines/.
+
+    It joins requests with their responses: schemas, transform, sample records, oracle and tests.
+    """
+    session: Session = context.obj
+    place = write(name, own_pipelines())
+    print(place.folder)
+    session.say(f"`tandem --pipeline {name} run` runs it, `pytest {place.folder}` tests it; begin with streams.py")

@@ -1,0 +1,52 @@
+"""Reads collections of the pipeline's database as DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from pyspark.sql import DataFrame, SparkSession
+
+from tandem.engine.config import JobConfig
+from tandem.engine.login import mongo_uri
+from tandem.engine.pipeline import Lookup
+from tandem.engine.schema import FieldType
+
+_ONE_PARTITION = "com.mongodb.spark.sql.connector.read.partitioner.SinglePartitionPartitioner"
+_CHUNK = 10_000
+_TYPES = {FieldType.STRING: "string", FieldType.INTEGER: "bigint", FieldType.TIMESTAMP: "timestamp"}
+
+
+def stored(spark: SparkSession, config: JobConfig, collection: str, schema: str) -> DataFrame:
+    """Returns a collection's documents, read anew by each action.
+
+    Args:
+        spark: the session.
+        config: where MongoDB is.
+        collection: its name; it need not be there.
+        schema: the fields that are read, and their types.
+    """
+    return (
+        spark.read.format("mongodb")
+        .schema(schema)
+        .option("connection.uri", mongo_uri(config))
+        .option("database", config.database)
+        .option("collection", collection)
+        .option("readConcern.level", "majority")
+        # The connector's own choice fails on an empty collection; little is read fast enough by one task.
+        .option("partitioner", _ONE_PARTITION)
+        .load()
+    )
+
+
+def in_chunks(ids: DataFrame) -> Iterator[list[str]]:
+    """Yields the ``_id``s of rows, some thousands at a time: all of them need not fit into memory."""
+    each: Iterator[str] = (row["_id"] for row in ids.select("_id").toLocalIterator())
+    while chunk := list(islice(each, _CHUNK)):
+        yield chunk
+
+
+def looked_up(spark: SparkSession, config: JobConfig, lookup: Lookup) -> DataFrame:
+    """Returns the documents of a lookup."""
+    schema = ", ".join(f"`{name}` {_TYPES[kind]}" for name, kind in lookup.fields.items())
+    return stored(spark, config, lookup.collection, schema)

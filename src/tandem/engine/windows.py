@@ -1,0 +1,103 @@
+"""Puts aggregates right that late records, or a correction of a lookup, have made wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import TimestampType
+
+from tandem.engine.config import JobConfig
+from tandem.engine.mongo import Collection
+from tandem.engine.pipeline import Output, Pipeline
+from tandem.engine.read import records_of
+from tandem.engine.sink import write_documents
+from tandem.engine.stored import in_chunks, stored
+
+
+class Windows:
+    """The documents of one output that are final and of whose events all are still in the topics.
+
+    Args:
+        spark: the session.
+        config: where MongoDB is.
+        output: which collection.
+        window: the output's.
+        documents: what the topics imply.
+        since_ms: from which event time on windows are complete, in milliseconds since 1970; None when all are.
+        watermark: the job's.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        config: JobConfig,
+        output: Output,
+        window: tuple[str, str],
+        documents: DataFrame,
+        since_ms: int | None,
+        watermark: datetime,
+    ) -> None:
+        self._spark, self._config, self._collection = spark, config, output.collection
+        begin, end = window
+        self._judged = F.col(end) <= F.lit(watermark)
+        if since_ms is not None:
+            self._judged = self._judged & (F.unix_millis(begin) >= since_ms)
+        times = [field.name for field in documents.schema if isinstance(field.dataType, TimestampType)]
+        # As MongoDB keeps them.
+        whole = documents.withColumns({name: F.date_trunc("millisecond", F.col(name)) for name in times})
+        self._expected = whole.where(self._judged)
+
+    def put_right(self, report: dict[str, Any]) -> None:
+        """Writes those that are missing or differ, removes those that should not be, and adds both to the report."""
+        expected = self._expected.persist(StorageLevel.DISK_ONLY)
+        schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in expected.schema)
+        found = stored(self._spark, self._config, self._collection, schema).where(self._judged)
+        found = found.persist(StorageLevel.DISK_ONLY)
+        try:
+            wrong = expected.join(found, _all_equal(expected, found), "left_anti").persist(StorageLevel.DISK_ONLY)
+            new = wrong.join(found.select("_id"), "_id", "left_anti").count()
+            report["compared"][self._collection] = expected.count()
+            report["inserted"][self._collection] = new
+            report["replaced"][self._collection] = (changed := wrong.count()) - new
+            if changed:
+                write_documents(wrong, self._collection, self._config, few=True)
+            extra = found.join(expected, "_id", "left_anti")
+            collection = Collection(self._spark, self._config, self._collection)
+            report["removed"][self._collection] = sum(collection.delete_ids(chunk) for chunk in in_chunks(extra))
+            wrong.unpersist()
+        finally:
+            found.unpersist()
+            expected.unpersist()
+
+
+def complete_since(
+    spark: SparkSession, pipeline: Pipeline, config: JobConfig, committed: Mapping[str, Mapping[str, int]]
+) -> int | None:
+    """Returns from which event time on all events are in the topics, in milliseconds since 1970; None for from ever.
+
+    Retention removes the oldest records of a partition. What is left begins at a time of Kafka's, and an event is dated
+    at most the clock skew after it arrived.
+    """
+    begins: list[int] = []
+    for stream in pipeline.streams:
+        ends = committed[stream.topic]
+        records = records_of(spark, stream, config, ends)
+        first = records.groupBy("partition").agg(F.min("offset"), F.min(F.unix_millis("timestamp")))
+        found = {str(partition): (offset, at) for partition, offset, at in first.collect()}
+        # A partition of which nothing is left is complete from its next record on.
+        of_each = (found.get(partition, (end, int(time.time() * 1000))) for partition, end in ends.items())
+        begins += [at for offset, at in of_each if offset > 0]
+    return max(begins) + config.max_clock_skew_seconds * 1000 if begins else None
+
+
+def _all_equal(left: DataFrame, right: DataFrame) -> Column:
+    condition = F.lit(True)
+    for name in left.columns:
+        condition = condition & left[name].eqNullSafe(right[name])
+    return condition

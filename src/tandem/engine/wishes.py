@@ -1,0 +1,39 @@
+"""What a driver is asked for by signals: to stop, or to go on with the pipeline's code as it is now."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+# Sent by `tandem dev`. A driver that stays keeps its Java warm: seconds instead of a start.
+RELOAD = signal.SIGHUP
+
+
+class Wishes:
+    """Hears the signals.
+
+    Attributes:
+        stopping: set once the query is to be stopped after the batch that has begun.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self._again = self._end = False
+
+    def listen(self) -> None:
+        """Takes over SIGTERM, SIGINT and ``RELOAD``."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._hear(again=False))
+        signal.signal(RELOAD, lambda *_: self._hear(again=True))
+
+    def begin_again(self) -> bool:
+        """Returns whether the job is to go on with the code as it is now, and waits for the next wish from here on."""
+        if self._end or not self._again:
+            return False
+        self._again = False
+        self.stopping.clear()
+        return True
+
+    def _hear(self, *, again: bool) -> None:
+        self._again, self._end = self._again or again, self._end or not again
+        self.stopping.set()

@@ -1,0 +1,55 @@
+"""``python -m tandem.producer``: sends samples of a profile's pipeline, all its streams, in real time until stopped."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+
+from tandem import log
+from tandem.errors import TandemError
+from tandem.producer.api import produce
+from tandem.producer.lookup import store_lookups
+from tandem.producer.plan import DEFAULT_REAL_RATE, Mix, Plan
+from tandem.settings.load import load
+
+
+def main() -> int:
+    """Returns the exit code: 0 when stopped by SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m tandem.producer", description=__doc__)
+    parser.add_argument("--rate", type=float, default=DEFAULT_REAL_RATE, help="events of the first stream a second")
+    parser.add_argument(
+        "--metrics", metavar="ADDRESS:PORT", help="of the first stream; the others at the ports after it"
+    )
+    options = parser.parse_args()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = load()
+        log.to_stderr(settings.log.format)
+        place = settings.place
+        declared = place.module("producers")
+        # The same events whoever sends them and whenever: one that was started again goes on.
+        plan = Plan(seed=1, count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=options.rate)
+        store_lookups(settings.mongo, getattr(declared, "LOOKUPS", {}), plan)
+        modules = [f"{place.package}.{name}" for name in declared.PRODUCERS]
+        produce(
+            modules,
+            plan,
+            profile=settings.profile,
+            variables=place.variables(os.environ),
+            metrics=options.metrics,
+            stop=stop,
+        )
+    except TandemError as error:
+        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

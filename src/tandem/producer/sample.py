@@ -1,0 +1,175 @@
+"""Generates the records of a pipeline's streams from one function that tells what happens at a moment.
+
+All that is random about a moment comes from the seed and its number, so each stream can be computed alone, in a process
+of its own, and all agree. What makes a stream difficult (repeats, records in another order, late, unusual and malformed
+ones) is added here.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import count
+from random import Random
+from typing import Any
+
+from tandem.engine.schema import FieldType, Stream
+from tandem.producer.odd_records import dump, malformed, unusual
+from tandem.producer.plan import LATE_AFTER, Plan
+from tandem.producer.record import Record
+from tandem.producer.time import iso
+
+# No event is dated longer than this before its moment.
+REACH_MS = 25 * 60_000
+_REPEAT_MS = 10 * 60_000
+_LATE_MS = int(LATE_AFTER.total_seconds()) * 1000
+# In real time nobody wants to wait minutes for what belongs together: seconds do.
+_REAL_TIME_SCALE = 1 / 75
+_UNUSUAL_SHARE = 0.02
+_KEYLESS_SHARE = 0.01
+
+
+class Fate(StrEnum):
+    """What is special about a moment; the shares are those of ``Mix``."""
+
+    VALID = "valid"
+    UNMATCHED = "unmatched"
+    EARLY = "early"
+    LATE = "late"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One of the primary events of a plan.
+
+    Attributes:
+        id: unique to the moment among all plans; to make identities of.
+        time_ms: when it is, in milliseconds since 1970.
+        fate: what is special about it.
+        chance: the moment's own random numbers; every stream sees the same ones.
+        scale: how much shorter than in compressed time everything takes; see ``scaled``.
+    """
+
+    id: str
+    time_ms: int
+    fate: Fate
+    chance: Random
+    scale: float = 1.0
+
+    def scaled(self, milliseconds: int) -> int:
+        """Returns a duration as it is in this plan: in real time everything happens within seconds; at least 1."""
+        return max(1, int(milliseconds * self.scale))
+
+
+@dataclass(frozen=True)
+class Event:
+    """A record to come.
+
+    Attributes:
+        stream: whose it is.
+        fields: the values; a timestamp in milliseconds since 1970, at most ``REACH_MS`` before the moment's.
+        key: the Kafka key; None for the event's identity.
+        late: whether it arrives when the watermark has passed it, in a moment of that fate.
+    """
+
+    stream: Stream
+    fields: Mapping[str, Any]
+    key: str | None = None
+    late: bool = False
+
+
+def sample(plan: Plan, stream: Stream, happens: Callable[[Moment], Iterable[Event]]) -> Iterator[Record]:
+    """Yields a stream's records in the order of their arrival.
+
+    Args:
+        plan: what to generate.
+        stream: whose records are wanted.
+        happens: yields the events of a moment, those of all streams.
+    """
+    arrivals = _Arrivals()
+    sampler = _Sampler(plan, stream)
+    reach = int(REACH_MS * sampler.scale)
+    for index in sampler.indexes():
+        moment = sampler.moment(index)
+        events = [event for event in happens(moment) if event.stream == stream]
+        spoiled = Random(f"{plan.seed}:{index}:{stream.name}")
+        for event in events:
+            for arrival_ms, record in sampler.records(event, moment, index, spoiled):
+                arrivals.hold(arrival_ms, record)
+        # Whatever a later moment brings arrives after this.
+        yield from arrivals.until(moment.time_ms - reach)
+    yield from arrivals.until(None)
+
+
+class _Arrivals:
+    """Records in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[int, int, Record]] = []
+        self._numbers = count()
+
+    def hold(self, arrival_ms: int, record: Record) -> None:
+        if record.due is not None:
+            record = replace(record, due=arrival_ms / 1000)
+        heapq.heappush(self._held, (arrival_ms, next(self._numbers), record))
+
+    def until(self, time_ms: int | None) -> Iterator[Record]:
+        while self._held and (time_ms is None or self._held[0][0] <= time_ms):
+            yield heapq.heappop(self._held)[2]
+
+
+class _Sampler:
+    def __init__(self, plan: Plan, stream: Stream) -> None:
+        self._plan, self._stream = plan, stream
+        self.scale = 1.0 if plan.rate is None else _REAL_TIME_SCALE
+        self._first = 0 if plan.rate is None else int(plan.start_ms * plan.rate / 1000)
+        # Below this index, what arrives much later still has other records behind it.
+        self._settles_below = int((plan.count or 0) * plan.late_share) if plan.rate is None else 0
+
+    def indexes(self) -> Iterable[int]:
+        return count(self._first) if self._plan.count is None else range(self._first, self._first + self._plan.count)
+
+    def moment(self, index: int) -> Moment:
+        plan = self._plan
+        if plan.rate is not None:
+            time_ms = int(index * 1000 / plan.rate)
+        else:
+            time_ms = plan.start_ms + index * plan.span_ms // (plan.count or 1)
+        chance = Random(f"{plan.seed}:{index}")
+        return Moment(f"{plan.name}-{index}", time_ms, self._fate(index, chance.random()), chance, self.scale)
+
+    def _fate(self, index: int, draw: float) -> Fate:
+        mix = self._plan.mix
+        # All late records are among those that others can still follow.
+        late = mix.late / self._plan.late_share if self._plan.late_share and index < self._settles_below else 0.0
+        for fate, share in ((Fate.UNMATCHED, mix.unmatched), (Fate.EARLY, mix.early), (Fate.LATE, late)):
+            if draw < share:
+                return fate
+            draw -= share
+        return Fate.VALID
+
+    def records(self, event: Event, moment: Moment, index: int, chance: Random) -> Iterator[tuple[int, Record]]:
+        """Yields the event's record, its repeats and what is malformed beside it, each with its time of arrival."""
+        stream, mix = self._stream, self._plan.mix
+        times = [name for name, kind in stream.fields.items() if kind is FieldType.TIMESTAMP]
+        arrival = event.fields[stream.event_time]
+        fields = {**event.fields, **{name: iso(event.fields[name]) for name in times}}
+        identity = fields[stream.identity]
+        value = unusual(fields, stream, chance.random()) if chance.random() < _UNUSUAL_SHARE else dump(fields)
+        key = None if chance.random() < _KEYLESS_SHARE else (event.key or identity).encode()
+        due = None if self._plan.rate is None else 0.0
+        record = Record(stream.topic, key, value, identity, str(moment.fate), due)
+        late = event.late and moment.fate is Fate.LATE
+        yield arrival + _LATE_MS if late else arrival, record
+        if chance.random() < mix.repeats and not late:
+            again = arrival + int(chance.random() * _REPEAT_MS * self.scale)
+            if index < self._settles_below and chance.random() < mix.repeats:
+                again = arrival + _LATE_MS
+            yield again, replace(record, kind="repeat")
+        if chance.random() < mix.malformed:
+            label = f"bad-{stream.name}-{moment.id}"
+            kind, spoiled = malformed({**fields, stream.identity: label}, stream, chance.random())
+            # A record needs a key or a value.
+            yield arrival, Record(stream.topic, label.encode(), spoiled, label, f"malformed:{kind}", due)

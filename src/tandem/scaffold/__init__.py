@@ -1,0 +1,70 @@
+"""Writes a new pipeline: a copy of the one in ``example``, which is checked and tested like any other."""
+
+from __future__ import annotations
+
+import re
+import sys
+from itertools import groupby
+from keyword import iskeyword
+from pathlib import Path
+
+from tandem.catalog import BUNDLED, Place
+from tandem.errors import TandemError, UsageError
+
+_EXAMPLE = Path(__file__).parent / "example"
+_PACKAGE = f"{__name__}.example"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_OWN = '"""Our own pipelines, one folder each; `tandem new NAME` writes one."""\n'
+
+
+def write(name: str, own: Path) -> Place:
+    """Returns where the new pipeline is: a folder of that name, complete, that runs as it is.
+
+    Args:
+        name: a Python identifier in lower case; topics and collections are named after it.
+        own: the user's folder of pipelines, made when it is not there; its name is the package's.
+
+    Raises:
+        UsageError: the name does not do, or is taken.
+        TandemError: the folder cannot be written.
+    """
+    _check(name, own)
+    place = Place(name, f"{own.name}.{name}", own / name)
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        if not (own / "__init__.py").exists():
+            (own / "__init__.py").write_text(_OWN, "utf-8")
+        for source in sorted(_EXAMPLE.rglob("*")):
+            if source.suffix in (".py", ".toml"):
+                target = place.folder / source.relative_to(_EXAMPLE)
+                target.parent.mkdir(exist_ok=True)
+                target.write_text(_renamed(source.read_text("utf-8"), place), "utf-8")
+    except OSError as error:
+        raise TandemError(
+            f"{place.folder} cannot be written: {error.strerror}", hint="set TANDEM_PIPELINES_DIR to a folder of yours"
+        ) from None
+    return place
+
+
+def _check(name: str, own: Path) -> None:
+    if not _NAME.fullmatch(name) or iskeyword(name):
+        raise UsageError(
+            f"{name!r} is no name for a pipeline", hint="lower-case letters, digits and _, for example page_views"
+        )
+    if (own / name).exists():
+        raise UsageError(f"{own / name} is there already", hint="choose another name; nothing was changed")
+    if (BUNDLED / name).exists():
+        raise UsageError(f"a pipeline {name!r} comes with Tandem", hint="choose another name")
+    # The folder is a package, found behind all that is installed.
+    if not own.name.isidentifier() or own.name in sys.stdlib_module_names:
+        raise UsageError(f"{own.name!r} is no name for a Python package", hint="set TANDEM_PIPELINES_DIR to another")
+
+
+def _renamed(text: str, place: Place) -> str:
+    """Returns a module's text with the new names; imports stay in alphabetical order."""
+    named = re.sub(r"example(?![a-z])", place.name, text.replace(_PACKAGE, place.package))
+    lines: list[str] = []
+    for is_import, grouped in groupby(named.splitlines(), key=lambda line: line.startswith("from ")):
+        block = list(grouped)
+        lines += sorted(block, key=lambda line: line.split(" import ")[0]) if is_import else block
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,48 @@
+"""Sample records: what happens at a moment. Repeated, late, reordered and malformed records are added to it."""
+
+from collections.abc import Iterator
+
+from tandem.producer.plan import Plan
+from tandem.producer.record import Record
+from tandem.producer.sample import Event, Fate, Moment, sample
+from tandem.scaffold.example.streams import REQUESTS, RESPONSES
+
+_SERVICES = ("search", "cart", "checkout")
+_STATUSES = (200, 200, 200, 404, 503)
+
+
+def requests(plan: Plan) -> Iterator[Record]:
+    """Yields the request stream's records in the order of their arrival."""
+    return sample(plan, REQUESTS, _exchange)
+
+
+def responses(plan: Plan) -> Iterator[Record]:
+    """Yields the response stream's records in the order of their arrival."""
+    return sample(plan, RESPONSES, _exchange)
+
+
+def _exchange(moment: Moment) -> Iterator[Event]:
+    """Yields a request and its response; every stream's producer calls this for the same moments."""
+    chance = moment.chance
+    request_id = f"request-{moment.id}"
+    service, status = chance.choice(_SERVICES), chance.choice(_STATUSES)
+    took_ms = moment.scaled(chance.randrange(1, 240_000))
+    if moment.fate is Fate.EARLY:  # by a clock that is slow
+        took_ms = -took_ms
+    yield Event(
+        REQUESTS, {"request_id": request_id, "service": service, "requested_at": moment.time_ms}, key=request_id
+    )
+    if moment.fate is Fate.UNMATCHED and chance.random() < 0.5:
+        return
+    answers = f"{request_id}-unknown" if moment.fate is Fate.UNMATCHED else request_id
+    yield Event(
+        RESPONSES,
+        {
+            "response_id": f"response-{moment.id}",
+            "request_id": answers,
+            "status": status,
+            "responded_at": moment.time_ms + took_ms,
+        },
+        key=answers,
+        late=True,
+    )

@@ -1,0 +1,63 @@
+"""The pipeline's streams and the names of what it writes. Without Spark: producers and the oracle use it too."""
+
+from tandem.engine.schema import FieldType, Stream
+from tandem.engine.view import Column, Shown, Tally, View
+
+REQUESTS = Stream(
+    name="requests",
+    topic="example_requests_v1",
+    # Records that lack one of these, or have another type in it, become dead letters. Other fields are ignored.
+    fields={
+        "request_id": FieldType.STRING,
+        "service": FieldType.STRING,
+        "requested_at": FieldType.TIMESTAMP,
+    },
+    event_time="requested_at",
+    identity="request_id",
+)
+
+RESPONSES = Stream(
+    name="responses",
+    topic="example_responses_v1",
+    fields={
+        "response_id": FieldType.STRING,
+        "request_id": FieldType.STRING,
+        "status": FieldType.INTEGER,
+        "responded_at": FieldType.TIMESTAMP,
+    },
+    event_time="responded_at",
+    identity="response_id",
+)
+
+STREAMS = (REQUESTS, RESPONSES)
+DEAD_LETTER_TOPIC = "example_dead_letter_v1"
+ANSWERED = "example_answered"
+UNANSWERED = "example_unanswered"
+
+# The indexes that readers need besides that of _id: field names, in order.
+INDEXES = {
+    ANSWERED: (("request_id",), ("service", "requested_at")),
+    UNANSWERED: (("request_id",), ("kind",)),
+}
+
+# What the dashboard shows of it.
+VIEW = View(
+    title="example",
+    results=ANSWERED,
+    noun="answers",
+    columns=(
+        Column("request_id", "Request"),
+        Column("service", "Service"),
+        Column("status", "Status"),
+        Column("requested_at", "Requested", Shown.TIME),
+        Column("duration_ms", "Milliseconds"),
+    ),
+    event_times=("requested_at", "responded_at"),
+    key="request_id",
+    key_title="Request id",
+    leftovers=UNANSWERED,
+    tallies={
+        "requests": Tally(matched="request_id", many=True, leftover={"kind": "request"}),
+        "responses": Tally(matched="response_id", many=False, leftover={"kind": "response"}),
+    },
+)

@@ -1,0 +1,59 @@
+"""What becomes of the events, as pure functions of DataFrames: no session, no input, no output."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from tandem.engine.identity import document_id
+from tandem.engine.join import interval_join, no_longer_alone
+
+
+def transform(requests: DataFrame, responses: DataFrame, *, timeout_seconds: int) -> DataFrame:
+    """Returns one row for each request with its response, and one for each of them that has no partner.
+
+    A response belongs to the request that it names when their times differ by at most ``timeout_seconds``. On the side
+    that has no partner all columns are null.
+    """
+    return interval_join(
+        requests,
+        responses.withColumnRenamed("request_id", "answers"),
+        on=("request_id", "answers"),
+        times=("requested_at", "responded_at"),
+        within_seconds=timeout_seconds,
+    )
+
+
+def answered(joined: DataFrame) -> DataFrame:
+    """Returns the requests with a response as documents."""
+    return joined.where(F.col("request_id").isNotNull() & F.col("response_id").isNotNull()).select(
+        document_id("request_id", "response_id").alias("_id"),
+        "request_id",
+        "response_id",
+        "service",
+        "status",
+        "requested_at",
+        "responded_at",
+        (F.unix_millis("responded_at") - F.unix_millis("requested_at")).alias("duration_ms"),
+    )
+
+
+def unanswered(joined: DataFrame) -> DataFrame:
+    """Returns the requests and responses without a partner as documents; fields of the other kind are left out."""
+    is_request = F.col("response_id").isNull()
+    return joined.where(is_request | F.col("request_id").isNull()).select(
+        F.when(is_request, F.concat(F.lit("request|"), "request_id"))
+        .otherwise(F.concat(F.lit("response|"), "response_id"))
+        .alias("_id"),
+        F.when(is_request, F.lit("request")).otherwise(F.lit("response")).alias("kind"),
+        F.coalesce("request_id", "answers").alias("request_id"),
+        "service",
+        "requested_at",
+        "response_id",
+        "status",
+        "responded_at",
+    )
+
+
+def no_longer_unanswered(answered: DataFrame, *, timeout_seconds: int) -> DataFrame:
+    """Returns which documents of requests and responses without a partner each answer makes wrong."""
+    kinds = {"request": ("request_id", "requested_at"), "response": ("response_id", "responded_at")}
+    return no_longer_alone(answered, kinds, within_seconds=timeout_seconds)

@@ -1,0 +1,155 @@
+"""What an interval join must have written, for the oracles of pipelines that are built on ``engine.join``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from bson.datetime_ms import DatetimeMS
+
+Fields = Mapping[str, Any]
+Document = dict[str, Any]
+EventId = tuple[str, str]
+
+MATCHED, UNMATCHED = "matched", "unmatched"
+# Which millisecond of the watermark is the first that evicts an event is the engine's affair: one more or less may be.
+_BOUNDARY_MS = 1
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What must be there.
+
+    Attributes:
+        documents: each collection's documents by ``_id``, dates as ``DatetimeMS``.
+        outcome: what became of each event.
+    """
+
+    documents: dict[str, dict[str, Document]]
+    outcome: dict[EventId, str]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One stream of the join.
+
+    Attributes:
+        stream: its name.
+        kind: what one of its events is called; the ``_id`` of one without a partner is ``<kind>|<identity>``.
+        event_time: the field with its event time.
+        document: the fields of the document of an event without a partner; ``_id`` is added.
+    """
+
+    stream: str
+    kind: str
+    event_time: str
+    document: Callable[[Fields], Document]
+
+    def unmatched(self, identity: str, fields: Fields) -> Document:
+        """Returns the document of an event without a partner."""
+        return {"_id": f"{self.kind}|{identity}", **self.document(fields)}
+
+
+@dataclass(frozen=True)
+class IntervalJoin:
+    """A join of events whose times differ by at most so much, with the events of both sides that found no partner.
+
+    Attributes:
+        left: the stream that is referred to.
+        right: the stream that refers to it.
+        refers: the field of ``right`` with the identity of an event of ``left``.
+        matches: the collection of pairs; a document's ``_id`` is the ``document_id`` of both identities.
+        leftovers: the collection of events without a partner.
+        document: the fields of a pair's document; ``_id`` is added.
+    """
+
+    left: Side
+    right: Side
+    refers: str
+    matches: str
+    leftovers: str
+    document: Callable[[Fields, Fields], Document]
+
+    def expect(
+        self,
+        accepted: Mapping[str, Mapping[str, Fields]],
+        *,
+        watermark_ms: int,
+        late: Set[EventId],
+        observed: Mapping[str, Set[str]],
+        within_seconds: int,
+    ) -> Expectation:
+        """Returns the documents that must be there, and no others.
+
+        An event that may have been late was either processed like any other or ignored as if never sent. Which of the
+        two shows in the database: it was processed when a pair or its document as a leftover is there. All else must
+        agree.
+
+        Args:
+            accepted: each stream's events by identity; timestamps in microseconds since 1970.
+            watermark_ms: the watermark that the job has reached, in milliseconds since 1970.
+            late: the events that may have been late.
+            observed: the ``_id``s that are there now, by collection.
+            within_seconds: how far apart the two events of a pair may be dated.
+        """
+        left, right = accepted[self.left.stream], accepted[self.right.stream]
+        pairs = list(self._pairs(left, right, within_seconds * 1_000_000))
+        ignored = set(late - self._processed(pairs, late, observed)) if late else set()
+        documents: dict[str, dict[str, Document]] = {self.matches: {}, self.leftovers: {}}
+        outcome: dict[EventId, str] = dict.fromkeys(ignored, "late")
+        for pair in pairs:
+            both = self._events(pair)
+            if ignored.isdisjoint(both):
+                identity = document_id(*pair)
+                documents[self.matches][identity] = {"_id": identity, **self.document(left[pair[0]], right[pair[1]])}
+                outcome.update(dict.fromkeys(both, MATCHED))
+        ignored_alone = ignored - {event for pair in pairs for event in self._events(pair)}
+        for side in (self.left, self.right):
+            for identity, fields in accepted[side.stream].items():
+                event = (side.stream, identity)
+                passed_ms = watermark_ms - fields[side.event_time] // 1000 - within_seconds * 1000
+                if event in outcome:
+                    # Processed or ignored, it has left no trace so far: neither has one that waits.
+                    if event in ignored_alone and passed_ms <= _BOUNDARY_MS:
+                        outcome[event] = "waiting"
+                    continue
+                alone = side.unmatched(identity, fields)
+                there = alone["_id"] in observed[self.leftovers]
+                if passed_ms > _BOUNDARY_MS or (passed_ms >= -_BOUNDARY_MS and there):
+                    documents[self.leftovers][alone["_id"]] = alone
+                    outcome[event] = UNMATCHED
+                else:
+                    outcome[event] = "waiting"
+        return Expectation(documents, outcome)
+
+    def _pairs(
+        self, left: Mapping[str, Fields], right: Mapping[str, Fields], window_us: int
+    ) -> Iterator[tuple[str, str]]:
+        for identity, fields in right.items():
+            partner = left.get(fields[self.refers])
+            if partner is not None and abs(fields[self.right.event_time] - partner[self.left.event_time]) <= window_us:
+                yield fields[self.refers], identity
+
+    def _events(self, pair: tuple[str, str]) -> tuple[EventId, EventId]:
+        return (self.left.stream, pair[0]), (self.right.stream, pair[1])
+
+    def _processed(
+        self, pairs: list[tuple[str, str]], events: Set[EventId], observed: Mapping[str, Set[str]]
+    ) -> set[EventId]:
+        kinds = {side.stream: side.kind for side in (self.left, self.right)}
+        found = {event for event in events if f"{kinds[event[0]]}|{event[1]}" in observed[self.leftovers]}
+        for pair in pairs:
+            if document_id(*pair) in observed[self.matches]:
+                found.update(self._events(pair))
+        return found
+
+
+def document_id(*texts: str) -> str:
+    """Returns the texts joined by ``|``; one inside a text is escaped by ``\\``, so no two lists share a result."""
+    return "|".join(text.replace("\\", "\\\\").replace("|", "\\|") for text in texts)
+
+
+def date(micros: int) -> DatetimeMS:
+    """Returns an event's timestamp as MongoDB stores it, in whole milliseconds."""
+    return DatetimeMS(micros // 1000)

@@ -1,0 +1,108 @@
+"""A pipeline of one's own, outside of Tandem: what is wrong in its files is told where it is, and mended."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+
+from tandem.scaffold import write
+from tests.environment import Environment
+from tests.integration.conftest import STATE
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    return write("parcels", tmp_path / "pipelines").folder
+
+
+@pytest.fixture
+def environment(own: Path) -> Iterator[Environment]:
+    extra = (("TANDEM_PIPELINE", "parcels"), ("TANDEM_PIPELINES_DIR", str(own.parent)))
+    found = Environment(STATE / "own", 29770, extra)
+    found.tandem("down", "--volumes")
+    yield found
+    found.tandem("down", "--volumes", code=None)
+
+
+def spoiled(file: Path, good: str, bad: str) -> str:
+    """Returns the place of what is wrong now."""
+    text = file.read_text()
+    assert text.count(good) == 1
+    file.write_text(text.replace(good, bad))
+    return f"{file}:{text[: text.index(good)].count(chr(10)) + 1}"
+
+
+def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environment: Environment) -> None:
+    transform = own / "transform.py"
+    good = transform.read_text()
+    place = spoiled(transform, "def unanswered(joined: DataFrame)", "def unanswered(joined: DataFrame")
+    assert f"error: {place}: SyntaxError" in environment.tandem("up", code=2).stderr
+    transform.write_text(good)
+
+    place = spoiled(
+        transform, "within_seconds=timeout_seconds,\n    )", 'within_seconds=timeout_seconds,\n    ).where("servise")'
+    )
+    done = environment.tandem("up", "--wait", code=3)
+    assert "transform.py" in done.stderr
+    assert "AnalysisException" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "AnalysisException" in environment.status()["problem"]
+    transform.write_text(good)
+    environment.tandem("submit")
+    environment.tandem("produce", "--count", "500", "--close")
+    environment.tandem("verify")
+
+    # A job that runs is not stopped for one that cannot start.
+    running = environment.status()["job"]["pid_or_id"]
+    place = spoiled(transform, '"duration_ms"', '"duration_ms')
+    assert f"error: {place}: SyntaxError" in environment.tandem("submit", code=2).stderr
+    assert environment.status()["job"]["pid_or_id"] == running
+    transform.write_text(good)
+
+    # What the transform and the oracle do not agree on is named.
+    spoiled(transform, '"service",\n        "status",', '"status",')
+    environment.tandem("submit")
+    environment.tandem("produce", "--count", "100", "--close")
+    assert "wrong in parcels_answered" in environment.tandem("verify", code=1).stdout
+
+
+def test_dev_goes_on_with_what_was_saved(own: Path, environment: Environment) -> None:
+    transform = own / "transform.py"
+    good = transform.read_text()
+    developing = environment.start("dev", "parcels")
+    lines: list[str] = []
+    assert developing.stdout is not None
+    reader = threading.Thread(target=lines.extend, args=(developing.stdout,), daemon=True)
+    reader.start()
+
+    def said(text: str) -> None:
+        environment.wait(text, lambda: any(text in line for line in lines), 240)
+        lines.clear()
+
+    said("watching")
+    driver = environment.status()["job"]["pid_or_id"]
+    for version in ("second", "third"):
+        transform.write_text(
+            good.replace('"service",\n        "status",', f'F.lit("{version}").alias("service"),\n"status",')
+        )
+        said("transform.py: the job runs with it after")
+        environment.tandem("produce", "--count", "100", "--close")
+        with MongoClient(f"mongodb://127.0.0.1:{environment.first_port + 2}/?directConnection=true") as client:
+            answered = client["parcels"]["parcels_answered"]
+            environment.wait(version, lambda: answered.find_one({"service": version}))  # noqa: B023
+    transform.write_text(good.replace("def answered(", "def answered["))
+    said("SyntaxError")
+    transform.write_text(good.replace('"duration_ms"', '"duration_ms", F.col("nowhere")'))
+    said("transform.py:")
+    transform.write_text(good)
+    said("transform.py: the job runs with it after")
+    status = environment.status()
+    assert (status["ready"], status["job"]["pid_or_id"]) == (True, driver)
+    developing.send_signal(signal.SIGINT)
+    assert developing.wait(30) == 130
+    assert environment.status()["job"]["state"] == "running"

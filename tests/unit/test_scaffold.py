@@ -1,0 +1,143 @@
+"""`tandem new`: what it writes is complete, clean and consistent before anything is changed."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.catalog import find, names
+from tandem.errors import UsageError
+from tandem.producer.plan import Plan
+from tandem.scaffold import write
+from tandem.settings.load import load
+from tandem.verify.reference import Dead, Event, Validator
+from tests.readme import ROOT
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a new pipeline; a package of another name than a user's, for modules are imported once."""
+    folder = tmp_path_factory.mktemp("project") / "own_pipelines"
+    write("parcels", folder)
+    return folder
+
+
+def module(own: Path, name: str) -> Any:
+    return find("parcels", own).module(name)
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *command], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_it_is_found_beside_those_that_come_with_tandem(own: Path) -> None:
+    assert {"parcels", "orders_payments"} <= set(names(own))
+    settings = load("embedded", {"pipeline": "parcels", "pipelines_dir": own})
+    assert settings.mongo.database == "parcels"
+    assert settings.job.parameters == {"timeout_seconds": 600}
+    assert settings.place.file("join_stream").is_file()
+
+
+def test_nothing_of_the_example_is_left_and_all_is_clean(own: Path) -> None:
+    texts = [path.read_text() for path in (own / "parcels").rglob("*.py")]
+    assert not [text for text in texts if "example" in text or "scaffold" in text]
+    settings = f"src=['{own.parent}', '{ROOT}/src']"
+    done = run("ruff", "check", "--config", str(ROOT / "pyproject.toml"), "--config", settings, ".", cwd=own)
+    assert done.returncode == 0, done.stdout
+    assert run("ruff", "format", "--check", "--config", str(ROOT / "pyproject.toml"), ".", cwd=own).returncode == 0
+
+
+def test_its_own_tests_find_it(own: Path) -> None:
+    done = run("pytest", "-q", "-p", "no:cacheprovider", "parcels/tests/test_oracle.py", cwd=own)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("stream", ["requests", "responses"])
+def test_the_sample_is_what_it_says(own: Path, stream: str) -> None:
+    plan = Plan(seed=7, count=5000, start=Plan.settled_start())
+    generate = getattr(module(own, "generator"), stream)
+    declared = getattr(module(own, "streams"), stream.upper())
+    records = list(generate(plan))
+    assert records == list(generate(plan))
+    kinds = Counter(record.kind.partition(":")[0] for record in records)
+    assert kinds.keys() == {"valid", "repeat", "early", "late", "unmatched", "malformed"}
+    validate = Validator(declared, max_clock_skew_seconds=0)
+    sent_ms = plan.start_ms + plan.span_ms + 3_600_000
+    for record in records:
+        found = validate(record.key, record.value, sent_ms)
+        assert isinstance(found, Dead if record.kind.startswith("malformed") else Event), record
+
+
+def test_both_streams_agree_in_real_time_too(own: Path) -> None:
+    generator = module(own, "generator")
+    plan = Plan(seed=1, count=200, start=Plan.settled_start(), rate=10)
+    requests, responses = list(generator.requests(plan)), list(generator.responses(plan))
+    dues = [record.due for record in responses]
+    assert dues == sorted(dues)
+    answered = {record.id.removeprefix("response-") for record in responses if record.kind == "valid"}
+    assert answered == {record.id.removeprefix("request-") for record in requests if record.kind == "valid"}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Parcels", "no name"),
+        ("9x", "no name"),
+        ("a-b", "no name"),
+        ("class", "no name"),
+        ("orders_payments", "comes with"),
+    ],
+)
+def test_a_name_that_does_not_do(own: Path, name: str, why: str) -> None:
+    before = sorted(own.rglob("*"))
+    with pytest.raises(UsageError, match=why):
+        write(name, own)
+    assert sorted(own.rglob("*")) == before
+
+
+def test_nothing_is_overwritten(own: Path) -> None:
+    with pytest.raises(UsageError, match="is there already"):
+        write("parcels", own)
+
+
+def test_a_folder_that_can_be_no_package(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no name for a Python package"):
+        write("parcels", tmp_path / "my-pipelines")
+
+
+def test_a_folder_of_the_same_name_where_one_works_is_not_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here" / "twin_pipelines", tmp_path / "there" / "twin_pipelines"
+    write("parcels", here)
+    place = write("letters", there)
+    monkeypatch.chdir(here.parent)
+    monkeypatch.syspath_prepend(str(here.parent))
+    importlib.import_module("twin_pipelines")
+    assert place.module("pipeline").PIPELINE.name == "letters"
+    (there / "__init__.py").unlink()
+    del sys.modules["twin_pipelines"]
+    place.forget()
+    assert place.module("pipeline").PIPELINE.name == "letters"
+
+
+def test_an_error_in_the_users_file_is_told_by_its_line(tmp_path: Path) -> None:
+    own = tmp_path / "wrong_pipelines"
+    place = write("parcels", own)
+    file = place.file("streams")
+    file.write_text(file.read_text().replace("FieldType.INTEGER", "FieldType.NUMBER"))
+    line = file.read_text()[: file.read_text().index("NUMBER")].count("\n") + 1
+    with pytest.raises(UsageError, match=rf"streams\.py:{line}: AttributeError"):
+        place.module("oracle")
+    place.file("producers").write_text("PRODUCERS = (\n")
+    with pytest.raises(UsageError, match=r"producers\.py:1: SyntaxError"):
+        place.module("producers")
+    place.file("reconcile").unlink()
+    with pytest.raises(UsageError, match=r"has no .*reconcile\.py"):
+        place.module("reconcile")

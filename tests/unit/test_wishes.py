@@ -1,0 +1,56 @@
+"""What a driver does when signals ask for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tandem.engine.reload import reloaded
+from tandem.engine.wishes import RELOAD, Wishes
+from tandem.scaffold import write
+
+
+@pytest.fixture
+def wishes() -> Iterator[Wishes]:
+    numbers = (signal.SIGTERM, signal.SIGINT, RELOAD)
+    before = [signal.getsignal(number) for number in numbers]
+    found = Wishes()
+    found.listen()
+    yield found
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def test_a_reload_stops_the_query_and_lets_it_begin_again(wishes: Wishes) -> None:
+    os.kill(os.getpid(), RELOAD)
+    assert wishes.stopping.wait(5)
+    assert wishes.begin_again()
+    assert not wishes.stopping.is_set()
+    assert not wishes.begin_again()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_wants_it_to_end_wins(wishes: Wishes, number: int) -> None:
+    os.kill(os.getpid(), number)
+    os.kill(os.getpid(), RELOAD)
+    assert wishes.stopping.wait(5)
+    assert not wishes.begin_again()
+
+
+def test_code_is_read_anew_in_all_modules(tmp_path: Path) -> None:
+    own = tmp_path / "reloaded_pipelines"
+    place = write("parcels", own)
+    pipeline = place.module("pipeline").PIPELINE
+    streams = place.file("streams")
+    streams.write_text(streams.read_text().replace("parcels_dead_letter_v1", "parcels_dead_letter_v2"))
+    again = reloaded(pipeline)
+    assert again.dead_letter_topic == "parcels_dead_letter_v2"
+    assert again.transform is sys.modules[f"{place.package}.transform"].transform
+    streams.write_text("STREAMS = (\n")
+    with pytest.raises(SyntaxError):
+        reloaded(again)
