@@ -52,7 +52,8 @@ _JOIN = """
 INSERT INTO facts
 SELECT o.order_id, o.order_date, o.created_at, o.customer_id, o.amount, p.payment_id, p.payment_date, p.amount
 FROM orders AS o JOIN payments AS p
-  ON o.order_id = p.order_id AND p.event_at BETWEEN o.event_at - INTERVAL '30' MINUTE AND o.event_at + INTERVAL '30' MINUTE
+  ON o.order_id = p.order_id
+  AND p.event_at BETWEEN o.event_at - INTERVAL '30' MINUTE AND o.event_at + INTERVAL '30' MINUTE
 """
 
 
