@@ -50,9 +50,6 @@ def main(pipeline: Pipeline) -> None:
     _log.info("runtime", extra=values(**describe(spark, config)))
     failure = _attempt(spark, pipeline, config, wishes.stopping)
     while wishes.begin_again():
-        with suppress(Py4JError):
-            # Until the last batch is reported, the next run would not know of it.
-            spark._jsc.sc().listenerBus().waitUntilEmpty()
         try:
             pipeline = reloaded(pipeline)
         except Exception as error:
@@ -88,7 +85,25 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     """
     reporter = ProgressReporter(spark, config, times_read(pipeline))
     pacemaker = Pacemaker(spark, pipeline, config)
-    spark.streams.addListener(ProgressListener(reporter.batch, pacemaker.batch))
+    listener = ProgressListener(reporter.batch, pacemaker.batch)
+    spark.streams.addListener(listener)
+    try:
+        return _run(spark, pipeline, config, stopping, reporter, pacemaker)
+    finally:
+        with suppress(Py4JError, OSError):
+            # Its last batch is told of, and nothing of a run that may come after it.
+            spark._jsc.sc().listenerBus().waitUntilEmpty()
+            spark.streams.removeListener(listener)
+
+
+def _run(
+    spark: SparkSession,
+    pipeline: Pipeline,
+    config: JobConfig,
+    stopping: threading.Event,
+    reporter: ProgressReporter,
+    pacemaker: Pacemaker,
+) -> Failure | None:
     try:
         query = _start(spark, pipeline, config, stopping)
     except Exception as error:
