@@ -54,6 +54,8 @@ def settings_of(first_port: int) -> Settings:
     """
     ports = iter(range(first_port, first_port + 5))
     overrides = {
+        # The peers and the records are this pipeline's.
+        "pipeline": "orders_payments",
         "kafka": {"port": next(ports), "controller_port": next(ports)},
         "mongo": {"port": next(ports)},
         "ui": {"spark_port": next(ports), "dashboard_port": next(ports)},

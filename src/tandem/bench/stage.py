@@ -179,6 +179,7 @@ def variables(settings: Settings) -> Mapping[str, str]:
     return {
         **os.environ,
         "TANDEM_PROFILE": settings.profile,
+        "TANDEM_PIPELINE": settings.pipeline,
         "TANDEM_STATE_DIR": str(settings.state_dir),
         "TANDEM_CACHE_DIR": str(settings.cache_dir),
         "TANDEM_KAFKA__PORT": str(settings.kafka.port),

@@ -6,7 +6,6 @@ Prints one JSON object: the seconds of each kind, one for each round; the first 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 import time
@@ -18,11 +17,11 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from tandem.engine.config import JobConfig
-from tandem.engine.login import kafka_options
 from tandem.engine.parse import parse
 from tandem.engine.pipeline import Pipeline
-from tandem.engine.read import as_batch
+from tandem.engine.read import as_batch, records_of
 from tandem.engine.sink import write_documents
+from tandem.pipelines.orders_payments.pipeline import PIPELINE
 
 _Ends = Mapping[str, Mapping[str, int]]
 
@@ -35,13 +34,12 @@ def main() -> None:
     arguments.add_argument("--databases", nargs="+", required=True, help="one for each round")
     told = arguments.parse_args()
     config, ends = JobConfig.read(told.config), json.loads(told.ends)
-    pipeline = importlib.import_module(f"tandem.pipelines.{config.pipeline}.pipeline").PIPELINE
     spark = SparkSession.builder.appName("tandem bench limits").getOrCreate()
     seconds: dict[str, list[float]] = {"read": [], "parse": [], "batch": []}
     for database in told.databases:
-        seconds["read"].append(_timed(partial(_read, spark, pipeline, config, ends, parsed=False)))
-        seconds["parse"].append(_timed(partial(_read, spark, pipeline, config, ends, parsed=True)))
-        seconds["batch"].append(_timed(partial(_batch, spark, pipeline, replace(config, database=database), ends)))
+        seconds["read"].append(_timed(partial(_read, spark, PIPELINE, config, ends, parsed=False)))
+        seconds["parse"].append(_timed(partial(_read, spark, PIPELINE, config, ends, parsed=True)))
+        seconds["batch"].append(_timed(partial(_batch, spark, PIPELINE, replace(config, database=database), ends)))
     sys.stdout.write(json.dumps(seconds) + "\n")
     spark.stop()
 
@@ -54,15 +52,7 @@ def _timed(work: Callable[[], None]) -> float:
 
 def _read(spark: SparkSession, pipeline: Pipeline, config: JobConfig, ends: _Ends, *, parsed: bool) -> None:
     for stream in pipeline.streams:
-        parts = ends[stream.topic]
-        records = (
-            spark.read.format("kafka")
-            .options(**kafka_options(config))
-            .option("assign", json.dumps({stream.topic: sorted(map(int, parts))}))
-            .option("endingOffsets", json.dumps({stream.topic: parts}))
-            .option("includeHeaders", "true")
-            .load()
-        )
+        records = records_of(spark, stream, config, ends[stream.topic])
         rows = parse(records, stream, max_clock_skew_seconds=config.max_clock_skew_seconds) if parsed else records
         _count_out(rows)
 
