@@ -24,13 +24,12 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
 _TIMEOUT_MS = 15 * 60 * 1000
-_ORDER = "order_id string, order_date timestamp, created_at timestamp, customer_id string, amount bigint"
-_PAYMENT = "payment_id string, order_id string, payment_date timestamp, created_at timestamp, amount bigint"
-_STATE = "order_date timestamp, created_at timestamp, customer_id string, amount bigint"
-_FACT = (
-    "order_id string, order_date timestamp, created_at timestamp, customer_id string, order_amount bigint, "
-    "payment_id string, payment_date timestamp, payment_amount bigint"
-)
+# All of it is text until it is written: a date in the year 2999 or an amount of 2^63 - 1 would end the query in pandas.
+_ORDER = "order_id string, order_date string, created_at string, customer_id string, amount string"
+_PAYMENT = "payment_id string, order_id string, payment_date string, created_at string, amount string"
+_STATE = "order_date string, created_at string, customer_id string, order_amount string"
+_FACT = f"order_id string, {_STATE}, payment_id string, payment_date string, payment_amount string"
+_DATES, _AMOUNTS = ("order_date", "created_at", "payment_date"), ("order_amount", "payment_amount")
 
 
 def match(key: tuple[str], frames: Iterator[Any], state: GroupState) -> Iterator[Any]:
@@ -43,14 +42,12 @@ def match(key: tuple[str], frames: Iterator[Any], state: GroupState) -> Iterator
     facts = []
     for frame in frames:
         for row in frame.itertuples(index=False):
-            date, created_at = (None if pandas.isna(at) else at.to_pydatetime() for at in (row.date, row.created_at))
-            amount = None if pandas.isna(row.amount) else int(row.amount)
             if row.kind == "order":
                 if not state.exists:
-                    state.update((date, created_at, row.customer_id, amount))
+                    state.update((row.date, row.created_at, row.customer_id, row.amount))
                     state.setTimeoutDuration(_TIMEOUT_MS)
             elif state.exists:
-                facts.append((*key, *state.get, row.payment_id, date, amount))
+                facts.append((*key, *state.get, row.payment_id, row.date, row.amount))
                 state.remove()
     yield pandas.DataFrame(facts, columns=[field.split()[0] for field in _FACT.split(", ")])
 
@@ -96,7 +93,9 @@ def start(rows: DataFrame, told: argparse.Namespace, uri: str, name: str, *, onc
         match, _FACT, _STATE, "append", GroupStateTimeout.ProcessingTimeTimeout
     )
     writer = (
-        matched.writeStream.format("mongodb")
+        matched.withColumns({name: F.try_to_timestamp(name) for name in _DATES})
+        .withColumns({name: F.col(name).try_cast("bigint") for name in _AMOUNTS})
+        .writeStream.format("mongodb")
         .outputMode("append")
         .option("connection.uri", uri)
         .option("database", name)
