@@ -105,4 +105,6 @@ def test_dev_goes_on_with_what_was_saved(own: Path, environment: Environment) ->
     assert (status["ready"], status["job"]["pid_or_id"]) == (True, driver)
     developing.send_signal(signal.SIGINT)
     assert developing.wait(30) == 130
+    reader.join(30)
+    developing.stdout.close()
     assert environment.status()["job"]["state"] == "running"
