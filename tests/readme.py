@@ -23,6 +23,12 @@ def commands(section: str | None = None) -> list[str]:
     return [line for line in lines if line]
 
 
+def commands_of(page: str) -> list[str]:
+    """Returns the commands of a page in docs/ that can be run where there is no cloud."""
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
 def run(command: str, variables: dict[str, str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Returns the finished command, which must have succeeded."""
     done = subprocess.run(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,20 @@ class Runtime:
     java: str
     python: str
     scala: str
+
+    def differences(self, told: Mapping[str, Any]) -> list[str]:
+        """Returns in what a job runs on something else.
+
+        Args:
+            told: the job's own ``engine.runtime.describe``.
+        """
+        wanted = {"spark": self.spark, "java": self.java, "python": self.python, "scala": self.scala}
+        # The table says no more of a version than matters: 25 is any 25.0.3.
+        return [
+            f"{name} {told.get(name)}, not {version}"
+            for name, version in wanted.items()
+            if not f"{told.get(name)}.".startswith(f"{version}.")
+        ]
 
 
 @dataclass(frozen=True)

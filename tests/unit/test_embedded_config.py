@@ -89,7 +89,7 @@ def test_spark_gets_the_jars_and_the_profile_with_its_backslashes(settings: Sett
 
 def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> None:
     job.write_configuration(settings, [], layout, layout.conf, "")
-    config = JobConfig.read(layout.conf / "job.json")
+    config = JobConfig.parse((layout.conf / "job.json").read_text("utf-8"))
     assert config.bootstrap == "127.0.0.1:1111"
     assert config.mongo_uri == "mongodb://127.0.0.1:1113/?replicaSet=rs0"
     assert config.checkpoint == f"file://{layout.checkpoint}/orders_payments"
@@ -97,6 +97,7 @@ def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> No
         "pipeline", "bootstrap", "kafka_security", "kafka_mechanism", "kafka_username", "kafka_password", "kafka_ca",
         "mongo_uri", "mongo_username", "mongo_password", "database", "checkpoint",
         "lateness_seconds", "max_clock_skew_seconds", "idle_timeout_seconds", "log_format", "parameters",
+        "trigger_seconds", "metadata_url", "secret_manager_url",
     }  # fmt: skip
     assert "%maxLen{%enc{%ex}{CRLF}}{2000}" in (layout.conf / "log4j2.properties").read_text()
 

@@ -21,7 +21,7 @@ def test_pyspark_is_the_runtimes_spark() -> None:
 def test_every_package_is_built_for_the_runtimes_scala_and_spark() -> None:
     default = runtimes().default
     for package in (package for packages in runtimes().packages.values() for package in packages):
-        group, artifact, version = package.split(":")
+        group, artifact, version = package.split(":")[:3]
         if "_2." in artifact:
             assert artifact.endswith(f"_{default.scala}"), package
         if group == "org.apache.spark":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -12,12 +13,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    SaslAuthenticationFailedError,
+)
 from kafka.future import Future
 from prometheus_client import REGISTRY
 
 from tandem.engine.schema import CONTROL_KEY
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.producer.connect import WhyNot
 from tandem.producer.control import control_record
 from tandem.producer.ledger import Ledger, Outcome, read_ledger
 from tandem.producer.metrics import serve
@@ -161,3 +168,11 @@ def test_metrics_need_an_address_and_a_port(place: str) -> None:
 def test_metrics_at_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(EnvironmentNotReadyError, match="in use"):
         serve(f"127.0.0.1:{taken.getsockname()[1]}")
+
+
+def test_a_refusal_is_kept_when_the_connection_then_ends() -> None:
+    log = logging.getLogger("kafka.net.manager")
+    with WhyNot() as why:
+        for error in (SaslAuthenticationFailedError("wrong"), KafkaConnectionError("closed"), KafkaTimeoutError()):
+            log.warning("Connection failed: %s", error)
+    assert isinstance(why.error, SaslAuthenticationFailedError)

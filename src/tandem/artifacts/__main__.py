@@ -18,16 +18,21 @@ def resolve(name: str, packages: tuple[str, ...], java: str) -> JarSet:
     """Returns the packages and all that they need; for ``spark``, without what Spark ships itself."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        fetch(
-            packages, java=java, into=root, pattern="jars/[organisation]/[artifact]/[revision].[ext]", transitive=True
-        )
-        files = sorted((root / "jars").glob("*/*/*.jar"))
-        jars = [Jar(file.parts[-3], file.parts[-2], file.stem, sha256_of(file)) for file in files]
+        # What has a classifier brings all that it needs in the one jar.
+        transitive = all(package.count(":") == 2 for package in packages)
+        pattern = "jars/[organisation]/[artifact]/[revision](/[classifier]).[ext]"
+        fetch(packages, java=java, into=root, pattern=pattern, transitive=transitive)
+        jars = [_jar(file, root / "jars") for file in sorted((root / "jars").rglob("*.jar"))]
     if name == "spark":
         shipped = [file.name for file in spark_jars().glob("*.jar")]
         # An artifact's name followed by a digit: `kafka-clients-3.9.2.jar` is kafka-clients in any version.
         jars = [jar for jar in jars if not any(_is_version_of(file, jar.artifact) for file in shipped)]
     return JarSet(name, tuple(sorted(jars)))
+
+
+def _jar(file: Path, root: Path) -> Jar:
+    group, artifact, version, *classifier = file.relative_to(root).with_suffix("").parts
+    return Jar(group, artifact, version, sha256_of(file), *classifier)
 
 
 def _is_version_of(file: str, artifact: str) -> bool:

@@ -21,7 +21,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.waiting import wait_for
 
 Fetch = Callable[..., None]
-# What an environment needs; the lock has a set for the bench besides.
+# What an environment needs; the lock has sets for the bench and the rehearsal besides.
 ENVIRONMENT = ("spark", "kafka")
 _log = structlog.get_logger(__name__)
 
@@ -85,7 +85,12 @@ def _install(root: Path, jar_set: JarSet, java: Path | str, fetcher: Fetch, on_j
     try:
         packages = [jar.coordinates for jar in jar_set.jars]
         fetcher(
-            packages, java=java, into=work, pattern="jars/[artifact]-[revision].[ext]", transitive=False, on_jar=on_jar
+            packages,
+            java=java,
+            into=work,
+            pattern="jars/[artifact]-[revision](-[classifier]).[ext]",
+            transitive=False,
+            on_jar=on_jar,
         )
         for jar in jar_set.jars:
             _verify(work / "jars" / jar.file, jar.sha256)

@@ -44,7 +44,7 @@ def fetch(
     """Fetches packages and puts their jars under ``into``.
 
     Args:
-        packages: ``group:artifact:version``.
+        packages: ``group:artifact:version``, or ``group:artifact:version:classifier``.
         java: the program to run Ivy with.
         into: an empty folder of its own; Ivy's cache and its file of dependencies are put there too.
         pattern: the files' names under ``into``, in Ivy's tokens such as ``[artifact]-[revision].[ext]``.
@@ -82,12 +82,17 @@ def fetch(
 def _module(packages: Iterable[str], conf: str) -> str:
     rows = []
     for package in packages:
-        group, artifact, version = package.split(":")
+        group, artifact, version, *classifier = package.split(":")
         row = f"org={quoteattr(group)} name={quoteattr(artifact)} rev={quoteattr(version)}"
-        rows.append(f'    <dependency {row} conf="default->{conf}"/>')
+        # A jar that was built another way from the same module: of it, this jar alone.
+        inner = "".join(
+            f'<artifact name={quoteattr(artifact)} type="jar" m:classifier={quoteattr(each)}/>' for each in classifier
+        )
+        rows.append(f'    <dependency {row} conf="default->{conf}">{inner}</dependency>')
     body = "\n".join(rows)
     return (
-        '<ivy-module version="2.0">\n  <info organisation="tandem" module="jars"/>\n'
+        '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">\n'
+        '  <info organisation="tandem" module="jars"/>\n'
         '  <configurations><conf name="default"/></configurations>\n'
         f"  <dependencies>\n{body}\n  </dependencies>\n</ivy-module>\n"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tandem.errors import TandemError
 
-_LINE = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+")
+_LINE = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+(:[\w.-]+)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEAD = "# Written by `python -m tandem.artifacts --relock`: group:artifact:version and sha256 of every jar.\n"
 
@@ -25,16 +25,17 @@ class Jar:
     artifact: str
     version: str
     sha256: str
+    classifier: str | None = None
 
     @property
     def coordinates(self) -> str:
-        """``group:artifact:version``."""
-        return f"{self.group}:{self.artifact}:{self.version}"
+        """``group:artifact:version``, and ``:classifier`` when it has one."""
+        return ":".join(filter(None, (self.group, self.artifact, self.version, self.classifier)))
 
     @property
     def file(self) -> str:
         """The name of its file."""
-        return f"{self.artifact}-{self.version}.jar"
+        return f"{'-'.join(filter(None, (self.artifact, self.version, self.classifier)))}.jar"
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def locked(text: str | None = None) -> Mapping[str, JarSet]:
 
 
 def _jar(coordinates: str, digest: str) -> Jar:
-    group, artifact, version = coordinates.split(":")
-    return Jar(group, artifact, version, digest)
+    group, artifact, version, *classifier = coordinates.split(":")
+    return Jar(group, artifact, version, digest, *classifier)
 
 
 def render(sets: Mapping[str, JarSet]) -> str:

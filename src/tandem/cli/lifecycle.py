@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tandem.cli.session import Session
+from tandem.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +38,8 @@ def down(
 ) -> None:
     """Stop everything. Topics, database and checkpoint are kept unless told otherwise."""
     session: Session = context.obj
+    if session.settings.backend == "dataproc":
+        raise UsageError("in the cloud nothing is stopped without a question", hint="`tandem destroy` asks it")
     session.platform.down(volumes=volumes)
     session.say("stopped" + (", and everything it kept is gone" if volumes else ""))
 

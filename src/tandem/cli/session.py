@@ -30,10 +30,12 @@ class Session:
     @cached_property
     def settings(self) -> Settings:
         """The profile's settings; the first use prints the profile, the command line's first line on standard error."""
-        name, why = self.chosen
-        settings = load(name, {"pipeline": self.pipeline} if self.pipeline else None)
-        print(f"tandem: profile {settings.profile}, backend {settings.backend} ({why})", file=sys.stderr)
-        return settings
+        return self._announced(load(self.chosen[0], self._named))
+
+    @cached_property
+    def incomplete_settings(self) -> Settings:
+        """The same where what is required need not be set, for showing only; see ``settings.load``."""
+        return self._announced(load(self.chosen[0], self._named, incomplete=True))
 
     @cached_property
     def platform(self) -> Platform:
@@ -44,6 +46,15 @@ class Session:
     def out(self) -> Console:
         """Standard output: the command's data."""
         return Console(highlight=False)
+
+    @property
+    def _named(self) -> dict[str, str] | None:
+        return {"pipeline": self.pipeline} if self.pipeline else None
+
+    def _announced(self, settings: Settings) -> Settings:
+        why = self.chosen[1]
+        print(f"tandem: profile {settings.profile}, backend {settings.backend} ({why})", file=sys.stderr)
+        return settings
 
     def say(self, text: str) -> None:
         """Prints a line for the user to standard error."""

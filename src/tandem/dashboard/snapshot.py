@@ -133,12 +133,7 @@ def _runtime(told: dict[str, Any] | None) -> dict[str, Any] | None:
     wanted = runtimes().default
     names = ("spark", "java", "python", "scala")
     versions = {name: str(told.get(name)) for name in names}
-    differs = [
-        f"{name} {versions[name]}, not {getattr(wanted, name)}"
-        for name in names
-        if not (versions[name] + ".").startswith(f"{getattr(wanted, name)}.")
-    ]
-    return {**versions, "image": wanted.image, "differs": differs}
+    return {**versions, "image": wanted.image, "differs": wanted.differences(told)}
 
 
 def _results(recent: list[Point], latencies: list[float]) -> dict[str, Any]:

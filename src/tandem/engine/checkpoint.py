@@ -7,6 +7,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from tandem.engine.config import JobConfig
+from tandem.engine.files import exists
 
 
 def last_committed(spark: SparkSession, config: JobConfig) -> int | None:
@@ -22,6 +23,4 @@ def last_committed(spark: SparkSession, config: JobConfig) -> int | None:
 
 def is_committed(spark: SparkSession, config: JobConfig, batch_id: int) -> bool:
     """Returns whether a batch is committed. When it is one that still runs here, another driver has done it."""
-    jvm: Any = spark._jvm
-    path = jvm.org.apache.hadoop.fs.Path(f"{config.checkpoint}/commits/{batch_id}")
-    return bool(path.getFileSystem(spark._jsc.hadoopConfiguration()).exists(path))
+    return exists(spark, f"{config.checkpoint}/commits/{batch_id}")

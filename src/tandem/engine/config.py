@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
+
+from tandem.engine.secret_manager import METADATA, SECRET_MANAGER
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class JobConfig:
         mongo_username: who logs in to MongoDB.
         mongo_password: a reference.
         log_format: ``text`` or ``json``.
+        trigger_seconds: from one batch's start to the next one's; 0 for as soon as there are records.
+        metadata_url: who tells a machine of Google's who it is; for ``gsm:`` references only.
+        secret_manager_url: who has the secrets of those.
         parameters: keyword arguments of the pipeline's transform.
     """
 
@@ -49,13 +53,16 @@ class JobConfig:
     mongo_username: str | None = None
     mongo_password: str | None = None
     log_format: str = "text"
+    trigger_seconds: float = 0.0
+    metadata_url: str = METADATA
+    secret_manager_url: str = SECRET_MANAGER
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> JobConfig:
-        """Returns the configuration in a JSON file; raises TypeError where a field is missing or unknown."""
-        return cls(**json.loads(path.read_text("utf-8")))
+    def parse(cls, text: str) -> JobConfig:
+        """Returns the configuration in a JSON text; raises TypeError where a field is missing or unknown."""
+        return cls(**json.loads(text))
 
     def to_json(self) -> str:
-        """Returns the file that ``read`` reads."""
+        """Returns the text that ``parse`` reads."""
         return json.dumps(asdict(self), indent=2, sort_keys=True)

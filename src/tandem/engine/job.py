@@ -19,6 +19,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
 from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code
+from tandem.engine.files import read_text
 from tandem.engine.log import log_to_stderr, values
 from tandem.engine.pacemaker import Pacemaker
 from tandem.engine.parse import ASIDE
@@ -28,6 +29,7 @@ from tandem.engine.read import as_stream, times_read
 from tandem.engine.reload import reloaded
 from tandem.engine.runtime import describe
 from tandem.engine.secrets import SecretError
+from tandem.engine.stop_file import StopFile
 from tandem.engine.wishes import Wishes
 from tandem.engine.write import batch_writer
 
@@ -35,19 +37,23 @@ _log = logging.getLogger("tandem.job")
 
 
 def main(pipeline: Pipeline) -> None:
-    """Runs the pipeline as told by ``--config FILE``; exits 0 when stopped by SIGTERM or SIGINT.
+    """Runs the pipeline as told by ``--config``; exits 0 when stopped by a signal or by ``--stop-when``.
 
     SIGHUP lets it go on with the pipeline's code as it is then. Code that cannot start is waited for to change again.
     When it failed, the exit code is that of the ``Failure``.
     """
-    arguments = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
-    arguments.add_argument("--config", type=Path, required=True, help="JSON file of tandem.engine.config.JobConfig")
-    config = JobConfig.read(arguments.parse_args().config)
-    log_to_stderr(config.log_format)
+    parser = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
+    parser.add_argument("--config", required=True, help="JSON file of tandem.engine.config.JobConfig; a path or a URI")
+    parser.add_argument("--stop-when", metavar="URI", help="stop after the running batch once this file is there")
+    arguments = parser.parse_args()
     wishes = Wishes()
     wishes.listen()
     spark = SparkSession.builder.appName(f"tandem {pipeline.name}").getOrCreate()
+    config = JobConfig.parse(read_text(spark, arguments.config))
+    log_to_stderr(config.log_format)
     _log.info("runtime", extra=values(**describe(spark, config)))
+    if arguments.stop_when:
+        StopFile(spark, arguments.stop_when, wishes.stop).start()
     failure = _attempt(spark, pipeline, config, wishes.stopping)
     while wishes.begin_again():
         try:
@@ -134,7 +140,7 @@ def _start(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping:
         rows.writeStream.queryName(pipeline.name)
         .foreachBatch(batch_writer(spark, pipeline, config, stopping))
         .option("checkpointLocation", config.checkpoint)
-        .trigger(processingTime="0 seconds")
+        .trigger(processingTime=f"{round(config.trigger_seconds * 1000)} milliseconds")
         .start()
     )
 

@@ -22,7 +22,7 @@ def kafka_properties(config: JobConfig) -> dict[str, str]:
     """
     properties = {"bootstrap.servers": config.bootstrap, "security.protocol": config.kafka_security}
     if config.kafka_username and config.kafka_password:
-        login = f"username={_quoted(config.kafka_username)} password={_quoted(resolve(config.kafka_password))}"
+        login = f"username={_quoted(config.kafka_username)} password={_quoted(_secret(config, config.kafka_password))}"
         properties["sasl.mechanism"] = config.kafka_mechanism
         properties["sasl.jaas.config"] = f"{_MODULES[config.kafka_mechanism]} required {login};"
     if config.kafka_ca:
@@ -44,8 +44,12 @@ def mongo_uri(config: JobConfig) -> str:
     if not (config.mongo_username and config.mongo_password):
         return config.mongo_uri
     scheme, separator, rest = config.mongo_uri.partition("://")
-    login = f"{quote(config.mongo_username, safe='')}:{quote(resolve(config.mongo_password), safe='')}"
+    login = f"{quote(config.mongo_username, safe='')}:{quote(_secret(config, config.mongo_password), safe='')}"
     return f"{scheme}{separator}{login}@{rest}"
+
+
+def _secret(config: JobConfig, reference: str) -> str:
+    return resolve(reference, config.metadata_url, config.secret_manager_url)
 
 
 def _quoted(text: str) -> str:

@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from pyspark import StorageLevel
@@ -19,6 +18,7 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
+from tandem.engine.files import read_text
 from tandem.engine.mongo import Collection
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import newest_progress
@@ -33,11 +33,14 @@ _FEW = 10_000
 
 
 def main(pipeline: Pipeline) -> None:
-    """Reconciles as told by ``--config FILE`` and prints the report as one line of JSON."""
+    """Reconciles as told by ``--config`` and prints the report as one line of JSON."""
     arguments = argparse.ArgumentParser(description=f"Repairs what late records of pipeline {pipeline.name} have left.")
-    arguments.add_argument("--config", type=Path, required=True, help="JSON file of tandem.engine.config.JobConfig")
-    config = JobConfig.read(arguments.parse_args().config)
+    arguments.add_argument(
+        "--config", required=True, help="JSON file of tandem.engine.config.JobConfig; a path or a URI"
+    )
+    location = arguments.parse_args().config
     spark = SparkSession.builder.appName(f"tandem {pipeline.name} reconcile").getOrCreate()
+    config = JobConfig.parse(read_text(spark, location))
     report = reconcile(spark, pipeline, config)
     spark.stop()
     sys.stdout.write(json.dumps(report) + "\n")

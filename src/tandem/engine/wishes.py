@@ -26,6 +26,10 @@ class Wishes:
             signal.signal(number, lambda *_: self._hear(again=False))
         signal.signal(RELOAD, lambda *_: self._hear(again=True))
 
+    def stop(self) -> None:
+        """Stops for good, as SIGTERM does."""
+        self._hear(again=False)
+
     def begin_again(self) -> bool:
         """Returns whether the job is to go on with the code as it is now, and waits for the next wish from here on."""
         if self._end or not self._again:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.base import Platform
+from tandem.platforms.dataproc import check_libraries
 from tandem.settings.model import Settings
 
 __all__ = ["Platform", "default_profile", "platform_for"]
@@ -24,7 +25,7 @@ def platform_for(settings: Settings) -> Platform:
     """Returns the platform of the profile's backend.
 
     Raises:
-        EnvironmentNotReadyError: there is none yet.
+        EnvironmentNotReadyError: its libraries are not installed.
     """
     if settings.backend == "embedded":
         from tandem.platforms.embedded.platform import EmbeddedPlatform
@@ -34,7 +35,12 @@ def platform_for(settings: Settings) -> Platform:
         from tandem.platforms.compose.platform import ComposePlatform
 
         return ComposePlatform(settings)
-    raise EnvironmentNotReadyError(
-        f"this version sends records to the profile {settings.profile}, and deploys nothing to it yet",
-        hint="`docker compose --profile gcp up` starts the producers",
-    )
+    if settings.backend == "rehearsal":
+        check_libraries("rehearsal")
+        from tandem.platforms.rehearsal.platform import RehearsalPlatform
+
+        return RehearsalPlatform(settings)
+    check_libraries("gcp")
+    from tandem.platforms.dataproc.platform import DataprocPlatform
+
+    return DataprocPlatform(settings)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,14 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
         settings: the profile's.
         running: whether the environment runs: then its ports are taken, and its services must answer.
     """
-    own = _compose_checks if settings.backend == "compose" else _embedded_checks
+    own = {
+        "compose": _compose_checks,
+        "embedded": _embedded_checks,
+        "dataproc": _cloud_checks,
+        "rehearsal": _rehearsal_checks,
+    }[settings.backend]
+    # Somebody else runs them.
+    running = running or settings.backend == "dataproc"
     shared = {
         "disk": lambda: _disk(settings),
         "Kafka": lambda: _when(running, lambda: _kafka(settings)),
@@ -110,6 +118,20 @@ def _embedded_checks(settings: Settings, running: bool) -> Mapping[str, Callable
         "jars": lambda: _jars(settings),
         "ports": lambda: _ports(embedded_ports(settings), running),
     }
+
+
+def _cloud_checks(settings: Settings, running: bool) -> Mapping[str, Callable[[], str]]:
+    from tandem.platforms.dataproc.doctor import checks
+
+    return {name: partial(_when, running, check) for name, check in checks(settings).items()}
+
+
+def _rehearsal_checks(settings: Settings, running: bool) -> Mapping[str, Callable[[], str]]:
+    from tandem.platforms.rehearsal.supervisor import ports
+
+    own = _embedded_checks(settings, running)
+    taken = {"ports": lambda: _ports(ports(settings), running)}
+    return {**own, **taken, **_cloud_checks(settings, running)}
 
 
 def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[[], str]]:

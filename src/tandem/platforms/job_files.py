@@ -28,7 +28,7 @@ _BATCH = {
 }
 
 # One line for each event. Both parts are capped: the MongoDB connector's exceptions list every duplicate id of a batch.
-_LAYOUTS = {
+LOG_LAYOUTS = {
     "text": """\
 appender.err.layout.type = PatternLayout
 appender.err.layout.alwaysWriteExceptions = false
@@ -96,8 +96,8 @@ def write_job_files(folder: Path, settings: Settings, *, checkpoint: str, spark:
     own[_JAVA_OPTIONS] = f'{own.get(_JAVA_OPTIONS, "")} "-Dlog4j2.configurationFile=file:{folder}/log4j2.properties"'
     # Spark puts this folder on the class path, where Java's archives of classes allow none that has files in it.
     (folder / "empty").mkdir(exist_ok=True)
-    (folder / "spark.conf").write_text(_java_properties(own), "utf-8")
-    (folder / "log4j2.properties").write_text(_LOG4J + _LAYOUTS[settings.log.format], "utf-8")
+    (folder / "spark.conf").write_text(java_properties(own), "utf-8")
+    (folder / "log4j2.properties").write_text(_LOG4J + LOG_LAYOUTS[settings.log.format], "utf-8")
     (folder / "job.json").write_text(job_config(settings, checkpoint).to_json(), "utf-8")
 
 
@@ -127,21 +127,25 @@ def job_config(settings: Settings, checkpoint: str) -> JobConfig:
         kafka_security=settings.kafka.security,
         kafka_mechanism=settings.kafka.mechanism,
         kafka_username=settings.kafka.username,
-        kafka_password=settings.kafka.password,
+        kafka_password=settings.kafka.job_password or settings.kafka.password,
         kafka_ca=str(settings.kafka.ca) if settings.kafka.ca else None,
         mongo_uri=settings.mongo.uri,
         mongo_username=settings.mongo.username,
-        mongo_password=settings.mongo.password,
+        mongo_password=settings.mongo.job_password or settings.mongo.password,
         database=settings.mongo.database,
         checkpoint=f"{checkpoint}/{settings.pipeline}",
         lateness_seconds=settings.job.lateness_seconds,
         max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
         idle_timeout_seconds=settings.job.idle_timeout_seconds,
         log_format=settings.log.format,
+        trigger_seconds=settings.job.trigger_seconds,
+        metadata_url=settings.gcp.metadata_url,
+        secret_manager_url=settings.gcp.secret_manager_url,
         parameters=settings.job.parameters,
     )
 
 
-def _java_properties(values: Mapping[str, str]) -> str:
+def java_properties(values: Mapping[str, str]) -> str:
+    """Returns the text of a file of Spark's settings."""
     # Java reads a backslash in a properties file as the start of an escape.
     return "".join(f"{key} {value.replace(chr(92), chr(92) * 2)}\n" for key, value in sorted(values.items()))

@@ -13,8 +13,9 @@ from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
 from tandem.catalog import Place
-from tandem.engine.schema import PROGRESS_COLLECTION, Stream
+from tandem.engine.schema import PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError
+from tandem.producer.connect import WhyNot, was_refused
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 
@@ -48,29 +49,40 @@ def indexes_of(place: Place) -> Indexes:
     return indexes
 
 
-def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> list[str]:
-    """Returns the topics that were created. A topic that exists stays as it is.
+def topics_of(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> dict[str, dict[str, Any]]:
+    """Returns what the topics are created with, by name.
 
     Records get the broker's time: by it, not by a producer's clock, the engine tells what lies in the future.
+    """
+    configs = {"message.timestamp.type": "LogAppendTime"} | kafka.topic_configs
+    letters = {**configs, "max.message.bytes": str(DEAD_LETTER_BYTES)}
+    options = {"num_partitions": kafka.partitions, "replication_factor": kafka.replication_factor}
+    wanted = {**dict.fromkeys((stream.topic for stream in streams), configs), dead_letter_topic: letters}
+    return {topic: {**options, "configs": config} for topic, config in wanted.items()}
+
+
+def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> list[str]:
+    """Returns the topics that were created. A topic that exists stays as it is.
 
     Raises:
         EnvironmentNotReadyError: Kafka refused.
     """
-    configs = {"message.timestamp.type": "LogAppendTime"}
-    letters = {**configs, "max.message.bytes": str(DEAD_LETTER_BYTES)}
-    wanted = {**dict.fromkeys((stream.topic for stream in streams), configs), dead_letter_topic: letters}
-    options = {"num_partitions": kafka.partitions, "replication_factor": kafka.replication_factor}
+    wanted = topics_of(kafka, streams, dead_letter_topic)
+    why = WhyNot()
     try:
-        with KafkaAdminClient(**kafka_client(kafka)) as admin:
+        with why, KafkaAdminClient(**kafka_client(kafka)) as admin:
             missing = sorted(wanted.keys() - set(admin.list_topics()))
             if missing:
                 try:
-                    admin.create_topics(
-                        {topic: {**options, "configs": wanted[topic]} for topic in missing}, wait_for_metadata=True
-                    )
+                    admin.create_topics({topic: wanted[topic] for topic in missing}, wait_for_metadata=True)
                 except TopicAlreadyExistsError:  # by another process, since the list was made
                     admin.wait_for_topics(missing)
     except KafkaError as error:
+        if was_refused(cause := why.error or error):
+            raise EnvironmentNotReadyError(
+                f"Kafka at {kafka.bootstrap} refuses the user {kafka.username or '(none)'}: {type(cause).__name__}",
+                hint="look at kafka.username and kafka.password in `tandem config show`, and at the user's ACLs",
+            ) from None
         raise EnvironmentNotReadyError(f"Kafka did not create the topics: {error}", hint=_HINT) from error
     return missing
 
@@ -98,3 +110,35 @@ def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
                 hint="look at mongo.username and mongo.password in `tandem config show`",
             ) from None
         raise EnvironmentNotReadyError(f"MongoDB did not create the collections: {error}", hint=_HINT) from error
+
+
+def remove_topics(kafka: KafkaSettings, place: Place) -> list[str]:
+    """Returns the pipeline's topics that were removed, with all records in them.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka refused.
+    """
+    streams, dead_letter_topic = streams_of(place)
+    try:
+        with KafkaAdminClient(**kafka_client(kafka)) as admin:
+            there = sorted({*(stream.topic for stream in streams), dead_letter_topic} & set(admin.list_topics()))
+            if there:
+                admin.delete_topics(there)
+    except KafkaError as error:
+        raise EnvironmentNotReadyError(f"Kafka did not remove the topics: {error}", hint=_HINT) from error
+    return there
+
+
+def remove_collections(mongo: MongoSettings, place: Place) -> None:
+    """Removes the pipeline's collections with all documents in them, and nothing else of the database.
+
+    Raises:
+        EnvironmentNotReadyError: MongoDB refused.
+    """
+    client: MongoClient[dict[str, Any]]
+    try:
+        with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=10_000) as client:
+            for collection in (*indexes_of(place), PROGRESS_COLLECTION, SUPERSEDED_COLLECTION):
+                client[mongo.database].drop_collection(collection)
+    except PyMongoError as error:
+        raise EnvironmentNotReadyError(f"MongoDB did not remove the collections: {error}", hint=_HINT) from error

@@ -13,18 +13,19 @@ REPLICA_SET = "rs0"
 _INVALID_CONFIG = 93
 
 
-def become_primary(address: str) -> None:
+def become_primary(address: str, **options: Any) -> None:
     """Returns when the mongod at this address is the writable primary of its replica set; initiates it when needed.
 
     Args:
         address: ``host:port``, by which every client can reach it.
+        options: what a client needs besides.
 
     Raises:
         NotYetError: it is on the way.
         PyMongoError: it does not answer.
     """
     client: MongoClient[dict[str, Any]]
-    with MongoClient(address, directConnection=True, serverSelectionTimeoutMS=1000) as client:
+    with MongoClient(address, directConnection=True, serverSelectionTimeoutMS=1000, **options) as client:
         hello = client.admin.command("hello")
         if hello.get("isWritablePrimary"):
             return

@@ -53,7 +53,7 @@ def connect(
         waited = True
 
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: isinstance(error, KafkaError) and not _refused(error)),
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, KafkaError) and not was_refused(error)),
         stop=tenacity.stop_after_delay(deadline) | tenacity.stop_when_event_set(stop),
         wait=tenacity.wait_fixed(0.5),
         sleep=tenacity.sleep_using_event(stop),
@@ -65,7 +65,7 @@ def connect(
     except KafkaError as error:
         if stop.is_set():
             return None
-        if _refused(error):
+        if was_refused(error):
             raise EnvironmentNotReadyError(
                 f"Kafka at {kafka.bootstrap} refused the user {kafka.username}: {_reason(error)}",
                 hint="TANDEM_KAFKA__USERNAME, and what TANDEM_KAFKA__PASSWORD refers to, must be those of a user there",
@@ -80,7 +80,7 @@ def connect(
 
 
 def _attempt(client: dict[str, Any], topics: Collection[str]) -> KafkaProducer:
-    with _WhyNot() as why:
+    with WhyNot() as why:
         try:
             producer = _producer(client)
         except KafkaTimeoutError as error:
@@ -130,7 +130,7 @@ def _producer(client: dict[str, Any]) -> KafkaProducer:
     )
 
 
-class _WhyNot(logging.Handler):
+class WhyNot(logging.Handler):
     """Hears why a connection was not made: the client says so in its log, and of the attempt only that it took long."""
 
     def __init__(self) -> None:
@@ -152,8 +152,11 @@ class _WhyNot(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keeps the error that a record of the log tells."""
         told = [each for each in record.args or () if isinstance(each, KafkaError)]
-        self.error = next((each for each in told if not isinstance(each, KafkaTimeoutError)), self.error)
+        # What follows a refusal is its consequence: the broker closes the connection.
+        if self.error is None or not was_refused(self.error):
+            self.error = next((each for each in told if not isinstance(each, KafkaTimeoutError)), self.error)
 
 
-def _refused(error: BaseException) -> bool:
+def was_refused(error: BaseException) -> bool:
+    """Returns whether Kafka answered that it refuses the user: no waiting mends that."""
     return isinstance(error, SaslAuthenticationFailedError | AuthorizationError)

@@ -31,4 +31,5 @@ def mongo_client(mongo: MongoSettings) -> dict[str, Any]:
     options: dict[str, Any] = {"host": mongo.uri}
     if mongo.username and mongo.password:
         options |= {"username": mongo.username, "password": resolve(mongo.password)}
+    options |= {"tlsCAFile": str(mongo.ca)} if mongo.ca else {}
     return options

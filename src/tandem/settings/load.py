@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,16 @@ def own_pipelines() -> Path:
     return Path(named).expanduser().absolute()
 
 
-def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+def load(
+    profile: str | None = None, overrides: Mapping[str, Any] | None = None, *, incomplete: bool = False
+) -> Settings:
     """Returns the settings of a profile.
 
     Args:
         profile: its name; None for ``TANDEM_PROFILE``.
         overrides: values of command-line flags, nested like the settings; they win over everything else.
+        incomplete: whether what is required may be missing. It then has its own name in angle brackets as its value:
+            for showing, not for connecting.
 
     Raises:
         UsageError: no such profile, or a value is missing or wrong; the message names the field and places.
@@ -77,19 +81,49 @@ def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None)
         loaded = _Loaded(_env_file=dotenv, **{**(overrides or {}), "profile": name})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise _wrong([str(part) for part in first["loc"]], first["msg"], name, dotenv) from None
-    for field in loaded.required:
-        section, _, key = field.partition(".")
-        if key not in getattr(loaded, section).model_fields_set:
-            raise _wrong([section, key], "it has no default and is not set", name, dotenv)
+        raise _wrong([str(part) for part in first["loc"]], first["msg"], name) from None
+    if incomplete:
+        return _with_names(typed_parameters(loaded))
+    require(loaded, loaded.required)
     return typed_parameters(loaded)
 
 
 def _document() -> dict[str, Any]:
-    return tomllib.loads(resources.files(__package__).joinpath("profiles.toml").read_text("utf-8"))
+    """Returns the file's document; a profile that is like another one has that one's values, too."""
+    document = tomllib.loads(resources.files(__package__).joinpath("profiles.toml").read_text("utf-8"))
+    own: dict[str, dict[str, Any]] = document["profile"]
+    like = {name: own[values.pop("like")] if "like" in values else {} for name, values in own.items()}
+    return {**document, "profile": {name: _merged(like[name], values) for name, values in own.items()}}
 
 
-def _wrong(field: list[str], what: str, profile: str, dotenv: Path) -> UsageError:
+def require(settings: Settings, fields: Iterable[str]) -> None:
+    """Raises when one of the fields, which have no defaults, was not set.
+
+    Raises:
+        UsageError: the message names the field and the places that were looked at.
+    """
+    if missing := missing_of(settings, fields):
+        raise _wrong(missing[0].split("."), "it has no default and is not set", settings.profile)
+
+
+def missing_of(settings: Settings, fields: Iterable[str]) -> list[str]:
+    """Returns those of the fields, named ``section.key``, that were not set."""
+    parts = (field.partition(".") for field in fields)
+    return [f"{section}.{key}" for section, _, key in parts if key not in getattr(settings, section).model_fields_set]
+
+
+def _with_names(settings: Settings) -> Settings:
+    missing = missing_of(settings, (*settings.required, *settings.required_to_deploy))
+    for section, _, key in (field.partition(".") for field in missing):
+        # Not validated, and not among the fields that were set.
+        named = getattr(settings, section).model_copy()
+        object.__setattr__(named, key, f"<{section}.{key}>")
+        settings = settings.model_copy(update={section: named})
+    return settings
+
+
+def _wrong(field: list[str], what: str, profile: str) -> UsageError:
+    dotenv = Path(f".env.{profile}")
     variable = "TANDEM_" + "__".join(field).upper()
     absent = "" if dotenv.exists() else " (not there)"
     places = f"{variable}, {dotenv}{absent}, profiles.toml, the pipeline's settings.toml"

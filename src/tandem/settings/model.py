@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tandem.catalog import Place, find
+from tandem.settings.google import GoogleSettings
 from tandem.settings.secrets import Reference
 
 _Path = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
@@ -28,10 +29,14 @@ class KafkaSettings(_Frozen):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     username: str | None = None
     password: Reference | None = None
+    # Where the job finds the password, when that is elsewhere than here.
+    job_password: Reference | None = None
     # Of a broker whose certificate no public authority signed.
     ca: _Path | None = None
     partitions: int = Field(ge=1)
     replication_factor: int = Field(ge=1)
+    # Of topics that are created, besides those that the engine needs.
+    topic_configs: dict[str, str] = {}
 
 
 class MongoSettings(_Frozen):
@@ -43,6 +48,9 @@ class MongoSettings(_Frozen):
     database: str = Field(min_length=1)
     username: str | None = None
     password: Reference | None = None
+    # As for Kafka. The authority is for this machine's clients; Java's have it in their trust store.
+    job_password: Reference | None = None
+    ca: _Path | None = None
 
     @field_validator("uri")
     @classmethod
@@ -59,6 +67,8 @@ class JobSettings(_Frozen):
     lateness_seconds: int = Field(ge=1)
     max_clock_skew_seconds: int = Field(ge=0)
     idle_timeout_seconds: int = Field(ge=1)
+    # From one batch's start to the next one's; 0 for as soon as there are records.
+    trigger_seconds: float = Field(default=0.0, ge=0)
     # Keyword arguments of the pipeline's transform; which there are, its settings.toml says.
     parameters: dict[str, Any] = {}
 
@@ -93,16 +103,18 @@ class Settings(BaseSettings):
     )
 
     profile: str
-    backend: Literal["embedded", "compose", "dataproc"]
+    backend: Literal["embedded", "compose", "dataproc", "rehearsal"]
     description: str = ""
-    # What has no default and cannot have one, for example the address of a cloud's brokers.
+    # What has no default and cannot have one, for example the address of a cloud's brokers; then what only a job needs.
     required: tuple[str, ...] = ()
+    required_to_deploy: tuple[str, ...] = ()
     pipeline: str
     # The user's own; those that come with Tandem are found besides.
     pipelines_dir: _Path = Field(default=Path("pipelines"), validate_default=True)
     kafka: KafkaSettings
     mongo: MongoSettings
     job: JobSettings
+    gcp: GoogleSettings
     ui: UiSettings = UiSettings()
     log: LogSettings = LogSettings()
     spark: dict[str, str] = {}
@@ -118,6 +130,19 @@ class Settings(BaseSettings):
     )
     # A setting of the machine, not of Tandem, so it keeps the name that every Java program knows.
     java_home: Path | None = Field(default=None, validation_alias=AliasChoices("TANDEM_JAVA_HOME", "JAVA_HOME"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_its_home(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Puts the folder of everything this profile keeps where a profile has written ``{home}``."""
+        home = Path(values.get("state_dir") or ".tandem").expanduser().absolute() / str(values.get("profile"))
+
+        def filled(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: filled(inner) for key, inner in value.items()}
+            return value.replace("{home}", str(home)) if isinstance(value, str) else value
+
+        return {key: filled(value) for key, value in values.items()}
 
     @property
     def place(self) -> Place:

@@ -13,7 +13,9 @@ from tandem.errors import EnvironmentNotReadyError
 def _checked(reference: str) -> str:
     if not secrets.is_reference(reference):
         # It may be the secret itself, so it is not repeated.
-        raise ValueError("a secret is named by env:VARIABLE or file:PATH, and never written down itself")
+        raise ValueError(
+            "a secret is named by env:VARIABLE, file:PATH or gsm:projects/P/secrets/S, and never written down itself"
+        )
     return reference
 
 
@@ -24,8 +26,13 @@ def resolve(reference: Reference) -> str:
     """Returns the secret itself; see ``engine.secrets.resolve``, which the job uses where it runs.
 
     Raises:
-        EnvironmentNotReadyError: it is not there, or empty.
+        EnvironmentNotReadyError: it is not there, or empty, or of Secret Manager, which is for the job only.
     """
+    if reference.startswith("gsm:"):
+        raise EnvironmentNotReadyError(
+            f"the secret {reference} is for the job; nothing on this machine reads Secret Manager",
+            hint="name it in kafka.job_password or mongo.job_password, and in ...password a place on this machine",
+        )
     try:
         return secrets.resolve(reference)
     except secrets.SecretError as error:

@@ -33,7 +33,7 @@ def main() -> None:
     arguments.add_argument("--ends", required=True, help="JSON: the offset behind the last record by topic, partition")
     arguments.add_argument("--databases", nargs="+", required=True, help="one for each round")
     told = arguments.parse_args()
-    config, ends = JobConfig.read(told.config), json.loads(told.ends)
+    config, ends = JobConfig.parse(told.config.read_text("utf-8")), json.loads(told.ends)
     spark = SparkSession.builder.appName("tandem bench limits").getOrCreate()
     seconds: dict[str, list[float]] = {"read": [], "parse": [], "batch": []}
     for database in told.databases:

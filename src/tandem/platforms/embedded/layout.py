@@ -22,9 +22,17 @@ _FULL_BYTES = 8 * 2**20
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of one profile."""
+    """The folders of one profile.
+
+    Attributes:
+        home: where they are.
+        services: in the order in which they are stopped.
+        data: the folders of what outlives a stop.
+    """
 
     home: Path
+    services: tuple[str, ...] = SERVICES
+    data: tuple[str, ...] = _DATA
 
     @property
     def conf(self) -> Path:
@@ -85,7 +93,7 @@ class Layout:
                 folder.mkdir(parents=True, exist_ok=True)
             if self._forgetting.exists():
                 self.forget()
-            for name in _DATA:
+            for name in self.data:
                 (self.home / name).mkdir(exist_ok=True)
         except OSError as error:
             raise EnvironmentNotReadyError(
@@ -96,7 +104,7 @@ class Layout:
     def forget(self) -> None:
         """Removes topics, database and checkpoint: all three, also when it is interrupted and started again."""
         self._forgetting.touch()
-        for name in (*_DATA, "scratch"):
+        for name in (*self.data, "scratch"):
             shutil.rmtree(self.home / name, ignore_errors=False) if (self.home / name).exists() else None
         self._forgetting.unlink()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
@@ -14,10 +13,11 @@ import structlog
 from tandem.engine.wishes import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
+from tandem.platforms.embedded.background import Background
 from tandem.platforms.embedded.layout import ESSENTIAL, SERVICES, Layout, is_full
 from tandem.platforms.embedded.logs import essence, merged
-from tandem.platforms.embedded.prepare import end_leftovers, prepare
-from tandem.platforms.embedded.process import alive, end, recall, rotate, spawn
+from tandem.platforms.embedded.prepare import prepare
+from tandem.platforms.embedded.process import alive, recall
 from tandem.platforms.embedded.reconcile import reconcile
 from tandem.platforms.embedded.state import ServiceState, read_states
 from tandem.platforms.embedded.supervisor import RESTART_JOB
@@ -28,9 +28,6 @@ from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
-# The supervisor stops its services one after another, each within its own deadline; the first driver also writes Java's
-# archive of classes.
-_STOP_DEADLINE_S = 240.0
 _log = structlog.get_logger(__name__)
 
 
@@ -44,32 +41,21 @@ class EmbeddedPlatform:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._layout = Layout(settings.home)
+        self._background = Background(settings, self._layout, "tandem.platforms.embedded.supervisor", prepare)
 
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
         """Starts everything; see ``Platform.up``."""
-        if self._running():
+        if self._background.running():
             self._check_pipeline()
             _log.info("already running", profile=self._settings.profile)
         else:
-            self._start()
+            self._background.start()
         if wait:
             self._wait_until_ready(deadline_s)
 
     def down(self, volumes: bool = False) -> None:
         """Stops everything, also what a supervisor that was killed left behind; see ``Platform.down``."""
-        layout = self._layout
-        if not layout.run.exists():
-            return
-        if supervisor := recall(layout.pid("supervisor")):
-            end(supervisor, _STOP_DEADLINE_S)
-            layout.pid("supervisor").unlink(missing_ok=True)
-        with layout.locked() as mine:
-            if not mine:
-                raise EnvironmentNotReadyError("it is being started by another process", hint="try again in a moment")
-            end_leftovers(layout)
-            layout.state.unlink(missing_ok=True)
-            if volumes:
-                layout.forget()
+        self._background.stop(forget=volumes)
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Platform.status``."""
@@ -81,14 +67,14 @@ class EmbeddedPlatform:
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs what late records have left; see ``Platform.reconcile``."""
-        if not self._running():
+        if not self._background.running():
             raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
         self._check_pipeline()
         return reconcile(self._settings, self._layout)
 
     def problem(self) -> str | None:
         """Returns why a service was given up, or that the disk is full; see ``Platform.problem``."""
-        if not self._running():
+        if not self._background.running():
             return None
         # Of which the supervisor cannot tell: it tells by a file.
         if is_full(self._layout):
@@ -126,15 +112,11 @@ class EmbeddedPlatform:
 
     def reload_job(self) -> None:
         """Lets the job go on with new code; see ``Reloading.reload_job``."""
-        driver = recall(self._layout.pid("job")) if self._running() else None
+        driver = recall(self._layout.pid("job")) if self._background.running() else None
         if driver is None or not alive(driver):
             raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
         self._check_pipeline()
         reload(self._settings, lambda: os.kill(driver.pid, RELOAD))
-
-    def _running(self) -> bool:
-        supervisor = recall(self._layout.pid("supervisor"))
-        return supervisor is not None and alive(supervisor)
 
     def _check_pipeline(self) -> None:
         """Raises when it is another pipeline that runs here."""
@@ -145,41 +127,13 @@ class EmbeddedPlatform:
                 hint=f"`tandem down` stops it; or name it: --pipeline {running}",
             )
 
-    def _start(self) -> None:
-        layout, settings = self._layout, self._settings
-        # What is wrong in it is said before anything starts, and with its line.
-        settings.place.module("pipeline")
-        layout.create()
-        with layout.locked() as mine:
-            # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
-            if mine:
-                prepare(settings, layout)
-        file = layout.settings
-        file.write_text(settings.model_dump_json(indent=2), "utf-8")
-        command = (sys.executable, "-m", "tandem.platforms.embedded.supervisor", "--settings", str(file))
-        log = layout.log("supervisor")
-        from_byte = rotate(log)
-        process = spawn(command, log=log, env=dict(os.environ), cwd=layout.home)
-
-        def probe() -> None:
-            code = process.poll()
-            if self._running():
-                return
-            if code:
-                raise EnvironmentNotReadyError(
-                    f"the supervisor ended: {essence(log, from_byte)}", hint=f"look at {log}"
-                )
-            raise NotYetError("it has not written its process id")
-
-        wait_for("the supervisor to start", probe, deadline_s=60, hint=f"look at {log}", interval_s=0.05)
-
     def _wait_until_ready(self, deadline_s: float) -> None:
         layout = self._layout
         reader = ProgressReader(self._settings.mongo, self._settings.pipeline)
         seen: dict[str, ServiceState] = {}
 
         def probe() -> None:
-            if not self._running():
+            if not self._background.running():
                 log = layout.log("supervisor")
                 raise EnvironmentNotReadyError(f"the supervisor ended: {essence(log)}", hint=f"look at {log}")
             if problem := self.problem():
@@ -212,7 +166,7 @@ class EmbeddedPlatform:
         return newest is not None and newest["pid"] == job.pid and has_committed(self._settings, newest)
 
     def _status(self, reader: ProgressReader) -> dict[str, Any]:
-        states = read_states(self._layout.state) if self._running() else self._orphans()
+        states = read_states(self._layout.state) if self._background.running() else self._orphans()
         job = states["job"]
         answers = states["mongod"].state == "running" and reader.answers()
         newest = reader.newest() if answers else None

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from tandem.artifacts import ensure_jars
+from tandem.artifacts.cache import ENVIRONMENT
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.embedded.java import Java, find_java
-from tandem.platforms.embedded.layout import SERVICES, Layout
+from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.mongod import find_mongod
 from tandem.platforms.embedded.process import alive, end, recall
 from tandem.platforms.ports import check_ports
@@ -37,10 +38,21 @@ class Tools:
     jars: Mapping[str, tuple[Path, ...]]
 
 
-def prepare(settings: Settings, layout: Layout) -> Tools:
+def prepare(
+    settings: Settings,
+    layout: Layout,
+    listens: Callable[[Settings], Mapping[str, int]] | None = None,
+    jars: Collection[str] = ENVIRONMENT,
+) -> Tools:
     """Returns what is needed to start, after ending what an earlier supervisor that was killed left behind.
 
     The caller owns the layout's lock.
+
+    Args:
+        settings: the profile's.
+        layout: where all is kept.
+        listens: returns the ports of what is started, by the variable that sets each; None for ``ports``.
+        jars: which sets of the lock are needed.
 
     Raises:
         EnvironmentNotReadyError: something is missing or in the way.
@@ -50,9 +62,9 @@ def prepare(settings: Settings, layout: Layout) -> Tools:
     end_leftovers(layout)
     java = find_java(settings.java_home, runtimes().minimum_java)
     mongod = find_mongod()
-    check_ports(ports(settings))
+    check_ports((listens or ports)(settings))
     check_disk(layout)
-    return Tools(java, mongod, ensure_jars(settings.cache_dir, java.program))
+    return Tools(java, mongod, ensure_jars(settings.cache_dir, java.program, jars))
 
 
 def check_disk(layout: Layout) -> None:
@@ -82,7 +94,7 @@ def ports(settings: Settings) -> dict[str, int]:
 
 def end_leftovers(layout: Layout) -> None:
     """Ends the services that run without a supervisor."""
-    for service in SERVICES:
+    for service in layout.services:
         file = layout.pid(service)
         identity = recall(file)
         if identity is None:

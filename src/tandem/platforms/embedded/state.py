@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -34,12 +35,13 @@ class Board:
 
     Args:
         path: the file.
+        services: whose.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, services: Collection[str] = SERVICES) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._states = {service: ServiceState(state="starting") for service in SERVICES}
+        self._states = {service: ServiceState(state="starting") for service in services}
         write_json(path, {name: asdict(state) for name, state in self._states.items()})
 
     def show(
@@ -56,10 +58,10 @@ class Board:
                 write_json(self._path, {name: asdict(value) for name, value in self._states.items()})
 
 
-def read_states(path: Path) -> dict[str, ServiceState]:
+def read_states(path: Path, services: Collection[str] = SERVICES) -> dict[str, ServiceState]:
     """Returns the states in a file; all are ``stopped`` when there is none."""
     try:
         document = json.loads(path.read_text("utf-8"))
-        return {service: ServiceState(**document[service]) for service in SERVICES}
+        return {service: ServiceState(**document[service]) for service in services}
     except (OSError, ValueError, TypeError, KeyError):
-        return {service: ServiceState() for service in SERVICES}
+        return {service: ServiceState() for service in services}

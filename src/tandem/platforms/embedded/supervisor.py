@@ -9,6 +9,8 @@ import argparse
 import os
 import signal
 import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -30,13 +32,28 @@ RESTART_JOB = signal.SIGUSR1
 _log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings) -> int:
+@dataclass(frozen=True)
+class Cast:
+    """What one kind of environment consists of.
+
+    Attributes:
+        layout: given the settings, where it keeps what.
+        prepare: finds what is needed; the caller owns the layout's lock.
+        keepers: makes one for each service, in the order in which they are stopped; started in the reverse order.
+    """
+
+    layout: Callable[[Settings], Layout]
+    prepare: Callable[[Settings, Layout], Tools]
+    keepers: Callable[[Settings, Tools, Layout, Board], Sequence[Keeper]]
+
+
+def run(settings: Settings, cast: Cast) -> int:
     """Runs everything until a signal ends it; returns the exit code. Only one such process owns a state folder.
 
     Raises:
         TandemError: it cannot start.
     """
-    layout = Layout(settings.home)
+    layout = cast.layout(settings)
     # A signal handler must not take a lock that the interrupted code may hold; this queue is made for that.
     signals: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, RESTART_JOB):
@@ -46,37 +63,43 @@ def run(settings: Settings) -> int:
         if not mine:
             _log.info("already running", home=str(layout.home))
             return 0
-        tools = prepare(settings, layout)
-        board = Board(layout.state)
+        tools = cast.prepare(settings, layout)
+        board = Board(layout.state, layout.services)
         remember(layout.pid("supervisor"), identify(os.getpid()))
         try:
-            _supervise(settings, tools, layout, board, signals)
+            _supervise(cast.keepers(settings, tools, layout, board), signals)
         finally:
             layout.pid("supervisor").unlink(missing_ok=True)
     return 0
 
 
-def _supervise(settings: Settings, tools: Tools, layout: Layout, board: Board, signals: SimpleQueue[int]) -> None:
+def keepers(settings: Settings, tools: Tools, layout: Layout, board: Board) -> Sequence[Keeper]:
+    """Returns the keepers of Kafka, MongoDB, the job and the dashboard."""
     broker = Keeper(kafka.program(settings, tools, layout), layout, board)
     database = Keeper(mongod.program(settings, tools.mongod, layout), layout, board)
     # The driver starts last: a topic that is not there yet ends its query.
     driver = Keeper(job.program(settings, tools, layout), layout, board, needs=(broker, database))
     # Together with the driver, whose start takes longer: so it delays nothing.
     page = Keeper(dashboard.program(settings, layout), layout, board, needs=(broker, database))
-    keepers = (page, driver, database, broker)
+    # In this order nothing loses what it writes to before it has stopped.
+    return (page, driver, database, broker)
+
+
+def _supervise(keepers: Sequence[Keeper], signals: SimpleQueue[int]) -> None:
     for keeper in reversed(keepers):
         keeper.start()
     while signals.get() == RESTART_JOB:
-        _log.info("restarting the job")
-        threading.Thread(target=driver.restart, daemon=True).start()
+        for keeper in keepers:
+            if keeper.program.name == "job":
+                _log.info("restarting the job")
+                threading.Thread(target=keeper.restart, daemon=True).start()
     _log.info("stopping")
-    # In this order nothing loses what it writes to before it has stopped.
     for keeper in keepers:
         keeper.stop()
     _log.info("stopped")
 
 
-def main() -> int:
+def main(cast: Cast) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m tandem.platforms.embedded.supervisor", description="Runs the services."
@@ -88,8 +111,8 @@ def main() -> int:
     log.to_stderr(TEXT)
     try:
         if arguments.settings:
-            return run(Settings.model_validate_json(arguments.settings.read_text("utf-8")))
-        return run(load(arguments.profile))
+            return run(Settings.model_validate_json(arguments.settings.read_text("utf-8")), cast)
+        return run(load(arguments.profile), cast)
     except TandemError as error:
         kind = "environment" if isinstance(error, EnvironmentNotReadyError) else "settings"
         _log.error("cannot start", kind=kind, error=str(error), hint=error.hint)
@@ -97,4 +120,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(Cast(lambda settings: Layout(settings.home), prepare, keepers)))

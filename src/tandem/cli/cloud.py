@@ -1,0 +1,116 @@
+"""``deploy``, ``destroy``: bring the job to the cloud, and take it away."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from tandem.cli.session import Session
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.platforms.dataproc import check_libraries
+from tandem.platforms.progress import ProgressReader
+from tandem.runtimes import runtimes
+from tandem.settings.load import missing_of
+from tandem.settings.model import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(deploy)
+    app.command()(destroy)
+    app.command()(parity)
+
+
+def deploy(
+    context: typer.Context,
+    plan: Annotated[bool, typer.Option("--plan", help="Print every call and what it costs; change nothing.")] = False,
+    wait: Annotated[bool, typer.Option(help="Return when the job has committed its first batch.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="With --plan: print it as JSON.")] = False,
+) -> None:
+    """Upload the job, its package and its jars, create what is missing, and submit the job."""
+    session: Session = context.obj
+    if plan:
+        _in_the_cloud(session.incomplete_settings)
+        _show_plan(session, as_json=as_json)
+        return
+    _in_the_cloud(session.settings)
+    session.platform.up(wait=wait)
+    session.say("the job runs; `tandem status` shows more, `tandem destroy` ends it and its costs")
+
+
+def destroy(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: Annotated[
+        bool, typer.Option("--data", help="Also delete topics, collections, checkpoint and uploads, for good.")
+    ] = False,
+) -> None:
+    """Stop the job after its batch and delete the cluster that was created for it. Data stays unless told otherwise."""
+    session: Session = context.obj
+    settings = session.settings
+    _in_the_cloud(settings)
+    what = f"the job and its cluster {settings.gcp.cluster} in {settings.gcp.project}"
+    if data:
+        what += f", and all its data in {settings.kafka.bootstrap}, {settings.mongo.uri} and gs://{settings.gcp.bucket}"
+    if not yes and not typer.confirm(f"destroy {what}?", err=True):
+        raise typer.Abort
+    session.platform.down(volumes=data)
+    session.say("destroyed" + (", with all its data" if data else "; topics, collections and checkpoint are kept"))
+
+
+def parity(context: typer.Context) -> None:
+    """Compare what the job runs on with the runtimes table. Exits 1 on any difference."""
+    settings = context.obj.settings
+    reader = ProgressReader(settings.mongo, settings.pipeline)
+    try:
+        newest = reader.newest()
+    finally:
+        reader.close()
+    if newest is None:
+        raise EnvironmentNotReadyError("no job has told what it runs on", hint="`tandem up` starts one")
+    wanted, told = runtimes().default, newest["runtime"]
+    for name in ("spark", "java", "python", "scala"):
+        print(f"{name}\t{told[name]}\t{getattr(wanted, name)}")
+    if differences := wanted.differences(told):
+        raise TandemError(
+            f"the job runs on other versions than {wanted.name}: {'; '.join(differences)}",
+            hint=f"{wanted.name} is Dataproc's image {wanted.image}; containers have its versions",
+        )
+
+
+def _in_the_cloud(settings: Settings) -> None:
+    if settings.backend not in ("dataproc", "rehearsal"):
+        raise UsageError(
+            f"the profile {settings.profile} runs on this machine: nothing is deployed",
+            hint="`tandem up` and `tandem down`, or --profile gcp",
+        )
+
+
+def _show_plan(session: Session, *, as_json: bool) -> None:
+    check_libraries("gcp")
+    from tandem.platforms.dataproc.costs import notes
+    from tandem.platforms.dataproc.plan import calls
+    from tandem.platforms.dataproc.release import release
+
+    settings = session.incomplete_settings
+    made = release(settings)
+    planned, costs = list(calls(settings, made)), list(notes(settings))
+    missing = missing_of(settings, (*settings.required, *settings.required_to_deploy))
+    if as_json:
+        plan: dict[str, Any] = {"release": made.digest, "calls": [asdict(call) for call in planned]}
+        print(json.dumps({**plan, "costs": costs, "not_set": missing}))
+        return
+    print(f"release {made.digest}")
+    for number, call in enumerate(planned, 1):
+        print(f"{number:>3}. {call.service} {call.method}{f' ({call.when})' if call.when else ''}")
+        lines = json.dumps(call.about, indent=2).splitlines()
+        # The braces of the outermost object say nothing.
+        print("\n".join(f"     {line[2:]}" for line in lines[1:-1]))
+    print("costs, about, by the list prices of us-central1:")
+    print("\n".join(f"  - {line}" for line in costs))
+    session.say("nothing was called and nothing was changed")
+    if missing:
+        session.say(f"to deploy, set these in .env.{settings.profile}: {', '.join(missing)}")

@@ -1,0 +1,108 @@
+"""The bucket: what is uploaded to it, and what the job's driver has printed into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tandem.platforms.dataproc.calls import call
+from tandem.platforms.dataproc.release import Upload, folder_of, object_of
+from tandem.settings.model import Settings
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Bucket as GoogleBucket
+    from google.cloud.storage import Client
+
+
+class Bucket:
+    """The bucket of a profile.
+
+    Args:
+        settings: which.
+        client: Google's.
+    """
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._client = client
+        self._name = settings.gcp.bucket or ""
+        self._settings = settings
+
+    def check(self) -> None:
+        """Raises when it is not there or may not be looked at.
+
+        Raises:
+            EnvironmentNotReadyError: why.
+        """
+        hint = f"`gcloud storage buckets create gs://{self._name} --location=REGION`, or name another in gcp.bucket"
+        what = f"looking at the bucket {self._name}"
+        # Of its objects, not of the bucket itself: that needs a further role.
+        call(what, lambda: list(self._client.list_blobs(self._name, max_results=1, retry=None)), hint=hint)
+
+    def upload(self, upload: Upload, file: Callable[[], Path]) -> bool:
+        """Returns whether it had to be uploaded: what is there already is the same.
+
+        Args:
+            upload: what.
+            file: where it is on this machine, when it brings no content.
+        """
+        from google.api_core.exceptions import PreconditionFailed
+
+        blob = self._bucket.blob(object_of(self._settings, upload))
+        if call(f"looking for {upload.name}", lambda: bool(blob.exists(retry=None))):
+            return False
+
+        def send() -> bool:
+            content = file().read_bytes() if upload.content is None else upload.content
+            try:
+                blob.upload_from_string(
+                    content, content_type="application/octet-stream", if_generation_match=0, checksum="md5", retry=None
+                )
+            except PreconditionFailed:  # by somebody else, or by an attempt whose answer was lost
+                return False
+            return True
+
+        return call(f"uploading {upload.name}", send)
+
+    def put(self, name: str) -> None:
+        """Creates an empty object."""
+        call(f"writing {name}", lambda: self._bucket.blob(name).upload_from_string(b"", retry=None))
+
+    def remove(self, name: str) -> None:
+        """Removes an object, if it is there."""
+        from google.api_core.exceptions import NotFound
+
+        def delete() -> None:
+            try:
+                self._bucket.delete_blob(name, retry=None)
+            except NotFound:
+                return
+
+        call(f"removing {name}", delete)
+
+    def remove_all(self) -> int:
+        """Returns how many objects of the pipeline were removed: its checkpoint, and all that was uploaded."""
+        prefix = folder_of(self._settings)
+        found = call(f"listing {prefix}", lambda: list(self._client.list_blobs(self._name, prefix=prefix, retry=None)))
+        for blob in found:
+            self.remove(blob.name)
+        return len(found)
+
+    def output(self, location: str, since: int = 0) -> Iterator[bytes]:
+        """Yields what a driver has printed, in pieces.
+
+        Args:
+            location: the URI that Dataproc names; the pieces' names begin so.
+            since: how many pieces to leave out.
+        """
+        bucket, _, prefix = location.removeprefix("gs://").partition("/")
+        found = call(
+            "listing the driver's output", lambda: list(self._client.list_blobs(bucket, prefix=prefix, retry=None))
+        )
+        for blob in sorted(found, key=lambda each: str(each.name))[since:]:
+            yield call("reading the driver's output", partial(blob.download_as_bytes, retry=None))
+
+    @property
+    def _bucket(self) -> GoogleBucket:
+        return self._client.bucket(self._name)

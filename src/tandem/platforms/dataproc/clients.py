@@ -1,0 +1,97 @@
+"""Google's own client libraries, told by the settings which addresses and which credentials to use."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.settings.google import GoogleSettings
+
+if TYPE_CHECKING:
+    import grpc
+    from google.auth.credentials import Credentials
+    from google.cloud.dataproc_v1 import ClusterControllerClient, JobControllerClient
+    from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+    from google.cloud.storage import Client as StorageClient
+
+_LOGIN = "`gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
+
+
+class Clients:
+    """The clients, each made when first asked for. The libraries take a second to import, so nobody else imports them.
+
+    Args:
+        google: where Google is.
+    """
+
+    def __init__(self, google: GoogleSettings) -> None:
+        self._google = google
+
+    @cached_property
+    def jobs(self) -> JobControllerClient:
+        """Submits, tells and cancels jobs."""
+        from google.cloud.dataproc_v1 import JobControllerClient
+        from google.cloud.dataproc_v1.services.job_controller.transports import JobControllerGrpcTransport
+
+        return JobControllerClient(transport=JobControllerGrpcTransport(host=self._address, channel=self._channel))
+
+    @cached_property
+    def clusters(self) -> ClusterControllerClient:
+        """Creates, tells and deletes clusters."""
+        from google.cloud.dataproc_v1 import ClusterControllerClient
+        from google.cloud.dataproc_v1.services.cluster_controller.transports import ClusterControllerGrpcTransport
+
+        transport = ClusterControllerGrpcTransport(host=self._address, channel=self._channel)
+        return ClusterControllerClient(transport=transport)
+
+    @cached_property
+    def storage(self) -> StorageClient:
+        """Reads and writes objects."""
+        from google.cloud.storage import Client
+
+        options = {"api_endpoint": self._google.storage_url}
+        return Client(project=self._google.project, credentials=self._credentials, client_options=options)
+
+    @cached_property
+    def secrets(self) -> SecretManagerServiceClient:
+        """Tells whether secrets are there; it never reads one."""
+        from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
+            SecretManagerServiceRestTransport,
+        )
+
+        scheme, _, host = self._google.secret_manager_url.partition("://")
+        transport = SecretManagerServiceRestTransport(host=host, credentials=self._credentials, url_scheme=scheme)
+        return SecretManagerServiceClient(transport=transport)
+
+    def close(self) -> None:
+        """Ends the connection to Dataproc; what is still asked fails."""
+        self._channel.close()
+
+    @cached_property
+    def _credentials(self) -> Credentials:
+        from google import auth
+        from google.auth.credentials import AnonymousCredentials
+        from google.auth.exceptions import DefaultCredentialsError
+
+        if self._google.credentials == "none":
+            return cast("Credentials", AnonymousCredentials())  # type: ignore[no-untyped-call]
+        try:
+            found, _ = auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+        except DefaultCredentialsError:
+            raise EnvironmentNotReadyError("no login for Google Cloud was found", hint=_LOGIN) from None
+        return found
+
+    @property
+    def _address(self) -> str:
+        return self._google.dataproc_address or f"{self._google.region}-dataproc.googleapis.com:443"
+
+    @cached_property
+    def _channel(self) -> grpc.Channel:
+        import grpc
+        from google.api_core import grpc_helpers
+
+        if self._google.credentials == "none":
+            return grpc.insecure_channel(self._address)
+        return grpc_helpers.create_channel(self._address, credentials=self._credentials)

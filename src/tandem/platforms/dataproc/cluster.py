@@ -1,0 +1,131 @@
+"""The cluster: used when it is there, else created; deleted only when it was created here."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.dataproc.calls import call
+from tandem.platforms.dataproc.requests import LABEL, cluster_request, label_of
+from tandem.settings.model import Settings
+from tandem.waiting import NotYetError, wait_for
+
+if TYPE_CHECKING:
+    from google.cloud.dataproc_v1 import Cluster as GoogleCluster
+    from google.cloud.dataproc_v1 import ClusterControllerClient
+
+_DEADLINE_S = 900.0
+_HINT = "look at it: `gcloud dataproc clusters describe NAME --region=REGION`"
+_log = structlog.get_logger(__name__)
+
+
+class Cluster:
+    """The cluster of a profile.
+
+    Args:
+        settings: which.
+        client: Google's.
+    """
+
+    def __init__(self, settings: Settings, client: ClusterControllerClient) -> None:
+        self._settings = settings
+        self._google = settings.gcp
+        self._client = client
+
+    def ensure(self) -> None:
+        """Returns when the cluster runs; creates it when there is none.
+
+        Raises:
+            EnvironmentNotReadyError: it cannot be had.
+        """
+        from google.api_core.exceptions import AlreadyExists
+
+        name = self._google.cluster
+        found = self.find()
+        if found is None:
+            _log.info("creating the cluster; this takes some minutes and costs from now on", cluster=name)
+            request = cluster_request(self._settings)
+            # Of this attempt and its repetitions: a cluster that was deleted may be created again.
+            request.request_id = str(uuid.uuid4())
+
+            def create() -> None:
+                try:
+                    self._client.create_cluster(request=request, retry=None)
+                except AlreadyExists:  # by an attempt whose answer was lost
+                    return
+
+            call(f"creating the cluster {name}", create)
+        wait_for(f"the cluster {name}", self._probe, deadline_s=_DEADLINE_S, hint=_HINT, interval_s=self._pace_s)
+
+    def find(self) -> GoogleCluster | None:
+        """Returns the cluster, or None when there is none."""
+        from google.api_core.exceptions import NotFound
+
+        def get() -> GoogleCluster | None:
+            try:
+                return self._client.get_cluster(
+                    project_id=self._google.project,
+                    region=self._google.region,
+                    cluster_name=self._google.cluster,
+                    retry=None,
+                )
+            except NotFound:
+                return None
+
+        return call(f"looking for the cluster {self._google.cluster}", get)
+
+    def delete(self) -> bool:
+        """Returns whether it was deleted: a cluster that somebody else made stays."""
+        from google.api_core.exceptions import NotFound
+
+        found = self.find()
+        if found is None or found.labels.get(LABEL) != label_of(self._settings):
+            return False
+        # Of this one, not of one that has got its name since.
+        request = {
+            "project_id": self._google.project,
+            "region": self._google.region,
+            "cluster_name": self._google.cluster,
+            "cluster_uuid": found.cluster_uuid,
+            "request_id": str(uuid.uuid4()),
+        }
+
+        def delete() -> None:
+            with suppress(NotFound):  # by an attempt whose answer was lost
+                self._client.delete_cluster(request=request, retry=None)
+
+        call(
+            f"deleting the cluster {self._google.cluster}",
+            delete,
+        )
+
+        def gone() -> None:
+            if self.find() is not None:
+                raise NotYetError("it is still being deleted")
+
+        wait_for("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=_HINT, interval_s=self._pace_s)
+        return True
+
+    def _probe(self) -> None:
+        from google.cloud.dataproc_v1 import ClusterStatus
+
+        found = self.find()
+        if found is None:
+            raise NotYetError("it is not there yet")
+        state = ClusterStatus.State(found.status.state)
+        if state in (ClusterStatus.State.ERROR, ClusterStatus.State.STOPPED):
+            raise EnvironmentNotReadyError(
+                f"the cluster {self._google.cluster} is {state.name}: {found.status.detail or 'no reason is given'}",
+                hint=_HINT,
+            )
+        if state != ClusterStatus.State.RUNNING:
+            raise NotYetError(f"it is {state.name}")
+
+    @property
+    def _pace_s(self) -> float:
+        # Google counts the calls of a minute; a stand-in does not, and is there at once.
+        return 0.2 if self._google.credentials == "none" else 5.0

@@ -1,0 +1,40 @@
+"""What it costs to leave a deployment running: an estimate from list prices, which Google changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tandem.settings.model import Settings
+
+_HOURS_A_MONTH = 730
+_DATAPROC_PER_CPU_HOUR = 0.010
+# N2 standard machines in us-central1; other series and regions differ by some tens of per cent.
+_MACHINE_PER_CPU_HOUR = 0.0486
+_PER_1000_WRITES = 0.005
+# Offsets, commits, and of each partition four state stores; each is written under one name and renamed.
+_WRITES_A_BATCH = 4
+_WRITES_A_PARTITION = 12
+
+
+def notes(settings: Settings) -> Iterator[str]:
+    """Yields one line for each thing that costs, in US dollars."""
+    google = settings.gcp
+    machines = 1 + google.workers
+    cpus = machines * int(found[1]) if (found := re.search(r"-(\d+)$", google.machine)) else None
+    if cpus:
+        hourly = cpus * (_DATAPROC_PER_CPU_HOUR + _MACHINE_PER_CPU_HOUR)
+        yield (
+            f"cluster: {machines} x {google.machine}, {cpus} vCPU: about ${hourly:.2f} an hour, "
+            f"${hourly * _HOURS_A_MONTH:.0f} a month, disks and network not counted"
+        )
+    else:
+        yield f"cluster: {machines} x {google.machine}: $0.010 an hour for each vCPU, and the machines themselves"
+    yield f"it deletes itself after {google.idle_delete_minutes} minutes without a job, when it was created here"
+    # A batch takes a second, also when it need not wait for the next one.
+    every_s = max(settings.job.trigger_seconds, 1.0)
+    partitions = int(settings.spark.get("spark.sql.shuffle.partitions", "2"))
+    writes = _WRITES_A_BATCH + _WRITES_A_PARTITION * partitions
+    daily = 86_400 / every_s * writes / 1000 * _PER_1000_WRITES
+    yield f"checkpoint: about {writes} writes to Cloud Storage every {every_s:g} s: up to ${daily:.2f} a day"
+    yield f"Kafka and MongoDB: by their own price lists; topics of {settings.kafka.partitions} partitions"

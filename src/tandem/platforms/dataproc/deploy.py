@@ -1,0 +1,132 @@
+"""Brings a release to Google Cloud: everything that can be known to be wrong is said before anything is changed."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from tandem.artifacts import ensure_jars
+from tandem.errors import UsageError
+from tandem.platforms.dataproc.bucket import Bucket
+from tandem.platforms.dataproc.calls import call
+from tandem.platforms.dataproc.clients import Clients
+from tandem.platforms.dataproc.cluster import Cluster
+from tandem.platforms.dataproc.jobs import Jobs, Run
+from tandem.platforms.dataproc.release import Release, release
+from tandem.platforms.dataproc.requests import RECONCILE
+from tandem.platforms.embedded.java import find_java
+from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
+from tandem.runtimes import runtimes
+from tandem.settings.model import Settings
+
+_RECONCILE_DEADLINE_S = 3600.0
+_log = structlog.get_logger(__name__)
+
+
+class Deployment:
+    """The pipeline in one Google project.
+
+    Args:
+        settings: complete ones.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        clients = Clients(settings.gcp)
+        self._settings = settings
+        self._clients = clients
+        self.bucket = Bucket(settings, clients.storage)
+        self.cluster = Cluster(settings, clients.clusters)
+        self.jobs = Jobs(settings, clients.jobs, self.bucket)
+
+    def close(self) -> None:
+        """Ends the connection to Dataproc."""
+        self._clients.close()
+
+    def check(self) -> None:
+        """Raises when what a person has to make before is not there: the bucket and the secrets.
+
+        Raises:
+            UsageError: the job would look for a secret on a machine that does not have it.
+            EnvironmentNotReadyError: something is missing; the message names it.
+        """
+        secrets = (("kafka", self._settings.kafka.job_password), ("mongo", self._settings.mongo.job_password))
+        for section, reference in secrets:
+            if not (reference or "").startswith("gsm:"):
+                raise UsageError(
+                    f"{section}.job_password is {reference}, which is not on the cluster",
+                    hint="put it into Secret Manager and name it by gsm:projects/P/secrets/S",
+                )
+        self.bucket.check()
+        self.check_secrets()
+
+    def check_secrets(self) -> list[str]:
+        """Returns the names of the secrets that the job will read; each has a version, which is not read here.
+
+        Raises:
+            EnvironmentNotReadyError: one has none.
+        """
+        references = (self._settings.kafka.job_password, self._settings.mongo.job_password)
+        names = [(reference or "").removeprefix("gsm:") for reference in references]
+        for name in names:
+            self._check_secret(name)
+        return names
+
+    def deploy(self, *, anew: bool = False) -> Run:
+        """Returns the submitted job, which may still be starting; the one that runs when it is of the same release.
+
+        Args:
+            anew: whether a job of the same release is replaced too.
+
+        Raises:
+            TandemError: something is missing, or Google refused. To do it again goes on where it stopped.
+        """
+        settings = self._settings
+        made = release(settings)
+        self.check()
+        create_topics(settings.kafka, *streams_of(settings.place))
+        create_collections(settings.mongo, indexes_of(settings.place))
+        self._upload(made)
+        self.cluster.ensure()
+        newest = self.jobs.newest()
+        if newest and newest.active:
+            if newest.release == made.digest and not anew:
+                _log.info("this release runs already", job=newest.id)
+                return newest
+            _log.info("stopping the running job after its batch; its checkpoint stays", job=newest.id)
+            self.jobs.stop(newest)
+        run = self.jobs.submit(made, newest.id if newest else None)
+        _log.info("submitted", job=run.id, release=made.digest)
+        return run
+
+    def reconcile(self) -> tuple[Run, str]:
+        """Returns the batch that has ended, and all that its driver printed.
+
+        Raises:
+            TandemError: it could not be submitted, or did not end.
+        """
+        made = release(self._settings, RECONCILE)
+        self._upload(made)
+        newest = self.jobs.newest(RECONCILE)
+        run = newest if newest and newest.active else self.jobs.submit(made, newest.id if newest else None)
+        _log.info("reconciling", job=run.id)
+        ended = self.jobs.await_end(run, _RECONCILE_DEADLINE_S)
+        return ended, b"".join(self.bucket.output(ended.output)).decode(errors="replace")
+
+    def _upload(self, made: Release) -> None:
+        uploaded = sum(self.bucket.upload(upload, partial(self._jar, upload.name)) for upload in made.uploads)
+        _log.info("uploaded", files=uploaded, already_there=len(made.uploads) - uploaded)
+
+    def _jar(self, name: str) -> Path:
+        cache = self._settings.cache_dir
+        java = find_java(self._settings.java_home, runtimes().minimum_java)
+        return next(jar for jar in ensure_jars(cache, java.program, ("spark",))["spark"] if jar.name == name)
+
+    def _check_secret(self, name: str) -> None:
+        version = name if "/versions/" in name else f"{name}/versions/latest"
+        call(
+            f"looking for the secret {name}",
+            lambda: self._clients.secrets.get_secret_version(name=version, retry=None),
+            hint=f"`gcloud secrets create {name.split('/')[3]} --data-file=FILE`, or name another in ...job_password",
+        )

@@ -1,0 +1,65 @@
+"""What a deployment needs in Google Cloud: each check tells a value, and raises what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tandem.errors import TandemError
+from tandem.platforms.dataproc.deploy import Deployment
+from tandem.runtimes import runtimes
+from tandem.settings.load import require
+from tandem.settings.model import Settings
+
+
+def checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+    """Returns the checks by name; none changes anything."""
+    return {
+        "settings": lambda: _settings(settings),
+        "bucket": lambda: _bucket(settings),
+        "secrets": lambda: _secrets(settings),
+        "cluster": lambda: _cluster(settings),
+        "job": lambda: _job(settings),
+    }
+
+
+def _settings(settings: Settings) -> str:
+    require(settings, (*settings.required, *settings.required_to_deploy))
+    return f"project {settings.gcp.project}, region {settings.gcp.region}"
+
+
+def _deployment(settings: Settings) -> Deployment:
+    _settings(settings)
+    return Deployment(settings)
+
+
+def _bucket(settings: Settings) -> str:
+    _deployment(settings).bucket.check()
+    return f"gs://{settings.gcp.bucket}, readable"
+
+
+def _secrets(settings: Settings) -> str:
+    return ", ".join(_deployment(settings).check_secrets())
+
+
+def _cluster(settings: Settings) -> str:
+    found, wanted = _deployment(settings).cluster.find(), runtimes().default.image
+    if found is None:
+        return f"none named {settings.gcp.cluster}; deploy creates it with image {wanted}"
+    image = found.config.software_config.image_version
+    # Google adds the patch: 4.0.3-debian13 is a 4.0-debian13.
+    version, _, system = wanted.partition("-")
+    if not (image == wanted or (image.startswith(f"{version}.") and image.endswith(system))):
+        raise TandemError(
+            f"{found.cluster_name} has image {image or 'unknown'}, and the jars are for {wanted}",
+            hint="use a cluster of that image, or change `default` in runtimes.toml and lock the jars anew",
+        )
+    return f"{found.cluster_name}, {found.status.state.name}, image {image}"
+
+
+def _job(settings: Settings) -> str:
+    newest = _deployment(settings).jobs.newest()
+    if newest is None:
+        return "none was submitted"
+    if newest.state == "failed":
+        raise TandemError(f"{newest.id} failed: {newest.details}", hint="`tandem logs job`")
+    return f"{newest.id}, {newest.state}, release {newest.release}"

@@ -1,0 +1,60 @@
+"""What ``deploy`` would call, in order, with what. Nothing is asked and nothing is changed to tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tandem.platforms.dataproc.release import Release, object_of
+from tandem.platforms.dataproc.requests import cluster_request, jobs_filter, stop_object, submit_request
+from tandem.platforms.provision import indexes_of, streams_of, topics_of
+from tandem.settings.model import Settings
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call.
+
+    Attributes:
+        service: whose.
+        method: the name that the service's documentation has for it.
+        about: what is named in it, or the whole request.
+        when: in which case it is made; empty for always.
+        changes: whether it changes anything.
+    """
+
+    service: str
+    method: str
+    about: Mapping[str, Any]
+    when: str = ""
+    changes: bool = True
+
+
+def calls(settings: Settings, release: Release) -> Iterator[Call]:
+    """Yields the calls of a deployment."""
+    google = settings.gcp
+    place = {"projectId": google.project, "region": google.region}
+    yield Call("Cloud Storage", "objects.list", {"bucket": google.bucket}, changes=False)
+    for reference in (settings.kafka.job_password, settings.mongo.job_password):
+        name = (reference or "").removeprefix("gsm:")
+        yield Call("Secret Manager", "GetSecretVersion", {"name": name}, changes=False)
+    for topic, options in topics_of(settings.kafka, *streams_of(settings.place)).items():
+        yield Call("Kafka", "CreateTopics", {"topic": topic, **options}, "when it is not there")
+    yield Call("MongoDB", "create, createIndexes", {"indexes": indexes_of(settings.place)}, "when not there")
+    for upload in release.uploads:
+        about = {"bucket": google.bucket, "name": object_of(settings, upload), "ifGenerationMatch": 0}
+        yield Call("Cloud Storage", "objects.insert", about, "when it is not there")
+    yield Call("Dataproc", "GetCluster", {**place, "clusterName": google.cluster}, changes=False)
+    yield Call("Dataproc", "CreateCluster", _json(cluster_request(settings)), "when there is no such cluster")
+    yield Call("Dataproc", "ListJobs", {**place, "filter": jobs_filter(settings)}, changes=False)
+    about = {"bucket": google.bucket, "name": stop_object(settings, "<id of the running job>")}
+    yield Call("Cloud Storage", "objects.insert", about, "when another release runs: it stops after its batch")
+    yield Call("Dataproc", "SubmitJob", _json(submit_request(settings, release, None)), "unless this release runs")
+
+
+def _json(request: Any) -> Mapping[str, Any]:
+    from google.protobuf.json_format import MessageToDict
+
+    found: dict[str, Any] = MessageToDict(type(request).pb(request))
+    return found

@@ -1,0 +1,188 @@
+"""Deploys, inspects and removes the pipeline in Google Cloud."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import structlog
+
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.platforms.base import START_DEADLINE_S
+from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.jobs import Run
+from tandem.platforms.log_line import LogLine, parse
+from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
+from tandem.platforms.progress import ProgressReader
+from tandem.platforms.provision import remove_collections, remove_topics
+from tandem.settings.load import require
+from tandem.settings.model import Settings
+from tandem.waiting import NotYetError, wait_for
+
+# A cluster takes minutes to be created, and the first driver on it a minute to start.
+_FIRST_BATCH_DEADLINE_S = 900.0
+_FOLLOW_S = 2.0
+_LOOK = "`tandem logs job`"
+_log = structlog.get_logger(__name__)
+
+
+class DataprocPlatform:
+    """The job on Dataproc, beside a Kafka and a MongoDB that somebody else runs.
+
+    Args:
+        settings: of a profile with the backend ``dataproc``.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
+        """Deploys this source, unless it runs already; see ``Platform.up``."""
+        self._start(wait=wait, deadline_s=deadline_s, anew=False)
+
+    def down(self, volumes: bool = False) -> None:
+        """Stops the job after its batch and deletes the cluster that was created for it; see ``Platform.down``."""
+        deployment = self._deployment
+        newest = deployment.jobs.newest()
+        if newest and newest.active:
+            _log.info("stopping the job after its batch", job=newest.id)
+            deployment.jobs.stop(newest)
+        if deployment.cluster.delete():
+            _log.info("the cluster is deleted", cluster=self._settings.gcp.cluster)
+        if volumes:
+            self._forget()
+
+    def status(self) -> dict[str, Any]:
+        """Returns the object of ``tandem status --json``; see ``Platform.status``."""
+        run, trouble = self._newest()
+        newest, behind = None, None
+        try:
+            with closing(self._reader()) as reader:
+                newest = reader.newest()
+            behind = lag_of(self._settings, newest) if newest else None
+        except TandemError as error:  # of a password that is not where the settings say
+            trouble = trouble or str(error)
+        return status(
+            self._settings,
+            state=run.state if run else "stopped",
+            driver=run.id if run and run.active else None,
+            ready=bool(run and self._committed(run, newest)),
+            newest=newest,
+            behind=behind,
+            problem=trouble or _problem_of(run, newest),
+            dashboard=False,
+        )
+
+    def reconcile(self) -> dict[str, Any]:
+        """Repairs what late records have left, by a job of its own; see ``Platform.reconcile``."""
+        if self._deployment.cluster.find() is None:
+            raise EnvironmentNotReadyError("there is no cluster to reconcile on", hint="`tandem deploy` creates it")
+        run, output = self._deployment.reconcile()
+        # The driver's standard output and its log are one: the report is the last line that is one.
+        lines = [line for line in output.splitlines() if line.startswith('{"compared"')]
+        return reconcile_report(int(run.state != "stopped"), "\n".join(lines), output)
+
+    def problem(self) -> str | None:
+        """Returns why the job failed for good; see ``Platform.problem``."""
+        # That Google does not answer may mend by itself.
+        run, _ = self._newest()
+        return f"the job {run.id} failed: {run.details}" if run and run.state == "failed" else None
+
+    def logs(
+        self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
+    ) -> Iterator[LogLine]:
+        """Yields what the newest job's driver has printed; see ``Platform.logs``."""
+        if unknown := sorted(set(services) - {"job"}):
+            raise UsageError(
+                f"there is no service {unknown[0]!r} here", hint="the others are Google's; choose from: job"
+            )
+        run = self._deployment.jobs.newest()
+        if run is None:
+            raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
+        pieces, rest = 0, b""
+        moment: datetime | None = None
+        while True:
+            now = self._deployment.jobs.get(run.id)
+            for piece in self._deployment.bucket.output(now.output, pieces) if now.output else ():
+                pieces += 1
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in (parse(raw.decode(errors="replace").rstrip(), "job") for raw in lines):
+                    moment = line.at or moment
+                    if since is None or (moment and moment >= since):
+                        yield replace(line, at=moment)
+            if not follow or not now.active:
+                if rest:
+                    yield parse(rest.decode(errors="replace"), "job")
+                return
+            time.sleep(_FOLLOW_S)  # not a wait for readiness: the reader's patience
+
+    def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
+        """Submits this source in the running job's place, on its checkpoint; see ``Platform.restart_job``."""
+        self._start(wait=True, deadline_s=deadline_s, anew=True)
+
+    def close(self) -> None:
+        """Ends the connection to Dataproc; another one is made when it is needed."""
+        if "_deployment" in self.__dict__:
+            self._deployment.close()
+            del self._deployment
+
+    @cached_property
+    def _deployment(self) -> Deployment:
+        require(self._settings, (*self._settings.required, *self._settings.required_to_deploy))
+        return Deployment(self._settings)
+
+    def _start(self, *, wait: bool, deadline_s: float, anew: bool) -> None:
+        run = self._deployment.deploy(anew=anew)
+        if wait:
+            self._wait_until_ready(run, max(deadline_s, _FIRST_BATCH_DEADLINE_S))
+
+    def _wait_until_ready(self, run: Run, deadline_s: float) -> None:
+        def probe() -> None:
+            now = self._deployment.jobs.get(run.id)
+            newest = reader.newest()
+            if not now.active:
+                why = _problem_of(now, newest) or f"the job {run.id} ended: {now.details or now.state}"
+                raise EnvironmentNotReadyError(why, hint=_LOOK)
+            if not self._committed(now, newest):
+                raise NotYetError(now.details or f"the job is {now.state}")
+
+        pace_s = 0.5 if self._settings.gcp.credentials == "none" else 3.0
+        with closing(self._reader()) as reader:
+            what = "the job's first committed batch"
+            wait_for(what, probe, deadline_s=deadline_s, hint=_LOOK, interval_s=pace_s)
+
+    def _committed(self, run: Run, newest: dict[str, Any] | None) -> bool:
+        return run.state == "running" and _is_of(run, newest) and has_committed(self._settings, newest)
+
+    def _newest(self) -> tuple[Run | None, str | None]:
+        """Returns the newest job, or why it cannot be told."""
+        try:
+            return self._deployment.jobs.newest(), None
+        except TandemError as error:
+            return None, str(error)
+
+    def _reader(self) -> ProgressReader:
+        return ProgressReader(self._settings.mongo, self._settings.pipeline)
+
+    def _forget(self) -> None:
+        removed = self._deployment.bucket.remove_all()
+        _log.info("the checkpoint and the uploads are removed", objects=removed)
+        remove_topics(self._settings.kafka, self._settings.place)
+        remove_collections(self._settings.mongo, self._settings.place)
+
+
+def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
+    """Returns whether a report was written since the run is in its state: there is one driver at a time."""
+    return bool(newest and run.since and newest["at"] >= run.since)
+
+
+def _problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
+    if run is None or run.state != "failed":
+        return None
+    own = newest["error"] if newest and newest["event"] == "failed" else None
+    return f"the job {run.id} failed: {own or run.details}"

@@ -1,0 +1,138 @@
+"""What is uploaded: the file that is submitted, the package behind it, its jars and what the job is told."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tandem
+from tandem.artifacts import locked
+from tandem.catalog import Place
+from tandem.platforms.job_files import job_config
+from tandem.settings.model import Settings
+
+_PREFIX = "tandem"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file, under a name that its content decides: what has this name need not be uploaded again, nor ever changes.
+
+    Attributes:
+        name: the file's own name.
+        sha256: of its content, in hex.
+        content: None for a jar of the lock, which is fetched when it has to be uploaded.
+    """
+
+    name: str
+    sha256: str
+    content: bytes | None = None
+
+    @classmethod
+    def of(cls, name: str, content: bytes) -> Upload:
+        """Returns the upload of a content."""
+        return cls(name, hashlib.sha256(content).hexdigest(), content)
+
+    @property
+    def address(self) -> str:
+        """Its name below the folder of uploads."""
+        return f"{self.sha256}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Release:
+    """All that one version of a job consists of.
+
+    Attributes:
+        main: the file that is submitted, byte for byte the one that every other platform runs.
+        package: the package behind it, as a zip.
+        config: what the job is told; no secret is in it.
+        jars: those of ``jars.lock``.
+    """
+
+    main: Upload
+    package: Upload
+    config: Upload
+    jars: tuple[Upload, ...]
+
+    @property
+    def entry(self) -> str:
+        """Which file of the pipeline is submitted: its name without the ending."""
+        return self.main.name.removesuffix(".py")
+
+    @property
+    def uploads(self) -> tuple[Upload, ...]:
+        """Everything."""
+        return (self.main, self.package, self.config, *self.jars)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits; they change when any byte of it does."""
+        return hashlib.sha256("\n".join(upload.address for upload in self.uploads).encode()).hexdigest()[:16]
+
+
+def release(settings: Settings, entry: str = "join_stream") -> Release:
+    """Returns what these settings and this source make.
+
+    Args:
+        settings: the profile's.
+        entry: the file of the pipeline that is submitted.
+
+    Raises:
+        UsageError: there is no such pipeline.
+    """
+    place = settings.place
+    main = place.file(entry)
+    # The file of an authority is here and not on the cluster, whose Java has its own.
+    told = replace(job_config(settings, checkpoint_of(settings)), kafka_ca=None)
+    return Release(
+        main=Upload.of(main.name, main.read_bytes()),
+        package=Upload.of("tandem.zip", _package(place)),
+        config=Upload.of("job.json", told.to_json().encode()),
+        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()["spark"].jars),
+    )
+
+
+def folder_of(settings: Settings) -> str:
+    """Returns the prefix of all that the pipeline has in the bucket; it ends with a slash."""
+    return f"{_PREFIX}/{settings.pipeline}/"
+
+
+def object_of(settings: Settings, upload: Upload) -> str:
+    """Returns the name of an upload's object."""
+    return f"{folder_of(settings)}objects/{upload.address}"
+
+
+def checkpoint_of(settings: Settings) -> str:
+    """Returns the folder of the checkpoint, one for all releases; below it the pipeline has its own."""
+    return f"gs://{settings.gcp.bucket}/{folder_of(settings)}checkpoint"
+
+
+def _package(place: Place) -> bytes:
+    """Returns the zip that Python imports from: the same bytes for the same source, whenever and wherever."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, file in sorted(_sources(place)):
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, file.read_bytes())
+    return content.getvalue()
+
+
+def _sources(place: Place) -> Iterator[tuple[str, Path]]:
+    """Yields the engine's modules and the pipeline's, each with its name in the zip."""
+    root = Path(tandem.__file__).parent
+    yield "tandem/__init__.py", root / "__init__.py"
+    for file in (root / "engine").rglob("*.py"):
+        yield f"tandem/{file.relative_to(root).as_posix()}", file
+    # Of the packages above the pipeline's only the marks: what else lies there is nobody's business.
+    for parent in place.folder.parents[: place.package.count(".")]:
+        if (mark := parent / "__init__.py").is_file() and parent != root:
+            yield mark.relative_to(place.root).as_posix(), mark
+    for file in place.folder.rglob("*.py"):
+        yield file.relative_to(place.root).as_posix(), file

@@ -1,0 +1,96 @@
+"""The supervisor as seen by the commands: started, found, and stopped with all that it started."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.logs import essence
+from tandem.platforms.embedded.prepare import end_leftovers
+from tandem.platforms.embedded.process import alive, end, recall, rotate, spawn
+from tandem.settings.model import Settings
+from tandem.waiting import NotYetError, wait_for
+
+# The supervisor stops its services one after another, each within its own deadline; the first driver also writes Java's
+# archive of classes.
+_STOP_DEADLINE_S = 240.0
+
+
+class Background:
+    """The supervisor of one environment.
+
+    Args:
+        settings: the profile's.
+        layout: where all is kept.
+        module: the supervisor's.
+        prepare: finds what is needed before it is started; the supervisor does so, too.
+    """
+
+    def __init__(
+        self, settings: Settings, layout: Layout, module: str, prepare: Callable[[Settings, Layout], object]
+    ) -> None:
+        self._settings, self._layout, self._module, self._prepare = settings, layout, module, prepare
+
+    def running(self) -> bool:
+        """Returns whether it runs."""
+        supervisor = recall(self._layout.pid("supervisor"))
+        return supervisor is not None and alive(supervisor)
+
+    def start(self) -> None:
+        """Returns when it runs; its services are starting.
+
+        Raises:
+            EnvironmentNotReadyError: something is missing, or it ended.
+        """
+        layout, settings = self._layout, self._settings
+        # What is wrong in it is said before anything starts, and with its line.
+        settings.place.module("pipeline")
+        layout.create()
+        with layout.locked() as mine:
+            # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
+            if mine:
+                self._prepare(settings, layout)
+        file = layout.settings
+        file.write_text(settings.model_dump_json(indent=2), "utf-8")
+        command = (sys.executable, "-m", self._module, "--settings", str(file))
+        log = layout.log("supervisor")
+        from_byte = rotate(log)
+        process = spawn(command, log=log, env=dict(os.environ), cwd=layout.home)
+
+        def probe() -> None:
+            code = process.poll()
+            if self.running():
+                return
+            if code:
+                raise EnvironmentNotReadyError(
+                    f"the supervisor ended: {essence(log, from_byte)}", hint=f"look at {log}"
+                )
+            raise NotYetError("it has not written its process id")
+
+        wait_for("the supervisor to start", probe, deadline_s=60, hint=f"look at {log}", interval_s=0.05)
+
+    def stop(self, *, forget: bool) -> None:
+        """Stops everything, also what a supervisor that was killed left behind.
+
+        Args:
+            forget: whether to remove all data then.
+
+        Raises:
+            EnvironmentNotReadyError: it is being started at this moment.
+        """
+        layout = self._layout
+        if not layout.run.exists():
+            return
+        if supervisor := recall(layout.pid("supervisor")):
+            end(supervisor, _STOP_DEADLINE_S)
+            layout.pid("supervisor").unlink(missing_ok=True)
+        with layout.locked() as mine:
+            if not mine:
+                raise EnvironmentNotReadyError("it is being started by another process", hint="try again in a moment")
+            end_leftovers(layout)
+            layout.state.unlink(missing_ok=True)
+            if forget:
+                layout.forget()

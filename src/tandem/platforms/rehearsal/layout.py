@@ -1,0 +1,14 @@
+"""Where the rehearsal keeps what."""
+
+from __future__ import annotations
+
+from tandem.platforms.embedded.layout import Layout
+from tandem.settings.model import Settings
+
+# In the order in which they are stopped.
+SERVICES = ("dashboard", "google", "storage", "mongod", "kafka")
+
+
+def layout_of(settings: Settings) -> Layout:
+    """Returns the folders of a rehearsal."""
+    return Layout(settings.home, SERVICES, ("kafka", "mongo", "storage"))

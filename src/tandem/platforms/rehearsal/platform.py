@@ -1,0 +1,119 @@
+"""Starts the stand-ins, and then does what the cloud's platform does, by the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import Any
+
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.platforms.base import START_DEADLINE_S
+from tandem.platforms.dataproc.platform import DataprocPlatform
+from tandem.platforms.embedded.background import Background
+from tandem.platforms.embedded.logs import merged
+from tandem.platforms.embedded.state import read_states
+from tandem.platforms.log_line import LogLine
+from tandem.platforms.observe import dashboard_url, status
+from tandem.platforms.rehearsal.layout import SERVICES, layout_of
+from tandem.platforms.rehearsal.supervisor import prepare
+from tandem.settings.model import Settings
+from tandem.waiting import NotYetError, wait_for
+
+_STAND_INS_DEADLINE_S = 120.0
+
+
+class RehearsalPlatform:
+    """The cloud on this machine.
+
+    Args:
+        settings: of a profile with the backend ``rehearsal``.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._layout = layout_of(settings)
+        self._background = Background(settings, self._layout, "tandem.platforms.rehearsal.supervisor", prepare)
+        self._cloud = DataprocPlatform(settings)
+
+    def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
+        """Starts the stand-ins and deploys to them; see ``Platform.up``."""
+        if not self._background.running():
+            self._background.start()
+        self._await_stand_ins()
+        self._cloud.up(wait, deadline_s)
+
+    def down(self, volumes: bool = False) -> None:
+        """Destroys what was deployed and stops the stand-ins; see ``Platform.down``."""
+        if self._background.running():
+            self._cloud.down()
+            # It would tell on standard error that the other end is going away.
+            self._cloud.close()
+        self._background.stop(forget=volumes)
+
+    def status(self) -> dict[str, Any]:
+        """Returns the object of ``tandem status --json``; see ``Platform.status``."""
+        if not self._background.running():
+            return status(
+                self._settings,
+                state="stopped",
+                driver=None,
+                ready=False,
+                newest=None,
+                behind=None,
+                problem=None,
+                dashboard=False,
+            )
+        found = self._cloud.status()
+        problem = self._stand_in_problem() or found["problem"]
+        return {**found, "dashboard": {"url": dashboard_url(self._settings)}, "problem": problem}
+
+    def reconcile(self) -> dict[str, Any]:
+        """Repairs what late records have left; see ``Platform.reconcile``."""
+        self._check_running()
+        return self._cloud.reconcile()
+
+    def problem(self) -> str | None:
+        """Returns what is wrong with a stand-in or with the job; see ``Platform.problem``."""
+        if not self._background.running():
+            return None
+        return self._stand_in_problem() or self._cloud.problem()
+
+    def logs(
+        self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
+    ) -> Iterator[LogLine]:
+        """Yields the job's log lines from Cloud Storage, or all from files; see ``Platform.logs``."""
+        if list(services) == ["job"]:
+            self._check_running()
+            return self._cloud.logs(services, follow, since)
+        known = (*SERVICES, "job", "reconcile", "supervisor")
+        if unknown := sorted(set(services) - set(known)):
+            raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {', '.join(known)}")
+        return merged({name: self._layout.log(name) for name in services or known}, follow, since)
+
+    def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
+        """Submits this source in the running job's place; see ``Platform.restart_job``."""
+        self._check_running()
+        self._cloud.restart_job(deadline_s)
+
+    def _check_running(self) -> None:
+        if not self._background.running():
+            raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem --profile rehearsal up`")
+
+    def _stand_in_problem(self) -> str | None:
+        states = read_states(self._layout.state, SERVICES)
+        return next((f"{name} {states[name].error}" for name in SERVICES if states[name].state == "failed"), None)
+
+    def _await_stand_ins(self) -> None:
+        log = self._layout.log("supervisor")
+
+        def probe() -> None:
+            if not self._background.running():
+                raise EnvironmentNotReadyError("the supervisor ended", hint=f"look at {log}")
+            if problem := self._stand_in_problem():
+                raise EnvironmentNotReadyError(problem, hint=f"look at {log}")
+            states = read_states(self._layout.state, SERVICES)
+            waiting = [f"{name} is {states[name].state}" for name in SERVICES if states[name].state != "running"]
+            if waiting:
+                raise NotYetError(", ".join(waiting))
+
+        wait_for("the stand-ins", probe, deadline_s=_STAND_INS_DEADLINE_S, hint=f"look at {log}", interval_s=0.2)

@@ -1,0 +1,71 @@
+"""Secret Manager and the metadata server, as far as a job and a deployment use them, over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+_TOKEN_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"  # noqa: S105  # its address
+_VERSION = re.compile(r"/v1/(projects/([^/]+)/secrets/([^/]+)/versions/latest)(:access)?(\?.*)?")
+
+
+def server(port: int, project: str, folder: Path) -> ThreadingHTTPServer:
+    """Returns a server that listens already; ``serve_forever`` serves.
+
+    Args:
+        port: on 127.0.0.1.
+        project: the only project that there is.
+        folder: has a file for each secret. What is added or removed counts from the next request on.
+    """
+    token = secrets.token_urlsafe(32)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == _TOKEN_PATH:
+                self._identify()
+            elif found := _VERSION.fullmatch(self.path):
+                self._tell(found[1], found[2], found[3], access=bool(found[4]))
+            else:
+                self._answer(404, _error(404, "NOT_FOUND", f"The requested URL {self.path} was not found."))
+
+        def _identify(self) -> None:
+            # By this header a page in a browser cannot ask.
+            if self.headers.get("Metadata-Flavor") != "Google":
+                self._answer(403, {})
+                return
+            self._answer(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
+
+        def _tell(self, version: str, of_project: str, name: str, *, access: bool) -> None:
+            file = folder / name
+            if of_project != project:
+                self._answer(403, _error(403, "PERMISSION_DENIED", f"Permission denied on {version}"))
+            elif not file.is_file():
+                self._answer(404, _error(404, "NOT_FOUND", f"Secret [{version}] not found or has no versions."))
+            elif not access:
+                self._answer(200, {"name": version, "state": "ENABLED"})
+            elif self.headers.get("Authorization") != f"Bearer {token}":
+                self._answer(401, _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials."))
+            else:
+                self._answer(200, {"name": version, "payload": {"data": base64.b64encode(file.read_bytes()).decode()}})
+
+        def _answer(self, status: int, document: dict[str, Any]) -> None:
+            content = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:  # what was asked for is nobody's business
+            pass
+
+    return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+
+
+def _error(code: int, status: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "status": status}}

@@ -1,0 +1,53 @@
+"""The settings of what runs in Google Cloud."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tandem.engine.secret_manager import METADATA, SECRET_MANAGER
+
+
+class GoogleSettings(BaseModel):
+    """Where in Google Cloud the job runs, on what, and by which addresses Google is reached."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9:.-]{4,}$")
+    region: str | None = Field(default=None, pattern=r"^[a-z]+-[a-z]+[0-9]+$")
+    # Holds what is uploaded and the checkpoint. It is created by a person: a typing error must not create one.
+    bucket: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$")
+    # Whom the machines of the cluster act as; None for the project's default account, which may do more than it should.
+    service_account: str | None = None
+    subnetwork: str | None = None
+    # Used when there is one of this name, else created.
+    cluster: str = Field(pattern=r"^[a-z]([a-z0-9-]{0,49}[a-z0-9])?$")
+    machine: str = "n2-standard-4"
+    # 0 for a single machine that is master and worker.
+    workers: int = Field(default=2, ge=0)
+    # A cluster that was created here and has no job for so long deletes itself: a failed job must not cost for ever.
+    idle_delete_minutes: int = Field(default=60, ge=5)
+    # The first of three ports on this machine, for Dataproc, Cloud Storage, and Secret Manager with the metadata
+    # server; None for Google's own addresses. They and the credentials are all that a rehearsal differs by.
+    rehearsal_port: int | None = Field(default=None, ge=1, le=65533)
+    # None for the one of the region.
+    dataproc_address: str | None = Field(default_factory=lambda values: _here(values, 0))
+    storage_url: str = Field(
+        default_factory=lambda values: _url(_here(values, 1)) or "https://storage.googleapis.com",
+    )
+    secret_manager_url: str = Field(default_factory=lambda values: _url(_here(values, 2)) or SECRET_MANAGER)
+    metadata_url: str = Field(default_factory=lambda values: _url(_here(values, 2)) or METADATA)
+    # None: those that Google's libraries find, of a login by gcloud or of the machine.
+    credentials: Literal["none"] | None = Field(
+        default_factory=lambda values: "none" if values["rehearsal_port"] else None
+    )
+
+
+def _here(values: dict[str, Any], offset: int) -> str | None:
+    port = values["rehearsal_port"]
+    return f"127.0.0.1:{port + offset}" if port else None
+
+
+def _url(address: str | None) -> str | None:
+    return f"http://{address}" if address else None

@@ -1,0 +1,50 @@
+"""What goes wrong in a cloud: services are killed under load, and logins are wrong. Nothing is lost; all is said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.environment import Environment
+
+# What a stand-in's process is known by.
+KILLED = {"Kafka": "kafka.Kafka", "MongoDB": "mongod", "Cloud Storage": "fake-gcs-server"}
+
+
+@pytest.mark.parametrize("service", KILLED)
+def test_a_service_that_is_killed_under_load_costs_nothing(deployed: Environment, service: str) -> None:
+    mark = KILLED[service]
+    with deployed.start("produce", "--count", "4000", "--rate", "400", "--close") as producing:
+        deployed.wait("records", lambda: deployed.status()["job"]["lag"])
+        next(each for each in deployed.processes() if any(mark in word for word in each.cmdline())).kill()
+        said, _ = producing.communicate(timeout=300)
+    assert producing.returncode == 0, said
+    report = json.loads(deployed.tandem("verify", "--wait", "300", "--json", timeout=400).stdout)
+    assert report["ok"], report
+
+
+@pytest.mark.parametrize("variable", ["TANDEM_KAFKA__PASSWORD", "TANDEM_MONGO__PASSWORD"])
+def test_a_wrong_password_is_said_before_anything_is_changed(deployed: Environment, variable: str) -> None:
+    before = deployed.status()["job"]["pid_or_id"]
+    wrong = replace(deployed, extra=(*deployed.extra, (variable, "env:WRONG"), ("WRONG", "hunter2")))
+    done = wrong.tandem("submit", code=3)
+    error, hint = done.stderr.splitlines()[-2:]
+    assert "refuse" in error, done.stderr
+    assert "tandem" in error
+    assert hint.startswith("hint: ")
+    assert "hunter2" not in done.stderr
+    assert deployed.status()["job"]["pid_or_id"] == before
+
+
+def test_a_wrong_password_of_the_job_is_said_by_the_job(deployed: Environment) -> None:
+    (deployed.home / "rehearsal" / "secrets" / "outdated").write_text("hunter2")
+    outdated = "gsm:projects/rehearsal-project/secrets/outdated"
+    wrong = replace(deployed, extra=(*deployed.extra, ("TANDEM_MONGO__JOB_PASSWORD", outdated)))
+    done = wrong.tandem("submit", code=3)
+    assert "failed" in done.stderr.splitlines()[-2]
+    assert "MongoDB refuses mongo.username with this password" in deployed.tandem("logs", "job").stdout
+    assert "hunter2" not in done.stderr
+    deployed.tandem("deploy")
+    assert deployed.status()["job"]["state"] == "running"

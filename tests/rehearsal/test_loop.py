@@ -1,0 +1,155 @@
+"""Deploy, join, look, deploy anew, kill, destroy: the checkpoint on gs://, TLS and passwords everywhere, 0 lost."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+from google.cloud.storage import Client
+
+from tandem.platforms.dataproc.clients import Clients
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+from tests.environment import Environment
+from tests.readme import commands_of, run
+from tests.rehearsal.conftest import PORT, environment
+
+
+def settings_of(running: Environment) -> Settings:
+    ports = {"kafka": {"port": running.first_port}, "mongo": {"port": running.first_port + 2}}
+    gcp = {"rehearsal_port": running.first_port + 6}
+    return load("rehearsal", {**ports, "gcp": gcp, "state_dir": running.home})
+
+
+def objects(running: Environment) -> Client:
+    return Clients(settings_of(running).gcp).storage
+
+
+def driver(running: Environment) -> psutil.Process:
+    """Returns the Java process of the driver."""
+    return next(each for each in running.processes() if "org.apache.spark.deploy.SparkSubmit" in each.cmdline())
+
+
+def test_run_deploys_verifies_and_destroys() -> None:
+    fresh = environment("rehearsal-run", PORT + 20)
+    fresh.tandem("down", "--volumes")
+    (command,) = commands_of("parity.md")
+    path = f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"
+    done = run(command, {**fresh.variables, "PATH": path})
+    assert "every record is accounted for" in done.stdout
+    assert fresh.processes() == []
+    fresh.tandem("down", "--volumes")
+
+
+def test_records_are_joined_by_the_deployed_job(deployed: Environment) -> None:
+    deployed.tandem("produce", "--count", "3000", "--close")
+    report = json.loads(deployed.tandem("verify", "--json").stdout)
+    assert report["ok"], report
+    status = deployed.status()
+    assert (status["ready"], status["job"]["state"]) == (True, "running")
+    assert status["job"]["pid_or_id"].startswith("orders_payments-")
+
+
+def test_the_checkpoint_and_the_job_are_in_cloud_storage(deployed: Environment) -> None:
+    names = [blob.name for blob in objects(deployed).list_blobs("tandem-rehearsal")]
+    assert [name for name in names if name.startswith("tandem/orders_payments/checkpoint/orders_payments/commits/")]
+    assert [name for name in names if name.startswith("tandem/orders_payments/checkpoint/orders_payments/state/")]
+    assert [name for name in names if name.endswith("/join_stream.py")]
+
+
+def test_the_log_says_first_what_the_job_runs_on(deployed: Environment) -> None:
+    lines = deployed.tandem("logs", "job").stdout.splitlines()
+    told = next(line for line in lines if " runtime " in line)
+    assert " spark=4.2.0 " in told
+    assert [line for line in lines if "batch " in line]
+
+
+def test_parity_names_what_differs_from_the_table(deployed: Environment) -> None:
+    done = deployed.tandem("parity", code=None)
+    assert "spark\t4.2.0\t4.2.0" in done.stdout
+    java = next(line.split("\t")[1] for line in done.stdout.splitlines() if line.startswith("java"))
+    assert done.returncode == (0 if "not " not in done.stderr else 1)
+    assert (f"java {java}, not" in done.stderr) == (java.split(".")[0] != "25")
+
+
+def test_the_doctor_finds_all_in_order(deployed: Environment) -> None:
+    found = {each["check"]: each for each in json.loads(deployed.tandem("doctor", "--json").stdout)}
+    assert {found[check]["state"] for check in ("bucket", "secrets", "cluster", "job", "Kafka", "MongoDB")} == {"good"}
+    assert "image 4.0-debian13" in found["cluster"]["value"]
+
+
+def test_secrets_are_nowhere(deployed: Environment) -> None:
+    settings = settings_of(deployed)
+    folders = (deployed.home / "rehearsal" / name for name in ("secrets", "credentials"))
+    planted = [file.read_text().strip() for folder in folders for file in folder.iterdir()]
+    assert len(planted) == 5
+    jobs = Clients(settings.gcp).jobs.list_jobs(project_id="rehearsal-project", region="rehearsal-north1")
+    texts = {"jobs": "\n".join(map(str, jobs))}
+    texts |= {f"process {each.pid}": " ".join(each.cmdline()) for each in deployed.processes()}
+    said = [deployed.tandem(*command) for command in (("status", "--json"), ("config", "show"), ("logs",))]
+    texts |= {" ".join(each.args[3:]): each.stdout + each.stderr for each in said}
+    client = objects(deployed)
+    texts |= {
+        blob.name: blob.download_as_bytes().decode(errors="replace") for blob in client.list_blobs("tandem-rehearsal")
+    }
+    ui = f"http://127.0.0.1:{deployed.first_port + 3}"
+    for page in ("environment/", "jobs/", "stages/", "SQL/", "StreamingQuery/", "executors/"):
+        with urllib.request.urlopen(f"{ui}/{page}", timeout=30) as answer:
+            texts[page] = answer.read().decode()
+    assert [name for name, text in texts.items() if any(secret in text for secret in planted)] == []
+
+
+def test_deploying_what_runs_changes_nothing(deployed: Environment) -> None:
+    before = deployed.status()["job"]["pid_or_id"]
+    deployed.tandem("deploy")
+    assert deployed.status()["job"]["pid_or_id"] == before
+
+
+def test_a_new_version_goes_on_where_the_old_one_stopped(deployed: Environment) -> None:
+    before = deployed.status()["job"]
+    deployed.tandem("submit")
+    after = deployed.status()["job"]
+    assert after["pid_or_id"] != before["pid_or_id"]
+    assert after["input_rows_total"] >= before["input_rows_total"]
+    assert "asked to stop by gs://" in (deployed.home / "rehearsal" / "logs" / "job.log").read_text()
+    deployed.tandem("produce", "--count", "500", "--close")
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
+
+
+def test_a_killed_driver_is_started_again(deployed: Environment) -> None:
+    with deployed.start("produce", "--count", "5000", "--close") as producing:
+        driver(deployed).kill()
+        producing.communicate(timeout=300)
+    assert json.loads(deployed.tandem("verify", "--wait", "240", "--json").stdout)["ok"]
+
+
+def test_what_is_destroyed_can_be_deployed_again(deployed: Environment) -> None:
+    deployed.tandem("destroy", "--yes")
+    assert deployed.processes() == []
+    deployed.tandem("deploy")
+    deployed.tandem("produce", "--count", "500", "--close")
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
+
+
+def test_late_records_are_reconciled(deployed: Environment) -> None:
+    deployed.tandem("produce", "--count", "2000", "--mix", "late=0.05", "--close")
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
+    first = json.loads(deployed.tandem("reconcile", "--json").stdout)
+    assert sum(first["compared"].values()) > 0
+    again = json.loads(deployed.tandem("reconcile", "--json").stdout)
+    assert sum(again["inserted"].values()) + sum(again["removed"].values()) == 0
+    assert deployed.status()["job"]["state"] == "running"
+
+
+def test_an_absent_secret_is_said_before_anything_is_changed(deployed: Environment) -> None:
+    before = deployed.status()["job"]["pid_or_id"]
+    # The password itself stays where this machine reads it; the job's reference is to another one.
+    other = "gsm:projects/rehearsal-project/secrets/none"
+    wrong = replace(deployed, extra=(*deployed.extra, ("TANDEM_MONGO__JOB_PASSWORD", other)))
+    done = wrong.tandem("submit", code=3)
+    assert "looking for the secret projects/rehearsal-project/secrets/none failed" in done.stderr
+    assert deployed.status()["job"]["pid_or_id"] == before

@@ -1,0 +1,128 @@
+"""The commands of the cloud as far as they need none: what they refuse, and what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tandem.runtimes import runtimes
+from tandem.settings.load import profiles
+from tests.readme import commands_of, run
+
+SETTINGS = {
+    "TANDEM_KAFKA__BOOTSTRAP": "127.0.0.1:29949",
+    "TANDEM_KAFKA__USERNAME": "key",
+    "TANDEM_KAFKA__PASSWORD": "env:NOT_SET",
+    "TANDEM_KAFKA__JOB_PASSWORD": "gsm:projects/some-project/secrets/kafka",
+    "TANDEM_MONGO__URI": "mongodb://127.0.0.1:29949/",
+    "TANDEM_MONGO__USERNAME": "job",
+    "TANDEM_MONGO__PASSWORD": "env:NOT_SET",
+    "TANDEM_MONGO__JOB_PASSWORD": "gsm:projects/some-project/secrets/mongo",
+    "TANDEM_GCP__PROJECT": "some-project",
+    "TANDEM_GCP__REGION": "europe-west3",
+    "TANDEM_GCP__BUCKET": "some-bucket",
+}
+# No login of whoever runs this, and no machine of Google's that would have one.
+NOBODY = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "NO_GCE_CHECK": "true"}
+
+
+def tandem(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tandem", *arguments],
+        cwd=folder,
+        env={**NOBODY, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def lines_of(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Returns what was said, less the line that names the profile."""
+    return [line for line in done.stderr.splitlines() if not line.startswith("tandem: ")]
+
+
+@pytest.mark.parametrize("command", ["deploy", "destroy"])
+def test_what_runs_here_is_not_deployed(tmp_path: Path, command: str) -> None:
+    done = tandem(tmp_path, "--profile", "embedded", command)
+    assert done.returncode == 2
+    error, hint = lines_of(done)
+    assert error == "error: the profile embedded runs on this machine: nothing is deployed"
+    assert hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize("missing", ["GCP__PROJECT", "GCP__BUCKET", "MONGO__JOB_PASSWORD"])
+def test_a_setting_that_only_the_job_needs_is_named(tmp_path: Path, missing: str) -> None:
+    settings = {name: value for name, value in SETTINGS.items() if name != f"TANDEM_{missing}"}
+    done = tandem(tmp_path, "--profile", "gcp", "deploy", **settings)
+    assert done.returncode == 2
+    error, hint = lines_of(done)
+    assert f"setting {missing.lower().replace('__', '.')} of profile gcp: it has no default and is not set" in error
+    assert hint.startswith("hint: ")
+
+
+def test_without_a_login_nothing_is_tried(tmp_path: Path) -> None:
+    done = tandem(tmp_path, "--profile", "gcp", "deploy", **SETTINGS)
+    assert done.returncode == 3
+    assert lines_of(done) == [
+        "error: no login for Google Cloud was found",
+        "hint: `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS",
+    ]
+
+
+def test_the_doctor_says_what_the_cloud_lacks(tmp_path: Path) -> None:
+    done = tandem(tmp_path, "--profile", "gcp", "doctor", "--json", **SETTINGS)
+    assert done.returncode == 3
+    found = {each["check"]: each for each in json.loads(done.stdout)}
+    assert found["settings"]["value"] == "project some-project, region europe-west3"
+    for check in ("bucket", "secrets", "cluster", "job"):
+        assert (found[check]["state"], found[check]["value"]) == ("bad", "no login for Google Cloud was found")
+    assert "env:NOT_SET" in found["Kafka"]["value"]
+
+
+def test_to_destroy_without_an_answer_destroys_nothing(tmp_path: Path) -> None:
+    done = tandem(tmp_path, "--profile", "gcp", "destroy", **SETTINGS)
+    assert done.returncode == 130
+    assert "destroy the job and its cluster tandem in some-project?" in done.stderr
+
+
+def test_down_does_not_reach_into_the_cloud(tmp_path: Path) -> None:
+    done = tandem(tmp_path, "--profile", "gcp", "down", "--volumes", **SETTINGS)
+    assert done.returncode == 2
+    assert lines_of(done)[1] == "hint: `tandem destroy` asks it"
+
+
+def test_the_plan_in_the_documentation_works() -> None:
+    (command,) = commands_of("gcp.md")
+    done = run(command, {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
+    assert "SubmitJob" in done.stdout
+    assert "nothing was called and nothing was changed" in done.stderr
+
+
+def test_the_rehearsal_differs_from_the_cloud_by_addresses_and_credentials() -> None:
+    cloud, rehearsal = profiles()["gcp"], profiles()["rehearsal"]
+    places = {
+        "kafka": {"port", "controller_port", "username", "password", "job_password", "ca", "replication_factor"},
+        "mongo": {"port", "options", "username", "password", "job_password", "ca"},
+        "gcp": {"project", "region", "bucket", "rehearsal_port"},
+        "job": {"trigger_seconds"},
+        "ui": {"dashboard_port", "spark_port"},
+    }
+    own = {"backend", "description", "required", "required_to_deploy"}
+    for section in (cloud.keys() | rehearsal.keys()) - own:
+        ours, theirs = rehearsal.get(section, {}), cloud.get(section, {})
+        if not isinstance(ours, dict):
+            assert ours == theirs
+            continue
+        differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+        assert differing <= places.get(section, set()), section
+
+
+def test_what_differs_from_the_table_is_named() -> None:
+    told = {"spark": "4.2.0", "java": "17.0.15", "python": "3.13.5", "scala": "2.13.16"}
+    assert runtimes().default.differences(told) == ["java 17.0.15, not 25"]

@@ -1,0 +1,202 @@
+"""Uploads by Google's own client to a real server of Cloud Storage's protocol; secrets from a stand-in over HTTP."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from tandem.engine import secret_manager
+from tandem.engine.secrets import SecretError, resolve
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.platforms.dataproc.bucket import Bucket
+from tandem.platforms.dataproc.clients import Clients
+from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.release import Upload, object_of
+from tandem.platforms.rehearsal.layout import layout_of
+from tandem.platforms.rehearsal.secret_manager import server
+from tandem.platforms.rehearsal.services import storage
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+
+PORT = 29910
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load("rehearsal", {"state_dir": tmp_path, "gcp": {"rehearsal_port": PORT}})
+
+
+@pytest.fixture
+def bucket(settings: Settings) -> Iterator[Bucket]:
+    program = storage(settings, layout_of(settings))
+    process = subprocess.Popen(program.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(OSError), wait=wait_fixed(0.05), stop=stop_after_delay(20), reraise=True
+        ):
+            with attempt:
+                program.probe(process.pid)
+        program.settle()
+        yield Bucket(settings, Clients(settings.gcp).storage)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def secrets(settings: Settings) -> Iterator[Path]:
+    """The folder of the secrets."""
+    folder = settings.home / "secrets"
+    folder.mkdir(parents=True)
+    serving = server(PORT + 2, "rehearsal-project", folder)
+    thread = threading.Thread(target=serving.serve_forever)
+    thread.start()
+    secret_manager.access.cache_clear()
+    yield folder
+    serving.shutdown()
+    thread.join()
+    serving.server_close()
+
+
+def never() -> Path:
+    raise AssertionError("it brings its content")
+
+
+def test_what_is_there_is_not_uploaded_again(bucket: Bucket, settings: Settings, tmp_path: Path) -> None:
+    small, jar = Upload.of("job.json", b"{}"), Upload("some.jar", "ab" * 32)
+    (tmp_path / "some.jar").write_bytes(bytes(range(256)) * 4096)
+    assert bucket.upload(small, never)
+    assert not bucket.upload(small, never)
+    assert bucket.upload(jar, lambda: tmp_path / "some.jar")
+    stored = Clients(settings.gcp).storage.bucket("tandem-rehearsal").blob(object_of(settings, jar))
+    assert stored.download_as_bytes() == (tmp_path / "some.jar").read_bytes()
+    # Content that nobody can have changed: a second upload of another content under this name is not made.
+    assert not bucket.upload(Upload("some.jar", "ab" * 32, b"other"), never)
+    assert bucket.remove_all() == 2
+
+
+def test_output_is_read_in_order_and_from_where_it_was_left(bucket: Bucket, settings: Settings) -> None:
+    client = Clients(settings.gcp).storage.bucket("tandem-rehearsal")
+    for number in range(12):
+        client.blob(f"meta/driveroutput.{number:09}").upload_from_string(f"{number}\n")
+    whole = list(bucket.output("gs://tandem-rehearsal/meta/driveroutput"))
+    assert b"".join(whole) == b"".join(b"%d\n" % number for number in range(12))
+    assert list(bucket.output("gs://tandem-rehearsal/meta/driveroutput", 11)) == [b"11\n"]
+
+
+def test_a_missing_bucket_is_said_in_a_line(bucket: Bucket, settings: Settings) -> None:
+    gcp = settings.gcp.model_copy(update={"bucket": "nobodys-bucket"})
+    missing = Bucket(settings.model_copy(update={"gcp": gcp}), Clients(gcp).storage)
+    with pytest.raises(EnvironmentNotReadyError, match="looking at the bucket nobodys-bucket failed") as refused:
+        missing.check()
+    assert "gcloud storage buckets create" in refused.value.hint
+
+
+def test_the_job_finds_a_secret_by_its_machines_identity(secrets: Path, settings: Settings) -> None:
+    (secrets / "kafka-password").write_text("hunter2\n")
+    urls = (settings.gcp.metadata_url, settings.gcp.secret_manager_url)
+    assert resolve("gsm:projects/rehearsal-project/secrets/kafka-password", *urls) == "hunter2"
+    address = f"{urls[1]}/v1/projects/rehearsal-project/secrets/kafka-password/versions/latest:access"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(address)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("projects/rehearsal-project/secrets/none", "is not there"),
+        ("projects/other/secrets/kafka-password", "Secret Manager Secret Accessor"),
+        ("projects/rehearsal-project/secrets/empty", "is empty"),
+    ],
+)
+def test_a_secret_that_cannot_be_had_is_said(secrets: Path, settings: Settings, name: str, said: str) -> None:
+    (secrets / "empty").touch()
+    with pytest.raises(SecretError, match=said):
+        resolve(f"gsm:{name}", settings.gcp.metadata_url, settings.gcp.secret_manager_url)
+
+
+def test_a_machine_that_is_not_googles_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secret_manager, "_PAUSES_S", (0.01,))
+    with pytest.raises(SecretError, match="cannot be asked for"):
+        resolve("gsm:projects/p/secrets/s", f"http://127.0.0.1:{PORT + 9}")
+
+
+def test_what_a_person_has_to_make_is_checked_before_anything_is_changed(
+    bucket: Bucket, secrets: Path, settings: Settings
+) -> None:
+    (secrets / "kafka-password").write_text("x")
+    with pytest.raises(EnvironmentNotReadyError, match="mongo-password") as refused:
+        Deployment(settings).check()
+    assert "gcloud secrets create mongo-password" in refused.value.hint
+    (secrets / "mongo-password").write_text("x")
+    Deployment(settings).check()
+
+
+def test_a_secret_that_is_not_on_the_cluster_is_refused(settings: Settings) -> None:
+    local = settings.kafka.model_copy(update={"job_password": "env:HERE"})
+    with pytest.raises(UsageError, match=r"kafka\.job_password"):
+        Deployment(settings.model_copy(update={"kafka": local})).check()
+
+
+def test_a_secret_of_secret_manager_is_for_the_job_only(settings: Settings) -> None:
+    from tandem.settings.secrets import resolve as resolve_here
+
+    with pytest.raises(TandemError, match="nothing on this machine reads Secret Manager"):
+        resolve_here("gsm:projects/p/secrets/s")
+
+
+@pytest.fixture
+def answers(settings: Settings) -> Iterator[list[int]]:
+    """Statuses that a Cloud Storage of our own answers with, one after another; then it has an empty bucket."""
+    statuses: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status = statuses.pop(0) if statuses else 200
+            said = {"error": {"code": status, "message": "for this test"}} if status != 200 else {"items": []}
+            content = json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", PORT + 1), Handler) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield statuses
+        serving.shutdown()
+        thread.join()
+
+
+def test_too_many_requests_and_outages_are_waited_for(answers: list[int], settings: Settings) -> None:
+    answers += [429, 503, 500]
+    Bucket(settings, Clients(settings.gcp).storage).check()
+    assert answers == []
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "hint"),
+    [
+        (403, "looking at the bucket tandem-rehearsal is not allowed", "docs/gcp.md lists the roles"),
+        (401, "Google does not accept the login", "gcloud auth"),
+    ],
+)
+def test_a_refusal_is_said_at_once(answers: list[int], settings: Settings, status: int, said: str, hint: str) -> None:
+    answers += [status] * 10
+    with pytest.raises(EnvironmentNotReadyError, match=said) as refused:
+        Bucket(settings, Clients(settings.gcp).storage).check()
+    assert hint in refused.value.hint
+    # The client itself may ask once more, with a new token or for the bucket.
+    assert len(answers) >= 8

@@ -1,0 +1,307 @@
+"""A deployment by Google's own clients against servers that speak Google's protocols, in this process; no JVM."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import grpc
+import pytest
+from google.cloud import dataproc_v1 as dataproc
+
+import tandem
+from tandem.catalog import BUNDLED
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.dataproc.clients import Clients
+from tandem.platforms.dataproc.cluster import Cluster
+from tandem.platforms.dataproc.jobs import Jobs
+from tandem.platforms.dataproc.plan import calls
+from tandem.platforms.dataproc.release import release
+from tandem.platforms.dataproc.requests import submit_request
+from tandem.platforms.rehearsal.clusters import Clusters
+from tandem.platforms.rehearsal.jobs import Jobs as JobService
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+
+PORT = 29900
+CLOUD = {
+    "kafka": {
+        "bootstrap": "pkc-1.confluent.cloud:9092",
+        "username": "key",
+        "password": "env:KAFKA_SECRET",
+        "job_password": "gsm:projects/some-project/secrets/kafka",
+    },
+    "mongo": {
+        "uri": "mongodb+srv://cluster.example.mongodb.net/",
+        "username": "job",
+        "password": "env:MONGO_SECRET",
+        "job_password": "gsm:projects/some-project/secrets/mongo",
+    },
+    "gcp": {
+        "project": "some-project",
+        "region": "europe-west3",
+        "bucket": "some-bucket",
+        "dataproc_address": f"127.0.0.1:{PORT}",
+        "credentials": "none",
+    },
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KAFKA_SECRET", "hunter2")
+    monkeypatch.setenv("MONGO_SECRET", "hunter3")
+    return load("gcp", CLOUD)
+
+
+@dataclass
+class Program:
+    """A driver of our own: it ends with the next exit code that a test gives it."""
+
+    codes: list[int]
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> int:
+        if self.codes:
+            return self.codes.pop(0)
+        self.ended.wait(30)
+        return 143
+
+    def kill(self) -> None:
+        self.ended.set()
+
+
+@dataclass
+class Server:
+    """Dataproc, as far as a deployment uses it."""
+
+    started: list[dataproc.Job] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    refusals: list[grpc.StatusCode] = field(default_factory=list)
+
+    def launch(self, job: dataproc.Job) -> Program:
+        self.started.append(job)
+        return Program(self.codes)
+
+
+class Refusing(grpc.ServerInterceptor):
+    """Refuses as many calls as it is told to, after they were carried out: their answers are lost."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def intercept_service(self, continuation, details):  # type: ignore[no-untyped-def]
+        inner = continuation(details)
+
+        def refuse(request, context):  # type: ignore[no-untyped-def]
+            answer = inner.unary_unary(request, context)
+            if self.server.refusals:
+                context.abort(self.server.refusals.pop(0), "for this test")
+            return answer
+
+        return grpc.unary_unary_rpc_method_handler(refuse, inner.request_deserializer, inner.response_serializer)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    state = Server()
+    clusters = Clusters("some-project", "europe-west3")
+    jobs = JobService("some-project", "europe-west3", clusters, state.launch, lambda job: f"gs://some-bucket/{job}/out")
+    with ThreadPoolExecutor(4) as pool:
+        serving = grpc.server(pool, interceptors=[Refusing(state)])
+        serving.add_generic_rpc_handlers((clusters.service(), jobs.service()))
+        serving.add_insecure_port(f"127.0.0.1:{PORT}")
+        serving.start()
+        yield state
+        jobs.stop()
+        serving.stop(None).wait()
+
+
+class Marks:
+    """A bucket of which only the stop marks matter: the driver obeys."""
+
+    def __init__(self) -> None:
+        self.put_names: list[str] = []
+
+    def put(self, name: str) -> None:
+        self.put_names.append(name)
+
+    def remove(self, name: str) -> None:
+        self.put_names.append(f"removed {name}")
+
+
+def test_what_is_submitted_is_the_file_that_every_platform_runs(settings: Settings) -> None:
+    made = release(settings)
+    root = Path(tandem.__file__).parent
+    assert made.main.content == (root / "pipelines" / "orders_payments" / "join_stream.py").read_bytes()
+    assert made.package.content is not None
+    with zipfile.ZipFile(BytesIO(made.package.content)) as archive:
+        names = set(archive.namelist())
+        for name in names:
+            assert archive.read(name) == (root.parent / name).read_bytes()
+    assert {"tandem/__init__.py", "tandem/engine/job.py", "tandem/pipelines/orders_payments/transform.py"} <= names
+    assert not [name for name in names if name.startswith(("tandem/platforms", "tandem/settings", "tandem/cli"))]
+
+
+def test_a_pipeline_of_ones_own_is_brought_with_its_package(tmp_path: Path) -> None:
+    own = tmp_path / "pipelines" / "mine"
+    shutil.copytree(BUNDLED / "orders_payments", own, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "pipelines" / "__init__.py").touch()
+    made = release(load("gcp", {**CLOUD, "pipeline": "mine", "pipelines_dir": own.parent}))
+    assert made.main.content == (own / "join_stream.py").read_bytes()
+    assert made.package.content is not None
+    with zipfile.ZipFile(BytesIO(made.package.content)) as archive:
+        names = set(archive.namelist())
+    assert {"tandem/engine/job.py", "pipelines/__init__.py", "pipelines/mine/transform.py"} <= names
+    assert not [name for name in names if name.startswith("tandem/pipelines")]
+
+
+def test_the_package_alone_is_what_the_job_imports(settings: Settings, tmp_path: Path) -> None:
+    content = release(settings).package.content
+    assert content is not None
+    (tmp_path / "tandem.zip").write_bytes(content)
+    code = (
+        "import sys; sys.path.insert(0, 'tandem.zip'); import tandem;"
+        "import tandem.pipelines.orders_payments.join_stream as job; print(tandem.__file__, job.__file__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.count("tandem.zip") == 2
+
+
+def test_a_release_is_named_by_its_content(settings: Settings) -> None:
+    again, other = release(settings), release(load("gcp", {**CLOUD, "job": {"lateness_seconds": 1}}))
+    assert again == release(settings)
+    assert again.digest != other.digest
+    assert (again.main, again.package, again.jars) == (other.main, other.package, other.jars)
+
+
+def test_no_secret_and_no_path_of_this_machine_is_submitted(settings: Settings, tmp_path: Path) -> None:
+    local = {**CLOUD, "kafka": {**CLOUD["kafka"], "ca": tmp_path / "ca.pem"}}
+    settings = load("gcp", local)
+    made = release(settings)
+    plan = json.dumps([list(map(str, (call.about, call.method))) for call in calls(settings, made)])
+    for text in (plan, str(made.config.content), str(submit_request(settings, made, None))):
+        assert "hunter" not in text
+        assert str(tmp_path) not in text
+    assert "gsm:projects/some-project/secrets/kafka" in str(made.config.content)
+
+
+def test_the_plan_needs_no_login_and_no_settings() -> None:
+    code = "import socket; socket.socket.connect = None; from tandem.cli.main import main; main()"
+    arguments = ("deploy", "--plan", "--profile", "gcp", "--json")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env={"HOME": "/nowhere"}, capture_output=True, text=True, check=True
+    )
+    plan = json.loads(done.stdout)
+    methods = [call["method"] for call in plan["calls"]]
+    assert {"CreateCluster", "SubmitJob", "CreateTopics", "GetSecretVersion"} <= set(methods)
+    assert "gcp.project" in plan["not_set"]
+    assert any("an hour" in line for line in plan["costs"])
+
+
+def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> None:
+    clients, made = Clients(settings.gcp), release(settings)
+    cluster, jobs = Cluster(settings, clients.clusters), Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    planned = {call.method: call.about for call in calls(settings, made)}
+    cluster.ensure()
+    run = jobs.submit(made, None)
+    found = cluster.find()
+    assert found is not None
+    assert found.config.software_config.image_version == "4.0-debian13"
+    (job,) = server.started
+    assert job.pyspark_job.main_python_file_uri == planned["SubmitJob"]["job"]["pysparkJob"]["mainPythonFileUri"]
+    assert planned["SubmitJob"]["job"]["reference"]["jobId"] == run.id
+    assert dict(job.pyspark_job.properties) == settings.spark
+
+
+def test_answers_that_are_lost_submit_nothing_twice(settings: Settings, server: Server) -> None:
+    clients, made = Clients(settings.gcp), release(settings)
+    cluster, jobs = Cluster(settings, clients.clusters), Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    server.refusals = [grpc.StatusCode.UNAVAILABLE] * 2
+    cluster.ensure()
+    server.refusals = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED]
+    run = jobs.submit(made, None)
+    assert jobs.submit(made, None).id == run.id
+    newest = jobs.newest()
+    assert newest is not None
+    assert (newest.id, newest.release, len(server.started)) == (run.id, made.digest, 1)
+    assert jobs.submit(made, run.id).id != run.id
+
+
+def test_a_driver_that_fails_is_started_again_until_it_thrashes(settings: Settings, server: Server) -> None:
+    server.codes = [1] * 4
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    jobs = Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    run = jobs.submit(release(settings), None)
+    jobs.await_end(run, 10)
+    ended = jobs.get(run.id)
+    assert (ended.state, len(server.started)) == ("failed", 4)
+    assert "exit 1" in ended.details
+
+
+def test_a_batch_is_not_taken_for_the_stream(settings: Settings, server: Server) -> None:
+    server.codes = [0]
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    jobs = Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    batch = jobs.submit(release(settings, "reconcile"), None)
+    assert jobs.await_end(batch, 10).state == "stopped"
+    stream = jobs.submit(release(settings), None)
+    newest = jobs.newest()
+    assert (newest and newest.id, jobs.newest("reconcile")) == (stream.id, jobs.get(batch.id))
+    first, second = (job.pyspark_job for job in server.started)
+    assert (first.main_python_file_uri.rpartition("/")[2], list(first.args)[0::2]) == ("reconcile.py", ["--config"])
+    assert list(second.args)[0::2] == ["--config", "--stop-when"]
+
+
+def test_a_job_that_does_not_stop_is_cancelled(
+    settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.platforms.dataproc.jobs._STOP_DEADLINE_S", 0.1)
+    marks = Marks()
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    jobs = Jobs(settings, clients.jobs, marks)  # type: ignore[arg-type]
+    run = jobs.submit(release(settings), None)
+    jobs.stop(run)
+    assert jobs.get(run.id).state == "stopped"
+    mark = f"tandem/orders_payments/stop/{run.id}"
+    assert marks.put_names == [mark, f"removed {mark}"]
+
+
+def test_a_cluster_of_somebody_else_is_used_and_stays(settings: Settings, server: Server) -> None:
+    client = Clients(settings.gcp).clusters
+    cluster = Cluster(settings, client)
+    theirs = dataproc.Cluster(project_id="some-project", cluster_name="tandem")
+    client.create_cluster(project_id="some-project", region="europe-west3", cluster=theirs)
+    cluster.ensure()
+    assert not cluster.delete()
+    assert cluster.find() is not None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [("project", "other-project", "is not allowed"), ("region", "europe-west4", "Region 'europe-west4' is invalid")],
+)
+def test_a_wrong_place_is_said_in_a_line(server: Server, settings: Settings, field: str, value: str, said: str) -> None:
+    wrong = load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], field: value}})
+    with pytest.raises(tandem.errors.TandemError, match=said) as refused:
+        Cluster(wrong, Clients(wrong.gcp).clusters).ensure()
+    assert "\n" not in str(refused.value)
+
+
+def test_no_server_is_said_in_a_line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.platforms.dataproc.calls._PATIENCE_S", 0.2)
+    with pytest.raises(EnvironmentNotReadyError, match="looking for the cluster tandem failed, also after"):
+        Cluster(settings, Clients(settings.gcp).clusters).find()
