@@ -67,6 +67,22 @@ def test_a_foreign_producer_gets_exactly_what_the_contract_says(running: Environ
     assert report["ok"], report
 
 
+def test_a_foreign_producer_may_compress_as_it_likes(running: Environment) -> None:
+    run, past = uuid.uuid4().hex[:8], datetime.now(UTC) - timedelta(minutes=1)
+    codecs = ("gzip", "snappy", "lz4", "zstd")
+    for codec in codecs:
+        foreign = Producer({"bootstrap.servers": running.bootstrap, "compression.type": codec, "linger.ms": 100})
+        for number in range(50):
+            foreign.produce(ORDERS.topic, order(f"{codec}-{number}-{run}", past))
+            foreign.produce(PAYMENTS.topic, payment(f"p-{run}", f"{codec}-{number}-{run}", past))
+        assert foreign.flush(30) == 0
+    running.wait("lag 0", lambda: caught_up(running))
+    report = json.loads(running.tandem("verify", "--json").stdout)
+    assert report["ok"], report
+    with running.database() as database:
+        assert database[FACTS].count_documents({"payment_id": f"p-{run}"}) == 50 * len(codecs)
+
+
 def test_the_doctor_finds_all_in_order(running: Environment) -> None:
     findings = {each["check"]: each for each in json.loads(running.tandem("doctor", "--json").stdout)}
     assert {check for check, each in findings.items() if each["state"] != "good"} == {"ports"}
