@@ -5,7 +5,7 @@ import pytest
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.settings.connections import kafka_client
-from tandem.settings.load import load, profiles
+from tandem.settings.load import load, load_with_origins, profiles
 from tandem.settings.secrets import resolve
 
 CLOUD = {
@@ -147,3 +147,31 @@ def test_a_pipeline_that_is_not_there() -> None:
         with pytest.raises(UsageError, match=f"no pipeline '{name}'") as caught:
             load("embedded", {"pipeline": name})
         assert "orders_payments" in caught.value.hint
+
+
+def test_each_value_has_the_place_that_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env.embedded").write_text("TANDEM_KAFKA__PARTITIONS=9\nTANDEM_MONGO__PORT=1002\n")
+    monkeypatch.setenv("TANDEM_MONGO__PORT", "2002")
+    monkeypatch.delenv("TANDEM_CA", raising=False)
+    monkeypatch.setenv("PIP_CERT", "/etc/ca.pem")
+    settings, places = load_with_origins("embedded", {"ui": {"spark_port": 4444}})
+    assert (settings.mongo.port, settings.kafka.partitions, settings.ui.spark_port) == (2002, 9, 4444)
+    assert {name: places.get(name) for name in (
+        "mongo.port", "kafka.partitions", "ui.spark_port", "ca", "spark.spark.master", "mongo.database",
+        "job.lateness_seconds", "kafka.port",
+    )} == {
+        "mongo.port": "TANDEM_MONGO__PORT",
+        "kafka.partitions": ".env.embedded",
+        "ui.spark_port": "command line",
+        "ca": "PIP_CERT",
+        "spark.spark.master": "profiles.toml [profile.embedded]",
+        "mongo.database": "the pipeline's settings.toml",
+        "job.lateness_seconds": "profiles.toml [base]",
+        "kafka.port": None,
+    }  # fmt: skip
+
+
+def test_origins_are_told_of_what_is_not_complete() -> None:
+    settings, places = load_with_origins("gcp")
+    assert settings.kafka.bootstrap == "<kafka.bootstrap>"
+    assert "kafka.bootstrap" not in places

@@ -15,6 +15,7 @@ from rich.text import Text
 from tandem.cli.session import Session
 from tandem.errors import UsageError
 from tandem.settings.load import profiles
+from tandem.settings.origin import flat
 
 _WATCH_S = 2.0
 _COLOURS = {"error": "red", "warning": "yellow", "debug": "dim"}
@@ -129,6 +130,24 @@ def profile_show(context: typer.Context) -> None:
 
 
 @_config.command("show")
-def config_show(context: typer.Context) -> None:
-    """Print the settings as JSON, as they result from flags, environment, files and profile."""
-    profile_show(context)
+def config_show(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print each setting with its value and where that comes from: a flag, a variable, a file, or the default.
+
+    A secret is shown as the reference to it.
+    """
+    session: Session = context.obj
+    settings, places = session.with_origins
+    places["profile"] = session.chosen[1]
+    values = {name: {"value": value, "origin": places.get(name, "default")} for name, value in flat(settings)}
+    if as_json:
+        print(json.dumps(values, default=str, indent=2))
+        return
+    table = Table(box=None)
+    for title in ("setting", "value", "from"):
+        table.add_column(title, overflow="fold")
+    for name, each in values.items():
+        table.add_row(name, Text("-" if each["value"] is None else str(each["value"])), Text(str(each["origin"])))
+    session.out.print(table)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tandem.platforms import default_profile, platform_for
 from tandem.platforms.base import Platform
-from tandem.settings.load import chosen_profile, load
+from tandem.settings.load import chosen_profile, load, load_with_origins
 from tandem.settings.model import Settings
 
 
@@ -36,6 +36,12 @@ class Session:
     def incomplete_settings(self) -> Settings:
         """The same where what is required need not be set, for showing only; see ``settings.load``."""
         return self._announced(load(self.chosen[0], self._named, incomplete=True))
+
+    @cached_property
+    def with_origins(self) -> tuple[Settings, dict[str, str]]:
+        """Those, and where each value comes from; see ``settings.load_with_origins``."""
+        settings, places = load_with_origins(self.chosen[0], self._named)
+        return self._announced(settings), places
 
     @cached_property
     def platform(self) -> Platform:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from tandem.errors import UsageError
 from tandem.settings.model import Settings
+from tandem.settings.origin import COMMAND_LINE, ENVIRONMENT, origins
 from tandem.settings.pipeline import OfPipeline, typed_parameters
 
 
@@ -51,6 +52,24 @@ def load(
     Raises:
         UsageError: no such profile, or a value is missing or wrong; the message names the field and places.
     """
+    return _load(profile, overrides, incomplete=incomplete)[0]
+
+
+def load_with_origins(
+    profile: str | None = None, overrides: Mapping[str, Any] | None = None
+) -> tuple[Settings, dict[str, str]]:
+    """Returns what ``load`` returns when it may be incomplete, and of each value that is not a default its place.
+
+    Returns:
+        The settings, and for ``section.key`` an environment variable or the name of a file.
+    """
+    settings, sources = _load(profile, overrides, incomplete=True)
+    return settings, origins(settings, sources)
+
+
+def _load(
+    profile: str | None, overrides: Mapping[str, Any] | None, *, incomplete: bool
+) -> tuple[Settings, dict[str, PydanticBaseSettingsSource]]:
     document = _document()
     known, base = document["profile"], document["base"]
     chosen = chosen_profile(profile)
@@ -60,6 +79,7 @@ def load(
     if name not in known:
         raise UsageError(f"there is no profile {name!r}", hint=f"choose one of: {', '.join(sorted(known))}")
     dotenv = Path(f".env.{name}")
+    sources: dict[str, PydanticBaseSettingsSource] = {}
 
     class _Loaded(Settings):
         @classmethod
@@ -75,7 +95,17 @@ def load(
             of_profile = InitSettingsSource(settings_cls, init_kwargs=known[name])
             of_pipeline = OfPipeline(settings_cls, default=base["pipeline"])
             of_all = InitSettingsSource(settings_cls, init_kwargs=base)
-            return init_settings, env_settings, dotenv_settings, of_profile, of_pipeline, of_all
+            sources.update(
+                {
+                    COMMAND_LINE: init_settings,
+                    ENVIRONMENT: env_settings,
+                    str(dotenv): dotenv_settings,
+                    f"profiles.toml [profile.{name}]": of_profile,
+                    "the pipeline's settings.toml": of_pipeline,
+                    "profiles.toml [base]": of_all,
+                }
+            )
+            return tuple(sources.values())
 
     try:
         loaded = _Loaded(_env_file=dotenv, **{**(overrides or {}), "profile": name})
@@ -83,9 +113,9 @@ def load(
         first = error.errors(include_url=False, include_input=False)[0]
         raise _wrong([str(part) for part in first["loc"]], first["msg"], name) from None
     if incomplete:
-        return _with_names(typed_parameters(loaded))
+        return _with_names(typed_parameters(loaded)), sources
     require(loaded, loaded.required)
-    return typed_parameters(loaded)
+    return typed_parameters(loaded), sources
 
 
 def _document() -> dict[str, Any]:
