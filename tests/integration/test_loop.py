@@ -89,6 +89,13 @@ def test_the_doctor_finds_all_in_order(running: Environment) -> None:
     assert findings["MongoDB"]["value"].endswith("primary of rs0 with 1 member")
 
 
+def test_the_job_tells_which_connectors_it_really_has(running: Environment) -> None:
+    lines = running.tandem("parity", code=None).stdout.splitlines()
+    told = {file: (digest, wanted) for file, digest, wanted in (line.split("\t") for line in lines) if ".jar" in file}
+    assert len(told) == 4
+    assert all(digest == wanted for digest, wanted in told.values()), told
+
+
 def test_a_replayed_batch_changes_nothing(running: Environment) -> None:
     """The last commit is deleted, so the job does its last batch again: MongoDB stays the same byte for byte."""
     running.tandem("produce", "--count", "500", "--close")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tandem.artifacts.lock import locked
 from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc import check_libraries
@@ -74,9 +75,15 @@ def parity(context: typer.Context) -> None:
     wanted, told = runtimes().default, newest["runtime"]
     for name in ("spark", "java", "python", "scala"):
         print(f"{name}\t{told[name]}\t{getattr(wanted, name)}")
-    if differences := wanted.differences(told):
+    wanted_jars = {jar.file: jar.sha256[:16] for jar in locked()["spark"].jars}
+    connectors = {jar["file"]: jar["sha256"] for jar in told["connectors"]}
+    for file, digest in connectors.items():
+        print(f"{file}\t{digest}\t{wanted_jars.get(file, '-')}")
+    other = [file for file, digest in connectors.items() if wanted_jars.get(file) != digest]
+    differences = wanted.differences(told) + [f"{file} is not that of the lock" for file in other]
+    if differences:
         raise TandemError(
-            f"the job runs on other versions than {wanted.name}: {'; '.join(differences)}",
+            f"the job runs on something else than {wanted.name}: {'; '.join(differences)}",
             hint=f"{wanted.name} is Dataproc's image {wanted.image}; containers have its versions",
         )
 
