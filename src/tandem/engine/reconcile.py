@@ -29,6 +29,7 @@ from tandem.engine.stored import in_chunks, stored
 from tandem.engine.superseded import Superseded
 from tandem.engine.windows import Windows, complete_since
 
+_PRUNES_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 _FEW = 10_000
 
 
@@ -78,6 +79,8 @@ class _Reconciliation:
     ) -> None:
         self._spark, self._config = spark, config
         self._watermark = watermark
+        # Where Spark finds while it runs that there are no rows, it would drop what observes them, too.
+        spark.conf.set("spark.sql.adaptive.optimizer.excludedRules", _PRUNES_EMPTY)
         windowed = [(output, output.window) for output in pipeline.outputs if output.window is not None]
         self._final = [each for each in pipeline.outputs if each.superseded_by is None and each.window is None]
         self._provisional = [(each, each.superseded_by) for each in pipeline.outputs if each.superseded_by is not None]

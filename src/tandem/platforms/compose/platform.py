@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import structlog
+from docker.errors import APIError
 
 from tandem.engine.wishes import RELOAD
-from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs
 from tandem.platforms.compose.cli import Compose, project_name, variables
@@ -58,7 +59,13 @@ class ComposePlatform:
         if volumes:
             # Those of both kinds of images, which Compose would not find at once.
             for volume in self._containers.volumes(self._project):
-                volume.remove()
+                try:
+                    volume.remove()
+                except APIError as error:
+                    raise TandemError(
+                        f"the volume {volume.name} is kept: {error.explanation}",
+                        hint=f"`docker ps --all --filter volume={volume.name}` names the container that uses it",
+                    ) from None
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Platform.status``."""
