@@ -4,45 +4,30 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
-from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.lock import locked, sha256_of
 from tandem.errors import TandemError
+from tandem.platforms import services
 from tandem.platforms.compose.cli import variables
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import check_memory, checkout, find_engine
 from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.mongod import find_mongod
 from tandem.platforms.embedded.prepare import ports as embedded_ports
-from tandem.platforms.ports import holder
-from tandem.platforms.provision import streams_of
+from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
-from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import Settings
 
 _MINIMUM_DISK_GIB = 2
 _MINIMUM_MEMORY_GIB = 4
-_MAX_SKEW_S = 2.0
-_ASK_KAFKA = """
-import logging, os, kafka
-logging.disable()
-admin = kafka.KafkaAdminClient(bootstrap_servers=os.environ["TANDEM_KAFKA__BOOTSTRAP"], bootstrap_timeout_ms=3000)
-print(len(admin.list_topics()))
-"""
-_START = "`tandem up` starts it; `tandem logs` shows what it said"
 
 
 @dataclass(frozen=True)
@@ -62,10 +47,6 @@ class Finding:
     fix: str | None = None
 
 
-class _Skipped(Exception):
-    """A check makes no sense at present."""
-
-
 def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
     """Yields what each check of the profile's backend finds, in the order in which a start would need it.
 
@@ -83,10 +64,10 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
     running = running or settings.backend == "dataproc"
     shared = {
         "disk": lambda: _disk(settings),
-        "Kafka": lambda: _when(running, lambda: _kafka(settings)),
-        "Kafka's clock": lambda: _when(running, lambda: _kafka_clock(settings)),
-        "MongoDB": lambda: _when(running, lambda: _replica_set(settings)),
-        "MongoDB's clock": lambda: _when(running, lambda: _mongo_clock(settings)),
+        "Kafka": lambda: _when(running, lambda: services.kafka(settings)),
+        "Kafka's clock": lambda: _when(running, lambda: services.kafka_clock(settings)),
+        "MongoDB": lambda: _when(running, lambda: services.replica_set(settings)),
+        "MongoDB's clock": lambda: _when(running, lambda: services.mongo_clock(settings)),
     }
     for name, check in {**own(settings, running), **shared}.items():
         yield _found(name, check)
@@ -95,17 +76,17 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
 def _found(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, "good", check())
-    except _Skipped as reason:
+    except services.Skipped as reason:
         return Finding(name, "skipped", str(reason))
     except TandemError as error:
         return Finding(name, "bad", str(error), error.hint)
     except (KafkaError, PyMongoError) as error:
-        return Finding(name, "bad", f"does not answer: {type(error).__name__}", _START)
+        return Finding(name, "bad", f"does not answer: {type(error).__name__}", services.START)
 
 
 def _when(running: bool, check: Callable[[], str]) -> str:
     if not running:
-        raise _Skipped("nothing runs")
+        raise services.Skipped("nothing runs")
     return check()
 
 
@@ -142,8 +123,8 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
         "ports": lambda: _ports(
             {name: int(value) for name, value in variables(settings, None).items() if name.endswith("_PORT")}, running
         ),
-        "engine's clock": _engine_clock,
-        "Kafka from containers": lambda: _when(running, lambda: _kafka_from_containers(settings)),
+        "engine's clock": services.engine_clock,
+        "Kafka from containers": lambda: _when(running, lambda: services.kafka_from_containers(settings)),
     }
 
 
@@ -165,7 +146,7 @@ def _jars(settings: Settings) -> str:
     for jar_set in map(locked().__getitem__, ENVIRONMENT):
         place = folder / f"{jar_set.name}-{jar_set.digest}"
         if not place.is_dir():
-            raise _Skipped(f"{jar_set.name}: not downloaded yet; the first start does that")
+            raise services.Skipped(f"{jar_set.name}: not downloaded yet; the first start does that")
         for jar in jar_set.jars:
             seen += 1
             file = place / jar.file
@@ -178,22 +159,12 @@ def _jars(settings: Settings) -> str:
 
 def _ports(ports: Mapping[str, int], running: bool) -> str:
     if running:
-        raise _Skipped(f"in use by this environment: {', '.join(str(port) for port in ports.values())}")
-    busy = {name: port for name, port in ports.items() if _taken(port)}
+        raise services.Skipped(f"in use by this environment: {', '.join(str(port) for port in ports.values())}")
+    busy = {name: port for name, port in ports.items() if refusal(port)}
     if busy:
         told = "; ".join(f"{port} is {holder(port)}" for port in busy.values())
         raise TandemError(told, hint=f"stop it, or set {', '.join(busy)} to free ports")
     return f"free: {', '.join(str(port) for port in ports.values())}"
-
-
-def _taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
 
 
 def _disk(settings: Settings) -> str:
@@ -230,78 +201,3 @@ def _dotenv(settings: Settings) -> str:
     if missing:
         raise TandemError(f"it lacks {', '.join(missing)}", hint="`git diff .env` shows what was removed")
     return f"complete: {len(names)} variables"
-
-
-def _kafka(settings: Settings) -> str:
-    with KafkaAdminClient(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000) as admin:
-        brokers = len(admin.describe_cluster().get("brokers") or ())
-        there = set(admin.list_topics())
-    streams, dead = streams_of(settings.place)
-    missing = sorted({dead, *(stream.topic for stream in streams)} - there)
-    if missing:
-        raise TandemError(f"{settings.kafka.bootstrap} lacks the topic {missing[0]}", hint=_START)
-    return f"{settings.kafka.bootstrap}, {brokers} broker{'s' if brokers != 1 else ''}, all topics"
-
-
-def _kafka_from_containers(settings: Settings) -> str:
-    """Asks with the client in the dashboard's container: a broker tells each client by which name to come back."""
-    containers = Containers(find_engine())
-    project = settings.project or containers.project_of(checkout())
-    asked = containers.run_in(project, "dashboard", "python", "-c", _ASK_KAFKA) if project else None
-    if asked is None:
-        raise _Skipped("the dashboard's container, from which it would be asked, does not run")
-    code, said = asked
-    lines = said.strip().splitlines()
-    if code != 0:
-        raise TandemError(f"no answer in a container: {lines[-1][:200] if lines else f'exit code {code}'}", hint=_START)
-    return f"{lines[-1]} topics at the brokers' own address"
-
-
-def _kafka_clock(settings: Settings) -> str:
-    """Kafka tells no time, but dates every record: none can be newer than now."""
-    streams, _ = streams_of(settings.place)
-    consumer: Any = KafkaConsumer(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
-    ahead_of_now = int((time.time() + _MAX_SKEW_S) * 1000)
-    try:
-        parts = [TopicPartition(s.topic, n) for s in streams for n in consumer.partitions_for_topic(s.topic) or ()]
-        consumer.assign(parts)
-        found = consumer.offsets_for_times(dict.fromkeys(parts, ahead_of_now))
-    finally:
-        consumer.close()
-    if any(each is not None for each in found.values()):
-        raise TandemError("it dates records in the future", hint="set the clocks of both machines by NTP")
-    return "no record is dated in the future"
-
-
-def _client(settings: Settings) -> MongoClient[dict[str, Any]]:
-    return MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=3000, tz_aware=True)
-
-
-def _replica_set(settings: Settings) -> str:
-    with _client(settings) as client:
-        hello = client.admin.command("hello")
-        version = client.server_info()["version"]
-    if not hello.get("isWritablePrimary"):
-        raise TandemError("it is no writable primary of a replica set", hint=_START)
-    return f"{version}, primary of {hello.get('setName')} with {len(hello.get('hosts', ()))} member"
-
-
-def _mongo_clock(settings: Settings) -> str:
-    with _client(settings) as client:
-        before = time.time()
-        theirs: datetime = client.admin.command("hello")["localTime"]
-        return _skew(theirs.timestamp(), before, time.time())
-
-
-def _engine_clock() -> str:
-    containers = Containers(find_engine())
-    before = time.time()
-    theirs = datetime.fromisoformat(containers.info()["SystemTime"][:26].rstrip("Z") + "+00:00").timestamp()
-    return _skew(theirs, before, time.time())
-
-
-def _skew(theirs: float, before: float, after: float) -> str:
-    skew = 0.0 if before <= theirs <= after else min(theirs - before, theirs - after, key=abs)
-    if abs(skew) > _MAX_SKEW_S:
-        raise TandemError(f"{skew:+.1f} s from this machine's", hint="set both by NTP; restart Docker Desktop")
-    return f"{skew:+.1f} s from this machine's"

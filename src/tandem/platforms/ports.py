@@ -31,16 +31,21 @@ def check_ports(ports: Mapping[str, int]) -> None:
         if port in seen:
             raise UsageError(f"port {port} is set twice", hint=f"change {seen[port]} or {variable}")
         seen[port] = variable
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_HOST, port))
-            except OSError as error:
-                busy = error.errno == errno.EADDRINUSE
-                reason = f"is busy: {holder(port)}" if busy else f"cannot be used: {error.strerror}"
-                raise EnvironmentNotReadyError(
-                    f"port {port} {reason}", hint=f"stop it, or set {variable} to a free port"
-                ) from None
+        if error := refusal(port):
+            busy = error.errno == errno.EADDRINUSE
+            reason = f"is busy: {holder(port)}" if busy else f"cannot be used: {error.strerror}"
+            raise EnvironmentNotReadyError(f"port {port} {reason}", hint=f"stop it, or set {variable} to a free port")
+
+
+def refusal(port: int) -> OSError | None:
+    """Returns why a port of this machine cannot be listened on; None when it can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            return error
+    return None
 
 
 def holder(port: int) -> str:

@@ -130,7 +130,7 @@ def remove_topics(kafka: KafkaSettings, place: Place) -> list[str]:
 
 
 def remove_collections(mongo: MongoSettings, place: Place) -> None:
-    """Removes the pipeline's collections with all documents in them, and nothing else of the database.
+    """Removes the pipeline's collections with all documents in them, and those of Tandem's own in its database.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.

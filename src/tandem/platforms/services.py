@@ -1,0 +1,109 @@
+"""What the doctor asks of running services: each function returns a value, or raises what is wrong."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from pymongo import MongoClient
+
+from tandem.errors import TandemError
+from tandem.platforms.compose.containers import Containers
+from tandem.platforms.compose.engine import checkout, find_engine
+from tandem.platforms.provision import streams_of
+from tandem.settings.connections import kafka_client, mongo_client
+from tandem.settings.model import Settings
+
+_MAX_SKEW_S = 2.0
+_ASK_KAFKA = """
+import logging, os, kafka
+logging.disable()
+admin = kafka.KafkaAdminClient(bootstrap_servers=os.environ["TANDEM_KAFKA__BOOTSTRAP"], bootstrap_timeout_ms=3000)
+print(len(admin.list_topics()))
+"""
+START = "`tandem up` starts it; `tandem logs` shows what it said"
+
+
+class Skipped(Exception):
+    """A check makes no sense at present."""
+
+
+def kafka(settings: Settings) -> str:
+    """Returns what Kafka tells of itself; all of the pipeline's topics are there."""
+    with KafkaAdminClient(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000) as admin:
+        brokers = len(admin.describe_cluster().get("brokers") or ())
+        there = set(admin.list_topics())
+    streams, dead = streams_of(settings.place)
+    missing = sorted({dead, *(stream.topic for stream in streams)} - there)
+    if missing:
+        raise TandemError(f"{settings.kafka.bootstrap} lacks the topic {missing[0]}", hint=START)
+    return f"{settings.kafka.bootstrap}, {brokers} broker{'s' if brokers != 1 else ''}, all topics"
+
+
+def kafka_from_containers(settings: Settings) -> str:
+    """Asks with the client in the dashboard's container: a broker tells each client by which name to come back."""
+    containers = Containers(find_engine())
+    project = settings.project or containers.project_of(checkout())
+    asked = containers.run_in(project, "dashboard", "python", "-c", _ASK_KAFKA) if project else None
+    if asked is None:
+        raise Skipped("the dashboard's container, from which it would be asked, does not run")
+    code, said = asked
+    lines = said.strip().splitlines()
+    if code != 0:
+        raise TandemError(f"no answer in a container: {lines[-1][:200] if lines else f'exit code {code}'}", hint=START)
+    return f"{lines[-1]} topics at the brokers' own address"
+
+
+def kafka_clock(settings: Settings) -> str:
+    """Kafka tells no time, but dates every record: none can be newer than now."""
+    streams, _ = streams_of(settings.place)
+    consumer: Any = KafkaConsumer(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
+    ahead_of_now = int((time.time() + _MAX_SKEW_S) * 1000)
+    try:
+        parts = [TopicPartition(s.topic, n) for s in streams for n in consumer.partitions_for_topic(s.topic) or ()]
+        consumer.assign(parts)
+        found = consumer.offsets_for_times(dict.fromkeys(parts, ahead_of_now))
+    finally:
+        consumer.close()
+    if any(each is not None for each in found.values()):
+        raise TandemError("it dates records in the future", hint="set the clocks of both machines by NTP")
+    return "no record is dated in the future"
+
+
+def _client(settings: Settings) -> MongoClient[dict[str, Any]]:
+    return MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=3000, tz_aware=True)
+
+
+def replica_set(settings: Settings) -> str:
+    """Returns what MongoDB tells of itself."""
+    with _client(settings) as client:
+        hello = client.admin.command("hello")
+        version = client.server_info()["version"]
+    if not hello.get("isWritablePrimary"):
+        raise TandemError("it is no writable primary of a replica set", hint=START)
+    return f"{version}, primary of {hello.get('setName')} with {len(hello.get('hosts', ()))} member"
+
+
+def mongo_clock(settings: Settings) -> str:
+    """Returns how far MongoDB's clock is from this machine's."""
+    with _client(settings) as client:
+        before = time.time()
+        theirs: datetime = client.admin.command("hello")["localTime"]
+        return _skew(theirs.timestamp(), before, time.time())
+
+
+def engine_clock() -> str:
+    """Returns how far the Docker engine's clock is from this machine's."""
+    containers = Containers(find_engine())
+    before = time.time()
+    theirs = datetime.fromisoformat(containers.info()["SystemTime"][:26].rstrip("Z") + "+00:00").timestamp()
+    return _skew(theirs, before, time.time())
+
+
+def _skew(theirs: float, before: float, after: float) -> str:
+    skew = 0.0 if before <= theirs <= after else min(theirs - before, theirs - after, key=abs)
+    if abs(skew) > _MAX_SKEW_S:
+        raise TandemError(f"{skew:+.1f} s from this machine's", hint="set both by NTP; restart Docker Desktop")
+    return f"{skew:+.1f} s from this machine's"
