@@ -24,6 +24,7 @@ from tandem.producer.lookup import store_lookups
 from tandem.producer.plan import DEFAULT_SPAN, Mix, Plan
 from tandem.producer.send import Summary
 from tandem.verify.oracle import load_oracle
+from tandem.verify.settle import GOES_ON
 from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
 
@@ -207,7 +208,7 @@ def _watched(session: Session) -> Iterator[threading.Event]:
         done.set()
         watcher.join()
     if problems:
-        raise TandemError(problems[0], hint="once that is mended, `tandem down` and `tandem up` go on where it was")
+        raise TandemError(problems[0], hint=GOES_ON)
 
 
 def _first(session: Session) -> str:
@@ -223,7 +224,13 @@ def _close(session: Session, plan: Plan) -> None:
 
 
 def _verify(session: Session, deadline_s: float, *, as_json: bool) -> None:
-    report = compare(session.settings, settle_deadline_s=deadline_s)
+    try:
+        report = compare(session.settings, settle_deadline_s=deadline_s, problem=session.platform.problem)
+    except TandemError:
+        # That something does not answer is less than why.
+        if problem := session.platform.problem():
+            raise TandemError(problem, hint=GOES_ON) from None
+        raise
     if as_json:
         print(json.dumps(report.to_json()))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pymongo.database import Database
@@ -12,13 +12,22 @@ from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.errors import TandemError
 from tandem.verify.record import Offsets
 
-_PAUSE_SECONDS = 0.25
+_PAUSE_SECONDS = 0.5
 
 Ends = Mapping[str, Offsets]
+GOES_ON = "once that is mended, `tandem down` and `tandem up` go on where it was"
+# Says in one line what does not mend by itself, or None.
+Problem = Callable[[], str | None]
 
 
 def await_settled(
-    database: Database[dict[str, Any]], pipeline: str, ends: Ends, watermark_ms: int, *, deadline_s: float
+    database: Database[dict[str, Any]],
+    pipeline: str,
+    ends: Ends,
+    watermark_ms: int,
+    *,
+    deadline_s: float,
+    problem: Problem,
 ) -> int | None:
     """Returns how many records the job has dropped as late, once it has nothing left to do with these records.
 
@@ -30,9 +39,10 @@ def await_settled(
         ends: the offset after each partition's last record, by topic.
         watermark_ms: the watermark that the records imply; 0 for none.
         deadline_s: how long to wait, in seconds.
+        problem: asked while it waits; there is no use in waiting for a job that cannot go on.
 
     Raises:
-        TandemError: it has not come so far by the deadline; says how far it came.
+        TandemError: it has not come so far by the deadline, and how far it came; or there is a problem.
     """
 
     newest: dict[str, Any] | None = None
@@ -40,7 +50,10 @@ def await_settled(
     def missing() -> str | None:
         nonlocal newest
         newest = _newest(database, pipeline)
-        return what_is_missing(newest, ends, watermark_ms)
+        left = what_is_missing(newest, ends, watermark_ms)
+        if left and (wrong := problem()):
+            raise TandemError(wrong, hint=GOES_ON)
+        return left
 
     last = Retrying(
         retry=retry_if_result(bool),

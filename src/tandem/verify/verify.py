@@ -21,7 +21,7 @@ from tandem.verify.intake import Intake
 from tandem.verify.oracle import load_oracle
 from tandem.verify.record import Offsets
 from tandem.verify.report import Report
-from tandem.verify.settle import await_settled
+from tandem.verify.settle import Problem, await_settled
 from tandem.verify.topics import TopicReader
 from tandem.verify.watermark import sweep
 
@@ -30,7 +30,7 @@ _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=Datetime
 _SERVER_SELECTION_MS = 10_000
 
 
-def verify(settings: Settings, *, settle_deadline_s: float) -> Report:
+def verify(settings: Settings, *, settle_deadline_s: float, problem: Problem = lambda: None) -> Report:
     """Returns how MongoDB and the dead letters compare with what the topics imply.
 
     While records still arrive, what was read and what was written may be of different moments; a difference counts only
@@ -39,17 +39,18 @@ def verify(settings: Settings, *, settle_deadline_s: float) -> Report:
     Args:
         settings: where Kafka and MongoDB are, and what the job is told.
         settle_deadline_s: how long the job may take to catch up with what was read, in seconds.
+        problem: what keeps the job from catching up, if whoever runs it knows.
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
-        TandemError: the job has not caught up, or the topics have not come to rest, by the deadline.
+        TandemError: the job has not caught up, or the topics have not come to rest, by the deadline; or it cannot.
     """
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:
         verification = _Verification(settings, stack)
         try:
             while True:
-                report, grown = verification.once(settle_deadline_s)
+                report, grown = verification.once(settle_deadline_s, problem)
                 if report.ok or not grown:
                     return report
                 if time.monotonic() > deadline:
@@ -93,7 +94,7 @@ class _Verification:
         self._beginnings = {reader.topic: reader.beginnings() for reader in (*self._topics, self._letters)}
         self._read_to: dict[str, Offsets] = {reader.topic: self._beginnings[reader.topic] for reader in self._topics}
 
-    def once(self, deadline_s: float) -> tuple[Report, bool]:
+    def once(self, deadline_s: float, problem: Problem) -> tuple[Report, bool]:
         """Returns a report, and whether the topics have grown meanwhile."""
         ends = {reader.topic: reader.ends() for reader in self._topics}
         for reader, intake in zip(self._topics, self._intakes, strict=True):
@@ -102,7 +103,9 @@ class _Verification:
         arrivals = (arrival for intake in self._intakes for arrival in intake.arrivals)
         names = [stream.name for stream in self._oracle.STREAMS]
         watermark = sweep(arrivals, names, lateness_seconds=self._job.lateness_seconds)
-        dropped = await_settled(self._database, self._pipeline, ends, watermark.ms, deadline_s=deadline_s)
+        dropped = await_settled(
+            self._database, self._pipeline, ends, watermark.ms, deadline_s=deadline_s, problem=problem
+        )
         letters = self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
         report = compare(
             self._intakes,

@@ -129,3 +129,8 @@ class Layout:
 def is_full(layout: Layout) -> bool:
     """Returns whether the disk has no space left that a service could use."""
     return shutil.disk_usage(layout.home).free < _FULL_BYTES
+
+
+def disk_is_full(layout: Layout) -> str:
+    """Returns how a user is told that the disk is full."""
+    return f"the disk of {layout.home} is full"

@@ -38,13 +38,25 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
 def essence(log: Path, from_byte: int = 0) -> str:
     """Returns the line that most likely says what went wrong, from a log's part after ``from_byte``."""
     try:
-        with log.open("rb") as stream:
-            stream.seek(max(from_byte, log.stat().st_size - 200_000))
-            lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in _end_of(log, from_byte).splitlines() if line.strip()]
     except OSError:
         return "it wrote no log"
     bad = [line for line in lines if _BAD.search(line)]
     return parse((bad or lines or ["it wrote nothing"])[-1]).text.strip()[:300]
+
+
+def tells_of_full_disk(log: Path, from_byte: int) -> bool:
+    """Returns whether the part of a log after ``from_byte`` says that a file could not be written for want of space."""
+    try:
+        return "No space left on device" in _end_of(log, from_byte)
+    except OSError:
+        return False
+
+
+def _end_of(log: Path, from_byte: int) -> str:
+    with log.open("rb") as stream:
+        stream.seek(max(from_byte, log.stat().st_size - 200_000))
+        return stream.read().decode(errors="replace")
 
 
 class _Tail:

@@ -14,7 +14,7 @@ from tandem.engine.wishes import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.embedded.background import Background
-from tandem.platforms.embedded.layout import ESSENTIAL, SERVICES, Layout, is_full
+from tandem.platforms.embedded.layout import ESSENTIAL, SERVICES, Layout, disk_is_full, is_full
 from tandem.platforms.embedded.logs import essence, merged
 from tandem.platforms.embedded.prepare import prepare
 from tandem.platforms.embedded.process import alive, recall
@@ -76,10 +76,11 @@ class EmbeddedPlatform:
         """Returns why a service was given up, or that the disk is full; see ``Platform.problem``."""
         if not self._background.running():
             return None
-        # Of which the supervisor cannot tell: it tells by a file.
-        if is_full(self._layout):
-            return f"the disk of {self._layout.home} is full"
+        full = disk_is_full(self._layout)
         states = read_states(self._layout.state)
+        # The first the supervisor may not be able to tell: it tells by a file.
+        if is_full(self._layout) or any(state.error == full for state in states.values()):
+            return full
         return next((f"{name} {states[name].error}" for name in ESSENTIAL if states[name].state == "failed"), None)
 
     def logs(

@@ -12,8 +12,8 @@ from subprocess import Popen
 import structlog
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.platforms.embedded.layout import Layout, is_full
-from tandem.platforms.embedded.logs import essence
+from tandem.platforms.embedded.layout import Layout, disk_is_full, is_full
+from tandem.platforms.embedded.logs import essence, tells_of_full_disk
 from tandem.platforms.embedded.process import Ending, Identity, end, identify, remember, rotate, spawn
 from tandem.platforms.embedded.state import Board
 from tandem.waiting import wait_for
@@ -195,8 +195,8 @@ class Keeper:
                 program.on_ended()
 
     def _outcome(self, code: int, log: Path, from_byte: int) -> str:
-        # Each program says that in other words, or cannot write it any more.
-        if is_full(self._layout):
-            return f"the disk of {self._layout.home} is full"
+        # A program that ended has given back what it could not use, or could not even write what was wrong.
+        if is_full(self._layout) or tells_of_full_disk(log, from_byte):
+            return disk_is_full(self._layout)
         # What was killed had no time to say why.
         return f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}: {essence(log, from_byte)}"
