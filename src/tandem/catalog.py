@@ -119,6 +119,11 @@ def find(name: str, own: Path) -> Place:
     )
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """Returns the pipelines that a text such as ``a,b`` names, each once; itself where it names none."""
+    return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip()))) or (text,)
+
+
 def names(own: Path) -> list[str]:
     """Returns all pipelines that can be found."""
     return sorted({mark.parent.name for folder in (own, BUNDLED) for mark in folder.glob(f"*/{_MARK}")})

@@ -39,7 +39,8 @@ def _options(
         typer.Option(help="The environment; default: TANDEM_PROFILE, else local where a Docker engine answers."),
     ] = None,
     pipeline: Annotated[
-        str | None, typer.Option(help="Of which pipeline; default: TANDEM_PIPELINE, else that of profiles.toml.")
+        str | None,
+        typer.Option(help="Of which pipeline, or pipelines: a,b; default: TANDEM_PIPELINE, else profiles.toml's."),
     ] = None,
     debug: Annotated[bool, typer.Option(help="Show the stack trace of an error.")] = False,
 ) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from rich.console import Console
 
+from tandem.errors import TandemError
 from tandem.platforms import default_profile, platform_for
 from tandem.platforms.base import Platform
-from tandem.settings.load import chosen_profile, load, load_with_origins
+from tandem.settings.load import chosen_profile, load, load_with_origins, pipelines_named
 from tandem.settings.model import Settings
 
 
@@ -19,8 +21,11 @@ class Session:
     """One run of the command line."""
 
     profile: str | None = None
+    # As it was named on the command line; it may name several.
     pipeline: str | None = None
     debug: bool = False
+    # The line that names the profile is for the first pipeline's.
+    announces: bool = True
 
     @cached_property
     def chosen(self) -> tuple[str, str]:
@@ -31,6 +36,38 @@ class Session:
     def settings(self) -> Settings:
         """The profile's settings; the first use prints the profile, the command line's first line on standard error."""
         return self._announced(load(self.chosen[0], self._named))
+
+    @cached_property
+    def each(self) -> list[Session]:
+        """A session for each pipeline that is named; the first one is this."""
+        _, *others = pipelines_named(self.chosen[0], self._named)
+        return [self, *(Session(self.chosen[0], name, self.debug, announces=False) for name in others)]
+
+    def for_each(self, do: Callable[[Session], object], *, titles: bool = True) -> None:
+        """Does something for each pipeline that is named; that it fails for one keeps no other one from it.
+
+        Args:
+            do: what; given the pipeline's session.
+            titles: whether to say before, where several are named, which one comes.
+
+        Raises:
+            TandemError: it failed for one: as it did where only one is named, else with the names of all such.
+        """
+        failed: dict[str, TandemError] = {}
+        for session in self.each:
+            name = session.settings.pipeline
+            if titles and len(self.each) > 1:
+                self.say(f"pipeline {name}:")
+            try:
+                do(session)
+            except TandemError as error:
+                if len(self.each) == 1:
+                    raise
+                self.say(f"error: {name}: {error}\nhint: {error.hint}")
+                failed[name] = error
+        if failed:
+            first = next(iter(failed.values()))
+            raise type(first)(f"failed for {', '.join(failed)}", hint="what failed of each is told above") from first
 
     @cached_property
     def incomplete_settings(self) -> Settings:
@@ -58,8 +95,9 @@ class Session:
         return {"pipeline": self.pipeline} if self.pipeline else None
 
     def _announced(self, settings: Settings) -> Settings:
-        why = self.chosen[1]
-        print(f"tandem: profile {settings.profile}, backend {settings.backend} ({why})", file=sys.stderr)
+        if self.announces:
+            why = self.chosen[1]
+            print(f"tandem: profile {settings.profile}, backend {settings.backend} ({why})", file=sys.stderr)
         return settings
 
     def say(self, text: str) -> None:

@@ -14,7 +14,7 @@ from tandem.errors import TandemError
 from tandem.producer.api import produce
 from tandem.producer.lookup import store_lookups
 from tandem.producer.plan import DEFAULT_REAL_RATE, Mix, Plan
-from tandem.settings.load import load
+from tandem.settings.load import load_one
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        settings = load()
+        settings = load_one()
         log.to_stderr(settings.log.format)
         place = settings.place
         declared = place.module("producers")

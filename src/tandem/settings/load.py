@@ -17,6 +17,8 @@ from tandem.settings.model import Settings
 from tandem.settings.origin import COMMAND_LINE, ENVIRONMENT, origins
 from tandem.settings.pipeline import OfPipeline, typed_parameters
 
+_OF_PIPELINE = "the pipeline's settings.toml"
+
 
 def profiles() -> dict[str, dict[str, Any]]:
     """Returns each profile's values with the base section merged in, by name."""
@@ -53,6 +55,31 @@ def load(
         UsageError: no such profile, or a value is missing or wrong; the message names the field and places.
     """
     return _load(profile, overrides, incomplete=incomplete)[0]
+
+
+def pipelines_named(profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """Returns the pipelines that these sources name, the first one first; ``load`` returns the settings of that one.
+
+    Those of another one are returned when ``overrides`` name it. What is no pipeline is refused then.
+    """
+    _, sources = _load(profile, overrides, incomplete=True)
+    source = sources[_OF_PIPELINE]
+    return source.named if isinstance(source, OfPipeline) else ()
+
+
+def load_one() -> Settings:
+    """Returns the settings of TANDEM_PROFILE for a program that is about one pipeline.
+
+    Raises:
+        UsageError: several are named, or as ``load`` does.
+    """
+    first, *others = pipelines_named()
+    if others:
+        raise UsageError(
+            f"this program is about one pipeline, and TANDEM_PIPELINE names {len(others) + 1}",
+            hint=f"name one, such as {first}; `tandem --profile local --pipeline a,b up` starts containers for each",
+        )
+    return load()
 
 
 def load_with_origins(
@@ -101,7 +128,7 @@ def _load(
                     ENVIRONMENT: env_settings,
                     str(dotenv): dotenv_settings,
                     f"profiles.toml [profile.{name}]": of_profile,
-                    "the pipeline's settings.toml": of_pipeline,
+                    _OF_PIPELINE: of_pipeline,
                     "profiles.toml [base]": of_all,
                 }
             )

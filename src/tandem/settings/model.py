@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tandem.catalog import Place, find
+from tandem.catalog import Place, find, names_in
 from tandem.settings.google import GoogleSettings
 from tandem.settings.secrets import Reference
 
@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     # What has no default and cannot have one, for example the address of a cloud's brokers; then what only a job needs.
     required: tuple[str, ...] = ()
     required_to_deploy: tuple[str, ...] = ()
+    # Of several that are named, `a,b`, the first: the others have settings of their own, see ``load.pipelines_named``.
     pipeline: str
     # The user's own; those that come with Tandem are found besides.
     pipelines_dir: _Path = Field(default=Path("pipelines"), validate_default=True)
@@ -130,6 +131,11 @@ class Settings(BaseSettings):
     )
     # A setting of the machine, not of Tandem, so it keeps the name that every Java program knows.
     java_home: Path | None = Field(default=None, validation_alias=AliasChoices("TANDEM_JAVA_HOME", "JAVA_HOME"))
+
+    @field_validator("pipeline", mode="before")
+    @classmethod
+    def _the_first(cls, text: str) -> str:
+        return names_in(text)[0]
 
     @model_validator(mode="before")
     @classmethod

@@ -9,13 +9,13 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from tandem.catalog import Place, find
+from tandem.catalog import Place, find, names_in
 from tandem.errors import UsageError
 from tandem.settings.model import Settings
 
 
 class OfPipeline(PydanticBaseSettingsSource):
-    """A source of settings for the pipeline that the sources before this one have chosen.
+    """A source of settings for the pipeline that the sources before this one have chosen: the first that they name.
 
     Args:
         settings_cls: the settings' class.
@@ -25,6 +25,8 @@ class OfPipeline(PydanticBaseSettingsSource):
     def __init__(self, settings_cls: type[BaseSettings], *, default: str) -> None:
         super().__init__(settings_cls)
         self._default = default
+        # What those sources have named, once this one was asked.
+        self.named: tuple[str, ...] = (default,)
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Returns nothing: the values come all at once."""
@@ -35,7 +37,8 @@ class OfPipeline(PydanticBaseSettingsSource):
         """Returns the values; a pipeline that names no database gets one of its own name."""
         chosen = self.current_state
         own = Path(chosen.get("pipelines_dir") or Settings.model_fields["pipelines_dir"].default)
-        name = str(chosen.get("pipeline") or self._default)
+        self.named = names_in(str(chosen.get("pipeline") or self._default))
+        name = self.named[0]
         values = _read(find(name, own.expanduser().absolute()))
         return {**values, "mongo": {"database": name, **values.get("mongo", {})}}
 
