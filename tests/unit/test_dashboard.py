@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
+import uvicorn
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 from prometheus_client import generate_latest
@@ -14,12 +20,16 @@ from tandem.catalog import find
 from tandem.dashboard.declaration import Declaration, declared
 from tandem.dashboard.health import SILENT_S, problems
 from tandem.dashboard.metrics import registry
+from tandem.dashboard.pages import Pages
 from tandem.dashboard.result_watch import ResultWatch
 from tandem.dashboard.series import LENGTH_S, Seconds
+from tandem.dashboard.server import application
 from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
 from tandem.engine.view import Shown
 from tandem.settings.load import load
+from tandem.settings.model import Settings
+from tandem.waiting import NotYetError, wait_for
 
 NOW = 1000.0
 
@@ -117,7 +127,7 @@ def test_a_number_that_a_browser_cannot_hold_is_text() -> None:
 
 
 def test_metrics_leave_out_what_is_not_known(state: State, declaration: Declaration) -> None:
-    text = generate_latest(registry(state, declaration)).decode()
+    text = generate_latest(registry(lambda: [(state, declaration)])).decode()
     assert 'tandem_job_records_total{pipeline="orders_payments"} 12.0' in text
     assert 'tandem_job_lag{pipeline="orders_payments"} 3.0' in text
     assert "tandem_results{" not in text
@@ -136,3 +146,52 @@ def test_money_is_summed_in_the_types_that_documents_have(value: Any, amount: fl
     watch = ResultWatch(None, declared(find("segment_revenue", Path("pipelines"))).view, State())  # type: ignore[arg-type]
     change = {"operationType": "insert", "ns": {"coll": "segment_revenue"}, "fullDocument": {"revenue": value}}
     assert watch._take({**change, "wallTime": DatetimeMS(0)}) == amount
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[Settings]]]:
+    """Yields the address of a dashboard without Kafka and MongoDB, and the list of what is to be shown."""
+    nowhere = {"kafka": {"port": 29951}, "mongo": {"port": 29952}}
+    known = [load("embedded", {**nowhere, "pipeline": "orders_payments"})]
+    server = uvicorn.Server(uvicorn.Config(application(Pages(lambda: list(known))), port=29950, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_until(lambda: server.started)
+    yield "http://127.0.0.1:29950", known
+    server.should_exit = True
+    thread.join()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    def probe() -> None:
+        if not condition():
+            raise NotYetError("not yet")
+
+    wait_for("the server", probe, deadline_s=20, hint="", interval_s=0.05)
+
+
+def test_pages_come_and_go_with_pipelines(served: tuple[str, list[Settings]]) -> None:
+    address, known = served
+
+    def pipelines() -> list[str]:
+        with urlopen(f"{address}/api/now") as answer:
+            return [each["name"] for each in json.load(answer)["pipelines"]]
+
+    assert pipelines() == ["orders_payments"]
+    known.append(load("embedded", {"pipeline": "segment_revenue"}))
+    wait_until(lambda: pipelines() == ["orders_payments", "segment_revenue"])
+    with urlopen(f"{address}/?pipeline=segment_revenue") as page, urlopen(f"{address}/") as first:
+        assert page.read() == first.read()
+    with urlopen(f"{address}/api/now?pipeline=segment_revenue") as answer:
+        told = json.load(answer)
+    assert told["environment"]["title"] == "Revenue by segment"
+    assert [each["url"] for each in told["pipelines"]] == ["/", "/?pipeline=segment_revenue"]
+    with urlopen(f"{address}/metrics") as answer:
+        metrics = answer.read().decode()
+    for name in ("orders_payments", "segment_revenue"):
+        assert f'tandem_job_up{{pipeline="{name}"}} 0.0' in metrics
+    assert metrics.count("# TYPE tandem_job_up ") == 1
+    del known[0]
+    wait_until(lambda: pipelines() == ["segment_revenue"])
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(f"{address}/?pipeline=orders_payments")

@@ -1,4 +1,4 @@
-"""``python -m tandem.dashboard``: serves the dashboard of a profile until it is stopped."""
+"""``python -m tandem.dashboard``: serves the dashboard of a profile's pipelines until it is stopped."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import structlog
 import uvicorn
 
 from tandem import log
+from tandem.dashboard.pages import Pages
 from tandem.dashboard.server import application
 from tandem.errors import TandemError
-from tandem.settings.load import load
+from tandem.settings.load import load, pipelines_named
 from tandem.settings.model import Settings
+from tandem.settings.roster import Roster
 
 _LOOPBACK = "127.0.0.1"
 
@@ -22,14 +24,19 @@ def main() -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tandem.dashboard", description=__doc__)
     parser.add_argument("--settings", type=Path, help="a file with all settings; default: those of TANDEM_PROFILE")
+    parser.add_argument(
+        "--roster", type=Path, help="a folder of settings, one file for each pipeline that runs; default: those named"
+    )
     parser.add_argument("--listen", metavar="ADDRESS:PORT", help="default: 127.0.0.1 and the port of the settings")
     arguments = parser.parse_args()
     try:
-        settings = load() if arguments.settings is None else _read(arguments.settings)
+        named = [_read(arguments.settings)] if arguments.settings else _named()
+        settings, roster = named[0], arguments.roster and Roster(arguments.roster)
         log.to_stderr(settings.log.format)
         url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
         host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")
-        app = application(settings)
+        # Between the start of all and that of the first job there is none yet.
+        app = application(Pages(lambda: (roster and roster.all()) or named))
     except TandemError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_code
@@ -37,6 +44,10 @@ def main() -> int:
     # An open page must not keep a server from ending.
     uvicorn.run(app, host=host, port=int(port), log_level="warning", timeout_graceful_shutdown=2)
     return 0
+
+
+def _named() -> list[Settings]:
+    return [load(overrides={"pipeline": name}) for name in pipelines_named()]
 
 
 def _read(file: Path) -> Settings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -12,6 +12,8 @@ from prometheus_client.registry import Collector
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.snapshot import snapshot
 from tandem.dashboard.state import State
+
+Watched = Iterable[tuple[State, Declaration]]
 
 
 class _Pipeline(Collector):
@@ -70,10 +72,30 @@ class _Pipeline(Collector):
         return family
 
 
-def registry(state: State, declaration: Declaration) -> CollectorRegistry:
-    """Returns what Prometheus is given."""
+class _All(Collector):
+    def __init__(self, watched: Callable[[], Watched]) -> None:
+        self._watched = watched
+
+    def collect(self) -> Iterable[Metric]:
+        """Returns every metric once, with the values of all pipelines."""
+        families: dict[str, Metric] = {}
+        for state, declaration in self._watched():
+            for metric in _Pipeline(state, declaration).collect():
+                if metric.name in families:
+                    families[metric.name].samples.extend(metric.samples)
+                else:
+                    families[metric.name] = metric
+        return families.values()
+
+
+def registry(watched: Callable[[], Watched]) -> CollectorRegistry:
+    """Returns what Prometheus is given.
+
+    Args:
+        watched: returns what is known of each pipeline.
+    """
     result = CollectorRegistry(auto_describe=False)
-    result.register(_Pipeline(state, declaration))
+    result.register(_All(watched))
     return result
 
 

@@ -1,4 +1,4 @@
-"""The web server: one page, its updates, the story of a key, metrics. It reads and changes nothing."""
+"""The web server: a page for each pipeline, its updates, the story of a key, metrics. It reads and changes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -17,19 +17,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tandem.dashboard.accountant import Accountant
-from tandem.dashboard.connect import database
-from tandem.dashboard.declaration import declared
-from tandem.dashboard.job_watch import JobWatch
 from tandem.dashboard.metrics import registry
-from tandem.dashboard.mongo_watch import MongoWatch
-from tandem.dashboard.publisher import Publisher
-from tandem.dashboard.result_watch import ResultWatch
-from tandem.dashboard.snapshot import environment, history, snapshot
-from tandem.dashboard.state import State
-from tandem.dashboard.story import Busy, Stories
-from tandem.dashboard.topic_watch import TopicWatch
-from tandem.settings.model import Settings
+from tandem.dashboard.pages import Pages, UnknownPipelineError
+from tandem.dashboard.story import Busy
 
 _STATIC = Path(__file__).parent / "static"
 _HEADERS = {
@@ -44,71 +34,58 @@ _HEADERS = {
 }
 # A page of another site whose name was made to point here is not answered.
 _HOSTS = ["127.0.0.1", "localhost"]
-_PING_MS = 2_000
-_WATCH_MS = 4_000
-_COUNT_MS = 120_000
 
 
-def application(settings: Settings) -> FastAPI:
+def application(pages: Pages) -> FastAPI:
     """Returns the server of a profile's dashboard; it watches from its start to its end.
 
-    Raises:
-        UsageError: the pipeline is not there, or has nothing to show.
+    Every address takes ``?pipeline=NAME``; without it, it is about the first one.
     """
-    declaration, state = declared(settings.place), State()
-    live = database(settings.mongo, answer_within_ms=_WATCH_MS)
-    brief = database(settings.mongo, answer_within_ms=_PING_MS)
-    patient = database(settings.mongo, answer_within_ms=_COUNT_MS)
-    watchers = (
-        MongoWatch(brief, state),
-        JobWatch(live, declaration.name, state),
-        ResultWatch(live, declaration.view, state),
-        TopicWatch(settings.kafka, declaration, state),
-        Accountant(patient, declaration, state),
-    )
-    publisher = Publisher(state, lambda: snapshot(state, declaration))
-    stories = Stories(settings, live, declaration, state)
-    measured = registry(state, declaration)
+    measured = registry(lambda: [(page.state, page.declaration) for page in pages.all()])
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        for watcher in watchers:
-            watcher.start()
-        publishing = asyncio.create_task(publisher.run())
+        following = asyncio.create_task(pages.run())
         yield
-        publishing.cancel()
-        for watcher in watchers:
-            watcher.stop()
+        following.cancel()
 
     app = FastAPI(title="Tandem", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
     app.add_middleware(_Headers)
 
+    @app.exception_handler(UnknownPipelineError)
+    async def unknown(_: Request, error: Exception) -> Response:
+        return JSONResponse({"detail": str(error)}, status_code=404)
+
     @app.get("/")
-    async def page() -> FileResponse:
+    async def page(pipeline: str | None = None) -> FileResponse:
+        pages.of(pipeline)
         return FileResponse(_STATIC / "index.html")
 
     @app.get("/api/events")
-    async def events() -> EventSourceResponse:
+    async def events(pipeline: str | None = None) -> EventSourceResponse:
+        found = pages.of(pipeline)
+
         async def stream() -> AsyncIterator[ServerSentEvent]:
-            first = {"environment": environment(settings, declaration), **history(state)}
+            first = {"environment": found.about(), **found.past()}
             yield ServerSentEvent(json.dumps(first, separators=(",", ":")), event="hello", retry=1000)
-            yield ServerSentEvent(json.dumps(snapshot(state, declaration), separators=(",", ":")), event="update")
-            async for update in publisher.updates():
+            yield ServerSentEvent(json.dumps(found.present(), separators=(",", ":")), event="update")
+            async for update in found.publisher.updates():
                 yield ServerSentEvent(update, event="update")
 
         return EventSourceResponse(stream())
 
     @app.get("/api/story")
-    def story(key: Annotated[str, Query(min_length=1, max_length=10_000)]) -> Response:
+    def story(key: Annotated[str, Query(min_length=1, max_length=10_000)], pipeline: str | None = None) -> Response:
         try:
-            return JSONResponse(stories.of(key))
+            return JSONResponse(pages.of(pipeline).stories.of(key))
         except Busy:
             return JSONResponse({"detail": "another search runs; try again in a moment"}, status_code=503)
 
     @app.get("/api/now")
-    def now() -> JSONResponse:
-        return JSONResponse({"environment": environment(settings, declaration), **snapshot(state, declaration)})
+    def now(pipeline: str | None = None) -> JSONResponse:
+        found = pages.of(pipeline)
+        return JSONResponse({"environment": found.about(), **found.present()})
 
     @app.get("/metrics")
     def metrics() -> Response:

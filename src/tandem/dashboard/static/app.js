@@ -4,6 +4,7 @@ import { renderAccount } from "./account.js";
 import { describeEnvironment, renderEnvironment } from "./environment.js";
 import { buildFlow, renderFlow, renderTiles } from "./flow.js";
 import { buildNewest, renderNewest } from "./newest.js";
+import { renderPipelines } from "./pipelines.js";
 import { byId, element } from "./dom.js";
 import { listen } from "./story.js";
 import { clock } from "./format.js";
@@ -12,7 +13,7 @@ import { clock } from "./format.js";
 const SILENT_MS = 4000;
 let charts = null, environment = null, heardAt = 0, connected = false, said = "";
 
-const source = new EventSource("/api/events");
+const source = new EventSource(`/api/events${location.search}`);
 source.addEventListener("hello", (event) => {
   const hello = JSON.parse(event.data);
   const first = environment === null;
@@ -32,6 +33,7 @@ source.addEventListener("update", (event) => {
   heard();
   performance.mark("update-begins");
   renderProblems(update.problems);
+  renderPipelines(update.pipelines, environment);
   renderFlow(update, environment);
   renderTiles(update, environment);
   renderAccount(update.account, environment);

@@ -2,10 +2,11 @@
 import { byId, element } from "./dom.js";
 import { time } from "./format.js";
 
-let title = "key", asked = 0;
+let title = "key", pipeline = "", asked = 0;
 
 export function listen(environment) {
   title = environment.key_title;
+  pipeline = environment.pipeline;
   byId("key-label").textContent = title;
   byId("search").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -20,7 +21,7 @@ export async function tell(key) {
   show(element("p", {}, "Searching the topics and MongoDB…"));
   let parts;
   try {
-    const answer = await fetch(`/api/story?${new URLSearchParams({ key })}`);
+    const answer = await fetch(`/api/story?${new URLSearchParams({ key, pipeline })}`);
     const story = await answer.json();
     parts = answer.ok ? told(story) : [element("p", { class: "verdict" }, `No answer: ${typeof story.detail === "string" ? story.detail : "the request was refused"}.`)];
   } catch {

@@ -27,7 +27,7 @@ def program(settings: Settings, layout: Layout) -> Program:
 
     return Program(
         name="dashboard",
-        command=(sys.executable, "-m", "tandem.dashboard", "--settings", str(file)),
+        command=(sys.executable, "-m", "tandem.dashboard", "--settings", str(file), "--roster", str(layout.pipelines)),
         env=dict(os.environ),
         write=write,
         probe=probe,

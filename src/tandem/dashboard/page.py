@@ -1,0 +1,87 @@
+"""One pipeline's page: what watches the pipeline, what is known of it, and who is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tandem.dashboard.accountant import Accountant
+from tandem.dashboard.connect import database
+from tandem.dashboard.declaration import declared
+from tandem.dashboard.health import job_state
+from tandem.dashboard.job_watch import JobWatch
+from tandem.dashboard.mongo_watch import MongoWatch
+from tandem.dashboard.publisher import Publisher
+from tandem.dashboard.result_watch import ResultWatch
+from tandem.dashboard.snapshot import environment, history, snapshot
+from tandem.dashboard.state import State
+from tandem.dashboard.story import Stories
+from tandem.dashboard.topic_watch import TopicWatch
+from tandem.settings.model import Settings
+
+_PING_MS = 2_000
+_WATCH_MS = 4_000
+_COUNT_MS = 120_000
+
+
+class Page:
+    """Watches one pipeline from ``start`` to ``stop``.
+
+    Args:
+        settings: the pipeline's.
+        links: returns what is told of all pages, for the way from one to another.
+
+    Raises:
+        UsageError: the pipeline is not there, or has nothing to show.
+    """
+
+    def __init__(self, settings: Settings, links: Callable[[], list[dict[str, Any]]]) -> None:
+        self.declaration, self.state = declared(settings.place), State()
+        self._settings, self._links = settings, links
+        live, brief, patient = self._databases = tuple(
+            database(settings.mongo, answer_within_ms=ms) for ms in (_WATCH_MS, _PING_MS, _COUNT_MS)
+        )
+        self._watchers = (
+            MongoWatch(brief, self.state),
+            JobWatch(live, self.declaration.name, self.state),
+            ResultWatch(live, self.declaration.view, self.state),
+            TopicWatch(settings.kafka, self.declaration, self.state),
+            Accountant(patient, self.declaration, self.state),
+        )
+        self.publisher = Publisher(self.state, self.present)
+        self.stories = Stories(settings, live, self.declaration, self.state)
+        self._publishing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to watch and to publish; called where the server runs."""
+        for watcher in self._watchers:
+            watcher.start()
+        self._publishing = asyncio.create_task(self.publisher.run())
+
+    def stop(self) -> None:
+        """Ends both."""
+        if self._publishing:
+            self._publishing.cancel()
+        for watcher in self._watchers:
+            watcher.stop()
+        for each in self._databases:
+            each.client.close()
+
+    def about(self) -> dict[str, Any]:
+        """Returns what does not change; see ``snapshot.environment``."""
+        return environment(self._settings, self.declaration)
+
+    def past(self) -> dict[str, Any]:
+        """Returns what a page that was just opened draws; see ``snapshot.history``."""
+        return history(self.state)
+
+    def present(self) -> dict[str, Any]:
+        """Returns what is known now, with the way to the other pages."""
+        return {**snapshot(self.state, self.declaration), "pipelines": self._links()}
+
+    def job_state(self) -> str:
+        """Returns the job's state; see ``health.job_state``."""
+        with self.state.lock:
+            return job_state(self.state, time.monotonic())
