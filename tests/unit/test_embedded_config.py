@@ -117,9 +117,9 @@ def test_a_folder_has_one_owner(layout: Layout) -> None:
 
 def test_status_of_what_never_ran(settings: Settings) -> None:
     status = platform_for(settings).status()
-    assert set(status) == {"profile", "ready", "kafka", "mongo", "job", "dashboard", "problem"}
+    assert set(status) == {"profile", "pipeline", "ready", "kafka", "mongo", "job", "dashboard", "problem"}
     assert set(status["job"]) == {
-        *("state", "pid_or_id", "last_batch", "input_rows_total", "lag", "watermark", "late_total")
+        *("state", "pid_or_id", "last_batch", "input_rows_total", "lag", "watermark", "late_total", "url")
     }
     assert (status["ready"], status["job"]["state"]) == (False, "stopped")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tandem.cli.session import Session
-from tandem.errors import UsageError
+from tandem.errors import TandemError, UsageError
 from tandem.settings.load import profiles
 from tandem.settings.origin import flat
 
@@ -42,23 +43,45 @@ def status(
     if watch:
         _watch(session, as_json=as_json)
         return
-    found = session.platform.status()
+    found = _status(session)
     if as_json:
         print(json.dumps(found))
     else:
         session.out.print(_table(found))
 
 
+def _status(session: Session) -> dict[str, Any]:
+    """Returns the status of the first pipeline that is named, with a list of all that are named or run beside it."""
+    found = session.platform.status()
+    named = [each.settings.pipeline for each in session.each]
+    running = [name for name in session.platform.pipelines() if name not in named]
+    others = [*session.each[1:], *(Session(session.chosen[0], name, announces=False) for name in running)]
+    return {**found, "pipelines": [_of_pipeline(found), *(_of_pipeline(_status_of(each)) for each in others)]}
+
+
+def _status_of(session: Session) -> dict[str, Any]:
+    try:
+        return session.platform.status()
+    except TandemError as error:  # it runs, but its files or its settings are wrong meanwhile
+        none = {"pipeline": session.pipeline, "ready": False, "mongo": {"database": None}, "job": {}}
+        return {**none, "dashboard": {"url": None}, "problem": str(error)}
+
+
+def _of_pipeline(status: dict[str, Any]) -> dict[str, Any]:
+    own = {name: status[name] for name in ("pipeline", "ready", "job", "dashboard", "problem")}
+    return {**own, "database": status["mongo"]["database"]}
+
+
 def _watch(session: Session, *, as_json: bool) -> None:
     """Prints the status again and again: one line of JSON each, or one table that stays in its place."""
     if as_json:
         while True:
-            print(json.dumps(session.platform.status()), flush=True)
+            print(json.dumps(_status(session)), flush=True)
             time.sleep(_WATCH_S)  # not a wait for readiness: the reader's patience
     rows: tuple[float, int] | None = None
     with Live(console=session.out, auto_refresh=False, transient=False) as live:
         while True:
-            found = session.platform.status()
+            found = _status(session)
             total, now = found["job"]["input_rows_total"], time.monotonic()
             rate = None
             if rows is not None and total is not None and now > rows[0]:
@@ -73,13 +96,19 @@ def _table(found: dict[str, Any]) -> Table:
     # Long addresses are folded; what stands in a table that is drawn again must not be wider than the terminal.
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for part, value in found.items():
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                table.add_row(f"{part}.{key}", "-" if inner is None else str(inner))
-        else:
-            table.add_row(part, "-" if value is None else str(value))
+    _, *others = found["pipelines"]
+    further = {other["pipeline"]: {name: other[name] for name in other if name != "pipeline"} for other in others}
+    for name, value in _flat({**found, "pipelines": further}):
+        table.add_row(name, "-" if value is None else str(value))
     return table
+
+
+def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 def logs(

@@ -23,23 +23,42 @@ def up(
 ) -> None:
     """Start everything but the producers. Starting what runs already changes nothing."""
     session: Session = context.obj
-    session.platform.up(wait=wait)
+    session.for_each(lambda each: each.platform.up(wait=wait and len(session.each) == 1), titles=False)
+    if wait and len(session.each) > 1:
+        session.for_each(lambda each: each.platform.wait_until_ready())
     status = session.platform.status()
     session.say(f"Kafka    {status['kafka']['bootstrap']}")
     session.say(f"MongoDB  {status['mongo']['uri']}  database {status['mongo']['database']}")
     if url := status["dashboard"]["url"]:
         session.say(f"page     {url}")
-    session.say(f"job      {status['job']['state']}; `tandem status` shows more, `tandem down` stops everything")
+    for each in session.each:
+        state = each.platform.status()["job"]["state"]
+        told = f"{each.settings.pipeline}: {state}" if len(session.each) > 1 else state
+        session.say(f"job      {told}; `tandem status` shows more, `tandem down` stops everything")
 
 
 def down(
     context: typer.Context,
     volumes: Annotated[bool, typer.Option("--volumes", help="Also forget topics, database and checkpoint.")] = False,
 ) -> None:
-    """Stop everything. Topics, database and checkpoint are kept unless told otherwise."""
+    """Stop everything. Topics, database and checkpoint are kept unless told otherwise.
+
+    With --pipeline, where others run besides: stop the job of that one alone.
+    """
     session: Session = context.obj
     if session.settings.backend == "dataproc":
         raise UsageError("in the cloud nothing is stopped without a question", hint="`tandem destroy` asks it")
+    named = [each.settings.pipeline for each in session.each] if session.pipeline else []
+    others = [name for name in session.platform.pipelines() if name not in named] if named else []
+    if others and volumes:
+        raise UsageError(
+            f"{', '.join(others)} would lose topics, database and checkpoint, too",
+            hint="without --pipeline, `tandem down --volumes` stops all and forgets all",
+        )
+    if others:
+        session.for_each(lambda each: each.platform.leave())
+        session.say(f"stopped; {', '.join(others)} still runs")
+        return
     session.platform.down(volumes=volumes)
     session.say("stopped" + (", and everything it kept is gone" if volumes else ""))
 
@@ -47,5 +66,5 @@ def down(
 def submit(context: typer.Context) -> None:
     """Stop the job after its batch and start it again with the code as it is now, on the same checkpoint."""
     session: Session = context.obj
-    session.platform.restart_job()
+    session.for_each(lambda each: each.platform.restart_job())
     session.say("the job runs")

@@ -16,7 +16,7 @@ import typer
 
 from tandem.cli.plans import EventTime, closing_time, known_watermark, make_plan
 from tandem.cli.session import Session
-from tandem.errors import TandemError
+from tandem.errors import TandemError, UsageError
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
@@ -63,32 +63,53 @@ def run(
     """
     session: Session = context.obj
     Mix.parse(mix, Mix())  # what is wrong is said before anything starts
-    running = session.platform.status()["job"]["state"] == "running"
+    before = session.platform.pipelines()
+    mine = [each.settings.pipeline for each in session.each]
     try:
-        session.say("starting Kafka, MongoDB and the Spark job" if not running else "everything runs already")
-        session.platform.up(wait=True)
-        plan = make_plan(
-            count=count,
-            seed=seed,
-            mix=mix,
-            event_time=None,
-            rate=None,
-            span=DEFAULT_SPAN,
-            watermark=known_watermark(session.platform.status),
-        )
-        session.say(f"sending {count} {_first(session)} and what belongs to them, seed {plan.seed}")
-        if plan.rate:
-            session.say("the watermark is recent: event times are now, and what has no partner will wait for one")
-        _send(session, plan, None, ledger)
-        _close(session, plan)
-        session.say("waiting for the job, then comparing MongoDB with the topics")
-        _verify(session, SETTLE_SECONDS, as_json=False)
+        session.say("everything runs already" if set(mine) <= set(before) else f"starting {_started(before)}")
+        session.for_each(lambda each: each.platform.up(wait=False), titles=False)
+        session.for_each(lambda each: _run(each, count, seed, mix, ledger))
     finally:
-        if not keep and not running:
+        if not keep and not set(mine) <= set(before):
             # Whoever interrupts once means the run, and twice the cleaning up that is going on already.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
-            session.platform.down()
+            _stop(session, before)
+
+
+def _started(before: list[str]) -> str:
+    return "the Spark job" if before else "Kafka, MongoDB and the Spark job"
+
+
+def _stop(session: Session, before: list[str]) -> None:
+    """Stops what was started: everything, or what runs beside the pipelines of before."""
+    if not before:
+        session.platform.down()
+        return
+    now = session.platform.pipelines()
+    for each in session.each:
+        if each.settings.pipeline in now and each.settings.pipeline not in before:
+            each.platform.leave()
+
+
+def _run(session: Session, count: int, seed: int | None, mix: str, ledger: Path | None) -> None:
+    session.platform.wait_until_ready()
+    plan = make_plan(
+        count=count,
+        seed=seed,
+        mix=mix,
+        event_time=None,
+        rate=None,
+        span=DEFAULT_SPAN,
+        watermark=known_watermark(session.platform.status),
+    )
+    session.say(f"sending {count} {_first(session)} and what belongs to them, seed {plan.seed}")
+    if plan.rate:
+        session.say("the watermark is recent: event times are now, and what has no partner will wait for one")
+    _send(session, plan, None, ledger)
+    _close(session, plan)
+    session.say("waiting for the job, then comparing MongoDB with the topics")
+    _verify(session, SETTLE_SECONDS, as_json=False)
 
 
 def produce(
@@ -111,22 +132,28 @@ def produce(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON.")] = False,
 ) -> None:
     """Send generated records into the topics, each stream from a process of its own."""
+
+    def send(session: Session) -> None:
+        plan = make_plan(
+            count=count,
+            seed=seed,
+            mix=mix,
+            event_time=event_time,
+            rate=rate,
+            span=timedelta(minutes=span_minutes),
+            watermark=known_watermark(session.platform.status),
+        )
+        session.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
+        summaries = _send(session, plan, rate, ledger)
+        if close:
+            _close(session, plan)
+        if as_json:
+            print(json.dumps({name: {"seconds": s.seconds, "classes": s.counts} for name, s in summaries.items()}))
+
     session: Session = context.obj
-    plan = make_plan(
-        count=count,
-        seed=seed,
-        mix=mix,
-        event_time=event_time,
-        rate=rate,
-        span=timedelta(minutes=span_minutes),
-        watermark=known_watermark(session.platform.status),
-    )
-    session.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
-    summaries = _send(session, plan, rate, ledger)
-    if close:
-        _close(session, plan)
-    if as_json:
-        print(json.dumps({name: {"seconds": s.seconds, "classes": s.counts} for name, s in summaries.items()}))
+    if count == 0 and len(session.each) > 1:
+        raise UsageError("what has no end is of one pipeline at a time", hint="name one: --pipeline NAME")
+    session.for_each(send)
 
 
 def verify(
@@ -135,7 +162,8 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Compute from the topics what MongoDB must hold, without Spark, and compare. Exits 1 on any difference."""
-    _verify(context.obj, wait, as_json=as_json)
+    session: Session = context.obj
+    session.for_each(lambda each: _verify(each, wait, as_json=as_json))
 
 
 def reconcile(
@@ -147,6 +175,10 @@ def reconcile(
     A batch of the job's own transform over the topics. It may run beside the job, and again without effect.
     """
     session: Session = context.obj
+    session.for_each(lambda each: _reconcile(each, as_json=as_json))
+
+
+def _reconcile(session: Session, *, as_json: bool) -> None:
     report = session.platform.reconcile()
     if as_json:
         print(json.dumps(report))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tandem.platforms.log_line import LogLine
 
@@ -12,10 +12,15 @@ START_DEADLINE_S = 240.0
 
 
 class Platform(Protocol):
-    """Starts, inspects and stops one environment. Every method may be called again without harm."""
+    """Starts, inspects and stops one environment, and in it one pipeline's job; others may run beside it.
+
+    Every method may be called again without harm.
+    """
 
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
-        """Starts everything but the producers; nothing happens when it already runs.
+        """Starts everything but the producers; where other pipelines run already, this one's job beside theirs.
+
+        Nothing happens when it already runs.
 
         Args:
             wait: return only when the job runs and has committed its first batch.
@@ -25,8 +30,20 @@ class Platform(Protocol):
             EnvironmentNotReadyError: something is missing, failed or did not come in time; the message names it.
         """
 
+    def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
+        """Returns when the job runs and has committed its first batch; see ``up``."""
+
+    def pipelines(self) -> list[str]:
+        """Returns the pipelines whose jobs run in this environment, or are to, the first one first.
+
+        It does not raise.
+        """
+
+    def leave(self) -> None:
+        """Stops this pipeline's job, and everything when no other one is left."""
+
     def down(self, volumes: bool = False) -> None:
-        """Stops everything.
+        """Stops everything, the other pipelines' jobs too.
 
         Args:
             volumes: also forget topics, database and checkpoint, together.
@@ -65,4 +82,16 @@ class Platform(Protocol):
 
         Raises:
             EnvironmentNotReadyError: nothing runs, or the job did not come up.
+        """
+
+
+@runtime_checkable
+class Deployed(Protocol):
+    """A platform to which jobs are brought, and from which each is taken away by itself."""
+
+    def destroy(self, data: bool = False) -> None:
+        """Stops this pipeline's job after its batch; what no other job needs any more, goes with it.
+
+        Args:
+            data: also delete the pipeline's topics, collections, checkpoint and uploads.
         """

@@ -78,6 +78,8 @@ def status(
     behind: int | None,
     problem: str | None,
     dashboard: bool,
+    first: bool = True,
+    spark_port: int | None = None,
 ) -> dict[str, Any]:
     """Returns the object of ``tandem status --json``.
 
@@ -90,11 +92,15 @@ def status(
         behind: the lag in records, None when it is not known.
         problem: what is wrong and does not mend by itself, if anything is.
         dashboard: whether it runs, or is about to.
+        first: whether the dashboard shows this pipeline where it is told no other.
+        spark_port: of the driver's own page on this machine; None where it has none.
     """
     told = newest or {}
     watermark = told.get("watermark")
+    page = "" if first else f"/?pipeline={settings.pipeline}"
     return {
         "profile": settings.profile,
+        "pipeline": settings.pipeline,
         "ready": ready,
         "kafka": {"bootstrap": settings.kafka.bootstrap},
         "mongo": {"uri": settings.mongo.uri, "database": settings.mongo.database},
@@ -107,7 +113,8 @@ def status(
             "watermark": watermark.astimezone(UTC).isoformat().replace("+00:00", "Z") if watermark else None,
             # Records dropped since the topics' beginning because the watermark had passed them.
             "late_total": told.get("late_total"),
+            "url": None if spark_port is None else f"http://127.0.0.1:{spark_port}",
         },
-        "dashboard": {"url": dashboard_url(settings) if dashboard else None},
+        "dashboard": {"url": f"{dashboard_url(settings)}{page}" if dashboard else None},
         "problem": problem,
     }

@@ -12,11 +12,12 @@ from tandem.platforms.embedded.logs import essence
 from tandem.platforms.embedded.prepare import end_leftovers
 from tandem.platforms.embedded.process import alive, end, recall, rotate, spawn
 from tandem.settings.model import Settings
+from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
 
 # The supervisor stops its services one after another, each within its own deadline; the first driver also writes Java's
 # archive of classes.
-_STOP_DEADLINE_S = 240.0
+STOP_DEADLINE_S = 240.0
 
 
 class Background:
@@ -40,7 +41,7 @@ class Background:
         return supervisor is not None and alive(supervisor)
 
     def start(self) -> None:
-        """Returns when it runs; its services are starting.
+        """Returns when it runs; its services are starting, and no job until one is added.
 
         Raises:
             EnvironmentNotReadyError: something is missing, or it ended.
@@ -53,8 +54,9 @@ class Background:
             # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
             if mine:
                 self._prepare(settings, layout)
+                layout.settings.write_text(settings.model_dump_json(indent=2), "utf-8")
+                Roster(layout.pipelines).clear()
         file = layout.settings
-        file.write_text(settings.model_dump_json(indent=2), "utf-8")
         command = (sys.executable, "-m", self._module, "--settings", str(file))
         log = layout.log("supervisor")
         from_byte = rotate(log)
@@ -85,12 +87,13 @@ class Background:
         if not layout.run.exists():
             return
         if supervisor := recall(layout.pid("supervisor")):
-            end(supervisor, _STOP_DEADLINE_S)
+            end(supervisor, STOP_DEADLINE_S)
             layout.pid("supervisor").unlink(missing_ok=True)
         with layout.locked() as mine:
             if not mine:
                 raise EnvironmentNotReadyError("it is being started by another process", hint="try again in a moment")
             end_leftovers(layout)
+            Roster(layout.pipelines).clear()
             layout.state.unlink(missing_ok=True)
             if forget:
                 layout.forget()

@@ -11,20 +11,32 @@ from tandem.catalog import Place
 from tandem.engine.failure import MUST_NOT_GO_ON
 from tandem.platforms.embedded.class_archive import ClassArchive
 from tandem.platforms.embedded.java import Java
-from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.layout import JOB, Layout
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
 from tandem.platforms.job_files import driver_arguments, driver_environment, write_job_files
 from tandem.platforms.progress import ProgressReader
+from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError
 
 
 def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
-    """Returns the driver; it is up when it has reported its start."""
+    """Returns the driver of a pipeline; it is up when it has reported its start."""
+    name = layout.job(settings.pipeline)
+    folder = layout.conf_of(name)
     reader = ProgressReader(settings.mongo, settings.pipeline)
     jars = tools.jars["spark"]
     archive = class_archive(settings, tools.java, jars)
+
+    def write() -> None:
+        if name != JOB:
+            # Those of the first pipeline are created with the services.
+            folder.mkdir(exist_ok=True)
+            create_topics(settings.kafka, *streams_of(settings.place))
+            create_collections(settings.mongo, indexes_of(settings.place))
+        # Several would write the same archive at the same time.
+        write_configuration(settings, jars, layout, folder, archive.options(record=name == JOB))
 
     def probe(pid: int) -> None:
         newest = reader.newest()
@@ -32,10 +44,10 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
             raise NotYetError("it has not reported its start")
 
     return Program(
-        name="job",
-        command=(sys.executable, str(settings.place.file("join_stream")), *driver_arguments(layout.conf)),
-        env=driver_variables(tools.java, settings.place, layout.conf),
-        write=lambda: write_configuration(settings, jars, layout, layout.conf, archive.options()),
+        name=name,
+        command=(sys.executable, str(settings.place.file("join_stream")), *driver_arguments(folder)),
+        env=driver_variables(tools.java, settings.place, folder),
+        write=write,
         probe=probe,
         retry_on=(),
         settle=lambda: None,

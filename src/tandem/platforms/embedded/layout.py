@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from tandem.errors import EnvironmentNotReadyError
 
 # In the order in which they are stopped: nothing loses what it writes to before it has stopped itself.
 SERVICES = ("dashboard", "job", "mongod", "kafka")
-# Without these there is no pipeline. The dashboard only looks: whether it runs matters to nothing else.
-ESSENTIAL = ("job", "mongod", "kafka")
+# The job of the pipeline with which the environment was started; any other's is called after its pipeline, too.
+JOB = "job"
 _DATA = ("kafka", "mongo", "checkpoint")
 _FULL_BYTES = 8 * 2**20
 
@@ -41,8 +42,13 @@ class Layout:
 
     @property
     def settings(self) -> Path:
-        """The settings with which the supervisor runs."""
+        """The settings with which the supervisor runs: those of the first pipeline."""
         return self.conf / "settings.json"
+
+    @property
+    def pipelines(self) -> Path:
+        """What is to run; see ``Roster``."""
+        return self.run / "pipelines"
 
     @property
     def run(self) -> Path:
@@ -74,6 +80,22 @@ class Layout:
         """The services' states."""
         return self.run / "state.json"
 
+    def job(self, pipeline: str) -> str:
+        """Returns the name of the service that is a pipeline's job."""
+        try:
+            first = json.loads(self.settings.read_text("utf-8"))["pipeline"]
+        except (OSError, ValueError, KeyError):
+            first = pipeline
+        return JOB if pipeline == first else f"{JOB}-{pipeline}"
+
+    def conf_of(self, service: str) -> Path:
+        """Returns the folder of what a job's driver reads."""
+        return self.conf if service == JOB else self.conf / service
+
+    def further_jobs(self) -> list[str]:
+        """Returns the services that are jobs of further pipelines and have run here, whether they run now or not."""
+        return sorted(log.stem for log in (self.home / "logs").glob(f"{JOB}-*.log"))
+
     def log(self, service: str) -> Path:
         """Returns a service's log file."""
         return self.home / "logs" / f"{service}.log"
@@ -89,7 +111,7 @@ class Layout:
             EnvironmentNotReadyError: the folder cannot be written.
         """
         try:
-            for folder in (self.conf, self.run, self.home / "logs", self.scratch):
+            for folder in (self.conf, self.run, self.pipelines, self.home / "logs", self.scratch):
                 folder.mkdir(parents=True, exist_ok=True)
             if self._forgetting.exists():
                 self.forget()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -14,13 +14,13 @@ from tandem.engine.wishes import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.embedded.background import Background
-from tandem.platforms.embedded.layout import ESSENTIAL, SERVICES, Layout, disk_is_full, is_full
+from tandem.platforms.embedded.layout import JOB, SERVICES, Layout, disk_is_full, is_full
 from tandem.platforms.embedded.logs import essence, merged
+from tandem.platforms.embedded.membership import Membership
 from tandem.platforms.embedded.prepare import prepare
 from tandem.platforms.embedded.process import alive, recall
 from tandem.platforms.embedded.reconcile import reconcile
 from tandem.platforms.embedded.state import ServiceState, read_states
-from tandem.platforms.embedded.supervisor import RESTART_JOB
 from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, status
 from tandem.platforms.progress import ProgressReader
@@ -42,16 +42,28 @@ class EmbeddedPlatform:
         self._settings = settings
         self._layout = Layout(settings.home)
         self._background = Background(settings, self._layout, "tandem.platforms.embedded.supervisor", prepare)
+        self._membership = Membership(settings, self._layout, self._background)
 
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
-        """Starts everything; see ``Platform.up``."""
-        if self._background.running():
-            self._check_pipeline()
-            _log.info("already running", profile=self._settings.profile)
+        """Starts everything, or this pipeline's driver in what runs; see ``Platform.up``."""
+        if self._settings.pipeline in self.pipelines():
+            _log.info("already running", profile=self._settings.profile, pipeline=self._settings.pipeline)
         else:
-            self._background.start()
+            self._membership.join()
         if wait:
-            self._wait_until_ready(deadline_s)
+            self.wait_until_ready(deadline_s)
+
+    def pipelines(self) -> list[str]:
+        """Returns the pipelines that are to run; see ``Platform.pipelines``."""
+        return self._membership.names()
+
+    def leave(self) -> None:
+        """Stops this pipeline's driver; see ``Platform.leave``."""
+        self._membership.check()
+        if self.pipelines() == [self._settings.pipeline]:
+            self.down()
+        else:
+            self._membership.leave()
 
     def down(self, volumes: bool = False) -> None:
         """Stops everything, also what a supervisor that was killed left behind; see ``Platform.down``."""
@@ -59,17 +71,12 @@ class EmbeddedPlatform:
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Platform.status``."""
-        reader = ProgressReader(self._settings.mongo, self._settings.pipeline)
-        try:
+        with closing(ProgressReader(self._settings.mongo, self._settings.pipeline)) as reader:
             return self._status(reader)
-        finally:
-            reader.close()
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs what late records have left; see ``Platform.reconcile``."""
-        if not self._background.running():
-            raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
-        self._check_pipeline()
+        self._membership.check()
         return reconcile(self._settings, self._layout)
 
     def problem(self) -> str | None:
@@ -77,58 +84,53 @@ class EmbeddedPlatform:
         if not self._background.running():
             return None
         full = disk_is_full(self._layout)
-        states = read_states(self._layout.state)
+        states = read_states(self._layout.state, self._needed)
         # The first the supervisor may not be able to tell: it tells by a file.
         if is_full(self._layout) or any(state.error == full for state in states.values()):
             return full
-        return next((f"{name} {states[name].error}" for name in ESSENTIAL if states[name].state == "failed"), None)
+        return next((f"{name} {states[name].error}" for name in self._needed if states[name].state == "failed"), None)
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
     ) -> Iterator[LogLine]:
-        """Yields the log lines of the services and the ``supervisor``; see ``Platform.logs``."""
-        known = (*SERVICES, "supervisor")
+        """Yields the log lines of the services and the ``supervisor``; see ``Platform.logs``.
+
+        ``job`` is this pipeline's, where it has run here.
+        """
+        further = self._layout.further_jobs()
+        known = (*SERVICES, *further, "supervisor")
         if unknown := sorted(set(services) - set(known)):
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {', '.join(known)}")
-        return merged({name: self._layout.log(name) for name in services or known}, follow, since)
+        own = self._service if self._service in further else JOB
+        wanted = [own if name == JOB else name for name in services] or known
+        return merged({name: self._layout.log(name) for name in wanted}, follow, since)
 
     def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
         """Starts the job anew; see ``Platform.restart_job``."""
-        supervisor = recall(self._layout.pid("supervisor"))
-        if supervisor is None or not alive(supervisor):
-            raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
-        self._check_pipeline()
+        self._membership.check()
         # The job that runs is not stopped for one that cannot start.
         self._settings.place.module("pipeline")
-        before = read_states(self._layout.state)["job"].pid
-        os.kill(supervisor.pid, RESTART_JOB)
+        before = read_states(self._layout.state, self._needed)[self._service].pid
+        self._membership.ask_restart()
 
         def probe() -> None:
-            if read_states(self._layout.state)["job"].pid in (before, None):
+            if read_states(self._layout.state, self._needed)[self._service].pid in (before, None):
                 raise NotYetError("the old one still runs")
 
         hint = f"look at {self._layout.log('supervisor')}"
         wait_for("a new driver to start", probe, deadline_s=deadline_s, hint=hint)
-        self._wait_until_ready(deadline_s)
+        self.wait_until_ready(deadline_s)
 
     def reload_job(self) -> None:
         """Lets the job go on with new code; see ``Reloading.reload_job``."""
-        driver = recall(self._layout.pid("job")) if self._background.running() else None
+        self._membership.check()
+        driver = recall(self._layout.pid(self._service))
         if driver is None or not alive(driver):
             raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
-        self._check_pipeline()
         reload(self._settings, lambda: os.kill(driver.pid, RELOAD))
 
-    def _check_pipeline(self) -> None:
-        """Raises when it is another pipeline that runs here."""
-        running = json.loads(self._layout.settings.read_text("utf-8"))["pipeline"]
-        if running != self._settings.pipeline:
-            raise EnvironmentNotReadyError(
-                f"this environment runs the pipeline {running}, not {self._settings.pipeline}",
-                hint=f"`tandem down` stops it; or name it: --pipeline {running}",
-            )
-
-    def _wait_until_ready(self, deadline_s: float) -> None:
+    def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
+        """Tells meanwhile what becomes of the services; see ``Platform.wait_until_ready``."""
         layout = self._layout
         reader = ProgressReader(self._settings.mongo, self._settings.pipeline)
         seen: dict[str, ServiceState] = {}
@@ -139,7 +141,7 @@ class EmbeddedPlatform:
                 raise EnvironmentNotReadyError(f"the supervisor ended: {essence(log)}", hint=f"look at {log}")
             if problem := self.problem():
                 raise EnvironmentNotReadyError(problem, hint=f"look at {layout.home / 'logs'}")
-            states = read_states(layout.state)
+            states = read_states(layout.state, self._needed)
             for name, state in states.items():
                 if seen.get(name) != state:
                     if state.error and state.restarts > (seen[name].restarts if name in seen else 0):
@@ -147,9 +149,9 @@ class EmbeddedPlatform:
                     elif name not in seen or seen[name].state != state.state:
                         _log.info(f"{name} is {state.state}")
                     seen[name] = state
-            awaited = {name: states[name] for name in ESSENTIAL}
+            awaited = {name: states[name] for name in self._needed}
             if not all(state.state == "running" for state in awaited.values()) or not self._committed(
-                states["job"], reader
+                states[self._service], reader
             ):
                 errors = [f"{name}: {state.error}" for name, state in awaited.items() if state.error]
                 raise NotYetError(
@@ -158,17 +160,29 @@ class EmbeddedPlatform:
 
         try:
             what = "the job's first committed batch"
-            wait_for(what, probe, deadline_s=deadline_s, hint=f"look at {layout.log('job')}", interval_s=0.2)
+            wait_for(what, probe, deadline_s=deadline_s, hint=f"look at {layout.log(self._service)}", interval_s=0.2)
         finally:
             reader.close()
+
+    @property
+    def _service(self) -> str:
+        """This pipeline's job."""
+        return self._layout.job(self._settings.pipeline)
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        """Without these this pipeline is none. The dashboard only looks: whether it runs matters to nothing else."""
+        return (self._service, "mongod", "kafka")
 
     def _committed(self, job: ServiceState, reader: ProgressReader) -> bool:
         newest = reader.newest()
         return newest is not None and newest["pid"] == job.pid and has_committed(self._settings, newest)
 
     def _status(self, reader: ProgressReader) -> dict[str, Any]:
-        states = read_states(self._layout.state) if self._background.running() else self._orphans()
-        job = states["job"]
+        states = self._orphans()
+        if self._background.running():
+            states = read_states(self._layout.state, (*self._needed, "dashboard"))
+        job = states[self._service]
         answers = states["mongod"].state == "running" and reader.answers()
         newest = reader.newest() if answers else None
         behind = lag_of(self._settings, newest) if newest and states["kafka"].state == "running" else None
@@ -182,12 +196,14 @@ class EmbeddedPlatform:
             problem=self.problem(),
             # It comes a moment after Kafka and MongoDB; its address is known before.
             dashboard=states["dashboard"].state in ("starting", "running"),
+            first=self.pipelines()[:1] in ([], [self._settings.pipeline]),
+            spark_port=self._membership.page_port() if job.state == "running" else None,
         )
 
     def _orphans(self) -> dict[str, ServiceState]:
         """Returns what runs without a supervisor, by the process ids that it wrote."""
         states = {}
-        for service in SERVICES:
+        for service in (*SERVICES, self._service):
             identity = recall(self._layout.pid(service))
             runs = identity is not None and alive(identity)
             states[service] = ServiceState("running", identity.pid) if identity and runs else ServiceState()

@@ -94,7 +94,7 @@ def ports(settings: Settings) -> dict[str, int]:
 
 def end_leftovers(layout: Layout) -> None:
     """Ends the services that run without a supervisor."""
-    for service in layout.services:
+    for service in (*layout.services, *layout.further_jobs()):
         file = layout.pid(service)
         identity = recall(file)
         if identity is None:

@@ -12,7 +12,7 @@ from typing import Any
 from tandem.artifacts import ensure_jars
 from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
-from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.layout import JOB, Layout
 from tandem.platforms.job_files import driver_arguments, for_batch
 from tandem.platforms.observe import reconcile_report
 from tandem.runtimes import runtimes
@@ -27,8 +27,10 @@ def reconcile(settings: Settings, layout: Layout) -> dict[str, Any]:
     """
     java = find_java(settings.java_home, runtimes().minimum_java)
     jars = ensure_jars(settings.cache_dir, java.program)["spark"]
-    folder, log = layout.conf / "reconcile", layout.log("reconcile")
-    folder.mkdir(exist_ok=True)
+    job = layout.job(settings.pipeline)
+    # Those of two pipelines may run at the same time.
+    folder, log = layout.conf_of(job) / "reconcile", layout.log(job.replace(JOB, "reconcile", 1))
+    folder.mkdir(parents=True, exist_ok=True)
     options = class_archive(settings, java, jars).options(record=False)
     write_configuration(for_batch(settings), jars, layout, folder, options)
     command = (sys.executable, str(settings.place.file("reconcile")), *driver_arguments(folder))

@@ -49,19 +49,29 @@ class Board:
     ) -> None:
         """Writes a service's state; an empty ``error`` leaves the last one as it is."""
         with self._lock:
-            old = self._states[service]
+            old = self._states.get(service, ServiceState())
             kept = old.error if error == "" else error
             new = replace(old, state=state, pid=pid, error=kept, restarts=old.restarts + restarted)
             self._states[service] = new
-            # Nothing is kept from being stopped by a full disk, or by a folder that somebody removed.
-            with suppress(OSError):
-                write_json(self._path, {name: asdict(value) for name, value in self._states.items()})
+            self._write()
+
+    def forget(self, service: str) -> None:
+        """Shows a service no more."""
+        with self._lock:
+            self._states.pop(service, None)
+            self._write()
+
+    def _write(self) -> None:
+        # Nothing is kept from being stopped by a full disk, or by a folder that somebody removed.
+        with suppress(OSError):
+            write_json(self._path, {name: asdict(value) for name, value in self._states.items()})
 
 
 def read_states(path: Path, services: Collection[str] = SERVICES) -> dict[str, ServiceState]:
-    """Returns the states in a file; all are ``stopped`` when there is none."""
+    """Returns the states in a file, and of these services also when they are not in it: ``stopped``."""
+    states = {service: ServiceState() for service in services}
     try:
         document = json.loads(path.read_text("utf-8"))
-        return {service: ServiceState(**document[service]) for service in services}
-    except (OSError, ValueError, TypeError, KeyError):
-        return {service: ServiceState() for service in services}
+        return states | {service: ServiceState(**state) for service, state in document.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return states

@@ -1,6 +1,7 @@
 """The one background process of the embedded platform: starts the services, keeps them running, stops them.
 
-``python -m tandem.platforms.embedded.supervisor --profile P``; SIGTERM and SIGINT stop all, SIGUSR1 restarts the job.
+``python -m tandem.platforms.embedded.supervisor --profile P``; SIGTERM and SIGINT stop all, SIGUSR1 lets it look which
+pipelines' jobs are to run.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from tandem import log
 from tandem.engine.log import TEXT
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.embedded import dashboard, job, kafka, mongod
+from tandem.platforms.embedded.drivers import Drivers
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import Tools, prepare
 from tandem.platforms.embedded.process import identify, remember
@@ -27,8 +28,9 @@ from tandem.platforms.embedded.service import Keeper
 from tandem.platforms.embedded.state import Board
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem.settings.roster import Roster
 
-RESTART_JOB = signal.SIGUSR1
+LOOK = signal.SIGUSR1
 _log = structlog.get_logger(__name__)
 
 
@@ -40,11 +42,13 @@ class Cast:
         layout: given the settings, where it keeps what.
         prepare: finds what is needed; the caller owns the layout's lock.
         keepers: makes one for each service, in the order in which they are stopped; started in the reverse order.
+        driver: makes the one of a pipeline's job, given those; None where jobs run elsewhere.
     """
 
     layout: Callable[[Settings], Layout]
     prepare: Callable[[Settings, Layout], Tools]
     keepers: Callable[[Settings, Tools, Layout, Board], Sequence[Keeper]]
+    driver: Callable[[Settings, Tools, Layout, Board, Sequence[Keeper]], Keeper] | None = None
 
 
 def run(settings: Settings, cast: Cast) -> int:
@@ -56,7 +60,7 @@ def run(settings: Settings, cast: Cast) -> int:
     layout = cast.layout(settings)
     # A signal handler must not take a lock that the interrupted code may hold; this queue is made for that.
     signals: SimpleQueue[int] = SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT, RESTART_JOB):
+    for number in (signal.SIGTERM, signal.SIGINT, LOOK):
         signal.signal(number, lambda received, _frame: signals.put(received))
     layout.create()
     with layout.locked() as mine:
@@ -67,33 +71,47 @@ def run(settings: Settings, cast: Cast) -> int:
         board = Board(layout.state, layout.services)
         remember(layout.pid("supervisor"), identify(os.getpid()))
         try:
-            _supervise(cast.keepers(settings, tools, layout, board), signals)
+            _supervise(cast, settings, tools, layout, board, signals)
         finally:
             layout.pid("supervisor").unlink(missing_ok=True)
     return 0
 
 
 def keepers(settings: Settings, tools: Tools, layout: Layout, board: Board) -> Sequence[Keeper]:
-    """Returns the keepers of Kafka, MongoDB, the job and the dashboard."""
+    """Returns the keepers of Kafka, MongoDB and the dashboard."""
     broker = Keeper(kafka.program(settings, tools, layout), layout, board)
     database = Keeper(mongod.program(settings, tools.mongod, layout), layout, board)
-    # The driver starts last: a topic that is not there yet ends its query.
-    driver = Keeper(job.program(settings, tools, layout), layout, board, needs=(broker, database))
-    # Together with the driver, whose start takes longer: so it delays nothing.
+    # Together with the drivers, whose start takes longer: so it delays nothing.
     page = Keeper(dashboard.program(settings, layout), layout, board, needs=(broker, database))
     # In this order nothing loses what it writes to before it has stopped.
-    return (page, driver, database, broker)
+    return (page, database, broker)
 
 
-def _supervise(keepers: Sequence[Keeper], signals: SimpleQueue[int]) -> None:
+def driver(settings: Settings, tools: Tools, layout: Layout, board: Board, keepers: Sequence[Keeper]) -> Keeper:
+    """Returns the keeper of a pipeline's driver. It starts last: a topic that is not there yet ends its query."""
+    _, *needs = keepers
+    return Keeper(job.program(settings, tools, layout), layout, board, needs=needs)
+
+
+def _supervise(
+    cast: Cast, settings: Settings, tools: Tools, layout: Layout, board: Board, signals: SimpleQueue[int]
+) -> None:
+    keepers, make = cast.keepers(settings, tools, layout, board), cast.driver
+    drivers = make and Drivers(
+        Roster(layout.pipelines),
+        lambda each: make(each, tools, layout, board, keepers),
+        board,
+        lambda: signals.put(LOOK),
+    )
     for keeper in reversed(keepers):
         keeper.start()
-    while signals.get() == RESTART_JOB:
-        for keeper in keepers:
-            if keeper.program.name == "job":
-                _log.info("restarting the job")
-                threading.Thread(target=keeper.restart, daemon=True).start()
+    signals.put(LOOK)
+    while signals.get() == LOOK:
+        if drivers:
+            drivers.look()
     _log.info("stopping")
+    if drivers:
+        drivers.stop()
     for keeper in keepers:
         keeper.stop()
     _log.info("stopped")
@@ -120,4 +138,4 @@ def main(cast: Cast) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(Cast(lambda settings: Layout(settings.home), prepare, keepers)))
+    raise SystemExit(main(Cast(lambda settings: Layout(settings.home), prepare, keepers, driver)))

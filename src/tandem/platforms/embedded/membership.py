@@ -1,0 +1,113 @@
+"""One pipeline among those that an environment runs: how it joins, leaves, and has its driver started anew."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.embedded.background import STOP_DEADLINE_S, Background
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.prepare import ports
+from tandem.platforms.embedded.process import recall
+from tandem.platforms.embedded.state import read_states
+from tandem.platforms.embedded.supervisor import LOOK
+from tandem.platforms.ports import refusal
+from tandem.settings.model import Settings
+from tandem.settings.roster import Roster
+from tandem.waiting import NotYetError, wait_for
+
+# Among so many ports a driver's page is looked for a place.
+_PORTS = 100
+
+
+class Membership:
+    """What the commands say to the supervisor about one pipeline.
+
+    Args:
+        settings: the pipeline's.
+        layout: of the environment.
+        background: its supervisor.
+    """
+
+    def __init__(self, settings: Settings, layout: Layout, background: Background) -> None:
+        self._settings, self._layout, self._background = settings, layout, background
+        self._roster = Roster(layout.pipelines)
+
+    def names(self) -> list[str]:
+        """Returns all that are to run here, the first one first."""
+        return self._roster.names() if self._background.running() else []
+
+    def check(self) -> None:
+        """Raises when this one is not among them.
+
+        Raises:
+            EnvironmentNotReadyError: the message names those that are.
+        """
+        running, mine = self.names(), self._settings.pipeline
+        if not running:
+            raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
+        if mine not in running:
+            raise EnvironmentNotReadyError(
+                f"this environment runs {', '.join(running)}, not {mine}",
+                hint=f"`tandem --pipeline {mine} up` starts it beside; or name another: --pipeline {running[0]}",
+            )
+
+    def join(self) -> None:
+        """Returns when the supervisor runs and knows of this pipeline.
+
+        Raises:
+            EnvironmentNotReadyError: something is missing, or the environment is another one than the settings say.
+            UsageError: the pipeline cannot be imported.
+        """
+        settings = self._settings
+        # What is wrong in it is said before anything starts, and with its line.
+        settings.place.module("pipeline")
+        if not self._background.running():
+            self._background.start()
+        for other in self._roster.all():
+            if (other.kafka.bootstrap, other.mongo.uri) != (settings.kafka.bootstrap, settings.mongo.uri):
+                raise EnvironmentNotReadyError(
+                    f"this environment is at {other.kafka.bootstrap} and {other.mongo.uri}, unlike these settings",
+                    hint="`tandem config show` tells where they come from; TANDEM_STATE_DIR names another environment",
+                )
+        ui = settings.ui.model_copy(update={"spark_port": self._free_port()})
+        self._roster.add(settings.model_copy(update={"ui": ui}))
+        self._let_look()
+
+    def page_port(self) -> int | None:
+        """Returns the port of the driver's page; None while this pipeline does not run here."""
+        mine = self._roster.settings(self._settings.pipeline)
+        return mine.ui.spark_port if mine else None
+
+    def leave(self) -> None:
+        """Returns when this pipeline's driver has ended; another one has to be left."""
+        service = self._layout.job(self._settings.pipeline)
+        self._roster.remove(self._settings.pipeline)
+        self._let_look()
+
+        def probe() -> None:
+            if service in read_states(self._layout.state, ()):
+                raise NotYetError("it still runs")
+
+        hint = f"look at {self._layout.log('supervisor')}"
+        wait_for(f"{service} to stop", probe, deadline_s=STOP_DEADLINE_S, hint=hint, interval_s=0.2)
+
+    def ask_restart(self) -> None:
+        """Has the driver started anew; returns at once."""
+        self._roster.ask_restart(self._settings.pipeline)
+        self._let_look()
+
+    def _free_port(self) -> int:
+        """Returns the port of the driver's page: the one that is set, or the next one that nobody else has."""
+        first = self._settings.ui.spark_port
+        taken = {port for port in ports(self._settings).values() if port != first}
+        taken |= {other.ui.spark_port for other in self._roster.all()}
+        free = (port for port in range(first, first + _PORTS) if port not in taken and not refusal(port))
+        # Spark, too, takes the next one.
+        return next(free, first)
+
+    def _let_look(self) -> None:
+        if supervisor := recall(self._layout.pid("supervisor")):
+            with suppress(ProcessLookupError):
+                os.kill(supervisor.pid, LOOK)

@@ -1,0 +1,171 @@
+"""Several pipelines at once: how they are named, and that drivers under one supervisor do not feel each other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tandem.cli.session import Session
+from tandem.errors import TandemError, UsageError
+from tandem.platforms.embedded.drivers import Drivers
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.service import Keeper, Program
+from tandem.platforms.embedded.state import Board, ServiceState, read_states
+from tandem.settings.load import load, load_one, pipelines_named
+from tandem.settings.model import Settings
+from tandem.settings.roster import Roster
+from tandem.waiting import NotYetError, wait_for
+
+BOTH = "orders_payments, segment_revenue"
+
+
+def settings_of(pipeline: str, folder: Path) -> Settings:
+    return load("embedded", {"pipeline": pipeline, "state_dir": folder})
+
+
+def test_several_are_named_with_commas_and_each_has_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pipelines_named("embedded") == ("orders_payments",)
+    monkeypatch.setenv("TANDEM_PIPELINE", f"{BOTH},orders_payments,")
+    assert pipelines_named("embedded") == ("orders_payments", "segment_revenue")
+    assert load("embedded").pipeline == "orders_payments"
+    # The command line wins.
+    assert pipelines_named("embedded", {"pipeline": "segment_revenue"}) == ("segment_revenue",)
+    parameters = [each.settings.job.parameters for each in Session("embedded").each]
+    assert parameters == [{"match_window_seconds": 1800}, {"window_seconds": 60}]
+
+
+def test_a_program_that_is_about_one_pipeline_refuses_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_PROFILE", "embedded")
+    assert load_one().pipeline == "orders_payments"
+    monkeypatch.setenv("TANDEM_PIPELINE", BOTH)
+    with pytest.raises(UsageError, match="TANDEM_PIPELINE names 2"):
+        load_one()
+
+
+def test_one_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match="no pipeline 'nowhere'"):
+        _ = [each.settings for each in Session("embedded", "orders_payments,nowhere").each]
+
+
+def test_what_fails_for_one_is_still_done_for_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    done: list[str] = []
+
+    def do(session: Session) -> None:
+        done.append(session.settings.pipeline)
+        if len(done) == 1:
+            raise UsageError("it is wrong", hint="mend it")
+
+    with pytest.raises(UsageError, match=r"failed for orders_payments$"):
+        Session("embedded", BOTH).for_each(do)
+    assert done == ["orders_payments", "segment_revenue"]
+    told = capsys.readouterr().err
+    assert "error: orders_payments: it is wrong\nhint: mend it" in told
+    assert told.count("tandem: profile") == 1
+    with pytest.raises(TandemError, match=r"^it is wrong$"):
+        Session("embedded").for_each(lambda _: done.clear() or do(Session("embedded")))
+
+
+def test_the_roster_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
+    roster = Roster(tmp_path)
+    assert roster.all() == []
+    for name in ("segment_revenue", "orders_payments"):
+        roster.add(settings_of(name, tmp_path))
+    roster.add(settings_of("segment_revenue", tmp_path / "elsewhere"))
+    assert [each.pipeline for each in roster.all()] == ["segment_revenue", "orders_payments"]
+    assert roster.all()[0].state_dir == tmp_path
+    roster.ask_restart("orders_payments")
+    assert [roster.asked_restart("orders_payments") for _ in range(2)] == [True, False]
+    roster.remove("segment_revenue")
+    assert roster.names() == ["orders_payments"]
+
+
+def test_the_first_pipelines_job_needs_no_name(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.create()
+    assert layout.job("segment_revenue") == "job"
+    layout.settings.write_text(settings_of("orders_payments", tmp_path).model_dump_json())
+    assert [layout.job(name) for name in ("orders_payments", "segment_revenue")] == ["job", "job-segment_revenue"]
+    assert layout.conf_of("job") == layout.conf
+    assert layout.conf_of("job-segment_revenue") == layout.conf / "job-segment_revenue"
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    found = Layout(tmp_path)
+    found.create()
+    found.settings.write_text(settings_of("orders_payments", tmp_path).model_dump_json())
+    return found
+
+
+@pytest.fixture
+def drivers(layout: Layout) -> Iterator[Drivers]:
+    """Drivers that do nothing but run."""
+    board, ended = Board(layout.state, ()), threading.Event()
+
+    def make(settings: Settings) -> Keeper:
+        program = Program(
+            name=layout.job(settings.pipeline),
+            command=("sleep", "600"),
+            env=dict(os.environ),
+            write=lambda: None,
+            probe=lambda _: None,
+            retry_on=(),
+            settle=lambda: None,
+            start_deadline_s=10,
+            stop_deadline_s=5,
+        )
+        return Keeper(program, layout, board)
+
+    found = Drivers(Roster(layout.pipelines), make, board, lambda: ended.is_set() or found.look())
+    yield found
+    ended.set()
+    found.stop()
+
+
+def until(layout: Layout, condition: Callable[[dict[str, ServiceState]], bool]) -> dict[str, ServiceState]:
+    def probe() -> dict[str, ServiceState]:
+        if not condition(states := read_states(layout.state, ())):
+            raise NotYetError(str(states))
+        return states
+
+    return wait_for("the drivers", probe, deadline_s=20, hint="", interval_s=0.02)
+
+
+def running(*names: str) -> Callable[[dict[str, ServiceState]], bool]:
+    return lambda states: set(states) == set(names) and all(each.state == "running" for each in states.values())
+
+
+def test_what_happens_to_one_driver_the_other_does_not_feel(layout: Layout, drivers: Drivers, tmp_path: Path) -> None:
+    roster, first, second = Roster(layout.pipelines), "job", "job-segment_revenue"
+    roster.add(settings_of("orders_payments", tmp_path))
+    drivers.look()
+    pid = until(layout, running(first))[first].pid
+    roster.add(settings_of("segment_revenue", tmp_path))
+    drivers.look()
+    killed = until(layout, running(first, second))[second].pid
+    assert killed
+    os.kill(killed, signal.SIGKILL)
+    states = until(layout, lambda states: running(first, second)(states) and states[second].pid != killed)
+    assert (states[first].pid, states[first].restarts, states[second].restarts) == (pid, 0, 1)
+
+    roster.ask_restart("segment_revenue")
+    before = states[second].pid
+    drivers.look()
+    states = until(layout, lambda states: running(first, second)(states) and states[second].pid != before)
+    assert states[first].pid == pid
+
+    roster.remove("segment_revenue")
+    drivers.look()
+    # It comes back before it has gone: two of them never run at once.
+    roster.add(settings_of("segment_revenue", tmp_path))
+    drivers.look()
+    before = states[second].pid
+    states = until(layout, lambda states: running(first, second)(states) and states[second].pid != before)
+    roster.remove("segment_revenue")
+    drivers.look()
+    assert until(layout, running(first))[first].pid == pid
