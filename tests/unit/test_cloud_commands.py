@@ -88,7 +88,17 @@ def test_the_doctor_says_what_the_cloud_lacks(tmp_path: Path) -> None:
 def test_to_destroy_without_an_answer_destroys_nothing(tmp_path: Path) -> None:
     done = tandem(tmp_path, "--profile", "gcp", "destroy", **SETTINGS)
     assert done.returncode == 130
-    assert "destroy the job and its cluster tandem in some-project?" in done.stderr
+    assert "destroy the job of orders_payments and its cluster tandem, unless other jobs run on it" in done.stderr
+
+
+def test_the_plan_has_a_job_for_each_pipeline_on_one_cluster(tmp_path: Path) -> None:
+    both = {"TANDEM_PIPELINE": "orders_payments,segment_revenue"}
+    done = tandem(tmp_path, "--profile", "gcp", "deploy", "--plan", "--json", **SETTINGS, **both)
+    assert done.returncode == 0, done.stderr
+    plans = [json.loads(line) for line in done.stdout.splitlines()]
+    jobs = [call["about"]["job"] for plan in plans for call in plan["calls"] if call["method"] == "SubmitJob"]
+    assert [job["labels"]["tandem"] for job in jobs] == ["orders_payments", "segment_revenue"]
+    assert {job["placement"]["clusterName"] for job in jobs} == {"tandem"}
 
 
 def test_down_does_not_reach_into_the_cloud(tmp_path: Path) -> None:

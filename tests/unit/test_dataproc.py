@@ -24,6 +24,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.jobs import Jobs
+from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import submit_request
@@ -305,3 +306,22 @@ def test_no_server_is_said_in_a_line(settings: Settings, monkeypatch: pytest.Mon
     monkeypatch.setattr("tandem.platforms.dataproc.calls._PATIENCE_S", 0.2)
     with pytest.raises(EnvironmentNotReadyError, match="looking for the cluster tandem failed, also after"):
         Cluster(settings, Clients(settings.gcp).clusters).find()
+
+
+def test_what_pipelines_share_stays_for_those_that_are_left(settings: Settings, server: Server) -> None:
+    other = load("gcp", {**CLOUD, "pipeline": "segment_revenue"})
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    Cluster(other, clients.clusters).ensure()
+    runs = [
+        Jobs(each, clients.jobs, Marks()).submit(release(each), None)  # type: ignore[arg-type]
+        for each in (settings, other)
+    ]
+    assert active(settings, clients.jobs) == ["orders_payments", "segment_revenue"]
+    assert others_on_cluster(settings, clients.jobs) == [runs[1].id]
+    clients.jobs.cancel_job(project_id="some-project", region="europe-west3", job_id=runs[1].id)
+    Jobs(other, clients.jobs, Marks()).await_end(runs[1], 10)  # type: ignore[arg-type]
+    assert active(other, clients.jobs) == ["orders_payments"]
+    assert others_on_cluster(settings, clients.jobs) == []
+    # Whoever is last deletes it, also when the other one's deployment has created it.
+    assert Cluster(other, clients.clusters).delete()

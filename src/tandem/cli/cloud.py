@@ -11,6 +11,7 @@ import typer
 from tandem.artifacts.lock import locked
 from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.platforms.base import Deployed
 from tandem.platforms.dataproc import check_libraries
 from tandem.platforms.progress import ProgressReader
 from tandem.runtimes import runtimes
@@ -31,14 +32,18 @@ def deploy(
     wait: Annotated[bool, typer.Option(help="Return when the job has committed its first batch.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="With --plan: print it as JSON.")] = False,
 ) -> None:
-    """Upload the job, its package and its jars, create what is missing, and submit the job."""
+    """Upload the job, its package and its jars, create what is missing, and submit the job.
+
+    Of several pipelines, a job for each, on the same cluster.
+    """
     session: Session = context.obj
     if plan:
         _in_the_cloud(session.incomplete_settings)
-        _show_plan(session, as_json=as_json)
+        for each in session.each:
+            _show_plan(each, as_json=as_json)
         return
     _in_the_cloud(session.settings)
-    session.platform.up(wait=wait)
+    session.for_each(lambda each: each.platform.up(wait=wait))
     session.say("the job runs; `tandem status` shows more, `tandem destroy` ends it and its costs")
 
 
@@ -53,13 +58,21 @@ def destroy(
     session: Session = context.obj
     settings = session.settings
     _in_the_cloud(settings)
-    what = f"the job and its cluster {settings.gcp.cluster} in {settings.gcp.project}"
+    names = ", ".join(each.settings.pipeline for each in session.each)
+    cluster = f"its cluster {settings.gcp.cluster}, unless other jobs run on it,"
+    what = f"the job of {names} and {cluster} in {settings.gcp.project}"
     if data:
         what += f", and all its data in {settings.kafka.bootstrap}, {settings.mongo.uri} and gs://{settings.gcp.bucket}"
     if not yes and not typer.confirm(f"destroy {what}?", err=True):
         raise typer.Abort
-    session.platform.down(volumes=data)
+    session.for_each(lambda each: _destroy(each, data))
     session.say("destroyed" + (", with all its data" if data else "; topics, collections and checkpoint are kept"))
+
+
+def _destroy(session: Session, data: bool) -> None:
+    platform = session.platform
+    if isinstance(platform, Deployed):
+        platform.destroy(data)
 
 
 def parity(context: typer.Context) -> None:
@@ -110,7 +123,7 @@ def _show_plan(session: Session, *, as_json: bool) -> None:
         plan: dict[str, Any] = {"release": made.digest, "calls": [asdict(call) for call in planned]}
         print(json.dumps({**plan, "costs": costs, "not_set": missing}))
         return
-    print(f"release {made.digest}")
+    print(f"release {made.digest} of {settings.pipeline}")
     for number, call in enumerate(planned, 1):
         print(f"{number:>3}. {call.service} {call.method}{f' ({call.when})' if call.when else ''}")
         lines = json.dumps(call.about, indent=2).splitlines()

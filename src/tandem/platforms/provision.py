@@ -130,7 +130,7 @@ def remove_topics(kafka: KafkaSettings, place: Place) -> list[str]:
 
 
 def remove_collections(mongo: MongoSettings, place: Place) -> None:
-    """Removes the pipeline's collections with all documents in them, and those of Tandem's own in its database.
+    """Removes the pipeline's collections with all documents in them, and what Tandem's own have about it.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.
@@ -138,7 +138,17 @@ def remove_collections(mongo: MongoSettings, place: Place) -> None:
     client: MongoClient[dict[str, Any]]
     try:
         with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=10_000) as client:
-            for collection in (*indexes_of(place), PROGRESS_COLLECTION, SUPERSEDED_COLLECTION):
-                client[mongo.database].drop_collection(collection)
+            database = client[mongo.database]
+            for collection in indexes_of(place):
+                database.drop_collection(collection)
+            # Other pipelines may report into the same database.
+            about = {
+                PROGRESS_COLLECTION: ("pipeline", [place.name]),
+                SUPERSEDED_COLLECTION: ("collection", indexes_of(place)),
+            }
+            for collection, (field, values) in about.items():
+                database[collection].delete_many({field: {"$in": list(values)}})
+                if database[collection].find_one() is None:
+                    database.drop_collection(collection)
     except PyMongoError as error:
         raise EnvironmentNotReadyError(f"MongoDB did not remove the collections: {error}", hint=_HINT) from error

@@ -10,7 +10,7 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
-from tandem.platforms.dataproc.requests import LABEL, cluster_request, label_of
+from tandem.platforms.dataproc.requests import LABEL, cluster_request
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
@@ -83,7 +83,7 @@ class Cluster:
         from google.api_core.exceptions import NotFound
 
         found = self.find()
-        if found is None or found.labels.get(LABEL) != label_of(self._settings):
+        if found is None or LABEL not in found.labels:
             return False
         # Of this one, not of one that has got its name since.
         request = {

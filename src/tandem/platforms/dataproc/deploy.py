@@ -14,6 +14,7 @@ from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.jobs import Jobs, Run
+from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.requests import RECONCILE
 from tandem.platforms.embedded.java import find_java
@@ -99,6 +100,14 @@ class Deployment:
         run = self.jobs.submit(made, newest.id if newest else None)
         _log.info("submitted", job=run.id, release=made.digest)
         return run
+
+    def pipelines(self) -> list[str]:
+        """Returns the pipelines whose jobs run in the project; see ``neighbours.active``."""
+        return active(self._settings, self._clients.jobs)
+
+    def others_on_cluster(self) -> list[str]:
+        """Returns the jobs that would end with the cluster; see ``neighbours.others_on_cluster``."""
+        return others_on_cluster(self._settings, self._clients.jobs)
 
     def reconcile(self) -> tuple[Run, str]:
         """Returns the batch that has ended, and all that its driver printed.

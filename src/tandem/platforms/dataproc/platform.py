@@ -46,16 +46,36 @@ class DataprocPlatform:
         self._start(wait=wait, deadline_s=deadline_s, anew=False)
 
     def down(self, volumes: bool = False) -> None:
-        """Stops the job after its batch and deletes the cluster that was created for it; see ``Platform.down``."""
+        """Does what ``destroy`` does: other pipelines are somebody's, too; see ``Platform.down``."""
+        self.destroy(volumes)
+
+    def destroy(self, data: bool = False) -> None:
+        """Stops the pipeline's job after its batch; what others run on stays. See ``Deployed.destroy``.
+
+        The cluster is deleted when it was created here and no other job is left on it.
+        """
         deployment = self._deployment
         newest = deployment.jobs.newest()
         if newest and newest.active:
             _log.info("stopping the job after its batch", job=newest.id)
             deployment.jobs.stop(newest)
-        if deployment.cluster.delete():
+        if others := deployment.others_on_cluster():
+            _log.info("the cluster stays: other jobs run on it", cluster=self._settings.gcp.cluster, jobs=others)
+        elif deployment.cluster.delete():
             _log.info("the cluster is deleted", cluster=self._settings.gcp.cluster)
-        if volumes:
+        if data:
             self._forget()
+
+    def leave(self) -> None:
+        """Does what ``destroy`` does; see ``Platform.leave``."""
+        self.destroy()
+
+    def pipelines(self) -> list[str]:
+        """Returns the pipelines whose jobs are active; see ``Platform.pipelines``."""
+        try:
+            return self._deployment.pipelines()
+        except TandemError:
+            return []
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Platform.status``."""
@@ -121,6 +141,13 @@ class DataprocPlatform:
                 return
             time.sleep(_FOLLOW_S)  # not a wait for readiness: the reader's patience
 
+    def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
+        """Waits for the job that was submitted last; see ``Platform.wait_until_ready``."""
+        run = self._deployment.jobs.newest()
+        if run is None:
+            raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
+        self._await_first_batch(run, max(deadline_s, _FIRST_BATCH_DEADLINE_S))
+
     def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
         """Submits this source in the running job's place, on its checkpoint; see ``Platform.restart_job``."""
         self._start(wait=True, deadline_s=deadline_s, anew=True)
@@ -139,9 +166,9 @@ class DataprocPlatform:
     def _start(self, *, wait: bool, deadline_s: float, anew: bool) -> None:
         run = self._deployment.deploy(anew=anew)
         if wait:
-            self._wait_until_ready(run, max(deadline_s, _FIRST_BATCH_DEADLINE_S))
+            self._await_first_batch(run, max(deadline_s, _FIRST_BATCH_DEADLINE_S))
 
-    def _wait_until_ready(self, run: Run, deadline_s: float) -> None:
+    def _await_first_batch(self, run: Run, deadline_s: float) -> None:
         def probe() -> None:
             now = self._deployment.jobs.get(run.id)
             newest = reader.newest()

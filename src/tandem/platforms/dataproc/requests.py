@@ -37,7 +37,12 @@ _LEVELS = {
 
 def label_of(settings: Settings) -> str:
     """Returns the label's value by which jobs of a pipeline are found."""
-    return settings.pipeline.lower()[:63]
+    return label_value(settings.pipeline)
+
+
+def label_value(pipeline: str) -> str:
+    """Returns a pipeline's name as a label may have it."""
+    return pipeline.lower()[:63]
 
 
 def jobs_filter(settings: Settings) -> str:

@@ -16,7 +16,7 @@ from google.cloud.storage import Bucket
 from requests.exceptions import RequestException
 
 from tandem.artifacts.ivy import spark_jars
-from tandem.platforms.dataproc.requests import ENTRY_LABEL, RECONCILE, STREAM
+from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL, RECONCILE, STREAM
 from tandem.platforms.embedded.java import Java
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import child_environment
@@ -32,24 +32,27 @@ _STOP_S = 20.0
 
 @dataclass
 class Launcher:
-    """Starts drivers, one at a time of each file, and puts what they print into the bucket, in pieces.
+    """Starts drivers, one at a time of each file of a pipeline, and puts what they print into the bucket, in pieces.
 
     Attributes:
         layout: where the log and the process id go.
         java: what they run on.
         image: Spark's defaults.
         bucket: where the output goes.
+        first: the label of the pipeline whose drivers are called by the file alone.
     """
 
     layout: Layout
     java: Java
     image: Path
     bucket: Bucket
+    first: str
     _pieces: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def end_leftovers(self) -> None:
         """Ends the drivers that an earlier stand-in, which was killed, has left."""
-        for file in map(self.layout.pid, _NAMES.values()):
+        files = (file for name in _NAMES.values() for file in self.layout.run.glob(f"{name}*.json"))
+        for file in list(files):
             if left := recall(file):
                 end(left, _STOP_S)
                 file.unlink(missing_ok=True)
@@ -69,6 +72,8 @@ class Launcher:
             for name, level in job.pyspark_job.logging_config.driver_log_levels.items()
         }
         name = _NAMES[job.labels[ENTRY_LABEL]]
+        if job.labels[LABEL] != self.first:
+            name = f"{name}-{job.labels[LABEL]}"
         logging = self.layout.conf / f"{name}-log4j2.properties"
         write_logging(logging, levels)
         log = self.layout.log(name)

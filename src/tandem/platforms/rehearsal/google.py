@@ -15,6 +15,7 @@ import grpc
 
 from tandem.artifacts import ensure_jars
 from tandem.platforms.dataproc.clients import Clients
+from tandem.platforms.dataproc.requests import label_of
 from tandem.platforms.embedded.java import find_java
 from tandem.platforms.rehearsal.clusters import Clusters
 from tandem.platforms.rehearsal.credentials import Credentials
@@ -38,7 +39,7 @@ def serve(settings: Settings) -> None:
     java = find_java(settings.java_home, runtimes().minimum_java)
     (connector,) = ensure_jars(settings.cache_dir, java.program, ("rehearsal",))["rehearsal"]
     image = write_image(layout.conf, settings, credentials, connector, layout.scratch)
-    launcher = Launcher(layout, java, image, Clients(google).storage.bucket(google.bucket))
+    launcher = Launcher(layout, java, image, Clients(google).storage.bucket(google.bucket), label_of(settings))
     launcher.end_leftovers()
     place = (google.project or "", google.region or "")
     clusters = Clusters(*place)

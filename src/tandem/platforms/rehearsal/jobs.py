@@ -112,6 +112,8 @@ class Jobs:
         with self._lock:
             jobs = [each.job for each in reversed(self._jobs.values())]
         wanted = [job for job in jobs if not key or job.labels.get(key.removeprefix("labels.")) == value]
+        if request.job_state_matcher == dataproc.ListJobsRequest.JobStateMatcher.ACTIVE:
+            wanted = [job for job in wanted if job.status.state in _ACTIVE]
         here = [job for job in wanted if request.cluster_name in ("", job.placement.cluster_name)]
         return dataproc.ListJobsResponse(jobs=here)
 

@@ -10,13 +10,17 @@ from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.dataproc.platform import DataprocPlatform
 from tandem.platforms.embedded.background import Background
+from tandem.platforms.embedded.layout import JOB
 from tandem.platforms.embedded.logs import merged
 from tandem.platforms.embedded.state import read_states
 from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import dashboard_url, status
+from tandem.platforms.rehearsal import services
+from tandem.platforms.rehearsal.credentials import Credentials
 from tandem.platforms.rehearsal.layout import SERVICES, layout_of
 from tandem.platforms.rehearsal.supervisor import prepare
 from tandem.settings.model import Settings
+from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
 
 _STAND_INS_DEADLINE_S = 120.0
@@ -32,6 +36,7 @@ class RehearsalPlatform:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._layout = layout_of(settings)
+        self._roster = Roster(self._layout.pipelines)
         self._background = Background(settings, self._layout, "tandem.platforms.rehearsal.supervisor", prepare)
         self._cloud = DataprocPlatform(settings)
 
@@ -40,15 +45,43 @@ class RehearsalPlatform:
         if not self._background.running():
             self._background.start()
         self._await_stand_ins()
+        if self._layout.job(self._settings.pipeline) != JOB:
+            # In the cloud a person does that.
+            services.admit(self._settings, Credentials(self._settings.home))
+        self._roster.add(self._settings)
         self._cloud.up(wait, deadline_s)
 
     def down(self, volumes: bool = False) -> None:
-        """Destroys what was deployed and stops the stand-ins; see ``Platform.down``."""
+        """Destroys what was deployed, of all pipelines, and stops the stand-ins; see ``Platform.down``."""
         if self._background.running():
+            for other in self._roster.all():
+                if other.pipeline != self._settings.pipeline:
+                    DataprocPlatform(other).down()
             self._cloud.down()
             # It would tell on standard error that the other end is going away.
             self._cloud.close()
         self._background.stop(forget=volumes)
+
+    def leave(self) -> None:
+        """Does what ``destroy`` does; see ``Platform.leave``."""
+        self.destroy()
+
+    def destroy(self, data: bool = False) -> None:
+        """Stops this pipeline's job, and the stand-ins when no other one is left; see ``Deployed.destroy``."""
+        if self.pipelines() in ([], [self._settings.pipeline]):
+            self.down(volumes=data)
+        else:
+            self._cloud.destroy(data)
+            self._roster.remove(self._settings.pipeline)
+
+    def pipelines(self) -> list[str]:
+        """Returns the pipelines whose jobs are active; see ``Platform.pipelines``."""
+        return self._cloud.pipelines() if self._background.running() else []
+
+    def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
+        """See ``Platform.wait_until_ready``."""
+        self._check_running()
+        self._cloud.wait_until_ready(deadline_s)
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Platform.status``."""
@@ -65,7 +98,9 @@ class RehearsalPlatform:
             )
         found = self._cloud.status()
         problem = self._stand_in_problem() or found["problem"]
-        return {**found, "dashboard": {"url": dashboard_url(self._settings)}, "problem": problem}
+        first = self._roster.names()[:1] in ([], [self._settings.pipeline])
+        url = dashboard_url(self._settings) + ("" if first else f"/?pipeline={self._settings.pipeline}")
+        return {**found, "dashboard": {"url": url}, "problem": problem}
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs what late records have left; see ``Platform.reconcile``."""
@@ -82,10 +117,10 @@ class RehearsalPlatform:
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
     ) -> Iterator[LogLine]:
         """Yields the job's log lines from Cloud Storage, or all from files; see ``Platform.logs``."""
-        if list(services) == ["job"]:
+        if list(services) == [JOB]:
             self._check_running()
             return self._cloud.logs(services, follow, since)
-        known = (*SERVICES, "job", "reconcile", "supervisor")
+        known = (*SERVICES, JOB, *self._layout.further_jobs(), "reconcile", "supervisor")
         if unknown := sorted(set(services) - set(known)):
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {', '.join(known)}")
         return merged({name: self._layout.log(name) for name in services or known}, follow, since)

