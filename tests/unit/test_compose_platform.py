@@ -14,6 +14,7 @@ from tandem.platforms import default_profile
 from tandem.platforms.compose.cli import project_name, variables
 from tandem.platforms.compose.containers import started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_memory, find_engine
+from tandem.platforms.compose.further import job_services, services
 from tandem.settings.load import load
 
 
@@ -105,3 +106,42 @@ def test_the_users_pipelines_are_mounted_where_they_are(tmp_path: Path) -> None:
     other.mkdir()
     with pytest.raises(UsageError, match="the package pipelines"):
         variables(load("local", {"pipelines_dir": other}), "built")
+
+
+def test_a_further_pipeline_gets_services_of_its_own() -> None:
+    model = {
+        "setup": {"command": ["python", "--conf=/conf"], "environment": {"TANDEM_PIPELINE": "b"}, "build": {}},
+        "job": {
+            "command": ["python", "/conf/join_stream.py", "--config=/conf/job.json"],
+            "environment": {"PYSPARK_SUBMIT_ARGS": "--properties-file /conf/spark.conf pyspark-shell"},
+            "hostname": "job",
+            "depends_on": {"setup": {"condition": "service_completed_successfully"}, "kafka": {}},
+        },
+        "reconcile": {"command": ["--config=/conf/reconcile/job.json"], "environment": {}},
+    }
+    assert services({}, ["a"]) == {}
+    added = services({"b_c": model}, ["a"])["services"]
+    assert set(added) == {"setup-b_c", "job-b_c", "reconcile-b_c", "dashboard"}
+    assert added["setup-b_c"]["command"] == ["python", "--conf=/conf/b_c", "--driver=job-b-c"]
+    assert "build" not in added["setup-b_c"]
+    assert added["job-b_c"]["command"][1:] == ["/conf/b_c/join_stream.py", "--config=/conf/b_c/job.json"]
+    assert "/conf/b_c/spark.conf" in added["job-b_c"]["environment"]["PYSPARK_SUBMIT_ARGS"]
+    assert (added["job-b_c"]["hostname"], set(added["job-b_c"]["depends_on"])) == ("job-b-c", {"setup-b_c", "kafka"})
+    assert added["job-b_c"]["networks"] == {"default": {"aliases": ["job-b-c"]}}
+    assert added["dashboard"]["environment"] == {"TANDEM_PIPELINE": "a,b_c"}
+    # The model stays as it is: it is of the first pipeline, too.
+    assert model["job"]["hostname"] == "job"
+
+
+def test_jobs_are_known_by_their_containers_labels() -> None:
+    found = {
+        name: SimpleNamespace(labels={"tandem.pipeline": pipeline} if pipeline else {})
+        for name, pipeline in (("job-a", "a"), ("kafka", None), ("job", "z"))
+    }
+    assert list(job_services(found).items()) == [("z", "job"), ("a", "job-a")]
+
+
+def test_each_further_job_needs_memory() -> None:
+    check_memory(Engine("unix:///x", 7 * 2**30), jobs=2)
+    with pytest.raises(EnvironmentNotReadyError, match="containers need 7"):
+        check_memory(Engine("unix:///x", 6 * 2**30), jobs=2)

@@ -67,10 +67,13 @@ class Compose:
         folder: the checkout.
         project: the project's name.
         environment: what the compose files interpolate.
+        added: what is merged into the compose files, if anything is.
     """
 
-    def __init__(self, folder: Path, project: str, environment: dict[str, str]) -> None:
-        self._folder, self._project = folder, project
+    def __init__(
+        self, folder: Path, project: str, environment: dict[str, str], added: dict[str, Any] | None = None
+    ) -> None:
+        self._folder, self._project, self._added = folder, project, added
         self._environment = {**os.environ, **environment}
 
     def run(self, *arguments: str) -> int:
@@ -97,7 +100,10 @@ class Compose:
         return model
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return ["docker", "compose", "--project-name", self._project, *arguments]
+        files = ["--file", "docker-compose.yml", "--file", "-"] if self._added else []
+        return ["docker", "compose", *files, "--project-name", self._project, *arguments]
 
     def _where(self) -> dict[str, Any]:
-        return {"cwd": self._folder, "env": self._environment, "text": True}
+        # JSON is YAML.
+        given = {"input": json.dumps(self._added)} if self._added else {}
+        return {"cwd": self._folder, "env": self._environment, "text": True, **given}

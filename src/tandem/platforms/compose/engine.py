@@ -14,6 +14,8 @@ from tandem.errors import EnvironmentNotReadyError
 # `include` with several files each; the first version that has it without a known fault.
 MINIMUM_COMPOSE = (2, 20)
 _MINIMUM_MEMORY_GIB = 4
+# A driver and a worker more.
+_FURTHER_JOB_GIB = 3
 _PATIENCE_S = 15
 _HINT = "start Docker, or use `--profile embedded`, which needs none"
 
@@ -72,16 +74,20 @@ def find_engine() -> Engine:
     return Engine(host=host, memory=int(info.get("MemTotal") or 0), compose=found[0])
 
 
-def check_memory(engine: Engine) -> None:
+def check_memory(engine: Engine, jobs: int = 1) -> None:
     """Raises when the engine's memory cannot hold the environment.
+
+    Args:
+        engine: an engine.
+        jobs: how many pipelines' jobs are to run.
 
     Raises:
         EnvironmentNotReadyError: it has less than is needed.
     """
-    gib = engine.memory / 2**30
-    if gib < _MINIMUM_MEMORY_GIB:
+    gib, needed = engine.memory / 2**30, _MINIMUM_MEMORY_GIB + (jobs - 1) * _FURTHER_JOB_GIB
+    if gib < needed:
         raise EnvironmentNotReadyError(
-            f"the Docker engine has {gib:.1f} GiB of memory, and the containers need {_MINIMUM_MEMORY_GIB}",
+            f"the Docker engine has {gib:.1f} GiB of memory, and the containers need {needed}",
             hint="give it more (Docker Desktop: Settings, Resources), or use `--profile embedded`",
         )
 

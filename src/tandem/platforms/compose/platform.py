@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 import structlog
@@ -14,10 +14,10 @@ from tandem.engine.wishes import RELOAD
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs
-from tandem.platforms.compose.cli import Compose, project_name, variables
-from tandem.platforms.compose.containers import Containers, started_at, state_of
-from tandem.platforms.compose.engine import Engine, check_memory, checkout, find_engine
-from tandem.platforms.compose.images import choose_images
+from tandem.platforms.compose.containers import started_at, state_of
+from tandem.platforms.compose.engine import check_memory
+from tandem.platforms.compose.further import JOB, RECONCILE, SETUP
+from tandem.platforms.compose.project import Project
 from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.ports import check_ports
@@ -38,27 +38,50 @@ class ComposePlatform:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._project = Project(settings)
 
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
-        """Starts everything but the producers; see ``Platform.up``."""
-        if state_of(self._containers.of(self._project).get("job")) != "running":
-            check_memory(self._engine)
-            if not any(state_of(each) == "running" for each in self._containers.of(self._project).values()):
+        """Starts everything but the producers, or this pipeline's job beside others; see ``Platform.up``."""
+        project, job = self._project, self._project.own(JOB)
+        pipelines = {*project.jobs(), self._settings.pipeline}
+        if state_of(project.container(job)) != "running":
+            check_memory(project.engine, len(pipelines))
+            if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
                 check_ports(self._ports())
         # Also when it runs: what is missing or was changed is put right, and nothing else is touched.
-        self._start("up", "--detach", "--wait", "job")
+        self._start("up", "--detach", "--wait", *_workers(len(pipelines)), job)
         # Apart from the others: whether it comes up matters to none of them.
-        if self._chosen().run("up", "--detach", "--no-deps", "dashboard") != 0:
+        if project.compose().run("up", "--detach", "--no-deps", "dashboard") != 0:
             _log.warning("the dashboard could not be started", hint="`tandem logs dashboard`")
         if wait:
-            self._wait_until_ready(deadline_s)
+            self.wait_until_ready(deadline_s)
+
+    def pipelines(self) -> list[str]:
+        """Returns the pipelines whose jobs have a container that runs; see ``Platform.pipelines``."""
+        try:
+            return self._project.running()
+        except EnvironmentNotReadyError:
+            return []
+
+    def leave(self) -> None:
+        """Removes this pipeline's job; see ``Platform.leave``."""
+        project, mine = self._project, self._settings.pipeline
+        project.check()
+        if list(project.jobs()) == [mine]:
+            self.down()
+            return
+        rest = project.compose(without=mine)
+        self._start("rm", "--stop", "--force", project.own(JOB), project.own(SETUP))
+        workers = _workers(len(project.jobs())) or ("--scale", "spark-worker=1")
+        rest.run("up", "--detach", "--no-deps", *workers, "spark-worker", "dashboard")
 
     def down(self, volumes: bool = False) -> None:
         """Stops and removes the containers, the producers too; see ``Platform.down``."""
-        self._compose(None).run("--profile", "history", "--profile", "local", "down", "--remove-orphans")
+        project = self._project
+        project.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans")
         if volumes:
             # Those of both kinds of images, which Compose would not find at once.
-            for volume in self._containers.volumes(self._project):
+            for volume in project.containers.volumes(project.name):
                 try:
                     volume.remove()
                 except APIError as error:
@@ -69,9 +92,9 @@ class ComposePlatform:
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Platform.status``."""
-        reader = ProgressReader(self._settings.mongo, self._settings.pipeline)
-        try:
-            job = self._containers.of(self._project).get("job")
+        project, service = self._project, self._project.own(JOB)
+        with closing(ProgressReader(self._settings.mongo, self._settings.pipeline)) as reader:
+            job = project.container(service)
             newest = reader.newest() if reader.answers() else None
             mine = self._of_this_run(job, newest)
             state = state_of(job)
@@ -84,21 +107,22 @@ class ComposePlatform:
                 newest=newest,
                 behind=behind,
                 problem=self.problem(),
-                dashboard=state_of(self._containers.of(self._project).get("dashboard")) == "running",
+                dashboard=state_of(project.container("dashboard")) == "running",
+                first=list(project.jobs())[:1] in ([], [self._settings.pipeline]),
+                spark_port=project.page_port(service) if state == "running" else None,
             )
-        finally:
-            reader.close()
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs what late records have left, in a container of its own; see ``Platform.reconcile``."""
-        if state_of(self._containers.of(self._project).get("kafka")) != "running":
-            raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
-        return reconcile_report(*self._chosen().output_of("run", "--rm", "--no-deps", "--no-TTY", "reconcile"))
+        self._project.check()
+        service = self._project.own(RECONCILE)
+        return reconcile_report(*self._project.compose().output_of("run", "--rm", "--no-deps", "--no-TTY", service))
 
     def problem(self) -> str | None:
         """Returns why a container does not stay up; see ``Platform.problem``."""
-        for name, container in self._containers.of(self._project).items():
-            if container.attrs["State"].get("Restarting"):
+        others = {service for name, service in self._project.jobs().items() if name != self._settings.pipeline}
+        for name, container in self._project.containers.of(self._project.name).items():
+            if name not in others and container.attrs["State"].get("Restarting"):
                 return f"{name} is started again and again: {logs.essence(container)}"
         return None
 
@@ -106,7 +130,10 @@ class ComposePlatform:
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
     ) -> Iterator[LogLine]:
         """Yields the containers' log lines; see ``Platform.logs``."""
-        found = self._containers.of(self._project)
+        found = self._project.containers.of(self._project.name)
+        own = self._project.own(JOB)
+        # Of several jobs, this pipeline's.
+        services = [own if name == JOB and own in found else name for name in services]
         if unknown := sorted(set(services) - set(found)):
             known = ", ".join(sorted(found)) or "none: nothing was started"
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {known}")
@@ -114,39 +141,17 @@ class ComposePlatform:
 
     def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
         """Prepares anew, with the settings as they are now, and starts a new driver; see ``Platform.restart_job``."""
-        if state_of(self._containers.of(self._project).get("kafka")) != "running":
-            raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
-        self._start("run", "--rm", "--no-deps", "setup")
-        self._start("up", "--detach", "--no-deps", "--force-recreate", "job")
-        self._wait_until_ready(deadline_s)
+        self._project.check()
+        self._start("run", "--rm", "--no-deps", self._project.own(SETUP))
+        self._start("up", "--detach", "--no-deps", "--force-recreate", self._project.own(JOB))
+        self.wait_until_ready(deadline_s)
 
     def reload_job(self) -> None:
         """Lets the job go on with new code, which is mounted; see ``Reloading.reload_job``."""
-        driver = self._containers.of(self._project).get("job")
+        driver = self._project.container(self._project.own(JOB))
         if driver is None or state_of(driver) != "running":
             raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
         reload(self._settings, lambda: driver.kill(signal=RELOAD.name))
-
-    @cached_property
-    def _engine(self) -> Engine:
-        return find_engine()
-
-    @cached_property
-    def _containers(self) -> Containers:
-        return Containers(self._engine)
-
-    @cached_property
-    def _project(self) -> str:
-        folder = checkout()
-        return self._settings.project or self._containers.project_of(folder) or project_name(folder)
-
-    def _compose(self, images: str | None) -> Compose:
-        return Compose(checkout(), self._project, variables(self._settings, images))
-
-    def _chosen(self) -> Compose:
-        """Returns Compose with the kind of images that is, or will be, in use."""
-        images = self._settings.images or choose_images(self._compose(None), self._containers, self._project)
-        return self._compose(images)
 
     def _ports(self) -> dict[str, int]:
         settings = self._settings
@@ -159,10 +164,10 @@ class ComposePlatform:
         }
 
     def _start(self, *arguments: str) -> None:
-        if self._chosen().run(*arguments) == 0:
+        if self._project.compose().run(*arguments) == 0:
             return
         hint = "the lines above are Compose's own; `tandem logs` shows what the services said"
-        for name, container in self._containers.of(self._project).items():
+        for name, container in self._project.containers.of(self._project.name).items():
             state = container.attrs["State"]
             sick = (state.get("Health") or {}).get("Status") == "unhealthy"
             if sick or state.get("Restarting") or (state["Status"] == "exited" and state["ExitCode"] != 0):
@@ -170,22 +175,26 @@ class ComposePlatform:
                 raise EnvironmentNotReadyError(f"{name} {what}: {logs.essence(container)}", hint=hint)
         raise EnvironmentNotReadyError("the containers could not be started", hint=hint)
 
-    def _wait_until_ready(self, deadline_s: float) -> None:
-        reader = ProgressReader(self._settings.mongo, self._settings.pipeline)
+    def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
+        """See ``Platform.wait_until_ready``."""
+        service = self._project.own(JOB)
 
         def probe() -> None:
-            job = self._containers.of(self._project).get("job")
+            job = self._project.container(service)
             if not has_committed(self._settings, self._of_this_run(job, reader.newest())):
                 raise NotYetError(f"the job's container is {job.status if job else 'not there'}")
 
-        try:
+        with closing(ProgressReader(self._settings.mongo, self._settings.pipeline)) as reader:
             what = "the job's first committed batch"
-            wait_for(what, probe, deadline_s=deadline_s, hint="look at `tandem logs job`", interval_s=0.3)
-        finally:
-            reader.close()
+            wait_for(what, probe, deadline_s=deadline_s, hint=f"look at `tandem logs {service}`", interval_s=0.3)
 
     def _of_this_run(self, job: Any | None, newest: dict[str, Any] | None) -> dict[str, Any] | None:
         """Returns the newest progress document when the driver that runs now wrote it."""
         if job is None or newest is None or state_of(job) != "running" or newest["at"] < started_at(job):
             return None
         return newest
+
+
+def _workers(jobs: int) -> tuple[str, ...]:
+    """Returns the words that let Compose start a worker for each job: one has the memory and the processors of one."""
+    return ("--scale", f"spark-worker={jobs}") if jobs > 1 else ()

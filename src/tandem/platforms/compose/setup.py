@@ -14,7 +14,7 @@ from tandem.errors import TandemError
 from tandem.platforms.job_files import for_batch, write_job_files
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.replica_set import become_primary
-from tandem.settings.load import load
+from tandem.settings.load import load_one
 from tandem.settings.model import Settings
 from tandem.waiting import wait_for
 
@@ -33,13 +33,14 @@ _BATCH = {
 }
 
 
-def prepare(settings: Settings, conf: Path, checkpoint: str) -> None:
+def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job") -> None:
     """Makes MongoDB a replica set, creates topics, indexes and collections, and writes what the driver runs and reads.
 
     Args:
         settings: as seen from inside the containers.
-        conf: the folder for the driver's files; it exists.
+        conf: the folder for the driver's files.
         checkpoint: a URI that driver and executors share.
+        driver: the name of the driver's container in the network.
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB refused or did not answer.
@@ -63,7 +64,8 @@ def prepare(settings: Settings, conf: Path, checkpoint: str) -> None:
         hint=hint,
         retry_on=(KafkaError,),
     )
-    write_job_files(conf, settings, checkpoint=checkpoint, spark=_spark(settings))
+    conf.mkdir(exist_ok=True)
+    write_job_files(conf, settings, checkpoint=checkpoint, spark=_spark(settings, driver))
     # The compose files cannot know whether a pipeline is the user's own.
     shutil.copy(settings.place.file("join_stream"), conf)
     batch = conf / "reconcile"
@@ -72,10 +74,10 @@ def prepare(settings: Settings, conf: Path, checkpoint: str) -> None:
     shutil.copy(settings.place.file("reconcile"), batch)
 
 
-def _spark(settings: Settings) -> dict[str, str]:
+def _spark(settings: Settings, driver: str) -> dict[str, str]:
     return {
         "spark.master": "spark://spark-master:7077",
-        "spark.driver.host": "job",
+        "spark.driver.host": driver,
         "spark.driver.port": "7078",
         "spark.blockManager.port": "7079",
         "spark.driver.extraClassPath": _JARS,
@@ -94,9 +96,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tandem.platforms.compose.setup", description=__doc__)
     parser.add_argument("--conf", type=Path, required=True, help="the folder for the driver's files")
     parser.add_argument("--checkpoint", required=True, help="a URI that driver and executors share")
+    parser.add_argument("--driver", default="job", help="the name of the driver's container in the network")
     arguments = parser.parse_args()
     try:
-        prepare(load(), arguments.conf, arguments.checkpoint)
+        prepare(load_one(), arguments.conf, arguments.checkpoint, arguments.driver)
     except TandemError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_code
