@@ -16,7 +16,7 @@ import pytest
 
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
 from tandem.platforms.compose.containers import started_at
-from tests.compose.conftest import PROJECT, Stack
+from tests.compose.conftest import PROJECT, ROOT, Stack
 
 # In the order in which they are killed.
 SERVICES = ("kafka", "mongo", "spark-worker", "spark-master", "job")
@@ -181,6 +181,35 @@ def test_two_workers(stack: Stack) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{stack.first_port + 4}/json/", timeout=10) as answer:
         assert json.load(answer)["aliveworkers"] == 2
     everything_is_accounted_for(stack)
+
+
+def test_a_second_pipeline_runs_beside_the_first(stack: Stack) -> None:
+    second = ("--pipeline", "segment_revenue")
+    job = stack.status()["job"]["pid_or_id"]
+    stack.tandem("--pipeline", "orders_payments,segment_revenue", "up", "--wait")
+    stack.tandem(*second, "produce", "--count", "300", "--close")
+    assert json.loads(stack.tandem(*second, "verify", "--json").stdout)["ok"]
+    status = stack.status()
+    assert (status["ready"], status["job"]["pid_or_id"]) == (True, job)
+    found = {each["pipeline"]: each for each in status["pipelines"]}
+    assert [each["job"]["state"] for each in found.values()] == ["running", "running"]
+    with urllib.request.urlopen(f"{found['segment_revenue']['job']['url']}/api/v1/applications", timeout=10) as answer:
+        assert json.load(answer)[0]["name"] == "tandem segment_revenue"
+    address = f"http://127.0.0.1:{stack.first_port + 5}/api/now?pipeline=segment_revenue"
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        assert [link["name"] for link in json.load(answer)["pipelines"]] == ["orders_payments", "segment_revenue"]
+    stack.tandem(*second, "down")
+    assert [each["pipeline"] for each in stack.status()["pipelines"]] == ["orders_payments"]
+    assert stack.status()["job"]["pid_or_id"] == job
+    everything_is_accounted_for(stack)
+
+
+def test_compose_alone_refuses_several_pipelines(stack: Stack) -> None:
+    several = {**stack.variables, "TANDEM_PIPELINE": "orders_payments,segment_revenue"}
+    command = ["docker", "compose", "run", "--rm", "--no-deps", "setup"]
+    done = subprocess.run(command, cwd=ROOT, env=several, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "error: this program is about one pipeline, and TANDEM_PIPELINE names 2" in done.stderr + done.stdout
 
 
 def test_a_busy_port_is_named(stack: Stack) -> None:
