@@ -1,7 +1,7 @@
 """The one background process of the embedded platform: starts the services, keeps them running, stops them.
 
-``python -m tandem.platforms.embedded.supervisor --profile P``; SIGTERM and SIGINT stop all, SIGUSR1 lets it look which
-pipelines' jobs are to run.
+``python -m tandem.platforms.embedded.supervisor --settings FILE``; SIGTERM and SIGINT stop all, SIGUSR1 lets it look
+which pipelines' jobs are to run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from tandem.platforms.embedded.prepare import Tools, prepare
 from tandem.platforms.embedded.process import identify, remember
 from tandem.platforms.embedded.service import Keeper
 from tandem.platforms.embedded.state import Board
-from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.settings.roster import Roster
 
@@ -122,15 +121,13 @@ def main(cast: Cast) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tandem.platforms.embedded.supervisor", description="Runs the services."
     )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--profile", help="the profile to run")
-    source.add_argument("--settings", type=Path, help="a file with all settings, as `tandem up` writes it")
+    parser.add_argument(
+        "--settings", type=Path, required=True, help="a file with all settings, as `tandem up` writes it"
+    )
     arguments = parser.parse_args()
     log.to_stderr(TEXT)
     try:
-        if arguments.settings:
-            return run(Settings.model_validate_json(arguments.settings.read_text("utf-8")), cast)
-        return run(load(arguments.profile), cast)
+        return run(Settings.model_validate_json(arguments.settings.read_text("utf-8")), cast)
     except TandemError as error:
         kind = "environment" if isinstance(error, EnvironmentNotReadyError) else "settings"
         _log.error("cannot start", kind=kind, error=str(error), hint=error.hint)
