@@ -72,8 +72,8 @@ class ComposePlatform:
             return
         rest = project.compose(without=mine)
         self._start("rm", "--stop", "--force", project.own(JOB), project.own(SETUP))
-        workers = _workers(len(project.jobs())) or ("--scale", "spark-worker=1")
-        rest.run("up", "--detach", "--no-deps", *workers, "spark-worker", "dashboard")
+        # All workers stay until the next start: nobody knows which of them another job's executor is on.
+        rest.run("up", "--detach", "--no-deps", "dashboard")
 
     def down(self, volumes: bool = False) -> None:
         """Stops and removes the containers, the producers too; see ``Platform.down``."""
