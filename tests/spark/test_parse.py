@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from tandem.engine.parse import ASIDE, IS_CONTROL, parse
-from tandem.engine.reject import Reasons
 from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY
 from tandem.pipelines.orders_payments.streams import ORDERS
-from tandem.verify.reference import Control, Dead, Event, Validator
-from tests.spark.records import ARRIVED, kafka_rows
+from tandem.verify.reference import Control, Dead, Event
+from tests.spark.answers import Item, engine_answers, outcome, reference_answers
+from tests.spark.records import kafka_rows
 
-SKEW = 300
 ORDER: dict[str, Any] = {
     "order_id": "o-1",
     "order_date": "2026-11-22T11:00:00Z",
@@ -27,7 +25,6 @@ ORDER: dict[str, Any] = {
     "customer_id": "c-1",
     "amount": 12,
 }
-Item = bytes | None | tuple[bytes | None, bytes | None]
 
 
 def order(**changes: Any) -> bytes:
@@ -134,37 +131,11 @@ DEAD: dict[str, tuple[Item, str]] = {
 
 
 def engine(spark: SparkSession, items: list[Item]) -> list[Event | Dead | Control]:
-    """Returns what the engine makes of each record."""
-    rows = parse(kafka_rows(spark, ORDERS.topic, items), ORDERS, max_clock_skew_seconds=SKEW)
-    found = rows.select(
-        *(F.unix_micros(n).alias(n) if k == "timestamp" else F.col(n) for n, k in ORDERS.fields.items()), ASIDE
-    ).collect()
-    rejected = rows.where(~F.col(f"{ASIDE}.{IS_CONTROL}")).select(f"{ASIDE}.*")
-    reasons = {
-        row["offset"]: Dead(row["error"], row["detail"])
-        for row in Reasons(ORDERS, max_clock_skew_seconds=SKEW).added_to(rejected).collect()
-    }
-    answers: list[Event | Dead | Control] = []
-    for row in found:
-        if row[ASIDE] is None:
-            answers.append(Event({name: row[name] for name in ORDERS.fields}))
-        elif row[ASIDE][IS_CONTROL]:
-            answers.append(Control(row[ORDERS.event_time]))
-        else:
-            assert all(row[name] is None for name in ORDERS.fields), "a rejected record carries values"
-            answers.append(reasons.pop(row[ASIDE]["offset"]))
-    assert not reasons
-    return answers
+    return engine_answers(spark, ORDERS, items)
 
 
 def reference(items: list[Item]) -> list[Event | Dead | Control]:
-    validate = Validator(ORDERS, max_clock_skew_seconds=SKEW)
-    arrived = int(ARRIVED.timestamp() * 1000)
-    return [validate(*(item if isinstance(item, tuple) else (None, item)), arrived) for item in items]
-
-
-def outcome(answer: Event | Dead | Control) -> Any:
-    return answer.error if isinstance(answer, Dead) else answer
+    return reference_answers(ORDERS, items)
 
 
 def test_valid_matrix(spark: SparkSession) -> None:

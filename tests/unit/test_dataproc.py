@@ -28,8 +28,10 @@ from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import submit_request
+from tandem.platforms.job_files import with_limits
 from tandem.platforms.rehearsal.clusters import Clusters
 from tandem.platforms.rehearsal.jobs import Jobs as JobService
+from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -179,6 +181,25 @@ def test_the_package_alone_is_what_the_job_imports(settings: Settings, tmp_path:
     assert done.stdout.count("tandem.zip") == 2
 
 
+def test_schemas_are_read_where_the_package_is_a_zip(tmp_path: Path) -> None:
+    place = write("parcels", tmp_path / "zipped_pipelines", Format.AVRO)
+    content = release(
+        load("gcp", {**CLOUD, "pipeline": "parcels", "pipelines_dir": place.folder.parent})
+    ).package.content
+    assert content is not None
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away" / "tandem.zip").write_bytes(content)
+    code = (
+        "import sys; sys.path.insert(0, 'tandem.zip'); import zipped_pipelines.parcels.pipeline as pipeline;"
+        "print(pipeline.__file__, *(len(each.format.versions) for each in pipeline.PIPELINE.streams))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "away", capture_output=True, text=True, check=True
+    )
+    assert "tandem.zip" in done.stdout
+    assert done.stdout.endswith(" 1 1\n")
+
+
 def test_a_release_is_named_by_its_content(settings: Settings) -> None:
     again, other = release(settings), release(load("gcp", {**CLOUD, "job": {"lateness_seconds": 1}}))
     assert again == release(settings)
@@ -222,7 +243,7 @@ def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> 
     (job,) = server.started
     assert job.pyspark_job.main_python_file_uri == planned["SubmitJob"]["job"]["pysparkJob"]["mainPythonFileUri"]
     assert planned["SubmitJob"]["job"]["reference"]["jobId"] == run.id
-    assert dict(job.pyspark_job.properties) == settings.spark
+    assert dict(job.pyspark_job.properties) == with_limits(settings.spark)
 
 
 def test_answers_that_are_lost_submit_nothing_twice(settings: Settings, server: Server) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tandem.engine.avro import JAVA_LIMITS
 from tandem.engine.config import JobConfig
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms import platform_for
@@ -85,6 +86,9 @@ def test_spark_gets_the_jars_and_the_profile_with_its_backslashes(settings: Sett
     assert defaults["spark.driver.extraClassPath"] == defaults["spark.executor.extraClassPath"] == "/c/a.jar:/c/b.jar"
     assert defaults["spark.ui.port"] == "1114"
     assert defaults["spark.redaction.string.regex"] == r"a\\s"
+    # Wherever tasks run, Java does not believe a record that says that it is long.
+    assert JAVA_LIMITS in defaults["spark.driver.extraJavaOptions"]
+    assert defaults["spark.executor.extraJavaOptions"] == JAVA_LIMITS
 
 
 def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> None:

@@ -14,17 +14,17 @@ import pytest
 from tandem.catalog import find, names
 from tandem.errors import UsageError
 from tandem.producer.plan import Plan
-from tandem.scaffold import write
+from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.verify.reference import Dead, Event, Validator
 from tests.readme import ROOT
 
 
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=Format)
+def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a new pipeline; a package of another name than a user's, for modules are imported once."""
-    folder = tmp_path_factory.mktemp("project") / "own_pipelines"
-    write("parcels", folder)
+    folder = tmp_path_factory.mktemp("project") / f"own_{request.param}_pipelines"
+    write("parcels", folder, request.param)
     return folder
 
 
@@ -45,7 +45,7 @@ def test_it_is_found_beside_those_that_come_with_tandem(own: Path) -> None:
 
 
 def test_nothing_of_the_example_is_left_and_all_is_clean(own: Path) -> None:
-    texts = [path.read_text() for path in (own / "parcels").rglob("*.py")]
+    texts = [path.read_text() for path in (own / "parcels").rglob("*.*") if path.suffix in (".py", ".avsc", ".toml")]
     assert not [text for text in texts if "example" in text or "scaffold" in text]
     settings = f"src=['{own.parent}', '{ROOT}/src']"
     done = run("ruff", "check", "--config", str(ROOT / "pyproject.toml"), "--config", settings, ".", cwd=own)
@@ -56,6 +56,23 @@ def test_nothing_of_the_example_is_left_and_all_is_clean(own: Path) -> None:
 def test_its_own_tests_find_it(own: Path) -> None:
     done = run("pytest", "-q", "-p", "no:cacheprovider", "parcels/tests/test_oracle.py", cwd=own)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_formats_differ_in_how_streams_are_declared_and_nowhere_else(tmp_path: Path) -> None:
+    plain = write("parcels", tmp_path / "plain" / "same_pipelines").folder
+    avro = write("parcels", tmp_path / "avro" / "same_pipelines", Format.AVRO).folder
+    texts = [
+        {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.*") if path.is_file()}
+        for folder in (plain, avro)
+    ]
+    differing = {name for name in texts[0] | texts[1] if texts[0].get(name) != texts[1].get(name)}
+    assert differing == {"streams.py", "schemas/requests.v1.avsc", "schemas/responses.v1.avsc"}
+    added = set(texts[1]["streams.py"].splitlines()) - set(texts[0]["streams.py"].splitlines())
+    assert added == {
+        "from tandem.engine.avro import Avro",
+        '    format=Avro.of(__package__, "requests"),',
+        '    format=Avro.of(__package__, "responses"),',
+    }
 
 
 @pytest.mark.parametrize("stream", ["requests", "responses"])

@@ -10,6 +10,7 @@ import typer
 
 from tandem.catalog import Place
 from tandem.cli.session import Session
+from tandem.engine.avro import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.reload import Reloading
@@ -78,9 +79,9 @@ def _check(settings: Settings, place: Place) -> None:
 
 
 def _saved(folder: Path) -> dict[Path, int]:
-    """Returns when each of a pipeline's modules was saved."""
+    """Returns when each of a pipeline's modules and schemas was saved."""
     found = {}
-    for path in folder.glob("*.py"):
+    for path in (*folder.glob("*.py"), *folder.glob(f"{FOLDER}/*.avsc")):
         try:
             found[path] = path.stat().st_mtime_ns
         except FileNotFoundError:  # editors replace files

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tandem.cli.session import Session
-from tandem.scaffold import write
+from tandem.scaffold import Format, write
 from tandem.settings.load import own_pipelines
 
 
@@ -19,12 +19,14 @@ def register(app: typer.Typer) -> None:
 def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="The folder, and what topics and collections are named after.")],
+    values: Annotated[Format, typer.Option("--format", help="What the records' values are.")] = Format.JSON,
 ) -> None:
     """Write a pipeline that runs at once, to be changed: a folder in pipelines/.
 
-    It joins requests with their responses: schemas, transform, sample records, oracle and tests.
+    It joins requests with their responses: schemas, transform, sample records, oracle and tests. With --format avro the
+    schemas are files in its folder schemas/.
     """
     session: Session = context.obj
-    place = write(name, own_pipelines())
+    place = write(name, own_pipelines(), values)
     print(place.folder)
     session.say(f"`tandem --pipeline {name} run` runs it, `pytest {place.folder}` tests it; begin with streams.py")

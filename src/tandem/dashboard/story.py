@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -115,23 +114,20 @@ class Stories:
                     return self._told(found, stream), False
                 start = {number: max(first[number], ends[number] - _CHUNK // len(ends)) for number in ends}
                 read += sum(ends[number] - start[number] for number in ends)
-                for record in self._about(reader.read(start, ends), key):
+                for record in self._about(reader.read(start, ends), key, validate):
                     found.append(_record(record, stream, validate))
                 ends = start
         return self._told(found, stream), True
 
-    def _about(self, records: Iterator[Record], key: str) -> Iterator[Record]:
+    def _about(self, records: Iterator[Record], key: str, validate: Validator) -> Iterator[Record]:
         raw, field = key.encode(errors="replace"), self._declaration.view.key
         for record in records:
             value = record.value
             # JSON may write any character as an escape, so only without one does the absence of its bytes tell.
             if not value or (raw not in value and b"\\" not in value):
                 continue
-            try:
-                document = json.loads(value)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(document, dict) and document.get(field) == key:
+            document = validate.document(value)
+            if document is not None and document.get(field) == key:
                 yield record
 
     def _told(self, found: list[dict[str, Any]], stream: Stream) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ _CONNECTORS = (
     "org.apache.kafka.clients.consumer.KafkaConsumer",
     "com.mongodb.spark.sql.connector.MongoTableProvider",
     "com.mongodb.client.MongoClient",
+    "org.apache.spark.sql.avro.AvroDataToCatalyst",
 )
 
 

@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tandem.engine.avro import Avro
 
 # ISO 8601 with `T` or a space, optional seconds, and behind seconds up to six digits of fraction and `Z` or an offset
 # of at most 18 hours (Java's limit). Without an offset the time is UTC. The pattern comes before any cast: Spark's cast
@@ -31,7 +35,7 @@ CONTROL_TIME_FIELD = "event_time"
 
 
 class FieldType(StrEnum):
-    """The JSON types that a field may be declared as."""
+    """What a field may be declared as, and what that is in JSON; in Avro see ``engine.avro.kind_of``."""
 
     STRING = "string"  # a JSON string, not empty
     INTEGER = "integer"  # a JSON integer that fits 64 bits; 5.0 and "5" are not
@@ -42,9 +46,11 @@ class DeadLetterError(StrEnum):
     """The ``error`` header of a dead letter: why a record could not be accepted, checked in this order."""
 
     EMPTY_VALUE = "empty_value"  # no value (a tombstone) or zero bytes
-    NOT_UTF8 = "not_utf8"
+    NOT_UTF8 = "not_utf8"  # in Avro: a declared field, checked before whether it is empty
     NOT_JSON = "not_json"  # truncated, trailing bytes, duplicate keys, nested deeper than 999, lone surrogates
     NOT_OBJECT = "not_object"
+    NOT_AVRO = "not_avro"  # without the header, truncated, trailing bytes, not what the schema says
+    UNKNOWN_SCHEMA = "unknown_schema"  # the header names none of the stream's schemas
     MISSING_FIELD = "missing_field"
     NULL_FIELD = "null_field"
     WRONG_TYPE = "wrong_type"
@@ -63,6 +69,7 @@ class Stream:
         fields: the required fields in the order in which they are checked. Other fields are ignored.
         event_time: the field of type timestamp that carries the event time.
         identity: the field that identifies an event; a second record with the same identity is a repeat.
+        format: the schemas, where values are Avro; None where they are JSON.
     """
 
     name: str
@@ -70,6 +77,7 @@ class Stream:
     fields: Mapping[str, FieldType]
     event_time: str
     identity: str
+    format: Avro | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
@@ -77,3 +85,5 @@ class Stream:
             raise ValueError(f"stream {self.name}: event_time {self.event_time!r} is not a declared timestamp field")
         if self.fields.get(self.identity) is not FieldType.STRING:
             raise ValueError(f"stream {self.name}: identity {self.identity!r} is not a declared string field")
+        if self.format is not None:
+            self.format.check(self.fields)

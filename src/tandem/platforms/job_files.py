@@ -6,10 +6,12 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from tandem.engine.avro import JAVA_LIMITS
 from tandem.engine.config import JobConfig
 from tandem.settings.model import Settings
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+_TASKS_JAVA_OPTIONS = "spark.executor.extraJavaOptions"
 # Hadoop's local file system starts a chmod process for every checkpoint file; this one does not.
 _LOCAL_CHECKPOINT = {
     "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
@@ -92,13 +94,21 @@ def write_job_files(folder: Path, settings: Settings, *, checkpoint: str, spark:
         checkpoint: the folder of all pipelines' checkpoints, any URI that Hadoop can write.
         spark: what the platform decides.
     """
-    own = {**(_LOCAL_CHECKPOINT if checkpoint.startswith("file:") else {}), **spark, **settings.spark}
-    own[_JAVA_OPTIONS] = f'{own.get(_JAVA_OPTIONS, "")} "-Dlog4j2.configurationFile=file:{folder}/log4j2.properties"'
+    local = _LOCAL_CHECKPOINT if checkpoint.startswith("file:") else {}
+    own = with_limits({**local, **spark, **settings.spark})
+    own[_JAVA_OPTIONS] = f'{own[_JAVA_OPTIONS]} "-Dlog4j2.configurationFile=file:{folder}/log4j2.properties"'
     # Spark puts this folder on the class path, where Java's archives of classes allow none that has files in it.
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "spark.conf").write_text(java_properties(own), "utf-8")
     (folder / "log4j2.properties").write_text(_LOG4J + LOG_LAYOUTS[settings.log.format], "utf-8")
     (folder / "job.json").write_text(job_config(settings, checkpoint).to_json(), "utf-8")
+
+
+def with_limits(spark: Mapping[str, str]) -> dict[str, str]:
+    """Returns Spark's settings, with the limits for what Java believes of a record's own words: everywhere that tasks
+    run, in executors or in the driver."""
+    options = (_JAVA_OPTIONS, _TASKS_JAVA_OPTIONS)
+    return {**spark, **{name: f"{spark.get(name, '')} {JAVA_LIMITS}".strip() for name in options}}
 
 
 def for_batch(settings: Settings) -> Settings:

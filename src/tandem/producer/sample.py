@@ -15,11 +15,10 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from tandem.engine.schema import FieldType, Stream
-from tandem.producer.odd_records import dump, malformed, unusual
+from tandem.engine.schema import Stream
 from tandem.producer.plan import LATE_AFTER, Plan
 from tandem.producer.record import Record
-from tandem.producer.time import iso
+from tandem.producer.values import values_of
 
 # No event is dated longer than this before its moment.
 REACH_MS = 25 * 60_000
@@ -123,6 +122,7 @@ class _Arrivals:
 class _Sampler:
     def __init__(self, plan: Plan, stream: Stream) -> None:
         self._plan, self._stream = plan, stream
+        self._values = values_of(stream)
         self.scale = 1.0 if plan.rate is None else _REAL_TIME_SCALE
         self._first = 0 if plan.rate is None else int(plan.start_ms * plan.rate / 1000)
         # Below this index, what arrives much later still has other records behind it.
@@ -153,11 +153,9 @@ class _Sampler:
     def records(self, event: Event, moment: Moment, index: int, chance: Random) -> Iterator[tuple[int, Record]]:
         """Yields the event's record, its repeats and what is malformed beside it, each with its time of arrival."""
         stream, mix = self._stream, self._plan.mix
-        times = [name for name, kind in stream.fields.items() if kind is FieldType.TIMESTAMP]
-        arrival = event.fields[stream.event_time]
-        fields = {**event.fields, **{name: iso(event.fields[name]) for name in times}}
-        identity = fields[stream.identity]
-        value = unusual(fields, stream, chance.random()) if chance.random() < _UNUSUAL_SHARE else dump(fields)
+        fields, values = event.fields, self._values
+        arrival, identity = fields[stream.event_time], fields[stream.identity]
+        value = values.unusual(fields, chance.random()) if chance.random() < _UNUSUAL_SHARE else values.plain(fields)
         key = None if chance.random() < _KEYLESS_SHARE else (event.key or identity).encode()
         due = None if self._plan.rate is None else 0.0
         record = Record(stream.topic, key, value, identity, str(moment.fate), due)
@@ -170,6 +168,6 @@ class _Sampler:
             yield again, replace(record, kind="repeat")
         if chance.random() < mix.malformed:
             label = f"bad-{stream.name}-{moment.id}"
-            kind, spoiled = malformed({**fields, stream.identity: label}, stream, chance.random())
+            kind, spoiled = values.malformed({**fields, stream.identity: label}, chance.random())
             # A record needs a key or a value.
             yield arrival, Record(stream.topic, label.encode(), spoiled, label, f"malformed:{kind}", due)

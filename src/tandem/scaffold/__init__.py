@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
+from enum import StrEnum
 from itertools import groupby
 from keyword import iskeyword
 from pathlib import Path
 
 from tandem.catalog import BUNDLED, Place
+from tandem.engine.avro import file_of
 from tandem.errors import TandemError, UsageError
+from tandem.scaffold.avro import in_avro, schema_of
+from tandem.scaffold.example.streams import STREAMS
 
 _EXAMPLE = Path(__file__).parent / "example"
 _PACKAGE = f"{__name__}.example"
@@ -17,12 +21,20 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _OWN = '"""Our own pipelines, one folder each; `tandem new NAME` writes one."""\n'
 
 
-def write(name: str, own: Path) -> Place:
+class Format(StrEnum):
+    """What the values of a new pipeline's records are."""
+
+    JSON = "json"
+    AVRO = "avro"
+
+
+def write(name: str, own: Path, values: Format = Format.JSON) -> Place:
     """Returns where the new pipeline is: a folder of that name, complete, that runs as it is.
 
     Args:
         name: a Python identifier in lower case; topics and collections are named after it.
         own: the user's folder of pipelines, made when it is not there; its name is the package's.
+        values: with Avro, the streams are declared so, and the folder has their schemas.
 
     Raises:
         UsageError: the name does not do, or is taken.
@@ -39,11 +51,23 @@ def write(name: str, own: Path) -> Place:
                 target = place.folder / source.relative_to(_EXAMPLE)
                 target.parent.mkdir(exist_ok=True)
                 target.write_text(_renamed(source.read_text("utf-8"), place), "utf-8")
+        if values is Format.AVRO:
+            _to_avro(place)
     except OSError as error:
         raise TandemError(
             f"{place.folder} cannot be written: {error.strerror}", hint="set TANDEM_PIPELINES_DIR to a folder of yours"
         ) from None
     return place
+
+
+def _to_avro(place: Place) -> None:
+    """Declares that the streams are Avro, and writes the schema that each of them has already, in words of Avro."""
+    for stream in STREAMS:
+        file = place.folder / file_of(stream.name, 1)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(schema_of(stream, place.name), "utf-8")
+    streams = place.file("streams")
+    streams.write_text(in_avro(streams.read_text("utf-8"), STREAMS), "utf-8")
 
 
 def _check(name: str, own: Path) -> None:

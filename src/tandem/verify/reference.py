@@ -6,7 +6,9 @@ must agree for any bytes; a property test compares them. What is changed in one 
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -21,6 +23,7 @@ from tandem.engine.schema import (
     Stream,
 )
 from tandem.verify import strict_json
+from tandem.verify.avro_reference import AvroRecords, Refused
 
 # An event's declared fields: a timestamp is in microseconds since 1970, UTC.
 Fields = dict[str, str | int]
@@ -64,11 +67,14 @@ class Validator:
         self._fields = tuple(stream.fields.items())
         self._event_time = stream.event_time
         self._skew_ms = max_clock_skew_seconds * 1000
+        self._avro = AvroRecords(stream, stream.format) if stream.format else None
 
     def __call__(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Event | Dead | Control:
         """Returns what the record is."""
         if not value:
             return Dead(DeadLetterError.EMPTY_VALUE)
+        if self._avro is not None:
+            return self._of_avro(self._avro, key, value, (timestamp_ms + self._skew_ms) * 1000)
         try:
             text = value.decode()
         except UnicodeDecodeError:
@@ -83,6 +89,24 @@ class Validator:
         if key == _CONTROL_KEY and CONTROL_FIELD in document:
             return _control(document, latest)
         return self._event(document, latest)
+
+    def document(self, value: bytes) -> Mapping[str, Any] | None:
+        """Returns all that a value says, acceptable or not; None where it is no record."""
+        try:
+            document = self._avro.document(value) if self._avro else json.loads(value)
+        except (ValueError, RecursionError, Refused):
+            return None
+        return document if isinstance(document, Mapping) else None
+
+    def _of_avro(self, avro: AvroRecords, key: bytes | None, value: bytes, latest: int) -> Event | Dead | Control:
+        # Control records are JSON in any stream.
+        if key == _CONTROL_KEY and CONTROL_FIELD in (document := _object(value)):
+            return _control(document, latest)
+        try:
+            fields: Fields = avro.fields(value)
+        except Refused as refused:
+            return Dead(refused.error, refused.detail)
+        return self._timely(fields, latest)
 
     def _event(self, document: dict[str, Any], latest: int) -> Event | Dead:
         fields: Fields = {}
@@ -102,9 +126,20 @@ class Validator:
             elif not value:
                 return Dead(DeadLetterError.EMPTY_FIELD, name)
             fields[name] = value
+        return self._timely(fields, latest)
+
+    def _timely(self, fields: Fields, latest: int) -> Event | Dead:
         if int(fields[self._event_time]) > latest:
             return Dead(DeadLetterError.FUTURE_TIME, self._event_time)
         return Event(fields)
+
+
+def _object(value: bytes) -> dict[str, Any]:
+    try:
+        document = strict_json.parse(value.decode())
+    except ValueError:
+        return {}
+    return document if type(document) is dict else {}
 
 
 def _control(document: dict[str, Any], latest: int) -> Control | Dead:

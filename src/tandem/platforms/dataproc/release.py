@@ -12,6 +12,7 @@ from pathlib import Path
 import tandem
 from tandem.artifacts import locked
 from tandem.catalog import Place
+from tandem.engine.avro import FOLDER
 from tandem.platforms.job_files import job_config
 from tandem.settings.model import Settings
 
@@ -125,7 +126,7 @@ def _package(place: Place) -> bytes:
 
 
 def _sources(place: Place) -> Iterator[tuple[str, Path]]:
-    """Yields the engine's modules and the pipeline's, each with its name in the zip."""
+    """Yields the engine's modules and the pipeline's, with its schemas, each with its name in the zip."""
     root = Path(tandem.__file__).parent
     yield "tandem/__init__.py", root / "__init__.py"
     for file in (root / "engine").rglob("*.py"):
@@ -134,5 +135,5 @@ def _sources(place: Place) -> Iterator[tuple[str, Path]]:
     for parent in place.folder.parents[: place.package.count(".")]:
         if (mark := parent / "__init__.py").is_file() and parent != root:
             yield mark.relative_to(place.root).as_posix(), mark
-    for file in place.folder.rglob("*.py"):
+    for file in (*place.folder.rglob("*.py"), *place.folder.glob(f"{FOLDER}/*.avsc")):
         yield file.relative_to(place.root).as_posix(), file

@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tandem.platforms.dataproc.release import Release, Upload, folder_of, object_of
+from tandem.platforms.job_files import with_limits
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
@@ -121,7 +122,7 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
             args=["--config", uri(settings, release.config), *stop],
             python_file_uris=[uri(settings, release.package)],
             jar_file_uris=[uri(settings, jar) for jar in release.jars],
-            properties=settings.spark if streams else {**settings.spark, **_BATCH},
+            properties=with_limits(settings.spark if streams else {**settings.spark, **_BATCH}),
             logging_config=dataproc.LoggingConfig(
                 driver_log_levels={
                     name: getattr(dataproc.LoggingConfig.Level, level) for name, level in _LEVELS.items()

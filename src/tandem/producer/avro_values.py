@@ -1,0 +1,130 @@
+"""Sample records in Avro's single-object encoding: valid ones by each schema, and malformed ones."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import fastavro
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from tandem.engine.avro import HEADER_BYTES, MARK, Avro, Version
+from tandem.engine.schema import FieldType, Stream
+
+Fields = Mapping[str, Any]
+
+_HUGE_BYTES = 1_000_000
+_FAR_FUTURE_MS = 32_472_144_000_000  # in the year 2999
+# No program can take such a time for one, whatever its unit.
+_NO_TIME = 2**63 - 1
+# The length of a text of two gigabytes, and of one of less than nothing.
+_ENDLESS, _NEGATIVE = b"\xfe\xff\xff\xff\x0f", b"\x0d"
+
+
+def header_of(version: Version) -> bytes:
+    """Returns what the values that are written by a schema begin with."""
+    return MARK + bytes.fromhex(fingerprint(to_parsing_canonical_form(version.schema), "CRC-64-AVRO"))
+
+
+class AvroEncoder:
+    """Writes records by one schema.
+
+    Args:
+        version: the schema.
+    """
+
+    def __init__(self, version: Version) -> None:
+        self._schema, self._header = fastavro.parse_schema(version.schema), header_of(version)
+
+    def __call__(self, record: Fields) -> bytes:
+        """Returns a record's value; a field that it lacks gets its default."""
+        payload = io.BytesIO()
+        fastavro.schemaless_writer(payload, self._schema, dict(record))
+        return self._header + payload.getvalue()
+
+
+class AvroValues:
+    """See ``values.Values``; unusual are records that were written by an older schema.
+
+    Args:
+        stream: whose records.
+        avro: its schemas.
+    """
+
+    def __init__(self, stream: Stream, avro: Avro) -> None:
+        self._stream, self._avro = stream, avro
+        self._newest = AvroEncoder(avro.newest)
+        usable = [each for each in avro.versions if all(avro.source(each, *field) for field in stream.fields.items())]
+        self._usable = [(version, AvroEncoder(version)) for version in usable]
+        self._times = [name for name, kind in stream.fields.items() if kind is FieldType.TIMESTAMP]
+
+    def plain(self, fields: Fields) -> bytes:
+        """See ``Values.plain``."""
+        return self._newest(self._of(self._avro.newest, fields))
+
+    def unusual(self, fields: Fields, choice: float) -> bytes:
+        """See ``Values.unusual``."""
+        version, encode = self._usable[int(choice * len(self._usable))]
+        return encode(self._of(version, fields))
+
+    def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
+        """See ``Values.malformed``."""
+        kind = _KINDS[int(choice * len(_KINDS))]
+        return kind, MALFORMED[kind](self, fields)
+
+    def spoiled(self, fields: Fields, **changes: Any) -> bytes:
+        """Returns the event with other values, those of times in the schema's own unit."""
+        return self._newest({**self._of(self._avro.newest, fields), **changes})
+
+    @property
+    def stream(self) -> Stream:
+        """Whose records."""
+        return self._stream
+
+    def _of(self, version: Version, fields: Fields) -> dict[str, Any]:
+        record = {}
+        for name, value in fields.items():
+            kind = self._stream.fields.get(name)
+            source = self._avro.source(version, name, kind) if kind else None
+            place = source.name if source else name
+            if place is not None:
+                record[place] = value * 1000 // source.micros if source and name in self._times else value
+        return record
+
+
+def _invalid_utf8(values: AvroValues, fields: Fields) -> bytes:
+    identity = str(fields[values.stream.identity]).encode()
+    return values.plain(fields).replace(identity, b"\xff" + identity[1:], 1)
+
+
+def _unknown(values: AvroValues, fields: Fields) -> bytes:
+    value = values.plain(fields)
+    return value[: HEADER_BYTES - 1] + bytes((value[HEADER_BYTES - 1] ^ 1,)) + value[HEADER_BYTES:]
+
+
+def _future(values: AvroValues, fields: Fields) -> bytes:
+    return values.plain({**fields, values.stream.event_time: _FAR_FUTURE_MS})
+
+
+MALFORMED: Mapping[str, Callable[[AvroValues, Fields], bytes | None]] = {
+    "null_value": lambda *_: None,
+    "empty": lambda *_: b"",
+    "blank": lambda *_: b"   ",
+    "huge": lambda *_: b"x" * _HUGE_BYTES,
+    "json": lambda _, fields: json.dumps(dict(fields)).encode(),
+    "no_header": lambda values, fields: values.plain(fields)[HEADER_BYTES:],
+    "unknown_schema": _unknown,
+    "header_alone": lambda values, fields: values.plain(fields)[:HEADER_BYTES],
+    "truncated": lambda values, fields: values.plain(fields)[:-1],
+    "trailing_garbage": lambda values, fields: values.plain(fields) + b"\x00",
+    "two_records": lambda values, fields: values.plain(fields) + values.plain(fields)[HEADER_BYTES:],
+    "endless_text": lambda values, fields: values.plain(fields)[:HEADER_BYTES] + _ENDLESS,
+    "negative_text": lambda values, fields: values.plain(fields)[:HEADER_BYTES] + _NEGATIVE,
+    "invalid_utf8": _invalid_utf8,
+    "empty_id": lambda values, fields: values.spoiled(fields, **{values.stream.identity: ""}),
+    "no_time": lambda values, fields: values.spoiled(fields, **{values.stream.event_time: _NO_TIME}),
+    "far_future": _future,
+}
+_KINDS = tuple(MALFORMED)

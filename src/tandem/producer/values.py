@@ -1,0 +1,54 @@
+"""What a stream's sample records look like as bytes: in its format, valid, unusual and malformed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tandem.engine.schema import FieldType, Stream
+from tandem.producer import odd_records
+from tandem.producer.avro_values import AvroValues
+from tandem.producer.time import iso
+
+Fields = Mapping[str, Any]
+
+
+class Values(Protocol):
+    """One format. A timestamp among the fields is in milliseconds since 1970; a choice is a number in [0, 1)."""
+
+    def plain(self, fields: Fields) -> bytes:
+        """Returns an event as any program would write it."""
+
+    def unusual(self, fields: Fields, choice: float) -> bytes:
+        """Returns the same event in an unusual but valid form."""
+
+    def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
+        """Returns a kind and a value that must become a dead letter, made of a valid event of its own."""
+
+
+def values_of(stream: Stream) -> Values:
+    """Returns those of a stream's format."""
+    return JsonValues(stream) if stream.format is None else AvroValues(stream, stream.format)
+
+
+class JsonValues:
+    """JSON in UTF-8."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._times = [name for name, kind in stream.fields.items() if kind is FieldType.TIMESTAMP]
+
+    def plain(self, fields: Fields) -> bytes:
+        """See ``Values.plain``."""
+        return odd_records.dump(self._written(fields))
+
+    def unusual(self, fields: Fields, choice: float) -> bytes:
+        """See ``Values.unusual``."""
+        return odd_records.unusual(self._written(fields), self._stream, choice)
+
+    def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
+        """See ``Values.malformed``."""
+        return odd_records.malformed(self._written(fields), self._stream, choice)
+
+    def _written(self, fields: Fields) -> Fields:
+        return {**fields, **{name: iso(fields[name]) for name in self._times}}

@@ -1,0 +1,137 @@
+"""Validates one Avro record as the engine must; ``engine.avro_records`` is the other implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import fastavro
+
+from tandem.engine.avro import HEADER_BYTES, MARK, MICROS, Avro, Version
+from tandem.engine.schema import DeadLetterError, FieldType, Stream
+from tandem.producer.avro_values import header_of
+from tandem.verify.strict_avro import decoder
+
+# The years that ISO 8601 writes with four digits: 0001 to 9999.
+_FIRST, _BEHIND_LAST = -62_135_596_800_000_000, 253_402_300_800_000_000
+_WANTED = {FieldType.STRING: ("string",), FieldType.INTEGER: ("int", "long"), FieldType.TIMESTAMP: ("long",)}
+
+
+class Refused(Exception):
+    """A record cannot be accepted: the error code, and the field that it is about, if any."""
+
+    def __init__(self, error: DeadLetterError, detail: str = "") -> None:
+        super().__init__(error)
+        self.error, self.detail = error, detail
+
+
+class _Step(NamedTuple):
+    """How one declared field is taken from the records of one schema."""
+
+    name: str
+    kind: FieldType
+    refused: DeadLetterError | None = None
+    taken: str | None = None
+    default: Any = None
+    micros: int = 1
+
+
+class AvroRecords:
+    """Reads the records of one stream.
+
+    Args:
+        stream: what an event must look like.
+        avro: its schemas.
+    """
+
+    def __init__(self, stream: Stream, avro: Avro) -> None:
+        newest = _by_name(avro.newest)
+        self._known: dict[bytes, tuple[Callable[[bytes], Any], list[_Step]]] = {}
+        for version in avro.versions:
+            parsed, written = fastavro.parse_schema(version.schema), _by_name(version)
+            steps = [_step(name, kind, written, newest[name]) for name, kind in stream.fields.items()]
+            self._known[header_of(version)] = decoder(parsed), steps
+
+    def fields(self, value: bytes) -> dict[str, str | int]:
+        """Returns the declared fields of a record, a timestamp in microseconds.
+
+        Raises:
+            Refused: it cannot be accepted.
+        """
+        document, steps = self._read(value)
+        return {step.name: _taken(step, document) for step in steps}
+
+    def document(self, value: bytes) -> Mapping[str, Any]:
+        """Returns all that a record says, texts as far as they are UTF-8; raises Refused where it cannot be read."""
+        document, _ = self._read(value)
+        return {
+            name: each.decode(errors="replace") if isinstance(each, bytes) else each for name, each in document.items()
+        }
+
+    def _read(self, value: bytes) -> tuple[dict[str, Any], list[_Step]]:
+        if len(value) < HEADER_BYTES or not value.startswith(MARK):
+            raise Refused(DeadLetterError.NOT_AVRO)
+        known = self._known.get(value[:HEADER_BYTES])
+        if known is None:
+            raise Refused(DeadLetterError.UNKNOWN_SCHEMA)
+        decode, steps = known
+        try:
+            return decode(value[HEADER_BYTES:]), steps
+        except ValueError:
+            raise Refused(DeadLetterError.NOT_AVRO) from None
+
+
+def _by_name(version: Version) -> dict[str, Mapping[str, Any]]:
+    return {each["name"]: each for each in version.schema["fields"]}
+
+
+def _step(name: str, kind: FieldType, written: Mapping[str, Mapping[str, Any]], newest: Mapping[str, Any]) -> _Step:
+    for candidate in (name, *newest.get("aliases", [])):
+        if candidate in written:
+            micros = _unit(written[candidate]["type"], kind)
+            if micros is None:
+                return _Step(name, kind, refused=DeadLetterError.WRONG_TYPE)
+            return _Step(name, kind, taken=candidate, micros=micros)
+    if "default" in newest:
+        return _Step(name, kind, default=newest["default"], micros=_unit(newest["type"], kind) or 1)
+    return _Step(name, kind, refused=DeadLetterError.MISSING_FIELD)
+
+
+def _unit(avro_type: Any, kind: FieldType) -> int | None:
+    """Returns the microseconds in one unit of a type (1 where it is no time); None where the type is another one."""
+    branches = avro_type if isinstance(avro_type, list) else [avro_type]
+    if isinstance(avro_type, list) and "null" in avro_type:
+        branches = [each for each in avro_type if each != "null"]
+    if len(branches) != 1 or (isinstance(avro_type, list) and len(avro_type) != 2):
+        return None
+    only = branches[0]
+    base, logical = (only.get("type"), str(only.get("logicalType"))) if isinstance(only, dict) else (only, "")
+    if base not in _WANTED[kind] or (kind is FieldType.TIMESTAMP) is not (base == "long" and logical in MICROS):
+        return None
+    return MICROS.get(logical, 1)
+
+
+def _taken(step: _Step, document: Mapping[str, Any]) -> str | int:
+    if step.refused is not None:
+        raise Refused(step.refused, step.name)
+    value = step.default if step.taken is None else document[step.taken]
+    if value is None:
+        raise Refused(DeadLetterError.NULL_FIELD, step.name)
+    if step.kind is FieldType.TIMESTAMP:
+        value *= step.micros
+        if not _FIRST <= value < _BEHIND_LAST:
+            raise Refused(DeadLetterError.BAD_TIME, step.name)
+    elif step.kind is FieldType.STRING:
+        value = _text(value, step.name)
+    found: str | int = value
+    return found
+
+
+def _text(value: bytes | str, name: str) -> str:
+    try:
+        text = value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        raise Refused(DeadLetterError.NOT_UTF8, name) from None
+    if not text:
+        raise Refused(DeadLetterError.EMPTY_FIELD, name)
+    return text
