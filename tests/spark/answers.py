@@ -26,7 +26,7 @@ def engine_answers(spark: SparkSession, stream: Stream, items: list[Item]) -> li
     rejected = rows.where(~F.col(f"{ASIDE}.{IS_CONTROL}")).select(f"{ASIDE}.*")
     reasons = {
         row["offset"]: Dead(row["error"], row["detail"])
-        for row in Reasons(spark, stream, max_clock_skew_seconds=SKEW).added_to(rejected).collect()
+        for row in Reasons(stream, max_clock_skew_seconds=SKEW).added_to(rejected).collect()
     }
     answers: list[Event | Dead | Control] = []
     for row in found:

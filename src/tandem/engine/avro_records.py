@@ -27,12 +27,16 @@ class AvroReading:
     Args:
         stream: what an event must look like.
         avro: its schemas.
-        spark: the session, whose own Avro takes the schemas' fingerprints.
+
+    Raises:
+        ValueError: two schemas have the same fingerprint.
     """
 
-    def __init__(self, stream: Stream, avro: Avro, spark: SparkSession) -> None:
+    def __init__(self, stream: Stream, avro: Avro) -> None:
         self._stream, self._avro = stream, avro
-        self._headers = {version.number: MARK + _fingerprint(version, spark) for version in avro.versions}
+        self._headers = {version.number: MARK + _fingerprint(version) for version in avro.versions}
+        if len(set(self._headers.values())) < len(self._headers):
+            raise ValueError(f"two of {avro.subject}'s schemas are the same in bytes")
         self._sources = {
             name: {version.number: avro.source(version, name, kind) for version in avro.versions}
             for name, kind in stream.fields.items()
@@ -165,8 +169,9 @@ def _framed(version: Version) -> dict[str, Any]:
     return {"type": "record", "name": "tandem_framed", "fields": fields}
 
 
-def _fingerprint(version: Version, spark: SparkSession) -> bytes:
-    avro: Any = spark._jvm.org.apache.avro  # type: ignore[union-attr]
+def _fingerprint(version: Version) -> bytes:
+    """Returns what Spark's own Avro takes of a schema."""
+    avro: Any = SparkSession.active()._jvm.org.apache.avro  # type: ignore[union-attr]
     schema = getattr(avro, "Schema$Parser")().parse(version.text)
     number: int = avro.SchemaNormalization.parsingFingerprint64(schema)
     return number.to_bytes(8, "little", signed=True)

@@ -35,7 +35,7 @@ class DeadLetters:
         self._topic = pipeline.dead_letter_topic
         self._config = config
         skew = config.max_clock_skew_seconds
-        self._reasons = {s.topic: Reasons(spark, s, max_clock_skew_seconds=skew) for s in pipeline.streams}
+        self._reasons = {s.topic: Reasons(s, max_clock_skew_seconds=skew) for s in pipeline.streams}
         key = F.concat_ws("-", "topic", "partition", "offset").cast("binary").alias("key")
         self._letter = (key, F.col("value"), _headers().alias("headers"), F.col("timestamp"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tandem.engine.avro_records import AvroReading
@@ -17,9 +17,9 @@ ASIDE = "_aside"
 IS_CONTROL = "is_control"
 
 
-def reading_of(stream: Stream, spark: SparkSession) -> Reading:
+def reading_of(stream: Stream) -> Reading:
     """Returns how a stream's values are read."""
-    return JsonReading(stream) if stream.format is None else AvroReading(stream, stream.format, spark)
+    return JsonReading(stream) if stream.format is None else AvroReading(stream, stream.format)
 
 
 def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) -> DataFrame:
@@ -35,7 +35,7 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
         stream: what an event must look like.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
     """
-    reading = reading_of(stream, records.sparkSession)
+    reading = reading_of(stream)
     # Each stage is a projection of its own: Spark then evaluates each expression once for all its later uses.
     parsed = records.withColumns(dict(reading.columns()))
     typed = parsed.select("*", *(reading.field(name, kind).alias(f"_f_{name}") for name, kind in stream.fields.items()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tandem.engine.json_records import control_time, is_control
@@ -18,14 +18,13 @@ class Reasons:
     batch.
 
     Args:
-        spark: the session.
         stream: what an event must look like.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
     """
 
-    def __init__(self, spark: SparkSession, stream: Stream, *, max_clock_skew_seconds: int) -> None:
+    def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
         late = f"more than {max_clock_skew_seconds} s after the record's Kafka timestamp"
-        reading = reading_of(stream, spark)
+        reading = reading_of(stream)
         # Each stage reads what the one before it has worked out.
         self._stages = (*reading.stages(), {"_control_time": control_time()})
         control: list[Rule] = [

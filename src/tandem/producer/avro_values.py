@@ -10,10 +10,12 @@ from typing import Any
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from tandem.engine.avro import HEADER_BYTES, MARK, Avro, Version
+from tandem.engine.avro import HEADER_BYTES, MARK, Avro, Source, Version
 from tandem.engine.schema import FieldType, Stream
 
 Fields = Mapping[str, Any]
+# Where each declared field is in the records of one schema.
+_Sources = Mapping[str, Source]
 
 _HUGE_BYTES = 1_000_000
 _FAR_FUTURE_MS = 32_472_144_000_000  # in the year 2999
@@ -54,20 +56,22 @@ class AvroValues:
     """
 
     def __init__(self, stream: Stream, avro: Avro) -> None:
-        self._stream, self._avro = stream, avro
-        self._newest = AvroEncoder(avro.newest)
-        usable = [each for each in avro.versions if all(avro.source(each, *field) for field in stream.fields.items())]
-        self._usable = [(version, AvroEncoder(version)) for version in usable]
-        self._times = [name for name, kind in stream.fields.items() if kind is FieldType.TIMESTAMP]
+        self._stream = stream
+        self._encoders: list[tuple[_Sources, AvroEncoder]] = []
+        for version in avro.versions:
+            sources = {name: avro.source(version, name, kind) for name, kind in stream.fields.items()}
+            usable = {name: source for name, source in sources.items() if source}
+            if len(usable) == len(sources):
+                self._encoders.append((usable, AvroEncoder(version)))
+        self._times = {name for name, kind in stream.fields.items() if kind is FieldType.TIMESTAMP}
 
     def plain(self, fields: Fields) -> bytes:
         """See ``Values.plain``."""
-        return self._newest(self._of(self._avro.newest, fields))
+        return self._written(fields, len(self._encoders) - 1)
 
     def unusual(self, fields: Fields, choice: float) -> bytes:
         """See ``Values.unusual``."""
-        version, encode = self._usable[int(choice * len(self._usable))]
-        return encode(self._of(version, fields))
+        return self._written(fields, int(choice * len(self._encoders)))
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
         """See ``Values.malformed``."""
@@ -76,22 +80,23 @@ class AvroValues:
 
     def spoiled(self, fields: Fields, **changes: Any) -> bytes:
         """Returns the event with other values, those of times in the schema's own unit."""
-        return self._newest({**self._of(self._avro.newest, fields), **changes})
+        return self._written(fields, len(self._encoders) - 1, **changes)
 
     @property
     def stream(self) -> Stream:
         """Whose records."""
         return self._stream
 
-    def _of(self, version: Version, fields: Fields) -> dict[str, Any]:
+    def _written(self, fields: Fields, which: int, **changes: Any) -> bytes:
+        sources, encode = self._encoders[which]
         record = {}
         for name, value in fields.items():
-            kind = self._stream.fields.get(name)
-            source = self._avro.source(version, name, kind) if kind else None
-            place = source.name if source else name
-            if place is not None:
-                record[place] = value * 1000 // source.micros if source and name in self._times else value
-        return record
+            source = sources.get(name)
+            if source is None:
+                record[name] = value
+            elif source.name is not None:
+                record[source.name] = value * 1000 // source.micros if name in self._times else value
+        return encode({**record, **changes})
 
 
 def _invalid_utf8(values: AvroValues, fields: Fields) -> bytes:
