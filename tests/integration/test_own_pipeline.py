@@ -103,8 +103,9 @@ def test_dev_goes_on_with_what_was_saved(own: Path, environment: Environment) ->
     said("transform.py:")
     transform.write_text(good)
     said("transform.py: the job runs with it after")
-    status = environment.status()
-    assert (status["ready"], status["job"]["pid_or_id"]) == (True, driver)
+    # It has committed, and is ready again whenever it has committed what came since.
+    environment.wait("ready", lambda: environment.status()["ready"])
+    assert environment.status()["job"]["pid_or_id"] == driver
     developing.send_signal(signal.SIGINT)
     assert developing.wait(30) == 130
     reader.join(30)

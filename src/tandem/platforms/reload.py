@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from tandem.errors import TandemError
+from tandem.platforms.base import START_DEADLINE_S
+from tandem.platforms.observe import has_committed
 from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
-
-_DEADLINE_S = 60.0
 
 
 @runtime_checkable
@@ -18,7 +18,7 @@ class Reloading(Protocol):
     """A platform whose job reads the same files as whoever changes them."""
 
     def reload_job(self) -> None:
-        """Lets the job go on with new code; returns when it does.
+        """Lets the job go on with new code; returns when it has committed a batch with it, empty or not.
 
         Raises:
             TandemError: the job cannot start with it, and why; it waits for the next change.
@@ -27,7 +27,7 @@ class Reloading(Protocol):
 
 
 def reload(settings: Settings, ask: Callable[[], None]) -> None:
-    """Asks the driver and returns when its new run has begun; see ``Reloading.reload_job``.
+    """Asks the driver and returns when its new run has committed a batch; see ``Reloading.reload_job``.
 
     Args:
         settings: whose job.
@@ -40,13 +40,16 @@ def reload(settings: Settings, ask: Callable[[], None]) -> None:
         newest = reader.newest()
         if newest is None or (before is not None and newest["run"] == before["run"]):
             raise NotYetError("the code of before still runs")
-        return newest["error"] if newest["event"] == "failed" else None
+        if newest["event"] == "failed":
+            return str(newest["error"])
+        if not has_committed(settings, newest):
+            raise NotYetError("its first batch is not committed")
+        return None
 
     try:
         ask()
-        error = wait_for(
-            "the job to go on with the new code", probe, deadline_s=_DEADLINE_S, hint="`tandem logs job` says more"
-        )
+        what, hint = "the job's first committed batch with the new code", "`tandem logs job` says more"
+        error = wait_for(what, probe, deadline_s=START_DEADLINE_S, hint=hint)
     finally:
         reader.close()
     if error:
