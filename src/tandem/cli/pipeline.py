@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -101,7 +101,7 @@ def _run(session: Session, count: int, seed: int | None, mix: str, ledger: Path 
         event_time=None,
         rate=None,
         span=DEFAULT_SPAN,
-        watermark=known_watermark(session.platform.status),
+        watermark=_watermark(session),
     )
     session.say(f"sending {count} {_first(session)} and what belongs to them, seed {plan.seed}")
     if plan.rate:
@@ -141,7 +141,7 @@ def produce(
             event_time=event_time,
             rate=rate,
             span=timedelta(minutes=span_minutes),
-            watermark=known_watermark(session.platform.status),
+            watermark=_watermark(session),
         )
         session.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
         summaries = _send(session, plan, rate, ledger)
@@ -189,6 +189,10 @@ def _reconcile(session: Session, *, as_json: bool) -> None:
     for collection in {name: None for numbers in done.values() for name in numbers}:
         told = (f"{numbers[collection]} {what}" for what, numbers in done.items() if collection in numbers)
         print(f"{collection}: {', '.join(told)}")
+
+
+def _watermark(session: Session) -> datetime | None:
+    return known_watermark(session.settings, session.platform.status()["job"]["watermark"])
 
 
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+from kafka.errors import KafkaError
 
+from tandem.errors import TandemError
+from tandem.producer.connect import connect, disconnect
 from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, SETTLED, Mix, Plan
+from tandem.settings.model import Settings
+from tandem.verify.coming import coming_watermark
+from tandem.verify.oracle import load_oracle
+from tandem.waiting import wait_for
 
 # A generated set covers past event time, so that its windows can be closed when it is sent. Each set begins where the
 # watermark stands; the first begins so long ago that there is room for many.
@@ -18,9 +22,8 @@ _FIRST = timedelta(days=365)
 # Behind the watermark: the match window, by which a payment may be dated before its order, and the lateness.
 _AHEAD = timedelta(minutes=40)
 _UNASKED_RATE = 1000.0
-# Spark's, before there is one.
-_NO_WATERMARK = "1970-01-01T00:00:00Z"
-_PATIENCE_S = 15.0
+# Kafka was there a moment before; what keeps it from answering now mends by itself or is told by then.
+_PATIENCE_S = 120.0
 
 
 class EventTime(StrEnum):
@@ -38,7 +41,7 @@ def make_plan(
     event_time: EventTime | None,
     rate: float | None,
     span: timedelta,
-    watermark: str | None,
+    watermark: datetime | None,
 ) -> Plan:
     """Returns what to generate.
 
@@ -49,12 +52,12 @@ def make_plan(
         event_time: None for compressed where that is possible. It is not where the watermark has passed the span.
         rate: such events a second in real time; None for a gentle rate, or a quick one if real time was not asked for.
         span: the event time that a compressed set covers.
-        watermark: the job's, in ISO 8601; None for none.
+        watermark: the job's, as ``known_watermark`` returns it.
     """
     now = datetime.now(UTC)
     start = now - _FIRST
     if watermark is not None:
-        start = max(start, datetime.fromisoformat(watermark) + _AHEAD)
+        start = max(start, watermark + _AHEAD)
     fits = start + span + SETTLED <= now
     real = event_time is EventTime.REAL or (event_time is None and not fits)
     return Plan(
@@ -68,27 +71,30 @@ def make_plan(
     )
 
 
-def known_watermark(status: Callable[[], Mapping[str, Any]]) -> str | None:
-    """Returns the job's watermark, in ISO 8601; None when there is none.
+def known_watermark(settings: Settings, reported: str | None) -> datetime | None:
+    """Returns how far the watermark is, or will be once the job has read what is in the topics; None for none.
 
-    A job that has just read its first records says which only with its next batch. To take that for none would make all
-    that is generated late.
+    Args:
+        settings: of which pipeline, and where Kafka is.
+        reported: the job's newest, in ISO 8601. It knows of older records than the topics' last ones, but a batch
+            moves it only when the next one begins.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka or a topic is not there.
     """
-
-    def unknown(found: Mapping[str, Any]) -> bool:
-        job = found["job"]
-        seen = (job["input_rows_total"] or 0) + (job["lag"] or 0)
-        return bool(found["ready"]) and seen > 0 and (job["watermark"] or _NO_WATERMARK) <= _NO_WATERMARK
-
-    retrying = Retrying(
-        retry=retry_if_result(unknown),
-        stop=stop_after_delay(_PATIENCE_S),
-        wait=wait_fixed(0.3),
-        # Where one topic has no records, it has none for long; then nothing can be late either.
-        retry_error_callback=lambda state: state.outcome.result() if state.outcome else {"job": {"watermark": None}},
+    topics = [stream.topic for stream in load_oracle(settings.place).STREAMS]
+    # It waits for Kafka, and says so, as producers do.
+    if producer := connect(settings.kafka, topics):
+        disconnect(producer)
+    coming = wait_for(
+        "the topics' last records",
+        lambda: coming_watermark(settings),
+        deadline_s=_PATIENCE_S,
+        hint="`tandem status` shows what runs",
+        retry_on=(TandemError, KafkaError),
     )
-    watermark: str | None = retrying(status)["job"]["watermark"]
-    return watermark
+    known = None if reported is None else datetime.fromisoformat(reported)
+    return max(filter(None, (coming, known)), default=None)
 
 
 def closing_time(plan: Plan) -> datetime | None:

@@ -1,0 +1,33 @@
+"""Finds out from the topics how far the watermark will come, before the job has read their last records."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tandem.settings.model import Settings
+from tandem.verify.intake import Intake
+from tandem.verify.oracle import load_oracle
+from tandem.verify.topics import TopicReader
+from tandem.verify.watermark import sweep
+
+# Of each partition. Records come in the order of their times but for minutes, so the newest are among the last.
+_LAST = 2_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def coming_watermark(settings: Settings) -> datetime | None:
+    """Returns the watermark that the topics' last records will lead to; None while a stream has no event.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka or a topic is not there.
+    """
+    streams = load_oracle(settings.place).STREAMS
+    intakes = [Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds) for stream in streams]
+    for intake in intakes:
+        with TopicReader(settings.kafka, intake.stream.topic) as reader:
+            ends, beginnings = reader.ends(), reader.beginnings()
+            starts = {number: max(beginnings[number], end - _LAST) for number, end in ends.items()}
+            intake.take(reader.read(starts, ends))
+    arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
+    reached = sweep(arrivals, [stream.name for stream in streams], lateness_seconds=settings.job.lateness_seconds)
+    return _EPOCH + timedelta(milliseconds=reached.ms) if reached.ms else None
