@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -13,7 +14,7 @@ from tandem.cli.session import Session
 from tandem.engine.avro import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
-from tandem.platforms.reload import Reloading
+from tandem.platforms.reload import WAITS, Failures, Reloading
 from tandem.settings.model import Settings
 
 _LOOK_S = 0.2
@@ -43,30 +44,47 @@ def dev(
         )
     try:
         platform.up(wait=True)
+        _go_on(platform)
     except TandemError as error:
-        if platform.problem() is None:
+        if platform.problem() is None and session.platform.status()["job"]["state"] != "running":
             raise
-        # All but the job runs, and the next save may mend that.
+        # All but the job's code runs, and the next save may mend that.
         session.say(f"error: {error}\nhint: {error.hint}")
     place = settings.place
     session.say(f"watching {place.folder}; `tandem produce`, `tandem verify` and {_page(settings)} show what it does")
+    with closing(Failures(settings)) as failures:
+        _watch(session, platform, failures)
+
+
+def _watch(session: Session, platform: Reloading, failures: Failures) -> NoReturn:
+    """Lets the job go on whenever a file was saved, and tells what it fails at between two saves."""
+    place = session.settings.place
     known = _saved(place.folder)
     while True:
         time.sleep(_LOOK_S)  # not a wait for readiness: until somebody saves a file
         if (now := _saved(place.folder)) == known:
+            if error := failures.news():
+                session.say(f"error: {error}\nhint: {WAITS}")
             continue
         changed = ", ".join(sorted(path.name for path in now.keys() | known.keys() if now.get(path) != known.get(path)))
         known, began = now, time.monotonic()
+        failures.told(None)
         try:
-            _check(settings, place)
-            if platform.problem() is None:
-                platform.reload_job()
-            else:
-                platform.restart_job()
+            _check(session.settings, place)
+            _go_on(platform)
         except TandemError as error:
+            failures.told(str(error))
             session.say(f"{changed}: error: {error}\nhint: {error.hint}")
         else:
             session.say(f"{changed}: the job runs with it after {time.monotonic() - began:.1f} s")
+
+
+def _go_on(platform: Reloading) -> None:
+    """Lets the job go on with the code as it is now."""
+    if platform.problem() is not None:
+        platform.restart_job()
+    # A driver that was asked for it once stays when the code fails, and waits for the next change.
+    platform.reload_job()
 
 
 def _check(settings: Settings, place: Place) -> None:

@@ -44,6 +44,10 @@ _FINAL = (
     ),
 )
 _LIMIT = 500
+# Where an error of rows comes from: a frame of a Python function in a worker, or the call that made an expression.
+_PLACE = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)|was called from\n(?P<site>[^\n]+):(?P<at>\d+)')
+_RAISED = re.compile(r"^(?:\w+\.)*(\w+)(?:: |$)", re.MULTILINE)
+_CONDITION = re.compile(r"\[([A-Z][A-Z0-9_.]+)\]")
 # MongoDB's error codes of what no waiting mends.
 _LOGIN = {
     "13": "MongoDB does not allow it to the user whom mongo.username names",
@@ -79,15 +83,34 @@ class Failure:
     exit_code: int = FAILED
 
 
-def failure_of(error: StreamingQueryException) -> Failure:
-    """Returns what ended the query: our own error where it is one, what we know of Spark's, else its first line."""
+def failure_of(error: StreamingQueryException, folder: Path) -> Failure:
+    """Returns what ended the query: our own error, what we know of Spark's, a line of the pipeline, or the first line.
+
+    Args:
+        error: what Spark has raised.
+        folder: the pipeline's.
+    """
     text = str(error)
     if own := re.search(r"\b(?:JobError|(CannotGoOnError|AnotherDriverError)): (.+)", text):
         return Failure(own.group(2)[:_LIMIT], MUST_NOT_GO_ON if own.group(1) else FAILED)
     for pattern, words in _FINAL:
         if found := re.search(pattern, text):
             return Failure(f"{words} [{found.group(0)}]", MUST_NOT_GO_ON)
-    return Failure(text.strip().splitlines()[0][:_LIMIT])
+    return Failure(_line_of(text, folder) or text.strip().splitlines()[0][:_LIMIT])
+
+
+def _line_of(text: str, folder: Path) -> str | None:
+    """Returns at which line of the pipeline's own code rows failed, and the error's name: its text may quote them."""
+    own = [found for found in _PLACE.finditer(text) if Path(found["file"] or found["site"]).parent == folder]
+    if not own:
+        return None
+    # The innermost of Python's frames stands last. Its error stands behind it, Spark's before the place.
+    last = own[-1]
+    if last["file"]:
+        raised = _RAISED.search(text, last.end())
+        return f"{last['file']}:{last['line']}: {raised[1] if raised else 'an error'}"
+    conditions = _CONDITION.findall(text, 0, last.start())
+    return f"{last['site']}:{last['at']}: {conditions[-1] if conditions else 'an error'}"
 
 
 def failure_of_code(error: Exception, folder: Path) -> Failure | None:

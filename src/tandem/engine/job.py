@@ -122,7 +122,7 @@ def _run(
     heartbeat = Heartbeat(reporter)
     pacemaker.start()
     heartbeat.start()
-    failure = _await(query, stopping)
+    failure = _await(query, stopping, _folder(pipeline))
     pacemaker.stop()
     heartbeat.stop()
     reporter.report("failed" if failure else "stopped", error=failure.reason if failure else None)
@@ -145,7 +145,7 @@ def _start(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping:
     )
 
 
-def _await(query: StreamingQuery, stopping: threading.Event) -> Failure | None:
+def _await(query: StreamingQuery, stopping: threading.Event, folder: Path) -> Failure | None:
     try:
         while not stopping.is_set():
             if query.awaitTermination(1):
@@ -157,7 +157,7 @@ def _await(query: StreamingQuery, stopping: threading.Event) -> Failure | None:
             time.sleep(0.05)
         query.stop()
     except StreamingQueryException as error:
-        return None if stopping.is_set() else failure_of(error)
+        return None if stopping.is_set() else failure_of(error, folder)
     except (Py4JError, OSError):
         # A signal to the whole process group ends the JVM first. What it was doing is done again at the next start.
         return None if stopping.is_set() else Failure("the Java process is gone")

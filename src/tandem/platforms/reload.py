@@ -6,15 +6,17 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from tandem.errors import TandemError
-from tandem.platforms.base import START_DEADLINE_S
+from tandem.platforms.base import START_DEADLINE_S, Platform
 from tandem.platforms.observe import has_committed
 from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
+WAITS = "the job waits for the next change; `tandem logs job` says more"
+
 
 @runtime_checkable
-class Reloading(Protocol):
+class Reloading(Platform, Protocol):
     """A platform whose job reads the same files as whoever changes them."""
 
     def reload_job(self) -> None:
@@ -53,4 +55,32 @@ def reload(settings: Settings, ask: Callable[[], None]) -> None:
     finally:
         reader.close()
     if error:
-        raise TandemError(error, hint="the job waits for the next change")
+        raise TandemError(error, hint=WAITS)
+
+
+class Failures:
+    """Tells what ends the job's runs, each once: also long after a change, when a record comes that the code fails at.
+
+    Args:
+        settings: whose job.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._reader = ProgressReader(settings.mongo, settings.pipeline)
+        self._told: str | None = None
+
+    def news(self) -> str | None:
+        """Returns why the newest run has failed, unless that was told already."""
+        newest = self._reader.newest()
+        if newest is None or newest["event"] != "failed" or newest["error"] == self._told:
+            return None
+        self._told = str(newest["error"])
+        return self._told
+
+    def told(self, error: str | None) -> None:
+        """Takes for told what the user knows by other means; None for nothing, also when the same comes again."""
+        self._told = error
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._reader.close()
