@@ -10,7 +10,7 @@ from pathlib import Path
 from tandem.bench.about import about
 from tandem.bench.bench import Bench
 from tandem.bench.load import load
-from tandem.bench.parts import cold_start, growth, idle, latency, recovery, soak, throughput
+from tandem.bench.parts import cold_start, growth, idle, inner_loop, latency, recovery, soak, throughput
 from tandem.bench.result import Part, Result
 from tandem.bench.stage import staged
 from tandem.errors import EnvironmentNotReadyError, UsageError
@@ -24,6 +24,7 @@ PARTS: Mapping[str, Callable[[Bench], Part]] = {
     "cold_start": cold_start.measure,
     "recovery": recovery.measure,
     "idle": idle.measure,
+    "inner_loop": inner_loop.measure,
     "growth": growth.measure,
     "soak": soak.measure,
 }

@@ -12,7 +12,7 @@ from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, UsageError
 
 # Said here, where nothing of the bench is imported before it is asked for.
-PART_NAMES = ["throughput", "latency", "cold_start", "recovery", "idle", "growth", "soak"]
+PART_NAMES = ["throughput", "latency", "cold_start", "recovery", "idle", "inner_loop", "growth", "soak"]
 _NEEDED = ("confluent_kafka", "orjson", "psutil", "pyspark")
 
 
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def bench(
     context: typer.Context,
     parts: Annotated[
-        list[str] | None, typer.Argument(help=f"{', '.join(PART_NAMES)}; default: all, with --quick the first five.")
+        list[str] | None, typer.Argument(help=f"{', '.join(PART_NAMES)}; default: all, with --quick the first six.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Rough figures, in minutes: few records, one round.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="How often each is measured; 3, with --quick 1.")] = None,
