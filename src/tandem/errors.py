@@ -17,6 +17,10 @@ class TandemError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    def _render_traceback_(self) -> list[str]:
+        """Returns what IPython and notebooks show of it, by this name, in place of a stack."""
+        return [f"error: {self}", f"hint: {self.hint}"]
+
 
 class UsageError(TandemError):
     """The command line or a setting is wrong."""

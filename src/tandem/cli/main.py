@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tandem import log
-from tandem.cli import bench, cloud, dev, doctor, inspect, lifecycle, new, pipeline
+from tandem.cli import bench, cloud, dev, doctor, inspect, lifecycle, new, pipeline, shell
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (lifecycle, pipeline, cloud, inspect, doctor, bench, new, dev):
+for group in (lifecycle, pipeline, cloud, inspect, doctor, bench, new, dev, shell):
     group.register(app)
 
 

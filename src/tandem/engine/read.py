@@ -12,8 +12,9 @@ from pyspark.sql import functions as F
 from tandem.engine.config import JobConfig
 from tandem.engine.login import kafka_options
 from tandem.engine.pacemaker import observed
-from tandem.engine.parse import ASIDE, parse
+from tandem.engine.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.pipeline import Pipeline
+from tandem.engine.reject import Reasons
 from tandem.engine.schema import Stream
 from tandem.engine.stored import looked_up
 
@@ -77,11 +78,25 @@ def as_batch(
         ends: the offset behind the last record to read, by topic and partition; no other partition is read.
     """
 
-    frames = [
-        _events(_parsed(records_of(spark, stream, config, ends[stream.topic]), stream, config))
-        for stream in pipeline.streams
-    ]
-    return pipeline.transform(*frames, **_lookups(spark, pipeline, config), **config.parameters)
+    events = [events_of(spark, stream, config, ends[stream.topic]) for stream in pipeline.streams]
+    return transformed(spark, pipeline, config, events)
+
+
+def transformed(spark: SparkSession, pipeline: Pipeline, config: JobConfig, events: Sequence[DataFrame]) -> DataFrame:
+    """Returns the transform's rows of the events of each stream, as a batch."""
+    return pipeline.transform(*events, **_lookups(spark, pipeline, config), **config.parameters)
+
+
+def events_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
+    """Returns the events among a stream's records, as the transform gets them; see ``records_of``."""
+    return _events(_parsed(records_of(spark, stream, config, ends), stream, config))
+
+
+def refused_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
+    """Returns a stream's records that become dead letters, with the columns ``error`` and ``detail``."""
+    aside = _parsed(records_of(spark, stream, config, ends), stream, config).where(~F.col(f"{ASIDE}.{IS_CONTROL}"))
+    reasons = Reasons(stream, max_clock_skew_seconds=config.max_clock_skew_seconds)
+    return reasons.added_to(aside.select(f"{ASIDE}.*")).drop(IS_CONTROL)
 
 
 def records_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:

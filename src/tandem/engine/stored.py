@@ -17,19 +17,20 @@ _CHUNK = 10_000
 _TYPES = {FieldType.STRING: "string", FieldType.INTEGER: "bigint", FieldType.TIMESTAMP: "timestamp"}
 
 
-def stored(spark: SparkSession, config: JobConfig, collection: str, schema: str) -> DataFrame:
+def stored(spark: SparkSession, config: JobConfig, collection: str, schema: str | None = None) -> DataFrame:
     """Returns a collection's documents, read anew by each action.
 
     Args:
         spark: the session.
         config: where MongoDB is.
         collection: its name; it need not be there.
-        schema: the fields that are read, and their types.
+        schema: the fields that are read, and their types; None for those that a sample of the documents has.
     """
+    reader = spark.read.format("mongodb")
+    if schema is not None:
+        reader = reader.schema(schema)
     return (
-        spark.read.format("mongodb")
-        .schema(schema)
-        .option("connection.uri", mongo_uri(config))
+        reader.option("connection.uri", mongo_uri(config))
         .option("database", config.database)
         .option("collection", collection)
         .option("readConcern.level", "majority")

@@ -1,0 +1,27 @@
+"""Opens a session with what it needs, and says what is missing before anything is loaded that needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tandem.artifacts.ivy import spark_jars
+from tandem.platforms import default_profile
+from tandem.settings.load import chosen_profile, load
+from tandem.settings.model import Settings
+
+if TYPE_CHECKING:
+    from tandem.notebook.session import Session
+
+
+def open_session(profile: str | None, pipeline: str | None) -> Session:
+    """Returns the session of a profile and a pipeline; see ``tandem.session``."""
+    name, _ = chosen_profile(profile) or default_profile()
+    return session_of(load(name, {"pipeline": pipeline} if pipeline else None))
+
+
+def session_of(settings: Settings) -> Session:
+    """Returns the session of a profile's settings; see ``tandem.session``."""
+    spark_jars()
+    from tandem.notebook.session import Session
+
+    return Session(settings)

@@ -1,0 +1,208 @@
+"""One pipeline's topics, transform and collections as DataFrames; by the engine's own functions, as a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+from pyspark.sql import DataFrame, SparkSession
+
+from tandem.engine.config import JobConfig
+from tandem.engine.pipeline import Output, Pipeline
+from tandem.engine.read import events_of, records_of, refused_of, transformed
+from tandem.engine.reload import send_by_value
+from tandem.engine.schema import Stream
+from tandem.engine.stored import stored
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.notebook.spark import start_spark
+from tandem.platforms.job_files import job_config
+from tandem.settings.connections import mongo_client
+from tandem.settings.model import Settings
+from tandem.verify.topics import TopicReader
+
+_MONGO_MS = 5_000
+# The engine's functions of a stream's records up to their ends.
+_Reading = Callable[[SparkSession, Stream, JobConfig, dict[str, int]], DataFrame]
+
+
+class Session:
+    """A pipeline to look at and to try things with. It reads topics and collections, and writes nothing.
+
+    What is read of a topic ends where the topic ends when it is asked for: however often the DataFrame is computed, it
+    has the same rows.
+
+    Args:
+        settings: of a profile whose Kafka and MongoDB can be reached from this machine.
+
+    Attributes:
+        settings: the same.
+        spark: the Spark session, in this process.
+        pipeline: the declaration.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.pipeline = self._declared()
+        self._folder = TemporaryDirectory(prefix="tandem-session-", ignore_cleanup_errors=True)
+        try:
+            self.spark: SparkSession = start_spark(settings, Path(self._folder.name))
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        settings = self.settings
+        return (
+            f"<pipeline {settings.pipeline} in profile {settings.profile}: streams {', '.join(self.streams)}; "
+            f"outputs {', '.join(self.outputs)}>"
+        )
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams' names, in the order of the transform's arguments."""
+        return tuple(stream.name for stream in self.pipeline.streams)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The collections that the pipeline writes."""
+        return tuple(output.collection for output in self.pipeline.outputs)
+
+    def records(self, stream: str) -> DataFrame:
+        """Returns all records of a stream's topic as they are: key, value, partition, offset, timestamp and headers.
+
+        Raises:
+            UsageError: the pipeline has no such stream.
+            EnvironmentNotReadyError: Kafka or the topic is not there.
+        """
+        return self._read(records_of, stream)
+
+    def events(self, stream: str) -> DataFrame:
+        """Returns a stream's events, typed, as the transform gets them: repeats and late ones, too.
+
+        Raises:
+            UsageError: the pipeline has no such stream.
+            EnvironmentNotReadyError: Kafka or the topic is not there.
+        """
+        return self._read(events_of, stream)
+
+    def refused(self, stream: str) -> DataFrame:
+        """Returns the records that are no events, with the reasons: ``error``, as in dead letters, and ``detail``.
+
+        Raises:
+            UsageError: the pipeline has no such stream.
+            EnvironmentNotReadyError: Kafka or the topic is not there.
+        """
+        return self._read(refused_of, stream)
+
+    def transform(self, **events: DataFrame) -> DataFrame:
+        """Returns what the pipeline's transform makes of its streams' events, as ``tandem reconcile`` computes it.
+
+        Args:
+            events: by a stream's name, what to take in place of what is in its topic.
+
+        Raises:
+            UsageError: the pipeline has no such stream.
+            EnvironmentNotReadyError: Kafka, a topic or, where something is looked up, MongoDB is not there.
+        """
+        for name in events:
+            self._stream(name)
+        if self.pipeline.lookups:
+            self._collections()
+        frames = [events[name] if name in events else self.events(name) for name in self.streams]
+        return transformed(self.spark, self.pipeline, self._config, frames)
+
+    def output(self, collection: str, rows: DataFrame | None = None) -> DataFrame:
+        """Returns the documents that a collection would get of the transform's rows.
+
+        Args:
+            collection: one of ``outputs``.
+            rows: the transform's; None for those of all events in the topics.
+
+        Raises:
+            UsageError: the pipeline writes no such collection.
+        """
+        output = self._output(collection)
+        return output.documents(self.transform() if rows is None else rows)
+
+    def stored(self, collection: str) -> DataFrame:
+        """Returns the documents that are in MongoDB, read anew by each action.
+
+        Raises:
+            UsageError: the database has no such collection.
+            EnvironmentNotReadyError: MongoDB does not answer.
+        """
+        found = self._collections()
+        if collection not in found:
+            raise _no_such("collection", collection, found)
+        return stored(self.spark, self._config, collection)
+
+    def reload(self) -> None:
+        """Takes the pipeline from its files as they are now.
+
+        Raises:
+            UsageError: something is wrong in them; the message names the line.
+        """
+        place = self.settings.place
+        place.forget()
+        self.pipeline = self._declared()
+        send_by_value(place.package)
+
+    def stop(self) -> None:
+        """Ends Spark. Another session can be opened in the same process."""
+        self.spark.stop()
+        self._folder.cleanup()
+
+    @cached_property
+    def _config(self) -> JobConfig:
+        """What the job is told, with the secrets' places on this machine."""
+        kafka, mongo = self.settings.kafka, self.settings.mongo
+        told = job_config(self.settings, checkpoint="")
+        return replace(told, kafka_password=kafka.password, mongo_password=mongo.password)
+
+    def _declared(self) -> Pipeline:
+        declared: Pipeline = self.settings.place.module("pipeline").PIPELINE
+        return declared
+
+    def _stream(self, name: str) -> Stream:
+        for stream in self.pipeline.streams:
+            if stream.name == name:
+                return stream
+        raise _no_such("stream", name, self.streams)
+
+    def _output(self, collection: str) -> Output:
+        for output in self.pipeline.outputs:
+            if output.collection == collection:
+                return output
+        raise _no_such("output", collection, self.outputs)
+
+    def _read(self, read: _Reading, name: str) -> DataFrame:
+        stream = self._stream(name)
+        with TopicReader(self.settings.kafka, stream.topic) as reader:
+            ends = {str(partition): offset for partition, offset in reader.ends().items()}
+        return read(self.spark, stream, self._config, ends)
+
+    def _collections(self) -> list[str]:
+        mongo = self.settings.mongo
+        try:
+            with MongoClient[dict[str, Any]](**mongo_client(mongo), serverSelectionTimeoutMS=_MONGO_MS) as client:
+                return sorted(client[mongo.database].list_collection_names())
+        except PyMongoError as error:
+            raise EnvironmentNotReadyError(
+                f"MongoDB at {mongo.uri} does not answer: {type(error).__name__}", hint="is it up? see `tandem status`"
+            ) from None
+
+
+def _no_such(what: str, name: str, known: Any) -> UsageError:
+    return UsageError(f"there is no {what} {name!r}", hint=f"choose one of: {', '.join(known) or 'none is there'}")

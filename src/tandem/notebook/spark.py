@@ -1,0 +1,63 @@
+"""Starts Spark in this process as the platforms start it for a batch: with the profile's settings and our jars."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from tandem.artifacts import ensure_jars
+from tandem.errors import UsageError
+from tandem.platforms.embedded.java import find_java
+from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.job_files import for_batch
+from tandem.runtimes import runtimes
+from tandem.settings.model import Settings
+
+
+def start_spark(settings: Settings, folder: Path) -> SparkSession:
+    """Returns a local Spark session, the one that runs already where an earlier call has started it.
+
+    Args:
+        settings: the profile's.
+        folder: an empty one, for Spark's configuration and for what it spills.
+
+    Raises:
+        EnvironmentNotReadyError: there is no Java, or the jars cannot be fetched.
+        UsageError: this process runs a Spark of its own.
+    """
+    java = find_java(settings.java_home, runtimes().minimum_java)
+    jars = ensure_jars(settings.cache_dir, java.program, ("spark",))["spark"]
+    options = class_archive(settings, java, jars).options(record=False)
+    write_configuration(for_batch(settings), jars, Layout(folder), folder, options)
+    with _environment(driver_variables(java, settings.place, folder)):
+        spark = SparkSession.builder.appName(f"tandem {settings.pipeline} session").getOrCreate()
+    # A process has one Java, which keeps the class path that it was started with.
+    if str(jars[0]) not in str(spark.conf.get("spark.driver.extraClassPath", "")):
+        raise UsageError(
+            "a Spark without Tandem's jars runs in this process",
+            hint="restart the kernel or the shell, and open the session first",
+        )
+    return spark
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Lets Spark start with these variables and no others; what the process had is put back."""
+    before = dict(os.environ)
+    try:
+        _change(variables)
+        yield
+    finally:
+        _change(before)
+
+
+def _change(variables: Mapping[str, str]) -> None:
+    # Never all of them at once: other threads of the process may read theirs.
+    os.environ.update(variables)
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
