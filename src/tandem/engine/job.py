@@ -33,6 +33,8 @@ from tandem.engine.stop_file import StopFile
 from tandem.engine.wishes import Wishes
 from tandem.engine.write import batch_writer
 
+# How soon it is noticed that the job is to stop, or to go on with other code.
+_LOOK_S = 0.2
 _log = logging.getLogger("tandem.job")
 
 
@@ -148,7 +150,7 @@ def _start(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping:
 def _await(query: StreamingQuery, stopping: threading.Event, folder: Path) -> Failure | None:
     try:
         while not stopping.is_set():
-            if query.awaitTermination(1):
+            if query.awaitTermination(_LOOK_S):  # type: ignore[arg-type]  # it takes parts of a second
                 return Failure("the query ended by itself")
         _log.info("stopping after the batch that has begun")
         # Stopping a query interrupts it. The writer refuses the next batch, so the running one ends either here or
