@@ -15,6 +15,7 @@ from tandem.platforms.compose.cli import project_name, variables
 from tandem.platforms.compose.containers import started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_memory, find_engine
 from tandem.platforms.compose.further import job_services, services
+from tandem.platforms.compose.project import Project
 from tandem.settings.load import load
 
 
@@ -145,3 +146,34 @@ def test_each_further_job_needs_memory() -> None:
     check_memory(Engine("unix:///x", 7 * 2**30), jobs=2)
     with pytest.raises(EnvironmentNotReadyError, match="containers need 7"):
         check_memory(Engine("unix:///x", 6 * 2**30), jobs=2)
+
+
+def project(pipeline: str, **jobs: str) -> Project:
+    """Returns the project as a command about a pipeline sees it: of each service of a job, whose it is."""
+    found = {"kafka": container(Running=True)}
+    for number, (service, owner) in enumerate(jobs.items()):
+        job = found[service.replace("_", "-", 1)] = container(Running=True)
+        job.labels = {"tandem.pipeline": owner}
+        job.attrs["HostConfig"] = {"PortBindings": {"4040/tcp": [{"HostPort": str(14040 + number)}]}}
+    made = Project(load("local", {"pipeline": pipeline}))
+    made.__dict__.update(containers=SimpleNamespace(of=lambda _: found), name="some-project")
+    return made
+
+
+def test_the_first_pipeline_has_the_plain_names() -> None:
+    assert project("orders_payments").own("job") == "job"
+    assert project("orders_payments", job="orders_payments").own("setup") == "setup"
+    second = project("segment_revenue", job="orders_payments", job_segment_revenue="segment_revenue")
+    assert (second.own("job"), second.running()) == ("job-segment_revenue", ["orders_payments", "segment_revenue"])
+    assert [second.page_port(service) for service in second.jobs().values()] == [14040, 14041]
+    second.check()
+    # The first one was taken away: its names stay its own.
+    assert project("orders_payments", job_segment_revenue="segment_revenue").own("job") == "job-orders_payments"
+
+
+def test_what_does_not_run_is_named_with_what_does() -> None:
+    with pytest.raises(EnvironmentNotReadyError, match="nothing runs"):
+        project("orders_payments").check()
+    with pytest.raises(EnvironmentNotReadyError, match="runs segment_revenue, not orders_payments") as caught:
+        project("orders_payments", job="segment_revenue").check()
+    assert "`tandem --pipeline orders_payments up`" in caught.value.hint

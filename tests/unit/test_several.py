@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -12,10 +13,12 @@ import pytest
 
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
+from tandem.platforms.apart import check_apart
 from tandem.platforms.embedded.drivers import Drivers
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.service import Keeper, Program
 from tandem.platforms.embedded.state import Board, ServiceState, read_states
+from tandem.scaffold import write
 from tandem.settings.load import load, load_one, pipelines_named
 from tandem.settings.model import Settings
 from tandem.settings.roster import Roster
@@ -68,6 +71,23 @@ def test_what_fails_for_one_is_still_done_for_the_other(capsys: pytest.CaptureFi
     assert told.count("tandem: profile") == 1
     with pytest.raises(TandemError, match=r"^it is wrong$"):
         Session("embedded").for_each(lambda _: done.clear() or do(Session("embedded")))
+
+
+def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None:
+    own = tmp_path / "pipelines"
+    first = write("parcels", own).folder
+    shutil.copytree(first, own / "letters")
+    parcels, letters = (load("embedded", {"pipeline": name, "pipelines_dir": own}) for name in ("parcels", "letters"))
+    check_apart([parcels, settings_of("orders_payments", tmp_path), parcels])
+    with pytest.raises(UsageError, match=r"parcels and letters would both write into the topic parcels_dead_letter_v1"):
+        check_apart([parcels, letters])
+    streams = own / "letters" / "streams.py"
+    streams.write_text(streams.read_text().replace("parcels_dead_letter_v1", "letters_dead_letter_v1"))
+    letters.place.forget()
+    with pytest.raises(UsageError, match=r"both write into the collection parcels\.parcels_answered"):
+        check_apart([parcels, letters])
+    own_database = letters.mongo.model_copy(update={"database": "letters"})
+    check_apart([parcels, letters.model_copy(update={"mongo": own_database})])
 
 
 def test_the_roster_keeps_the_order_and_what_runs(tmp_path: Path) -> None:

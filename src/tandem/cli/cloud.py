@@ -43,6 +43,7 @@ def deploy(
             _show_plan(each, as_json=as_json)
         return
     _in_the_cloud(session.settings)
+    session.check_apart()
     session.for_each(lambda each: each.platform.up(wait=wait))
     session.say("the job runs; `tandem status` shows more, `tandem destroy` ends it and its costs")
 

@@ -23,6 +23,7 @@ def up(
 ) -> None:
     """Start everything but the producers. Starting what runs already changes nothing."""
     session: Session = context.obj
+    session.check_apart()
     session.for_each(lambda each: each.platform.up(wait=wait and len(session.each) == 1), titles=False)
     if wait and len(session.each) > 1:
         session.for_each(lambda each: each.platform.wait_until_ready())

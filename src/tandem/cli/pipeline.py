@@ -63,6 +63,7 @@ def run(
     """
     session: Session = context.obj
     Mix.parse(mix, Mix())  # what is wrong is said before anything starts
+    session.check_apart()
     before = session.platform.pipelines()
     mine = [each.settings.pipeline for each in session.each]
     try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from rich.console import Console
 
-from tandem.errors import TandemError
+from tandem.errors import TandemError, UsageError
 from tandem.platforms import default_profile, platform_for
+from tandem.platforms.apart import check_apart
 from tandem.platforms.base import Platform
 from tandem.settings.load import chosen_profile, load, load_with_origins, pipelines_named
 from tandem.settings.model import Settings
@@ -68,6 +70,20 @@ class Session:
         if failed:
             first = next(iter(failed.values()))
             raise type(first)(f"failed for {', '.join(failed)}", hint="what failed of each is told above") from first
+
+    def check_apart(self) -> None:
+        """Raises when a pipeline that is named would write where another one does that is named, too, or runs already.
+
+        Raises:
+            UsageError: the message names both.
+        """
+        found = [each.settings for each in self.each]
+        names = {settings.pipeline for settings in found}
+        for name in self.platform.pipelines():
+            # What runs may be of another folder than this one.
+            with suppress(UsageError):
+                found += [] if name in names else [load(self.chosen[0], {"pipeline": name})]
+        check_apart(found)
 
     @cached_property
     def incomplete_settings(self) -> Settings:
