@@ -22,7 +22,7 @@ from tandem.dashboard.health import SILENT_S, problems
 from tandem.dashboard.metrics import registry
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.result_watch import ResultWatch
-from tandem.dashboard.series import LENGTH_S, Seconds
+from tandem.dashboard.series import LENGTH_S, SINGLE_S, Seconds
 from tandem.dashboard.server import application
 from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
@@ -95,7 +95,23 @@ def test_seconds_keep_a_quarter_of_an_hour() -> None:
     assert len(list(seconds.points(0, 3 * LENGTH_S))) == 3 * LENGTH_S + 1
     assert sum(point.count for point in seconds.points(0, 3 * LENGTH_S)) <= LENGTH_S + 1
     (point,) = seconds.points(3 * LENGTH_S - 1, 3 * LENGTH_S - 1)
-    assert (point.count, point.money, point.p50) == (1, 2.0, 9.9)
+    assert (point.count, point.money, point.p50) == (1, 2.0, pytest.approx(9.9))
+
+
+def test_a_second_with_many_documents_is_sampled_evenly_and_keeps_its_quantiles() -> None:
+    seconds = Seconds()
+    for number in range(8000):
+        seconds.add(7, 0.0, number / 1000)
+    # The first ones alone would say half a second.
+    assert 250 <= len(seconds.latencies(7, 7)) <= 500
+    (before,) = seconds.points(7, 7)
+    assert before.p50 == pytest.approx(4.0, abs=0.1)
+    assert before.p99 == pytest.approx(7.9, abs=0.1)
+    seconds.add(7 + SINGLE_S + 1, 0.0, 1.0)
+    seconds.add(7, 0.0, 100.0)
+    assert seconds.latencies(7, 7) == []
+    (after,) = seconds.points(7, 7)
+    assert (after.count, after.p50, after.p99) == (8001, before.p50, before.p99)
 
 
 def test_what_nobody_looked_at_is_spread_over_its_seconds() -> None:
