@@ -119,7 +119,7 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
     return {
         "engine": _engine,
         "Compose": _compose_version,
-        ".env": lambda: _dotenv(settings),
+        ".env": lambda: dotenv(settings),
         "ports": lambda: _ports(
             {name: int(value) for name, value in variables(settings, None).items() if name.endswith("_PORT")}, running
         ),
@@ -190,7 +190,12 @@ def _compose_version() -> str:
     return find_engine().compose
 
 
-def _dotenv(settings: Settings) -> str:
+def dotenv(settings: Settings) -> str:
+    """Returns that the checkout's ``.env`` sets all that the compose files need.
+
+    Raises:
+        TandemError: it does not, or is not there.
+    """
     file: Path = checkout() / ".env"
     if not file.is_file():
         raise TandemError(".env is not there", hint="`git checkout .env`")
