@@ -147,6 +147,13 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
     assert "key" in reached
     assert reached.count("BUTTON") >= 2, reached
+    # A story is above the row that asked for it: the focus goes there, and the table goes on.
+    page.keyboard.press("Enter")
+    expect(page.locator("#story .story")).to_be_focused()
+    expect(page.locator("#story .verdict")).to_be_visible()
+    page.locator("#story button").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#key")).to_be_focused()
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)

@@ -49,6 +49,8 @@ def frozen(environment: Environment, service: str) -> Iterator[None]:
 def broken(page: Page, code: str, words: str, *, within_ms: int = SOON_MS) -> None:
     problem = page.locator(f".problem[data-code={code}]")
     expect(problem).to_contain_text(re.compile(words), timeout=within_ms)
+    # Once, in the region that a screen reader reads aloud.
+    expect(page.locator("#said")).to_contain_text(re.compile(words))
     page.screenshot(path=PICTURES / f"{code}.png")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -95,7 +96,7 @@ def _embedded_checks(settings: Settings, running: bool) -> Mapping[str, Callable
         "processors": lambda: f"{os.cpu_count()}",
         "memory": _memory,
         "Java": lambda: _java(settings),
-        "mongod": lambda: str(find_mongod().name),
+        "mongod": _mongod,
         "jars": lambda: _jars(settings),
         "ports": lambda: _ports(embedded_ports(settings), running),
     }
@@ -138,6 +139,15 @@ def _memory() -> str:
 def _java(settings: Settings) -> str:
     java = find_java(settings.java_home, runtimes().minimum_java)
     return f"{java.version} ({java.program})"
+
+
+def _mongod() -> str:
+    program = find_mongod()
+    done = subprocess.run((str(program), "--version"), capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        raise TandemError(f"{program} does not start: {said[0][:200]}", hint="install a mongod that fits this machine")
+    return f"{done.stdout.split()[2].lstrip('v')} ({program})"
 
 
 def _jars(settings: Settings) -> str:
