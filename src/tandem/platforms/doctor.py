@@ -124,6 +124,7 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
         "ports": lambda: _ports(
             {name: int(value) for name, value in variables(settings, None).items() if name.endswith("_PORT")}, running
         ),
+        "engine's disk": _engine_disk,
         "engine's clock": services.engine_clock,
         "Kafka from containers": lambda: _when(running, lambda: services.kafka_from_containers(settings)),
     }
@@ -178,14 +179,15 @@ def _ports(ports: Mapping[str, int], running: bool) -> str:
 
 
 def _disk(settings: Settings) -> str:
-    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
-    gib = shutil.disk_usage(folder).free / 2**30
+    return _room(settings.home, hint="free some space, or set TANDEM_STATE_DIR to another disk")
+
+
+def _room(folder: Path, *, hint: str) -> str:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    gib = shutil.disk_usage(there).free / 2**30
     if gib < _MINIMUM_DISK_GIB:
-        raise TandemError(
-            f"{gib:.1f} GiB free for {settings.home}, and {_MINIMUM_DISK_GIB} are needed",
-            hint="free some space, or set TANDEM_STATE_DIR to another disk",
-        )
-    return f"{gib:.0f} GiB free for {settings.home}"
+        raise TandemError(f"{gib:.1f} GiB free for {folder}, and {_MINIMUM_DISK_GIB} are needed", hint=hint)
+    return f"{gib:.0f} GiB free for {folder}"
 
 
 def _engine() -> str:
@@ -193,6 +195,14 @@ def _engine() -> str:
     check_memory(engine)
     info = Containers(engine).info()
     return f"{info['ServerVersion']}, {info['NCPU']} processors, {engine.memory / 2**30:.1f} GiB of memory"
+
+
+def _engine_disk() -> str:
+    """Volumes and images are where the engine keeps them."""
+    folder = Path(Containers(find_engine()).info()["DockerRootDir"])
+    if not folder.exists():
+        raise services.Skipped(f"{folder} is on the engine's own machine")
+    return _room(folder, hint="`docker system df` shows what takes it; `docker system prune` frees what nothing uses")
 
 
 def _compose_version() -> str:
