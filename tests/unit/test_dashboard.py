@@ -17,8 +17,9 @@ from bson.decimal128 import Decimal128
 from prometheus_client import generate_latest
 
 from tandem.catalog import find
+from tandem.dashboard import connect, mongo_watch, publisher, topic_watch
 from tandem.dashboard.declaration import Declaration, declared
-from tandem.dashboard.health import SILENT_S, problems
+from tandem.dashboard.health import SILENT_S, STILL_S, problems
 from tandem.dashboard.metrics import registry
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.result_watch import ResultWatch
@@ -67,6 +68,16 @@ def test_a_silent_job_is_told_from_one_that_was_stopped_or_failed(state: State, 
     assert "The job was stopped" in said(state, declaration)[0]
     state.progress = {**state.progress, "event": "failed", "error": "records are gone"}
     assert "failed at 00:00:00 UTC: records are gone" in said(state, declaration)[0]
+
+
+def test_what_is_broken_is_said_within_ten_seconds() -> None:
+    to_the_page = publisher.EVERY_S
+    # From the moment a service stops to answer: the rest between two questions, and how long an answer is waited for.
+    assert mongo_watch.EVERY_S + connect.SELECTION_MS / 1000 + to_the_page <= 10
+    assert topic_watch.POLL_MS / 1000 + topic_watch.REQUEST_MS / 1000 + to_the_page <= 10
+    # From the last report, or from the first batch that moved nothing.
+    assert SILENT_S + to_the_page <= 10
+    assert STILL_S + to_the_page <= 10
 
 
 def test_without_mongodb_nobody_claims_to_know_the_job(state: State, declaration: Declaration) -> None:
