@@ -26,7 +26,7 @@ def test_the_table_fits_a_terminal_whatever_the_addresses_are() -> None:
     )
     for width in (60, 80):
         out = io.StringIO()
-        Console(file=out, width=width).print(status_table(found))
+        Console(file=out, width=width).print(status_table({**found, "pipelines": [found]}))
         lines = out.getvalue().splitlines()
         assert max(map(len, lines)) <= width
         # Folded, not cut.
