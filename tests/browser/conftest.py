@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tandem.bench.audience import chromium
+from tandem.errors import EnvironmentNotReadyError
 from tests.environment import Environment
 
 STATE = Path(__file__).parents[2] / ".tandem" / "tests"
@@ -19,20 +21,12 @@ PICTURES = STATE / "browser"
 EXPECTED = ("net::ERR_", "Failed to load resource")
 
 
-def chromium() -> str | None:
-    """Returns the browser's program."""
-    # Debian's launcher is a script that complains about itself; the program is beside its libraries.
-    direct = Path("/usr/lib/chromium/chromium")
-    if direct.is_file():
-        return str(direct)
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("there is no Chromium on PATH (Debian: apt install chromium)")
+    try:
+        program = chromium()
+    except EnvironmentNotReadyError as error:
+        pytest.skip(f"{error}; {error.hint}")
     if shutil.which("java") is None:
         pytest.skip("no java on PATH: the embedded environment needs Java 17 or newer")
     PICTURES.mkdir(parents=True, exist_ok=True)

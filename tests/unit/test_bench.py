@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tandem.bench import run
 from tandem.bench.arithmetic import Figure, percentile, ratio
 from tandem.bench.bench import Bench
 from tandem.bench.files import write
@@ -23,7 +24,7 @@ from tandem.bench.table import number, table
 from tandem.bench.traffic import Seen, facts_seen, quantiles
 from tandem.bench.truth import Judgement, judge
 from tandem.cli.bench import PART_NAMES
-from tandem.errors import UsageError
+from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 
 ABOUT = {
@@ -200,11 +201,24 @@ def test_sets_of_records_are_the_same_each_time_and_follow_one_another(bench: Be
 
 def test_parts_are_run_once_each_in_the_order_of_the_bench() -> None:
     assert chosen([], quick=False) == list(PARTS)
-    assert chosen([], quick=True) == list(PARTS)[:6]
+    assert chosen([], quick=True) == list(PARTS)[:7]
     assert chosen(["soak"], quick=True) == ["soak"]
     assert chosen(["idle", "throughput", "idle"], quick=False) == ["throughput", "idle"]
     with pytest.raises(UsageError, match="'warp'"):
         chosen(["warp"], quick=True)
+
+
+def test_without_a_browser_the_dashboard_is_left_out_unless_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> str:
+        raise EnvironmentNotReadyError("there is no Chromium on PATH", hint="install it")
+
+    monkeypatch.setattr(run, "chromium", absent)
+    said: list[str] = []
+    assert run.able(["idle", "dashboard"], named=False, say=said.append) == ["idle"]
+    assert said == ["leaves out the dashboard: there is no Chromium on PATH"]
+    assert run.able(["idle"], named=True, say=said.append) == ["idle"]
+    with pytest.raises(EnvironmentNotReadyError):
+        run.able(["dashboard"], named=True, say=said.append)
 
 
 def test_a_soak_compares_its_first_and_last_quarter() -> None:

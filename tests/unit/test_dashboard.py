@@ -17,12 +17,13 @@ from bson.decimal128 import Decimal128
 from prometheus_client import generate_latest
 
 from tandem.catalog import find
+from tandem.dashboard import connect, mongo_watch, publisher, topic_watch
 from tandem.dashboard.declaration import Declaration, declared
-from tandem.dashboard.health import SILENT_S, problems
+from tandem.dashboard.health import SILENT_S, STILL_S, problems
 from tandem.dashboard.metrics import registry
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.result_watch import ResultWatch
-from tandem.dashboard.series import LENGTH_S, Seconds
+from tandem.dashboard.series import LENGTH_S, SINGLE_S, Seconds
 from tandem.dashboard.server import application
 from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
@@ -69,6 +70,16 @@ def test_a_silent_job_is_told_from_one_that_was_stopped_or_failed(state: State, 
     assert "failed at 00:00:00 UTC: records are gone" in said(state, declaration)[0]
 
 
+def test_what_is_broken_is_said_within_ten_seconds() -> None:
+    to_the_page = publisher.EVERY_S
+    # From the moment a service stops to answer: the rest between two questions, and how long an answer is waited for.
+    assert mongo_watch.EVERY_S + connect.SELECTION_MS / 1000 + to_the_page <= 10
+    assert topic_watch.POLL_MS / 1000 + topic_watch.REQUEST_MS / 1000 + to_the_page <= 10
+    # From the last report, or from the first batch that moved nothing.
+    assert SILENT_S + to_the_page <= 10
+    assert STILL_S + to_the_page <= 10
+
+
 def test_without_mongodb_nobody_claims_to_know_the_job(state: State, declaration: Declaration) -> None:
     state.mongo.now(False, "ServerSelectionTimeoutError")
     assert [text.split(" ")[0] for text in said(state, declaration, NOW + 60)] == ["MongoDB"]
@@ -95,7 +106,23 @@ def test_seconds_keep_a_quarter_of_an_hour() -> None:
     assert len(list(seconds.points(0, 3 * LENGTH_S))) == 3 * LENGTH_S + 1
     assert sum(point.count for point in seconds.points(0, 3 * LENGTH_S)) <= LENGTH_S + 1
     (point,) = seconds.points(3 * LENGTH_S - 1, 3 * LENGTH_S - 1)
-    assert (point.count, point.money, point.p50) == (1, 2.0, 9.9)
+    assert (point.count, point.money, point.p50) == (1, 2.0, pytest.approx(9.9))
+
+
+def test_a_second_with_many_documents_is_sampled_evenly_and_keeps_its_quantiles() -> None:
+    seconds = Seconds()
+    for number in range(8000):
+        seconds.add(7, 0.0, number / 1000)
+    # The first ones alone would say half a second.
+    assert 250 <= len(seconds.latencies(7, 7)) <= 500
+    (before,) = seconds.points(7, 7)
+    assert before.p50 == pytest.approx(4.0, abs=0.1)
+    assert before.p99 == pytest.approx(7.9, abs=0.1)
+    seconds.add(7 + SINGLE_S + 1, 0.0, 1.0)
+    seconds.add(7, 0.0, 100.0)
+    assert seconds.latencies(7, 7) == []
+    (after,) = seconds.points(7, 7)
+    assert (after.count, after.p50, after.p99) == (8001, before.p50, before.p99)
 
 
 def test_what_nobody_looked_at_is_spread_over_its_seconds() -> None:

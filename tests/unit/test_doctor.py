@@ -5,7 +5,15 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
+
+from tandem.artifacts.cache import ENVIRONMENT
+from tandem.artifacts.lock import locked
+from tandem.errors import TandemError
+from tandem.platforms import doctor
+from tandem.platforms.compose.engine import checkout
 from tandem.platforms.doctor import Finding, examine
+from tandem.platforms.services import skew
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -48,3 +56,35 @@ def test_a_service_that_does_not_answer_is_bad_and_the_others_are_still_checked(
         assert "does not answer" in findings[check].value
         assert findings[check].fix
     assert findings["disk"].state in ("good", "bad")
+
+
+def test_a_jar_that_is_not_the_one_of_the_lock_is_named(tmp_path: Path) -> None:
+    for jar_set in map(locked().__getitem__, ENVIRONMENT):
+        place = tmp_path / "jars" / f"{jar_set.name}-{jar_set.digest}"
+        place.mkdir(parents=True)
+        for jar in jar_set.jars:
+            (place / jar.file).write_bytes(b"something else")
+    jars = found(settings(tmp_path, tmp_path))["jars"]
+    assert jars.state == "bad"
+    assert "differ from the lock, such as" in jars.value
+    assert jars.fix == f"remove {tmp_path / 'jars'}"
+
+
+def test_a_variable_that_is_missing_in_dotenv_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = (checkout() / ".env").read_text("utf-8").splitlines()
+    gone = next(line.split("=")[0] for line in lines if line.startswith("TANDEM_") and "PORT=" in line)
+    (tmp_path / ".env").write_text("\n".join(line for line in lines if not line.startswith(f"{gone}=")), "utf-8")
+    local = load("local", {"state_dir": tmp_path})
+    assert doctor.dotenv(local).startswith("complete")
+    monkeypatch.setattr(doctor, "checkout", lambda: tmp_path)
+    with pytest.raises(TandemError, match=f"lacks {gone}"):
+        doctor.dotenv(local)
+
+
+def test_a_clock_that_is_wrong_is_told_with_its_sign() -> None:
+    # What was asked for lay between the two readings of our own clock.
+    assert skew(100.5, 100.0, 101.0) == "+0.0 s from this machine's"
+    assert skew(99.0, 100.0, 101.0) == "-1.0 s from this machine's"
+    for theirs, told in ((110.0, r"\+9.0 s"), (90.0, r"-10.0 s")):
+        with pytest.raises(TandemError, match=told):
+            skew(theirs, 100.0, 101.0)

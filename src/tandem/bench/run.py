@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tandem.bench.about import about
+from tandem.bench.audience import chromium
 from tandem.bench.bench import Bench
 from tandem.bench.load import load
-from tandem.bench.parts import cold_start, growth, idle, inner_loop, latency, recovery, soak, throughput
+from tandem.bench.parts import cold_start, dashboard, growth, idle, inner_loop, latency, recovery, soak, throughput
 from tandem.bench.result import Part, Result
 from tandem.bench.stage import staged
 from tandem.errors import EnvironmentNotReadyError, UsageError
@@ -25,6 +26,7 @@ PARTS: Mapping[str, Callable[[Bench], Part]] = {
     "recovery": recovery.measure,
     "idle": idle.measure,
     "inner_loop": inner_loop.measure,
+    "dashboard": dashboard.measure,
     "growth": growth.measure,
     "soak": soak.measure,
 }
@@ -45,6 +47,28 @@ def chosen(names: Sequence[str], *, quick: bool) -> list[str]:
     if unknown:
         raise UsageError(f"there is no part {unknown[0]!r}", hint=f"choose from: {', '.join(PARTS)}")
     return [name for name in PARTS if name in names or not (names or (quick and name in _LONG))]
+
+
+def able(names: Sequence[str], *, named: bool, say: Callable[[str], None]) -> list[str]:
+    """Returns the parts that this machine can run: without a browser there is no page to measure.
+
+    Args:
+        names: of the chosen parts.
+        named: whether the user named them; else what cannot run is left out.
+        say: tells the user what is left out.
+
+    Raises:
+        EnvironmentNotReadyError: a part that was named cannot run.
+    """
+    if "dashboard" in names:
+        try:
+            chromium()
+        except EnvironmentNotReadyError as error:
+            if named:
+                raise
+            say(f"leaves out the dashboard: {error}")
+            return [name for name in names if name != "dashboard"]
+    return list(names)
 
 
 def settings_of(first_port: int) -> Settings:

@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from tandem.bench.cleaning import undisturbed
 from tandem.bench.reports import Reports
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.platforms.embedded import job, kafka, mongod
+from tandem.platforms.embedded import dashboard, job, kafka, mongod
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.platform import EmbeddedPlatform
 from tandem.platforms.embedded.prepare import Tools, prepare
@@ -107,6 +107,21 @@ class Stage:
             state = read_states(self.layout.state)["job"]
             if state.restarts != before:
                 raise TandemError(f"the driver died: {state.error}", hint=f"look at {self.layout.log('job')}")
+        finally:
+            with undisturbed():
+                keeper.stop()
+
+    @contextmanager
+    def dashboard(self) -> Iterator[int]:
+        """Yields the process id of a dashboard that answers; afterwards it is stopped."""
+        keeper = Keeper(dashboard.program(self.settings, self.layout), self.layout, self._board)
+        keeper.start()
+        try:
+            self._await(keeper)
+            pid = read_states(self.layout.state)["dashboard"].pid
+            if pid is None:
+                raise TandemError("the dashboard died as it started", hint=f"look at {self.layout.log('dashboard')}")
+            yield pid
         finally:
             with undisturbed():
                 keeper.stop()

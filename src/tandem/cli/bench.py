@@ -12,8 +12,8 @@ from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, UsageError
 
 # Said here, where nothing of the bench is imported before it is asked for.
-PART_NAMES = ["throughput", "latency", "cold_start", "recovery", "idle", "inner_loop", "growth", "soak"]
-_NEEDED = ("confluent_kafka", "orjson", "psutil", "pyspark")
+PART_NAMES = ["throughput", "latency", "cold_start", "recovery", "idle", "inner_loop", "dashboard", "growth", "soak"]
+_NEEDED = ("confluent_kafka", "orjson", "playwright", "psutil", "pyspark")
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def bench(
     context: typer.Context,
     parts: Annotated[
-        list[str] | None, typer.Argument(help=f"{', '.join(PART_NAMES)}; default: all, with --quick the first six.")
+        list[str] | None, typer.Argument(help=f"{', '.join(PART_NAMES)}; default: all, with --quick the first seven.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Rough figures, in minutes: few records, one round.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="How often each is measured; 3, with --quick 1.")] = None,
@@ -50,12 +50,12 @@ def bench(
         )
     from tandem.bench.bench import Bench
     from tandem.bench.files import write
-    from tandem.bench.run import PROFILE, chosen, run, settings_of
+    from tandem.bench.run import PROFILE, able, chosen, run, settings_of
     from tandem.bench.table import table
 
     if session.profile not in (None, PROFILE):
         raise UsageError(f"the bench measures the profile {PROFILE} only", hint="leave --profile out")
-    names = chosen(parts or [], quick=quick)
+    names = able(chosen(parts or [], quick=quick), named=bool(parts), say=session.say)
     settings = settings_of(first_port)
     session.say(f"tandem: profile {settings.profile}, backend {settings.backend} (what the bench measures)")
     measured = Bench(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from tandem.settings.load import profiles
 from tandem.settings.origin import flat
 
 _WATCH_S = 2.0
+_RATE_S = 10.0
 _COLOURS = {"error": "red", "warning": "yellow", "debug": "dim"}
 
 _profile = typer.Typer(help="The environments that there are.")
@@ -47,7 +49,7 @@ def status(
     if as_json:
         print(json.dumps(found))
     else:
-        session.out.print(_table(found))
+        session.out.print(status_table(found))
 
 
 def _status(session: Session) -> dict[str, Any]:
@@ -78,20 +80,25 @@ def _watch(session: Session, *, as_json: bool) -> None:
         while True:
             print(json.dumps(_status(session)), flush=True)
             time.sleep(_WATCH_S)  # not a wait for readiness: the reader's patience
-    rows: tuple[float, int] | None = None
+    seen: deque[tuple[float, int]] = deque()
     with Live(console=session.out, auto_refresh=False, transient=False) as live:
         while True:
             found = _status(session)
             total, now = found["job"]["input_rows_total"], time.monotonic()
-            rate = None
-            if rows is not None and total is not None and now > rows[0]:
-                rate = max(0.0, (total - rows[1]) / (now - rows[0]))
-            rows = None if total is None else (now, total)
-            live.update(_table({**found, "records a second": "-" if rate is None else f"{rate:.0f}"}), refresh=True)
+            if total is not None:
+                seen.append((now, total))
+            # A batch may take longer than one look at it.
+            while len(seen) > 2 and now - seen[1][0] >= _RATE_S:
+                seen.popleft()
+            rate = max(0.0, (seen[-1][1] - seen[0][1]) / (now - seen[0][0])) if len(seen) > 1 else None
+            live.update(
+                status_table({**found, "records a second": "-" if rate is None else f"{rate:.0f}"}), refresh=True
+            )
             time.sleep(_WATCH_S)
 
 
-def _table(found: dict[str, Any]) -> Table:
+def status_table(found: dict[str, Any]) -> Table:
+    """Returns the status for a person, of any width of terminal."""
     table = Table(show_header=False, box=None)
     # Long addresses are folded; what stands in a table that is drawn again must not be wider than the terminal.
     table.add_column(no_wrap=True)

@@ -40,15 +40,14 @@ class Accountant(Watcher):
             if changes == done or not there:
                 continue
             began = time.monotonic()
-            account, sound = self._account()
+            account = self._account()
             with self._state.lock:
                 self._state.account = account
                 self._state.touch()
-            done = changes if sound else -1
+            done = changes if account.sound else -1
             self.stopping.wait((time.monotonic() - began) / _SHARE)
 
-    def _account(self) -> tuple[Account, bool]:
-        """Returns the account, and whether it is sound: MongoDB and the job were not asked in mid-batch."""
+    def _account(self) -> Account:
         view = self._declaration.view
         results = self._database[view.results].count_documents({})
         leftovers = self._database[view.leftovers].count_documents({}) if view.leftovers else 0
@@ -75,7 +74,7 @@ class Accountant(Watcher):
             sound = sound and rest >= 0
             streams[stream.name] = {**counts, "rest": max(0, rest)}
         waiting = bool((report or {}).get("state_rows"))
-        return Account(time.time(), results, leftovers, late, streams, waiting), sound
+        return Account(time.time(), results, leftovers, late, streams, waiting, sound)
 
     def _documents(self, stream: str, results: int) -> dict[str, int | None]:
         view = self._declaration.view

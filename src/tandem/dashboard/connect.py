@@ -13,6 +13,8 @@ from tandem.settings.model import MongoSettings
 
 # Dates stay numbers: they are shown by the page, and one before year 1 or after 9999 is no datetime.
 CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+# How long a server is looked for.
+SELECTION_MS = 2000
 Documents = Database[dict[str, Any]]
 
 
@@ -27,7 +29,7 @@ def database(mongo: MongoSettings, *, answer_within_ms: int) -> Documents:
         **mongo_client(mongo),
         appname="tandem-dashboard",
         connect=False,
-        serverSelectionTimeoutMS=2000,
+        serverSelectionTimeoutMS=SELECTION_MS,
         connectTimeoutMS=2000,
         socketTimeoutMS=answer_within_ms,
         maxPoolSize=4,

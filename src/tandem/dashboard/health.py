@@ -10,7 +10,7 @@ from tandem.dashboard.connect import milliseconds
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.state import State, lag
 
-_STILL_S = 8.0
+STILL_S = 8.0
 # The job says every three seconds that it lives.
 SILENT_S = 8.0
 
@@ -92,7 +92,7 @@ def _job(state: State, declaration: Declaration, now: float) -> list[Problem]:
 
 def _stands_still(state: State, now: float) -> bool:
     rows = (state.progress or {}).get("state_rows")
-    return bool(rows) and state.still_since is not None and now - state.still_since > _STILL_S
+    return bool(rows) and state.still_since is not None and now - state.still_since > STILL_S
 
 
 def _still(state: State, declaration: Declaration, now: float) -> Problem:

@@ -61,7 +61,7 @@ class JobWatch(Watcher):
     def _take(self, report: dict[str, Any], heard_at: float, *, known: bool = False) -> None:
         state = self._state
         with state.lock:
-            moved = state.progress is None or state.progress.get("watermark") != report.get("watermark")
+            moved = state.progress is None or _reached(state.progress) != _reached(report)
             state.progress, state.heard_at = report, heard_at
             if moved:
                 state.still_since = None
@@ -71,6 +71,12 @@ class JobWatch(Watcher):
                 if not moved and report["input_rows"] and state.still_since is None:
                     state.still_since = heard_at
             state.touch()
+
+
+def _reached(report: dict[str, Any]) -> tuple[Any, Any]:
+    """Returns the watermark, and the newest event time of the stream that is behind: the next watermark follows it."""
+    newest = [(noted or {}).get("newest_ms") for noted in (report.get("streams") or {}).values()]
+    return report.get("watermark"), min((-1 if ms is None else ms for ms in newest), default=None)
 
 
 def _batch(report: dict[str, Any]) -> Batch:

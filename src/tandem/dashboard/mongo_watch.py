@@ -8,7 +8,7 @@ from tandem.dashboard.connect import Documents
 from tandem.dashboard.state import State
 from tandem.dashboard.watcher import Watcher
 
-_EVERY_S = 1.0
+EVERY_S = 1.0
 
 
 class MongoWatch(Watcher):
@@ -26,7 +26,7 @@ class MongoWatch(Watcher):
     def watch(self) -> None:
         """See ``Watcher.watch``."""
         version = str(self._database.client.server_info()["version"])
-        while not self.stopping.wait(_EVERY_S):
+        while not self.stopping.wait(EVERY_S):
             self._database.command("ping")
             with self._state.lock:
                 if self._state.mongo.now(True, version):

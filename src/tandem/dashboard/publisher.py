@@ -10,7 +10,7 @@ from typing import Any
 
 from tandem.dashboard.state import State
 
-_EVERY_S = 0.5
+EVERY_S = 0.5
 # A page that hears nothing for some seconds says that it is cut off; so it hears something while nothing happens.
 _QUIET_S = 1.0
 
@@ -46,7 +46,7 @@ class Publisher:
         """Publishes until it is cancelled; renders nothing while no page is open."""
         version, at = -1, 0.0
         while True:
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(EVERY_S)
             now = time.monotonic()
             if not self._pages or (self._state.version == version and now - at < _QUIET_S):
                 continue

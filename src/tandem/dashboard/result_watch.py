@@ -18,6 +18,8 @@ from tandem.engine.view import View
 # takes nothing from the job that works it off.
 BUDGET = 8000
 _AWAIT_MS = 500
+# Else MongoDB sends 16 MB at once to whoever lags behind, which is ten times as much when it is decoded.
+_AT_ONCE = 1000
 # An event that is older when its document comes is history that is being replayed: its age is no latency.
 _HISTORY_S = 3600.0
 _LATE_CLOCK_S = -300.0
@@ -70,7 +72,7 @@ class ResultWatch(Watcher):
             {"$project": {"operationType": 1, "ns.coll": 1, "fullDocument": 1, "wallTime": 1}},
         ]
         seen, money, second, used = 0, 0.0, 0, 0
-        with self._database.watch(pipeline, max_await_time_ms=_AWAIT_MS) as stream:
+        with self._database.watch(pipeline, max_await_time_ms=_AWAIT_MS, batch_size=_AT_ONCE) as stream:
             while stream.alive and not self.stopping.is_set():
                 change = stream.try_next()
                 now = int(time.time())

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 LENGTH_S = 900
-# Enough for a p99; a second with more is sampled by its first ones.
+# So long latencies are kept one by one; of older seconds their quantiles are.
+SINGLE_S = 75
+# Enough for a p99; of a second with more every second one is kept, then every fourth, and so on.
 _MAX_LATENCIES = 500
+
+_Quantiles = tuple[float | None, float | None]
 
 
 @dataclass
 class _Second:
     count: float = 0.0
     money: float = 0.0
-    latencies: list[float] = field(default_factory=list)
+    latencies: array[float] = field(default_factory=lambda: array("f"))
+    every: int = 1
+    told: int = 0
+    # Of the latencies, until another one comes: whoever opens a page is given all seconds at once.
+    quantiles: _Quantiles | None = None
+    settled: bool = False
+
+    def take(self, latency_s: float) -> None:
+        """Keeps a latency, or leaves it out where there are many."""
+        if self.settled:
+            return
+        if self.told % self.every == 0:
+            if len(self.latencies) == _MAX_LATENCIES:
+                self.latencies, self.every = self.latencies[::2], 2 * self.every
+            self.latencies.append(latency_s)
+            self.quantiles = None
+        self.told += 1
+
+    def p50_p99(self) -> _Quantiles:
+        """Returns the quantiles of the latencies."""
+        if self.quantiles is None:
+            ordered = sorted(self.latencies)
+            self.quantiles = quantile(ordered, 0.5), quantile(ordered, 0.99)
+        return self.quantiles
+
+    def settle(self) -> None:
+        """Keeps the quantiles and forgets the latencies."""
+        if not self.settled:
+            self.p50_p99()
+            self.latencies, self.settled = array("f"), True
 
 
 @dataclass(frozen=True)
@@ -47,8 +81,8 @@ class Seconds:
         entry = self._entry(second)
         entry.count += 1
         entry.money += money
-        if latency_s is not None and len(entry.latencies) < _MAX_LATENCIES:
-            entry.latencies.append(latency_s)
+        if latency_s is not None:
+            entry.take(latency_s)
 
     def spread(self, first: int, last: int, count: float, money: float) -> None:
         """Counts documents that nobody looked at, evenly over the seconds in which they came."""
@@ -65,11 +99,10 @@ class Seconds:
             if entry is None:
                 yield Point(second, 0.0, 0.0, None, None)
             else:
-                ordered = sorted(entry.latencies)
-                yield Point(second, entry.count, entry.money, quantile(ordered, 0.5), quantile(ordered, 0.99))
+                yield Point(second, entry.count, entry.money, *entry.p50_p99())
 
     def latencies(self, first: int, last: int) -> list[float]:
-        """Returns the latencies of some seconds, in order."""
+        """Returns the latencies of some seconds, in order; only of the last ``SINGLE_S``."""
         found = (self._seconds.get(second) for second in range(first, last + 1))
         return sorted(latency for entry in found if entry for latency in entry.latencies)
 
@@ -79,6 +112,9 @@ class Seconds:
             entry = self._seconds[second] = _Second()
             for old in [each for each in self._seconds if each < second - LENGTH_S]:
                 del self._seconds[old]
+            for each, past in self._seconds.items():
+                if each < second - SINGLE_S:
+                    past.settle()
         return entry
 
 

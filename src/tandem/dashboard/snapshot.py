@@ -54,7 +54,10 @@ def history(state: State) -> dict[str, Any]:
     """Returns the past, for a page that was just opened."""
     now = int(time.time())
     with state.lock:
-        points = [_point(point) for point in state.seconds.points(now - LENGTH_S, now - 1)]
+        points = [
+            _point(point) if point.second >= state.began else [point.second, None, None, None, None]
+            for point in state.seconds.points(now - LENGTH_S, now - 1)
+        ]
         return {"points": points, "batches": [asdict(batch) for batch in state.batches]}
 
 

@@ -61,6 +61,7 @@ class Account:
         streams: by stream, ``consumed``, ``matched`` and ``unmatched`` (whatever the view calls them), ``dead``,
             ``control`` and the ``rest``.
         waiting: whether some of the rest may still wait for a partner; else all of it is repeats.
+        sound: whether the numbers add up: documents are written a moment before their records are committed.
     """
 
     at: float
@@ -69,6 +70,7 @@ class Account:
     late: int
     streams: dict[str, dict[str, int | None]]
     waiting: bool
+    sound: bool
 
 
 class State:
@@ -76,6 +78,8 @@ class State:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        # What was before, nobody has seen.
+        self.began = int(time.time())
         self.version = 0
         self.mongo, self.kafka = Link(), Link()
         # The job's newest report, and when it came by our own clock: clocks of two machines differ.

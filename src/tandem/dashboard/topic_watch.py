@@ -15,7 +15,8 @@ from tandem.dashboard.watcher import Watcher
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import KafkaSettings
 
-_POLL_MS = 1000
+POLL_MS = 1000
+REQUEST_MS = 4000
 _RATE_S = 5.0
 
 
@@ -45,9 +46,9 @@ class TopicWatch(Watcher):
             allow_auto_create_topics=False,
             metrics_enabled=False,
             bootstrap_timeout_ms=2000,
-            request_timeout_ms=4000,
+            request_timeout_ms=REQUEST_MS,
             reconnect_backoff_max_ms=1000,
-            fetch_max_wait_ms=_POLL_MS,
+            fetch_max_wait_ms=POLL_MS,
             max_poll_records=5000,
         )
         try:
@@ -78,7 +79,7 @@ class TopicWatch(Watcher):
             self._state.dead.clear()
         while not self.stopping.is_set():
             self._ends(consumer.end_offsets([*parts, *letters]))
-            for records in consumer.poll(timeout_ms=_POLL_MS).values():
+            for records in consumer.poll(timeout_ms=POLL_MS).values():
                 self._count(records)
             if not letters and consumer.partitions_for_topic(self._dead):
                 return  # there it is; to be watched again, with it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -95,7 +96,7 @@ def _embedded_checks(settings: Settings, running: bool) -> Mapping[str, Callable
         "processors": lambda: f"{os.cpu_count()}",
         "memory": _memory,
         "Java": lambda: _java(settings),
-        "mongod": lambda: str(find_mongod().name),
+        "mongod": _mongod,
         "jars": lambda: _jars(settings),
         "ports": lambda: _ports(embedded_ports(settings), running),
     }
@@ -119,10 +120,11 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
     return {
         "engine": _engine,
         "Compose": _compose_version,
-        ".env": lambda: _dotenv(settings),
+        ".env": lambda: dotenv(settings),
         "ports": lambda: _ports(
             {name: int(value) for name, value in variables(settings, None).items() if name.endswith("_PORT")}, running
         ),
+        "engine's disk": _engine_disk,
         "engine's clock": services.engine_clock,
         "Kafka from containers": lambda: _when(running, lambda: services.kafka_from_containers(settings)),
     }
@@ -138,6 +140,15 @@ def _memory() -> str:
 def _java(settings: Settings) -> str:
     java = find_java(settings.java_home, runtimes().minimum_java)
     return f"{java.version} ({java.program})"
+
+
+def _mongod() -> str:
+    program = find_mongod()
+    done = subprocess.run((str(program), "--version"), capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        raise TandemError(f"{program} does not start: {said[0][:200]}", hint="install a mongod that fits this machine")
+    return f"{done.stdout.split()[2].lstrip('v')} ({program})"
 
 
 def _jars(settings: Settings) -> str:
@@ -168,14 +179,15 @@ def _ports(ports: Mapping[str, int], running: bool) -> str:
 
 
 def _disk(settings: Settings) -> str:
-    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
-    gib = shutil.disk_usage(folder).free / 2**30
+    return _room(settings.home, hint="free some space, or set TANDEM_STATE_DIR to another disk")
+
+
+def _room(folder: Path, *, hint: str) -> str:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    gib = shutil.disk_usage(there).free / 2**30
     if gib < _MINIMUM_DISK_GIB:
-        raise TandemError(
-            f"{gib:.1f} GiB free for {settings.home}, and {_MINIMUM_DISK_GIB} are needed",
-            hint="free some space, or set TANDEM_STATE_DIR to another disk",
-        )
-    return f"{gib:.0f} GiB free for {settings.home}"
+        raise TandemError(f"{gib:.1f} GiB free for {folder}, and {_MINIMUM_DISK_GIB} are needed", hint=hint)
+    return f"{gib:.0f} GiB free for {folder}"
 
 
 def _engine() -> str:
@@ -185,12 +197,25 @@ def _engine() -> str:
     return f"{info['ServerVersion']}, {info['NCPU']} processors, {engine.memory / 2**30:.1f} GiB of memory"
 
 
+def _engine_disk() -> str:
+    """Volumes and images are where the engine keeps them."""
+    folder = Path(Containers(find_engine()).info()["DockerRootDir"])
+    if not folder.exists():
+        raise services.Skipped(f"{folder} is on the engine's own machine")
+    return _room(folder, hint="`docker system df` shows what takes it; `docker system prune` frees what nothing uses")
+
+
 def _compose_version() -> str:
     # One that is too old was refused.
     return find_engine().compose
 
 
-def _dotenv(settings: Settings) -> str:
+def dotenv(settings: Settings) -> str:
+    """Returns that the checkout's ``.env`` sets all that the compose files need.
+
+    Raises:
+        TandemError: it does not, or is not there.
+    """
     file: Path = checkout() / ".env"
     if not file.is_file():
         raise TandemError(".env is not there", hint="`git checkout .env`")

@@ -91,7 +91,7 @@ def mongo_clock(settings: Settings) -> str:
     with _client(settings) as client:
         before = time.time()
         theirs: datetime = client.admin.command("hello")["localTime"]
-        return _skew(theirs.timestamp(), before, time.time())
+        return skew(theirs.timestamp(), before, time.time())
 
 
 def engine_clock() -> str:
@@ -99,11 +99,21 @@ def engine_clock() -> str:
     containers = Containers(find_engine())
     before = time.time()
     theirs = datetime.fromisoformat(containers.info()["SystemTime"][:26].rstrip("Z") + "+00:00").timestamp()
-    return _skew(theirs, before, time.time())
+    return skew(theirs, before, time.time())
 
 
-def _skew(theirs: float, before: float, after: float) -> str:
-    skew = 0.0 if before <= theirs <= after else min(theirs - before, theirs - after, key=abs)
-    if abs(skew) > _MAX_SKEW_S:
-        raise TandemError(f"{skew:+.1f} s from this machine's", hint="set both by NTP; restart Docker Desktop")
-    return f"{skew:+.1f} s from this machine's"
+def skew(theirs: float, before: float, after: float) -> str:
+    """Returns how far another clock is from this machine's.
+
+    Args:
+        theirs: what it told, in seconds since the epoch.
+        before: this machine's when it was asked.
+        after: this machine's when it had answered.
+
+    Raises:
+        TandemError: too far.
+    """
+    off = 0.0 if before <= theirs <= after else min(theirs - before, theirs - after, key=abs)
+    if abs(off) > _MAX_SKEW_S:
+        raise TandemError(f"{off:+.1f} s from this machine's", hint="set both by NTP; restart Docker Desktop")
+    return f"{off:+.1f} s from this machine's"

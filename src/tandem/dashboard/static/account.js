@@ -40,5 +40,7 @@ export function renderAccount(account, environment) {
   const waits = account.waiting
     ? " While records wait for a partner, what waits and what was sent again is one number; it is told apart when nothing waits any more."
     : "";
-  setText(byId("account-note"), `The rows add up to what was consumed. Counted at ${clock(account.at * 1000)} UTC.${waits} tandem verify compares all of it with the topics, document by document.`);
+  const sum = account.sound ? "The rows add up to what was consumed."
+    : "The job is in a batch: its documents are counted already, its records when it has committed; then the rows add up.";
+  setText(byId("account-note"), `${sum} Counted at ${clock(account.at * 1000)} UTC.${waits} tandem verify compares all of it with the topics, document by document.`);
 }

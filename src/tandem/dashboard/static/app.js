@@ -41,7 +41,9 @@ source.addEventListener("update", (event) => {
   renderEnvironment(update, environment);
   charts.add(update);
   performance.measure("update", "update-begins");
+  // Who measures is told all the same; the browser would keep them for as long as the page is open.
   performance.clearMarks();
+  performance.clearMeasures();
 });
 source.addEventListener("error", () => { connected = false; showLink(); });
 setInterval(showLink, 500);
@@ -63,10 +65,10 @@ function showLink() {
   if (said !== text) link.textContent = said = text;
 }
 
-// A screen reader reads what changes, so only what changes is touched.
+// The numbers in a problem go on; a screen reader is told of each problem once, and when nothing is wrong any more.
 const shown = new Map();
 function renderProblems(problems) {
-  const place = byId("problems");
+  const place = byId("problems"), before = shown.size, fresh = [];
   for (const [code, node] of shown) {
     if (!problems.some((problem) => problem.code === code)) { node.remove(); shown.delete(code); }
   }
@@ -76,10 +78,13 @@ function renderProblems(problems) {
       node = element("div", { class: "problem" }, element("b", {}), element("span", {}));
       place.append(node);
       shown.set(problem.code, node);
+      fresh.push(problem.text);
     }
     node.dataset.level = problem.level;
     node.dataset.code = problem.code;
     node.firstChild.textContent = problem.level === "error" ? "Broken:" : "Attention:";
     if (node.lastChild.textContent !== problem.text) node.lastChild.textContent = problem.text;
   }
+  if (fresh.length) byId("said").textContent = fresh.join(" ");
+  else if (before && !shown.size) byId("said").textContent = "Nothing is wrong any more.";
 }

@@ -1,6 +1,6 @@
 // Charts over time, drawn by uPlot. Each has a caption that says in words what it shows now.
 import { element, setText } from "./dom.js";
-import { bytes, compact, count, rate, seconds } from "./format.js";
+import { bytes, clock, compact, count, rate, seconds } from "./format.js";
 
 const WINDOW_S = 300;
 const KEEP_S = 900;
@@ -30,7 +30,8 @@ export class Charts {
   }
 
   reset(points, batches) {
-    this.points = new Map(points.map((point) => [point[0], point]));
+    // Of seconds in which the server did not run, the page may know more.
+    for (const point of points) if (point[1] !== null || !this.points.has(point[0])) this.points.set(point[0], point);
     this.batches = new Map();
     this.take(batches);
     this.draw();
@@ -82,7 +83,7 @@ function plotter({ plot, quiet }, options) {
       quiet.hidden = !empty;
       if (quiet.style) quiet.style.display = empty ? "" : "none";
       if (chart) { chart.setData(data); return; }
-      chart = new uPlot({ ...size(), legend: { show: false }, cursor: { show: false }, padding: [8, 8, 0, 0], ...options() }, data, plot);
+      chart = new uPlot({ ...size(), legend: { show: false }, cursor: { show: false }, padding: [8, 24, 0, 0], ...options() }, data, plot);
     },
     resize() { chart?.setSize(size()); },
     forget() { chart?.destroy(); chart = null; },
@@ -91,10 +92,12 @@ function plotter({ plot, quiet }, options) {
 
 const axis = (values) => ({
   stroke: colour("--soft"), grid: { stroke: colour("--grid"), width: 1 }, ticks: { show: false },
-  font: "12px system-ui, sans-serif", size: 58, values: (_, ticks) => ticks.map((tick) => values(tick)),
+  font: "12px system-ui, sans-serif", size: 58,
+  // Of two ticks that would read the same, one is enough.
+  values: (_, ticks) => ticks.map(values).map((text, i, all) => (text === all[i - 1] ? "" : text)),
 });
 const timeAxis = () => ({
-  stroke: colour("--soft"), grid: { show: false }, ticks: { show: false }, font: "12px system-ui, sans-serif", size: 28, space: 90,
+  stroke: colour("--soft"), grid: { show: false }, ticks: { show: false }, font: "12px system-ui, sans-serif", size: 28, space: 70,
   values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(11, 19)),
 });
 const fromZero = { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } };
@@ -113,12 +116,13 @@ function over(place, title, lines, format) {
     ...plot,
     draw(points) {
       const data = [points.map((point) => point[0]), ...lines.map((line) => points.map((point) => point[line.index]))];
-      const values = data.at(-1).filter((value) => value !== null);
-      const highest = Math.max(0, ...values);
+      const highest = Math.max(0, ...data.at(-1));
+      const first = points.find((point) => point[1] !== null), whole = first === points[0];
+      const span = whole || !first ? "in 5 minutes" : `since ${clock(first[0] * 1000)}`;
       plot.draw(data, highest === 0);
       const recent = data.at(-1).slice(-5).filter((value) => value !== null);
       const now = recent.length ? recent.reduce((sum, value) => sum + value, 0) / recent.length : null;
-      setText(parts.caption, highest === 0 ? "nothing in 5 minutes" : `now ${format(now)}, at most ${format(highest)} in 5 minutes`);
+      setText(parts.caption, highest === 0 ? `nothing ${span}` : `now ${format(now)}, at most ${format(highest)} ${span}`);
     },
   };
 }
@@ -128,7 +132,7 @@ function stacked(place) {
   const parts = frame(place, "Batches, by phase", PHASES.map(([, words]) => words));
   const plot = plotter(parts, () => ({
     scales: { x: { time: false, range: (_, low, high) => [Math.min(low, high - 19) - 0.6, high + 0.6] }, ...fromZero },
-    axes: [{ ...timeAxis(), values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) && numbers[tick] !== undefined ? count(numbers[tick]) : "")) }, axis(seconds)],
+    axes: [{ ...timeAxis(), space: 40, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) && numbers[tick] !== undefined ? count(numbers[tick]) : "")) }, axis(seconds)],
     series: [{}, ...PHASES.map((_, i) => PHASES.length - i).map((n) => ({
       stroke: "transparent", fill: colour(`--c${n}`), width: 0, points: { show: false },
       paths: uPlot.paths.bars({ size: [0.75, 40], gap: 1 }),

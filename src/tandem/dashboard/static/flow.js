@@ -66,7 +66,7 @@ function tile(key, name, value, remark) {
     byId("tiles").append(node);
     tiles.set(key, node);
   }
-  setText(node.children[0], name);
+  setText(node.children[0], name.charAt(0).toUpperCase() + name.slice(1));
   setText(node.children[1], value);
   setText(node.children[2], remark);
 }

@@ -17,8 +17,10 @@ export function buildNewest(environment) {
 
 export function renderNewest(rows, environment) {
   const text = JSON.stringify(rows);
-  // Whoever is about to press a row's button keeps it under the finger.
-  if (text === drawn || (body.contains(document.activeElement) && rows.length)) return;
+  // Whoever is about to press a row's button keeps it under the finger, and is told so.
+  const held = text !== drawn && body.contains(document.activeElement) && rows.length > 0;
+  byId("held").hidden = !held;
+  if (held || text === drawn) return;
   drawn = text;
   if (!rows.length) {
     body.replaceChildren(element("tr", {}, element("td", { colspan: environment.columns.length }, `No ${environment.noun} yet.`)));
@@ -30,7 +32,7 @@ export function renderNewest(rows, environment) {
 function cell(value, column, environment) {
   if (column.field === environment.key && !environment.aggregates) {
     const button = element("button", { type: "button", title: "Tell its story" }, String(value));
-    button.addEventListener("click", () => tell(String(value)));
+    button.addEventListener("click", () => tell(String(value), { go: true }));
     return element("td", { class: "text" }, button);
   }
   if (column.shown === "time") return element("td", { class: "time" }, time(value));

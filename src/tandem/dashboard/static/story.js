@@ -14,7 +14,8 @@ export function listen(environment) {
   });
 }
 
-export async function tell(key) {
+// With `go` the focus moves to the story: it is above the row that was pressed, maybe out of sight.
+export async function tell(key, { go = false } = {}) {
   if (!key) return;
   const mine = (asked += 1);
   byId("key").value = key;
@@ -27,11 +28,13 @@ export async function tell(key) {
   } catch {
     parts = [element("p", { class: "verdict" }, "The server does not answer; try again when the page is live.")];
   }
-  if (mine === asked) show(...parts);
+  if (mine !== asked) return;
+  show(...parts);
+  if (go) byId("story").firstChild.focus();
 }
 
 function show(...parts) {
-  byId("story").replaceChildren(element("div", { class: "story" }, ...parts));
+  byId("story").replaceChildren(element("div", { class: "story", tabindex: "-1" }, ...parts));
 }
 
 function told(story) {
