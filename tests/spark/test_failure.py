@@ -19,7 +19,7 @@ CODE = """
 from pyspark.sql import functions as F
 
 
-@F.udf("int")
+@F.udf("int", useArrow=False)
 def number(text):
     return parsed(text)
 
