@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from tandem.pipelines.orders_payments.streams import ORDERS, UNMATCHED
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tests.environment import Environment
 from tests.faults.backends import Processes, send
 from tests.faults.conftest import ROOT, STATE, environment_of
+from tests.faults.foreign import order, payment, send_with_a_lagging_partition
 from tests.faults.second_driver import two_drivers
 from tests.integration.test_late import Sender
 
@@ -91,6 +92,20 @@ NOTES = Control(
     "self._superseded.note(output.collection, ids, self._watermark)",
     "pass",
     "wrong",
+)
+NO_LIMIT = Control(
+    "batches of all that waits",
+    "engine/read.py",
+    '"startingOffsets": "earliest",',
+    '"startingOffsets": "earliest", "maxOffsetsPerTrigger": "200",',
+    "lost",
+)
+SKEW = Control(
+    "the refusal of event times in the future",
+    "engine/parse.py",
+    '        _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds),\n',
+    "",
+    "lost",
 )
 SECOND_DRIVER = Control(
     "the look for another driver's commit",
@@ -193,6 +208,38 @@ def test_without_them_a_reconciled_order_is_unmatched_later(weakened: Environmen
         weakened.wait("the unmatched order", lambda: database[UNMATCHED].find_one({"_id": "order|open"}))
     report = json.loads(weakened.tandem("verify", "--json", code=1).stdout)
     assert {problem["kind"] for problem in report["problems"]} == {"invented"}, report
+
+
+@pytest.mark.on_demand
+@pytest.mark.parametrize("weakened", [NO_LIMIT], ids=[NO_LIMIT.name], indirect=True)
+def test_without_them_a_lagging_partition_is_late(weakened: Environment) -> None:
+    """With them, `test_a_partition_that_lags_is_not_late` loses nothing."""
+    processes = Processes(weakened.home)
+    send(processes, "job", signal.SIGSTOP)
+    send_with_a_lagging_partition(weakened.bootstrap)
+    send(processes, "job", signal.SIGCONT)
+    weakened.wait("lag 0", lambda: weakened.status()["job"]["lag"] == 0)
+    assert facts_lost(weakened)
+
+
+@pytest.mark.on_demand
+@pytest.mark.parametrize("weakened", [SKEW], ids=[SKEW.name], indirect=True)
+def test_without_it_a_clock_gone_wrong_makes_all_late(weakened: Environment) -> None:
+    """With it, `test_every_kind_of_record` joins what comes after."""
+    foreign = Producer({"bootstrap.servers": weakened.bootstrap})
+    now = datetime.now(UTC)
+    for name, time in (("future", now + timedelta(days=400)), ("present", now)):
+        foreign.produce(ORDERS.topic, order(name, time))
+        foreign.produce(PAYMENTS.topic, payment(name, name, time))
+        assert foreign.flush(30) == 0
+        weakened.wait("lag 0", lambda: weakened.status()["job"]["lag"] == 0)
+    assert facts_lost(weakened)
+
+
+def facts_lost(environment: Environment) -> bool:
+    """Returns whether ``tandem verify`` misses facts."""
+    report = json.loads(environment.tandem("verify", "--json", "--wait", "30", code=1).stdout)
+    return any((problem["kind"], problem["where"]) == ("lost", FACTS) for problem in report["problems"])
 
 
 @pytest.mark.on_demand

@@ -30,6 +30,16 @@ def test_a_service_goes_down_under_load(arena: Arena, service: str, number: sign
 
 
 @pytest.mark.on_demand
+def test_an_executor_is_killed_under_load(arena: Arena) -> None:
+    """Its worker lives; the master has it start another, which takes the state from the checkpoint."""
+    if arena.case.profile == "embedded":
+        pytest.skip("as processes, the driver is its own executor")
+    with arena.load():
+        arena.recovered(arena.signal("spark-worker", signal.SIGKILL, only="CoarseGrainedExecutorBackend"))
+    arena.check()
+
+
+@pytest.mark.on_demand
 def test_mongo_steps_down_under_load(arena: Arena) -> None:
     with arena.load():
         with arena.environment.database() as database:
