@@ -71,8 +71,8 @@ def log_folder(arena: Arena) -> Path:
 
 
 POINTS = (
-    pytest.param(offsets_are_written, marks=pytest.mark.on_demand),
-    pytest.param(state_is_being_committed, marks=pytest.mark.on_demand),
+    offsets_are_written,
+    state_is_being_committed,
     documents_are_being_written,
     all_is_written_but_the_commit,
 )
@@ -110,7 +110,7 @@ def test_killed_again_before_it_is_ready(arena: Arena) -> None:
     arena.check()
 
 
-@pytest.mark.on_demand
+@pytest.mark.on_demand("local")
 def test_a_graceful_stop_leaves_nothing_to_replay(arena: Arena) -> None:
     """The batch that has begun is committed, and the next one, if Spark has planned it, has written nothing."""
     with arena.load():

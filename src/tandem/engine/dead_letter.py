@@ -79,9 +79,12 @@ class DeadLetters:
         )
 
     def _raise_if_final(self, failure: str) -> None:
-        """Raises where to try again cannot help. Without its dead letters a batch must not be committed."""
+        """Raises where to try again cannot help. Without its dead letters a batch must not be committed.
+
+        Not every error of a topic that is not there names it: who reads it after a restart is told of a "partition".
+        """
         refused = re.search(_REFUSED, failure)
-        if refused or (self._topic in failure and self._is_missing()):
+        if refused or self._is_missing():
             why = refused.group(0) if refused else "there is no such topic"
             raise CannotGoOnError(
                 f"dead letters cannot be written to {self._topic}: {why}; nothing is lost: mend that and start the "
