@@ -96,8 +96,8 @@ NOTES = Control(
 NO_LIMIT = Control(
     "batches of all that waits",
     "engine/read.py",
-    '"startingOffsets": "earliest",',
-    '"startingOffsets": "earliest", "maxOffsetsPerTrigger": "200",',
+    '"failOnDataLoss": "true",',
+    '"failOnDataLoss": "true", "maxOffsetsPerTrigger": "200",',
     "lost",
 )
 SKEW = Control(
