@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from confluent_kafka import Producer
 
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, ORDERS, PAYMENTS
+from tandem.verify import strict_json
 from tandem.verify.topics import TopicReader
 from tests.faults.arena import Arena
 from tests.faults.foreign import order, payment
@@ -40,7 +41,7 @@ def test_every_kind_of_record(arena: Arena) -> None:
         for number, record in enumerate(VALID.values()):
             value = moved(record, day, f"valid-{number}")
             foreign.produce(ORDERS.topic, value)
-            foreign.produce(PAYMENTS.topic, payment(f"p-{number}", json.loads(value)["order_id"], paid))
+            foreign.produce(PAYMENTS.topic, payment(f"p-{number}", strict_json.parse(value.decode())["order_id"], paid))
         # On both topics: nothing but that they are refused keeps the watermark from going there.
         for ahead in (timedelta(minutes=10), timedelta(days=400), timedelta(days=365_000)):
             name, time = f"ahead-{ahead.days}", now + ahead

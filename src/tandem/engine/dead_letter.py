@@ -95,7 +95,9 @@ class DeadLetters:
         """Returns whether Kafka answers and knows no such topic."""
         jvm: Any = self._spark._jvm
         properties = jvm.java.util.Properties()
-        for name, value in {**kafka_properties(self._config), "default.api.timeout.ms": "10000"}.items():
+        # The client refuses to be made when the second is the longer one.
+        patience = dict.fromkeys(("default.api.timeout.ms", "request.timeout.ms"), "10000")
+        for name, value in {**kafka_properties(self._config), **patience}.items():
             properties.setProperty(name, value)
         admin = jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
         try:
