@@ -35,6 +35,7 @@ _FINAL = (
     ),
     (
         r"CANNOT_LOAD_STATE_STORE|CANNOT_LOAD_CHECKPOINT\w*|STATE_STORE_\w*CHECKSUM\w*|MALFORMED_LOG\w*|Incomplete log|"
+        r"STREAMING_STATEFUL_OPERATOR_MISSING_STATE_DIRECTORY|CHECKPOINT_FILE_CHECKSUM\w*|STREAM_STREAM_JOIN_INCONSISTENT\w*|"
         r"Log file was malformed|batch \d+ doesn't exist|BATCH_METADATA_NOT_FOUND|STREAMING_CHECKPOINT\w*",
         f"the checkpoint is damaged; {_AGAIN}",
     ),
