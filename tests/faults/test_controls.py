@@ -67,8 +67,8 @@ CONTROLS = (
     ),
     Control(
         "strict parsing",
-        "engine/parse.py",
-        'return (value != "") & (~may_be_other | (json_type(json_field(name)) == VARIANT_TYPE[kind]))',
+        "engine/json_records.py",
+        'return (value != "") & (~may_be_other | (json_type(json_field(name)) == _VARIANT_TYPE[kind]))',
         "return value.isNotNull()",
         "lost",
     ),
@@ -103,7 +103,7 @@ NO_LIMIT = Control(
 SKEW = Control(
     "the refusal of event times in the future",
     "engine/parse.py",
-    '        _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds),\n',
+    ' _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds),',
     "",
     "lost",
 )
@@ -116,15 +116,29 @@ SECOND_DRIVER = Control(
 )
 
 
+def weaken(source: Path, control: Control) -> None:
+    """Makes ``source`` a copy of ours without the protection."""
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, line, without in ((control.file, control.line, control.without), *control.more):
+        file = source / "tandem" / name
+        text = file.read_text("utf-8")
+        assert text.count(line) == 1, f"{name} has no such line, or more than one"
+        file.write_text(text.replace(line, without), "utf-8")
+
+
+ALL = (*CONTROLS, PACEMAKER, MAJORITY, NOTES, NO_LIMIT, SKEW, SECOND_DRIVER)
+
+
+@pytest.mark.parametrize("control", ALL, ids=[each.name for each in ALL])
+def test_each_protection_is_where_its_control_finds_it(tmp_path: Path, control: Control) -> None:
+    """Most controls run on demand; that they can is found out always."""
+    weaken(tmp_path / "src", control)
+
+
 @pytest.fixture
 def weakened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Environment]:
     control: Control = request.param
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, line, without in ((control.file, control.line, control.without), *control.more):
-        file = tmp_path / "src" / "tandem" / name
-        text = file.read_text("utf-8")
-        assert text.count(line) == 1, f"{name} has no such line any more"
-        file.write_text(text.replace(line, without), "utf-8")
+    weaken(tmp_path / "src", control)
     base = environment_of("embedded")
     extra = (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", str(control.idle_s)), ("PYTHONPATH", str(tmp_path / "src")))
     environment = replace(base, home=STATE / "weakened", first_port=29820, extra=extra)
