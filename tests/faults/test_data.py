@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from confluent_kafka import Producer
 
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, ORDERS, PAYMENTS
@@ -24,6 +25,7 @@ def moved(record: bytes, day: str, order_id: str) -> bytes:
     return record.replace(ITS_DAY, day.encode()).replace(b'"o-1"', json.dumps(order_id).encode())
 
 
+@pytest.mark.on_demand
 def test_every_kind_of_record(arena: Arena) -> None:
     """What is dead becomes a dead letter byte for byte and moves no watermark; the rest is joined."""
     now = datetime.now(UTC)

@@ -110,7 +110,7 @@ CASES = (
     pytest.param(a_topic_is_created_anew, "gone from Kafka", marks=pytest.mark.on_demand),
     pytest.param(the_state_is_damaged, "damaged", marks=pytest.mark.on_demand),
     pytest.param(the_state_is_gone, "damaged", marks=pytest.mark.on_demand),
-    (the_code_is_incompatible, "incompatible version"),
+    pytest.param(the_code_is_incompatible, "incompatible version", marks=pytest.mark.on_demand),
 )
 
 
@@ -136,6 +136,7 @@ def test_the_job_stops_and_says_why(lone: Environment, change: Change, words: st
     assert kinds <= {"invented"} if words == "gone from Kafka" else not kinds, report
 
 
+@pytest.mark.on_demand
 def test_a_compatible_change_goes_on_with_the_checkpoint(lone: Environment) -> None:
     """Documents that are made in another way of the same state."""
     before = lone.status()["job"]["last_batch"]

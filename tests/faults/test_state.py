@@ -12,6 +12,7 @@ from tests.faults.arena import Arena
 from tests.faults.foreign import send_with_a_lagging_partition
 
 
+@pytest.mark.on_demand("local")
 def test_hours_of_backlog_are_not_late(arena: Arena) -> None:
     """One batch spans ten hours, its partitions are read in any order, and nothing of it is dropped."""
     before = arena.environment.status()["job"]["late_total"]
@@ -22,6 +23,7 @@ def test_hours_of_backlog_are_not_late(arena: Arena) -> None:
     assert arena.environment.status()["job"]["late_total"] == before
 
 
+@pytest.mark.on_demand("local")
 def test_a_partition_that_lags_is_not_late(arena: Arena) -> None:
     """One partition holds what is ten hours older than the other's; a batch takes all, so neither makes it late."""
     before = arena.environment.status()["job"]["late_total"]
