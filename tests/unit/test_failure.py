@@ -55,7 +55,10 @@ def test_what_mongodb_will_never_take_is_not_tried_again(text: str, final: bool)
         ("STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE", "incompatible version"),
     ],
 )
-def test_a_checkpoint_that_cannot_be_gone_on_with_is_not_tried_again(condition: str, words: str) -> None:
-    failure = failure_of(cast(Any, Exception(f"[STREAM_FAILED] Query terminated with exception: [{condition}] Text.")))
+def test_a_checkpoint_that_cannot_be_gone_on_with_is_not_tried_again(
+    tmp_path: Path, condition: str, words: str
+) -> None:
+    error = Exception(f"[STREAM_FAILED] Query terminated with exception: [{condition}] Text.")
+    failure = failure_of(cast(Any, error), tmp_path)
     assert words in failure.reason
     assert failure.exit_code == MUST_NOT_GO_ON
