@@ -64,11 +64,11 @@ class Arena:
         """Adds to the case's timeline."""
         self.case.injected.append(f"{time.monotonic() - self._began:7.1f} s  {what}")
 
-    def signal(self, service: str, number: signal.Signals) -> datetime:
-        """Returns when the service's processes got the signal; fails when there are none."""
+    def signal(self, service: str, number: signal.Signals, only: str = "") -> datetime:
+        """Returns when the service's processes, or those of this program only, got the signal; fails without any."""
         moment = datetime.now(UTC)
-        assert send(self.backend, service, number), f"{service} does not run"
-        self.note(f"{number.name} to {service}")
+        assert send(self.backend, service, number, only), f"{service} does not run"
+        self.note(f"{number.name} to {only or service}")
         return moment
 
     @contextmanager
@@ -161,12 +161,12 @@ class Arena:
         """Returns after so many seconds, which are the fault's own: how long it lasts, or when it comes."""
         threading.Event().wait(seconds)
 
-    def progress(self) -> dict[str, Any] | None:
-        """Returns what the job has reported of its last batch; None while there is none or MongoDB is away."""
+    def progress(self, event: str = "batch") -> dict[str, Any] | None:
+        """Returns what the job has reported of its last batch, or event; None without one or when MongoDB is away."""
         try:
             with self.environment.database() as database:
                 found: dict[str, Any] | None = database[PROGRESS_COLLECTION].find_one(
-                    {"event": "batch"}, sort=[("$natural", -1)]
+                    {"event": event}, sort=[("$natural", -1)]
                 )
                 return found
         except PyMongoError:

@@ -65,9 +65,16 @@ class ContainerProcesses:
         return _with_children(pid) if pid else []
 
 
-def send(backend: Backend, service: str, number: signal.Signals) -> bool:
-    """Returns whether there was such a service to send the signal to; SIGTERM goes to its first process alone."""
-    pids = backend.pids(service)
+def send(backend: Backend, service: str, number: signal.Signals, only: str = "") -> bool:
+    """Returns whether there was such a service to send the signal to; SIGTERM goes to its first process alone.
+
+    Args:
+        backend: where the service runs.
+        service: whose processes are meant.
+        number: the signal.
+        only: what the command line of a process that is meant has in it.
+    """
+    pids = [pid for pid in backend.pids(service) if only in _command_line(pid)]
     for pid in pids[:1] if number == signal.SIGTERM else pids:
         try:
             os.kill(pid, number)
@@ -83,3 +90,10 @@ def _with_children(pid: int) -> list[int]:
         return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     except psutil.NoSuchProcess:
         return []
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return ""

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from tandem.pipelines.orders_payments.streams import ORDERS, UNMATCHED
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tests.environment import Environment
 from tests.faults.backends import Processes, send
 from tests.faults.conftest import ROOT, STATE, environment_of
+from tests.faults.foreign import order, payment, send_with_a_lagging_partition
 from tests.faults.second_driver import two_drivers
 from tests.integration.test_late import Sender
 
@@ -66,8 +67,8 @@ CONTROLS = (
     ),
     Control(
         "strict parsing",
-        "engine/parse.py",
-        'return (value != "") & (~may_be_other | (json_type(json_field(name)) == VARIANT_TYPE[kind]))',
+        "engine/json_records.py",
+        'return (value != "") & (~may_be_other | (json_type(json_field(name)) == _VARIANT_TYPE[kind]))',
         "return value.isNotNull()",
         "lost",
     ),
@@ -92,6 +93,20 @@ NOTES = Control(
     "pass",
     "wrong",
 )
+NO_LIMIT = Control(
+    "batches of all that waits",
+    "engine/read.py",
+    '"failOnDataLoss": "true",',
+    '"failOnDataLoss": "true", "maxOffsetsPerTrigger": "200",',
+    "lost",
+)
+SKEW = Control(
+    "the refusal of event times in the future",
+    "engine/parse.py",
+    ' _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds),',
+    "",
+    "lost",
+)
 SECOND_DRIVER = Control(
     "the look for another driver's commit",
     "engine/write.py",
@@ -101,15 +116,29 @@ SECOND_DRIVER = Control(
 )
 
 
+def weaken(source: Path, control: Control) -> None:
+    """Makes ``source`` a copy of ours without the protection."""
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, line, without in ((control.file, control.line, control.without), *control.more):
+        file = source / "tandem" / name
+        text = file.read_text("utf-8")
+        assert text.count(line) == 1, f"{name} has no such line, or more than one"
+        file.write_text(text.replace(line, without), "utf-8")
+
+
+ALL = (*CONTROLS, PACEMAKER, MAJORITY, NOTES, NO_LIMIT, SKEW, SECOND_DRIVER)
+
+
+@pytest.mark.parametrize("control", ALL, ids=[each.name for each in ALL])
+def test_each_protection_is_where_its_control_finds_it(tmp_path: Path, control: Control) -> None:
+    """Most controls run on demand; that they can is found out always."""
+    weaken(tmp_path / "src", control)
+
+
 @pytest.fixture
 def weakened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Environment]:
     control: Control = request.param
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, line, without in ((control.file, control.line, control.without), *control.more):
-        file = tmp_path / "src" / "tandem" / name
-        text = file.read_text("utf-8")
-        assert text.count(line) == 1, f"{name} has no such line any more"
-        file.write_text(text.replace(line, without), "utf-8")
+    weaken(tmp_path / "src", control)
     base = environment_of("embedded")
     extra = (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", str(control.idle_s)), ("PYTHONPATH", str(tmp_path / "src")))
     environment = replace(base, home=STATE / "weakened", first_port=29820, extra=extra)
@@ -193,6 +222,38 @@ def test_without_them_a_reconciled_order_is_unmatched_later(weakened: Environmen
         weakened.wait("the unmatched order", lambda: database[UNMATCHED].find_one({"_id": "order|open"}))
     report = json.loads(weakened.tandem("verify", "--json", code=1).stdout)
     assert {problem["kind"] for problem in report["problems"]} == {"invented"}, report
+
+
+@pytest.mark.on_demand
+@pytest.mark.parametrize("weakened", [NO_LIMIT], ids=[NO_LIMIT.name], indirect=True)
+def test_without_them_a_lagging_partition_is_late(weakened: Environment) -> None:
+    """With them, `test_a_partition_that_lags_is_not_late` loses nothing."""
+    processes = Processes(weakened.home)
+    send(processes, "job", signal.SIGSTOP)
+    send_with_a_lagging_partition(weakened.bootstrap)
+    send(processes, "job", signal.SIGCONT)
+    weakened.wait("lag 0", lambda: weakened.status()["job"]["lag"] == 0)
+    assert facts_lost(weakened)
+
+
+@pytest.mark.on_demand
+@pytest.mark.parametrize("weakened", [SKEW], ids=[SKEW.name], indirect=True)
+def test_without_it_a_clock_gone_wrong_makes_all_late(weakened: Environment) -> None:
+    """With it, `test_every_kind_of_record` joins what comes after."""
+    foreign = Producer({"bootstrap.servers": weakened.bootstrap})
+    now = datetime.now(UTC)
+    for name, time in (("future", now + timedelta(days=400)), ("present", now)):
+        foreign.produce(ORDERS.topic, order(name, time))
+        foreign.produce(PAYMENTS.topic, payment(name, name, time))
+        assert foreign.flush(30) == 0
+        weakened.wait("lag 0", lambda: weakened.status()["job"]["lag"] == 0)
+    assert facts_lost(weakened)
+
+
+def facts_lost(environment: Environment) -> bool:
+    """Returns whether ``tandem verify`` misses facts."""
+    report = json.loads(environment.tandem("verify", "--json", "--wait", "30", code=1).stdout)
+    return any((problem["kind"], problem["where"]) == ("lost", FACTS) for problem in report["problems"])
 
 
 @pytest.mark.on_demand

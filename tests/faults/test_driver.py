@@ -6,8 +6,10 @@ import random
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.faults.arena import Arena
@@ -69,8 +71,8 @@ def log_folder(arena: Arena) -> Path:
 
 
 POINTS = (
-    pytest.param(offsets_are_written, marks=pytest.mark.on_demand),
-    pytest.param(state_is_being_committed, marks=pytest.mark.on_demand),
+    offsets_are_written,
+    state_is_being_committed,
     documents_are_being_written,
     all_is_written_but_the_commit,
 )
@@ -108,11 +110,19 @@ def test_killed_again_before_it_is_ready(arena: Arena) -> None:
     arena.check()
 
 
-@pytest.mark.on_demand
+@pytest.mark.on_demand("local")
 def test_a_graceful_stop_leaves_nothing_to_replay(arena: Arena) -> None:
+    """The batch that has begun is committed, and the next one, if Spark has planned it, has written nothing."""
     with arena.load():
+        driver = arena.backend.pids("job")[0]
         stopped = arena.signal("job", signal.SIGTERM)
+        arena.when("the driver has ended", lambda: not psutil.pid_exists(driver))
+        commits = arena.backend.checkpoint / "commits"
+        committed = max(int(path.name) for path in commits.glob("[0-9]*"))
+        said = arena.progress("stopped")
         arena.recovered(stopped)
+    assert said is not None
+    assert (said["batch"], said["error"], said["at"].replace(tzinfo=UTC) > stopped) == (committed, None, True)
     arena.check()
 
 

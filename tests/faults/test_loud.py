@@ -15,11 +15,12 @@ from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource
 
-from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS
+from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.platforms.provision import DEAD_LETTER_BYTES
 from tests.environment import Environment
 from tests.faults.backends import Processes, send
 from tests.faults.conftest import ROOT, STATE, environment_of
+from tests.faults.foreign import order, payment
 from tests.faults.second_driver import two_drivers
 
 Change = Callable[[Environment], Environment]
@@ -78,17 +79,29 @@ def the_state_is_damaged(environment: Environment) -> Environment:
     return environment
 
 
-def the_code_is_incompatible(environment: Environment) -> Environment:
-    """Another version of the pipeline has one more field, and so another state."""
+def the_state_is_gone(environment: Environment) -> Environment:
     environment.tandem("down")
+    shutil.rmtree(environment.home / "embedded" / "checkpoint" / "orders_payments" / "state")
+    return environment
+
+
+def the_code_is_incompatible(environment: Environment) -> Environment:
+    """Another version of the pipeline has a field of another type, and so another state."""
+    environment.tandem("down")
+    return with_other_code(
+        environment, "streams.py", '"customer_id": FieldType.STRING', '"customer_id": FieldType.INTEGER'
+    )
+
+
+def with_other_code(environment: Environment, name: str, line: str, other: str) -> Environment:
+    """Returns the environment with another version of the pipeline, which differs in this line."""
     source = environment.home / "src"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
-    file = source / "tandem" / "pipelines" / "orders_payments" / "streams.py"
+    file = source / "tandem" / "pipelines" / "orders_payments" / name
     text = file.read_text("utf-8")
-    field = '        "customer_id": FieldType.STRING,\n'
-    assert text.count(field) == 1
-    file.write_text(text.replace(field, field.replace("STRING", "INTEGER")), "utf-8")
+    assert text.count(line) == 1
+    file.write_text(text.replace(line, other), "utf-8")
     return replace(environment, extra=(*environment.extra, ("PYTHONPATH", str(source))))
 
 
@@ -96,6 +109,7 @@ CASES = (
     pytest.param(retention_passes_the_job, "gone from Kafka", marks=pytest.mark.on_demand),
     pytest.param(a_topic_is_created_anew, "gone from Kafka", marks=pytest.mark.on_demand),
     pytest.param(the_state_is_damaged, "damaged", marks=pytest.mark.on_demand),
+    pytest.param(the_state_is_gone, "damaged", marks=pytest.mark.on_demand),
     pytest.param(the_code_is_incompatible, "incompatible version", marks=pytest.mark.on_demand),
 )
 
@@ -120,6 +134,26 @@ def test_the_job_stops_and_says_why(lone: Environment, change: Change, words: st
     kinds = {problem["kind"] for problem in report["problems"]}
     # What is gone from Kafka cannot be accounted for; nothing else may be wrong.
     assert kinds <= {"invented"} if words == "gone from Kafka" else not kinds, report
+
+
+@pytest.mark.on_demand
+def test_a_compatible_change_goes_on_with_the_checkpoint(lone: Environment) -> None:
+    """Documents that are made in another way of the same state."""
+    before = lone.status()["job"]["last_batch"]
+    lone.tandem("down")
+    kind = 'F.when(is_order, F.lit("order")).otherwise(F.lit("payment")).alias("kind")'
+    other = 'F.upper(F.when(is_order, F.lit("order")).otherwise(F.lit("payment"))).alias("kind")'
+    environment = with_other_code(lone, "transform.py", kind, other)
+    environment.tandem("up", "--wait")
+    environment.tandem("produce", "--count", "300", "--close")
+    environment.wait("lag 0", lambda: environment.status()["job"]["lag"] == 0)
+    assert environment.status()["job"]["last_batch"] > before
+    with lone.database() as database:
+        assert database[UNMATCHED].find_one({"kind": "order"})
+        lone.wait("what the new code has made", lambda: database[UNMATCHED].find_one({"kind": "ORDER"}))
+    # What it has written in its own way is all that differs from ours.
+    report = json.loads(environment.tandem("verify", "--json", "--wait", "60", code=1).stdout)
+    assert {(problem["kind"], problem["where"]) for problem in report["problems"]} == {("wrong", UNMATCHED)}, report
 
 
 def limit_letters(admin: KafkaAdminClient, size: int) -> None:
@@ -152,10 +186,11 @@ def test_dead_letters_cannot_be_written(
 ) -> None:
     with KafkaAdminClient(bootstrap_servers=lone.bootstrap) as admin:
         break_topic(admin, lone)
-        lone.tandem("produce", "--count", "300", "--close")
+        # The job may give up before all is sent, and then that is said instead of a summary.
+        lone.tandem("produce", "--count", "300", "--close", code=None)
         # A topic that vanished is one that may come back, for as long as Kafka's producer has patience: two minutes.
         problem = lone.wait("the problem", lambda: lone.status()["problem"], 240)
-        assert f"dead letters cannot be written to {DEAD_LETTER_TOPIC}: {words}" in problem
+        assert f"dead letters cannot be written to {DEAD_LETTER_TOPIC}: {words}" in problem, lone.tandem("logs").stdout
         assert "Traceback" not in problem
         if break_topic is unwritable_to_large_letters:
             limit_letters(admin, DEAD_LETTER_BYTES)
@@ -185,6 +220,24 @@ def test_a_unique_index_of_somebody_else(lone: Environment) -> None:
         database[FACTS].drop_index("theirs")
     lone.tandem("submit")
     assert json.loads(lone.tandem("verify", "--json").stdout)["ok"]
+
+
+@pytest.mark.on_demand
+def test_a_document_too_large(lone: Environment) -> None:
+    """Our topics refuse records that could make one; somebody has opened them."""
+    contents = lone.contents()
+    with KafkaAdminClient(bootstrap_servers=lone.bootstrap) as admin:
+        for topic in (ORDERS.topic, PAYMENTS.topic):
+            admin.alter_configs([ConfigResource("TOPIC", topic, {"max.message.bytes": str(20 * 2**20)})])
+    large, now = "planted-payload" + "l" * 9 * 2**20, datetime.now(UTC)
+    foreign = Producer({"bootstrap.servers": lone.bootstrap, "message.max.bytes": 20 * 2**20})
+    foreign.produce(ORDERS.topic, order(large, now))
+    foreign.produce(PAYMENTS.topic, payment("p", large, now))
+    assert foreign.flush(60) == 0
+    problem = lone.wait("the problem", lambda: lone.status()["problem"])
+    assert "larger than the 16 MiB that MongoDB takes" in problem
+    assert "planted-payload" not in lone.tandem("logs").stdout + problem
+    assert lone.contents() == contents
 
 
 @pytest.mark.on_demand

@@ -14,7 +14,7 @@ from tests.faults.arena import Arena
     ("service", "number"),
     [
         pytest.param("kafka", signal.SIGKILL, id="kafka-killed", marks=pytest.mark.on_demand("local")),
-        pytest.param("kafka", signal.SIGTERM, id="kafka-restarted", marks=pytest.mark.on_demand),
+        pytest.param("kafka", signal.SIGTERM, id="kafka-restarted", marks=pytest.mark.on_demand("local")),
         pytest.param("mongo", signal.SIGKILL, id="mongo-killed", marks=pytest.mark.on_demand),
         pytest.param("mongo", signal.SIGTERM, id="mongo-restarted", marks=pytest.mark.on_demand),
         pytest.param("spark-worker", signal.SIGKILL, id="worker-killed", marks=pytest.mark.on_demand),
@@ -26,6 +26,16 @@ def test_a_service_goes_down_under_load(arena: Arena, service: str, number: sign
         pytest.skip("as processes, the driver is its own executor: there is no worker and no master")
     with arena.load():
         arena.recovered(arena.signal(service, number))
+    arena.check()
+
+
+@pytest.mark.on_demand
+def test_an_executor_is_killed_under_load(arena: Arena) -> None:
+    """Its worker lives; the master has it start another, which takes the state from the checkpoint."""
+    if arena.case.profile == "embedded":
+        pytest.skip("as processes, the driver is its own executor")
+    with arena.load():
+        arena.recovered(arena.signal("spark-worker", signal.SIGKILL, only="CoarseGrainedExecutorBackend"))
     arena.check()
 
 
@@ -49,8 +59,13 @@ def test_mongo_is_killed_in_mid_bulk(arena: Arena) -> None:
     arena.check()
 
 
-@pytest.mark.on_demand
-@pytest.mark.parametrize(("service", "seconds"), [("mongo", 60), ("kafka", 30)])
+@pytest.mark.parametrize(
+    ("service", "seconds"),
+    [
+        pytest.param("mongo", 60, marks=pytest.mark.on_demand("local")),
+        pytest.param("kafka", 30, marks=pytest.mark.on_demand),
+    ],
+)
 def test_a_service_hangs_under_load(arena: Arena, service: str, seconds: float) -> None:
     with arena.load():
         with arena.frozen(service):
@@ -68,8 +83,13 @@ def test_kafka_hangs_for_long(arena: Arena) -> None:
     arena.check()
 
 
-@pytest.mark.on_demand
-@pytest.mark.parametrize("service", ["kafka", "mongo"])
+@pytest.mark.parametrize(
+    "service",
+    [
+        pytest.param("kafka", marks=pytest.mark.on_demand("local")),
+        pytest.param("mongo", marks=pytest.mark.on_demand),
+    ],
+)
 def test_a_service_is_down_when_the_driver_starts(arena: Arena, service: str) -> None:
     with arena.load():
         arena.signal(service, signal.SIGKILL)

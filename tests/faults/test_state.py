@@ -9,6 +9,7 @@ import pytest
 
 from tandem.pipelines.orders_payments.streams import FACTS
 from tests.faults.arena import Arena
+from tests.faults.foreign import send_with_a_lagging_partition
 
 
 @pytest.mark.on_demand("local")
@@ -18,6 +19,17 @@ def test_hours_of_backlog_are_not_late(arena: Arena) -> None:
     with arena.frozen("job"):
         for _ in range(3):
             arena.produce("--mix", "late=0", "--span-minutes", "600", count=3000)
+    arena.check()
+    assert arena.environment.status()["job"]["late_total"] == before
+
+
+@pytest.mark.on_demand("local")
+def test_a_partition_that_lags_is_not_late(arena: Arena) -> None:
+    """One partition holds what is ten hours older than the other's; a batch takes all, so neither makes it late."""
+    before = arena.environment.status()["job"]["late_total"]
+    with arena.frozen("job"):
+        send_with_a_lagging_partition(arena.environment.bootstrap)
+    arena.note("one partition ten hours behind another")
     arena.check()
     assert arena.environment.status()["job"]["late_total"] == before
 

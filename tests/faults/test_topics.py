@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import uuid
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -14,18 +12,9 @@ from kafka import KafkaAdminClient
 
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
 from tests.faults.arena import Arena
+from tests.faults.foreign import order, payment
 
 pytestmark = pytest.mark.on_demand
-
-
-def order(order_id: str, time: datetime, **more: Any) -> bytes:
-    times = dict.fromkeys(("order_date", "created_at"), time.isoformat())
-    return json.dumps({"order_id": order_id, "customer_id": "c", "amount": 1, **times, **more}).encode()
-
-
-def payment(payment_id: str, order_id: str, time: datetime) -> bytes:
-    times = dict.fromkeys(("payment_date", "created_at"), time.isoformat())
-    return json.dumps({"payment_id": payment_id, "order_id": order_id, "amount": 1, **times}).encode()
 
 
 def test_a_topic_gets_more_partitions_under_load(arena: Arena) -> None:

@@ -119,11 +119,11 @@ def test_a_replayed_batch_changes_nothing(running: Environment) -> None:
 
 def test_the_driver_is_killed_in_mid_run(running: Environment) -> None:
     """SIGKILL to the driver while records flow: it comes back by itself, nothing is lost or doubled."""
-    producing = running.start("produce", "--count", "20000", "--event-time", "real", "--rate", "700", "--close")
-    before = running.status()["job"]
-    running.wait("records read", lambda: running.status()["job"]["input_rows_total"] > before["input_rows_total"])
-    os.kill(int(before["pid_or_id"]), signal.SIGKILL)
-    output, _ = producing.communicate(timeout=300)
+    with running.start("produce", "--count", "20000", "--event-time", "real", "--rate", "700", "--close") as producing:
+        before = running.status()["job"]
+        running.wait("records read", lambda: running.status()["job"]["input_rows_total"] > before["input_rows_total"])
+        os.kill(int(before["pid_or_id"]), signal.SIGKILL)
+        output, _ = producing.communicate(timeout=300)
     assert producing.returncode == 0, output
 
     def another_driver() -> bool:

@@ -156,11 +156,11 @@ def test_a_correction_of_the_past_is_found_and_applied(revenue: Environment) -> 
 def test_no_minute_ever_changes_although_the_driver_is_killed(revenue: Environment) -> None:
     """SIGKILL while minutes close one after another: what was written is written again, the same."""
     with revenue.database() as database, database[REVENUE].watch(max_await_time_ms=500) as stream:
-        producing = revenue.start("produce", "--count", "12000", "--rate", "600", "--mix", "late=0", "--close")
-        before = revenue.status()["job"]
-        first = revenue.wait("a first minute", stream.try_next)
-        os.kill(int(before["pid_or_id"]), signal.SIGKILL)
-        output, _ = producing.communicate(timeout=300)
+        with revenue.start("produce", "--count", "12000", "--rate", "600", "--mix", "late=0", "--close") as producing:
+            before = revenue.status()["job"]
+            first = revenue.wait("a first minute", stream.try_next)
+            os.kill(int(before["pid_or_id"]), signal.SIGKILL)
+            output, _ = producing.communicate(timeout=300)
         assert producing.returncode == 0, output
         report = verified(revenue)
         assert report["ok"]

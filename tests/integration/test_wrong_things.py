@@ -72,23 +72,23 @@ def test_a_cache_that_cannot_be_made(fresh: Environment, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupting_a_run_leaves_no_process(fresh: Environment, number: signal.Signals) -> None:
-    running = fresh.start("run")
-    fresh.wait("the first services", lambda: len(fresh.processes()) > 3, 60)
-    os.kill(running.pid, number)
-    output, _ = running.communicate(timeout=150)
+    with fresh.start("run") as running:
+        fresh.wait("the first services", lambda: len(fresh.processes()) > 3, 60)
+        os.kill(running.pid, number)
+        output, _ = running.communicate(timeout=150)
     assert running.returncode == 130, output
     assert fresh.processes() == []
 
 
 def test_killed_services_come_back_and_nothing_is_lost(fresh: Environment) -> None:
     """Kafka and mongod are killed in mid-run; the run goes on when they are back, and verifies."""
-    running = fresh.start("run", "--count", "15000")
-    fresh.wait("the job", lambda: fresh.status()["ready"], 200)
-    for mark in ("kafka.Kafka", "mongod"):
-        victims = [p for p in fresh.processes() if any(mark in word for word in p.cmdline()[-3:] + p.cmdline()[:1])]
-        assert victims, [p.cmdline() for p in fresh.processes()]
-        victims[0].kill()
-    output, _ = running.communicate(timeout=400)
+    with fresh.start("run", "--count", "15000") as running:
+        fresh.wait("the job", lambda: fresh.status()["ready"], 200)
+        for mark in ("kafka.Kafka", "mongod"):
+            victims = [p for p in fresh.processes() if any(mark in word for word in p.cmdline()[-3:] + p.cmdline()[:1])]
+            assert victims, [p.cmdline() for p in fresh.processes()]
+            victims[0].kill()
+        output, _ = running.communicate(timeout=400)
     assert running.returncode == 0, output
     assert "every record is accounted for" in output
     assert fresh.processes() == []

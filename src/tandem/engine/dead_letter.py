@@ -79,9 +79,12 @@ class DeadLetters:
         )
 
     def _raise_if_final(self, failure: str) -> None:
-        """Raises where to try again cannot help. Without its dead letters a batch must not be committed."""
+        """Raises where to try again cannot help. Without its dead letters a batch must not be committed.
+
+        Not every error of a topic that is not there names it: who reads it after a restart is told of a "partition".
+        """
         refused = re.search(_REFUSED, failure)
-        if refused or (self._topic in failure and self._is_missing()):
+        if refused or self._is_missing():
             why = refused.group(0) if refused else "there is no such topic"
             raise CannotGoOnError(
                 f"dead letters cannot be written to {self._topic}: {why}; nothing is lost: mend that and start the "
@@ -92,7 +95,9 @@ class DeadLetters:
         """Returns whether Kafka answers and knows no such topic."""
         jvm: Any = self._spark._jvm
         properties = jvm.java.util.Properties()
-        for name, value in {**kafka_properties(self._config), "default.api.timeout.ms": "10000"}.items():
+        # The client refuses to be made when the second is the longer one.
+        patience = dict.fromkeys(("default.api.timeout.ms", "request.timeout.ms"), "10000")
+        for name, value in {**kafka_properties(self._config), **patience}.items():
             properties.setProperty(name, value)
         admin = jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
         try:

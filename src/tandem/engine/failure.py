@@ -35,6 +35,7 @@ _FINAL = (
     ),
     (
         r"CANNOT_LOAD_STATE_STORE|CANNOT_LOAD_CHECKPOINT\w*|STATE_STORE_\w*CHECKSUM\w*|MALFORMED_LOG\w*|Incomplete log|"
+        r"STREAMING_STATEFUL_OPERATOR_MISSING_STATE_DIRECTORY|CHECKPOINT_FILE_CHECKSUM\w*|STREAM_STREAM_JOIN_INCONSISTENT\w*|"
         r"Log file was malformed|batch \d+ doesn't exist|BATCH_METADATA_NOT_FOUND|STREAMING_CHECKPOINT\w*",
         f"the checkpoint is damaged; {_AGAIN}",
     ),
@@ -48,6 +49,8 @@ _LIMIT = 500
 _PLACE = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)|was called from\n(?P<site>[^\n]+):(?P<at>\d+)')
 _RAISED = re.compile(r"^(?:\w+\.)*(\w+)(?:: |$)", re.MULTILINE)
 _CONDITION = re.compile(r"\[([A-Z][A-Z0-9_.]+)\]")
+# A document of more than 16 MiB: the driver's own word, or the server's error code.
+_TOO_LARGE = {"BsonMaximumSizeExceededException", "10334"}
 # MongoDB's error codes of what no waiting mends.
 _LOGIN = {
     "13": "MongoDB does not allow it to the user whom mongo.username names",
@@ -155,6 +158,11 @@ def mongo_error(failure: str, what: str) -> JobError:
     told = f"({', '.join(classes)}; error codes: {', '.join(codes) or 'none'})"
     if login := next((_LOGIN[code] for code in codes if code in _LOGIN), None):
         return CannotGoOnError(f"{what} failed: {login} {told}; mend that and start the job")
+    if _TOO_LARGE & {*codes, *classes}:
+        return CannotGoOnError(
+            f"{what} failed: a document is larger than the 16 MiB that MongoDB takes {told}; let the pipeline make "
+            "smaller ones, and the topics refuse so large records (max.message.bytes)"
+        )
     return JobError(f"{what} failed {told}")
 
 

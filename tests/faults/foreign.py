@@ -1,0 +1,33 @@
+"""Records of a client of another kind: it knows the contract and nothing else of us."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from confluent_kafka import Producer
+
+from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
+
+
+def order(order_id: str, time: datetime, **more: Any) -> bytes:
+    times = dict.fromkeys(("order_date", "created_at"), time.isoformat())
+    return json.dumps({"order_id": order_id, "customer_id": "c", "amount": 1, **times, **more}).encode()
+
+
+def payment(payment_id: str, order_id: str, time: datetime) -> bytes:
+    times = dict.fromkeys(("payment_date", "created_at"), time.isoformat())
+    return json.dumps({"payment_id": payment_id, "order_id": order_id, "amount": 1, **times}).encode()
+
+
+def send_with_a_lagging_partition(bootstrap: str, pairs: int = 1000) -> None:
+    """Sends pairs of one hour to the first partition of both topics, then pairs of ten hours later to the second."""
+    foreign = Producer({"bootstrap.servers": bootstrap})
+    first = datetime.now(UTC) - timedelta(hours=12)
+    for partition, time in enumerate((first, first + timedelta(hours=10))):
+        for number in range(pairs):
+            name = f"lagging-{partition}-{number}-{first.timestamp():.0f}"
+            foreign.produce(ORDERS.topic, order(name, time), partition=partition)
+            foreign.produce(PAYMENTS.topic, payment(f"p-{name}", name, time), partition=partition)
+        assert foreign.flush(30) == 0
