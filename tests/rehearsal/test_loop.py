@@ -70,7 +70,7 @@ def test_secrets_are_nowhere(deployed: Environment) -> None:
     settings = settings_of(deployed)
     folders = (deployed.home / "rehearsal" / name for name in ("secrets", "credentials"))
     planted = [file.read_text().strip() for folder in folders for file in folder.iterdir()]
-    assert len(planted) == 5
+    assert len(planted) >= 5
     jobs = Clients(settings.gcp).jobs.list_jobs(project_id="rehearsal-project", region="rehearsal-north1")
     texts = {"jobs": "\n".join(map(str, jobs))}
     texts |= {f"process {each.pid}": " ".join(each.cmdline()) for each in deployed.processes()}
