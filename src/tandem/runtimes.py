@@ -12,7 +12,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Runtime:
-    """One Spark runtime: the versions that a Dataproc image brings and that the local profiles equal."""
+    """One Spark runtime of Dataproc.
+
+    Attributes:
+        name: of its row.
+        image: the version by which Dataproc is asked for it: of a cluster's image, or of a serverless runtime.
+        spark: of Spark, no more precise than it is known.
+        java: the major version.
+        python: major and minor.
+        scala: major and minor.
+        jars: the set of the lock that goes with this Spark.
+        pyspark: the package of it on PyPI that runs here in its place.
+    """
 
     name: str
     image: str
@@ -20,6 +31,8 @@ class Runtime:
     java: str
     python: str
     scala: str
+    jars: str
+    pyspark: str
 
     def differences(self, told: Mapping[str, Any]) -> list[str]:
         """Returns in what a job runs on something else.
@@ -41,16 +54,22 @@ class Runtimes:
     """The whole table.
 
     Attributes:
-        default: the runtime that is used.
+        default: the runtime of clusters, which the local profiles equal.
+        serverless: that of serverless batches.
         rows: every runtime by name.
         minimum_java: the oldest Java major version of the embedded profile.
         packages: what is resolved from Maven, as ``group:artifact:version``, for each set of jars.
     """
 
     default: Runtime
+    serverless: Runtime
     rows: Mapping[str, Runtime]
     minimum_java: int
     packages: Mapping[str, tuple[str, ...]]
+
+    def meant_by(self, spark: str) -> Runtime:
+        """Returns the row that a job on this version of Spark is meant to equal."""
+        return self.serverless if f"{spark}.".startswith(f"{self.serverless.spark}.") else self.default
 
 
 @cache
@@ -60,6 +79,7 @@ def runtimes() -> Runtimes:
     rows = {name: Runtime(name=name, **row) for name, row in document["runtime"].items()}
     return Runtimes(
         default=rows[document["default"]],
+        serverless=rows[document["serverless"]],
         rows=rows,
         minimum_java=document["embedded"]["minimum_java"],
         packages={name: tuple(packages) for name, packages in document["jars"].items()},

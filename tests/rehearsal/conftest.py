@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.environment import Environment
+from tests.rehearsal.storage_proxy import StorageProxy
 
 STATE = Path(__file__).parents[2] / ".tandem" / "tests"
 PORT = 29920
+PROXY_PORT = PORT + 9
 
 
-def environment(name: str, first_port: int) -> Environment:
-    extra = (("TANDEM_GCP__REHEARSAL_PORT", str(first_port + 6)),)
+@pytest.fixture(scope="session", autouse=True)
+def _needs() -> None:
+    if sys.platform != "linux":
+        pytest.skip("the rehearsal's Cloud Storage is a program for Linux")
+    if shutil.which("java") is None:
+        pytest.skip("no java on PATH: the rehearsal needs Java 17 or newer")
+
+
+def environment(name: str, first_port: int, *more: tuple[str, str]) -> Environment:
+    extra = (("TANDEM_GCP__REHEARSAL_PORT", str(first_port + 6)), *more)
     return Environment(STATE / name, first_port, extra, profile="rehearsal")
 
 
-@pytest.fixture(scope="module")
-def deployed() -> Iterator[Environment]:
-    """An environment of its own, deployed."""
-    with environment("rehearsal", PORT).started() as running:
+@pytest.fixture(scope="package")
+def storage() -> Iterator[StorageProxy]:
+    """What stands before Cloud Storage."""
+    with StorageProxy(PROXY_PORT, PORT + 7).serving() as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="package")
+def deployed(storage: StorageProxy) -> Iterator[Environment]:
+    """An environment of its own, deployed. A deployment takes a minute, so all tests have the same one."""
+    url = ("TANDEM_GCP__STORAGE_URL", f"http://127.0.0.1:{storage.port}")
+    with environment("rehearsal", PORT, url).started() as running:
         yield running

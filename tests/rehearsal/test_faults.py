@@ -8,9 +8,15 @@ from dataclasses import replace
 import pytest
 
 from tests.environment import Environment
+from tests.rehearsal.storage_proxy import StorageProxy
 
 # What a stand-in's process is known by.
 KILLED = {"Kafka": "kafka.Kafka", "MongoDB": "mongod", "Cloud Storage": "fake-gcs-server"}
+
+
+def verified(deployed: Environment) -> None:
+    report = json.loads(deployed.tandem("verify", "--wait", "300", "--json", timeout=400).stdout)
+    assert report["ok"], report
 
 
 @pytest.mark.parametrize("service", KILLED)
@@ -21,8 +27,31 @@ def test_a_service_that_is_killed_under_load_costs_nothing(deployed: Environment
         next(each for each in deployed.processes() if any(mark in word for word in each.cmdline())).kill()
         said, _ = producing.communicate(timeout=300)
     assert producing.returncode == 0, said
-    report = json.loads(deployed.tandem("verify", "--wait", "300", "--json", timeout=400).stdout)
-    assert report["ok"], report
+    verified(deployed)
+
+
+def test_cloud_storage_that_refuses_requests_costs_nothing(deployed: Environment, storage: StorageProxy) -> None:
+    with storage.misbehaving(429, 503, each=5):
+        deployed.tandem("produce", "--count", "2000", "--close")
+        deployed.wait("both refusals", lambda: storage.refused.keys() == {429, 503})
+        verified(deployed)
+
+
+def test_cloud_storage_that_is_slow_costs_nothing(deployed: Environment, storage: StorageProxy) -> None:
+    with storage.misbehaving(delay_s=0.5):
+        deployed.tandem("produce", "--count", "2000", "--close")
+        verified(deployed)
+        assert storage.delayed
+
+
+def test_cloud_storage_that_refuses_all_for_long_is_waited_for(deployed: Environment, storage: StorageProxy) -> None:
+    with deployed.start("produce", "--count", "2000", "--rate", "200", "--close") as producing:
+        deployed.wait("records", lambda: deployed.status()["job"]["lag"])
+        with storage.misbehaving(503, each=1):
+            deployed.wait("refusals", lambda: storage.refused.get(503, 0) > 20)
+        said, _ = producing.communicate(timeout=300)
+    assert producing.returncode == 0, said
+    verified(deployed)
 
 
 @pytest.mark.parametrize("variable", ["TANDEM_KAFKA__PASSWORD", "TANDEM_MONGO__PASSWORD"])
@@ -38,6 +67,8 @@ def test_a_wrong_password_is_said_before_anything_is_changed(deployed: Environme
     assert deployed.status()["job"]["pid_or_id"] == before
 
 
+# Dataproc starts a driver that fails four times, whatever it says; that takes minutes.
+@pytest.mark.on_demand
 def test_a_wrong_password_of_the_job_is_said_by_the_job(deployed: Environment) -> None:
     (deployed.home / "rehearsal" / "secrets" / "outdated").write_text("hunter2")
     outdated = "gsm:projects/rehearsal-project/secrets/outdated"
@@ -48,3 +79,25 @@ def test_a_wrong_password_of_the_job_is_said_by_the_job(deployed: Environment) -
     assert "hunter2" not in done.stderr
     deployed.tandem("deploy")
     assert deployed.status()["job"]["state"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code", "said"),
+    [
+        ("TANDEM_GCP__BUCKET", "nobodys-bucket", 3, "looking at the bucket nobodys-bucket failed"),
+        ("TANDEM_GCP__REGION", "rehearsal-south1", 1, "Region 'rehearsal-south1' is invalid"),
+        ("TANDEM_GCP__PROJECT", "other-project", 3, "is not allowed: "),
+        ("TANDEM_MONGO__JOB_PASSWORD", "gsm:projects/rehearsal-project/secrets/none", 3, "secrets/none failed"),
+    ],
+)
+def test_a_wrong_place_is_said_before_anything_is_changed(
+    deployed: Environment, variable: str, value: str, code: int, said: str
+) -> None:
+    before = deployed.status()["job"]["pid_or_id"]
+    wrong = replace(deployed, extra=(*deployed.extra, (variable, value)))
+    done = wrong.tandem("submit", code=code)
+    first, error, hint = done.stderr.splitlines()
+    assert first.startswith("tandem: profile rehearsal")
+    assert said in error, done.stderr
+    assert hint.startswith("hint: ")
+    assert deployed.status()["job"]["pid_or_id"] == before

@@ -80,7 +80,7 @@ def test_the_doctor_says_what_the_cloud_lacks(tmp_path: Path) -> None:
     assert done.returncode == 3
     found = {each["check"]: each for each in json.loads(done.stdout)}
     assert found["settings"]["value"] == "project some-project, region europe-west3"
-    for check in ("bucket", "secrets", "cluster", "job"):
+    for check in ("login", "bucket", "secrets", "cluster", "job"):
         assert (found[check]["state"], found[check]["value"]) == ("bad", "no login for Google Cloud was found")
     assert "env:NOT_SET" in found["Kafka"]["value"]
 

@@ -129,15 +129,13 @@ def test_a_machine_that_is_not_googles_is_said(monkeypatch: pytest.MonkeyPatch) 
         resolve("gsm:projects/p/secrets/s", f"http://127.0.0.1:{PORT + 9}")
 
 
-def test_what_a_person_has_to_make_is_checked_before_anything_is_changed(
-    bucket: Bucket, secrets: Path, settings: Settings
-) -> None:
+def test_secrets_that_the_job_will_read_are_looked_for(secrets: Path, settings: Settings) -> None:
     (secrets / "kafka-password").write_text("x")
     with pytest.raises(EnvironmentNotReadyError, match="mongo-password") as refused:
-        Deployment(settings).check()
+        Deployment(settings).check_secrets()
     assert "gcloud secrets create mongo-password" in refused.value.hint
     (secrets / "mongo-password").write_text("x")
-    Deployment(settings).check()
+    assert len(Deployment(settings).check_secrets()) == 2
 
 
 def test_a_secret_that_is_not_on_the_cluster_is_refused(settings: Settings) -> None:

@@ -20,15 +20,19 @@ from google.cloud import dataproc_v1 as dataproc
 
 import tandem
 from tandem.catalog import BUNDLED
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.platforms.dataproc.batches import Batches
+from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
+from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.jobs import Jobs
 from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
-from tandem.platforms.dataproc.requests import submit_request
+from tandem.platforms.dataproc.requests import batch_request, submit_request
 from tandem.platforms.job_files import with_limits
+from tandem.platforms.rehearsal.batches import Batches as BatchService
 from tandem.platforms.rehearsal.clusters import Clusters
 from tandem.platforms.rehearsal.jobs import Jobs as JobService
 from tandem.scaffold import Format, write
@@ -120,13 +124,15 @@ def server() -> Iterator[Server]:
     state = Server()
     clusters = Clusters("some-project", "europe-west3")
     jobs = JobService("some-project", "europe-west3", clusters, state.launch, lambda job: f"gs://some-bucket/{job}/out")
+    batches = BatchService("some-project", "europe-west3", state.launch, lambda batch: f"gs://some-bucket/{batch}/out")
     with ThreadPoolExecutor(4) as pool:
         serving = grpc.server(pool, interceptors=[Refusing(state)])
-        serving.add_generic_rpc_handlers((clusters.service(), jobs.service()))
+        serving.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services()))
         serving.add_insecure_port(f"127.0.0.1:{PORT}")
         serving.start()
         yield state
         jobs.stop()
+        batches.stop()
         serving.stop(None).wait()
 
 
@@ -212,23 +218,36 @@ def test_no_secret_and_no_path_of_this_machine_is_submitted(settings: Settings, 
     settings = load("gcp", local)
     made = release(settings)
     plan = json.dumps([list(map(str, (call.about, call.method))) for call in calls(settings, made)])
-    for text in (plan, str(made.config.content), str(submit_request(settings, made, None))):
+    requests = (submit_request(settings, made, None), batch_request(settings, made, None))
+    for text in (plan, str(made.config.content), *map(str, requests)):
         assert "hunter" not in text
         assert str(tmp_path) not in text
     assert "gsm:projects/some-project/secrets/kafka" in str(made.config.content)
 
 
-def test_the_plan_needs_no_login_and_no_settings() -> None:
+@pytest.mark.parametrize(
+    ("variables", "methods", "cost"),
+    [
+        ({}, {"CreateCluster", "SubmitJob"}, "cluster: 3 x n2-standard-4"),
+        ({"TANDEM_GCP__SERVERLESS": "true"}, {"CreateBatch"}, "serverless: a driver and 2 executors"),
+    ],
+)
+def test_the_plan_needs_no_login_and_no_settings(variables: dict[str, str], methods: set[str], cost: str) -> None:
     code = "import socket; socket.socket.connect = None; from tandem.cli.main import main; main()"
     arguments = ("deploy", "--plan", "--profile", "gcp", "--json")
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], env={"HOME": "/nowhere"}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, *arguments],
+        env={"HOME": "/nowhere", **variables},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     plan = json.loads(done.stdout)
-    methods = [call["method"] for call in plan["calls"]]
-    assert {"CreateCluster", "SubmitJob", "CreateTopics", "GetSecretVersion"} <= set(methods)
+    planned = {call["method"] for call in plan["calls"]}
+    assert {"CreateTopics", "GetSecretVersion", "ListJobs", "ListBatches"} <= planned
+    assert planned & {"CreateCluster", "SubmitJob", "CreateBatch"} == methods
     assert "gcp.project" in plan["not_set"]
-    assert any("an hour" in line for line in plan["costs"])
+    assert any(line.startswith(cost) and "an hour" in line for line in plan["costs"])
 
 
 def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> None:
@@ -290,7 +309,7 @@ def test_a_batch_is_not_taken_for_the_stream(settings: Settings, server: Server)
 def test_a_job_that_does_not_stop_is_cancelled(
     settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tandem.platforms.dataproc.jobs._STOP_DEADLINE_S", 0.1)
+    monkeypatch.setattr("tandem.platforms.dataproc.runs._STOP_DEADLINE_S", 0.1)
     marks = Marks()
     clients = Clients(settings.gcp)
     Cluster(settings, clients.clusters).ensure()
@@ -329,6 +348,112 @@ def test_no_server_is_said_in_a_line(settings: Settings, monkeypatch: pytest.Mon
         Cluster(settings, Clients(settings.gcp).clusters).find()
 
 
+@pytest.fixture
+def serverless(settings: Settings) -> Settings:
+    return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "serverless": True}})
+
+
+def batches_of(settings: Settings, marks: Marks) -> Batches:
+    return Batches(settings, Clients(settings.gcp).batches, marks)  # type: ignore[arg-type]
+
+
+def test_a_serverless_batch_has_the_runtimes_jars_and_lives_as_long_as_google_allows(serverless: Settings) -> None:
+    made = release(serverless)
+    request = batch_request(serverless, made, None)
+    jars = {jar.rpartition("/")[2] for jar in request.batch.pyspark_batch.jar_file_uris}
+    assert "spark-sql-kafka-0-10_2.13-4.0.0.jar" in jars
+    assert request.batch.runtime_config.version == "3.0"
+    assert request.batch.environment_config.execution_config.ttl.total_seconds() == 14 * 24 * 3600
+    assert json.loads(made.config.content or b"")["log_levels"]["root"] == "WARN"
+
+
+def test_a_serverless_batch_is_submitted_once_found_and_asked_to_stop(serverless: Settings, server: Server) -> None:
+    marks, made = Marks(), release(serverless)
+    batches = batches_of(serverless, marks)
+    server.refusals = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED]
+    run = batches.submit(made, None)
+    assert batches.submit(made, None).id == run.id
+    newest = batches.newest()
+    assert (newest and newest.id, newest and newest.release, len(server.started)) == (run.id, made.digest, 1)
+    (job,) = server.started
+    assert list(job.pyspark_job.args)[2:] == ["--stop-when", f"gs://some-bucket/tandem/orders_payments/stop/{run.id}"]
+    planned = next(call.about for call in calls(serverless, made) if call.method == "CreateBatch")
+    assert planned["batchId"] == run.id
+    assert dict(job.pyspark_job.properties) == with_limits(serverless.spark)
+
+
+def test_a_serverless_batch_that_does_not_stop_is_cancelled(
+    serverless: Settings, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.platforms.dataproc.runs._STOP_DEADLINE_S", 0.1)
+    batches = batches_of(serverless, Marks())
+    run = batches.submit(release(serverless), None)
+    batches.stop(run)
+    assert batches.get(run.id).state == "stopped"
+
+
+def test_a_serverless_batch_that_fails_is_told_and_not_started_again(serverless: Settings, server: Server) -> None:
+    server.codes = [1]
+    batches, made = batches_of(serverless, Marks()), release(serverless)
+    run = batches.submit(made, None)
+    ended = batches.await_end(run, 10)
+    assert (ended.state, len(server.started)) == ("failed", 1)
+    assert "exit code 1" in ended.details
+    # To deploy it again is another batch, of the same release.
+    assert batches.submit(made, run.id).id != run.id
+
+
+@pytest.mark.parametrize("now_serverless", [True, False])
+def test_a_pipeline_runs_in_one_of_the_services_only(settings: Settings, server: Server, now_serverless: bool) -> None:
+    both = {each: load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "serverless": each}}) for each in (True, False)}
+    before = Deployment(both[not now_serverless])
+    if before.cluster:
+        before.cluster.ensure()
+    run = before.jobs.submit(release(both[not now_serverless]), None)
+    with pytest.raises(TandemError, match=f"already \\({run.id}\\), and has one checkpoint") as refused:
+        Deployment(both[now_serverless]).check_elsewhere()
+    assert f"TANDEM_GCP__SERVERLESS={str(not now_serverless).lower()} tandem destroy" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error", "said"),
+    [
+        ("project", "other-project", EnvironmentNotReadyError, "is not allowed"),
+        ("region", "europe-west4", TandemError, "Region 'europe-west4' is invalid"),
+    ],
+)
+def test_a_wrong_place_is_known_before_anything_is_created(
+    server: Server, settings: Settings, field: str, value: str, error: type[TandemError], said: str
+) -> None:
+    wrong = load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], field: value}})
+    with pytest.raises(error, match=said):
+        Deployment(wrong).check_elsewhere()
+
+
+def test_an_api_that_was_never_enabled_is_told_with_the_command(settings: Settings) -> None:
+    from google.api_core.exceptions import PermissionDenied
+
+    said = (
+        "Cloud Dataproc API has not been used in project 123 before or it is disabled. Enable it by visiting "
+        "https://console.developers.google.com/apis/api/dataproc.googleapis.com/overview?project=123 then retry."
+    )
+
+    def refuse() -> None:
+        raise PermissionDenied(said)
+
+    with pytest.raises(EnvironmentNotReadyError, match=r"does not use dataproc\.googleapis\.com yet") as refused:
+        call("listing the jobs", refuse)
+    assert refused.value.hint == "`gcloud services enable dataproc.googleapis.com`"
+
+
+def test_a_region_without_an_address_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.platforms.dataproc.calls._PATIENCE_S", 0.2)
+    nowhere = load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "dataproc_address": "nowhere.invalid:443"}})
+    with pytest.raises(EnvironmentNotReadyError, match=r"listing the batches failed: .*nowhere\.invalid") as refused:
+        Deployment(nowhere).check_elsewhere()
+    assert "gcp.region" in refused.value.hint
+
+
 def test_what_pipelines_share_stays_for_those_that_are_left(settings: Settings, server: Server) -> None:
     other = load("gcp", {**CLOUD, "pipeline": "segment_revenue"})
     clients = Clients(settings.gcp)
@@ -338,11 +463,12 @@ def test_what_pipelines_share_stays_for_those_that_are_left(settings: Settings, 
         Jobs(each, clients.jobs, Marks()).submit(release(each), None)  # type: ignore[arg-type]
         for each in (settings, other)
     ]
-    assert active(settings, clients.jobs) == ["orders_payments", "segment_revenue"]
+    both = [Jobs(settings, clients.jobs, Marks()), Batches(settings, clients.batches, Marks())]  # type: ignore[arg-type]
+    assert active(settings, both) == ["orders_payments", "segment_revenue"]
     assert others_on_cluster(settings, clients.jobs) == [runs[1].id]
     clients.jobs.cancel_job(project_id="some-project", region="europe-west3", job_id=runs[1].id)
     Jobs(other, clients.jobs, Marks()).await_end(runs[1], 10)  # type: ignore[arg-type]
-    assert active(other, clients.jobs) == ["orders_payments"]
+    assert active(other, both) == ["orders_payments"]
     assert others_on_cluster(settings, clients.jobs) == []
     # Whoever is last deletes it, also when the other one's deployment has created it.
     assert Cluster(other, clients.clusters).delete()

@@ -53,7 +53,7 @@ def test_a_service_that_does_not_answer_is_bad_and_the_others_are_still_checked(
     findings = found(settings(tmp_path, tmp_path, FIRST + 20), running=True)
     for check in ("Kafka", "Kafka's clock", "MongoDB", "MongoDB's clock"):
         assert findings[check].state == "bad"
-        assert "does not answer" in findings[check].value
+        assert "not answer" in findings[check].value
         assert findings[check].fix
     assert findings["disk"].state in ("good", "bad")
 

@@ -1,7 +1,9 @@
 import tomllib
 from pathlib import Path
 
-from tandem.runtimes import runtimes
+import pytest
+
+from tandem.runtimes import Runtime, runtimes
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,11 +20,21 @@ def test_pyspark_is_the_runtimes_spark() -> None:
     assert project["optional-dependencies"]["spark"] == [f"pyspark=={runtimes().default.spark}"]
 
 
-def test_every_package_is_built_for_the_runtimes_scala_and_spark() -> None:
-    default = runtimes().default
-    for package in (package for packages in runtimes().packages.values() for package in packages):
+def test_serverless_batches_have_a_runtime_of_their_own() -> None:
+    row = runtimes().serverless
+    assert (row.image, row.spark, row.java, row.python) == ("3.0", "4.0", "21", "3.12")
+    assert row.differences({"spark": "4.0.7", "java": "21.0.8", "python": "3.12.1", "scala": "2.13.16"}) == []
+    assert (runtimes().meant_by("4.0.1"), runtimes().meant_by("4.2.0")) == (row, runtimes().default)
+
+
+@pytest.mark.parametrize("row", runtimes().rows.values(), ids=lambda row: row.name)
+def test_every_package_is_built_for_the_runtimes_scala_and_spark(row: Runtime) -> None:
+    packages = runtimes().packages[row.jars]
+    assert any("spark-sql-kafka" in package for package in packages)
+    for package in packages:
         group, artifact, version = package.split(":")[:3]
         if "_2." in artifact:
-            assert artifact.endswith(f"_{default.scala}"), package
+            assert artifact.endswith(f"_{row.scala}"), package
         if group == "org.apache.spark":
-            assert version == default.spark, package
+            assert f"{version}.".startswith(f"{row.spark}."), package
+    assert f"{row.pyspark}.".startswith(f"{row.spark}.")

@@ -1,11 +1,12 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.settings.connections import kafka_client
-from tandem.settings.load import load, load_with_origins, profiles
+from tandem.settings.load import load, load_with_origins, profiles, require
 from tandem.settings.secrets import resolve
 
 CLOUD = {
@@ -101,6 +102,15 @@ def test_the_cloud_is_never_the_default(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("TANDEM_PROFILE", raising=False)
     with pytest.raises(UsageError, match="no profile is named"):
         load()
+
+
+@pytest.mark.parametrize("profile", ["local", "embedded", "rehearsal"])
+def test_what_runs_here_asks_for_nothing_of_the_cloud(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("TANDEM_", "GOOGLE_"))]:
+        monkeypatch.delenv(name)
+    settings = load(profile)
+    require(settings, (*settings.required, *settings.required_to_deploy))
+    assert not (settings.gcp.rehearsal_port is None and settings.gcp.project)
 
 
 def test_a_login_in_mongodbs_address_is_refused_and_not_repeated() -> None:

@@ -15,7 +15,7 @@ from tandem.runtimes import runtimes
 
 
 def resolve(name: str, packages: tuple[str, ...], java: str) -> JarSet:
-    """Returns the packages and all that they need; for ``spark``, without what Spark ships itself."""
+    """Returns the packages and all that they need; for a Spark, without what Spark ships itself."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         # What has a classifier brings all that it needs in the one jar.
@@ -23,7 +23,7 @@ def resolve(name: str, packages: tuple[str, ...], java: str) -> JarSet:
         pattern = "jars/[organisation]/[artifact]/[revision](/[classifier]).[ext]"
         fetch(packages, java=java, into=root, pattern=pattern, transitive=transitive)
         jars = [_jar(file, root / "jars") for file in sorted((root / "jars").rglob("*.jar"))]
-    if name == "spark":
+    if name in {row.jars for row in runtimes().rows.values()}:
         shipped = [file.name for file in spark_jars().glob("*.jar")]
         # An artifact's name followed by a digit: `kafka-clients-3.9.2.jar` is kafka-clients in any version.
         jars = [jar for jar in jars if not any(_is_version_of(file, jar.artifact) for file in shipped)]

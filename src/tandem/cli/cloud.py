@@ -8,13 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from tandem.artifacts.lock import locked
 from tandem.cli.session import Session
-from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import Deployed
 from tandem.platforms.dataproc import check_libraries
-from tandem.platforms.progress import ProgressReader
-from tandem.runtimes import runtimes
+from tandem.platforms.parity import parity as compared
 from tandem.settings.load import missing_of
 from tandem.settings.model import Settings
 
@@ -60,8 +58,10 @@ def destroy(
     settings = session.settings
     _in_the_cloud(settings)
     names = ", ".join(each.settings.pipeline for each in session.each)
-    cluster = f"its cluster {settings.gcp.cluster}, unless other jobs run on it,"
-    what = f"the job of {names} and {cluster} in {settings.gcp.project}"
+    cluster = (
+        "" if settings.gcp.serverless else f" and its cluster {settings.gcp.cluster}, unless other jobs run on it,"
+    )
+    what = f"the job of {names}{cluster} in {settings.gcp.project}"
     if data:
         what += f", and all its data in {settings.kafka.bootstrap}, {settings.mongo.uri} and gs://{settings.gcp.bucket}"
     if not yes and not typer.confirm(f"destroy {what}?", err=True):
@@ -78,27 +78,13 @@ def _destroy(session: Session, data: bool) -> None:
 
 def parity(context: typer.Context) -> None:
     """Compare what the job runs on with the runtimes table. Exits 1 on any difference."""
-    settings = context.obj.settings
-    reader = ProgressReader(settings.mongo, settings.pipeline)
-    try:
-        newest = reader.newest()
-    finally:
-        reader.close()
-    if newest is None:
-        raise EnvironmentNotReadyError("no job has told what it runs on", hint="`tandem up` starts one")
-    wanted, told = runtimes().default, newest["runtime"]
-    for name in ("spark", "java", "python", "scala"):
-        print(f"{name}\t{told[name]}\t{getattr(wanted, name)}")
-    wanted_jars = {jar.file: jar.sha256[:16] for jar in locked()["spark"].jars}
-    connectors = {jar["file"]: jar["sha256"] for jar in told["connectors"]}
-    for file, digest in connectors.items():
-        print(f"{file}\t{digest}\t{wanted_jars.get(file, '-')}")
-    other = [file for file, digest in connectors.items() if wanted_jars.get(file) != digest]
-    differences = wanted.differences(told) + [f"{file} is not that of the lock" for file in other]
-    if differences:
+    found = compared(context.obj.settings)
+    for line in found.lines:
+        print("\t".join(line))
+    if found.differences:
         raise TandemError(
-            f"the job runs on something else than {wanted.name}: {'; '.join(differences)}",
-            hint=f"{wanted.name} is Dataproc's image {wanted.image}; containers have its versions",
+            f"the job runs on something else than {found.wanted.name}: {'; '.join(found.differences)}",
+            hint=f"{found.wanted.name} is Dataproc's version {found.wanted.image}; containers have that of clusters",
         )
 
 

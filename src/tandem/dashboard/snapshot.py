@@ -133,9 +133,9 @@ def _runtime(told: dict[str, Any] | None) -> dict[str, Any] | None:
     """Returns what the job runs on, and in what it differs from the image that the cloud's job runs on."""
     if not told:
         return None
-    wanted = runtimes().default
     names = ("spark", "java", "python", "scala")
     versions = {name: str(told.get(name)) for name in names}
+    wanted = runtimes().meant_by(versions["spark"])
     return {**versions, "image": wanted.image, "differs": wanted.differences(told)}
 
 

@@ -31,6 +31,7 @@ class JobConfig:
         mongo_username: who logs in to MongoDB.
         mongo_password: a reference.
         log_format: ``text`` or ``json``.
+        log_levels: of Spark's loggers, by name, where nothing else can set them.
         trigger_seconds: from one batch's start to the next one's; 0 for as soon as there are records.
         metadata_url: who tells a machine of Google's who it is; for ``gsm:`` references only.
         secret_manager_url: who has the secrets of those.
@@ -53,6 +54,7 @@ class JobConfig:
     mongo_username: str | None = None
     mongo_password: str | None = None
     log_format: str = "text"
+    log_levels: Mapping[str, str] = field(default_factory=dict)
     trigger_seconds: float = 0.0
     metadata_url: str = METADATA
     secret_manager_url: str = SECRET_MANAGER

@@ -21,6 +21,7 @@ from tandem.engine.config import JobConfig
 from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code
 from tandem.engine.files import read_text
 from tandem.engine.log import log_to_stderr, values
+from tandem.engine.loggers import set_levels
 from tandem.engine.pacemaker import Pacemaker
 from tandem.engine.parse import ASIDE
 from tandem.engine.pipeline import Pipeline
@@ -53,6 +54,7 @@ def main(pipeline: Pipeline) -> None:
     spark = SparkSession.builder.appName(f"tandem {pipeline.name}").getOrCreate()
     config = JobConfig.parse(read_text(spark, arguments.config))
     log_to_stderr(config.log_format)
+    set_levels(spark, config.log_levels)
     _log.info("runtime", extra=values(**describe(spark, config)))
     if arguments.stop_when:
         StopFile(spark, arguments.stop_when, wishes.stop).start()

@@ -22,7 +22,11 @@ _VARIANT_TYPE = {FieldType.STRING: "STRING", FieldType.INTEGER: "BIGINT", FieldT
 
 # An escape like \u00e9 with another character than a hexadecimal digit. Of one beyond ASCII Spark's JSON parser looks
 # at the lower eight bits alone, and may find a digit there.
-_WRONG_ESCAPE = r"(?<!\\)(?:\\\\)*\\u[0-9a-fA-F]{0,3}[^\x00-\x7F]"
+# Half of a pair like \ud83d\udc0e without the other half is no text either; before 4.2 Spark accepts it.
+_WRONG_ESCAPE = (
+    r"(?<!\\)(?:\\\\)*\\u(?:[0-9a-fA-F]{0,3}[^\x00-\x7F]"
+    r"|[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u)[dD][c-fC-F])"
+)
 
 
 class JsonReading:

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
 from tandem.engine.files import read_text
+from tandem.engine.loggers import set_levels
 from tandem.engine.mongo import Collection
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import newest_progress
@@ -42,6 +43,7 @@ def main(pipeline: Pipeline) -> None:
     location = arguments.parse_args().config
     spark = SparkSession.builder.appName(f"tandem {pipeline.name} reconcile").getOrCreate()
     config = JobConfig.parse(read_text(spark, location))
+    set_levels(spark, config.log_levels)
     report = reconcile(spark, pipeline, config)
     spark.stop()
     sys.stdout.write(json.dumps(report) + "\n")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaAdminClient
@@ -26,7 +26,8 @@ PROGRESS_BYTES = 64 * 1024 * 1024
 DEAD_LETTER_BYTES = 4 * 1024 * 1024
 # Of MongoDB's error codes those that no waiting mends.
 _REFUSED = {13: "it may not do this", 18: "wrong name or password"}
-_HINT = "`tandem logs` shows what it said"
+_PATIENCE_MS = 10_000
+_HINT = "is it started (`tandem up`), at this address, and does it let this machine in?"
 
 
 def streams_of(place: Place) -> tuple[tuple[Stream, ...], str]:
@@ -61,6 +62,34 @@ def topics_of(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic
     return {topic: {**options, "configs": config} for topic, config in wanted.items()}
 
 
+def check_kafka(kafka: KafkaSettings, patience_ms: int = _PATIENCE_MS) -> None:
+    """Raises when Kafka does not answer or refuses the user.
+
+    Args:
+        kafka: where it is.
+        patience_ms: how long to look for it.
+
+    Raises:
+        EnvironmentNotReadyError: why.
+    """
+    with administrator(kafka, "answer", bootstrap_timeout_ms=patience_ms) as admin:
+        admin.list_topics()
+
+
+def check_mongo(mongo: MongoSettings, patience_ms: int = _PATIENCE_MS) -> None:
+    """Raises when MongoDB does not answer or refuses the user.
+
+    Args:
+        mongo: where it is.
+        patience_ms: how long to look for it.
+
+    Raises:
+        EnvironmentNotReadyError: why.
+    """
+    with database_of(mongo, "answer", patience_ms) as database:
+        database.list_collection_names()
+
+
 def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> list[str]:
     """Returns the topics that were created. A topic that exists stays as it is.
 
@@ -68,22 +97,13 @@ def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_t
         EnvironmentNotReadyError: Kafka refused.
     """
     wanted = topics_of(kafka, streams, dead_letter_topic)
-    why = WhyNot()
-    try:
-        with why, KafkaAdminClient(**kafka_client(kafka)) as admin:
-            missing = sorted(wanted.keys() - set(admin.list_topics()))
-            if missing:
-                try:
-                    admin.create_topics({topic: wanted[topic] for topic in missing}, wait_for_metadata=True)
-                except TopicAlreadyExistsError:  # by another process, since the list was made
-                    admin.wait_for_topics(missing)
-    except KafkaError as error:
-        if was_refused(cause := why.error or error):
-            raise EnvironmentNotReadyError(
-                f"Kafka at {kafka.bootstrap} refuses the user {kafka.username or '(none)'}: {type(cause).__name__}",
-                hint="look at kafka.username and kafka.password in `tandem config show`, and at the user's ACLs",
-            ) from None
-        raise EnvironmentNotReadyError(f"Kafka did not create the topics: {error}", hint=_HINT) from error
+    with administrator(kafka, "create the topics") as admin:
+        missing = sorted(wanted.keys() - set(admin.list_topics()))
+        if missing:
+            try:
+                admin.create_topics({topic: wanted[topic] for topic in missing}, wait_for_metadata=True)
+            except TopicAlreadyExistsError:  # by another process, since the list was made
+                admin.wait_for_topics(missing)
     return missing
 
 
@@ -93,23 +113,13 @@ def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
     Raises:
         EnvironmentNotReadyError: MongoDB refused.
     """
-    client: MongoClient[dict[str, Any]]
-    try:
-        with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=10_000) as client:
-            database: Database[dict[str, Any]] = client[mongo.database]
-            if PROGRESS_COLLECTION not in database.list_collection_names():
-                with suppress(CollectionInvalid):  # created by another process, since the list was made
-                    database.create_collection(PROGRESS_COLLECTION, capped=True, size=PROGRESS_BYTES)
-            for collection, wanted in indexes.items():
-                for fields in wanted:
-                    database[collection].create_index([(field, 1) for field in fields])
-    except PyMongoError as error:
-        if isinstance(error, OperationFailure) and error.code in _REFUSED:
-            raise EnvironmentNotReadyError(
-                f"MongoDB refuses the user {mongo.username or '(none)'}: {_REFUSED[error.code]}",
-                hint="look at mongo.username and mongo.password in `tandem config show`",
-            ) from None
-        raise EnvironmentNotReadyError(f"MongoDB did not create the collections: {error}", hint=_HINT) from error
+    with database_of(mongo, "create the collections") as database:
+        if PROGRESS_COLLECTION not in database.list_collection_names():
+            with suppress(CollectionInvalid):  # created by another process, since the list was made
+                database.create_collection(PROGRESS_COLLECTION, capped=True, size=PROGRESS_BYTES)
+        for collection, wanted in indexes.items():
+            for fields in wanted:
+                database[collection].create_index([(field, 1) for field in fields])
 
 
 def remove_topics(kafka: KafkaSettings, place: Place) -> list[str]:
@@ -119,13 +129,10 @@ def remove_topics(kafka: KafkaSettings, place: Place) -> list[str]:
         EnvironmentNotReadyError: Kafka refused.
     """
     streams, dead_letter_topic = streams_of(place)
-    try:
-        with KafkaAdminClient(**kafka_client(kafka)) as admin:
-            there = sorted({*(stream.topic for stream in streams), dead_letter_topic} & set(admin.list_topics()))
-            if there:
-                admin.delete_topics(there)
-    except KafkaError as error:
-        raise EnvironmentNotReadyError(f"Kafka did not remove the topics: {error}", hint=_HINT) from error
+    with administrator(kafka, "remove the topics") as admin:
+        there = sorted({*(stream.topic for stream in streams), dead_letter_topic} & set(admin.list_topics()))
+        if there:
+            admin.delete_topics(there)
     return there
 
 
@@ -135,20 +142,72 @@ def remove_collections(mongo: MongoSettings, place: Place) -> None:
     Raises:
         EnvironmentNotReadyError: MongoDB refused.
     """
+    with database_of(mongo, "remove the collections") as database:
+        for collection in indexes_of(place):
+            database.drop_collection(collection)
+        # Other pipelines may report into the same database.
+        about = {
+            PROGRESS_COLLECTION: ("pipeline", [place.name]),
+            SUPERSEDED_COLLECTION: ("collection", indexes_of(place)),
+        }
+        for collection, (field, values) in about.items():
+            database[collection].delete_many({field: {"$in": list(values)}})
+            if database[collection].find_one() is None:
+                database.drop_collection(collection)
+
+
+@contextmanager
+def administrator(kafka: KafkaSettings, what: str, **options: Any) -> Iterator[Any]:
+    """Yields a client; what goes wrong with it is told as what Kafka did not do.
+
+    Args:
+        kafka: where it is.
+        what: as it reads after "did not".
+        options: more of the client's.
+
+    Raises:
+        EnvironmentNotReadyError: it refuses the user, or does not answer.
+    """
+    why = WhyNot()
+    try:
+        with why, KafkaAdminClient(**kafka_client(kafka), **options) as admin:
+            yield admin
+    except KafkaError as error:
+        cause, user = why.error or error, f"the user {kafka.username or '(none)'}"
+        # A broker closes the connection after its refusal. The client that reads both at once forgets what was said.
+        closed = kafka.security == "SASL_SSL" and "disconnected" in str(cause)
+        if closed or was_refused(cause):
+            told = f"closes the connection, as if it refused {user}" if closed else f"refuses {user}"
+            raise EnvironmentNotReadyError(
+                f"Kafka at {kafka.bootstrap} {told}: {type(cause).__name__}",
+                hint="look at kafka.username and kafka.password in `tandem config show`, and at the user's ACLs",
+            ) from None
+        raise EnvironmentNotReadyError(
+            f"Kafka at {kafka.bootstrap} did not {what}: {_line(cause)}", hint=_hint(cause, "kafka")
+        ) from error
+
+
+@contextmanager
+def database_of(mongo: MongoSettings, what: str, patience_ms: int = _PATIENCE_MS) -> Iterator[Database[dict[str, Any]]]:
+    """Yields the database; what goes wrong with it is told as what MongoDB did not do; see ``administrator``."""
     client: MongoClient[dict[str, Any]]
     try:
-        with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=10_000) as client:
-            database = client[mongo.database]
-            for collection in indexes_of(place):
-                database.drop_collection(collection)
-            # Other pipelines may report into the same database.
-            about = {
-                PROGRESS_COLLECTION: ("pipeline", [place.name]),
-                SUPERSEDED_COLLECTION: ("collection", indexes_of(place)),
-            }
-            for collection, (field, values) in about.items():
-                database[collection].delete_many({field: {"$in": list(values)}})
-                if database[collection].find_one() is None:
-                    database.drop_collection(collection)
+        with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=patience_ms) as client:
+            yield client[mongo.database]
     except PyMongoError as error:
-        raise EnvironmentNotReadyError(f"MongoDB did not remove the collections: {error}", hint=_HINT) from error
+        if isinstance(error, OperationFailure) and error.code in _REFUSED:
+            raise EnvironmentNotReadyError(
+                f"MongoDB refuses the user {mongo.username or '(none)'}: {_REFUSED[error.code]}",
+                hint="look at mongo.username and mongo.password in `tandem config show`",
+            ) from None
+        raise EnvironmentNotReadyError(f"MongoDB did not {what}: {_line(error)}", hint=_hint(error, "mongo")) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _hint(error: Exception, section: str) -> str:
+    if "certificate" in str(error).lower():
+        return f"the server's certificate counts, and this machine's clock; {section}.ca is the authority's file"
+    return _HINT

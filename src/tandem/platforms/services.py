@@ -6,13 +6,13 @@ import time
 from datetime import datetime
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from pymongo import MongoClient
 
 from tandem.errors import TandemError
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import checkout, find_engine
-from tandem.platforms.provision import streams_of
+from tandem.platforms.provision import administrator, check_mongo, streams_of
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import Settings
 
@@ -32,13 +32,14 @@ class Skipped(Exception):
 
 def kafka(settings: Settings) -> str:
     """Returns what Kafka tells of itself; all of the pipeline's topics are there."""
-    with KafkaAdminClient(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000) as admin:
+    with administrator(settings.kafka, "answer", bootstrap_timeout_ms=3000) as admin:
         brokers = len(admin.describe_cluster().get("brokers") or ())
         there = set(admin.list_topics())
     streams, dead = streams_of(settings.place)
     missing = sorted({dead, *(stream.topic for stream in streams)} - there)
     if missing:
-        raise TandemError(f"{settings.kafka.bootstrap} lacks the topic {missing[0]}", hint=START)
+        hint = "`tandem deploy` creates it" if settings.backend == "dataproc" else START
+        raise TandemError(f"{settings.kafka.bootstrap} lacks the topic {missing[0]}", hint=hint)
     return f"{settings.kafka.bootstrap}, {brokers} broker{'s' if brokers != 1 else ''}, all topics"
 
 
@@ -77,7 +78,8 @@ def _client(settings: Settings) -> MongoClient[dict[str, Any]]:
 
 
 def replica_set(settings: Settings) -> str:
-    """Returns what MongoDB tells of itself."""
+    """Returns what MongoDB tells of itself; it accepts the login."""
+    check_mongo(settings.mongo, patience_ms=3000)
     with _client(settings) as client:
         hello = client.admin.command("hello")
         version = client.server_info()["version"]

@@ -21,6 +21,10 @@ class GoogleSettings(BaseModel):
     # Whom the machines of the cluster act as; None for the project's default account, which may do more than it should.
     service_account: str | None = None
     subnetwork: str | None = None
+    # Whether the job is a serverless batch, of another runtime, in place of a job on a cluster.
+    serverless: bool = False
+    # After so long Google ends a serverless batch, whatever it is doing; fourteen days are the most that can be had.
+    ttl_hours: int = Field(default=336, ge=1, le=336)
     # Used when there is one of this name, else created.
     cluster: str = Field(pattern=r"^[a-z]([a-z0-9-]{0,49}[a-z0-9])?$")
     machine: str = "n2-standard-4"

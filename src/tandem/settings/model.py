@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field,
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tandem.catalog import Place, find, names_in
+from tandem.runtimes import Runtime, runtimes
 from tandem.settings.google import GoogleSettings
 from tandem.settings.secrets import Reference
 
@@ -158,6 +159,13 @@ class Settings(BaseSettings):
             UsageError: it is nowhere.
         """
         return find(self.pipeline, self.pipelines_dir)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the job runs on in the cloud, or what a laptop is compared with."""
+        table = runtimes()
+        in_the_cloud = self.backend in ("dataproc", "rehearsal")
+        return table.serverless if in_the_cloud and self.gcp.serverless else table.default
 
     @property
     def home(self) -> Path:

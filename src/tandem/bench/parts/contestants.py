@@ -12,10 +12,10 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
 from tandem.artifacts import ensure_jars
+from tandem.artifacts.packages import installed
 from tandem.bench import programs
 from tandem.bench.limits.inserts import insert
 from tandem.bench.load import own_topics
-from tandem.bench.packages import installed
 from tandem.bench.reports import Ends
 from tandem.bench.stage import Stage
 from tandem.bench.truth import Judgement, Pair, judge

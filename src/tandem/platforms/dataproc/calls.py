@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -27,6 +28,9 @@ _PASSING = (
     Timeout,
 )
 _PATIENCE_S = 60.0
+# What the clients say where a name has no address; and of what Google says when an API was never enabled, its name.
+_NO_ADDRESS = re.compile(r"DNS resolution failed|errors resolving|[Nn]ame resolution")
+_DISABLED = re.compile(r"has not been used in project .*?apis/api/([a-z.]+)")
 
 
 def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
@@ -54,6 +58,10 @@ def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
             f"{what} failed: {_said(error)}", hint=hint or "docs/gcp.md says what has to be there before"
         ) from None
     except (exceptions.Forbidden, exceptions.PermissionDenied) as error:
+        if found := _DISABLED.search(str(error)):
+            raise EnvironmentNotReadyError(
+                f"{what} failed: the project does not use {found[1]} yet", hint=f"`gcloud services enable {found[1]}`"
+            ) from None
         raise EnvironmentNotReadyError(
             f"{what} is not allowed: {_said(error)}", hint="docs/gcp.md lists the roles that are needed"
         ) from None
@@ -62,7 +70,15 @@ def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
             f"{what} failed, Google does not accept the login: {_said(error)}",
             hint="`gcloud auth application-default login`",
         ) from None
+    except exceptions.InvalidArgument as error:
+        raise TandemError(
+            f"{what} failed: {_said(error)}", hint="look at what begins with gcp. in `tandem config show`"
+        ) from None
     except _PASSING as error:
+        if _NO_ADDRESS.search(str(error)):
+            raise EnvironmentNotReadyError(
+                f"{what} failed: {_said(error)}", hint="is there such a region as gcp.region says, and a network here?"
+            ) from None
         raise EnvironmentNotReadyError(
             f"{what} failed, also after {_PATIENCE_S:.0f} s: {_said(error)}",
             hint="try again; what has been done until now is not done twice",

@@ -6,12 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.dataproc.calls import call
 from tandem.settings.google import GoogleSettings
 
 if TYPE_CHECKING:
     import grpc
     from google.auth.credentials import Credentials
-    from google.cloud.dataproc_v1 import ClusterControllerClient, JobControllerClient
+    from google.cloud.dataproc_v1 import BatchControllerClient, ClusterControllerClient, JobControllerClient
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
     from google.cloud.storage import Client as StorageClient
 
@@ -46,6 +47,14 @@ class Clients:
         return ClusterControllerClient(transport=transport)
 
     @cached_property
+    def batches(self) -> BatchControllerClient:
+        """Creates, tells and cancels serverless batches."""
+        from google.cloud.dataproc_v1 import BatchControllerClient
+        from google.cloud.dataproc_v1.services.batch_controller.transports import BatchControllerGrpcTransport
+
+        return BatchControllerClient(transport=BatchControllerGrpcTransport(host=self._address, channel=self._channel))
+
+    @cached_property
     def storage(self) -> StorageClient:
         """Reads and writes objects."""
         from google.cloud.storage import Client
@@ -64,6 +73,20 @@ class Clients:
         scheme, _, host = self._google.secret_manager_url.partition("://")
         transport = SecretManagerServiceRestTransport(host=host, credentials=self._credentials, url_scheme=scheme)
         return SecretManagerServiceClient(transport=transport)
+
+    def login(self) -> str:
+        """Returns whose login is used.
+
+        Raises:
+            EnvironmentNotReadyError: there is none, or Google does not accept it.
+        """
+        from google.auth.transport.requests import Request
+
+        if self._google.credentials == "none":
+            return "none: a stand-in takes everybody"
+        found = self._credentials
+        call("logging in", lambda: found.refresh(Request()))  # type: ignore[no-untyped-call]
+        return str(getattr(found, "service_account_email", None) or getattr(found, "account", None) or "a user's")
 
     def close(self) -> None:
         """Ends the connection to Dataproc; what is still asked fails."""

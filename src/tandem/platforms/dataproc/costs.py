@@ -11,6 +11,11 @@ _HOURS_A_MONTH = 730
 _DATAPROC_PER_CPU_HOUR = 0.010
 # N2 standard machines in us-central1; other series and regions differ by some tens of per cent.
 _MACHINE_PER_CPU_HOUR = 0.0486
+# Serverless: by Google's unit of a processor's and a gigabyte's shares, and the disks that each process gets.
+_UNIT_HOUR = 0.06
+_UNITS_PER_CPU, _UNITS_PER_GIB = 0.6, 0.1
+_DISK_GIB_MONTH = 0.04
+_SERVERLESS_CPUS, _SERVERLESS_GIB, _SERVERLESS_DISK_GIB = 4, 10.3, 400
 _PER_1000_WRITES = 0.005
 # Offsets, commits, and of each partition four state stores; each is written under one name and renamed.
 _WRITES_A_BATCH = 4
@@ -19,6 +24,29 @@ _WRITES_A_PARTITION = 12
 
 def notes(settings: Settings) -> Iterator[str]:
     """Yields one line for each thing that costs, in US dollars."""
+    yield from _serverless(settings) if settings.gcp.serverless else _cluster(settings)
+    # A batch takes a second, also when it need not wait for the next one.
+    every_s = max(settings.job.trigger_seconds, 1.0)
+    partitions = int(settings.spark.get("spark.sql.shuffle.partitions", "2"))
+    writes = _WRITES_A_BATCH + _WRITES_A_PARTITION * partitions
+    daily = 86_400 / every_s * writes / 1000 * _PER_1000_WRITES
+    yield f"checkpoint: about {writes} writes to Cloud Storage every {every_s:g} s: up to ${daily:.2f} a day"
+    yield f"Kafka and MongoDB: by their own price lists; topics of {settings.kafka.partitions} partitions"
+
+
+def _serverless(settings: Settings) -> Iterator[str]:
+    processes = 1 + int(settings.spark.get("spark.executor.instances", "2"))
+    units = processes * (_SERVERLESS_CPUS * _UNITS_PER_CPU + _SERVERLESS_GIB * _UNITS_PER_GIB)
+    hourly = units * _UNIT_HOUR
+    disks = processes * _SERVERLESS_DISK_GIB * _DISK_GIB_MONTH
+    yield (
+        f"serverless: a driver and {processes - 1} executors of {_SERVERLESS_CPUS} vCPU, {units:.1f} DCU: about "
+        f"${hourly:.2f} an hour, ${hourly * _HOURS_A_MONTH:.0f} a month, and ${disks:.0f} a month for their disks"
+    )
+    yield f"it ends after {settings.gcp.ttl_hours} hours, when it has failed, and when it is destroyed"
+
+
+def _cluster(settings: Settings) -> Iterator[str]:
     google = settings.gcp
     machines = 1 + google.workers
     cpus = machines * int(found[1]) if (found := re.search(r"-(\d+)$", google.machine)) else None
@@ -31,10 +59,3 @@ def notes(settings: Settings) -> Iterator[str]:
     else:
         yield f"cluster: {machines} x {google.machine}: $0.010 an hour for each vCPU, and the machines themselves"
     yield f"it deletes itself after {google.idle_delete_minutes} minutes without a job, when it was created here"
-    # A batch takes a second, also when it need not wait for the next one.
-    every_s = max(settings.job.trigger_seconds, 1.0)
-    partitions = int(settings.spark.get("spark.sql.shuffle.partitions", "2"))
-    writes = _WRITES_A_BATCH + _WRITES_A_PARTITION * partitions
-    daily = 86_400 / every_s * writes / 1000 * _PER_1000_WRITES
-    yield f"checkpoint: about {writes} writes to Cloud Storage every {every_s:g} s: up to ${daily:.2f} a day"
-    yield f"Kafka and MongoDB: by their own price lists; topics of {settings.kafka.partitions} partitions"

@@ -8,17 +8,26 @@ from pathlib import Path
 import structlog
 
 from tandem.artifacts import ensure_jars
-from tandem.errors import UsageError
+from tandem.errors import TandemError, UsageError
+from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
-from tandem.platforms.dataproc.jobs import Jobs, Run
+from tandem.platforms.dataproc.jobs import Jobs
 from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.requests import RECONCILE
+from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.embedded.java import find_java
-from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
+from tandem.platforms.provision import (
+    check_kafka,
+    check_mongo,
+    create_collections,
+    create_topics,
+    indexes_of,
+    streams_of,
+)
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
@@ -38,19 +47,30 @@ class Deployment:
         self._settings = settings
         self._clients = clients
         self.bucket = Bucket(settings, clients.storage)
-        self.cluster = Cluster(settings, clients.clusters)
-        self.jobs = Jobs(settings, clients.jobs, self.bucket)
+        self.cluster = None if settings.gcp.serverless else Cluster(settings, clients.clusters)
+        jobs, batches = Jobs(settings, clients.jobs, self.bucket), Batches(settings, clients.batches, self.bucket)
+        self.jobs: Runs = batches if settings.gcp.serverless else jobs
+        self._elsewhere: Runs = jobs if settings.gcp.serverless else batches
 
     def close(self) -> None:
         """Ends the connection to Dataproc."""
         self._clients.close()
 
+    def login(self) -> str:
+        """Returns whose login is used; Google accepts it.
+
+        Raises:
+            EnvironmentNotReadyError: there is none, or Google does not accept it.
+        """
+        return self._clients.login()
+
     def check(self) -> None:
-        """Raises when what a person has to make before is not there: the bucket and the secrets.
+        """Raises when anything that can be known before is not in order; nothing is changed to find out.
 
         Raises:
             UsageError: the job would look for a secret on a machine that does not have it.
-            EnvironmentNotReadyError: something is missing; the message names it.
+            EnvironmentNotReadyError: something is missing or refuses us; the message names it.
+            TandemError: the pipeline runs in Dataproc's other service.
         """
         secrets = (("kafka", self._settings.kafka.job_password), ("mongo", self._settings.mongo.job_password))
         for section, reference in secrets:
@@ -61,6 +81,9 @@ class Deployment:
                 )
         self.bucket.check()
         self.check_secrets()
+        self.check_elsewhere()
+        check_kafka(self._settings.kafka)
+        check_mongo(self._settings.mongo)
 
     def check_secrets(self) -> list[str]:
         """Returns the names of the secrets that the job will read; each has a version, which is not read here.
@@ -73,6 +96,21 @@ class Deployment:
         for name in names:
             self._check_secret(name)
         return names
+
+    def check_elsewhere(self) -> None:
+        """Raises when the pipeline runs in Dataproc's other service. A wrong project or region is found so, too.
+
+        Raises:
+            EnvironmentNotReadyError: Dataproc does not answer, or not us.
+            TandemError: it runs there, or the region is wrong.
+        """
+        found, serverless = self._elsewhere.newest(), self._settings.gcp.serverless
+        if found and found.active:
+            raise TandemError(
+                f"the pipeline runs {'on a cluster' if serverless else 'as a serverless batch'} already ({found.id}), "
+                "and has one checkpoint",
+                hint=f"end that first: TANDEM_GCP__SERVERLESS={str(not serverless).lower()} tandem destroy",
+            )
 
     def deploy(self, *, anew: bool = False) -> Run:
         """Returns the submitted job, which may still be starting; the one that runs when it is of the same release.
@@ -89,7 +127,8 @@ class Deployment:
         create_topics(settings.kafka, *streams_of(settings.place))
         create_collections(settings.mongo, indexes_of(settings.place))
         self._upload(made)
-        self.cluster.ensure()
+        if self.cluster:
+            self.cluster.ensure()
         newest = self.jobs.newest()
         if newest and newest.active:
             if newest.release == made.digest and not anew:
@@ -103,11 +142,11 @@ class Deployment:
 
     def pipelines(self) -> list[str]:
         """Returns the pipelines whose jobs run in the project; see ``neighbours.active``."""
-        return active(self._settings, self._clients.jobs)
+        return active(self._settings, (self.jobs, self._elsewhere))
 
     def others_on_cluster(self) -> list[str]:
         """Returns the jobs that would end with the cluster; see ``neighbours.others_on_cluster``."""
-        return others_on_cluster(self._settings, self._clients.jobs)
+        return others_on_cluster(self._settings, self._clients.jobs) if self.cluster else []
 
     def reconcile(self) -> tuple[Run, str]:
         """Returns the batch that has ended, and all that its driver printed.
@@ -130,7 +169,8 @@ class Deployment:
     def _jar(self, name: str) -> Path:
         cache = self._settings.cache_dir
         java = find_java(self._settings.java_home, runtimes().minimum_java)
-        return next(jar for jar in ensure_jars(cache, java.program, ("spark",))["spark"] if jar.name == name)
+        jars = self._settings.runtime.jars
+        return next(jar for jar in ensure_jars(cache, java.program, (jars,))[jars] if jar.name == name)
 
     def _check_secret(self, name: str) -> None:
         version = name if "/versions/" in name else f"{name}/versions/latest"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from tandem.errors import TandemError
 from tandem.platforms.dataproc.deploy import Deployment
-from tandem.runtimes import runtimes
+from tandem.platforms.parity import parity
+from tandem.platforms.services import Skipped
 from tandem.settings.load import require
 from tandem.settings.model import Settings
 
@@ -15,10 +16,12 @@ def checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
     """Returns the checks by name; none changes anything."""
     return {
         "settings": lambda: _settings(settings),
+        "login": lambda: _deployment(settings).login(),
         "bucket": lambda: _bucket(settings),
         "secrets": lambda: _secrets(settings),
         "cluster": lambda: _cluster(settings),
         "job": lambda: _job(settings),
+        "runtime": lambda: _runtime(settings),
     }
 
 
@@ -42,8 +45,10 @@ def _secrets(settings: Settings) -> str:
 
 
 def _cluster(settings: Settings) -> str:
-    found, wanted = _deployment(settings).cluster.find(), runtimes().default.image
-    if found is None:
+    cluster, wanted = _deployment(settings).cluster, settings.runtime.image
+    if cluster is None:
+        raise Skipped(f"none is needed: a serverless batch of runtime {wanted}, for {settings.gcp.ttl_hours} hours")
+    if (found := cluster.find()) is None:
         return f"none named {settings.gcp.cluster}; deploy creates it with image {wanted}"
     image = found.config.software_config.image_version
     # Google adds the patch: 4.0.3-debian13 is a 4.0-debian13.
@@ -63,3 +68,14 @@ def _job(settings: Settings) -> str:
     if newest.state == "failed":
         raise TandemError(f"{newest.id} failed: {newest.details}", hint="`tandem logs job`")
     return f"{newest.id}, {newest.state}, release {newest.release}"
+
+
+def _runtime(settings: Settings) -> str:
+    if settings.backend == "rehearsal":
+        raise Skipped("the stand-in runs what this machine has; `tandem parity` compares it")
+    if _deployment(settings).jobs.newest() is None:
+        raise Skipped("no job has told it yet")
+    found = parity(settings)
+    if found.differences:
+        raise TandemError("; ".join(found.differences), hint="`tandem parity` compares all; deploy anew, or elsewhere")
+    return f"{found.wanted.name}: " + ", ".join(f"{name} {told}" for name, told, _ in found.lines[:4])

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tandem import catalog
 from tandem.platforms.dataproc.calls import call
-from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL, STREAM, label_value
+from tandem.platforms.dataproc.requests import LABEL, label_value
+from tandem.platforms.dataproc.runs import Runs
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
-    from google.cloud.dataproc_v1 import Job, JobControllerClient
+    from google.cloud.dataproc_v1 import JobControllerClient
 
 
-def active(settings: Settings, client: JobControllerClient) -> list[str]:
-    """Returns the pipelines of which a stream is active, on whatever cluster; the one that has run longest comes first.
+def active(settings: Settings, services: Iterable[Runs]) -> list[str]:
+    """Returns the pipelines of which a stream is active; the one that has run longest comes first.
 
     Args:
         settings: of any of them.
-        client: Google's.
+        services: where they may run.
     """
-    jobs = [job for job in _active(settings, client, None) if job.labels.get(ENTRY_LABEL) == STREAM]
-    labels = [job.labels[LABEL] for job in sorted(jobs, key=lambda job: job.status.state_start_time.timestamp())]
+    streams = [run for service in services for run in service.active_streams()]
+    labels = [run.pipeline for run in sorted(streams, key=lambda run: run.since.timestamp() if run.since else 0.0)]
     # A label has not all letters of a name.
     names = {label_value(name): name for name in catalog.names(settings.pipelines_dir)}
     return list(dict.fromkeys(names.get(label, label) for label in labels))
@@ -29,18 +31,15 @@ def active(settings: Settings, client: JobControllerClient) -> list[str]:
 
 def others_on_cluster(settings: Settings, client: JobControllerClient) -> list[str]:
     """Returns the ids of the active jobs on the cluster that are not this pipeline's, also those of somebody else."""
-    mine = label_value(settings.pipeline)
-    found = _active(settings, client, settings.gcp.cluster)
-    return sorted(job.reference.job_id for job in found if job.labels.get(LABEL) != mine)
-
-
-def _active(settings: Settings, client: JobControllerClient, cluster: str | None) -> list[Job]:
     from google.cloud.dataproc_v1 import ListJobsRequest
+
+    mine = label_value(settings.pipeline)
 
     request = ListJobsRequest(
         project_id=settings.gcp.project,
         region=settings.gcp.region,
-        cluster_name=cluster or "",
+        cluster_name=settings.gcp.cluster,
         job_state_matcher=ListJobsRequest.JobStateMatcher.ACTIVE,
     )
-    return call("listing the active jobs", lambda: list(client.list_jobs(request=request, retry=None)))
+    found = call("listing the active jobs", lambda: list(client.list_jobs(request=request, retry=None)))
+    return sorted(job.reference.job_id for job in found if job.labels.get(LABEL) != mine)

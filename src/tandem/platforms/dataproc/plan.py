@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tandem.platforms.dataproc.release import Release, object_of
-from tandem.platforms.dataproc.requests import cluster_request, jobs_filter, stop_object, submit_request
+from tandem.platforms.dataproc.requests import (
+    batch_request,
+    batches_parent,
+    cluster_request,
+    jobs_filter,
+    stop_object,
+    submit_request,
+)
 from tandem.platforms.provision import indexes_of, streams_of, topics_of
 from tandem.settings.model import Settings
 
@@ -35,22 +42,31 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
     """Yields the calls of a deployment."""
     google = settings.gcp
     place = {"projectId": google.project, "region": google.region}
+    jobs = Call("Dataproc", "ListJobs", {**place, "filter": jobs_filter(settings)}, changes=False)
+    of_batches = {"parent": batches_parent(settings), "filter": jobs_filter(settings)}
+    batches = Call("Dataproc", "ListBatches", of_batches, changes=False)
+    newest, elsewhere = (batches, jobs) if google.serverless else (jobs, batches)
     yield Call("Cloud Storage", "objects.list", {"bucket": google.bucket}, changes=False)
     for reference in (settings.kafka.job_password, settings.mongo.job_password):
         name = (reference or "").removeprefix("gsm:")
         yield Call("Secret Manager", "GetSecretVersion", {"name": name}, changes=False)
+    yield elsewhere
     for topic, options in topics_of(settings.kafka, *streams_of(settings.place)).items():
         yield Call("Kafka", "CreateTopics", {"topic": topic, **options}, "when it is not there")
     yield Call("MongoDB", "create, createIndexes", {"indexes": indexes_of(settings.place)}, "when not there")
     for upload in release.uploads:
         about = {"bucket": google.bucket, "name": object_of(settings, upload), "ifGenerationMatch": 0}
         yield Call("Cloud Storage", "objects.insert", about, "when it is not there")
-    yield Call("Dataproc", "GetCluster", {**place, "clusterName": google.cluster}, changes=False)
-    yield Call("Dataproc", "CreateCluster", _json(cluster_request(settings)), "when there is no such cluster")
-    yield Call("Dataproc", "ListJobs", {**place, "filter": jobs_filter(settings)}, changes=False)
+    if not google.serverless:
+        yield Call("Dataproc", "GetCluster", {**place, "clusterName": google.cluster}, changes=False)
+        yield Call("Dataproc", "CreateCluster", _json(cluster_request(settings)), "when there is no such cluster")
+    yield newest
     about = {"bucket": google.bucket, "name": stop_object(settings, "<id of the running job>")}
     yield Call("Cloud Storage", "objects.insert", about, "when another release runs: it stops after its batch")
-    yield Call("Dataproc", "SubmitJob", _json(submit_request(settings, release, None)), "unless this release runs")
+    if google.serverless:
+        yield Call("Dataproc", "CreateBatch", _json(batch_request(settings, release, None)), "unless this release runs")
+    else:
+        yield Call("Dataproc", "SubmitJob", _json(submit_request(settings, release, None)), "unless this release runs")
 
 
 def _json(request: Any) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ import structlog
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.dataproc.deploy import Deployment
-from tandem.platforms.dataproc.jobs import Run
+from tandem.platforms.dataproc.runs import Run
 from tandem.platforms.log_line import LogLine, parse
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.progress import ProgressReader
@@ -61,7 +61,7 @@ class DataprocPlatform:
             deployment.jobs.stop(newest)
         if others := deployment.others_on_cluster():
             _log.info("the cluster stays: other jobs run on it", cluster=self._settings.gcp.cluster, jobs=others)
-        elif deployment.cluster.delete():
+        elif deployment.cluster and deployment.cluster.delete():
             _log.info("the cluster is deleted", cluster=self._settings.gcp.cluster)
         if data:
             self._forget()
@@ -100,7 +100,8 @@ class DataprocPlatform:
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs what late records have left, by a job of its own; see ``Platform.reconcile``."""
-        if self._deployment.cluster.find() is None:
+        cluster = self._deployment.cluster
+        if cluster and cluster.find() is None:
             raise EnvironmentNotReadyError("there is no cluster to reconcile on", hint="`tandem deploy` creates it")
         run, output = self._deployment.reconcile()
         # The driver's standard output and its log are one: the report is the last line that is one.
@@ -209,7 +210,11 @@ def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
 
 
 def _problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
-    if run is None or run.state != "failed":
+    if run is None or run.state not in ("failed", "stopped"):
         return None
+    if run.state == "stopped":
+        # One that was asked to has said so last.
+        cut = newest and newest["event"] not in ("stopped", "failed")
+        return f"the job {run.id} was ended in mid-run: its time was over, or somebody cancelled it" if cut else None
     own = newest["error"] if newest and newest["event"] == "failed" else None
     return f"the job {run.id} failed: {own or run.details}"

@@ -16,6 +16,17 @@ from tandem.engine.avro import FOLDER
 from tandem.platforms.job_files import job_config
 from tandem.settings.model import Settings
 
+# How a driver logs. Spark tells of every task and of every option; what fails the query is told by the query.
+# MongoDB's connector names all ids of a batch in its exceptions.
+LOG_LEVELS = {
+    "root": "WARN",
+    "org.apache.spark.executor.Executor": "OFF",
+    "org.apache.spark.scheduler.TaskSetManager": "OFF",
+    "org.apache.spark.scheduler.DAGScheduler": "ERROR",
+    "org.apache.spark.sql.execution.datasources.v2": "OFF",
+    "org.apache.spark.sql.util.CaseInsensitiveStringMap": "ERROR",
+    "org.apache.spark.util.Utils": "OFF",
+}
 _PREFIX = "tandem"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -53,7 +64,7 @@ class Release:
         main: the file that is submitted, byte for byte the one that every other platform runs.
         package: the package behind it, as a zip.
         config: what the job is told; no secret is in it.
-        jars: those of ``jars.lock``.
+        jars: those of ``jars.lock`` that go with the runtime.
     """
 
     main: Upload
@@ -90,12 +101,14 @@ def release(settings: Settings, entry: str = "join_stream") -> Release:
     place = settings.place
     main = place.file(entry)
     # The file of an authority is here and not on the cluster, whose Java has its own.
-    told = replace(job_config(settings, checkpoint_of(settings)), kafka_ca=None)
+    # To a serverless batch nothing but the job itself can say how each of its loggers logs.
+    levels = LOG_LEVELS if settings.gcp.serverless else {}
+    told = replace(job_config(settings, checkpoint_of(settings)), kafka_ca=None, log_levels=levels)
     return Release(
         main=Upload.of(main.name, main.read_bytes()),
         package=Upload.of("tandem.zip", _package(place)),
         config=Upload.of("job.json", told.to_json().encode()),
-        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()["spark"].jars),
+        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[settings.runtime.jars].jars),
     )
 
 

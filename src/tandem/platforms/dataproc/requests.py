@@ -5,13 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from tandem.platforms.dataproc.release import Release, Upload, folder_of, object_of
+from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of
 from tandem.platforms.job_files import with_limits
-from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
-    from google.cloud.dataproc_v1 import CreateClusterRequest, SubmitJobRequest
+    from google.cloud.dataproc_v1 import CreateBatchRequest, CreateClusterRequest, SubmitJobRequest
 
 LABEL = "tandem"
 RELEASE_LABEL = "tandem-release"
@@ -23,17 +22,6 @@ _NAMESPACE = uuid.UUID("6f5b0f6e-3f0c-4f6c-9d4e-7b0f5a1c2d3e")
 _RESTARTS_AN_HOUR = 10
 # Small partitions keep a batch's joins from having to spill.
 _BATCH = {"spark.sql.shuffle.partitions": "32"}
-# Spark tells of every task and of every option; what fails the query is told by the query. MongoDB's connector names
-# all ids of a batch in its exceptions.
-_LEVELS = {
-    "root": "WARN",
-    "org.apache.spark.executor.Executor": "OFF",
-    "org.apache.spark.scheduler.TaskSetManager": "OFF",
-    "org.apache.spark.scheduler.DAGScheduler": "ERROR",
-    "org.apache.spark.sql.execution.datasources.v2": "OFF",
-    "org.apache.spark.sql.util.CaseInsensitiveStringMap": "ERROR",
-    "org.apache.spark.util.Utils": "OFF",
-}
 
 
 def label_of(settings: Settings) -> str:
@@ -47,7 +35,7 @@ def label_value(pipeline: str) -> str:
 
 
 def jobs_filter(settings: Settings) -> str:
-    """Returns what jobs of a pipeline are listed by."""
+    """Returns what jobs, or serverless batches, of a pipeline are listed by."""
     return f"labels.{LABEL} = {label_of(settings)}"
 
 
@@ -81,7 +69,7 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
         ),
         master_config=dataproc.InstanceGroupConfig(num_instances=1, machine_type_uri=google.machine),
         worker_config=dataproc.InstanceGroupConfig(num_instances=google.workers, machine_type_uri=google.machine),
-        software_config=dataproc.SoftwareConfig(image_version=runtimes().default.image, properties=properties),
+        software_config=dataproc.SoftwareConfig(image_version=settings.runtime.image, properties=properties),
         lifecycle_config=dataproc.LifecycleConfig(idle_delete_ttl=Duration(seconds=60 * google.idle_delete_minutes)),
     )
     cluster = dataproc.Cluster(
@@ -93,8 +81,13 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
     return dataproc.CreateClusterRequest(project_id=google.project or "", region=google.region or "", cluster=cluster)
 
 
+def batches_parent(settings: Settings) -> str:
+    """Returns what serverless batches are listed and created under."""
+    return f"projects/{settings.gcp.project}/locations/{settings.gcp.region}"
+
+
 def submit_request(settings: Settings, release: Release, predecessor: str | None) -> SubmitJobRequest:
-    """Returns the request that submits a release: the stream, which is told when to stop, or a batch.
+    """Returns the request that submits a release to a cluster: the stream, which is told when to stop, or a batch.
 
     Its ids follow from what is submitted and after what, so that two who do the same at the same time submit one job.
 
@@ -106,32 +99,87 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
     from google.cloud import dataproc_v1 as dataproc
 
     google = settings.gcp
-    intent = "/".join((google.project or "", google.region or "", settings.pipeline, release.digest, predecessor or ""))
-    request_id = str(uuid.uuid5(_NAMESPACE, intent))
-    streams = release.entry == STREAM
-    name = settings.pipeline if streams else f"{settings.pipeline}-{release.entry}"
-    job_id = f"{name}-{release.digest[:8]}-{request_id[:8]}"
-    stop = ["--stop-when", f"gs://{google.bucket}/{stop_object(settings, job_id)}"] if streams else []
+    job_id, request_id = _ids(settings, release, predecessor)
     # What failed half-way may be done again, but by whoever asked for it.
+    streams = release.entry == STREAM
     restarts = {"max_failures_per_hour": _RESTARTS_AN_HOUR, "max_failures_total": 240} if streams else {}
     job = dataproc.Job(
         reference=dataproc.JobReference(project_id=google.project or "", job_id=job_id),
         placement=dataproc.JobPlacement(cluster_name=google.cluster),
         pyspark_job=dataproc.PySparkJob(
             main_python_file_uri=uri(settings, release.main),
-            args=["--config", uri(settings, release.config), *stop],
+            args=_arguments(settings, release, job_id),
             python_file_uris=[uri(settings, release.package)],
             jar_file_uris=[uri(settings, jar) for jar in release.jars],
-            properties=with_limits(settings.spark if streams else {**settings.spark, **_BATCH}),
+            properties=_properties(settings, release),
             logging_config=dataproc.LoggingConfig(
                 driver_log_levels={
-                    name: getattr(dataproc.LoggingConfig.Level, level) for name, level in _LEVELS.items()
+                    name: getattr(dataproc.LoggingConfig.Level, level) for name, level in LOG_LEVELS.items()
                 }
             ),
         ),
-        labels={LABEL: label_of(settings), RELEASE_LABEL: release.digest, ENTRY_LABEL: release.entry},
+        labels=_labels(settings, release),
         scheduling=dataproc.JobScheduling(**restarts),
     )
     return dataproc.SubmitJobRequest(
         project_id=google.project or "", region=google.region or "", job=job, request_id=request_id
     )
+
+
+def batch_request(settings: Settings, release: Release, predecessor: str | None) -> CreateBatchRequest:
+    """Returns the request that submits a release as a serverless batch; see ``submit_request``.
+
+    Its driver is not started again when it fails: for that a batch has no rule.
+    """
+    from google.cloud import dataproc_v1 as dataproc
+    from google.protobuf.duration_pb2 import Duration
+
+    google = settings.gcp
+    job_id, request_id = _ids(settings, release, predecessor)
+    # Of a batch's name only these letters are allowed, and so many.
+    batch_id = f"{settings.pipeline.lower().replace('_', '-')[:40].strip('-')}-{job_id.rpartition('-')[2]}"
+    execution = dataproc.ExecutionConfig(
+        service_account=google.service_account or "",
+        # Unless told, Google ends a batch after four hours.
+        ttl=Duration(seconds=3600 * google.ttl_hours),
+        staging_bucket=google.bucket or "",
+        **({"subnetwork_uri": google.subnetwork} if google.subnetwork else {}),
+    )
+    batch = dataproc.Batch(
+        pyspark_batch=dataproc.PySparkBatch(
+            main_python_file_uri=uri(settings, release.main),
+            args=_arguments(settings, release, batch_id),
+            python_file_uris=[uri(settings, release.package)],
+            jar_file_uris=[uri(settings, jar) for jar in release.jars],
+        ),
+        runtime_config=dataproc.RuntimeConfig(
+            version=settings.runtime.image, properties=_properties(settings, release)
+        ),
+        environment_config=dataproc.EnvironmentConfig(execution_config=execution),
+        labels=_labels(settings, release),
+    )
+    return dataproc.CreateBatchRequest(
+        parent=batches_parent(settings), batch=batch, batch_id=batch_id, request_id=request_id
+    )
+
+
+def _ids(settings: Settings, release: Release, predecessor: str | None) -> tuple[str, str]:
+    """Returns the ids of the job and of the request."""
+    google = settings.gcp
+    intent = "/".join((google.project or "", google.region or "", settings.pipeline, release.digest, predecessor or ""))
+    request_id = str(uuid.uuid5(_NAMESPACE, intent))
+    name = settings.pipeline if release.entry == STREAM else f"{settings.pipeline}-{release.entry}"
+    return f"{name}-{release.digest[:8]}-{request_id[:8]}", request_id
+
+
+def _arguments(settings: Settings, release: Release, name: str) -> list[str]:
+    stop = ["--stop-when", f"gs://{settings.gcp.bucket}/{stop_object(settings, name)}"]
+    return ["--config", uri(settings, release.config), *(stop if release.entry == STREAM else [])]
+
+
+def _properties(settings: Settings, release: Release) -> dict[str, str]:
+    return with_limits(settings.spark if release.entry == STREAM else {**settings.spark, **_BATCH})
+
+
+def _labels(settings: Settings, release: Release) -> dict[str, str]:
+    return {LABEL: label_of(settings), RELEASE_LABEL: release.digest, ENTRY_LABEL: release.entry}

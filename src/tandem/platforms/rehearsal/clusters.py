@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from typing import Any
 
 import grpc
 from google.cloud import dataproc_v1 as dataproc
@@ -69,13 +70,12 @@ class Clusters:
                 refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Cluster {request.cluster_name}")
         return Operation(name=f"operations/delete-{uuid.uuid4()}", done=True)
 
-    def _check(self, request: object, context: grpc.ServicerContext) -> None:
-        check_place(request, self._place, context)
+    def _check(self, request: Any, context: grpc.ServicerContext) -> None:
+        check_place(request.project_id, request.region, self._place, context)
 
 
-def check_place(request: object, place: tuple[str, str], context: grpc.ServicerContext) -> None:
+def check_place(project: str, region: str, place: tuple[str, str], context: grpc.ServicerContext) -> None:
     """Aborts a request for another project or region, in Google's words."""
-    project, region = getattr(request, "project_id"), getattr(request, "region")  # noqa: B009  # of many requests
     if project != place[0]:
         refuse(context, grpc.StatusCode.PERMISSION_DENIED, f"Permission denied on resource project {project}.")
     if region != place[1]:

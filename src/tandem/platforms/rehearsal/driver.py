@@ -15,13 +15,14 @@ from google.cloud.exceptions import GoogleCloudError
 from google.cloud.storage import Bucket
 from requests.exceptions import RequestException
 
-from tandem.artifacts.ivy import spark_jars
 from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL, RECONCILE, STREAM
 from tandem.platforms.embedded.java import Java
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import child_environment
 from tandem.platforms.embedded.process import end, identify, recall, remember, spawn
 from tandem.platforms.rehearsal.image import write_logging
+from tandem.platforms.rehearsal.spark import spark_of
+from tandem.runtimes import Runtime
 
 # What a driver is called here, by the file that it runs.
 _NAMES = {STREAM: "job", RECONCILE: "reconcile"}
@@ -39,6 +40,7 @@ class Launcher:
         java: what they run on.
         image: Spark's defaults.
         bucket: where the output goes.
+        cache: where a Spark is installed that is not here.
         first: the label of the pipeline whose drivers are called by the file alone.
     """
 
@@ -46,6 +48,7 @@ class Launcher:
     java: Java
     image: Path
     bucket: Bucket
+    cache: Path
     first: str
     _pieces: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -65,8 +68,13 @@ class Launcher:
         """
         return f"gs://{self.bucket.name}/google-cloud-dataproc-metainfo/jobs/{job}/driveroutput"
 
-    def launch(self, job: dataproc.Job) -> RunningDriver:
-        """Returns the driver of a job, started."""
+    def launch(self, job: dataproc.Job, runtime: Runtime) -> RunningDriver:
+        """Returns the driver of a job, started.
+
+        Args:
+            job: what was submitted.
+            runtime: on what.
+        """
         levels = {
             name: dataproc.LoggingConfig.Level(level).name
             for name, level in job.pyspark_job.logging_config.driver_log_levels.items()
@@ -78,14 +86,16 @@ class Launcher:
         write_logging(logging, levels)
         log = self.layout.log(name)
         from_byte = log.stat().st_size if log.exists() else 0
+        spark = spark_of(runtime, self.cache)
         environment = child_environment(
             self.java,
+            **spark.environment,
             SPARK_LOCAL_IP="127.0.0.1",
             PYSPARK_PYTHON=sys.executable,
             PYTHONUNBUFFERED="1",
             SPARK_SUBMIT_OPTS=f'"-Dlog4j2.configurationFile=file:{logging}"',
         )
-        process = spawn(command(job, self.image), log=log, env=environment, cwd=self.layout.scratch)
+        process = spawn(command(job, self.image, spark.submit), log=log, env=environment, cwd=self.layout.scratch)
         identity = identify(process.pid)
         remember(self.layout.pid(name), identity)
         return RunningDriver(self, job, process, log, from_byte)
@@ -139,18 +149,18 @@ class RunningDriver:
                 self._position += len(content)
 
 
-def command(job: dataproc.Job, image: Path) -> tuple[str, ...]:
+def command(job: dataproc.Job, image: Path, submit: Path) -> tuple[str, ...]:
     """Returns the command line that a job is run by.
 
     Args:
         job: what was submitted.
         image: Spark's defaults.
+        submit: the program ``spark-submit``.
     """
     what = job.pyspark_job
     settings = [word for key, value in sorted(what.properties.items()) for word in ("--conf", f"{key}={value}")]
     files = {"--jars": what.jar_file_uris, "--py-files": what.python_file_uris, "--files": what.file_uris}
     listed = [word for option, uris in files.items() if uris for word in (option, ",".join(uris))]
-    submit = spark_jars().parent / "bin" / "spark-submit"
     return (
         os.fspath(submit), "--properties-file", str(image), *settings, *listed, what.main_python_file_uri, *what.args
     )  # fmt: skip

@@ -9,19 +9,23 @@ import argparse
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import grpc
+from google.cloud.dataproc_v1 import Job
 
 from tandem.artifacts import ensure_jars
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.requests import label_of
 from tandem.platforms.embedded.java import find_java
+from tandem.platforms.rehearsal.batches import Batches
 from tandem.platforms.rehearsal.clusters import Clusters
 from tandem.platforms.rehearsal.credentials import Credentials
 from tandem.platforms.rehearsal.driver import Launcher
+from tandem.platforms.rehearsal.folders import keep_folders
 from tandem.platforms.rehearsal.image import write_image
-from tandem.platforms.rehearsal.jobs import Jobs
+from tandem.platforms.rehearsal.jobs import Driver, Jobs
 from tandem.platforms.rehearsal.layout import layout_of
 from tandem.platforms.rehearsal.secret_manager import server
 from tandem.runtimes import runtimes
@@ -39,20 +43,28 @@ def serve(settings: Settings) -> None:
     java = find_java(settings.java_home, runtimes().minimum_java)
     (connector,) = ensure_jars(settings.cache_dir, java.program, ("rehearsal",))["rehearsal"]
     image = write_image(layout.conf, settings, credentials, connector, layout.scratch)
-    launcher = Launcher(layout, java, image, Clients(google).storage.bucket(google.bucket), label_of(settings))
+    bucket = Clients(google).storage.bucket(google.bucket)
+    launcher = Launcher(layout, java, image, bucket, settings.cache_dir, label_of(settings))
     launcher.end_leftovers()
     place = (google.project or "", google.region or "")
     clusters = Clusters(*place)
-    jobs = Jobs(*place, clusters, launcher.launch, launcher.output)
+    jobs = Jobs(*place, clusters, partial(launcher.launch, runtime=runtimes().default), launcher.output)
+
+    def serverless(job: Job) -> Driver:
+        keep_folders(bucket, job)
+        return launcher.launch(job, runtimes().serverless)
+
+    batches = Batches(*place, serverless, launcher.output)
     secrets = server((google.rehearsal_port or 0) + 2, place[0], credentials.secrets)
     threading.Thread(target=secrets.serve_forever, daemon=True).start()
     dataproc = grpc.server(ThreadPoolExecutor(_THREADS))
-    dataproc.add_generic_rpc_handlers((clusters.service(), jobs.service()))
+    dataproc.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services()))
     dataproc.add_insecure_port(google.dataproc_address)
     dataproc.start()
     stopping.wait()
     dataproc.stop(None).wait()
     jobs.stop()
+    batches.stop()
     secrets.shutdown()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -35,6 +35,12 @@ class Driver(Protocol):
 
 # Starts a job's driver; what it prints is found under the URI that the job names.
 Launch = Callable[[dataproc.Job], Driver]
+
+
+def wanted_by(text: str, labels: Mapping[str, str]) -> bool:
+    """Returns whether a filter wants something with these labels; of the language of filters: labels.NAME = VALUE."""
+    key, _, value = text.partition(" = ")
+    return not key or labels.get(key.removeprefix("labels.")) == value
 
 
 @dataclass
@@ -82,7 +88,7 @@ class Jobs:
             self._end(each)
 
     def _submit(self, request: dataproc.SubmitJobRequest, context: grpc.ServicerContext) -> dataproc.Job:
-        check_place(request, self._place, context)
+        check_place(request.project_id, request.region, self._place, context)
         cluster, name = request.job.placement.cluster_name, request.job.reference.job_id
         if not self._clusters.runs(cluster):
             refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Cluster {cluster}")
@@ -102,23 +108,21 @@ class Jobs:
         return job
 
     def _get(self, request: dataproc.GetJobRequest, context: grpc.ServicerContext) -> dataproc.Job:
-        check_place(request, self._place, context)
+        check_place(request.project_id, request.region, self._place, context)
         return self._known(request.job_id, context).job
 
     def _list(self, request: dataproc.ListJobsRequest, context: grpc.ServicerContext) -> dataproc.ListJobsResponse:
-        check_place(request, self._place, context)
-        # Of the language of filters: labels.NAME = VALUE.
-        key, _, value = request.filter.partition(" = ")
+        check_place(request.project_id, request.region, self._place, context)
         with self._lock:
             jobs = [each.job for each in reversed(self._jobs.values())]
-        wanted = [job for job in jobs if not key or job.labels.get(key.removeprefix("labels.")) == value]
+        wanted = [job for job in jobs if wanted_by(request.filter, job.labels)]
         if request.job_state_matcher == dataproc.ListJobsRequest.JobStateMatcher.ACTIVE:
             wanted = [job for job in wanted if job.status.state in _ACTIVE]
         here = [job for job in wanted if request.cluster_name in ("", job.placement.cluster_name)]
         return dataproc.ListJobsResponse(jobs=here)
 
     def _cancel(self, request: dataproc.CancelJobRequest, context: grpc.ServicerContext) -> dataproc.Job:
-        check_place(request, self._place, context)
+        check_place(request.project_id, request.region, self._place, context)
         submitted = self._known(request.job_id, context)
         threading.Thread(target=self._end, args=(submitted,), daemon=True).start()
         return submitted.job

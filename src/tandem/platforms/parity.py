@@ -1,0 +1,51 @@
+"""What a job runs on, compared with what its row of the runtimes table and the lock name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from tandem.artifacts.lock import locked
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.progress import ProgressReader
+from tandem.runtimes import Runtime
+from tandem.settings.model import Settings
+
+
+@dataclass(frozen=True)
+class Parity:
+    """One comparison.
+
+    Attributes:
+        wanted: the row of the table.
+        lines: of each thing its name, what the job told and what is wanted.
+        differences: in words; none when all is as it should be.
+    """
+
+    wanted: Runtime
+    lines: tuple[tuple[str, str, str], ...]
+    differences: tuple[str, ...]
+
+
+def parity(settings: Settings) -> Parity:
+    """Returns what the newest job of a profile runs on, compared.
+
+    Raises:
+        EnvironmentNotReadyError: no job has told, or MongoDB does not answer.
+    """
+    with closing(ProgressReader(settings.mongo, settings.pipeline)) as reader:
+        newest = reader.newest()
+    if newest is None:
+        raise EnvironmentNotReadyError("no job has told what it runs on", hint="`tandem up` starts one")
+    return compare(settings.runtime, newest["runtime"])
+
+
+def compare(wanted: Runtime, told: Mapping[str, Any]) -> Parity:
+    """Returns the comparison of a row of the table with what a job told (``engine.runtime.describe``)."""
+    versions = [(name, str(told[name]), str(getattr(wanted, name))) for name in ("spark", "java", "python", "scala")]
+    jars = {jar.file: jar.sha256[:16] for jar in locked()[wanted.jars].jars}
+    connectors = [(jar["file"], str(jar["sha256"]), jars.get(jar["file"], "-")) for jar in told["connectors"]]
+    other = [f"{file} is not that of the lock" for file, digest, locked_digest in connectors if digest != locked_digest]
+    return Parity(wanted, (*versions, *connectors), (*wanted.differences(told), *other))

@@ -1,0 +1,20 @@
+"""The command of docs/parity.md, from nothing to nothing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.readme import commands_of, run
+from tests.rehearsal.conftest import PORT, environment
+
+
+def test_run_deploys_verifies_and_destroys() -> None:
+    fresh = environment("rehearsal-run", PORT + 20)
+    fresh.tandem("down", "--volumes")
+    (command,) = commands_of("parity.md")
+    path = f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"
+    done = run(command, {**fresh.variables, "PATH": path})
+    assert "every record is accounted for" in done.stdout
+    assert fresh.processes() == []
+    fresh.tandem("down", "--volumes")
