@@ -92,7 +92,7 @@ def test_the_doctor_finds_all_in_order(running: Environment) -> None:
 def test_the_job_tells_which_connectors_it_really_has(running: Environment) -> None:
     lines = running.tandem("parity", code=None).stdout.splitlines()
     told = {file: (digest, wanted) for file, digest, wanted in (line.split("\t") for line in lines) if ".jar" in file}
-    assert len(told) == 4
+    assert len(told) == 5
     assert all(digest == wanted for digest, wanted in told.values()), told
 
 
