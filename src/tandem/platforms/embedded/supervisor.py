@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import structlog
 
@@ -105,8 +105,8 @@ def _supervise(
     for keeper in reversed(keepers):
         keeper.start()
     signals.put(LOOK)
-    while signals.get() == LOOK:
-        if drivers:
+    while (heard := _next(signals)) in (None, LOOK):
+        if heard and drivers:
             drivers.look()
     _log.info("stopping")
     if drivers:
@@ -114,6 +114,17 @@ def _supervise(
     for keeper in keepers:
         keeper.stop()
     _log.info("stopped")
+
+
+def _next(signals: SimpleQueue[int]) -> int | None:
+    """Returns the next signal, or None after a second.
+
+    Python runs a handler before it waits or when a wait is interrupted. What comes in between would wait for the next.
+    """
+    try:
+        return signals.get(timeout=1)
+    except Empty:
+        return None
 
 
 def main(cast: Cast) -> int:
