@@ -176,9 +176,9 @@ def test_no_minute_ever_changes_although_the_driver_is_killed(revenue: Environme
     assert all(document == written[0] for written in contents.values() for document in written)
 
 
-def test_another_pipeline_does_not_mix_with_the_one_that_runs(revenue: Environment) -> None:
-    done = revenue.tandem("--pipeline", "orders_payments", "up", code=3)
-    assert "runs the pipeline segment_revenue, not orders_payments" in done.stderr
+def test_a_pipeline_that_does_not_run_here_is_not_mixed_with_the_one_that_does(revenue: Environment) -> None:
+    done = revenue.tandem("--pipeline", "orders_payments", "reconcile", code=3)
+    assert "runs segment_revenue, not orders_payments" in done.stderr
 
 
 @pytest.mark.parametrize("part", [0.5, 1.0])
