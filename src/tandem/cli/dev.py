@@ -42,6 +42,9 @@ def dev(
             f"the job of profile {settings.profile} does not read this machine's files",
             hint="choose --profile embedded or local",
         )
+    place = settings.place
+    # What is saved from here on is news, also while all starts.
+    known = _saved(place.folder)
     try:
         platform.up(wait=True)
         _go_on(platform)
@@ -50,16 +53,14 @@ def dev(
             raise
         # All but the job's code runs, and the next save may mend that.
         session.say(f"error: {error}\nhint: {error.hint}")
-    place = settings.place
     session.say(f"watching {place.folder}; `tandem produce`, `tandem verify` and {_page(settings)} show what it does")
     with closing(Failures(settings)) as failures:
-        _watch(session, platform, failures)
+        _watch(session, platform, failures, known)
 
 
-def _watch(session: Session, platform: Reloading, failures: Failures) -> NoReturn:
+def _watch(session: Session, platform: Reloading, failures: Failures, known: dict[Path, int]) -> NoReturn:
     """Lets the job go on whenever a file was saved, and tells what it fails at between two saves."""
     place = session.settings.place
-    known = _saved(place.folder)
     while True:
         time.sleep(_LOOK_S)  # not a wait for readiness: until somebody saves a file
         if (now := _saved(place.folder)) == known:
