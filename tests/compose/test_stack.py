@@ -61,7 +61,8 @@ def test_the_dashboard_shows_the_stack(stack: Stack) -> None:
 
 def test_java_maps_the_cache_that_the_image_brings(stack: Stack) -> None:
     """It would be ignored without a word when it did not fit the class path."""
-    maps = stack.compose("exec", "-T", "job", "bash", "-c", "cat /proc/[0-9]*/maps 2>/dev/null").stdout
+    # A process may end between the listing and the reading: that is no fault of the cache.
+    maps = stack.compose("exec", "-T", "job", "bash", "-c", "cat /proc/[0-9]*/maps 2>/dev/null || true").stdout
     assert "/opt/tandem/aot/spark.aot" in maps
 
 
