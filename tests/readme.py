@@ -18,15 +18,18 @@ def commands(section: str | None = None) -> list[str]:
         chosen = [text for text in sections if not text.startswith((CONTAINERS, OWN))]
     else:
         chosen = [text for text in sections if text.startswith(section)]
-    blocks = [block for text in chosen for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL)]
-    lines = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line]
+    return _commands_in("\n".join(chosen))
 
 
 def commands_of(page: str) -> list[str]:
     """Returns the commands of a page in docs/ that can be run where there is no cloud."""
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line]
+    return _commands_in((ROOT / "docs" / page).read_text("utf-8"))
+
+
+def _commands_in(text: str) -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    lines = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
 
 
 def run(command: str, variables: dict[str, str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:

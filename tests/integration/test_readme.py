@@ -1,4 +1,4 @@
-"""Every command in the README is run as it stands there; those about containers in tests/compose."""
+"""Every command in the README, and in the pages it leads to, is run as it stands there; those about containers in tests/compose."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.environment import Environment
-from tests.readme import OWN, commands, run
+from tests.readme import OWN, commands, commands_of, run
 
 # Run by whoever runs this test; entered by activating the environment that it runs in; run part by part by test_bench.
 ELSEWHERE = {"scripts/test", "source .venv/bin/activate", "scripts/bench --quick"}
@@ -26,10 +26,17 @@ def test_every_command_works(fresh: Environment) -> None:
     assert fresh.processes() == []
 
 
-def test_the_tutorial_works_word_by_word(fresh: Environment, tmp_path: Path) -> None:
-    """In an empty folder, as one does who has installed Tandem: a pipeline of one's own, changed, verified."""
+def test_several_pipelines_run_word_by_word(fresh: Environment) -> None:
     variables = {**fresh.variables, "PATH": f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"}
-    found = commands(OWN)
+    for command in commands_of("several.md"):
+        run(command, variables)
+    assert fresh.processes() == []
+
+
+def test_the_tutorial_works_word_by_word(fresh: Environment, tmp_path: Path) -> None:
+    """In an empty folder, as one does who has installed Tandem: a pipeline of one's own, and one with Avro, verified."""
+    variables = {**fresh.variables, "PATH": f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"}
+    found = commands(OWN) + commands_of("avro.md")
     assert found[0] == "tandem new page_views"
     for command in found:
         done = run(command, variables, tmp_path)
