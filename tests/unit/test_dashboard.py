@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -17,7 +19,7 @@ from bson.decimal128 import Decimal128
 from prometheus_client import generate_latest
 
 from tandem.catalog import find
-from tandem.dashboard import connect, mongo_watch, publisher, topic_watch
+from tandem.dashboard import connect, mongo_watch, publisher, result_watch, topic_watch
 from tandem.dashboard.declaration import Declaration, declared
 from tandem.dashboard.health import SILENT_S, STILL_S, problems
 from tandem.dashboard.metrics import registry
@@ -140,6 +142,38 @@ def test_the_age_of_history_is_no_latency(age_s: int, latency: float | None, dec
     watch._take({**change, "fullDocument": {**document, "payment_amount": 5}})
     (point,) = state.seconds.points(stored // 1000, stored // 1000)
     assert (point.count, point.money, point.p50) == (1, 5, latency)
+
+
+def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_quiet(
+    declaration: Declaration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, burst = 1_700_000_000, 1_700_007_200
+    clock, counts = [began + 0.999], iter((0, 100))
+    monkeypatch.setattr(result_watch, "time", SimpleNamespace(time=lambda: clock[0]))
+
+    class Stream(contextlib.AbstractContextManager["Stream"]):
+        alive = True
+
+        def __exit__(self, *_: object) -> None:
+            clock[0] = burst + 1.999
+            watch.stopping.set()
+
+        def try_next(self) -> dict[str, Any]:
+            clock[0] = burst + 0.5
+            stored = {"wallTime": DatetimeMS(burst * 1000), "ns": {"coll": declaration.view.results}}
+            return {**stored, "operationType": "insert", "fullDocument": {"payment_amount": 5}}
+
+    class Documents(dict[str, Any]):
+        def watch(self, *_: object, **__: object) -> Stream:
+            return Stream()
+
+    results = SimpleNamespace(estimated_document_count=lambda: next(counts))
+    state = State()
+    state.newest.append({})
+    watch = ResultWatch(Documents({declaration.view.results: results}), declaration.view, state, budget=9)  # type: ignore[arg-type]
+    watch.watch()
+    assert [(point.count, point.money) for point in state.seconds.points(burst, burst)] == [(100, 500)]
+    assert not any(point.count for point in state.seconds.points(began, burst - 1))
 
 
 def test_of_an_address_its_hosts_are_shown(declaration: Declaration) -> None:
