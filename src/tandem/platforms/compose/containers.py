@@ -73,8 +73,7 @@ class Containers:
 
 def started_at(container: Any) -> datetime:
     """Returns when a container's present run began."""
-    # Nanoseconds, which datetime does not take.
-    return datetime.fromisoformat(container.attrs["State"]["StartedAt"][:26].rstrip("Z") + "+00:00")
+    return datetime.fromisoformat(container.attrs["State"]["StartedAt"])
 
 
 def state_of(container: Any | None) -> str:
