@@ -21,12 +21,14 @@ from tandem.catalog import find
 from tandem.dashboard import connect, mongo_watch, publisher, result_watch, topic_watch
 from tandem.dashboard.declaration import Declaration, declared
 from tandem.dashboard.health import SILENT_S, STILL_S, problems
+from tandem.dashboard.job_watch import JobWatch
 from tandem.dashboard.metrics import registry
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.result_watch import ResultWatch
 from tandem.dashboard.series import LENGTH_S, SINGLE_S, Seconds
 from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
+from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.engine.view import Shown
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -173,6 +175,44 @@ def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_q
     watch.watch()
     assert [(point.count, point.money) for point in state.seconds.points(burst, burst)] == [(100, 500)]
     assert not any(point.count for point in state.seconds.points(began, burst - 1))
+
+
+def test_a_batch_that_is_reported_while_the_watch_begins_is_counted_once() -> None:
+    first = {"_id": 1, "event": "batch", "at": DatetimeMS(1), "batch": 1, "input_rows": 5}
+
+    class Found(list[dict[str, Any]]):
+        def limit(self, _: int) -> list[dict[str, Any]]:
+            return self
+
+    class Collection(contextlib.AbstractContextManager["Collection"]):
+        alive = True
+
+        def __init__(self) -> None:
+            self._changes = iter([first, {**first, "_id": 2, "batch": 2}])
+
+        def watch(self, *_: object, **__: object) -> Collection:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def find_one(self, *_: object, **__: object) -> dict[str, Any]:
+            return first
+
+        def find(self, *_: object, **__: object) -> Found:
+            return Found([first])
+
+        def try_next(self) -> dict[str, Any] | None:
+            if (report := next(self._changes, None)) is None:
+                watch.stopping.set()
+                return None
+            return {"fullDocument": report}
+
+    state = State()
+    watch = JobWatch({PROGRESS_COLLECTION: Collection()}, "a", state)  # type: ignore[arg-type]
+    watch.watch()
+    assert [batch.number for batch in state.batches] == [1, 2]
+    assert state.changes == 1
 
 
 def test_of_an_address_its_hosts_are_shown(declaration: Declaration) -> None:
