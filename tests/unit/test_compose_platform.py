@@ -16,7 +16,7 @@ from tandem.platforms import default_profile
 from tandem.platforms import services as clocks
 from tandem.platforms.compose import logs
 from tandem.platforms.compose.cli import project_name, variables
-from tandem.platforms.compose.containers import started_at, state_of
+from tandem.platforms.compose.containers import Containers, started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_memory, find_engine
 from tandem.platforms.compose.further import job_services, services
 from tandem.platforms.compose.platform import ComposePlatform
@@ -80,6 +80,18 @@ def test_the_engines_clock_is_read_in_its_own_time_zone(monkeypatch: pytest.Monk
             clocks, "Containers", lambda _, told=told: SimpleNamespace(info=lambda: {"SystemTime": told})
         )
         assert re.fullmatch(r"[+-]\d\.\d s from this machine's", clocks.engine_clock())
+
+
+def test_an_engine_that_goes_away_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(**_: object) -> None:
+        raise ConnectionRefusedError("connection refused")
+
+    client = SimpleNamespace(containers=SimpleNamespace(list=gone), info=gone)
+    monkeypatch.setattr("docker.DockerClient", lambda **_: client)
+    containers = Containers(Engine("unix:///x", 0))
+    for ask in (containers.info, lambda: containers.of("p")):
+        with pytest.raises(EnvironmentNotReadyError, match="does not answer: connection refused"):
+            ask()
 
 
 def test_what_could_not_be_stopped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
