@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,14 @@ def environment(own: Path) -> Iterator[Environment]:
     found.tandem("down", "--volumes")
     yield found
     found.tandem("down", "--volumes", code=None)
+
+
+@pytest.fixture
+def developing(environment: Environment) -> Iterator[subprocess.Popen[str]]:
+    """`tandem dev`, which does not end by itself."""
+    with environment.start("dev", "parcels") as found:
+        yield found
+        found.kill()
 
 
 def spoiled(file: Path, good: str, bad: str) -> str:
@@ -79,10 +88,11 @@ def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environm
     assert "wrong in parcels_answered" in environment.tandem("verify", code=1).stdout
 
 
-def test_dev_goes_on_with_what_was_saved(own: Path, environment: Environment) -> None:
+def test_dev_goes_on_with_what_was_saved(
+    own: Path, environment: Environment, developing: subprocess.Popen[str]
+) -> None:
     transform = own / "transform.py"
     good = transform.read_text()
-    developing = environment.start("dev", "parcels")
     lines: list[str] = []
     assert developing.stdout is not None
     reader = threading.Thread(target=lines.extend, args=(developing.stdout,), daemon=True)
@@ -115,5 +125,4 @@ def test_dev_goes_on_with_what_was_saved(own: Path, environment: Environment) ->
     developing.send_signal(signal.SIGINT)
     assert developing.wait(30) == 130
     reader.join(30)
-    developing.stdout.close()
     assert environment.status()["job"]["state"] == "running"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import default_profile
+from tandem.platforms import services as clocks
+from tandem.platforms.compose import logs
 from tandem.platforms.compose.cli import project_name, variables
-from tandem.platforms.compose.containers import started_at, state_of
+from tandem.platforms.compose.containers import Containers, started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_memory, find_engine
 from tandem.platforms.compose.further import job_services, services
+from tandem.platforms.compose.platform import ComposePlatform
 from tandem.platforms.compose.project import Project
 from tandem.settings.load import load
 
@@ -63,6 +68,48 @@ def test_a_containers_state_in_the_words_of_status(found: Any, state: str) -> No
 def test_nanoseconds_are_understood() -> None:
     found = container(StartedAt="2026-11-22T20:00:00.123456789Z")
     assert started_at(found) == datetime(2026, 11, 22, 20, 0, 0, 123456, UTC)
+
+
+def test_the_engines_clock_is_read_in_its_own_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    zones = (UTC, timezone(timedelta(hours=-3, minutes=-30)))
+    # Docker leaves out zeros at the end.
+    for told in (datetime.now(zone).isoformat(timespec=spec) for zone in zones for spec in ("microseconds", "seconds")):
+        told = told.replace("+00:00", "Z")
+        monkeypatch.setattr(clocks, "find_engine", lambda: None)
+        monkeypatch.setattr(
+            clocks, "Containers", lambda _, told=told: SimpleNamespace(info=lambda: {"SystemTime": told})
+        )
+        assert re.fullmatch(r"[+-]\d\.\d s from this machine's", clocks.engine_clock())
+
+
+def test_an_engine_that_goes_away_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(**_: object) -> None:
+        raise ConnectionRefusedError("connection refused")
+
+    client = SimpleNamespace(containers=SimpleNamespace(list=gone), info=gone)
+    monkeypatch.setattr("docker.DockerClient", lambda **_: client)
+    containers = Containers(Engine("unix:///x", 0))
+    for ask in (containers.info, lambda: containers.of("p")):
+        with pytest.raises(EnvironmentNotReadyError, match="does not answer: connection refused"):
+            ask()
+
+
+def test_what_could_not_be_stopped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Project, "plain", lambda _: SimpleNamespace(run=lambda *words: asked.extend(words) or 1))
+    with pytest.raises(TandemError, match="not everything could be stopped"):
+        ComposePlatform(load("local")).down()
+    assert "down" in asked
+
+
+def test_who_follows_the_logs_does_not_wait_for_one_that_cannot_be_read() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"2026-11-22T20:00:00.5Z it runs\n"
+        raise OSError("the engine has gone")
+
+    container = SimpleNamespace(logs=lambda **_: broken())
+    found = list(logs.merged({"kafka": container}, follow=True, since=None))
+    assert [line.text for line in found] == ["it runs", "its log cannot be read any more: OSError"]
 
 
 def test_without_docker_the_default_is_processes_and_the_reason_is_given(

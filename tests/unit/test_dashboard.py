@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-import uvicorn
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 from prometheus_client import generate_latest
 
 from tandem.catalog import find
-from tandem.dashboard import connect, mongo_watch, publisher, topic_watch
+from tandem.dashboard import connect, mongo_watch, publisher, result_watch, topic_watch
 from tandem.dashboard.declaration import Declaration, declared
 from tandem.dashboard.health import SILENT_S, STILL_S, problems
+from tandem.dashboard.job_watch import JobWatch
 from tandem.dashboard.metrics import registry
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.result_watch import ResultWatch
 from tandem.dashboard.series import LENGTH_S, SINGLE_S, Seconds
-from tandem.dashboard.server import application
 from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
+from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.engine.view import Shown
 from tandem.settings.load import load
 from tandem.settings.model import Settings
-from tandem.waiting import NotYetError, wait_for
+from tests import dashboard
+from tests.dashboard import wait_until
 
 NOW = 1000.0
 
@@ -142,6 +145,76 @@ def test_the_age_of_history_is_no_latency(age_s: int, latency: float | None, dec
     assert (point.count, point.money, point.p50) == (1, 5, latency)
 
 
+def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_quiet(
+    declaration: Declaration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, burst = 1_700_000_000, 1_700_007_200
+    clock, counts = [began + 0.999], iter((0, 100))
+    monkeypatch.setattr(result_watch, "time", SimpleNamespace(time=lambda: clock[0]))
+
+    class Stream(contextlib.AbstractContextManager["Stream"]):
+        alive = True
+
+        def __exit__(self, *_: object) -> None:
+            clock[0] = burst + 1.999
+            watch.stopping.set()
+
+        def try_next(self) -> dict[str, Any]:
+            clock[0] = burst + 0.5
+            stored = {"wallTime": DatetimeMS(burst * 1000), "ns": {"coll": declaration.view.results}}
+            return {**stored, "operationType": "insert", "fullDocument": {"payment_amount": 5}}
+
+    class Documents(dict[str, Any]):
+        def watch(self, *_: object, **__: object) -> Stream:
+            return Stream()
+
+    results = SimpleNamespace(estimated_document_count=lambda: next(counts))
+    state = State()
+    state.newest.append({})
+    watch = ResultWatch(Documents({declaration.view.results: results}), declaration.view, state, budget=9)  # type: ignore[arg-type]
+    watch.watch()
+    assert [(point.count, point.money) for point in state.seconds.points(burst, burst)] == [(100, 500)]
+    assert not any(point.count for point in state.seconds.points(began, burst - 1))
+
+
+def test_a_batch_that_is_reported_while_the_watch_begins_is_counted_once() -> None:
+    first = {"_id": 1, "event": "batch", "at": DatetimeMS(1), "batch": 1, "input_rows": 5}
+
+    class Found(list[dict[str, Any]]):
+        def limit(self, _: int) -> list[dict[str, Any]]:
+            return self
+
+    class Collection(contextlib.AbstractContextManager["Collection"]):
+        alive = True
+
+        def __init__(self) -> None:
+            self._changes = iter([first, {**first, "_id": 2, "batch": 2}])
+
+        def watch(self, *_: object, **__: object) -> Collection:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def find_one(self, *_: object, **__: object) -> dict[str, Any]:
+            return first
+
+        def find(self, *_: object, **__: object) -> Found:
+            return Found([first])
+
+        def try_next(self) -> dict[str, Any] | None:
+            if (report := next(self._changes, None)) is None:
+                watch.stopping.set()
+                return None
+            return {"fullDocument": report}
+
+    state = State()
+    watch = JobWatch({PROGRESS_COLLECTION: Collection()}, "a", state)  # type: ignore[arg-type]
+    watch.watch()
+    assert [batch.number for batch in state.batches] == [1, 2]
+    assert state.changes == 1
+
+
 def test_of_an_address_its_hosts_are_shown(declaration: Declaration) -> None:
     settings = load("embedded", {"mongo": {"uri": "mongodb://db.example:27017,b:2/?tls=true"}})
     assert environment(settings, declaration)["mongo"] == "db.example:27017,b:2"
@@ -176,25 +249,9 @@ def test_money_is_summed_in_the_types_that_documents_have(value: Any, amount: fl
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[Settings]]]:
-    """Yields the address of a dashboard without Kafka and MongoDB, and the list of what is to be shown."""
-    nowhere = {"kafka": {"port": 29951}, "mongo": {"port": 29952}}
-    known = [load("embedded", {**nowhere, "pipeline": "orders_payments"})]
-    server = uvicorn.Server(uvicorn.Config(application(Pages(lambda: list(known))), port=29950, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    wait_until(lambda: server.started)
-    yield "http://127.0.0.1:29950", known
-    server.should_exit = True
-    thread.join()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    def probe() -> None:
-        if not condition():
-            raise NotYetError("not yet")
-
-    wait_for("the server", probe, deadline_s=20, hint="", interval_s=0.05)
+def served() -> Iterator[tuple[str, list[Settings]]]:
+    with dashboard.served(29950) as found:
+        yield found
 
 
 def test_pages_come_and_go_with_pipelines(served: tuple[str, list[Settings]]) -> None:
@@ -205,7 +262,7 @@ def test_pages_come_and_go_with_pipelines(served: tuple[str, list[Settings]]) ->
             return [each["name"] for each in json.load(answer)["pipelines"]]
 
     assert pipelines() == ["orders_payments"]
-    known.append(load("embedded", {"pipeline": "segment_revenue"}))
+    known.append(dashboard.settings_of("segment_revenue"))
     wait_until(lambda: pipelines() == ["orders_payments", "segment_revenue"])
     with urlopen(f"{address}/?pipeline=segment_revenue") as page, urlopen(f"{address}/") as first:
         assert page.read() == first.read()
@@ -218,7 +275,85 @@ def test_pages_come_and_go_with_pipelines(served: tuple[str, list[Settings]]) ->
     for name in ("orders_payments", "segment_revenue"):
         assert f'tandem_job_up{{pipeline="{name}"}} 0.0' in metrics
     assert metrics.count("# TYPE tandem_job_up ") == 1
-    del known[0]
+    # What an open page listens to ends with its pipeline, so that it looks for it anew.
+    with urlopen(f"{address}/api/events", timeout=20) as updates:
+        del known[0]
+        assert updates.read().startswith(b"event: hello")
     wait_until(lambda: pipelines() == ["segment_revenue"])
     with pytest.raises(HTTPError, match="404"):
         urlopen(f"{address}/?pipeline=orders_payments")
+
+
+def test_a_pipeline_that_cannot_be_shown_harms_no_other_and_may_come_back_mended() -> None:
+    first, good = dashboard.settings_of("orders_payments"), dashboard.settings_of("segment_revenue")
+    bad = good.model_copy(update={"mongo": good.mongo.model_copy(update={"username": "u", "password": "env:NOWHERE"})})
+
+    async def come_and_go() -> None:
+        known = [first]
+        pages = Pages(lambda: known)
+
+        def shown(*settings: Settings) -> list[str]:
+            pages._follow(settings)
+            return [page.declaration.name for page in pages.all()]
+
+        try:
+            assert shown(first, bad) == ["orders_payments"]
+            assert shown(first, good) == ["orders_payments"]
+            assert shown(first) == ["orders_payments"]
+            assert shown(first, good) == ["orders_payments", "segment_revenue"]
+            assert shown(first) == ["orders_payments"]
+            # Nothing that can be shown runs: the last one is still shown, and goes on.
+            assert shown(bad) == ["orders_payments"]
+            assert not any(watcher.stopping.is_set() for watcher in pages.of(None)._watchers)
+        finally:
+            pages.of(None).stop()
+
+    asyncio.run(come_and_go())
+
+
+def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.dashboard.pages._LOOK_S", 0.01)
+    first, second = dashboard.settings_of("orders_payments"), dashboard.settings_of("segment_revenue")
+    looks: Iterator[Any] = iter([[first], OSError("a file of half a pipeline")])
+
+    def known() -> list[Settings]:
+        if isinstance(look := next(looks, [first, second]), OSError):
+            raise look
+        return list(look)
+
+    async def follow() -> None:
+        pages = Pages(known)
+        following = asyncio.create_task(pages.run())
+        async with asyncio.timeout(20):
+            while len(pages.all()) < 2:
+                await asyncio.sleep(0.01)
+        following.cancel()
+        await asyncio.wait([following])
+
+    asyncio.run(follow())
+
+
+def test_updates_go_on_after_one_that_failed_and_end_when_they_are_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "EVERY_S", 0.01)
+    monkeypatch.setattr(publisher, "_QUIET_S", 0.0)
+    renderings: Iterator[Any] = iter([KeyError("event")])
+
+    def render() -> dict[str, Any]:
+        if error := next(renderings, None):
+            raise error
+        return {"now": 1}
+
+    async def listen() -> list[str]:
+        published = publisher.Publisher(State(), render)
+        publishing = asyncio.create_task(published.run())
+        heard: list[str] = []
+        async with asyncio.timeout(20):
+            async for update in published.updates():
+                heard.append(update)
+                published.end()
+            async for _ in published.updates():
+                raise AssertionError("there are no more")
+        publishing.cancel()
+        return heard
+
+    assert asyncio.run(listen()) == ['{"now":1}']

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_service_that_does_not_answer_is_bad_and_the_others_are_still_checked(
         assert "not answer" in findings[check].value
         assert findings[check].fix
     assert findings["disk"].state in ("good", "bad")
+
+
+def test_a_check_that_fails_keeps_no_other_from_being_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs() -> str:
+        raise subprocess.TimeoutExpired("mongod --version", 30)
+
+    monkeypatch.setattr(doctor, "_mongod", hangs)
+    findings = found(settings(tmp_path, tmp_path))
+    assert (findings["mongod"].state, "timed out after 30 seconds" in findings["mongod"].value) == ("bad", True)
+    assert findings["mongod"].fix
+    assert findings["MongoDB"].state == "skipped"
 
 
 def test_a_jar_that_is_not_the_one_of_the_lock_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -7,7 +11,7 @@ from tandem.engine.avro import JAVA_LIMITS
 from tandem.engine.config import JobConfig
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms import platform_for
-from tandem.platforms.embedded import job, kafka, mongod
+from tandem.platforms.embedded import dashboard, job, kafka, mongod
 from tandem.platforms.embedded.java import find_java, major_version
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.logs import merged
@@ -136,3 +140,41 @@ def test_logs_are_merged_by_time_and_keep_lines_without_one(tmp_path: Path) -> N
     )
     lines = list(merged({"a": tmp_path / "a", "b": tmp_path / "b", "c": tmp_path / "none"}, follow=False, since=None))
     assert [line.text.split()[-1] for line in lines] == ["first", "second", "time", "third"]
+
+
+def test_a_log_that_is_put_aside_while_it_is_read_is_read_and_its_successor_too(tmp_path: Path) -> None:
+    file = tmp_path / "a.log"
+    file.write_text("2026-11-22T10:00:02.000Z INFO old\n")
+
+    class Log(type(tmp_path)):  # type: ignore[misc]
+        def open(self, mode: str) -> Any:
+            stream = file.open(mode)
+            if "old" in (text := file.read_text()):
+                file.replace(tmp_path / "a.log.1")
+                file.write_text(text.replace("old", "the new one"))
+            return stream
+
+    lines = islice(merged({"a": Log(file)}, follow=True, since=None), 2)
+    assert [line.text for line in lines] == ["old", "the new one"]
+
+
+def test_the_dashboard_is_asked_past_any_proxy(
+    settings: Settings, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Healthy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    # What an earlier request has found out of proxies.
+    monkeypatch.setattr("urllib.request._opener", None)
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            ui = settings.ui.model_copy(update={"dashboard_port": server.server_port})
+            dashboard.program(settings.model_copy(update={"ui": ui}), layout).probe(1)
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,5 +1,7 @@
+import json
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +34,12 @@ def test_a_busy_port_is_named_with_its_holder_and_its_setting() -> None:
 def test_a_port_that_is_set_twice() -> None:
     with pytest.raises(UsageError, match=f"port {FIRST} is set twice"):
         check_ports(ports(settings(port=FIRST)))
+
+
+def test_the_dev_container_shows_what_runs_inside() -> None:
+    text = (Path(__file__).parents[2] / ".devcontainer" / "devcontainer.json").read_text("utf-8")
+    told = json.loads("\n".join(line for line in text.splitlines() if not line.strip().startswith("//")))
+    found = load("embedded")
+    ports = [found.kafka.port, found.mongo.port, found.ui.spark_port, found.ui.dashboard_port]
+    assert told["forwardPorts"] == ports
+    assert [int(port) for port in told["portsAttributes"]] == ports

@@ -34,29 +34,32 @@ class JobWatch(Watcher):
         mine = [{"$match": {"operationType": "insert", "fullDocument.pipeline": self._pipeline}}]
         collection = self._database[PROGRESS_COLLECTION]
         with collection.watch(mine, max_await_time_ms=_AWAIT_MS) as stream:
-            # After the stream was opened, so that no report falls between the two.
-            self._catch_up()
+            # After the stream was opened, so that no report falls between the two; the stream may bring some again.
+            known = self._catch_up()
             while stream.alive and not self.stopping.is_set():
                 change = stream.try_next()
                 if change is not None:
-                    self._take(change["fullDocument"], time.monotonic())
+                    report = change["fullDocument"]
+                    self._take(report, time.monotonic(), known=report["_id"] in known)
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> set[Any]:
+        """Returns the ids of the reports of the batches that were."""
         mine = {"pipeline": self._pipeline}
         newest = self._database[PROGRESS_COLLECTION].find_one(mine, sort=[("$natural", -1)])
         if newest is None:
-            return
-        batches = (
+            return set()
+        batches = list(
             self._database[PROGRESS_COLLECTION]
             .find({**mine, "event": "batch"}, sort=[("$natural", -1)])
             .limit(_HISTORY)
         )
         with self._state.lock:
             self._state.batches.clear()
-            self._state.batches.extend(_batch(document) for document in reversed(list(batches)))
+            self._state.batches.extend(_batch(document) for document in reversed(batches))
         # Of a report from before we looked, only its own date tells how old it is.
         age = max(0.0, time.time() - (milliseconds(newest["at"]) or 0) / 1000)
         self._take(newest, time.monotonic() - age, known=True)
+        return {document["_id"] for document in batches}
 
     def _take(self, report: dict[str, Any], heard_at: float, *, known: bool = False) -> None:
         state = self._state

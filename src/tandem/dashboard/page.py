@@ -64,6 +64,7 @@ class Page:
         """Ends both."""
         if self._publishing:
             self._publishing.cancel()
+        self.publisher.end()
         for watcher in self._watchers:
             watcher.stop()
         for each in self._databases:

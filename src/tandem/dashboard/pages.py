@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 
 import structlog
 
+from tandem.dashboard.failures import Failures
 from tandem.dashboard.page import Page
-from tandem.errors import UsageError
+from tandem.errors import TandemError
 from tandem.settings.model import Settings
 
 _LOOK_S = 1.0
@@ -33,6 +34,7 @@ class Pages:
 
     def __init__(self, known: Callable[[], Sequence[Settings]]) -> None:
         self._known = known
+        self._failures = Failures("the look which pipelines run")
         self._refused: set[str] = set()
         first = known()[0]
         # Made here, so that what is wrong with it is said before anything is served.
@@ -70,7 +72,10 @@ class Pages:
         """Lets pages come and go until it is cancelled; then all end."""
         try:
             while True:
-                self._follow(await asyncio.to_thread(self._known))
+                try:
+                    self._follow(await asyncio.to_thread(self._known))
+                except Exception as error:  # all pages would end with it
+                    self._failures.tell(error)
                 await asyncio.sleep(_LOOK_S)
         finally:
             for page in self._pages.values():
@@ -78,19 +83,22 @@ class Pages:
 
     def _follow(self, known: Sequence[Settings]) -> None:
         pages: dict[str, Page] = {}
+        # What comes back may have been mended.
+        self._refused &= {settings.pipeline for settings in known}
         for settings in known:
             name = settings.pipeline
             try:
                 if name not in self._refused:
                     pages[name] = self._pages.get(name) or Page(settings, self.links)
-            except UsageError as error:
+            except TandemError as error:
                 self._refused.add(name)
                 _log.warning("a pipeline has no page", pipeline=name, error=str(error))
+        # Never none: who asks meanwhile gets the last ones.
+        pages = pages or self._pages
         for name, page in self._pages.items():
             if name not in pages:
                 page.stop()
-        # Never none: who asks meanwhile gets the last ones.
-        self._pages = pages or self._pages
+        self._pages = pages
         for name in self._pages.keys() - self._started:
             self._pages[name].start()
         self._started = set(self._pages)

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from tandem.dashboard.failures import Failures
 from tandem.dashboard.state import State
 
 EVERY_S = 0.5
@@ -25,22 +26,24 @@ class Publisher:
 
     def __init__(self, state: State, render: Callable[[], dict[str, Any]]) -> None:
         self._state, self._render = state, render
-        self._pages: set[asyncio.Queue[str]] = set()
-
-    @property
-    def pages(self) -> int:
-        """How many pages are open."""
-        return len(self._pages)
+        self._pages: set[asyncio.Queue[str | None]] = set()
+        self._ended = False
+        self._failures = Failures("the rendering of a page")
 
     async def updates(self) -> AsyncIterator[str]:
-        """Yields each update as JSON until the page is closed."""
-        queue: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
+        """Yields each update as JSON until the page is closed, or there are no more."""
+        queue: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
         self._pages.add(queue)
         try:
-            while True:
-                yield await queue.get()
+            while not self._ended and (update := await queue.get()) is not None:
+                yield update
         finally:
             self._pages.discard(queue)
+
+    def end(self) -> None:
+        """Lets all pages know that there are no more updates: a page that only waits would not look for others."""
+        self._ended = True
+        self._give(None)
 
     async def run(self) -> None:
         """Publishes until it is cancelled; renders nothing while no page is open."""
@@ -52,8 +55,13 @@ class Publisher:
                 continue
             version, at = self._state.version, now
             # The watchers hold the lock for moments; still, nothing may hold up the server.
-            text = json.dumps(await asyncio.to_thread(self._render), separators=(",", ":"))
-            for queue in self._pages:
-                if queue.full():
-                    queue.get_nowait()
-                queue.put_nowait(text)
+            try:
+                self._give(json.dumps(await asyncio.to_thread(self._render), separators=(",", ":")))
+            except Exception as error:  # pages that stand still without a word would be worse
+                self._failures.tell(error)
+
+    def _give(self, update: str | None) -> None:
+        for queue in self._pages:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(update)

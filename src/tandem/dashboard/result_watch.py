@@ -50,28 +50,33 @@ class ResultWatch(Watcher):
             with self._state.lock:
                 self._state.newest.extend(reversed(found))
                 self._state.touch()
-        counted, since = results.estimated_document_count(), int(time.time())
+        counted = results.estimated_document_count()
         while not self.stopping.is_set():
-            seen, money = self._follow()
+            seen, money, newest = self._follow()
             # The budget is used up: what comes until the second ends is counted, not read.
             self.stopping.wait(1 - time.time() % 1)
             now = results.estimated_document_count()
             with self._state.lock:
                 if (missed := now - counted - seen) > 0 and seen:
-                    self._state.seconds.spread(since, int(time.time()) - 1, missed, missed * money / seen)
+                    # A stream has an order: what it was not asked for any more came after what it has told.
+                    last = int(time.time()) - 1
+                    self._state.seconds.spread(min(newest, last), last, missed, missed * money / seen)
                     self._state.sampled_at = time.time()
                 self._state.changes += 1
                 self._state.touch()
-            counted, since = now, int(time.time())
+            counted = now
 
-    def _follow(self) -> tuple[int, float]:
-        """Reads the change stream until a second brings more than the budget; returns the results seen, their money."""
+    def _follow(self) -> tuple[int, float, int]:
+        """Reads the change stream until a second brings more than the budget.
+
+        Returns the results seen, their money, and the second in which the last of them was stored.
+        """
         watched = [name for name in (self._view.results, self._view.leftovers) if name]
         pipeline: list[dict[str, Any]] = [
             {"$match": {"ns.coll": {"$in": watched}}},
             {"$project": {"operationType": 1, "ns.coll": 1, "fullDocument": 1, "wallTime": 1}},
         ]
-        seen, money, second, used = 0, 0.0, 0, 0
+        seen, money, newest, second, used = 0, 0.0, 0, 0, 0
         with self._database.watch(pipeline, max_await_time_ms=_AWAIT_MS, batch_size=_AT_ONCE) as stream:
             while stream.alive and not self.stopping.is_set():
                 change = stream.try_next()
@@ -83,10 +88,10 @@ class ResultWatch(Watcher):
                 amount = self._take(change)
                 used += 1
                 if amount is not None:
-                    seen, money = seen + 1, money + amount
+                    seen, money, newest = seen + 1, money + amount, _stored_ms(change) // 1000
                 if used > self._budget:
                     break
-        return seen, money
+        return seen, money, newest
 
     def _take(self, change: dict[str, Any]) -> float | None:
         """Returns the amount of a new result; None for every other change."""
@@ -96,7 +101,7 @@ class ResultWatch(Watcher):
             with state.lock:
                 state.changes += 1
             return None
-        stored_ms = milliseconds(change.get("wallTime")) or int(time.time() * 1000)
+        stored_ms = _stored_ms(change)
         amount = _amount(document.get(self._view.money)) if self._view.money else 0.0
         with state.lock:
             state.seconds.add(stored_ms // 1000, amount, self._latency(document, stored_ms))
@@ -112,6 +117,10 @@ class ResultWatch(Watcher):
             return None
         latency = (stored_ms - newest) / 1000
         return max(0.0, latency) if _LATE_CLOCK_S < latency < _HISTORY_S else None
+
+
+def _stored_ms(change: dict[str, Any]) -> int:
+    return milliseconds(change.get("wallTime")) or int(time.time() * 1000)
 
 
 def _amount(value: Any) -> float:

@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.state import State
 from tandem.dashboard.watcher import Watcher
+from tandem.kafka_python import made
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import KafkaSettings
 
@@ -38,7 +39,8 @@ class TopicWatch(Watcher):
 
     def watch(self) -> None:
         """See ``Watcher.watch``."""
-        consumer: Any = KafkaConsumer(
+        consumer = made(
+            KafkaConsumer,
             **kafka_client(self._kafka),
             group_id=None,
             enable_auto_commit=False,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 
-import structlog
+from tandem.dashboard.failures import Failures
 
 _RETRY_S = 1.0
-_log = structlog.get_logger(__name__)
 
 
 class Watcher:
@@ -20,8 +19,7 @@ class Watcher:
 
     def __init__(self, name: str, away: tuple[type[Exception], ...]) -> None:
         self.stopping = threading.Event()
-        self._name, self._away = name, away
-        self._failure = ""
+        self._away, self._failures = away, Failures(f"the watcher {name}")
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -46,8 +44,6 @@ class Watcher:
             except self._away as error:
                 self.lost(error)
             except Exception as error:  # a page that stands still without a word would be worse
-                if self._failure != (failure := f"{type(error).__name__}: {error}"):
-                    _log.exception("a watcher failed and begins anew", watcher=self._name)
-                self._failure = failure
+                self._failures.tell(error)
                 self.lost(error)
             self.stopping.wait(_RETRY_S)

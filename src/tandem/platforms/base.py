@@ -50,7 +50,11 @@ class Platform(Protocol):
         """
 
     def status(self) -> dict[str, Any]:
-        """Returns the object of ``tandem status --json``. What is not known is None; it does not raise."""
+        """Returns the object of ``tandem status --json``. What is not known is None.
+
+        Raises:
+            EnvironmentNotReadyError: nothing can be asked: the engine that containers run on does not answer.
+        """
 
     def reconcile(self) -> dict[str, Any]:
         """Returns what was inserted and removed because records came late: the report of ``engine.reconcile``.
@@ -61,7 +65,11 @@ class Platform(Protocol):
         """
 
     def problem(self) -> str | None:
-        """Returns what is wrong and does not mend by itself, in one line; None when nothing is. It does not raise."""
+        """Returns what is wrong and does not mend by itself, in one line; None when nothing is.
+
+        Raises:
+            EnvironmentNotReadyError: as ``status`` does.
+        """
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None

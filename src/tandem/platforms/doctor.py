@@ -83,6 +83,9 @@ def _found(name: str, check: Callable[[], str]) -> Finding:
         return Finding(name, "bad", str(error), error.hint)
     except (KafkaError, PyMongoError) as error:
         return Finding(name, "bad", f"does not answer: {type(error).__name__}", services.START)
+    except (OSError, subprocess.SubprocessError) as error:  # whatever it is, the other checks are made
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        return Finding(name, "bad", f"could not be found out: {said}", "mend what it names, and ask the doctor again")
 
 
 def _when(running: bool, check: Callable[[], str]) -> str:

@@ -13,6 +13,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.kafka_python import made
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 
@@ -63,7 +64,7 @@ def lag(kafka: KafkaSettings, topics: Collection[str], committed: Committed) -> 
         committed: the next offset to read by topic and partition, as in a progress document.
     """
     try:
-        consumer = KafkaConsumer(**kafka_client(kafka), bootstrap_timeout_ms=2000, request_timeout_ms=5000)
+        consumer = made(KafkaConsumer, **kafka_client(kafka), bootstrap_timeout_ms=2000, request_timeout_ms=5000)
         try:
             parts = [
                 TopicPartition(topic, number)

@@ -15,6 +15,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 from tandem.catalog import Place
 from tandem.engine.schema import PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError
+from tandem.kafka_python import made
 from tandem.producer.connect import WhyNot, was_refused
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
@@ -170,7 +171,7 @@ def administrator(kafka: KafkaSettings, what: str, **options: Any) -> Iterator[A
     """
     why = WhyNot()
     try:
-        with why, KafkaAdminClient(**kafka_client(kafka), **options) as admin:
+        with why, made(KafkaAdminClient, **kafka_client(kafka), **options) as admin:
             yield admin
     except KafkaError as error:
         cause, user = why.error or error, f"the user {kafka.username or '(none)'}"

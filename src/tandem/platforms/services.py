@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from pymongo import MongoClient
 
 from tandem.errors import TandemError
+from tandem.kafka_python import made
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import checkout, find_engine
 from tandem.platforms.provision import administrator, check_mongo, streams_of
@@ -60,7 +61,7 @@ def kafka_from_containers(settings: Settings) -> str:
 def kafka_clock(settings: Settings) -> str:
     """Kafka tells no time, but dates every record: none can be newer than now."""
     streams, _ = streams_of(settings.place)
-    consumer: Any = KafkaConsumer(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
+    consumer = made(KafkaConsumer, **kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
     ahead_of_now = int((time.time() + _MAX_SKEW_S) * 1000)
     try:
         parts = [TopicPartition(s.topic, n) for s in streams for n in consumer.partitions_for_topic(s.topic) or ()]
@@ -100,7 +101,8 @@ def engine_clock() -> str:
     """Returns how far the Docker engine's clock is from this machine's."""
     containers = Containers(find_engine())
     before = time.time()
-    theirs = datetime.fromisoformat(containers.info()["SystemTime"][:26].rstrip("Z") + "+00:00").timestamp()
+    # In the engine's own time zone.
+    theirs = datetime.fromisoformat(containers.info()["SystemTime"]).timestamp()
     return skew(theirs, before, time.time())
 
 

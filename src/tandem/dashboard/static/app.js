@@ -11,12 +11,28 @@ import { clock } from "./format.js";
 
 // The server speaks at least once a second.
 const SILENT_MS = 4000;
+const RETRY_MS = 1000;
 let charts = null, environment = null, heardAt = 0, connected = false, said = "";
 
-const source = new EventSource(`/api/events${location.search}`);
-source.addEventListener("hello", (event) => {
+connect();
+
+function connect() {
+  const source = new EventSource(`/api/events${location.search}`);
+  source.addEventListener("hello", begin);
+  source.addEventListener("update", show);
+  source.addEventListener("error", () => {
+    connected = false;
+    showLink();
+    // After a refusal the browser does not try again by itself; the pipeline may be back in a moment.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+  });
+}
+
+function begin(event) {
   const hello = JSON.parse(event.data);
   const first = environment === null;
+  // What was built is of another pipeline, or of what this one was before.
+  if (!first && JSON.stringify(hello.environment) !== JSON.stringify(environment)) location.reload();
   environment = hello.environment;
   if (first) {
     describeEnvironment(environment);
@@ -27,8 +43,9 @@ source.addEventListener("hello", (event) => {
   }
   charts.reset(hello.points, hello.batches);
   heard();
-});
-source.addEventListener("update", (event) => {
+}
+
+function show(event) {
   const update = JSON.parse(event.data);
   heard();
   performance.mark("update-begins");
@@ -44,8 +61,8 @@ source.addEventListener("update", (event) => {
   // Who measures is told all the same; the browser would keep them for as long as the page is open.
   performance.clearMarks();
   performance.clearMeasures();
-});
-source.addEventListener("error", () => { connected = false; showLink(); });
+}
+
 setInterval(showLink, 500);
 
 function heard() {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,16 +28,13 @@ class Containers:
     """
 
     def __init__(self, engine: Engine) -> None:
-        try:
+        with _answering():
             self._client = docker.DockerClient(base_url=engine.host)
-        except DockerException as error:
-            raise EnvironmentNotReadyError(
-                f"the Docker engine does not answer: {error}", hint="is Docker running?"
-            ) from None
 
     def info(self) -> dict[str, Any]:
         """Returns what the engine says of itself."""
-        return dict(self._client.info())
+        with _answering():
+            return dict(self._client.info())
 
     def project_of(self, folder: Path) -> str | None:
         """Returns the project whose containers were made from this checkout, whoever started it."""
@@ -68,13 +67,23 @@ class Containers:
 
     def _list(self, labels: dict[str, str]) -> list[Any]:
         wanted = [f"{name}={value}" for name, value in labels.items()]
-        return list(self._client.containers.list(all=True, filters={"label": wanted}, ignore_removed=True))
+        with _answering():
+            return list(self._client.containers.list(all=True, filters={"label": wanted}, ignore_removed=True))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (DockerException, OSError) as error:  # the library lets those of its connection through
+        raise EnvironmentNotReadyError(
+            f"the Docker engine does not answer: {error}", hint="is Docker running?"
+        ) from None
 
 
 def started_at(container: Any) -> datetime:
     """Returns when a container's present run began."""
-    # Nanoseconds, which datetime does not take.
-    return datetime.fromisoformat(container.attrs["State"]["StartedAt"][:26].rstrip("Z") + "+00:00")
+    return datetime.fromisoformat(container.attrs["State"]["StartedAt"])
 
 
 def state_of(container: Any | None) -> str:

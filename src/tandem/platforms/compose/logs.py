@@ -46,11 +46,15 @@ def _followed(containers: Mapping[str, Any], since: datetime | None) -> Iterator
 
     def read(name: str, container: Any) -> None:
         rest = b""
-        for part in container.logs(stream=True, follow=True, timestamps=True, since=since):
-            *whole, rest = (rest + part).split(b"\n")
-            for line in whole:
-                lines.put(_line(name, line))
-        lines.put(None)
+        try:
+            for part in container.logs(stream=True, follow=True, timestamps=True, since=since):
+                *whole, rest = (rest + part).split(b"\n")
+                for line in whole:
+                    lines.put(_line(name, line))
+        except Exception as error:  # the engine has gone, say; whoever waits for this one must not wait for ever
+            lines.put(LogLine(None, "error", f"its log cannot be read any more: {type(error).__name__}", name))
+        finally:
+            lines.put(None)
 
     for name, container in containers.items():
         threading.Thread(target=read, args=(name, container), daemon=True).start()

@@ -78,7 +78,8 @@ class ComposePlatform:
     def down(self, volumes: bool = False) -> None:
         """Stops and removes the containers, the producers too; see ``Platform.down``."""
         project = self._project
-        project.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans")
+        if project.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans") != 0:
+            raise TandemError("not everything could be stopped", hint="the lines above are Compose's own; try again")
         if volumes:
             # Those of both kinds of images, which Compose would not find at once.
             for volume in project.containers.volumes(project.name):

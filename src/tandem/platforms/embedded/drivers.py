@@ -43,7 +43,10 @@ class Drivers:
                 self._leaving[name] = leaving
                 leaving.start()
             for name in wanted:
-                self._keep(name)
+                try:
+                    self._keep(name)
+                except Exception:  # of one pipeline's files, say; the others are none the worse for it
+                    _log.exception("a job cannot be started", pipeline=name)
 
     def stop(self) -> None:
         """Stops all at once; returns when they have ended."""

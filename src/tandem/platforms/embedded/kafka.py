@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.kafka_python import made
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
@@ -85,7 +86,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
 
     def probe(_pid: int) -> None:
         # Not the open port: it is open before the broker can answer for its topics.
-        with KafkaAdminClient(**kafka_client(settings.kafka), bootstrap_timeout_ms=1000) as admin:
+        with made(KafkaAdminClient, **kafka_client(settings.kafka), bootstrap_timeout_ms=1000) as admin:
             if not admin.describe_cluster().get("brokers"):
                 raise NotYetError("no broker is registered")
             admin.list_topics()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -73,7 +74,8 @@ class _Tail:
         except FileNotFoundError:
             return
         with stream:
-            status = self._file.stat()
+            # Of this very file: by its name it may be another one meanwhile.
+            status = os.fstat(stream.fileno())
             if status.st_ino != self._inode or status.st_size < self._position:  # put aside, or forgotten
                 self._position, self._inode = 0, status.st_ino
             stream.seek(self._position)

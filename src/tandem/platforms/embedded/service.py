@@ -107,6 +107,9 @@ class Keeper:
                 error = self._run_once()
             except (TandemError, OSError) as problem:
                 error = str(problem)
+            except Exception as problem:  # else nobody would keep it any more, or say so
+                _log.exception("a service failed in a way that was not foreseen", service=name)
+                error = f"{type(problem).__name__}: {problem}"
             if self._stopping.is_set():
                 return
             self._wake.clear()

@@ -10,6 +10,7 @@ import argparse
 import os
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -102,17 +103,18 @@ def _supervise(
         board,
         lambda: signals.put(LOOK),
     )
-    for keeper in reversed(keepers):
-        keeper.start()
-    signals.put(LOOK)
-    while (heard := _next(signals)) in (None, LOOK):
-        if heard and drivers:
-            drivers.look()
-    _log.info("stopping")
-    if drivers:
-        drivers.stop()
-    for keeper in keepers:
-        keeper.stop()
+    with ExitStack() as stopping:
+        # Whatever ends this process, and whatever does not stop: the others are stopped, the last one started first.
+        for keeper in reversed(keepers):
+            keeper.start()
+            stopping.callback(keeper.stop)
+        if drivers:
+            stopping.callback(drivers.stop)
+        stopping.callback(_log.info, "stopping")
+        signals.put(LOOK)
+        while (heard := _next(signals)) in (None, LOOK):
+            if heard and drivers:
+                drivers.look()
     _log.info("stopped")
 
 

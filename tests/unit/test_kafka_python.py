@@ -1,0 +1,58 @@
+"""What a client of Kafka leaves behind where there is no Kafka."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kafka.errors import KafkaError
+
+from tandem.catalog import find
+from tandem.dashboard.declaration import declared
+from tandem.dashboard.state import State
+from tandem.dashboard.topic_watch import TopicWatch
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.progress import lag
+from tandem.platforms.provision import check_kafka
+from tandem.platforms.services import kafka_clock
+from tandem.settings.load import load
+
+SETTINGS = load("embedded", {"kafka": {"port": 29955}})
+
+
+def watched() -> None:
+    with pytest.raises(KafkaError):
+        TopicWatch(SETTINGS.kafka, declared(find("orders_payments", Path("pipelines"))), State()).watch()
+
+
+def administered() -> None:
+    with pytest.raises(EnvironmentNotReadyError):
+        check_kafka(SETTINGS.kafka, patience_ms=300)
+
+
+def asked_for_lag() -> None:
+    assert lag(SETTINGS.kafka, ["a"], {}) is None
+
+
+def asked_for_time() -> None:
+    with pytest.raises(KafkaError):
+        kafka_clock(SETTINGS)
+
+
+@pytest.mark.parametrize("look", [watched, administered, asked_for_lag, asked_for_time])
+def test_whoever_looks_in_vain_leaves_neither_threads_nor_sockets(
+    look: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    # As our programs have it; what pytest captures would keep the errors, and with them the sockets.
+    caplog.set_level(logging.CRITICAL, "kafka")
+    gc.collect()
+    threads, files = set(threading.enumerate()), len(list(Path("/dev/fd").iterdir()))
+    look()
+    assert set(threading.enumerate()) <= threads
+    # Of the attempts to connect the library leaves sockets in cycles.
+    gc.collect()
+    assert len(list(Path("/dev/fd").iterdir())) <= files

@@ -1,0 +1,124 @@
+"""What becomes of the services when something happens that nobody foresaw."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import psutil
+import pytest
+
+from tandem.platforms.embedded import service, supervisor
+from tandem.platforms.embedded.drivers import Drivers
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.service import Keeper, Program
+from tandem.platforms.embedded.state import Board, ServiceState, read_states
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+from tandem.settings.roster import Roster
+from tandem.waiting import NotYetError, wait_for
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    found = Layout(tmp_path)
+    found.create()
+    return found
+
+
+@pytest.fixture
+def board(layout: Layout) -> Board:
+    return Board(layout.state, ())
+
+
+def program(name: str, write: Callable[[], None] = lambda: None) -> Program:
+    """Returns one that does nothing but run."""
+    return Program(
+        name=name,
+        command=("sleep", "600"),
+        env=dict(os.environ),
+        write=write,
+        probe=lambda _: None,
+        retry_on=(),
+        settle=lambda: None,
+        start_deadline_s=10,
+        stop_deadline_s=5,
+    )
+
+
+def shown(layout: Layout, name: str, state: str) -> ServiceState:
+    def probe() -> ServiceState:
+        if (found := read_states(layout.state, (name,))[name]).state != state:
+            raise NotYetError(str(found))
+        return found
+
+    return wait_for(name, probe, deadline_s=20, hint="", interval_s=0.02)
+
+
+def test_a_program_that_fails_in_an_unforeseen_way_is_kept_until_it_is_given_up(
+    layout: Layout, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_MAX_BACKOFF_S", 0.01)
+
+    def write() -> None:
+        raise ValueError("nobody has thought of it")
+
+    keeper = Keeper(program("kafka", write), layout, board)
+    keeper.start()
+    try:
+        found = shown(layout, "kafka", "failed")
+    finally:
+        keeper.stop()
+    assert found.restarts == service.MAX_BAD_RUNS - 1
+    assert found.error == "was given up: ValueError: nobody has thought of it"
+
+
+def test_a_driver_that_cannot_be_made_keeps_no_other_from_starting(layout: Layout, board: Board) -> None:
+    def make(settings: Settings) -> Keeper:
+        if settings.pipeline == "orders_payments":
+            raise ValueError("nobody has thought of it")
+        return Keeper(program("job-b"), layout, board)
+
+    roster = Roster(layout.pipelines)
+    for name in ("orders_payments", "segment_revenue"):
+        roster.add(load("embedded", {"pipeline": name, "state_dir": layout.home}))
+    drivers = Drivers(roster, make, board, lambda: None)
+    drivers.look()
+    try:
+        shown(layout, "job-b", "running")
+    finally:
+        drivers.stop()
+
+
+class Broken(SimpleQueue[int]):
+    """Fails once the service runs."""
+
+    def __init__(self, wait: Callable[[], object]) -> None:
+        self._wait = wait
+
+    def get(self, *_: Any, **__: Any) -> int:
+        self._wait()
+        raise ValueError("nobody has thought of it")
+
+
+def test_whatever_ends_the_supervisor_ends_the_services(layout: Layout, board: Board) -> None:
+    cast = supervisor.Cast(
+        lambda _: layout,
+        lambda _, __: None,
+        lambda *_: (Keeper(program("kafka"), layout, board),),  # type: ignore[arg-type, return-value]
+    )
+    pids: list[int | None] = []
+    signals = Broken(lambda: pids.append(shown(layout, "kafka", "running").pid))
+    with pytest.raises(ValueError, match="nobody"):
+        supervisor._supervise(cast, None, None, layout, board, signals)  # type: ignore[arg-type]
+    assert shown(layout, "kafka", "stopped")
+    assert not psutil.pid_exists(pids[0] or 0)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    yield
+    assert not [child for child in psutil.Process().children() if child.name() == "sleep"]
