@@ -94,8 +94,8 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     A batch that has begun is finished and committed first, so that a restart has nothing to do again.
     """
     reporter = ProgressReporter(spark, config, times_read(pipeline))
-    pacemaker = Pacemaker(spark, pipeline, config)
-    listener = ProgressListener(reporter.batch, pacemaker.batch)
+    pacemaker = Pacemaker(spark, pipeline, config, waits=reporter.may_wait)
+    listener = ProgressListener(reporter.batch, pacemaker.batch, on_idle=pacemaker.idle)
     spark.streams.addListener(listener)
     try:
         return _run(spark, pipeline, config, stopping, reporter, pacemaker)
