@@ -12,13 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from py4j.protocol import Py4JError, Py4JJavaError
-from pyspark.errors import StreamingQueryException
+from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
-from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code
+from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code, failure_of_declaration
 from tandem.engine.files import read_text
 from tandem.engine.log import log_to_stderr, values
 from tandem.engine.loggers import set_levels
@@ -118,6 +118,8 @@ def _run(
         query = _start(spark, pipeline, config, stopping)
     except Exception as error:
         failure = failure_of_code(error, _folder(pipeline))
+        if failure is None and isinstance(error, AnalysisException | ValueError):
+            failure = failure_of_declaration(error)
         if failure is None:
             raise
         reporter.report("failed", error=failure.reason)
