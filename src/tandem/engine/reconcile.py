@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pyspark import StorageLevel
@@ -89,7 +90,7 @@ class _Reconciliation:
         self._superseded = Superseded(spark, config)
         rows = as_batch(spark, pipeline, config, committed)
         self._documents = {output.collection: output.documents(rows) for output in self._final}
-        since = complete_since(spark, pipeline, config, committed) if windowed else None
+        since = partial(complete_since, spark, pipeline, config, committed)
         self._windows = [
             Windows(spark, config, output, window, output.documents(rows), since, watermark)
             for output, window in windowed
