@@ -256,8 +256,10 @@ def _close(session: Session, plan: Plan) -> None:
     oracle = load_oracle(session.settings.place)
     producer = connect(session.settings.kafka, [stream.topic for stream in oracle.STREAMS])
     if producer is not None:
-        close_windows(producer, oracle.STREAMS, closing_time(plan))
-        disconnect(producer)
+        try:
+            close_windows(producer, oracle.STREAMS, closing_time(plan))
+        finally:
+            disconnect(producer)
 
 
 def _verify(session: Session, deadline_s: float, *, as_json: bool) -> None:
