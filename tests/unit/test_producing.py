@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from tandem.cli import pipeline
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.producer import api, lookup
 from tandem.producer.plan import Plan
 from tandem.settings.load import load
@@ -58,3 +58,18 @@ def test_a_lookup_without_sample_documents_is_none_to_store() -> None:
     # MongoDB's client refuses to write nothing before it looks for a server.
     stored = lookup.store_lookups(load("embedded").mongo, {"nothing": lambda _: ()}, PLAN)
     assert stored == {"nothing": 0}
+
+
+def test_a_platform_that_does_not_answer_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter((TandemError("the engine does not answer", hint=""), None, "kafka is started again and again"))
+
+    def problem() -> str | None:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(pipeline, "_WATCH_S", 0.01)
+    session = SimpleNamespace(platform=SimpleNamespace(problem=problem))
+    with pytest.raises(TandemError, match="again and again"), pipeline._watched(cast(Any, session)) as stop:
+        assert stop.wait(10)
