@@ -104,7 +104,7 @@ class Pacemaker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends; returns when nothing is being sent any more."""
+        """Ends; waits for what is being sent, but no longer than ten seconds."""
         self._ended.set()
         self._thread.join(timeout=10)
 

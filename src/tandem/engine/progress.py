@@ -181,7 +181,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends; returns when nothing is being said any more."""
+        """Ends; waits for what is being said, but no longer than ten seconds."""
         self._ended.set()
         self._thread.join(timeout=10)
 
