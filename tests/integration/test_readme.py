@@ -1,4 +1,4 @@
-"""Every command in the README and in its pages is run as it stands there; those about containers in tests/compose."""
+"""Every command in the README and the pages it leads to is run as it stands; about containers see tests/compose."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_several_pipelines_run_word_by_word(fresh: Environment) -> None:
 
 
 def test_the_tutorial_works_word_by_word(fresh: Environment, tmp_path: Path) -> None:
-    """In an empty folder, as one who has installed Tandem: a pipeline of one's own, and one with Avro, verified."""
+    """In an empty folder, as one does who has installed Tandem: a pipeline of one's own and one with Avro, verified."""
     variables = {**fresh.variables, "PATH": f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"}
     found = commands(OWN) + commands_of("avro.md")
     assert found[0] == "tandem new page_views"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tandem.artifacts import cache
-from tandem.artifacts.ivy import _failure, spark_jars
+from tandem.artifacts.ivy import _failure, fetch, spark_jars
 from tandem.artifacts.lock import Jar, JarSet, locked, render
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.runtimes import runtimes
@@ -119,3 +119,9 @@ def test_a_full_disk(tmp_path: Path) -> None:
 )
 def test_what_ivy_says_becomes_a_hint(line: str, hint: str) -> None:
     assert hint in _failure(["resolving", line]).hint
+
+
+def test_a_java_that_is_not_there_is_no_fault_of_the_cache(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentNotReadyError, match="the Java program /none cannot be started: No such file"):
+        cache.ensure_jars(tmp_path, "/none", ["spark"], fetch)
+    assert list(leftovers(tmp_path)) == []

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import runpy
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException
 
-from tandem.engine.failure import MUST_NOT_GO_ON, CannotGoOnError, failure_of, failure_of_code, mongo_error
+from tandem.engine import job
+from tandem.engine.failure import (
+    FAILED,
+    MUST_NOT_GO_ON,
+    CannotGoOnError,
+    failure_at_start,
+    failure_of,
+    failure_of_code,
+    mongo_error,
+)
+from tandem.pipelines.orders_payments.pipeline import PIPELINE
 
 CODE = """
 def transform(rows):
@@ -29,6 +43,55 @@ def test_an_error_from_a_pipelines_code_names_the_line(tmp_path: Path) -> None:
     assert failure.exit_code == MUST_NOT_GO_ON
     # Of another folder it is another's affair.
     assert failure_of_code(caught.value, tmp_path / "other") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("pipeline p: keeps_aside is set"), "ValueError: pipeline p: keeps_aside is set"),
+        (AnalysisException("Append output mode not supported.\n== Plan"), "AnalysisException: Append output mode not"),
+    ],
+)
+def test_what_is_refused_of_a_pipeline_as_a_whole_is_told_and_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    def start(*_: object) -> None:
+        raise error
+
+    told: list[tuple[str, str]] = []
+    reporter = SimpleNamespace(report=lambda event, error: told.append((event, error)))
+    monkeypatch.setattr(job, "_start", start)
+    nothing: Any = None
+    failure = job._run(nothing, PIPELINE, nothing, threading.Event(), cast(Any, reporter), nothing)
+    assert failure is not None
+    assert failure.exit_code == MUST_NOT_GO_ON
+    assert words in failure.reason
+    assert "\n" not in failure.reason
+    assert told == [("failed", failure.reason)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (
+            ["org.apache.spark.SparkException: wraps", "java.io.IOException: mkdir of file:/checkpoint failed"],
+            "the query cannot be started: java.io.IOException: mkdir of file:/checkpoint failed",
+        ),
+        (
+            ["com.mongodb.MongoTimeoutException: Timed out after 30000 ms"],
+            "reading the job's progress failed (MongoTimeoutException; error codes: none)",
+        ),
+    ],
+)
+def test_what_keeps_a_query_from_its_start_is_told_of_whom_it_comes_from(texts: list[str], words: str) -> None:
+    cause = None
+    for text in reversed(texts):
+        cause = SimpleNamespace(toString=lambda text=text: text, getCause=lambda cause=cause: cause)
+    error = Py4JJavaError.__new__(Py4JJavaError)
+    error.java_exception = cause
+    failure = failure_at_start(error)
+    assert failure.reason == words
+    assert failure.exit_code == FAILED
 
 
 @pytest.mark.parametrize(

@@ -235,11 +235,18 @@ def test_a_mix_keeps_what_is_not_named() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"count": None}, {"count": 0}, {"rate": -1.0}, {"span": LATE_AFTER}],
+    [{"count": None}, {"count": 0}, {"rate": -1.0}, {"span": LATE_AFTER}, {"span": timedelta(0), "mix": Mix(late=0)}],
 )
 def test_a_plan_that_does_not_fit_together_is_a_usage_error(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         replace(PLAN, **change)
+
+
+@pytest.mark.parametrize("event_time", ["real", "compressed"])
+@pytest.mark.parametrize("rate", ["0", "-5"])
+def test_a_rate_that_is_none_is_a_usage_error(event_time: str, rate: str) -> None:
+    with pytest.raises(UsageError, match="rate is not positive"):
+        _plan(_parser(ORDERS).parse_args(["--count=1", f"--event-time={event_time}", f"--rate={rate}"]))
 
 
 @pytest.mark.parametrize("plan", [PLAN, Plan(3, None, START, Mix(early=0.1), rate=2.5)])

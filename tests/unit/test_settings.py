@@ -152,6 +152,38 @@ def test_what_a_pipeline_wants_is_less_than_the_profile_and_more_than_the_base(
         load("embedded")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("STRICT", "false", False),
+        ("STRICT", "1", True),
+        ("SIZE", "6", 6),
+        ("SHARE", "2", 2.0),
+        ("LABEL", "5", "5"),
+        ("LABEL", "true", "true"),
+        ("STRICT", "maybe", None),
+        ("SIZE", "1.5", None),
+        ("NAMES", "a,b", None),
+    ],
+)
+def test_a_parameter_has_the_type_that_the_pipeline_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
+) -> None:
+    folder = tmp_path / "pipelines" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "streams.py").touch()
+    (folder / "settings.toml").write_text(
+        '[job.parameters]\nstrict = true\nsize = 5\nshare = 0.5\nlabel = "x"\nnames = ["a"]\n'
+    )
+    monkeypatch.setenv(f"TANDEM_JOB__PARAMETERS__{name}", text)
+    if value is None:
+        with pytest.raises(UsageError, match=f"parameter {name.lower()} of pipeline mine is .*, not of type"):
+            load("embedded", {"pipeline": "mine"})
+        return
+    found = load("embedded", {"pipeline": "mine"}).job.parameters[name.lower()]
+    assert (found, type(found)) == (value, type(value))
+
+
 def test_a_pipeline_that_is_not_there() -> None:
     for name in ("none", "../pipelines", "", "a.b"):
         with pytest.raises(UsageError, match=f"no pipeline '{name}'") as caught:

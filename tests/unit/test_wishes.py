@@ -42,6 +42,24 @@ def test_who_wants_it_to_end_wins(wishes: Wishes, number: int) -> None:
     assert not wishes.begin_again()
 
 
+@pytest.mark.parametrize(("number", "again"), [(signal.SIGTERM, False), (RELOAD, True)])
+def test_a_signal_is_heard_also_when_it_comes_while_the_job_begins_again(
+    wishes: Wishes, monkeypatch: pytest.MonkeyPatch, number: int, again: bool
+) -> None:
+    clear = wishes.stopping.clear
+
+    def hearing() -> None:
+        signal.raise_signal(number)
+        clear()
+
+    monkeypatch.setattr(wishes.stopping, "clear", hearing)
+    signal.raise_signal(RELOAD)
+    assert wishes.begin_again()
+    assert wishes.stopping.is_set()
+    monkeypatch.undo()
+    assert wishes.begin_again() == again
+
+
 def test_code_is_read_anew_in_all_modules(tmp_path: Path) -> None:
     own = tmp_path / "reloaded_pipelines"
     place = write("parcels", own)

@@ -52,7 +52,7 @@ def fetch(
         on_jar: called once for each jar downloaded.
 
     Raises:
-        EnvironmentNotReadyError: no network, no space, or no such package.
+        EnvironmentNotReadyError: no Java, no network, no space, or no such package.
     """
     module = into / "ivy.xml"
     module.write_text(_module(packages, "default" if transitive else "master"), "utf-8")
@@ -60,9 +60,15 @@ def fetch(
     command = [str(java), "-jar", str(ivy), "-ivy", str(module), "-confs", "default"]
     command += ["-cache", str(into / "ivy"), "-retrieve", str(into / pattern)]
     output: deque[str] = deque(maxlen=400)
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
+    try:
+        started = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
+    except OSError as error:
+        raise EnvironmentNotReadyError(
+            f"the Java program {java} cannot be started: {error.strerror}", hint="install Java, or name it: JAVA_HOME"
+        ) from None
+    with started as process:
         watchdog = Timer(DEADLINE_S, process.kill)
         watchdog.start()
         try:

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -232,10 +232,12 @@ def _watched(session: Session) -> Iterator[threading.Event]:
 
     def watch() -> None:
         while not done.wait(_WATCH_S):
-            if problem := session.platform.problem():
-                problems.append(problem)
-                stop.set()
-                return
+            # That an engine or a cloud does not answer for once is no problem of the environment's.
+            with suppress(TandemError):
+                if problem := session.platform.problem():
+                    problems.append(problem)
+                    stop.set()
+                    return
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -256,8 +258,10 @@ def _close(session: Session, plan: Plan) -> None:
     oracle = load_oracle(session.settings.place)
     producer = connect(session.settings.kafka, [stream.topic for stream in oracle.STREAMS])
     if producer is not None:
-        close_windows(producer, oracle.STREAMS, closing_time(plan))
-        disconnect(producer)
+        try:
+            close_windows(producer, oracle.STREAMS, closing_time(plan))
+        finally:
+            disconnect(producer)
 
 
 def _verify(session: Session, deadline_s: float, *, as_json: bool) -> None:

@@ -132,11 +132,20 @@ def failure_of_code(error: Exception, folder: Path) -> Failure | None:
     return Failure(text[:_LIMIT], MUST_NOT_GO_ON)
 
 
+def failure_of_declaration(error: Exception) -> Failure:
+    """Returns what the engine or Spark refuses of a pipeline as a whole. No row was read that the text could quote."""
+    said = str(error).strip().splitlines() or [""]
+    return Failure(f"the pipeline cannot run: {type(error).__name__}: {said[0]}"[:_LIMIT], MUST_NOT_GO_ON)
+
+
 def failure_at_start(error: Exception) -> Failure:
-    """Returns why there is no query: what the progress is read from, MongoDB, is asked first."""
+    """Returns why there is no query: what the progress is read from, MongoDB, is asked first, then the checkpoint."""
     if isinstance(error, SecretError):
         return Failure(str(error), MUST_NOT_GO_ON)
-    told = mongo_error(texts_of(cast("Py4JJavaError", error)), "reading the job's progress")
+    said = texts_of(cast("Py4JJavaError", error))
+    if "com.mongodb" not in said:
+        return Failure(f"the query cannot be started: {said.splitlines()[-1]}"[:_LIMIT])
+    told = mongo_error(said, "reading the job's progress")
     return Failure(str(told), MUST_NOT_GO_ON if isinstance(told, CannotGoOnError) else FAILED)
 
 

@@ -12,13 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from py4j.protocol import Py4JError, Py4JJavaError
-from pyspark.errors import StreamingQueryException
+from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
-from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code
+from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code, failure_of_declaration
 from tandem.engine.files import read_text
 from tandem.engine.log import log_to_stderr, values
 from tandem.engine.loggers import set_levels
@@ -94,8 +94,8 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     A batch that has begun is finished and committed first, so that a restart has nothing to do again.
     """
     reporter = ProgressReporter(spark, config, times_read(pipeline))
-    pacemaker = Pacemaker(spark, pipeline, config)
-    listener = ProgressListener(reporter.batch, pacemaker.batch)
+    pacemaker = Pacemaker(spark, pipeline, config, waits=reporter.may_wait)
+    listener = ProgressListener(reporter.batch, pacemaker.batch, on_idle=pacemaker.idle)
     spark.streams.addListener(listener)
     try:
         return _run(spark, pipeline, config, stopping, reporter, pacemaker)
@@ -118,6 +118,8 @@ def _run(
         query = _start(spark, pipeline, config, stopping)
     except Exception as error:
         failure = failure_of_code(error, _folder(pipeline))
+        if failure is None and isinstance(error, AnalysisException | ValueError):
+            failure = failure_of_declaration(error)
         if failure is None:
             raise
         reporter.report("failed", error=failure.reason)

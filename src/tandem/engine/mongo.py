@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -13,6 +14,12 @@ from tandem.engine.login import mongo_uri
 
 Document = dict[str, Any]
 _CHUNK = 1000
+
+
+@cache
+def _client(jvm: Any, uri: str) -> Any:
+    """Returns a client that is kept open for the life of the process: to connect anew costs more than a request."""
+    return jvm.com.mongodb.client.MongoClients.create(uri)
 
 
 class Collection:
@@ -27,9 +34,7 @@ class Collection:
     def __init__(self, spark: SparkSession, config: JobConfig, name: str) -> None:
         jvm: Any = spark._jvm
         self._parse = jvm.org.bson.Document.parse
-        # Kept open for the life of the process: to connect anew costs more than a request.
-        client = jvm.com.mongodb.client.MongoClients.create(mongo_uri(config))
-        collection = client.getDatabase(config.database).getCollection(name)
+        collection = _client(jvm, mongo_uri(config)).getDatabase(config.database).getCollection(name)
         self._collection = collection.withWriteConcern(jvm.com.mongodb.WriteConcern.MAJORITY)
 
     def insert(self, document: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming.listener import StreamingQueryProgress
+from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgress
 
 from tandem.engine.config import JobConfig
 from tandem.engine.log import values
@@ -38,7 +38,7 @@ class Clock:
     """What is known of one stream's time.
 
     Attributes:
-        seen_at: when its latest event was read, in seconds of ``time.time``; at first when the job started.
+        seen_at: when its latest event was committed, in seconds of ``time.time``; at first when the job started.
         newest: its newest event time, in seconds since the epoch; None before the first event.
         sent: the newest control record's event time, likewise.
     """
@@ -50,6 +50,8 @@ class Clock:
 
 def due(clocks: Mapping[str, Clock], now: float, idle_timeout_seconds: float) -> dict[str, float]:
     """Returns the event time of the control record that each quiet stream needs, in seconds since the epoch.
+
+    ``now`` is the moment at which the query looked last: a topic is not quiet because a batch takes long.
 
     While another stream is active, a quiet one follows the slowest active one's newest event: a history that is being
     replayed keeps its own time. When all are quiet, what can still come is dated now.
@@ -77,14 +79,23 @@ class Pacemaker:
     """Watches the batches and sends control records from a thread of its own.
 
     The driver has no Python Kafka client on the cluster, so the connector's own Java client is used.
+
+    Args:
+        spark: the session.
+        pipeline: whose topics.
+        config: where Kafka is, and how long a topic may be quiet.
+        waits: whether rows may wait in the state that the query goes on with. Without anything to read it begins with
+            no batch that would tell.
     """
 
-    def __init__(self, spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
+    def __init__(self, spark: SparkSession, pipeline: Pipeline, config: JobConfig, *, waits: bool) -> None:
         self._jvm: Any = spark._jvm
         self._topics = {stream.name: stream.topic for stream in pipeline.streams}
         self._config = config
-        self._clocks = {name: Clock(seen_at=time.time()) for name in self._topics}
-        self._waiting = 0
+        # When the query last looked what there is: while a batch runs, nobody knows what has come.
+        self._looked_at = time.time()
+        self._clocks = {name: Clock(seen_at=self._looked_at) for name in self._topics}
+        self._waiting = waits
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pacemaker", daemon=True)
 
@@ -93,29 +104,36 @@ class Pacemaker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends; returns when nothing is being sent any more."""
+        """Ends; waits for what is being sent, but no longer than ten seconds."""
         self._ended.set()
         self._thread.join(timeout=10)
 
     def batch(self, progress: StreamingQueryProgress) -> None:
         """Takes note of a committed batch."""
-        self._waiting = sum(int(operator.numRowsTotal) for operator in progress.stateOperators)
+        self._waiting = any(int(operator.numRowsTotal) for operator in progress.stateOperators)
+        self._looked_at = datetime.fromisoformat(progress.timestamp).timestamp()
         for name, clock in self._clocks.items():
             row = progress.observedMetrics.get(name)
             if row is not None and row[EVENTS]:
                 newest = max(clock.newest or 0.0, row[NEWEST] / 1000)
                 self._clocks[name] = replace(clock, seen_at=time.time(), newest=newest)
 
+    def idle(self, event: QueryIdleEvent) -> None:
+        """Takes note that the query has found nothing new."""
+        self._looked_at = datetime.fromisoformat(event.timestamp).timestamp()
+
     def _run(self) -> None:
         while not self._ended.wait(1):
-            # Without rows in state nothing waits for the watermark.
-            times = due(self._clocks, time.time(), self._config.idle_timeout_seconds) if self._waiting else {}
             try:
-                if times:
+                if times := self._due():
                     self._send(times)
             except Exception as error:  # Kafka is away or the JVM ends; the next round tries again
                 _log.warning("control records not sent: %s", type(error).__name__)
                 self._ended.wait(self._config.idle_timeout_seconds)
+
+    def _due(self) -> dict[str, float]:
+        # Without rows in state nothing waits for the watermark.
+        return due(self._clocks, self._looked_at, self._config.idle_timeout_seconds) if self._waiting else {}
 
     def _send(self, times: Mapping[str, float]) -> None:
         producer = self._jvm.org.apache.kafka.clients.producer.KafkaProducer(self._properties())

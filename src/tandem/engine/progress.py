@@ -32,6 +32,8 @@ from tandem.engine.schema import PROGRESS_COLLECTION
 
 # After so long without a report the job says that it lives; who hears nothing for much longer knows that it does not.
 HEARTBEAT_S = 3.0
+# What another driver goes on with.
+_CARRIED = ("batch", "input_rows_total", "late_total", "unreported", "watermark", "committed", "streams", "state_rows")
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +47,9 @@ class ProgressReporter:
         spark: the session.
         config: where MongoDB is.
         times_read: how many times the query reads each record; Spark counts it as often.
+
+    Attributes:
+        may_wait: whether the state that the job goes on with may hold rows.
     """
 
     def __init__(self, spark: SparkSession, config: JobConfig, times_read: int = 1) -> None:
@@ -74,6 +79,7 @@ class ProgressReporter:
             "streams": {},
             "error": None,
         }
+        self.may_wait = False
         self._carry_over(config.pipeline, last_committed(spark, config))
 
     def _carry_over(self, pipeline: str, committed: int | None) -> None:
@@ -84,11 +90,14 @@ class ProgressReporter:
         """
         document = newest_progress(self._collection, pipeline)
         if document is not None:
-            for field in ("batch", "input_rows_total", "late_total", "unreported", "watermark", "committed", "streams"):
+            for field in _CARRIED:
                 self._last[field] = document.get(field, self._last[field])
-        if committed is not None:
-            reported = -1 if self._last["batch"] is None else self._last["batch"]
-            self._last["unreported"] += max(0, committed - reported)
+        if committed is None:
+            self._last["state_rows"] = 0  # a new checkpoint
+            return
+        unreported = max(0, committed - (-1 if self._last["batch"] is None else self._last["batch"]))
+        self._last["unreported"] += unreported
+        self.may_wait = bool(unreported or self._last["state_rows"])
 
     def report(self, event: str, **changes: Any) -> None:
         """Writes a document of this event with the last known values and these changes."""
@@ -172,7 +181,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends; returns when nothing is being said any more."""
+        """Ends; waits for what is being said, but no longer than ten seconds."""
         self._ended.set()
         self._thread.join(timeout=10)
 
@@ -187,10 +196,17 @@ def newest_progress(collection: Collection, pipeline: str) -> dict[str, Any] | N
 
 
 class ProgressListener(StreamingQueryListener):
-    """Passes on each committed batch of the next query that starts, and of no other."""
+    """Passes on what the next query that starts tells, and no other.
 
-    def __init__(self, *on_batch: Callable[[StreamingQueryProgress], None]) -> None:
-        self._on_batch = on_batch
+    Args:
+        on_batch: called with each committed batch.
+        on_idle: called when the query has found nothing new.
+    """
+
+    def __init__(
+        self, *on_batch: Callable[[StreamingQueryProgress], None], on_idle: Callable[[QueryIdleEvent], None]
+    ) -> None:
+        self._on_batch, self._on_idle = on_batch, on_idle
         self._run: uuid.UUID | None = None
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: D102
@@ -201,7 +217,8 @@ class ProgressListener(StreamingQueryListener):
             function(event.progress)
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: D102
-        pass
+        if event.runId == self._run:
+            self._on_idle(event)
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: D102
         pass

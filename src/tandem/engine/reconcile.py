@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pyspark import StorageLevel
@@ -25,13 +26,12 @@ from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import newest_progress
 from tandem.engine.read import as_batch
 from tandem.engine.schema import PROGRESS_COLLECTION
-from tandem.engine.sink import write_documents
+from tandem.engine.sink import FEW, write_documents
 from tandem.engine.stored import in_chunks, stored
 from tandem.engine.superseded import Superseded
 from tandem.engine.windows import Windows, complete_since
 
 _PRUNES_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
-_FEW = 10_000
 
 
 def main(pipeline: Pipeline) -> None:
@@ -89,7 +89,7 @@ class _Reconciliation:
         self._superseded = Superseded(spark, config)
         rows = as_batch(spark, pipeline, config, committed)
         self._documents = {output.collection: output.documents(rows) for output in self._final}
-        since = complete_since(spark, pipeline, config, committed) if windowed else None
+        since = partial(complete_since, spark, pipeline, config, committed)
         self._windows = [
             Windows(spark, config, output, window, output.documents(rows), since, watermark)
             for output, window in windowed
@@ -120,7 +120,7 @@ class _Reconciliation:
                     if by.collection == collection:
                         ids = by.ids(missing, **self._config.parameters)
                         self._superseded.note(output.collection, ids, self._watermark)
-                write_documents(missing, collection, self._config, few=count < _FEW)
+                write_documents(missing, collection, self._config, few=count < FEW)
         finally:
             missing.unpersist()
         return int(compared.get["rows"]), count

@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from functools import cache
+from http.client import HTTPException
 from typing import Any
 
 METADATA = "http://metadata.google.internal"
@@ -75,5 +76,5 @@ def _get_once(request: urllib.request.Request) -> Any:
                 "may not be read by the job's service account; it needs the role Secret Manager Secret Accessor"
             ) from None
         raise AccessError(f"was refused with HTTP status {error.code}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise _Passing(type(error).__name__) from None

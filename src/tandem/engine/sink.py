@@ -10,6 +10,8 @@ from tandem.engine.config import JobConfig
 from tandem.engine.failure import mongo_error, texts_of
 from tandem.engine.login import mongo_uri
 
+# A failed insert costs more than it can gain for fewer documents than these.
+FEW = 10_000
 _DUPLICATE_KEY = 11000
 
 
@@ -25,7 +27,7 @@ def write_documents(documents: DataFrame, collection: str, config: JobConfig, *,
         documents: rows with a string ``_id``; computed up to twice, so cache what they come from.
         collection: the collection's name.
         config: where MongoDB is.
-        few: no more than a few thousand documents are to be expected.
+        few: fewer than ``FEW`` documents are to be expected.
 
     Raises:
         JobError: MongoDB did not take them.

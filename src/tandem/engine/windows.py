@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +29,7 @@ class Windows:
         output: which collection.
         window: the output's.
         documents: what the topics imply.
-        since_ms: from which event time on windows are complete, in milliseconds since 1970; None when all are.
+        since: returns from which event time on windows are complete, in milliseconds since 1970; None when all are.
         watermark: the job's.
     """
 
@@ -40,24 +40,27 @@ class Windows:
         output: Output,
         window: tuple[str, str],
         documents: DataFrame,
-        since_ms: int | None,
+        since: Callable[[], int | None],
         watermark: datetime,
     ) -> None:
         self._spark, self._config, self._collection = spark, config, output.collection
-        begin, end = window
-        self._judged = F.col(end) <= F.lit(watermark)
-        if since_ms is not None:
-            self._judged = self._judged & (F.unix_millis(begin) >= since_ms)
+        self._since = since
+        self._begin, end = window
+        self._final = F.col(end) <= F.lit(watermark)
         times = [field.name for field in documents.schema if isinstance(field.dataType, TimestampType)]
         # As MongoDB keeps them.
         whole = documents.withColumns({name: F.date_trunc("millisecond", F.col(name)) for name in times})
-        self._expected = whole.where(self._judged)
+        self._expected = whole.where(self._final)
 
     def put_right(self, report: dict[str, Any]) -> None:
         """Writes those that are missing or differ, removes those that should not be, and adds both to the report."""
-        expected = self._expected.persist(StorageLevel.DISK_ONLY)
+        implied = self._expected.persist(StorageLevel.DISK_ONLY)
+        implied.count()
+        # Only now: what retention removes before the topics are read is missing in what they imply.
+        complete = self._complete()
+        expected = implied.where(complete)
         schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in expected.schema)
-        found = stored(self._spark, self._config, self._collection, schema).where(self._judged)
+        found = stored(self._spark, self._config, self._collection, schema).where(self._final & complete)
         found = found.persist(StorageLevel.DISK_ONLY)
         try:
             wrong = expected.join(found, _all_equal(expected, found), "left_anti").persist(StorageLevel.DISK_ONLY)
@@ -73,7 +76,12 @@ class Windows:
             wrong.unpersist()
         finally:
             found.unpersist()
-            expected.unpersist()
+            implied.unpersist()
+
+    def _complete(self) -> Column:
+        """Returns which windows all events are still in the topics of."""
+        since_ms = self._since()
+        return F.lit(True) if since_ms is None else F.unix_millis(self._begin) >= since_ms
 
 
 def complete_since(

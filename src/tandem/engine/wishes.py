@@ -36,6 +36,9 @@ class Wishes:
             return False
         self._again = False
         self.stopping.clear()
+        # A signal that has come since then would be lost.
+        if self._end or self._again:
+            self.stopping.set()
         return True
 
     def _hear(self, *, again: bool) -> None:

@@ -15,10 +15,8 @@ from tandem.engine.dead_letter import DeadLetters
 from tandem.engine.failure import AnotherDriverError
 from tandem.engine.parse import ASIDE, IS_CONTROL
 from tandem.engine.pipeline import Pipeline
-from tandem.engine.sink import write_documents
+from tandem.engine.sink import FEW, write_documents
 from tandem.engine.superseded import Superseded
-
-_FEW_ROWS = 10_000
 
 
 class StopRequested(Exception):
@@ -52,7 +50,7 @@ def batch_writer(
             events, dead = _counted(rows)
             for output in pipeline.outputs if events else ():
                 documents = output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
-                write_documents(documents, output.collection, config, few=events < _FEW_ROWS)
+                write_documents(documents, output.collection, config, few=events < FEW)
                 if output.superseded_by:
                     superseded.remove(output.collection)
             if dead:

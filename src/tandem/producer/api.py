@@ -53,23 +53,22 @@ def produce(
     stop = stop or threading.Event()
     if ledgers is not None:
         ledgers.mkdir(parents=True, exist_ok=True)
-    # Without the folder in which we are on the path: packages in it are not meant.
-    children = {
-        module: subprocess.Popen(
-            [
-                *(sys.executable, "-P", "-m", module, *arguments(plan, profile, rate)),
-                *_ledger_arguments(module, ledgers),
-                *_metrics_arguments(metrics, number),
-            ],
-            env=dict(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number, module in enumerate(modules)
-    }
+    children: dict[str, subprocess.Popen[str]] = {}
     first_error: BaseException | None = None
     try:
+        for number, module in enumerate(modules):
+            children[module] = subprocess.Popen(
+                [
+                    # Without the folder in which we are on the path: packages in it are not meant.
+                    *(sys.executable, "-P", "-m", module, *arguments(plan, profile, rate)),
+                    *_ledger_arguments(module, ledgers),
+                    *_metrics_arguments(metrics, number),
+                ],
+                env=dict(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         with ThreadPoolExecutor(len(children)) as pool:
             # Each child's output is read while it runs, so that none can block on a full pipe.
             results = [pool.submit(_result, module, child) for module, child in children.items()]

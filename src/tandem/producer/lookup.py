@@ -37,7 +37,8 @@ def store_lookups(mongo: MongoSettings, lookups: Lookups, plan: Plan) -> dict[st
             for name, documents in lookups.items():
                 collection = client[mongo.database].get_collection(name, write_concern=WriteConcern("majority"))
                 writes = [ReplaceOne({"_id": each["_id"]}, each, upsert=True) for each in documents(plan)]
-                collection.bulk_write(writes, ordered=False)
+                if writes:
+                    collection.bulk_write(writes, ordered=False)
                 stored[name] = len(writes)
     except PyMongoError as error:
         raise EnvironmentNotReadyError(

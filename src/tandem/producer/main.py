@@ -87,6 +87,8 @@ def _produce(
 
 
 def _plan(options: argparse.Namespace) -> Plan:
+    if options.rate is not None and options.rate <= 0:
+        raise UsageError("the rate is not positive", hint="--rate 20")
     real = options.event_time == "real"
     span = timedelta(minutes=options.span_minutes)
     # Where late records cannot be (a short span), or would keep a run from ending (real time), none are sent unasked.

@@ -90,6 +90,8 @@ class Plan:
             raise UsageError("the count is not positive", hint="--count 10000")
         if self.rate is not None and self.rate <= 0:
             raise UsageError("the rate is not positive", hint="--rate 20")
+        if self.span <= timedelta(0):
+            raise UsageError("the span is not positive", hint="--span-minutes 120")
         if self.rate is None and self.mix.late and self.late_share == 0:
             raise UsageError(
                 f"late records need a span longer than {LATE_AFTER.total_seconds() / 60:g} minutes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from enum import StrEnum
 from itertools import groupby
@@ -54,6 +55,8 @@ def write(name: str, own: Path, values: Format = Format.JSON) -> Place:
         if values is Format.AVRO:
             _to_avro(place)
     except OSError as error:
+        # What is there in part would be taken for a pipeline, and its name for taken.
+        shutil.rmtree(place.folder, ignore_errors=True)
         raise TandemError(
             f"{place.folder} cannot be written: {error.strerror}", hint="set TANDEM_PIPELINES_DIR to a folder of yours"
         ) from None

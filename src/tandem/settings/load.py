@@ -60,7 +60,7 @@ def load(
 def pipelines_named(profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """Returns the pipelines that these sources name, the first one first; ``load`` returns the settings of that one.
 
-    Those of another one are returned when ``overrides`` name it. What is no pipeline is refused then.
+    To load those of another one, name it in ``overrides``; only then is a name refused that is no pipeline's.
     """
     _, sources = _load(profile, overrides, incomplete=True)
     source = sources[_OF_PIPELINE]

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
@@ -59,8 +60,9 @@ def typed_parameters(settings: Settings) -> Settings:
             )
         kind = type(known[name])
         try:
-            typed[name] = value if isinstance(value, kind) else kind(value)
-        except (TypeError, ValueError):
+            # By pydantic: Python's own bool takes any text for true, and int cuts off what it cannot hold.
+            typed[name] = str(value) if kind is str else TypeAdapter(kind).validate_python(value)
+        except ValidationError:
             raise UsageError(
                 f"parameter {name} of pipeline {settings.pipeline} is {value!r}, not of type {kind.__name__}",
                 hint=f"for example TANDEM_JOB__PARAMETERS__{name.upper()}={known[name]}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 from kafka import KafkaConsumer, TopicPartition
@@ -30,8 +31,8 @@ class TopicReader:
     """
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
-        self.topic = topic
-        try:
+        self.topic, self._bootstrap = topic, kafka.bootstrap
+        with self._answering():
             self._consumer: Any = KafkaConsumer(
                 **kafka_client(kafka),
                 group_id=None,
@@ -45,12 +46,12 @@ class TopicReader:
                 max_partition_fetch_bytes=16 * 1024 * 1024,
                 max_poll_records=20_000,
             )
-            found = self._consumer.partitions_for_topic(topic)
-        except KafkaError as error:
-            raise EnvironmentNotReadyError(
-                f"Kafka at {kafka.bootstrap} does not answer: {type(error).__name__}",
-                hint="is it up? see `tandem status`",
-            ) from None
+        try:
+            with self._answering():
+                found = self._consumer.partitions_for_topic(topic)
+        except EnvironmentNotReadyError:
+            self._consumer.close()
+            raise
         if not found:
             self._consumer.close()
             raise EnvironmentNotReadyError(
@@ -65,12 +66,22 @@ class TopicReader:
         self._consumer.close()
 
     def beginnings(self) -> Offsets:
-        """Returns the offset of each partition's first record that is still there."""
-        return self._numbered(self._consumer.beginning_offsets(list(self._partitions.values())))
+        """Returns the offset of each partition's first record that is still there.
+
+        Raises:
+            EnvironmentNotReadyError: Kafka does not answer.
+        """
+        with self._answering():
+            return self._numbered(self._consumer.beginning_offsets(list(self._partitions.values())))
 
     def ends(self) -> Offsets:
-        """Returns the offset after each partition's last committed record."""
-        return self._numbered(self._consumer.end_offsets(list(self._partitions.values())))
+        """Returns the offset after each partition's last committed record.
+
+        Raises:
+            EnvironmentNotReadyError: Kafka does not answer.
+        """
+        with self._answering():
+            return self._numbered(self._consumer.end_offsets(list(self._partitions.values())))
 
     def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[Record]:
         """Yields each partition's records from ``start`` up to, not including, ``end``, in order within a partition.
@@ -86,14 +97,18 @@ class TopicReader:
             self._consumer.seek(tp, start[tp.partition])
         stalled = time.monotonic() + _STALL_SECONDS
         while left:
-            for tp, records in self._poll().items():
+            with self._reading():
+                polled = self._consumer.poll(timeout_ms=_POLL_MS)
+            for tp, records in polled.items():
                 stalled = time.monotonic() + _STALL_SECONDS
                 limit = end[tp.partition]
                 for r in records:
                     if r.offset < limit:
                         yield Record(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
             # The position also moves over transaction markers and compacted records, which nobody gets to see.
-            for tp in [tp for tp, limit in left.items() if self._consumer.position(tp) >= limit]:
+            with self._reading():
+                done = [tp for tp, limit in left.items() if self._consumer.position(tp) >= limit]
+            for tp in done:
                 del left[tp]
                 self._consumer.pause(tp)
             if left and time.monotonic() > stalled:
@@ -102,9 +117,20 @@ class TopicReader:
                     hint="see Kafka's log: `tandem logs kafka`",
                 )
 
-    def _poll(self) -> dict[Any, list[Any]]:
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
         try:
-            return dict(self._consumer.poll(timeout_ms=_POLL_MS))
+            yield
+        except KafkaError as error:
+            raise EnvironmentNotReadyError(
+                f"Kafka at {self._bootstrap} does not answer: {type(error).__name__}",
+                hint="is it up? see `tandem status`",
+            ) from None
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
         except KafkaError as error:
             raise TandemError(
                 f"reading {self.topic} failed: {type(error).__name__}",

@@ -1,0 +1,47 @@
+"""Google Secret Manager over a connection that breaks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tandem.engine import secret_manager
+from tandem.engine.secrets import SecretError, resolve
+
+
+class Breaking(BaseHTTPRequestHandler):
+    """Ends in the middle of each answer."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        self.wfile.write(b"{")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def breaking() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Breaking) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again_and_then_told(
+    breaking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret_manager, "_PAUSES_S", (0.01, 0.01))
+    with pytest.raises(SecretError, match="cannot be asked for: IncompleteRead"):
+        resolve("gsm:projects/p/secrets/s", breaking)
+    assert Breaking.asked == 3

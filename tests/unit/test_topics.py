@@ -1,0 +1,90 @@
+"""Reading topics with a Kafka that does not answer, at whatever moment: an error of ours, and nothing stays open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError
+
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.settings.load import load
+from tandem.verify import topics
+from tandem.verify.topics import TopicReader
+
+PARTITION = TopicPartition("t", 0)
+
+
+class Consumer:
+    """A topic of two records in one partition; what is named in ``fails`` raises."""
+
+    def __init__(self, fails: str, error: Exception) -> None:
+        self._fails, self._error, self.closed, self._at = fails, error, False, 0
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *_, **__: None
+
+    def _answer(self, name: str, answer: Any) -> Any:
+        if name == self._fails:
+            raise self._error
+        return answer
+
+    def partitions_for_topic(self, _: str) -> Any:
+        return self._answer("partitions", {0})
+
+    def beginning_offsets(self, _: object) -> Any:
+        return self._answer("beginnings", {PARTITION: 0})
+
+    def end_offsets(self, _: object) -> Any:
+        return self._answer("ends", {PARTITION: 2})
+
+    def poll(self, **_: object) -> Any:
+        self._at = 2
+        record: dict[str, Any] = {"partition": 0, "timestamp": 0, "key": None, "value": b"", "headers": []}
+        return self._answer("poll", {PARTITION: [SimpleNamespace(offset=each, **record) for each in range(3)]})
+
+    def position(self, _: object) -> Any:
+        return self._answer("position", self._at)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Consumer]:
+    def make(fails: str = "", error: Exception | None = None) -> Consumer:
+        consumer = Consumer(fails, error or KafkaTimeoutError())
+        monkeypatch.setattr(topics, "KafkaConsumer", lambda **_: consumer)
+        return consumer
+
+    return make
+
+
+def read() -> list[int]:
+    with TopicReader(load("embedded").kafka, "t") as reader:
+        return [record.offset for record in reader.read(reader.beginnings(), reader.ends())]
+
+
+def test_it_is_read_to_where_it_ended(opened: Callable[..., Consumer]) -> None:
+    consumer = opened()
+    assert read() == [0, 1]
+    assert consumer.closed
+
+
+@pytest.mark.parametrize("moment", ["partitions", "beginnings", "ends"])
+def test_a_kafka_that_does_not_answer_is_told(opened: Callable[..., Consumer], moment: str) -> None:
+    consumer = opened(moment)
+    with pytest.raises(EnvironmentNotReadyError, match="does not answer: KafkaTimeoutError"):
+        read()
+    assert consumer.closed
+
+
+@pytest.mark.parametrize("moment", ["poll", "position"])
+def test_what_fails_while_it_is_read_is_told(opened: Callable[..., Consumer], moment: str) -> None:
+    consumer = opened(moment, NoOffsetForPartitionError())
+    with pytest.raises(TandemError, match="reading t failed: NoOffsetForPartitionError"):
+        read()
+    assert consumer.closed
