@@ -11,6 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.kafka_python import made
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import KafkaSettings
 from tandem.verify.record import Offsets, Record
@@ -33,7 +34,8 @@ class TopicReader:
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self.topic, self._bootstrap = topic, kafka.bootstrap
         with self._answering():
-            self._consumer: Any = KafkaConsumer(
+            self._consumer: Any = made(
+                KafkaConsumer,
                 **kafka_client(kafka),
                 group_id=None,
                 enable_auto_commit=False,

@@ -16,6 +16,7 @@ from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, R
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from tandem.kafka_python import made
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.embedded import kafka, mongod
 from tandem.platforms.embedded.layout import Layout
@@ -166,7 +167,8 @@ def google(settings: Settings, layout: Layout) -> Program:
 
 
 def _administrator(settings: Settings, credentials: Credentials) -> KafkaAdminClient:
-    return KafkaAdminClient(
+    return made(
+        KafkaAdminClient,
         bootstrap_servers=settings.kafka.bootstrap,
         security_protocol="SASL_SSL",
         sasl_mechanism="PLAIN",
