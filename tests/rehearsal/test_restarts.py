@@ -43,12 +43,14 @@ def test_what_is_destroyed_can_be_deployed_again(deployed: Environment) -> None:
 
 
 def test_late_records_are_reconciled(deployed: Environment) -> None:
-    # Where all was quiet for long the watermark is recent. A late record in real time would take more than an hour.
-    times = ("--event-time", "compressed")
-    deployed.tandem("produce", "--count", "2000", "--mix", "late=0.05", *times, "--close")
+    # A watermark of now, which a committed batch knows: whatever has an older time is late then, all of it.
+    deployed.tandem("produce", "--count", "100", "--rate", "100", "--event-time", "real", "--mix", "late=0", "--close")
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
+    deployed.tandem("produce", "--count", "2000", "--event-time", "compressed")
     assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
     first = json.loads(deployed.tandem("reconcile", "--json").stdout)
     assert sum(first["inserted"].values()) > 0
     again = json.loads(deployed.tandem("reconcile", "--json").stdout)
     assert sum(again["inserted"].values()) + sum(again["removed"].values()) == 0
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
     assert deployed.status()["job"]["state"] == "running"
