@@ -125,3 +125,31 @@ def test_a_checkpoint_that_cannot_be_gone_on_with_is_not_tried_again(
     failure = failure_of(cast(Any, error), tmp_path)
     assert words in failure.reason
     assert failure.exit_code == MUST_NOT_GO_ON
+
+
+@pytest.mark.parametrize(
+    ("text", "final"),
+    [
+        # A driver's, as the connector 4.0.4 has them.
+        ("terminated with exception: Upload failed for 'gs://b/c/offsets/.3.tmp' SQLSTATE: XXKST", False),
+        (
+            "[CANNOT_LOAD_STATE_STORE.FAILED_TO_GET_CHANGELOG_WRITER] Text.\nCaused by: java.io.IOException: Multiple "
+            "IOExceptions.\n\tSuppressed: java.io.IOException: Error getting 'gs://b/c/state/0' object",
+            False,
+        ),
+        (
+            "[FOREACH_BATCH_USER_FUNCTION_ERROR] Text.\n: java.io.IOException: Error accessing gs://b/c/commits/3\n"
+            "Caused by: com.google.api.client.googleapis.json.GoogleJsonResponseException: 503 Service Unavailable\n",
+            False,
+        ),
+        (
+            "[CANNOT_LOAD_STATE_STORE] Text.\njava.io.FileNotFoundException: Item not found: gs://b/c/state/0/0/3.zip",
+            True,
+        ),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_reached_is_not_damaged(tmp_path: Path, text: str, final: bool) -> None:
+    failure = failure_of(cast(Any, Exception(f"[STREAM_FAILED] {text}")), tmp_path)
+    assert (failure.exit_code == MUST_NOT_GO_ON) == final
+    assert failure.reason.startswith("Cloud Storage refused a request or did not answer") != final
+    assert ("(503 Service Unavailable), about gs://b/c/commits/3" in failure.reason) == ("503" in text)

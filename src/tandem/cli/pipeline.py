@@ -21,7 +21,7 @@ from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
 from tandem.producer.lookup import store_lookups
-from tandem.producer.plan import DEFAULT_SPAN, Mix, Plan
+from tandem.producer.plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
 from tandem.verify.oracle import load_oracle
 from tandem.verify.settle import GOES_ON
@@ -145,6 +145,12 @@ def produce(
             watermark=_watermark(session),
         )
         session.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
+        if plan.rate and plan.count and plan.mix.late:
+            minutes = LATE_AFTER.total_seconds() / 60
+            session.say(
+                f"late records are sent {minutes:g} minutes after their event time, so this takes as long; --mix "
+                "late=0 sends none, --event-time compressed those that are late at once"
+            )
         summaries = _send(session, plan, rate, ledger)
         if close:
             _close(session, plan)

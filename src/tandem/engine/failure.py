@@ -30,7 +30,8 @@ _FINAL = (
         f"it does not go on without them; {_AGAIN}",
     ),
     (
-        r"STATE_STORE_\w*SCHEMA\w*|STATE_STORE_INCOMPATIBLE\w*|STREAMING_STATEFUL_OPERATOR_NOT_MATCH\w*|INCOMPATIBLE_LOG\w*",
+        r"STATE_STORE_\w*SCHEMA\w*|STATE_STORE_INCOMPATIBLE\w*|STREAMING_STATEFUL_OPERATOR_NOT_MATCH\w*|INCOMPATIBLE_LOG\w*|"
+        r"sources in the checkpoint offsets",
         f"the checkpoint was made by another, incompatible version of the pipeline; {_AGAIN}",
     ),
     (
@@ -44,6 +45,9 @@ _FINAL = (
         _ANOTHER,
     ),
 )
+# What Hadoop's connector says when Cloud Storage refuses a request or does not answer; of what is not there it says so.
+_STORAGE = re.compile(r"(?:\bError \w+ing (?:\w+ )*|\bUpload failed for )'?(gs://[^\s']+)")
+_STATUS = re.compile(r"GoogleJsonResponseException: (\d{3}[^\n]*)")
 _LIMIT = 500
 # Where an error of rows comes from: a frame of a Python function in a worker, or the call that made an expression.
 _PLACE = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)|was called from\n(?P<site>[^\n]+):(?P<at>\d+)')
@@ -87,7 +91,8 @@ class Failure:
 
 
 def failure_of(error: StreamingQueryException, folder: Path) -> Failure:
-    """Returns what ended the query: our own error, what we know of Spark's, a line of the pipeline, or the first line.
+    """Returns what ended the query: our own error, Cloud Storage's, what we know of Spark's, a line of the pipeline, or
+    the first line.
 
     Args:
         error: what Spark has raised.
@@ -96,10 +101,25 @@ def failure_of(error: StreamingQueryException, folder: Path) -> Failure:
     text = str(error)
     if own := re.search(r"\b(?:JobError|(CannotGoOnError|AnotherDriverError)): (.+)", text):
         return Failure(own.group(2)[:_LIMIT], MUST_NOT_GO_ON if own.group(1) else FAILED)
+    # State that cannot be fetched now is not damaged, though Spark has the same name for both.
+    if told := _storage_failure(text):
+        return Failure(told[:_LIMIT])
     for pattern, words in _FINAL:
         if found := re.search(pattern, text):
             return Failure(f"{words} [{found.group(0)}]", MUST_NOT_GO_ON)
     return Failure(_line_of(text, folder) or text.strip().splitlines()[0][:_LIMIT])
+
+
+def _storage_failure(text: str) -> str | None:
+    """Returns what Cloud Storage has not done; None when it is not the cause."""
+    found = _STORAGE.search(text)
+    if found is None:
+        return None
+    status = _STATUS.search(text)
+    return (
+        f"Cloud Storage refused a request or did not answer{f' ({status[1]})' if status else ''}, about {found[1]}; "
+        "the next start goes on from the last committed batch"
+    )
 
 
 def _line_of(text: str, folder: Path) -> str | None:

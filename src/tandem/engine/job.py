@@ -8,18 +8,20 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import AnalysisException, StreamingQueryException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
 from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code, failure_of_declaration
 from tandem.engine.files import read_text
+from tandem.engine.fitting import misfit
 from tandem.engine.log import log_to_stderr, values
 from tandem.engine.loggers import set_levels
 from tandem.engine.pacemaker import Pacemaker
@@ -43,11 +45,12 @@ def main(pipeline: Pipeline) -> None:
     """Runs the pipeline as told by ``--config``; exits 0 when stopped by a signal or by ``--stop-when``.
 
     SIGHUP lets it go on with the pipeline's code as it is then. Code that cannot start is waited for to change again.
-    When it failed, the exit code is that of the ``Failure``.
+    When it failed, the exit code is that of the ``Failure``. With ``--fit`` it reads nothing and exits so, or 0.
     """
     parser = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
     parser.add_argument("--config", required=True, help="JSON file of tandem.engine.config.JobConfig; a path or a URI")
     parser.add_argument("--stop-when", metavar="URI", help="stop after the running batch once this file is there")
+    parser.add_argument("--fit", action="store_true", help="only tell whether the job can go on with its checkpoint")
     arguments = parser.parse_args()
     wishes = Wishes()
     wishes.listen()
@@ -55,6 +58,8 @@ def main(pipeline: Pipeline) -> None:
     config = JobConfig.parse(read_text(spark, arguments.config))
     log_to_stderr(config.log_format)
     set_levels(spark, config.log_levels)
+    if arguments.fit:
+        sys.exit(_fit(spark, pipeline, config))
     _log.info("runtime", extra=values(**describe(spark, config)))
     if arguments.stop_when:
         StopFile(spark, arguments.stop_when, wishes.stop).start()
@@ -70,6 +75,21 @@ def main(pipeline: Pipeline) -> None:
             wishes.stopping.wait()
     spark.stop()
     sys.exit(failure.exit_code if failure else 0)
+
+
+def _fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
+    """Returns the exit code, after printing why it is not 0."""
+    folder = _folder(pipeline)
+    try:
+        failure = misfit(lambda write: _start(spark, pipeline, config, write), folder)
+    except Exception as error:
+        failure = failure_of_code(error, folder)
+        if failure is None:
+            raise
+    if failure:
+        sys.stdout.write(f"{failure.reason}\n")
+    spark.stop()
+    return failure.exit_code if failure else 0
 
 
 def _attempt(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> Failure | None:
@@ -115,7 +135,7 @@ def _run(
     pacemaker: Pacemaker,
 ) -> Failure | None:
     try:
-        query = _start(spark, pipeline, config, stopping)
+        query = _start(spark, pipeline, config, batch_writer(spark, pipeline, config, stopping))
     except Exception as error:
         failure = failure_of_code(error, _folder(pipeline))
         if failure is None and isinstance(error, AnalysisException | ValueError):
@@ -137,14 +157,16 @@ def _run(
     return failure
 
 
-def _start(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> StreamingQuery:
+def _start(
+    spark: SparkSession, pipeline: Pipeline, config: JobConfig, write: Callable[[DataFrame, int], None]
+) -> StreamingQuery:
     rows = as_stream(spark, pipeline, config)
     for output in pipeline.outputs:
         # What is wrong in it is found now, not in the first batch that has events.
         output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
     return (
         rows.writeStream.queryName(pipeline.name)
-        .foreachBatch(batch_writer(spark, pipeline, config, stopping))
+        .foreachBatch(write)
         .option("checkpointLocation", config.checkpoint)
         .trigger(processingTime=f"{round(config.trigger_seconds * 1000)} milliseconds")
         .start()

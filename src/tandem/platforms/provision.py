@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
@@ -97,15 +97,45 @@ def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_t
     Raises:
         EnvironmentNotReadyError: Kafka refused.
     """
-    wanted = topics_of(kafka, streams, dead_letter_topic)
-    with administrator(kafka, "create the topics") as admin:
-        missing = sorted(wanted.keys() - set(admin.list_topics()))
+    with _missing_topics(kafka, streams, dead_letter_topic) as (admin, missing):
         if missing:
             try:
-                admin.create_topics({topic: wanted[topic] for topic in missing}, wait_for_metadata=True)
+                admin.create_topics(missing, wait_for_metadata=True)
             except TopicAlreadyExistsError:  # by another process, since the list was made
-                admin.wait_for_topics(missing)
-    return missing
+                admin.wait_for_topics(sorted(missing))
+    return sorted(missing)
+
+
+def check_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> None:
+    """Raises when a topic is missing and Kafka would not create it. None is created to find out.
+
+    Raises:
+        EnvironmentNotReadyError: why.
+    """
+    with _missing_topics(kafka, streams, dead_letter_topic) as (admin, missing):
+        if missing:
+            with suppress(TopicAlreadyExistsError):
+                admin.create_topics(missing, validate_only=True)
+
+
+@contextmanager
+def _missing_topics(
+    kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str
+) -> Iterator[tuple[Any, dict[str, dict[str, Any]]]]:
+    """Yields a client and the topics that are not there, with their options; see ``administrator``."""
+    wanted = topics_of(kafka, streams, dead_letter_topic)
+    with administrator(kafka, "create the topics") as admin:
+        there = set(admin.list_topics())
+        missing = {topic: options for topic, options in wanted.items() if topic not in there}
+        try:
+            yield admin, missing
+        except AuthorizationError as error:
+            # One that the user may not see is missing for it, too.
+            raise EnvironmentNotReadyError(
+                f"Kafka at {kafka.bootstrap} has no topic {', '.join(missing)} that the user "
+                f"{kafka.username or '(none)'} may see, and does not let it create one: {type(error).__name__}",
+                hint="give the user the ACLs that docs/gcp.md lists, or create them as `deploy --plan` shows them",
+            ) from None
 
 
 def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:

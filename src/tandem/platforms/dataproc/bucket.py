@@ -81,12 +81,20 @@ class Bucket:
 
         call(f"removing {name}", delete)
 
+    def names(self, prefix: str) -> list[str]:
+        """Returns the names of all objects that begin so."""
+        found = call(f"listing {prefix}", lambda: list(self._client.list_blobs(self._name, prefix=prefix, retry=None)))
+        return [str(blob.name) for blob in found]
+
+    def read(self, name: str) -> bytes:
+        """Returns an object's content."""
+        return call(f"reading {name}", lambda: bytes(self._bucket.blob(name).download_as_bytes(retry=None)))
+
     def remove_all(self) -> int:
         """Returns how many objects of the pipeline were removed: its checkpoint, and all that was uploaded."""
-        prefix = folder_of(self._settings)
-        found = call(f"listing {prefix}", lambda: list(self._client.list_blobs(self._name, prefix=prefix, retry=None)))
-        for blob in found:
-            self.remove(blob.name)
+        found = self.names(folder_of(self._settings))
+        for name in found:
+            self.remove(name)
         return len(found)
 
     def output(self, location: str, since: int = 0) -> Iterator[bytes]:

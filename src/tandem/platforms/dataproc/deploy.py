@@ -14,6 +14,7 @@ from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
+from tandem.platforms.dataproc.fitting import check_fit
 from tandem.platforms.dataproc.jobs import Jobs
 from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.release import Release, release
@@ -23,6 +24,7 @@ from tandem.platforms.embedded.java import find_java
 from tandem.platforms.provision import (
     check_kafka,
     check_mongo,
+    check_topics,
     create_collections,
     create_topics,
     indexes_of,
@@ -83,6 +85,7 @@ class Deployment:
         self.check_secrets()
         self.check_elsewhere()
         check_kafka(self._settings.kafka)
+        check_topics(self._settings.kafka, *streams_of(self._settings.place))
         check_mongo(self._settings.mongo)
 
     def check_secrets(self) -> list[str]:
@@ -124,6 +127,9 @@ class Deployment:
         settings = self._settings
         made = release(settings)
         self.check()
+        newest = self.jobs.newest()
+        if newest is None or newest.release != made.digest:
+            check_fit(settings, self.bucket)
         create_topics(settings.kafka, *streams_of(settings.place))
         create_collections(settings.mongo, indexes_of(settings.place))
         self._upload(made)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tandem.platforms.dataproc.release import Release, object_of
+from tandem.platforms.dataproc.release import Release, checkpoint_of, object_of
 from tandem.platforms.dataproc.requests import (
     batch_request,
     batches_parent,
@@ -51,6 +51,10 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
         name = (reference or "").removeprefix("gsm:")
         yield Call("Secret Manager", "GetSecretVersion", {"name": name}, changes=False)
     yield elsewhere
+    yield newest
+    read = {"bucket": google.bucket, "prefix": checkpoint_of(settings).removeprefix(f"gs://{google.bucket}/")}
+    when = "unless this release runs: whether it can go on with the checkpoint"
+    yield Call("Cloud Storage", "objects.list, objects.get", read, when, changes=False)
     for topic, options in topics_of(settings.kafka, *streams_of(settings.place)).items():
         yield Call("Kafka", "CreateTopics", {"topic": topic, **options}, "when it is not there")
     yield Call("MongoDB", "create, createIndexes", {"indexes": indexes_of(settings.place)}, "when not there")

@@ -1,0 +1,56 @@
+"""A job that goes on: of another version, killed, destroyed and deployed again, beside a reconciliation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import psutil
+
+from tests.environment import Environment
+
+
+def driver(running: Environment) -> psutil.Process:
+    """Returns the Java process of the driver."""
+    return next(each for each in running.processes() if "org.apache.spark.deploy.SparkSubmit" in each.cmdline())
+
+
+def test_a_new_version_goes_on_where_the_old_one_stopped(deployed: Environment) -> None:
+    before = deployed.status()["job"]
+    newer = replace(deployed, extra=(*deployed.extra, ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "31")))
+    newer.tandem("submit")
+    after = deployed.status()["job"]
+    assert after["pid_or_id"] != before["pid_or_id"]
+    assert after["input_rows_total"] >= before["input_rows_total"]
+    assert "asked to stop by gs://" in (deployed.home / "rehearsal" / "logs" / "job.log").read_text()
+    deployed.tandem("produce", "--count", "500", "--close")
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
+
+
+def test_a_killed_driver_is_started_again(deployed: Environment) -> None:
+    with deployed.start("produce", "--count", "5000", "--close") as producing:
+        driver(deployed).kill()
+        producing.communicate(timeout=300)
+    assert json.loads(deployed.tandem("verify", "--wait", "240", "--json").stdout)["ok"]
+
+
+def test_what_is_destroyed_can_be_deployed_again(deployed: Environment) -> None:
+    deployed.tandem("destroy", "--yes")
+    assert deployed.processes() == []
+    deployed.tandem("deploy")
+    deployed.tandem("produce", "--count", "500", "--close")
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
+
+
+def test_late_records_are_reconciled(deployed: Environment) -> None:
+    # A watermark of now, which a committed batch knows: whatever has an older time is late then, all of it.
+    deployed.tandem("produce", "--count", "100", "--rate", "100", "--event-time", "real", "--mix", "late=0", "--close")
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
+    deployed.tandem("produce", "--count", "2000", "--event-time", "compressed")
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
+    first = json.loads(deployed.tandem("reconcile", "--json").stdout)
+    assert sum(first["inserted"].values()) > 0
+    again = json.loads(deployed.tandem("reconcile", "--json").stdout)
+    assert sum(again["inserted"].values()) + sum(again["removed"].values()) == 0
+    assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
+    assert deployed.status()["job"]["state"] == "running"
