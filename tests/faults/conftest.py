@@ -21,6 +21,8 @@ from tests.faults.proxy import Proxy
 ROOT = Path(__file__).parents[2]
 STATE = ROOT / ".tandem" / "tests" / "faults"
 PROJECT = "tandem-tests-faults"
+# Each case is judged by all records of its arena: with more than these, a start costs less than to read them again.
+MANY = 200_000
 _CASES: list[Case] = []
 
 
@@ -93,7 +95,7 @@ class Arenas:
         self._failed: set[tuple[str, str]] = set()
 
     def get(self, profile: str, of: str, *, behind_proxies: bool = False, idle_s: int = 5) -> Arena:
-        """Returns a running arena; a new one where the last case has left what no other should be judged by.
+        """Returns a running arena: a new one where the last case has left too much, or what no other may be judged by.
 
         Args:
             profile: as for ``arena_of``.
@@ -102,7 +104,7 @@ class Arenas:
             idle_s: as for ``arena_of``.
         """
         key = (profile, of)
-        if self._arena is None or self._key != key or self._arena.is_spoilt:
+        if self._arena is None or self._key != key or self._arena.is_spoilt or self._arena.case.consumed > MANY:
             self.end()
             # What does not start takes minutes to say so, and need not say it for each case.
             assert key not in self._failed, "this arena did not start before"
