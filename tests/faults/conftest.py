@@ -108,10 +108,12 @@ class Arenas:
             self.end()
             # What does not start takes minutes to say so, and need not say it for each case.
             assert key not in self._failed, "this arena did not start before"
-            self._failed.add(key)
             started = arena_of(profile, behind_proxies=behind_proxies, idle_s=idle_s)
-            self._arena, self._key = self._stack.enter_context(started), key
-            self._failed.remove(key)
+            try:
+                self._arena, self._key = self._stack.enter_context(started), key
+            except Exception:
+                self._failed.add(key)
+                raise
         return self._arena
 
     def end(self) -> None:
