@@ -66,7 +66,8 @@ class Arena:
         return bool(self.case.injected) and not self.case.consumed
 
     def note(self, what: str) -> None:
-        """Adds to the case's timeline."""
+        """Adds to the case's timeline, and what was found well before says nothing any more."""
+        self.case.consumed = 0
         self.case.injected.append(f"{time.monotonic() - self._began:7.1f} s  {what}")
 
     def signal(self, service: str, number: signal.Signals, only: str = "") -> datetime:
