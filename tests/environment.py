@@ -9,8 +9,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 from bson import BSON
@@ -18,6 +20,7 @@ from pymongo import MongoClient
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
+from tandem.platforms import Platform, platform_for
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -80,7 +83,8 @@ class Environment:
         for name in (str(last), f".{last}.crc"):
             (commits / name).unlink(missing_ok=True)
         self.tandem("up", "--wait")
-        self.wait("the batch done again", (commits / str(last)).exists)
+        # Or a later one, which Spark commits after it: it keeps only some, and on a slow machine this one may be gone.
+        self.wait("the batch done again", lambda: any(int(path.name) >= last for path in commits.glob("[0-9]*")))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Returns the running command, in a process group of its own."""
@@ -96,6 +100,14 @@ class Environment:
     def status(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.tandem("status", "--json").stdout)
         return answer
+
+    def caught_up(self) -> bool:
+        """Returns whether the job has committed all that is in the topics, by what ``tandem status`` would say.
+
+        It is asked again and again while the job works, and each start of Python would take a second of its processors.
+        """
+        status = _platform(self).status()
+        return bool(status["ready"]) and status["job"]["lag"] == 0
 
     def wait(self, what: str, condition: Any, seconds: float = 120) -> Any:
         """Returns the first true answer of ``condition()``, or fails naming what was awaited."""
@@ -144,3 +156,10 @@ class Environment:
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
         return found
+
+
+@cache
+def _platform(environment: Environment) -> Platform:
+    """Returns what the environment's commands act by."""
+    with patch.dict(os.environ, environment.variables, clear=True):
+        return platform_for(load(environment.profile))

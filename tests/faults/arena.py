@@ -60,8 +60,14 @@ class Arena:
         self.watcher = Watcher(uri, "ecommerce_mart")
         self.watcher.begin()
 
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether the newest case has done something, and it was not found that all is well afterwards."""
+        return bool(self.case.injected) and not self.case.consumed
+
     def note(self, what: str) -> None:
-        """Adds to the case's timeline."""
+        """Adds to the case's timeline, and what was found well before says nothing any more."""
+        self.case.consumed = 0
         self.case.injected.append(f"{time.monotonic() - self._began:7.1f} s  {what}")
 
     def signal(self, service: str, number: signal.Signals, only: str = "") -> datetime:
@@ -134,17 +140,13 @@ class Arena:
 
     def check(self) -> dict[str, Any]:
         """Fails unless the job catches up and every record that was ever sent is accounted for, once and unchanged."""
-        self.environment.wait("lag 0", self.caught_up, RECOVERY_S)
+        self.environment.wait("lag 0", self.environment.caught_up, RECOVERY_S)
         report: dict[str, Any] = json.loads(self.environment.tandem("verify", "--json", code=None).stdout)
         assert report["ok"], {"report": report, "timeline": self.case.injected}
         assert self.watcher.problems == [], self.case.injected
         self._check_ledger(report)
         self.case.consumed = report["total"]["consumed"]
         return report
-
-    def caught_up(self) -> bool:
-        status = self.environment.status()
-        return bool(status["ready"]) and status["job"]["lag"] == 0
 
     def facts(self) -> int:
         with self.environment.database() as database:

@@ -1,11 +1,12 @@
-"""One arena for each backend and layer; every case is a line of the table at the end."""
+"""The arenas that cases run in, one at a time; every case is a line of the table at the end."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from tests.faults.proxy import Proxy
 ROOT = Path(__file__).parents[2]
 STATE = ROOT / ".tandem" / "tests" / "faults"
 PROJECT = "tandem-tests-faults"
+# Each case is judged by all records of its arena: with more than these, a start costs less than to read them again.
+MANY = 200_000
 _CASES: list[Case] = []
 
 
@@ -82,19 +85,62 @@ def proxied(environment: Environment) -> tuple[Environment, dict[str, Proxy]]:
     return replace(environment, extra=(*environment.extra, *addresses)), proxies
 
 
-@pytest.fixture(scope="module", params=["embedded", "local"])
-def running(request: pytest.FixtureRequest) -> Iterator[Arena]:
-    """The environment without anything between its programs."""
-    with arena_of(request.param) as arena:
-        yield arena
+class Arenas:
+    """At most one arena at a time, as two would slow each other; whoever wants the same gets the one that runs."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._arena: Arena | None = None
+        self._key: tuple[str, str] | None = None
+        self._failed: set[tuple[str, str]] = set()
+
+    def get(self, profile: str, of: str, *, behind_proxies: bool = False, idle_s: int = 5) -> Arena:
+        """Returns a running arena: a new one where the last case has left too much, or what no other may be judged by.
+
+        Args:
+            profile: as for ``arena_of``.
+            of: who shares it.
+            behind_proxies: as for ``arena_of``.
+            idle_s: as for ``arena_of``.
+        """
+        key = (profile, of)
+        if self._arena is None or self._key != key or self._arena.is_spoilt or self._arena.case.consumed > MANY:
+            self.end()
+            # What does not start takes minutes to say so, and need not say it for each case.
+            assert key not in self._failed, "this arena did not start before"
+            started = arena_of(profile, behind_proxies=behind_proxies, idle_s=idle_s)
+            try:
+                self._arena, self._key = self._stack.enter_context(started), key
+            except Exception:
+                self._failed.add(key)
+                raise
+        return self._arena
+
+    def end(self) -> None:
+        self._arena = None
+        self._stack.close()
+
+
+@pytest.fixture(scope="package")
+def arenas() -> Iterator[Arenas]:
+    arenas = Arenas()
+    yield arenas
+    arenas.end()
+
+
+@pytest.fixture(scope="package", params=["embedded", "local"])
+def running(arenas: Arenas, request: pytest.FixtureRequest) -> Callable[[], Arena]:
+    """The environment without anything between its programs; of the package, so that pytest sorts modules by it."""
+    return partial(arenas.get, request.param, "all")
 
 
 @pytest.fixture
-def arena(running: Arena, request: pytest.FixtureRequest) -> Arena:
+def arena(running: Callable[[], Arena], request: pytest.FixtureRequest) -> Arena:
     """The environment, with a line of the table for this case."""
-    running.case = Case(request.node.name.removeprefix("test_"), running.environment.profile)
-    _CASES.append(running.case)
-    return running
+    arena = running()
+    arena.case = Case(request.node.name.removeprefix("test_"), arena.environment.profile)
+    _CASES.append(arena.case)
+    return arena
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -46,7 +46,7 @@ def two_drivers(environment: Environment) -> None:
 
 def stopped_in_mid_batch(environment: Environment, processes: Processes) -> Path | None:
     """Returns the commit that the driver has not come to, or None, and then it goes on."""
-    environment.wait("lag 0", lambda: environment.status()["job"]["lag"] == 0)
+    environment.wait("lag 0", environment.caught_up)
     send(processes, "job", signal.SIGSTOP)
     environment.tandem("produce", "--count", "20000", "--close")
     batch = 1 + max(int(path.name) for path in (processes.checkpoint / "offsets").glob("[0-9]*"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from confluent_kafka import Producer
@@ -13,11 +15,18 @@ from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, ORDERS, 
 from tandem.verify import strict_json
 from tandem.verify.topics import TopicReader
 from tests.faults.arena import Arena
+from tests.faults.conftest import Arenas
 from tests.faults.foreign import order, payment
 from tests.spark.test_parse import DEAD, VALID
 
 # The day that the matrix of the parser is written for.
 ITS_DAY = b"2026-11-22"
+
+
+@pytest.fixture(scope="module", params=["embedded", "local"])
+def running(arenas: Arenas, request: pytest.FixtureRequest) -> Callable[[], Arena]:
+    """One of their own: these bring the watermark to now, and what is generated behind it is sent in real time."""
+    return partial(arenas.get, request.param, "data")
 
 
 def moved(record: bytes, day: str, order_id: str) -> bytes:
@@ -52,7 +61,7 @@ def test_every_kind_of_record(arena: Arena) -> None:
                 dead[value] += 1
         assert foreign.flush(30) == 0
         arena.note(f"{len(DEAD)} kinds of malformed records, {len(VALID)} of odd ones, event times in the future")
-    arena.environment.wait("lag 0", arena.caught_up)
+    arena.environment.wait("lag 0", arena.environment.caught_up)
     arena.produce(count=500)
     report = arena.check()
     assert report["total"]["dead"] >= dead.total()

@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.arena import Arena
 from tests.faults.backends import Processes, send
-from tests.faults.conftest import STATE, environment_of
+from tests.faults.conftest import STATE, Arenas, environment_of
 
 KILLS = {"embedded": 3, "local": 2}
 ALL_KILLS = 10
@@ -83,7 +83,7 @@ POINTS = (
 def test_killed_at_an_exact_point(arena: Arena, point: Callable[[Arena, int], Callable[[], bool]]) -> None:
     """A backlog makes the batch so long that the point can be met; a kill that came too late counts for nothing."""
     for _ in range(5):
-        arena.environment.wait("lag 0", arena.caught_up)
+        arena.environment.wait("lag 0", arena.environment.caught_up)
         with arena.frozen("job"):
             arena.produce(count=20_000)
             batch = max(int(path.name) for path in (arena.backend.checkpoint / "offsets").glob("[0-9]*")) + 1
@@ -127,8 +127,9 @@ def test_a_graceful_stop_leaves_nothing_to_replay(arena: Arena) -> None:
 
 
 @pytest.mark.on_demand
-def test_killed_in_the_first_batch_of_all() -> None:
+def test_killed_in_the_first_batch_of_all(arenas: Arenas) -> None:
     """There is nothing yet that it could go on from, and all that it finds is in the topics already."""
+    arenas.end()
     environment = replace(environment_of("embedded"), home=STATE / "first", first_port=29870)
     processes = Processes(environment.home)
     environment.tandem("down", "--volumes")
@@ -140,7 +141,7 @@ def test_killed_in_the_first_batch_of_all() -> None:
         environment.wait("the first batch", (processes.checkpoint / "offsets" / "0").exists)
         assert send(processes, "job", signal.SIGKILL)
         assert not (processes.checkpoint / "commits" / "0").exists()
-        environment.wait("lag 0", lambda: environment.status()["job"]["lag"] == 0)
+        environment.wait("lag 0", environment.caught_up)
         environment.tandem("verify")
     finally:
         environment.tandem("down", "--volumes", code=None)

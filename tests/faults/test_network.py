@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
 from tests.faults.arena import Arena
-from tests.faults.conftest import arena_of
+from tests.faults.conftest import Arenas
 
 pytestmark = [pytest.mark.on_demand, pytest.mark.parametrize("service", ["kafka", "mongo"])]
 
 
 @pytest.fixture(scope="module", params=["embedded"])
-def running() -> Iterator[Arena]:
+def running(arenas: Arenas) -> Callable[[], Arena]:
     """Processes behind proxies. In containers the job would reach them by names that only Compose can give."""
-    with arena_of("embedded", behind_proxies=True) as arena:
-        yield arena
+    return partial(arenas.get, "embedded", "network", behind_proxies=True)
 
 
 def test_the_network_is_slow(arena: Arena, service: str) -> None:
@@ -53,7 +53,7 @@ def test_connections_are_reset(arena: Arena, service: str) -> None:
 def test_connections_are_reset_in_the_middle_of_a_message(arena: Arena, service: str) -> None:
     """A backlog makes fetches and bulks that are larger than what may still pass."""
     proxy = arena.proxies[service]
-    arena.environment.wait("lag 0", arena.caught_up)
+    arena.environment.wait("lag 0", arena.environment.caught_up)
     with arena.frozen("job"):
         arena.produce(count=20_000)
         proxy.reset_after(500_000)

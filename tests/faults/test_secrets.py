@@ -19,7 +19,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from tandem.platforms.embedded.mongod import find_mongod
 from tests.environment import Environment
-from tests.faults.conftest import STATE, environment_of
+from tests.faults.conftest import STATE, Arenas, environment_of
 
 pytestmark = pytest.mark.on_demand
 
@@ -44,8 +44,9 @@ class Locked:
 
 
 @pytest.fixture
-def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Locked]:
+def locked(arenas: Arenas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Locked]:
     """The environment, which does not run yet; its database does."""
+    arenas.end()
     key = tmp_path / "key"
     key.write_text("ab" * 32)
     key.chmod(0o600)
@@ -132,7 +133,7 @@ def test_a_revoked_role_stops_the_job_in_words(locked: Locked) -> None:
     environment = locked.environment
     environment.tandem("up", "--wait")
     environment.tandem("produce", "--count", "200", "--close")
-    environment.wait("lag 0", lambda: environment.status()["job"]["lag"] == 0)
+    environment.wait("lag 0", environment.caught_up)
     locked.allow("read")
     # The job may give up before all is sent, and then that is said instead of a summary.
     environment.tandem("produce", "--count", "200", "--close", code=None)

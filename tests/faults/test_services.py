@@ -50,7 +50,7 @@ def test_mongo_steps_down_under_load(arena: Arena) -> None:
 
 
 def test_mongo_is_killed_in_mid_bulk(arena: Arena) -> None:
-    arena.environment.wait("lag 0", arena.caught_up)
+    arena.environment.wait("lag 0", arena.environment.caught_up)
     with arena.frozen("job"):
         arena.produce(count=20_000)
         before = arena.facts()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import psutil
 import pytest
 
 from tests.faults.arena import Arena
-from tests.faults.conftest import arena_of
+from tests.faults.conftest import Arenas
 
 # How much more there may be in the second half than in the first: neither is a whole number of windows.
 SLACK = 1.5
@@ -37,10 +38,9 @@ def sample(arena: Arena) -> Sample:
 
 
 @pytest.fixture(scope="module", params=["embedded", "local"])
-def running(request: pytest.FixtureRequest) -> Iterator[Arena]:
+def running(arenas: Arenas, request: pytest.FixtureRequest) -> Callable[[], Arena]:
     """Topics are not called quiet between two sets: event time would jump to now, and windows would not close."""
-    with arena_of(request.param, idle_s=120) as arena:
-        yield arena
+    return partial(arenas.get, request.param, "soak", idle_s=120)
 
 
 @pytest.mark.on_demand

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tandem.pipelines.orders_payments.streams import FACTS
 from tests.faults.arena import Arena
+from tests.faults.conftest import Arenas
 from tests.faults.foreign import send_with_a_lagging_partition
+
+
+@pytest.fixture(scope="module", params=["embedded", "local"])
+def running(arenas: Arenas, request: pytest.FixtureRequest) -> Callable[[], Arena]:
+    """One of their own: what others have sent would be processed again here, too."""
+    return partial(arenas.get, request.param, "state")
 
 
 @pytest.mark.on_demand("local")

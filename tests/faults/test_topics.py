@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from confluent_kafka import Producer
@@ -12,9 +14,16 @@ from kafka import KafkaAdminClient
 
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
 from tests.faults.arena import Arena
+from tests.faults.conftest import Arenas
 from tests.faults.foreign import order, payment
 
 pytestmark = pytest.mark.on_demand
+
+
+@pytest.fixture(scope="module", params=["embedded", "local"])
+def running(arenas: Arenas, request: pytest.FixtureRequest) -> Callable[[], Arena]:
+    """One of their own: these bring the watermark to now, and what is generated behind it is sent in real time."""
+    return partial(arenas.get, request.param, "topics")
 
 
 def test_a_topic_gets_more_partitions_under_load(arena: Arena) -> None:

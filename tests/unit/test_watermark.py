@@ -26,8 +26,14 @@ def test_is_in_whole_milliseconds_rounded_down_before_1970_too() -> None:
 
 
 def test_stays_at_zero_while_a_stream_has_no_event() -> None:
-    found = swept(Arrival(1, "left", 60 * MINUTE, "a"), Arrival(2, "left", -5, "b"), Arrival(3, "left", 0, "c"))
+    found = swept(Arrival(1, "left", 60 * MINUTE, "a"), Arrival(2, "left", 1, "b"))
     assert found == Watermark(0, frozenset())
+
+
+def test_begins_at_1970_so_that_what_is_older_is_late_at_once() -> None:
+    """As in Spark, which has no watermark that says nothing: it drops and counts such a record in its first batch."""
+    found = swept(Arrival(1, "left", -5, "before"), Arrival(2, "left", 0, "at"), Arrival(3, "left", 1, "after"))
+    assert found == Watermark(0, frozenset({("left", "before"), ("left", "at")}))
 
 
 def test_control_records_move_it_and_are_never_late() -> None:
@@ -46,14 +52,14 @@ def test_late_is_up_to_and_including_the_watermark() -> None:
 def test_order_of_arrival_decides_and_equal_stamps_count_against_the_record() -> None:
     both = (Arrival(5, "left", 60 * MINUTE, "a"), Arrival(5, "right", 60 * MINUTE, "b"))
     found = swept(
-        *both, Arrival(4, "left", 0, "before"), Arrival(5, "left", 0, "same"), Arrival(6, "left", 0, "behind")
+        *both, Arrival(4, "left", 1, "before"), Arrival(5, "left", 1, "same"), Arrival(6, "left", 1, "behind")
     )
     assert found.late == {("left", "same"), ("left", "behind")}
 
 
 def test_a_late_repeat_does_not_make_its_event_late() -> None:
     both = (Arrival(5, "left", 60 * MINUTE, "a"), Arrival(5, "right", 60 * MINUTE, "b"))
-    assert swept(*both, Arrival(9, "left", 0, "early"), Arrival(1, "left", 0, "early")).late == set()
+    assert swept(*both, Arrival(9, "left", 1, "early"), Arrival(1, "left", 1, "early")).late == set()
 
 
 def test_never_falls() -> None:

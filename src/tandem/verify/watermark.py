@@ -43,7 +43,8 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
 
     Like the engine's, the watermark is the minimum over the streams of the newest event time less the lateness, in
     whole milliseconds, and never falls. Where the engine's batches began is unknown, so an event *may* be late when its
-    time is not after the watermark of everything that arrived up to its own millisecond. At watermark 0 none is late.
+    time is not after the watermark of everything that arrived up to its own millisecond. The engine's begins at 0, that
+    is 1970, and not at none: what is dated then or before may be late even in the first batch of all.
     A further record of the same event is a repeat and is not looked at: its first record decided the fate of the event.
     """
     newest: dict[str, int | None] = dict.fromkeys(streams)
@@ -60,7 +61,7 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
             if arrival.identity is None or (event := (arrival.stream, arrival.identity)) in seen:
                 continue
             seen.add(event)
-            if watermark > 0 and arrival.time <= watermark * 1000:
+            if arrival.time <= watermark * 1000:
                 late.add(event)
     return Watermark(watermark, frozenset(late))
 
