@@ -16,7 +16,7 @@ from tests.faults.arena import Arena
 from tests.faults.backends import Processes, send
 from tests.faults.conftest import STATE, Arenas, environment_of
 
-KILLS = {"embedded": 3, "local": 2}
+KILLS = {"embedded": 2, "local": 2}
 ALL_KILLS = 10
 
 

@@ -54,6 +54,7 @@ def test_what_cannot_be_measured_is_said_before_anything_starts(arguments: list[
     assert BENCH.processes() == []
 
 
+@pytest.mark.on_demand
 def test_recovery_is_measured(tmp_path: Path) -> None:
     printed, document = bench(tmp_path, "recovery")
     (part,) = document["parts"]
