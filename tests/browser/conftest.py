@@ -21,7 +21,8 @@ PICTURES = STATE / "browser"
 EXPECTED = ("net::ERR_", "Failed to load resource")
 
 
-@pytest.fixture(scope="session")
+# Of the package: what runs on would slow the other layers, and Playwright's loop would be in the way of theirs.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     try:
         program = chromium()
@@ -38,7 +39,7 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(browser: Browser) -> Iterator[Environment]:
     """An environment that runs, and waits for a quiet topic long enough that the wait is shown."""
     environment = Environment(STATE / "shown", 29750, (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "60"),))

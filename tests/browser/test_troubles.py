@@ -122,5 +122,5 @@ def test_the_page_comes_back_after_the_server_restarts(page: Page, running: Envi
     page.screenshot(path=PICTURES / "disconnected.png")
     expect(page.locator("#link")).to_have_text("Live", timeout=PATIENCE_MS)
     expect(page.locator("[data-tile=results] b")).to_have_text(facts, timeout=PATIENCE_MS)
-    # The rest has taken no notice.
-    assert running.status()["ready"]
+    # The rest has taken no notice: the job is behind for a moment at most, when a quiet topic has just got a record.
+    running.wait("ready", lambda: running.status()["ready"], 30)

@@ -41,7 +41,7 @@ class Stack(Environment):
         return Containers(find_engine())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client() -> docker.DockerClient:
     try:
         return docker.DockerClient(base_url=find_engine().host)
@@ -49,7 +49,7 @@ def client() -> docker.DockerClient:
         pytest.skip(f"{error}: the containers are not tested")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(client: docker.DockerClient) -> Iterator[Stack]:
     """Nothing runs yet. The images are those of this checkout, and built when they are not: minutes, the first time."""
     ca = load("local").ca
