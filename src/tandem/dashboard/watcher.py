@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 
 from tandem.dashboard.failures import Failures
 
 _RETRY_S = 1.0
 
 
-class Watcher:
+class Watcher(ABC):
     """Base of the watchers.
 
     Args:
@@ -30,11 +31,11 @@ class Watcher:
         """Ends; the thread may take a moment longer, and does no harm."""
         self.stopping.set()
 
+    @abstractmethod
     def watch(self) -> None:
         """Watches until ``stopping`` is set, or raises one of ``away``."""
-        raise NotImplementedError
 
-    def lost(self, error: Exception) -> None:
+    def lost(self, error: Exception) -> None:  # noqa: B027, who has nothing to note leaves it
         """Notes that the source does not answer."""
 
     def _run(self) -> None:
