@@ -38,6 +38,8 @@ def installed(name: str, requirements: Sequence[str], cache: Path) -> Path:
             "install",
             "--quiet",
             "--disable-pip-version-check",
+            # It compares with what is installed here, which the program does not see.
+            "--no-warn-conflicts",
             "--target",
             str(draft),
         )

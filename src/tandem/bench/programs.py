@@ -55,7 +55,12 @@ class Program:
 
 @contextmanager
 def running(
-    name: str, arguments: Sequence[str], stage: Stage, env: Mapping[str, str] | None = None
+    name: str,
+    arguments: Sequence[str],
+    stage: Stage,
+    env: Mapping[str, str] | None = None,
+    *,
+    own_packages: bool = True,
 ) -> Iterator[Program]:
     """Yields a program of this package as it runs; afterwards it and all that it started are gone.
 
@@ -64,11 +69,14 @@ def running(
         arguments: its own.
         stage: where its log goes.
         env: its whole environment; None for this process's.
+        own_packages: whether it sees the packages of this environment; else only what is on its ``PYTHONPATH``.
     """
     log = stage.layout.log(name.rpartition("/")[2])
+    # -S leaves out site-packages. Two folders with packages of one namespace, like Google's, would be mixed.
+    python = (sys.executable,) if own_packages else (sys.executable, "-S")
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            (sys.executable, str(_FOLDER / f"{name}.py"), *arguments),
+            (*python, str(_FOLDER / f"{name}.py"), *arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -86,9 +94,16 @@ def running(
             process.communicate()
 
 
-def run(name: str, arguments: Sequence[str], stage: Stage, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+def run(
+    name: str,
+    arguments: Sequence[str],
+    stage: Stage,
+    env: Mapping[str, str] | None = None,
+    *,
+    own_packages: bool = True,
+) -> dict[str, Any]:
     """Returns what a program prints; see ``running``."""
-    with running(name, arguments, stage, env) as program:
+    with running(name, arguments, stage, env, own_packages=own_packages) as program:
         return program.answer()
 
 

@@ -58,11 +58,18 @@ def plain_python(stage: Stage, ends: Ends, wanted: Mapping[Pair, RawBSONDocument
         return Drained(answer["seconds"], judged(mongo, wanted))
 
 
-def tutorial(stage: Stage, topics: Mapping[str, str], wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
-    """Drains by the tutorials' design, in a Java that has drained once before."""
+def tutorial(stage: Stage, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
+    """Drains the topics beside the pipeline's own by the tutorials' design, in a Java that has drained once before."""
     names = ("bench_tutorial_cold", "bench_tutorial")
     with stage.database(names[0]), stage.database(names[1]) as mongo:
-        arguments = ("drain", *tutorial_arguments(stage, topics), "--databases", *names)
+        arguments = (
+            "drain",
+            *tutorial_arguments(stage, topics_beside()),
+            "--ends",
+            json.dumps(ends),
+            "--databases",
+            *names,
+        )
         with programs.running_on_spark("peers/tutorial", arguments, stage, pandas(stage)) as program:
             seconds = program.answer()["seconds"]
         return Drained(seconds[-1], judged(mongo, wanted))
@@ -80,7 +87,8 @@ def flink(stage: Stage, ends: Ends) -> Drained:
     }
     told = [f"--{name}={value}" for name, value in arguments.items()]
     env = child_environment(stage.tools.java, PYTHONPATH=str(_flink_packages(stage)))
-    answer = programs.run("peers/flink", [*told, "--jars", *map(str, _flink_jars(stage))], stage, env)
+    told += ["--jars", *map(str, _flink_jars(stage))]
+    answer = programs.run("peers/flink", told, stage, env, own_packages=False)
     return Drained(answer["seconds"][-1])
 
 

@@ -118,7 +118,7 @@ def _ours(bench: Bench, stage: Stage, ends: Ends, result: _Round, *, verified: b
 def _peers(stage: Stage, waiting: _Waiting, result: _Round) -> None:
     python = contestants.plain_python(stage, waiting.ends, waiting.facts)
     flink = contestants.flink(stage, waiting.ends)
-    tutorial = contestants.tutorial(stage, contestants.topics_beside(), waiting.few)
+    tutorial = contestants.tutorial(stage, waiting.few_ends, waiting.few)
     result.rates["python"] = count(waiting.ends) / python.seconds
     result.rates["flink"] = count(waiting.ends) / flink.seconds
     result.rates["tutorial"] = count(waiting.few_ends) / tutorial.seconds

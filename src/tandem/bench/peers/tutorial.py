@@ -87,12 +87,12 @@ def united(spark: SparkSession, told: argparse.Namespace, bootstrap: str, offset
     return orders.unionByName(payments)
 
 
-def start(rows: DataFrame, told: argparse.Namespace, uri: str, name: str, *, once: bool) -> StreamingQuery:
+def start(rows: DataFrame, told: argparse.Namespace, uri: str, name: str) -> StreamingQuery:
     """Returns the running query; ``name`` is that of its checkpoint and its database."""
     matched = rows.groupBy("order_id").applyInPandasWithState(
         match, _FACT, _STATE, "append", GroupStateTimeout.ProcessingTimeTimeout
     )
-    writer = (
+    return (
         matched.withColumns({name: F.try_to_timestamp(name) for name in _DATES})
         .withColumns({name: F.col(name).try_cast("bigint") for name in _AMOUNTS})
         .writeStream.format("mongodb")
@@ -101,8 +101,24 @@ def start(rows: DataFrame, told: argparse.Namespace, uri: str, name: str, *, onc
         .option("database", name)
         .option("collection", told.collection)
         .option("checkpointLocation", f"{told.checkpoints}/{name}")
+        .start()
     )
-    return (writer.trigger(availableNow=True) if once else writer).start()
+
+
+def drain(query: StreamingQuery, ends: dict[str, dict[str, int]]) -> None:
+    """Returns when the query has committed all up to the offsets behind the last records, and has ended.
+
+    It cannot be told to end by itself: a timeout by the clock has a next batch to wait for as long as it runs.
+    """
+    while query.isActive:
+        progress = query.lastProgress
+        if progress is not None:
+            reached = [json.loads(source.endOffset) for source in progress.sources]
+            if all(offsets == ends[topic] for source in reached for topic, offsets in source.items()):
+                query.stop()
+                return
+        time.sleep(0.02)
+    query.awaitTermination()
 
 
 def main() -> None:
@@ -112,6 +128,7 @@ def main() -> None:
     arguments.add_argument("--config", type=Path, required=True)
     for name in ("--orders", "--payments", "--collection", "--checkpoints"):
         arguments.add_argument(name, required=True)
+    arguments.add_argument("--ends", help="JSON: the offset behind the last record by topic and partition; to drain")
     arguments.add_argument("--databases", nargs="+", required=True, help="one for each round")
     told = arguments.parse_args()
     config = json.loads(told.config.read_text("utf-8"))
@@ -121,13 +138,13 @@ def main() -> None:
         for database in told.databases:
             began = time.perf_counter()
             rows = united(spark, told, config["bootstrap"], "earliest")
-            start(rows, told, config["mongo_uri"], database, once=True).awaitTermination()
+            drain(start(rows, told, config["mongo_uri"], database), json.loads(told.ends))
             seconds.append(time.perf_counter() - began)
         sys.stdout.write(json.dumps({"seconds": seconds}) + "\n")
         spark.stop()
         return
     rows = united(spark, told, config["bootstrap"], "latest")
-    query = start(rows, told, config["mongo_uri"], told.databases[0], once=False)
+    query = start(rows, told, config["mongo_uri"], told.databases[0])
     while query.lastProgress is None and query.isActive:
         time.sleep(0.1)
     sys.stdout.write(json.dumps({"following": query.isActive}) + "\n")
