@@ -68,7 +68,7 @@ CONTROLS = (
     Control(
         "strict parsing",
         "engine/json_records.py",
-        'return (value != "") & (~may_be_other | (json_type(json_field(name)) == _VARIANT_TYPE[kind]))',
+        'return (value != "") & (~may_be_other | is_string)',
         "return value.isNotNull()",
         "lost",
     ),

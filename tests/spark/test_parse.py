@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from tandem.engine.compilation import INTERPRETED, Compilation
 from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.verify.reference import Control, Dead, Event
@@ -40,6 +42,9 @@ VALID: dict[str, bytes] = {
     "extra fields": order(extra={"a": [1, None]}, tandem_control="not a control record without the key"),
     "escaped backslash before a u": order().replace(b"o-1", b"\\\\u" + "\u0536".encode() + b"00b"),
     "numeric-looking id": order(order_id="42"),
+    "numeric-looking id, blanks": order(order_id="42").replace(b'"order_id": ', b'"order_id" \n:\t'),
+    "numeric-looking id, extra field": order(order_id="42", extra=7),
+    "quotation mark": order(order_id='it\'s "o-1"'),
     "boolean-looking id": order(customer_id="true"),
     "json-looking id": order(order_id='{"$set": 1}'),
     "operators": order(order_id="$set", customer_id="a.b"),
@@ -111,6 +116,15 @@ DEAD: dict[str, tuple[Item, str]] = {
     "null time": (order(order_date=None), "null_field"),
     "empty id": (order(order_id=""), "empty_field"),
     "number as id": (order(order_id=5), "wrong_type"),
+    "number as id, extra number": (order(order_id=5, extra=7), "wrong_type"),
+    "number as id, twice": (order(order_id=5).replace(b"{", b'{"order_id": 6, '), "not_json"),
+    "nan as id": (order().replace(b'"o-1"', b"NaN"), "not_json"),
+    "infinity as id": (order().replace(b'"o-1"', b"-Infinity"), "not_json"),
+    "single quotes": (order().replace(b'"o-1"', b"'o-1'"), "not_json"),
+    "bare key": (order().replace(b'"amount"', b"amount"), "not_json"),
+    "leading zero": (order().replace(b"12}", b"012}"), "not_json"),
+    "trailing comma": (order().replace(b"12}", b"12,}"), "not_json"),
+    "line break in an id": (order().replace(b"o-1", b"o\n1"), "not_json"),
     "object as id": (order(order_id={"$gt": ""}), "wrong_type"),
     "boolean as customer": (order(customer_id=True), "wrong_type"),
     "text as amount": (order(amount="5"), "wrong_type"),
@@ -133,6 +147,16 @@ DEAD: dict[str, tuple[Item, str]] = {
         "future_time",
     ),
 }
+
+
+@pytest.fixture(params=["compiled", "interpreted"], autouse=True)
+def _both_ways(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The job's first batches are interpreted."""
+    if request.param == "interpreted":
+        Compilation(spark)
+    yield
+    for name in INTERPRETED:
+        spark.conf.unset(name)
 
 
 def engine(spark: SparkSession, items: list[Item]) -> list[Event | Dead | Control]:
@@ -178,12 +202,30 @@ odd_orders = st.dictionaries(st.sampled_from([*ORDER, "extra"]), json_values, ma
 damaged = st.tuples(odd_orders, st.integers(0, 200), st.binary(max_size=3)).map(
     lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] :]
 )
+# Put together from members that are right, nearly right or there twice: what is plain enough for one look at it.
+members = st.sampled_from(
+    [
+        *(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in ORDER.items()),
+        *('"order_id": "42"', '"order_id": 42', '"order_id" : NaN', '"order_id": [1]', "'order_id': 'a'"),
+        *('"customer_id": true', '"customer_id": "true"', '"customer_id":"{"', '"amount": 07', '"amount": "7"'),
+        *('"extra": 1', '"extra": "x"', "extra: 1", '"":0', '"order_date": 5'),
+    ]
+)
+assembled = st.tuples(
+    st.lists(members, min_size=4, max_size=7), st.permutations(list(ORDER)), st.sampled_from(["}", "} ", "}}", ""])
+).map(
+    lambda parts: (
+        "{" + ", ".join([*(f"{json.dumps(n)}: {json.dumps(ORDER[n])}" for n in parts[1][:3]), *parts[0]][:6]) + parts[2]
+    ).encode()
+)
 times = st.from_regex(
     r"[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9](:[0-6][0-9](\.[0-9]{0,7})?)?(Z|[+-][0-9]{2}:?[0-9]{0,2})?",
     fullmatch=True,
 )
 keys = st.sampled_from([None, b"", b"k", CONTROL_KEY.encode()])
-any_record = st.tuples(keys, st.binary(max_size=40) | odd_orders | damaged | times.map(lambda t: order(order_date=t)))
+any_record = st.tuples(
+    keys, st.binary(max_size=40) | odd_orders | damaged | assembled | times.map(lambda t: order(order_date=t))
+)
 
 
 # The same examples every time; each costs two Spark jobs, so a failing one is shown as it is, not made smaller.

@@ -27,6 +27,8 @@ _WRONG_ESCAPE = (
     r"(?<!\\)(?:\\\\)*\\u(?:[0-9a-fA-F]{0,3}[^\x00-\x7F]"
     r"|[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u)[dD][c-fC-F])"
 )
+# What Spark reads besides JSON where it is not told otherwise.
+_JSON_ALONE = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 
 
 class JsonReading:
@@ -41,7 +43,8 @@ class JsonReading:
 
     def columns(self) -> Mapping[str, Column]:
         """See ``Reading.columns``."""
-        return {"_json": parse_json(F.col("value")), "_read": self._read()}
+        plain = self._is_plain()
+        return {"_plain": plain, "_json": F.when(~plain, parse_json(F.col("value"))), "_read": self._read()}
 
     def field(self, name: str, kind: FieldType) -> Column:
         """See ``Reading.field``."""
@@ -49,7 +52,8 @@ class JsonReading:
 
     def checks(self) -> Sequence[Column]:
         """See ``Reading.checks``."""
-        return [is_one_json_text(), *(_is_sound(name, kind) for name, kind in self._stream.fields.items())]
+        whole = F.col("_plain") | is_one_json_text()
+        return [whole, *(_is_sound(name, kind) for name, kind in self._stream.fields.items())]
 
     def stages(self) -> Sequence[Mapping[str, Column]]:
         """See ``Reading.stages``."""
@@ -87,17 +91,30 @@ class JsonReading:
             rules.append((value.isNull(), DeadLetterError.BAD_TIME, name))
         return rules
 
+    def _is_plain(self) -> Column:
+        """Returns whether the text is so simple that ``_read`` alone says what it is; never null. Most records are.
+
+        It has no escape, one closing brace, at its end, and as many quotation marks as the declared fields need. So
+        when all of these were read, there is no other key, none is there twice, and nothing stands behind the record.
+        """
+        text = F.col("value").cast("string")
+        marks = sum(2 if kind is FieldType.INTEGER else 4 for kind in self._stream.fields.values())
+        simple = text.rlike(rf'^\{{(?:[^\\"}}]*+"){{{marks}}}[^\\"}}]*+\}}\z')
+        other_key = F.coalesce(F.col("key") != CONTROL_KEY.encode(), F.lit(True))
+        return other_key & F.coalesce(F.is_valid_utf8(text) & simple, F.lit(False))
+
     def _read(self) -> Column:
         """Returns the record's fields as a struct, read in one pass.
 
-        Alone it would not do: it takes the number 5 for the string "5", the last of two equal keys, and whatever stands
-        behind the record. But to take values out of a variant costs more than to read the text once more.
+        Where the text is not plain it would not do alone: it takes the number 5 for the string "5", the last of two
+        equal keys, and whatever stands behind the record. But to take values out of a variant costs more than to read
+        the text once more.
         """
         fields = ", ".join(
             f"`{name}` {'bigint' if kind is FieldType.INTEGER else 'string'}"
             for name, kind in self._stream.fields.items()
         )
-        return F.from_json(F.col("value").cast("string"), fields)
+        return F.from_json(F.col("value").cast("string"), fields, _JSON_ALONE)
 
 
 def parse_json(value: Column) -> Column:
@@ -108,7 +125,9 @@ def parse_json(value: Column) -> Column:
     """
     text = value.cast("string")
     wrapped = F.concat(F.lit("["), text, F.lit(","), F.xxhash64(value).cast("string"), F.lit("]"))
-    return F.when(F.is_valid_utf8(text) & ~text.rlike(_WRONG_ESCAPE), F.try_parse_json(wrapped))
+    # The pattern is tried at each character: so only where there is an escape at all.
+    wrong = text.contains("\\u") & text.rlike(_WRONG_ESCAPE)
+    return F.when(F.is_valid_utf8(text) & ~wrong, F.try_parse_json(wrapped))
 
 
 def is_one_json_text() -> Column:
@@ -164,10 +183,13 @@ def _is_sound(name: str, kind: FieldType) -> Column:
     """Returns whether a field has its declared type and a value.
 
     As an integer Spark reads nothing but an integer, and what matches the pattern of a time can only have been a
-    string. As a string it reads anything; but only text that looks like another JSON value may have been one.
+    string. As a string it reads anything; but only text that looks like another JSON value may have been one. In plain
+    text the key is there once, and its value is a string when a quotation mark follows.
     """
     value = F.col(f"_f_{name}")
     if kind is not FieldType.STRING:
         return value.isNotNull()
     may_be_other = value.rlike(r"^([\[{]|(-?[0-9][-+.0-9eE]*|true|false)\z)")
-    return (value != "") & (~may_be_other | (json_type(json_field(name)) == _VARIANT_TYPE[kind]))
+    quoted = F.col("value").cast("string").rlike(rf'"\Q{name}\E"\s*:\s*"')
+    is_string = F.when(F.col("_plain"), quoted).otherwise(json_type(json_field(name)) == _VARIANT_TYPE[kind])
+    return (value != "") & (~may_be_other | is_string)
