@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -34,10 +34,15 @@ class DeadLetters:
         self._spark = spark
         self._topic = pipeline.dead_letter_topic
         self._config = config
-        skew = config.max_clock_skew_seconds
-        self._reasons = {s.topic: Reasons(s, max_clock_skew_seconds=skew) for s in pipeline.streams}
+        self._streams = pipeline.streams
         key = F.concat_ws("-", "topic", "partition", "offset").cast("binary").alias("key")
         self._letter = (key, F.col("value"), _headers().alias("headers"), F.col("timestamp"))
+
+    @cached_property
+    def _reasons(self) -> dict[str, Reasons]:
+        """By topic. They take a second to build, which a job that is starting has no need to wait for."""
+        skew = self._config.max_clock_skew_seconds
+        return {stream.topic: Reasons(stream, max_clock_skew_seconds=skew) for stream in self._streams}
 
     def write(self, rejected: DataFrame, *, replayed: bool) -> None:
         """Appends one dead letter for each record, and none that is there already.

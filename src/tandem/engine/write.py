@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.checkpoint import is_committed
+from tandem.engine.compilation import Compilation
 from tandem.engine.config import JobConfig
 from tandem.engine.dead_letter import DeadLetters
 from tandem.engine.failure import AnotherDriverError
@@ -38,6 +39,7 @@ def batch_writer(
         stopping: once set, a batch that has not begun raises ``StopRequested`` instead of writing.
     """
     letters = DeadLetters(spark, pipeline, config)
+    compilation = Compilation(spark)
     superseded = Superseded(spark, config)
     may_be_replay = True
 
@@ -48,6 +50,7 @@ def batch_writer(
         rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
         try:
             events, dead = _counted(rows)
+            compilation.note(batch, events)
             for output in pipeline.outputs if events else ():
                 documents = output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
                 write_documents(documents, output.collection, config, few=events < FEW)

@@ -1,0 +1,38 @@
+"""Decides whether Spark compiles its queries to Java, or interprets them.
+
+To compile takes half of a new driver's first batches; what it gains shows with many rows.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, SparkSession
+
+# As many events as make the gain larger than what compiling takes on a cold Java.
+MANY = 20_000
+# The second one Spark has for its own tests; both ways give the same, and there is no other to choose.
+_WHOLE_STAGE, _PROJECTIONS = "spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode"
+INTERPRETED = {_WHOLE_STAGE: "false", _PROJECTIONS: "NO_CODEGEN"}
+_COMPILED = {_WHOLE_STAGE: "true", _PROJECTIONS: "FALLBACK"}
+
+
+class Compilation:
+    """Lets a query interpret until a batch has many events, and compile from then on.
+
+    Args:
+        spark: the session in which the query is started next; the query goes on with a copy of its settings.
+    """
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._compiles = False
+        _set(spark, INTERPRETED)
+
+    def note(self, batch: DataFrame, events: int) -> None:
+        """Takes note of how many events a batch of the query has."""
+        if events >= MANY and not self._compiles:
+            self._compiles = True
+            _set(batch.sparkSession, _COMPILED)
+
+
+def _set(spark: SparkSession, settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        spark.conf.set(name, value)
