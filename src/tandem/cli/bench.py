@@ -12,7 +12,7 @@ from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, UsageError
 
 # Said here, where nothing of the bench is imported before it is asked for.
-PART_NAMES = ["throughput", "latency", "cold_start", "recovery", "idle", "inner_loop", "dashboard", "growth", "soak"]
+PART_NAMES = ["throughput", "latency", "cold_start", "idle", "recovery", "inner_loop", "dashboard", "growth", "soak"]
 _NEEDED = ("confluent_kafka", "orjson", "playwright", "psutil", "pyspark")
 
 
@@ -24,12 +24,14 @@ def register(app: typer.Typer) -> None:
 def bench(
     context: typer.Context,
     parts: Annotated[
-        list[str] | None, typer.Argument(help=f"{', '.join(PART_NAMES)}; default: all, with --quick the first seven.")
+        list[str] | None, typer.Argument(help=f"{', '.join(PART_NAMES)}; default: all, with --quick the first three.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Rough figures, in minutes: few records, one round.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Rough figures in less than five minutes: few records, one round.")
+    ] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="How often each is measured; 3, with --quick 1.")] = None,
     records: Annotated[
-        int | None, typer.Option(min=1000, help="How many records wait in a drain; 2000000, with --quick 200000.")
+        int | None, typer.Option(min=1000, help="How many records wait in a drain; 2000000, with --quick 50000.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -62,7 +64,7 @@ def bench(
         settings=settings,
         quick=quick,
         rounds=rounds or (1 if quick else 3),
-        records=records or (200_000 if quick else 2_000_000),
+        records=records or (50_000 if quick else 2_000_000),
         say=session.say,
     )
     result = run(measured, names, lambda part: session.out.print(table(part)))
