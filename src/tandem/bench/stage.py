@@ -189,6 +189,18 @@ def environment(settings: Settings) -> Iterator[EmbeddedPlatform]:
             platform.down(volumes=True)
 
 
+def driver_of(platform: EmbeddedPlatform) -> int:
+    """Returns the process id of the environment's driver.
+
+    Raises:
+        TandemError: none runs.
+    """
+    driver = platform.status()["job"]["pid_or_id"]
+    if driver is None:
+        raise TandemError("there is no driver", hint="its log tells why")
+    return int(driver)
+
+
 def variables(settings: Settings) -> Mapping[str, str]:
     """Returns the environment of a `tandem` command that is to see these settings."""
     return {

@@ -89,7 +89,12 @@ class Traffic:
         for record in heapq.merge(orders(self._plan), payments(self._plan), key=lambda record: record.due or 0.0):
             if self._stop.wait(max(0.0, (record.due or 0.0) - time.time())):
                 return
-            self._producer.produce(record.topic, key=record.key, value=record.value)
+            while not self._stop.is_set():
+                try:
+                    self._producer.produce(record.topic, key=record.key, value=record.value)
+                    break
+                except BufferError:  # Kafka takes none for so long that no more fit
+                    self._producer.poll(0.1)
             # A repeat makes no second fact.
             self.sent.setdefault((record.topic, record.id), time.time())
             self._producer.poll(0)

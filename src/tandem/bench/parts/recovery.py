@@ -10,10 +10,9 @@ from tandem.bench.arithmetic import Figure
 from tandem.bench.bench import Bench
 from tandem.bench.parts.latency import RATE
 from tandem.bench.result import Part, Row
-from tandem.bench.stage import environment
+from tandem.bench.stage import driver_of, environment
 from tandem.bench.traffic import Traffic, Watch
 from tandem.bench.truth import account
-from tandem.errors import TandemError
 from tandem.platforms.embedded.platform import EmbeddedPlatform
 
 _DEADLINE_S = 180.0
@@ -51,8 +50,5 @@ def measure(bench: Bench) -> Part:
 
 def _kill(platform: EmbeddedPlatform) -> float:
     """Returns when the driver, with its Java, was killed, in seconds since the epoch."""
-    driver = platform.status()["job"]["pid_or_id"]
-    if driver is None:
-        raise TandemError("there is no driver to kill", hint="its log tells why")
-    os.killpg(int(driver), signal.SIGKILL)
+    os.killpg(driver_of(platform), signal.SIGKILL)
     return time.time()

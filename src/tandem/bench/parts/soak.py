@@ -13,7 +13,7 @@ from tandem.bench.bench import Bench
 from tandem.bench.parts.idle import memory_of
 from tandem.bench.reports import Reports, batch_milliseconds
 from tandem.bench.result import Part, Row
-from tandem.bench.stage import environment
+from tandem.bench.stage import driver_of, environment
 from tandem.bench.traffic import Traffic
 from tandem.bench.truth import account
 from tandem.platforms.embedded.layout import Layout
@@ -42,7 +42,7 @@ def measure(bench: Bench) -> Part:
                 since, until = traffic.go_on(0.0, _EVERY_S)
                 batches = reports.batches(since, until)
                 if batches:
-                    samples.append(_sample(batches, platform.status()["job"]["pid_or_id"], Layout(settings.home)))
+                    samples.append(_sample(batches, driver_of(platform), Layout(settings.home)))
         remark = account(settings, deadline_s=_VERIFY_S)
     rows = []
     for name, unit in _UNITS.items():
@@ -67,9 +67,9 @@ def _short_windows(settings: Settings) -> Settings:
     return settings.model_copy(update={"job": job})
 
 
-def _sample(batches: Sequence[Mapping[str, Any]], driver: str, layout: Layout) -> dict[str, float]:
+def _sample(batches: Sequence[Mapping[str, Any]], driver: int, layout: Layout) -> dict[str, float]:
     newest = batches[-1]
-    process = psutil.Process(int(driver))
+    process = psutil.Process(driver)
     return {
         "state": float(newest["state_rows"]),
         "state bytes": newest["state_bytes"] / 2**20,
