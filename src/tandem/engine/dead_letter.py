@@ -134,8 +134,7 @@ def _without_those_written(letters: DataFrame, topic: str, config: JobConfig) ->
     if first is None or first[0] is None:
         return letters
     written = (
-        SparkSession.active()
-        .read.format("kafka")
+        letters.sparkSession.read.format("kafka")
         .options(**kafka_options(config))
         .option("subscribe", topic)
         .option("startingTimestamp", str(max(0, first[0] - _CLOCK_SLACK_MS)))

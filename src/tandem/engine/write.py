@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 
-from pyspark import StorageLevel
+from pyspark import StorageLevel, inheritable_thread_target
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -15,7 +17,7 @@ from tandem.engine.config import JobConfig
 from tandem.engine.dead_letter import DeadLetters
 from tandem.engine.failure import AnotherDriverError
 from tandem.engine.parse import ASIDE, IS_CONTROL
-from tandem.engine.pipeline import Pipeline
+from tandem.engine.pipeline import Output, Pipeline
 from tandem.engine.sink import FEW, write_documents
 from tandem.engine.superseded import Superseded
 
@@ -41,7 +43,21 @@ def batch_writer(
     letters = DeadLetters(spark, pipeline, config)
     compilation = Compilation(spark)
     superseded = Superseded(spark, config)
+    # Kept: a thread that ends leaves its connection to Java behind.
+    pool = ThreadPoolExecutor(len(pipeline.outputs) + 1, "write")
     may_be_replay = True
+
+    def write_output(output: Output, rows: DataFrame, *, few: bool) -> None:
+        documents = output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
+        write_documents(documents, output.collection, config, few=few)
+        if output.superseded_by:
+            superseded.remove(output.collection)
+
+    def write_letters(rows: DataFrame, batch_id: int, *, replayed: bool) -> None:
+        # Documents may be written again, by whomever; dead letters may not.
+        if is_committed(spark, config, batch_id):
+            raise AnotherDriverError
+        letters.write(rows.where(_rejected()).select(f"{ASIDE}.*"), replayed=replayed)
 
     def write(batch: DataFrame, batch_id: int) -> None:
         nonlocal may_be_replay
@@ -51,21 +67,30 @@ def batch_writer(
         try:
             events, dead = _counted(rows)
             compilation.note(batch, events)
-            for output in pipeline.outputs if events else ():
-                documents = output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
-                write_documents(documents, output.collection, config, few=events < FEW)
-                if output.superseded_by:
-                    superseded.remove(output.collection)
+            writes: list[Callable[[], None]] = []
             if dead:
-                # Documents may be written again, by whomever; dead letters may not.
-                if is_committed(spark, config, batch_id):
-                    raise AnotherDriverError
-                letters.write(rows.where(_rejected()).select(f"{ASIDE}.*"), replayed=may_be_replay)
+                writes.append(partial(write_letters, rows, batch_id, replayed=may_be_replay))
+            if events:
+                few = events < FEW
+                writes += [partial(write_output, output, rows, few=few) for output in pipeline.outputs]
+            _at_once(pool, batch.sparkSession, writes)
         finally:
             rows.unpersist()
         may_be_replay = False
 
     return write
+
+
+def _at_once(pool: ThreadPoolExecutor, session: SparkSession, writes: Sequence[Callable[[], None]]) -> None:
+    """Writes side by side, and returns when all have ended: most of a small one is planning, which takes one thread.
+
+    Raises:
+        Exception: what the first of those that failed has raised.
+    """
+    written = [pool.submit(inheritable_thread_target(session)(write)) for write in writes]
+    wait(written)
+    for each in written:
+        each.result()
 
 
 def _counted(rows: DataFrame) -> tuple[int, int]:
