@@ -100,8 +100,11 @@ def test_the_roster_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
     assert roster.all()[0].state_dir == tmp_path
     roster.ask_restart("orders_payments")
     assert [roster.asked_restart("orders_payments") for _ in range(2)] == [True, False]
+    roster.ask_restart("segment_revenue")
     roster.remove("segment_revenue")
     assert roster.names() == ["orders_payments"]
+    # When it comes again, nobody has asked.
+    assert not roster.asked_restart("segment_revenue")
 
 
 def test_the_first_pipelines_job_needs_no_name(tmp_path: Path) -> None:

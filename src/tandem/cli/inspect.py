@@ -126,14 +126,19 @@ def logs(
 ) -> None:
     """Print the services' logs in the order of their times."""
     session: Session = context.obj
-    for line in session.platform.logs(services or (), follow=follow, since=_since(since)):
+    for line in session.platform.logs(services or (), follow=follow, since=moment(since)):
         if session.out.is_terminal:
             session.out.print(Text(str(line), style=_COLOURS.get(line.level or "", "")), soft_wrap=True)
         else:
             print(line, flush=follow)
 
 
-def _since(text: str | None) -> datetime | None:
+def moment(text: str | None) -> datetime | None:
+    """Returns the time that ``--since`` means, in UTC where it does not say otherwise; None for None.
+
+    Raises:
+        UsageError: it is neither a duration nor a time.
+    """
     if text is None:
         return None
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -141,7 +146,7 @@ def _since(text: str | None) -> datetime | None:
         if text[-1:] in units:
             return datetime.now(UTC) - timedelta(seconds=float(text[:-1]) * units[text[-1]])
         time = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(f"--since {text!r} is no duration and no time", hint="for example --since 10m") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 

@@ -12,11 +12,11 @@ MANY = 20_000
 # The second one Spark has for its own tests; both ways give the same, and there is no other to choose.
 _WHOLE_STAGE, _PROJECTIONS = "spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode"
 INTERPRETED = {_WHOLE_STAGE: "false", _PROJECTIONS: "NO_CODEGEN"}
-_COMPILED = {_WHOLE_STAGE: "true", _PROJECTIONS: "FALLBACK"}
+_DEFAULTS = {_WHOLE_STAGE: "true", _PROJECTIONS: "FALLBACK"}
 
 
 class Compilation:
-    """Lets a query interpret until a batch has many events, and compile from then on.
+    """Lets a query interpret until a batch has many events, and compile from then on, unless settings forbid it.
 
     Args:
         spark: the session in which the query is started next; the query goes on with a copy of its settings.
@@ -24,13 +24,16 @@ class Compilation:
 
     def __init__(self, spark: SparkSession) -> None:
         self._compiles = False
+        # What the driver was started with, not what an earlier query of this session was given.
+        given = spark.sparkContext.getConf()
+        self._busy = {name: given.get(name, default) or default for name, default in _DEFAULTS.items()}
         _set(spark, INTERPRETED)
 
     def note(self, batch: DataFrame, events: int) -> None:
         """Takes note of how many events a batch of the query has."""
         if events >= MANY and not self._compiles:
             self._compiles = True
-            _set(batch.sparkSession, _COMPILED)
+            _set(batch.sparkSession, self._busy)
 
 
 def _set(spark: SparkSession, settings: dict[str, str]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from pyspark import StorageLevel, inheritable_thread_target
+from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -18,6 +18,7 @@ from tandem.engine.dead_letter import DeadLetters
 from tandem.engine.failure import AnotherDriverError
 from tandem.engine.parse import ASIDE, IS_CONTROL
 from tandem.engine.pipeline import Output, Pipeline
+from tandem.engine.side_by_side import side_by_side
 from tandem.engine.sink import FEW, write_documents
 from tandem.engine.superseded import Superseded
 
@@ -32,7 +33,8 @@ def batch_writer(
     """Returns the function for ``foreachBatch``.
 
     All that it writes can be written again without effect: documents by their ``_id``, dead letters because the first
-    batch of a run, the only one that may be a replay, looks for those that are there.
+    batch of a run, the only one that may be a replay, looks for those that are there. So it does not matter in which
+    order the parts of a batch are written, and they are written at once.
 
     Args:
         spark: the session.
@@ -43,7 +45,7 @@ def batch_writer(
     letters = DeadLetters(spark, pipeline, config)
     compilation = Compilation(spark)
     superseded = Superseded(spark, config)
-    # Kept: a thread that ends leaves its connection to Java behind.
+    # Kept from batch to batch: a thread that ends leaves its connection to Java behind.
     pool = ThreadPoolExecutor(len(pipeline.outputs) + 1, "write")
     may_be_replay = True
 
@@ -73,24 +75,12 @@ def batch_writer(
             if events:
                 few = events < FEW
                 writes += [partial(write_output, output, rows, few=few) for output in pipeline.outputs]
-            _at_once(pool, batch.sparkSession, writes)
+            side_by_side(pool, batch.sparkSession, writes)
         finally:
             rows.unpersist()
         may_be_replay = False
 
     return write
-
-
-def _at_once(pool: ThreadPoolExecutor, session: SparkSession, writes: Sequence[Callable[[], None]]) -> None:
-    """Writes side by side, and returns when all have ended: most of a small one is planning, which takes one thread.
-
-    Raises:
-        Exception: what the first of those that failed has raised.
-    """
-    written = [pool.submit(inheritable_thread_target(session)(write)) for write in writes]
-    wait(written)
-    for each in written:
-        each.result()
 
 
 def _counted(rows: DataFrame) -> tuple[int, int]:

@@ -48,6 +48,7 @@ class Roster:
     def remove(self, name: str) -> None:
         """Removes one, if it is there."""
         self._file(name).unlink(missing_ok=True)
+        self._wish(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Removes all."""

@@ -1,0 +1,47 @@
+"""The command line as a program: what it says, and how it ends."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tandem.cli.inspect import moment
+from tandem.errors import UsageError
+
+
+@pytest.mark.parametrize("command", [("config", "show"), ("status", "--json")])
+def test_who_reads_may_stop_reading(tmp_path: Path, command: Sequence[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        (sys.executable, "-m", "tandem", "--profile", "embedded", *command),
+        env={**os.environ, "TANDEM_STATE_DIR": str(tmp_path)},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == 1
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_since_is_a_duration_or_a_time() -> None:
+    found = moment("90m")
+    assert found is not None
+    assert timedelta(minutes=89) < datetime.now(UTC) - found < timedelta(minutes=91)
+    assert (
+        moment("2026-11-26T10:00:00") == moment("2026-11-26T10:00:00+00:00") == datetime(2026, 11, 26, 10, tzinfo=UTC)
+    )
+    assert moment(None) is None
+
+
+@pytest.mark.parametrize("text", ["", "soon", "x h", "nanm", "infd", "1e30h"])
+def test_since_is_nothing_else(text: str) -> None:
+    with pytest.raises(UsageError, match="is no duration and no time"):
+        moment(text)
