@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from tandem.engine.compilation import INTERPRETED, MANY, Compilation
@@ -26,6 +27,15 @@ def test_many_events_let_the_running_query_compile(own: SparkSession) -> None:
     assert "*(1)" in plan(own)
     compilation.note(batch, 0)
     assert "*(1)" in plan(own)
+
+
+def test_a_driver_that_was_told_not_to_compile_never_does(own: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole_stage = next(iter(INTERPRETED))
+    told = SparkConf(loadDefaults=False).set(whole_stage, "false")
+    monkeypatch.setattr(SparkContext, "getConf", lambda _: told)
+    compilation = Compilation(own)
+    compilation.note(own.range(1), MANY)
+    assert "*(1)" not in plan(own)
 
 
 def plan(session: SparkSession) -> str:
