@@ -71,9 +71,16 @@ class Arena:
         self.case.injected.append(f"{time.monotonic() - self._began:7.1f} s  {what}")
 
     def signal(self, service: str, number: signal.Signals, only: str = "") -> datetime:
-        """Returns when the service's processes, or those of this program only, got the signal; fails without any."""
-        moment = datetime.now(UTC)
-        assert send(self.backend, service, number, only), f"{service} does not run"
+        """Returns when the service's processes, or those of this program only, got the signal; fails without any.
+
+        It waits for them: what an earlier fault has ended may not be back when a batch that was under way is.
+        """
+
+        def sent() -> datetime | None:
+            moment = datetime.now(UTC)
+            return moment if send(self.backend, service, number, only) else None
+
+        moment: datetime = self.environment.wait(f"{only or service} to run", sent)
         self.note(f"{number.name} to {only or service}")
         return moment
 
