@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import pytest
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
+from kafka import TopicPartition
 from prometheus_client import generate_latest
 
 from tandem.catalog import find
@@ -28,6 +29,7 @@ from tandem.dashboard.result_watch import ResultWatch
 from tandem.dashboard.series import LENGTH_S, SINGLE_S, Seconds
 from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
+from tandem.dashboard.topic_watch import TopicWatch
 from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.engine.view import Shown
 from tandem.settings.load import load
@@ -175,6 +177,31 @@ def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_q
     watch.watch()
     assert [(point.count, point.money) for point in state.seconds.points(burst, burst)] == [(100, 500)]
     assert not any(point.count for point in state.seconds.points(began, burst - 1))
+
+
+def test_partitions_that_a_topic_gets_are_watched(declaration: Declaration, state: State) -> None:
+    topic = declaration.streams[0].topic
+    known = {topic: {0}}
+
+    class Consumer(SimpleNamespace):
+        def poll(self, **_: object) -> dict[TopicPartition, Any]:
+            assert len(known[topic]) < 3, "it goes on with those that it knew"
+            known[topic] = known[topic] | {len(known[topic])}
+            return {}
+
+    def nothing(*_: object) -> None:
+        pass
+
+    consumer = Consumer(
+        partitions_for_topic=known.get,
+        end_offsets=lambda parts: dict.fromkeys(parts, 9),
+        **dict.fromkeys(("assign", "pause", "seek_to_beginning"), nothing),
+    )
+    watch = TopicWatch(load("embedded").kafka, declaration, state)
+    watch._follow(consumer)
+    assert state.ends == {topic: {0: 9}}
+    watch._follow(consumer)
+    assert state.ends == {topic: {0: 9, 1: 9}}
 
 
 def test_a_batch_that_is_reported_while_the_watch_begins_is_counted_once() -> None:

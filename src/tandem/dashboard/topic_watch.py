@@ -18,6 +18,8 @@ from tandem.settings.model import KafkaSettings
 
 POLL_MS = 1000
 REQUEST_MS = 4000
+# How soon partitions that a topic gets are noticed.
+_METADATA_MS = 30_000
 _RATE_S = 5.0
 
 
@@ -49,6 +51,7 @@ class TopicWatch(Watcher):
             metrics_enabled=False,
             bootstrap_timeout_ms=2000,
             request_timeout_ms=REQUEST_MS,
+            metadata_max_age_ms=_METADATA_MS,
             reconnect_backoff_max_ms=1000,
             fetch_max_wait_ms=POLL_MS,
             max_poll_records=5000,
@@ -67,8 +70,8 @@ class TopicWatch(Watcher):
         self._history.clear()
 
     def _follow(self, consumer: Any) -> None:
-        letters = [TopicPartition(self._dead, number) for number in consumer.partitions_for_topic(self._dead) or ()]
-        parts = [TopicPartition(topic, n) for topic in self._inputs for n in consumer.partitions_for_topic(topic) or ()]
+        letters = _partitions(consumer, self._dead)
+        parts = _partitions(consumer, *self._inputs)
         if not parts:
             raise KafkaError("there are no topics of the pipeline")
         # Only of what is assigned are the ends known for sure; what is paused is not fetched.
@@ -83,8 +86,8 @@ class TopicWatch(Watcher):
             self._ends(consumer.end_offsets([*parts, *letters]))
             for records in consumer.poll(timeout_ms=POLL_MS).values():
                 self._count(records)
-            if not letters and consumer.partitions_for_topic(self._dead):
-                return  # there it is; to be watched again, with it
+            if (letters, parts) != (_partitions(consumer, self._dead), _partitions(consumer, *self._inputs)):
+                return  # a topic has come, or got more partitions; to be watched again, with them
 
     def _ends(self, offsets: dict[Any, int]) -> None:
         ends: dict[str, dict[int, int]] = {}
@@ -111,3 +114,8 @@ class TopicWatch(Watcher):
                     self._state.dead[topic, error[:40]] += 1
             self._state.changes += 1
             self._state.touch()
+
+
+def _partitions(consumer: Any, *topics: str) -> list[TopicPartition]:
+    """Returns the topics' partitions as the client knows them; it asks anew now and then, or when it misses a topic."""
+    return [TopicPartition(topic, n) for topic in topics for n in sorted(consumer.partitions_for_topic(topic) or ())]
