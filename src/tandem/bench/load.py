@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from tandem.errors import TandemError
 from tandem.pipelines.orders_payments import generator
 from tandem.pipelines.orders_payments.streams import STREAMS
 from tandem.producer.plan import Plan
+from tandem.producer.record import Record
 from tandem.settings.model import KafkaSettings
 from tandem.verify.topics import TopicReader
 
@@ -75,6 +76,23 @@ def count(ends: Ends, begins: Ends | None = None) -> int:
     )
 
 
+def take(producer: Producer, topic: str, record: Record, answered: Callable[..., None] | None = None) -> bool:
+    """Returns whether the producer took the record; it waits for at most a tenth of a second where no more fit.
+
+    Args:
+        producer: it sends the record later.
+        topic: where to.
+        record: what.
+        answered: called with Kafka's answer.
+    """
+    try:
+        producer.produce(topic, key=record.key, value=record.value, on_delivery=answered)
+    except BufferError:
+        producer.poll(0.1)
+        return False
+    return True
+
+
 def _send(bootstrap: str, plan: Plan, stream: str, topic: str) -> str | None:
     """Returns why Kafka did not take a record; None when it took all. Its errors cannot pass between processes."""
     try:
@@ -93,12 +111,8 @@ def _send_all(bootstrap: str, plan: Plan, stream: str, topic: str) -> None:
 
     producer = Producer({**PRODUCER, **_IN_BULK, "bootstrap.servers": bootstrap})
     for record in getattr(generator, stream)(plan):
-        while True:
-            try:
-                producer.produce(topic, key=record.key, value=record.value, on_delivery=answered)
-                break
-            except BufferError:
-                producer.poll(0.1)
+        while not take(producer, topic, record, answered):
+            pass
         producer.poll(0)
     producer.flush()
     if refused:

@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from pymongo import MongoClient
 
 from tandem.bench.arithmetic import percentile
-from tandem.bench.load import PRODUCER
+from tandem.bench.load import PRODUCER, take
 from tandem.errors import EnvironmentNotReadyError
 from tandem.pipelines.orders_payments.generator import orders, payments
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
@@ -89,12 +89,9 @@ class Traffic:
         for record in heapq.merge(orders(self._plan), payments(self._plan), key=lambda record: record.due or 0.0):
             if self._stop.wait(max(0.0, (record.due or 0.0) - time.time())):
                 return
-            while not self._stop.is_set():
-                try:
-                    self._producer.produce(record.topic, key=record.key, value=record.value)
-                    break
-                except BufferError:  # Kafka takes none for so long that no more fit
-                    self._producer.poll(0.1)
+            while not take(self._producer, record.topic, record):
+                if self._stop.is_set():
+                    return
             # A repeat makes no second fact.
             self.sent.setdefault((record.topic, record.id), time.time())
             self._producer.poll(0)
