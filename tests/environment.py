@@ -16,7 +16,6 @@ from typing import Any
 from unittest.mock import patch
 
 import psutil
-import pytest
 from bson import BSON
 from pymongo import MongoClient
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -126,7 +125,7 @@ class Environment:
         answer = retrying(condition)
         if not answer:
             status, log = (self.tandem(*about, code=None).stdout for about in (("status", "--json"), ("logs", "job")))
-            pytest.fail(f"{what}: not within {seconds:.0f} s\n{status}\n{log[-4000:]}")
+            raise AssertionError(f"{what}: not within {seconds:.0f} s\n{status}\n{log[-4000:]}")
         return answer
 
     @property

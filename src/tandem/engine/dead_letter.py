@@ -44,21 +44,28 @@ class DeadLetters:
         skew = self._config.max_clock_skew_seconds
         return {stream.topic: Reasons(stream, max_clock_skew_seconds=skew) for stream in self._streams}
 
-    def write(self, rejected: DataFrame, *, replayed: bool) -> None:
-        """Appends one dead letter for each record, and none that is there already.
+    def made_of(self, rejected: DataFrame) -> DataFrame:
+        """Returns a dead letter for each record: ``key``, ``value``, ``headers`` and the record's ``timestamp``.
 
         Args:
             rejected: rows of the fields of ``parse.ASIDE``; cached, since they are read more than once.
+        """
+        reasoned = (
+            reasons.added_to(rejected.where(F.col("topic") == topic)) for topic, reasons in self._reasons.items()
+        )
+        return reduce(DataFrame.unionByName, reasoned).select(*self._letter)
+
+    def append(self, letters: DataFrame, *, replayed: bool) -> None:
+        """Appends dead letters, and none that is there already.
+
+        Args:
+            letters: of ``made_of``; cached: the less there is to do, the less can happen before it is done.
             replayed: this batch may have been written before, wholly or in part. Kafka's sink cannot know, so the topic
                 is read from the batch's first record on, and what is found is not written again.
 
         Raises:
             CannotGoOnError: Kafka has no such topic, or does not let us write to it.
         """
-        reasoned = (
-            reasons.added_to(rejected.where(F.col("topic") == topic)) for topic, reasons in self._reasons.items()
-        )
-        letters = reduce(DataFrame.unionByName, reasoned).select(*self._letter)
         if replayed:
             letters = _without_those_written(letters, self._topic, self._config)
         try:

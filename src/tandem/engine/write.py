@@ -33,8 +33,9 @@ def batch_writer(
     """Returns the function for ``foreachBatch``.
 
     All that it writes can be written again without effect: documents by their ``_id``, dead letters because the first
-    batch of a run, the only one that may be a replay, looks for those that are there. So it does not matter in which
-    order the parts of a batch are written, and they are written at once.
+    batch of a run, the only one that may be a replay, looks for those that are there. So documents are written at once,
+    in any order, while the dead letters are made. These are appended last, as soon as it is certain that no other
+    driver has done it.
 
     Args:
         spark: the session.
@@ -55,29 +56,37 @@ def batch_writer(
         if output.superseded_by:
             superseded.remove(output.collection)
 
-    def write_letters(rows: DataFrame, batch_id: int, *, replayed: bool) -> None:
+    def make_letters(rows: DataFrame, made: list[DataFrame]) -> None:
+        made.append(letters.made_of(rows.where(_rejected()).select(f"{ASIDE}.*")).persist(StorageLevel.MEMORY_AND_DISK))
+        made[-1].count()
+
+    def append_letters(made: DataFrame, batch_id: int, *, replayed: bool) -> None:
         # Documents may be written again, by whomever; dead letters may not.
         if is_committed(spark, config, batch_id):
             raise AnotherDriverError
-        letters.write(rows.where(_rejected()).select(f"{ASIDE}.*"), replayed=replayed)
+        letters.append(made, replayed=replayed)
 
     def write(batch: DataFrame, batch_id: int) -> None:
         nonlocal may_be_replay
         if stopping.is_set():
             raise StopRequested
         rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
+        made: list[DataFrame] = []
         try:
             events, dead = _counted(rows)
             compilation.note(batch, events)
-            writes: list[Callable[[], None]] = []
+            tasks: list[Callable[[], None]] = []
             if dead:
-                writes.append(partial(write_letters, rows, batch_id, replayed=may_be_replay))
+                tasks.append(partial(make_letters, rows, made))
             if events:
                 few = events < FEW
-                writes += [partial(write_output, output, rows, few=few) for output in pipeline.outputs]
-            side_by_side(pool, batch.sparkSession, writes)
+                tasks += [partial(write_output, output, rows, few=few) for output in pipeline.outputs]
+            side_by_side(pool, batch.sparkSession, tasks)
+            for each in made:
+                append_letters(each, batch_id, replayed=may_be_replay)
         finally:
-            rows.unpersist()
+            for cached in (rows, *made):
+                cached.unpersist()
         may_be_replay = False
 
     return write
