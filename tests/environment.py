@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 import psutil
+import pytest
 from bson import BSON
 from pymongo import MongoClient
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -24,6 +26,7 @@ from tandem.platforms import Platform, platform_for
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
+_log = logging.getLogger(__name__)
 CLI = (sys.executable, "-m", "tandem")
 
 
@@ -55,6 +58,9 @@ class Environment:
         done = subprocess.run(
             [*CLI, *arguments], env=self.variables, capture_output=True, text=True, timeout=timeout, check=False
         )
+        if code is None and done.returncode:
+            # Shown where the test fails later.
+            _log.warning("%s: exit %d\n%s", arguments, done.returncode, done.stderr)
         if code is not None:
             assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -118,7 +124,9 @@ class Environment:
             retry_error_callback=lambda _: None,
         )
         answer = retrying(condition)
-        assert answer, f"{what}: not within {seconds:.0f} s\n{self.tandem('logs', code=None).stdout[-4000:]}"
+        if not answer:
+            status, log = (self.tandem(*about, code=None).stdout for about in (("status", "--json"), ("logs", "job")))
+            pytest.fail(f"{what}: not within {seconds:.0f} s\n{status}\n{log[-4000:]}")
         return answer
 
     @property

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from tandem.engine import progress
+from tandem.engine.checkpoint import Planned
 from tandem.engine.config import JobConfig
 from tandem.engine.pacemaker import CONTROL, EVENTS, NEWEST, Clock, Pacemaker, due
 from tandem.engine.progress import ProgressReporter
@@ -141,8 +142,14 @@ def test_what_waits_is_known_from_the_driver_before(
     )
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
+    offsets = {"orders": {"0": 5}}
+    monkeypatch.setattr(progress, "planned", lambda *_: Planned(offsets, 1000))
     reporter = ProgressReporter(cast(Any, None), CONFIG)
     assert reporter.may_wait == waits
     reporter.report("started")
     # Readers take it for what waits, too.
     assert told[0]["state_rows"] == (0 if committed is None else (reported or {}).get("state_rows", 0))
+    # So is what was committed.
+    untold = committed is not None and committed > (-1 if reported is None else reported["batch"])
+    assert told[0]["committed"] == (offsets if untold else {})
+    assert told[0]["watermark"] == ({"$date": "1970-01-01T00:00:01.000Z"} if untold else None)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, NamedTuple
 
 from pyspark.sql import SparkSession
 
 from tandem.engine.config import JobConfig
-from tandem.engine.files import exists
+from tandem.engine.files import exists, read_text
+
+# Spark's file of a batch's offsets: a version, this line with what holds for the whole batch, then a line for each
+# source, or this one where a source had nothing yet.
+_ABOUT, _NOTHING = 1, "-"
 
 
 def last_committed(spark: SparkSession, config: JobConfig) -> int | None:
@@ -24,3 +29,30 @@ def last_committed(spark: SparkSession, config: JobConfig) -> int | None:
 def is_committed(spark: SparkSession, config: JobConfig, batch_id: int) -> bool:
     """Returns whether a batch is committed. When it is one that still runs here, another driver has done it."""
     return exists(spark, f"{config.checkpoint}/commits/{batch_id}")
+
+
+class Planned(NamedTuple):
+    """What Spark notes of a batch before it begins.
+
+    Attributes:
+        offsets: the next one to read after it, by topic and partition.
+        watermark_ms: by which it drops records and closes windows, in milliseconds since the epoch; 0 for none.
+    """
+
+    offsets: dict[str, dict[str, int]]
+    watermark_ms: int
+
+
+def planned(spark: SparkSession, config: JobConfig, batch_id: int) -> Planned:
+    """Returns what is noted of a batch.
+
+    Raises:
+        OSError, Py4JJavaError: there is no such batch, or its file cannot be read.
+        ValueError, LookupError: its file is damaged.
+    """
+    lines = read_text(spark, f"{config.checkpoint}/offsets/{batch_id}").splitlines()
+    offsets: dict[str, dict[str, int]] = {}
+    for line in lines[_ABOUT + 1 :]:
+        if line != _NOTHING:
+            offsets |= json.loads(line)
+    return Planned(offsets, int(json.loads(lines[_ABOUT])["batchWatermarkMs"]))

@@ -9,9 +9,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.listener import (
     QueryIdleEvent,
@@ -22,7 +24,7 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryProgress,
 )
 
-from tandem.engine.checkpoint import last_committed
+from tandem.engine.checkpoint import last_committed, planned
 from tandem.engine.config import JobConfig
 from tandem.engine.log import values
 from tandem.engine.mongo import Collection
@@ -80,15 +82,17 @@ class ProgressReporter:
             "error": None,
         }
         self.may_wait = False
-        self._carry_over(config.pipeline, last_committed(spark, config))
+        self._carry_over(spark, config)
 
-    def _carry_over(self, pipeline: str, committed: int | None) -> None:
+    def _carry_over(self, spark: SparkSession, config: JobConfig) -> None:
         """Goes on counting where the pipeline's previous driver stopped.
 
         It may have been ended between a batch's commit and its report. Then the totals lack what that batch would have
-        added, and ``unreported`` counts such batches.
+        added, and ``unreported`` counts such batches. What was committed, and the watermark, are looked up: should
+        nothing new come, no batch will tell of them, and the job would seem to be behind for ever.
         """
-        document = newest_progress(self._collection, pipeline)
+        committed = last_committed(spark, config)
+        document = newest_progress(self._collection, config.pipeline)
         if document is not None:
             for field in _CARRIED:
                 self._last[field] = document.get(field, self._last[field])
@@ -97,6 +101,12 @@ class ProgressReporter:
             return
         unreported = max(0, committed - (-1 if self._last["batch"] is None else self._last["batch"]))
         self._last["unreported"] += unreported
+        if unreported:
+            # Of what is damaged the query itself tells.
+            with suppress(OSError, Py4JJavaError, ValueError, LookupError):
+                found = planned(spark, config, committed)
+                watermark = datetime.fromtimestamp(found.watermark_ms / 1000, UTC)
+                self._last.update(committed=found.offsets, watermark=_date(watermark))
         self.may_wait = bool(unreported or self._last["state_rows"])
 
     def report(self, event: str, **changes: Any) -> None:

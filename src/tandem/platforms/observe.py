@@ -34,7 +34,7 @@ def has_committed(settings: Settings, newest: Newest | None) -> bool:
         settings: which pipeline, and where Kafka is.
         newest: the newest progress document of this driver; None when it wrote none yet.
     """
-    if newest is None or newest["batch"] is None:
+    if newest is None or not newest["committed"]:
         return False
     return newest["event"] in ("batch", "idle") or (newest["event"] == "started" and lag_of(settings, newest) == 0)
 

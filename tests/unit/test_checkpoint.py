@@ -1,0 +1,36 @@
+"""What the job reads of its checkpoint, in the files that Spark writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tandem.engine.checkpoint import planned
+from tandem.engine.config import JobConfig
+
+OFFSETS = """v1
+{"batchWatermarkMs":1795689599519,"batchTimestampMs":1795689899519,"conf":{"spark.sql.shuffle.partitions":"2"}}
+{"orders":{"0":74,"1":90}}
+-
+{"payments":{"0":105}}"""
+
+
+def config(folder: Path) -> JobConfig:
+    return JobConfig("orders_payments", "", "", "", str(folder), 300, 300, idle_timeout_seconds=30)
+
+
+def test_a_batch_has_the_offsets_of_all_sources_that_have_some_and_a_watermark(tmp_path: Path) -> None:
+    (tmp_path / "offsets").mkdir()
+    (tmp_path / "offsets" / "7").write_text(OFFSETS)
+    found = planned(cast(Any, None), config(tmp_path), 7)
+    assert found.offsets == {"orders": {"0": 74, "1": 90}, "payments": {"0": 105}}
+    assert found.watermark_ms == 1795689599519
+
+
+def test_a_damaged_file_is_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "offsets").mkdir()
+    (tmp_path / "offsets" / "7").write_text(OFFSETS[:-3])
+    with pytest.raises(ValueError, match="delimiter"):
+        planned(cast(Any, None), config(tmp_path), 7)
