@@ -48,7 +48,12 @@ def installed(name: str, requirements: Sequence[str], cache: Path) -> Path:
             raise EnvironmentNotReadyError(
                 f"the packages of {name} could not be installed", hint="the lines above say why; the network, usually"
             )
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError:
+            # Another process has installed the same ones meanwhile.
+            if not folder.is_dir():
+                raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder

@@ -105,6 +105,6 @@ def covers(report: Report, ends: Ends) -> bool:
     )
 
 
-def batch_milliseconds(reports: Iterable[Report]) -> list[float]:
-    """Returns how long each batch with records took, in milliseconds."""
-    return [float(report["durations_ms"]["triggerExecution"]) for report in reports if report["input_rows"]]
+def batch_milliseconds(reports: Iterable[Report], phase: str = "triggerExecution") -> list[float]:
+    """Returns how long each batch with records took, or a phase of it by Spark's name, in milliseconds."""
+    return [float(report["durations_ms"][phase]) for report in reports if report["input_rows"]]

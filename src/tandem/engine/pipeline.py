@@ -18,7 +18,7 @@ class SupersededBy:
     """Tells which documents of a collection a document of another one makes wrong.
 
     Attributes:
-        collection: the other collection.
+        collection: the other collection, whose documents are right once and for all.
         ids: a pure function from the other collection's documents, and the pipeline's parameters as keywords, to rows
             of ``_id`` (string) and ``until`` (timestamp): the event time up to which the job may still come to write
             the document.
@@ -84,6 +84,9 @@ class Pipeline:
         keeps_aside: whether the transform, run as a stream, gets all rows and keeps the column ``engine.parse.ASIDE``,
             as ``engine.join.interval_join`` does: each record is then read and parsed once. Else it gets events alone,
             and records are read twice.
+
+    Raises:
+        ValueError: an output is superseded by what is no collection of this pipeline, or by one whose documents change.
     """
 
     name: str
@@ -93,3 +96,12 @@ class Pipeline:
     dead_letter_topic: str
     lookups: tuple[Lookup, ...] = ()
     keeps_aside: bool = False
+
+    def __post_init__(self) -> None:
+        final = {each.collection for each in self.outputs if each.superseded_by is None and each.window is None}
+        for output in self.outputs:
+            if output.superseded_by and output.superseded_by.collection not in final:
+                raise ValueError(
+                    f"{output.collection} is superseded by {output.superseded_by.collection}, which must be a "
+                    "collection of this pipeline without superseded_by and window"
+                )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -22,6 +22,7 @@ from tandem.artifacts import ensure_jars
 from tandem.bench.arithmetic import Figure
 from tandem.bench.bench import Bench
 from tandem.bench.cleaning import undisturbed
+from tandem.bench.reports import Reports
 from tandem.bench.result import Part, Row
 from tandem.bench.stage import variables
 from tandem.errors import TandemError
@@ -37,10 +38,20 @@ T = TypeVar("T")
 _DEADLINE_S = 240.0
 
 
+class _Start(NamedTuple):
+    """Seconds from the command to what comes in turn."""
+
+    topics: float
+    query: float
+    fact: float
+    end: float
+
+
 def measure(bench: Bench) -> Part:
-    """Returns seconds to the first fact and until `tandem up --wait` returns; a quick run knows no first start."""
-    later: list[tuple[float, float]] = []
-    first: list[tuple[float, float]] = []
+    """Returns seconds to the first fact, what comes before it and until `tandem up --wait` returns; a quick run knows
+    no first start."""
+    later: list[_Start] = []
+    first: list[_Start] = []
     for number in range(bench.rounds):
         bench.say(f"cold start, round {number + 1} of {bench.rounds}")
         if not bench.quick:
@@ -48,10 +59,15 @@ def measure(bench: Bench) -> Part:
                 first.append(_start(unlearned))
         later.append(_start(bench.settings))
     rows = [
-        Row(f"{name}, to {what}", "s", Figure(tuple(each[place] for each in found)))
+        Row(f"{name}, to {what}", "s", Figure(tuple(seconds)))
         for name, found in (("a later start", later), ("the first start", first))
         if found
-        for place, what in enumerate(("the first fact", "the return of `up --wait`"))
+        for what, seconds in (
+            ("the first fact", [each.fact for each in found]),
+            ("Kafka's topics", [each.topics for each in found]),
+            ("the start of the query", [each.query for each in found]),
+            ("the return of `up --wait`", [each.end for each in found]),
+        )
     ]
     return Part("cold_start", "`tandem up --wait` with nothing there", rows, {"rounds": bench.rounds})
 
@@ -66,33 +82,36 @@ def _nothing_learned(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update={"cache_dir": Path(folder)})
 
 
-def _start(settings: Settings) -> tuple[float, float]:
+def _start(settings: Settings) -> _Start:
     platform = EmbeddedPlatform(settings)
     platform.down(volumes=True)
     command = (sys.executable, "-m", "tandem", "up", "--wait")
-    began = time.monotonic()
+    began = time.time()
     try:
         process = subprocess.Popen(
             command, env=variables(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         try:
             # Its output is short, and is read when it has ended.
-            _send_one_pair(settings.kafka, process)
-            fact = _first_fact(settings.mongo, process) - began
+            topics = _send_one_pair(settings.kafka, process)
+            fact = _first_fact(settings.mongo, process)
             output, _ = process.communicate(timeout=_DEADLINE_S)
         finally:
             process.kill()
             process.communicate()
         if process.returncode != 0:
             raise TandemError(f"`tandem up` failed: {output.strip()}", hint="the logs tell more")
-        return fact, time.monotonic() - began
+        end = time.time()
+        with Reports(settings) as reports:
+            query = reports.started_at()
+        return _Start(*(moment - began for moment in (topics, query, fact, end)))
     finally:
         with undisturbed():
             platform.down(volumes=True)
 
 
-def _send_one_pair(kafka: KafkaSettings, process: subprocess.Popen[str]) -> None:
-    """Sends an order and its payment as soon as there are topics for them."""
+def _send_one_pair(kafka: KafkaSettings, process: subprocess.Popen[str]) -> float:
+    """Sends an order and its payment as soon as there are topics for them; returns when, in seconds since the epoch."""
 
     # Its own patience between two attempts to connect would be a part of the figure.
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})
@@ -104,6 +123,7 @@ def _send_one_pair(kafka: KafkaSettings, process: subprocess.Popen[str]) -> None
             raise NotYetError("Kafka has no topics yet")
 
     _wait("Kafka's topics", probe, KafkaException)
+    there = time.time()
     now = datetime.now(UTC).isoformat()
     order = {"order_id": "o-1", "order_date": now, "created_at": now, "customer_id": "c-1", "amount": 1}
     payment = {"payment_id": "p-1", "order_id": "o-1", "payment_date": now, "created_at": now, "amount": 1}
@@ -111,10 +131,11 @@ def _send_one_pair(kafka: KafkaSettings, process: subprocess.Popen[str]) -> None
     for topic, value in ((ORDERS.topic, order), (PAYMENTS.topic, payment)):
         producer.produce(topic, key=b"o-1", value=json.dumps(value).encode())
     producer.flush()
+    return there
 
 
 def _first_fact(mongo: MongoSettings, process: subprocess.Popen[str]) -> float:
-    """Returns when a fact is there, as ``time.monotonic`` counts."""
+    """Returns when a fact is there, in seconds since the epoch."""
     client: MongoClient[dict[str, Any]]
     with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=500) as client:
 
@@ -122,7 +143,7 @@ def _first_fact(mongo: MongoSettings, process: subprocess.Popen[str]) -> float:
             _check(process)
             if client[mongo.database][FACTS].find_one() is None:
                 raise NotYetError("there is no fact")
-            return time.monotonic()
+            return time.time()
 
         return _wait("the first fact", probe, PyMongoError)
 

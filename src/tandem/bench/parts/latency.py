@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
+from typing import NamedTuple
 
 from tandem.bench import programs
 from tandem.bench.arithmetic import Figure
@@ -18,25 +20,35 @@ from tandem.settings.model import Settings
 
 RATE = 1000.0
 _VERIFY_S = 60.0
+# Of Spark's phases of a batch those that take long.
+_PLANNING, _WRITING = "queryPlanning", "addBatch"
 # Payments come up to 20 seconds before their orders.
 _LEAST_WARM_S = 20.0
 
 
+class _Batch(NamedTuple):
+    """The medians of a batch and of two of its phases, in milliseconds."""
+
+    whole: float
+    planning: float
+    writing: float
+
+
 def measure(bench: Bench) -> Part:
-    """Returns the median and the 99th percentile, of the job and of the tutorials' design."""
+    """Returns the median and the 99th percentile, of the job and of the tutorials' design, and a batch's phases."""
     warm_s, seconds = (_LEAST_WARM_S, 15.0) if bench.quick else (40.0, 60.0)
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
-    batches: list[float] = []
+    batches: list[_Batch] = []
     remark, judgement = "", Judgement()
     for number in range(bench.rounds):
         bench.say(f"latency, round {number + 1} of {bench.rounds}")
         turns = [True] if bench.quick else [True, False] if number % 2 == 0 else [False, True]
         for is_ours in turns:
             if is_ours:
-                both, milliseconds, remark = _of_the_job(bench.settings, warm_s, seconds)
+                both, batch, remark = _of_the_job(bench.settings, warm_s, seconds)
                 ours.append(both)
-                batches.append(milliseconds)
+                batches.append(batch)
             else:
                 both, judgement = _of_the_tutorial(bench.settings, warm_s, seconds)
                 theirs.append(both)
@@ -44,7 +56,7 @@ def measure(bench: Bench) -> Part:
     rows = [
         Row("Tandem, median", "s", Figure(p50), remark=remark),
         Row("Tandem, 99th percentile", "s", Figure(p99)),
-        Row("Tandem, a batch", "ms", Figure(tuple(batches))),
+        *(Row(f"Tandem, {name}", "ms", Figure(values)) for name, values in _phases(batches)),
     ]
     if theirs:
         p50, p99 = zip(*theirs, strict=True)
@@ -56,13 +68,24 @@ def measure(bench: Bench) -> Part:
     return Part("latency", "From the producer to MongoDB's change stream", rows, settings)
 
 
-def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], float, str]:
+def _phases(batches: Sequence[_Batch]) -> list[tuple[str, tuple[float, ...]]]:
+    """Returns the parts of a batch with their milliseconds, one for each round."""
+    return [
+        ("a batch", tuple(batch.whole for batch in batches)),
+        ("of it planning the stream", tuple(batch.planning for batch in batches)),
+        ("of it computing and writing", tuple(batch.writing for batch in batches)),
+        ("of it offsets and checkpoint", tuple(batch.whole - batch.planning - batch.writing for batch in batches)),
+    ]
+
+
+def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], _Batch, str]:
     with environment(settings), Reports(settings) as reports:
         with Watch(settings.mongo) as watch, Traffic(settings.kafka, RATE) as traffic:
             since, until = traffic.go_on(warm_s, seconds)
             seen = watch.seen(traffic)
-        took = batch_milliseconds(reports.batches(since, until))
-        return quantiles(seen, since, until), median(took), account(settings, deadline_s=_VERIFY_S)
+        told = reports.batches(since, until)
+        took = [median(batch_milliseconds(told, phase)) for phase in ("triggerExecution", _PLANNING, _WRITING)]
+        return quantiles(seen, since, until), _Batch(*took), account(settings, deadline_s=_VERIFY_S)
 
 
 def _of_the_tutorial(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], Judgement]:
