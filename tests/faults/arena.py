@@ -114,6 +114,8 @@ class Arena:
     def load(self, rate: int = 500, count: int = 2000) -> Iterator[None]:
         """Sends set after set for as long as the block lasts, and ends with the one that was begun.
 
+        The block begins when the job has committed a batch of it: what is done then is done under load.
+
         Args:
             rate: records a second.
             count: records of one set.
@@ -130,8 +132,10 @@ class Arena:
                     return
 
         sender = threading.Thread(target=send_sets, daemon=True)
+        began = datetime.now(UTC)
         sender.start()
         try:
+            self._await_batch(began)
             yield
         finally:
             ended.set()
@@ -142,16 +146,20 @@ class Arena:
 
     def recovered(self, since: datetime) -> float:
         """Returns how many seconds after the fault a batch with records was committed; needs load."""
+        self._await_batch(since)
+        seconds = (datetime.now(UTC) - since).total_seconds()
+        self.case.recovery_s.append(seconds)
+        self.note(f"recovered after {seconds:.1f} s")
+        return seconds
+
+    def _await_batch(self, since: datetime) -> None:
+        """Returns when a batch with records was committed after a moment."""
 
         def committed() -> bool:
             newest = self.progress()
             return newest is not None and newest["input_rows"] > 0 and newest["at"].replace(tzinfo=UTC) > since
 
-        self.environment.wait("a batch after the fault", committed, RECOVERY_S)
-        seconds = (datetime.now(UTC) - since).total_seconds()
-        self.case.recovery_s.append(seconds)
-        self.note(f"recovered after {seconds:.1f} s")
-        return seconds
+        self.environment.wait("a batch with records", committed, RECOVERY_S)
 
     def check(self) -> dict[str, Any]:
         """Fails unless the job catches up and every record that was ever sent is accounted for, once and unchanged."""

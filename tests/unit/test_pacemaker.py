@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -153,3 +154,21 @@ def test_what_waits_is_known_from_the_driver_before(
     untold = committed is not None and committed > (-1 if reported is None else reported["batch"])
     assert told[0]["committed"] == (offsets if untold else {})
     assert told[0]["watermark"] == ({"$date": "1970-01-01T00:00:01.000Z"} if untold else None)
+
+
+def test_that_mongodb_does_not_answer_is_said_while_the_job_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
+    said = threading.Event()
+
+    def warning(text: str) -> None:
+        texts.append(text)
+        said.set()
+
+    away = SimpleNamespace(newest=lambda _: None, insert=lambda _: said.wait(30))
+    monkeypatch.setattr(progress, "Collection", lambda *_: away)
+    monkeypatch.setattr(progress, "describe", lambda *_: {})
+    monkeypatch.setattr(progress, "last_committed", lambda *_: None)
+    monkeypatch.setattr(progress, "_log", SimpleNamespace(warning=warning))
+    monkeypatch.setattr(progress, "_SILENCE_S", 0.01)
+    ProgressReporter(cast(Any, None), CONFIG).report("started")
+    assert texts == ["MongoDB does not answer; the job waits for it"]

@@ -34,6 +34,8 @@ from tandem.engine.schema import PROGRESS_COLLECTION
 
 # After so long without a report the job says that it lives; who hears nothing for much longer knows that it does not.
 HEARTBEAT_S = 3.0
+# So long MongoDB may take to answer before it is said that it does not.
+_SILENCE_S = 5.0
 # What another driver goes on with.
 _CARRIED = ("batch", "input_rows_total", "late_total", "unreported", "watermark", "committed", "streams", "state_rows")
 _log = logging.getLogger(__name__)
@@ -117,10 +119,16 @@ class ProgressReporter:
             event = self._ended or event
             self._ended = event if event in ("stopped", "failed") else None
             document = {**self._fixed, "event": event, "at": _date(datetime.now(UTC)), **self._last}
+            # Its client waits half a minute before it gives up, and so does a batch: nobody should wonder meanwhile.
+            awaited = threading.Timer(_SILENCE_S, _log.warning, ["MongoDB does not answer; the job waits for it"])
+            awaited.daemon = True
+            awaited.start()
             try:
                 self._collection.insert(document)
             except Exception as error:  # whatever it is: the next report may get through, and the job goes on
                 _log.warning("progress not written: %s", type(error).__name__)
+            finally:
+                awaited.cancel()
             self._reported_at = time.monotonic()
 
     def beat(self) -> None:
