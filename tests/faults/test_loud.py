@@ -245,7 +245,8 @@ def test_a_document_too_large(lone: Environment) -> None:
     assert "planted-payload" not in lone.tandem("logs").stdout + problem
     now_there = lone.contents()
     assert now_there[FACTS] == contents[FACTS]
-    # Of its batch what is written beside it may be there: what its time has made final.
+    # Of its batch what is written beside it may be there: what its time has made final. Nothing else has changed.
+    assert contents[UNMATCHED].items() <= now_there[UNMATCHED].items()
     assert all("planted-payload" not in each for each in now_there[UNMATCHED])
 
 
