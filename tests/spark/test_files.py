@@ -9,7 +9,7 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from tandem.engine.files import exists, read_text
+from tandem.engine.files import appeared, exists, read_text
 from tandem.engine.stop_file import StopFile
 
 
@@ -21,6 +21,16 @@ def test_paths_and_uris_are_read_alike(spark: SparkSession, tmp_path: Path) -> N
     assert not exists(spark, f"file://{file}.none")
     with pytest.raises(Py4JJavaError):
         read_text(spark, f"file://{file}.none")
+
+
+def test_the_job_begins_once_the_file_is_there_or_not_at_all(spark: SparkSession, tmp_path: Path) -> None:
+    begun, given_up = tmp_path / "begun", threading.Event()
+    toucher = threading.Timer(0.2, begun.touch)
+    toucher.start()
+    assert appeared(spark, f"file://{begun}", given_up)
+    assert begun.exists()
+    given_up.set()
+    assert not appeared(spark, f"file://{begun}", given_up)
 
 
 def test_the_job_is_told_to_stop_once_the_file_is_there(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -91,6 +92,37 @@ def test_a_driver_that_cannot_be_made_keeps_no_other_from_starting(layout: Layou
         shown(layout, "job-b", "running")
     finally:
         drivers.stop()
+
+
+def test_a_program_may_start_before_what_it_needs_and_begins_after_it(layout: Layout, board: Board) -> None:
+    needed = Keeper(program("kafka"), layout, board)
+    begun: list[bool] = []
+    driver = replace(program("job"), begin=lambda: begun.append(needed.ready.is_set()))
+    keeper = Keeper(driver, layout, board, needs=(needed,))
+    keeper.start()
+    try:
+        assert shown(layout, "job", "starting").pid
+        assert not begun
+        needed.start()
+        shown(layout, "job", "running")
+    finally:
+        keeper.stop()
+        needed.stop()
+    assert begun == [True]
+
+
+def test_a_program_that_dies_while_it_waits_to_begin_is_started_again(
+    layout: Layout, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_MAX_BACKOFF_S", 0.01)
+    needed = Keeper(program("kafka"), layout, board)
+    keeper = Keeper(replace(program("job"), command=("false",), begin=lambda: None), layout, board, needs=(needed,))
+    keeper.start()
+    try:
+        found = shown(layout, "job", "failed")
+    finally:
+        keeper.stop()
+    assert found.restarts == service.MAX_BAD_RUNS - 1
 
 
 class Broken(SimpleQueue[int]):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
+
+_LOOK_S = 0.05
 
 
 def read_text(spark: SparkSession, location: str) -> str:
@@ -32,6 +35,24 @@ def exists(spark: SparkSession, location: str) -> bool:
     """
     system, path = _found(spark, location)
     return bool(system.exists(path))
+
+
+def appeared(spark: SparkSession, location: str, given_up: threading.Event) -> bool:
+    """Returns True once there is such a file, or False once it is no longer waited for.
+
+    Args:
+        spark: the session by whose file systems it is looked for.
+        location: the file's path or URI; near by, for it is looked for many times a second.
+        given_up: set when nobody waits any more.
+
+    Raises:
+        Py4JJavaError: the file system does not answer.
+    """
+    while not given_up.is_set():
+        if exists(spark, location):
+            return True
+        given_up.wait(_LOOK_S)
+    return False
 
 
 def _found(spark: SparkSession, location: str) -> tuple[Any, Any]:

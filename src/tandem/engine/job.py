@@ -20,7 +20,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
 from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code, failure_of_declaration
-from tandem.engine.files import read_text
+from tandem.engine.files import appeared, read_text
 from tandem.engine.fitting import misfit
 from tandem.engine.log import log_to_stderr, values
 from tandem.engine.loggers import set_levels
@@ -44,11 +44,14 @@ _log = logging.getLogger("tandem.job")
 def main(pipeline: Pipeline) -> None:
     """Runs the pipeline as told by ``--config``; exits 0 when stopped by a signal or by ``--stop-when``.
 
+    With ``--begin-when`` Spark may start before Kafka and MongoDB are there: the query waits until they are said to be.
+
     SIGHUP lets it go on with the pipeline's code as it is then. Code that cannot start is waited for to change again.
     When it failed, the exit code is that of the ``Failure``. With ``--fit`` it reads nothing and exits so, or 0.
     """
     parser = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
     parser.add_argument("--config", required=True, help="JSON file of tandem.engine.config.JobConfig; a path or a URI")
+    parser.add_argument("--begin-when", metavar="URI", help="start Spark, and the query once this file is there")
     parser.add_argument("--stop-when", metavar="URI", help="stop after the running batch once this file is there")
     parser.add_argument("--fit", action="store_true", help="only tell whether the job can go on with its checkpoint")
     arguments = parser.parse_args()
@@ -63,14 +66,15 @@ def main(pipeline: Pipeline) -> None:
     _log.info("runtime", extra=values(**describe(spark, config)))
     if arguments.stop_when:
         StopFile(spark, arguments.stop_when, wishes.stop).start()
-    failure = _attempt(spark, pipeline, config, wishes.stopping)
+    begin_when: str | None = arguments.begin_when
+    failure = _attempt(spark, pipeline, config, wishes.stopping, begin_when)
     while wishes.begin_again():
         try:
             pipeline = reloaded(pipeline)
         except Exception as error:
             failure = _told(failure_of_code(error, _folder(pipeline)) or Failure(repr(error)))
         else:
-            failure = _attempt(spark, pipeline, config, wishes.stopping)
+            failure = _attempt(spark, pipeline, config, wishes.stopping, begin_when)
         if failure:
             wishes.stopping.wait()
     spark.stop()
@@ -92,7 +96,11 @@ def _fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
     return failure.exit_code if failure else 0
 
 
-def _attempt(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> Failure | None:
+def _attempt(
+    spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event, begin_when: str | None
+) -> Failure | None:
+    if begin_when and not appeared(spark, begin_when, stopping):
+        return None
     try:
         return run(spark, pipeline, config, stopping)
     except (Py4JJavaError, SecretError) as error:

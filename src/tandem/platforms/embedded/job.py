@@ -28,15 +28,21 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
     reader = ProgressReader(settings.mongo, settings.pipeline)
     jars = tools.jars["spark"]
     archive = class_archive(settings, tools.java, jars)
+    # Spark starts while Kafka and MongoDB do; a topic that is not there yet would end the query.
+    begun = layout.run / f"{name}.begun"
 
     def write() -> None:
-        if name != JOB:
-            # Those of the first pipeline are created with the services.
-            folder.mkdir(exist_ok=True)
-            create_topics(settings.kafka, *streams_of(settings.place))
-            create_collections(settings.mongo, indexes_of(settings.place))
+        begun.unlink(missing_ok=True)
+        folder.mkdir(exist_ok=True)
         # Several would write the same archive at the same time.
         write_configuration(settings, jars, layout, folder, archive.options(record=name == JOB))
+
+    def begin() -> None:
+        if name != JOB:
+            # Those of the first pipeline are created with the services.
+            create_topics(settings.kafka, *streams_of(settings.place))
+            create_collections(settings.mongo, indexes_of(settings.place))
+        begun.touch()
 
     def probe(pid: int) -> None:
         newest = reader.newest()
@@ -45,7 +51,13 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
 
     return Program(
         name=name,
-        command=(sys.executable, str(settings.place.file("join_stream")), *driver_arguments(folder)),
+        command=(
+            sys.executable,
+            str(settings.place.file("join_stream")),
+            *driver_arguments(folder),
+            "--begin-when",
+            f"file://{begun}",
+        ),
         env=driver_variables(tools.java, settings.place, folder),
         write=write,
         probe=probe,
@@ -56,6 +68,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
         linger_s=archive.linger_s,
         on_ended=archive.keep,
         final_codes=frozenset({MUST_NOT_GO_ON}),
+        begin=begin,
     )
 
 

@@ -42,6 +42,8 @@ class Program:
         linger_s: returns how long what it started may go on then, before it is killed.
         final_codes: exit codes after which it is not started again.
         on_ended: called when it and all that it started have ended, because they were asked to.
+        begin: lets a program go on that is started before what it needs is ready, which it then is; None for one that
+            is started after that.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Program:
     linger_s: Callable[[], float] = lambda: 0.0
     on_ended: Callable[[], object] = lambda: None
     final_codes: frozenset[int] = frozenset()
+    begin: Callable[[], object] | None = None
 
 
 class Keeper:
@@ -65,7 +68,7 @@ class Keeper:
         program: what to keep.
         layout: where its log and its process id go.
         board: where its state is shown.
-        needs: the keepers whose programs must be ready before each start of this one.
+        needs: the keepers whose programs must be ready before each start of this one, or before it begins.
     """
 
     def __init__(self, program: Program, layout: Layout, board: Board, needs: Sequence[Keeper] = ()) -> None:
@@ -101,7 +104,8 @@ class Keeper:
     def _keep(self) -> None:
         name, bad_runs = self.program.name, 0
         while not self._stopping.is_set():
-            self._await_needs()
+            if self.program.begin is None:
+                self._await_needs(self._stopping.is_set)
             self._ready_at = self._code = None
             try:
                 error = self._run_once()
@@ -138,10 +142,15 @@ class Keeper:
             self._board.show(name, state="starting", pid=None, error=error, restarted=True)
             self._wake.wait(min(0.5 * 2 ** (bad_runs - 1), _MAX_BACKOFF_S))
 
-    def _await_needs(self) -> None:
-        for need in self._needs:
-            while not need.ready.wait(0.2) and not self._stopping.is_set():
-                pass
+    def _await_needs(self, in_vain: Callable[[], bool]) -> bool:
+        """Returns whether all are ready, or that it is in vain to wait for them."""
+        return all(self._await_need(need, in_vain) for need in self._needs)
+
+    def _await_need(self, need: Keeper, in_vain: Callable[[], bool]) -> bool:
+        while not need.ready.wait(0.2):
+            if in_vain():
+                return False
+        return True
 
     def _run_once(self) -> str:
         """Runs the program once, from its start to its end, and returns what ended it."""
@@ -156,6 +165,10 @@ class Keeper:
         try:
             remember(layout.pid(program.name), self._identity)
             self._board.show(program.name, state="starting", pid=process.pid)
+            if program.begin is not None and self._await_needs(
+                lambda: self._stopping.is_set() or process.poll() is not None
+            ):
+                program.begin()
             self._await_ready(process, from_byte)
             program.settle()
             self._ready_at = time.monotonic()

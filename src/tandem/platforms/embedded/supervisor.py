@@ -88,7 +88,7 @@ def keepers(settings: Settings, tools: Tools, layout: Layout, board: Board) -> S
 
 
 def driver(settings: Settings, tools: Tools, layout: Layout, board: Board, keepers: Sequence[Keeper]) -> Keeper:
-    """Returns the keeper of a pipeline's driver. It starts last: a topic that is not there yet ends its query."""
+    """Returns the keeper of a pipeline's driver."""
     _, *needs = keepers
     return Keeper(job.program(settings, tools, layout), layout, board, needs=needs)
 
