@@ -41,7 +41,7 @@ class Program:
         stop_deadline_s: how long it may take to end when asked to.
         linger_s: returns how long what it started may go on then, before it is killed.
         final_codes: exit codes after which it is not started again.
-        on_ended: called when it and all that it started have ended, because they were asked to.
+        on_ended: called when it was ready and it and all that it started have ended, because they were asked to.
         begin: lets a program go on that is started before what it needs is ready, which it then is; None for one that
             is started after that.
     """
@@ -207,7 +207,7 @@ class Keeper:
             ending = end(self._identity, program.stop_deadline_s, program.linger_s())
             if ending is Ending.KILLED:
                 _log.warning("a service did not stop when asked to and was killed", service=program.name)
-            elif ending is Ending.WHOLE:
+            elif ending is Ending.WHOLE and self._ready_at is not None:
                 program.on_ended()
 
     def _outcome(self, code: int, log: Path, from_byte: int) -> str:
