@@ -39,7 +39,7 @@ class Program:
         settle: called once the program is ready, before anything that needs it is started.
         start_deadline_s: how long it may take to be ready.
         stop_deadline_s: how long it may take to end when asked to.
-        linger_s: returns how long what it started may go on then, before it is killed.
+        linger_s: returns how long what it started may go on then, if it was ready, before it is killed.
         final_codes: exit codes after which it is not started again.
         on_ended: called when it was ready and it and all that it started have ended, because they were asked to.
         begin: lets a program go on that is started before what it needs is ready, which it then is; None for one that
@@ -203,11 +203,11 @@ class Keeper:
         with self._ending:
             if self._identity is None:
                 return
-            program = self.program
-            ending = end(self._identity, program.stop_deadline_s, program.linger_s())
+            program, was_ready = self.program, self._ready_at is not None
+            ending = end(self._identity, program.stop_deadline_s, program.linger_s() if was_ready else 0.0)
             if ending is Ending.KILLED:
                 _log.warning("a service did not stop when asked to and was killed", service=program.name)
-            elif ending is Ending.WHOLE and self._ready_at is not None:
+            elif ending is Ending.WHOLE and was_ready:
                 program.on_ended()
 
     def _outcome(self, code: int, log: Path, from_byte: int) -> str:
