@@ -22,6 +22,7 @@ from tandem.engine.config import JobConfig
 from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code, failure_of_declaration
 from tandem.engine.files import appeared, read_text
 from tandem.engine.fitting import misfit
+from tandem.engine.java_names import remember_java_names
 from tandem.engine.log import log_to_stderr, values
 from tandem.engine.loggers import set_levels
 from tandem.engine.pacemaker import Pacemaker
@@ -57,6 +58,7 @@ def main(pipeline: Pipeline) -> None:
     arguments = parser.parse_args()
     wishes = Wishes()
     wishes.listen()
+    remember_java_names()
     spark = SparkSession.builder.appName(f"tandem {pipeline.name}").getOrCreate()
     config = JobConfig.parse(read_text(spark, arguments.config))
     log_to_stderr(config.log_format)

@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
 from tandem.engine.files import read_text
+from tandem.engine.java_names import remember_java_names
 from tandem.engine.loggers import set_levels
 from tandem.engine.mongo import Collection
 from tandem.engine.pipeline import Pipeline
@@ -41,6 +42,7 @@ def main(pipeline: Pipeline) -> None:
         "--config", required=True, help="JSON file of tandem.engine.config.JobConfig; a path or a URI"
     )
     location = arguments.parse_args().config
+    remember_java_names()
     spark = SparkSession.builder.appName(f"tandem {pipeline.name} reconcile").getOrCreate()
     config = JobConfig.parse(read_text(spark, location))
     set_levels(spark, config.log_levels)
