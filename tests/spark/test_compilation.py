@@ -7,7 +7,7 @@ import pytest
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine.compilation import INTERPRETED, MANY, Compilation
+from tandem.engine.compilation import INTERPRETED, MANY, MANY_IN_ALL, Compilation
 
 
 @pytest.fixture
@@ -26,6 +26,17 @@ def test_many_events_let_the_running_query_compile(own: SparkSession) -> None:
     compilation.note(batch, MANY)
     assert "*(1)" in plan(own)
     compilation.note(batch, 0)
+    assert "*(1)" in plan(own)
+
+
+def test_many_small_batches_let_it_compile_too(own: SparkSession) -> None:
+    compilation = Compilation(own)
+    batch = own.range(1)
+    *few, last = [MANY // 2] * (MANY_IN_ALL // (MANY // 2))
+    for events in few:
+        compilation.note(batch, events)
+    assert "*(1)" not in plan(own)
+    compilation.note(batch, last)
     assert "*(1)" in plan(own)
 
 
