@@ -1,22 +1,36 @@
-"""Growth: whether a record costs the same however many wait."""
+"""Growth: whether a record costs the same however many wait, and a small batch however many rows are in state."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import NamedTuple
 
 from tandem.bench.arithmetic import Figure
 from tandem.bench.bench import Bench
 from tandem.bench.load import load
 from tandem.bench.parts import drains
+from tandem.bench.reports import Report, batch_milliseconds
 from tandem.bench.result import Part, Row
 from tandem.bench.stage import Stage, staged
 
 _TIMES = (8, 4, 2, 1)
+_FEW = 10
+
+
+class _Found(NamedTuple):
+    """A drain, and the commit of a batch of a few records after it."""
+
+    drain: drains.Drain
+    few: Report
 
 
 def measure(bench: Bench) -> Part:
-    """Returns records per second of drains of half, once, twice and four times the bench's number of records."""
+    """Returns records per second of drains of half, once, twice and four times the bench's number of records, and how
+    long a batch of a few records takes with the state that each leaves behind."""
     least = bench.records // 2
     sizes = [times * least for times in _TIMES]
-    found: dict[int, list[drains.Drain]] = {size: [] for size in sizes}
+    found: dict[int, list[_Found]] = {size: [] for size in sizes}
     with staged(drains.patient(bench.settings)) as stage:
         for number in range(bench.rounds):
             bench.say(f"growth, round {number + 1} of {bench.rounds}")
@@ -27,22 +41,38 @@ def measure(bench: Bench) -> Part:
         Row(
             f"{size:,} records".replace(",", " "),
             "records/s",
-            Figure(tuple(drain.rate for drain in found[size])),
-            remark=_state(found[size][-1]),
+            Figure(tuple(each.drain.rate for each in found[size])),
+            remark=_state(found[size][-1].drain.report),
             compared=size != sizes[0],
+        )
+        for size in sizes
+    ] + [
+        Row(
+            f"then {_FEW} records",
+            "ms",
+            Figure(tuple(value for each in found[size] for value in batch_milliseconds([each.few]))),
+            remark=_state(found[size][-1].few),
         )
         for size in sizes
     ]
     return Part("growth", "Drains of more and more records, warm Java", rows, {"rounds": bench.rounds})
 
 
-def _drained(bench: Bench, stage: Stage, warm_up: int, size: int) -> drains.Drain:
+def _drained(bench: Bench, stage: Stage, warm_up: int, size: int) -> _Found:
     ends = load(stage.settings.kafka, bench.plan(0, records=warm_up))
     with stage.driver() as driver:
         first = drains.cold(driver, ends)
-        return drains.warm(stage, driver, bench.plan(1, records=size), first.ends)
+        plan = bench.plan(1, records=size)
+        drain = drains.warm(stage, driver, plan, first.ends)
+        ends = drain.ends
+        # The second of them finds nothing to do but its own records: the first has closed a few windows more.
+        for number in range(2):
+            start = plan.start + plan.span + timedelta(seconds=number)
+            few = drains.warm(stage, driver, replace(plan, count=_FEW, start=start, span=timedelta(seconds=1)), ends)
+            ends = few.ends
+        return _Found(drain, few.report)
 
 
-def _state(drain: drains.Drain) -> str:
-    rows, size = drain.report["state_rows"], drain.report["state_bytes"]
+def _state(report: Report) -> str:
+    rows, size = report["state_rows"], report["state_bytes"]
     return f"{rows:,} rows in state, {size / 2**30:.2f} GiB".replace(",", " ")
