@@ -35,8 +35,11 @@ class DeadLetters:
         self._topic = pipeline.dead_letter_topic
         self._config = config
         self._streams = pipeline.streams
+
+    @cached_property
+    def _letter(self) -> tuple[Column, ...]:
         key = F.concat_ws("-", "topic", "partition", "offset").cast("binary").alias("key")
-        self._letter = (key, F.col("value"), _headers().alias("headers"), F.col("timestamp"))
+        return (key, F.col("value"), _headers().alias("headers"), F.col("timestamp"))
 
     @cached_property
     def _reasons(self) -> dict[str, Reasons]:
@@ -59,7 +62,7 @@ class DeadLetters:
         """Appends dead letters, and none that is there already.
 
         Args:
-            letters: of ``made_of``; cached: the less there is to do, the less can happen before it is done.
+            letters: of ``made_of``.
             replayed: this batch may have been written before, wholly or in part. Kafka's sink cannot know, so the topic
                 is read from the batch's first record on, and what is found is not written again.
 

@@ -33,9 +33,8 @@ def batch_writer(
     """Returns the function for ``foreachBatch``.
 
     All that it writes can be written again without effect: documents by their ``_id``, dead letters because the first
-    batch of a run, the only one that may be a replay, looks for those that are there. So documents are written at once,
-    in any order, while the dead letters are made. These are appended last, as soon as it is certain that no other
-    driver has done it.
+    batch of a run, the only one that may be a replay, looks for those that are there. So all of it is written at once,
+    in any order; dead letters as soon as it is certain that no other driver has done it.
 
     Args:
         spark: the session.
@@ -43,53 +42,80 @@ def batch_writer(
         config: where Kafka and MongoDB are.
         stopping: once set, a batch that has not begun raises ``StopRequested`` instead of writing.
     """
-    letters = DeadLetters(spark, pipeline, config)
-    compilation = Compilation(spark)
-    superseded = Superseded(spark, config)
-    # Kept from batch to batch: a thread that ends leaves its connection to Java behind.
-    pool = ThreadPoolExecutor(len(pipeline.outputs) + 1, "write")
-    may_be_replay = True
-
-    def write_output(output: Output, rows: DataFrame, *, few: bool) -> None:
-        documents = output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
-        write_documents(documents, output.collection, config, few=few)
-        if output.superseded_by:
-            superseded.remove(output.collection)
-
-    def make_letters(rows: DataFrame, made: list[DataFrame]) -> None:
-        made.append(letters.made_of(rows.where(_rejected()).select(f"{ASIDE}.*")).persist(StorageLevel.MEMORY_AND_DISK))
-        made[-1].count()
-
-    def append_letters(made: DataFrame, batch_id: int, *, replayed: bool) -> None:
-        # Documents may be written again, by whomever; dead letters may not.
-        if is_committed(spark, config, batch_id):
-            raise AnotherDriverError
-        letters.append(made, replayed=replayed)
+    writer = _Writer(spark, pipeline, config)
 
     def write(batch: DataFrame, batch_id: int) -> None:
-        nonlocal may_be_replay
         if stopping.is_set():
             raise StopRequested
-        rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
-        made: list[DataFrame] = []
-        try:
-            events, dead = _counted(rows)
-            compilation.note(batch, events)
-            tasks: list[Callable[[], None]] = []
-            if dead:
-                tasks.append(partial(make_letters, rows, made))
-            if events:
-                few = events < FEW
-                tasks += [partial(write_output, output, rows, few=few) for output in pipeline.outputs]
-            side_by_side(pool, batch.sparkSession, tasks)
-            for each in made:
-                append_letters(each, batch_id, replayed=may_be_replay)
-        finally:
-            for cached in (rows, *made):
-                cached.unpersist()
-        may_be_replay = False
+        writer.write(batch, batch_id)
 
     return write
+
+
+class _Writer:
+    def __init__(self, spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
+        self._spark, self._config, self._outputs = spark, config, pipeline.outputs
+        self._letters = DeadLetters(spark, pipeline, config)
+        self._compilation = Compilation(spark)
+        self._superseded = Superseded(spark, config)
+        # Kept from batch to batch: a thread that ends leaves its connection to Java behind.
+        self._pool = ThreadPoolExecutor(len(pipeline.outputs) + 2, "write")
+        self._may_be_replay, self._had_dead = True, False
+
+    def write(self, batch: DataFrame, batch_id: int) -> None:
+        rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            self._write(rows, batch_id)
+        finally:
+            rows.unpersist()
+        self._may_be_replay = False
+
+    def _write(self, rows: DataFrame, batch_id: int) -> None:
+        counts: list[tuple[int, int]] = []
+        documents: list[DataFrame] = []
+        letters: list[DataFrame] = []
+
+        def count() -> None:
+            counts.append(_counted(rows))
+
+        def declare_documents() -> None:
+            events = rows.where(F.col(ASIDE).isNull()).drop(ASIDE)
+            documents.extend(output.documents(events) for output in self._outputs)
+
+        def declare_letters() -> None:
+            letters.append(self._letters.made_of(rows.where(_rejected()).select(f"{ASIDE}.*")))
+
+        def append_letters() -> None:
+            if not letters:
+                declare_letters()
+            self._append(letters[0], batch_id)
+
+        # To declare what to write takes Python as long as Spark takes to compute a small batch. There are dead letters
+        # in most batches or in few.
+        declarations = [declare_documents, declare_letters] if self._had_dead else [declare_documents]
+        side_by_side(self._pool, rows.sparkSession, [count, *declarations])
+        events, dead = counts[0]
+        self._compilation.note(rows, events)
+        tasks: list[Callable[[], None]] = []
+        if dead:
+            tasks.append(append_letters)
+        if events:
+            few = events < FEW
+            written = zip(self._outputs, documents, strict=True)
+            tasks += [partial(self._write_documents, output, made, few=few) for output, made in written]
+        side_by_side(self._pool, rows.sparkSession, tasks)
+        self._had_dead = dead > 0
+
+    def _write_documents(self, output: Output, documents: DataFrame, *, few: bool) -> None:
+        write_documents(documents, output.collection, self._config, few=few)
+        if output.superseded_by:
+            self._superseded.remove(output.collection)
+
+    def _append(self, letters: DataFrame, batch_id: int) -> None:
+        # Documents may be written again, by whomever; dead letters may not.
+        if is_committed(self._spark, self._config, batch_id):
+            raise AnotherDriverError
+        self._letters.append(letters, replayed=self._may_be_replay)
 
 
 def _counted(rows: DataFrame) -> tuple[int, int]:
