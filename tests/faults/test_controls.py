@@ -57,7 +57,7 @@ CONTROLS = (
         "invented",
         in_ci=True,
     ),
-    Control("dead letters", "engine/write.py", "            if dead:\n", "            if False:\n", "lost"),
+    Control("dead letters", "engine/write.py", "        if dead:\n", "        if False:\n", "lost"),
     Control(
         "the look for dead letters that a replay finds written",
         "engine/dead_letter.py",

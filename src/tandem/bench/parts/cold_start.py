@@ -1,4 +1,4 @@
-"""Cold start: from `tandem up` with nothing there to the first fact in MongoDB, with Java's archive and without."""
+"""Cold start: from `tandem up` with nothing there to the first fact, with Java's archive and without; Spark alone."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tandem.artifacts import ensure_jars
+from tandem.bench import programs
 from tandem.bench.arithmetic import Figure
 from tandem.bench.bench import Bench
 from tandem.bench.cleaning import undisturbed
 from tandem.bench.reports import Reports
-from tandem.bench.result import Part, Row
-from tandem.bench.stage import variables
+from tandem.bench.result import Kind, Part, Row
+from tandem.bench.stage import staged, variables
 from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
 from tandem.platforms.embedded.java import find_java
@@ -51,6 +52,7 @@ def measure(bench: Bench) -> Part:
     """Returns seconds to the first fact, what comes before it and until `tandem up --wait` returns; a quick run knows
     no first start."""
     later: list[_Start] = []
+    alone: list[float] = []
     first: list[_Start] = []
     for number in range(bench.rounds):
         bench.say(f"cold start, round {number + 1} of {bench.rounds}")
@@ -58,6 +60,7 @@ def measure(bench: Bench) -> Part:
             with _nothing_learned(bench.settings) as unlearned:
                 first.append(_start(unlearned))
         later.append(_start(bench.settings))
+        alone.append(_spark_alone(bench.settings))
     rows = [
         Row(f"{name}, to {what}", "s", Figure(tuple(seconds)))
         for name, found in (("a later start", later), ("the first start", first))
@@ -69,6 +72,7 @@ def measure(bench: Bench) -> Part:
             ("the return of `up --wait`", [each.end for each in found]),
         )
     ]
+    rows.append(Row("Spark alone, to its first count", "s", Figure(tuple(alone)), Kind.LIMIT))
     return Part("cold_start", "`tandem up --wait` with nothing there", rows, {"rounds": bench.rounds})
 
 
@@ -108,6 +112,14 @@ def _start(settings: Settings) -> _Start:
     finally:
         with undisturbed():
             platform.down(volumes=True)
+
+
+def _spark_alone(settings: Settings) -> float:
+    """Returns seconds from the start of a driver that does nothing, while Kafka and MongoDB are idle."""
+    with staged(settings) as stage:
+        began = time.time()
+        with programs.running_on_spark("limits/session", (), stage) as program:
+            return float(program.answer()["at"]) - began
 
 
 def _send_one_pair(kafka: KafkaSettings, process: subprocess.Popen[str]) -> float:
