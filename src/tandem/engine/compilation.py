@@ -9,8 +9,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 
 # As many events as make the gain larger than what compiling takes on a cold Java: in one batch, or in all.
-MANY = 20_000
-MANY_IN_ALL = 200_000
+MANY = 40_000
+MANY_IN_ALL = 1_000_000
 # The second one Spark has for its own tests; both ways give the same, and there is no other to choose.
 _WHOLE_STAGE, _PROJECTIONS = "spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode"
 INTERPRETED = {_WHOLE_STAGE: "false", _PROJECTIONS: "NO_CODEGEN"}
