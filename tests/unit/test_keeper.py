@@ -59,6 +59,17 @@ def shown(layout: Layout, name: str, state: str) -> ServiceState:
     return wait_for(name, probe, deadline_s=20, hint="", interval_s=0.02)
 
 
+def given_up(keeper: Keeper, layout: Layout) -> ServiceState:
+    """Starts it and returns what is shown once it was given up."""
+    keeper.start()
+    try:
+        found = shown(layout, keeper.program.name, "failed")
+    finally:
+        keeper.stop()
+    assert found.restarts == service.MAX_BAD_RUNS - 1
+    return found
+
+
 def test_a_program_that_fails_in_an_unforeseen_way_is_kept_until_it_is_given_up(
     layout: Layout, board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,13 +78,7 @@ def test_a_program_that_fails_in_an_unforeseen_way_is_kept_until_it_is_given_up(
     def write() -> None:
         raise ValueError("nobody has thought of it")
 
-    keeper = Keeper(program("kafka", write), layout, board)
-    keeper.start()
-    try:
-        found = shown(layout, "kafka", "failed")
-    finally:
-        keeper.stop()
-    assert found.restarts == service.MAX_BAD_RUNS - 1
+    found = given_up(Keeper(program("kafka", write), layout, board), layout)
     assert found.error == "was given up: ValueError: nobody has thought of it"
 
 
@@ -116,13 +121,8 @@ def test_a_program_that_dies_while_it_waits_to_begin_is_started_again(
 ) -> None:
     monkeypatch.setattr(service, "_MAX_BACKOFF_S", 0.01)
     needed = Keeper(program("kafka"), layout, board)
-    keeper = Keeper(replace(program("job"), command=("false",), begin=lambda: None), layout, board, needs=(needed,))
-    keeper.start()
-    try:
-        found = shown(layout, "job", "failed")
-    finally:
-        keeper.stop()
-    assert found.restarts == service.MAX_BAD_RUNS - 1
+    driver = replace(program("job"), command=("false",), begin=lambda: None)
+    given_up(Keeper(driver, layout, board, needs=(needed,)), layout)
 
 
 class Broken(SimpleQueue[int]):

@@ -1,7 +1,7 @@
 """Lets Python know what a Java name means once it has asked.
 
 py4j asks Java each time that a name is used, and Java looks for what is no class in every jar: ``functions`` in each
-package that PySpark imports, ``org`` of a dotted name. PySpark itself does so a thousand times for one small batch.
+package that PySpark imports, ``org`` of a dotted name. PySpark itself does so five hundred times for one small batch.
 """
 
 from __future__ import annotations
