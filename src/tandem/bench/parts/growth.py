@@ -68,7 +68,9 @@ def _drained(bench: Bench, stage: Stage, warm_up: int, size: int) -> _Found:
         # The second of them finds nothing to do but its own records: the first has closed a few windows more.
         for number in range(2):
             start = plan.start + plan.span + timedelta(seconds=number)
-            few = drains.warm(stage, driver, replace(plan, count=_FEW, start=start, span=timedelta(seconds=1)), ends)
+            # An order and a payment for each of the count.
+            after = replace(plan, count=_FEW // 2, start=start, span=timedelta(seconds=1))
+            few = drains.warm(stage, driver, after, ends)
             ends = few.ends
         return _Found(drain, few.report)
 
