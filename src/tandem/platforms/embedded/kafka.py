@@ -119,7 +119,8 @@ def properties(settings: Settings, layout: Layout) -> str:
 
 def _format(tool: list[str], configuration: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [*tool, "format", "--ignore-formatted", "-t", cluster, "-c", str(configuration)]
+    # In one word: an id may begin with a dash.
+    command = [*tool, "format", "--ignore-formatted", f"--cluster-id={cluster}", "-c", str(configuration)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
