@@ -170,19 +170,9 @@ def test_what_is_slow_does_not_fall_out_of_the_window() -> None:
         quantiles(seen, 500.0, 600.0)
 
 
-class Facts:
-    """Stands for a collection that is only read."""
-
-    def __init__(self, *pairs: tuple[str, str]) -> None:
-        self._pairs = pairs
-
-    def find(self, *_: object, **__: object) -> list[dict[str, str]]:
-        return [{"order_id": order, "payment_id": payment} for order, payment in self._pairs]
-
-
 def test_what_a_peer_wrote_is_judged() -> None:
     wanted = {("o", "p"): 1, ("o", "q"): 1, ("r", "s"): 1}
-    found: Any = Facts(("o", "p"), ("o", "p"), ("o", "p"), ("r", "s"), ("x", "y"))
+    found = [("o", "p"), ("o", "p"), ("o", "p"), ("r", "s"), ("x", "y")]
     assert judge(found, wanted) == Judgement(lost=1, doubled=2, invented=1)
     assert str(judge(found, wanted)) == "1 lost, 2 doubled, 1 invented"
     assert str(Judgement()) == "nothing lost or doubled"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bson import encode
 from bson.raw_bson import RawBSONDocument
-from pymongo.collection import Collection
 
 from tandem.bench.reports import Ends
 from tandem.errors import TandemError
@@ -64,21 +63,26 @@ def expected(
     window = settings.job.parameters["match_window_seconds"]
     found = oracle.expect(accepted, watermark_ms=0, late=set(), observed=nothing, match_window_seconds=window)
     facts = found.documents[FACTS].values()
-    return {(fact["order_id"], fact["payment_id"]): RawBSONDocument(encode(fact)) for fact in facts}
+    return {pair_of(fact): RawBSONDocument(encode(fact)) for fact in facts}
 
 
-def judge(collection: Collection[dict[str, Any]], wanted: Mapping[Pair, object]) -> Judgement:
-    """Returns how a collection's facts compare, by the ids of orders and payments, with those that must be there."""
+def judge(pairs: Iterable[Pair], wanted: Mapping[Pair, object]) -> Judgement:
+    """Returns how facts compare, by the ids of orders and payments, with those that must be there."""
     seen: set[Pair] = set()
     total = 0
-    for fact in collection.find({}, {"_id": 0, "order_id": 1, "payment_id": 1}, batch_size=20_000):
+    for pair in pairs:
         total += 1
-        seen.add((fact["order_id"], fact["payment_id"]))
+        seen.add(pair)
     return Judgement(
         lost=sum(pair not in seen for pair in wanted),
         doubled=total - len(seen),
         invented=sum(pair not in wanted for pair in seen),
     )
+
+
+def pair_of(fact: Mapping[str, Any]) -> Pair:
+    """Returns the ids by which a fact is judged."""
+    return fact["order_id"], fact["payment_id"]
 
 
 def account(settings: Settings, *, deadline_s: float) -> str:

@@ -117,12 +117,13 @@ def _ours(bench: Bench, stage: Stage, ends: Ends, result: _Round, *, verified: b
 
 def _peers(stage: Stage, waiting: _Waiting, result: _Round) -> None:
     python = contestants.plain_python(stage, waiting.ends, waiting.facts)
-    flink = contestants.flink(stage, waiting.ends)
+    flink = contestants.flink(stage, waiting.ends, waiting.facts)
     tutorial = contestants.tutorial(stage, waiting.few_ends, waiting.few)
     result.rates["python"] = count(waiting.ends) / python.seconds
     result.rates["flink"] = count(waiting.ends) / flink.seconds
     result.rates["tutorial"] = count(waiting.few_ends) / tutorial.seconds
-    result.remarks |= {"python": str(python.judgement), "tutorial": str(tutorial.judgement)}
+    judged = {"python": python, "flink": flink, "tutorial": tutorial}
+    result.remarks |= {name: str(each.judgement) for name, each in judged.items()}
 
 
 def _limits(stage: Stage, waiting: _Waiting, result: _Round) -> None:
