@@ -35,7 +35,7 @@ from tandem.engine.runtime import describe
 from tandem.engine.secrets import SecretError
 from tandem.engine.stop_file import StopFile
 from tandem.engine.wishes import Wishes
-from tandem.engine.write import batch_writer
+from tandem.engine.write import BatchWriter
 
 # How soon it is noticed that the job is to stop, or to go on with other code.
 _LOOK_S = 0.2
@@ -145,7 +145,7 @@ def _run(
     pacemaker: Pacemaker,
 ) -> Failure | None:
     try:
-        query = _start(spark, pipeline, config, batch_writer(spark, pipeline, config, stopping))
+        query = _start(spark, pipeline, config, BatchWriter(spark, pipeline, config, stopping).write)
     except Exception as error:
         failure = failure_of_code(error, _folder(pipeline))
         if failure is None and isinstance(error, AnalysisException | ValueError):

@@ -27,10 +27,8 @@ class StopRequested(Exception):
     """The job was asked to stop before this batch wrote anything."""
 
 
-def batch_writer(
-    spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event
-) -> Callable[[DataFrame, int], None]:
-    """Returns the function for ``foreachBatch``.
+class BatchWriter:
+    """Writes batches, one after another.
 
     All that it writes can be written again without effect: documents by their ``_id``, dead letters because the first
     batch of a run, the only one that may be a replay, looks for those that are there. So all of it is written at once,
@@ -40,21 +38,11 @@ def batch_writer(
         spark: the session.
         pipeline: what to write where.
         config: where Kafka and MongoDB are.
-        stopping: once set, a batch that has not begun raises ``StopRequested`` instead of writing.
+        stopping: once set, a batch that has not begun raises ``StopRequested`` instead of being written.
     """
-    writer = _Writer(spark, pipeline, config)
 
-    def write(batch: DataFrame, batch_id: int) -> None:
-        if stopping.is_set():
-            raise StopRequested
-        writer.write(batch, batch_id)
-
-    return write
-
-
-class _Writer:
-    def __init__(self, spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
-        self._spark, self._config, self._outputs = spark, config, pipeline.outputs
+    def __init__(self, spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> None:
+        self._spark, self._config, self._outputs, self._stopping = spark, config, pipeline.outputs, stopping
         self._letters = DeadLetters(spark, pipeline, config)
         self._compilation = Compilation(spark)
         self._superseded = Superseded(spark, config)
@@ -63,6 +51,9 @@ class _Writer:
         self._may_be_replay, self._had_dead = True, False
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
+        """Is the function for ``foreachBatch``."""
+        if self._stopping.is_set():
+            raise StopRequested
         rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
         try:
             self._write(rows, batch_id)
