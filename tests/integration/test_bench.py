@@ -72,6 +72,7 @@ def test_recovery_is_measured(tmp_path: Path) -> None:
 def test_a_peer_joins_what_it_is_given(tmp_path: Path) -> None:
     _, document = bench(tmp_path, "throughput", "--records", "40000")
     (part,) = document["parts"]
+    assert all(value > 0 for row in part["rows"] for value in row["values"])
     judged = {row["name"]: row["remark"] for row in part["rows"] if row["kind"] == "peer"}
     assert len(judged) == 3
     for name, remark in judged.items():
