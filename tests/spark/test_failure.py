@@ -82,4 +82,4 @@ def test_the_line_is_told(
         query.option("checkpointLocation", str(tmp_path / "checkpoint")).start().awaitTermination(120)
     file = Path(str(code.__file__))
     line = CODE[: CODE.index(mark)].count("\n") + 1
-    assert failure_of(caught.value, file.parent).reason == f"{file}:{line}: {error}"
+    assert failure_of(caught.value, file.parent, fresh=True).reason == f"{file}:{line}: {error}"

@@ -20,6 +20,7 @@ from tandem.engine.failure import (
     failure_at_start,
     failure_of,
     failure_of_code,
+    failure_of_java,
     mongo_error,
 )
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
@@ -110,6 +111,30 @@ def test_what_mongodb_will_never_take_is_not_tried_again(text: str, final: bool)
 
 
 @pytest.mark.parametrize(
+    ("text", "memory"),
+    [
+        ("Lost task 0.0 in stage 2.0: java.lang.OutOfMemoryError: GC overhead limit exceeded", True),
+        # While state is read, which Spark then calls damaged.
+        ("[CANNOT_LOAD_STATE_STORE.UNCATEGORIZED] Text. java.lang.OutOfMemoryError: Java heap space", True),
+        ("ExecutorLostFailure (executor 0 exited) Reason: Command exited with code 52", True),
+        ("ExecutorLostFailure (executor 0 exited) Reason: Command exited with code 1", False),
+    ],
+)
+def test_a_java_that_ran_out_of_memory_is_told_so(tmp_path: Path, text: str, memory: bool) -> None:
+    """It is tried again, but not with the same batch for ever."""
+    error = cast(Any, Exception(f"[STREAM_FAILED] Job aborted: {text}"))
+    later, at_once = (failure_of(error, tmp_path, fresh=fresh) for fresh in (False, True))
+    assert later.reason.startswith("Java ran out of memory") == memory
+    assert later.exit_code == FAILED
+    assert at_once.exit_code == (MUST_NOT_GO_ON if memory else FAILED)
+
+
+@pytest.mark.parametrize(("code", "memory"), [(52, True), (-9, False), (None, False)])
+def test_a_java_that_is_gone_leaves_its_exit_code(code: int | None, memory: bool) -> None:
+    assert failure_of_java(code, fresh=True).reason.startswith("Java ran out of memory") == memory
+
+
+@pytest.mark.parametrize(
     ("condition", "words"),
     [
         ("CANNOT_LOAD_STATE_STORE.CANNOT_READ_DELTA_FILE_NOT_EXISTS", "is damaged"),
@@ -123,7 +148,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_with_is_not_tried_again(
     tmp_path: Path, condition: str, words: str
 ) -> None:
     error = Exception(f"[STREAM_FAILED] Query terminated with exception: [{condition}] Text.")
-    failure = failure_of(cast(Any, error), tmp_path)
+    failure = failure_of(cast(Any, error), tmp_path, fresh=True)
     assert words in failure.reason
     assert failure.exit_code == MUST_NOT_GO_ON
 
@@ -150,7 +175,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_with_is_not_tried_again(
     ],
 )
 def test_a_checkpoint_that_cannot_be_reached_is_not_damaged(tmp_path: Path, text: str, final: bool) -> None:
-    failure = failure_of(cast(Any, Exception(f"[STREAM_FAILED] {text}")), tmp_path)
+    failure = failure_of(cast(Any, Exception(f"[STREAM_FAILED] {text}")), tmp_path, fresh=True)
     assert (failure.exit_code == MUST_NOT_GO_ON) == final
     assert failure.reason.startswith("Cloud Storage refused a request or did not answer") != final
     assert ("(503 Service Unavailable), about gs://b/c/commits/3" in failure.reason) == ("503" in text)

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
+import psutil
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 
 from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.errors import TandemError
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.record import Offsets
@@ -33,6 +35,7 @@ class Reports:
         aware = CodecOptions[dict[str, Any]](tz_aware=True, tzinfo=UTC)
         database = self._client[settings.mongo.database]
         self._collection = database.get_collection(PROGRESS_COLLECTION, codec_options=aware)
+        self._pid = pid
         self._query: dict[str, Any] = {"pipeline": settings.pipeline} | ({} if pid is None else {"pid": pid})
 
     def __enter__(self) -> Self:
@@ -68,6 +71,7 @@ class Reports:
 
         Raises:
             EnvironmentNotReadyError: it did not come.
+            TandemError: the driver died.
         """
         return self._first("the backlog to be committed", lambda report: covers(report, ends), deadline_s)
 
@@ -89,6 +93,8 @@ class Reports:
             for report in batches:
                 if accepted(report):
                     return report
+            if self._pid is not None and not psutil.pid_exists(self._pid):
+                raise TandemError("the driver died", hint="its log tells why")
             last = batches[-1]["batch"] if batches else None
             raise NotYetError(f"the last batch is {last}")
 

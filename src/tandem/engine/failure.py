@@ -45,6 +45,13 @@ _FINAL = (
         _ANOTHER,
     ),
 )
+# With it Spark ends a Java that is out of memory (org.apache.spark.util.SparkExitCode).
+_OUT_OF_MEMORY_CODE = 52
+_MEMORY = re.compile(rf"\bOutOfMemoryError\b|Command exited with code {_OUT_OF_MEMORY_CODE}\b")
+_OUT_OF_MEMORY = (
+    "Java ran out of memory: records that wait and records whose window is open must fit into its heap. Give it more by "
+    "spark.driver.memory, in a cluster spark.executor.memory (README, The way back), and it goes on where it was"
+)
 # What Hadoop's connector says when Cloud Storage refuses a request or does not answer; of what is not there it says so.
 _STORAGE = re.compile(r"(?:\bError \w+ing (?:\w+ )*|\bUpload failed for )'?(gs://[^\s']+)")
 _STATUS = re.compile(r"GoogleJsonResponseException: (\d{3}[^\n]*)")
@@ -90,17 +97,21 @@ class Failure:
     exit_code: int = FAILED
 
 
-def failure_of(error: StreamingQueryException, folder: Path) -> Failure:
+def failure_of(error: StreamingQueryException, folder: Path, *, fresh: bool) -> Failure:
     """Returns what ended the query: our own error, Cloud Storage's, what we know of Spark's, a line of the pipeline, or
     the first line.
 
     Args:
         error: what Spark has raised.
         folder: the pipeline's.
+        fresh: whether this driver has committed nothing yet.
     """
     text = str(error)
     if own := re.search(r"\b(?:JobError|(CannotGoOnError|AnotherDriverError)): (.+)", text):
         return Failure(own.group(2)[:_LIMIT], MUST_NOT_GO_ON if own.group(1) else FAILED)
+    # State for which there was no room is not damaged either.
+    if _MEMORY.search(text):
+        return _out_of_memory(fresh)
     # State that cannot be fetched now is not damaged, though Spark has the same name for both.
     if told := _storage_failure(text):
         return Failure(told[:_LIMIT])
@@ -108,6 +119,23 @@ def failure_of(error: StreamingQueryException, folder: Path) -> Failure:
         if found := re.search(pattern, text):
             return Failure(f"{words} [{found.group(0)}]", MUST_NOT_GO_ON)
     return Failure(_line_of(text, folder) or text.strip().splitlines()[0][:_LIMIT])
+
+
+def failure_of_java(exit_code: int | None, *, fresh: bool) -> Failure:
+    """Returns why there is no Java any more.
+
+    Args:
+        exit_code: of its process; negative for a signal, None when it is not known.
+        fresh: whether this driver has committed nothing yet.
+    """
+    if exit_code == _OUT_OF_MEMORY_CODE:
+        return _out_of_memory(fresh)
+    return Failure("the Java process is gone" if exit_code is None else f"the Java process is gone: exit code {exit_code}")
+
+
+def _out_of_memory(fresh: bool) -> Failure:
+    # A batch that does not fit into a new Java never will: its records are chosen, and stay the same.
+    return Failure(_OUT_OF_MEMORY, MUST_NOT_GO_ON if fresh else FAILED)
 
 
 def _storage_failure(text: str) -> str | None:

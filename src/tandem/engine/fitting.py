@@ -35,5 +35,5 @@ def misfit(start: Callable[[_Writer], StreamingQuery], folder: Path) -> Failure 
     try:
         start(write).awaitTermination()
     except StreamingQueryException as error:
-        return None if FitsError.__name__ in str(error) else failure_of(error, folder)
+        return None if FitsError.__name__ in str(error) else failure_of(error, folder, fresh=True)
     return None

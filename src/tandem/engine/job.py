@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import logging
+import subprocess
 import sys
 import threading
 import time
@@ -13,13 +14,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark import SparkContext
 from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
-from tandem.engine.failure import Failure, failure_at_start, failure_of, failure_of_code, failure_of_declaration
+from tandem.engine.failure import (
+    Failure,
+    failure_at_start,
+    failure_of,
+    failure_of_code,
+    failure_of_declaration,
+    failure_of_java,
+)
 from tandem.engine.files import appeared, read_text
 from tandem.engine.fitting import misfit
 from tandem.engine.java_names import remember_java_names
@@ -39,6 +48,8 @@ from tandem.engine.write import BatchWriter
 
 # How soon it is noticed that the job is to stop, or to go on with other code.
 _LOOK_S = 0.2
+# How long a Java that answers no more may take to end.
+_END_S = 10.0
 _log = logging.getLogger("tandem.job")
 
 
@@ -79,7 +90,8 @@ def main(pipeline: Pipeline) -> None:
             failure = _attempt(spark, pipeline, config, wishes.stopping, begin_when)
         if failure:
             wishes.stopping.wait()
-    spark.stop()
+    with suppress(Py4JError, OSError):  # there may be no Java any more
+        spark.stop()
     sys.exit(failure.exit_code if failure else 0)
 
 
@@ -158,7 +170,7 @@ def _run(
     heartbeat = Heartbeat(reporter)
     pacemaker.start()
     heartbeat.start()
-    failure = _await(query, stopping, _folder(pipeline))
+    failure = _await(query, stopping, _folder(pipeline), reporter)
     pacemaker.stop()
     heartbeat.stop()
     reporter.report("failed" if failure else "stopped", error=failure.reason if failure else None)
@@ -183,7 +195,9 @@ def _start(
     )
 
 
-def _await(query: StreamingQuery, stopping: threading.Event, folder: Path) -> Failure | None:
+def _await(
+    query: StreamingQuery, stopping: threading.Event, folder: Path, reporter: ProgressReporter
+) -> Failure | None:
     try:
         while not stopping.is_set():
             if query.awaitTermination(_LOOK_S):  # type: ignore[arg-type]  # it takes parts of a second
@@ -195,8 +209,17 @@ def _await(query: StreamingQuery, stopping: threading.Event, folder: Path) -> Fa
             time.sleep(0.05)
         query.stop()
     except StreamingQueryException as error:
-        return None if stopping.is_set() else failure_of(error, folder)
+        return None if stopping.is_set() else failure_of(error, folder, fresh=not reporter.has_committed)
     except (Py4JError, OSError):
         # A signal to the whole process group ends the JVM first. What it was doing is done again at the next start.
-        return None if stopping.is_set() else Failure("the Java process is gone")
+        return None if stopping.is_set() else failure_of_java(_exit_code(), fresh=not reporter.has_committed)
     return None
+
+
+def _exit_code() -> int | None:
+    """Returns that of this driver's Java, which answers no more; None when it has not ended, or did not start here."""
+    java: subprocess.Popen[bytes] | None = SparkContext._gateway.proc  # type: ignore[union-attr]
+    try:
+        return java.wait(_END_S) if java else None
+    except subprocess.TimeoutExpired:
+        return None

@@ -67,7 +67,7 @@ class ProgressReporter:
         }
         # The listener, the heartbeat and the main thread report; a reader takes the newest document for the truth.
         self._order = threading.RLock()
-        self._reported_at, self._committed_here = time.monotonic(), False
+        self._reported_at, self.has_committed = time.monotonic(), False
         self._ended: str | None = None
         self._last: dict[str, Any] = {
             "batch": None,
@@ -135,7 +135,7 @@ class ProgressReporter:
         """Says that the job lives, when it has said nothing for a while."""
         with self._order:
             if time.monotonic() - self._reported_at >= HEARTBEAT_S:
-                self.report("idle" if self._committed_here else "started")
+                self.report("idle" if self.has_committed else "started")
 
     def batch(self, progress: StreamingQueryProgress) -> None:
         """Reports a committed batch."""
@@ -154,7 +154,7 @@ class ProgressReporter:
         }
         if watermark := progress.eventTime.get("watermark"):
             changes["watermark"] = {"$date": watermark}
-        self._committed_here = True
+        self.has_committed = True
         self.report("batch", **changes)
         _log.info(
             "batch committed",

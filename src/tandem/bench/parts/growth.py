@@ -16,6 +16,8 @@ from tandem.bench.stage import Stage, staged
 
 _TIMES = (8, 4, 2, 1)
 _FEW = 10
+# A driver's heap for each record of the largest drain, of which all are in state at once: half of it was taken.
+_HEAP_BYTES = 1000
 
 
 class _Found(NamedTuple):
