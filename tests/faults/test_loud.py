@@ -254,12 +254,12 @@ def test_a_document_too_large(lone: Environment) -> None:
 def test_more_waits_than_fits_into_memory(lone: Environment) -> None:
     """A heap that is too small is told of; with a larger one nothing of the backlog is lost or doubled."""
     lone.tandem("down")
-    spark = {"spark.driver.memory": "480m", "spark.driver.extraJavaOptions": "-XX:+UseParallelGC"}
+    spark = {"spark.driver.memory": "600m", "spark.driver.extraJavaOptions": "-XX:+UseParallelGC"}
     small = replace(lone, extra=(*lone.extra, ("TANDEM_SPARK", json.dumps(spark))))
     small.tandem("up", "--wait")
     processes = Processes(lone.home)
     send(processes, "job", signal.SIGSTOP)
-    small.tandem("produce", "--count", "400000", "--mix", "late=0", "--close")
+    small.tandem("produce", "--count", "500000", "--mix", "late=0", "--close")
     send(processes, "job", signal.SIGCONT)
     problem = small.wait("the problem", lambda: small.status()["problem"], 240)
     assert "Java ran out of memory" in problem

@@ -130,7 +130,9 @@ def failure_of_java(exit_code: int | None, *, fresh: bool) -> Failure:
     """
     if exit_code == _OUT_OF_MEMORY_CODE:
         return _out_of_memory(fresh)
-    return Failure("the Java process is gone" if exit_code is None else f"the Java process is gone: exit code {exit_code}")
+    return Failure(
+        "the Java process is gone" if exit_code is None else f"the Java process is gone: exit code {exit_code}"
+    )
 
 
 def _out_of_memory(fresh: bool) -> Failure:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
+
+import psutil
 
 from tandem.bench.arithmetic import Figure
 from tandem.bench.bench import Bench
@@ -13,11 +16,15 @@ from tandem.bench.parts import drains
 from tandem.bench.reports import Report, batch_milliseconds
 from tandem.bench.result import Part, Row
 from tandem.bench.stage import Stage, staged
+from tandem.settings.model import Settings
 
 _TIMES = (8, 4, 2, 1)
 _FEW = 10
-# A driver's heap for each record of the largest drain, of which all are in state at once: half of it was taken.
-_HEAP_BYTES = 1000
+# Of a driver's heap for each record of a drain: all are in state at once, some 700 bytes, and the rest is for what is new.
+_HEAP_BYTES = 1500
+_LEAST_HEAP_GIB = 4
+# For Kafka, MongoDB and the system.
+_OTHERS_GIB = 4
 
 
 class _Found(NamedTuple):
@@ -31,9 +38,14 @@ def measure(bench: Bench) -> Part:
     """Returns records per second of drains of half, once, twice and four times the bench's number of records, and how
     long a batch of a few records takes with the state that each leaves behind."""
     least = bench.records // 2
-    sizes = [times * least for times in _TIMES]
+    wanted = [times * least for times in _TIMES]
+    room = psutil.virtual_memory().total / 2**30 - _OTHERS_GIB
+    sizes = [size for size in wanted if _heap_gib(size) <= room] or [least]
+    if missing := [size for size in wanted if size not in sizes]:
+        bench.say(f"growth leaves out {missing}: so many records do not fit into this machine's memory")
     found: dict[int, list[_Found]] = {size: [] for size in sizes}
-    with staged(drains.patient(bench.settings)) as stage:
+    heap = _heap_gib(sizes[0])
+    with staged(_with_heap(drains.patient(bench.settings), heap)) as stage:
         for number in range(bench.rounds):
             bench.say(f"growth, round {number + 1} of {bench.rounds}")
             for size in sizes if number % 2 == 0 else reversed(sizes):
@@ -57,7 +69,17 @@ def measure(bench: Bench) -> Part:
         )
         for size in sizes
     ]
-    return Part("growth", "Drains of more and more records, warm Java", rows, {"rounds": bench.rounds})
+    return Part(
+        "growth", "Drains of more and more records, warm Java", rows, {"rounds": bench.rounds, "heap GiB": heap}
+    )
+
+
+def _heap_gib(records: int) -> int:
+    return max(_LEAST_HEAP_GIB, math.ceil(records * _HEAP_BYTES / 2**30))
+
+
+def _with_heap(settings: Settings, gib: int) -> Settings:
+    return settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": f"{gib}g"}})
 
 
 def _drained(bench: Bench, stage: Stage, warm_up: int, size: int) -> _Found:
