@@ -49,8 +49,9 @@ _FINAL = (
 _OUT_OF_MEMORY_CODE = 52
 _MEMORY = re.compile(rf"\bOutOfMemoryError\b|Command exited with code {_OUT_OF_MEMORY_CODE}\b")
 _OUT_OF_MEMORY = (
-    "Java ran out of memory: records that wait and records whose window is open must fit into its heap. Give it more by "
-    "spark.driver.memory, in a cluster spark.executor.memory (README, The way back), and it goes on where it was"
+    "Java ran out of memory: records that wait and records whose window is open must fit into its heap. "
+    "Give it more by spark.driver.memory, in a cluster spark.executor.memory (README, The way back), "
+    "and it goes on where it was"
 )
 # What Hadoop's connector says when Cloud Storage refuses a request or does not answer; of what is not there it says so.
 _STORAGE = re.compile(r"(?:\bError \w+ing (?:\w+ )*|\bUpload failed for )'?(gs://[^\s']+)")

@@ -20,7 +20,7 @@ from tandem.settings.model import Settings
 
 _TIMES = (8, 4, 2, 1)
 _FEW = 10
-# Of a driver's heap for each record of a drain: all are in state at once, some 700 bytes, and the rest is for what is new.
+# Of heap for each record of a drain. All are in state at once, some 700 bytes each; the rest is for what is new.
 _HEAP_BYTES = 1500
 _LEAST_HEAP_GIB = 4
 # For Kafka, MongoDB and the system.
