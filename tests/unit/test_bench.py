@@ -131,6 +131,17 @@ def test_a_picture_has_a_bar_for_each_row_of_the_first_unit() -> None:
     assert any("extremes of 3" in text for text in texts)
 
 
+def test_the_bar_of_a_limit_that_is_far_away_is_cut() -> None:
+    from tandem.bench.picture import draw
+
+    rows = [Row("ours", "s", Figure((1.0,))), Row("a limit", "s", Figure((90.0,)), Kind.LIMIT)]
+    root = ElementTree.fromstring(draw(Part("p", "P", rows), ABOUT))
+    space = "{http://www.w3.org/2000/svg}"
+    ours, limit = (float(bar.attrib["width"]) for bar in root.iter(f"{space}rect"))
+    assert limit == pytest.approx(2 * ours, rel=0.01)
+    assert "90.0 (cut)" in [text.text for text in root.iter(f"{space}text")]
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
