@@ -54,6 +54,7 @@ class ProgressReporter:
 
     Attributes:
         may_wait: whether the state that the job goes on with may hold rows.
+        has_committed: whether this driver has committed a batch.
     """
 
     def __init__(self, spark: SparkSession, config: JobConfig, times_read: int = 1) -> None:
