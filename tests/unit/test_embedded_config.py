@@ -10,11 +10,12 @@ import pytest
 from tandem.engine.avro import JAVA_LIMITS
 from tandem.engine.config import JobConfig
 from tandem.errors import EnvironmentNotReadyError
-from tandem.platforms import platform_for
+from tandem.platforms import memory, platform_for
 from tandem.platforms.embedded import dashboard, job, kafka, mongod
 from tandem.platforms.embedded.java import find_java, major_version
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.logs import merged
+from tandem.platforms.memory import machine_memory
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -93,6 +94,29 @@ def test_spark_gets_the_jars_and_the_profile_with_its_backslashes(settings: Sett
     # Wherever tasks run, Java does not believe a record that says that it is long.
     assert JAVA_LIMITS in defaults["spark.driver.extraJavaOptions"]
     assert defaults["spark.executor.extraJavaOptions"] == JAVA_LIMITS
+
+
+@pytest.mark.parametrize(("gib", "heap"), [(2, 4096), (8, 4096), (16, 6554), (24, 9830), (128, 30720)])
+def test_the_heap_is_a_share_of_the_machine(gib: int, heap: int) -> None:
+    assert job.heap_mib(gib * 2**30) == heap
+
+
+def test_the_heap_is_the_machines_where_nobody_says_how_large(settings: Settings, layout: Layout) -> None:
+    def heap(settings: Settings) -> str:
+        job.write_configuration(settings, [], layout, layout.conf, "")
+        return pairs((layout.conf / "spark.conf").read_text(), " ")["spark.driver.memory"]
+
+    assert heap(settings) == f"{job.heap_mib(machine_memory())}m"
+    assert heap(settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": "5g"}})) == "5g"
+
+
+def test_a_containers_memory_is_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "_LIMIT", limit)
+    everything = machine_memory()
+    for text, expected in (("max\n", everything), ("1048576\n", 2**20), (f"{2**60}\n", everything)):
+        limit.write_text(text)
+        assert machine_memory() == expected
 
 
 def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> None:

@@ -129,11 +129,11 @@ def test_what_a_pipeline_wants_is_less_than_the_profile_and_more_than_the_base(
     assert load("embedded", {"pipeline": "mine"}).mongo.database == "mine"
     (folder / "settings.toml").write_text(
         '[mongo]\ndatabase = "its"\n[job]\nlateness_seconds = 7\n[job.parameters]\nsize = 5\n'
-        '[spark]\n"spark.driver.memory" = "1g"\n"spark.sql.shuffle.partitions" = "3"\n'
+        '[spark]\n"spark.master" = "local[7]"\n"spark.sql.shuffle.partitions" = "3"\n'
     )
     settings = load("embedded", {"pipeline": "mine"})
     assert (settings.mongo.database, settings.job.lateness_seconds, settings.job.parameters) == ("its", 7, {"size": 5})
-    assert settings.spark["spark.driver.memory"] == "4g"
+    assert settings.spark["spark.master"] == "local[*]"
     assert settings.spark["spark.sql.shuffle.partitions"] == "3"
     set_all(monkeypatch, {"TANDEM_PIPELINE": "mine", "TANDEM_MONGO__DATABASE": "other"})
     monkeypatch.setenv("TANDEM_JOB__PARAMETERS__SIZE", "6")

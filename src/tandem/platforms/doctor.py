@@ -23,6 +23,7 @@ from tandem.platforms.compose.engine import check_memory, checkout, find_engine
 from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.mongod import find_mongod
 from tandem.platforms.embedded.prepare import ports as embedded_ports
+from tandem.platforms.memory import machine_memory
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
@@ -134,7 +135,7 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
 
 
 def _memory() -> str:
-    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    gib = machine_memory() / 2**30
     if gib < _MINIMUM_MEMORY_GIB:
         raise TandemError(f"{gib:.1f} GiB, and {_MINIMUM_MEMORY_GIB} are needed", hint="close what else needs memory")
     return f"{gib:.1f} GiB"

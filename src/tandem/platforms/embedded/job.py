@@ -15,10 +15,16 @@ from tandem.platforms.embedded.layout import JOB, Layout
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
 from tandem.platforms.job_files import driver_arguments, driver_environment, write_job_files
+from tandem.platforms.memory import machine_memory
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError
+
+# A larger heap collects garbage less often, and holds a larger backlog. The rest is for MongoDB, Kafka and the user.
+_HEAP_SHARE = 0.4
+# Above the most of these Java needs wider references, so that less would fit.
+_LEAST_HEAP_MIB, _MOST_HEAP_MIB = 4 * 1024, 30 * 1024
 
 
 def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
@@ -89,6 +95,11 @@ def driver_variables(java: Java, place: Place, folder: Path) -> dict[str, str]:
     return place.variables(variables)
 
 
+def heap_mib(memory: int) -> int:
+    """Returns the upper bound of a driver's heap in MiB, given the machine's memory in bytes."""
+    return min(max(round(memory * _HEAP_SHARE / 2**20), _LEAST_HEAP_MIB), _MOST_HEAP_MIB)
+
+
 def write_configuration(
     settings: Settings, jars: Sequence[Path], layout: Layout, folder: Path, java_options: str
 ) -> None:
@@ -98,6 +109,7 @@ def write_configuration(
         "spark.driver.extraClassPath": classpath,
         "spark.executor.extraClassPath": classpath,
         "spark.driver.defaultJavaOptions": java_options,
+        "spark.driver.memory": f"{heap_mib(machine_memory())}m",
         "spark.local.dir": str(layout.scratch),
         "spark.sql.warehouse.dir": f"file://{layout.scratch}/warehouse",
         "spark.ui.port": str(settings.ui.spark_port),
