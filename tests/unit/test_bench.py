@@ -16,6 +16,7 @@ from tandem.bench.arithmetic import Figure, percentile, ratio
 from tandem.bench.bench import Bench
 from tandem.bench.files import write
 from tandem.bench.load import count
+from tandem.bench.parts.growth import fitting, heap_gib
 from tandem.bench.parts.soak import quarters
 from tandem.bench.reports import batch_milliseconds, covers
 from tandem.bench.result import Kind, Part, Result, Row
@@ -225,6 +226,15 @@ def test_without_a_browser_the_dashboard_is_left_out_unless_it_was_named(monkeyp
 def test_a_soak_compares_its_first_and_last_quarter() -> None:
     assert quarters([1, 3, 2, 50, 60, 70, 80, 90, 9, 8, 7, 6]) == (2, 7)
     assert quarters([5.0]) == (5, 5)
+
+
+def test_growth_drains_only_what_the_machine_has_memory_for() -> None:
+    million = 1_000_000
+    sizes = [8 * million, 4 * million, 2 * million, million]
+    assert [heap_gib(size) for size in sizes] == [12, 6, 4, 4]
+    assert fitting(sizes, 23.4) == sizes
+    assert fitting(sizes, 15.5) == sizes[1:]
+    assert fitting(sizes, 6) == [million]
 
 
 def test_the_help_names_every_part() -> None:

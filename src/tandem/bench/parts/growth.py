@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
@@ -39,12 +40,11 @@ def measure(bench: Bench) -> Part:
     long a batch of a few records takes with the state that each leaves behind."""
     least = bench.records // 2
     wanted = [times * least for times in _TIMES]
-    room = psutil.virtual_memory().total / 2**30 - _OTHERS_GIB
-    sizes = [size for size in wanted if _heap_gib(size) <= room] or [least]
+    sizes = fitting(wanted, psutil.virtual_memory().total / 2**30)
     if missing := [size for size in wanted if size not in sizes]:
         bench.say(f"growth leaves out {missing}: so many records do not fit into this machine's memory")
     found: dict[int, list[_Found]] = {size: [] for size in sizes}
-    heap = _heap_gib(sizes[0])
+    heap = heap_gib(sizes[0])
     with staged(_with_heap(drains.patient(bench.settings), heap)) as stage:
         for number in range(bench.rounds):
             bench.say(f"growth, round {number + 1} of {bench.rounds}")
@@ -74,7 +74,13 @@ def measure(bench: Bench) -> Part:
     )
 
 
-def _heap_gib(records: int) -> int:
+def fitting(sizes: Sequence[int], memory: float) -> list[int]:
+    """Returns those numbers of records whose state fits into a machine's memory, in GiB; the least in any case."""
+    return [size for size in sizes if heap_gib(size) <= memory - _OTHERS_GIB] or [min(sizes)]
+
+
+def heap_gib(records: int) -> int:
+    """Returns the heap that a drain of so many records needs, in GiB."""
     return max(_LEAST_HEAP_GIB, math.ceil(records * _HEAP_BYTES / 2**30))
 
 
