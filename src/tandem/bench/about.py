@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from tandem.platforms.embedded.job import heap
 from tandem.platforms.embedded.prepare import Tools
 from tandem.settings.model import Settings
 
@@ -40,7 +41,7 @@ def about(settings: Settings, tools: Tools) -> dict[str, Any]:
         "settings": {
             "kafka": settings.kafka.model_dump(include={"partitions"}),
             "job": settings.job.model_dump(),
-            "spark": dict(settings.spark),
+            "spark": heap() | settings.spark,
         },
     }
 

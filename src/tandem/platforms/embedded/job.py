@@ -100,6 +100,11 @@ def heap_mib(memory: int) -> int:
     return min(max(round(memory * _HEAP_SHARE / 2**20), _LEAST_HEAP_MIB), _MOST_HEAP_MIB)
 
 
+def heap() -> dict[str, str]:
+    """Returns Spark's setting for a driver's heap on this machine, for where the profile and the pipeline have none."""
+    return {"spark.driver.memory": f"{heap_mib(machine_memory())}m"}
+
+
 def write_configuration(
     settings: Settings, jars: Sequence[Path], layout: Layout, folder: Path, java_options: str
 ) -> None:
@@ -109,7 +114,7 @@ def write_configuration(
         "spark.driver.extraClassPath": classpath,
         "spark.executor.extraClassPath": classpath,
         "spark.driver.defaultJavaOptions": java_options,
-        "spark.driver.memory": f"{heap_mib(machine_memory())}m",
+        **heap(),
         "spark.local.dir": str(layout.scratch),
         "spark.sql.warehouse.dir": f"file://{layout.scratch}/warehouse",
         "spark.ui.port": str(settings.ui.spark_port),
