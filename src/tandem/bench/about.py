@@ -10,10 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from tandem.platforms.embedded.job import heap
 from tandem.platforms.embedded.prepare import Tools
+from tandem.platforms.memory import machine_memory
 from tandem.settings.model import Settings
 
 _PACKAGES = ("pyspark", "kafka-python", "confluent-kafka", "pymongo", "orjson")
@@ -27,7 +26,7 @@ def about(settings: Settings, tools: Tools) -> dict[str, Any]:
         "machine": {
             "processor": _processor(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+            "memory_gib": round(machine_memory() / 2**30, 1),
             "system": platform.platform(),
             "load_before": os.getloadavg()[0],
         },

@@ -8,8 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
-import psutil
-
 from tandem.bench.arithmetic import Figure
 from tandem.bench.bench import Bench
 from tandem.bench.load import load
@@ -17,6 +15,7 @@ from tandem.bench.parts import drains
 from tandem.bench.reports import Report, batch_milliseconds
 from tandem.bench.result import Part, Row
 from tandem.bench.stage import Stage, staged
+from tandem.platforms.memory import machine_memory
 from tandem.settings.model import Settings
 
 _TIMES = (8, 4, 2, 1)
@@ -40,7 +39,7 @@ def measure(bench: Bench) -> Part:
     long a batch of a few records takes with the state that each leaves behind."""
     least = bench.records // 2
     wanted = [times * least for times in _TIMES]
-    sizes = fitting(wanted, psutil.virtual_memory().total / 2**30)
+    sizes = fitting(wanted, machine_memory() / 2**30)
     if missing := [size for size in wanted if size not in sizes]:
         bench.say(f"growth leaves out {missing}: so many records do not fit into this machine's memory")
     found: dict[int, list[_Found]] = {size: [] for size in sizes}
