@@ -7,7 +7,8 @@ java=(java -Xms128m -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitO
   -Dlog4j2.configurationFile=/etc/tandem/log4j2.properties -cp '/opt/kafka/libs/*')
 if [ ! -f /var/lib/kafka/data/meta.properties ]; then
   cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
-  "${java[@]}" kafka.tools.StorageTool format -t "$cluster" -c "$properties"
+  # In one word: an id may begin with a dash, and then it would be taken for an option.
+  "${java[@]}" kafka.tools.StorageTool format "--cluster-id=$cluster" -c "$properties"
 fi
 exec "${java[@]}" kafka.Kafka "$properties" \
   --override "advertised.listeners=BROKER://kafka:9092,HOST://127.0.0.1:$HOST_PORT"
