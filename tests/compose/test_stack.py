@@ -101,9 +101,9 @@ def test_prometheus_finds_the_metrics_of_job_dashboard_and_producers(stack: Stac
             return str(answer.read().decode())
 
     stack.wait("the job", lambda: stack.status()["ready"])
-    assert re.search(
-        r"tandem\w*driver\w*eventTime_watermark", read(f"127.0.0.1:{stack.first_port + 3}/metrics/prometheus/")
-    )
+    job = read(f"127.0.0.1:{stack.first_port + 3}/metrics/prometheus/")
+    for name in ("eventTime_watermark", "jvm_heap_used", "jvm_pools_PS_Old_Gen_used_after_gc"):
+        assert re.search(rf"tandem\w*driver\w*{name}", job), name
     assert "tandem_job_records_total" in read(f"127.0.0.1:{stack.first_port + 5}/metrics")
     ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
     sent = stack.compose("exec", "-T", "producers", "python", "-c", ask).stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -22,11 +24,22 @@ from tandem.settings.model import Settings
 _RATE = 2000.0
 _EVERY_S = 10.0
 _VERIFY_S = 300.0
+_METRICS_S = 10.0
 # So short that windows close all the time; records belong together within 20 seconds.
 _WINDOW_S, _LATENESS_S = 60, 10
 # Until as many windows close as open, and Java has compiled what it will.
 _WARM_S = 3.0 * (_WINDOW_S + _LATENESS_S)
-_UNITS = {"state": "rows", "state bytes": "MiB", "memory of the driver": "GiB", "checkpoint": "files", "a batch": "ms"}
+_UNITS = {
+    "state": "rows",
+    "state bytes": "MiB",
+    "memory of the driver": "GiB",
+    "alive on its heap": "MiB",
+    "checkpoint": "files",
+    f"batches in {_EVERY_S:.0f} s": "number",
+    "a batch": "ms",
+}
+# Of the old generation of the collector that the profile takes; the young one is empty when that is collected.
+_ALIVE = "tandem.driver.jvm.pools.PS-Old-Gen.used-after-gc"
 
 
 def measure(bench: Bench) -> Part:
@@ -42,7 +55,7 @@ def measure(bench: Bench) -> Part:
                 since, until = traffic.go_on(0.0, _EVERY_S)
                 batches = reports.batches(since, until)
                 if batches:
-                    samples.append(_sample(batches, driver_of(platform), Layout(settings.home)))
+                    samples.append(_sample(batches, driver_of(platform), settings))
         remark = account(settings, deadline_s=_VERIFY_S)
     rows = []
     for name, unit in _UNITS.items():
@@ -67,13 +80,24 @@ def _short_windows(settings: Settings) -> Settings:
     return settings.model_copy(update={"job": job})
 
 
-def _sample(batches: Sequence[Mapping[str, Any]], driver: int, layout: Layout) -> dict[str, float]:
+def _alive_bytes(settings: Settings) -> float:
+    """Returns what the newest collection of all of the driver's heap has left, by the metrics of its page."""
+    # Not by a proxy of the user's.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"http://127.0.0.1:{settings.ui.spark_port}/metrics/json/", timeout=_METRICS_S) as answer:
+        return float(json.load(answer)["gauges"][_ALIVE]["value"])
+
+
+def _sample(batches: Sequence[Mapping[str, Any]], driver: int, settings: Settings) -> dict[str, float]:
     newest = batches[-1]
     process = psutil.Process(driver)
+    checkpoint = Layout(settings.home).checkpoint
     return {
         "state": float(newest["state_rows"]),
         "state bytes": newest["state_bytes"] / 2**20,
         "memory of the driver": sum(map(memory_of, (process, *process.children(recursive=True)))) / 2**30,
-        "checkpoint": float(sum(path.is_file() for path in layout.checkpoint.rglob("*"))),
+        "alive on its heap": _alive_bytes(settings) / 2**20,
+        "checkpoint": float(sum(path.is_file() for path in checkpoint.rglob("*"))),
+        f"batches in {_EVERY_S:.0f} s": float(len(batches)),
         "a batch": median(batch_milliseconds(batches) or [0.0]),
     }
