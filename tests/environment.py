@@ -69,7 +69,9 @@ class Environment:
         """Yields the environment, empty and running; afterwards it is as if it had never been."""
         self.tandem("down", "--volumes")
         try:
-            self.tandem("up", "--wait", timeout=1500)
+            up = self.tandem("up", "--wait", code=None, timeout=1500)
+            # What the services said is gone with them afterwards.
+            assert up.returncode == 0, f"{up.stderr}\n{self.tandem('logs', code=None).stdout[-8000:]}"
             yield self
         finally:
             self.tandem("down", "--volumes", code=None)

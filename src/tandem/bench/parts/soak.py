@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from statistics import median
 from typing import Any
 
@@ -65,7 +66,13 @@ def measure(bench: Bench) -> Part:
             Row(f"{name}, first quarter", unit, Figure((first,))),
         ]
     told = {"records/s": int(_RATE), "seconds": int(seconds), "match window": _WINDOW_S, "lateness": _LATENESS_S}
-    return Part("soak", "A steady load while windows open and close", rows, {**told, "result": remark})
+    collected = " ".join(f"{mib:.0f}" for mib, _ in groupby(sample["alive on its heap"] for sample in samples))
+    return Part(
+        "soak",
+        "A steady load while windows open and close",
+        rows,
+        {**told, "alive after each collection": collected, "result": remark},
+    )
 
 
 def quarters(values: Sequence[float]) -> tuple[float, float]:
