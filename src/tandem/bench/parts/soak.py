@@ -30,17 +30,20 @@ _METRICS_S = 10.0
 _WINDOW_S, _LATENESS_S = 60, 10
 # Until as many windows close as open, and Java has compiled what it will.
 _WARM_S = 3.0 * (_WINDOW_S + _LATENESS_S)
+# What is alive, and the gaps that the collector leaves.
+_LEFT = "left by a collection"
+_BATCHES = f"batches in {_EVERY_S:.0f} s"
 _UNITS = {
     "state": "rows",
     "state bytes": "MiB",
     "memory of the driver": "GiB",
-    "alive on its heap": "MiB",
+    _LEFT: "MiB",
     "checkpoint": "files",
-    f"batches in {_EVERY_S:.0f} s": "number",
+    _BATCHES: "number",
     "a batch": "ms",
 }
 # Of the old generation of the collector that the profile takes; the young one is empty when that is collected.
-_ALIVE = "tandem.driver.jvm.pools.PS-Old-Gen.used-after-gc"
+_USED_AFTER = "tandem.driver.jvm.pools.PS-Old-Gen.used-after-gc"
 
 
 def measure(bench: Bench) -> Part:
@@ -66,12 +69,12 @@ def measure(bench: Bench) -> Part:
             Row(f"{name}, first quarter", unit, Figure((first,))),
         ]
     told = {"records/s": int(_RATE), "seconds": int(seconds), "match window": _WINDOW_S, "lateness": _LATENESS_S}
-    collected = " ".join(f"{mib:.0f}" for mib, _ in groupby(sample["alive on its heap"] for sample in samples))
+    collected = " ".join(f"{mib:.0f}" for mib, _ in groupby(sample[_LEFT] for sample in samples))
     return Part(
         "soak",
         "A steady load while windows open and close",
         rows,
-        {**told, "alive after each collection": collected, "result": remark},
+        {**told, "left by each collection": collected, "result": remark},
     )
 
 
@@ -87,12 +90,12 @@ def _short_windows(settings: Settings) -> Settings:
     return settings.model_copy(update={"job": job})
 
 
-def _alive_bytes(settings: Settings) -> float:
+def _left_bytes(settings: Settings) -> float:
     """Returns what the newest collection of all of the driver's heap has left, by the metrics of its page."""
     # Not by a proxy of the user's.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(f"http://127.0.0.1:{settings.ui.spark_port}/metrics/json/", timeout=_METRICS_S) as answer:
-        return float(json.load(answer)["gauges"][_ALIVE]["value"])
+        return float(json.load(answer)["gauges"][_USED_AFTER]["value"])
 
 
 def _sample(batches: Sequence[Mapping[str, Any]], driver: int, settings: Settings) -> dict[str, float]:
@@ -103,8 +106,8 @@ def _sample(batches: Sequence[Mapping[str, Any]], driver: int, settings: Setting
         "state": float(newest["state_rows"]),
         "state bytes": newest["state_bytes"] / 2**20,
         "memory of the driver": sum(map(memory_of, (process, *process.children(recursive=True)))) / 2**30,
-        "alive on its heap": _alive_bytes(settings) / 2**20,
+        _LEFT: _left_bytes(settings) / 2**20,
         "checkpoint": float(sum(path.is_file() for path in checkpoint.rglob("*"))),
-        f"batches in {_EVERY_S:.0f} s": float(len(batches)),
+        _BATCHES: float(len(batches)),
         "a batch": median(batch_milliseconds(batches) or [0.0]),
     }
