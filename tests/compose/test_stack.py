@@ -17,6 +17,7 @@ import pytest
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
 from tandem.platforms.compose.containers import started_at
 from tests.compose.conftest import PROJECT, ROOT, Stack
+from tests.faults.foreign import send_two_facts_of_one_customer
 
 # In the order in which they are killed.
 SERVICES = ("kafka", "mongo", "spark-worker", "spark-master", "job")
@@ -134,6 +135,31 @@ def test_tandem_finds_what_compose_started(stack: Stack) -> None:
     assert (report["inserted"], report["removed"]) == ({FACTS: 0}, {UNMATCHED: 0})
     lines = stack.tandem("logs", "job", "kafka").stdout.splitlines()
     assert {line.split()[0] for line in lines} == {"job", "kafka"}
+
+
+def test_a_job_that_a_restart_cannot_help_is_not_restarted(stack: Stack) -> None:
+    """It says why, in Docker's words and in ours, and starts again when somebody starts it."""
+    before = stack.containers.of(PROJECT)["job"].attrs["RestartCount"]
+    with stack.database() as database:
+        theirs = {"customer_id": "planted-payload"}
+        database[FACTS].create_index("customer_id", name="theirs", unique=True, partialFilterExpression=theirs)
+        send_two_facts_of_one_customer(stack.bootstrap, "planted-payload")
+        stack.wait("the problem", lambda: stack.status()["problem"])
+        status = stack.status()
+        assert "job stopped: " in status["problem"]
+        assert "the unique index theirs" in status["problem"]
+        assert (status["ready"], status["job"]["state"]) == (False, "failed")
+        job = stack.containers.of(PROJECT)["job"]
+        assert (job.attrs["State"]["Running"], job.attrs["RestartCount"]) == (True, before)
+        # Java has given its memory back.
+        assert [process[-1] for process in job.top()["Processes"]] == [
+            "python /conf/join_stream.py --config=/conf/job.json"
+        ]
+        up = stack.tandem("up", "--wait", code=3)
+        assert "the unique index theirs" in up.stderr
+        database[FACTS].drop_index("theirs")
+    stack.compose("restart", "job")
+    everything_is_accounted_for(stack)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -46,6 +46,11 @@ def environment_of(profile: str, idle_s: int = 5) -> Environment:
     return Environment(STATE / profile, 29810, extra, "local")
 
 
+def backend_of(environment: Environment) -> Backend:
+    """Returns the programs of an environment that faults are injected into."""
+    return Processes(environment.home) if environment.profile == "embedded" else ContainerProcesses(PROJECT)
+
+
 @contextmanager
 def arena_of(profile: str, *, behind_proxies: bool = False, idle_s: int = 5) -> Iterator[Arena]:
     """Yields an environment with a database that was empty at first.
@@ -62,8 +67,7 @@ def arena_of(profile: str, *, behind_proxies: bool = False, idle_s: int = 5) -> 
     ledgers = environment.home / "ledgers"
     shutil.rmtree(ledgers, ignore_errors=True)
     with environment.started():
-        backend: Backend = Processes(environment.home) if profile == "embedded" else ContainerProcesses(PROJECT)
-        arena = Arena(environment, backend, ledgers, proxies)
+        arena = Arena(environment, backend_of(environment), ledgers, proxies)
         try:
             yield arena
         finally:

@@ -21,6 +21,16 @@ def payment(payment_id: str, order_id: str, time: datetime) -> bytes:
     return json.dumps({"payment_id": payment_id, "order_id": order_id, "amount": 1, **times}).encode()
 
 
+def send_two_facts_of_one_customer(bootstrap: str, customer: str) -> None:
+    """Sends two orders of a customer whom no generated order has, each with a payment."""
+    past = datetime.now(UTC) - timedelta(hours=2)
+    foreign = Producer({"bootstrap.servers": bootstrap})
+    for name in ("one", "two"):
+        foreign.produce(ORDERS.topic, order(name, past, customer_id=customer))
+        foreign.produce(PAYMENTS.topic, payment("p", name, past))
+    assert foreign.flush(30) == 0
+
+
 def send_with_a_lagging_partition(bootstrap: str, pairs: int = 1000) -> None:
     """Sends pairs of one hour to the first partition of both topics, then pairs of ten hours later to the second."""
     foreign = Producer({"bootstrap.servers": bootstrap})

@@ -7,7 +7,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,22 +20,22 @@ from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, O
 from tandem.platforms.provision import DEAD_LETTER_BYTES
 from tests.environment import Environment
 from tests.faults.backends import Processes, send
-from tests.faults.conftest import ROOT, STATE, Arenas, environment_of
-from tests.faults.foreign import order, payment
+from tests.faults.conftest import ROOT, STATE, Arenas, backend_of, environment_of
+from tests.faults.foreign import order, payment, send_two_facts_of_one_customer
 from tests.faults.second_driver import two_drivers
 
 Change = Callable[[Environment], Environment]
 
 
-@pytest.fixture
-def lone(arenas: Arenas) -> Iterator[Environment]:
+@pytest.fixture(params=["embedded", "local"])
+def lone(arenas: Arenas, request: pytest.FixtureRequest) -> Iterator[Environment]:
     """An environment that may be broken, with something in it.
 
     No topic is ever called quiet: on a slow machine event time would jump to now between two records of a set, and what
     is without a partner in the next set would wait for half an hour.
     """
     arenas.end()
-    base = environment_of("embedded", idle_s=3600)
+    base = environment_of(request.param, idle_s=3600)
     environment = replace(base, home=STATE / "lone", first_port=29830)
     with environment.started():
         environment.tandem("produce", "--count", "300", "--close")
@@ -62,7 +62,7 @@ def a_topic_is_created_anew(environment: Environment) -> Environment:
 
 def behind_the_jobs_back(environment: Environment, change: Callable[[KafkaAdminClient], None]) -> Environment:
     """Changes Kafka while the job cannot see it and has not read everything, and starts the job anew."""
-    processes = Processes(environment.home)
+    processes = backend_of(environment)
     send(processes, "job", signal.SIGSTOP)
     environment.tandem("produce", "--count", "300")
     with KafkaAdminClient(bootstrap_servers=environment.bootstrap) as admin:
@@ -73,11 +73,7 @@ def behind_the_jobs_back(environment: Environment, change: Callable[[KafkaAdminC
 
 def the_state_is_damaged(environment: Environment) -> Environment:
     environment.tandem("down")
-    files = [
-        path
-        for path in (environment.home / "embedded" / "checkpoint" / "orders_payments" / "state").rglob("*")
-        if path.is_file()
-    ]
+    files = [path for path in (backend_of(environment).checkpoint / "state").rglob("*") if path.is_file()]
     damaged = [path for path in files if path.suffix in (".delta", ".snapshot", ".zip", ".changelog")]
     assert damaged
     for path in damaged:
@@ -87,7 +83,7 @@ def the_state_is_damaged(environment: Environment) -> Environment:
 
 def the_state_is_gone(environment: Environment) -> Environment:
     environment.tandem("down")
-    shutil.rmtree(environment.home / "embedded" / "checkpoint" / "orders_payments" / "state")
+    shutil.rmtree(backend_of(environment).checkpoint / "state")
     return environment
 
 
@@ -101,9 +97,13 @@ def the_code_is_incompatible(environment: Environment) -> Environment:
 
 def with_other_code(environment: Environment, name: str, line: str, other: str) -> Environment:
     """Returns the environment with another version of the pipeline, which differs in this line."""
-    source = environment.home / "src"
-    shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    checkout = environment.home / "checkout"
+    shutil.rmtree(checkout, ignore_errors=True)
+    for folder in ("src", "compose", "pipelines"):
+        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for each in (".env", "docker-compose.yml"):
+        shutil.copy(ROOT / each, checkout)
+    source = checkout / "src"
     file = source / "tandem" / "pipelines" / "orders_payments" / name
     text = file.read_text("utf-8")
     assert text.count(line) == 1
@@ -111,6 +111,8 @@ def with_other_code(environment: Environment, name: str, line: str, other: str) 
     return replace(environment, extra=(*environment.extra, ("PYTHONPATH", str(source))))
 
 
+# It is about a driver that tasks run in, or starts another one beside it.
+EMBEDDED_ONLY = pytest.mark.parametrize("lone", ["embedded"], indirect=True)
 CASES = (
     pytest.param(retention_passes_the_job, "gone from Kafka", marks=pytest.mark.on_demand),
     pytest.param(a_topic_is_created_anew, "gone from Kafka", marks=pytest.mark.on_demand),
@@ -133,7 +135,7 @@ def test_the_job_stops_and_says_why(lone: Environment, change: Change, words: st
     assert environment.status()["job"]["state"] == "failed"
     # The README's way back, with the code that made what is in MongoDB.
     lone.tandem("down")
-    shutil.rmtree(lone.home / "embedded" / "checkpoint")
+    shutil.rmtree(backend_of(lone).checkpoint)
     lone.tandem("up", "--wait")
     lone.wait("lag 0", lone.caught_up)
     report = json.loads(lone.tandem("verify", "--json", code=None).stdout)
@@ -209,17 +211,9 @@ def test_dead_letters_cannot_be_written(
 @pytest.mark.on_demand
 def test_a_unique_index_of_somebody_else(lone: Environment) -> None:
     with lone.database() as database:
-        database[FACTS].create_index(
-            "customer_id", name="theirs", unique=True, partialFilterExpression={"order_amount": 7}
-        )
-        past = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
-        foreign = Producer({"bootstrap.servers": lone.bootstrap})
-        for name in ("one", "two"):
-            times = dict.fromkeys(("order_date", "payment_date", "created_at"), past)
-            record = {"order_id": name, "payment_id": "p", "customer_id": "planted-payload", "amount": 7, **times}
-            foreign.produce(ORDERS.topic, json.dumps(record).encode())
-            foreign.produce(PAYMENTS.topic, json.dumps(record).encode())
-        assert foreign.flush(30) == 0
+        theirs = {"customer_id": "planted-payload"}
+        database[FACTS].create_index("customer_id", name="theirs", unique=True, partialFilterExpression=theirs)
+        send_two_facts_of_one_customer(lone.bootstrap, "planted-payload")
         problem = lone.wait("the problem", lambda: lone.status()["problem"])
         assert "the unique index theirs" in problem
         assert "planted-payload" not in lone.tandem("logs").stdout
@@ -250,6 +244,7 @@ def test_a_document_too_large(lone: Environment) -> None:
     assert all("planted-payload" not in each for each in now_there[UNMATCHED])
 
 
+@EMBEDDED_ONLY
 @pytest.mark.on_demand
 def test_more_waits_than_fits_into_memory(lone: Environment) -> None:
     """A heap that is too small is told of; with a larger one nothing of the backlog is lost or doubled."""
@@ -269,6 +264,7 @@ def test_more_waits_than_fits_into_memory(lone: Environment) -> None:
     assert json.loads(lone.tandem("verify", "--json").stdout)["ok"]
 
 
+@EMBEDDED_ONLY
 @pytest.mark.on_demand
 def test_a_second_driver_on_the_same_checkpoint(lone: Environment) -> None:
     two_drivers(lone)
@@ -283,7 +279,7 @@ def test_a_commit_that_nobody_told_of(lone: Environment) -> None:
     """The driver dies between a commit and its report, and nothing more comes that the next one could commit."""
     with lone.database() as database:
         first = database[PROGRESS_COLLECTION].find_one({"event": "batch", "batch": 0}, {"_id": False})
-        send(Processes(lone.home), "job", signal.SIGKILL)
+        send(backend_of(lone), "job", signal.SIGKILL)
         database[PROGRESS_COLLECTION].insert_one(first)
     assert not lone.caught_up()
     lone.wait("another driver that knows that all is committed", lone.caught_up)

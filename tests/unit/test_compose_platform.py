@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -16,12 +17,15 @@ from tandem.platforms import default_profile
 from tandem.platforms import services as clocks
 from tandem.platforms.compose import logs
 from tandem.platforms.compose.cli import project_name, variables
-from tandem.platforms.compose.containers import Containers, started_at, state_of
+from tandem.platforms.compose.containers import Containers, failure_of, started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_memory, find_engine
 from tandem.platforms.compose.further import job_services, services
 from tandem.platforms.compose.platform import ComposePlatform
 from tandem.platforms.compose.project import Project
+from tandem.platforms.compose.setup import FAILURE_FILE
 from tandem.settings.load import load
+
+ROOT = Path(__file__).parents[2]
 
 
 def container(**state: Any) -> Any:
@@ -63,6 +67,54 @@ def test_too_little_memory_is_said_with_what_is_needed() -> None:
 )
 def test_a_containers_state_in_the_words_of_status(found: Any, state: str) -> None:
     assert state_of(found) == state
+
+
+def checked(*checks: tuple[str, str], **state: Any) -> Any:
+    """Returns a container that runs since 20:00:00 with what its health check has said when."""
+    log = [{"Start": f"2026-11-22T{time}.5Z", "ExitCode": 1, "Output": said} for time, said in checks]
+    began = {"Running": True, "StartedAt": "2026-11-22T20:00:00.123456789Z"}
+    return container(**{**began, "Health": {"Status": "healthy", "Log": log}, **state})
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (container(Running=True), None),
+        (checked(), None),
+        (checked(("20:00:01", "bash: connect: Connection refused\n")), None),
+        (checked(("20:00:01", ""), ("20:00:03", "failed: the checkpoint is damaged\n")), "the checkpoint is damaged"),
+        # Of the run before.
+        (checked(("19:59:59", "failed: the checkpoint is damaged\n")), None),
+        (checked(("20:00:03", "failed: the checkpoint is damaged\n"), Running=False), None),
+    ],
+)
+def test_a_job_that_must_not_be_restarted_is_told_by_its_health_check(found: Any, reason: str | None) -> None:
+    assert failure_of(found) == reason
+    if reason:
+        assert state_of(found) == "failed"
+
+
+def test_status_has_the_reason_of_a_job_that_must_not_be_restarted() -> None:
+    failed = checked(("20:00:03", "failed: the checkpoint is damaged\n"))
+    failed.labels = {"tandem.pipeline": "orders_payments"}
+    for pipeline, problem in (("orders_payments", "job stopped: the checkpoint is damaged"), ("segment_revenue", None)):
+        platform = ComposePlatform(load("local", {"pipeline": pipeline}))
+        platform._project.__dict__.update(containers=SimpleNamespace(of=lambda _: {"job": failed}), name="some-project")
+        assert platform.problem() == problem
+        assert platform.pipelines() == ["orders_payments"]
+
+
+def test_the_jobs_health_check_says_why_it_stopped(tmp_path: Path) -> None:
+    reason = tmp_path / "failure"
+    script = (ROOT / "compose" / "spark" / "job.sh").read_text("utf-8")
+    assert FAILURE_FILE in script
+    command = ["bash", "-c", script.replace(FAILURE_FILE, str(reason)).replace("/etc/tandem", str(tmp_path))]
+    (tmp_path / "http.sh").write_text("echo asked $1 $2")
+    asked = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert asked.stdout == "asked 4040 /api/v1/applications\n"
+    reason.write_text("the checkpoint is damaged\n")
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (1, "failed: the checkpoint is damaged\n")
 
 
 def test_nanoseconds_are_understood() -> None:

@@ -21,6 +21,7 @@ from google.cloud import dataproc_v1 as dataproc
 import tandem
 from tandem.catalog import BUNDLED
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.platforms.dataproc import platform
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
@@ -289,6 +290,39 @@ def test_a_driver_that_fails_is_started_again_until_it_thrashes(settings: Settin
     ended = jobs.get(run.id)
     assert (ended.state, len(server.started)) == ("failed", 4)
     assert "exit 1" in ended.details
+
+
+@pytest.mark.parametrize(
+    ("event", "cancelled", "state", "words"),
+    [
+        ("failed", False, "failed", "failed: the checkpoint is damaged"),
+        # Between two attempts.
+        ("failed", True, "stopped", None),
+        ("stopped", False, "stopped", None),
+        ("batch", True, "stopped", "was ended in mid-run"),
+    ],
+)
+def test_a_job_that_must_not_be_restarted_ends_well_for_google_and_failed_for_status(
+    settings: Settings, server: Server, event: str, cancelled: bool, state: str, words: str | None
+) -> None:
+    told = json.loads(release(settings).config.content or b"")
+    assert told["final_exit_code"] == 0
+    server.codes = [] if cancelled else [told["final_exit_code"]]
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    jobs = Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    run = jobs.submit(release(settings), None)
+    if cancelled:
+        jobs._cancel(run)
+    run = jobs.await_end(run, 10)
+    newest = {"event": event, "error": "the checkpoint is damaged" if event == "failed" else None}
+    assert (run.cancelled, platform._state_of(run, newest), len(server.started)) == (cancelled, state, 1)
+    problem = platform._problem_of(run, newest)
+    assert words in problem if words and problem else (words, problem) == (None, None)
+
+
+def test_google_never_restarts_a_serverless_batch_so_its_code_is_shown(serverless: Settings) -> None:
+    assert json.loads(release(serverless).config.content or b"")["final_exit_code"] == 4
 
 
 def test_a_batch_is_not_taken_for_the_stream(settings: Settings, server: Server) -> None:

@@ -129,7 +129,7 @@ def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> No
         "pipeline", "bootstrap", "kafka_security", "kafka_mechanism", "kafka_username", "kafka_password", "kafka_ca",
         "mongo_uri", "mongo_username", "mongo_password", "database", "checkpoint",
         "lateness_seconds", "max_clock_skew_seconds", "idle_timeout_seconds", "log_format", "log_levels", "parameters",
-        "trigger_seconds", "metadata_url", "secret_manager_url",
+        "trigger_seconds", "metadata_url", "secret_manager_url", "final_exit_code", "failure_file",
     }  # fmt: skip
     assert "%maxLen{%enc{%ex}{CRLF}}{2000}" in (layout.conf / "log4j2.properties").read_text()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,6 +18,7 @@ from tandem.engine.failure import (
     FAILED,
     MUST_NOT_GO_ON,
     CannotGoOnError,
+    Failure,
     failure_at_start,
     failure_of,
     failure_of_code,
@@ -24,6 +26,8 @@ from tandem.engine.failure import (
     mongo_error,
 )
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tandem.waiting import wait_for
+from tests.spark.records import job_config
 
 CODE = """
 def transform(rows):
@@ -179,3 +183,36 @@ def test_a_checkpoint_that_cannot_be_reached_is_not_damaged(tmp_path: Path, text
     assert (failure.exit_code == MUST_NOT_GO_ON) == final
     assert failure.reason.startswith("Cloud Storage refused a request or did not answer") != final
     assert ("(503 Service Unavailable), about gs://b/c/commits/3" in failure.reason) == ("503" in text)
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (None, 0),
+        (Failure("Kafka is away", FAILED, reported=True), FAILED),
+        (Failure("the checkpoint is damaged", MUST_NOT_GO_ON, reported=True), 0),
+        # Nobody would know why it has ended.
+        (Failure("MongoDB refuses the login", MUST_NOT_GO_ON), MUST_NOT_GO_ON),
+    ],
+)
+def test_where_all_but_0_is_restarted_a_job_that_must_not_be_ends_with_0(failure: Failure | None, code: int) -> None:
+    config = replace(job_config("p"), final_exit_code=0)
+    assert job.ended(failure, config, threading.Event(), lambda: None) == code
+
+
+def test_where_every_exit_is_followed_by_a_restart_the_job_does_not_exit(tmp_path: Path) -> None:
+    config = replace(job_config("p"), failure_file=str(tmp_path / "failure"))
+    stopping, java_ended = threading.Event(), threading.Event()
+    codes: list[int] = []
+    final = Failure("the checkpoint is damaged", MUST_NOT_GO_ON)
+    waiting = threading.Thread(target=lambda: codes.append(job.ended(final, config, stopping, java_ended.set)))
+    waiting.start()
+    assert java_ended.wait(10)
+    wait_for("the reason", lambda: (tmp_path / "failure").read_text(), deadline_s=10, hint="", retry_on=(OSError,))
+    assert (tmp_path / "failure").read_text() == "the checkpoint is damaged\n"
+    assert (waiting.is_alive(), codes) == (True, [])
+    stopping.set()
+    waiting.join(10)
+    assert codes == [MUST_NOT_GO_ON]
+    # What a restart may help exits as ever.
+    assert job.ended(Failure("Kafka is away"), config, threading.Event(), lambda: None) == FAILED

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tandem.engine.failure import MUST_NOT_GO_ON
 from tandem.engine.secret_manager import METADATA, SECRET_MANAGER
 
 
@@ -36,6 +37,9 @@ class JobConfig:
         metadata_url: who tells a machine of Google's who it is; for ``gsm:`` references only.
         secret_manager_url: who has the secrets of those.
         parameters: keyword arguments of the pipeline's transform.
+        final_exit_code: how the job ends when a restart cannot help: a code that this platform does not restart after.
+        failure_file: where every exit is followed by a restart, the job writes here why a restart cannot help, and
+            does not exit until it is told to; None elsewhere.
     """
 
     pipeline: str
@@ -59,6 +63,8 @@ class JobConfig:
     metadata_url: str = METADATA
     secret_manager_url: str = SECRET_MANAGER
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    final_exit_code: int = MUST_NOT_GO_ON
+    failure_file: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> JobConfig:

@@ -92,10 +92,12 @@ class Failure:
     Attributes:
         reason: one line, without payloads.
         exit_code: ``FAILED`` or ``MUST_NOT_GO_ON``.
+        reported: whether the job's progress in MongoDB has the reason.
     """
 
     reason: str
     exit_code: int = FAILED
+    reported: bool = False
 
 
 def failure_of(error: StreamingQueryException, folder: Path, *, fresh: bool) -> Failure:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -22,6 +23,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.config import JobConfig
 from tandem.engine.failure import (
+    MUST_NOT_GO_ON,
     Failure,
     failure_at_start,
     failure_of,
@@ -92,7 +94,34 @@ def main(pipeline: Pipeline) -> None:
             wishes.stopping.wait()
     with suppress(Py4JError, OSError):  # there may be no Java any more
         spark.stop()
-    sys.exit(failure.exit_code if failure else 0)
+    sys.exit(ended(failure, config, wishes.stopping, _end_java))
+
+
+def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event, end_java: Callable[[], object]) -> int:
+    """Returns the job's exit code, once it may exit: see ``JobConfig.final_exit_code`` and ``failure_file``.
+
+    Args:
+        failure: what ended the query; None when the job was told to stop.
+        config: what the job was told.
+        stopping: set once the job is told to stop.
+        end_java: gives back the memory of a job that does not exit yet.
+    """
+    if failure is None or failure.exit_code != MUST_NOT_GO_ON:
+        return failure.exit_code if failure else 0
+    if config.failure_file:
+        end_java()
+        Path(config.failure_file).write_text(f"{failure.reason}\n", "utf-8")
+        _log.error("a restart cannot help: the job waits until it is stopped or started anew")
+        stopping.wait()
+    # A code that stands for success needs somebody to have the reason.
+    return config.final_exit_code if failure.reported else MUST_NOT_GO_ON
+
+
+def _end_java() -> None:
+    java: subprocess.Popen[bytes] | None = SparkContext._gateway.proc  # type: ignore[union-attr]
+    if java and java.stdin:
+        # It ends with this pipe.
+        java.stdin.close()
 
 
 def _fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
@@ -162,10 +191,11 @@ def _run(
         failure = failure_of_code(error, _folder(pipeline))
         if failure is None and isinstance(error, AnalysisException | ValueError):
             failure = failure_of_declaration(error)
+        if failure is None and isinstance(error, SecretError):
+            failure = failure_at_start(error)
         if failure is None:
             raise
-        reporter.report("failed", error=failure.reason)
-        return _told(failure)
+        return _told(_reported(failure, reporter))
     reporter.report("started", error=None)
     heartbeat = Heartbeat(reporter)
     pacemaker.start()
@@ -173,10 +203,16 @@ def _run(
     failure = _await(query, stopping, _folder(pipeline), reporter)
     pacemaker.stop()
     heartbeat.stop()
-    reporter.report("failed" if failure else "stopped", error=failure.reason if failure else None)
-    if failure:
-        _log.error("the query failed: %s", failure.reason)
+    if failure is None:
+        reporter.report("stopped", error=None)
+        return None
+    failure = _reported(failure, reporter)
+    _log.error("the query failed: %s", failure.reason)
     return failure
+
+
+def _reported(failure: Failure, reporter: ProgressReporter) -> Failure:
+    return replace(failure, reported=reporter.report("failed", error=failure.reason))
 
 
 def _start(

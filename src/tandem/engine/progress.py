@@ -112,8 +112,8 @@ class ProgressReporter:
                 self._last.update(committed=found.offsets, watermark=_date(watermark))
         self.may_wait = bool(unreported or self._last["state_rows"])
 
-    def report(self, event: str, **changes: Any) -> None:
-        """Writes a document of this event with the last known values and these changes."""
+    def report(self, event: str, **changes: Any) -> bool:
+        """Returns whether MongoDB took a document of this event, with the last known values and these changes."""
         with self._order:
             self._last.update(changes)
             # Spark tells of the last batch when it likes, also after the job has said that it ends.
@@ -126,11 +126,14 @@ class ProgressReporter:
             awaited.start()
             try:
                 self._collection.insert(document)
+                written = True
             except Exception as error:  # whatever it is: the next report may get through, and the job goes on
                 _log.warning("progress not written: %s", type(error).__name__)
+                written = False
             finally:
                 awaited.cancel()
             self._reported_at = time.monotonic()
+            return written
 
     def beat(self) -> None:
         """Says that the job lives, when it has said nothing for a while."""

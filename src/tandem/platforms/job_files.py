@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tandem.engine.avro import JAVA_LIMITS
@@ -85,7 +86,14 @@ logger.scheduler.level = error
 """
 
 
-def write_job_files(folder: Path, settings: Settings, *, checkpoint: str, spark: Mapping[str, str]) -> None:
+def write_job_files(
+    folder: Path,
+    settings: Settings,
+    *,
+    checkpoint: str,
+    spark: Mapping[str, str],
+    failure_file: str | None = None,
+) -> None:
     """Writes all that the driver reads.
 
     Args:
@@ -93,6 +101,7 @@ def write_job_files(folder: Path, settings: Settings, *, checkpoint: str, spark:
         settings: the profile's; its Spark settings win over ``spark``.
         checkpoint: the folder of all pipelines' checkpoints, any URI that Hadoop can write.
         spark: what the platform decides.
+        failure_file: as for ``JobConfig``.
     """
     local = _LOCAL_CHECKPOINT if checkpoint.startswith("file:") else {}
     own = with_limits({**local, **spark, **settings.spark})
@@ -101,7 +110,8 @@ def write_job_files(folder: Path, settings: Settings, *, checkpoint: str, spark:
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "spark.conf").write_text(java_properties(own), "utf-8")
     (folder / "log4j2.properties").write_text(_LOG4J + LOG_LAYOUTS[settings.log.format], "utf-8")
-    (folder / "job.json").write_text(job_config(settings, checkpoint).to_json(), "utf-8")
+    told = replace(job_config(settings, checkpoint), failure_file=failure_file)
+    (folder / "job.json").write_text(told.to_json(), "utf-8")
 
 
 def with_limits(spark: Mapping[str, str]) -> dict[str, str]:

@@ -18,6 +18,8 @@ _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
 _FOLDER = "com.docker.compose.project.working_dir"
 _ONE_OFF = "com.docker.compose.oneoff"
+# What compose/spark/job.sh says first when the job must not be restarted.
+_FAILED = "failed: "
 
 
 class Containers:
@@ -86,11 +88,23 @@ def started_at(container: Any) -> datetime:
     return datetime.fromisoformat(container.attrs["State"]["StartedAt"])
 
 
+def failure_of(container: Any) -> str | None:
+    """Returns why the job in a container must not be restarted, by its health check (compose/spark/job.sh); else None.
+
+    Such a container keeps running: its restart policy would restart the job after every exit.
+    """
+    checks = (container.attrs["State"].get("Health") or {}).get("Log") or ()
+    # The engine keeps the checks of earlier runs.
+    own = [check for check in checks if datetime.fromisoformat(check["Start"]) >= started_at(container)]
+    said = own[-1]["Output"].strip() if own and container.attrs["State"]["Running"] else ""
+    return said.removeprefix(_FAILED) if said.startswith(_FAILED) else None
+
+
 def state_of(container: Any | None) -> str:
     """Returns a container's state in the words of ``tandem status``."""
     if container is None:
         return "stopped"
     state = container.attrs["State"]
-    if state.get("Restarting"):
+    if state.get("Restarting") or failure_of(container):
         return "failed"
     return "running" if state["Running"] and not state.get("Paused") else "stopped"

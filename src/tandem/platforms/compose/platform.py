@@ -14,7 +14,7 @@ from tandem.engine.wishes import RELOAD
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs
-from tandem.platforms.compose.containers import started_at, state_of
+from tandem.platforms.compose.containers import failure_of, started_at, state_of
 from tandem.platforms.compose.engine import check_memory
 from tandem.platforms.compose.further import JOB, RECONCILE, SETUP
 from tandem.platforms.compose.project import Project
@@ -49,7 +49,7 @@ class ComposePlatform:
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
                 check_ports(self._ports())
         # Also when it runs: what is missing or was changed is put right, and nothing else is touched.
-        self._start("up", "--detach", "--wait", *_workers(len(pipelines)), job)
+        self._start("up", "--detach", *_workers(len(pipelines)), job)
         # Apart from the others: whether it comes up matters to none of them.
         if project.compose().run("up", "--detach", "--no-deps", "dashboard") != 0:
             _log.warning("the dashboard could not be started", hint="`tandem logs dashboard`")
@@ -123,7 +123,11 @@ class ComposePlatform:
         """Returns why a container does not stay up; see ``Platform.problem``."""
         others = {service for name, service in self._project.jobs().items() if name != self._settings.pipeline}
         for name, container in self._project.containers.of(self._project.name).items():
-            if name not in others and container.attrs["State"].get("Restarting"):
+            if name in others:
+                continue
+            if reason := failure_of(container):
+                return f"{name} stopped: {reason}"
+            if container.attrs["State"].get("Restarting"):
                 return f"{name} is started again and again: {logs.essence(container)}"
         return None
 
@@ -182,6 +186,10 @@ class ComposePlatform:
 
         def probe() -> None:
             job = self._project.container(service)
+            if reason := job and failure_of(job):
+                raise EnvironmentNotReadyError(
+                    f"{service} stopped: {reason}", hint="`tandem submit` starts it once that is fixed"
+                )
             if not has_committed(self._settings, self._of_this_run(job, reader.newest())):
                 raise NotYetError(f"the job's container is {job.status if job else 'not there'}")
 

@@ -21,6 +21,8 @@ from tandem.waiting import wait_for
 _DEADLINE_S = 90.0
 # The class path of every Spark process in the image; a Java archive is valid for exactly this one.
 _JARS = "/opt/tandem/jars/*"
+# Of the driver's container; its health check (compose/spark/job.sh) reads it.
+FAILURE_FILE = "/tmp/tandem-failure"  # noqa: S108  # the container has no other user
 # Made when the image was built (images/train.py); ignored where it does not fit, for it is only about speed.
 _CACHE = "-XX:AOTCache=/opt/tandem/aot/spark.aot -Xlog:aot=off,cds=off"
 
@@ -65,7 +67,8 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
         retry_on=(KafkaError,),
     )
     conf.mkdir(exist_ok=True)
-    write_job_files(conf, settings, checkpoint=checkpoint, spark=_spark(settings, driver))
+    spark = _spark(settings, driver)
+    write_job_files(conf, settings, checkpoint=checkpoint, spark=spark, failure_file=FAILURE_FILE)
     # The compose files cannot know whether a pipeline is the user's own.
     shutil.copy(settings.place.file("join_stream"), conf)
     batch = conf / "reconcile"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -89,7 +89,7 @@ class DataprocPlatform:
             trouble = trouble or str(error)
         return status(
             self._settings,
-            state=run.state if run else "stopped",
+            state=_state_of(run, newest) if run else "stopped",
             driver=run.id if run and run.active else None,
             ready=bool(run and self._committed(run, newest)),
             newest=newest,
@@ -112,7 +112,12 @@ class DataprocPlatform:
         """Returns why the job failed for good; see ``Platform.problem``."""
         # That Google does not answer may mend by itself.
         run, _ = self._newest()
-        return f"the job {run.id} failed: {run.details}" if run and run.state == "failed" else None
+        if run is None or run.active:
+            return None
+        newest = None
+        with suppress(TandemError), closing(self._reader()) as reader:  # a password that is not where the settings say
+            newest = reader.newest()
+        return _problem_of(run, newest) if _state_of(run, newest) == "failed" else None
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
@@ -209,10 +214,17 @@ def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
     return bool(newest and run.since and newest["at"] >= run.since)
 
 
+def _state_of(run: Run, newest: dict[str, Any] | None) -> str:
+    """Returns a run's state: a job that must not be restarted ends with exit code 0, after it has reported why."""
+    done = run.state == "stopped" and not run.cancelled
+    return "failed" if done and newest and newest["event"] == "failed" else run.state
+
+
 def _problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
-    if run is None or run.state not in ("failed", "stopped"):
+    state = run and _state_of(run, newest)
+    if run is None or state not in ("failed", "stopped"):
         return None
-    if run.state == "stopped":
+    if state == "stopped":
         # One that was asked to has said so last.
         cut = newest and newest["event"] not in ("stopped", "failed")
         return f"the job {run.id} was ended in mid-run: its time was over, or somebody cancelled it" if cut else None

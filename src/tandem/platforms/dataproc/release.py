@@ -13,6 +13,7 @@ import tandem
 from tandem.artifacts import locked
 from tandem.catalog import Place
 from tandem.engine.avro import FOLDER
+from tandem.engine.failure import MUST_NOT_GO_ON
 from tandem.platforms.job_files import job_config
 from tandem.settings.model import Settings
 
@@ -103,7 +104,11 @@ def release(settings: Settings, entry: str = "join_stream") -> Release:
     # The file of an authority is here and not on the cluster, whose Java has its own.
     # To a serverless batch nothing but the job itself can say how each of its loggers logs.
     levels = LOG_LEVELS if settings.gcp.serverless else {}
-    told = replace(job_config(settings, checkpoint_of(settings)), kafka_ca=None, log_levels=levels)
+    # A cluster's job is restarted after any other exit code than 0; a serverless batch never is, and shows the code.
+    final = MUST_NOT_GO_ON if settings.gcp.serverless else 0
+    told = replace(
+        job_config(settings, checkpoint_of(settings)), kafka_ca=None, log_levels=levels, final_exit_code=final
+    )
     return Release(
         main=Upload.of(main.name, main.read_bytes()),
         package=Upload.of("tandem.zip", _package(place)),

@@ -60,6 +60,7 @@ class Run:
         pipeline: the label's value by which those of a pipeline are found.
         details: what Dataproc says about the state; it may be empty.
         output: the URI with which the names of the objects begin that hold what its driver printed.
+        cancelled: whether somebody ended it.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Run:
     pipeline: str
     details: str
     output: str
+    cancelled: bool = False
 
     @property
     def active(self) -> bool:
@@ -97,6 +99,7 @@ def run_of(name: str, labels: Any, state: str, since: datetime | None, details: 
         pipeline=labels.get(LABEL, ""),
         details=" ".join(details.split())[:300],
         output=output,
+        cancelled=state == "CANCELLED",
     )
 
 
