@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from bson.datetime_ms import DatetimeMS
@@ -309,6 +309,23 @@ def test_pages_come_and_go_with_pipelines(served: tuple[str, list[Settings]]) ->
     wait_until(lambda: pipelines() == ["segment_revenue"])
     with pytest.raises(HTTPError, match="404"):
         urlopen(f"{address}/?pipeline=orders_payments")
+
+
+def test_metrics_are_for_any_hosts_name_and_pages_for_this_machines(served: tuple[str, list[Settings]]) -> None:
+    """A Prometheus in a container calls the dashboard by a name of its network; a page of another site must not."""
+    address, _ = served
+
+    def status(path: str, host: str) -> int:
+        try:
+            with urlopen(Request(f"{address}{path}", headers={"Host": host})) as answer:
+                return int(answer.status)
+        except HTTPError as error:
+            return error.code
+
+    for host in ("dashboard:8080", "host.docker.internal:29950", "localhost:29950"):
+        assert [status(path, host) for path in ("/metrics", "/health")] == [200, 200]
+    private = ("/", "/api/now", "/api/events", "/api/story?key=a", "/static/app.js", "/metrics/", "//metrics")
+    assert {status(path, "evil.example") for path in private} == {400}
 
 
 def test_a_pipeline_that_cannot_be_shown_harms_no_other_and_may_come_back_mended() -> None:

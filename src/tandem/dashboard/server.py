@@ -32,8 +32,11 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 }
-# A page of another site whose name was made to point here is not answered.
+# A page of another site whose name was made to point here (DNS rebinding) could read records: it gets no answer.
 _HOSTS = ["127.0.0.1", "localhost"]
+# These hold counts and no record. Whatever scrapes them calls this server by the name that its own network has for it:
+# `dashboard` in a container's, `host.docker.internal` from one.
+_FOR_ANY_HOST = ("/metrics", "/health")
 
 
 def application(pages: Pages) -> FastAPI:
@@ -50,7 +53,7 @@ def application(pages: Pages) -> FastAPI:
         following.cancel()
 
     app = FastAPI(title="Tandem", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
+    app.add_middleware(_TrustedHosts)
     app.add_middleware(_Headers)
 
     @app.exception_handler(UnknownPipelineError)
@@ -97,6 +100,17 @@ def application(pages: Pages) -> FastAPI:
 
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
+
+
+class _TrustedHosts:
+    """Answers other hosts' names only where no record is shown."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app, self._checked = app, TrustedHostMiddleware(app, allowed_hosts=_HOSTS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app if scope.get("path") in _FOR_ANY_HOST else self._checked
+        await app(scope, receive, send)
 
 
 class _Headers:
