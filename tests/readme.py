@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient, WriteConcern
 
 ROOT = Path(__file__).parents[1]
 CONTAINERS = "In containers"
@@ -30,6 +33,25 @@ def _commands_in(text: str) -> list[str]:
     blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
     lines = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line]
+
+
+def use_mongodb(port: int) -> str:
+    """Returns the README's address of MongoDB at another port, after using it as a client of a user's may.
+
+    It writes for a majority, commits a transaction and is told of both by a change stream.
+    """
+    row = next(line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith("| MongoDB |"))
+    address = re.findall(r"`(mongodb://[^`]+)`", row)[0].replace(":27117/", f":{port}/")
+    with MongoClient[dict[str, Any]](address, serverSelectionTimeoutMS=5000) as client:
+        notes = client.get_database("readme", write_concern=WriteConcern("majority"))["notes"]
+        notes.insert_one({"_id": "before"})
+        with notes.watch() as changes:
+            assert notes.insert_one({"_id": "one"}).acknowledged
+            with client.start_session() as session, session.start_transaction():
+                notes.insert_one({"_id": "two"}, session=session)
+            assert [next(changes)["documentKey"]["_id"] for _ in range(2)] == ["one", "two"]
+        client.drop_database("readme")
+    return address
 
 
 def run(command: str, variables: dict[str, str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,7 @@ from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
 from tandem.platforms.compose.containers import started_at
 from tests.compose.conftest import PROJECT, ROOT, Stack
 from tests.faults.foreign import send_two_facts_of_one_customer
+from tests.readme import use_mongodb
 
 # In the order in which they are killed.
 SERVICES = ("kafka", "mongo", "spark-worker", "spark-master", "job")
@@ -129,6 +130,7 @@ def test_tandem_finds_what_compose_started(stack: Stack) -> None:
     status = stack.status()
     assert (status["profile"], status["job"]["state"]) == ("local", "running")
     assert stack.containers.of(PROJECT)["job"].id.startswith(status["job"]["pid_or_id"])
+    assert status["mongo"]["uri"] == use_mongodb(stack.first_port + 2)
     everything_is_accounted_for(stack)
     report = json.loads(stack.tandem("reconcile", "--json").stdout)
     assert report["compared"][FACTS] > 0

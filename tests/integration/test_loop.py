@@ -13,6 +13,7 @@ from confluent_kafka import Producer
 
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tests.environment import Environment
+from tests.readme import use_mongodb
 
 
 def caught_up(environment: Environment) -> bool:
@@ -32,6 +33,10 @@ def order(order_id: str, time: datetime, **extra: Any) -> bytes:
 def payment(payment_id: str, order_id: str, time: datetime, **extra: Any) -> bytes:
     base = {"payment_id": payment_id, "order_id": order_id, "payment_date": iso(time), "created_at": iso(time)}
     return json.dumps({**base, "amount": 10, **extra}).encode()
+
+
+def test_a_users_client_connects_by_the_readmes_address(running: Environment) -> None:
+    assert running.status()["mongo"]["uri"] == use_mongodb(running.first_port + 2)
 
 
 def test_a_foreign_producer_gets_exactly_what_the_contract_says(running: Environment) -> None:

@@ -7,8 +7,16 @@ import io
 from rich.console import Console
 
 from tandem.cli.inspect import status_table
-from tandem.platforms.observe import status
+from tandem.platforms.observe import mongo_address, status
 from tandem.settings.load import load
+
+
+def test_one_address_of_mongodb_for_containers_and_processes() -> None:
+    for profile in ("embedded", "local"):
+        told = mongo_address(load(profile, {"mongo": {"port": 4711}}).mongo)
+        assert told == "mongodb://127.0.0.1:4711/?directConnection=true"
+    for uri in ("mongodb://a,b/?replicaSet=rs0", "mongodb+srv://atlas.example/"):
+        assert mongo_address(load("embedded", {"mongo": {"uri": uri}}).mongo) == uri
 
 
 def test_the_table_fits_a_terminal_whatever_the_addresses_are() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from tandem.errors import TandemError
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import streams_of
-from tandem.settings.model import Settings
+from tandem.platforms.replica_set import REPLICA_SET
+from tandem.settings.model import MongoSettings, Settings
 
 Newest = Mapping[str, Any]
 
@@ -63,6 +64,16 @@ def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
     )
 
 
+def mongo_address(mongo: MongoSettings) -> str:
+    """Returns the address for a user's own clients on this machine: the same for containers and for processes.
+
+    The embedded job connects to the replica set, so that it waits for a primary. In containers the set's member has a
+    name that this machine cannot resolve, so clients connect directly.
+    """
+    ours = f"mongodb://127.0.0.1:{mongo.port}/?"
+    return f"{ours}directConnection=true" if mongo.uri == f"{ours}replicaSet={REPLICA_SET}" else mongo.uri
+
+
 def dashboard_url(settings: Settings) -> str:
     """Returns where the dashboard of this machine's environment is."""
     return f"http://127.0.0.1:{settings.ui.dashboard_port}"
@@ -103,7 +114,7 @@ def status(
         "pipeline": settings.pipeline,
         "ready": ready,
         "kafka": {"bootstrap": settings.kafka.bootstrap},
-        "mongo": {"uri": settings.mongo.uri, "database": settings.mongo.database},
+        "mongo": {"uri": mongo_address(settings.mongo), "database": settings.mongo.database},
         "job": {
             "state": state,
             "pid_or_id": driver,
