@@ -1,4 +1,4 @@
-"""Makes clients of kafka-python. One that finds no Kafka would leave a thread and its sockets behind, each time."""
+"""Makes clients of kafka-python that leave nothing behind where there is no Kafka, and read headers of any bytes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from kafka.net.compat import KafkaNetClient
+from kafka.record.default_records import DefaultRecordBatch
+
+_read_strictly = DefaultRecordBatch._read_msg
 
 
 def made(kind: Callable[..., Any], **options: Any) -> Any:
@@ -14,6 +17,9 @@ def made(kind: Callable[..., Any], **options: Any) -> Any:
     The library (3.0.12) starts the thread before it looks for Kafka, and forgets it when it finds none. Whoever tries
     again for as long as Kafka is away would have no files left within the hour.
 
+    It also wants a header's key to be UTF-8, which Kafka does not. One record with another key would keep a consumer
+    from all that follows in its partition. Such a key is read like Java's client reads it, with replacement characters.
+
     Args:
         kind: ``KafkaConsumer`` or ``KafkaAdminClient``.
         options: the client's.
@@ -21,6 +27,7 @@ def made(kind: Callable[..., Any], **options: Any) -> Any:
     Raises:
         KafkaError: Kafka does not answer, or refuses the user.
     """
+    DefaultRecordBatch._read_msg = _read
     connections: list[KafkaNetClient] = []
 
     def connect(**told: Any) -> KafkaNetClient:
@@ -33,3 +40,26 @@ def made(kind: Callable[..., Any], **options: Any) -> Any:
         for each in connections:
             each.close()
         raise
+
+
+def _read(batch: Any) -> Any:
+    """Returns the next record of a batch, whatever bytes its headers' keys are."""
+    try:
+        return _read_strictly(batch)
+    except UnicodeDecodeError:
+        # The position is still that of the record.
+        batch._buffer = _Batch(batch._buffer)
+        return _read_strictly(batch)
+
+
+class _Batch(bytearray):
+    """A batch's bytes; parts of it can be decoded, whatever they are."""
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        return _Part(found) if isinstance(place, slice) else found
+
+
+class _Part(bytearray):
+    def decode(self, encoding: str = "utf-8", _: str = "replace") -> str:
+        return super().decode(encoding, "replace")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -276,3 +278,25 @@ def test_what_does_not_run_is_named_with_what_does() -> None:
     with pytest.raises(EnvironmentNotReadyError, match="runs segment_revenue, not orders_payments") as caught:
         project("orders_payments", job="segment_revenue").check()
     assert "`tandem --pipeline orders_payments up`" in caught.value.hint
+
+
+def test_a_busy_port_of_a_page_is_told_and_keeps_no_container_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = 29460
+    ui = {"spark_port": first, "master_port": first + 1, "dashboard_port": first + 2}
+    platform = ComposePlatform(load("local", {"ui": ui, "images": "built"}))
+    started: list[tuple[str, ...]] = []
+    fake = SimpleNamespace(run=lambda *words: started.append(words) or 0)
+    platform._project.__dict__.update(
+        containers=SimpleNamespace(of=lambda _: {}), name="some-project", engine=Engine("unix:///x", 8 * 2**30)
+    )
+    monkeypatch.setattr(Project, "compose", lambda _: fake)
+    with ExitStack() as held:
+        for port in ui.values():
+            held.enter_context(socket.create_server(("127.0.0.1", port)))
+        moved = platform._project._of("orders_payments").ui
+        assert (moved.master_port, moved.spark_port) == (first + 3, first + 4)
+        platform.up(wait=False)
+        assert [words[-1] for words in started] == ["job"]
+        assert f"port {first + 2} is busy" in (platform._dashboard_trouble() or "")
+    platform.up(wait=False)
+    assert [words[-1] for words in started] == ["job", "job", "dashboard"]

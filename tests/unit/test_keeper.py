@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tandem.platforms.embedded import service, supervisor
+from tandem.platforms.embedded import dashboard, service, supervisor
 from tandem.platforms.embedded.drivers import Drivers
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.service import Keeper, Program
@@ -80,6 +81,33 @@ def test_a_program_that_fails_in_an_unforeseen_way_is_kept_until_it_is_given_up(
 
     found = given_up(Keeper(program("kafka", write), layout, board), layout)
     assert found.error == "was given up: ValueError: nobody has thought of it"
+
+
+def test_a_dashboard_whose_port_is_busy_starts_once_it_is_free(
+    layout: Layout, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried more often than other services before they are given up, and says the same thing once."""
+    monkeypatch.setattr(service, "_MAX_BACKOFF_S", 0.01)
+    port, said = 29459, []
+    monkeypatch.setattr(service._log, "warning", lambda *_, error, **__: said.append(error), raising=False)
+    settings = load("embedded", {"state_dir": layout.home, "ui": {"dashboard_port": port}})
+    page = dashboard.program(settings, layout)
+    keeper = Keeper(replace(page, command=("sleep", "600"), probe=lambda _: None), layout, board)
+    with socket.create_server(("127.0.0.1", port)):
+        keeper.start()
+
+        def probe() -> None:
+            if read_states(layout.state, ("dashboard",))["dashboard"].restarts <= 2 * service.MAX_BAD_RUNS:
+                raise NotYetError("it is not tried often enough yet")
+
+        wait_for("attempts", probe, deadline_s=20, hint="")
+        found = shown(layout, "dashboard", "starting")
+        assert "TANDEM_UI__DASHBOARD_PORT" in (found.trouble or "")
+        assert len(said) == 1
+    try:
+        assert shown(layout, "dashboard", "running").trouble is None
+    finally:
+        keeper.stop()
 
 
 def test_a_driver_that_cannot_be_made_keeps_no_other_from_starting(layout: Layout, board: Board) -> None:
