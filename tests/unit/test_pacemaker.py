@@ -156,6 +156,48 @@ def test_what_waits_is_known_from_the_driver_before(
     assert told[0]["watermark"] == ({"$date": "1970-01-01T00:00:01.000Z"} if untold else None)
 
 
+def reported_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, before: dict[str, Any] | None, committed: int | None
+) -> dict[str, Any]:
+    """Returns a driver's first report, by the last one of the driver before and the checkpoint."""
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(progress, "Collection", lambda *_: SimpleNamespace(newest=lambda _: before, insert=told.append))
+    monkeypatch.setattr(progress, "describe", lambda *_: {})
+    monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
+    monkeypatch.setattr(progress, "planned", lambda *_: Planned({"orders": {"0": 5}}, 1000))
+    ProgressReporter(cast(Any, None), CONFIG).report("started")
+    return {name: told[0][name] for name in progress._CARRIED}
+
+
+REPORTED = {
+    "batch": 7,
+    "input_rows_total": 100,
+    "late_total": 40,
+    "unreported": 1,
+    "watermark": {"$date": "2026-11-22T00:00:00.000Z"},
+    "committed": {"orders": {"0": 100}},
+    "streams": {"orders": {"events": 90, "control": 3, "newest_ms": 1}},
+    "state_rows": 3,
+}
+
+
+def test_a_new_checkpoint_starts_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What it will read again was not dropped by it, however much the checkpoint before had dropped.
+    assert reported_at_the_start(monkeypatch, REPORTED, None) == reported_at_the_start(monkeypatch, None, None)
+
+
+def test_the_same_checkpoint_continues_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reported_at_the_start(monkeypatch, REPORTED, 7) == REPORTED
+
+
+def test_an_earlier_checkpoint_does_not_have_what_was_reported_of_a_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = reported_at_the_start(monkeypatch, REPORTED, 2)
+    # Nothing has counted what its three batches dropped.
+    assert (found["late_total"], found["input_rows_total"], found["unreported"]) == (0, 0, 3)
+    assert found["committed"] == {"orders": {"0": 5}}
+    assert found["watermark"] == {"$date": "1970-01-01T00:00:01.000Z"}
+
+
 def test_that_mongodb_does_not_answer_is_said_while_the_job_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     texts: list[str] = []
     said = threading.Event()

@@ -88,21 +88,22 @@ class ProgressReporter:
         self._carry_over(spark, config)
 
     def _carry_over(self, spark: SparkSession, config: JobConfig) -> None:
-        """Goes on counting where the pipeline's previous driver stopped.
+        """Continues the counts of the previous driver on the same checkpoint; a new checkpoint starts at zero.
 
-        It may have been ended between a batch's commit and its report. Then the totals lack what that batch would have
-        added, and ``unreported`` counts such batches. What was committed, and the watermark, are looked up: should
-        nothing new come, no batch will tell of them, and the job would seem to be behind for ever.
+        The previous driver may have been ended between a batch's commit and its report. Then the totals lack what that
+        batch would have added, and ``unreported`` counts such batches. What was committed, and the watermark, are
+        looked up: should nothing new come, no batch will tell of them, and the job would seem to be behind for ever.
         """
-        committed = last_committed(spark, config)
+        # On a new checkpoint, too: a job that MongoDB refuses must stop here.
         document = newest_progress(self._collection, config.pipeline)
-        if document is not None:
+        committed = last_committed(spark, config)
+        if committed is None:
+            return
+        # A report of a batch that this checkpoint does not have is about another checkpoint.
+        if document is not None and (document["batch"] is None or document["batch"] <= committed):
             for field in _CARRIED:
                 self._last[field] = document.get(field, self._last[field])
-        if committed is None:
-            self._last["state_rows"] = 0  # a new checkpoint
-            return
-        unreported = max(0, committed - (-1 if self._last["batch"] is None else self._last["batch"]))
+        unreported = committed - (-1 if self._last["batch"] is None else self._last["batch"])
         self._last["unreported"] += unreported
         if unreported:
             # Of what is damaged the query itself tells.
