@@ -21,7 +21,8 @@ MUST_NOT_GO_ON = 4
 
 _ANOTHER = "another driver uses the same checkpoint; this one stops"
 _AGAIN = "with a new checkpoint the job begins at the topics' beginning and doubles nothing (README, The way back)"
-# By Spark's error classes and Kafka's exceptions. The first that is found counts.
+# By Spark's error classes and Kafka's exceptions. The first that is found counts. An error may quote a record, so each
+# repetition here and below has a bound, or begins where no other can: none is tried from every character to the end.
 _FINAL = (
     (
         r"Some data may have been lost|KAFKA_DATA_LOSS|"
@@ -30,14 +31,15 @@ _FINAL = (
         f"it does not go on without them; {_AGAIN}",
     ),
     (
-        r"STATE_STORE_\w*SCHEMA\w*|STATE_STORE_INCOMPATIBLE\w*|STREAMING_STATEFUL_OPERATOR_NOT_MATCH\w*|INCOMPATIBLE_LOG\w*|"
-        r"sources in the checkpoint offsets",
+        r"STATE_STORE_\w{0,80}SCHEMA\w{0,80}|STATE_STORE_INCOMPATIBLE\w{0,80}|"
+        r"STREAMING_STATEFUL_OPERATOR_NOT_MATCH\w{0,80}|INCOMPATIBLE_LOG\w{0,80}|sources in the checkpoint offsets",
         f"the checkpoint was made by another, incompatible version of the pipeline; {_AGAIN}",
     ),
     (
-        r"CANNOT_LOAD_STATE_STORE|CANNOT_LOAD_CHECKPOINT\w*|STATE_STORE_\w*CHECKSUM\w*|MALFORMED_LOG\w*|Incomplete log|"
-        r"STREAMING_STATEFUL_OPERATOR_MISSING_STATE_DIRECTORY|CHECKPOINT_FILE_CHECKSUM\w*|STREAM_STREAM_JOIN_INCONSISTENT\w*|"
-        r"Log file was malformed|batch \d+ doesn't exist|BATCH_METADATA_NOT_FOUND|STREAMING_CHECKPOINT\w*",
+        r"CANNOT_LOAD_STATE_STORE|CANNOT_LOAD_CHECKPOINT\w{0,80}|STATE_STORE_\w{0,80}CHECKSUM\w{0,80}|MALFORMED_LOG\w{0,80}|"
+        r"Incomplete log|STREAMING_STATEFUL_OPERATOR_MISSING_STATE_DIRECTORY|CHECKPOINT_FILE_CHECKSUM\w{0,80}|"
+        r"STREAM_STREAM_JOIN_INCONSISTENT\w{0,80}|Log file was malformed|batch \d{1,19} doesn't exist|"
+        r"BATCH_METADATA_NOT_FOUND|STREAMING_CHECKPOINT\w{0,80}",
         f"the checkpoint is damaged; {_AGAIN}",
     ),
     (
@@ -54,7 +56,7 @@ _OUT_OF_MEMORY = (
     "and it goes on where it was"
 )
 # What Hadoop's connector says when Cloud Storage refuses a request or does not answer; of what is not there it says so.
-_STORAGE = re.compile(r"(?:\bError \w+ing (?:\w+ )*|\bUpload failed for )'?(gs://[^\s']+)")
+_STORAGE = re.compile(r"(?:\bError \w{1,80}ing (?:\w{1,80} ){0,9}|\bUpload failed for )'?(gs://[^\s']+)")
 _STATUS = re.compile(r"GoogleJsonResponseException: (\d{3}[^\n]*)")
 _LIMIT = 500
 # Where an error of rows comes from: a frame of a Python function in a worker, or the call that made an expression.
@@ -121,7 +123,7 @@ def failure_of(error: StreamingQueryException, folder: Path, *, fresh: bool) -> 
     for pattern, words in _FINAL:
         if found := re.search(pattern, text):
             return Failure(f"{words} [{found.group(0)}]", MUST_NOT_GO_ON)
-    return Failure(_line_of(text, folder) or text.strip().splitlines()[0][:_LIMIT])
+    return Failure((_line_of(text, folder) or text.strip().splitlines()[0])[:_LIMIT])
 
 
 def failure_of_java(exit_code: int | None, *, fresh: bool) -> Failure:
@@ -215,8 +217,10 @@ def mongo_error(failure: str, what: str) -> JobError:
             f"{what} failed: the unique index {', '.join(sorted(indexes))}, which is not of this pipeline, refuses "
             "documents; remove it and start the job"
         )
-    codes = sorted(set(re.findall(r"\b(?:code=|failed with error )(\d+)", failure)), key=int)
-    classes = dict.fromkeys(re.findall(r"\b(?:com\.mongodb|java|org\.bson)[\w.]*\.(\w+(?:Exception|Error))", failure))
+    codes = sorted(set(re.findall(r"\b(?:code=|failed with error )(\d{1,9})\b", failure)), key=int)
+    classes = dict.fromkeys(
+        re.findall(r"(?<![\w.])(?:com\.mongodb|java|org\.bson)[\w.]*\.(\w+(?:Exception|Error))", failure)
+    )
     told = f"({', '.join(classes)}; error codes: {', '.join(codes) or 'none'})"
     if login := next((_LOGIN[code] for code in codes if code in _LOGIN), None):
         return CannotGoOnError(f"{what} failed: {login} {told}; mend that and start the job")

@@ -15,10 +15,9 @@ MAX_STRING_LENGTH = 20_000_000
 # What Python's parser does not check or cannot do: surrogates without their other half, long numbers, deep nesting.
 # None of it can stand in a text without one of these signs, and nearly no text has one.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_DIGITS = re.compile(r"[0-9]{300}")
+_DIGITS = re.compile(r"(?<![0-9])[0-9]{300}")
 _FEW_BRACKETS = 100
 
-_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]+|\\.)*"')
 _BLANK = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LITERALS = {"true": True, "false": False, "null": None}
@@ -124,11 +123,10 @@ class _Parser:
         return name
 
     def _string(self, longest: int) -> str:
-        match = _STRING.match(self._text, self._at)
-        if match is None:
+        if not self._text.startswith('"', self._at):
             raise ValueError("no string")
-        string: str = json.loads(match[0])
-        self._at = match.end()
+        string: str
+        string, self._at = _DECODER.raw_decode(self._text, self._at)
         if len(string.encode("utf-16-le")) > 2 * longest:  # raises ValueError for a lone surrogate
             raise ValueError("string too long")
         return string

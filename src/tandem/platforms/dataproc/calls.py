@@ -30,7 +30,7 @@ _PASSING = (
 _PATIENCE_S = 60.0
 # What the clients say where a name has no address; and of what Google says when an API was never enabled, its name.
 _NO_ADDRESS = re.compile(r"DNS resolution failed|errors resolving|[Nn]ame resolution")
-_DISABLED = re.compile(r"has not been used in project .*?apis/api/([a-z.]+)")
+_DISABLED = re.compile(r"has not been used in project .{0,500}?apis/api/([a-z.]+)")
 
 
 def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:

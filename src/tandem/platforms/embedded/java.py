@@ -11,7 +11,7 @@ from pathlib import Path
 from tandem.errors import EnvironmentNotReadyError
 
 _VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
-_HOME = re.compile(r"^\s*java\.home = (.+)$", re.MULTILINE)
+_HOME = re.compile(r"^[ \t]*java\.home = (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
