@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -14,9 +15,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.compilation import INTERPRETED, Compilation
-from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY
+from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY, FieldType, Stream
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.verify.reference import Control, Dead, Event
+from tests.avro import SALES
 from tests.spark.answers import Item, engine_answers, outcome, reference_answers
 from tests.spark.records import kafka_rows
 
@@ -178,6 +180,54 @@ def test_malformed_matrix(spark: SparkSession) -> None:
     expected = {name: error for name, (_, error) in DEAD.items()}
     assert {n: outcome(a) for n, a in zip(DEAD, engine(spark, items), strict=True)} == expected
     assert {n: outcome(a) for n, a in zip(DEAD, reference(items), strict=True)} == expected
+
+
+PREFIXED: list[tuple[bytes, str]] = [
+    (b"\0\0\0\0\x07" + order(), "schema id 7)"),
+    (b"\0\xff\xff\xff\xff" + order(), "schema id 4294967295)"),
+    (b"\0\0\0\0\x07", "schema id 7)"),
+]
+
+
+@pytest.mark.parametrize(("stream", "wanted"), [(ORDERS, "plain JSON"), (SALES, "Avro's single-object encoding")])
+def test_a_schema_registrys_prefix_is_named_with_what_to_do(spark: SparkSession, stream: Stream, wanted: str) -> None:
+    items: list[Item] = [*(value for value, _ in PREFIXED), b"\0\0\0\0", b"\1" + order()]
+    found, expected = engine_answers(spark, stream, items), reference_answers(stream, items)
+    assert [outcome(answer) for answer in found] == [outcome(answer) for answer in expected]
+    details = [answer.detail if isinstance(answer, Dead) else "" for answer in found]
+    # verify tells the same of it, but for what to do.
+    known = [answer.detail if isinstance(answer, Dead) else "" for answer in expected]
+    for (_, schema_id), detail, prefix in zip(PREFIXED, details, known, strict=False):
+        assert prefix.endswith(schema_id)
+        assert detail == f"{prefix}; configure the producer to send {wanted}"
+    assert known[len(PREFIXED) :] == ["", ""]
+    assert not any("registry" in detail for detail in details[len(PREFIXED) :])
+
+
+def test_an_unknown_field_type_is_refused(spark: SparkSession) -> None:
+    unknown = cast(FieldType, "decimal")
+    stream = replace(ORDERS, fields={**ORDERS.fields, "amount": unknown})
+    with pytest.raises(AssertionError, match="decimal"):
+        engine_answers(spark, stream, [order()])
+
+
+def test_a_megabyte_of_anything_is_read(spark: SparkSession) -> None:
+    """Java's patterns call themselves for each round of a group, and a thread's stack has no room for a million."""
+    size = 1_000_000
+    named = order().replace(b'"order_id":', b'"order_id"' + b" " * size + b":").replace(b"o-1", b"42")
+    items: list[Item] = [
+        named,
+        *(
+            order().replace(b"o-1", unit * (size // len(unit)) + end)
+            for unit in (b"\\\\", rb"\\u", rb"\ud83d\ude00", rb"\ud83d", b"\xf0\x9f\x90\x8e", b"-1e", b'"', b"{", b"\n")
+            for end in (b"", b"\\ud83d", b"\\")
+        ),
+        *(order().replace(b"12}", unit * (size // len(unit)) + b"}") for unit in (b"1", b"-+.eE", b"[", b'"":')),
+        *(order(order_date=unit * (size // len(unit))) for unit in ("1", "2026-11-22T11:00:00.", "+18:00")),
+    ]
+    found, expected = engine(spark, items), reference(items)
+    assert [outcome(answer) for answer in found] == [outcome(answer) for answer in expected]
+    assert isinstance(found[0], Event)
 
 
 def test_control_record(spark: SparkSession) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tandem.engine.schema import CONTROL_KEY, FieldType, Stream
+from tandem.engine.schema import CONTROL_KEY, REGISTRY_PREFIX, FieldType, Stream
 from tandem.verify import strict_json
 from tandem.verify.reference import Control, Dead, Event, Validator, micros
 
@@ -86,6 +86,11 @@ def test_event_has_typed_fields() -> None:
         (record(at="2023-11-14T22:18:20.000001Z"), "future_time at"),
         (record(at="2099-01-01T00:00:00Z", amount=None), "null_field amount"),
         (record(tandem_control=1), "event"),
+        (b"\0\0\0\0\x07" + record(), f"not_json {REGISTRY_PREFIX % 7}"),
+        (b"\0\0\0\1\xff" + record(), f"not_utf8 {REGISTRY_PREFIX % 511}"),
+        (b"\0\0\0\0\x07", f"not_json {REGISTRY_PREFIX % 7}"),
+        (b"\0\0\0\0", "not_json"),
+        (b"\1\0\0\0\x07" + record(), "not_json"),
     ],
 )
 def test_outcome(value: bytes | None, expected: str) -> None:

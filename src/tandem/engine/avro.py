@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
+from typing import Any, assert_never
 
 from tandem.engine.schema import FieldType
 
@@ -147,7 +147,7 @@ class Avro:
             if found is None:
                 raise ValueError(f"{place}: has no field {name!r}, which the stream declares")
             if kind_of(found["type"])[0] is not kind:
-                raise ValueError(f"{place}: field {name!r} is declared as {kind}, which is {_WANTED[kind]} in Avro")
+                raise ValueError(f"{place}: field {name!r} is declared as {kind}, which is {_wanted(kind)} in Avro")
 
     def source(self, version: Version, name: str, kind: FieldType) -> Source | None:
         """Returns where a declared field of this version's records comes from, as Avro resolves schemas: the field of
@@ -189,11 +189,16 @@ def kind_of(avro_type: Any) -> tuple[FieldType | None, int]:
     return (FieldType.INTEGER if avro_type in ("int", "long") else None), 1
 
 
-_WANTED = {
-    FieldType.STRING: "a string",
-    FieldType.INTEGER: "an int or a long",
-    FieldType.TIMESTAMP: "a long with the logicalType timestamp-millis or timestamp-micros",
-}
+def _wanted(kind: FieldType) -> str:
+    match kind:
+        case FieldType.STRING:
+            return "a string"
+        case FieldType.INTEGER:
+            return "an int or a long"
+        case FieldType.TIMESTAMP:
+            return "a long with the logicalType timestamp-millis or timestamp-micros"
+        case _:
+            assert_never(kind)
 
 
 def _canonical(schema: Any) -> Any:

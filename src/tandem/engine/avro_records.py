@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, assert_never
 
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
@@ -13,7 +13,7 @@ from pyspark.sql.avro.functions import from_avro
 
 from tandem.engine.avro import HEADER_BYTES, MARK, Avro, Source, Version
 from tandem.engine.json_records import parse_json
-from tandem.engine.reading import Rule
+from tandem.engine.reading import Rule, unless_prefixed
 from tandem.engine.schema import CONTROL_KEY, DeadLetterError, FieldType, Stream
 
 # The times that ISO 8601 can write with four digits of a year, in microseconds since 1970.
@@ -56,10 +56,14 @@ class AvroReading:
 
     def field(self, name: str, kind: FieldType) -> Column:
         """See ``Reading.field``."""
-        if kind is not FieldType.TIMESTAMP:
-            return self._raw(name, kind)
-        micros = self._raw(name, kind, in_micros=True)
-        return F.when(micros.between(_FIRST, _LAST), F.timestamp_micros(micros))
+        match kind:
+            case FieldType.STRING | FieldType.INTEGER:
+                return self._raw(name, kind)
+            case FieldType.TIMESTAMP:
+                micros = self._raw(name, kind, in_micros=True)
+                return F.when(micros.between(_FIRST, _LAST), F.timestamp_micros(micros))
+            case _:
+                assert_never(kind)
 
     def checks(self) -> Sequence[Column]:
         """See ``Reading.checks``."""
@@ -78,8 +82,9 @@ class AvroReading:
         """See ``Reading.value_rules``."""
         no_header = (F.length("value") < HEADER_BYTES) | (F.substring("value", 1, len(MARK)) != MARK)
         error, why = DeadLetterError.NOT_AVRO, "the value is not one Avro record of its schema"
+        encoding = "Avro's single-object encoding"
         return [
-            (no_header, error, "the value has no header of Avro's single-object encoding"),
+            (no_header, error, unless_prefixed(f"the value has no header of {encoding}", wanted=encoding)),
             (
                 ~_header().isin(*self._headers.values()),
                 DeadLetterError.UNKNOWN_SCHEMA,
@@ -103,11 +108,16 @@ class AvroReading:
             ),
             (raw.isNull(), DeadLetterError.NULL_FIELD, name),
         ]
-        if kind is FieldType.STRING:
-            rules.append((~F.is_valid_utf8(raw), DeadLetterError.NOT_UTF8, name))
-            rules.append((raw == "", DeadLetterError.EMPTY_FIELD, name))
-        if kind is FieldType.TIMESTAMP:
-            rules.append((value.isNull(), DeadLetterError.BAD_TIME, name))
+        match kind:
+            case FieldType.STRING:
+                rules.append((~F.is_valid_utf8(raw), DeadLetterError.NOT_UTF8, name))
+                rules.append((raw == "", DeadLetterError.EMPTY_FIELD, name))
+            case FieldType.TIMESTAMP:
+                rules.append((value.isNull(), DeadLetterError.BAD_TIME, name))
+            case FieldType.INTEGER:
+                pass
+            case _:
+                assert_never(kind)
         return rules
 
     def _is_by(self, number: int) -> Column:
@@ -132,16 +142,31 @@ class AvroReading:
 
 
 def _value(number: int, source: Source, kind: FieldType, *, in_micros: bool) -> Column:
-    spark_type = "string" if kind is FieldType.STRING else "bigint"
     value = F.lit(source.default) if source.name is None else F.col(f"_avro_{number}.value.`{source.name}`")
-    value = value.cast(spark_type)
+    value = value.cast(_spark_type(kind))
     # Of a number so large nothing is left; it is no time in any case.
     return F.try_multiply(value, F.lit(source.micros)) if in_micros and source.micros > 1 else value
 
 
+def _spark_type(kind: FieldType) -> str:
+    match kind:
+        case FieldType.STRING:
+            return "string"
+        case FieldType.INTEGER | FieldType.TIMESTAMP:
+            return "bigint"
+        case _:
+            assert_never(kind)
+
+
 def _is_sound(name: str, kind: FieldType) -> Column:
     value = F.col(f"_f_{name}")
-    return (value != "") & F.is_valid_utf8(value) if kind is FieldType.STRING else value.isNotNull()
+    match kind:
+        case FieldType.STRING:
+            return (value != "") & F.is_valid_utf8(value)
+        case FieldType.INTEGER | FieldType.TIMESTAMP:
+            return value.isNotNull()
+        case _:
+            assert_never(kind)
 
 
 def _header() -> Column:

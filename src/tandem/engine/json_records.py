@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from tandem.engine.reading import Rule
+from tandem.engine.reading import Rule, unless_prefixed
 from tandem.engine.schema import (
     CONTROL_FIELD,
     CONTROL_KEY,
@@ -17,8 +18,6 @@ from tandem.engine.schema import (
     FieldType,
     Stream,
 )
-
-_VARIANT_TYPE = {FieldType.STRING: "STRING", FieldType.INTEGER: "BIGINT", FieldType.TIMESTAMP: "STRING"}
 
 # An escape like \u00e9 with another character than a hexadecimal digit. Of one beyond ASCII Spark's JSON parser looks
 # at the lower eight bits alone, and may find a digit there.
@@ -67,9 +66,11 @@ class JsonReading:
 
     def value_rules(self) -> Sequence[Rule]:
         """See ``Reading.value_rules``."""
+        not_utf8 = unless_prefixed("the value is not valid UTF-8", wanted="plain JSON")
+        not_json = unless_prefixed("the value is not one JSON text", wanted="plain JSON")
         return [
-            (~F.is_valid_utf8(F.col("value").cast("string")), DeadLetterError.NOT_UTF8, "the value is not valid UTF-8"),
-            (~is_one_json_text(), DeadLetterError.NOT_JSON, "the value is not one JSON text"),
+            (~F.is_valid_utf8(F.col("value").cast("string")), DeadLetterError.NOT_UTF8, not_utf8),
+            (~is_one_json_text(), DeadLetterError.NOT_JSON, not_json),
             (
                 json_type(F.try_variant_get("_json", "$[0]", "variant")) != "OBJECT",
                 DeadLetterError.NOT_OBJECT,
@@ -83,12 +84,17 @@ class JsonReading:
         rules: list[Rule] = [
             (F.col(f"_v_{name}").isNull(), DeadLetterError.MISSING_FIELD, name),
             (found == "VOID", DeadLetterError.NULL_FIELD, name),
-            (found != _VARIANT_TYPE[kind], DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
+            (found != _json_type_of(kind), DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
         ]
-        if kind is FieldType.STRING:
-            rules.append((value == "", DeadLetterError.EMPTY_FIELD, name))
-        if kind is FieldType.TIMESTAMP:
-            rules.append((value.isNull(), DeadLetterError.BAD_TIME, name))
+        match kind:
+            case FieldType.STRING:
+                rules.append((value == "", DeadLetterError.EMPTY_FIELD, name))
+            case FieldType.TIMESTAMP:
+                rules.append((value.isNull(), DeadLetterError.BAD_TIME, name))
+            case FieldType.INTEGER:
+                pass
+            case _:
+                assert_never(kind)
         return rules
 
     def _is_plain(self) -> Column:
@@ -98,7 +104,7 @@ class JsonReading:
         when all of these were read, there is no other key, none is there twice, and nothing stands behind the record.
         """
         text = F.col("value").cast("string")
-        marks = sum(2 if kind is FieldType.INTEGER else 4 for kind in self._stream.fields.values())
+        marks = sum(4 if _json_type_of(kind) == "STRING" else 2 for kind in self._stream.fields.values())
         simple = text.rlike(rf'^\{{(?:[^\\"}}]*+"){{{marks}}}[^\\"}}]*+\}}\z')
         other_key = F.coalesce(F.col("key") != CONTROL_KEY.encode(), F.lit(True))
         return other_key & F.coalesce(F.is_valid_utf8(text) & simple, F.lit(False))
@@ -110,10 +116,7 @@ class JsonReading:
         equal keys, and whatever stands behind the record. But to take values out of a variant costs more than to read
         the text once more.
         """
-        fields = ", ".join(
-            f"`{name}` {'bigint' if kind is FieldType.INTEGER else 'string'}"
-            for name, kind in self._stream.fields.items()
-        )
+        fields = ", ".join(f"`{name}` {_json_type_of(kind)}" for name, kind in self._stream.fields.items())
         return F.from_json(F.col("value").cast("string"), fields, _JSON_ALONE)
 
 
@@ -169,14 +172,28 @@ def control_time() -> Column:
 
 def _typed_field(name: str, kind: FieldType) -> Column:
     """Returns a field's value, or null; meaningful only where the JSON type is the declared one."""
-    wanted = "bigint" if kind is FieldType.INTEGER else "string"
-    return _typed(F.try_variant_get("_json", f"$[0]['{name}']", wanted), kind)
+    return _typed(F.try_variant_get("_json", f"$[0]['{name}']", _json_type_of(kind)), kind)
+
+
+def _json_type_of(kind: FieldType) -> str:
+    """Returns what Spark calls the JSON type of a field's values."""
+    match kind:
+        case FieldType.STRING | FieldType.TIMESTAMP:
+            return "STRING"
+        case FieldType.INTEGER:
+            return "BIGINT"
+        case _:
+            assert_never(kind)
 
 
 def _typed(value: Column, kind: FieldType) -> Column:
-    if kind is not FieldType.TIMESTAMP:
-        return value
-    return F.when(value.rlike(f"^(?:{TIMESTAMP_PATTERN})\\z"), value.try_cast("timestamp"))
+    match kind:
+        case FieldType.STRING | FieldType.INTEGER:
+            return value
+        case FieldType.TIMESTAMP:
+            return F.when(value.rlike(f"^(?:{TIMESTAMP_PATTERN})\\z"), value.try_cast("timestamp"))
+        case _:
+            assert_never(kind)
 
 
 def _is_sound(name: str, kind: FieldType) -> Column:
@@ -187,9 +204,17 @@ def _is_sound(name: str, kind: FieldType) -> Column:
     text the key is there once, and its value is a string when a quotation mark follows.
     """
     value = F.col(f"_f_{name}")
-    if kind is not FieldType.STRING:
-        return value.isNotNull()
+    match kind:
+        case FieldType.INTEGER | FieldType.TIMESTAMP:
+            return value.isNotNull()
+        case FieldType.STRING:
+            return _is_text(name, value)
+        case _:
+            assert_never(kind)
+
+
+def _is_text(name: str, value: Column) -> Column:
     may_be_other = value.rlike(r"^([\[{]|(-?[0-9][-+.0-9eE]*|true|false)\z)")
     quoted = F.col("value").cast("string").rlike(rf'"\Q{name}\E"\s*:\s*"')
-    is_string = F.when(F.col("_plain"), quoted).otherwise(json_type(json_field(name)) == _VARIANT_TYPE[kind])
+    is_string = F.when(F.col("_plain"), quoted).otherwise(json_type(json_field(name)) == "STRING")
     return (value != "") & (~may_be_other | is_string)

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pyspark.sql import Column
+from pyspark.sql import functions as F
 
-from tandem.engine.schema import DeadLetterError, FieldType
+from tandem.engine.schema import REGISTRY_BYTES, REGISTRY_MAGIC, REGISTRY_PREFIX, DeadLetterError, FieldType
 
 # When it holds, the code and the detail.
-Rule = tuple[Column, DeadLetterError, str]
+Rule = tuple[Column, DeadLetterError, str | Column]
 
 
 class Reading(Protocol):
@@ -33,3 +34,16 @@ class Reading(Protocol):
 
     def field_rules(self, name: str, kind: FieldType) -> Sequence[Rule]:
         """Returns why a field of a value that can be read is not acceptable, in this order."""
+
+
+def unless_prefixed(detail: str, *, wanted: str) -> Column:
+    """Returns the detail of a value that cannot be read; another where a schema registry's prefix explains it.
+
+    Args:
+        detail: where the value has no such prefix.
+        wanted: what the producer has to send instead.
+    """
+    prefixed = (F.length("value") >= REGISTRY_BYTES) & (F.substring("value", 1, 1) == REGISTRY_MAGIC)
+    schema_id = F.conv(F.hex(F.substring("value", 2, REGISTRY_BYTES - 1)), 16, 10).cast("bigint")
+    explained = F.format_string(f"{REGISTRY_PREFIX}; configure the producer to send {wanted}", schema_id)
+    return F.when(prefixed, explained).otherwise(F.lit(detail))

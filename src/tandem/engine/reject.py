@@ -49,7 +49,7 @@ class Reasons:
         """Returns the records with the columns ``error`` and ``detail``: the first rule that each of them breaks.
 
         The rules stand in the order of ``DeadLetterError``, those of fields in the order of the stream's fields. No
-        detail holds content of the record.
+        detail holds content of the record, but for the schema id of a schema registry.
 
         Args:
             rejected: records that ``parse`` set aside from this stream and that are not control records.
@@ -60,5 +60,5 @@ class Reasons:
         return staged.select(*rejected.columns, "_reason.error", "_reason.detail")
 
 
-def _reason(error: DeadLetterError, detail: str) -> Column:
+def _reason(error: DeadLetterError, detail: str | Column) -> Column:
     return F.struct(F.lit(str(error)).alias("error"), F.lit(detail).alias("detail"))

@@ -33,6 +33,12 @@ CONTROL_KEY = "__tandem_control__"
 CONTROL_FIELD = "tandem_control"
 CONTROL_TIME_FIELD = "event_time"
 
+# Serializers that use a schema registry put before each record a zero byte and the schema's id, in four bytes.
+REGISTRY_MAGIC = b"\x00"
+REGISTRY_BYTES = 5
+# The detail of such a dead letter begins so.
+REGISTRY_PREFIX = "the bytes look like a schema registry's five-byte prefix (magic 0, schema id %d)"
+
 
 class FieldType(StrEnum):
     """What a field may be declared as, and what that is in JSON; in Avro see ``engine.avro.kind_of``."""

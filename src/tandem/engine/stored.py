@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import assert_never
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -14,7 +15,6 @@ from tandem.engine.schema import FieldType
 
 _ONE_PARTITION = "com.mongodb.spark.sql.connector.read.partitioner.SinglePartitionPartitioner"
 _CHUNK = 10_000
-_TYPES = {FieldType.STRING: "string", FieldType.INTEGER: "bigint", FieldType.TIMESTAMP: "timestamp"}
 
 
 def stored(spark: SparkSession, config: JobConfig, collection: str, schema: str | None = None) -> DataFrame:
@@ -49,5 +49,17 @@ def in_chunks(ids: DataFrame) -> Iterator[list[str]]:
 
 def looked_up(spark: SparkSession, config: JobConfig, lookup: Lookup) -> DataFrame:
     """Returns the documents of a lookup."""
-    schema = ", ".join(f"`{name}` {_TYPES[kind]}" for name, kind in lookup.fields.items())
+    schema = ", ".join(f"`{name}` {_type_of(kind)}" for name, kind in lookup.fields.items())
     return stored(spark, config, lookup.collection, schema)
+
+
+def _type_of(kind: FieldType) -> str:
+    match kind:
+        case FieldType.STRING:
+            return "string"
+        case FieldType.INTEGER:
+            return "bigint"
+        case FieldType.TIMESTAMP:
+            return "timestamp"
+        case _:
+            assert_never(kind)

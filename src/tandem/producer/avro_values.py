@@ -11,7 +11,8 @@ import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from tandem.engine.avro import HEADER_BYTES, MARK, Avro, Source, Version
-from tandem.engine.schema import FieldType, Stream
+from tandem.engine.schema import Stream
+from tandem.producer.time import is_time
 
 Fields = Mapping[str, Any]
 # Where each declared field is in the records of one schema.
@@ -63,7 +64,7 @@ class AvroValues:
             usable = {name: source for name, source in sources.items() if source}
             if len(usable) == len(sources):
                 self._encoders.append((usable, AvroEncoder(version)))
-        self._times = {name for name, kind in stream.fields.items() if kind is FieldType.TIMESTAMP}
+        self._times = {name for name, kind in stream.fields.items() if is_time(kind)}
 
     def plain(self, fields: Fields) -> bytes:
         """See ``Values.plain``."""

@@ -1,11 +1,25 @@
-"""Renders event times; fast, for a generator does little else."""
+"""Knows which fields are times, and renders them; fast, for a generator does little else."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import assert_never
+
+from tandem.engine.schema import FieldType
 
 _MINUTE_MS = 60_000
+
+
+def is_time(kind: FieldType) -> bool:
+    """Returns whether a sample's field of this type is in milliseconds since 1970, to be rendered."""
+    match kind:
+        case FieldType.TIMESTAMP:
+            return True
+        case FieldType.STRING | FieldType.INTEGER:
+            return False
+        case _:
+            assert_never(kind)
 
 
 def iso(time_ms: int) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from tandem.engine.schema import FieldType, Stream
+from tandem.engine.schema import Stream
 from tandem.producer import odd_records
 from tandem.producer.avro_values import AvroValues
-from tandem.producer.time import iso
+from tandem.producer.time import is_time, iso
 
 Fields = Mapping[str, Any]
 
@@ -36,7 +36,7 @@ class JsonValues:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._times = [name for name, kind in stream.fields.items() if kind is FieldType.TIMESTAMP]
+        self._times = [name for name, kind in stream.fields.items() if is_time(kind)]
 
     def plain(self, fields: Fields) -> bytes:
         """See ``Values.plain``."""

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, assert_never
 
 from tandem.engine.schema import FieldType, Stream
 
-_TYPES: dict[FieldType, Any] = {
-    FieldType.STRING: "string",
-    FieldType.INTEGER: "long",
-    FieldType.TIMESTAMP: {"type": "long", "logicalType": "timestamp-millis"},
-}
 _IMPORT = "from tandem.engine.schema import FieldType, Stream\n"
 
 
@@ -22,9 +17,21 @@ def schema_of(stream: Stream, namespace: str) -> str:
         "type": "record",
         "name": stream.name.removesuffix("s").capitalize(),
         "namespace": namespace,
-        "fields": [{"name": name, "type": _TYPES[kind]} for name, kind in stream.fields.items()],
+        "fields": [{"name": name, "type": _type_of(kind)} for name, kind in stream.fields.items()],
     }
     return json.dumps(schema, indent=2) + "\n"
+
+
+def _type_of(kind: FieldType) -> Any:
+    match kind:
+        case FieldType.STRING:
+            return "string"
+        case FieldType.INTEGER:
+            return "long"
+        case FieldType.TIMESTAMP:
+            return {"type": "long", "logicalType": "timestamp-millis"}
+        case _:
+            assert_never(kind)
 
 
 def in_avro(text: str, streams: Iterable[Stream]) -> str:

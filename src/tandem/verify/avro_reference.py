@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 import fastavro
 
@@ -14,7 +14,6 @@ from tandem.verify.strict_avro import decoder
 
 # The years that ISO 8601 writes with four digits: 0001 to 9999.
 _FIRST, _BEHIND_LAST = -62_135_596_800_000_000, 253_402_300_800_000_000
-_WANTED = {FieldType.STRING: ("string",), FieldType.INTEGER: ("int", "long"), FieldType.TIMESTAMP: ("long",)}
 
 
 class Refused(Exception):
@@ -106,9 +105,16 @@ def _unit(avro_type: Any, kind: FieldType) -> int | None:
         return None
     only = branches[0]
     base, logical = (only.get("type"), str(only.get("logicalType"))) if isinstance(only, dict) else (only, "")
-    if base not in _WANTED[kind] or (kind is FieldType.TIMESTAMP) is not (base == "long" and logical in MICROS):
-        return None
-    return MICROS.get(logical, 1)
+    is_time = base == "long" and logical in MICROS
+    match kind:
+        case FieldType.STRING:
+            return 1 if base == "string" else None
+        case FieldType.INTEGER:
+            return 1 if base in ("int", "long") and not is_time else None
+        case FieldType.TIMESTAMP:
+            return MICROS[logical] if is_time else None
+        case _:
+            assert_never(kind)
 
 
 def _taken(step: _Step, document: Mapping[str, Any]) -> str | int:
@@ -117,14 +123,22 @@ def _taken(step: _Step, document: Mapping[str, Any]) -> str | int:
     value = step.default if step.taken is None else document[step.taken]
     if value is None:
         raise Refused(DeadLetterError.NULL_FIELD, step.name)
-    if step.kind is FieldType.TIMESTAMP:
-        value *= step.micros
-        if not _FIRST <= value < _BEHIND_LAST:
-            raise Refused(DeadLetterError.BAD_TIME, step.name)
-    elif step.kind is FieldType.STRING:
-        value = _text(value, step.name)
     found: str | int = value
-    return found
+    match step.kind:
+        case FieldType.INTEGER:
+            return found
+        case FieldType.STRING:
+            return _text(value, step.name)
+        case FieldType.TIMESTAMP:
+            return _time(value * step.micros, step.name)
+        case _:
+            assert_never(step.kind)
+
+
+def _time(micros: int, name: str) -> int:
+    if not _FIRST <= micros < _BEHIND_LAST:
+        raise Refused(DeadLetterError.BAD_TIME, name)
+    return micros
 
 
 def _text(value: bytes | str, name: str) -> str:

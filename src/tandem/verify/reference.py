@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 from tandem.engine.schema import (
     CONTROL_FIELD,
     CONTROL_KEY,
     CONTROL_TIME_FIELD,
+    REGISTRY_BYTES,
+    REGISTRY_MAGIC,
+    REGISTRY_PREFIX,
     TIMESTAMP_PATTERN,
     DeadLetterError,
     FieldType,
@@ -36,7 +39,7 @@ class Event(NamedTuple):
 
 
 class Dead(NamedTuple):
-    """A record that cannot be accepted: the error code and the field it is about, if any."""
+    """A record that cannot be accepted: the error code, and the field or the prefix that it is about, if any."""
 
     error: DeadLetterError
     detail: str = ""
@@ -51,7 +54,6 @@ class Control(NamedTuple):
 _CONTROL_KEY = CONTROL_KEY.encode()
 _TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
 _EPOCH = date(1970, 1, 1).toordinal()
-_INTEGER, _TIME = FieldType.INTEGER, FieldType.TIMESTAMP  # a member of an enumeration is slow to look up
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
@@ -64,7 +66,7 @@ class Validator:
     """
 
     def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
-        self._fields = tuple(stream.fields.items())
+        self._fields = tuple((name, _reader(kind)) for name, kind in stream.fields.items())
         self._event_time = stream.event_time
         self._skew_ms = max_clock_skew_seconds * 1000
         self._avro = AvroRecords(stream, stream.format) if stream.format else None
@@ -78,11 +80,11 @@ class Validator:
         try:
             text = value.decode()
         except UnicodeDecodeError:
-            return Dead(DeadLetterError.NOT_UTF8)
+            return Dead(DeadLetterError.NOT_UTF8, _prefix(value))
         try:
             document = strict_json.parse(text)
         except ValueError:
-            return Dead(DeadLetterError.NOT_JSON)
+            return Dead(DeadLetterError.NOT_JSON, _prefix(value))
         if type(document) is not dict:
             return Dead(DeadLetterError.NOT_OBJECT)
         latest = (timestamp_ms + self._skew_ms) * 1000
@@ -105,33 +107,62 @@ class Validator:
         try:
             fields: Fields = avro.fields(value)
         except Refused as refused:
-            return Dead(refused.error, refused.detail)
+            return Dead(refused.error, refused.detail or _prefix(value))
         return self._timely(fields, latest)
 
     def _event(self, document: dict[str, Any], latest: int) -> Event | Dead:
         fields: Fields = {}
-        for name, kind in self._fields:
+        for name, read in self._fields:
             value = document.get(name)
             if value is None:
                 return Dead(DeadLetterError.NULL_FIELD if name in document else DeadLetterError.MISSING_FIELD, name)
-            if kind is _INTEGER:
-                if type(value) is not int or not _SMALLEST <= value <= _LARGEST:
-                    return Dead(DeadLetterError.WRONG_TYPE, name)
-            elif type(value) is not str:
-                return Dead(DeadLetterError.WRONG_TYPE, name)
-            elif kind is _TIME:
-                value = micros(value)
-                if value is None:
-                    return Dead(DeadLetterError.BAD_TIME, name)
-            elif not value:
-                return Dead(DeadLetterError.EMPTY_FIELD, name)
-            fields[name] = value
+            found = read(value)
+            if type(found) is DeadLetterError:
+                return Dead(found, name)
+            fields[name] = found
         return self._timely(fields, latest)
 
     def _timely(self, fields: Fields, latest: int) -> Event | Dead:
         if int(fields[self._event_time]) > latest:
             return Dead(DeadLetterError.FUTURE_TIME, self._event_time)
         return Event(fields)
+
+
+def _reader(kind: FieldType) -> Callable[[Any], str | int | DeadLetterError]:
+    """Returns the function from what JSON has at a field's place to the field's value, or to what is wrong with it."""
+    match kind:
+        case FieldType.STRING:
+            return _string
+        case FieldType.INTEGER:
+            return _integer
+        case FieldType.TIMESTAMP:
+            return _timestamp
+        case _:
+            assert_never(kind)
+
+
+def _string(value: Any) -> str | DeadLetterError:
+    if type(value) is not str:
+        return DeadLetterError.WRONG_TYPE
+    return value or DeadLetterError.EMPTY_FIELD
+
+
+def _integer(value: Any) -> int | DeadLetterError:
+    return value if type(value) is int and _SMALLEST <= value <= _LARGEST else DeadLetterError.WRONG_TYPE
+
+
+def _timestamp(value: Any) -> int | DeadLetterError:
+    if type(value) is not str:
+        return DeadLetterError.WRONG_TYPE
+    time = micros(value)
+    return DeadLetterError.BAD_TIME if time is None else time
+
+
+def _prefix(value: bytes) -> str:
+    """Returns what a schema registry's prefix says; nothing where the value has none."""
+    if len(value) < REGISTRY_BYTES or not value.startswith(REGISTRY_MAGIC):
+        return ""
+    return REGISTRY_PREFIX % int.from_bytes(value[len(REGISTRY_MAGIC) : REGISTRY_BYTES], "big")
 
 
 def _object(value: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from itertools import count
-from typing import Any
+from typing import Any, assert_never
 
 from tandem.engine.schema import FieldType, Stream
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
@@ -67,8 +67,7 @@ class _Source:
         self._first = 0 if plan.rate is None else int(plan.start_ms * plan.rate / 1000)
         self._start_ms, self._span_ms, self._count = plan.start_ms, plan.span_ms, plan.count or 1
         self._rate = plan.rate
-        text = {name: "%d" if kind is FieldType.INTEGER else '"%s"' for name, kind in stream.fields.items()}
-        self._template = "{" + ", ".join(f'"{name}": {place}' for name, place in text.items()) + "}"
+        self._template = "{" + ", ".join(f'"{name}": {_place(kind)}' for name, kind in stream.fields.items()) + "}"
         # Below this index, what arrives much later still has other records behind it.
         self._settles_below = self._first + int((plan.count or 0) * plan.late_share) if plan.rate is None else 0
 
@@ -250,6 +249,17 @@ def _within(draw: int, share: float) -> float | None:
 
 def _odd_ending(draw: int) -> str:
     return ODD_ENDINGS[draw // 200 % len(ODD_ENDINGS)] if draw % 200 == 0 else ""
+
+
+def _place(kind: FieldType) -> str:
+    """Returns what stands for a field's value in the template of a record."""
+    match kind:
+        case FieldType.STRING | FieldType.TIMESTAMP:
+            return '"%s"'
+        case FieldType.INTEGER:
+            return "%d"
+        case _:
+            assert_never(kind)
 
 
 def _amount(draws: tuple[int, ...]) -> int:
