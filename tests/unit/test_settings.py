@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.settings.connections import kafka_client
 from tandem.settings.load import load, load_with_origins, profiles, require
+from tandem.settings.model import Settings
 from tandem.settings.secrets import resolve
+from tandem.settings.variables import check
 
 CLOUD = {
     "TANDEM_KAFKA__BOOTSTRAP": "pkc-1.confluent.cloud:9092",
@@ -216,4 +220,157 @@ def test_each_value_has_the_place_that_it_comes_from(monkeypatch: pytest.MonkeyP
 def test_origins_are_told_of_what_is_not_complete() -> None:
     settings, places = load_with_origins("gcp")
     assert settings.kafka.bootstrap == "<kafka.bootstrap>"
-    assert "kafka.bootstrap" not in places
+    assert places["kafka.bootstrap"] == places["gcp.project"] == "missing"
+    assert "kafka.port" not in places
+
+
+def test_stored_settings_are_read_as_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    set_all(monkeypatch, {"TANDEM_CA": "company.pem", "TANDEM_MONGO__PASSWORD": "file:secrets/mongo"})
+    stored = load("embedded", {"pipeline": "segment_revenue"})
+    text = stored.model_dump_json()
+    # Of another command, for another pipeline, in another folder.
+    set_all(
+        monkeypatch,
+        {
+            "TANDEM_PIPELINE": "orders_payments",
+            "TANDEM_JOB__PARAMETERS__MATCH_WINDOW_SECONDS": "600",
+            "TANDEM_JOB__LATENESS_SECONDS": "7",
+            "TANDEM_SPARK": '{"spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "9"}',
+            "TANDEM_STATE_DIR": "elsewhere",
+            "TANDEM_CA": "other.pem",
+            "JAVA_HOME": "/java",
+        },
+    )
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    read = Settings.model_validate_json(text)
+    assert read == stored
+    assert (read.state_dir, read.ca, read.java_home) == (tmp_path / ".tandem", tmp_path / "company.pem", None)
+    assert read.mongo.password == f"file:{tmp_path}/secrets/mongo"
+    # And these are those of the other command.
+    other = load("embedded")
+    assert (other.job.parameters, other.job.lateness_seconds) == ({"match_window_seconds": 600}, 7)
+    assert other.state_dir == tmp_path / "inside" / "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("content", "byte"),
+    [
+        ("TANDEM_KAFKA__USERNAME=key\n".encode("utf-16"), 1),
+        ("TANDEM_KAFKA__USERNAME=key\n".encode("utf-16-le"), 2),
+        ("# Schlüssel\n".encode("latin-1"), 7),
+    ],
+)
+def test_a_file_of_variables_that_is_not_utf8_is_named(content: bytes, byte: int) -> None:
+    Path(".env.gcp").write_bytes(content)
+    with pytest.raises(UsageError, match=rf"^\.env\.gcp is not UTF-8: byte {byte}$") as caught:
+        load("gcp")
+    assert caught.value.hint == "save the file as UTF-8"
+
+
+def test_a_file_of_variables_may_have_a_byte_order_mark_and_those_of_other_programs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    Path(".env.embedded").write_bytes(
+        "\ufeffTANDEM_KAFKA__PORT=1001\nexport GOOGLE_APPLICATION_CREDENTIALS=/key.json\nAWS=\n# ü\n".encode()
+    )
+    assert load("embedded").kafka.port == 1001
+    assert "GOOGLE_APPLICATION_CREDENTIALS" not in os.environ
+
+
+def test_a_line_that_is_no_assignment_is_named() -> None:
+    Path(".env.embedded").write_text("TANDEM_KAFKA__PORT=1001\nTANDEM_MONGO__PORT: 1002\n")
+    with pytest.raises(UsageError, match=r"^\.env\.embedded, line 2: not an assignment$"):
+        load("embedded")
+    Path(".env.embedded").unlink()
+    Path(".env.embedded").mkdir()
+    with pytest.raises(UsageError, match=r"^\.env\.embedded cannot be read: Is a directory$"):
+        load("embedded")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("TANDEM_KAFKA_BOOTSTRAP", "did you mean TANDEM_KAFKA__BOOTSTRAP?"),
+        ("TANDEM_KAFKA__BOOTSTRP", "did you mean TANDEM_KAFKA__BOOTSTRAP?"),
+        ("TANDEM_PROFIL", "did you mean TANDEM_PROFILE?"),
+        ("TANDEM_SPARK__SPARK.DRIVER.MEMORY", "remove it; `tandem config show` then lists all settings"),
+        ("TANDEM_QQQ", "remove it; `tandem config show` then lists all settings"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_named_with_the_nearest_one(
+    name: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(UsageError, match=rf"^the environment has {re.escape(name)}, which is no setting$") as caught:
+        load("embedded")
+    assert caught.value.hint == hint
+    monkeypatch.delenv(name)
+    Path(".env.embedded").write_text(f"{name}=x\n")
+    with pytest.raises(UsageError, match=rf"^\.env\.embedded has {re.escape(name)}, which"):
+        load("embedded")
+
+
+def test_what_a_secret_is_named_by_and_an_empty_variable_are_no_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {**CLOUD, "TANDEM_KAFKA__PASSWORD": "env:TANDEM_MY_SECRET", "TANDEM_MY_SECRET": "x"})
+    assert load("gcp").kafka.password == "env:TANDEM_MY_SECRET"
+    monkeypatch.setenv("TANDEM_SPARK", "")
+    monkeypatch.setenv("TANDEM_KAFKA__PORT", "")
+    assert load("gcp").kafka.port == 19092
+
+
+def test_all_variables_that_this_repository_names_are_known() -> None:
+    root = Path(__file__).parents[2]
+    files = subprocess.run(
+        ["git", "ls-files", ".env", "compose", "docs", "docker-compose.yml", "images", "scripts", "src", "*.md", ".ci"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    named = {
+        name
+        for file in files
+        if not file.endswith(".png")
+        for name in re.findall(r"TANDEM_[A-Z0-9]\w*[A-Z0-9]\b", (root / file).read_text("utf-8"))
+    }
+    assert len(named) > 40
+    check(dict.fromkeys(named, ""), "the repository")
+
+
+@pytest.mark.parametrize("name", ["SPARK", "KAFKA", "KAFKA__TOPIC_CONFIGS", "JOB__PARAMETERS"])
+@pytest.mark.parametrize("text", ["spark.driver.memory=hunter2", "['hunter2']", '{"hunter2"', "5"])
+def test_a_text_where_several_values_belong_is_named_and_not_repeated(
+    name: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"TANDEM_{name}", text)
+    with pytest.raises(UsageError, match=f"^TANDEM_{name} in the environment must be a JSON object$") as caught:
+        load("embedded")
+    assert caught.value.hint.startswith(f"for example TANDEM_{name}='{{")
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_wrong_value_or_name_in_a_file_is_told_with_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANDEM_KAFKA__PORT", "many")
+    with pytest.raises(UsageError, match=r"^setting kafka\.port of profile embedded: .* valid integer") as caught:
+        load("embedded")
+    assert caught.value.hint == "correct it where it is set"
+    monkeypatch.delenv("TANDEM_KAFKA__PORT")
+    folder = tmp_path / "pipelines" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "streams.py").touch()
+    # As some editors save it: with a byte order mark.
+    (folder / "settings.toml").write_bytes(b"\xef\xbb\xbf[job]\nlatenes_seconds = 7\n")
+    with pytest.raises(UsageError, match=r"^there is no setting job\.latenes_seconds, which") as caught:
+        load("embedded", {"pipeline": "mine"})
+    assert caught.value.hint == "did you mean job.lateness_seconds?"
+
+
+def test_the_hint_about_what_is_missing_works() -> None:
+    with pytest.raises(UsageError) as caught:
+        load("gcp")
+    assert "`tandem --profile gcp config show`" in caught.value.hint

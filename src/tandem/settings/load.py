@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
 
 from tandem.errors import UsageError
 from tandem.settings.model import Settings
-from tandem.settings.origin import COMMAND_LINE, ENVIRONMENT, origins
+from tandem.settings.origin import COMMAND_LINE, ENVIRONMENT, MISSING, origins
 from tandem.settings.pipeline import OfPipeline, typed_parameters
+from tandem.settings.sources import Loaded, of_variables, settled
+from tandem.settings.variables import check, fields, read_dotenv, variable
 
 _OF_PIPELINE = "the pipeline's settings.toml"
 
@@ -30,8 +33,8 @@ def chosen_profile(flag: str | None) -> tuple[str, str] | None:
     """Returns the profile that was asked for and by what, the flag or ``TANDEM_PROFILE``; None when none was."""
     if flag:
         return flag, "--profile"
-    variable = os.environ.get("TANDEM_PROFILE")
-    return (variable, "TANDEM_PROFILE") if variable else None
+    named = os.environ.get("TANDEM_PROFILE")
+    return (named, "TANDEM_PROFILE") if named else None
 
 
 def own_pipelines() -> Path:
@@ -88,10 +91,12 @@ def load_with_origins(
     """Returns what ``load`` returns when it may be incomplete, and of each value that is not a default its place.
 
     Returns:
-        The settings, and for ``section.key`` an environment variable or the name of a file.
+        The settings, and for ``section.key`` an environment variable, the name of a file, or ``MISSING`` for what is
+        required and set nowhere.
     """
     settings, sources = _load(profile, overrides, incomplete=True)
-    return settings, origins(settings, sources)
+    missing = missing_of(settings, (*settings.required, *settings.required_to_deploy))
+    return settings, {**origins(settings, sources), **dict.fromkeys(missing, MISSING)}
 
 
 def _load(
@@ -106,9 +111,12 @@ def _load(
     if name not in known:
         raise UsageError(f"there is no profile {name!r}", hint=f"choose one of: {', '.join(sorted(known))}")
     dotenv = Path(f".env.{name}")
+    variables = read_dotenv(dotenv)
+    check(variables, str(dotenv))
+    check(os.environ, "the environment")
     sources: dict[str, PydanticBaseSettingsSource] = {}
 
-    class _Loaded(Settings):
+    class _Loaded(Loaded):
         @classmethod
         def settings_customise_sources(
             cls,
@@ -118,31 +126,29 @@ def _load(
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del file_secret_settings
-            of_profile = InitSettingsSource(settings_cls, init_kwargs=known[name])
-            of_pipeline = OfPipeline(settings_cls, default=base["pipeline"])
-            of_all = InitSettingsSource(settings_cls, init_kwargs=base)
+            del dotenv_settings, file_secret_settings
             sources.update(
                 {
                     COMMAND_LINE: init_settings,
                     ENVIRONMENT: env_settings,
-                    str(dotenv): dotenv_settings,
-                    f"profiles.toml [profile.{name}]": of_profile,
-                    _OF_PIPELINE: of_pipeline,
-                    "profiles.toml [base]": of_all,
+                    str(dotenv): of_variables(settings_cls, variables),
+                    f"profiles.toml [profile.{name}]": InitSettingsSource(settings_cls, init_kwargs=known[name]),
+                    _OF_PIPELINE: OfPipeline(settings_cls, default=base["pipeline"]),
+                    "profiles.toml [base]": InitSettingsSource(settings_cls, init_kwargs=base),
                 }
             )
             return tuple(sources.values())
 
     try:
-        loaded = _Loaded(_env_file=dotenv, **{**(overrides or {}), "profile": name})
+        settings = typed_parameters(settled(_Loaded(**{**(overrides or {}), "profile": name})))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise _wrong([str(part) for part in first["loc"]], first["msg"], name) from None
+        raise _wrong(error, name) from None
+    except SettingsError as error:
+        raise UsageError(str(error), hint="write its value as JSON") from None
     if incomplete:
-        return _with_names(typed_parameters(loaded)), sources
-    require(loaded, loaded.required)
-    return typed_parameters(loaded), sources
+        return _with_names(settings), sources
+    require(settings, settings.required)
+    return settings, sources
 
 
 def _document() -> dict[str, Any]:
@@ -153,19 +159,24 @@ def _document() -> dict[str, Any]:
     return {**document, "profile": {name: _merged(like[name], values) for name, values in own.items()}}
 
 
-def require(settings: Settings, fields: Iterable[str]) -> None:
+def require(settings: Settings, names: Iterable[str]) -> None:
     """Raises when one of the fields, which have no defaults, was not set.
 
     Raises:
         UsageError: the message names the field and the places that were looked at.
     """
-    if missing := missing_of(settings, fields):
-        raise _wrong(missing[0].split("."), "it has no default and is not set", settings.profile)
+    if missing := missing_of(settings, names):
+        name, profile = missing[0], settings.profile
+        places = _places(name.split("."), profile)
+        raise UsageError(
+            f"setting {name} of profile {profile}: it has no default and is not set ({places})",
+            hint=f"`tandem --profile {profile} config show` lists all settings, and those that are missing",
+        )
 
 
-def missing_of(settings: Settings, fields: Iterable[str]) -> list[str]:
+def missing_of(settings: Settings, names: Iterable[str]) -> list[str]:
     """Returns those of the fields, named ``section.key``, that were not set."""
-    parts = (field.partition(".") for field in fields)
+    parts = (name.partition(".") for name in names)
     return [f"{section}.{key}" for section, _, key in parts if key not in getattr(settings, section).model_fields_set]
 
 
@@ -179,15 +190,26 @@ def _with_names(settings: Settings) -> Settings:
     return settings
 
 
-def _wrong(field: list[str], what: str, profile: str) -> UsageError:
-    dotenv = Path(f".env.{profile}")
-    variable = "TANDEM_" + "__".join(field).upper()
-    absent = "" if dotenv.exists() else " (not there)"
-    places = f"{variable}, {dotenv}{absent}, profiles.toml, the pipeline's settings.toml"
+def _wrong(error: ValidationError, profile: str) -> UsageError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = [str(part) for part in first["loc"]]
+    name, places = ".".join(field), _places(field, profile)
+    if first["type"] != "extra_forbidden":
+        return UsageError(
+            f"setting {name} of profile {profile}: {first['msg']} ({places})", hint="correct it where it is set"
+        )
+    near = get_close_matches(name, (".".join(path) for path, _ in fields()), n=1)
     return UsageError(
-        f"setting {'.'.join(field)} of profile {profile}: {what} (looked at: {places})",
-        hint="`tandem profile show` prints what is set",
+        f"there is no setting {name}, which profile {profile} has ({places})",
+        hint=f"did you mean {near[0]}?" if near else "remove it where it is set",
     )
+
+
+def _places(field: list[str], profile: str) -> str:
+    """Returns where a setting was looked for."""
+    dotenv = Path(f".env.{profile}")
+    absent = "" if dotenv.exists() else " (not there)"
+    return f"looked at: {variable(field)}, {dotenv}{absent}, profiles.toml, the pipeline's settings.toml"
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tandem.catalog import Place, find, names_in
+from tandem.catalog import Place, find
 from tandem.runtimes import Runtime, runtimes
 from tandem.settings.google import GoogleSettings
 from tandem.settings.secrets import Reference
-
-_Path = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
 class _Frozen(BaseModel):
@@ -33,7 +30,7 @@ class KafkaSettings(_Frozen):
     # Where the job finds the password, when that is elsewhere than here.
     job_password: Reference | None = None
     # Of a broker whose certificate no public authority signed.
-    ca: _Path | None = None
+    ca: Path | None = None
     partitions: int = Field(ge=1)
     replication_factor: int = Field(ge=1)
     # Of topics that are created, besides those that the engine needs.
@@ -51,7 +48,7 @@ class MongoSettings(_Frozen):
     password: Reference | None = None
     # As for Kafka. The authority is for this machine's clients; Java's have it in their trust store.
     job_password: Reference | None = None
-    ca: _Path | None = None
+    ca: Path | None = None
 
     @field_validator("uri")
     @classmethod
@@ -90,18 +87,11 @@ class LogSettings(_Frozen):
     format: Literal["text", "json"] = "text"
 
 
-class Settings(BaseSettings):
-    """Everything that differs between environments, read once at start."""
+class Settings(_Frozen):
+    """Everything that differs between environments. A plain value: only ``settings.load`` reads the environment.
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix="TANDEM_",
-        env_nested_delimiter="__",
-        env_ignore_empty=True,
-        nested_model_default_partial_update=True,
-        populate_by_name=True,
-    )
+    Its paths are absolute, so that processes that work in other folders can read it from a file.
+    """
 
     profile: str
     backend: Literal["embedded", "compose", "dataproc", "rehearsal"]
@@ -112,7 +102,7 @@ class Settings(BaseSettings):
     # Of several that are named, `a,b`, the first: the others have settings of their own, see ``load.pipelines_named``.
     pipeline: str
     # The user's own; those that come with Tandem are found besides.
-    pipelines_dir: _Path = Field(default=Path("pipelines"), validate_default=True)
+    pipelines_dir: Path = Path("pipelines")
     kafka: KafkaSettings
     mongo: MongoSettings
     job: JobSettings
@@ -120,36 +110,14 @@ class Settings(BaseSettings):
     ui: UiSettings = UiSettings()
     log: LogSettings = LogSettings()
     spark: dict[str, str] = {}
-    # Absolute from the start: the processes that read them work in other folders.
-    state_dir: _Path = Field(default=Path(".tandem"), validate_default=True)
-    cache_dir: _Path = Field(default=Path("~/.cache/tandem"), validate_default=True)
+    state_dir: Path = Path(".tandem")
+    cache_dir: Path = Path("~/.cache/tandem")
     # Of containers: where Kafka's and MongoDB's images come from, and the Compose project. None: the platform decides.
     images: Literal["official", "built"] | None = None
     project: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    # The certificate authority of a company's proxy, for the building of images, under the names that other tools know.
-    ca: Path | None = Field(
-        default=None, validation_alias=AliasChoices("TANDEM_CA", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-    )
-    # A setting of the machine, not of Tandem, so it keeps the name that every Java program knows.
-    java_home: Path | None = Field(default=None, validation_alias=AliasChoices("TANDEM_JAVA_HOME", "JAVA_HOME"))
-
-    @field_validator("pipeline", mode="before")
-    @classmethod
-    def _the_first(cls, text: str) -> str:
-        return names_in(text)[0]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_its_home(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Puts the folder of everything this profile keeps where a profile has written ``{home}``."""
-        home = Path(values.get("state_dir") or ".tandem").expanduser().absolute() / str(values.get("profile"))
-
-        def filled(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {key: filled(inner) for key, inner in value.items()}
-            return value.replace("{home}", str(home)) if isinstance(value, str) else value
-
-        return {key: filled(value) for key, value in values.items()}
+    # The certificate authority of a company's proxy, for the building of images.
+    ca: Path | None = None
+    java_home: Path | None = None
 
     @property
     def place(self) -> Place:

@@ -9,9 +9,12 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel
 
 from tandem.settings.model import Settings
+from tandem.settings.sources import Loaded
+from tandem.settings.variables import variable
 
 COMMAND_LINE = "command line"
 ENVIRONMENT = "environment"
+MISSING = "missing"
 
 
 def origins(settings: Settings, sources: Mapping[str, Callable[[], Mapping[str, Any]]]) -> dict[str, str]:
@@ -25,8 +28,8 @@ def origins(settings: Settings, sources: Mapping[str, Callable[[], Mapping[str, 
     for place, source in sources.items():
         for path, _ in _leaves(source()):
             first, *rest = path
-            name, variable = _field(first)
-            where = (variable or _variable(path)) if place == ENVIRONMENT else place
+            name, alias = _field(first)
+            where = (alias or variable(path)) if place == ENVIRONMENT else place
             found.setdefault(".".join((name, *rest)), where)
     known = {name for name, _ in flat(settings)}
     return {name: place for name, place in found.items() if name in known}
@@ -46,13 +49,9 @@ def _leaves(values: BaseModel | Mapping[str, Any], path: tuple[str, ...] = ()) -
             yield (*path, name), value
 
 
-def _variable(path: tuple[str, ...]) -> str:
-    return "TANDEM_" + "__".join(path).upper()
-
-
 def _field(name: str) -> tuple[str, str | None]:
     """Returns the field that is meant by a name, and the variable when the field has several."""
-    for field, info in Settings.model_fields.items():
+    for field, info in Loaded.model_fields.items():
         if isinstance(info.validation_alias, AliasChoices) and name.upper() in info.validation_alias.choices:
             variables = (str(each) for each in info.validation_alias.choices)
             return field, next((each for each in variables if os.environ.get(each)), None)
