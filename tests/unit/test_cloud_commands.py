@@ -66,6 +66,21 @@ def test_a_setting_that_only_the_job_needs_is_named(tmp_path: Path, missing: str
     assert hint.startswith("hint: ")
 
 
+@pytest.mark.parametrize("command", [("profile", "show"), ("config", "show", "--json")])
+def test_what_is_missing_is_shown_where_nothing_is_set(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = tandem(tmp_path, "--profile", "gcp", *command)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    if command[0] == "profile":
+        assert (shown["kafka"]["bootstrap"], shown["mongo"]["job_password"]) == (
+            "<kafka.bootstrap>",
+            "<mongo.job_password>",
+        )
+    else:
+        assert shown["kafka.bootstrap"] == {"value": "<kafka.bootstrap>", "origin": "missing"}
+        assert shown["kafka.security"]["origin"] == "profiles.toml [profile.gcp]"
+
+
 def test_without_a_login_nothing_is_tried(tmp_path: Path) -> None:
     done = tandem(tmp_path, "--profile", "gcp", "deploy", **SETTINGS)
     assert done.returncode == 3

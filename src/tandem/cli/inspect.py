@@ -166,8 +166,8 @@ def profile_current(context: typer.Context) -> None:
 
 @_profile.command("show")
 def profile_show(context: typer.Context) -> None:
-    """Print the profile's settings as JSON."""
-    print(context.obj.settings.model_dump_json(indent=2))
+    """Print the profile's settings as JSON. What is required and missing has its name in angle brackets."""
+    print(context.obj.incomplete_settings.model_dump_json(indent=2))
 
 
 @_config.command("show")
