@@ -1,4 +1,5 @@
 import json
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import islice
@@ -9,13 +10,14 @@ import pytest
 
 from tandem.engine.avro import JAVA_LIMITS
 from tandem.engine.config import JobConfig
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms import memory, platform_for
 from tandem.platforms.embedded import dashboard, job, kafka, mongod
 from tandem.platforms.embedded.java import find_java, major_version
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.logs import merged
 from tandem.platforms.memory import machine_memory
+from tandem.runtimes import runtimes
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -108,6 +110,45 @@ def test_the_heap_is_the_machines_where_nobody_says_how_large(settings: Settings
 
     assert heap(settings) == f"{job.heap_mib(machine_memory())}m"
     assert heap(settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": "5g"}})) == "5g"
+
+
+@pytest.mark.parametrize(
+    ("memory", "options"),
+    [
+        ("512m", "-Xms384m -XX:NewSize=192m"),
+        ("600M", "-Xms450m -XX:NewSize=225m"),
+        ("2g", "-Xms1536m -XX:NewSize=768m"),
+        ("2097152k", "-Xms1536m -XX:NewSize=768m"),
+        ("2147483648", "-Xms1536m -XX:NewSize=768m"),
+        ("4g", "-Xms3072m -XX:NewSize=1500m"),
+        ("30g", "-Xms3072m -XX:NewSize=1500m"),
+        ("1T", "-Xms3072m -XX:NewSize=1500m"),
+    ],
+)
+def test_what_java_begins_with_follows_the_heap(settings: Settings, layout: Layout, memory: str, options: str) -> None:
+    own = {"spark.driver.memory": memory, "spark.driver.extraJavaOptions": "-XX:+UseG1GC -Xms100m"}
+    profile = settings.model_copy(update={"spark": {**settings.spark, **own}})
+    job.write_configuration(profile, [], layout, layout.conf, "-XX:SharedArchiveFile=a.jsa")
+    written = pairs((layout.conf / "spark.conf").read_text(), " ")
+    assert written["spark.driver.memory"] == memory
+    assert written["spark.driver.defaultJavaOptions"] == f"-XX:SharedArchiveFile=a.jsa {options}"
+    # Spark puts these behind the others, and Java obeys the last.
+    assert written["spark.driver.extraJavaOptions"].startswith("-XX:+UseG1GC -Xms100m ")
+
+
+@pytest.mark.parametrize("memory", ["512m", "2g", "3221225472"])
+def test_java_starts_with_what_a_heap_begins_with(memory: str, settings: Settings) -> None:
+    java = find_java(settings.java_home, runtimes().minimum_java)
+    options = (f"-Xmx{memory}", *job.start_options(memory).split(), "-XX:+UseParallelGC")
+    done = subprocess.run([java.program, *options, "-version"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "arning" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("memory", ["2gb", "1.5g", "", "4 g"])
+def test_a_heap_that_java_does_not_take_is_named(memory: str) -> None:
+    with pytest.raises(UsageError, match=r"setting spark of .*spark\.driver\.memory is .*such as 4g"):
+        load("embedded", {"spark": {"spark.driver.memory": memory}})
 
 
 def test_a_containers_memory_is_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

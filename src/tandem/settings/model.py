@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,6 +119,15 @@ class Settings(_Frozen):
     # The certificate authority of a company's proxy, for the building of images.
     ca: Path | None = None
     java_home: Path | None = None
+
+    @field_validator("spark")
+    @classmethod
+    def _java_takes_its_heap(cls, spark: dict[str, str]) -> dict[str, str]:
+        # Spark gives it to Java as it is.
+        memory = spark.get("spark.driver.memory", "1g")
+        if not re.fullmatch("[0-9]+[kmgt]?", memory, re.IGNORECASE):
+            raise ValueError(f"spark.driver.memory is {memory!r}; write a whole number and k, m, g or t, such as 4g")
+        return spark
 
     @property
     def place(self) -> Place:

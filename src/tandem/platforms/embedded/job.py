@@ -25,6 +25,10 @@ from tandem.waiting import NotYetError
 _HEAP_SHARE = 0.4
 # Above the most of these Java needs wider references, so that less would fit.
 _LEAST_HEAP_MIB, _MOST_HEAP_MIB = 4 * 1024, 30 * 1024
+# What Java begins with, where the heap is large enough: it does not grow step by step while a backlog is read, and a
+# young generation that holds a batch's rows copies few of them.
+_START_MIB, _YOUNG_MIB = 3 * 1024, 1500
+_BYTES = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
@@ -105,16 +109,29 @@ def heap() -> dict[str, str]:
     return {"spark.driver.memory": f"{heap_mib(machine_memory())}m"}
 
 
+def start_options(memory: str) -> str:
+    """Returns Java's options for what a heap of this size begins with.
+
+    Args:
+        memory: as ``spark.driver.memory`` has it.
+    """
+    number, unit = (memory[:-1], memory[-1].lower()) if memory[-1].isalpha() else (memory, "")
+    mib = int(number) * _BYTES.get(unit, 1) // 2**20
+    return f"-Xms{min(_START_MIB, mib * 3 // 4)}m -XX:NewSize={min(_YOUNG_MIB, mib * 3 // 8)}m"
+
+
 def write_configuration(
     settings: Settings, jars: Sequence[Path], layout: Layout, folder: Path, java_options: str
 ) -> None:
     """Writes all that a driver reads into a folder, with what this platform decides."""
     classpath = ":".join(map(str, jars))
+    spark = {**heap(), **settings.spark}
     own = {
         "spark.driver.extraClassPath": classpath,
         "spark.executor.extraClassPath": classpath,
-        "spark.driver.defaultJavaOptions": java_options,
-        **heap(),
+        "spark.driver.memory": spark["spark.driver.memory"],
+        # Java obeys the last of several: the profile's and the user's own options stand behind these.
+        "spark.driver.defaultJavaOptions": f"{java_options} {start_options(spark['spark.driver.memory'])}".strip(),
         "spark.local.dir": str(layout.scratch),
         "spark.sql.warehouse.dir": f"file://{layout.scratch}/warehouse",
         "spark.ui.port": str(settings.ui.spark_port),
