@@ -20,6 +20,7 @@ from tandem.platforms import services
 from tandem.platforms.compose.cli import variables
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import check_memory, checkout, find_engine
+from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.mongod import find_mongod
 from tandem.platforms.embedded.prepare import ports as embedded_ports
@@ -125,6 +126,7 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
         "engine": _engine,
         "Compose": _compose_version,
         ".env": lambda: dotenv(settings),
+        "mounted files": lambda: _mounts(settings),
         "ports": lambda: _ports(
             {name: int(value) for name, value in variables(settings, None).items() if name.endswith("_PORT")}, running
         ),
@@ -212,6 +214,11 @@ def _engine_disk() -> str:
 def _compose_version() -> str:
     # One that is too old was refused.
     return find_engine().compose
+
+
+def _mounts(settings: Settings) -> str:
+    check_mounts(checkout(), settings.pipelines_dir)
+    return "readable for the containers' users"
 
 
 def dotenv(settings: Settings) -> str:

@@ -15,8 +15,9 @@ from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
-from tandem.platforms.compose.engine import check_memory
+from tandem.platforms.compose.engine import check_memory, checkout
 from tandem.platforms.compose.further import JOB, RECONCILE, SETUP
+from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
 from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
@@ -44,6 +45,7 @@ class ComposePlatform:
         """Starts everything but the producers, or this pipeline's job beside others; see ``Platform.up``."""
         project, job = self._project, self._project.own(JOB)
         pipelines = {*project.jobs(), self._settings.pipeline}
+        check_mounts(checkout(), self._settings.pipelines_dir)
         if state_of(project.container(job)) != "running":
             check_memory(project.engine, len(pipelines))
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
@@ -147,6 +149,7 @@ class ComposePlatform:
     def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
         """Prepares anew, with the settings as they are now, and starts a new driver; see ``Platform.restart_job``."""
         self._project.check()
+        check_mounts(checkout(), self._settings.pipelines_dir)
         self._start("run", "--rm", "--no-deps", self._project.own(SETUP))
         self._start("up", "--detach", "--no-deps", "--force-recreate", self._project.own(JOB))
         self.wait_until_ready(deadline_s)

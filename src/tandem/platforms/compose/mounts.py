@@ -1,0 +1,58 @@
+"""Whether containers can read what is mounted into them: their users are not the checkout's owner."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tandem.errors import EnvironmentNotReadyError
+
+# The users of the images, by the folders of the checkout that are mounted into their containers.
+_READERS = {"src": 1000, "compose/kafka": 1000, "compose/spark": 1000, "compose/mongo": 999}
+_PIPELINES_READER = 1000
+# Python writes these by itself, and containers do without them.
+_GENERATED = ("__pycache__", ".egg-info")
+
+
+def check_mounts(checkout: Path, pipelines: Path) -> None:
+    """Raises when a container's user cannot read what is mounted for it, as after a clone with umask 077.
+
+    Args:
+        checkout: the folder of ``docker-compose.yml``.
+        pipelines: the user's folder of pipelines.
+
+    Raises:
+        EnvironmentNotReadyError: the message names a path, the hint has the command that fixes all.
+    """
+    if sys.platform != "linux":  # elsewhere Docker shows every file as the container's own
+        return
+    readers = {checkout / name: uid for name, uid in _READERS.items()} | {pipelines: _PIPELINES_READER}
+    for folder, uid in readers.items():
+        if path := next(_unreadable(folder, uid), None):
+            others = "" if pipelines.parent == checkout else f" {pipelines}"
+            raise EnvironmentNotReadyError(
+                f"{path} is not readable for the containers, which run as other users (uid {uid})",
+                hint=f"cd {checkout} && chmod -R go+rX src compose pipelines{others}",
+            )
+
+
+def _unreadable(folder: Path, uid: int) -> Iterator[Path]:
+    for name, folders, files in os.walk(folder):
+        folders[:] = [each for each in folders if not each.endswith(_GENERATED)]
+        for path in (Path(name), *(Path(name, each) for each in files)):
+            if not _readable(path, uid):
+                yield path
+
+
+def _readable(path: Path, uid: int) -> bool:
+    try:
+        found = path.stat()
+    except OSError:  # a link that leads nowhere, or a file that an editor has just replaced
+        return True
+    needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(found.st_mode) else 0)
+    # The same bits of the owner, or of the group, count where it is one of theirs.
+    needed <<= 6 if found.st_uid == uid else 3 if found.st_gid == uid else 0
+    return found.st_mode & needed == needed
