@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -81,9 +82,22 @@ def test_interrupting_a_run_leaves_no_process(fresh: Environment, number: signal
 
 
 def test_killed_services_come_back_and_nothing_is_lost(fresh: Environment) -> None:
-    """Kafka and mongod are killed in mid-run; the run goes on when they are back, and verifies."""
-    with fresh.start("run", "--count", "15000") as running:
+    """Kafka and mongod are killed in mid-run; the run goes on when they are back, and verifies.
+
+    It starts although the ports of its pages are busy; the dashboard comes when its port is free.
+    """
+    spark, dashboard = fresh.first_port + 3, fresh.first_port + 5
+    with socket.create_server(("127.0.0.1", dashboard)), socket.create_server(("127.0.0.1", spark)):
+        running = fresh.start("run", "--count", "15000")
         fresh.wait("the job", lambda: fresh.status()["ready"], 200)
+        status = fresh.status()
+        assert f"port {dashboard} is busy" in status["dashboard"]["problem"]
+        with urllib.request.urlopen(f"{status['job']['url']}/api/v1/applications", timeout=10) as answer:
+            assert "tandem orders_payments" in answer.read().decode()
+    with running:
+        fresh.wait("the dashboard", lambda: fresh.status()["dashboard"]["problem"] is None)
+        with urllib.request.urlopen(f"{fresh.status()['dashboard']['url']}/health", timeout=10) as answer:
+            assert answer.status == 200
         for mark in ("kafka.Kafka", "mongod"):
             victims = [p for p in fresh.processes() if any(mark in word for word in p.cmdline()[-3:] + p.cmdline()[:1])]
             assert victims, [p.cmdline() for p in fresh.processes()]

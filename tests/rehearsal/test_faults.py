@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
+from tandem.pipelines.orders_payments.streams import FACTS
+from tandem.settings.connections import mongo_client
 from tests.environment import Environment
 from tests.rehearsal.storage_proxy import StorageProxy
 
@@ -64,6 +68,26 @@ def test_cloud_storage_that_refuses_all_for_long_is_told_and_waited_for(
     verified(deployed)
 
 
+def test_a_job_that_a_restart_cannot_help_runs_once_and_says_why(deployed: Environment) -> None:
+    log = deployed.home / "rehearsal" / "logs" / "job.log"
+    deployed.tandem("produce", "--count", "500", "--close")
+    verified(deployed)
+    known = log.stat().st_size
+    with MongoClient[dict[str, Any]](**mongo_client(deployed.settings.mongo)) as client:
+        facts = client["ecommerce_mart"][FACTS]
+        (newest,) = facts.find().sort("order_date", -1).limit(1)
+        since = {"order_date": {"$gt": newest["order_date"]}}
+        facts.create_index("customer_id", name="theirs", unique=True, partialFilterExpression=since)
+        deployed.tandem("produce", "--count", "2000", "--close", code=None)
+        deployed.wait("the failure", lambda: deployed.status()["job"]["state"] == "failed")
+        problem = deployed.status()["problem"]
+        assert "the unique index theirs" in problem
+        facts.drop_index("theirs")
+    assert log.read_bytes()[known:].count(b"the query failed") == 1
+    deployed.tandem("deploy")
+    verified(deployed)
+
+
 @pytest.mark.parametrize("variable", ["TANDEM_KAFKA__PASSWORD", "TANDEM_MONGO__PASSWORD"])
 def test_a_wrong_password_is_said_before_anything_is_changed(deployed: Environment, variable: str) -> None:
     before = deployed.status()["job"]["pid_or_id"]
@@ -77,7 +101,7 @@ def test_a_wrong_password_is_said_before_anything_is_changed(deployed: Environme
     assert deployed.status()["job"]["pid_or_id"] == before
 
 
-# Dataproc starts a driver that fails four times, whatever it says; that takes minutes.
+# A job that MongoDB refuses cannot report its reason there. Dataproc then starts it four times, which takes minutes.
 @pytest.mark.on_demand
 def test_a_wrong_password_of_the_job_is_said_by_the_job(deployed: Environment) -> None:
     (deployed.home / "rehearsal" / "secrets" / "outdated").write_text("hunter2")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,20 +13,14 @@ import pytest
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.compose.mounts import check_mounts
+from tests.clone import ROOT, clone_into
 
-ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone of what is committed, made with umask 077 and core.autocrlf=true."""
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("this is no git checkout")
-    folder = tmp_path / "clone"
-    command = ["git", "clone", "--quiet", "--config", "core.autocrlf=true", "--no-local", "--depth", "1"]
-    subprocess.run([*command, f"file://{ROOT}", str(folder)], umask=0o077, check=True)
-    return folder
+    return clone_into(tmp_path / "clone")
 
 
 def test_every_clone_has_the_line_endings_that_programs_in_containers_read(clone: Path) -> None:
