@@ -66,7 +66,7 @@ def _status_of(session: Session) -> dict[str, Any]:
         return session.platform.status()
     except TandemError as error:  # it runs, but its files or its settings are wrong meanwhile
         none = {"pipeline": session.pipeline, "ready": False, "mongo": {"database": None}, "job": {}}
-        return {**none, "dashboard": {"url": None}, "problem": str(error)}
+        return {**none, "dashboard": {"url": None, "problem": None}, "problem": str(error)}
 
 
 def _of_pipeline(status: dict[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,8 @@ def up(
     session.say(f"Kafka    {status['kafka']['bootstrap']}")
     session.say(f"MongoDB  {status['mongo']['uri']}  database {status['mongo']['database']}")
     if url := status["dashboard"]["url"]:
-        session.say(f"page     {url}")
+        why = status["dashboard"]["problem"]
+        session.say(f"page     {url}{f' is not available: {why}' if why else ''}")
     for each in session.each:
         state = each.platform.status()["job"]["state"]
         told = f"{each.settings.pipeline}: {state}" if len(session.each) > 1 else state

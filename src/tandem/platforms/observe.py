@@ -89,6 +89,7 @@ def status(
     behind: int | None,
     problem: str | None,
     dashboard: bool,
+    dashboard_problem: str | None = None,
     first: bool = True,
     spark_port: int | None = None,
 ) -> dict[str, Any]:
@@ -103,6 +104,7 @@ def status(
         behind: the lag in records, None when it is not known.
         problem: what is wrong and does not mend by itself, if anything is.
         dashboard: whether it runs, or is about to.
+        dashboard_problem: why its page cannot be reached at present.
         first: whether the dashboard shows this pipeline where it is told no other.
         spark_port: of the driver's own page on this machine; None where it has none.
     """
@@ -126,6 +128,9 @@ def status(
             "late_total": told.get("late_total"),
             "url": None if spark_port is None else f"http://127.0.0.1:{spark_port}",
         },
-        "dashboard": {"url": f"{dashboard_url(settings)}{page}" if dashboard else None},
+        "dashboard": {
+            "url": f"{dashboard_url(settings)}{page}" if dashboard else None,
+            "problem": dashboard_problem if dashboard else None,
+        },
         "problem": problem,
     }

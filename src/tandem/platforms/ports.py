@@ -1,4 +1,4 @@
-"""Checks before the start that every port is free, and names who holds one that is not."""
+"""Checks before the start that every needed port is free, and names who holds one that is not."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
 
 _HOST = "127.0.0.1"
+# The variables of pages. The pipeline runs without any of them: Spark's take the next free port, the dashboard waits.
+_PAGES = "TANDEM_UI__"
+# Among so many ports one of Spark's pages looks for a free one.
+_NEXT = 100
 _LISTEN = "0A"
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """Raises when a port cannot be listened on.
+    """Raises when a port that is not a page's cannot be listened on.
 
     Args:
         ports: each by the variable that sets it.
@@ -31,10 +35,35 @@ def check_ports(ports: Mapping[str, int]) -> None:
         if port in seen:
             raise UsageError(f"port {port} is set twice", hint=f"change {seen[port]} or {variable}")
         seen[port] = variable
-        if error := refusal(port):
-            busy = error.errno == errno.EADDRINUSE
-            reason = f"is busy: {holder(port)}" if busy else f"cannot be used: {error.strerror}"
-            raise EnvironmentNotReadyError(f"port {port} {reason}", hint=f"stop it, or set {variable} to a free port")
+        reason = None if variable.startswith(_PAGES) else trouble(port)
+        if reason:
+            raise EnvironmentNotReadyError(reason, hint=f"stop it, or set {variable} to a free port")
+
+
+def trouble(port: int) -> str | None:
+    """Returns why a port of this machine cannot be listened on, with its holder; None when it can."""
+    error = refusal(port)
+    if error is None:
+        return None
+    busy = error.errno == errno.EADDRINUSE
+    return f"port {port} {f'is busy: {holder(port)}' if busy else f'cannot be used: {error.strerror}'}"
+
+
+def dashboard_trouble(port: int) -> str | None:
+    """Returns why there is no dashboard at a port, and which setting moves it; None when there can be one."""
+    reason = trouble(port)
+    return reason and f"{reason}; stop it, or set TANDEM_UI__DASHBOARD_PORT to a free port"
+
+
+def page_port(wanted: int, taken: Collection[int]) -> int:
+    """Returns the port for one of Spark's pages: the one that is wanted, or the next one that is free.
+
+    Args:
+        wanted: by the settings.
+        taken: which it cannot have, though nothing listens there yet.
+    """
+    free = (port for port in range(wanted, wanted + _NEXT) if port not in taken and not refusal(port))
+    return next(free, wanted)
 
 
 def refusal(port: int) -> OSError | None:

@@ -21,7 +21,7 @@ from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
 from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
-from tandem.platforms.ports import check_ports
+from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
@@ -53,7 +53,9 @@ class ComposePlatform:
         # Also when it runs: what is missing or was changed is put right, and nothing else is touched.
         self._start("up", "--detach", *_workers(len(pipelines)), job)
         # Apart from the others: whether it comes up matters to none of them.
-        if project.compose().run("up", "--detach", "--no-deps", "dashboard") != 0:
+        if reason := self._dashboard_trouble():
+            _log.warning("the dashboard is not available", error=reason, hint="then `tandem up` starts it")
+        elif project.compose().run("up", "--detach", "--no-deps", "dashboard") != 0:
             _log.warning("the dashboard could not be started", hint="`tandem logs dashboard`")
         if wait:
             self.wait_until_ready(deadline_s)
@@ -102,6 +104,7 @@ class ComposePlatform:
             mine = self._of_this_run(job, newest)
             state = state_of(job)
             behind = lag_of(self._settings, newest) if newest else None
+            trouble = self._dashboard_trouble() if job else None
             return status(
                 self._settings,
                 state="starting" if state == "running" and mine is None else state,
@@ -110,7 +113,8 @@ class ComposePlatform:
                 newest=newest,
                 behind=behind,
                 problem=self.problem(),
-                dashboard=state_of(project.container("dashboard")) == "running",
+                dashboard=bool(trouble) or state_of(project.container("dashboard")) == "running",
+                dashboard_problem=trouble,
                 first=list(project.jobs())[:1] in ([], [self._settings.pipeline]),
                 spark_port=project.page_port(service) if state == "running" else None,
             )
@@ -160,6 +164,11 @@ class ComposePlatform:
         if driver is None or state_of(driver) != "running":
             raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
         reload(self._settings, lambda: driver.kill(signal=RELOAD.name))
+
+    def _dashboard_trouble(self) -> str | None:
+        """Returns why the dashboard's container cannot be started; None when it can, or runs."""
+        runs = state_of(self._project.container("dashboard")) != "stopped"
+        return None if runs else dashboard_trouble(self._settings.ui.dashboard_port)
 
     def _ports(self) -> dict[str, int]:
         settings = self._settings

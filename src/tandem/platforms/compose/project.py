@@ -11,14 +11,13 @@ from tandem.platforms.compose.containers import Containers, state_of
 from tandem.platforms.compose.engine import Engine, checkout, find_engine
 from tandem.platforms.compose.further import JOB, job_services, named, services
 from tandem.platforms.compose.images import choose_images
-from tandem.platforms.ports import refusal
+from tandem.platforms.ports import page_port
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
-# Of a driver's page, inside its container.
-_PAGE = "4040/tcp"
-# Among so many ports a driver's page is looked for a place.
-_PORTS = 100
+# Of the pages of a driver and of the master, inside their containers.
+_PAGE, _MASTER_PAGE = "4040/tcp", "8080/tcp"
+_MASTER = "spark-master"
 
 
 class Project:
@@ -66,10 +65,11 @@ class Project:
         return service if JOB in (jobs.get(mine), None if jobs else JOB) else named(service, mine)
 
     def page_port(self, service: str) -> int | None:
-        """Returns where on this machine the page of a job's driver is; None when it has no container."""
+        """Returns where on this machine the page of a driver or the master is; None when it has no container."""
         container = self.container(service)
         bindings = container.attrs["HostConfig"]["PortBindings"] if container else None
-        return int(bindings[_PAGE][0]["HostPort"]) if bindings and bindings.get(_PAGE) else None
+        bound = bindings and bindings.get(_MASTER_PAGE if service == _MASTER else _PAGE)
+        return int(bound[0]["HostPort"]) if bound else None
 
     def check(self) -> None:
         """Raises when this command's pipeline does not run.
@@ -113,14 +113,20 @@ class Project:
         return Compose(checkout(), self.name, own, services(models, pages))
 
     def _of(self, pipeline: str) -> Settings:
-        """Returns a pipeline's settings, with the port that its driver's page has or is to have."""
+        """Returns a pipeline's settings, with the ports that Spark's pages have or are to have."""
         mine = self._settings
         settings = mine if pipeline == mine.pipeline else load(mine.profile, {"pipeline": pipeline})
         jobs = self.jobs()
         service = jobs.get(pipeline, JOB if not jobs else named(JOB, pipeline))
-        port = self.page_port(service) or (settings.ui.spark_port if service == JOB else self._free_port())
-        return settings.model_copy(update={"ui": settings.ui.model_copy(update={"spark_port": port})})
+        master = self._port(_MASTER, settings.ui.master_port)
+        driver = self._port(service, mine.ui.spark_port + (service != JOB), master)
+        ui = settings.ui.model_copy(update={"master_port": master, "spark_port": driver})
+        return settings.model_copy(update={"ui": ui})
 
-    def _free_port(self) -> int:
-        first = self._settings.ui.spark_port
-        return next((port for port in range(first + 1, first + _PORTS) if not refusal(port)), first)
+    def _port(self, service: str, wanted: int, *taken: int) -> int:
+        """Returns the port of a page that runs, else one that is free; a container's start fails with a busy one."""
+        container, mine = self.container(service), self._settings
+        if container and container.attrs["State"]["Running"]:
+            return self.page_port(service) or wanted
+        pages = (mine.ui.spark_port, mine.ui.master_port, mine.ui.dashboard_port)
+        return page_port(wanted, {mine.kafka.port, mine.mongo.port, *pages, *taken} - {wanted})

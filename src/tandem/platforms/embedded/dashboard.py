@@ -6,9 +6,11 @@ import os
 import sys
 import urllib.request
 
+from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.service import Program
 from tandem.platforms.observe import dashboard_url
+from tandem.platforms.ports import dashboard_trouble
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError
 
@@ -20,6 +22,9 @@ def program(settings: Settings, layout: Layout) -> Program:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def write() -> None:
+        # Another program that listens there would answer in its place.
+        if reason := dashboard_trouble(settings.ui.dashboard_port):
+            raise EnvironmentNotReadyError(reason, hint="it is tried again until it can be served")
         file.write_text(settings.model_dump_json(indent=2), "utf-8")
 
     def probe(_pid: int) -> None:
@@ -37,4 +42,5 @@ def program(settings: Settings, layout: Layout) -> Program:
         settle=lambda: None,
         start_deadline_s=60,
         stop_deadline_s=5,
+        optional=True,
     )

@@ -12,13 +12,10 @@ from tandem.platforms.embedded.prepare import ports
 from tandem.platforms.embedded.process import recall
 from tandem.platforms.embedded.state import read_states
 from tandem.platforms.embedded.supervisor import LOOK
-from tandem.platforms.ports import refusal
+from tandem.platforms.ports import page_port
 from tandem.settings.model import Settings
 from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
-
-# Among so many ports a driver's page is looked for a place.
-_PORTS = 100
 
 
 class Membership:
@@ -103,9 +100,7 @@ class Membership:
         first = self._settings.ui.spark_port
         taken = {port for port in ports(self._settings).values() if port != first}
         taken |= {other.ui.spark_port for other in self._roster.all()}
-        free = (port for port in range(first, first + _PORTS) if port not in taken and not refusal(port))
-        # Spark, too, takes the next one.
-        return next(free, first)
+        return page_port(first, taken)
 
     def _let_look(self) -> None:
         if supervisor := recall(self._layout.pid("supervisor")):

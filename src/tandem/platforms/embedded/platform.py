@@ -196,6 +196,7 @@ class EmbeddedPlatform:
             problem=self.problem(),
             # It comes a moment after Kafka and MongoDB; its address is known before.
             dashboard=states["dashboard"].state in ("starting", "running"),
+            dashboard_problem=states["dashboard"].trouble,
             first=self.pipelines()[:1] in ([], [self._settings.pipeline]),
             spark_port=self._membership.page_port() if job.state == "running" else None,
         )

@@ -17,7 +17,7 @@ from tandem.platforms.embedded.java import Java, find_java
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.mongod import find_mongod
 from tandem.platforms.embedded.process import alive, end, recall
-from tandem.platforms.ports import check_ports
+from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.provision import streams_of
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
@@ -63,6 +63,8 @@ def prepare(
     java = find_java(settings.java_home, runtimes().minimum_java)
     mongod = find_mongod()
     check_ports((listens or ports)(settings))
+    if reason := dashboard_trouble(settings.ui.dashboard_port):
+        _log.warning("the dashboard is not available until its port is", error=reason)
     check_disk(layout)
     return Tools(java, mongod, ensure_jars(settings.cache_dir, java.program, jars))
 

@@ -44,6 +44,7 @@ class Program:
         on_ended: called when it was ready and it and all that it started have ended, because they were asked to.
         begin: lets a program go on that is started before what it needs is ready, which it then is; None for one that
             is started after that.
+        optional: whether everything else works without it; then it is restarted however often it fails.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Program:
     on_ended: Callable[[], object] = lambda: None
     final_codes: frozenset[int] = frozenset()
     begin: Callable[[], object] | None = None
+    optional: bool = False
 
 
 class Keeper:
@@ -81,6 +83,7 @@ class Keeper:
         self._restarting = False
         self._ready_at: float | None = None
         self._code: int | None = None
+        self._error: str | None = None
         self._thread = threading.Thread(target=self._keep, name=program.name, daemon=True)
 
     def start(self) -> None:
@@ -132,15 +135,18 @@ class Keeper:
                 self._board.show(name, state="starting", pid=None, error=None)
 
     def _pause(self, error: str, bad_runs: int) -> None:
-        name = self.program.name
-        _log.warning("a service failed", service=name, error=error, failures=bad_runs)
-        if bad_runs >= MAX_BAD_RUNS:
+        name, optional = self.program.name, self.program.optional
+        # One that is restarted without end says the same thing once.
+        if not optional or error != self._error:
+            _log.warning("a service failed", service=name, error=error, failures=bad_runs)
+        self._error = error
+        if bad_runs >= MAX_BAD_RUNS and not optional:
             self._board.show(name, state="failed", pid=None, error=f"was given up: {error}")
             while not self._restarting and not self._stopping.is_set():
                 self._wake.wait(1)
         else:
             self._board.show(name, state="starting", pid=None, error=error, restarted=True)
-            self._wake.wait(min(0.5 * 2 ** (bad_runs - 1), _MAX_BACKOFF_S))
+            self._wake.wait(min(0.5 * 2 ** (min(bad_runs, MAX_BAD_RUNS) - 1), _MAX_BACKOFF_S))
 
     def _await_needs(self, in_vain: Callable[[], bool]) -> bool:
         """Returns whether all are ready, or that it is in vain to wait for them."""

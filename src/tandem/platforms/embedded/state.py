@@ -29,6 +29,11 @@ class ServiceState:
     restarts: int = 0
     error: str | None = None
 
+    @property
+    def trouble(self) -> str | None:
+        """Why it is not running yet; None when it runs, or starts for the first time."""
+        return self.error if self.state == "starting" else None
+
 
 class Board:
     """Keeps the states of all services in a file.

@@ -100,7 +100,8 @@ class RehearsalPlatform:
         problem = self._stand_in_problem() or found["problem"]
         first = self._roster.names()[:1] in ([], [self._settings.pipeline])
         url = dashboard_url(self._settings) + ("" if first else f"/?pipeline={self._settings.pipeline}")
-        return {**found, "dashboard": {"url": url}, "problem": problem}
+        why = read_states(self._layout.state, SERVICES)["dashboard"].trouble
+        return {**found, "dashboard": {"url": url, "problem": why}, "problem": problem}
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs what late records have left; see ``Platform.reconcile``."""
@@ -147,7 +148,9 @@ class RehearsalPlatform:
             if problem := self._stand_in_problem():
                 raise EnvironmentNotReadyError(problem, hint=f"look at {log}")
             states = read_states(self._layout.state, SERVICES)
-            waiting = [f"{name} is {states[name].state}" for name in SERVICES if states[name].state != "running"]
+            # Nothing needs the dashboard.
+            needed = [name for name in SERVICES if name != "dashboard"]
+            waiting = [f"{name} is {states[name].state}" for name in needed if states[name].state != "running"]
             if waiting:
                 raise NotYetError(", ".join(waiting))
 
