@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from kafka.errors import KafkaError
+from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
 from tandem.catalog import find
 from tandem.dashboard.declaration import declared
 from tandem.dashboard.state import State
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.errors import EnvironmentNotReadyError
+from tandem.kafka_python import made
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import check_kafka
 from tandem.platforms.services import kafka_clock
@@ -56,3 +58,23 @@ def test_whoever_looks_in_vain_leaves_neither_threads_nor_sockets(
     # Of the attempts to connect the library leaves sockets in cycles.
     gc.collect()
     assert len(list(Path("/dev/fd").iterdir())) <= files
+
+
+@pytest.mark.parametrize("compression", [0, 1], ids=["plain", "gzip"])
+def test_a_headers_key_may_be_of_any_bytes(compression: int) -> None:
+    builder = MemoryRecordsBuilder(2, compression, 1_000_000)
+    keys = ["plain", "žluť", "!!!odd", "!!!odd", "behind"]
+    for number, key in enumerate(keys):
+        builder.append(number, b"key", b"value %d" % number, [(key, b"1"), ("empty", None)])
+    # The marks are not UTF-8 on the wire.
+    builder._builder._buffer = builder._builder._buffer.replace(b"!!!", b"\xff\xc3(")
+    builder.close()
+    made(lambda **_: None)  # as all our consumers are
+    found = [record for batch in MemoryRecords(builder.buffer()) for record in batch]
+    assert [(record.offset, record.key, record.value) for record in found] == [
+        (number, b"key", b"value %d" % number) for number in range(len(keys))
+    ]
+    odd = "\ufffd\ufffd(odd"
+    assert [record.headers for record in found] == [
+        [(key, b"1"), ("empty", None)] for key in ("plain", "žluť", odd, odd, "behind")
+    ]
