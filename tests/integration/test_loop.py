@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from confluent_kafka import Producer
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tests.environment import Environment
@@ -162,3 +165,33 @@ def test_the_dead_letter_has_the_original_bytes_and_the_reason(running: Environm
     assert headers["error"] == b"not_utf8"
     assert headers["trace"] == b"abc"
     assert headers["source_offset"] == str(offset).encode()
+
+
+def test_a_headers_key_that_is_not_utf8_keeps_nobody_from_the_topics(running: Environment) -> None:
+    marker, past = uuid.uuid4().hex, datetime.now(UTC) - timedelta(minutes=1)
+    foreign = ("kcat", "-P", "-b", running.bootstrap, "-H", b"\xff\xc3(=1")
+    for topic, value in ((ORDERS.topic, order(marker, past)), (ORDERS.topic, marker.encode())):
+        subprocess.run((*foreign, "-t", topic), input=value, check=True, timeout=30)
+    running.wait("lag 0", lambda: caught_up(running))
+    report = json.loads(running.tandem("verify", "--json").stdout)
+    assert report["ok"], report
+
+
+def test_a_compacted_topic_cannot_be_verified_and_is_warned_of(running: Environment) -> None:
+    with KafkaAdminClient(bootstrap_servers=running.bootstrap) as admin:
+
+        def set_policy(policy: str) -> None:
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, ORDERS.topic, {"cleanup.policy": policy})])
+
+        set_policy("compact,delete")
+        try:
+            verified = running.tandem("verify", code=1)
+            doctor = json.loads(running.tandem("doctor", "--json", code=None).stdout)
+            up = running.tandem("up", "--wait")
+        finally:
+            set_policy("delete")
+    told = f"Kafka compacts {ORDERS.topic}: `tandem verify` cannot account for records that Kafka has removed"
+    assert f"error: {told}" in verified.stderr
+    assert [each["value"] for each in doctor if each["check"] == "Kafka's topics"] == [told]
+    assert f"warning: {told}" in up.stderr
+    running.tandem("verify")

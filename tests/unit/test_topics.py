@@ -12,7 +12,8 @@ from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.settings.load import load
-from tandem.verify import topics
+from tandem.verify import compaction, topics
+from tandem.verify.compaction import check_uncompacted
 from tandem.verify.topics import TopicReader
 
 PARTITION = TopicPartition("t", 0)
@@ -88,3 +89,39 @@ def test_what_fails_while_it_is_read_is_told(opened: Callable[..., Consumer], mo
     with pytest.raises(TandemError, match="reading t failed: NoOffsetForPartitionError"):
         read()
     assert consumer.closed
+
+
+class Administrator:
+    """Tells this configuration of each topic, nothing of one of which the user may not know it."""
+
+    def __init__(self, policies: dict[str, str | None]) -> None:
+        self._policies = policies
+
+    def __enter__(self) -> Administrator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def describe_configs(self, _: object, **__: object) -> dict[str, Any]:
+        told = {
+            topic: {"cleanup.policy": {"value": policy}} if policy else {} for topic, policy in self._policies.items()
+        }
+        return {"topic": told}
+
+
+def test_a_compacted_topic_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    policies = {"kept": "delete", "unknown": None, "compacted": "compact", "both": "compact,delete"}
+    monkeypatch.setattr(compaction, "KafkaAdminClient", lambda **_: Administrator(policies))
+    check_uncompacted(load("embedded").kafka, ["kept", "unknown"])
+    with pytest.raises(TandemError, match="Kafka compacts compacted, both: "):
+        check_uncompacted(load("embedded").kafka, list(policies))
+
+
+def test_the_configuration_cannot_be_read_of_a_kafka_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(**_: object) -> Any:
+        raise KafkaTimeoutError()
+
+    monkeypatch.setattr(compaction, "KafkaAdminClient", away)
+    with pytest.raises(EnvironmentNotReadyError, match="does not answer: KafkaTimeoutError"):
+        check_uncompacted(load("embedded").kafka, ["kept"])

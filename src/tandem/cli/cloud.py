@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tandem.cli.lifecycle import warn_of_topics
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import Deployed
@@ -43,6 +44,7 @@ def deploy(
     _in_the_cloud(session.settings)
     session.check_apart()
     session.for_each(lambda each: each.platform.up(wait=wait))
+    warn_of_topics(session)
     session.say("the job runs; `tandem status` shows more, `tandem destroy` ends it and its costs")
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from tandem.cli.session import Session
-from tandem.errors import UsageError
+from tandem.errors import TandemError, UsageError
+from tandem.platforms.services import uncompacted
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +28,8 @@ def up(
     session.for_each(lambda each: each.platform.up(wait=wait and len(session.each) == 1), titles=False)
     if wait and len(session.each) > 1:
         session.for_each(lambda each: each.platform.wait_until_ready())
+    if wait:
+        warn_of_topics(session)
     status = session.platform.status()
     session.say(f"Kafka    {status['kafka']['bootstrap']}")
     session.say(f"MongoDB  {status['mongo']['uri']}  database {status['mongo']['database']}")
@@ -37,6 +40,15 @@ def up(
         state = each.platform.status()["job"]["state"]
         told = f"{each.settings.pipeline}: {state}" if len(session.each) > 1 else state
         session.say(f"job      {told}; `tandem status` shows more, `tandem down` stops everything")
+
+
+def warn_of_topics(session: Session) -> None:
+    """Says of which topics `tandem verify` will not be able to account for."""
+    for each in session.each:
+        try:
+            uncompacted(each.settings)
+        except TandemError as error:
+            session.say(f"warning: {error}; {error.hint}")
 
 
 def down(

@@ -16,6 +16,7 @@ from tandem.platforms.compose.engine import checkout, find_engine
 from tandem.platforms.provision import administrator, check_mongo, streams_of
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import Settings
+from tandem.verify.compaction import check_uncompacted
 
 _MAX_SKEW_S = 2.0
 _ASK_KAFKA = """
@@ -42,6 +43,13 @@ def kafka(settings: Settings) -> str:
         hint = "`tandem deploy` creates it" if settings.backend == "dataproc" else START
         raise TandemError(f"{settings.kafka.bootstrap} lacks the topic {missing[0]}", hint=hint)
     return f"{settings.kafka.bootstrap}, {brokers} broker{'s' if brokers != 1 else ''}, all topics"
+
+
+def uncompacted(settings: Settings) -> str:
+    """Returns that Kafka removes no record of the pipeline's topics because of its key."""
+    streams, dead = streams_of(settings.place)
+    check_uncompacted(settings.kafka, [*(stream.topic for stream in streams), dead])
+    return "none is compacted"
 
 
 def kafka_from_containers(settings: Settings) -> str:

@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
+from tandem.verify.compaction import check_uncompacted
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
 from tandem.verify.oracle import load_oracle
@@ -43,7 +44,8 @@ def verify(settings: Settings, *, settle_deadline_s: float, problem: Problem = l
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
-        TandemError: the job has not caught up, or the topics have not come to rest, by the deadline; or it cannot.
+        TandemError: the job has not caught up, or the topics have not come to rest, by the deadline; or it cannot; or
+            Kafka compacts a topic.
     """
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:
@@ -89,6 +91,7 @@ class _Verification:
             stack.enter_context(TopicReader(settings.kafka, stream.topic)) for stream in self._oracle.STREAMS
         ]
         self._letters = stack.enter_context(TopicReader(settings.kafka, self._oracle.DEAD_LETTER_TOPIC))
+        check_uncompacted(settings.kafka, [reader.topic for reader in (*self._topics, self._letters)])
         skew = self._job.max_clock_skew_seconds
         self._intakes = [Intake(stream, max_clock_skew_seconds=skew) for stream in self._oracle.STREAMS]
         self._beginnings = {reader.topic: reader.beginnings() for reader in (*self._topics, self._letters)}

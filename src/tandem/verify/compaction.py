@@ -1,0 +1,43 @@
+"""Finds topics that Kafka compacts: records that it has removed cannot be accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError
+
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.kafka_python import made
+from tandem.settings.connections import kafka_client
+from tandem.settings.model import KafkaSettings
+
+_POLICY = "cleanup.policy"
+
+
+def check_uncompacted(kafka: KafkaSettings, topics: Sequence[str]) -> None:
+    """Raises when Kafka compacts a topic. A user who may not read a topic's configuration learns nothing of it.
+
+    Args:
+        kafka: where Kafka is.
+        topics: the names of topics.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka does not answer.
+        TandemError: it compacts one.
+    """
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, [_POLICY]) for topic in topics]
+    try:
+        with made(KafkaAdminClient, **kafka_client(kafka)) as admin:
+            found = admin.describe_configs(wanted, config_filter="all").get("topic", {})
+    except KafkaError as error:
+        raise EnvironmentNotReadyError(
+            f"Kafka at {kafka.bootstrap} does not answer: {type(error).__name__}", hint="is it up? see `tandem status`"
+        ) from None
+    compacted = [topic for topic in topics if "compact" in (found.get(topic, {}).get(_POLICY, {}).get("value") or "")]
+    if compacted:
+        raise TandemError(
+            f"Kafka compacts {', '.join(compacted)}: `tandem verify` cannot account for records that Kafka has removed",
+            hint=f"set {_POLICY}=delete on the topic; what was removed before stays missing",
+        )
