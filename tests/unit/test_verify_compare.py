@@ -50,8 +50,8 @@ def order(identity: str, at: str, amount: int = 7) -> dict[str, Any]:
     return {"order_id": identity, "order_date": at, "created_at": at, "customer_id": "c", "amount": amount}
 
 
-def payment(identity: str, at: str, of: str) -> dict[str, Any]:
-    return {"payment_id": identity, "order_id": of, "payment_date": at, "created_at": at, "amount": 9}
+def payment(identity: str, at: str, of: str, amount: int = 9) -> dict[str, Any]:
+    return {"payment_id": identity, "order_id": of, "payment_date": at, "created_at": at, "amount": amount}
 
 
 def letter(offset: int, value: bytes | None, error: str) -> Record:
@@ -283,6 +283,67 @@ def test_conflicting_events_may_not_be_stored_otherwise(world: World) -> None:
     world.orders.append(record(6, order("o1", EARLY, amount=8)))
     world.fact["order_amount"] = Int64(6)
     assert ("wrong", FACTS) in found(world.report())
+
+
+def conflicting(world: World, *pairs: tuple[int, int], contents: int = 2) -> World:
+    """Returns a world of orders that were sent with amounts 1, 2, ..., payments with 10, 20, ..., and these facts."""
+    world.orders = [
+        record(place, order(f"o{place % len(pairs)}", EARLY, amount=1 + place // len(pairs)))
+        for place in range(contents * len(pairs))
+    ]
+    world.payments = [
+        record(
+            place, payment(f"p{place % len(pairs)}", EARLY, f"o{place % len(pairs)}", 10 * (1 + place // len(pairs)))
+        )
+        for place in range(contents * len(pairs))
+    ]
+    fact = world.fact
+    world.documents = Collections({FACTS: [], UNMATCHED: []})
+    for number, (of_order, of_payment) in enumerate(pairs):
+        names = {"_id": f"o{number}|p{number}", "order_id": f"o{number}", "payment_id": f"p{number}"}
+        amounts = {"order_amount": Int64(of_order), "payment_amount": Int64(of_payment)}
+        world.documents[FACTS].append({**fact, **names, **amounts})
+    world.letters = []
+    return world
+
+
+def test_each_pair_may_combine_contents_of_its_own(world: World) -> None:
+    report = conflicting(world, (1, 20), (2, 10), (1, 10), (2, 20)).report()
+    assert report.ok, report.problems
+    assert {problem.kind for problem in report.problems} == {Kind.CONFLICTING}
+
+
+def test_of_many_contents_any_two_may_be_combined(world: World) -> None:
+    assert conflicting(world, (1, 50), (4, 20), contents=5).report().ok
+
+
+def test_only_contents_that_were_sent_are_combined(world: World) -> None:
+    assert found(conflicting(world, (3, 10), (1, 20)).report())["wrong", FACTS] == 1
+
+
+@pytest.mark.parametrize(("customer", "amount"), [("c", 8), ("d", 7)])
+def test_contents_of_one_side_are_not_mixed(world: World, customer: str, amount: int) -> None:
+    world.orders.append(record(6, {**order("o1", EARLY, amount=8), "customer_id": "d"}))
+    world.payments.append(record(2, payment("p1", EARLY, "o1", 10)))
+    world.fact.update(customer_id=customer, order_amount=Int64(amount))
+    assert found(world.report())["wrong", FACTS] == 1
+
+
+def test_a_pair_may_be_there_by_contents_that_match_each_other_alone(world: World) -> None:
+    # The first contents match, and the second ones do: hours later.
+    later, later_ms = "2023-11-14T15:00:00Z", DatetimeMS(1_699_974_000_000)
+    world.orders.append(record(6, order("o1", later)))
+    world.payments.append(record(2, payment("p1", later, "o1")))
+    world.fact.update(order_date=later_ms, created_at=later_ms, payment_date=later_ms)
+    assert world.report().ok
+    world.fact.update(payment_date=EARLY_MS)
+    assert found(world.report())["wrong", FACTS] == 1
+
+
+def test_so_many_contents_that_not_all_can_be_combined_come_to_an_end(world: World) -> None:
+    report = conflicting(world, (0, 0), contents=60).report()
+    assert found(report)["wrong", FACTS] == 1
+    assert any("more different contents" in note for note in report.notes)
 
 
 def test_examples_are_few_and_short(world: World) -> None:

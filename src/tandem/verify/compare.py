@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from itertools import chain
+from itertools import chain, product
+from math import prod
 from typing import Any, Protocol
 
-from bson.int64 import Int64
-
+from tandem.verify.documents import CollectionDifferences
 from tandem.verify.intake import Intake, Letter
 from tandem.verify.oracle import Document, Expectation, Observed, Oracle
 from tandem.verify.record import Record
 from tandem.verify.report import Counts, Kind, Problems, Report
 from tandem.verify.watermark import Watermark
+
+# Of the contents of events that were sent with different ones.
+_MOST_COMBINATIONS = 1_000
 
 
 class Documents(Protocol):
@@ -52,22 +55,37 @@ def compare(
     """
     problems = Problems()
     observed = _Observed(documents, oracle.COLLECTIONS)
-    expected = [
-        oracle.expect(accepted, watermark_ms=watermark.ms, late=watermark.late, observed=observed, **parameters)
-        for accepted in _variants(intakes)
-    ]
-    for collection in oracle.COLLECTIONS:
-        _documents(collection, documents.read(collection), [e.documents[collection] for e in expected], problems)
+
+    def expect(accepted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Expectation:
+        return oracle.expect(accepted, watermark_ms=watermark.ms, late=watermark.late, observed=observed, **parameters)
+
+    contents = _contents(intakes)
+    expected = expect(next(contents))
+    differences = {
+        collection: CollectionDifferences(collection, documents.read(collection), expected.documents[collection])
+        for collection in oracle.COLLECTIONS
+    }
+    while any(differences.values()) and (others := next(contents, None)):
+        also = expect(others)
+        for collection, found in differences.items():
+            found.or_expected(also.documents[collection])
+    for found in differences.values():
+        found.add_to(problems)
     due = dict(chain.from_iterable(intake.dead.items() for intake in intakes))
     _letters(oracle.DEAD_LETTER_TOPIC, letters, due, beginnings or {}, problems)
     for intake in intakes:
         for identity in intake.versions:
             problems.add(Kind.CONFLICTING, intake.stream.name, identity)
-    streams = {intake.stream.name: _counts(intake, expected[0]) for intake in intakes}
+    streams = {intake.stream.name: _counts(intake, expected) for intake in intakes}
     missing = sum(counts["late"] for counts in streams.values())
     for _ in range(missing - dropped_as_late if dropped_as_late is not None else 0):
         problems.add(Kind.LOST, "what may have been late", f"{missing} missing, {dropped_as_late} dropped by the job")
     notes = _notes(beginnings or {})
+    if any(differences.values()) and (combinations := prod(map(_most_contents, intakes))) > _MOST_COMBINATIONS:
+        notes.append(
+            f"events were sent with more different contents than verify can combine: documents were compared with "
+            f"{_MOST_COMBINATIONS} of {combinations} combinations"
+        )
     if missing and dropped_as_late is None:
         notes.append(f"{missing} records may have been late: how many the job dropped as late is not known")
     return Report(streams, problems.all(), notes, watermark.ms, tuple(oracle.OUTCOMES))
@@ -91,59 +109,30 @@ class _Observed(Observed):
         return self._documents.read(collection)
 
 
-def _variants(intakes: Sequence[Intake]) -> Iterable[dict[str, Mapping[str, Mapping[str, Any]]]]:
-    """Yields the accepted events, once more for each further content of events that were sent with different contents.
+def _contents(intakes: Sequence[Intake]) -> Iterator[dict[str, Mapping[str, Mapping[str, Any]]]]:
+    """Yields the accepted events by stream: their first contents, then each other combination of the streams' contents.
 
-    Which content the job took is its choice, so a document may agree with any.
+    Where an event was sent with different contents, the job may have taken any of them, for each document another. A
+    combination takes of all of a stream's events the content of the same number, or the last: so whichever contents
+    two events of two streams have, one of the combinations has both.
     """
-    yield {intake.stream.name: intake.accepted for intake in intakes}
-    most = max((len(versions) for intake in intakes for versions in intake.versions.values()), default=0)
-    for number in range(most):
+    # Number 0 is the first content.
+    combinations = product(*(range(min(_most_contents(intake), _MOST_COMBINATIONS)) for intake in intakes))
+    for numbers in sorted(combinations, key=sum)[:_MOST_COMBINATIONS]:
         yield {
-            intake.stream.name: intake.accepted
-            | {identity: versions[min(number, len(versions) - 1)] for identity, versions in intake.versions.items()}
-            for intake in intakes
+            intake.stream.name: _of_number(number, intake) if number else intake.accepted
+            for intake, number in zip(intakes, numbers, strict=True)
         }
 
 
-def _documents(
-    collection: str, found: Iterable[Document], variants: list[Mapping[str, Document]], problems: Problems
-) -> None:
-    contents: set[frozenset[tuple[str, Any]]] | None = None
-    seen: set[str] = set()
-    for document in found:
-        identity = document.get("_id")
-        choices = [variant[identity] for variant in variants if identity in variant] if type(identity) is str else []
-        if choices:
-            seen.add(str(identity))
-            differing = [_differing(document, choice) for choice in choices]
-            if all(differing):
-                problems.add(Kind.WRONG, collection, identity, ", ".join(sorted(differing[0])))
-        else:
-            if contents is None:
-                contents = {_content(document) for variant in variants for document in variant.values()}
-            kind = Kind.DOUBLED if _content(document) in contents else Kind.INVENTED
-            problems.add(kind, collection, identity)
-    for identity in variants[0]:
-        if identity not in seen and all(identity in variant for variant in variants):
-            problems.add(Kind.LOST, collection, identity)
+def _of_number(number: int, intake: Intake) -> Mapping[str, Mapping[str, Any]]:
+    others = {identity: versions[min(number, len(versions)) - 1] for identity, versions in intake.versions.items()}
+    return intake.accepted | others
 
 
-def _differing(found: Document, expected: Document) -> set[str]:
-    """Returns the fields that differ in presence, value or type: 5.0 and true equal integers in Python, not here."""
-    return {
-        name
-        for name in found.keys() | expected.keys()
-        if name not in found
-        or name not in expected
-        or found[name] != expected[name]
-        or (type(found[name]) is not type(expected[name]) and type(found[name]) is not Int64)
-    }
-
-
-def _content(document: Document) -> frozenset[tuple[str, Any]]:
-    """Returns what a document says besides its ``_id``, to recognise a copy under another one."""
-    return frozenset((name, repr(value)) for name, value in document.items() if name != "_id")
+def _most_contents(intake: Intake) -> int:
+    """Returns how many different contents the event with the most of them was sent with."""
+    return 1 + max(map(len, intake.versions.values()), default=0)
 
 
 def _letters(

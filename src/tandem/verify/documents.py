@@ -1,0 +1,92 @@
+"""Compares the documents of one collection with those that must be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bson.int64 import Int64
+
+from tandem.verify.oracle import Document
+from tandem.verify.report import Kind, Problems
+
+
+class CollectionDifferences:
+    """What differs in one collection, by one expectation or any of several.
+
+    Args:
+        collection: its name.
+        found: what is there.
+        expected: the documents that must be there, by ``_id``.
+    """
+
+    def __init__(self, collection: str, found: Iterable[Document], expected: Mapping[str, Document]) -> None:
+        self._collection = collection
+        # What differs in a document that is there and must be, and the document.
+        self._wrong: dict[str, tuple[Document, set[str]]] = {}
+        self._unexpected: list[Document] = []
+        self._missing = set(expected)
+        for document in found:
+            must_be = _of_its_id(document, expected)
+            if must_be is None:
+                self._unexpected.append(document)
+                continue
+            self._missing.discard(must_be["_id"])
+            if fields := _differing(document, must_be):
+                self._wrong[must_be["_id"]] = document, fields
+        # To recognise copies under another _id.
+        self._contents = {_content(document) for document in expected.values()} if self._unexpected else set()
+
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return bool(self._wrong or self._unexpected or self._missing)
+
+    def or_expected(self, expected: Mapping[str, Document]) -> None:
+        """Drops what does not differ from these: each document may be one that any expectation has."""
+        self._missing &= expected.keys()
+        self._wrong = {
+            identity: (document, fields)
+            for identity, (document, fields) in self._wrong.items()
+            if identity not in expected or _differing(document, expected[identity])
+        }
+        unexpected, self._unexpected = self._unexpected, []
+        for document in unexpected:
+            must_be = _of_its_id(document, expected)
+            if must_be is None:
+                self._unexpected.append(document)
+            elif fields := _differing(document, must_be):
+                self._wrong[must_be["_id"]] = document, fields
+        if self._unexpected:
+            self._contents.update(_content(document) for document in expected.values())
+
+    def add_to(self, problems: Problems) -> None:
+        """Adds what differs from every expectation."""
+        for identity, (_, fields) in self._wrong.items():
+            problems.add(Kind.WRONG, self._collection, identity, ", ".join(sorted(fields)))
+        for document in self._unexpected:
+            kind = Kind.DOUBLED if _content(document) in self._contents else Kind.INVENTED
+            problems.add(kind, self._collection, document.get("_id"))
+        for lost in sorted(self._missing):
+            problems.add(Kind.LOST, self._collection, lost)
+
+
+def _of_its_id(document: Document, expected: Mapping[str, Document]) -> Document | None:
+    identity = document.get("_id")
+    return expected.get(identity) if type(identity) is str else None
+
+
+def _differing(found: Document, expected: Document) -> set[str]:
+    """Returns the fields that differ in presence, value or type: 5.0 and true equal integers in Python, not here."""
+    return {
+        name
+        for name in found.keys() | expected.keys()
+        if name not in found
+        or name not in expected
+        or found[name] != expected[name]
+        or (type(found[name]) is not type(expected[name]) and type(found[name]) is not Int64)
+    }
+
+
+def _content(document: Document) -> frozenset[tuple[str, Any]]:
+    """Returns what a document says besides its ``_id``."""
+    return frozenset((name, repr(value)) for name, value in document.items() if name != "_id")
