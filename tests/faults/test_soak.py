@@ -39,7 +39,7 @@ def sample(arena: Arena) -> Sample:
 
 @pytest.fixture(scope="module", params=["embedded", "local"])
 def running(arenas: Arenas, request: pytest.FixtureRequest) -> Callable[[], Arena]:
-    """Topics are not called quiet between two sets: event time would jump to now, and windows would not close."""
+    """Topics are not called quiet between two sets: event time would jump, and windows would not close."""
     return partial(arenas.get, request.param, "soak", idle_s=120)
 
 

@@ -45,7 +45,8 @@ def test_a_users_client_connects_by_the_readmes_address(running: Environment) ->
 def test_a_foreign_producer_gets_exactly_what_the_contract_says(running: Environment) -> None:
     """Another client, no keys, six partitions, odd ids, many payments on one order; one topic goes quiet."""
     run = uuid.uuid4().hex[:8]
-    past = datetime.now(UTC) - timedelta(hours=2)
+    # Older than the outage tolerance, the lateness and the match window together.
+    past = datetime.now(UTC) - timedelta(hours=3)
     odd = [f"$set-{run}", f"a.b-{run}", f"x|y-{run}", f"x\\|y-{run}", f"žluť 🐎 {run}", "l" * 5000 + run]
     foreign = Producer({"bootstrap.servers": running.bootstrap})
     for position, order_id in enumerate(odd):
@@ -71,6 +72,30 @@ def test_a_foreign_producer_gets_exactly_what_the_contract_says(running: Environ
         ids = {document["_id"] for document in database[FACTS].find({"order_id": {"$in": [odd[2], odd[3]]}})}
     assert f"x\\|y-{run}|early\\|2-{run}" in ids
     assert f"x\\\\\\|y-{run}|early\\|3-{run}" in ids
+    report = json.loads(running.tandem("verify", "--json").stdout)
+    assert report["ok"], report
+
+
+def test_a_backlog_after_an_outage_of_all_topics_is_not_late(running: Environment) -> None:
+    """Upstream is cut off, all topics are quiet, and then what happened meanwhile is delivered at once."""
+    run, now = uuid.uuid4().hex[:8], datetime.now(UTC)
+    foreign = Producer({"bootstrap.servers": running.bootstrap})
+    foreign.produce(ORDERS.topic, order(f"before-{run}", now - timedelta(hours=3)))
+    assert foreign.flush(30) == 0
+    with running.database() as database:
+        # Control records were sent to both topics: without them this order waits.
+        running.wait("the unmatched order", lambda: database[UNMATCHED].find_one({"_id": f"order|before-{run}"}))
+    late = running.status()["job"]["late_total"]
+    minutes = [50, 40, 30, 20, 10, 7, 5, 3, 1]
+    for minute in minutes:
+        foreign.produce(ORDERS.topic, order(f"{minute}-{run}", now - timedelta(minutes=minute)))
+        foreign.produce(PAYMENTS.topic, payment(f"p-{run}", f"{minute}-{run}", now - timedelta(minutes=minute)))
+    assert foreign.flush(30) == 0
+    running.wait("lag 0", lambda: caught_up(running))
+    with running.database() as database:
+        facts = {document["order_id"] for document in database[FACTS].find({"payment_id": f"p-{run}"})}
+    assert facts == {f"{minute}-{run}" for minute in minutes}
+    assert running.status()["job"]["late_total"] == late
     report = json.loads(running.tandem("verify", "--json").stdout)
     assert report["ok"], report
 

@@ -18,7 +18,9 @@ OFFSETS = """v1
 
 
 def config(folder: Path) -> JobConfig:
-    return JobConfig("orders_payments", "", "", "", str(folder), 300, 300, idle_timeout_seconds=30)
+    return JobConfig(
+        "orders_payments", "", "", "", str(folder), 300, 300, idle_timeout_seconds=30, outage_tolerance_seconds=3600
+    )
 
 
 def test_a_batch_has_the_offsets_of_all_sources_that_have_some_and_a_watermark(tmp_path: Path) -> None:

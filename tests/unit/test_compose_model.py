@@ -80,6 +80,7 @@ def test_the_ports_are_those_of_the_settings() -> None:
         "TANDEM_KAFKA__PARTITIONS": str(settings.kafka.partitions),
         "TANDEM_JOB__LATENESS_SECONDS": str(settings.job.lateness_seconds),
         "TANDEM_JOB__IDLE_TIMEOUT_SECONDS": str(settings.job.idle_timeout_seconds),
+        "TANDEM_JOB__OUTAGE_TOLERANCE_SECONDS": str(settings.job.outage_tolerance_seconds),
         "TANDEM_PIPELINE": settings.pipeline,
     }.items() <= values.items()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from datetime import UTC, datetime
@@ -9,63 +10,158 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from py4j.protocol import Py4JJavaError
 
-from tandem.engine import progress
+from tandem.engine import pacemaker, progress
+from tandem.engine.attention import LATE_AT, REFUSED, warnings
 from tandem.engine.checkpoint import Planned
 from tandem.engine.config import JobConfig
 from tandem.engine.pacemaker import CONTROL, EVENTS, NEWEST, Clock, Pacemaker, due
 from tandem.engine.progress import ProgressReporter
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 
 NOW = 1_000_000.0
+LATENESS, TOLERANCE = 300, 3600
 
 
 def test_nothing_while_all_are_active() -> None:
-    assert due({"a": Clock(NOW - 1, 5.0), "b": Clock(NOW - 2, 6.0)}, NOW, 30) == {}
+    assert due({"a": Clock(NOW - 1, 5.0), "b": Clock(NOW - 2, 6.0)}, NOW, 30, TOLERANCE) == {}
 
 
 def test_a_quiet_stream_follows_the_active_ones_event_time() -> None:
     clocks = {"a": Clock(NOW - 1, newest=5000.0), "b": Clock(NOW - 31, newest=100.0)}
-    assert due(clocks, NOW, 30) == {"b": 5000.0}
+    assert due(clocks, NOW, 30, TOLERANCE) == {"b": 5000.0}
 
 
 def test_a_stream_that_was_never_used_follows_too() -> None:
-    assert due({"a": Clock(NOW, newest=5000.0), "b": Clock(NOW - 30)}, NOW, 30) == {"b": 5000.0}
+    assert due({"a": Clock(NOW, newest=5000.0), "b": Clock(NOW - 30)}, NOW, 30, TOLERANCE) == {"b": 5000.0}
 
 
 def test_the_slowest_active_stream_is_followed() -> None:
     clocks = {"a": Clock(NOW, newest=5000.0), "b": Clock(NOW, newest=70.0), "c": Clock(NOW - 30)}
-    assert due(clocks, NOW, 30) == {"c": 70.0}
+    assert due(clocks, NOW, 30, TOLERANCE) == {"c": 70.0}
 
 
-def test_when_all_are_quiet_it_is_now() -> None:
-    assert due({"a": Clock(NOW - 30, 5.0), "b": Clock(NOW - 99)}, NOW, 30) == {"a": NOW, "b": NOW}
+@pytest.mark.parametrize("tolerance", [0, TOLERANCE])
+def test_when_all_are_quiet_it_is_now_but_for_the_tolerance(tolerance: int) -> None:
+    clocks = {"a": Clock(NOW - 30, 5.0), "b": Clock(NOW - 99)}
+    assert due(clocks, NOW, 30, tolerance) == {"a": NOW - tolerance, "b": NOW - tolerance}
+
+
+@pytest.mark.parametrize("minutes", [7, 50])
+@pytest.mark.parametrize("tolerance", [0, TOLERANCE])
+def test_no_backlog_of_an_outage_within_the_tolerance_is_late(minutes: int, tolerance: int) -> None:
+    """Dated now, as with no tolerance, all that happened during the outage but the last minutes is late."""
+    began = NOW - minutes * 60
+    clocks = {"a": Clock(began, began - 1), "b": Clock(began - 2, began - 3)}
+    sent = due(clocks, NOW, 30, tolerance)
+    watermark = min(max(clock.newest or 0.0, sent.get(name, 0.0)) for name, clock in clocks.items()) - LATENESS
+    # Delivered two minutes later, one event for each second of the outage.
+    late = [time for second in range(minutes * 60) if (time := began + second) <= watermark]
+    assert len(late) == (0 if tolerance else (minutes - 5) * 60 + 1)
+
+
+def test_what_is_old_is_closed_at_once_when_all_are_quiet() -> None:
+    replayed = NOW - 86_400
+    clocks = {"a": Clock(NOW - 30, replayed), "b": Clock(NOW - 31, replayed + 5)}
+    assert due(clocks, NOW, 30, TOLERANCE) == {"a": NOW - TOLERANCE, "b": NOW - TOLERANCE}
+
+
+def test_what_was_active_until_all_were_quiet_is_still_followed() -> None:
+    """Events that come more seldom than the timeout must not leave a topic that is never used behind for an hour."""
+    clocks = {"a": Clock(NOW - 40, NOW - 41), "b": Clock(NOW - 500)}
+    assert due(clocks, NOW, 30, TOLERANCE) == {"b": NOW - 41}
+
+
+def test_when_events_resume_the_other_backlogs_are_waited_for() -> None:
+    clocks = {"a": Clock(NOW, NOW), "b": Clock(NOW - 500, NOW - 500)}
+    assert due(clocks, NOW, 30, TOLERANCE, resumed_at=NOW - 29) == {}
+    assert due(clocks, NOW, 30, TOLERANCE, resumed_at=NOW - 30) == {"b": NOW}
+
+
+def test_no_control_record_is_sent_that_moves_nothing_or_too_soon_after_another() -> None:
+    recent = {"a": Clock(NOW - 99, NOW - 100), "b": Clock(NOW - 99, NOW - TOLERANCE)}
+    assert due(recent, NOW, 30, TOLERANCE) == {}
+    # A second later there would be one for each second.
+    assert due({"a": Clock(NOW - 99, 5.0, NOW - TOLERANCE - 1, tried_at=NOW - 29)}, NOW, 30, TOLERANCE) == {}
+    sent = {"a": Clock(NOW - 99, 5.0, NOW - TOLERANCE - 1, tried_at=NOW - 30)}
+    assert due(sent, NOW, 30, TOLERANCE) == {"a": NOW - TOLERANCE}
 
 
 def test_an_active_stream_of_unknown_time_is_waited_for() -> None:
-    assert due({"a": Clock(NOW), "b": Clock(NOW - 30)}, NOW, 30) == {}
+    assert due({"a": Clock(NOW), "b": Clock(NOW - 30)}, NOW, 30, TOLERANCE) == {}
 
 
 def test_time_never_goes_back_and_never_ahead_of_now() -> None:
     clocks = {"a": Clock(NOW, newest=NOW + 200), "b": Clock(NOW - 30, newest=NOW + 100), "c": Clock(NOW - 30, 1.0, NOW)}
-    assert due(clocks, NOW, 30) == {}
+    assert due(clocks, NOW, 30, TOLERANCE) == {}
 
 
 STARTED = 2_000_000_000.0
-CONFIG = JobConfig("orders_payments", "", "", "", "", 300, 300, idle_timeout_seconds=30)
+CONFIG = JobConfig(
+    "orders_payments", "", "", "", "", LATENESS, 300, idle_timeout_seconds=30, outage_tolerance_seconds=TOLERANCE
+)
 
 
 def at(second: float) -> str:
     return datetime.fromtimestamp(STARTED + second, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class Kafka:
+    """What the pacemaker uses of Java, with topics that refuse records."""
+
+    def __init__(self) -> None:
+        self.refusing: set[str] = set()
+        self.sent: list[str] = []
+        clients = SimpleNamespace(KafkaProducer=lambda _: self, ProducerRecord=lambda topic, *_: topic)
+        java = SimpleNamespace(util=SimpleNamespace(Properties=lambda: SimpleNamespace(setProperty=lambda *_: None)))
+        kafka = SimpleNamespace(clients=SimpleNamespace(producer=clients))
+        self.jvm = SimpleNamespace(org=SimpleNamespace(apache=SimpleNamespace(kafka=kafka)), java=java)
+
+    def partitionsFor(self, _topic: str) -> list[Any]:
+        return [SimpleNamespace(partition=lambda: 0)]
+
+    def send(self, topic: str) -> Any:
+        return SimpleNamespace(get=lambda: self._get(topic))
+
+    def close(self) -> None:
+        pass
+
+    def _get(self, topic: str) -> None:
+        if topic in self.refusing:
+            raise Refusal(topic)
+        self.sent.append(topic)
+
+
+class Refusal(Py4JJavaError):
+    """What py4j raises when the broker does not let a user write."""
+
+    def __init__(self, topic: str) -> None:
+        self.java_exception = (
+            "java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.TopicAuthorizationException: "
+            f"Not authorized to access topics: [{topic}]"
+        )
+
+
 class Beat:
     """A pacemaker that is asked rather than running, at seconds after it was made."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, waits: bool = False) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *, waits: bool = False, newest_ms: dict[str, int] | None = None
+    ) -> None:
         self._patch = monkeypatch
         self._now(0)
-        self.pacemaker = Pacemaker(cast(Any, SimpleNamespace(_jvm=None)), PIPELINE, CONFIG, waits=waits)
+        self.refused: list[list[str]] = []
+        self.kafka = Kafka()
+        self.pacemaker = Pacemaker(
+            cast(Any, SimpleNamespace(_jvm=self.kafka.jvm)),
+            PIPELINE,
+            CONFIG,
+            waits=waits,
+            newest_ms=newest_ms or {},
+            on_refused=self.refused.append,
+        )
 
     def commits(self, second: float, *, begun: float, **events: int) -> None:
         """A batch that began at ``begun`` is committed, with so many events of the streams."""
@@ -118,6 +214,73 @@ def test_what_waited_when_the_job_was_stopped_does_not_wait_for_ever(
     for second in (1, 29, 31):
         beat.finds_nothing(second)
         assert beat.due(second) == ({"orders", "payments"} if waits and second > 30 else set())
+
+
+def test_a_backlog_that_comes_topic_by_topic_is_not_closed_by_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    beat = Beat(monkeypatch)
+    beat.commits(2, begun=1, orders=1, payments=1)
+    beat.finds_nothing(420)
+    beat.commits(421, begun=420, orders=5)
+    # The payments of these seven minutes are on their way.
+    beat.finds_nothing(422)
+    assert beat.due(422) == set()
+    beat.commits(440, begun=439, payments=5)
+    beat.commits(452, begun=451, orders=5)
+    assert beat.due(452) == set()
+
+
+def test_a_driver_knows_the_newest_events_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would send control records that move nothing, for an hour."""
+    newest = {name: int((STARTED - 60) * 1000) for name in ("orders", "payments")}
+    beat = Beat(monkeypatch, waits=True, newest_ms=newest)
+    beat.finds_nothing(100)
+    assert beat.due(100) == set()
+    beat.finds_nothing(TOLERANCE)
+    assert beat.due(TOLERANCE) == {"orders", "payments"}
+
+
+def test_a_topic_that_refuses_control_records_is_reported_and_keeps_no_other_from_its_own(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    beat = Beat(monkeypatch, waits=True)
+    beat.kafka.refusing = {ORDERS.topic}
+    beat.finds_nothing(31)
+    beat.pacemaker._send(beat.pacemaker._due())
+    assert (beat.kafka.sent, beat.refused) == ([PAYMENTS.topic], [[ORDERS.topic]])
+    # Not before another timeout, and said once.
+    beat.finds_nothing(60)
+    assert beat.due(60) == set()
+    beat.finds_nothing(62)
+    beat.pacemaker._send(beat.pacemaker._due())
+    assert len(beat.refused) == 1
+    assert [record.message for record in caplog.records] == [warnings({REFUSED: [ORDERS.topic]}, 0)["control"]]
+    assert "(no WRITE right): unmatched documents will not appear while orders_topic_data_v1 is quiet" in caplog.text
+    beat.kafka.refusing = set()
+    beat.finds_nothing(99)
+    beat.pacemaker._send(beat.pacemaker._due())
+    assert beat.refused[1:] == [[]]
+
+
+def test_a_batch_that_is_committed_while_a_control_record_is_noted_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Spark's listener and the pacemaker's thread change the same clock."""
+    beat = Beat(monkeypatch, waits=True)
+    beat.finds_nothing(31)
+    listener = threading.Thread(target=lambda: beat.commits(40, begun=39, orders=1))
+
+    def slowly(clock: Clock, **changes: Any) -> Clock:
+        if "sent" in changes and listener.ident is None:
+            listener.start()
+            listener.join(0.5)  # it has to wait for us, and comes through where it need not
+        return Clock(**{**vars(clock), **changes})
+
+    monkeypatch.setattr(pacemaker, "replace", slowly)
+    beat.pacemaker._send(beat.pacemaker._due())
+    listener.join()
+    clock = beat.pacemaker._clocks["orders"]
+    assert (clock.newest, clock.sent) == (40.0, STARTED + 31 - TOLERANCE)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +336,7 @@ REPORTED = {
     "batch": 7,
     "input_rows_total": 100,
     "late_total": 40,
+    "late_at_ms": 5000,
     "unreported": 1,
     "watermark": {"$date": "2026-11-22T00:00:00.000Z"},
     "committed": {"orders": {"0": 100}},
@@ -196,6 +360,43 @@ def test_an_earlier_checkpoint_does_not_have_what_was_reported_of_a_later_one(mo
     assert (found["late_total"], found["input_rows_total"], found["unreported"]) == (0, 0, 3)
     assert found["committed"] == {"orders": {"0": 5}}
     assert found["watermark"] == {"$date": "1970-01-01T00:00:01.000Z"}
+
+
+@pytest.mark.parametrize("committed", [7, None])
+def test_the_report_tells_what_needs_attention_and_a_new_checkpoint_has_no_newest_events(
+    monkeypatch: pytest.MonkeyPatch, committed: int | None
+) -> None:
+    told: list[dict[str, Any]] = []
+    streams = {
+        "orders": {EVENTS: 1, CONTROL: 0, NEWEST: 5000},
+        "payments": {EVENTS: 0, CONTROL: 0, NEWEST: None},
+    }
+    reported = {"batch": 7, "state_rows": 3, "streams": streams}
+    found = SimpleNamespace(newest=lambda _: reported, insert=told.append)
+    monkeypatch.setattr(progress, "Collection", lambda *_: found)
+    monkeypatch.setattr(progress, "describe", lambda *_: {})
+    monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
+    reporter = ProgressReporter(cast(Any, None), CONFIG)
+    assert reporter.newest_ms == ({} if committed is None else {"orders": 5000})
+    reporter.refused(["a"])
+    for number, late in enumerate((0, 2, 0)):
+        operator = SimpleNamespace(numRowsDroppedByWatermark=late, numRowsTotal=1, memoryUsedBytes=1)
+        batch = SimpleNamespace(
+            batchId=8 + number,
+            numInputRows=5,
+            stateOperators=[operator],
+            sources=[],
+            observedMetrics={},
+            eventTime={},
+            durationMs={},
+        )
+        reporter.batch(cast(Any, batch))
+    assert [document[REFUSED] for document in told] == [["a"]] * 3
+    first, second, third = (document[LATE_AT] for document in told)
+    assert first is None
+    # A batch without late records keeps the time of the last one that had some.
+    assert time.time() - 60 < second / 1000 <= time.time()
+    assert third == second
 
 
 def test_that_mongodb_does_not_answer_is_said_while_the_job_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ class JobConfig:
         lateness_seconds: how far an event time may lie behind the newest one before the record is late.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
         idle_timeout_seconds: after so long without records a topic no longer holds back the others.
+        outage_tolerance_seconds: while all topics are quiet, events of up to so long ago are still waited for.
         kafka_security: ``PLAINTEXT`` or ``SASL_SSL``.
         kafka_mechanism: with ``SASL_SSL``: ``PLAIN``, ``SCRAM-SHA-256`` or ``SCRAM-SHA-512``.
         kafka_username: who logs in to Kafka.
@@ -50,6 +51,7 @@ class JobConfig:
     lateness_seconds: int
     max_clock_skew_seconds: int
     idle_timeout_seconds: int
+    outage_tolerance_seconds: int
     kafka_security: str = "PLAINTEXT"
     kafka_mechanism: str = "PLAIN"
     kafka_username: str | None = None

@@ -165,7 +165,14 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     A batch that has begun is finished and committed first, so that a restart has nothing to do again.
     """
     reporter = ProgressReporter(spark, config, times_read(pipeline))
-    pacemaker = Pacemaker(spark, pipeline, config, waits=reporter.may_wait)
+    pacemaker = Pacemaker(
+        spark,
+        pipeline,
+        config,
+        waits=reporter.may_wait,
+        newest_ms=reporter.newest_ms,
+        on_refused=reporter.refused,
+    )
     listener = ProgressListener(reporter.batch, pacemaker.batch, on_idle=pacemaker.idle)
     spark.streams.addListener(listener)
     try:

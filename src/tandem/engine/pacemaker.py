@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgress
 
+from tandem.engine.attention import refused
 from tandem.engine.config import JobConfig
 from tandem.engine.log import values
 from tandem.engine.login import kafka_properties
@@ -41,29 +44,53 @@ class Clock:
         seen_at: when its latest event was committed, in seconds of ``time.time``; at first when the job started.
         newest: its newest event time, in seconds since the epoch; None before the first event.
         sent: the newest control record's event time, likewise.
+        tried_at: when a control record was last sent or refused, in seconds of ``time.time``.
     """
 
     seen_at: float
     newest: float | None = None
     sent: float | None = None
+    tried_at: float = 0.0
 
 
-def due(clocks: Mapping[str, Clock], now: float, idle_timeout_seconds: float) -> dict[str, float]:
+def due(
+    clocks: Mapping[str, Clock],
+    now: float,
+    idle_timeout_seconds: float,
+    outage_tolerance_seconds: float,
+    resumed_at: float = 0.0,
+) -> dict[str, float]:
     """Returns the event time of the control record that each quiet stream needs, in seconds since the epoch.
 
     ``now`` is the moment at which the query looked last: a topic is not quiet because a batch takes long.
 
-    While another stream is active, a quiet one follows the slowest active one's newest event: a history that is being
-    replayed keeps its own time. When all are quiet, what can still come is dated now.
+    A quiet stream follows the slowest active one's newest event: a history that is being replayed keeps its own time.
+    When all are quiet, upstream may be cut off and deliver a backlog later, so what can still come is dated
+    ``outage_tolerance_seconds`` before now. A stream gets at most one control record within ``idle_timeout_seconds``,
+    and only one that moves its time.
+
+    Args:
+        clocks: what is known of each stream.
+        now: see above, in seconds of ``time.time``.
+        idle_timeout_seconds: after so long without events a stream is quiet.
+        outage_tolerance_seconds: see above.
+        resumed_at: when the first events came after all streams had been quiet. The other streams' backlogs may follow,
+            so a stream that is still quiet follows nobody before another timeout.
     """
-    quiet = {name for name, clock in clocks.items() if now - clock.seen_at >= idle_timeout_seconds}
+    # The streams that brought events until the latest ones came are active, also once these are long ago.
+    latest = min(now, max(clock.seen_at for clock in clocks.values()))
+    quiet = {name for name, clock in clocks.items() if latest - clock.seen_at >= idle_timeout_seconds}
     active = [clock.newest for name, clock in clocks.items() if name not in quiet]
     known = [newest for newest in active if newest is not None]
-    if len(known) < len(active):
-        return {}
-    target = min(known) if known else now
-    target = min(target, now)
-    return {name: target for name in quiet if target > max(clocks[name].newest or 0.0, clocks[name].sent or 0.0)}
+    slowest = min(known) if len(known) == len(active) and now - resumed_at >= idle_timeout_seconds else -math.inf
+    closed = now - outage_tolerance_seconds if now - latest >= idle_timeout_seconds else -math.inf
+    times: dict[str, float] = {}
+    for name, clock in clocks.items():
+        target = min(now, max(slowest, closed) if name in quiet else closed)
+        moves = target > max(clock.newest or 0.0, clock.sent or 0.0)
+        if moves and now - clock.tried_at >= idle_timeout_seconds:
+            times[name] = target
+    return times
 
 
 def observed(rows: DataFrame, stream: Stream) -> DataFrame:
@@ -86,16 +113,33 @@ class Pacemaker:
         config: where Kafka is, and how long a topic may be quiet.
         waits: whether rows may wait in the state that the query goes on with. Without anything to read it begins with
             no batch that would tell.
+        newest_ms: each stream's newest event time so far, in milliseconds since the epoch.
+        on_refused: called with the topics that refuse control records, whenever these are others than before.
     """
 
-    def __init__(self, spark: SparkSession, pipeline: Pipeline, config: JobConfig, *, waits: bool) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        pipeline: Pipeline,
+        config: JobConfig,
+        *,
+        waits: bool,
+        newest_ms: Mapping[str, int],
+        on_refused: Callable[[list[str]], None],
+    ) -> None:
         self._jvm: Any = spark._jvm
         self._topics = {stream.name: stream.topic for stream in pipeline.streams}
         self._config = config
+        # Spark's listener and the pacemaker's own thread change what follows.
+        self._lock = threading.Lock()
         # When the query last looked what there is: while a batch runs, nobody knows what has come.
-        self._looked_at = time.time()
-        self._clocks = {name: Clock(seen_at=self._looked_at) for name in self._topics}
+        self._looked_at = self._resumed_at = time.time()
+        self._clocks = {
+            name: Clock(self._looked_at, newest_ms[name] / 1000 if name in newest_ms else None) for name in self._topics
+        }
         self._waiting = waits
+        self._refused: set[str] = set()
+        self._on_refused = on_refused
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pacemaker", daemon=True)
 
@@ -110,17 +154,23 @@ class Pacemaker:
 
     def batch(self, progress: StreamingQueryProgress) -> None:
         """Takes note of a committed batch."""
-        self._waiting = any(int(operator.numRowsTotal) for operator in progress.stateOperators)
-        self._looked_at = datetime.fromisoformat(progress.timestamp).timestamp()
-        for name, clock in self._clocks.items():
-            row = progress.observedMetrics.get(name)
-            if row is not None and row[EVENTS]:
-                newest = max(clock.newest or 0.0, row[NEWEST] / 1000)
-                self._clocks[name] = replace(clock, seen_at=time.time(), newest=newest)
+        rows = {name: row for name, row in progress.observedMetrics.items() if row[EVENTS]}
+        with self._lock:
+            now = time.time()
+            self._waiting = any(int(operator.numRowsTotal) for operator in progress.stateOperators)
+            self._looked_at = datetime.fromisoformat(progress.timestamp).timestamp()
+            latest = max(clock.seen_at for clock in self._clocks.values())
+            if rows and self._looked_at - latest >= self._config.idle_timeout_seconds:
+                self._resumed_at = now
+            for name in self._clocks.keys() & rows.keys():
+                clock = self._clocks[name]
+                newest = max(clock.newest or 0.0, rows[name][NEWEST] / 1000)
+                self._clocks[name] = replace(clock, seen_at=now, newest=newest)
 
     def idle(self, event: QueryIdleEvent) -> None:
         """Takes note that the query has found nothing new."""
-        self._looked_at = datetime.fromisoformat(event.timestamp).timestamp()
+        with self._lock:
+            self._looked_at = datetime.fromisoformat(event.timestamp).timestamp()
 
     def _run(self) -> None:
         while not self._ended.wait(1):
@@ -132,8 +182,10 @@ class Pacemaker:
                 self._ended.wait(self._config.idle_timeout_seconds)
 
     def _due(self) -> dict[str, float]:
-        # Without rows in state nothing waits for the watermark.
-        return due(self._clocks, self._looked_at, self._config.idle_timeout_seconds) if self._waiting else {}
+        idle, tolerance = self._config.idle_timeout_seconds, self._config.outage_tolerance_seconds
+        with self._lock:
+            # Without rows in state nothing waits for the watermark.
+            return due(self._clocks, self._looked_at, idle, tolerance, self._resumed_at) if self._waiting else {}
 
     def _send(self, times: Mapping[str, float]) -> None:
         producer = self._jvm.org.apache.kafka.clients.producer.KafkaProducer(self._properties())
@@ -142,17 +194,40 @@ class Pacemaker:
                 topic = self._topics[name]
                 text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
                 value = json.dumps({CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: text}).encode()
-                sent = [
-                    producer.send(self._record(topic, partition.partition(), value))
-                    for partition in producer.partitionsFor(topic)
-                ]
-                for future in sent:
-                    future.get()
-                # Again after another timeout, should rows still wait then.
-                self._clocks[name] = replace(self._clocks[name], sent=moment, seen_at=time.time())
-                _log.info("control records sent to a quiet topic", extra=values(topic=topic, watermark=text))
+                is_sent = self._append(producer, topic, value)
+                with self._lock:
+                    clock = self._clocks[name]
+                    sent = moment if is_sent else clock.sent
+                    # Again after another timeout, should rows still wait then.
+                    self._clocks[name] = replace(clock, sent=sent, tried_at=time.time())
+                if is_sent:
+                    _log.info("control records sent to a quiet topic", extra=values(topic=topic, watermark=text))
+                self._note(topic, is_refused=not is_sent)
         finally:
             producer.close()
+
+    def _append(self, producer: Any, topic: str, value: bytes) -> bool:
+        """Returns whether Kafka has confirmed a record in each partition; False when it does not let the job write."""
+        try:
+            sent = [
+                producer.send(self._record(topic, partition.partition(), value))
+                for partition in producer.partitionsFor(topic)
+            ]
+            for future in sent:
+                future.get()
+        except Py4JJavaError as error:
+            if "AuthorizationException" not in str(error.java_exception):
+                raise
+            return False
+        return True
+
+    def _note(self, topic: str, *, is_refused: bool) -> None:
+        if is_refused == (topic in self._refused):
+            return
+        self._refused ^= {topic}
+        if is_refused:
+            _log.warning(refused([topic]))
+        self._on_refused(sorted(self._refused))
 
     def _record(self, topic: str, partition: int, value: bytes) -> Any:
         return self._jvm.org.apache.kafka.clients.producer.ProducerRecord(topic, partition, CONTROL_KEY.encode(), value)

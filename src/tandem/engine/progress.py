@@ -24,6 +24,7 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryProgress,
 )
 
+from tandem.engine.attention import LATE_AT, REFUSED
 from tandem.engine.checkpoint import last_committed, planned
 from tandem.engine.config import JobConfig
 from tandem.engine.log import values
@@ -37,7 +38,10 @@ HEARTBEAT_S = 3.0
 # So long MongoDB may take to answer before it is said that it does not.
 _SILENCE_S = 5.0
 # What another driver goes on with.
-_CARRIED = ("batch", "input_rows_total", "late_total", "unreported", "watermark", "committed", "streams", "state_rows")
+_CARRIED = (
+    *("batch", "input_rows_total", "late_total", LATE_AT, "unreported", "watermark", "committed", "streams"),
+    "state_rows",
+)
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +58,7 @@ class ProgressReporter:
 
     Attributes:
         may_wait: whether the state that the job goes on with may hold rows.
+        newest_ms: the newest event time that this state has seen of each stream, in milliseconds since the epoch.
         has_committed: whether this driver has committed a batch.
     """
 
@@ -75,6 +80,7 @@ class ProgressReporter:
             "input_rows": 0,
             "input_rows_total": 0,
             "late_total": 0,
+            LATE_AT: None,
             "unreported": 0,
             "watermark": None,
             "committed": {},
@@ -82,9 +88,11 @@ class ProgressReporter:
             "state_rows": 0,
             "state_bytes": 0,
             "streams": {},
+            REFUSED: [],
             "error": None,
         }
         self.may_wait = False
+        self.newest_ms: dict[str, int] = {}
         self._carry_over(spark, config)
 
     def _carry_over(self, spark: SparkSession, config: JobConfig) -> None:
@@ -112,6 +120,8 @@ class ProgressReporter:
                 watermark = datetime.fromtimestamp(found.watermark_ms / 1000, UTC)
                 self._last.update(committed=found.offsets, watermark=_date(watermark))
         self.may_wait = bool(unreported or self._last["state_rows"])
+        noted = {name: told[NEWEST] for name, told in self._last["streams"].items()}
+        self.newest_ms = {name: newest for name, newest in noted.items() if newest is not None}
 
     def report(self, event: str, **changes: Any) -> bool:
         """Returns whether MongoDB took a document of this event, with the last known values and these changes."""
@@ -136,6 +146,11 @@ class ProgressReporter:
             self._reported_at = time.monotonic()
             return written
 
+    def refused(self, topics: list[str]) -> None:
+        """Takes note of the topics that refuse control records; the next report tells."""
+        with self._order:
+            self._last[REFUSED] = topics
+
     def beat(self) -> None:
         """Says that the job lives, when it has said nothing for a while."""
         with self._order:
@@ -157,6 +172,8 @@ class ProgressReporter:
             "state_bytes": sum(int(operator.memoryUsedBytes) for operator in progress.stateOperators),
             "streams": self._streams(progress),
         }
+        if late:
+            changes[LATE_AT] = int(time.time() * 1000)
         if watermark := progress.eventTime.get("watermark"):
             changes["watermark"] = {"$date": watermark}
         self.has_committed = True

@@ -157,6 +157,7 @@ def job_config(settings: Settings, checkpoint: str) -> JobConfig:
         lateness_seconds=settings.job.lateness_seconds,
         max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
         idle_timeout_seconds=settings.job.idle_timeout_seconds,
+        outage_tolerance_seconds=settings.job.outage_tolerance_seconds,
         log_format=settings.log.format,
         trigger_seconds=settings.job.trigger_seconds,
         metadata_url=settings.gcp.metadata_url,

@@ -66,6 +66,8 @@ class JobSettings(_Frozen):
     lateness_seconds: int = Field(ge=1)
     max_clock_skew_seconds: int = Field(ge=0)
     idle_timeout_seconds: int = Field(ge=1)
+    # While no topic brings events, what may still come is dated this long before now; 0: dated now.
+    outage_tolerance_seconds: int = Field(ge=0)
     # From one batch's start to the next one's; 0 for as soon as there are records.
     trigger_seconds: float = Field(default=0.0, ge=0)
     # Keyword arguments of the pipeline's transform; which there are, its settings.toml says.

@@ -54,8 +54,8 @@ def warm(stage: Stage, driver: Driver, plan: Plan, before: Ends) -> Drain:
 def patient(settings: Settings) -> Settings:
     """Returns settings with which a driver may be frozen for minutes.
 
-    A topic never counts as quiet: the control records would be dated now, and all later sets would be late. And Spark
-    does not give up its own executor, from which it has heard nothing meanwhile.
+    A topic never counts as quiet: the control records would be dated an hour ago, and all later sets would be late.
+    And Spark does not give up its own executor, from which it has heard nothing meanwhile.
     """
     return settings.model_copy(
         update={

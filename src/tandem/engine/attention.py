@@ -1,0 +1,51 @@
+"""Says what in a job's report needs attention: the same words in its log, in `tandem status` and on the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+# Fields of a job's report: when the last late records were dropped, and the topics that refuse control records.
+LATE_AT, REFUSED = "late_at_ms", "refused_topics"
+# After so long without another late record the number is history, not news.
+_LATE_NEWS_S = 600.0
+
+
+def warnings(report: Mapping[str, Any], now: float) -> dict[str, str]:
+    """Returns a sentence for each thing that the report warns of, by a code for programs.
+
+    Args:
+        report: the job's newest; empty when there is none.
+        now: in seconds since the epoch.
+    """
+    found: dict[str, str] = {}
+    late_at = report.get(LATE_AT)
+    if late_at is not None and now - late_at / 1000 < _LATE_NEWS_S:
+        found["late"] = late(report["late_total"], late_at / 1000)
+    if topics := report.get(REFUSED):
+        found["control"] = refused(topics)
+    return found
+
+
+def late(total: int, last: float) -> str:
+    """Returns what follows from late records, and what repairs it.
+
+    Args:
+        total: how many there were.
+        last: when the job dropped the last one, in seconds since the epoch.
+    """
+    at = datetime.fromtimestamp(last, UTC).strftime("%H:%M:%S")
+    return (
+        f"{total:,} records were late, the last at {at} UTC: the watermark had passed them, so the job left them out; "
+        "`tandem reconcile` repairs the documents"
+    )
+
+
+def refused(topics: Iterable[str]) -> str:
+    """Returns what follows when the job may not write to topics that it reads, and what to do."""
+    names = ", ".join(sorted(topics))
+    return (
+        f"control records for topic {names} are refused (no WRITE right): unmatched documents will not appear while "
+        f"{names} is quiet; grant WRITE on it to the job's Kafka user, or let its producers send all the time"
+    )
