@@ -82,6 +82,9 @@ def test_late_records_are_counted_and_reconciled(patient: Environment) -> None:
     sender.wait(lambda status: status["job"]["late_total"] == before + 4)
     late = {"closed|late-1", "open|late-2", "not-yet|waits"}
     assert not late & ids(patient)[FACTS]
+    (warning,) = patient.status()["warnings"]
+    assert warning.startswith(f"{before + 4} records were late, the last at ")
+    assert "`tandem reconcile`" in warning
     assert json.loads(patient.tandem("verify", "--json").stdout)["ok"]
 
     report = json.loads(patient.tandem("reconcile", "--json").stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +31,7 @@ from tandem.dashboard.series import LENGTH_S, SINGLE_S, Seconds
 from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
 from tandem.dashboard.topic_watch import TopicWatch
+from tandem.engine.attention import LATE_AT, REFUSED
 from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.engine.view import Shown
 from tandem.settings.load import load
@@ -92,16 +94,29 @@ def test_without_mongodb_nobody_claims_to_know_the_job(state: State, declaration
 
 
 def test_a_watermark_that_stands_still_names_the_topic_that_holds_it(state: State, declaration: Declaration) -> None:
-    state.still_since = NOW - 5
+    state.still_since, state.records_at = NOW - 5, NOW - 1
     assert said(state, declaration) == []
     state.still_since = NOW - 12
     state.progress = {**(state.progress or {}), "streams": {"orders": {"newest_ms": 5}, "payments": {"newest_ms": 2}}}
     (text,) = said(state, declaration)
     assert "has stood still for 12 s" in text
     assert "payments_topic_data_v1 has brought nothing newer" in text
+    # All topics are quiet: nothing can move it, and nothing is wrong.
+    state.records_at = NOW - 31
+    assert said(state, declaration) == []
+    state.records_at = NOW - 1
     # Nothing waits for it then.
     state.progress = {**state.progress, "state_rows": 0}
     assert said(state, declaration) == []
+
+
+def test_what_the_job_warns_of_is_shown_as_status_says_it(state: State, declaration: Declaration) -> None:
+    state.progress = {**(state.progress or {}), LATE_AT: int(time.time() * 1000), "late_total": 1234, REFUSED: ["a"]}
+    late, refused = problems(state, declaration, NOW)
+    assert (late["code"], late["level"], refused["code"], refused["level"]) == ("late", "warning", "control", "warning")
+    assert late["text"].startswith("1,234 records were late, the last at ")
+    assert "`tandem reconcile`" in late["text"]
+    assert refused["text"].startswith("Control records for topic a are refused (no WRITE right)")
 
 
 def test_seconds_keep_a_quarter_of_an_hour() -> None:

@@ -169,8 +169,9 @@ def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> No
     assert set(json.loads((layout.conf / "job.json").read_text())) == {
         "pipeline", "bootstrap", "kafka_security", "kafka_mechanism", "kafka_username", "kafka_password", "kafka_ca",
         "mongo_uri", "mongo_username", "mongo_password", "database", "checkpoint",
-        "lateness_seconds", "max_clock_skew_seconds", "idle_timeout_seconds", "log_format", "log_levels", "parameters",
-        "trigger_seconds", "metadata_url", "secret_manager_url", "final_exit_code", "failure_file",
+        "lateness_seconds", "max_clock_skew_seconds", "idle_timeout_seconds", "outage_tolerance_seconds", "log_format",
+        "log_levels", "parameters", "trigger_seconds", "metadata_url", "secret_manager_url",
+        "final_exit_code", "failure_file",
     }  # fmt: skip
     assert "%maxLen{%enc{%ex}{CRLF}}{2000}" in (layout.conf / "log4j2.properties").read_text()
 
@@ -190,7 +191,7 @@ def test_a_folder_has_one_owner(layout: Layout) -> None:
 
 def test_status_of_what_never_ran(settings: Settings) -> None:
     status = platform_for(settings).status()
-    assert set(status) == {"profile", "pipeline", "ready", "kafka", "mongo", "job", "dashboard", "problem"}
+    assert set(status) == {"profile", "pipeline", "ready", "kafka", "mongo", "job", "dashboard", "problem", "warnings"}
     assert set(status["job"]) == {
         *("state", "pid_or_id", "last_batch", "input_rows_total", "lag", "watermark", "late_total", "url")
     }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import time
 
 from rich.console import Console
 
 from tandem.cli.inspect import status_table
+from tandem.engine.attention import LATE_AT, REFUSED
 from tandem.platforms.observe import mongo_address, status
 from tandem.settings.load import load
 
@@ -32,6 +34,7 @@ def test_the_table_fits_a_terminal_whatever_the_addresses_are() -> None:
         problem="the job " + 40 * "waits and ",
         dashboard=True,
     )
+    assert found["warnings"] == []
     for width in (60, 80):
         out = io.StringIO()
         Console(file=out, width=width).print(status_table({**found, "pipelines": [found]}))
@@ -39,3 +42,33 @@ def test_the_table_fits_a_terminal_whatever_the_addresses_are() -> None:
         assert max(map(len, lines)) <= width
         # Folded, not cut.
         assert "".join(line[22:].strip() for line in lines).count("some-cluster") == 3
+
+
+def warned(**report: object) -> list[str]:
+    newest = {"late_total": 42_000, "batch": 3, "watermark": None, "input_rows_total": 9, **report}
+    settings = load("embedded")
+    common = {"state": "running", "driver": "1", "ready": True, "behind": 0, "problem": None, "dashboard": True}
+    found = status(settings, newest=newest, **common)
+    out = io.StringIO()
+    Console(file=out, width=1000).print(status_table({**found, "pipelines": [found]}))
+    # A person reads the same.
+    assert all(text in out.getvalue() for text in found["warnings"])
+    texts: list[str] = found["warnings"]
+    return texts
+
+
+def test_that_records_are_late_is_said_with_what_repairs_it_while_there_are_more() -> None:
+    (text,) = warned(**{LATE_AT: int((time.time() - 60) * 1000)})
+    assert text.startswith("42,000 records were late, the last at ")
+    assert "`tandem reconcile`" in text
+    assert warned(**{LATE_AT: int((time.time() - 3600) * 1000)}) == []
+    assert warned(**{LATE_AT: None}) == []
+    # A driver of an earlier version did not say when.
+    assert warned() == []
+
+
+def test_that_a_topic_refuses_control_records_is_said_with_what_to_do() -> None:
+    (text,) = warned(**{REFUSED: ["payments_topic_data_v1"]})
+    assert "control records for topic payments_topic_data_v1 are refused (no WRITE right)" in text
+    assert "grant WRITE" in text
+    assert warned(**{REFUSED: []}) == []

@@ -66,11 +66,12 @@ def _status_of(session: Session) -> dict[str, Any]:
         return session.platform.status()
     except TandemError as error:  # it runs, but its files or its settings are wrong meanwhile
         none = {"pipeline": session.pipeline, "ready": False, "mongo": {"database": None}, "job": {}}
-        return {**none, "dashboard": {"url": None, "problem": None}, "problem": str(error)}
+        dashboard = {"url": None, "problem": None}
+        return {**none, "dashboard": dashboard, "problem": str(error), "warnings": []}
 
 
 def _of_pipeline(status: dict[str, Any]) -> dict[str, Any]:
-    own = {name: status[name] for name in ("pipeline", "ready", "job", "dashboard", "problem")}
+    own = {name: status[name] for name in ("pipeline", "ready", "job", "dashboard", "problem", "warnings")}
     return {**own, "database": status["mongo"]["database"]}
 
 
@@ -114,6 +115,8 @@ def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{before}{name}.")
+        elif isinstance(value, list):
+            yield f"{before}{name}", "\n".join(value) or None
         else:
             yield f"{before}{name}", value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from tandem.dashboard.connect import milliseconds
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.state import State, lag
+from tandem.engine.attention import warnings
 
 STILL_S = 8.0
+# Without records for so long, the watermark has nothing to follow: that it stands still is no trouble.
+_RECORDS_S = 30.0
 # The job says every three seconds that it lives.
 SILENT_S = 8.0
 
@@ -65,6 +69,9 @@ def problems(state: State, declaration: Declaration, now: float) -> list[dict[st
             Problem("kafka", "error", f"{since} Nothing new can be read; records a second and lag are not known.")
         )
     found += _job(state, declaration, now)
+    if state.mongo.up:
+        said = warnings(state.progress or {}, time.time())
+        found += [Problem(code, "warning", f"{text[0].upper()}{text[1:]}.") for code, text in said.items()]
     return [asdict(problem) for problem in found]
 
 
@@ -92,7 +99,8 @@ def _job(state: State, declaration: Declaration, now: float) -> list[Problem]:
 
 def _stands_still(state: State, now: float) -> bool:
     rows = (state.progress or {}).get("state_rows")
-    return bool(rows) and state.still_since is not None and now - state.still_since > STILL_S
+    come = state.records_at is not None and now - state.records_at < _RECORDS_S
+    return bool(rows) and come and state.still_since is not None and now - state.still_since > STILL_S
 
 
 def _still(state: State, declaration: Declaration, now: float) -> Problem:

@@ -68,6 +68,8 @@ class JobWatch(Watcher):
             state.progress, state.heard_at = report, heard_at
             if moved:
                 state.still_since = None
+            if report["event"] == "batch" and report["input_rows"]:
+                state.records_at = heard_at
             if report["event"] == "batch" and not known:
                 state.batches.append(_batch(report))
                 state.changes += 1

@@ -88,6 +88,8 @@ class State:
         self.batches: deque[Batch] = deque(maxlen=_BATCHES)
         # Since when records are committed while the watermark stands still; None while it moves or nothing comes.
         self.still_since: float | None = None
+        # When the last batch with records was reported.
+        self.records_at: float | None = None
         self.seconds = Seconds()
         self.sampled_at = 0.0
         self.newest: deque[dict[str, Any]] = deque(maxlen=_NEWEST)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
+from tandem.engine.attention import warnings
 from tandem.errors import TandemError
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import streams_of
@@ -133,4 +135,6 @@ def status(
             "problem": dashboard_problem if dashboard else None,
         },
         "problem": problem,
+        # What needs attention while the job runs.
+        "warnings": list(warnings(told, time.time()).values()),
     }
