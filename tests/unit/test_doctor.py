@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.lock import locked
 from tandem.errors import TandemError
-from tandem.platforms import doctor
+from tandem.platforms import doctor, rights
 from tandem.platforms.compose.engine import checkout
 from tandem.platforms.doctor import Finding, examine
-from tandem.platforms.services import skew
+from tandem.platforms.services import kafka_rights, skew
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -52,7 +55,7 @@ def test_a_busy_port_is_named_with_its_holder_and_its_variable(tmp_path: Path) -
 
 def test_a_service_that_does_not_answer_is_bad_and_the_others_are_still_checked(tmp_path: Path) -> None:
     findings = found(settings(tmp_path, tmp_path, FIRST + 20), running=True)
-    for check in ("Kafka", "Kafka's clock", "MongoDB", "MongoDB's clock"):
+    for check in ("Kafka", "Kafka's rights", "Kafka's clock", "MongoDB", "MongoDB's clock"):
         assert findings[check].state == "bad"
         assert "not answer" in findings[check].value
         assert findings[check].fix
@@ -100,3 +103,24 @@ def test_a_clock_that_is_wrong_is_told_with_its_sign() -> None:
     for theirs, told in ((110.0, r"\+9.0 s"), (90.0, r"-10.0 s")):
         with pytest.raises(TandemError, match=told):
             skew(theirs, 100.0, 101.0)
+
+
+def test_a_topic_that_the_user_may_only_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = [
+        {"name": "orders_topic_data_v1", "error_code": 0, "authorized_operations": ["READ", "DESCRIBE"]},
+        {"name": "payments_topic_data_v1", "error_code": 0, "authorized_operations": ["READ", "WRITE", "DESCRIBE"]},
+    ]
+
+    @contextmanager
+    def administrator(*_: object, **__: object) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(describe_topics=lambda _: described)
+
+    monkeypatch.setattr(rights, "administrator", administrator)
+    environment = settings(tmp_path, tmp_path)
+    with pytest.raises(TandemError, match="has no WRITE right on topic orders_topic_data_v1: control records") as told:
+        kafka_rights(environment)
+    assert "grant WRITE" in (told.value.hint or "")
+    # One that is missing, and a broker that does not tell.
+    described[0] = {"name": "orders_topic_data_v1", "error_code": 3, "authorized_operations": []}
+    described[1]["authorized_operations"] = None
+    assert kafka_rights(environment) == "the job may write control records"

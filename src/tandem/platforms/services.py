@@ -14,6 +14,7 @@ from tandem.kafka_python import made
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import checkout, find_engine
 from tandem.platforms.provision import administrator, check_mongo, streams_of
+from tandem.platforms.rights import GRANT, consequence, unwritable
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.compaction import check_uncompacted
@@ -50,6 +51,14 @@ def uncompacted(settings: Settings) -> str:
     streams, dead = streams_of(settings.place)
     check_uncompacted(settings.kafka, [*(stream.topic for stream in streams), dead])
     return "none is compacted"
+
+
+def kafka_rights(settings: Settings) -> str:
+    """Returns that the job may append control records to the topics that it reads; see ``rights.unwritable``."""
+    streams, _ = streams_of(settings.place)
+    if refusing := unwritable(settings.kafka, streams, patience_ms=3000):
+        raise TandemError(consequence(settings.kafka, refusing), hint=GRANT)
+    return "the job may write control records"
 
 
 def kafka_from_containers(settings: Settings) -> str:

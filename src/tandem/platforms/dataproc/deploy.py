@@ -30,6 +30,7 @@ from tandem.platforms.provision import (
     indexes_of,
     streams_of,
 )
+from tandem.platforms.rights import GRANT, consequence, unwritable
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
@@ -131,6 +132,7 @@ class Deployment:
         if newest is None or newest.release != made.digest:
             check_fit(settings, self.bucket)
         create_topics(settings.kafka, *streams_of(settings.place))
+        self._warn_of_rights()
         create_collections(settings.mongo, indexes_of(settings.place))
         self._upload(made)
         if self.cluster:
@@ -177,6 +179,12 @@ class Deployment:
         java = find_java(self._settings.java_home, runtimes().minimum_java)
         jars = self._settings.runtime.jars
         return next(jar for jar in ensure_jars(cache, java.program, (jars,))[jars] if jar.name == name)
+
+    def _warn_of_rights(self) -> None:
+        """Says which topics will refuse control records; whoever may only read them can still join what comes."""
+        kafka = self._settings.kafka
+        if refusing := unwritable(kafka, streams_of(self._settings.place)[0]):
+            _log.warning(consequence(kafka, refusing), hint=GRANT)
 
     def _check_secret(self, name: str) -> None:
         version = name if "/versions/" in name else f"{name}/versions/latest"
