@@ -24,7 +24,7 @@ def unwritable(kafka: KafkaSettings, streams: Sequence[Stream], patience_ms: int
     Raises:
         EnvironmentNotReadyError: Kafka does not answer, or refuses the user.
     """
-    with administrator(kafka, "tell what the user may do", bootstrap_timeout_ms=patience_ms) as admin:
+    with administrator(kafka, "answer", bootstrap_timeout_ms=patience_ms) as admin:
         described = admin.describe_topics([stream.topic for stream in streams])
     # A broker that does not tell says nothing at all, not even that the topic may be described.
     allowed = {topic["name"]: topic.get("authorized_operations") for topic in described if not topic["error_code"]}
