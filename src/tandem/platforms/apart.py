@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from tandem.errors import UsageError
 from tandem.platforms.provision import streams_of
 from tandem.settings.model import Settings
+from tandem.verify.oracle import load_oracle
 
 
 def check_apart(pipelines: Iterable[Settings]) -> None:
@@ -15,8 +16,11 @@ def check_apart(pipelines: Iterable[Settings]) -> None:
     Raises:
         UsageError: the message names both, and what they share.
     """
+    found = list(pipelines)
+    if len({settings.pipeline for settings in found}) < 2:
+        return
     writers: dict[str, str] = {}
-    for settings in pipelines:
+    for settings in found:
         for place in _written(settings):
             other = writers.setdefault(place, settings.pipeline)
             if other != settings.pipeline:
@@ -27,8 +31,16 @@ def check_apart(pipelines: Iterable[Settings]) -> None:
 
 
 def _written(settings: Settings) -> list[str]:
+    """Returns where a pipeline writes, without importing Spark. What it looks up, others may look up, too."""
     _, dead_letter_topic = streams_of(settings.place)
     view = getattr(settings.place.module("streams"), "VIEW", None)
-    collections = (getattr(view, "results", None), getattr(view, "leftovers", None))
+    collections = {
+        getattr(view, "results", None),
+        getattr(view, "leftovers", None),
+        *load_oracle(settings.place).COLLECTIONS,
+    }
     database = settings.mongo.database
-    return [f"topic {dead_letter_topic}", *(f"collection {database}.{name}" for name in collections if name)]
+    return [
+        f"topic {dead_letter_topic}",
+        *(f"collection {database}.{name}" for name in sorted(filter(None, collections))),
+    ]
