@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tandem.platforms.compose.cli import variables
 from tandem.runtimes import runtimes
 from tandem.settings.load import load
 
@@ -83,6 +84,29 @@ def test_the_ports_are_those_of_the_settings() -> None:
         "TANDEM_JOB__OUTAGE_TOLERANCE_SECONDS": str(settings.job.outage_tolerance_seconds),
         "TANDEM_PIPELINE": settings.pipeline,
     }.items() <= values.items()
+
+
+def test_the_job_in_containers_has_the_settings_that_verify_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {
+        "TANDEM_JOB__PARAMETERS__MATCH_WINDOW_SECONDS": "600",
+        "TANDEM_JOB__LATENESS_SECONDS": "7",
+        "TANDEM_JOB__MAX_CLOCK_SKEW_SECONDS": "9",
+        "TANDEM_JOB__TRIGGER_SECONDS": "0.5",
+        "TANDEM_SPARK": json.dumps({"spark.executor.memory": "2g", "spark.x": 'a "$b" c\\d'}),
+    }
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    here = load("local")
+    told = model("built", "local", *variables(here, "built").items())["services"]["setup"]["environment"]
+    for name in own:
+        monkeypatch.delenv(name)
+    for name, value in told.items():
+        # Compose writes what it would read.
+        monkeypatch.setenv(name, str(value).replace("$$", "$"))
+    inside = load("local")
+    assert (inside.job, inside.spark) == (here.job, here.spark)
+    assert inside.job.parameters == {"match_window_seconds": 600}
+    assert inside.spark["spark.x"] == 'a "$b" c\\d'
 
 
 @pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
