@@ -57,7 +57,7 @@ def _status(session: Session) -> dict[str, Any]:
     found = session.platform.status()
     named = [each.settings.pipeline for each in session.each]
     running = [name for name in session.platform.pipelines() if name not in named]
-    others = [*session.each[1:], *(Session(session.chosen[0], name, announces=False) for name in running)]
+    others = [*session.each[1:], *(Session(session.chosen[0], name, announces=False, named=False) for name in running)]
     return {**found, "pipelines": [_of_pipeline(found), *(_of_pipeline(_status_of(each)) for each in others)]}
 
 

@@ -28,6 +28,8 @@ class Session:
     debug: bool = False
     # The line that names the profile is for the first pipeline's.
     announces: bool = True
+    # Not for a pipeline that only runs beside those that the command line names.
+    named: bool = True
 
     @cached_property
     def chosen(self) -> tuple[str, str]:
@@ -37,12 +39,25 @@ class Session:
     @cached_property
     def settings(self) -> Settings:
         """The profile's settings; the first use prints the profile, the command line's first line on standard error."""
-        return self._announced(load(self.chosen[0], self._named))
+        return self._announced(load(self.chosen[0], self._overrides, named=self.named))
+
+    def refresh(self) -> bool:
+        """Loads the settings again, for one pipeline; returns whether a file has changed them.
+
+        Raises:
+            UsageError: they are wrong now; the session keeps those from before.
+        """
+        settings = load(self.chosen[0], self._overrides, named=self.named)
+        if settings == self.settings:
+            return False
+        self.settings = settings
+        self.__dict__.pop("platform", None)
+        return True
 
     @cached_property
     def each(self) -> list[Session]:
         """A session for each pipeline that is named; the first one is this."""
-        _, *others = pipelines_named(self.chosen[0], self._named)
+        _, *others = pipelines_named(self.chosen[0], self._overrides)
         return [self, *(Session(self.chosen[0], name, self.debug, announces=False) for name in others)]
 
     def for_each(self, do: Callable[[Session], object], *, titles: bool = True) -> None:
@@ -82,18 +97,18 @@ class Session:
         for name in self.platform.pipelines():
             # What runs may be of another folder than this one.
             with suppress(UsageError):
-                found += [] if name in names else [load(self.chosen[0], {"pipeline": name})]
+                found += [] if name in names else [load(self.chosen[0], {"pipeline": name}, named=False)]
         check_apart(found)
 
     @cached_property
     def incomplete_settings(self) -> Settings:
         """The same where what is required need not be set, for showing only; see ``settings.load``."""
-        return self._announced(load(self.chosen[0], self._named, incomplete=True))
+        return self._announced(load(self.chosen[0], self._overrides, incomplete=True))
 
     @cached_property
     def with_origins(self) -> tuple[Settings, dict[str, str]]:
         """Those, and where each value comes from; see ``settings.load_with_origins``."""
-        settings, places = load_with_origins(self.chosen[0], self._named)
+        settings, places = load_with_origins(self.chosen[0], self._overrides)
         return self._announced(settings), places
 
     @cached_property
@@ -107,7 +122,7 @@ class Session:
         return Console(highlight=False)
 
     @property
-    def _named(self) -> dict[str, str] | None:
+    def _overrides(self) -> dict[str, str] | None:
         return {"pipeline": self.pipeline} if self.pipeline else None
 
     def _announced(self, settings: Settings) -> Settings:

@@ -18,7 +18,7 @@ from tandem.settings.model import Settings
 from tandem.settings.origin import COMMAND_LINE, ENVIRONMENT, MISSING, origins
 from tandem.settings.pipeline import OfPipeline, typed_parameters
 from tandem.settings.sources import Loaded, of_variables, settled
-from tandem.settings.variables import check, fields, read_dotenv, variable
+from tandem.settings.variables import check, fields, read_dotenv, variable, without_parameters
 
 _OF_PIPELINE = "the pipeline's settings.toml"
 
@@ -44,7 +44,11 @@ def own_pipelines() -> Path:
 
 
 def load(
-    profile: str | None = None, overrides: Mapping[str, Any] | None = None, *, incomplete: bool = False
+    profile: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    incomplete: bool = False,
+    named: bool = True,
 ) -> Settings:
     """Returns the settings of a profile.
 
@@ -53,11 +57,12 @@ def load(
         overrides: values of command-line flags, nested like the settings; they win over everything else.
         incomplete: whether what is required may be missing. It then has its own name in angle brackets as its value:
             for showing, not for connecting.
+        named: whether the pipeline is one that the command names; only those get the environment's parameters.
 
     Raises:
         UsageError: no such profile, or a value is missing or wrong; the message names the field and places.
     """
-    return _load(profile, overrides, incomplete=incomplete)[0]
+    return _load(profile, overrides, incomplete=incomplete, named=named)[0]
 
 
 def pipelines_named(profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> tuple[str, ...]:
@@ -100,7 +105,7 @@ def load_with_origins(
 
 
 def _load(
-    profile: str | None, overrides: Mapping[str, Any] | None, *, incomplete: bool
+    profile: str | None, overrides: Mapping[str, Any] | None, *, incomplete: bool, named: bool = True
 ) -> tuple[Settings, dict[str, PydanticBaseSettingsSource]]:
     document = _document()
     known, base = document["profile"], document["base"]
@@ -114,6 +119,7 @@ def _load(
     variables = read_dotenv(dotenv)
     check(variables, str(dotenv))
     check(os.environ, "the environment")
+    environment = os.environ if named else without_parameters(os.environ)
     sources: dict[str, PydanticBaseSettingsSource] = {}
 
     class _Loaded(Loaded):
@@ -126,11 +132,11 @@ def _load(
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del dotenv_settings, file_secret_settings
+            del env_settings, dotenv_settings, file_secret_settings
             sources.update(
                 {
                     COMMAND_LINE: init_settings,
-                    ENVIRONMENT: env_settings,
+                    ENVIRONMENT: of_variables(settings_cls, environment),
                     str(dotenv): of_variables(settings_cls, variables),
                     f"profiles.toml [profile.{name}]": InitSettingsSource(settings_cls, init_kwargs=known[name]),
                     _OF_PIPELINE: OfPipeline(settings_cls, default=base["pipeline"]),

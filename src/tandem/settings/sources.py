@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ def settled(loaded: Loaded) -> Settings:
     return Settings.model_validate(values)
 
 
-def of_variables(settings_cls: type[BaseSettings], variables: dict[str, str]) -> EnvSettingsSource:
-    """Returns a source of variables that are not the environment's; it ignores those of other programs."""
+def of_variables(settings_cls: type[BaseSettings], variables: Mapping[str, str]) -> EnvSettingsSource:
+    """Returns a source of these variables; it ignores empty ones and those of other programs."""
     source = EnvSettingsSource(settings_cls)
     source.env_vars = {name.lower(): value for name, value in variables.items() if value}
     return source

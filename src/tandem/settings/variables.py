@@ -23,7 +23,7 @@ _OTHERS = (
     *("TANDEM_VERSION", "TANDEM_VENV"),
 )
 # Which there are, the pipeline says; `settings.pipeline` checks them.
-_PARAMETER = "TANDEM_JOB__PARAMETERS__"
+_PARAMETERS = "TANDEM_JOB__PARAMETERS"
 
 
 def read_dotenv(file: Path) -> dict[str, str]:
@@ -62,7 +62,7 @@ def check(variables: Mapping[str, str], place: str) -> None:
     named = {value.removeprefix("env:") for value in variables.values() if value.startswith("env:")}
     for name, value in variables.items():
         upper = name.upper()
-        if not upper.startswith(PREFIX) or upper.startswith(_PARAMETER) or name in named:
+        if not upper.startswith(PREFIX) or upper.startswith(f"{_PARAMETERS}__") or name in named:
             continue
         if upper not in known:
             # Without what they all begin with, which would make any two alike.
@@ -77,6 +77,11 @@ def check(variables: Mapping[str, str], place: str) -> None:
             raise UsageError(
                 f"{name} in {place} must be a JSON object", hint=f"""for example {name}='{{"name": "value"}}'"""
             )
+
+
+def without_parameters(variables: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables less those that set a transform's parameters."""
+    return {name: value for name, value in variables.items() if not name.upper().startswith(_PARAMETERS)}
 
 
 def variable(path: Sequence[str]) -> str:

@@ -115,7 +115,7 @@ class Project:
     def _of(self, pipeline: str) -> Settings:
         """Returns a pipeline's settings, with the ports that Spark's pages have or are to have."""
         mine = self._settings
-        settings = mine if pipeline == mine.pipeline else load(mine.profile, {"pipeline": pipeline})
+        settings = mine if pipeline == mine.pipeline else load(mine.profile, {"pipeline": pipeline}, named=False)
         jobs = self.jobs()
         service = jobs.get(pipeline, JOB if not jobs else named(JOB, pipeline))
         master = self._port(_MASTER, settings.ui.master_port)
