@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kafka import KafkaAdminClient
 from pymongo import MongoClient
 
+from tandem.kafka_python import made
 from tandem.scaffold import write
 from tests.environment import Environment
 from tests.integration.conftest import STATE
@@ -52,6 +54,12 @@ def spoiled(file: Path, good: str, bad: str) -> str:
     return f"{file}:{text[: text.index(good)].count(chr(10)) + 1}"
 
 
+def trigger(environment: Environment) -> float:
+    """Returns what the driver was started with."""
+    told = json.loads((environment.home / "embedded" / "conf" / "job.json").read_text())
+    return float(told["trigger_seconds"])
+
+
 def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environment: Environment) -> None:
     transform = own / "transform.py"
     good = transform.read_text()
@@ -74,6 +82,27 @@ def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environm
     environment.tandem("produce", "--count", "500", "--mix", "late=0", "--close")
     assert json.loads(environment.tandem("verify", "--json").stdout)["total"]["late"] == 0
 
+    # What the files declare now is created, also beside a job that runs.
+    streams = own / "streams.py"
+    letters, indexes = '"parcels_dead_letter_v1"', '(("request_id",), ("kind",))'
+    declared = streams.read_text()
+    assert (declared.count(letters), declared.count(indexes)) == (1, 1)
+    changed = declared.replace(letters, '"parcels_dead_letter_v2"')
+    streams.write_text(changed.replace(indexes, '(("request_id",), ("kind",), ("responded_at",))'))
+    environment.tandem("up")
+    with made(KafkaAdminClient, bootstrap_servers=environment.bootstrap) as admin:
+        assert "parcels_dead_letter_v2" in admin.list_topics()
+    with MongoClient(f"mongodb://127.0.0.1:{environment.first_port + 2}/?directConnection=true") as client:
+        assert "responded_at_1" in client["parcels"]["parcels_unanswered"].index_information()
+
+    # A saved setting holds from the next start of the job on.
+    settings = own / "settings.toml"
+    settings.write_text(
+        settings.read_text().replace("[job.parameters]", "[job]\ntrigger_seconds = 0.1\n[job.parameters]")
+    )
+    assert "the job was started with other settings" in environment.tandem("up").stderr
+    assert trigger(environment) == 0
+
     # A job that runs is not stopped for one that cannot start.
     running = environment.status()["job"]["pid_or_id"]
     place = spoiled(transform, '"duration_ms"', '"duration_ms')
@@ -84,6 +113,7 @@ def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environm
     # What the transform and the oracle do not agree on is named.
     spoiled(transform, '"service",\n        "status",', '"status",')
     environment.tandem("submit")
+    assert trigger(environment) == 0.1
     environment.tandem("produce", "--count", "100", "--close")
     assert "wrong in parcels_answered" in environment.tandem("verify", code=1).stdout
 
@@ -122,6 +152,15 @@ def test_dev_goes_on_with_what_was_saved(
     # It has committed, and is ready again whenever it has committed what came since.
     environment.wait("ready", lambda: environment.status()["ready"])
     assert environment.status()["job"]["pid_or_id"] == driver
+    # Settings are for a new driver.
+    settings = own / "settings.toml"
+    good = settings.read_text()
+    settings.write_text(f"{good}[job")
+    said("settings.toml: error: ")
+    settings.write_text(good.replace("[job.parameters]", "[job]\ntrigger_seconds = 0.1\n[job.parameters]"))
+    said("settings.toml: the job runs with it after")
+    assert environment.status()["job"]["pid_or_id"] != driver
+    assert trigger(environment) == 0.1
     developing.send_signal(signal.SIGINT)
     assert developing.wait(30) == 130
     reader.join(30)

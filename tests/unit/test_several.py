@@ -9,13 +9,17 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tandem.catalog import BUNDLED
 from tandem.cli.session import Session
-from tandem.errors import TandemError, UsageError
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.apart import check_apart
+from tandem.platforms.embedded.background import Background
 from tandem.platforms.embedded.drivers import Drivers
 from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.membership import Membership
 from tandem.platforms.embedded.service import Keeper, Program
 from tandem.platforms.embedded.state import Board, ServiceState, read_states
 from tandem.scaffold import write
@@ -40,6 +44,16 @@ def test_several_are_named_with_commas_and_each_has_settings_of_its_own(monkeypa
     assert pipelines_named("embedded", {"pipeline": "segment_revenue"}) == ("segment_revenue",)
     parameters = [each.settings.job.parameters for each in Session("embedded").each]
     assert parameters == [{"match_window_seconds": 1800}, {"window_seconds": 60}]
+
+
+def test_a_parameter_is_for_the_pipelines_that_a_command_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_JOB__PARAMETERS__WINDOW_SECONDS", "30")
+    monkeypatch.setenv("TANDEM_MONGO__PORT", "1001")
+    assert Session("embedded", "segment_revenue").settings.job.parameters == {"window_seconds": 30}
+    beside = Session("embedded", "orders_payments", named=False).settings
+    assert (beside.job.parameters, beside.mongo.port) == ({"match_window_seconds": 1800}, 1001)
+    with pytest.raises(UsageError, match="orders_payments has no parameter 'window_seconds'"):
+        _ = Session("embedded", "orders_payments").settings
 
 
 def test_a_program_that_is_about_one_pipeline_refuses_several(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +100,36 @@ def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None
     letters.place.forget()
     with pytest.raises(UsageError, match=r"both write into the collection parcels\.parcels_answered"):
         check_apart([parcels, letters])
+    # Nor into a third one, whatever the dashboard shows; in another database it is another.
+    streams.write_text(streams.read_text().replace("parcels_", "letters_"))
+    for place in (parcels.place, letters.place):
+        oracle = place.file("oracle")
+        oracle.write_text(f"{oracle.read_text()}\nCOLLECTIONS = (*COLLECTIONS, 'audit')\n")
+        place.forget()
+    with pytest.raises(UsageError, match=r"both write into the collection parcels\.audit"):
+        check_apart([parcels, settings_of("orders_payments", tmp_path), letters])
     own_database = letters.mongo.model_copy(update={"database": "letters"})
     check_apart([parcels, letters.model_copy(update={"mongo": own_database})])
+    # Alone it is in nobody's way.
+    parcels.place.file("oracle").unlink()
+    parcels.place.forget()
+    check_apart([parcels, parcels])
+
+
+def test_several_may_look_up_in_one_collection(tmp_path: Path) -> None:
+    own = tmp_path / "pipelines"
+    own.mkdir()
+    shutil.copytree(BUNDLED / "segment_revenue", own / "regional")
+    for file in (own / "regional").glob("*.py"):
+        text = file.read_text().replace("tandem.pipelines.segment_revenue", "pipelines.regional")
+        file.write_text(text.replace("segment_revenue", "regional").replace("sales_v1", "regional_sales_v1"))
+    regional = load("embedded", {"pipeline": "regional", "pipelines_dir": own})
+    revenue = settings_of("segment_revenue", tmp_path)
+    assert (regional.mongo.database, regional.place.module("streams").CUSTOMER_SEGMENTS) == (
+        revenue.mongo.database,
+        revenue.place.module("streams").CUSTOMER_SEGMENTS,
+    )
+    check_apart([regional, revenue])
 
 
 def test_the_roster_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
@@ -98,6 +140,9 @@ def test_the_roster_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
     roster.add(settings_of("segment_revenue", tmp_path / "elsewhere"))
     assert [each.pipeline for each in roster.all()] == ["segment_revenue", "orders_payments"]
     assert roster.all()[0].state_dir == tmp_path
+    roster.update(settings_of("segment_revenue", tmp_path / "elsewhere"))
+    assert [each.pipeline for each in roster.all()] == ["segment_revenue", "orders_payments"]
+    assert roster.all()[0].state_dir == tmp_path / "elsewhere"
     roster.ask_restart("orders_payments")
     assert [roster.asked_restart("orders_payments") for _ in range(2)] == [True, False]
     roster.ask_restart("segment_revenue")
@@ -105,6 +150,49 @@ def test_the_roster_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
     assert roster.names() == ["orders_payments"]
     # When it comes again, nobody has asked.
     assert not roster.asked_restart("segment_revenue")
+    roster.update(settings_of("segment_revenue", tmp_path))
+    assert roster.names() == ["orders_payments"]
+
+
+def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: Layout, tmp_path: Path) -> None:
+    def member(settings: Settings) -> Membership:
+        return Membership(settings, layout, Background(settings, layout, "no.module", lambda *_: None))
+
+    settings, roster = settings_of("segment_revenue", tmp_path), Roster(layout.pipelines)
+    assert not member(settings).is_outdated()
+    # The port of its page is the environment's choice.
+    roster.add(settings.model_copy(update={"ui": settings.ui.model_copy(update={"spark_port": 4444})}))
+    assert not member(settings).is_outdated()
+    changed = settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": "5g"}})
+    assert member(changed).is_outdated()
+    member(changed).ask_restart()
+    assert not member(changed).is_outdated()
+    assert member(settings).is_outdated()
+    assert member(changed).page_port() == 4444
+    assert roster.asked_restart("segment_revenue")
+    elsewhere = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": "other:9092"})})
+    with pytest.raises(EnvironmentNotReadyError, match="unlike these settings"):
+        member(elsewhere).ask_restart()
+
+
+def test_a_saved_settings_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write("parcels", tmp_path / "pipelines").folder
+    monkeypatch.setenv("TANDEM_PIPELINES_DIR", str(folder.parent))
+    session = Session("embedded", "parcels")
+    platform = session.platform
+    assert not session.refresh()
+    assert session.platform is platform
+    file = folder / "settings.toml"
+    good = file.read_text()
+    file.write_text(f"{good}[job")
+    with pytest.raises(UsageError, match=r"settings\.toml: "):
+        session.refresh()
+    assert session.settings.job.trigger_seconds == 0
+    file.write_text(good.replace("[job.parameters]", "[job]\ntrigger_seconds = 0.5\n[job.parameters]"))
+    assert session.refresh()
+    assert session.settings.job.trigger_seconds == 0.5
+    assert session.platform is not platform
+    assert not session.refresh()
 
 
 def test_the_first_pipelines_job_needs_no_name(tmp_path: Path) -> None:
@@ -133,7 +221,7 @@ def drivers(layout: Layout) -> Iterator[Drivers]:
     def make(settings: Settings) -> Keeper:
         program = Program(
             name=layout.job(settings.pipeline),
-            command=("sleep", "600"),
+            command=("sleep", str(300 + settings.job.lateness_seconds)),
             env=dict(os.environ),
             write=lambda: None,
             probe=lambda _: None,
@@ -176,11 +264,15 @@ def test_what_happens_to_one_driver_the_other_does_not_feel(layout: Layout, driv
     states = until(layout, lambda states: running(first, second)(states) and states[second].pid != killed)
     assert (states[first].pid, states[first].restarts, states[second].restarts) == (pid, 0, 1)
 
+    changed = settings_of("segment_revenue", tmp_path)
+    roster.update(changed.model_copy(update={"job": changed.job.model_copy(update={"lateness_seconds": 301})}))
     roster.ask_restart("segment_revenue")
     before = states[second].pid
     drivers.look()
     states = until(layout, lambda states: running(first, second)(states) and states[second].pid != before)
     assert states[first].pid == pid
+    # With the settings as they are now; the other one has those that it was started with.
+    assert [psutil.Process(states[name].pid).cmdline()[1] for name in (first, second)] == ["600", "601"]
 
     roster.remove("segment_revenue")
     drivers.look()

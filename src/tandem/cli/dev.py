@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from tandem.catalog import Place
 from tandem.cli.session import Session
 from tandem.engine.avro import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.reload import WAITS, Failures, Reloading
 from tandem.settings.model import Settings
+from tandem.settings.pipeline import SETTINGS
 
 _LOOK_S = 0.2
 _MODULES = ("streams", "pipeline", "oracle", "generator", "producers")
@@ -36,12 +35,7 @@ def dev(
     """
     session: Session = context.obj
     session.pipeline = name or session.pipeline
-    settings, platform = session.settings, session.platform
-    if not isinstance(platform, Reloading):
-        raise UsageError(
-            f"the job of profile {settings.profile} does not read this machine's files",
-            hint="choose --profile embedded or local",
-        )
+    settings, platform = session.settings, _platform(session)
     place = settings.place
     # What is saved from here on is news, also while all starts.
     known = _saved(place.folder)
@@ -54,30 +48,57 @@ def dev(
         # All but the job's code runs, and the next save may mend that.
         session.say(f"error: {error}\nhint: {error.hint}")
     session.say(f"watching {place.folder}; `tandem produce`, `tandem verify` and {_page(settings)} show what it does")
-    with closing(Failures(settings)) as failures:
-        _watch(session, platform, failures, known)
+    _watch(session, known)
 
 
-def _watch(session: Session, platform: Reloading, failures: Failures, known: dict[Path, int]) -> NoReturn:
+def _watch(session: Session, known: dict[Path, int]) -> NoReturn:
     """Lets the job go on whenever a file was saved, and tells what it fails at between two saves."""
-    place = session.settings.place
-    while True:
-        time.sleep(_LOOK_S)  # not a wait for readiness: until somebody saves a file
-        if (now := _saved(place.folder)) == known:
-            if error := failures.news():
-                session.say(f"error: {error}\nhint: {WAITS}")
-            continue
-        changed = ", ".join(sorted(path.name for path in now.keys() | known.keys() if now.get(path) != known.get(path)))
-        known, began = now, time.monotonic()
-        failures.told(None)
-        try:
-            _check(session.settings, place)
-            _go_on(platform)
-        except TandemError as error:
-            failures.told(str(error))
-            session.say(f"{changed}: error: {error}\nhint: {error.hint}")
-        else:
-            session.say(f"{changed}: the job runs with it after {time.monotonic() - began:.1f} s")
+    folder = session.settings.place.folder
+    failures = Failures(session.settings)
+    outdated = False
+    try:
+        while True:
+            time.sleep(_LOOK_S)  # not a wait for readiness: until somebody saves a file
+            if (now := _saved(folder)) == known:
+                if error := failures.news():
+                    session.say(f"error: {error}\nhint: {WAITS}")
+                continue
+            paths = now.keys() | known.keys()
+            changed = ", ".join(sorted(path.name for path in paths if now.get(path) != known.get(path)))
+            known, began = now, time.monotonic()
+            failures.told(None)
+            try:
+                if session.refresh():
+                    outdated = True
+                    failures.close()
+                    failures = Failures(session.settings)
+                _check(session.settings)
+                if outdated:
+                    # A driver that runs cannot take Spark's settings.
+                    _platform(session).restart_job()
+                    outdated = False
+                _go_on(_platform(session))
+            except TandemError as error:
+                failures.told(str(error))
+                session.say(f"{changed}: error: {error}\nhint: {error.hint}")
+            else:
+                session.say(f"{changed}: the job runs with it after {time.monotonic() - began:.1f} s")
+    finally:
+        failures.close()
+
+
+def _platform(session: Session) -> Reloading:
+    """Returns the platform of the settings as they are now.
+
+    Raises:
+        UsageError: the job does not read this machine's files.
+    """
+    if not isinstance(session.platform, Reloading):
+        raise UsageError(
+            f"the job of profile {session.settings.profile} does not read this machine's files",
+            hint="choose --profile embedded or local",
+        )
+    return session.platform
 
 
 def _go_on(platform: Reloading) -> None:
@@ -88,8 +109,9 @@ def _go_on(platform: Reloading) -> None:
     platform.reload_job()
 
 
-def _check(settings: Settings, place: Place) -> None:
+def _check(settings: Settings) -> None:
     """Imports what was saved, so that the job that runs is not stopped for what cannot; creates what it has new."""
+    place = settings.place
     place.forget()
     for module in _MODULES:
         place.module(module)
@@ -98,9 +120,9 @@ def _check(settings: Settings, place: Place) -> None:
 
 
 def _saved(folder: Path) -> dict[Path, int]:
-    """Returns when each of a pipeline's modules and schemas was saved."""
+    """Returns when each of a pipeline's modules and schemas, and its settings, were saved."""
     found = {}
-    for path in (*folder.glob("*.py"), *folder.glob(f"{FOLDER}/*.avsc")):
+    for path in (*folder.glob("*.py"), *folder.glob(SETTINGS), *folder.glob(f"{FOLDER}/*.avsc")):
         try:
             found[path] = path.stat().st_mtime_ns
         except FileNotFoundError:  # editors replace files

@@ -60,7 +60,8 @@ def main(pipeline: Pipeline) -> None:
 
     With ``--begin-when`` Spark may start before Kafka and MongoDB are there: the query waits until they are said to be.
 
-    SIGHUP lets it go on with the pipeline's code as it is then. Code that cannot start is waited for to change again.
+    SIGHUP lets it go on with the pipeline's code and the configuration as they are then. Code that cannot start is
+    waited for to change again.
     When it failed, the exit code is that of the ``Failure``. With ``--fit`` it reads nothing and exits so, or 0.
     """
     parser = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
@@ -86,6 +87,7 @@ def main(pipeline: Pipeline) -> None:
     while wishes.begin_again():
         try:
             pipeline = reloaded(pipeline)
+            config = JobConfig.parse(read_text(spark, arguments.config))
         except Exception as error:
             failure = _told(failure_of_code(error, _folder(pipeline)) or Failure(repr(error)))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from tandem.errors import TandemError
+from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.base import START_DEADLINE_S, Platform
 from tandem.platforms.observe import has_committed
 from tandem.platforms.progress import ProgressReader
@@ -28,17 +28,20 @@ class Reloading(Platform, Protocol):
         """
 
 
-def reload(settings: Settings, ask: Callable[[], None]) -> None:
+def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], str | None]) -> None:
     """Asks the driver and returns when its new run has committed a batch; see ``Reloading.reload_job``.
 
     Args:
         settings: whose job.
         ask: sends ``engine.wishes.RELOAD`` to its driver.
+        problem: returns why the driver cannot go on at all.
     """
     reader = ProgressReader(settings.mongo, settings.pipeline)
     before = reader.newest()
 
     def probe() -> str | None:
+        if why := problem():
+            raise EnvironmentNotReadyError(why, hint=WAITS)
         newest = reader.newest()
         if newest is None or (before is not None and newest["run"] == before["run"]):
             raise NotYetError("the code of before still runs")

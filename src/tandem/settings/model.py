@@ -118,7 +118,8 @@ class Settings(_Frozen):
     # Of containers: where Kafka's and MongoDB's images come from, and the Compose project. None: the platform decides.
     images: Literal["official", "built"] | None = None
     project: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    # The certificate authority of a company's proxy, for the building of images.
+    # The certificate authority of a company's proxy, for the building of images. PIP_CERT, REQUESTS_CA_BUNDLE and
+    # SSL_CERT_FILE set it, too, and JAVA_HOME the other.
     ca: Path | None = None
     java_home: Path | None = None
 

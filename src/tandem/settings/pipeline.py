@@ -14,6 +14,9 @@ from tandem.catalog import Place, find, names_in
 from tandem.errors import UsageError
 from tandem.settings.model import Settings
 
+# The file in the pipeline's folder.
+SETTINGS = "settings.toml"
+
 
 class OfPipeline(PydanticBaseSettingsSource):
     """A source of settings for the pipeline that the sources before this one have chosen: the first that they name.
@@ -71,7 +74,7 @@ def typed_parameters(settings: Settings) -> Settings:
 
 
 def _read(place: Place) -> dict[str, Any]:
-    file = place.folder / "settings.toml"
+    file = place.folder / SETTINGS
     if not file.is_file():
         return {}
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from tandem.settings.model import Settings
@@ -41,9 +43,15 @@ class Roster:
     def add(self, settings: Settings) -> None:
         """Adds one; one that is there stays as it is."""
         if not self._file(settings.pipeline).exists():
-            draft = self._folder / f".{settings.pipeline}"
-            draft.write_text(settings.model_dump_json(indent=2), "utf-8")
-            draft.replace(self._file(settings.pipeline))
+            self._draft(settings).replace(self._file(settings.pipeline))
+
+    def update(self, settings: Settings) -> None:
+        """Changes the settings of one that is there; it keeps its place in the order."""
+        draft, file = self._draft(settings), self._file(settings.pipeline)
+        with suppress(FileNotFoundError):  # removed since
+            came = file.stat().st_mtime_ns
+            os.utime(draft, ns=(came, came))
+            draft.replace(file)
 
     def remove(self, name: str) -> None:
         """Removes one, if it is there."""
@@ -66,6 +74,11 @@ class Roster:
         except FileNotFoundError:
             return False
         return True
+
+    def _draft(self, settings: Settings) -> Path:
+        draft = self._folder / f".{settings.pipeline}"
+        draft.write_text(settings.model_dump_json(indent=2), "utf-8")
+        return draft
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.json"

@@ -160,10 +160,17 @@ class ComposePlatform:
 
     def reload_job(self) -> None:
         """Lets the job go on with new code, which is mounted; see ``Reloading.reload_job``."""
-        driver = self._project.container(self._project.own(JOB))
+        service = self._project.own(JOB)
+        driver = self._project.container(service)
         if driver is None or state_of(driver) != "running":
             raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
-        reload(self._settings, lambda: driver.kill(signal=RELOAD.name))
+
+        def problem() -> str | None:
+            job = self._project.container(service)
+            ended = job is None or state_of(job) != "running"
+            return f"{service} ended{f': {logs.essence(job)}' if job else ''}" if ended else None
+
+        reload(self._settings, lambda: driver.kill(signal=RELOAD.name), problem)
 
     def _dashboard_trouble(self) -> str | None:
         """Returns why the dashboard's container cannot be started; None when it can, or runs."""

@@ -61,6 +61,8 @@ class Drivers:
         if keeper := self._keepers.get(name):
             if self._roster.asked_restart(name):
                 _log.info("restarting a job", pipeline=name)
+                if settings := self._roster.settings(name):
+                    keeper.program = self._make(settings).program
                 threading.Thread(target=keeper.restart, daemon=True).start()
         # Two drivers on one checkpoint would end each other.
         elif name not in self._leaving and (settings := self._roster.settings(name)):

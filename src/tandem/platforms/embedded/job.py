@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from tandem.artifacts.ivy import spark_jars
@@ -18,7 +19,7 @@ from tandem.platforms.job_files import driver_arguments, driver_environment, wri
 from tandem.platforms.memory import machine_memory
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
-from tandem.settings.model import Settings
+from tandem.settings.model import MongoSettings, Settings
 from tandem.waiting import NotYetError
 
 # A larger heap collects garbage less often, and holds a larger backlog. The rest is for MongoDB, Kafka and the user.
@@ -35,7 +36,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
     """Returns the driver of a pipeline; it is up when it has reported its start."""
     name = layout.job(settings.pipeline)
     folder = layout.conf_of(name)
-    reader = ProgressReader(settings.mongo, settings.pipeline)
+    reader = _reader(settings.mongo, settings.pipeline)
     jars = tools.jars["spark"]
     archive = class_archive(settings, tools.java, jars)
     # Spark starts while Kafka and MongoDB do; a topic that is not there yet would end the query.
@@ -80,6 +81,12 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
         final_codes=frozenset({MUST_NOT_GO_ON}),
         begin=begin,
     )
+
+
+@cache
+def _reader(mongo: MongoSettings, pipeline: str) -> ProgressReader:
+    """Returns the one for all drivers that a pipeline has one after the other."""
+    return ProgressReader(mongo, pipeline)
 
 
 def class_archive(settings: Settings, java: Java, jars: Sequence[Path]) -> ClassArchive:

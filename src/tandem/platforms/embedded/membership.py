@@ -13,9 +13,13 @@ from tandem.platforms.embedded.process import recall
 from tandem.platforms.embedded.state import read_states
 from tandem.platforms.embedded.supervisor import LOOK
 from tandem.platforms.ports import page_port
+from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.settings.model import Settings
 from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
+
+# What the pipeline's topics and collections are in.
+_PROVIDED_IN = ("mongod", "kafka")
 
 
 class Membership:
@@ -62,15 +66,27 @@ class Membership:
         settings.place.module("pipeline")
         if not self._background.running():
             self._background.start()
-        for other in self._roster.all():
-            if (other.kafka.bootstrap, other.mongo.uri) != (settings.kafka.bootstrap, settings.mongo.uri):
-                raise EnvironmentNotReadyError(
-                    f"this environment is at {other.kafka.bootstrap} and {other.mongo.uri}, unlike these settings",
-                    hint="`tandem config show` tells where they come from; TANDEM_STATE_DIR names another environment",
-                )
-        ui = settings.ui.model_copy(update={"spark_port": self._free_port()})
-        self._roster.add(settings.model_copy(update={"ui": ui}))
+        self._check_addresses()
+        self._roster.add(self._at(self._free_port()))
         self._let_look()
+
+    def provide(self) -> None:
+        """Creates the topics and indexes that the pipeline's files declare now, where Kafka and MongoDB run.
+
+        Raises:
+            EnvironmentNotReadyError: one of the two refused.
+        """
+        states = read_states(self._layout.state, _PROVIDED_IN)
+        # While they start, what starts them does it.
+        if all(states[name].state == "running" for name in _PROVIDED_IN):
+            self._check_addresses()
+            create_topics(self._settings.kafka, *streams_of(self._settings.place))
+            create_collections(self._settings.mongo, indexes_of(self._settings.place))
+
+    def is_outdated(self) -> bool:
+        """Returns whether the driver was started with other settings than these."""
+        mine = self._roster.settings(self._settings.pipeline)
+        return mine is not None and mine != self._at(mine.ui.spark_port)
 
     def page_port(self) -> int | None:
         """Returns the port of the driver's page; None while this pipeline does not run here."""
@@ -91,9 +107,29 @@ class Membership:
         wait_for(f"{service} to stop", probe, deadline_s=STOP_DEADLINE_S, hint=hint, interval_s=0.2)
 
     def ask_restart(self) -> None:
-        """Has the driver started anew; returns at once."""
+        """Has the driver restarted with these settings; returns at once.
+
+        Raises:
+            EnvironmentNotReadyError: the environment is another one than the settings say.
+        """
+        self._check_addresses()
+        self._roster.update(self._at(self.page_port() or self._settings.ui.spark_port))
         self._roster.ask_restart(self._settings.pipeline)
         self._let_look()
+
+    def _check_addresses(self) -> None:
+        mine = self._settings
+        for other in self._roster.all():
+            if (other.kafka.bootstrap, other.mongo.uri) != (mine.kafka.bootstrap, mine.mongo.uri):
+                raise EnvironmentNotReadyError(
+                    f"this environment is at {other.kafka.bootstrap} and {other.mongo.uri}, unlike these settings",
+                    hint="`tandem config show` tells where they come from; TANDEM_STATE_DIR names another environment",
+                )
+
+    def _at(self, port: int) -> Settings:
+        """Returns the settings with the port that the driver's page has."""
+        ui = self._settings.ui.model_copy(update={"spark_port": port})
+        return self._settings.model_copy(update={"ui": ui})
 
     def _free_port(self) -> int:
         """Returns the port of the driver's page: the one that is set, or the next one that nobody else has."""

@@ -48,6 +48,9 @@ class EmbeddedPlatform:
         """Starts everything, or this pipeline's driver in what runs; see ``Platform.up``."""
         if self._settings.pipeline in self.pipelines():
             _log.info("already running", profile=self._settings.profile, pipeline=self._settings.pipeline)
+            self._membership.provide()
+            if self._membership.is_outdated():
+                _log.warning("the job was started with other settings", hint="`tandem submit` restarts it with these")
         else:
             self._membership.join()
         if wait:
@@ -110,6 +113,7 @@ class EmbeddedPlatform:
         self._membership.check()
         # The job that runs is not stopped for one that cannot start.
         self._settings.place.module("pipeline")
+        self._membership.provide()
         before = read_states(self._layout.state, self._needed)[self._service].pid
         self._membership.ask_restart()
 
@@ -122,12 +126,14 @@ class EmbeddedPlatform:
         self.wait_until_ready(deadline_s)
 
     def reload_job(self) -> None:
-        """Lets the job go on with new code; see ``Reloading.reload_job``."""
+        """Lets the job go on with new code, or restarts it with new settings; see ``Reloading.reload_job``."""
         self._membership.check()
+        if self._membership.is_outdated():
+            self.restart_job()
         driver = recall(self._layout.pid(self._service))
         if driver is None or not alive(driver):
             raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
-        reload(self._settings, lambda: os.kill(driver.pid, RELOAD))
+        reload(self._settings, lambda: os.kill(driver.pid, RELOAD), self.problem)
 
     def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
         """Tells meanwhile what becomes of the services; see ``Platform.wait_until_ready``."""
