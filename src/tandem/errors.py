@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def install_hint(extra: str) -> str:
+    """Returns how to install an extra: from the checkout, for the registry's package of that name is another one."""
+    return f"in the checkout: .venv/bin/pip install -e '.[{extra}]'"
+
+
 class TandemError(Exception):
     """A failure that was foreseen.
 

@@ -6,12 +6,14 @@ import importlib.util
 import re
 import subprocess
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import Timer
 from xml.sax.saxutils import quoteattr
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, install_hint
+from tandem.foreign import inherited
+from tandem.foreign.proxies import for_java, proxy_for
 
 DEADLINE_S = 900
 _OFFLINE = re.compile(
@@ -28,8 +30,28 @@ def spark_jars() -> Path:
     """
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise EnvironmentNotReadyError("PySpark is not installed", hint="pip install 'tandem[embedded]'")
+        raise EnvironmentNotReadyError("PySpark is not installed", hint=install_hint("embedded"))
     return Path(spec.origin).parent / "jars"
+
+
+def check_spark(wanted: str) -> str:
+    """Returns the version and the folder of the Spark that this process finds.
+
+    Args:
+        wanted: the version that it must be.
+
+    Raises:
+        EnvironmentNotReadyError: it is another one, or a client without Spark itself.
+    """
+    jars = spark_jars()
+    core = next(jars.glob("spark-core_*.jar"), None)
+    found = core.stem.rpartition("-")[2] if core else "without Spark's jars"
+    if found != wanted:
+        raise EnvironmentNotReadyError(
+            f"PySpark {wanted} is needed, and {jars.parent} is PySpark {found}",
+            hint=f"unset PYTHONPATH where that is from there, else {install_hint('embedded')}",
+        )
+    return f"{found} ({jars.parent})"
 
 
 def fetch(
@@ -57,12 +79,18 @@ def fetch(
     module = into / "ivy.xml"
     module.write_text(_module(packages, "default" if transitive else "master"), "utf-8")
     ivy = next(spark_jars().glob("ivy-*.jar"))
-    command = [str(java), "-jar", str(ivy), "-ivy", str(module), "-confs", "default"]
-    command += ["-cache", str(into / "ivy"), "-retrieve", str(into / pattern)]
+    environment = inherited()
+    command = [str(java), f"@{_options_file(into, environment)}", "-jar", str(ivy), "-ivy", str(module)]
+    command += ["-confs", "default", "-cache", str(into / "ivy"), "-retrieve", str(into / pattern)]
     output: deque[str] = deque(maxlen=400)
     try:
         started = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         )
     except OSError as error:
         raise EnvironmentNotReadyError(
@@ -82,7 +110,24 @@ def fetch(
         finally:
             watchdog.cancel()
     if process.returncode != 0:
-        raise _failure(list(output))
+        raise _failure(list(output), environment)
+
+
+def _options_file(into: Path, environment: Mapping[str, str]) -> Path:
+    """Returns a file of Java's options, for none but this user: a proxy's login stands in it."""
+    try:
+        options = for_java(environment)
+    except ValueError as error:
+        raise EnvironmentNotReadyError(f"the proxy is not usable: {error}", hint="write it http://HOST:PORT") from None
+    file = into / "java.options"
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{_quoted(option)}\n" for option in options), "utf-8")
+    return file
+
+
+def _quoted(option: str) -> str:
+    escaped = option.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _module(packages: Iterable[str], conf: str) -> str:
@@ -104,15 +149,25 @@ def _module(packages: Iterable[str], conf: str) -> str:
     )
 
 
-def _failure(output: list[str]) -> EnvironmentNotReadyError:
+def _failure(output: list[str], environment: Mapping[str, str]) -> EnvironmentNotReadyError:
     text = "\n".join(output)
     told = next((line for line in output if _TELLING.search(line)), output[-1] if output else "no output")[:300]
     if "No space left on device" in text:
         return EnvironmentNotReadyError("no space left while downloading jars", hint="free some space, then try again")
     hint = "look at the line above; the jars are named in runtimes.toml"
-    if _OFFLINE.search(text):
+    proxy = proxy_for(environment, "https")
+    if "PKIX" in text or "certificat" in text:
+        hint = (
+            "Java does not trust the certificate; behind a proxy with an authority of its own, put that into a trust "
+            "store and set JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=FILE"
+        )
+    elif "407" in text and proxy:
+        hint = f"the proxy {proxy.address} asks for a login: set {proxy.variable}=http://USER:PASSWORD@{proxy.address}"
+    elif _OFFLINE.search(text) and proxy:
+        hint = f"they were asked for through the proxy {proxy.address} of {proxy.variable}: does it answer?"
+    elif _OFFLINE.search(text):
         hint = (
             "connect to the network for the first start (150 MB of temporary space), later ones need none; "
-            "behind a proxy set JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=HOST -Dhttps.proxyPort=PORT"
+            "behind a proxy set HTTPS_PROXY=http://HOST:PORT"
         )
     return EnvironmentNotReadyError(f"the jars could not be downloaded: {told}", hint=hint)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.foreign import inherited
 
 
 def installed(name: str, requirements: Sequence[str], cache: Path) -> Path:
@@ -43,7 +44,7 @@ def installed(name: str, requirements: Sequence[str], cache: Path) -> Path:
             "--target",
             str(draft),
         )
-        done = subprocess.run((*command, *requirements), stdout=sys.stderr, check=False)
+        done = subprocess.run((*command, *requirements), env=inherited(), stdout=sys.stderr, check=False)
         if done.returncode != 0:
             raise EnvironmentNotReadyError(
                 f"the packages of {name} could not be installed", hint="the lines above say why; the network, usually"

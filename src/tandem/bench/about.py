@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tandem.foreign import inherited
 from tandem.platforms.embedded.job import heap
 from tandem.platforms.embedded.prepare import Tools
 from tandem.platforms.memory import machine_memory
@@ -61,7 +62,7 @@ def _revision() -> str | None:
 
 def _first_line(*command: str) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, env=inherited(), capture_output=True, text=True, timeout=30, check=False)
     except OSError:
         return None
     return done.stdout.splitlines()[0] if done.returncode == 0 and done.stdout else None

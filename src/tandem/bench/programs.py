@@ -16,6 +16,7 @@ from typing import IO, Any
 from tandem.bench.cleaning import undisturbed
 from tandem.bench.stage import Stage
 from tandem.errors import TandemError
+from tandem.foreign import inherited
 from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
 from tandem.platforms.embedded.logs import essence
 from tandem.platforms.job_files import driver_arguments
@@ -80,7 +81,7 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=dict(os.environ if env is None else env),
+            env=inherited() if env is None else dict(env),
             cwd=stage.layout.scratch,
             text=True,
             start_new_session=True,

@@ -17,6 +17,7 @@ from pymongo import MongoClient
 from tandem.bench.cleaning import undisturbed
 from tandem.bench.reports import Reports
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.foreign import inherited
 from tandem.platforms.embedded import dashboard, job, kafka, mongod
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.platform import EmbeddedPlatform
@@ -204,7 +205,7 @@ def driver_of(platform: EmbeddedPlatform) -> int:
 def variables(settings: Settings) -> Mapping[str, str]:
     """Returns the environment of a `tandem` command that is to see these settings."""
     return {
-        **os.environ,
+        **inherited(),
         "TANDEM_PROFILE": settings.profile,
         "TANDEM_PIPELINE": settings.pipeline,
         "TANDEM_STATE_DIR": str(settings.state_dir),

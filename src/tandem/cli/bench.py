@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tandem.cli.session import Session
-from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.errors import EnvironmentNotReadyError, UsageError, install_hint
 
 # Said here, where nothing of the bench is imported before it is asked for.
 PART_NAMES = ["throughput", "latency", "cold_start", "idle", "recovery", "inner_loop", "dashboard", "growth", "soak"]
@@ -48,7 +48,7 @@ def bench(
     if missing:
         raise EnvironmentNotReadyError(
             f"{missing[0]} is not installed",
-            hint="`scripts/bench` installs what is needed, or: pip install 'tandem[bench]'",
+            hint=f"`scripts/bench` installs what is needed; or {install_hint('bench')}",
         )
     from tandem.bench.bench import Bench
     from tandem.bench.files import write

@@ -13,6 +13,7 @@ from tandem import log
 from tandem.cli import bench, cloud, dev, doctor, inspect, lifecycle, new, pipeline, shell
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
+from tandem.foreign.variables import adapt_this_process
 
 INTERRUPTED = 130
 # What every command takes, behind its name too.
@@ -52,6 +53,7 @@ def main() -> NoReturn:
     """Runs the command line and exits with 0, 1 (failed), 2 (usage), 3 (environment not ready) or 130 (interrupted)."""
     signal.signal(signal.SIGTERM, _interrupt)
     log.to_console()
+    adapt_this_process()
     # Typer keeps the callback's object to itself, and an error may come before it exists.
     debug = "--debug" in sys.argv
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import typer
 from tandem.cli.plans import EventTime, closing_time, known_watermark, make_plan
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
+from tandem.foreign import inherited
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
@@ -216,7 +216,7 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
             modules,
             plan,
             profile=settings.profile,
-            variables=place.variables(os.environ | chosen),
+            variables=place.variables(inherited() | chosen),
             rate=rate,
             ledgers=ledgers,
             stop=stop,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tandem.artifacts.ivy import spark_jars
+from tandem.artifacts.ivy import check_spark
 from tandem.platforms import default_profile
+from tandem.runtimes import runtimes
 from tandem.settings.load import chosen_profile, load
 from tandem.settings.model import Settings
 
@@ -21,7 +22,7 @@ def open_session(profile: str | None, pipeline: str | None) -> Session:
 
 def session_of(settings: Settings) -> Session:
     """Returns the session of a profile's settings; see ``tandem.session``."""
-    spark_jars()
+    check_spark(runtimes().default.pyspark)
     from tandem.notebook.session import Session
 
     return Session(settings)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.sql import SparkSession
+from pyspark.sql.utils import is_remote
 
 from tandem.artifacts import ensure_jars
 from tandem.errors import UsageError
@@ -30,6 +31,11 @@ def start_spark(settings: Settings, folder: Path) -> SparkSession:
         EnvironmentNotReadyError: there is no Java, or the jars cannot be fetched.
         UsageError: this process runs a Spark of its own.
     """
+    if is_remote():
+        raise UsageError(
+            "this process uses Spark Connect, and a session runs Spark itself",
+            hint="unset SPARK_CONNECT_MODE_ENABLED and SPARK_REMOTE, and restart the kernel or the shell",
+        )
     java = find_java(settings.java_home, runtimes().minimum_java)
     jars = ensure_jars(settings.cache_dir, java.program, ("spark",))["spark"]
     options = class_archive(settings, java, jars).options(record=False)

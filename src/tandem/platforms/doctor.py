@@ -14,8 +14,11 @@ from kafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
 from tandem.artifacts.cache import ENVIRONMENT
+from tandem.artifacts.ivy import check_spark
 from tandem.artifacts.lock import locked, sha256_of
 from tandem.errors import TandemError
+from tandem.foreign import inherited
+from tandem.foreign.variables import told
 from tandem.platforms import services
 from tandem.platforms.compose.cli import variables
 from tandem.platforms.compose.containers import Containers
@@ -76,6 +79,8 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
     }
     for name, check in {**own(settings, running), **shared}.items():
         yield _found(name, check)
+    for name, answer in told().items():
+        yield Finding(name, "good", answer)
 
 
 def _found(name: str, check: Callable[[], str]) -> Finding:
@@ -103,6 +108,7 @@ def _embedded_checks(settings: Settings, running: bool) -> Mapping[str, Callable
         "processors": lambda: f"{os.cpu_count()}",
         "memory": _memory,
         "Java": lambda: _java(settings),
+        "Spark": lambda: check_spark(runtimes().default.pyspark),
         "mongod": _mongod,
         "jars": lambda: _jars(settings),
         "ports": lambda: _ports(embedded_ports(settings), running),
@@ -152,7 +158,8 @@ def _java(settings: Settings) -> str:
 
 def _mongod() -> str:
     program = find_mongod()
-    done = subprocess.run((str(program), "--version"), capture_output=True, text=True, timeout=30, check=False)
+    command = (str(program), "--version")
+    done = subprocess.run(command, env=inherited(), capture_output=True, text=True, timeout=30, check=False)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
         raise TandemError(f"{program} does not start: {said[0][:200]}", hint="install a mongod that fits this machine")

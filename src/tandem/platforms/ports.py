@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.foreign import inherited
 
 _HOST = "127.0.0.1"
 # The variables of pages. The pipeline runs without any of them: Spark's take the next free port, the dashboard waits.
@@ -96,7 +97,9 @@ def _holders(port: int) -> Iterator[int]:
                 continue
     elif shutil.which("lsof"):
         command = ["lsof", "-nP", "-t", f"-iTCP:{port}", "-sTCP:LISTEN"]
-        yield from map(int, subprocess.run(command, capture_output=True, text=True, check=False).stdout.split())
+        yield from map(
+            int, subprocess.run(command, env=inherited(), capture_output=True, text=True, check=False).stdout.split()
+        )
 
 
 def _inodes(port: int) -> Iterator[str]:
@@ -108,6 +111,7 @@ def _inodes(port: int) -> Iterator[str]:
 
 
 def _command(pid: int) -> str:
-    done = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    command = ["ps", "-o", "command=", "-p", str(pid)]
+    done = subprocess.run(command, env=inherited(), capture_output=True, text=True, check=False)
     # A command line may carry what is nobody's business: the program's name will do.
     return re.sub(r".*/", "", done.stdout.split()[0]) if done.stdout.split() else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import threading
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 
 from tandem import log
 from tandem.errors import TandemError
+from tandem.foreign import inherited
 from tandem.producer.api import produce
 from tandem.producer.lookup import store_lookups
 from tandem.producer.plan import DEFAULT_REAL_RATE, Mix, Plan
@@ -41,7 +41,7 @@ def main() -> int:
             modules,
             plan,
             profile=settings.profile,
-            variables=place.variables(os.environ),
+            variables=place.variables(inherited()),
             metrics=options.metrics,
             stop=stop,
         )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.foreign import inherited
 from tandem.settings.model import Settings
 
 # Where compose/base.yml mounts it.
 _OWN = "pipelines"
+_FILE, _OVERRIDE = "docker-compose.yml", "docker-compose.override.yml"
 
 
 def project_name(folder: Path) -> str:
@@ -79,7 +80,7 @@ class Compose:
         self, folder: Path, project: str, environment: dict[str, str], added: dict[str, Any] | None = None
     ) -> None:
         self._folder, self._project, self._added = folder, project, added
-        self._environment = {**os.environ, **environment}
+        self._environment = {**inherited(), **environment}
 
     def run(self, *arguments: str) -> int:
         """Returns the exit code of a command whose output goes to standard error, where progress belongs."""
@@ -105,7 +106,9 @@ class Compose:
         return model
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        files = ["--file", "docker-compose.yml", "--file", "-"] if self._added else []
+        # By name, for another one may have been named in the environment.
+        found = [_FILE, *(name for name in (_OVERRIDE,) if (self._folder / name).is_file())]
+        files = [word for name in (*found, *(["-"] if self._added else [])) for word in ("--file", name)]
         return ["docker", "compose", *files, "--project-name", self._project, *arguments]
 
     def _where(self) -> dict[str, Any]:

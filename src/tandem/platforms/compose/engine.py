@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.foreign import inherited
 
 # `include` with several files each; the first version that has it without a known fault.
 MINIMUM_COMPOSE = (2, 20)
@@ -94,7 +95,9 @@ def check_memory(engine: Engine, jobs: int = 1) -> None:
 
 def _ask(*arguments: str) -> str:
     try:
-        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
+        done = subprocess.run(
+            ["docker", *arguments], env=inherited(), capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+        )
     except subprocess.TimeoutExpired:
         raise EnvironmentNotReadyError(f"the Docker engine did not answer in {_PATIENCE_S} s", hint=_HINT) from None
     except OSError as error:

@@ -19,6 +19,7 @@ from tandem.platforms.compose.engine import check_memory, checkout
 from tandem.platforms.compose.further import JOB, RECONCILE, SETUP
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
+from tandem.platforms.embedded.prepare import say_not_passed_on
 from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.ports import check_ports, dashboard_trouble
@@ -50,6 +51,7 @@ class ComposePlatform:
             check_memory(project.engine, len(pipelines))
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
                 check_ports(self._ports())
+                say_not_passed_on()
         # Also when it runs: what is missing or was changed is put right, and nothing else is touched.
         self._start("up", "--detach", *_workers(len(pipelines)), job)
         # Apart from the others: whether it comes up matters to none of them.

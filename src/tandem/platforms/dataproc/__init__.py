@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, install_hint
 
 _GOOGLE = ("google.cloud.dataproc_v1", "google.cloud.storage", "google.cloud.secretmanager_v1")
 # How a module's library is called by those who install it.
@@ -27,4 +27,4 @@ def check_libraries(extra: str) -> None:
             found = None
         if found is None:
             name = _NAMES.get(module, "Google's client library")
-            raise EnvironmentNotReadyError(f"{name} is not installed", hint=f"pip install -e '.[{extra}]'")
+            raise EnvironmentNotReadyError(f"{name} is not installed", hint=install_hint(extra))

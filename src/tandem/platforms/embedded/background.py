@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.foreign import inherited
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.logs import essence
 from tandem.platforms.embedded.prepare import end_leftovers
@@ -60,7 +60,7 @@ class Background:
         command = (sys.executable, "-m", self._module, "--settings", str(file))
         log = layout.log("supervisor")
         from_byte = rotate(log)
-        process = spawn(command, log=log, env=dict(os.environ), cwd=layout.home)
+        process = spawn(command, log=log, env=inherited(), cwd=layout.home)
 
         def probe() -> None:
             code = process.poll()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import urllib.request
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.foreign import inherited
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.service import Program
 from tandem.platforms.observe import dashboard_url
@@ -35,7 +35,7 @@ def program(settings: Settings, layout: Layout) -> Program:
     return Program(
         name="dashboard",
         command=(sys.executable, "-m", "tandem.dashboard", "--settings", str(file), "--roster", str(layout.pipelines)),
-        env=dict(os.environ),
+        env=inherited(),
         write=write,
         probe=probe,
         retry_on=(OSError,),

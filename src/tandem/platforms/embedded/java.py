@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.foreign import inherited
 
 _VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
+_PICKED_UP = re.compile(r"(NOTE: )?Picked up ")
 _HOME = re.compile(r"^[ \t]*java\.home = (.+)$", re.MULTILINE)
 
 
@@ -43,9 +45,10 @@ def find_java(java_home: Path | None, minimum: int) -> Java:
             found.append(f"none on {origin}" if origin == "PATH" else f"{origin} is not set")
             continue
         java = _probe(Path(program))
-        if java and java.version >= minimum:
+        if isinstance(java, Java) and java.version >= minimum:
             return java
-        found.append(f"{origin} has Java {java.version} ({program})" if java else f"{origin} has no working {program}")
+        older = isinstance(java, Java) and f"{origin} has Java {java.version} ({program})"
+        found.append(older or f"{origin} has no working {program} ({java})")
     raise EnvironmentNotReadyError(
         f"Java {minimum} or newer is needed: {', '.join(found)}",
         hint="install one (Debian: apt install default-jre-headless; macOS: brew install openjdk), or set JAVA_HOME",
@@ -61,15 +64,23 @@ def major_version(output: str) -> int | None:
     return int(second) if first == "1" and second else int(first)
 
 
-def _probe(program: Path) -> Java | None:
+def _probe(program: Path) -> Java | str:
+    """Returns the Java, or in a few words why it does not start."""
     # One start tells the version and the home, which is not the program's folder where `java` is a link or a launcher.
     command = [str(program), "-XshowSettings:properties", "-version"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    version, home = major_version(done.stderr), _HOME.search(done.stderr)
+        done = subprocess.run(
+            command, env=inherited(), capture_output=True, text=True, errors="replace", timeout=30, check=False
+        )
+    except OSError as error:
+        return error.strerror or "it cannot be started"
+    except subprocess.TimeoutExpired:
+        return "it does not end"
+    # Options from variables are told first, with their values.
+    lines = [line for line in done.stderr.splitlines() if not _PICKED_UP.match(line)]
+    said = "\n".join(lines)
+    version, home = major_version(said), _HOME.search(said)
     if done.returncode != 0 or version is None or home is None:
-        return None
-    build = " ".join(line.strip() for line in done.stderr.splitlines() if "build" in line)
+        return next((line.strip()[:200] for line in lines if line.strip()), f"exit code {done.returncode}")
+    build = " ".join(line.strip() for line in lines if "build" in line)
     return Java(program, Path(home[1].strip()), version, build)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -82,7 +84,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
         configuration.write_text(properties(settings, layout), "utf-8")
         logging.write_text(_LOG4J, "utf-8")
         if not (layout.kafka / "meta.properties").exists():
-            _format([*java, "kafka.tools.StorageTool"], configuration)
+            _format([*java, "kafka.tools.StorageTool"], configuration, child_environment(tools.java))
 
     def probe(_pid: int) -> None:
         # Not the open port: it is open before the broker can answer for its topics.
@@ -117,14 +119,16 @@ def properties(settings: Settings, layout: Layout) -> str:
     )
 
 
-def _format(tool: list[str], configuration: Path) -> None:
+def _format(tool: list[str], configuration: Path, env: Mapping[str, str]) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     # In one word: an id may begin with a dash.
     command = [*tool, "format", "--ignore-formatted", f"--cluster-id={cluster}", "-c", str(configuration)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
+    options: dict[str, Any] = {"capture_output": True, "text": True, "errors": "replace"}
+    done = subprocess.run(command, env=env, timeout=60, check=False, **options)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
+        full = any("No space left" in line for line in lines)
         raise EnvironmentNotReadyError(
             f"Kafka's storage could not be formatted: {lines[-1][:300]}",
-            hint="is the disk full? `tandem down --volumes` starts afresh",
+            hint="free some space" if full else "`tandem doctor` examines Java and the variables that it gets",
         )

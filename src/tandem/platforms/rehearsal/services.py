@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import urllib.request
 from dataclasses import replace
@@ -16,6 +15,7 @@ from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, R
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from tandem.foreign import inherited
 from tandem.kafka_python import made
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.embedded import kafka, mongod
@@ -129,7 +129,7 @@ def storage(settings: Settings, layout: Layout) -> Program:
     return Program(
         name="storage",
         command=(str(binary), *(word for name, value in options.items() for word in (f"-{name}", value))),
-        env=dict(os.environ),
+        env=inherited(),
         write=lambda: None,
         probe=probe,
         retry_on=(OSError,),
@@ -156,7 +156,7 @@ def google(settings: Settings, layout: Layout) -> Program:
     return Program(
         name="google",
         command=(sys.executable, "-m", "tandem.platforms.rehearsal.google", "--settings", str(file)),
-        env=dict(os.environ),
+        env=inherited(),
         write=write,
         probe=probe,
         retry_on=(OSError,),

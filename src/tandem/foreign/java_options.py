@@ -1,0 +1,64 @@
+"""The variables from which every Java takes options: which of these reach the programs that Tandem starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+# This machine, as Java writes it.
+LOOPBACK = ("localhost", "127.*", "[::1]")
+VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+# A word with its quotation marks, as Java splits it.
+_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")
+# What would end a program at its start, or change it: a second collector, another heap, another archive of classes, a
+# port that only one program can have, and settings of Spark and its libraries.
+_CONFLICTING = re.compile(
+    r"""
+      -XX:[+-]Use\w*GC\b
+    | -Xm[nsx]
+    | -XX:(Max|Min|Initial)RAM
+    | -XX:(Max|Min|Initial|Soft)?(Max)?(Heap|New|Metaspace|DirectMemory)Size=
+    | -Xshare: | -XX:(SharedArchiveFile|ArchiveClassesAtExit|AOT\w*)= | -XX:[+-]AutoCreateSharedArchive
+    | -agentlib: | -agentpath: | -javaagent: | -Xrun
+    | -Dcom\.sun\.management\.
+    | -D(spark|hadoop|log4j2?|logback|slf4j|kafka)\.
+    | -Duser\.(dir|timezone)= | -Djava\.(library\.path|class\.path|io\.tmpdir)=
+    | -XX:(Flags|VMOptionsFile)= | @
+    """,
+    re.VERBOSE,
+)
+_DIRECT = "-Dhttp.nonProxyHosts="
+
+
+def passed_on(options: str) -> str:
+    """Returns the part of such a variable's value that is passed on.
+
+    A list of hosts without a proxy gets this machine's, which Java knows only as long as nobody gives it a list.
+    """
+    return " ".join(_direct(word) for word in _words(options) if not _conflicts(word))
+
+
+def left_out(options: str) -> list[str]:
+    """Returns the names of the options that are not; what follows an equals sign may be a secret."""
+    return [word.strip("'\"").partition("=")[0] for word in _words(options) if _conflicts(word)]
+
+
+def names_a_proxy(environ: Mapping[str, str]) -> bool:
+    """Returns whether Java is given a proxy by one of these variables."""
+    return any(re.search("proxyHost=", environ.get(name, ""), re.IGNORECASE) for name in VARIABLES)
+
+
+def _words(options: str) -> list[str]:
+    return _WORD.findall(options)
+
+
+def _conflicts(word: str) -> bool:
+    return _CONFLICTING.match(word.strip("'\"")) is not None
+
+
+def _direct(word: str) -> str:
+    bare = word.replace('"', "").replace("'", "")
+    if not bare.startswith(_DIRECT):
+        return word
+    hosts = bare.removeprefix(_DIRECT).split("|")
+    return f'"{_DIRECT}{"|".join(dict.fromkeys((*filter(None, hosts), *LOOPBACK)))}"'

@@ -1,0 +1,146 @@
+"""Proxies, as the variables that most programs read name them, for programs that read none, and never for loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from tandem.foreign.java_options import LOOPBACK, names_a_proxy
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+DIRECT = "NO_PROXY"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# So many patterns Java gets at most for one network.
+_MOST = 256
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One proxy.
+
+    Attributes:
+        address: ``host:port``, without a login.
+        variable: the variable that names it.
+        host: the same without the port.
+        port: the port.
+        username: of its login; None when it needs none.
+        password: of its login.
+        socks: whether it speaks SOCKS.
+    """
+
+    address: str
+    variable: str
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+    socks: bool
+
+
+def value(environ: Mapping[str, str], name: str) -> str:
+    """Returns what a variable says, in lower case, which wins, or in upper case."""
+    return environ.get(name.lower()) or environ.get(name, "")
+
+
+def for_clients(environ: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables of the proxies in both cases, with loopback as direct; none when there is no proxy.
+
+    apt reads the lower case alone, other programs the upper. Google's, Docker's and Python's clients would all send
+    what is for 127.0.0.1 to the proxy.
+    """
+    found = {name: text for name in PROXIES if (text := value(environ, name))}
+    if not found:
+        return {}
+    direct = [part.strip() for part in value(environ, DIRECT).split(",") if part.strip()]
+    if "*" not in direct:
+        direct = list(dict.fromkeys((*direct, *_LOOPBACK)))
+    both = found | {DIRECT: ",".join(direct)}
+    return both | {name.lower(): text for name, text in both.items()}
+
+
+def proxy_for(environ: Mapping[str, str], scheme: str) -> Proxy | None:
+    """Returns the proxy for ``http`` or ``https`` addresses.
+
+    Raises:
+        ValueError: the variable names no host; the message has its name, not its value.
+    """
+    for name in (f"{scheme.upper()}_PROXY", "ALL_PROXY"):
+        if text := value(environ, name):
+            return _parsed(name, text)
+    return None
+
+
+def for_java(environ: Mapping[str, str]) -> list[str]:
+    """Returns the properties by which Java uses the proxies of the environment.
+
+    None when Java is given one by its own variables, which then win. Among them are logins: never on a command line.
+
+    Raises:
+        ValueError: see ``proxy_for``.
+    """
+    if names_a_proxy(environ):
+        return []
+    options: list[str] = []
+    for scheme in ("http", "https"):
+        proxy = proxy_for(environ, scheme)
+        if proxy is None:
+            continue
+        kind = "socksProxy" if proxy.socks else f"{scheme}.proxy"
+        options += [f"-D{kind}Host={proxy.host}", f"-D{kind}Port={proxy.port}"]
+        if proxy.username is not None:
+            # Ivy takes it from here for both. Java refuses Basic logins to tunnels, the only ones that there are.
+            options += [f"-Dhttp.proxyUser={proxy.username}", f"-Dhttp.proxyPassword={proxy.password or ''}"]
+            options += ["-Djdk.http.auth.tunneling.disabledSchemes="]
+    if not options:
+        return []
+    hosts = [host for part in value(environ, DIRECT).split(",") for host in _patterns(part.strip())]
+    direct = "|".join(dict.fromkeys((*hosts, *LOOPBACK)))
+    return [*dict.fromkeys(options), f"-Dhttp.nonProxyHosts={direct}"]
+
+
+def _parsed(name: str, text: str) -> Proxy:
+    parts: SplitResult = urlsplit(text if "://" in text else f"http://{text}")
+    socks = parts.scheme.startswith("socks")
+    try:
+        port = parts.port or (1080 if socks else 443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise ValueError(f"{name} names no port") from None
+    if not parts.hostname:
+        raise ValueError(f"{name} names no host")
+    username = None if parts.username is None else unquote(parts.username)
+    password = None if parts.password is None else unquote(parts.password)
+    return Proxy(f"{parts.hostname}:{port}", name, parts.hostname, port, username, password, socks)
+
+
+def _patterns(part: str) -> list[str]:
+    """Returns what one part of NO_PROXY is for Java, which knows an asterisk at either end and nothing else."""
+    if not part:
+        return []
+    if part == "*":
+        return ["*"]
+    if "/" in part:
+        return _network(part)
+    host = part if part.count(":") > 1 else part.partition(":")[0]
+    host = host.removeprefix("*").removeprefix(".")
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return [host, f"*.{host}"]
+    return [f"[{address}]" if address.version == 6 else str(address)]
+
+
+def _network(text: str) -> list[str]:
+    try:
+        network = ipaddress.IPv4Network(text, strict=False)
+    except ValueError:
+        return []
+    whole = -(-network.prefixlen // 8) * 8
+    octets = whole // 8
+    if 2 ** (whole - network.prefixlen) > _MOST or octets == 0:
+        return ["*"] if octets == 0 else []
+    return [
+        ".".join([*str(each.network_address).split(".")[:octets], *(["*"] if octets < 4 else [])])
+        for each in network.subnets(new_prefix=whole)
+    ]

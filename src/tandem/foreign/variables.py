@@ -1,0 +1,98 @@
+"""Which of the variables around it a program that Tandem starts gets: every environment of a child begins here."""
+
+from __future__ import annotations
+
+import os
+import re
+import site
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tandem.foreign import java_options, proxies
+
+_PATH = "PYTHONPATH"
+# What would put another Spark, other files or another project under ours, by the reason that the doctor gives.
+_CLEARED = {
+    "it is for another Spark": re.compile(r"(PY)?SPARK_\w+"),
+    "it is for another Hadoop": re.compile(r"HADOOP_\w+|YARN_CONF_DIR|HIVE_CONF_DIR"),
+    "each program has a class path of its own": re.compile(r"CLASSPATH"),
+    "it is for another Python": re.compile(r"PYTHONHOME|PYTHONINSPECT|PIP_(USER|PREFIX|TARGET|ROOT)"),
+    "it is for another Compose project": re.compile(
+        r"COMPOSE_(FILE|PATH_SEPARATOR|PROJECT_NAME|PROFILES|ENV_FILES|DISABLE_ENV_FILE|REMOVE_ORPHANS)"
+    ),
+    "images need BuildKit": re.compile(r"DOCKER_BUILDKIT|COMPOSE_DOCKER_CLI_BUILD"),
+}
+_OBEYED = re.compile(
+    r"(HTTPS?|ALL|NO)_PROXY|(https?|all|no)_proxy|DOCKER_(HOST|CONTEXT|CONFIG|DEFAULT_PLATFORM|TLS_VERIFY|CERT_PATH)"
+    r"|JAVA_HOME|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_\w+"
+)
+
+
+def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Returns the variables that a program gets, before those that are set for it.
+
+    Args:
+        environ: this process's, or another one's.
+    """
+    kept = {name: value for name, value in environ.items() if _reason(name) is None}
+    if _PATH in kept:
+        kept[_PATH] = os.pathsep.join(entry for entry in _entries(environ) if not _holds_spark(entry))
+    for name in java_options.VARIABLES:
+        if name in kept:
+            kept[name] = java_options.passed_on(kept[name])
+    changed = {name for name in (_PATH, *java_options.VARIABLES) if kept.get(name) == ""}
+    return {name: value for name, value in kept.items() if name not in changed} | proxies.for_clients(environ)
+
+
+def adapt_this_process() -> None:
+    """Applies to this process what it cannot do without: no other Spark, and no proxy for loopback.
+
+    For a command line's process alone. All else in its environment stays, for the doctor to name.
+    """
+    os.environ.update(proxies.for_clients(os.environ))
+    foreign = {str(Path(entry).absolute()) for entry in _entries(os.environ) if _holds_spark(entry)}
+    sys.path[:] = [entry for entry in sys.path if str(Path(entry).absolute()) not in foreign]
+
+
+def not_passed_on(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Returns, by the variable, what of it no program gets: ``""`` for all of it."""
+    found = {name: "" for name in sorted(environ) if _reason(name)}
+    if other := [entry for entry in _entries(environ) if _holds_spark(entry)]:
+        found[_PATH] = os.pathsep.join(other)
+    for name in java_options.VARIABLES:
+        if left := java_options.left_out(environ.get(name, "")):
+            found[name] = " ".join(left)
+    return found
+
+
+def told(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Returns what happens to each variable that is set and matters here. No value is repeated: some are secrets."""
+    parts = not_passed_on(environ)
+    answers = {}
+    for name in sorted(environ):
+        if reason := _reason(name):
+            answers[name] = f"not passed on: {reason}"
+        elif name in parts:
+            answers[name] = f"passed on without {parts[name]}"
+        elif name == _PATH or name in java_options.VARIABLES or _OBEYED.fullmatch(name):
+            answers[name] = "obeyed"
+    return answers
+
+
+def _reason(name: str) -> str | None:
+    return next((reason for reason, pattern in _CLEARED.items() if pattern.fullmatch(name)), None)
+
+
+def _entries(environ: Mapping[str, str]) -> list[str]:
+    return [entry for entry in environ.get(_PATH, "").split(os.pathsep) if entry]
+
+
+def _holds_spark(entry: str) -> bool:
+    """Returns whether a folder or a zip has a Spark that is not ours: not where Tandem's own packages are."""
+    path = Path(entry)
+    if path.suffix == ".zip":
+        return path.name.startswith(("pyspark", "py4j"))
+    if (path / "tandem").is_dir() or str(path.absolute()) in site.getsitepackages():
+        return False
+    return (path / "pyspark").is_dir() or (path / "py4j").is_dir()
