@@ -283,6 +283,20 @@ def test_a_batch_that_is_committed_while_a_control_record_is_noted_is_not_forgot
     assert (clock.newest, clock.sent) == (40.0, STARTED + 31 - TOLERANCE)
 
 
+REPORTED = {
+    "checkpoint": "mine",
+    "batch": 7,
+    "input_rows_total": 100,
+    "late_total": 40,
+    "late_at_ms": 5000,
+    "unreported": 1,
+    "watermark": {"$date": "2026-11-22T00:00:00.000Z"},
+    "committed": {"orders": {"0": 100}},
+    "streams": {"orders": {"events": 90, "control": 3, "newest_ms": 1}},
+    "state_rows": 3,
+}
+
+
 @pytest.mark.parametrize(
     ("reported", "committed", "waits"),
     [
@@ -301,11 +315,12 @@ def test_what_waits_is_known_from_the_driver_before(
     monkeypatch: pytest.MonkeyPatch, reported: dict[str, Any] | None, committed: int | None, waits: bool
 ) -> None:
     told: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        progress, "Collection", lambda *_: SimpleNamespace(newest=lambda _: reported, insert=told.append)
-    )
+    none = {"unreported": 0, "watermark": None, "committed": {}, "streams": {}}
+    before = None if reported is None else {**REPORTED, **none, **reported}
+    monkeypatch.setattr(progress, "Collection", lambda *_: SimpleNamespace(newest=lambda _: before, insert=told.append))
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
+    monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
     offsets = {"orders": {"0": 5}}
     monkeypatch.setattr(progress, "planned", lambda *_: Planned(offsets, 1000))
     reporter = ProgressReporter(cast(Any, None), CONFIG)
@@ -327,22 +342,10 @@ def reported_at_the_start(
     monkeypatch.setattr(progress, "Collection", lambda *_: SimpleNamespace(newest=lambda _: before, insert=told.append))
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
+    monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
     monkeypatch.setattr(progress, "planned", lambda *_: Planned({"orders": {"0": 5}}, 1000))
     ProgressReporter(cast(Any, None), CONFIG).report("started")
     return {name: told[0][name] for name in progress._CARRIED}
-
-
-REPORTED = {
-    "batch": 7,
-    "input_rows_total": 100,
-    "late_total": 40,
-    "late_at_ms": 5000,
-    "unreported": 1,
-    "watermark": {"$date": "2026-11-22T00:00:00.000Z"},
-    "committed": {"orders": {"0": 100}},
-    "streams": {"orders": {"events": 90, "control": 3, "newest_ms": 1}},
-    "state_rows": 3,
-}
 
 
 def test_a_new_checkpoint_starts_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,12 +357,19 @@ def test_the_same_checkpoint_continues_the_counts(monkeypatch: pytest.MonkeyPatc
     assert reported_at_the_start(monkeypatch, REPORTED, 7) == REPORTED
 
 
-def test_an_earlier_checkpoint_does_not_have_what_was_reported_of_a_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = reported_at_the_start(monkeypatch, REPORTED, 2)
-    # Nothing has counted what its three batches dropped.
-    assert (found["late_total"], found["input_rows_total"], found["unreported"]) == (0, 0, 3)
+@pytest.mark.parametrize("committed", [2, 7, 9])
+def test_what_was_reported_of_another_checkpoint_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, committed: int
+) -> None:
+    found = reported_at_the_start(monkeypatch, {**REPORTED, "checkpoint": "another"}, committed)
+    # Nothing has counted what its batches dropped.
+    assert (found["late_total"], found["input_rows_total"], found["unreported"]) == (0, 0, committed + 1)
     assert found["committed"] == {"orders": {"0": 5}}
     assert found["watermark"] == {"$date": "1970-01-01T00:00:01.000Z"}
+
+
+def test_a_batch_that_lost_its_commit_keeps_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reported_at_the_start(monkeypatch, REPORTED, 6) == REPORTED
 
 
 @pytest.mark.parametrize("committed", [7, None])
@@ -371,17 +381,19 @@ def test_the_report_tells_what_needs_attention_and_a_new_checkpoint_has_no_newes
         "orders": {EVENTS: 1, CONTROL: 0, NEWEST: 5000},
         "payments": {EVENTS: 0, CONTROL: 0, NEWEST: None},
     }
-    reported = {"batch": 7, "state_rows": 3, "streams": streams}
+    reported = {**REPORTED, LATE_AT: None, "streams": streams}
     found = SimpleNamespace(newest=lambda _: reported, insert=told.append)
     monkeypatch.setattr(progress, "Collection", lambda *_: found)
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
+    monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
     reporter = ProgressReporter(cast(Any, None), CONFIG)
     assert reporter.newest_ms == ({} if committed is None else {"orders": 5000})
     reporter.refused(["a"])
     for number, late in enumerate((0, 2, 0)):
         operator = SimpleNamespace(numRowsDroppedByWatermark=late, numRowsTotal=1, memoryUsedBytes=1)
         batch = SimpleNamespace(
+            id="mine",
             batchId=8 + number,
             numInputRows=5,
             stateOperators=[operator],

@@ -26,6 +26,17 @@ def last_committed(spark: SparkSession, config: JobConfig) -> int | None:
     return max((int(name) for name in names if name.isdigit()), default=None)
 
 
+def checkpoint_id(spark: SparkSession, config: JobConfig) -> str | None:
+    """Returns the id that Spark gave the checkpoint when it was new; None before its first query starts.
+
+    Raises:
+        OSError, Py4JJavaError: its file cannot be read.
+        ValueError, LookupError: its file is damaged.
+    """
+    location = f"{config.checkpoint}/metadata"
+    return str(json.loads(read_text(spark, location))["id"]) if exists(spark, location) else None
+
+
 def is_committed(spark: SparkSession, config: JobConfig, batch_id: int) -> bool:
     """Returns whether a batch is committed. When it is one that still runs here, another driver has done it."""
     return exists(spark, f"{config.checkpoint}/commits/{batch_id}")

@@ -25,7 +25,7 @@ from pyspark.sql.streaming.listener import (
 )
 
 from tandem.engine.attention import LATE_AT, REFUSED
-from tandem.engine.checkpoint import last_committed, planned
+from tandem.engine.checkpoint import checkpoint_id, last_committed, planned
 from tandem.engine.config import JobConfig
 from tandem.engine.log import values
 from tandem.engine.mongo import Collection
@@ -37,11 +37,15 @@ from tandem.engine.schema import PROGRESS_COLLECTION
 HEARTBEAT_S = 3.0
 # So long MongoDB may take to answer before it is said that it does not.
 _SILENCE_S = 5.0
-# What another driver goes on with.
+# Which checkpoint a report is about: the id that Spark gave it.
+CHECKPOINT = "checkpoint"
+# What another driver on the same checkpoint continues.
 _CARRIED = (
-    *("batch", "input_rows_total", "late_total", LATE_AT, "unreported", "watermark", "committed", "streams"),
-    "state_rows",
+    *(CHECKPOINT, "batch", "input_rows_total", "late_total", LATE_AT, "unreported", "watermark", "committed"),
+    *("streams", "state_rows"),
 )
+# A damaged checkpoint ends the query, which then says so.
+_DAMAGED = (OSError, Py4JJavaError, ValueError, LookupError)
 _log = logging.getLogger(__name__)
 
 
@@ -76,6 +80,7 @@ class ProgressReporter:
         self._reported_at, self.has_committed = time.monotonic(), False
         self._ended: str | None = None
         self._last: dict[str, Any] = {
+            CHECKPOINT: None,
             "batch": None,
             "input_rows": 0,
             "input_rows_total": 0,
@@ -107,15 +112,13 @@ class ProgressReporter:
         committed = last_committed(spark, config)
         if committed is None:
             return
-        # A report of a batch that this checkpoint does not have is about another checkpoint.
-        if document is not None and (document["batch"] is None or document["batch"] <= committed):
-            for field in _CARRIED:
-                self._last[field] = document.get(field, self._last[field])
-        unreported = committed - (-1 if self._last["batch"] is None else self._last["batch"])
+        with suppress(*_DAMAGED):
+            if document is not None and document.get(CHECKPOINT) == checkpoint_id(spark, config):
+                self._last |= {field: document[field] for field in _CARRIED}
+        unreported = max(0, committed - (-1 if self._last["batch"] is None else self._last["batch"]))
         self._last["unreported"] += unreported
         if unreported:
-            # Of what is damaged the query itself tells.
-            with suppress(OSError, Py4JJavaError, ValueError, LookupError):
+            with suppress(*_DAMAGED):
                 found = planned(spark, config, committed)
                 watermark = datetime.fromtimestamp(found.watermark_ms / 1000, UTC)
                 self._last.update(committed=found.offsets, watermark=_date(watermark))
@@ -162,6 +165,7 @@ class ProgressReporter:
         late = sum(int(operator.numRowsDroppedByWatermark) for operator in progress.stateOperators)
         rows = progress.numInputRows // self._times_read
         changes: dict[str, Any] = {
+            CHECKPOINT: str(progress.id),
             "batch": progress.batchId,
             "input_rows": rows,
             "input_rows_total": self._last["input_rows_total"] + rows,
