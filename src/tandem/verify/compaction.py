@@ -14,6 +14,7 @@ from tandem.settings.connections import kafka_client
 from tandem.settings.model import KafkaSettings
 
 _POLICY = "cleanup.policy"
+_PATIENCE_MS = 3000
 
 
 def check_uncompacted(kafka: KafkaSettings, topics: Sequence[str]) -> None:
@@ -29,7 +30,7 @@ def check_uncompacted(kafka: KafkaSettings, topics: Sequence[str]) -> None:
     """
     wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, [_POLICY]) for topic in topics]
     try:
-        with made(KafkaAdminClient, **kafka_client(kafka)) as admin:
+        with made(KafkaAdminClient, **kafka_client(kafka), bootstrap_timeout_ms=_PATIENCE_MS) as admin:
             found = admin.describe_configs(wanted, config_filter="all").get("topic", {})
     except KafkaError as error:
         raise EnvironmentNotReadyError(
