@@ -14,6 +14,7 @@ from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import find_engine
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.process import recall
+from tandem.platforms.embedded.state import read_states
 
 PIPELINE = "orders_payments"
 
@@ -24,6 +25,10 @@ class Backend(Protocol):
     @property
     def checkpoint(self) -> Path:
         """The folder of the job's checkpoint, readable."""
+
+    @property
+    def job_restarts(self) -> int:
+        """How often the job was restarted after it had ended."""
 
     def pids(self, service: str) -> list[int]:
         """Returns the service's processes, its first one first."""
@@ -38,6 +43,10 @@ class Processes:
     @property
     def checkpoint(self) -> Path:
         return self._layout.checkpoint / PIPELINE
+
+    @property
+    def job_restarts(self) -> int:
+        return read_states(self._layout.state)["job"].restarts
 
     def pids(self, service: str) -> list[int]:
         identity = recall(self._layout.pid({"mongo": "mongod"}.get(service, service)))
@@ -59,6 +68,10 @@ class ContainerProcesses:
         except OSError:
             pytest.skip("the engine's volumes are not this user's to read, or lie in a virtual machine")
         return path / PIPELINE
+
+    @property
+    def job_restarts(self) -> int:
+        return int(self._containers.of(self._project)["job"].attrs["RestartCount"])
 
     def pids(self, service: str) -> list[int]:
         pid = self._containers.of(self._project)[service].attrs["State"]["Pid"]

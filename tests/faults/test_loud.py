@@ -200,6 +200,7 @@ def test_dead_letters_cannot_be_written(
         problem = lone.wait("the problem", lambda: lone.status()["problem"], 240)
         assert f"dead letters cannot be written to {DEAD_LETTER_TOPIC}: {words}" in problem, lone.tandem("logs").stdout
         assert "Traceback" not in problem
+        assert backend_of(lone).job_restarts == 0
         if break_topic is unwritable_to_large_letters:
             limit_letters(admin, DEAD_LETTER_BYTES)
     lone.tandem("down")
@@ -216,6 +217,7 @@ def test_a_unique_index_of_somebody_else(lone: Environment) -> None:
         send_two_facts_of_one_customer(lone.bootstrap, "planted-payload")
         problem = lone.wait("the problem", lambda: lone.status()["problem"])
         assert "the unique index theirs" in problem
+        assert backend_of(lone).job_restarts == 0
         assert "planted-payload" not in lone.tandem("logs").stdout
         database[FACTS].drop_index("theirs")
     lone.tandem("submit")
