@@ -111,8 +111,8 @@ def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event,
     if failure is None or failure.exit_code != MUST_NOT_GO_ON:
         return failure.exit_code if failure else 0
     if config.failure_file:
-        end_java()
         Path(config.failure_file).write_text(f"{failure.reason}\n", "utf-8")
+        end_java()
         _log.error("a restart cannot help: the job waits until it is stopped or started anew")
         stopping.wait()
     # A code that stands for success needs somebody to have the reason.
@@ -124,6 +124,7 @@ def _end_java() -> None:
     if java and java.stdin:
         # It ends with this pipe.
         java.stdin.close()
+        _exit_code()
 
 
 def _fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
