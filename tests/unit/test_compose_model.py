@@ -262,3 +262,10 @@ def test_the_python_of_compose_is_only_a_driver() -> None:
         for mount in service["volumes"]:
             if mount["type"] == "bind":
                 assert Path(mount["source"]).is_relative_to(ROOT)
+
+
+@pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
+def test_mounted_files_can_be_read_where_selinux_decides(kind: str, profile: str) -> None:
+    for name, service in services(kind, profile).items():
+        for mount in service["volumes"]:
+            assert mount["type"] == "volume" or mount["bind"]["selinux"] == "z", (name, mount)
