@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -20,7 +20,7 @@ from tandem.platforms import services as clocks
 from tandem.platforms.compose import logs
 from tandem.platforms.compose.cli import project_name, variables
 from tandem.platforms.compose.containers import Containers, failure_of, started_at, state_of
-from tandem.platforms.compose.engine import Engine, check_memory, find_engine
+from tandem.platforms.compose.engine import Engine, check_builder, check_memory, find_engine
 from tandem.platforms.compose.further import job_services, services
 from tandem.platforms.compose.platform import ComposePlatform
 from tandem.platforms.compose.project import Project
@@ -166,6 +166,21 @@ def test_who_follows_the_logs_does_not_wait_for_one_that_cannot_be_read() -> Non
     assert [line.text for line in found] == ["it runs", "its log cannot be read any more: OSError"]
 
 
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a program on PATH that answers as Docker does in some state."""
+    program = tmp_path / "docker"
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+
+    def write(script: str) -> None:
+        program.write_text(f"#!/bin/bash\n{script}\n")
+        program.chmod(0o755)
+
+    return write
+
+
 def test_without_docker_the_default_is_processes_and_the_reason_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,18 +199,85 @@ def test_without_docker_the_default_is_processes_and_the_reason_is_given(
             echo "docker: 'compose' is not a docker command" >&2; exit 1""",
             "no Compose plugin",
         ),
+        (
+            """[ "$1" != compose ] && echo '{"ServerVersion": "1"}' && exit
+            echo "docker: unknown command: docker compose" >&2; exit 125""",
+            "no Compose plugin",
+        ),
+        (
+            """[ "$1" = context ] && echo ssh://me@far.example""",
+            "another machine, ssh://far.example .by its current context",
+        ),
+        ("""[ "$1" = context ] && echo tcp://docker:2375""", "another machine, tcp://docker"),
+        # Podman's own program, which knows no contexts, and Docker's with Podman's service.
+        ("""[ "$1" = info ] && echo '{"host": {}, "store": {}, "version": {}}' || exit 125""", "`docker` is Podman"),
+        (
+            """case "$1" in
+            context) echo unix:///run/podman/podman.sock;;
+            info) echo '{"ServerVersion": "4.3.1"}';;
+            version) echo '{"Components": [{"Name": "Podman Engine"}]}';;
+            esac""",
+            "`docker` is Podman",
+        ),
     ],
 )
-def test_an_engine_that_cannot_be_used_is_named(
-    script: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The program on PATH answers as Docker does in that state."""
-    program = tmp_path / "docker"
-    program.write_text(f"#!/bin/bash\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+def test_an_engine_that_cannot_be_used_is_named(script: str, words: str, docker: Callable[[str], None]) -> None:
+    docker(script)
     with pytest.raises(EnvironmentNotReadyError, match=words):
         find_engine()
+
+
+@pytest.mark.parametrize(
+    "host", ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375", "npipe:////./pipe/docker_engine"]
+)
+def test_an_engine_on_this_machine_is_taken(host: str, docker: Callable[[str], None]) -> None:
+    docker(
+        f"""case "$1" in
+        context) echo {host};;
+        info) echo '{{"ServerVersion": "28.0", "MemTotal": 8}}';;
+        version) echo '{{"Components": [{{"Name": "Engine"}}]}}';;
+        compose) echo v2.40.3-desktop.1;;
+        esac"""
+    )
+    assert find_engine() == Engine(host=host, memory=8, compose="2.40")
+
+
+def test_what_names_an_engine_elsewhere_is_named(
+    docker: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker('[ "$1" = context ] && echo "$DOCKER_HOST"')
+    monkeypatch.setenv("DOCKER_HOST", "tcp://user:secret@far.example:2376")
+    with pytest.raises(EnvironmentNotReadyError, match=r"far\.example \(by DOCKER_HOST") as caught:
+        find_engine()
+    assert caught.value.hint == "unset DOCKER_HOST, or use `--profile embedded`"
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("compose", "script", "found"),
+    [
+        ("2.26", "exit 1", "not needed by Compose 2.26"),
+        ("2.40", "echo github.com/docker/buildx v0.17.1 257815a", "0.17.1"),
+        ("5.0", "echo github.com/docker/buildx 0.30.0+ds1 0.30.0+ds1-1", "0.30.0+ds1"),
+    ],
+)
+def test_a_builder_that_compose_takes(compose: str, script: str, found: str, docker: Callable[[str], None]) -> None:
+    docker(script)
+    assert check_builder(Engine("", 0, compose)) == found
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo github.com/docker/buildx v0.13.1 788433", "buildx 0.17 or newer, and 0.13.1 is installed"),
+        ("echo \"docker: 'buildx' is not a docker command.\" >&2; exit 1", "and none is installed"),
+    ],
+)
+def test_a_builder_that_compose_refuses(script: str, words: str, docker: Callable[[str], None]) -> None:
+    docker(script)
+    with pytest.raises(EnvironmentNotReadyError, match=words) as caught:
+        check_builder(Engine("", 0, "2.40"))
+    assert "docker-buildx" in caught.value.hint
 
 
 def test_the_users_pipelines_are_mounted_where_they_are(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tandem.foreign.variables import told
 from tandem.platforms import services
 from tandem.platforms.compose.cli import variables
 from tandem.platforms.compose.containers import Containers
-from tandem.platforms.compose.engine import check_memory, checkout, find_engine
+from tandem.platforms.compose.engine import check_builder, check_memory, checkout, find_engine
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.mongod import find_mongod
@@ -133,6 +133,7 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
     return {
         "engine": _engine,
         "Compose": _compose_version,
+        "buildx": lambda: check_builder(find_engine()),
         ".env": lambda: dotenv(settings),
         "mounted files": lambda: _mounts(settings),
         "ports": lambda: _ports(

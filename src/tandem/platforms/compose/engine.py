@@ -8,12 +8,18 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 
 # `include` with several files each; the first version that has it without a known fault.
 MINIMUM_COMPOSE = (2, 20)
+# From then on Compose builds with the plugin alone, and refuses an older one.
+_COMPOSE_WITH_BUILDX = (2, 40)
+_MINIMUM_BUILDX = (0, 17)
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MINIMUM_MEMORY_GIB = 4
 # A driver and a worker more.
 _FURTHER_JOB_GIB = 3
@@ -60,7 +66,10 @@ def find_engine() -> Engine:
     checkout()
     if shutil.which("docker") is None:
         raise EnvironmentNotReadyError("there is no docker program on PATH", hint=_HINT)
+    host = _host()
+    _check_here(host)
     info = json.loads(_ask("info", "--format", "{{json .}}"))
+    _check_docker(info)
     if not info.get("ServerVersion"):
         errors = " ".join(info.get("ServerErrors") or ["no answer"])
         raise EnvironmentNotReadyError(_reason(errors), hint=_HINT)
@@ -71,8 +80,31 @@ def find_engine() -> Engine:
             f"Docker Compose {wanted} or newer is needed, and {found[0] if found else 'none'} is installed",
             hint="install the Compose plugin (Debian: docker-compose-v2 or docker-compose)",
         )
-    host = _ask("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
-    return Engine(host=host, memory=int(info.get("MemTotal") or 0), compose=found[0])
+    return Engine(host=host, memory=int(info.get("MemTotal") or 0), compose=f"{found[1]}.{found[2]}")
+
+
+def check_builder(engine: Engine) -> str:
+    """Returns the version of buildx, or that this Compose builds images without it.
+
+    Raises:
+        EnvironmentNotReadyError: Compose refuses to build with what there is.
+    """
+    if tuple(map(int, engine.compose.split("."))) < _COMPOSE_WITH_BUILDX:
+        return f"not needed by Compose {engine.compose}"
+    try:
+        said = _ask("buildx", "version")
+    except EnvironmentNotReadyError:
+        said = ""
+    found = re.search(r"buildx v?((\d+)\.(\d+)\S*)", said)
+    if found is None or (int(found[2]), int(found[3])) < _MINIMUM_BUILDX:
+        wanted = ".".join(map(str, _MINIMUM_BUILDX))
+        raise EnvironmentNotReadyError(
+            f"Compose {engine.compose} builds images with buildx {wanted} or newer, "
+            f"and {found[1] if found else 'none'} is installed",
+            hint="install it (Docker's packages: docker-buildx-plugin; Debian: docker-buildx), "
+            "or use `--profile embedded`",
+        )
+    return found[1]
 
 
 def check_memory(engine: Engine, jobs: int = 1) -> None:
@@ -93,6 +125,39 @@ def check_memory(engine: Engine, jobs: int = 1) -> None:
         )
 
 
+def _host() -> str:
+    """Returns the engine's address, as Docker's current context has it; empty for a program without contexts."""
+    try:
+        return _ask("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+    except EnvironmentNotReadyError:
+        return ""
+
+
+def _check_here(host: str) -> None:
+    """Raises when the engine is on another machine: the checkout that it would mount and its ports are not there."""
+    address = urlsplit(host)
+    if address.scheme not in ("tcp", "ssh", "http", "https") or address.hostname in _LOOPBACK:
+        return
+    environment = inherited()
+    named = next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if environment.get(name)), None)
+    raise EnvironmentNotReadyError(
+        f"the Docker engine is on another machine, {address.scheme}://{address.hostname} "
+        f"({f'by {named}' if named else 'by its current context'}): it has neither this checkout nor these ports",
+        hint=f"{f'unset {named}' if named else '`docker context use default`'}, or use `--profile embedded`",
+    )
+
+
+def _check_docker(info: dict[str, Any]) -> None:
+    """Raises when Podman answers in Docker's place: it has no BuildKit, with which images are built."""
+    # Podman's own program, or Docker's program with Podman's service.
+    podman = "host" in info and "ServerVersion" not in info
+    if podman or (info.get("ServerVersion") and "Podman" in _ask("version", "--format", "{{json .Server}}")):
+        raise EnvironmentNotReadyError(
+            "`docker` is Podman here, and the images are built and run by Docker's engine",
+            hint="install Docker, or use `--profile embedded`, which needs none",
+        )
+
+
 def _ask(*arguments: str) -> str:
     try:
         done = subprocess.run(
@@ -110,7 +175,7 @@ def _ask(*arguments: str) -> str:
 def _reason(text: str) -> str:
     if "permission denied" in text.lower():
         return "this user may not talk to the Docker engine (permission denied on its socket)"
-    if "is not a docker command" in text:
+    if "is not a docker command" in text or "unknown command: docker compose" in text:
         return "Docker has no Compose plugin"
     lines = [line for line in text.strip().splitlines() if line.strip()]
     return f"no Docker engine answers: {lines[0][:200] if lines else 'docker said nothing'}"

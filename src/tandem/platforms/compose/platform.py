@@ -15,7 +15,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
-from tandem.platforms.compose.engine import check_memory, checkout
+from tandem.platforms.compose.engine import check_builder, check_memory, checkout
 from tandem.platforms.compose.further import JOB, RECONCILE, SETUP
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
@@ -49,6 +49,7 @@ class ComposePlatform:
         check_mounts(checkout(), self._settings.pipelines_dir)
         if state_of(project.container(job)) != "running":
             check_memory(project.engine, len(pipelines))
+            check_builder(project.engine)
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
                 check_ports(self._ports())
                 say_not_passed_on()
