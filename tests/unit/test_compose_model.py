@@ -269,3 +269,17 @@ def test_mounted_files_can_be_read_where_selinux_decides(kind: str, profile: str
     for name, service in services(kind, profile).items():
         for mount in service["volumes"]:
             assert mount["type"] == "volume" or mount["bind"]["selinux"] == "z", (name, mount)
+
+
+def test_images_are_built_through_the_proxies_of_the_environment() -> None:
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://proxy:3128")
+    proxies |= {"NO_PROXY": "corp", "no_proxy": "corp"}
+    built = [
+        each["build"]["args"] for profile in PROFILES for each in services("built", profile).values() if "build" in each
+    ]
+    # What is not set there does not hide what Docker's own configuration says.
+    assert all(not proxies.keys() & arguments.keys() for arguments in built)
+    for profile in ("local", "gcp"):
+        for service in model("built", profile, *proxies.items())["services"].values():
+            if "build" in service:
+                assert proxies.items() <= service["build"]["args"].items()
