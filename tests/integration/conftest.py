@@ -22,8 +22,21 @@ def _java() -> None:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Environment]:
-    """A running environment with six partitions and impatience with quiet topics."""
-    extra = (("TANDEM_KAFKA__PARTITIONS", "6"), ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"))
+    """A running environment with six partitions, impatient with quiet topics, in a shell set up for another Spark."""
+    other = STATE / "another-spark" / "python"
+    (other / "pyspark").mkdir(parents=True, exist_ok=True)
+    (other / "pyspark" / "__init__.py").write_text("raise ImportError('another Spark')")
+    extra = (
+        ("TANDEM_KAFKA__PARTITIONS", "6"),
+        ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"),
+        ("PYTHONPATH", str(other)),
+        ("SPARK_HOME", str(other.parent)),
+        ("SPARK_REMOTE", "sc://127.0.0.1:1"),
+        ("HADOOP_CONF_DIR", str(other)),
+        # Two collectors are one too many, and this heap is too small for anything.
+        ("JAVA_TOOL_OPTIONS", "-XX:+UseG1GC -XX:+UseStringDeduplication -Xmx8m"),
+        ("HTTP_PROXY", "http://127.0.0.1:1"),
+    )
     environment = Environment(STATE / "running", 29710, extra)
     with environment.started():
         yield environment

@@ -156,12 +156,12 @@ def _failure(output: list[str], environment: Mapping[str, str]) -> EnvironmentNo
         return EnvironmentNotReadyError("no space left while downloading jars", hint="free some space, then try again")
     hint = "look at the line above; the jars are named in runtimes.toml"
     proxy = proxy_for(environment, "https")
-    if "PKIX" in text or "certificat" in text:
+    if "PKIX" in text:
         hint = (
             "Java does not trust the certificate; behind a proxy with an authority of its own, put that into a trust "
             "store and set JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=FILE"
         )
-    elif "407" in text and proxy:
+    elif proxy and re.search(r"HTTP/1\.[01] 407", text):
         hint = f"the proxy {proxy.address} asks for a login: set {proxy.variable}=http://USER:PASSWORD@{proxy.address}"
     elif _OFFLINE.search(text) and proxy:
         hint = f"they were asked for through the proxy {proxy.address} of {proxy.variable}: does it answer?"
