@@ -1,5 +1,9 @@
 import errno
 import hashlib
+import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -125,3 +129,27 @@ def test_a_java_that_is_not_there_is_no_fault_of_the_cache(tmp_path: Path) -> No
     with pytest.raises(EnvironmentNotReadyError, match="the Java program /none cannot be started: No such file"):
         cache.ensure_jars(tmp_path, "/none", ["spark"], fetch)
     assert list(leftovers(tmp_path)) == []
+
+
+def test_the_image_copies_all_that_fetching_jars_imports(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    for line in (root / "images" / "Dockerfile").read_text("utf-8").splitlines():
+        words = line.split()
+        if words[:1] == ["COPY"] and words[-1].startswith("/src/tandem"):
+            target = tmp_path / words[-1].removeprefix("/")
+            for source in map(root.joinpath, words[1:-1]):
+                if source.is_dir():
+                    shutil.copytree(source, target)
+                else:
+                    target.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(source, target)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "tandem.artifacts", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--fetch FOLDER" in done.stdout

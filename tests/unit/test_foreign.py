@@ -167,6 +167,7 @@ def test_the_doctor_names_each_variable_and_repeats_no_value(
     monkeypatch.setenv("SPARK_REMOTE", "sc://secret")
     monkeypatch.setenv("COMPOSE_FILE", "/secret.yml")
     monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy:3128")
+    monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:3128")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:+UseG1GC -Dspark.password=secret -Dhttps.proxyHost=proxy")
     monkeypatch.setenv("PYTHONPATH", str(other_spark))
     settings = load("embedded", {"state_dir": tmp_path, "cache_dir": tmp_path})
@@ -174,6 +175,7 @@ def test_the_doctor_names_each_variable_and_repeats_no_value(
     assert found["SPARK_REMOTE"].value == "not passed on: it is for another Spark"
     assert found["COMPOSE_FILE"].value == "not passed on: it is for another Compose project"
     assert found["HTTPS_PROXY"].value == "obeyed"
+    assert found["http_proxy"].value.startswith("obeyed; the proxy is on this machine")
     assert found["JAVA_TOOL_OPTIONS"].value == "passed on without -XX:+UseG1GC -Dspark.password"
     assert found["PYTHONPATH"].value == f"passed on without {other_spark}"
     assert "secret" not in " ".join(f"{finding.value} {finding.fix}" for finding in found.values())

@@ -12,6 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import tandem
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.notebook.spark import start_spark
+from tandem.settings.load import load
 from tests.readme import ROOT
 
 
@@ -45,3 +47,10 @@ def test_the_example_is_kept_without_what_it_printed() -> None:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert code
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
+
+
+def test_a_process_that_uses_spark_connect_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_CONNECT_MODE_ENABLED", "1")
+    with pytest.raises(UsageError, match="uses Spark Connect") as caught:
+        start_spark(load("embedded", {"state_dir": tmp_path}), tmp_path)
+    assert "unset SPARK_CONNECT_MODE_ENABLED" in caught.value.hint

@@ -72,6 +72,15 @@ def proxy_for(environ: Mapping[str, str], scheme: str) -> Proxy | None:
     return None
 
 
+def on_this_machine(text: str) -> bool:
+    """Returns whether a proxy is on loopback."""
+    try:
+        host = _parsed("", text).host
+    except ValueError:
+        return False
+    return host in _LOOPBACK
+
+
 def for_java(environ: Mapping[str, str]) -> list[str]:
     """Returns the properties by which Java uses the proxies of the environment.
 

@@ -75,6 +75,8 @@ def told(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
             answers[name] = f"not passed on: {reason}"
         elif name in parts:
             answers[name] = f"passed on without {parts[name]}"
+        elif name.upper() in proxies.PROXIES and proxies.on_this_machine(environ[name]):
+            answers[name] = "obeyed; the proxy is on this machine, where containers that build images do not reach it"
         elif name == _PATH or name in java_options.VARIABLES or _OBEYED.fullmatch(name):
             answers[name] = "obeyed"
     return answers
