@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kafka import KafkaConsumer
 from kafka.net.compat import KafkaNetClient
 from kafka.record.default_records import DefaultRecordBatch
 
@@ -63,3 +64,19 @@ class _Batch(bytearray):
 class _Part(bytearray):
     def decode(self, encoding: str = "utf-8", _: str = "replace") -> str:
         return super().decode(encoding, "replace")
+
+
+def reader(**options: Any) -> Any:
+    """Returns a consumer that sees topics as the job does: committed records alone.
+
+    The end of a partition is then its last stable offset. An open transaction holds it back, and the job with it; an
+    end behind the transaction would be one that the job cannot reach.
+
+    Args:
+        options: the client's.
+
+    Raises:
+        KafkaError: Kafka does not answer, or refuses the user.
+    """
+    own = {"isolation_level": "read_committed", "enable_auto_commit": False, "allow_auto_create_topics": False}
+    return made(KafkaConsumer, **own, **options)

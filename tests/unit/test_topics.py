@@ -58,7 +58,7 @@ class Consumer:
 def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Consumer]:
     def make(fails: str = "", error: Exception | None = None) -> Consumer:
         consumer = Consumer(fails, error or KafkaTimeoutError())
-        monkeypatch.setattr(topics, "KafkaConsumer", lambda **_: consumer)
+        monkeypatch.setattr(topics, "reader", lambda **_: consumer)
         return consumer
 
     return make

@@ -6,13 +6,13 @@ import time
 from collections import deque
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.state import State
 from tandem.dashboard.watcher import Watcher
-from tandem.kafka_python import made
+from tandem.kafka_python import reader
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import KafkaSettings
 
@@ -41,13 +41,10 @@ class TopicWatch(Watcher):
 
     def watch(self) -> None:
         """See ``Watcher.watch``."""
-        consumer = made(
-            KafkaConsumer,
+        consumer = reader(
             **kafka_client(self._kafka),
             group_id=None,
-            enable_auto_commit=False,
             auto_offset_reset="earliest",
-            allow_auto_create_topics=False,
             metrics_enabled=False,
             bootstrap_timeout_ms=2000,
             request_timeout_ms=REQUEST_MS,

@@ -7,13 +7,13 @@ from datetime import UTC
 from typing import Any
 
 from bson.codec_options import CodecOptions
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tandem.engine.schema import PROGRESS_COLLECTION
-from tandem.kafka_python import made
+from tandem.kafka_python import reader
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 
@@ -58,13 +58,15 @@ class ProgressReader:
 def lag(kafka: KafkaSettings, topics: Collection[str], committed: Committed) -> int | None:
     """Returns the number of records in the topics that the job has not committed, or None when Kafka does not answer.
 
+    Records of an open transaction do not count: the job cannot read them yet.
+
     Args:
         kafka: where Kafka is.
         topics: what the job reads.
         committed: the next offset to read by topic and partition, as in a progress document.
     """
     try:
-        consumer = made(KafkaConsumer, **kafka_client(kafka), bootstrap_timeout_ms=2000, request_timeout_ms=5000)
+        consumer = reader(**kafka_client(kafka), bootstrap_timeout_ms=2000, request_timeout_ms=5000)
         try:
             parts = [
                 TopicPartition(topic, number)

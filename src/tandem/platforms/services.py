@@ -6,11 +6,11 @@ import time
 from datetime import datetime
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from pymongo import MongoClient
 
 from tandem.errors import TandemError
-from tandem.kafka_python import made
+from tandem.kafka_python import reader
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import checkout, find_engine
 from tandem.platforms.provision import administrator, check_mongo, streams_of
@@ -78,7 +78,7 @@ def kafka_from_containers(settings: Settings) -> str:
 def kafka_clock(settings: Settings) -> str:
     """Kafka tells no time, but dates every record: none can be newer than now."""
     streams, _ = streams_of(settings.place)
-    consumer = made(KafkaConsumer, **kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
+    consumer = reader(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
     ahead_of_now = int((time.time() + _MAX_SKEW_S) * 1000)
     try:
         parts = [TopicPartition(s.topic, n) for s in streams for n in consumer.partitions_for_topic(s.topic) or ()]

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.kafka_python import made
+from tandem.kafka_python import reader
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import KafkaSettings
 from tandem.verify.record import Offsets, Record
@@ -34,14 +34,10 @@ class TopicReader:
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self.topic, self._bootstrap = topic, kafka.bootstrap
         with self._answering():
-            self._consumer: Any = made(
-                KafkaConsumer,
+            self._consumer: Any = reader(
                 **kafka_client(kafka),
                 group_id=None,
-                enable_auto_commit=False,
                 auto_offset_reset="none",  # records that vanish while we read are an error, never skipped
-                isolation_level="read_committed",
-                allow_auto_create_topics=False,
                 check_crcs=False,  # in Python it costs more than all the rest; TCP and the broker check too
                 metrics_enabled=False,
                 fetch_max_bytes=64 * 1024 * 1024,
