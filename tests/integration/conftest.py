@@ -36,6 +36,8 @@ def running() -> Iterator[Environment]:
         # Two collectors are one too many, and this heap is too small for anything.
         ("JAVA_TOOL_OPTIONS", "-XX:+UseG1GC -XX:+UseStringDeduplication -Xmx8m"),
         ("HTTP_PROXY", "http://127.0.0.1:1"),
+        # Until 1937 its offset from UTC had seconds: dates must not depend on the driver's zone.
+        ("TZ", "Europe/Amsterdam"),
     )
     environment = Environment(STATE / "running", 29710, extra)
     with environment.started():

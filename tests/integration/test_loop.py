@@ -10,13 +10,29 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bson.codec_options import CodecOptions, DatetimeConversion
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tandem.verify.reference import micros
 from tests.environment import Environment
 from tests.readme import use_mongodb
+
+# As sent; a date that the Julian calendar calls 29 February, one that it lacks, and the far ends of what is accepted.
+DATES = (
+    "0001-01-01T00:00:00+14:00",
+    "0001-01-01T00:00:00Z",
+    "1500-03-10T12:00:00Z",
+    "1582-10-10T00:00:00.123Z",
+    "1883-11-18T17:00:00Z",
+    "1899-12-31T23:59:59.999Z",
+    "9999-12-31T23:59:59.999-14:00",
+)
+# More than the sink calls few.
+MANY = 12_000
+NUMBERS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 
 
 def caught_up(environment: Environment) -> bool:
@@ -219,4 +235,78 @@ def test_a_compacted_topic_cannot_be_verified_and_is_warned_of(running: Environm
     assert f"error: {told}" in verified.stderr
     assert [each["value"] for each in doctor if each["check"] == "Kafka's topics"] == [told]
     assert f"warning: {told}" in up.stderr
+    running.tandem("verify")
+
+
+def milliseconds(text: str) -> int:
+    number = micros(text)
+    assert number is not None
+    return number // 1000
+
+
+def test_dates_are_stored_as_sent(running: Environment) -> None:
+    """In facts and unmatched documents that the job writes, and in facts that reconcile inserts."""
+    run, recent = uuid.uuid4().hex[:8], datetime.now(UTC) - timedelta(minutes=1)
+    foreign = Producer({"bootstrap.servers": running.bootstrap})
+    for number, date in enumerate(DATES):
+        on_time, late = f"dated-{number}-{run}", f"late-{number}-{run}"
+        foreign.produce(ORDERS.topic, order(on_time, recent, created_at=date))
+        foreign.produce(PAYMENTS.topic, payment(f"p-{run}", on_time, recent))
+        foreign.produce(PAYMENTS.topic, payment(f"alone-{number}-{run}", f"no-{run}", recent, created_at=date))
+        if date < "2":
+            foreign.produce(ORDERS.topic, order(late, recent, order_date=date))
+            foreign.produce(PAYMENTS.topic, payment(f"p-{run}", late, recent, payment_date=date))
+    assert foreign.flush(30) == 0
+    running.wait("lag 0", lambda: caught_up(running))
+    running.tandem("produce", "--count", "10", "--close")
+    running.tandem("reconcile")
+    with running.database() as database:
+        facts, unmatched = (database.get_collection(name, codec_options=NUMBERS) for name in (FACTS, UNMATCHED))
+
+        def stored(collection: Any, identity: str, field: str) -> int | None:
+            document = collection.find_one({"_id": identity})
+            return document and int(document[field])
+
+        for number, date in enumerate(DATES):
+            sent, alone = milliseconds(date), f"payment|alone-{number}-{run}"
+            assert stored(facts, f"dated-{number}-{run}|p-{run}", "created_at") == sent, date
+            running.wait("the payment alone", lambda alone=alone: unmatched.find_one({"_id": alone}))
+            assert stored(unmatched, alone, "created_at") == sent, date
+            if date < "2":
+                assert stored(facts, f"late-{number}-{run}|p-{run}", "order_date") == sent, date
+                assert stored(facts, f"late-{number}-{run}|p-{run}", "payment_date") == sent, date
+    running.tandem("verify")
+
+
+def test_an_open_transaction_does_not_count_until_it_ends(running: Environment) -> None:
+    """The job cannot read it, so nothing waits for it. Committed, its records come in one large batch."""
+    run, recent = uuid.uuid4().hex[:8], datetime.now(UTC) - timedelta(minutes=1)
+    foreign = Producer({"bootstrap.servers": running.bootstrap, "transactional.id": run})
+    foreign.init_transactions(30)
+    foreign.begin_transaction()
+    foreign.produce(ORDERS.topic, order(f"aborted-{run}", recent))
+    assert foreign.flush(30) == 0
+    foreign.abort_transaction(30)
+    running.wait("lag 0 behind an aborted transaction", running.caught_up)
+
+    foreign.begin_transaction()
+    for number in range(MANY):
+        date = DATES[number % len(DATES)]
+        foreign.produce(ORDERS.topic, order(f"{number}-{run}", recent, created_at=date))
+        foreign.produce(PAYMENTS.topic, payment(f"t-{run}", f"{number}-{run}", recent))
+        foreign.poll(0)
+    assert foreign.flush(60) == 0
+    running.wait("lag 0 beside an open transaction", running.caught_up, 30)
+    running.tandem("up", "--wait", timeout=60)
+    running.tandem("verify")
+    with running.database() as database:
+        facts = database.get_collection(FACTS, codec_options=NUMBERS)
+        assert facts.count_documents({"payment_id": f"t-{run}"}) == 0
+        foreign.commit_transaction(30)
+        running.wait("the facts", lambda: facts.count_documents({"payment_id": f"t-{run}"}) == MANY)
+        running.wait("lag 0 behind a committed transaction", running.caught_up)
+        for number, date in enumerate(DATES):
+            found = facts.find_one({"_id": f"{number}-{run}|t-{run}"})
+            assert int(found["created_at"]) == milliseconds(date), date
+        assert facts.find_one({"order_id": f"aborted-{run}"}) is None
     running.tandem("verify")

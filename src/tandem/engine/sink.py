@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
+from tandem.engine.dates import as_json, may_change
 from tandem.engine.failure import mongo_error, texts_of
 from tandem.engine.login import mongo_uri
 
@@ -21,7 +22,7 @@ def write_documents(documents: DataFrame, collection: str, config: JobConfig, *,
     Many documents are inserted, which is several times faster than to replace what may not be there. Where that meets
     an ``_id`` that is there already (a replayed batch, a repeated event), all of them are written again as
     replacements. A failed insert costs more than it can gain for few documents, so these are replaced at once. On
-    return every document is stored.
+    return every document is stored, its dates unchanged.
 
     Args:
         documents: rows with a string ``_id``; computed up to twice, so cache what they come from.
@@ -33,10 +34,12 @@ def write_documents(documents: DataFrame, collection: str, config: JobConfig, *,
         JobError: MongoDB did not take them.
         CannotGoOnError: it never will, because of a unique index other than that of ``_id`` or of our login.
     """
-    if not few and _inserted(_each_once(documents), collection, config):
+    # Text costs more for each document. For few of them, another query that looks for old dates would cost more.
+    as_text = few or may_change(documents)
+    if not few and _inserted(_each_once(documents), collection, config, as_text=as_text):
         return
     try:
-        _save(documents, collection, config, operationType="replace", idFieldList="_id")
+        _save(documents, collection, config, as_text=as_text, operationType="replace", idFieldList="_id")
     except Py4JJavaError as error:
         raise mongo_error(texts_of(error), f"writing {collection}") from None
 
@@ -50,11 +53,11 @@ def _each_once(documents: DataFrame) -> DataFrame:
     return documents.dropDuplicates(["_id"]) if repeated.collect() else documents
 
 
-def _inserted(documents: DataFrame, collection: str, config: JobConfig) -> bool:
+def _inserted(documents: DataFrame, collection: str, config: JobConfig, *, as_text: bool) -> bool:
     # In the order of the index of _id, MongoDB touches each of its pages once: a million cost it a quarter less.
     ordered = documents.sortWithinPartitions("_id")
     try:
-        _save(ordered, collection, config, operationType="insert")
+        _save(ordered, collection, config, as_text=as_text, operationType="insert")
     except Py4JJavaError as error:
         failure = texts_of(error)
         if not _met_duplicates(failure):
@@ -63,9 +66,10 @@ def _inserted(documents: DataFrame, collection: str, config: JobConfig) -> bool:
     return True
 
 
-def _save(documents: DataFrame, collection: str, config: JobConfig, **options: str) -> None:
+def _save(documents: DataFrame, collection: str, config: JobConfig, *, as_text: bool, **options: str) -> None:
+    written = as_json(documents) if as_text else documents
     (
-        documents.write.format("mongodb")
+        written.write.format("mongodb")
         .mode("append")
         .option("connection.uri", mongo_uri(config))
         .option("database", config.database)
@@ -75,8 +79,9 @@ def _save(documents: DataFrame, collection: str, config: JobConfig, **options: s
         .option("ordered", "false")
         .option("maxBatchSize", "10000")
         .option("ignoreNullValues", "true")
-        # Ids and payloads from outside are data: never parse a string as JSON into operators or documents.
-        .option("convertJson", "false")
+        # Ids and payloads from outside are data, never operators or documents: the connector may parse strings only
+        # where all of them are written as JSON.
+        .option("convertJson", "any" if as_text else "false")
         .options(**options)
         .save()
     )

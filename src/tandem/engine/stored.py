@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import assert_never
+from typing import assert_never, cast
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import DataType, StructType
 
 from tandem.engine.config import JobConfig
+from tandem.engine.dates import as_stored, from_stored
 from tandem.engine.login import mongo_uri
 from tandem.engine.pipeline import Lookup
 from tandem.engine.schema import FieldType
@@ -26,18 +28,17 @@ def stored(spark: SparkSession, config: JobConfig, collection: str, schema: str 
         collection: its name; it need not be there.
         schema: the fields that are read, and their types; None for those that a sample of the documents has.
     """
-    reader = spark.read.format("mongodb")
-    if schema is not None:
-        reader = reader.schema(schema)
-    return (
-        reader.option("connection.uri", mongo_uri(config))
+    reader = (
+        spark.read.format("mongodb")
+        .option("connection.uri", mongo_uri(config))
         .option("database", config.database)
         .option("collection", collection)
         .option("readConcern.level", "majority")
         # The connector's own choice fails on an empty collection; little is read fast enough by one task.
         .option("partitioner", _ONE_PARTITION)
-        .load()
     )
+    found = cast("StructType", DataType.fromDDL(schema)) if schema is not None else reader.load().schema
+    return from_stored(reader.schema(cast("StructType", as_stored(found))).load(), found)
 
 
 def in_chunks(ids: DataFrame) -> Iterator[list[str]]:

@@ -1,0 +1,140 @@
+"""Passes dates between Spark and MongoDB unchanged.
+
+The connector turns each date into a ``java.sql.Timestamp``. Spark then moves days before 1582 to the Julian calendar and
+applies the Java process's zone to times before 1900. Some dates cannot be expressed at all. So documents with old
+dates are written as text in MongoDB's extended JSON, which the connector parses. Dates are read as MongoDB's numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, DataType, DateType, LongType, MapType, StringType, StructType, TimestampType
+
+# From here on both calendars and all zones agree.
+_AGREED = "TIMESTAMP '1901-01-01 00:00:00Z'"
+_DAY_MS = 86_400_000
+# From an expression of SQL, its type and how deep it stands, to another expression.
+_Conversion = Callable[[str, DataType, int], str]
+
+
+def may_change(documents: DataFrame) -> bool:
+    """Returns whether the connector may change a date of these documents; computes them, unless their types tell."""
+    unsure = [F.lit(False)]
+    for field in documents.schema:
+        if field.dataType == TimestampType():
+            unsure.append(F.coalesce(F.col(_quoted(field.name)) < F.expr(_AGREED), F.lit(False)))
+        elif _has_dates(field.dataType):  # of a day, or inside of something
+            return True
+    if len(unsure) == 1:
+        return False
+    return bool(documents.where(reduce(Column.__or__, unsure)).limit(1).collect())
+
+
+def as_json(documents: DataFrame) -> DataFrame:
+    """Returns the documents with each date, and each string, as text in extended JSON."""
+    return documents.selectExpr(
+        *(f"{_json(_quoted(field.name), field.dataType)} AS {_quoted(field.name)}" for field in documents.schema)
+    )
+
+
+def as_stored(kind: DataType) -> DataType:
+    """Returns a type with numbers in place of dates: milliseconds since 1970."""
+    match kind:
+        case TimestampType() | DateType():
+            return LongType()
+        case ArrayType():
+            return ArrayType(as_stored(kind.elementType), kind.containsNull)
+        case MapType():
+            return MapType(kind.keyType, as_stored(kind.valueType), kind.valueContainsNull)
+        case StructType():
+            stored = StructType()
+            for field in kind:
+                stored.add(field.name, as_stored(field.dataType), field.nullable)
+            return stored
+        case _:
+            return kind
+
+
+def from_stored(documents: DataFrame, schema: StructType) -> DataFrame:
+    """Returns documents that were read with the type ``as_stored(schema)`` with dates again."""
+    return documents.selectExpr(
+        *(f"{_date(_quoted(field.name), field.dataType)} AS {_quoted(field.name)}" for field in schema)
+    )
+
+
+def _json(value: str, kind: DataType, depth: int = 0) -> str:
+    match kind:
+        case StringType():
+            # In an array, for a string alone is nothing that Spark writes as JSON.
+            return f"IF({value} IS NULL, NULL, TRIM(BOTH '[]' FROM TO_JSON(ARRAY({value}))))"
+        case TimestampType():
+            return _extended(f"UNIX_MILLIS({value})")
+        case DateType():
+            return _extended(f"UNIX_DATE({value}) * {_DAY_MS}L")
+        case _ if _has(kind, (StringType, TimestampType, DateType)):
+            return _inside(value, kind, depth, _json)
+        case _:
+            return value
+
+
+def _extended(ms: str) -> str:
+    return f"""CONCAT('{{"$date":{{"$numberLong":"', {ms}, '"}}}}')"""
+
+
+def _date(value: str, kind: DataType, depth: int = 0) -> str:
+    match kind:
+        case TimestampType():
+            return f"TIMESTAMP_MILLIS({value})"
+        case DateType():
+            return f"DATE_FROM_UNIX_DATE(CAST(FLOOR({value} / {_DAY_MS}) AS INT))"
+        case _ if _has_dates(kind):
+            return _inside(value, kind, depth, _date)
+        case _:
+            return value
+
+
+def _inside(value: str, kind: DataType, depth: int, convert: _Conversion) -> str:
+    """Returns the expression that converts what is inside of an array, a map or a struct."""
+    item = f"item{depth}"
+    match kind:
+        case ArrayType():
+            return f"TRANSFORM({value}, {item} -> {convert(item, kind.elementType, depth + 1)})"
+        case MapType():
+            return f"TRANSFORM_VALUES({value}, (name{depth}, {item}) -> {convert(item, kind.valueType, depth + 1)})"
+        case StructType():
+            fields = (
+                f"{_text(field.name)}, {convert(f'{value}.{_quoted(field.name)}', field.dataType, depth)}"
+                for field in kind
+            )
+            return f"IF({value} IS NULL, NULL, NAMED_STRUCT({', '.join(fields)}))"
+        case _:
+            raise AssertionError(f"nothing is inside of {kind}")
+
+
+def _has_dates(kind: DataType) -> bool:
+    return _has(kind, (TimestampType, DateType))
+
+
+def _has(kind: DataType, wanted: tuple[type[DataType], ...]) -> bool:
+    match kind:
+        case ArrayType():
+            return _has(kind.elementType, wanted)
+        case MapType():
+            return _has(kind.valueType, wanted)
+        case StructType():
+            return any(_has(field.dataType, wanted) for field in kind)
+        case _:
+            return isinstance(kind, wanted)
+
+
+def _quoted(name: str) -> str:
+    return f"`{name.replace('`', '``')}`"
+
+
+def _text(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
