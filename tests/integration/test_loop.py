@@ -62,7 +62,7 @@ def test_a_foreign_producer_gets_exactly_what_the_contract_says(running: Environ
     """Another client, no keys, six partitions, odd ids, many payments on one order; one topic goes quiet."""
     run = uuid.uuid4().hex[:8]
     # Older than the outage tolerance, the lateness and the match window together.
-    past = datetime.now(UTC) - timedelta(hours=3)
+    past = datetime.now(UTC) - timedelta(hours=2)
     odd = [f"$set-{run}", f"a.b-{run}", f"x|y-{run}", f"x\\|y-{run}", f"žluť 🐎 {run}", "l" * 5000 + run]
     foreign = Producer({"bootstrap.servers": running.bootstrap})
     for position, order_id in enumerate(odd):
@@ -96,13 +96,13 @@ def test_a_backlog_after_an_outage_of_all_topics_is_not_late(running: Environmen
     """Upstream is cut off, all topics are quiet, and then what happened meanwhile is delivered at once."""
     run, now = uuid.uuid4().hex[:8], datetime.now(UTC)
     foreign = Producer({"bootstrap.servers": running.bootstrap})
-    foreign.produce(ORDERS.topic, order(f"before-{run}", now - timedelta(hours=3)))
+    foreign.produce(ORDERS.topic, order(f"before-{run}", now - timedelta(hours=2)))
     assert foreign.flush(30) == 0
     with running.database() as database:
         # Control records were sent to both topics: without them this order waits.
         running.wait("the unmatched order", lambda: database[UNMATCHED].find_one({"_id": f"order|before-{run}"}))
     late = running.status()["job"]["late_total"]
-    minutes = [50, 40, 30, 20, 10, 7, 5, 3, 1]
+    minutes = [25, 20, 15, 10, 7, 5, 3, 1]
     for minute in minutes:
         foreign.produce(ORDERS.topic, order(f"{minute}-{run}", now - timedelta(minutes=minute)))
         foreign.produce(PAYMENTS.topic, payment(f"p-{run}", f"{minute}-{run}", now - timedelta(minutes=minute)))

@@ -50,6 +50,6 @@ def job_config(pipeline: str, **parameters: Any) -> JobConfig:
         lateness_seconds=LATENESS_SECONDS,
         max_clock_skew_seconds=300,
         idle_timeout_seconds=30,
-        outage_tolerance_seconds=3600,
+        outage_tolerance_seconds=1800,
         parameters=parameters,
     )

@@ -19,7 +19,7 @@ OFFSETS = """v1
 
 def config(folder: Path) -> JobConfig:
     return JobConfig(
-        "orders_payments", "", "", "", str(folder), 300, 300, idle_timeout_seconds=30, outage_tolerance_seconds=3600
+        "orders_payments", "", "", "", str(folder), 300, 300, idle_timeout_seconds=30, outage_tolerance_seconds=1800
     )
 
 

@@ -1,7 +1,7 @@
 """Passes dates between Spark and MongoDB unchanged.
 
-The connector turns each date into a ``java.sql.Timestamp``. Spark then moves days before 1582 to the Julian calendar and
-applies the Java process's zone to times before 1900. Some dates cannot be expressed at all. So documents with old
+The connector turns each date into a ``java.sql.Timestamp``. Spark then moves days before 1582 to the Julian calendar
+and applies the Java process's zone to times before 1900. Some dates cannot be expressed at all. So documents with old
 dates are written as text in MongoDB's extended JSON, which the connector parses. Dates are read as MongoDB's numbers.
 """
 
