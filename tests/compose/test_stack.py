@@ -41,8 +41,11 @@ def test_docker_compose_up_gives_the_running_pipeline(stack: Stack) -> None:
     stack.compose("up", "--detach", "--wait")
     with stack.database() as database:
         stack.wait("the first fact", lambda: database[FACTS].find_one())
+    prepared = started_at(stack.containers.of(PROJECT)["setup"])
     again = stack.compose("up", "--detach", "--wait")
     assert "Recreate" not in again.stderr
+    # It prepares again: what a pipeline's files declare now is there for the next start of the job.
+    assert started_at(stack.containers.of(PROJECT)["setup"]) > prepared
 
 
 def test_the_job_runs_on_the_cluster(stack: Stack) -> None:

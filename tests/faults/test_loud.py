@@ -31,7 +31,7 @@ Change = Callable[[Environment], Environment]
 def lone(arenas: Arenas, request: pytest.FixtureRequest) -> Iterator[Environment]:
     """An environment that may be broken, with something in it.
 
-    No topic is ever called quiet: on a slow machine event time would jump to an hour ago between two records of a set,
+    No topic is ever called quiet: on a slow machine event time would jump to half an hour ago between two records of a set,
     and what is without a partner in the next set would wait for half an hour.
     """
     arenas.end()

@@ -98,7 +98,7 @@ def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environm
     # A saved setting holds from the next start of the job on.
     settings = own / "settings.toml"
     settings.write_text(
-        settings.read_text().replace("[job.parameters]", "[job]\ntrigger_seconds = 0.1\n[job.parameters]")
+        settings.read_text().replace("[job.parameters]", "[job]\ntrigger_seconds = 0.5\n[job.parameters]")
     )
     assert "the job was started with other settings" in environment.tandem("up").stderr
     assert trigger(environment) == 0
@@ -113,7 +113,7 @@ def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environm
     # What the transform and the oracle do not agree on is named.
     spoiled(transform, '"service",\n        "status",', '"status",')
     environment.tandem("submit")
-    assert trigger(environment) == 0.1
+    assert trigger(environment) == 0.5
     environment.tandem("produce", "--count", "100", "--close")
     assert "wrong in parcels_answered" in environment.tandem("verify", code=1).stdout
 
@@ -157,10 +157,10 @@ def test_dev_goes_on_with_what_was_saved(
     good = settings.read_text()
     settings.write_text(f"{good}[job")
     said("settings.toml: error: ")
-    settings.write_text(good.replace("[job.parameters]", "[job]\ntrigger_seconds = 0.1\n[job.parameters]"))
+    settings.write_text(good.replace("[job.parameters]", "[job]\ntrigger_seconds = 0.5\n[job.parameters]"))
     said("settings.toml: the job runs with it after")
     assert environment.status()["job"]["pid_or_id"] != driver
-    assert trigger(environment) == 0.1
+    assert trigger(environment) == 0.5
     developing.send_signal(signal.SIGINT)
     assert developing.wait(30) == 130
     reader.join(30)

@@ -18,8 +18,13 @@ from tandem.settings.model import Settings
 from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
 
+<<<<<<< ours
 # What the pipeline's topics and collections are in.
 _PROVIDED_IN = ("mongod", "kafka")
+=======
+# Among so many ports a driver's page is looked for a place.
+_PORTS = 100
+>>>>>>> theirs
 
 
 class Membership:
@@ -76,9 +81,10 @@ class Membership:
         Raises:
             EnvironmentNotReadyError: one of the two refused.
         """
-        states = read_states(self._layout.state, _PROVIDED_IN)
+        servers = ("mongod", "kafka")
+        states = read_states(self._layout.state, servers)
         # While they start, what starts them does it.
-        if all(states[name].state == "running" for name in _PROVIDED_IN):
+        if all(states[name].state == "running" for name in servers):
             self._check_addresses()
             create_topics(self._settings.kafka, *streams_of(self._settings.place))
             create_collections(self._settings.mongo, indexes_of(self._settings.place))
