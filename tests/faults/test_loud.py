@@ -31,8 +31,8 @@ Change = Callable[[Environment], Environment]
 def lone(arenas: Arenas, request: pytest.FixtureRequest) -> Iterator[Environment]:
     """An environment that may be broken, with something in it.
 
-    No topic is ever called quiet: on a slow machine event time would jump to half an hour ago between two records of a set,
-    and what is without a partner in the next set would wait for half an hour.
+    No topic is ever called quiet: on a slow machine event time would jump to half an hour ago between two records of a
+    set, and what is without a partner in the next set would wait for half an hour.
     """
     arenas.end()
     base = environment_of(request.param, idle_s=3600)

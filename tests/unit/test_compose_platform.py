@@ -150,6 +150,8 @@ def test_an_engine_that_goes_away_is_said_in_one_line(monkeypatch: pytest.Monkey
 
 def test_what_could_not_be_stopped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
+    monkeypatch.setattr(Project, "name", "p")
+    monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {}))
     monkeypatch.setattr(Project, "plain", lambda _: SimpleNamespace(run=lambda *words: asked.extend(words) or 1))
     with pytest.raises(TandemError, match="not everything could be stopped"):
         ComposePlatform(load("local")).down()
@@ -185,6 +187,7 @@ def test_without_docker_the_default_is_processes_and_the_reason_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("TANDEM_STATE_DIR", str(tmp_path))
     assert default_profile() == ("embedded", "there is no docker program on PATH")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -153,6 +154,92 @@ def test_a_program_that_dies_while_it_waits_to_begin_is_started_again(
     given_up(Keeper(driver, layout, board, needs=(needed,)), layout)
 
 
+def never(_pid: int) -> None:
+    raise NotYetError("it does not answer")
+
+
+@pytest.mark.parametrize("name", ["ILL", "SEGV", "BUS", "ABRT"])
+def test_a_program_that_crashes_before_it_is_ready_is_given_up(
+    layout: Layout, board: Board, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(service, "_MAX_BACKOFF_S", 0.01)
+    crashing = replace(program("mongod"), command=("bash", "-c", f"ulimit -c 0; kill -{name} $$"), probe=never)
+    found = given_up(Keeper(crashing, layout, board), layout)
+    assert (found.error or "").startswith(f"was given up: crashed with SIG{name}")
+
+
+def test_a_program_that_never_becomes_ready_is_given_up(
+    layout: Layout, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must be ended each time, by a signal of ours; that is none from outside."""
+    monkeypatch.setattr(service, "_MAX_BACKOFF_S", 0.01)
+    silent = replace(program("kafka"), probe=never, start_deadline_s=0.1)
+    found = given_up(Keeper(silent, layout, board), layout)
+    assert "kafka to be ready; seen last: it does not answer" in (found.error or "")
+
+
+def test_a_program_that_crashes_after_it_was_ready_is_started_again(
+    layout: Layout, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_MAX_BACKOFF_S", 0.01)
+    keeper = Keeper(replace(program("mongod"), command=("bash", "-c", "ulimit -c 0; exec sleep 600")), layout, board)
+    keeper.start()
+    try:
+        for restarts in range(service.MAX_BAD_RUNS + 1):
+            pid = restarted(layout, "mongod", restarts)
+            os.kill(pid, signal.SIGABRT)
+        restarted(layout, "mongod", service.MAX_BAD_RUNS + 1)
+    finally:
+        keeper.stop()
+
+
+def restarted(layout: Layout, name: str, restarts: int) -> int:
+    """Returns the process of a service that runs after so many restarts."""
+
+    def probe() -> int:
+        found = read_states(layout.state, (name,))[name]
+        if (found.state, found.restarts) != ("running", restarts) or found.pid is None:
+            raise NotYetError(str(found))
+        return found.pid
+
+    return wait_for(name, probe, deadline_s=20, hint="", interval_s=0.02)
+
+
+def test_a_final_exit_code_is_explained_and_obeyed_at_once(layout: Layout, board: Board) -> None:
+    ends = replace(
+        program("mongod"),
+        command=("bash", "-c", "echo of another version; exit 62"),
+        probe=never,
+        final_codes=frozenset({62}),
+        explain=lambda code, wrote: f"{code}, since it is {wrote.strip()}",
+    )
+    keeper = Keeper(ends, layout, board)
+    keeper.start()
+    try:
+        found = shown(layout, "mongod", "failed")
+    finally:
+        keeper.stop()
+    assert (found.error, found.restarts) == ("was given up: 62, since it is of another version", 0)
+
+
+def test_a_restart_that_a_start_has_done_already_excuses_no_crash(layout: Layout, board: Board) -> None:
+    """It is asked for while the program is being started anyway."""
+    asked: list[bool] = []
+
+    def write() -> None:
+        if not asked:
+            asked.append(True)
+            keeper.restart()
+
+    keeper = Keeper(program("job", write), layout, board)
+    keeper.start()
+    try:
+        os.kill(restarted(layout, "job", 0), signal.SIGKILL)
+        restarted(layout, "job", 1)
+    finally:
+        keeper.stop()
+
+
 class Broken(SimpleQueue[int]):
     """Fails once the service runs."""
 
@@ -172,8 +259,8 @@ def test_whatever_ends_the_supervisor_ends_the_services(layout: Layout, board: B
     )
     pids: list[int | None] = []
     signals = Broken(lambda: pids.append(shown(layout, "kafka", "running").pid))
-    with pytest.raises(ValueError, match="nobody"):
-        supervisor._supervise(cast, None, None, layout, board, signals)  # type: ignore[arg-type]
+    with layout.locked() as lock, pytest.raises(ValueError, match="nobody"):
+        supervisor._supervise(cast, None, None, layout, board, signals, lock)  # type: ignore[arg-type]
     assert shown(layout, "kafka", "stopped")
     assert not psutil.pid_exists(pids[0] or 0)
 

@@ -12,7 +12,10 @@ from subprocess import Popen
 import psutil
 import pytest
 
-from tandem.platforms.embedded.process import Ending, Identity, alive, end, identify, spawn
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.membership import Membership
+from tandem.platforms.embedded.process import Ending, Identity, alive, end, identify, kill, remember, send, spawn
+from tandem.settings.load import load
 from tandem.waiting import NotYetError, wait_for
 
 # The leader starts a child in its own group, says so, and then does what it is told.
@@ -30,8 +33,8 @@ FINISHES = 'sh -c \'trap "" TERM; while [ ! -e "$READY.go" ]; do sleep 0.05; don
 def start(tmp_path: Path) -> Iterator[Callable[[str], Identity]]:
     started: list[Popen[bytes]] = []
     yield lambda script: started.append(begin(tmp_path, script)) or identify(started[-1].pid)
-    for process in started:
-        process.wait(10)
+    for each in started:
+        each.wait(10)
 
 
 def begin(tmp_path: Path, script: str) -> Popen[bytes]:
@@ -76,6 +79,48 @@ def test_a_leader_that_does_not_listen_is_killed(start: Callable[[str], Identity
     leader = start(LEADER.format(child=STAYS).replace("exit 0", ""))
     assert end(leader, 0.2, linger_s=5) is Ending.KILLED
     assert not alive(leader)
+
+
+def test_another_process_with_the_recorded_id_gets_no_signal(start: Callable[[str], Identity]) -> None:
+    theirs = start(LEADER.format(child=STAYS))
+    recorded = Identity(theirs.pid, theirs.started[:-1] + ("1" if theirs.started[-1] == "0" else "0"))
+    assert not send(recorded, signal.SIGKILL)
+    kill(recorded)
+    assert end(recorded, 5) is Ending.GONE
+    assert alive(theirs)
+    assert send(theirs, signal.SIGKILL)
+    wait_until(lambda: not alive(theirs))
+    assert not send(theirs, signal.SIGKILL)
+    kill(theirs)
+    assert running(theirs.pid) == []
+
+
+def test_a_process_that_ends_between_the_look_and_the_signal_passes_it_to_no_other(
+    start: Callable[[str], Identity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its id is another one's by then; so that it is not, it is only looked at as if."""
+    ours, theirs = (start(LEADER.format(child=STAYS)) for _ in range(2))
+    monkeypatch.setattr("tandem.platforms.embedded.process.alive", lambda _: True)
+    real = os.kill
+    monkeypatch.setattr(os, "kill", lambda _pid, number: real(theirs.pid, number))
+    assert send(ours, signal.SIGKILL)
+    monkeypatch.undo()
+    wait_until(lambda: not alive(ours))
+    assert alive(theirs)
+    for each in (ours, theirs):
+        kill(each)
+
+
+def test_the_supervisor_is_asked_only_when_it_is_one(start: Callable[[str], Identity], tmp_path: Path) -> None:
+    """Of one that was killed, the process id may be another program's, which the signal would end."""
+    theirs, layout = start(LEADER.format(child=STAYS)), Layout(tmp_path / "home")
+    layout.create()
+    remember(layout.pid("supervisor"), Identity(theirs.pid, "another boot/1"))
+    settings = load("embedded", {"state_dir": tmp_path})
+    Membership(settings, layout, None).ask_restart()  # type: ignore[arg-type]
+    os.kill(theirs.pid, 0)
+    assert alive(theirs)
+    kill(theirs)
 
 
 def test_what_a_dead_leader_left_is_given_no_time(start: Callable[[str], Identity]) -> None:

@@ -165,8 +165,8 @@ def staged(settings: Settings) -> Iterator[Stage]:
     EmbeddedPlatform(settings).down(volumes=True)
     layout = Layout(settings.home)
     layout.create()
-    with layout.locked() as mine:
-        if not mine:
+    with layout.locked() as lock:
+        if lock is None:
             raise EnvironmentNotReadyError(f"{layout.home} is in use", hint="wait for the other run to end")
         stage = Stage(settings, prepare(settings, layout), layout)
         try:

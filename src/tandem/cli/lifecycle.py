@@ -73,8 +73,9 @@ def down(
         session.for_each(lambda each: each.platform.leave())
         session.say(f"stopped; {', '.join(others)} still runs")
         return
-    session.platform.down(volumes=volumes)
-    session.say("stopped" + (", and everything it kept is gone" if volumes else ""))
+    ran = session.platform.down(volumes=volumes)
+    told = "stopped" if ran else f"nothing is running here: looked for {session.platform.where()}"
+    session.say(told + (", and everything it kept is gone" if volumes else ""))
 
 
 def submit(context: typer.Context) -> None:

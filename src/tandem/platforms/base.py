@@ -42,12 +42,15 @@ class Platform(Protocol):
     def leave(self) -> None:
         """Stops this pipeline's job, and everything when no other one is left."""
 
-    def down(self, volumes: bool = False) -> None:
-        """Stops everything, the other pipelines' jobs too.
+    def down(self, volumes: bool = False) -> bool:
+        """Stops everything, the other pipelines' jobs too, and returns whether anything was running.
 
         Args:
             volumes: also forget topics, database and checkpoint, together.
         """
+
+    def where(self) -> str:
+        """Returns where the platform looks for what runs, as a message names it."""
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``. What is not known is None.

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tandem.catalog import Place, find
+from tandem.checkout import state_folder
 from tandem.runtimes import Runtime, runtimes
 from tandem.settings.google import GoogleSettings
 from tandem.settings.secrets import Reference
@@ -113,7 +114,7 @@ class Settings(_Frozen):
     ui: UiSettings = UiSettings()
     log: LogSettings = LogSettings()
     spark: dict[str, str] = {}
-    state_dir: Path = Path(".tandem")
+    state_dir: Path = Field(default_factory=state_folder)
     cache_dir: Path = Path("~/.cache/tandem")
     # Of containers: where Kafka's and MongoDB's images come from, and the Compose project. None: the platform decides.
     images: Literal["official", "built"] | None = None

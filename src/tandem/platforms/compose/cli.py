@@ -40,12 +40,9 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
         "TANDEM_UI__EVENT_LOG": str(settings.ui.event_log).lower(),
         "TANDEM_JOB__LATENESS_SECONDS": settings.job.lateness_seconds,
         "TANDEM_JOB__IDLE_TIMEOUT_SECONDS": settings.job.idle_timeout_seconds,
-<<<<<<< ours
         "TANDEM_JOB__OUTAGE_TOLERANCE_SECONDS": settings.job.outage_tolerance_seconds,
-=======
         "TANDEM_PIPELINE": settings.pipeline,
         "TANDEM_PIPELINES_MOUNT": _mounted(settings.pipelines_dir),
->>>>>>> theirs
         "TANDEM_JOB__MAX_CLOCK_SKEW_SECONDS": settings.job.max_clock_skew_seconds,
         "TANDEM_JOB__TRIGGER_SECONDS": settings.job.trigger_seconds,
         "TANDEM_JOB__PARAMETERS": json.dumps(settings.job.parameters),

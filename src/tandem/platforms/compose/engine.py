@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import tandem.checkout
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 
@@ -48,8 +49,7 @@ def checkout() -> Path:
     Raises:
         EnvironmentNotReadyError: Tandem was installed without it.
     """
-    folder = Path(__file__).parents[4]
-    if (folder / "docker-compose.yml").is_file():
+    if folder := tandem.checkout.checkout():
         return folder
     raise EnvironmentNotReadyError(
         "docker-compose.yml is not there: this Tandem is no checkout",

@@ -82,9 +82,10 @@ class ComposePlatform:
         # All workers stay until the next start: nobody knows which of them another job's executor is on.
         rest.run("up", "--detach", "--no-deps", "dashboard")
 
-    def down(self, volumes: bool = False) -> None:
+    def down(self, volumes: bool = False) -> bool:
         """Stops and removes the containers, the producers too; see ``Platform.down``."""
         project = self._project
+        ran = bool(project.containers.of(project.name))
         if project.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans") != 0:
             raise TandemError("not everything could be stopped", hint="the lines above are Compose's own; try again")
         if volumes:
@@ -97,6 +98,11 @@ class ComposePlatform:
                         f"the volume {volume.name} is kept: {error.explanation}",
                         hint=f"`docker ps --all --filter volume={volume.name}` names the container that uses it",
                     ) from None
+        return ran
+
+    def where(self) -> str:
+        """Returns the Compose project; see ``Platform.where``."""
+        return f"containers of the Compose project {self._project.name}"
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Platform.status``."""

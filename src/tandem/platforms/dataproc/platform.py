@@ -45,9 +45,15 @@ class DataprocPlatform:
         """Deploys this source, unless it runs already; see ``Platform.up``."""
         self._start(wait=wait, deadline_s=deadline_s, anew=False)
 
-    def down(self, volumes: bool = False) -> None:
+    def down(self, volumes: bool = False) -> bool:
         """Does what ``destroy`` does: other pipelines are somebody's, too; see ``Platform.down``."""
+        ran = self._settings.pipeline in self.pipelines()
         self.destroy(volumes)
+        return ran
+
+    def where(self) -> str:
+        """Returns the project and the region; see ``Platform.where``."""
+        return f"project {self._settings.gcp.project}, region {self._settings.gcp.region}"
 
     def destroy(self, data: bool = False) -> None:
         """Stops the pipeline's job after its batch; what others run on stays. See ``Deployed.destroy``.

@@ -10,7 +10,7 @@ from tandem.foreign import inherited
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.logs import essence
 from tandem.platforms.embedded.prepare import end_leftovers
-from tandem.platforms.embedded.process import alive, end, recall, rotate, spawn
+from tandem.platforms.embedded.process import alive, end, recall, size_of, spawn
 from tandem.settings.model import Settings
 from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
@@ -50,16 +50,16 @@ class Background:
         # What is wrong in it is said before anything starts, and with its line.
         settings.place.module("pipeline")
         layout.create()
-        with layout.locked() as mine:
+        with layout.locked() as lock:
             # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
-            if mine:
+            if lock is not None:
                 self._prepare(settings, layout)
                 layout.settings.write_text(settings.model_dump_json(indent=2), "utf-8")
                 Roster(layout.pipelines).clear()
         file = layout.settings
         command = (sys.executable, "-m", self._module, "--settings", str(file))
         log = layout.log("supervisor")
-        from_byte = rotate(log)
+        from_byte = size_of(log)
         process = spawn(command, log=log, env=inherited(), cwd=layout.home)
 
         def probe() -> None:
@@ -74,8 +74,8 @@ class Background:
 
         wait_for("the supervisor to start", probe, deadline_s=60, hint=f"look at {log}", interval_s=0.05)
 
-    def stop(self, *, forget: bool) -> None:
-        """Stops everything, also what a supervisor that was killed left behind.
+    def stop(self, *, forget: bool) -> bool:
+        """Stops everything, also what a supervisor that was killed left behind, and returns whether anything ran.
 
         Args:
             forget: whether to remove all data then.
@@ -85,15 +85,17 @@ class Background:
         """
         layout = self._layout
         if not layout.run.exists():
-            return
+            return False
+        ran = self.running()
         if supervisor := recall(layout.pid("supervisor")):
             end(supervisor, STOP_DEADLINE_S)
             layout.pid("supervisor").unlink(missing_ok=True)
-        with layout.locked() as mine:
-            if not mine:
+        with layout.locked() as lock:
+            if lock is None:
                 raise EnvironmentNotReadyError("it is being started by another process", hint="try again in a moment")
-            end_leftovers(layout)
+            ran |= end_leftovers(layout)
             Roster(layout.pipelines).clear()
             layout.state.unlink(missing_ok=True)
             if forget:
                 layout.forget()
+        return ran

@@ -48,10 +48,12 @@ class Drivers:
                 except Exception:  # of one pipeline's files, say; the others are none the worse for it
                     _log.exception("a job cannot be started", pipeline=name)
 
-    def stop(self) -> None:
-        """Stops all at once; returns when they have ended."""
+    def stop(self, *, in_haste: bool = False) -> None:
+        """Stops all at once; returns when they have ended. See ``Keeper.stop``."""
         with self._looking:
-            stopping = [threading.Thread(target=keeper.stop) for keeper in self._keepers.values()]
+            stopping = [
+                threading.Thread(target=keeper.stop, kwargs={"in_haste": in_haste}) for keeper in self._keepers.values()
+            ]
             for thread in stopping:
                 thread.start()
             for thread in (*stopping, *list(self._leaving.values())):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,6 +97,11 @@ class Layout:
         """Returns the services that are jobs of further pipelines and have run here, whether they run now or not."""
         return sorted(log.stem for log in (self.home / "logs").glob(f"{JOB}-*.log"))
 
+    def logs(self) -> list[Path]:
+        """Returns the logs that programs append to while the supervisor runs."""
+        names = (*self.services, JOB, *self.further_jobs(), "supervisor")
+        return [self.log(name) for name in names]
+
     def log(self, service: str) -> Path:
         """Returns a service's log file."""
         return self.home / "logs" / f"{service}.log"
@@ -131,17 +137,27 @@ class Layout:
         self._forgetting.unlink()
 
     @contextmanager
-    def locked(self) -> Iterator[bool]:
-        """Yields whether this process now owns the folder; it does so until the block or the process ends."""
+    def locked(self) -> Iterator[int | None]:
+        """Yields the lock's file descriptor when this process now owns the folder, until the block or the process ends.
+
+        None when another process owns it.
+        """
         with (self.run / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     raise
-                yield False
+                yield None
                 return
-            yield True
+            yield lock.fileno()
+
+    def is_mine(self, lock: int) -> bool:
+        """Returns whether the folder is still the one that was locked: not removed, nor another one in its place."""
+        try:
+            return os.path.samestat(os.fstat(lock), (self.run / "lock").stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     @property
     def _forgetting(self) -> Path:

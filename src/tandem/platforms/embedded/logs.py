@@ -7,10 +7,14 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 
+from tandem.platforms.embedded.process import rotated
 from tandem.platforms.log_line import LogLine, parse
 
 _BAD = re.compile(r'ERROR|FATAL|Exception|Error: |"s":"[EF]"|error while loading|No space left|Permission denied')
@@ -39,7 +43,7 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
 def essence(log: Path, from_byte: int = 0) -> str:
     """Returns the line that most likely says what went wrong, from a log's part after ``from_byte``."""
     try:
-        lines = [line for line in _end_of(log, from_byte).splitlines() if line.strip()]
+        lines = [line for line in end_of(log, from_byte).splitlines() if line.strip()]
     except OSError:
         return "it wrote no log"
     bad = [line for line in lines if _BAD.search(line)]
@@ -49,15 +53,29 @@ def essence(log: Path, from_byte: int = 0) -> str:
 def tells_of_full_disk(log: Path, from_byte: int) -> bool:
     """Returns whether the part of a log after ``from_byte`` says that a file could not be written for want of space."""
     try:
-        return "No space left on device" in _end_of(log, from_byte)
+        return "No space left on device" in end_of(log, from_byte)
     except OSError:
         return False
 
 
-def _end_of(log: Path, from_byte: int) -> str:
+def end_of(log: Path, from_byte: int = 0) -> str:
+    """Returns the end of a log's part after ``from_byte``; of all, where the log was emptied since.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with log.open("rb") as stream:
-        stream.seek(max(from_byte, log.stat().st_size - 200_000))
+        size = os.fstat(stream.fileno()).st_size
+        stream.seek(max(from_byte if from_byte <= size else 0, size - 200_000))
         return stream.read().decode(errors="replace")
+
+
+def _changed(file: Path) -> int:
+    """Returns when a file was written, as a number; 0 when there is none."""
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 class _Tail:
@@ -66,23 +84,37 @@ class _Tail:
     def __init__(self, service: str, file: Path) -> None:
         self._service, self._file = service, file
         self._position, self._inode = 0, 0
+        self._copied, self._emptied = 0, False
         self._moment: datetime | None = None
 
     def read(self) -> Iterator[LogLine]:
-        try:
-            stream = self._file.open("rb")
-        except FileNotFoundError:
-            return
-        with stream:
+        with suppress(FileNotFoundError), self._file.open("rb") as stream:
             # Of this very file: by its name it may be another one meanwhile.
             status = os.fstat(stream.fileno())
-            if status.st_ino != self._inode or status.st_size < self._position:  # put aside, or forgotten
+            copied = _changed(rotated(self._file))
+            if status.st_ino != self._inode:
                 self._position, self._inode = 0, status.st_ino
-            stream.seek(self._position)
-            for raw in stream:
-                if not raw.endswith(b"\n"):  # still being written
-                    break
-                self._position += len(raw)
-                line = parse(raw.decode(errors="replace").rstrip(), self._service)
-                self._moment = max(filter(None, (self._moment, line.at)), default=None)
-                yield replace(line, at=self._moment)
+            elif copied != self._copied:
+                # It was emptied: what came before that is in the copy.
+                with suppress(FileNotFoundError), rotated(self._file).open("rb") as copy:
+                    yield from self._lines(copy)
+                self._position = 0
+            elif status.st_size < self._position:
+                # It was emptied, and either the copy is about to come, or there is none.
+                self._emptied = not self._emptied
+                if self._emptied:
+                    return
+                self._position = 0
+            self._copied, self._emptied = copied, False
+            yield from self._lines(stream)
+
+    def _lines(self, stream: IO[bytes]) -> Iterator[LogLine]:
+        stream.seek(self._position)
+        # All at once: it may be emptied while its lines are used.
+        for raw in BytesIO(stream.read()):
+            if not raw.endswith(b"\n"):  # still being written
+                break
+            self._position += len(raw)
+            line = parse(raw.decode(errors="replace").rstrip(), self._service)
+            self._moment = max(filter(None, (self._moment, line.at)), default=None)
+            yield replace(line, at=self._moment)

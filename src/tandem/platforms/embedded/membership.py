@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.embedded.background import STOP_DEADLINE_S, Background
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import ports
-from tandem.platforms.embedded.process import recall
+from tandem.platforms.embedded.process import recall, send
 from tandem.platforms.embedded.state import read_states
 from tandem.platforms.embedded.supervisor import LOOK
 from tandem.platforms.ports import page_port
@@ -17,14 +14,6 @@ from tandem.platforms.provision import create_collections, create_topics, indexe
 from tandem.settings.model import Settings
 from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
-
-<<<<<<< ours
-# What the pipeline's topics and collections are in.
-_PROVIDED_IN = ("mongod", "kafka")
-=======
-# Among so many ports a driver's page is looked for a place.
-_PORTS = 100
->>>>>>> theirs
 
 
 class Membership:
@@ -146,5 +135,4 @@ class Membership:
 
     def _let_look(self) -> None:
         if supervisor := recall(self._layout.pid("supervisor")):
-            with suppress(ProcessLookupError):
-                os.kill(supervisor.pid, LOOK)
+            send(supervisor, LOOK)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from datetime import datetime
@@ -18,7 +17,7 @@ from tandem.platforms.embedded.layout import JOB, SERVICES, Layout, disk_is_full
 from tandem.platforms.embedded.logs import essence, merged
 from tandem.platforms.embedded.membership import Membership
 from tandem.platforms.embedded.prepare import prepare
-from tandem.platforms.embedded.process import alive, recall
+from tandem.platforms.embedded.process import alive, recall, send
 from tandem.platforms.embedded.reconcile import reconcile
 from tandem.platforms.embedded.state import ServiceState, read_states
 from tandem.platforms.log_line import LogLine
@@ -68,9 +67,13 @@ class EmbeddedPlatform:
         else:
             self._membership.leave()
 
-    def down(self, volumes: bool = False) -> None:
+    def down(self, volumes: bool = False) -> bool:
         """Stops everything, also what a supervisor that was killed left behind; see ``Platform.down``."""
-        self._background.stop(forget=volumes)
+        return self._background.stop(forget=volumes)
+
+    def where(self) -> str:
+        """Returns the state folder; see ``Platform.where``."""
+        return f"processes with their state in {self._layout.home}"
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Platform.status``."""
@@ -130,10 +133,13 @@ class EmbeddedPlatform:
         self._membership.check()
         if self._membership.is_outdated():
             self.restart_job()
-        driver = recall(self._layout.pid(self._service))
-        if driver is None or not alive(driver):
-            raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
-        reload(self._settings, lambda: os.kill(driver.pid, RELOAD), self.problem)
+
+        def ask() -> None:
+            driver = recall(self._layout.pid(self._service))
+            if driver is None or not send(driver, RELOAD):
+                raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
+
+        reload(self._settings, ask, self.problem)
 
     def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
         """Tells meanwhile what becomes of the services; see ``Platform.wait_until_ready``."""

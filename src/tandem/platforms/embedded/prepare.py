@@ -103,17 +103,20 @@ def ports(settings: Settings) -> dict[str, int]:
     }
 
 
-def end_leftovers(layout: Layout) -> None:
-    """Ends the services that run without a supervisor."""
+def end_leftovers(layout: Layout) -> bool:
+    """Ends the services that run without a supervisor, and returns whether there were any."""
+    found = False
     for service in (*layout.services, *layout.further_jobs()):
         file = layout.pid(service)
         identity = recall(file)
         if identity is None:
             continue
         if alive(identity):
+            found = True
             _log.info("stopping what was left running", service=service, pid=identity.pid)
         end(identity, _LEFTOVER_DEADLINE_S)
         file.unlink(missing_ok=True)
+    return found
 
 
 def child_environment(java: Java, **more: str) -> dict[str, str]:

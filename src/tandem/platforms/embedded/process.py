@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +20,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 from tandem.waiting import NotYetError, wait_for
 
-_MAX_LOG_BYTES = 16 * 1024 * 1024
+MAX_LOG_BYTES = 16 * 1024 * 1024
 _KILL_DEADLINE_S = 20.0
 
 
@@ -42,13 +45,29 @@ def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Pat
         )
 
 
-def rotate(log: Path) -> int:
-    """Puts a log that has become large aside, over the one put aside before, and returns the size of what is left."""
-    size = log.stat().st_size if log.exists() else 0
-    if size > _MAX_LOG_BYTES:
-        log.replace(log.with_suffix(".log.1"))
-        return 0
-    return size
+def rotate(log: Path) -> None:
+    """Keeps a copy of a log that has become large, over the copy before, and empties the log.
+
+    The program that writes it goes on: it appends to the file that it has open. The copy gets its name last, so that
+    whoever follows the log knows by it that the log was emptied.
+    """
+    draft = log.with_suffix(".log.copy")
+    with contextlib.suppress(OSError):  # no such log, or no copy of it
+        if log.stat().st_size > MAX_LOG_BYTES:
+            with contextlib.suppress(OSError):  # a full disk: without a copy
+                shutil.copyfile(log, draft)
+            os.truncate(log, 0)
+            draft.replace(rotated(log))
+
+
+def rotated(log: Path) -> Path:
+    """Returns where the copy of a log is."""
+    return log.with_suffix(".log.1")
+
+
+def size_of(log: Path) -> int:
+    """Returns how much a log has in it: what is written from now on comes after that."""
+    return log.stat().st_size if log.exists() else 0
 
 
 def identify(pid: int) -> Identity:
@@ -70,10 +89,35 @@ def recall(path: Path) -> Identity | None:
         return None
 
 
+def forget(path: Path, identity: Identity) -> None:
+    """Removes the file of an identity, unless another process has its own there by now."""
+    if recall(path) == identity:
+        path.unlink(missing_ok=True)
+
+
 def alive(identity: Identity) -> bool:
     """Returns whether this very process still runs."""
     process = _table().get(identity.pid)
     return process is not None and process.started == identity.started
+
+
+def send(identity: Identity, number: signal.Signals) -> bool:
+    """Sends a signal to this very process, and returns whether it still ran.
+
+    Linux holds on to the process between the look at it and the signal, so that no other one with its id can get it.
+    """
+    with contextlib.ExitStack() as closing, contextlib.suppress(ProcessLookupError):
+        handle = _open(identity.pid)
+        if handle is not None:
+            closing.callback(os.close, handle)
+        if not alive(identity):
+            return False
+        if handle is None or sys.platform != "linux":
+            os.kill(identity.pid, number)
+        else:
+            signal.pidfd_send_signal(handle, number)
+        return True
+    return False
 
 
 class Ending(Enum):
@@ -96,8 +140,7 @@ def end(identity: Identity, deadline_s: float, linger_s: float = 0.0) -> Ending:
     ending = Ending.GONE
     if alive(identity):
         ending = Ending.WHOLE
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(identity.pid, signal.SIGTERM)
+        send(identity, signal.SIGTERM)
         try:
             _await_end(identity, "to stop", leader_only=True, deadline_s=deadline_s)
             with contextlib.suppress(EnvironmentNotReadyError):
@@ -106,10 +149,31 @@ def end(identity: Identity, deadline_s: float, linger_s: float = 0.0) -> Ending:
             ending = Ending.KILLED
     if _group(identity):
         ending = Ending.LEADER if ending is Ending.WHOLE else ending
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(identity.pid, signal.SIGKILL)
-        _await_end(identity, "to die", leader_only=False, deadline_s=_KILL_DEADLINE_S)
+        kill(identity)
     return ending
+
+
+def kill(identity: Identity) -> None:
+    """Kills all of a group, and returns when it has ended.
+
+    Args:
+        identity: the group's leader; it may be gone already.
+    """
+
+    def probe() -> None:
+        # One by one, and again for what they have started meanwhile: the group's id may be another one's by now.
+        if members := _group(identity):
+            for member in members:
+                send(member, signal.SIGKILL)
+            raise NotYetError("it still runs")
+
+    wait_for(
+        f"process {identity.pid} to die",
+        probe,
+        deadline_s=_KILL_DEADLINE_S,
+        hint=f"kill -9 -- -{identity.pid}",
+        interval_s=0.05,
+    )
 
 
 def write_json(path: Path, value: object) -> None:
@@ -133,6 +197,18 @@ def _await_end(identity: Identity, what: str, *, leader_only: bool, deadline_s: 
     )
 
 
+def _open(pid: int) -> int | None:
+    """Returns a handle on whatever process has this id; None where the system has none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.EPERM):  # an old kernel, or a sandbox
+            return None
+        raise
+
+
 @dataclass(frozen=True)
 class _Process:
     pid: int
@@ -140,14 +216,14 @@ class _Process:
     started: str
 
 
-def _group(identity: Identity) -> list[int]:
+def _group(identity: Identity) -> list[Identity]:
     table = _table()
     leader = table.get(identity.pid)
     if leader and leader.started != identity.started:
         return []
     boot = identity.started.rpartition("/")[0]
     return [
-        process.pid
+        Identity(process.pid, process.started)
         for process in table.values()
         if process.group == identity.pid
         and process.started.rpartition("/")[0] == boot

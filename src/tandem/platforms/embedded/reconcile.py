@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-from contextlib import suppress
 from typing import Any
 
 from tandem.artifacts import ensure_jars
 from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
 from tandem.platforms.embedded.layout import JOB, Layout
+from tandem.platforms.embedded.process import identify, kill
 from tandem.platforms.job_files import driver_arguments, for_batch
 from tandem.platforms.observe import reconcile_report
 from tandem.runtimes import runtimes
@@ -45,11 +43,11 @@ def reconcile(settings: Settings, layout: Layout) -> dict[str, Any]:
             start_new_session=True,
             text=True,
         )
+    identity = identify(process.pid)
     try:
         answer, _ = process.communicate()
     finally:
         # Its Java, too; also when the user has no patience.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill(identity)
         process.wait()
     return reconcile_report(process.returncode, answer, log.read_text(errors="replace"))

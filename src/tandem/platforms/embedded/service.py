@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +14,8 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.embedded.layout import Layout, disk_is_full, is_full
-from tandem.platforms.embedded.logs import essence, tells_of_full_disk
-from tandem.platforms.embedded.process import Ending, Identity, end, identify, remember, rotate, spawn
+from tandem.platforms.embedded.logs import end_of, essence, tells_of_full_disk
+from tandem.platforms.embedded.process import Ending, Identity, end, forget, identify, remember, size_of, spawn
 from tandem.platforms.embedded.state import Board
 from tandem.waiting import wait_for
 
@@ -22,6 +23,10 @@ from tandem.waiting import wait_for
 GOOD_RUN_S = 60.0
 MAX_BAD_RUNS = 5
 _MAX_BACKOFF_S = 8.0
+# What a program does to itself: an instruction that this processor does not have, a fault, an abort.
+_CRASHES = frozenset({signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGTRAP})
+# When the state folder is gone there is nothing to save.
+_HASTE_S = 5.0
 _log = structlog.get_logger(__name__)
 
 
@@ -41,6 +46,7 @@ class Program:
         stop_deadline_s: how long it may take to end when asked to.
         linger_s: returns how long what it started may go on then, if it was ready, before it is killed.
         final_codes: exit codes after which it is not started again.
+        explain: given how it ended and what it wrote, returns a clearer reason than that, if it knows one.
         on_ended: called when it was ready and it and all that it started have ended, because they were asked to.
         begin: lets a program go on that is started before what it needs is ready, which it then is; None for one that
             is started after that.
@@ -59,6 +65,7 @@ class Program:
     linger_s: Callable[[], float] = lambda: 0.0
     on_ended: Callable[[], object] = lambda: None
     final_codes: frozenset[int] = frozenset()
+    explain: Callable[[int, str], str | None] = lambda _code, _wrote: None
     begin: Callable[[], object] | None = None
     optional: bool = False
 
@@ -79,8 +86,8 @@ class Keeper:
         self._layout, self._board, self._needs = layout, board, needs
         self._stopping, self._wake = threading.Event(), threading.Event()
         self._identity: Identity | None = None
-        self._ending = threading.Lock()
-        self._restarting = False
+        self._ending, self._starting = threading.Lock(), threading.Lock()
+        self._restarting = self._in_haste = False
         self._ready_at: float | None = None
         self._code: int | None = None
         self._error: str | None = None
@@ -90,8 +97,13 @@ class Keeper:
         """Starts to keep the program."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ends the program and waits until it has ended."""
+    def stop(self, *, in_haste: bool = False) -> None:
+        """Ends the program and waits until it has ended.
+
+        Args:
+            in_haste: give it a few seconds only, whatever its deadline.
+        """
+        self._in_haste |= in_haste
         self._stopping.set()
         self._wake.set()
         self._end()
@@ -100,7 +112,8 @@ class Keeper:
 
     def restart(self) -> None:
         """Ends the program; it is then started anew, also when it was given up."""
-        self._restarting = True
+        with self._starting:
+            self._restarting = True
         self._wake.set()
         self._end()
 
@@ -121,18 +134,21 @@ class Keeper:
                 return
             self._wake.clear()
             if not self._restarting:
-                lasted = 0.0 if self._ready_at is None else time.monotonic() - self._ready_at
-                killed = self._code is not None and self._code < 0
-                bad_runs = 1 if lasted >= GOOD_RUN_S or (killed and lasted > 0) else bad_runs + 1
-                if killed:
-                    # What was killed from outside has done nothing wrong, however often.
-                    bad_runs = min(bad_runs, MAX_BAD_RUNS - 1)
-                elif self._code in self.program.final_codes:
-                    bad_runs = MAX_BAD_RUNS
+                bad_runs = self._count(bad_runs)
                 self._pause(error, bad_runs)
             if self._restarting:
                 self._restarting, bad_runs = False, 0
                 self._board.show(name, state="starting", pid=None, error=None)
+
+    def _count(self, bad_runs: int) -> int:
+        """Returns the number of bad runs in a row, the last one included."""
+        lasted = 0.0 if self._ready_at is None else time.monotonic() - self._ready_at
+        by_signal = self._code is not None and self._code < 0
+        bad_runs = 1 if lasted >= GOOD_RUN_S or (by_signal and lasted > 0) else bad_runs + 1
+        if by_signal and -(self._code or 0) not in _CRASHES:
+            # What was killed from outside has done nothing wrong, however often.
+            return min(bad_runs, MAX_BAD_RUNS - 1)
+        return MAX_BAD_RUNS if self._code in self.program.final_codes else bad_runs
 
     def _pause(self, error: str, bad_runs: int) -> None:
         name, optional = self.program.name, self.program.optional
@@ -165,9 +181,11 @@ class Keeper:
             return "stopped"
         program.write()
         log = layout.log(program.name)
-        from_byte = rotate(log)
-        process = spawn(program.command, log=log, env=program.env, cwd=layout.home)
-        self._identity = identify(process.pid)
+        from_byte = size_of(log)
+        with self._starting:
+            process = spawn(program.command, log=log, env=program.env, cwd=layout.home)
+            # What was asked for up to now is this start; how it ends is another matter.
+            self._restarting, self._identity = False, identify(process.pid)
         try:
             remember(layout.pid(program.name), self._identity)
             self._board.show(program.name, state="starting", pid=process.pid)
@@ -184,9 +202,11 @@ class Keeper:
             process.wait()
         finally:
             self.ready.clear()
+            # None when it must be ended: it has not become ready in time.
+            self._code = process.poll()
             self._end()
-            self._code = process.wait()
-            layout.pid(program.name).unlink(missing_ok=True)
+            process.wait()
+            forget(layout.pid(program.name), self._identity)
         return self._outcome(process.returncode, log, from_byte)
 
     def _await_ready(self, process: Popen[bytes], from_byte: int) -> None:
@@ -210,7 +230,8 @@ class Keeper:
             if self._identity is None:
                 return
             program, was_ready = self.program, self._ready_at is not None
-            ending = end(self._identity, program.stop_deadline_s, program.linger_s() if was_ready else 0.0)
+            deadline_s = min(program.stop_deadline_s, _HASTE_S) if self._in_haste else program.stop_deadline_s
+            ending = end(self._identity, deadline_s, program.linger_s() if was_ready and not self._in_haste else 0.0)
             if ending is Ending.KILLED:
                 _log.warning("a service did not stop when asked to and was killed", service=program.name)
             elif ending is Ending.WHOLE and was_ready:
@@ -220,5 +241,10 @@ class Keeper:
         # A program that ended has given back what it could not use, or could not even write what was wrong.
         if is_full(self._layout) or tells_of_full_disk(log, from_byte):
             return disk_is_full(self._layout)
-        # What was killed had no time to say why.
-        return f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}: {essence(log, from_byte)}"
+        if reason := self.program.explain(code, end_of(log, from_byte)):
+            return reason
+        if code < 0 and -code not in _CRASHES:
+            # It had no time to say why.
+            return f"killed by signal {-code}"
+        how = f"ended with exit code {code}" if code >= 0 else f"crashed with {signal.Signals(-code).name}"
+        return f"{how}: {essence(log, from_byte)}"

@@ -45,7 +45,7 @@ class Board:
 
     def __init__(self, path: Path, services: Collection[str] = SERVICES) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), False
         self._states = {service: ServiceState(state="starting") for service in services}
         write_json(path, {name: asdict(state) for name, state in self._states.items()})
 
@@ -60,6 +60,11 @@ class Board:
             self._states[service] = new
             self._write()
 
+    def close(self) -> None:
+        """Writes no more: the file is gone, or another supervisor's."""
+        with self._lock:
+            self._closed = True
+
     def forget(self, service: str) -> None:
         """Shows a service no more."""
         with self._lock:
@@ -67,7 +72,9 @@ class Board:
             self._write()
 
     def _write(self) -> None:
-        # Nothing is kept from being stopped by a full disk, or by a folder that somebody removed.
+        if self._closed:
+            return
+        # Nothing is kept from being stopped by a full disk.
         with suppress(OSError):
             write_json(self._path, {name: asdict(value) for name, value in self._states.items()})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from tandem.platforms.embedded import dashboard, job, kafka, mongod
 from tandem.platforms.embedded.drivers import Drivers
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import Tools, prepare
-from tandem.platforms.embedded.process import identify, remember
+from tandem.platforms.embedded.process import forget, identify, remember, rotate
 from tandem.platforms.embedded.service import Keeper
 from tandem.platforms.embedded.state import Board
 from tandem.settings.model import Settings
@@ -63,17 +64,18 @@ def run(settings: Settings, cast: Cast) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, LOOK):
         signal.signal(number, lambda received, _frame: signals.put(received))
     layout.create()
-    with layout.locked() as mine:
-        if not mine:
+    with layout.locked() as lock:
+        if lock is None:
             _log.info("already running", home=str(layout.home))
             return 0
         tools = cast.prepare(settings, layout)
         board = Board(layout.state, layout.services)
-        remember(layout.pid("supervisor"), identify(os.getpid()))
+        identity = identify(os.getpid())
+        remember(layout.pid("supervisor"), identity)
         try:
-            _supervise(cast, settings, tools, layout, board, signals)
+            _supervise(cast, settings, tools, layout, board, signals, lock)
         finally:
-            layout.pid("supervisor").unlink(missing_ok=True)
+            forget(layout.pid("supervisor"), identity)
     return 0
 
 
@@ -94,7 +96,13 @@ def driver(settings: Settings, tools: Tools, layout: Layout, board: Board, keepe
 
 
 def _supervise(
-    cast: Cast, settings: Settings, tools: Tools, layout: Layout, board: Board, signals: SimpleQueue[int]
+    cast: Cast,
+    settings: Settings,
+    tools: Tools,
+    layout: Layout,
+    board: Board,
+    signals: SimpleQueue[int],
+    lock: int,
 ) -> None:
     keepers, make = cast.keepers(settings, tools, layout, board), cast.driver
     drivers = make and Drivers(
@@ -115,7 +123,24 @@ def _supervise(
         while (heard := _next(signals)) in (None, LOOK):
             if heard and drivers:
                 drivers.look()
+            if not layout.is_mine(lock):
+                _log.error("the state folder was removed: everything is stopped", home=str(layout.home))
+                board.close()
+                _stop_in_haste(keepers, drivers)
+                break
+            for log_file in layout.logs():
+                rotate(log_file)
     _log.info("stopped")
+
+
+def _stop_in_haste(keepers: Sequence[Keeper], drivers: Drivers | None) -> None:
+    """Stops all at the same time: what they write to is gone, and their ports are wanted by the next environment."""
+    stops = [keeper.stop for keeper in keepers] + ([drivers.stop] if drivers else [])
+    threads = [threading.Thread(target=stop, kwargs={"in_haste": True}) for stop in stops]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def _next(signals: SimpleQueue[int]) -> int | None:

@@ -143,6 +143,8 @@ class RunningDriver:
         while not last:
             last = self._ended.wait(_UPLOAD_S)
             with self._log.open("rb") as stream:
+                if os.fstat(stream.fileno()).st_size < self._position:  # it had become large and was emptied
+                    self._position = 0
                 stream.seek(self._position)
                 content = stream.read()
             if content and self._launcher.upload(self._job, content):

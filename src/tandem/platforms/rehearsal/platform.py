@@ -51,7 +51,7 @@ class RehearsalPlatform:
         self._roster.add(self._settings)
         self._cloud.up(wait, deadline_s)
 
-    def down(self, volumes: bool = False) -> None:
+    def down(self, volumes: bool = False) -> bool:
         """Destroys what was deployed, of all pipelines, and stops the stand-ins; see ``Platform.down``."""
         if self._background.running():
             for other in self._roster.all():
@@ -60,7 +60,11 @@ class RehearsalPlatform:
             self._cloud.down()
             # It would tell on standard error that the other end is going away.
             self._cloud.close()
-        self._background.stop(forget=volumes)
+        return self._background.stop(forget=volumes)
+
+    def where(self) -> str:
+        """Returns the state folder; see ``Platform.where``."""
+        return f"processes with their state in {self._layout.home}"
 
     def leave(self) -> None:
         """Does what ``destroy`` does; see ``Platform.leave``."""
