@@ -58,6 +58,7 @@ class Runtimes:
         serverless: that of serverless batches.
         rows: every runtime by name.
         minimum_java: the oldest Java major version of the embedded profile.
+        mongodb: the oldest and the newest MongoDB of the embedded profile; of the newest, any minor version.
         packages: what is resolved from Maven, as ``group:artifact:version``, for each set of jars.
     """
 
@@ -65,6 +66,7 @@ class Runtimes:
     serverless: Runtime
     rows: Mapping[str, Runtime]
     minimum_java: int
+    mongodb: tuple[str, str]
     packages: Mapping[str, tuple[str, ...]]
 
     def meant_by(self, spark: str) -> Runtime:
@@ -82,5 +84,6 @@ def runtimes() -> Runtimes:
         serverless=rows[document["serverless"]],
         rows=rows,
         minimum_java=document["embedded"]["minimum_java"],
+        mongodb=tuple(document["embedded"]["mongodb"]),
         packages={name: tuple(packages) for name, packages in document["jars"].items()},
     )

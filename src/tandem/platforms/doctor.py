@@ -25,7 +25,7 @@ from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import check_builder, check_memory, checkout, find_engine
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.embedded.java import find_java
-from tandem.platforms.embedded.mongod import find_mongod
+from tandem.platforms.embedded.mongod import find_mongod, version_of
 from tandem.platforms.embedded.prepare import ports as embedded_ports
 from tandem.platforms.memory import machine_memory
 from tandem.platforms.ports import holder, refusal
@@ -159,12 +159,7 @@ def _java(settings: Settings) -> str:
 
 def _mongod() -> str:
     program = find_mongod()
-    command = (str(program), "--version")
-    done = subprocess.run(command, env=inherited(), capture_output=True, text=True, timeout=30, check=False)
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        raise TandemError(f"{program} does not start: {said[0][:200]}", hint="install a mongod that fits this machine")
-    return f"{done.stdout.split()[2].lstrip('v')} ({program})"
+    return f"{version_of(program)} ({program})"
 
 
 def _jars(settings: Settings) -> str:

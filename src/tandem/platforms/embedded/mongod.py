@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 from pymongo.errors import PyMongoError
@@ -14,7 +17,14 @@ from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.service import Program
 from tandem.platforms.provision import create_collections, indexes_of
 from tandem.platforms.replica_set import REPLICA_SET, become_primary
+from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
+
+_VERSION = re.compile(r"db version v(\d+(?:\.\d+)*)")
+# With which it ends when the data's feature compatibility version is of another MongoDB, and what it says when already
+# its storage engine cannot read the files.
+OTHER_VERSION = 62
+_OTHER_VERSION = re.compile(r"unsupported WiredTiger file version|[Ii]nvalid featureCompatibilityVersion document")
 
 
 def find_mongod() -> Path:
@@ -38,18 +48,71 @@ def find_mongod() -> Path:
     )
 
 
+def version_of(program: Path) -> str:
+    """Returns the version of a mongod.
+
+    Raises:
+        EnvironmentNotReadyError: it does not start, or is older or newer than what Tandem works with.
+    """
+    oldest, newest = runtimes().mongodb
+    fitting = f"install MongoDB {oldest} to {newest}"
+    try:
+        done = subprocess.run(
+            (str(program), "--version"), env=_environment(), capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EnvironmentNotReadyError(f"{program} cannot be run: {error}", hint=fitting) from None
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        reason = _explained(done.returncode, "") or said[0][:200]
+        raise EnvironmentNotReadyError(f"{program} does not start: {reason}", hint=fitting)
+    found = _VERSION.search(done.stdout)
+    if found is None:
+        raise EnvironmentNotReadyError(f"{program} does not tell its version", hint=fitting)
+    version = tuple(map(int, found[1].split(".")))
+    if not _numbers(oldest) <= version or version[:1] > _numbers(newest):
+        raise EnvironmentNotReadyError(
+            f"{program} is MongoDB {found[1]}, and Tandem works with {oldest} to {newest}",
+            hint=f"{fitting}, and put its mongod on PATH before this one",
+        )
+    return found[1]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def _environment() -> dict[str, str]:
+    # It does not start in a locale that is not installed, and needs none.
+    return {**inherited(), "LC_ALL": "C"}
+
+
+def _explained(code: int, wrote: str) -> str | None:
+    """Returns why a mongod ended, where it does not say so itself or says it in many words."""
+    if code == -signal.SIGILL:
+        return "it needs an instruction that this processor does not have: MongoDB 5.0 and newer need AVX"
+    if code == OTHER_VERSION or _OTHER_VERSION.search(wrote):
+        return (
+            "its data is of another MongoDB version: use that version's mongod, or forget topics, database and "
+            "checkpoint with `tandem down --volumes`"
+        )
+    return None
+
+
 def program(settings: Settings, mongod: Path, layout: Layout) -> Program:
     """Returns the database; once it is up, it is the writable primary and has the pipeline's indexes."""
     return Program(
         name="mongod",
         command=command(settings, mongod, layout),
-        env=inherited(),
+        env=_environment(),
         write=lambda: None,
         probe=lambda _pid: become_primary(f"127.0.0.1:{settings.mongo.port}"),
         retry_on=(PyMongoError,),
         settle=lambda: create_collections(settings.mongo, indexes_of(settings.place)),
         start_deadline_s=90,
         stop_deadline_s=20,
+        final_codes=frozenset({OTHER_VERSION}),
+        explain=_explained,
     )
 
 

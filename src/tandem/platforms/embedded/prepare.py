@@ -17,7 +17,7 @@ from tandem.foreign import inherited
 from tandem.foreign.variables import not_passed_on
 from tandem.platforms.embedded.java import Java, find_java
 from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.mongod import find_mongod
+from tandem.platforms.embedded.mongod import find_mongod, version_of
 from tandem.platforms.embedded.process import alive, end, recall
 from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.provision import streams_of
@@ -64,6 +64,7 @@ def prepare(
     check_spark(runtimes().default.pyspark)
     java = find_java(settings.java_home, runtimes().minimum_java)
     mongod = find_mongod()
+    version_of(mongod)
     check_ports((listens or ports)(settings))
     if reason := dashboard_trouble(settings.ui.dashboard_port):
         _log.warning("the dashboard is not available until its port is", error=reason)
