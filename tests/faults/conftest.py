@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.platforms import default_profile
+from tandem.platforms import possible_profile
 from tandem.settings.load import load
 from tests.environment import Environment
 from tests.faults.arena import Arena, Case
@@ -33,7 +33,7 @@ def environment_of(profile: str, idle_s: int = 5) -> Environment:
         if shutil.which("java") is None:
             pytest.skip("no java on PATH: the embedded environment needs Java 17 or newer")
         return Environment(STATE / profile, 29800, (idle,))
-    found, why = default_profile()
+    found, why = possible_profile()
     if found != "local":
         pytest.skip(f"{why}: no faults are injected into containers")
     ca = load("local").ca

@@ -37,7 +37,7 @@ def _options(
     context: typer.Context,
     profile: Annotated[
         str | None,
-        typer.Option(help="The environment; default: TANDEM_PROFILE, else local where a Docker engine answers."),
+        typer.Option(help="The environment; default: TANDEM_PROFILE, else what runs, else local where Docker answers."),
     ] = None,
     pipeline: Annotated[
         str | None,

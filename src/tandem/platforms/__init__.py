@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import Platform
 from tandem.platforms.dataproc import check_libraries
 from tandem.settings.model import Settings
 
-__all__ = ["Platform", "default_profile", "platform_for"]
+__all__ = ["Platform", "default_profile", "platform_for", "possible_profile"]
 
 
 def default_profile() -> tuple[str, str]:
-    """Returns the profile to use when none was asked for, and why: containers where an engine can run them."""
+    """Returns the profile to use when none was asked for, and why: what runs here, before what could.
+
+    Raises:
+        UsageError: several environments run.
+    """
+    from tandem.platforms.running import running
+
+    found = running()
+    if len(found) > 1:
+        raise UsageError(
+            f"several environments run here: {', '.join(f'{name} ({why})' for name, why in found.items())}",
+            hint=f"name one: --profile {' or --profile '.join(found)}",
+        )
+    return next(iter(found.items()), None) or possible_profile()
+
+
+def possible_profile() -> tuple[str, str]:
+    """Returns the profile that can run here, and why: containers where an engine answers."""
     from tandem.platforms.compose.engine import find_engine
 
     try:

@@ -1,0 +1,54 @@
+"""Which environments run here, for commands that name none."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+from tandem.checkout import checkout
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.process import alive, recall
+from tandem.settings.load import load
+
+_PROCESSES = ("embedded", "rehearsal")
+# An engine that needs longer runs nothing that a command could use; whether it can, is asked with more patience.
+_PATIENCE_S = 5
+
+
+def running() -> dict[str, str]:
+    """Returns the profiles whose environments run here, each with how that is known."""
+    found = {}
+    for profile in _PROCESSES:
+        home = load(profile, incomplete=True).home
+        supervisor = recall(Layout(home).pid("supervisor"))
+        if supervisor and alive(supervisor):
+            found[profile] = f"it runs here, with its state in {home}"
+    if project := _project():
+        found["local"] = f"its containers run here, in the Compose project {project}"
+    return found
+
+
+def _project() -> str | None:
+    """Returns the Compose project in which this checkout's Kafka runs; None when none does.
+
+    By one question to Docker's own program, which costs a command some 30 ms. Containers that only look at a cloud have
+    no Kafka.
+    """
+    folder = checkout()
+    if folder is None or shutil.which("docker") is None:
+        return None
+    named = load("local", incomplete=True).project
+    mine = f"com.docker.compose.project={named}" if named else f"com.docker.compose.project.working_dir={folder}"
+    labels = (mine, "com.docker.compose.service=kafka", "com.docker.compose.oneoff=False")
+    filters = (word for label in labels for word in ("--filter", f"label={label}"))
+    try:
+        done = subprocess.run(
+            ("docker", "ps", *filters, "--format", '{{.Label "com.docker.compose.project"}}'),
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return next(iter(done.stdout.split()), None) if done.returncode == 0 else None

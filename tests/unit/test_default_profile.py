@@ -1,0 +1,94 @@
+"""Which environment a command is about that names none: what runs here, before what could."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tandem.errors import UsageError
+from tandem.platforms import default_profile
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.process import Identity, identify, remember
+
+Docker = Callable[[str], Path]
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.delenv("TANDEM_PROJECT", raising=False)
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    """A program that answers as Docker does, ``ps`` with projects of running containers; keeps what it is asked."""
+
+    def make(projects: str) -> Path:
+        asked, program = tmp_path / "asked", tmp_path / "bin" / "docker"
+        program.parent.mkdir()
+        answers = f"""\
+case "$1" in
+  ps) echo "{projects}" ;;
+  compose) echo 2.26.1 ;;
+  *) echo '{{"ServerVersion": "1"}}' ;;
+esac
+"""
+        program.write_text(f'#!/bin/sh\necho "$*" >> {asked}\n{answers}')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent))
+        return asked
+
+    return make
+
+
+def embedded_runs(tmp_path: Path, identity: Identity, profile: str = "embedded") -> Path:
+    layout = Layout(tmp_path / "state" / profile)
+    layout.create()
+    remember(layout.pid("supervisor"), identity)
+    return layout.home
+
+
+def test_processes_that_run_come_before_an_engine_that_answers(tmp_path: Path, docker: Docker) -> None:
+    asked = docker("")
+    home = embedded_runs(tmp_path, identify(os.getpid()))
+    assert default_profile() == ("embedded", f"it runs here, with its state in {home}")
+    # One question, not what an engine is asked before containers are started.
+    assert [line.split()[0] for line in asked.read_text().splitlines()] == ["ps"]
+
+
+def test_containers_that_run_need_no_more_questions(docker: Docker) -> None:
+    asked = docker("tandem-1234")
+    assert default_profile() == ("local", "its containers run here, in the Compose project tandem-1234")
+    (question,) = asked.read_text().splitlines()
+    assert f"working_dir={Path(__file__).parents[2]}" in question
+
+
+def test_the_projects_name_is_asked_for_where_it_is_set(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_PROJECT", "mine")
+    asked = docker("mine")
+    assert default_profile()[0] == "local"
+    assert "com.docker.compose.project=mine" in asked.read_text()
+
+
+def test_of_two_that_run_a_command_is_asked_which(tmp_path: Path, docker: Docker) -> None:
+    docker("tandem-1234")
+    embedded_runs(tmp_path, identify(os.getpid()))
+    with pytest.raises(UsageError, match=r"several environments run here: embedded .*local .*tandem-1234") as refused:
+        default_profile()
+    assert refused.value.hint == "name one: --profile embedded or --profile local"
+
+
+def test_a_rehearsal_runs_here_too(tmp_path: Path, docker: Docker) -> None:
+    docker("")
+    embedded_runs(tmp_path, identify(os.getpid()), "rehearsal")
+    assert default_profile()[0] == "rehearsal"
+
+
+def test_where_nothing_runs_what_could_run_decides(tmp_path: Path, docker: Docker) -> None:
+    docker("")
+    # Of a supervisor that was killed, whose process id another program has now.
+    embedded_runs(tmp_path, Identity(os.getpid(), "another boot/1"))
+    assert default_profile() == ("local", "a Docker engine answers")
