@@ -22,7 +22,10 @@ def _java() -> None:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Environment]:
-    """A running environment with six partitions, impatient with quiet topics, in a shell set up for another Spark."""
+    """A running environment with six partitions, impatient with quiet topics, in a shell set up for another Spark.
+
+    Its folder has a name that the locale cannot spell.
+    """
     other = STATE / "another-spark" / "python"
     (other / "pyspark").mkdir(parents=True, exist_ok=True)
     (other / "pyspark" / "__init__.py").write_text("raise ImportError('another Spark')")
@@ -37,9 +40,10 @@ def running() -> Iterator[Environment]:
         ("JAVA_TOOL_OPTIONS", "-XX:+UseG1GC -XX:+UseStringDeduplication -Xmx8m"),
         ("HTTP_PROXY", "http://127.0.0.1:1"),
         # Until 1937 its offset from UTC had seconds: dates must not depend on the driver's zone.
+        ("LC_ALL", "C"),
         ("TZ", "Europe/Amsterdam"),
     )
-    environment = Environment(STATE / "running", 29710, extra)
+    environment = Environment(STATE / "zoë", 29710, extra)
     with environment.started():
         yield environment
 

@@ -310,3 +310,22 @@ def test_an_open_transaction_does_not_count_until_it_ends(running: Environment) 
             assert int(found["created_at"]) == milliseconds(date), date
         assert facts.find_one({"order_id": f"aborted-{run}"}) is None
     running.tandem("verify")
+
+
+def test_all_is_in_the_folder_that_was_named(running: Environment) -> None:
+    """Java, too, reads its name as it is meant."""
+    assert [path.name for path in STATE.glob("zo*")] == ["zoë"]
+    home = running.home / "embedded"
+    assert (home / "kafka" / "meta.properties").is_file()
+    assert any((home / "checkpoint" / "orders_payments" / "commits").iterdir())
+    assert [path for path in (home / "conf" / "kafka-tmp").iterdir() if path.suffix == ".so"]
+
+
+def test_a_removed_state_folder_ends_everything(running: Environment) -> None:
+    """The last test of this environment: it takes it away, and another one starts in its place."""
+    assert running.processes()
+    shutil.rmtree(running.home)
+    running.wait("all processes to end", lambda: running.processes() == [], 15)
+    assert "nothing is running here" in running.tandem("down").stderr
+    running.tandem("up")
+    assert running.processes()

@@ -153,3 +153,16 @@ def test_the_image_copies_all_that_fetching_jars_imports(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     assert "--fetch FOLDER" in done.stdout
+
+
+def test_java_reads_the_caches_name_whatever_the_locale_and_leaves_nothing_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    java = tmp_path / "java"
+    java.write_text(f'#!/bin/sh\necho "$LC_ALL $*" > {tmp_path}/asked\n')
+    java.chmod(0o755)
+    into = tmp_path / "zoë"
+    into.mkdir()
+    fetch(["a:b:1"], java=java, into=into, pattern="[artifact].[ext]", transitive=False)
+    assert (tmp_path / "asked").read_text("utf-8").startswith(f"C.UTF-8 -Djava.io.tmpdir={into} ")

@@ -1,4 +1,5 @@
 import json
+import shlex
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,9 +13,10 @@ from tandem.engine.config import JobConfig
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms import memory, platform_for
 from tandem.platforms.embedded import dashboard, job, kafka, mongod, process
-from tandem.platforms.embedded.java import find_java, major_version
+from tandem.platforms.embedded.java import Java, find_java, major_version
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.logs import essence, merged
+from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.memory import machine_memory
 from tandem.runtimes import runtimes
 from tandem.settings.load import load
@@ -239,6 +241,73 @@ def test_what_ended_a_program_is_found_after_its_log_was_emptied(tmp_path: Path)
     log = tmp_path / "a.log"
     log.write_text("2026-11-22T10:00:02.000Z ERROR the cause\n")
     assert essence(log, from_byte=10_000) == "the cause"
+
+
+STRANGE = "zoë 漢 🐎 a\\b"
+
+
+def read_by_java(text: str) -> dict[str, str]:
+    """Returns what Java reads in a properties file, of what ours have in them."""
+    found = {}
+    for line in text.encode("latin-1").decode("ascii").splitlines():
+        if line and line[0] != "#":
+            name, value = line.split("=", 1)
+            found[name] = json.loads('"' + value.replace('"', '\\"') + '"')
+    return found
+
+
+def test_kafka_reads_the_folder_that_is_meant(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / STRANGE)
+    found = read_by_java(kafka.properties(load("embedded", {"state_dir": tmp_path / STRANGE}), layout))
+    assert found["log.dirs"] == str(layout.kafka)
+
+
+def test_spark_reads_the_folders_that_are_meant(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / STRANGE)
+    layout.create()
+    job.write_configuration(load("embedded"), [tmp_path / STRANGE / "a.jar"], layout, layout.conf, "")
+    text = (layout.conf / "spark.conf").read_text("latin-1")
+    found = read_by_java("\n".join(line.replace(" ", "=", 1) for line in text.splitlines()))
+    assert found["spark.driver.extraClassPath"] == str(tmp_path / STRANGE / "a.jar")
+    assert found["spark.local.dir"] == str(layout.scratch)
+    for file in layout.conf.glob("*.properties"):
+        assert file.read_bytes().isascii()
+
+
+def test_children_read_names_as_utf_8_whatever_the_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    java = tmp_path / "zoë" / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    told = f"[ $LC_ALL = C.UTF-8 ] && echo '    java.home = {tmp_path}/zoë' >&2"
+    java.write_text(f"#!/bin/sh\n{told}\necho 'openjdk version \"17\"' >&2\n")
+    java.chmod(0o755)
+    found = find_java(tmp_path / "zoë", 17)
+    assert found.home == tmp_path / "zoë"
+    assert child_environment(found)["LC_ALL"] == "C.UTF-8"
+
+
+def test_java_unpacks_native_code_in_the_state_folder(settings: Settings, layout: Layout) -> None:
+    """What an earlier run has left there is removed."""
+    (layout.kafka / "meta.properties").touch()
+    tools = Tools(Java(Path("java"), Path(), 17, ""), Path("mongod"), {"kafka": (), "spark": ()})
+    broker = kafka.program(settings, tools, layout)
+    (option,) = (word for word in broker.command if word.startswith("-Djava.io.tmpdir="))
+    folders = [Path(option.partition("=")[2])]
+    for conf in (layout.conf, layout.conf / "reconcile"):
+        conf.mkdir(exist_ok=True)
+        job.write_configuration(settings, [], layout, conf, "-Xlog:cds=off")
+        options = pairs((conf / "spark.conf").read_text(), " ")["spark.driver.defaultJavaOptions"]
+        option, other = shlex.split(options)
+        assert other == "-Xlog:cds=off"
+        folders.append(Path(option.partition("=")[2]))
+    broker.write()
+    assert len(set(folders)) == 3
+    for folder in folders:
+        assert folder.is_relative_to(layout.home)
+        (folder / "libsnappyjava.so").touch()
+    broker.write()
+    job.write_configuration(settings, [], layout, layout.conf, "")
+    assert [list(folder.iterdir()) == [] for folder in folders] == [True, True, False]
 
 
 def test_the_dashboard_is_asked_past_any_proxy(

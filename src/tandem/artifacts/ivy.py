@@ -14,6 +14,7 @@ from xml.sax.saxutils import quoteattr
 from tandem.errors import EnvironmentNotReadyError, install_hint
 from tandem.foreign import inherited
 from tandem.foreign.proxies import for_java, proxy_for
+from tandem.locales import UTF8
 
 DEADLINE_S = 900
 _OFFLINE = re.compile(
@@ -79,9 +80,10 @@ def fetch(
     module = into / "ivy.xml"
     module.write_text(_module(packages, "default" if transitive else "master"), "utf-8")
     ivy = next(spark_jars().glob("ivy-*.jar"))
-    environment = inherited()
-    command = [str(java), f"@{_options_file(into, environment)}", "-jar", str(ivy), "-ivy", str(module)]
-    command += ["-confs", "default", "-cache", str(into / "ivy"), "-retrieve", str(into / pattern)]
+    environment = inherited() | UTF8
+    command = [str(java), f"-Djava.io.tmpdir={into}", f"@{_options_file(into, environment)}", "-jar", str(ivy)]
+    command += ["-ivy", str(module), "-confs", "default", "-cache", str(into / "ivy")]
+    command += ["-retrieve", str(into / pattern)]
     output: deque[str] = deque(maxlen=400)
     try:
         started = subprocess.Popen(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from pymongo import MongoClient
@@ -21,6 +20,7 @@ from tandem.engine.schema import Stream
 from tandem.engine.stored import stored
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.notebook.spark import start_spark
+from tandem.platforms.embedded.layout import scratch_folder
 from tandem.platforms.job_files import job_config
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
@@ -49,7 +49,7 @@ class Session:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.pipeline = self._declared()
-        self._folder = TemporaryDirectory(prefix="tandem-session-", ignore_cleanup_errors=True)
+        self._folder = scratch_folder("session-", settings)
         try:
             self.spark: SparkSession = start_spark(settings, Path(self._folder.name))
         except BaseException:

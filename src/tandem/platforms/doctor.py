@@ -17,7 +17,6 @@ from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.ivy import check_spark
 from tandem.artifacts.lock import locked, sha256_of
 from tandem.errors import TandemError
-from tandem.foreign import inherited
 from tandem.foreign.variables import told
 from tandem.platforms import services
 from tandem.platforms.compose.cli import variables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
@@ -168,5 +169,18 @@ def job_config(settings: Settings, checkpoint: str) -> JobConfig:
 
 def java_properties(values: Mapping[str, str]) -> str:
     """Returns the text of a file of Spark's settings."""
-    # Java reads a backslash in a properties file as the start of an escape.
-    return "".join(f"{key} {value.replace(chr(92), chr(92) * 2)}\n" for key, value in sorted(values.items()))
+    return "".join(f"{key} {escaped(value)}\n" for key, value in sorted(values.items()))
+
+
+def escaped(value: str) -> str:
+    """Returns a value as it is written into a properties file, which Java reads as Latin-1 and with escapes."""
+    # JSON has the same escapes; a quotation mark needs none here.
+    return json.dumps(value)[1:-1].replace('\\"', '"')
+
+
+def temporary_folder(folder: Path) -> str:
+    """Returns the option that gives Java a folder for temporary files.
+
+    Compression codecs and RocksDB unpack their native code there and load it, which a /tmp without ``exec`` refuses.
+    """
+    return f"-Djava.io.tmpdir={folder}"

@@ -7,13 +7,9 @@ this machine, by the file that is submitted, on a copy of what the checkpoint te
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import structlog
 
@@ -24,7 +20,8 @@ from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.release import checkpoint_of
 from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
-from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.layout import Layout, scratch_folder
+from tandem.platforms.embedded.process import identify, kill
 from tandem.platforms.job_files import driver_arguments, for_batch
 from tandem.platforms.provision import streams_of
 from tandem.runtimes import runtimes
@@ -44,7 +41,7 @@ def check_fit(settings: Settings, bucket: Bucket) -> None:
     Raises:
         TandemError: it cannot, and why.
     """
-    with TemporaryDirectory(prefix="tandem-fit-", ignore_cleanup_errors=True) as name:
+    with scratch_folder("fit-", settings) as name:
         layout = Layout(Path(name))
         offsets = _copy(settings, bucket, layout.checkpoint / settings.pipeline)
         if offsets is None:
@@ -126,12 +123,12 @@ def _planned(settings: Settings, layout: Layout) -> str | None:
         start_new_session=True,
         text=True,
     )
+    identity = identify(process.pid)
     try:
         said, _ = process.communicate(timeout=_DEADLINE_S)
     finally:
         # Its Java, too; also when the user has no patience.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill(identity)
         process.wait()
     if process.returncode == 0:
         return None

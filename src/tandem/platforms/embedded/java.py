@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
+from tandem.locales import UTF8
 
 _VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
 _PICKED_UP = re.compile(r"(NOTE: )?Picked up ")
@@ -70,7 +71,7 @@ def _probe(program: Path) -> Java | str:
     command = [str(program), "-XshowSettings:properties", "-version"]
     try:
         done = subprocess.run(
-            command, env=inherited(), capture_output=True, text=True, errors="replace", timeout=30, check=False
+            command, env=inherited() | UTF8, capture_output=True, text=True, errors="replace", timeout=30, check=False
         )
     except OSError as error:
         return error.strerror or "it cannot be started"

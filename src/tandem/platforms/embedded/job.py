@@ -12,10 +12,10 @@ from tandem.catalog import Place
 from tandem.engine.failure import MUST_NOT_GO_ON
 from tandem.platforms.embedded.class_archive import ClassArchive
 from tandem.platforms.embedded.java import Java
-from tandem.platforms.embedded.layout import JOB, Layout
+from tandem.platforms.embedded.layout import JOB, Layout, empty
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
-from tandem.platforms.job_files import driver_arguments, driver_environment, write_job_files
+from tandem.platforms.job_files import driver_arguments, driver_environment, temporary_folder, write_job_files
 from tandem.platforms.memory import machine_memory
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
@@ -132,13 +132,18 @@ def write_configuration(
 ) -> None:
     """Writes all that a driver reads into a folder, with what this platform decides."""
     classpath = ":".join(map(str, jars))
+    temporary = folder / "tmp"
+    empty(temporary)
     spark = {**heap(), **settings.spark}
+    memory = spark["spark.driver.memory"]
     own = {
         "spark.driver.extraClassPath": classpath,
         "spark.executor.extraClassPath": classpath,
-        "spark.driver.memory": spark["spark.driver.memory"],
+        "spark.driver.memory": memory,
         # Java obeys the last of several: the profile's and the user's own options stand behind these.
-        "spark.driver.defaultJavaOptions": f"{java_options} {start_options(spark['spark.driver.memory'])}".strip(),
+        "spark.driver.defaultJavaOptions": (
+            f'"{temporary_folder(temporary)}" {java_options} {start_options(memory)}'.strip()
+        ),
         "spark.local.dir": str(layout.scratch),
         "spark.sql.warehouse.dir": f"file://{layout.scratch}/warehouse",
         "spark.ui.port": str(settings.ui.spark_port),

@@ -7,16 +7,16 @@ import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import made
-from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.layout import Layout, empty
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
+from tandem.platforms.job_files import escaped, temporary_folder
 from tandem.platforms.provision import create_topics, streams_of
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import Settings
@@ -78,13 +78,17 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
     configuration = layout.conf / "kafka.properties"
     logging = layout.conf / "kafka-log4j2.properties"
     classpath = ":".join(map(str, tools.jars["kafka"]))
-    java = (str(tools.java.program), *_JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", classpath)
+    temporary = layout.conf / "kafka-tmp"
+    options = (*_JVM, temporary_folder(temporary), f"-Dlog4j2.configurationFile={logging}")
+    java = (str(tools.java.program), *options, "-cp", classpath)
+    env = child_environment(tools.java)
 
     def write() -> None:
+        empty(temporary)
         configuration.write_text(properties(settings, layout), "utf-8")
         logging.write_text(_LOG4J, "utf-8")
         if not (layout.kafka / "meta.properties").exists():
-            _format([*java, "kafka.tools.StorageTool"], configuration, child_environment(tools.java))
+            _format([*java, "kafka.tools.StorageTool"], configuration, env)
 
     def probe(_pid: int) -> None:
         # Not the open port: it is open before the broker can answer for its topics.
@@ -96,7 +100,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
     return Program(
         name="kafka",
         command=(*java, "kafka.Kafka", str(configuration)),
-        env=child_environment(tools.java),
+        env=env,
         write=write,
         probe=probe,
         retry_on=(KafkaError,),
@@ -114,7 +118,7 @@ def properties(settings: Settings, layout: Layout) -> str:
         controller_port=kafka.controller_port,
         # What clients are told: another address than the broker's own when something stands between.
         bootstrap=kafka.bootstrap,
-        data=layout.kafka,
+        data=escaped(str(layout.kafka)),
         partitions=kafka.partitions,
     )
 
@@ -123,8 +127,7 @@ def _format(tool: list[str], configuration: Path, env: Mapping[str, str]) -> Non
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     # In one word: an id may begin with a dash.
     command = [*tool, "format", "--ignore-formatted", f"--cluster-id={cluster}", "-c", str(configuration)]
-    options: dict[str, Any] = {"capture_output": True, "text": True, "errors": "replace"}
-    done = subprocess.run(command, env=env, timeout=60, check=False, **options)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=60, check=False)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
         full = any("No space left" in line for line in lines)

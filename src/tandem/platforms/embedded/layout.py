@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.settings.model import Settings
 
 # In the order in which they are stopped: nothing loses what it writes to before it has stopped itself.
 SERVICES = ("dashboard", "job", "mongod", "kafka")
@@ -124,10 +126,7 @@ class Layout:
             for name in self.data:
                 (self.home / name).mkdir(exist_ok=True)
         except OSError as error:
-            raise EnvironmentNotReadyError(
-                f"the state folder {self.home} cannot be written: {error.strerror}",
-                hint="set TANDEM_STATE_DIR to a folder of yours",
-            ) from None
+            raise _unwritable(self.home, error) from None
 
     def forget(self) -> None:
         """Removes topics, database and checkpoint: all three, also when it is interrupted and started again."""
@@ -164,9 +163,35 @@ class Layout:
         return self.run / "forgetting"
 
 
+def empty(folder: Path) -> None:
+    """Makes a folder that is empty, whatever an earlier run has left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def scratch_folder(prefix: str, settings: Settings) -> TemporaryDirectory[str]:
+    """Returns a folder for a Spark that runs beside the job and keeps nothing.
+
+    Raises:
+        EnvironmentNotReadyError: the state folder cannot be written.
+    """
+    scratch = Layout(settings.home).scratch
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        return TemporaryDirectory(prefix=prefix, dir=scratch, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise _unwritable(settings.home, error) from None
+
+
 def is_full(layout: Layout) -> bool:
     """Returns whether the disk has no space left that a service could use."""
     return shutil.disk_usage(layout.home).free < _FULL_BYTES
+
+
+def _unwritable(home: Path, error: OSError) -> EnvironmentNotReadyError:
+    return EnvironmentNotReadyError(
+        f"the state folder {home} cannot be written: {error.strerror}", hint="set TANDEM_STATE_DIR to a folder of yours"
+    )
 
 
 def disk_is_full(layout: Layout) -> str:

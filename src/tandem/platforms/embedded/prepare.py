@@ -15,6 +15,7 @@ from tandem.artifacts.ivy import check_spark
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 from tandem.foreign.variables import not_passed_on
+from tandem.locales import UTF8
 from tandem.platforms.embedded.java import Java, find_java
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.mongod import find_mongod, version_of
@@ -121,5 +122,5 @@ def end_leftovers(layout: Layout) -> bool:
 
 
 def child_environment(java: Java, **more: str) -> dict[str, str]:
-    """Returns a child's environment: what it inherits, plus the Java that was found."""
-    return inherited() | {"JAVA_HOME": str(java.home)} | more
+    """Returns a child's environment: what it inherits, in a locale of UTF-8, plus the Java that was found."""
+    return inherited() | UTF8 | {"JAVA_HOME": str(java.home)} | more

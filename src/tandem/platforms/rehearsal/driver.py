@@ -17,9 +17,10 @@ from requests.exceptions import RequestException
 
 from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL, RECONCILE, STREAM
 from tandem.platforms.embedded.java import Java
-from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.layout import Layout, empty
 from tandem.platforms.embedded.prepare import child_environment
 from tandem.platforms.embedded.process import end, identify, recall, remember, spawn
+from tandem.platforms.job_files import temporary_folder
 from tandem.platforms.rehearsal.image import write_logging
 from tandem.platforms.rehearsal.spark import spark_of
 from tandem.runtimes import Runtime
@@ -84,6 +85,8 @@ class Launcher:
             name = f"{name}-{job.labels[LABEL]}"
         logging = self.layout.conf / f"{name}-log4j2.properties"
         write_logging(logging, levels)
+        temporary = self.layout.conf / f"{name}-tmp"
+        empty(temporary)
         log = self.layout.log(name)
         from_byte = log.stat().st_size if log.exists() else 0
         spark = spark_of(runtime, self.cache)
@@ -93,7 +96,7 @@ class Launcher:
             SPARK_LOCAL_IP="127.0.0.1",
             PYSPARK_PYTHON=sys.executable,
             PYTHONUNBUFFERED="1",
-            SPARK_SUBMIT_OPTS=f'"-Dlog4j2.configurationFile=file:{logging}"',
+            SPARK_SUBMIT_OPTS=f'"-Dlog4j2.configurationFile=file:{logging}" "{temporary_folder(temporary)}"',
         )
         process = spawn(command(job, self.image, spark.submit), log=log, env=environment, cwd=self.layout.scratch)
         identity = identify(process.pid)

@@ -22,6 +22,7 @@ from tandem.platforms.embedded import kafka, mongod
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import Tools
 from tandem.platforms.embedded.service import Program
+from tandem.platforms.job_files import escaped
 from tandem.platforms.provision import streams_of
 from tandem.platforms.rehearsal.credentials import Credentials
 from tandem.platforms.replica_set import become_primary
@@ -55,8 +56,8 @@ def broker(settings: Settings, tools: Tools, layout: Layout, credentials: Creden
         admin=credentials.password("kafka-admin"),
         user=settings.kafka.username,
         password=credentials.password("kafka-password"),
-        server=credentials.server,
-        authority=credentials.authority,
+        server=escaped(str(credentials.server)),
+        authority=escaped(str(credentials.authority)),
     )
     file = layout.conf / "kafka.properties"
 

@@ -1,0 +1,81 @@
+"""What is particular about some machines: data of another MongoDB version, a /tmp from which nothing may be run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from confluent_kafka import Producer
+from pymongo import MongoClient
+
+from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
+from tandem.platforms.embedded import mongod
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.service import Keeper
+from tandem.platforms.embedded.state import Board
+from tests.environment import CLI, Environment
+from tests.integration.conftest import STATE
+from tests.integration.test_loop import caught_up, order, payment
+from tests.unit.test_keeper import shown
+
+
+def test_data_of_another_mongodb_version_is_refused_once(fresh: Environment) -> None:
+    layout = Layout(fresh.settings.home)
+    layout.create()
+    board = Board(layout.state, ())
+    service = mongod.program(fresh.settings, mongod.find_mongod(), layout)
+    before = Keeper(service, layout, board)
+    before.start()
+    try:
+        shown(layout, "mongod", "running")
+        with MongoClient(f"mongodb://127.0.0.1:{fresh.settings.mongo.port}/?directConnection=true") as client:
+            # What a server of another version would have written.
+            client.admin["system.version"].update_one(
+                {"_id": "featureCompatibilityVersion"}, {"$set": {"version": "3.6"}}
+            )
+    finally:
+        before.stop()
+    after = Keeper(service, layout, board)
+    after.start()
+    try:
+        found = shown(layout, "mongod", "failed")
+    finally:
+        after.stop()
+    assert (found.error or "").startswith("was given up: its data is of another MongoDB version"), found
+    assert found.restarts == 0
+
+
+@pytest.mark.on_demand
+def test_a_tmp_from_which_nothing_may_be_run() -> None:
+    """Records in each compression are read: the codecs' native code is loaded from elsewhere."""
+    environment = Environment(STATE / "noexec", 29740)
+    environment.tandem("down", "--volumes")
+    alone = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o noexec tmpfs /tmp && exec "$@"', "sh")
+    if subprocess.run((*alone, "true"), capture_output=True, check=False).returncode != 0:
+        pytest.skip("a file system can be mounted by root only")
+    try:
+        subprocess.run((*alone, *CLI, "up", "--wait"), env=environment.variables, timeout=400, check=True)
+        run, past = uuid.uuid4().hex[:8], datetime.now(UTC) - timedelta(minutes=1)
+        for codec in ("gzip", "snappy", "lz4", "zstd"):
+            foreign = Producer({"bootstrap.servers": environment.bootstrap, "compression.type": codec})
+            foreign.produce(ORDERS.topic, order(f"{codec}-{run}", past))
+            foreign.produce(PAYMENTS.topic, payment("p", f"{codec}-{run}", past))
+            assert foreign.flush(30) == 0
+        environment.wait("lag 0", lambda: caught_up(environment))
+        report = json.loads(environment.tandem("verify", "--json").stdout)
+        assert report["ok"], report
+        environment.tandem("down")
+        # Of those that loads native code itself, where there is no other: state on RocksDB.
+        rocksdb = {
+            "spark.sql.streaming.stateStore.providerClass": (
+                "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+            )
+        }
+        environment.tandem("down", "--volumes")
+        variables = {**environment.variables, "TANDEM_SPARK": json.dumps(rocksdb)}
+        subprocess.run((*alone, *CLI, "up", "--wait"), env=variables, timeout=400, check=True)
+    finally:
+        environment.tandem("down", "--volumes", code=None)
