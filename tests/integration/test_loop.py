@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import uuid
@@ -18,6 +19,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.verify.reference import micros
 from tests.environment import Environment
+from tests.integration.conftest import STATE
 from tests.readme import use_mongodb
 
 # As sent; a date that the Julian calendar calls 29 February, one that it lacks, and the far ends of what is accepted.
