@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from confluent_kafka import Producer
-from pymongo import MongoClient
 
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.platforms.embedded import mongod
@@ -21,6 +21,8 @@ from tests.integration.conftest import STATE
 from tests.integration.test_loop import caught_up, order, payment
 from tests.unit.test_keeper import shown
 
+VERSION = re.compile(r"(?<!source_)version=\(major=\d+,minor=\d+\)")
+
 
 def test_data_of_another_mongodb_version_is_refused_once(fresh: Environment) -> None:
     layout = Layout(fresh.settings.home)
@@ -31,13 +33,13 @@ def test_data_of_another_mongodb_version_is_refused_once(fresh: Environment) -> 
     before.start()
     try:
         shown(layout, "mongod", "running")
-        with MongoClient(f"mongodb://127.0.0.1:{fresh.settings.mongo.port}/?directConnection=true") as client:
-            # What a server of another version would have written.
-            client.admin["system.version"].update_one(
-                {"_id": "featureCompatibilityVersion"}, {"$set": {"version": "3.6"}}
-            )
     finally:
         before.stop()
+    # As a server of a later version would have written it.
+    files = layout.mongo / "WiredTiger.turtle"
+    text = files.read_text("latin-1")
+    assert VERSION.search(text)
+    files.write_text(VERSION.sub("version=(major=99,minor=0)", text), "latin-1")
     after = Keeper(service, layout, board)
     after.start()
     try:

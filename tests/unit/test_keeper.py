@@ -205,12 +205,11 @@ def restarted(layout: Layout, name: str, restarts: int) -> int:
     return wait_for(name, probe, deadline_s=20, hint="", interval_s=0.02)
 
 
-def test_a_final_exit_code_is_explained_and_obeyed_at_once(layout: Layout, board: Board) -> None:
+def test_a_program_that_cannot_run_here_is_started_once(layout: Layout, board: Board) -> None:
     ends = replace(
         program("mongod"),
         command=("bash", "-c", "echo of another version; exit 62"),
         probe=never,
-        final_codes=frozenset({62}),
         explain=lambda code, wrote: f"{code}, since it is {wrote.strip()}",
     )
     keeper = Keeper(ends, layout, board)

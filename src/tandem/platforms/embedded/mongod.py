@@ -23,8 +23,8 @@ from tandem.settings.model import Settings
 _VERSION = re.compile(r"db version v(\d+(?:\.\d+)*)")
 # With which it ends when the data's feature compatibility version is of another MongoDB, and what it says when already
 # its storage engine cannot read the files.
-OTHER_VERSION = 62
-_OTHER_VERSION = re.compile(r"unsupported WiredTiger file version|[Ii]nvalid featureCompatibilityVersion document")
+_OTHER_VERSION = 62
+_OTHER_FILES = re.compile(r"unsupported WiredTiger file version|[Ii]nvalid featureCompatibilityVersion document")
 
 
 def find_mongod() -> Path:
@@ -91,7 +91,7 @@ def _explained(code: int, wrote: str) -> str | None:
     """Returns why a mongod ended, where it does not say so itself or says it in many words."""
     if code == -signal.SIGILL:
         return "it needs an instruction that this processor does not have: MongoDB 5.0 and newer need AVX"
-    if code == OTHER_VERSION or _OTHER_VERSION.search(wrote):
+    if code == _OTHER_VERSION or _OTHER_FILES.search(wrote):
         return (
             "its data is of another MongoDB version: use that version's mongod, or forget topics, database and "
             "checkpoint with `tandem down --volumes`"
@@ -111,7 +111,6 @@ def program(settings: Settings, mongod: Path, layout: Layout) -> Program:
         settle=lambda: create_collections(settings.mongo, indexes_of(settings.place)),
         start_deadline_s=90,
         stop_deadline_s=20,
-        final_codes=frozenset({OTHER_VERSION}),
         explain=_explained,
     )
 

@@ -46,7 +46,8 @@ class Program:
         stop_deadline_s: how long it may take to end when asked to.
         linger_s: returns how long what it started may go on then, if it was ready, before it is killed.
         final_codes: exit codes after which it is not started again.
-        explain: given how it ended and what it wrote, returns a clearer reason than that, if it knows one.
+        explain: given how it ended and what it wrote, returns why it cannot run here, if that can be told. It is then
+            not started again, unless it was ready before.
         on_ended: called when it was ready and it and all that it started have ended, because they were asked to.
         begin: lets a program go on that is started before what it needs is ready, which it then is; None for one that
             is started after that.
@@ -89,6 +90,7 @@ class Keeper:
         self._ending, self._starting = threading.Lock(), threading.Lock()
         self._restarting = self._in_haste = False
         self._ready_at: float | None = None
+        self._cannot_run = False
         self._code: int | None = None
         self._error: str | None = None
         self._thread = threading.Thread(target=self._keep, name=program.name, daemon=True)
@@ -122,7 +124,7 @@ class Keeper:
         while not self._stopping.is_set():
             if self.program.begin is None:
                 self._await_needs(self._stopping.is_set)
-            self._ready_at = self._code = None
+            self._ready_at, self._code, self._cannot_run = None, None, False
             try:
                 error = self._run_once()
             except (TandemError, OSError) as problem:
@@ -148,7 +150,7 @@ class Keeper:
         if by_signal and -(self._code or 0) not in _CRASHES:
             # What was killed from outside has done nothing wrong, however often.
             return min(bad_runs, MAX_BAD_RUNS - 1)
-        return MAX_BAD_RUNS if self._code in self.program.final_codes else bad_runs
+        return MAX_BAD_RUNS if self._cannot_run or self._code in self.program.final_codes else bad_runs
 
     def _pause(self, error: str, bad_runs: int) -> None:
         name, optional = self.program.name, self.program.optional
@@ -242,6 +244,7 @@ class Keeper:
         if is_full(self._layout) or tells_of_full_disk(log, from_byte):
             return disk_is_full(self._layout)
         if reason := self.program.explain(code, end_of(log, from_byte)):
+            self._cannot_run = self._ready_at is None
             return reason
         if code < 0 and -code not in _CRASHES:
             # It had no time to say why.
