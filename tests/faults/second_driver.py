@@ -1,4 +1,4 @@
-"""Two drivers on one checkpoint: the first one hangs in mid-batch, and another does its work meanwhile."""
+"""Two drivers on one checkpoint: the first one hangs in mid-batch, and another does its work and more meanwhile."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from tests.faults.backends import Processes, send
 
 ATTEMPTS = 5
 PATIENCE_S = 300
+# More than Spark keeps commits of (`spark.sql.streaming.minBatchesToRetain`).
+BATCHES = 12
 
 
 def two_drivers(environment: Environment) -> None:
-    """Returns when the second driver has committed the batch in whose middle the first one was stopped.
+    """Returns when both drivers have ended.
 
-    The first one has gone on then and has ended, and the second one was ended. The batch has dead letters, which are
-    written last.
+    The second one has committed the batch in whose middle the first one was stopped, and so many more that Spark has
+    purged that commit. Then the first one was woken, and has ended by itself; the second one was killed. The batch has
+    dead letters, which are written last.
     """
     processes = Processes(environment.home)
     commit = next((commit for _ in range(ATTEMPTS) if (commit := stopped_in_mid_batch(environment, processes))), None)
@@ -33,6 +36,9 @@ def two_drivers(environment: Environment) -> None:
         )
     try:
         environment.wait("the second driver's commit", commit.exists, PATIENCE_S)
+        for _ in range(BATCHES):
+            commit_another(environment, commit.parent)
+        assert not commit.exists()
         send(processes, "job", signal.SIGCONT)
         environment.wait(
             "the first driver's end",
@@ -44,12 +50,24 @@ def two_drivers(environment: Environment) -> None:
         second.wait()
 
 
+def commit_another(environment: Environment, commits: Path) -> None:
+    """Returns when the driver that runs has committed a further batch."""
+    before = newest(commits)
+    environment.tandem("produce", "--count", "20")
+    environment.wait("another commit", lambda: newest(commits) > before)
+
+
+def newest(batches: Path) -> int:
+    """Returns the number of the newest batch in a folder of the checkpoint."""
+    return max(int(path.name) for path in batches.glob("[0-9]*"))
+
+
 def stopped_in_mid_batch(environment: Environment, processes: Processes) -> Path | None:
     """Returns the commit that the driver has not come to, or None, and then it goes on."""
     environment.wait("lag 0", environment.caught_up)
     send(processes, "job", signal.SIGSTOP)
     environment.tandem("produce", "--count", "20000", "--close")
-    batch = 1 + max(int(path.name) for path in (processes.checkpoint / "offsets").glob("[0-9]*"))
+    batch = 1 + newest(processes.checkpoint / "offsets")
     commit = processes.checkpoint / "commits" / str(batch)
     with environment.database() as database:
         before = database[FACTS].count_documents({})

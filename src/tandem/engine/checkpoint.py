@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pyspark.sql import SparkSession
 
 from tandem.engine.config import JobConfig
-from tandem.engine.files import exists, read_text
+from tandem.engine.files import read_text
 
 # Spark's file of a batch's offsets: a version, this line with what holds for the whole batch, then a line for each
 # source, or this one where a source had nothing yet.
@@ -17,8 +17,17 @@ _ABOUT, _NOTHING = 1, "-"
 
 def last_committed(spark: SparkSession, config: JobConfig) -> int | None:
     """Returns the number of the batch that was committed last, or None when none was."""
+    return _last(spark, f"{config.checkpoint}/commits")
+
+
+def last_planned(spark: SparkSession, config: JobConfig) -> int | None:
+    """Returns the number of the batch that was planned last, or None when none was: the checkpoint is new."""
+    return _last(spark, f"{config.checkpoint}/offsets")
+
+
+def _last(spark: SparkSession, location: str) -> int | None:
     jvm: Any = spark._jvm
-    folder = jvm.org.apache.hadoop.fs.Path(f"{config.checkpoint}/commits")
+    folder = jvm.org.apache.hadoop.fs.Path(location)
     system = folder.getFileSystem(spark._jsc.hadoopConfiguration())
     if not system.exists(folder):
         return None
@@ -38,8 +47,12 @@ def checkpoint_id(spark: SparkSession, config: JobConfig) -> str | None:
 
 
 def is_committed(spark: SparkSession, config: JobConfig, batch_id: int) -> bool:
-    """Returns whether a batch is committed. When it is one that still runs here, another driver has done it."""
-    return exists(spark, f"{config.checkpoint}/commits/{batch_id}")
+    """Returns whether a batch is committed. When it is one that still runs here, another driver has done it.
+
+    Batches are committed in order, and Spark purges old commits: the last one tells of all that came before it.
+    """
+    last = last_committed(spark, config)
+    return last is not None and last >= batch_id
 
 
 class Planned(NamedTuple):
