@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
+from tandem.engine.schema import SUPERSEDED_COLLECTION
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tests.environment import Environment
 from tests.integration.conftest import STATE
 
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
+NOTES = SUPERSEDED_COLLECTION
+PLANTED = 100_000
 
 
 class Sender:
@@ -64,6 +67,24 @@ def ids(environment: Environment) -> dict[str, set[str]]:
     return {name: set(documents) for name, documents in environment.contents().items()}
 
 
+def plant_notes(environment: Environment) -> None:
+    """Leaves notes about documents that the job never writes, and lets MongoDB record what is asked of the notes."""
+    until = BASE + timedelta(days=1)
+    with environment.database() as database:
+        database[NOTES].insert_many(
+            {"_id": f"{UNMATCHED}/{name}", "collection": UNMATCHED, "document": name, "until": until}
+            for name in (f"order|planted-{number}" for number in range(PLANTED))
+        )
+        database.command("profile", 2, filter={"ns": f"{database.name}.{NOTES}"})
+
+
+def notes_examined(environment: Environment) -> list[int]:
+    """Returns how many documents each query of the notes has examined."""
+    with environment.database() as database:
+        database.command("profile", 0)
+        return [each["docsExamined"] for each in database["system.profile"].find({"op": {"$in": ["query", "getmore"]}})]
+
+
 def test_late_records_are_counted_and_reconciled(patient: Environment) -> None:
     nothing = json.loads(patient.tandem("reconcile", "--json").stdout)
     assert (nothing["inserted"], nothing["removed"]) == ({FACTS: 0}, {UNMATCHED: 0})
@@ -94,6 +115,7 @@ def test_late_records_are_counted_and_reconciled(patient: Environment) -> None:
     assert "order|closed" not in ids(patient)[UNMATCHED]
     assert json.loads(patient.tandem("verify", "--json").stdout)["ok"]
 
+    plant_notes(patient)
     # What the job held when its partner was reconciled must not come as unmatched now.
     sender.pass_time(120)
     sender.order("alone", 121)
@@ -102,9 +124,16 @@ def test_late_records_are_counted_and_reconciled(patient: Environment) -> None:
     assert not {"order|open", "payment|waits"} & ids(patient)[UNMATCHED]
     assert json.loads(patient.tandem("verify", "--json").stdout)["ok"]
 
+    examined = notes_examined(patient)
+    assert examined
+    # One of the 100,000 to know that there are some, and those about what the batch wrote.
+    assert max(examined) <= 3
+    with patient.database() as database:
+        patient.wait("the job to forget what has passed", lambda: database[NOTES].count_documents({}) == PLANTED)
+
     contents = patient.contents()
     again = json.loads(patient.tandem("reconcile", "--json").stdout)
     assert (again["inserted"], again["removed"]) == ({FACTS: 0}, {UNMATCHED: 0})
     assert patient.contents() == contents
     with patient.database() as database:
-        assert database["tandem_superseded"].count_documents({}) == 0
+        assert database[NOTES].count_documents({}) == PLANTED

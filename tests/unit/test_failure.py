@@ -65,9 +65,9 @@ def test_what_is_refused_of_a_pipeline_as_a_whole_is_told_and_not_tried_again(
     told: list[tuple[str, str]] = []
     reporter = SimpleNamespace(report=lambda event, error: told.append((event, error)))
     monkeypatch.setattr(job, "_start", start)
-    monkeypatch.setattr(job, "BatchWriter", lambda *_: SimpleNamespace(write=None))
     nothing: Any = None
-    failure = job._run(nothing, PIPELINE, nothing, threading.Event(), cast(Any, reporter), nothing)
+    writer = cast(Any, SimpleNamespace(write=None))
+    failure = job._run(nothing, PIPELINE, nothing, threading.Event(), cast(Any, reporter), nothing, writer)
     assert failure is not None
     assert failure.exit_code == MUST_NOT_GO_ON
     assert words in failure.reason

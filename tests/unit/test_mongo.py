@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import MagicMock
 
-from tandem.engine.mongo import Collection
+from tandem.engine.mongo import Collection, pages
 from tests.spark.records import job_config
 
 
@@ -19,3 +19,14 @@ def test_one_client_serves_all_collections_and_every_query_of_a_process() -> Non
     assert create.call_count == 1
     Collection(spark, replace(config, mongo_uri="mongodb://b/"), "tandem_progress")
     assert create.call_count == 2
+
+
+def test_a_request_names_as_many_ids_as_mongodb_takes() -> None:
+    ids = [f"order|{number}" for number in range(25_000)]
+    found = list(pages(ids))
+    assert [len(page) for page in found] == [10_000, 10_000, 5_000]
+    assert [each for page in found for each in page] == ids
+    # Of long ones fewer, and one that is as long as a record may be stands alone.
+    long = "x" * 2**19
+    assert [len(page) for page in pages([long, long, "a", long * 4, "b"])] == [2, 1, 1, 1]
+    assert list(pages([])) == []

@@ -131,7 +131,9 @@ def _fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
     """Returns the exit code, after printing why it is not 0."""
     folder = _folder(pipeline)
     try:
-        failure = misfit(lambda write: _start(spark, pipeline, config, write), folder)
+        failure = misfit(
+            lambda write: _start(spark, pipeline, config, write), folder
+        )
     except Exception as error:
         failure = failure_of_code(error, folder)
         if failure is None:
@@ -176,11 +178,13 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
         newest_ms=reporter.newest_ms,
         on_refused=reporter.refused,
     )
-    listener = ProgressListener(reporter.batch, pacemaker.batch, on_idle=pacemaker.idle)
+    writer = BatchWriter(spark, pipeline, config, stopping)
+    listener = ProgressListener(reporter.batch, pacemaker.batch, writer.committed, on_idle=pacemaker.idle)
     spark.streams.addListener(listener)
     try:
-        return _run(spark, pipeline, config, stopping, reporter, pacemaker)
+        return _run(spark, pipeline, config, stopping, reporter, pacemaker, writer)
     finally:
+        writer.close()
         with suppress(Py4JError, OSError):
             # Its last batch is told of, and nothing of a run that may come after it.
             spark._jsc.sc().listenerBus().waitUntilEmpty()
@@ -194,9 +198,10 @@ def _run(
     stopping: threading.Event,
     reporter: ProgressReporter,
     pacemaker: Pacemaker,
+    writer: BatchWriter,
 ) -> Failure | None:
     try:
-        query = _start(spark, pipeline, config, BatchWriter(spark, pipeline, config, stopping).write)
+        query = _start(spark, pipeline, config, writer.write)
     except Exception as error:
         failure = failure_of_code(error, _folder(pipeline))
         if failure is None and isinstance(error, AnalysisException | ValueError):

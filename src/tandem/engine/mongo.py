@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,7 +13,22 @@ from tandem.engine.config import JobConfig
 from tandem.engine.login import mongo_uri
 
 Document = dict[str, Any]
-_CHUNK = 1000
+# What one request names: MongoDB takes 16 MiB, and a character is up to four bytes.
+_PAGE, _PAGE_CHARACTERS = 10_000, 2**20
+
+
+def pages(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Yields ids in pages that one request can name; an id that is too long for any stands alone."""
+    page: list[str] = []
+    characters = 0
+    for each in ids:
+        if page and (len(page) == _PAGE or characters + len(each) > _PAGE_CHARACTERS):
+            yield page
+            page, characters = [], 0
+        page.append(each)
+        characters += len(each)
+    if page:
+        yield page
 
 
 @cache
@@ -33,7 +48,7 @@ class Collection:
 
     def __init__(self, spark: SparkSession, config: JobConfig, name: str) -> None:
         jvm: Any = spark._jvm
-        self._parse = jvm.org.bson.Document.parse
+        self._jvm, self._parse = jvm, jvm.org.bson.Document.parse
         collection = _client(jvm, mongo_uri(config)).getDatabase(config.database).getCollection(name)
         self._collection = collection.withWriteConcern(jvm.com.mongodb.WriteConcern.MAJORITY)
 
@@ -46,14 +61,19 @@ class Collection:
         found = self._collection.find(self._bson(query)).sort(self._bson({"$natural": -1})).first()
         return None if found is None else dict(json.loads(found.toJson()))
 
-    def find(self, query: Mapping[str, Any]) -> Iterator[Document]:
-        """Yields the documents."""
-        cursor = self._collection.find(self._bson(query)).iterator()
-        try:
-            while cursor.hasNext():
-                yield json.loads(cursor.next().toJson())
-        finally:
-            cursor.close()
+    def has(self, query: Mapping[str, Any]) -> bool:
+        """Returns whether there is such a document."""
+        return self._collection.find(self._bson(query)).first() is not None
+
+    def with_ids(self, ids: Sequence[str]) -> list[Document]:
+        """Returns the documents with these ``_id``s; one request for each page of ids."""
+        found: list[Document] = []
+        for page in pages(ids):
+            cursor = self._collection.find(self._bson({"_id": {"$in": page}})).batchSize(len(page))
+            # In one piece: each call of Java is a round trip, too.
+            answer = self._jvm.org.bson.Document("found", cursor.into(self._jvm.java.util.ArrayList()))
+            found += json.loads(answer.toJson())["found"]
+        return found
 
     def delete(self, query: Mapping[str, Any]) -> int:
         """Returns how many documents were deleted."""
@@ -61,8 +81,7 @@ class Collection:
 
     def delete_ids(self, ids: Sequence[str]) -> int:
         """Returns how many of the documents with these ``_id``s were there, and are no more."""
-        chunks = (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
-        return sum(self.delete({"_id": {"$in": list(chunk)}}) for chunk in chunks)
+        return sum(self.delete({"_id": {"$in": page}}) for page in pages(ids))
 
     def _bson(self, document: Mapping[str, Any]) -> Any:
         # A string stays one, whatever it looks like: only the keys that are written here have a meaning.

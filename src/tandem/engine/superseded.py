@@ -16,7 +16,8 @@ from pyspark.sql import functions as F
 from tandem.engine.config import JobConfig
 from tandem.engine.mongo import Collection
 from tandem.engine.schema import SUPERSEDED_COLLECTION
-from tandem.engine.sink import write_documents
+from tandem.engine.sink import FEW, write_documents
+from tandem.engine.stored import in_chunks, stored
 
 
 class Superseded:
@@ -41,17 +42,35 @@ class Superseded:
             watermark: the job's.
         """
         notes = ids.where(F.col("until") >= F.lit(watermark)).select(
-            F.concat(F.lit(f"{collection}/"), "_id").alias("_id"),
+            F.concat(F.lit(_note_id(collection, "")), "_id").alias("_id"),
             F.lit(collection).alias("collection"),
             F.col("_id").alias("document"),
             "until",
         )
         write_documents(notes, SUPERSEDED_COLLECTION, self._config, few=True)
 
-    def remove(self, collection: str) -> int:
-        """Returns how many documents were there of which a note says that they must not be."""
-        ids = [note["document"] for note in self._notes.find({"collection": collection})]
-        return self.delete(collection, ids) if ids else 0
+    def remove(self, collection: str, written: DataFrame) -> int:
+        """Returns how many documents that were just written a note says must not be; they are there no more.
+
+        Few documents are looked for among the notes, by their ``_id``s. Where there are many, notes are read instead,
+        by Spark, which need not have all of either in memory.
+
+        Args:
+            collection: the documents' collection.
+            written: the documents of a batch, from cached rows.
+        """
+        if not self._notes.has({"collection": collection}):
+            return 0
+        ids = [row["_id"] for row in written.select("_id").limit(FEW + 1).collect()]
+        if len(ids) > FEW:
+            about = self._about(collection).select(F.col("document").alias("_id"))
+            return sum(self.delete(collection, chunk) for chunk in in_chunks(about.join(written, "_id", "left_semi")))
+        notes = self._notes.with_ids([_note_id(collection, each) for each in set(ids)])
+        return self.delete(collection, [note["document"] for note in notes]) if notes else 0
+
+    def _about(self, collection: str) -> DataFrame:
+        notes = stored(self._spark, self._config, SUPERSEDED_COLLECTION, "collection string, document string")
+        return notes.where(F.col("collection") == collection)
 
     def delete(self, collection: str, ids: list[str]) -> int:
         """Returns how many of these documents were there, and are no more."""
@@ -64,3 +83,7 @@ class Superseded:
         more; other pipelines may have notes in the same database."""
         passed = {"$lt": {"$date": watermark.isoformat(timespec="milliseconds")}}
         self._notes.delete({"collection": {"$in": list(collections)}, "until": passed})
+
+
+def _note_id(collection: str, document: str) -> str:
+    return f"{collection}/{document}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from tandem.engine.checkpoint import is_committed
 from tandem.engine.compilation import Compilation
@@ -21,6 +24,8 @@ from tandem.engine.pipeline import Output, Pipeline
 from tandem.engine.side_by_side import side_by_side
 from tandem.engine.sink import FEW, write_documents
 from tandem.engine.superseded import Superseded
+
+_log = logging.getLogger(__name__)
 
 
 class StopRequested(Exception):
@@ -49,6 +54,8 @@ class BatchWriter:
         # Kept from batch to batch: a thread that ends leaves its connection to Java behind.
         self._pool = ThreadPoolExecutor(len(pipeline.outputs) + 2, "write")
         self._may_be_replay, self._had_dead = True, False
+        self._provisional = [output.collection for output in pipeline.outputs if output.superseded_by]
+        self._passed: str | None = None
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
         """Is the function for ``foreachBatch``."""
@@ -60,6 +67,20 @@ class BatchWriter:
         finally:
             rows.unpersist()
         self._may_be_replay = False
+
+    def committed(self, progress: StreamingQueryProgress) -> None:
+        """Takes note of a committed batch: what its watermark has passed, no batch writes any more."""
+        watermark = progress.eventTime.get("watermark")
+        if self._provisional and watermark and watermark != self._passed:
+            try:
+                self._superseded.forget(self._provisional, datetime.fromisoformat(watermark))
+                self._passed = watermark
+            except Exception as error:  # MongoDB is away; the next batch forgets the same
+                _log.warning("notes not removed: %s", type(error).__name__)
+
+    def close(self) -> None:
+        """Ends the threads, once the query has ended."""
+        self._pool.shutdown(wait=False)
 
     def _write(self, rows: DataFrame, batch_id: int) -> None:
         counts: list[tuple[int, int]] = []
@@ -100,7 +121,7 @@ class BatchWriter:
     def _write_documents(self, output: Output, documents: DataFrame, *, few: bool) -> None:
         write_documents(documents, output.collection, self._config, few=few)
         if output.superseded_by:
-            self._superseded.remove(output.collection)
+            self._superseded.remove(output.collection, documents)
 
     def _append(self, letters: DataFrame, batch_id: int) -> None:
         # Documents may be written again, by whomever; dead letters may not.

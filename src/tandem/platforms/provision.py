@@ -22,6 +22,8 @@ from tandem.settings.model import KafkaSettings, MongoSettings
 
 # Of each collection, the fields of each index in order.
 Indexes = Mapping[str, Sequence[Sequence[str]]]
+# The job looks in every batch whether there are notes of a collection, and which of them its watermark has passed.
+_NOTES = (("collection", "until"),)
 PROGRESS_BYTES = 64 * 1024 * 1024
 # A dead letter is the original record and headers about it, so it is larger than the largest record of 2 MiB.
 DEAD_LETTER_BYTES = 4 * 1024 * 1024
@@ -148,7 +150,7 @@ def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
         if PROGRESS_COLLECTION not in database.list_collection_names():
             with suppress(CollectionInvalid):  # created by another process, since the list was made
                 database.create_collection(PROGRESS_COLLECTION, capped=True, size=PROGRESS_BYTES)
-        for collection, wanted in indexes.items():
+        for collection, wanted in {**indexes, SUPERSEDED_COLLECTION: _NOTES}.items():
             for fields in wanted:
                 database[collection].create_index([(field, 1) for field in fields])
 

@@ -1,0 +1,50 @@
+"""Of what a batch has written, the documents go that a note is about, whether there are few of them or many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tandem.engine import superseded
+from tandem.engine.superseded import Superseded
+from tests.spark.records import job_config
+
+NOTES = {"absent/b": "b", "absent/z": "z", "others/a": "a"}
+
+
+class Notes:
+    """The collection of notes, which counts what is asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[Sequence[str]] = []
+
+    def has(self, query: dict[str, Any]) -> bool:
+        return any(each.startswith(f"{query['collection']}/") for each in NOTES)
+
+    def with_ids(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        self.asked.append(ids)
+        return [{"_id": each, "document": NOTES[each]} for each in ids if each in NOTES]
+
+
+@pytest.mark.parametrize(("few", "requests"), [(100, 1), (2, 0)], ids=["few documents", "many documents"])
+def test_what_a_note_is_about_goes(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int, requests: int
+) -> None:
+    notes, deleted = Notes(), list[str]()
+    rows = [(*each.split("/"),) for each in NOTES]
+    monkeypatch.setattr(superseded, "FEW", few)
+    monkeypatch.setattr(superseded, "Collection", lambda *_: notes)
+    monkeypatch.setattr(
+        superseded, "stored", lambda *_: spark.createDataFrame(rows, "collection string, document string")
+    )
+    found = Superseded(spark, job_config("p"))
+    monkeypatch.setattr(found, "delete", lambda _, ids: deleted.extend(ids) or len(ids))
+    written = spark.createDataFrame([("a",), ("b",), ("c",), ("b",)], "_id string")
+    assert found.remove("absent", written) == 1
+    assert deleted == ["b"]
+    assert len(notes.asked) == requests
+    # Without any note about a collection nothing is computed of what was written.
+    assert found.remove("facts", written.where("raise_error('computed')")) == 0
