@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -311,6 +312,18 @@ def test_an_open_transaction_does_not_count_until_it_ends(running: Environment) 
             found = facts.find_one({"_id": f"{number}-{run}|t-{run}"})
             assert int(found["created_at"]) == milliseconds(date), date
         assert facts.find_one({"order_id": f"aborted-{run}"}) is None
+    running.tandem("verify")
+
+
+def test_another_match_window_is_refused(running: Environment) -> None:
+    """The checkpoint was begun with the old one; with that, the job resumes."""
+    extra = (*running.extra, ("TANDEM_JOB__PARAMETERS__MATCH_WINDOW_SECONDS", "60"))
+    other = replace(running, extra=extra)
+    other.tandem("submit", code=None)
+    words = "job.parameters.match_window_seconds is 60, but the checkpoint was begun with 1800"
+    assert words in running.wait("the problem", lambda: running.status()["problem"])
+    assert words in other.tandem("reconcile", code=1).stderr
+    running.tandem("submit")
     running.tandem("verify")
 
 

@@ -27,6 +27,26 @@ def read_text(spark: SparkSession, location: str) -> str:
         stream.close()
 
 
+def write_text(spark: SparkSession, location: str, text: str) -> None:
+    """Writes a file in UTF-8, in place of the one that is there; its folders are created.
+
+    A driver that dies meanwhile leaves the old file, none, or the whole new one.
+
+    Raises:
+        OSError, Py4JJavaError: it cannot be written.
+    """
+    system, path = _found(spark, location)
+    part = path.suffix(".part")
+    stream = system.create(part, True)
+    try:
+        stream.write(bytearray(text.encode()))
+    finally:
+        stream.close()
+    system.delete(path, False)
+    if not system.rename(part, path):
+        raise OSError(f"{location} cannot be written")
+
+
 def exists(spark: SparkSession, location: str) -> bool:
     """Returns whether there is such a file.
 

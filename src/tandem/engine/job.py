@@ -41,6 +41,7 @@ from tandem.engine.parse import ASIDE
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import Heartbeat, ProgressListener, ProgressReporter
 from tandem.engine.read import as_stream, times_read
+from tandem.engine.recorded import changed, record
 from tandem.engine.reload import reloaded
 from tandem.engine.runtime import describe
 from tandem.engine.secrets import SecretError
@@ -131,7 +132,7 @@ def _fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
     """Returns the exit code, after printing why it is not 0."""
     folder = _folder(pipeline)
     try:
-        failure = misfit(
+        failure = changed(spark, pipeline, config) or misfit(
             lambda write: _start(spark, pipeline, config, write), folder
         )
     except Exception as error:
@@ -170,6 +171,9 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     A batch that has begun is finished and committed first, so that a restart has nothing to do again.
     """
     reporter = ProgressReporter(spark, config, times_read(pipeline))
+    if failure := changed(spark, pipeline, config):
+        return _told(_reported(failure, reporter))
+    record(spark, pipeline, config)
     pacemaker = Pacemaker(
         spark,
         pipeline,

@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
+from tandem.engine.failure import CannotGoOnError
 from tandem.engine.files import read_text
 from tandem.engine.java_names import remember_java_names
 from tandem.engine.loggers import set_levels
@@ -26,6 +27,7 @@ from tandem.engine.mongo import Collection
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.progress import newest_progress
 from tandem.engine.read import as_batch
+from tandem.engine.recorded import changed
 from tandem.engine.schema import PROGRESS_COLLECTION
 from tandem.engine.sink import FEW, write_documents
 from tandem.engine.stored import in_chunks, stored
@@ -46,6 +48,10 @@ def main(pipeline: Pipeline) -> None:
     spark = SparkSession.builder.appName(f"tandem {pipeline.name} reconcile").getOrCreate()
     config = JobConfig.parse(read_text(spark, location))
     set_levels(spark, config.log_levels)
+    if failure := changed(spark, pipeline, config):
+        # In the form of an error: by its name the platforms find in the log why it failed.
+        sys.stderr.write(f"{CannotGoOnError.__name__}: {failure.reason}\n")
+        sys.exit(failure.exit_code)
     report = reconcile(spark, pipeline, config)
     spark.stop()
     sys.stdout.write(json.dumps(report) + "\n")

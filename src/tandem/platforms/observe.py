@@ -16,6 +16,8 @@ from tandem.platforms.provision import streams_of
 from tandem.platforms.replica_set import REPLICA_SET
 from tandem.settings.model import MongoSettings, Settings
 
+_AGAIN = "what it inserted or removed until then was right; it may be done again"
+
 Newest = Mapping[str, Any]
 
 
@@ -57,12 +59,14 @@ def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
     if code == 0 and lines:
         report: dict[str, Any] = json.loads(lines[-1])
         return report
+    if own := re.search(r"\b(?:JobError|CannotGoOnError): (.+)", log):
+        raise TandemError(f"the reconciliation failed: {own[1].strip()}", hint=_AGAIN)
     # The first that names one: what follows are stacks and consequences.
     lines = [line.strip() for line in log.splitlines()]
     said = [line for line in lines if re.match(r"(: |Caused by: )?[\w.]+(Error|Exception)\b", line)]
     raise TandemError(
         f"the reconciliation failed: {said[0].lstrip(': ')[:300] if said else f'exit code {code}'}",
-        hint="what it inserted or removed until then was right; it may be done again",
+        hint=_AGAIN,
     )
 
 

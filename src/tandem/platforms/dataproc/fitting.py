@@ -15,6 +15,7 @@ import structlog
 
 from tandem.artifacts import ensure_jars
 from tandem.engine.failure import MUST_NOT_GO_ON
+from tandem.engine.recorded import RECORD
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.release import checkpoint_of
@@ -73,16 +74,23 @@ def _copy(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
     last = max((int(number) for number in numbers if number.isdigit()), default=None)
     if last is None:
         return None
-    state = bucket.names(f"{folder}/state/")
-    wanted = ["metadata", f"commits/{last}", f"offsets/{last}"]
-    wanted += [name.removeprefix(f"{folder}/") for name in state if set(_ABOUT_STATE) & set(name.split("/")[:-1])]
-    for name in wanted:
+
+    def copy(name: str) -> bytes:
         file = target / name
         file.parent.mkdir(parents=True, exist_ok=True)
         # Some of these name others by their address.
-        file.write_bytes(bucket.read(f"{folder}/{name}").replace(origin.encode(), f"file://{target}".encode()))
-    offsets = (target / f"offsets/{last}").read_bytes()
+        content = bucket.read(f"{folder}/{name}").replace(origin.encode(), f"file://{target}".encode())
+        file.write_bytes(content)
+        return content
+
+    # The job runs meanwhile, and purges the files of old batches: these first.
+    offsets = copy(f"offsets/{last}")
     (target / f"offsets/{last + 1}").write_bytes(offsets)
+    state = bucket.names(f"{folder}/state/")
+    about_state = [name.removeprefix(f"{folder}/") for name in state if set(_ABOUT_STATE) & set(name.split("/")[:-1])]
+    recorded = [RECORD] if bucket.names(f"{folder}/{RECORD}") else []
+    for name in (f"commits/{last}", "metadata", *recorded, *about_state):
+        copy(name)
     return offsets
 
 

@@ -1,0 +1,106 @@
+"""The settings that decide which documents exist are those that a checkpoint was begun with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from tandem.engine.config import JobConfig
+from tandem.engine.failure import MUST_NOT_GO_ON
+from tandem.engine.pipeline import Pipeline
+from tandem.engine.recorded import RECORD, changed, record
+from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tests.spark.records import job_config
+
+BEGUN = job_config("orders_payments", match_window_seconds=1800)
+
+
+def transform(orders: DataFrame, payments: DataFrame, *, a: int = 1, b: str = "x", c: Any = object) -> DataFrame:
+    raise NotImplementedError
+
+
+OTHER = replace(PIPELINE, transform=transform)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """One of which a batch was planned."""
+    (tmp_path / "offsets").mkdir()
+    (tmp_path / "offsets" / "0").touch()
+    return tmp_path
+
+
+def at(folder: Path, config: JobConfig = BEGUN) -> JobConfig:
+    return replace(config, checkpoint=f"file://{folder}")
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (
+            replace(BEGUN, parameters={"match_window_seconds": 60}),
+            "job.parameters.match_window_seconds is 60, but the checkpoint was begun with 1800: "
+            "set it back (TANDEM_JOB__PARAMETERS__MATCH_WINDOW_SECONDS=1800), or begin anew",
+        ),
+        (replace(BEGUN, lateness_seconds=1), "job.lateness_seconds is 1, but the checkpoint was begun with 300"),
+        (replace(BEGUN, max_clock_skew_seconds=0), "job.max_clock_skew_seconds is 0, but"),
+    ],
+    ids=["parameter", "lateness", "clock skew"],
+)
+def test_another_value_is_refused(spark: SparkSession, checkpoint: Path, other: JobConfig, words: str) -> None:
+    record(spark, PIPELINE, at(checkpoint))
+    assert changed(spark, PIPELINE, at(checkpoint)) is None
+    failure = changed(spark, PIPELINE, at(checkpoint, other))
+    assert failure is not None
+    assert failure.exit_code == MUST_NOT_GO_ON
+    assert words in failure.reason
+    assert "\n" not in failure.reason
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "before", "now"),
+    [
+        (PIPELINE, {"match_window_seconds": 1800}, {}),
+        (PIPELINE, {}, {"match_window_seconds": 1800}),
+        (OTHER, {"a": 2, "b": "y"}, {"b": "y", "a": 2}),
+        (OTHER, {"a": 1}, {"b": "x"}),
+    ],
+    ids=["default", "default written out", "order", "each a default"],
+)
+def test_the_same_values_are_equal(
+    spark: SparkSession, checkpoint: Path, pipeline: Pipeline, before: dict[str, Any], now: dict[str, Any]
+) -> None:
+    record(spark, pipeline, at(checkpoint, replace(BEGUN, parameters=before)))
+    assert changed(spark, pipeline, at(checkpoint, replace(BEGUN, parameters=now))) is None
+
+
+def test_what_does_not_decide_may_change(spark: SparkSession, checkpoint: Path) -> None:
+    record(spark, PIPELINE, at(checkpoint))
+    other = replace(BEGUN, idle_timeout_seconds=1, bootstrap="other:9092", trigger_seconds=1)
+    assert changed(spark, PIPELINE, at(checkpoint, other)) is None
+
+
+@pytest.mark.parametrize("text", [None, "{"], ids=["none", "damaged"])
+def test_a_checkpoint_without_a_record_gets_one(spark: SparkSession, checkpoint: Path, text: str | None) -> None:
+    if text is not None:
+        (checkpoint / RECORD).write_text(text)
+    assert changed(spark, PIPELINE, at(checkpoint)) is None
+    record(spark, PIPELINE, at(checkpoint))
+    assert json.loads((checkpoint / RECORD).read_text()) == {
+        "job.lateness_seconds": 300,
+        "job.max_clock_skew_seconds": 300,
+        "job.parameters.match_window_seconds": 1800,
+    }
+
+
+def test_until_a_batch_is_planned_any_value_is_recorded(spark: SparkSession, tmp_path: Path) -> None:
+    other = at(tmp_path, replace(BEGUN, lateness_seconds=1))
+    record(spark, PIPELINE, at(tmp_path))
+    assert changed(spark, PIPELINE, other) is None
+    record(spark, PIPELINE, other)
+    assert json.loads((tmp_path / RECORD).read_text())["job.lateness_seconds"] == 1
