@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from tandem.engine.config import JobConfig
 from tandem.engine.failure import MUST_NOT_GO_ON
 from tandem.engine.pipeline import Pipeline
-from tandem.engine.recorded import RECORD, changed, record
+from tandem.engine.recorded import changed, record
+from tandem.engine.schema import RECORD_FILE
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
 from tests.spark.records import job_config
 
@@ -88,10 +89,10 @@ def test_what_does_not_decide_may_change(spark: SparkSession, checkpoint: Path) 
 @pytest.mark.parametrize("text", [None, "{"], ids=["none", "damaged"])
 def test_a_checkpoint_without_a_record_gets_one(spark: SparkSession, checkpoint: Path, text: str | None) -> None:
     if text is not None:
-        (checkpoint / RECORD).write_text(text)
+        (checkpoint / RECORD_FILE).write_text(text)
     assert changed(spark, PIPELINE, at(checkpoint)) is None
     record(spark, PIPELINE, at(checkpoint))
-    assert json.loads((checkpoint / RECORD).read_text()) == {
+    assert json.loads((checkpoint / RECORD_FILE).read_text()) == {
         "job.lateness_seconds": 300,
         "job.max_clock_skew_seconds": 300,
         "job.parameters.match_window_seconds": 1800,
@@ -103,4 +104,4 @@ def test_until_a_batch_is_planned_any_value_is_recorded(spark: SparkSession, tmp
     record(spark, PIPELINE, at(tmp_path))
     assert changed(spark, PIPELINE, other) is None
     record(spark, PIPELINE, other)
-    assert json.loads((tmp_path / RECORD).read_text())["job.lateness_seconds"] == 1
+    assert json.loads((tmp_path / RECORD_FILE).read_text())["job.lateness_seconds"] == 1

@@ -14,12 +14,13 @@ import pytest
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tandem.engine import secret_manager
+from tandem.engine.schema import RECORD_FILE
 from tandem.engine.secrets import SecretError, resolve
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.deploy import Deployment
-from tandem.platforms.dataproc.fitting import check_fit
+from tandem.platforms.dataproc.fitting import _copy, check_fit
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
 from tandem.platforms.rehearsal.layout import layout_of
 from tandem.platforms.rehearsal.secret_manager import server
@@ -212,3 +213,26 @@ def test_a_checkpoint_of_other_topics_is_told(bucket: Bucket, settings: Settings
         check_fit(settings, bucket)
     assert "nothing was changed" in str(refused.value)
     assert checkpoint_of(settings) in refused.value.hint
+
+
+def test_a_checkpoint_is_copied_while_the_job_purges_old_batches(
+    bucket: Bucket, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = Clients(settings.gcp).storage.bucket("tandem-rehearsal")
+    folder = f"{checkpoint_of(settings).removeprefix('gs://tandem-rehearsal/')}/orders_payments"
+    kept = ("metadata", "commits/10", "offsets/10", RECORD_FILE, "state/0/_metadata/metadata", "state/0/0/left")
+    for name in kept:
+        stored.blob(f"{folder}/{name}").upload_from_string(name)
+    listed, copy = bucket.names, tmp_path / "copy"
+
+    def names(prefix: str) -> list[str]:
+        found = listed(prefix)
+        if prefix.endswith("/state/"):
+            # Much state takes long to list.
+            stored.delete_blob(f"{folder}/offsets/10")
+        return found
+
+    monkeypatch.setattr(bucket, "names", names)
+    assert _copy(settings, bucket, copy) == b"offsets/10"
+    copied = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
+    assert copied == {*kept[:-1], "offsets/11"}

@@ -17,9 +17,8 @@ from tandem.engine.config import JobConfig
 from tandem.engine.failure import MUST_NOT_GO_ON, Failure
 from tandem.engine.files import exists, read_text, write_text
 from tandem.engine.pipeline import Pipeline
+from tandem.engine.schema import RECORD_FILE
 
-# The file's name in the checkpoint, beside those that Spark writes.
-RECORD = "tandem-settings.json"
 _PARAMETER = "job.parameters."
 
 
@@ -85,7 +84,7 @@ def _recorded(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
 
 
 def _location(config: JobConfig) -> str:
-    return f"{config.checkpoint}/{RECORD}"
+    return f"{config.checkpoint}/{RECORD_FILE}"
 
 
 def _words(name: str, before: Any, now: Any) -> str:

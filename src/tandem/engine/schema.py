@@ -27,6 +27,8 @@ TIMESTAMP_PATTERN = (
 PROGRESS_COLLECTION = "tandem_progress"
 # Documents that reconcile found to be overtaken and that the job may still come to write.
 SUPERSEDED_COLLECTION = "tandem_superseded"
+# The file in a checkpoint with the settings that it was begun with.
+RECORD_FILE = "tandem-settings.json"
 
 # A control record moves a quiet topic's watermark. It is recognised by this key together with the field.
 CONTROL_KEY = "__tandem_control__"

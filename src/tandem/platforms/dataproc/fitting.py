@@ -15,7 +15,7 @@ import structlog
 
 from tandem.artifacts import ensure_jars
 from tandem.engine.failure import MUST_NOT_GO_ON
-from tandem.engine.recorded import RECORD
+from tandem.engine.schema import RECORD_FILE
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.release import checkpoint_of
@@ -88,7 +88,7 @@ def _copy(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
     (target / f"offsets/{last + 1}").write_bytes(offsets)
     state = bucket.names(f"{folder}/state/")
     about_state = [name.removeprefix(f"{folder}/") for name in state if set(_ABOUT_STATE) & set(name.split("/")[:-1])]
-    recorded = [RECORD] if bucket.names(f"{folder}/{RECORD}") else []
+    recorded = [RECORD_FILE] if bucket.names(f"{folder}/{RECORD_FILE}") else []
     for name in (f"commits/{last}", "metadata", *recorded, *about_state):
         copy(name)
     return offsets
