@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from tandem.engine import job
 from tandem.engine.config import JobConfig
 from tandem.engine.failure import MUST_NOT_GO_ON
 from tandem.engine.pipeline import Pipeline
@@ -105,3 +106,12 @@ def test_until_a_batch_is_planned_any_value_is_recorded(spark: SparkSession, tmp
     assert changed(spark, PIPELINE, other) is None
     record(spark, PIPELINE, other)
     assert json.loads((tmp_path / RECORD_FILE).read_text())["job.lateness_seconds"] == 1
+
+
+def test_a_deployment_is_told_before_the_old_job_is_stopped(
+    spark: SparkSession, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(spark, PIPELINE, at(checkpoint))
+    monkeypatch.setattr(spark, "stop", lambda: None)
+    assert job._fit(spark, PIPELINE, at(checkpoint, replace(BEGUN, lateness_seconds=1))) == MUST_NOT_GO_ON
+    assert "job.lateness_seconds is 1, but the checkpoint was begun with 300" in capsys.readouterr().out

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 from py4j.protocol import Py4JJavaError
@@ -73,6 +74,17 @@ def test_what_is_refused_of_a_pipeline_as_a_whole_is_told_and_not_tried_again(
     assert words in failure.reason
     assert "\n" not in failure.reason
     assert told == [("failed", failure.reason)]
+
+
+def test_a_setting_that_does_not_fit_the_checkpoint_is_reported_and_nothing_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    misfit, reporter, nothing = Failure("why", MUST_NOT_GO_ON), MagicMock(), MagicMock()
+    monkeypatch.setattr(job, "ProgressReporter", lambda *_: reporter)
+    monkeypatch.setattr(job, "changed", lambda *_: misfit)
+    assert job.run(nothing, PIPELINE, nothing, threading.Event()) is misfit
+    reporter.report.assert_called_once_with("failed", error="why")
+    nothing.streams.addListener.assert_not_called()
 
 
 @pytest.mark.parametrize(

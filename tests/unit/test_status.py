@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import time
 
+import pytest
 from rich.console import Console
 
 from tandem.cli.inspect import status_table
 from tandem.engine.attention import LATE_AT, REFUSED
-from tandem.platforms.observe import mongo_address, status
+from tandem.errors import TandemError
+from tandem.platforms.observe import mongo_address, reconcile_report, status
 from tandem.settings.load import load
 
 
@@ -72,3 +74,11 @@ def test_that_a_topic_refuses_control_records_is_said_with_what_to_do() -> None:
     assert "control records for topic payments_topic_data_v1 are refused (no WRITE right)" in text
     assert "grant WRITE" in text
     assert warned(**{REFUSED: []}) == []
+
+
+def test_why_a_reconciliation_is_refused_is_said_in_full() -> None:
+    reason = "job.lateness_seconds is 1, but the checkpoint was begun with 300: " + "words " * 80
+    log = f"2026-11-22T20:00:00Z WARN Something SomeError\nCannotGoOnError: {reason}\n"
+    with pytest.raises(TandemError) as refused:
+        reconcile_report(4, "", log)
+    assert str(refused.value) == f"the reconciliation failed: {reason.strip()}"
