@@ -8,14 +8,15 @@ import shutil
 import signal
 import subprocess
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from confluent_kafka import Producer
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.verify.reference import micros
@@ -221,19 +222,29 @@ def test_a_headers_key_that_is_not_utf8_keeps_nobody_from_the_topics(running: En
     assert report["ok"], report
 
 
+@contextmanager
+def orders_topic_with(running: Environment, configs: dict[str, str]) -> Iterator[None]:
+    """Changes the configuration of the orders' topic for as long as the block lasts."""
+    admin = AdminClient({"bootstrap.servers": running.bootstrap})
+
+    def alter(operation: AlterConfigOpType) -> None:
+        entries = [ConfigEntry(name, value, incremental_operation=operation) for name, value in configs.items()]
+        topic = ConfigResource(ResourceType.TOPIC, ORDERS.topic, incremental_configs=entries)
+        for done in admin.incremental_alter_configs([topic]).values():
+            done.result(30)
+
+    alter(AlterConfigOpType.SET)
+    try:
+        yield
+    finally:
+        alter(AlterConfigOpType.DELETE)
+
+
 def test_a_compacted_topic_cannot_be_verified_and_is_warned_of(running: Environment) -> None:
-    with KafkaAdminClient(bootstrap_servers=running.bootstrap) as admin:
-
-        def set_policy(policy: str) -> None:
-            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, ORDERS.topic, {"cleanup.policy": policy})])
-
-        set_policy("compact,delete")
-        try:
-            verified = running.tandem("verify", code=1)
-            doctor = json.loads(running.tandem("doctor", "--json", code=None).stdout)
-            up = running.tandem("up", "--wait")
-        finally:
-            set_policy("delete")
+    with orders_topic_with(running, {"cleanup.policy": "compact,delete"}):
+        verified = running.tandem("verify", code=1)
+        doctor = json.loads(running.tandem("doctor", "--json", code=None).stdout)
+        up = running.tandem("up", "--wait")
     told = f"Kafka compacts {ORDERS.topic}: `tandem verify` cannot account for records that Kafka has removed"
     assert f"error: {told}" in verified.stderr
     assert [each["value"] for each in doctor if each["check"] == "Kafka's topics"] == [told]
@@ -325,6 +336,32 @@ def test_another_match_window_is_refused(running: Environment) -> None:
     assert words in other.tandem("reconcile", code=1).stderr
     running.tandem("submit")
     running.tandem("verify")
+
+
+def test_topics_where_a_producer_dates_records_are_named_and_read(running: Environment) -> None:
+    """Other units, and no time at all, neither stop the job nor let a replay write dead letters twice."""
+    run, recent = uuid.uuid4().hex[:8], datetime.now(UTC) - timedelta(minutes=1)
+    foreign = Producer({"bootstrap.servers": running.bootstrap})
+    dated = {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
+    with orders_topic_with(running, dated):
+        for number, at in enumerate((1, 1_795_000_000_000_000, 9_000_000_000_000_000)):
+            foreign.produce(ORDERS.topic, order(f"clock-{number}-{run}", recent), timestamp=at)
+            foreign.produce(ORDERS.topic, b"malformed " + run.encode(), timestamp=at)
+            foreign.produce(PAYMENTS.topic, payment(f"p-{run}", f"clock-{number}-{run}", recent))
+        assert foreign.flush(30) == 0
+        running.wait("lag 0", lambda: caught_up(running))
+        before = running.contents()
+        running.do_last_batch_again()
+        assert running.contents() == before
+        up = running.tandem("up", "--wait").stderr
+        assert f"warning: {ORDERS.topic}: message.timestamp.type is CreateTime" in up
+        assert f"--entity-name {ORDERS.topic} --add-config message.timestamp.type=LogAppendTime" in up
+        findings = {each["check"]: each for each in json.loads(running.tandem("doctor", "--json", code=None).stdout)}
+        assert findings["record times"]["state"] == "bad"
+        assert findings["Kafka's clock"]["state"] == "good"
+        with running.database() as database:
+            assert database[FACTS].count_documents({"payment_id": f"p-{run}"}) == 2
+        running.tandem("verify")
 
 
 def test_all_is_in_the_folder_that_was_named(running: Environment) -> None:

@@ -15,11 +15,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.compilation import INTERPRETED, Compilation
-from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY, FieldType, Stream
+from tandem.engine.parse import ASIDE, IS_CONTROL, parse
+from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, FieldType, Stream
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.verify.reference import Control, Dead, Event
 from tests.avro import SALES
-from tests.spark.answers import Item, engine_answers, outcome, reference_answers
+from tests.spark.answers import SKEW, Item, engine_answers, outcome, reference_answers
 from tests.spark.records import kafka_rows
 
 ORDER: dict[str, Any] = {
@@ -304,3 +305,13 @@ def test_a_weaker_parser_would_let_malformed_records_through(spark: SparkSession
     else:
         accepted = rows.where(F.try_parse_json(text).isNotNull())
         assert accepted.count() == 2
+
+
+@pytest.mark.parametrize("micros", [-1000, 2**63 - 1 - 807, -(2**63)])
+def test_no_timestamp_of_a_record_is_too_large(spark: SparkSession, micros: int) -> None:
+    """With CreateTime it is what the producer says; Spark's Kafka source gives it in microseconds."""
+    key, control = CONTROL_KEY.encode(), {CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: ORDER["order_date"]}
+    rows = kafka_rows(spark, ORDERS.topic, [order(), (key, json.dumps(control).encode())])
+    parsed = parse(rows.withColumn("timestamp", F.timestamp_micros(F.lit(micros))), ORDERS, max_clock_skew_seconds=SKEW)
+    found = [(row["order_id"], row[ASIDE] and row[ASIDE][IS_CONTROL]) for row in parsed.collect()]
+    assert found == ([("o-1", None), (None, True)] if micros > 0 else [(None, False), (None, False)])

@@ -14,7 +14,7 @@ import pytest
 from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.lock import locked
 from tandem.errors import TandemError
-from tandem.platforms import doctor, rights
+from tandem.platforms import doctor, rights, services
 from tandem.platforms.compose.engine import checkout
 from tandem.platforms.doctor import Finding, examine
 from tandem.platforms.services import kafka_rights, skew
@@ -124,3 +124,25 @@ def test_a_topic_that_the_user_may_only_read_is_named(tmp_path: Path, monkeypatc
     described[0] = {"name": "orders_topic_data_v1", "error_code": 3, "authorized_operations": []}
     described[1]["authorized_operations"] = None
     assert kafka_rights(environment) == "the job may write control records"
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "command"),
+    [
+        (
+            "127.0.0.1:9092",
+            "kafka-configs --bootstrap-server 127.0.0.1:9092 --alter --entity-type topics --entity-name t ",
+        ),
+        ("pkc-1.europe-west1.gcp.confluent.cloud:9092", "confluent kafka topic update t --config "),
+    ],
+)
+def test_topics_that_producers_date_get_the_command_that_changes_them(
+    monkeypatch: pytest.MonkeyPatch, bootstrap: str, command: str
+) -> None:
+    monkeypatch.setattr(services, "producer_dated", lambda *_: ["t"])
+    own = load("embedded")
+    own = own.model_copy(update={"kafka": own.kafka.model_copy(update={"bootstrap": bootstrap})})
+    with pytest.raises(TandemError, match="t: message") as caught:
+        services.record_times(own)
+    assert str(caught.value.hint).startswith(command)
+    assert "message.timestamp.type=LogAppendTime" in str(caught.value.hint)

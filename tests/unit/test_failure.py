@@ -226,3 +226,14 @@ def test_where_every_exit_is_followed_by_a_restart_the_job_does_not_exit(tmp_pat
     assert codes == [MUST_NOT_GO_ON]
     # What a restart may help exits as ever.
     assert job.ended(Failure("Kafka is away"), config, threading.Event(), lambda: None) == FAILED
+
+
+def test_a_record_that_spark_cannot_read_is_told_and_not_tried_again(tmp_path: Path) -> None:
+    said = (
+        "org.apache.spark.KafkaIllegalStateException: [KAFKA_MALFORMED_RECORD_TIMESTAMP] Record at topic t "
+        "partition 0 offset 7 has timestamp value 1795000000000000000 that overflows"
+    )
+    failure = failure_of(cast(Any, said), tmp_path, fresh=False)
+    assert failure.exit_code == MUST_NOT_GO_ON
+    assert "CreateTime" in failure.reason
+    assert "1795" not in failure.reason

@@ -44,7 +44,14 @@ class Consumer:
 
     def poll(self, **_: object) -> Any:
         self._at = 2
-        record: dict[str, Any] = {"partition": 0, "timestamp": 0, "key": None, "value": b"", "headers": []}
+        record: dict[str, Any] = {
+            "partition": 0,
+            "timestamp": 0,
+            "timestamp_type": 1,
+            "key": None,
+            "value": b"",
+            "headers": [],
+        }
         return self._answer("poll", {PARTITION: [SimpleNamespace(offset=each, **record) for each in range(3)]})
 
     def position(self, _: object) -> Any:

@@ -65,3 +65,19 @@ def test_a_late_repeat_does_not_make_its_event_late() -> None:
 def test_never_falls() -> None:
     both = (Arrival(1, "left", 60 * MINUTE, "a"), Arrival(1, "right", 60 * MINUTE, "b"))
     assert swept(*both, Arrival(2, "left", MINUTE, "c"), Arrival(2, "right", MINUTE, "d")).ms == 55 * 60_000
+
+
+def test_what_arrived_nobody_knows_when_may_be_late_and_may_have_made_others_late() -> None:
+    found = swept(
+        Arrival(1, "left", 10 * MINUTE, "early"),
+        Arrival(2, "right", 60 * MINUTE, "b"),
+        Arrival(None, "left", 60 * MINUTE, "c"),
+        Arrival(None, "right", 20 * MINUTE, "d"),
+    )
+    assert found == Watermark(55 * 60_000, frozenset({("left", "early"), ("right", "d")}))
+    found = swept(
+        Arrival(None, "right", 60 * MINUTE, "b"),
+        Arrival(None, "left", 60 * MINUTE, "c"),
+        Arrival(1, "left", 10 * MINUTE, "early"),
+    )
+    assert found.late == {("left", "early")}

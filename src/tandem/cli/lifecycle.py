@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from tandem.cli.session import Session
-from tandem.errors import TandemError, UsageError
-from tandem.platforms.services import uncompacted
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.platforms import services
 
 
 def register(app: typer.Typer) -> None:
@@ -42,15 +43,6 @@ def up(
         session.say(f"job      {told}; `tandem status` shows more, `tandem down` stops everything")
 
 
-def warn_of_topics(session: Session) -> None:
-    """Says of which topics `tandem verify` will not be able to account for."""
-    for each in session.each:
-        try:
-            uncompacted(each.settings)
-        except TandemError as error:
-            session.say(f"warning: {error}; {error.hint}")
-
-
 def down(
     context: typer.Context,
     volumes: Annotated[bool, typer.Option("--volumes", help="Also forget topics, database and checkpoint.")] = False,
@@ -82,4 +74,17 @@ def submit(context: typer.Context) -> None:
     """Stop the job after its batch and start it again with the code as it is now, on the same checkpoint."""
     session: Session = context.obj
     session.for_each(lambda each: each.platform.restart_job())
+    warn_of_topics(session)
     session.say("the job runs")
+
+
+def warn_of_topics(session: Session) -> None:
+    """Says what is wrong with the pipelines' topics, and the commands that change it."""
+    for each in session.each:
+        for check in (services.record_times, services.uncompacted):
+            try:
+                # What does not answer yet is not examined; `tandem doctor` examines it later.
+                with suppress(EnvironmentNotReadyError):
+                    check(each.settings)
+            except TandemError as error:
+                session.say(f"warning: {error}\nhint: {error.hint}")

@@ -60,11 +60,13 @@ class Planned(NamedTuple):
 
     Attributes:
         offsets: the next one to read after it, by topic and partition.
+        at_ms: when Spark planned it, in milliseconds since the epoch; a batch that is done again keeps it.
         watermark_ms: by which it drops records and closes windows, in milliseconds since the epoch; 0 for none.
     """
 
     offsets: dict[str, dict[str, int]]
     watermark_ms: int
+    at_ms: int
 
 
 def planned(spark: SparkSession, config: JobConfig, batch_id: int) -> Planned:
@@ -79,4 +81,5 @@ def planned(spark: SparkSession, config: JobConfig, batch_id: int) -> Planned:
     for line in lines[_ABOUT + 1 :]:
         if line != _NOTHING:
             offsets |= json.loads(line)
-    return Planned(offsets, int(json.loads(lines[_ABOUT])["batchWatermarkMs"]))
+    about = json.loads(lines[_ABOUT])
+    return Planned(offsets, int(about["batchWatermarkMs"]), int(about["batchTimestampMs"]))

@@ -16,7 +16,7 @@ from tandem.engine.login import kafka_options, kafka_properties
 from tandem.engine.pipeline import Pipeline
 from tandem.engine.reject import Reasons
 
-# A replayed batch looks for its dead letters from so long before its first record: clocks of broker and cluster differ.
+# A replayed batch looks for its dead letters from so long before it was planned: clocks of broker and cluster differ.
 _CLOCK_SLACK_MS = 10 * 60 * 1000
 _REFUSED = "(Topic|Cluster)AuthorizationException|RecordTooLargeException|PolicyViolationException"
 
@@ -39,7 +39,7 @@ class DeadLetters:
     @cached_property
     def _letter(self) -> tuple[Column, ...]:
         key = F.concat_ws("-", "topic", "partition", "offset").cast("binary").alias("key")
-        return (key, F.col("value"), _headers().alias("headers"), F.col("timestamp"))
+        return (key, F.col("value"), _headers().alias("headers"))
 
     @cached_property
     def _reasons(self) -> dict[str, Reasons]:
@@ -48,7 +48,7 @@ class DeadLetters:
         return {stream.topic: Reasons(stream, max_clock_skew_seconds=skew) for stream in self._streams}
 
     def made_of(self, rejected: DataFrame) -> DataFrame:
-        """Returns a dead letter for each record: ``key``, ``value``, ``headers`` and the record's ``timestamp``.
+        """Returns a dead letter for each record: ``key``, ``value`` and ``headers``.
 
         Args:
             rejected: rows of the fields of ``parse.ASIDE``; cached, since they are read more than once.
@@ -58,19 +58,20 @@ class DeadLetters:
         )
         return reduce(DataFrame.unionByName, reasoned).select(*self._letter)
 
-    def append(self, letters: DataFrame, *, replayed: bool) -> None:
+    def append(self, letters: DataFrame, *, planned_ms: int | None) -> None:
         """Appends dead letters, and none that is there already.
 
         Args:
             letters: of ``made_of``.
-            replayed: this batch may have been written before, wholly or in part. Kafka's sink cannot know, so the topic
-                is read from the batch's first record on, and what is found is not written again.
+            planned_ms: when the batch was planned, in milliseconds since 1970, if it may have been written before,
+                wholly or in part; else None. Kafka's sink cannot know, so the topic is read from then on, and what is
+                found is not written again. The records' own timestamps may be their producers', and say nothing.
 
         Raises:
             CannotGoOnError: Kafka has no such topic, or does not let us write to it.
         """
-        if replayed:
-            letters = _without_those_written(letters, self._topic, self._config)
+        if planned_ms is not None:
+            letters = _without_those_written(letters, planned_ms, self._topic, self._config)
         try:
             self._append(letters)
         except Py4JJavaError as error:
@@ -79,8 +80,7 @@ class DeadLetters:
 
     def _append(self, letters: DataFrame) -> None:
         (
-            letters.select("key", "value", "headers")
-            .write.format("kafka")
+            letters.write.format("kafka")
             .options(**kafka_options(self._config))
             .option("kafka.acks", "all")
             # A topic that is not there fails only after this time.
@@ -139,15 +139,12 @@ def _headers() -> Column:
     return F.when(F.col("headers").isNull(), added).otherwise(F.concat("headers", added))
 
 
-def _without_those_written(letters: DataFrame, topic: str, config: JobConfig) -> DataFrame:
-    first = letters.agg(F.min(F.unix_millis("timestamp"))).first()
-    if first is None or first[0] is None:
-        return letters
+def _without_those_written(letters: DataFrame, planned_ms: int, topic: str, config: JobConfig) -> DataFrame:
     written = (
         letters.sparkSession.read.format("kafka")
         .options(**kafka_options(config))
         .option("subscribe", topic)
-        .option("startingTimestamp", str(max(0, first[0] - _CLOCK_SLACK_MS)))
+        .option("startingTimestamp", str(max(0, planned_ms - _CLOCK_SLACK_MS)))
         .option("startingOffsetsByTimestampStrategy", "latest")
         .load()
     )

@@ -25,6 +25,12 @@ _AGAIN = "with a new checkpoint the job begins at the topics' beginning and doub
 # repetition here and below has a bound, or begins where no other can: none is tried from every character to the end.
 _FINAL = (
     (
+        r"KAFKA_MALFORMED_RECORD_TIMESTAMP|that overflows when converting to Spark's microsecond-precision",
+        "a record's Kafka timestamp is too large for Spark, as one in nanoseconds is: the topic has "
+        "message.timestamp.type=CreateTime. Set LogAppendTime for the records to come; Spark cannot pass this one, so "
+        "copy the other records to a new topic and start with a new checkpoint",
+    ),
+    (
         r"Some data may have been lost|KAFKA_DATA_LOSS|"
         r"OffsetOutOfRangeException|PARTITION_OFFSET_CHANGED|KafkaIllegalStateException",
         "records that the job had not read are gone from Kafka (retention, or a topic that was created anew): "

@@ -55,7 +55,8 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
 
 
 def _is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
-    return time <= F.col("timestamp") + F.expr(f"INTERVAL '{int(max_clock_skew_seconds)}' SECOND")
+    # An event time ends with year 9999, and a record's timestamp may be the largest there is: only the first has room.
+    return F.unix_micros(time) - F.lit(max_clock_skew_seconds * 1_000_000) <= F.unix_micros("timestamp")
 
 
 def _is_event(reading: Reading, stream: Stream, max_clock_skew_seconds: int) -> Column:

@@ -19,6 +19,11 @@ from tandem.engine.read import records_of
 from tandem.engine.sink import write_documents
 from tandem.engine.stored import in_chunks, stored
 
+# Of Spark's column timestampType.
+_LOG_APPEND_TIME = 1
+# After every window.
+_NEVER_MS = 2**53
+
 
 class Windows:
     """The documents of one output that are final and of whose events all are still in the topics.
@@ -90,18 +95,23 @@ def complete_since(
     """Returns from which event time on all events are in the topics, in milliseconds since 1970; None for from ever.
 
     Retention removes the oldest records of a partition. What is left begins at a time of Kafka's, and an event is dated
-    at most the clock skew after it arrived.
+    at most the clock skew after it arrived. Where a producer's clock has dated what is left, nothing is known to be
+    complete.
     """
     begins: list[int] = []
     for stream in pipeline.streams:
         ends = committed[stream.topic]
         records = records_of(spark, stream, config, ends)
-        first = records.groupBy("partition").agg(F.min("offset"), F.min(F.unix_millis("timestamp")))
+        first = records.groupBy("partition").agg(F.min("offset"), _since())
         found = {str(partition): (offset, at) for partition, offset, at in first.collect()}
         # A partition of which nothing is left is complete from its next record on.
         of_each = (found.get(partition, (end, int(time.time() * 1000))) for partition, end in ends.items())
         begins += [at for offset, at in of_each if offset > 0]
     return max(begins) + config.max_clock_skew_seconds * 1000 if begins else None
+
+
+def _since() -> Column:
+    return F.when(F.min("timestampType") == _LOG_APPEND_TIME, F.min(F.unix_millis("timestamp"))).otherwise(_NEVER_MS)
 
 
 def _all_equal(left: DataFrame, right: DataFrame) -> Column:

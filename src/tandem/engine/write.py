@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.listener import StreamingQueryProgress
 
-from tandem.engine.checkpoint import is_committed
+from tandem.engine.checkpoint import is_committed, planned
 from tandem.engine.compilation import Compilation
 from tandem.engine.config import JobConfig
 from tandem.engine.dead_letter import DeadLetters
@@ -127,7 +127,8 @@ class BatchWriter:
         # Documents may be written again, by whomever; dead letters may not.
         if is_committed(self._spark, self._config, batch_id):
             raise AnotherDriverError
-        self._letters.append(letters, replayed=self._may_be_replay)
+        planned_ms = planned(self._spark, self._config, batch_id).at_ms if self._may_be_replay else None
+        self._letters.append(letters, planned_ms=planned_ms)
 
 
 def _counted(rows: DataFrame) -> tuple[int, int]:

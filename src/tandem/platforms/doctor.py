@@ -72,6 +72,7 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
         "Kafka": lambda: _when(running, lambda: services.kafka(settings)),
         "Kafka's topics": lambda: _when(running, lambda: services.uncompacted(settings)),
         "Kafka's rights": lambda: _when(running, lambda: services.kafka_rights(settings)),
+        "record times": lambda: _when(running, lambda: services.record_times(settings)),
         "Kafka's clock": lambda: _when(running, lambda: services.kafka_clock(settings)),
         "MongoDB": lambda: _when(running, lambda: services.replica_set(settings)),
         "MongoDB's clock": lambda: _when(running, lambda: services.mongo_clock(settings)),

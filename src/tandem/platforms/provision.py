@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource
 from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -30,6 +31,7 @@ DEAD_LETTER_BYTES = 4 * 1024 * 1024
 # Of MongoDB's error codes those that no waiting mends.
 _REFUSED = {13: "it may not do this", 18: "wrong name or password"}
 _PATIENCE_MS = 10_000
+_TIMESTAMP_TYPE, _LOG_APPEND_TIME = "message.timestamp.type", "LogAppendTime"
 _HINT = "is it started (`tandem up`), at this address, and does it let this machine in?"
 
 
@@ -58,7 +60,7 @@ def topics_of(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic
 
     Records get the broker's time: by it, not by a producer's clock, the engine tells what lies in the future.
     """
-    configs = {"message.timestamp.type": "LogAppendTime"} | kafka.topic_configs
+    configs = {_TIMESTAMP_TYPE: _LOG_APPEND_TIME} | kafka.topic_configs
     letters = {**configs, "max.message.bytes": str(DEAD_LETTER_BYTES)}
     options = {"num_partitions": kafka.partitions, "replication_factor": kafka.replication_factor}
     wanted = {**dict.fromkeys((stream.topic for stream in streams), configs), dead_letter_topic: letters}
@@ -118,6 +120,29 @@ def check_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_to
         if missing:
             with suppress(TopicAlreadyExistsError):
                 admin.create_topics(missing, validate_only=True)
+
+
+def producer_dated(kafka: KafkaSettings, streams: Sequence[Stream]) -> list[str]:
+    """Returns the source topics whose records carry their producers' time (``CreateTime``), not the broker's.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka does not answer, or does not show the topics' settings to the user.
+    """
+    topics = [stream.topic for stream in streams]
+    with administrator(kafka, "show the topics' settings") as admin:
+        there = set(admin.list_topics())
+        asked = [ConfigResource("TOPIC", topic, [_TIMESTAMP_TYPE]) for topic in topics if topic in there]
+        found = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}
+    return [topic for topic, configs in found.items() if configs[_TIMESTAMP_TYPE]["value"] != _LOG_APPEND_TIME]
+
+
+def broker_time_fix(kafka: KafkaSettings, topics: Sequence[str]) -> str:
+    """Returns the commands that make the broker date the records of topics."""
+    setting = f"{_TIMESTAMP_TYPE}={_LOG_APPEND_TIME}"
+    if kafka.bootstrap.split(":")[0].endswith(".confluent.cloud"):
+        return "; ".join(f"confluent kafka topic update {topic} --config {setting}" for topic in topics)
+    alter = f"kafka-configs --bootstrap-server {kafka.bootstrap} --alter --entity-type topics"
+    return "; ".join(f"{alter} --entity-name {topic} --add-config {setting}" for topic in topics)
 
 
 @contextmanager

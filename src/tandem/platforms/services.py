@@ -13,7 +13,7 @@ from tandem.errors import TandemError
 from tandem.kafka_python import reader
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import checkout, find_engine
-from tandem.platforms.provision import administrator, check_mongo, streams_of
+from tandem.platforms.provision import administrator, broker_time_fix, check_mongo, producer_dated, streams_of
 from tandem.platforms.rights import GRANT, consequence, unwritable
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import Settings
@@ -75,13 +75,35 @@ def kafka_from_containers(settings: Settings) -> str:
     return f"{lines[-1]} topics at the brokers' own address"
 
 
+def record_times(settings: Settings) -> str:
+    """Returns that the broker dates the records of all source topics.
+
+    Raises:
+        TandemError: it does not, and which commands make it.
+    """
+    streams, _ = streams_of(settings.place)
+    if topics := producer_dated(settings.kafka, streams):
+        raise TandemError(
+            f"{', '.join(topics)}: message.timestamp.type is CreateTime, so a producer's clock decides what is in the "
+            "future, and a timestamp in nanoseconds stops the job",
+            hint=broker_time_fix(settings.kafka, topics),
+        )
+    return "the broker dates all records"
+
+
 def kafka_clock(settings: Settings) -> str:
-    """Kafka tells no time, but dates every record: none can be newer than now."""
+    """Kafka tells no time, but dates records: none can be newer than now, unless a producer has dated it."""
     streams, _ = streams_of(settings.place)
     consumer = reader(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
     ahead_of_now = int((time.time() + _MAX_SKEW_S) * 1000)
     try:
-        parts = [TopicPartition(s.topic, n) for s in streams for n in consumer.partitions_for_topic(s.topic) or ()]
+        others = producer_dated(settings.kafka, streams)
+        parts = [
+            TopicPartition(s.topic, n)
+            for s in streams
+            if s.topic not in others
+            for n in consumer.partitions_for_topic(s.topic) or ()
+        ]
         consumer.assign(parts)
         found = consumer.offsets_for_times(dict.fromkeys(parts, ahead_of_now))
     finally:

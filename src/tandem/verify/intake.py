@@ -48,17 +48,18 @@ class Intake:
         """Takes in records that were not taken in before."""
         for record in records:
             self.consumed += 1
+            arrived = record.timestamp if record.by_broker else None
             found = self._validate(record.key, record.value, record.timestamp)
             if isinstance(found, Dead):
                 key = f"{self.stream.topic}-{record.partition}-{record.offset}".encode()
                 self.dead[key] = Letter(record.value, self._headers(record, found))
             elif isinstance(found, Control):
                 self.control += 1
-                self.arrivals.append(Arrival(record.timestamp, self.stream.name, found.time, None))
+                self.arrivals.append(Arrival(arrived, self.stream.name, found.time, None))
             else:
-                self._event(record.timestamp, found.fields)
+                self._event(arrived, found.fields)
 
-    def _event(self, at: int, fields: Fields) -> None:
+    def _event(self, at: int | None, fields: Fields) -> None:
         identity, time = str(fields[self.stream.identity]), int(fields[self.stream.event_time])
         self.arrivals.append(Arrival(at, self.stream.name, time, identity))
         first = self.accepted.setdefault(identity, fields)

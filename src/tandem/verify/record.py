@@ -9,7 +9,10 @@ Offsets = dict[int, int]
 
 
 class Record(NamedTuple):
-    """One record of a topic; the timestamp in milliseconds since 1970."""
+    """One record of a topic; the timestamp in milliseconds since 1970.
+
+    ``by_broker`` says whether that is when the record arrived; else a producer's clock told it.
+    """
 
     partition: int
     offset: int
@@ -17,3 +20,4 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
+    by_broker: bool = True

@@ -105,10 +105,9 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the report as values that ``json.dumps`` takes."""
-        watermark = datetime.fromtimestamp(self.watermark_ms / 1000, UTC).isoformat(timespec="milliseconds")
         return {
             "ok": self.ok,
-            "watermark": watermark.replace("+00:00", "Z") if self.watermark_ms else None,
+            "watermark": _moment(self.watermark_ms) if self.watermark_ms else None,
             "streams": {name: self._in_order(counts) for name, counts in self.streams.items()},
             "total": self._in_order(self.total),
             "problems": [asdict(problem) for problem in self.problems],
@@ -117,3 +116,10 @@ class Report:
 
     def _in_order(self, counts: Counts) -> dict[str, int]:
         return {row: counts[row] for row in self.rows}
+
+
+def _moment(ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError):  # an offset can carry it past year 9999
+        return f"{ms} ms"

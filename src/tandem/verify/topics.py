@@ -17,6 +17,8 @@ from tandem.settings.model import KafkaSettings
 from tandem.verify.record import Offsets, Record
 
 _POLL_MS = 1000
+# Kafka's type of a record's timestamp.
+_LOG_APPEND_TIME = 1
 _STALL_SECONDS = 60.0
 
 
@@ -102,7 +104,8 @@ class TopicReader:
                 limit = end[tp.partition]
                 for r in records:
                     if r.offset < limit:
-                        yield Record(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
+                        by_broker = r.timestamp_type == _LOG_APPEND_TIME
+                        yield Record(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers, by_broker)
             # The position also moves over transaction markers and compacted records, which nobody gets to see.
             with self._reading():
                 done = [tp for tp, limit in left.items() if self._consumer.position(tp) >= limit]

@@ -13,13 +13,13 @@ class Arrival(NamedTuple):
     """An accepted event or a control record.
 
     Attributes:
-        at: when it arrived, in milliseconds since 1970.
+        at: when it arrived, in milliseconds since 1970; None when Kafka did not note it.
         stream: the stream's name.
         time: its event time in microseconds since 1970.
         identity: the event's identity; None for a control record.
     """
 
-    at: int
+    at: int | None
     stream: str
     time: int
     identity: str | None
@@ -45,24 +45,39 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
     whole milliseconds, and never falls. Where the engine's batches began is unknown, so an event *may* be late when its
     time is not after the watermark of everything that arrived up to its own millisecond. The engine's begins at 0, that
     is 1970, and not at none: what is dated then or before may be late even in the first batch of all.
+    What arrived at an unknown time may have moved the watermark before all others, and come after all others.
     A further record of the same event is a repeat and is not looked at: its first record decided the fate of the event.
     """
     newest: dict[str, int | None] = dict.fromkeys(streams)
     watermark = 0
     seen: set[tuple[str, str]] = set()
     late: set[tuple[str, str]] = set()
-    for _, together in groupby(sorted(arrivals, key=attrgetter("at")), key=attrgetter("at")):
-        group = list(together)
+
+    def move(group: Iterable[Arrival]) -> None:
+        nonlocal watermark
         for arrival in group:
             ms, known = arrival.time // 1000, newest[arrival.stream]
             newest[arrival.stream] = ms if known is None or ms > known else known
         watermark = max(watermark, _minimum(newest.values(), lateness_seconds * 1000))
+
+    def judge(group: Iterable[Arrival]) -> None:
         for arrival in group:
             if arrival.identity is None or (event := (arrival.stream, arrival.identity)) in seen:
                 continue
             seen.add(event)
             if arrival.time <= watermark * 1000:
                 late.add(event)
+
+    noted: list[Arrival] = []
+    unknown: list[Arrival] = []
+    for arrival in arrivals:
+        (unknown if arrival.at is None else noted).append(arrival)
+    move(unknown)
+    for _, together in groupby(sorted(noted, key=attrgetter("at")), key=attrgetter("at")):
+        group = list(together)
+        move(group)
+        judge(group)
+    judge(unknown)
     return Watermark(watermark, frozenset(late))
 
 
