@@ -61,7 +61,7 @@ CONTROLS = (
     Control(
         "the look for dead letters that a replay finds written",
         "engine/dead_letter.py",
-        "        if replayed:\n",
+        "        if planned_ms is not None:\n",
         "        if False:\n",
         "doubled",
     ),

@@ -129,7 +129,7 @@ def producer_dated(kafka: KafkaSettings, streams: Sequence[Stream]) -> list[str]
         EnvironmentNotReadyError: Kafka does not answer, or does not show the topics' settings to the user.
     """
     topics = [stream.topic for stream in streams]
-    with administrator(kafka, "show the topics' settings") as admin:
+    with administrator(kafka, "show the topics' settings", bootstrap_timeout_ms=3000) as admin:
         there = set(admin.list_topics())
         asked = [ConfigResource("TOPIC", topic, [_TIMESTAMP_TYPE]) for topic in topics if topic in there]
         found = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}
