@@ -6,15 +6,18 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.lock import locked
-from tandem.errors import TandemError
-from tandem.platforms import doctor, rights, services
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.pipelines.orders_payments.streams import ORDERS
+from tandem.platforms import doctor, provision, rights, services
 from tandem.platforms.compose.engine import checkout
 from tandem.platforms.doctor import Finding, examine
 from tandem.platforms.services import kafka_rights, skew
@@ -146,3 +149,29 @@ def test_topics_that_producers_date_get_the_command_that_changes_them(
         services.record_times(own)
     assert str(caught.value.hint).startswith(command)
     assert "message.timestamp.type=LogAppendTime" in str(caught.value.hint)
+
+
+@contextmanager
+def administered(*_: object, **__: object) -> Iterator[Any]:
+    """A Kafka with three topics; it does not show the settings of the last one."""
+    configs = {
+        "mine": {"message.timestamp.type": {"value": "LogAppendTime", "config_source": "DYNAMIC_TOPIC_CONFIG"}},
+        "theirs": {"message.timestamp.type": {"value": "CreateTime", "config_source": "DEFAULT_CONFIG"}},
+        "hidden": {},
+    }
+    yield SimpleNamespace(
+        list_topics=lambda: list(configs),
+        describe_configs=lambda asked, **_: {"topic": {each.name: configs[each.name] for each in asked}},
+    )
+
+
+def test_which_topics_producers_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provision, "administrator", administered)
+    kafka = load("embedded").kafka
+
+    def asked(*topics: str) -> list[str]:
+        return provision.producer_dated(kafka, [replace(ORDERS, topic=topic) for topic in topics])
+
+    assert asked("mine", "theirs", "not created yet") == ["theirs"]
+    with pytest.raises(EnvironmentNotReadyError, match="does not show the settings of hidden"):
+        asked("mine", "hidden")

@@ -133,6 +133,12 @@ def producer_dated(kafka: KafkaSettings, streams: Sequence[Stream]) -> list[str]
         there = set(admin.list_topics())
         asked = [ConfigResource("TOPIC", topic, [_TIMESTAMP_TYPE]) for topic in topics if topic in there]
         found = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}
+    if hidden := [topic for topic, configs in found.items() if _TIMESTAMP_TYPE not in configs]:
+        raise EnvironmentNotReadyError(
+            f"Kafka at {kafka.bootstrap} does not show the settings of {', '.join(hidden)} to the user "
+            f"{kafka.username or '(none)'}",
+            hint="give the user the ACLs that docs/gcp.md lists: it lacks DESCRIBE_CONFIGS",
+        )
     return [topic for topic, configs in found.items() if configs[_TIMESTAMP_TYPE]["value"] != _LOG_APPEND_TIME]
 
 
