@@ -176,6 +176,8 @@ class ComposePlatform:
 
         def problem() -> str | None:
             job = self._project.container(service)
+            if reason := job and failure_of(job):
+                return f"{service} stopped: {reason}"
             ended = job is None or state_of(job) != "running"
             return f"{service} ended{f': {logs.essence(job)}' if job else ''}" if ended else None
 
