@@ -372,7 +372,9 @@ def test_a_busy_port_of_a_page_is_told_and_keeps_no_container_from_starting(monk
     started: list[tuple[str, ...]] = []
     fake = SimpleNamespace(run=lambda *words: started.append(words) or 0)
     platform._project.__dict__.update(
-        containers=SimpleNamespace(of=lambda _: {}), name="some-project", engine=Engine("unix:///x", 8 * 2**30)
+        containers=SimpleNamespace(of=lambda _: {}),
+        name="some-project",
+        engine=Engine("unix:///x", 8 * 2**30, "2.26.1"),
     )
     monkeypatch.setattr(Project, "compose", lambda _: fake)
     with ExitStack() as held:

@@ -297,7 +297,7 @@ def test_java_unpacks_native_code_in_the_state_folder(settings: Settings, layout
         conf.mkdir(exist_ok=True)
         job.write_configuration(settings, [], layout, conf, "-Xlog:cds=off")
         options = pairs((conf / "spark.conf").read_text(), " ")["spark.driver.defaultJavaOptions"]
-        option, other = shlex.split(options)
+        option, other, *_ = shlex.split(options)
         assert other == "-Xlog:cds=off"
         folders.append(Path(option.partition("=")[2]))
     broker.write()

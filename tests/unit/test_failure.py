@@ -80,9 +80,10 @@ def test_a_setting_that_does_not_fit_the_checkpoint_is_reported_and_nothing_star
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     misfit, reporter, nothing = Failure("why", MUST_NOT_GO_ON), MagicMock(), MagicMock()
+    reporter.report.return_value = True
     monkeypatch.setattr(job, "ProgressReporter", lambda *_: reporter)
     monkeypatch.setattr(job, "changed", lambda *_: misfit)
-    assert job.run(nothing, PIPELINE, nothing, threading.Event()) is misfit
+    assert job.run(nothing, PIPELINE, nothing, threading.Event()) == replace(misfit, reported=True)
     reporter.report.assert_called_once_with("failed", error="why")
     nothing.streams.addListener.assert_not_called()
 

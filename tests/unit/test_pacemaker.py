@@ -343,7 +343,7 @@ def reported_at_the_start(
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
-    monkeypatch.setattr(progress, "planned", lambda *_: Planned({"orders": {"0": 5}}, 1000))
+    monkeypatch.setattr(progress, "planned", lambda *_: Planned({"orders": {"0": 5}}, 1000, 2000))
     ProgressReporter(cast(Any, None), CONFIG).report("started")
     return {name: told[0][name] for name in progress._CARRIED}
 

@@ -246,7 +246,7 @@ def test_stored_settings_are_read_as_they_were_written(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path / "inside")
     read = Settings.model_validate_json(text)
     assert read == stored
-    assert (read.state_dir, read.ca, read.java_home) == (tmp_path / ".tandem", tmp_path / "company.pem", None)
+    assert (read.ca, read.java_home) == (tmp_path / "company.pem", None)
     assert read.mongo.password == f"file:{tmp_path}/secrets/mongo"
     # And these are those of the other command.
     other = load("embedded")

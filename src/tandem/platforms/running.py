@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 from tandem.checkout import checkout
+from tandem.foreign import inherited
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.process import alive, recall
 from tandem.settings.load import load
@@ -44,6 +45,7 @@ def _project() -> str | None:
     try:
         done = subprocess.run(
             ("docker", "ps", *filters, "--format", '{{.Label "com.docker.compose.project"}}'),
+            env=inherited(),
             capture_output=True,
             text=True,
             timeout=_PATIENCE_S,
