@@ -330,11 +330,13 @@ def test_another_match_window_is_refused(running: Environment) -> None:
     """The checkpoint was begun with the old one; with that, the job resumes."""
     extra = (*running.extra, ("TANDEM_JOB__PARAMETERS__MATCH_WINDOW_SECONDS", "60"))
     other = replace(running, extra=extra)
-    other.tandem("submit", code=None)
+    running.tandem("down")
+    other.tandem("up", "--wait", code=None)
     words = "job.parameters.match_window_seconds is 60, but the checkpoint was begun with 1800"
     assert words in running.wait("the problem", lambda: running.status()["problem"])
     assert words in other.tandem("reconcile", code=1).stderr
-    running.tandem("submit")
+    running.tandem("down")
+    running.tandem("up", "--wait")
     running.tandem("verify")
 
 
