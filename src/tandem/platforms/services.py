@@ -132,7 +132,8 @@ def mongo_clock(settings: Settings) -> str:
     """Returns how far MongoDB's clock is from this machine's."""
     with _client(settings) as client:
         before = time.time()
-        theirs: datetime = client.admin.command("hello")["localTime"]
+        # Without these options a command's times have no zone, and would be taken for this machine's.
+        theirs: datetime = client.admin.command("hello", codec_options=client.codec_options)["localTime"]
         return skew(theirs.timestamp(), before, time.time())
 
 
