@@ -16,7 +16,8 @@ from typing import Any
 from unittest.mock import patch
 
 import psutil
-from bson import BSON
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -26,6 +27,10 @@ from tandem.settings.load import load
 from tandem.settings.model import Settings
 
 _log = logging.getLogger(__name__)
+# Dates before the year 1, too, which Python does not know.
+_AS_STORED: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_MS
+)
 CLI = (sys.executable, "-m", "tandem")
 
 
@@ -148,9 +153,10 @@ class Environment:
     def contents(self) -> dict[str, dict[Any, bytes]]:
         """Returns each collection's documents as MongoDB stores them, byte for byte, by ``_id``."""
         with self.database() as database:
+            collections = {name: database.get_collection(name, codec_options=_AS_STORED) for name in (FACTS, UNMATCHED)}
             return {
-                name: {document["_id"]: BSON.encode(document) for document in database[name].find()}
-                for name in (FACTS, UNMATCHED)
+                name: {document["_id"]: document.raw for document in collection.find()}
+                for name, collection in collections.items()
             }
 
     def processes(self) -> list[psutil.Process]:
