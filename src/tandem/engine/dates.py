@@ -23,15 +23,22 @@ _Conversion = Callable[[str, DataType, int], str]
 
 def may_change(documents: DataFrame) -> bool:
     """Returns whether the connector may change a date of these documents; computes them, unless their types tell."""
-    unsure = [F.lit(False)]
-    for field in documents.schema:
-        if field.dataType == TimestampType():
-            unsure.append(F.coalesce(F.col(_quoted(field.name)) < F.expr(_AGREED), F.lit(False)))
-        elif _has_dates(field.dataType):  # of a day, or inside of something
-            return True
-    if len(unsure) == 1:
-        return False
-    return bool(documents.where(reduce(Column.__or__, unsure)).limit(1).collect())
+    if has_days_or_nested(documents):
+        return True
+    times = any(field.dataType == TimestampType() for field in documents.schema)
+    return times and bool(documents.where(is_old(documents)).limit(1).collect())
+
+
+def is_old(rows: DataFrame) -> Column:
+    """Returns whether a time in a row is so old that the connector may change it; never null."""
+    times = [field.name for field in rows.schema if field.dataType == TimestampType()]
+    old = (F.coalesce(F.col(_quoted(name)) < F.expr(_AGREED), F.lit(False)) for name in times)
+    return reduce(Column.__or__, old, F.lit(False))
+
+
+def has_days_or_nested(documents: DataFrame) -> bool:
+    """Returns whether there are dates that ``is_old`` does not look at: those of a day, or inside of something."""
+    return any(field.dataType != TimestampType() and _has_dates(field.dataType) for field in documents.schema)
 
 
 def as_json(documents: DataFrame) -> DataFrame:

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tandem.engine.config import JobConfig
-from tandem.engine.dates import as_json, may_change
+from tandem.engine.dates import as_json, has_days_or_nested, may_change
 from tandem.engine.failure import mongo_error, texts_of
 from tandem.engine.login import mongo_uri
 
@@ -16,7 +16,9 @@ FEW = 10_000
 _DUPLICATE_KEY = 11000
 
 
-def write_documents(documents: DataFrame, collection: str, config: JobConfig, *, few: bool) -> None:
+def write_documents(
+    documents: DataFrame, collection: str, config: JobConfig, *, few: bool, old: bool | None = None
+) -> None:
     """Stores a batch's documents at majority write concern; storing them again has the same result, however often.
 
     Many documents are inserted, which is several times faster than to replace what may not be there. Where that meets
@@ -29,13 +31,16 @@ def write_documents(documents: DataFrame, collection: str, config: JobConfig, *,
         collection: the collection's name.
         config: where MongoDB is.
         few: fewer than ``FEW`` documents are to be expected.
+        old: whether the rows that the documents are made of have a time for which ``dates.is_old`` holds; None when
+            that is not known.
 
     Raises:
         JobError: MongoDB did not take them.
         CannotGoOnError: it never will, because of a unique index other than that of ``_id`` or of our login.
     """
     # Text costs more for each document. For few of them, another query that looks for old dates would cost more.
-    as_text = few or may_change(documents)
+    unsure = (few or may_change(documents)) if old is None else old
+    as_text = unsure or has_days_or_nested(documents)
     if not few and _inserted(_each_once(documents), collection, config, as_text=as_text):
         return
     try:

@@ -17,6 +17,7 @@ from pyspark.sql.streaming.listener import StreamingQueryProgress
 from tandem.engine.checkpoint import is_committed, planned
 from tandem.engine.compilation import Compilation
 from tandem.engine.config import JobConfig
+from tandem.engine.dates import is_old
 from tandem.engine.dead_letter import DeadLetters
 from tandem.engine.failure import AnotherDriverError
 from tandem.engine.parse import ASIDE, IS_CONTROL
@@ -83,7 +84,7 @@ class BatchWriter:
         self._pool.shutdown(wait=False)
 
     def _write(self, rows: DataFrame, batch_id: int) -> None:
-        counts: list[tuple[int, int]] = []
+        counts: list[tuple[int, int, bool]] = []
         documents: list[DataFrame] = []
         letters: list[DataFrame] = []
 
@@ -106,7 +107,7 @@ class BatchWriter:
         # in most batches or in few.
         declarations = [declare_documents, declare_letters] if self._had_dead else [declare_documents]
         side_by_side(self._pool, rows.sparkSession, [count, *declarations])
-        events, dead = counts[0]
+        events, dead, old = counts[0]
         self._compilation.note(rows, events)
         tasks: list[Callable[[], None]] = []
         if dead:
@@ -114,12 +115,12 @@ class BatchWriter:
         if events:
             few = events < FEW
             written = zip(self._outputs, documents, strict=True)
-            tasks += [partial(self._write_documents, output, made, few=few) for output, made in written]
+            tasks += [partial(self._write_documents, output, made, few=few, old=old) for output, made in written]
         side_by_side(self._pool, rows.sparkSession, tasks)
         self._had_dead = dead > 0
 
-    def _write_documents(self, output: Output, documents: DataFrame, *, few: bool) -> None:
-        write_documents(documents, output.collection, self._config, few=few)
+    def _write_documents(self, output: Output, documents: DataFrame, *, few: bool, old: bool) -> None:
+        write_documents(documents, output.collection, self._config, few=few, old=old)
         if output.superseded_by:
             self._superseded.remove(output.collection, documents)
 
@@ -131,13 +132,15 @@ class BatchWriter:
         self._letters.append(letters, planned_ms=planned_ms)
 
 
-def _counted(rows: DataFrame) -> tuple[int, int]:
-    """Returns how many events and how many dead letters there are, and computes and caches the rows by it.
+def _counted(rows: DataFrame) -> tuple[int, int, bool]:
+    """Returns how many events and how many dead letters there are, and whether there are old times.
 
-    Which way to write is best depends on it, and what there is none of needs no write.
+    It computes and caches the rows by it. Which way to write is best depends on it, and what there is none of needs no
+    write.
     """
-    events, dead = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(_rejected())).collect()[0]
-    return int(events), int(dead)
+    found = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(_rejected()), F.bool_or(is_old(rows)))
+    events, dead, old = found.collect()[0]
+    return int(events), int(dead), bool(old)
 
 
 def _rejected() -> Column:
