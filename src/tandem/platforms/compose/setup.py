@@ -7,10 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from kafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
-from tandem.errors import TandemError
+from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.job_files import for_batch, write_job_files
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.replica_set import become_primary
@@ -64,7 +63,8 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
         lambda: create_topics(settings.kafka, *streams_of(settings.place)),
         deadline_s=_DEADLINE_S,
         hint=hint,
-        retry_on=(KafkaError,),
+        # On a busy machine Kafka may need longer to start than one try waits for it.
+        retry_on=(EnvironmentNotReadyError,),
     )
     conf.mkdir(exist_ok=True)
     spark = _spark(settings, driver)
