@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from bson.codec_options import CodecOptions, DatetimeConversion
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
@@ -337,6 +338,7 @@ def test_an_open_transaction_does_not_count_until_it_ends(running: Environment) 
     running.tandem("verify")
 
 
+@pytest.mark.on_demand
 def test_another_match_window_is_refused(running: Environment) -> None:
     """The checkpoint was begun with the old one; with that, the job resumes."""
     extra = (*running.extra, ("TANDEM_JOB__PARAMETERS__MATCH_WINDOW_SECONDS", "60"))
