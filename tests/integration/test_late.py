@@ -126,8 +126,8 @@ def test_late_records_are_counted_and_reconciled(patient: Environment) -> None:
 
     examined = notes_examined(patient)
     assert examined
-    # One of the 100,000 to know that there are some, and those about what the batch wrote.
-    assert max(examined) <= 3
+    # One of the 100,000 to know that there are some, and those about what a batch wrote.
+    assert max(examined) < 100
     with patient.database() as database:
         patient.wait("the job to forget what has passed", lambda: database[NOTES].count_documents({}) == PLANTED)
 
