@@ -1,7 +1,6 @@
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -323,18 +322,14 @@ def test_what_a_secret_is_named_by_and_an_empty_variable_are_no_mistakes(monkeyp
 
 def test_all_variables_that_this_repository_names_are_known() -> None:
     root = Path(__file__).parents[2]
-    files = subprocess.run(
-        ["git", "ls-files", ".env", "compose", "docs", "docker-compose.yml", "images", "scripts", "src", "*.md", ".ci"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
+    folders = ("compose", "docs", "images", "scripts", "src", ".ci")
+    files = [*root.glob("*.md"), root / ".env", root / "docker-compose.yml"]
+    files += [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
     named = {
         name
         for file in files
-        if not file.endswith(".png")
-        for name in re.findall(r"TANDEM_[A-Z0-9]\w*[A-Z0-9]\b", (root / file).read_text("utf-8"))
+        if file.suffix not in (".png", ".pyc")
+        for name in re.findall(r"TANDEM_[A-Z0-9]\w*[A-Z0-9]\b", file.read_text("utf-8"))
     }
     assert len(named) > 40
     check(dict.fromkeys(named, ""), "the repository")
