@@ -163,7 +163,7 @@ def _failure(output: list[str], environment: Mapping[str, str]) -> EnvironmentNo
             "Java does not trust the certificate; behind a proxy with an authority of its own, put that into a trust "
             "store and set JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=FILE"
         )
-    elif proxy and re.search(r"HTTP/1\.[01] 407", text):
+    elif proxy and re.search(r"HTTP/1\.[01] 407|proxy requires authentication", text):
         hint = f"the proxy {proxy.address} asks for a login: set {proxy.variable}=http://USER:PASSWORD@{proxy.address}"
     elif _OFFLINE.search(text) and proxy:
         hint = f"they were asked for through the proxy {proxy.address} of {proxy.variable}: does it answer?"

@@ -24,7 +24,10 @@ _VERSION = re.compile(r"db version v(\d+(?:\.\d+)*)")
 # With which it ends when the data's feature compatibility version is of another MongoDB, and what it says when already
 # its storage engine cannot read the files.
 _OTHER_VERSION = 62
-_OTHER_FILES = re.compile(r"unsupported WiredTiger file version|[Ii]nvalid featureCompatibilityVersion document")
+_OTHER_FILES = re.compile(
+    r"unsupported WiredTiger file version|[Ii]nvalid featureCompatibilityVersion document|"
+    r"Failed to start up WiredTiger under any compatibility version"
+)
 
 
 def find_mongod() -> Path:
@@ -93,8 +96,8 @@ def _explained(code: int, wrote: str) -> str | None:
         return "it needs an instruction that this processor does not have: MongoDB 5.0 and newer need AVX"
     if code == _OTHER_VERSION or _OTHER_FILES.search(wrote):
         return (
-            "its data is of another MongoDB version: use that version's mongod, or forget topics, database and "
-            "checkpoint with `tandem down --volumes`"
+            "its data is of another MongoDB version, or damaged: use that version's mongod, or forget topics, "
+            "database and checkpoint with `tandem down --volumes`"
         )
     return None
 
