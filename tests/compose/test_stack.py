@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import urllib.request
+from datetime import timedelta
 from typing import Any
 
 import docker
@@ -148,7 +149,8 @@ def test_a_job_that_a_restart_cannot_help_is_not_restarted(stack: Stack) -> None
     with stack.database() as database:
         theirs = {"customer_id": "planted-payload"}
         database[FACTS].create_index("customer_id", name="theirs", unique=True, partialFilterExpression=theirs)
-        send_two_facts_of_one_customer(stack.bootstrap, "planted-payload")
+        # Its producers send in real time, so what is older than the lateness would be late.
+        send_two_facts_of_one_customer(stack.bootstrap, "planted-payload", timedelta(minutes=1))
         stack.wait("the problem", lambda: stack.status()["problem"])
         status = stack.status()
         assert "job stopped: " in status["problem"]

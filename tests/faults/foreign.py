@@ -21,9 +21,9 @@ def payment(payment_id: str, order_id: str, time: datetime) -> bytes:
     return json.dumps({"payment_id": payment_id, "order_id": order_id, "amount": 1, **times}).encode()
 
 
-def send_two_facts_of_one_customer(bootstrap: str, customer: str) -> None:
-    """Sends two orders of a customer whom no generated order has, each with a payment."""
-    past = datetime.now(UTC) - timedelta(hours=2)
+def send_two_facts_of_one_customer(bootstrap: str, customer: str, age: timedelta = timedelta(hours=2)) -> None:
+    """Sends two orders of a customer whom no generated order has, each with a payment, dated so long ago."""
+    past = datetime.now(UTC) - age
     foreign = Producer({"bootstrap.servers": bootstrap})
     for name in ("one", "two"):
         foreign.produce(ORDERS.topic, order(name, past, customer_id=customer))
