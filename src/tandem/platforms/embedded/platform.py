@@ -155,10 +155,13 @@ class EmbeddedPlatform:
                 raise EnvironmentNotReadyError(problem, hint=f"look at {layout.home / 'logs'}")
             states = read_states(layout.state, self._needed)
             for name, state in states.items():
-                if seen.get(name) != state:
-                    if state.error and state.restarts > (seen[name].restarts if name in seen else 0):
-                        _log.warning("starting it again", service=name, error=state.error)
-                    elif name not in seen or seen[name].state != state.state:
+                before = seen.get(name, ServiceState())
+                if name not in seen or before != state:
+                    if state.error and state.restarts > before.restarts:
+                        # Once for each error: what waits for a port is restarted every few seconds.
+                        if state.error != before.error:
+                            _log.warning("restarting it", service=name, error=state.error)
+                    elif name not in seen or before.state != state.state:
                         _log.info(f"{name} is {state.state}")
                     seen[name] = state
             awaited = {name: states[name] for name in self._needed}
