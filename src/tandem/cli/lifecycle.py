@@ -79,7 +79,7 @@ def submit(context: typer.Context) -> None:
 
 
 def warn_of_topics(session: Session) -> None:
-    """Says what is wrong with the pipelines' topics, and the commands that change it."""
+    """Warns of problems with the pipelines' topics, with the commands that fix them."""
     for each in session.each:
         for check in (services.record_times, services.uncompacted):
             try:

@@ -40,7 +40,7 @@ class JobConfig:
         parameters: keyword arguments of the pipeline's transform.
         final_exit_code: how the job ends when a restart cannot help: a code that this platform does not restart after.
         failure_file: where every exit is followed by a restart, the job writes here why a restart cannot help, and
-            does not exit until it is told to; None elsewhere.
+            waits for a signal before it exits; None elsewhere.
     """
 
     pipeline: str

@@ -106,7 +106,7 @@ def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event,
     Args:
         failure: what ended the query; None when the job was told to stop.
         config: what the job was told.
-        stopping: set once the job is told to stop.
+        stopping: set once the job must stop.
         end_java: gives back the memory of a job that does not exit yet.
     """
     if failure is None or failure.exit_code != MUST_NOT_GO_ON:

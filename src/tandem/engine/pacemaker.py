@@ -75,7 +75,7 @@ def due(
         idle_timeout_seconds: after so long without events a stream is quiet.
         outage_tolerance_seconds: see above.
         resumed_at: when the first events came after all streams had been quiet. The other streams' backlogs may follow,
-            so a stream that is still quiet follows nobody before another timeout.
+            so a stream that is still quiet waits for another timeout.
     """
     # The streams that brought events until the latest ones came are active, also once these are long ago.
     latest = min(now, max(clock.seen_at for clock in clocks.values()))

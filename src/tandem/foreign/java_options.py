@@ -33,7 +33,7 @@ _DIRECT = "-Dhttp.nonProxyHosts="
 def passed_on(options: str) -> str:
     """Returns the part of such a variable's value that is passed on.
 
-    A list of hosts without a proxy gets this machine's, which Java knows only as long as nobody gives it a list.
+    A list of hosts without a proxy gets this machine's, which Java knows only while it has no list.
     """
     return " ".join(_direct(word) for word in _words(options) if not _conflicts(word))
 

@@ -129,7 +129,7 @@ class Validator:
 
 
 def _reader(kind: FieldType) -> Callable[[Any], str | int | DeadLetterError]:
-    """Returns the function from what JSON has at a field's place to the field's value, or to what is wrong with it."""
+    """Returns the function from what JSON has at a field's place to the field's value, or to the error."""
     match kind:
         case FieldType.STRING:
             return _string

@@ -181,7 +181,7 @@ class Deployment:
         return next(jar for jar in ensure_jars(cache, java.program, (jars,))[jars] if jar.name == name)
 
     def _warn_of_rights(self) -> None:
-        """Says which topics will refuse control records; whoever may only read them can still join what comes."""
+        """Warns of topics that will refuse control records; a user that may only read them can still join."""
         kafka = self._settings.kafka
         if refusing := unwritable(kafka, streams_of(self._settings.place)[0]):
             _log.warning(consequence(kafka, refusing), hint=GRANT)

@@ -77,7 +77,7 @@ def _probe(program: Path) -> Java | str:
         return error.strerror or "it cannot be started"
     except subprocess.TimeoutExpired:
         return "it does not end"
-    # Options from variables are told first, with their values.
+    # Java prints options from variables first, with their values.
     lines = [line for line in done.stderr.splitlines() if not _PICKED_UP.match(line)]
     said = "\n".join(lines)
     version, home = major_version(said), _HOME.search(said)

@@ -49,7 +49,7 @@ def rotate(log: Path) -> None:
     """Keeps a copy of a log that has become large, over the copy before, and empties the log.
 
     The program that writes it goes on: it appends to the file that it has open. The copy gets its name last, so that
-    whoever follows the log knows by it that the log was emptied.
+    a reader that follows the log sees by it that the log was emptied.
     """
     draft = log.with_suffix(".log.copy")
     with contextlib.suppress(OSError):  # no such log, or no copy of it
