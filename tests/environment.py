@@ -7,10 +7,10 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,8 +21,9 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from tandem.cli.inspect import collected
+from tandem.cli.session import Session
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
-from tandem.platforms import Platform, platform_for
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -32,6 +33,8 @@ _AS_STORED: CodecOptions[RawBSONDocument] = CodecOptions(
     document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_MS
 )
 CLI = (sys.executable, "-m", "tandem")
+# Held while the process has the variables of one environment.
+_VARIABLES = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Environment:
         )
         ports = {f"TANDEM_{name}": str(self.first_port + i) for i, name in enumerate(names)}
         own = {"NO_COLOR": "1", "TANDEM_PROFILE": self.profile, "TANDEM_STATE_DIR": str(self.home)}
-        return {**os.environ, **own, **ports, **dict(self.extra)}
+        with _VARIABLES:
+            return {**os.environ, **own, **ports, **dict(self.extra)}
 
     def tandem(self, *arguments: str, code: int | None = 0, timeout: float = 400) -> subprocess.CompletedProcess[str]:
         """Returns the finished command; fails unless it exits with ``code``."""
@@ -110,15 +114,18 @@ class Environment:
         )
 
     def status(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.tandem("status", "--json").stdout)
-        return answer
-
-    def caught_up(self) -> bool:
-        """Returns whether the job has committed all that is in the topics, by what ``tandem status`` would say.
+        """Returns what ``tandem status --json`` prints.
 
         It is asked again and again while the job works, and each start of Python would take a second of its processors.
         """
-        status = _platform(self).status()
+        variables = self.variables
+        with _VARIABLES, patch.dict(os.environ, variables, clear=True):
+            answer: dict[str, Any] = json.loads(json.dumps(collected(Session(announces=False))))
+        return answer
+
+    def caught_up(self) -> bool:
+        """Returns whether the job has committed all that is in the topics."""
+        status = self.status()
         return bool(status["ready"]) and status["job"]["lag"] == 0
 
     def wait(self, what: str, condition: Any, seconds: float = 120) -> Any:
@@ -171,10 +178,3 @@ class Environment:
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
         return found
-
-
-@cache
-def _platform(environment: Environment) -> Platform:
-    """Returns what the environment's commands act by."""
-    with patch.dict(os.environ, environment.variables, clear=True):
-        return platform_for(load(environment.profile))

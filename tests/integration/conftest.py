@@ -49,6 +49,12 @@ def running() -> Iterator[Environment]:
 
 
 @pytest.fixture
+def unused() -> Environment:
+    """An environment in which nothing is ever started."""
+    return Environment(STATE / "unused", 29720)
+
+
+@pytest.fixture
 def fresh() -> Iterator[Environment]:
     """An environment that nothing was started in yet."""
     environment = Environment(STATE / "fresh", 29720)

@@ -41,11 +41,6 @@ MANY = 12_000
 NUMBERS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 
 
-def caught_up(environment: Environment) -> bool:
-    status = environment.status()
-    return bool(status["ready"]) and status["job"]["lag"] == 0
-
-
 def iso(time: datetime) -> str:
     return time.isoformat()
 
@@ -85,7 +80,7 @@ def test_a_foreign_producer_gets_exactly_what_the_contract_says(running: Environ
     foreign.produce(ORDERS.topic, None)
     assert foreign.flush(30) == 0
 
-    running.wait("lag 0", lambda: caught_up(running))
+    running.wait("lag 0", running.caught_up)
     # Nothing more is sent, and still the order that nobody paid is written: quiet topics do not hold it back.
     with running.database() as database:
         unmatched = database.get_collection(UNMATCHED, codec_options=NUMBERS)
@@ -106,7 +101,7 @@ def test_a_backlog_after_an_outage_of_all_topics_is_not_late(running: Environmen
     foreign = Producer({"bootstrap.servers": running.bootstrap})
     foreign.produce(ORDERS.topic, order(f"before-{run}", now - timedelta(minutes=26)))
     assert foreign.flush(30) == 0
-    running.wait("lag 0", lambda: caught_up(running))
+    running.wait("lag 0", running.caught_up)
     # Three times as long as a topic may be quiet: a control record that was dated now would come within it.
     threading.Event().wait(15)
     late = running.status()["job"]["late_total"]
@@ -117,7 +112,7 @@ def test_a_backlog_after_an_outage_of_all_topics_is_not_late(running: Environmen
             PAYMENTS.topic, payment(f"p-{minute}-{run}", f"{minute}-{run}", now - timedelta(minutes=minute))
         )
     assert foreign.flush(30) == 0
-    running.wait("lag 0", lambda: caught_up(running))
+    running.wait("lag 0", running.caught_up)
     wanted = {f"{minute}-{run}" for minute in minutes}
     with running.database() as database:
         assert {each["order_id"] for each in database[FACTS].find({"order_id": {"$in": list(wanted)}})} == wanted
@@ -135,7 +130,7 @@ def test_a_foreign_producer_may_compress_as_it_likes(running: Environment) -> No
             foreign.produce(ORDERS.topic, order(f"{codec}-{number}-{run}", past))
             foreign.produce(PAYMENTS.topic, payment(f"p-{codec}-{number}-{run}", f"{codec}-{number}-{run}", past))
         assert foreign.flush(30) == 0
-    running.wait("lag 0", lambda: caught_up(running))
+    running.wait("lag 0", running.caught_up)
     report = json.loads(running.tandem("verify", "--json").stdout)
     assert report["ok"], report
     with running.database() as database:
@@ -177,7 +172,7 @@ def test_a_replayed_batch_changes_nothing(running: Environment) -> None:
         foreign.produce(PAYMENTS.topic, payment(f"{number}-{run}", run, recent))
         foreign.produce(PAYMENTS.topic, b"malformed " + run.encode())
     assert foreign.flush(30) == 0
-    running.wait("lag 0", lambda: caught_up(running))
+    running.wait("lag 0", running.caught_up)
     before = running.contents()
     running.do_last_batch_again()
     assert running.contents() == before
@@ -215,7 +210,7 @@ def test_the_dead_letter_has_the_original_bytes_and_the_reason(running: Environm
         on_delivery=lambda _, message: sent.append((message.partition(), message.offset())),
     )
     assert foreign.flush(30) == 0
-    running.wait("lag 0", lambda: caught_up(running))
+    running.wait("lag 0", running.caught_up)
     partition, offset = sent[0]
     with TopicReader(running.settings.kafka, "orders_payments_dead_letter_v1") as reader:
         letters = [r for r in reader.read(reader.beginnings(), reader.ends()) if r.value == b"\xff" + marker]
@@ -232,7 +227,7 @@ def test_a_headers_key_that_is_not_utf8_keeps_nobody_from_the_topics(running: En
     foreign = ("kcat", "-P", "-b", running.bootstrap, "-H", b"\xff\xc3(=1")
     for topic, value in ((ORDERS.topic, order(marker, past)), (ORDERS.topic, marker.encode())):
         subprocess.run((*foreign, "-t", topic), input=value, check=True, timeout=30)
-    running.wait("lag 0", lambda: caught_up(running))
+    running.wait("lag 0", running.caught_up)
     report = json.loads(running.tandem("verify", "--json").stdout)
     assert report["ok"], report
 
@@ -285,7 +280,7 @@ def test_dates_are_stored_as_sent(running: Environment) -> None:
             foreign.produce(ORDERS.topic, order(late, recent, order_date=date))
             foreign.produce(PAYMENTS.topic, payment(f"p-{late}", late, recent, payment_date=date))
     assert foreign.flush(30) == 0
-    running.wait("lag 0", lambda: caught_up(running))
+    running.wait("lag 0", running.caught_up)
     running.tandem("reconcile")
     with running.database() as database:
         facts = database.get_collection(FACTS, codec_options=NUMBERS)
@@ -364,7 +359,7 @@ def test_topics_where_a_producer_dates_records_are_named_and_read(running: Envir
             foreign.produce(ORDERS.topic, b"malformed " + run.encode(), timestamp=at)
             foreign.produce(PAYMENTS.topic, payment(f"p-clock-{number}-{run}", f"clock-{number}-{run}", recent))
         assert foreign.flush(30) == 0
-        running.wait("lag 0", lambda: caught_up(running))
+        running.wait("lag 0", running.caught_up)
         before = running.contents()
         running.do_last_batch_again()
         assert running.contents() == before

@@ -18,7 +18,7 @@ from tandem.platforms.embedded.service import Keeper
 from tandem.platforms.embedded.state import Board
 from tests.environment import CLI, Environment
 from tests.integration.conftest import STATE
-from tests.integration.test_loop import caught_up, order, payment
+from tests.integration.test_loop import order, payment
 from tests.unit.test_keeper import shown
 
 VERSION = re.compile(r"(?<!source_)version=\(major=\d+,minor=\d+\)")
@@ -66,7 +66,7 @@ def test_a_tmp_from_which_nothing_may_be_run() -> None:
             foreign.produce(ORDERS.topic, order(f"{codec}-{run}", past))
             foreign.produce(PAYMENTS.topic, payment("p", f"{codec}-{run}", past))
             assert foreign.flush(30) == 0
-        environment.wait("lag 0", lambda: caught_up(environment))
+        environment.wait("lag 0", environment.caught_up)
         report = json.loads(environment.tandem("verify", "--json").stdout)
         assert report["ok"], report
         environment.tandem("down")

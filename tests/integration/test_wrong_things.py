@@ -40,35 +40,35 @@ def assert_one_line_and_a_hint(stderr: str) -> None:
         ("no-such-command",),
     ],
 )
-def test_a_wrong_command_line(fresh: Environment, arguments: tuple[str, ...]) -> None:
-    done = fresh.tandem(*arguments, code=2)
+def test_a_wrong_command_line(unused: Environment, arguments: tuple[str, ...]) -> None:
+    done = unused.tandem(*arguments, code=2)
     assert_one_line_and_a_hint(done.stderr)
-    assert fresh.processes() == []
+    assert unused.processes() == []
 
 
-def test_a_busy_port_is_named_with_its_setting(fresh: Environment) -> None:
-    with socket.create_server(("127.0.0.1", fresh.first_port)):
-        done = fresh.tandem("run", code=3)
+def test_a_busy_port_is_named_with_its_setting(unused: Environment) -> None:
+    with socket.create_server(("127.0.0.1", unused.first_port)):
+        done = unused.tandem("run", code=3)
     assert_one_line_and_a_hint(done.stderr)
-    assert str(fresh.first_port) in done.stderr
+    assert str(unused.first_port) in done.stderr
     assert "TANDEM_KAFKA__PORT" in done.stderr
-    assert fresh.processes() == []
+    assert unused.processes() == []
 
 
-def test_no_java(fresh: Environment, tmp_path: Path) -> None:
-    without = replace(fresh, extra=(("PATH", str(tmp_path)), ("JAVA_HOME", str(tmp_path))))
+def test_no_java(unused: Environment, tmp_path: Path) -> None:
+    without = replace(unused, extra=(("PATH", str(tmp_path)), ("JAVA_HOME", str(tmp_path))))
     done = without.tandem("run", code=3)
     assert_one_line_and_a_hint(done.stderr)
     assert "Java 17" in done.stderr
-    assert fresh.processes() == []
+    assert unused.processes() == []
 
 
-def test_a_cache_that_cannot_be_made(fresh: Environment, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_made(unused: Environment, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = replace(fresh, extra=(("TANDEM_CACHE_DIR", str(tmp_path / "file" / "cache")),)).tandem("run", code=3)
+    done = replace(unused, extra=(("TANDEM_CACHE_DIR", str(tmp_path / "file" / "cache")),)).tandem("run", code=3)
     assert_one_line_and_a_hint(done.stderr)
     assert "TANDEM_CACHE_DIR" in done.stderr or "cache" in done.stderr
-    assert fresh.processes() == []
+    assert unused.processes() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -81,6 +81,7 @@ def test_interrupting_a_run_leaves_no_process(fresh: Environment, number: signal
     assert fresh.processes() == []
 
 
+@pytest.mark.on_demand
 def test_killed_services_come_back_and_nothing_is_lost(fresh: Environment) -> None:
     """Kafka and mongod are killed in mid-run; the run goes on when they are back, and verifies.
 
@@ -123,6 +124,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.on_demand
 def test_a_full_disk_is_said_and_loses_nothing(small_disk: Path) -> None:
     environment = Environment(small_disk, 29730)
     fill = small_disk / "fill"

@@ -45,14 +45,14 @@ def status(
     if watch:
         _watch(session, as_json=as_json)
         return
-    found = _status(session)
+    found = collected(session)
     if as_json:
         print(json.dumps(found))
     else:
         session.out.print(status_table(found))
 
 
-def _status(session: Session) -> dict[str, Any]:
+def collected(session: Session) -> dict[str, Any]:
     """Returns the status of the first pipeline that is named, with a list of all that are named or run beside it."""
     found = session.platform.status()
     named = [each.settings.pipeline for each in session.each]
@@ -79,12 +79,12 @@ def _watch(session: Session, *, as_json: bool) -> None:
     """Prints the status again and again: one line of JSON each, or one table that stays in its place."""
     if as_json:
         while True:
-            print(json.dumps(_status(session)), flush=True)
+            print(json.dumps(collected(session)), flush=True)
             time.sleep(_WATCH_S)  # not a wait for readiness: the reader's patience
     seen: deque[tuple[float, int]] = deque()
     with Live(console=session.out, auto_refresh=False, transient=False) as live:
         while True:
-            found = _status(session)
+            found = collected(session)
             total, now = found["job"]["input_rows_total"], time.monotonic()
             if total is not None:
                 seen.append((now, total))
