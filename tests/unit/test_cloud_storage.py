@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from tandem.engine import secret_manager
-from tandem.engine.schema import RECORD_FILE
-from tandem.engine.secrets import SecretError, resolve
+from tandem.engine.declare.stream import RECORD_FILE
+from tandem.engine.spark import secret_manager
+from tandem.engine.spark.secrets import SecretError, resolve
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.clients import Clients

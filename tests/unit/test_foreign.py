@@ -22,7 +22,14 @@ from tandem.settings.load import load
 SOURCE = Path(__file__).parents[2] / "src" / "tandem"
 JAVA = Java(Path("/java/bin/java"), Path("/java"), 25, "")
 # Those read variables for a purpose of their own; the notebook puts back what a process had.
-READERS = {"foreign", "log.py", "settings/load.py", "settings/origin.py", "engine/secrets.py", "notebook/spark.py"}
+READERS = {
+    "foreign",
+    "log.py",
+    "settings/load.py",
+    "settings/origin.py",
+    "engine/spark/secrets.py",
+    "notebook/spark.py",
+}
 
 
 @pytest.fixture

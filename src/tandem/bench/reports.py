@@ -11,7 +11,7 @@ import psutil
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 
-from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.errors import TandemError
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings

@@ -14,7 +14,7 @@ from confluent_kafka import Message, Producer
 from pymongo import MongoClient
 
 from tandem.bench.load import PRODUCER
-from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.settings.connections import mongo_client

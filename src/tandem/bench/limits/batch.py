@@ -16,11 +16,11 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine.config import JobConfig
-from tandem.engine.parse import parse
-from tandem.engine.pipeline import Pipeline
-from tandem.engine.read import as_batch, records_of
-from tandem.engine.sink import write_documents
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.read.kafka_source import as_batch, records_of
+from tandem.engine.read.parse import parse
+from tandem.engine.write.mongo_sink import write_documents
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
 
 _Ends = Mapping[str, Mapping[str, int]]
