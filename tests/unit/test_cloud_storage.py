@@ -22,11 +22,11 @@ from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.fitting import _copy, check_fit
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
-from tandem.platforms.rehearsal.layout import layout_of
-from tandem.platforms.rehearsal.secret_manager import server
-from tandem.platforms.rehearsal.services import storage
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem_rehearsal.layout import layout_of
+from tandem_rehearsal.secret_manager import server
+from tandem_rehearsal.services import storage
 
 PORT = 29910
 

@@ -33,12 +33,12 @@ from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import batch_request, submit_request
 from tandem.platforms.job_files import with_limits
-from tandem.platforms.rehearsal.batches import Batches as BatchService
-from tandem.platforms.rehearsal.clusters import Clusters
-from tandem.platforms.rehearsal.jobs import Jobs as JobService
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem_rehearsal.batches import Batches as BatchService
+from tandem_rehearsal.clusters import Clusters
+from tandem_rehearsal.jobs import Jobs as JobService
 
 PORT = 29900
 CLOUD = {
