@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tandem.engine.avro import Avro
-from tandem.engine.schema import FieldType, Stream
+from tandem.engine.declare.avro_schema import Avro
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.stream import Stream
 from tandem.producer.avro_values import AvroEncoder
 
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}

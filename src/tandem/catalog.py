@@ -13,7 +13,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from tandem.engine.modules import forget
+from tandem.engine.declare.modules import forget
 from tandem.errors import UsageError
 
 BUNDLED = Path(__file__).parent / "pipelines"

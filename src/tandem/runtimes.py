@@ -38,7 +38,7 @@ class Runtime:
         """Returns in what a job runs on something else.
 
         Args:
-            told: the job's own ``engine.runtime.describe``.
+            told: the job's own ``engine.spark.runtime.describe``.
         """
         wanted = {"spark": self.spark, "java": self.java, "python": self.python, "scala": self.scala}
         # The table says no more of a version than matters: 25 is any 25.0.3.

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from tandem.bench.audience import chromium
 from tandem.errors import EnvironmentNotReadyError
+from tandem_bench.audience import chromium
 from tests.environment import Environment
 
 STATE = Path(__file__).parents[2] / ".tandem" / "tests"

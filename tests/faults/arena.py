@@ -16,7 +16,7 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.pipelines.orders_payments.streams import FACTS
 from tests.environment import Environment
 from tests.faults.backends import Backend, send

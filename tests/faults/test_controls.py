@@ -57,26 +57,26 @@ CONTROLS = (
         "invented",
         in_ci=True,
     ),
-    Control("dead letters", "engine/write.py", "        if dead:\n", "        if False:\n", "lost"),
+    Control("dead letters", "engine/write/batch_writer.py", "        if dead:\n", "        if False:\n", "lost"),
     Control(
         "the look for dead letters that a replay finds written",
-        "engine/dead_letter.py",
+        "engine/write/dead_letters.py",
         "        if planned_ms is not None:\n",
         "        if False:\n",
         "doubled",
     ),
     Control(
         "strict parsing",
-        "engine/json_records.py",
+        "engine/read/json_format.py",
         'return (value != "") & (~may_be_other | is_string)',
         "return value.isNotNull()",
         "lost",
     ),
 )
-PACEMAKER = Control("the pacemaker", "engine/job.py", "    pacemaker.start()\n", "    pass\n", "", idle_s=5)
+PACEMAKER = Control("the pacemaker", "engine/run/job.py", "    pacemaker.start()\n", "    pass\n", "", idle_s=5)
 MAJORITY = Control(
     "writes that a majority has on disk",
-    "engine/sink.py",
+    "engine/write/mongo_sink.py",
     '.option("writeConcern.w", "majority")\n        .option("writeConcern.journal", "true")',
     '.option("writeConcern.w", "1")\n        .option("writeConcern.journal", "false")',
     "lost",
@@ -89,33 +89,33 @@ MAJORITY = Control(
             '"slowms": "60000", "journalCommitInterval": "500", '
             '"wiredTigerEngineConfigString": "log=(force_write_wait=60)",',
         ),
-        ("engine/mongo.py", "WriteConcern.MAJORITY", "WriteConcern.W1"),
+        ("engine/spark/mongo_client.py", "WriteConcern.MAJORITY", "WriteConcern.W1"),
     ),
 )
 NOTES = Control(
     "the notes of what reconcile has overtaken",
-    "engine/reconcile.py",
+    "engine/run/reconcile.py",
     "self._superseded.note(output.collection, ids, self._watermark)",
     "pass",
     "wrong",
 )
 NO_LIMIT = Control(
     "batches of all that waits",
-    "engine/read.py",
+    "engine/read/kafka_source.py",
     '"failOnDataLoss": "true",',
     '"failOnDataLoss": "true", "maxOffsetsPerTrigger": "200",',
     "lost",
 )
 SKEW = Control(
     "the refusal of event times in the future",
-    "engine/parse.py",
+    "engine/read/parse.py",
     ' _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds),',
     "",
     "lost",
 )
 SECOND_DRIVER = Control(
     "the look for another driver's commit",
-    "engine/write.py",
+    "engine/write/batch_writer.py",
     "if is_committed(",
     "if False and is_committed(",
     "doubled",

@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource
 
-from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.platforms.provision import DEAD_LETTER_BYTES
 from tests.environment import Environment

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tandem.bench.run import PARTS
+from tandem_bench.run import PARTS
 from tests.environment import Environment
 from tests.integration.conftest import STATE
 from tests.readme import ROOT

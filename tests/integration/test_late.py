@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from tandem.engine.schema import SUPERSEDED_COLLECTION
+from tandem.engine.declare.stream import SUPERSEDED_COLLECTION
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tests.environment import Environment
 from tests.integration.conftest import STATE

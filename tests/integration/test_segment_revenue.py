@@ -15,7 +15,7 @@ from bson.decimal128 import Decimal128
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
-from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY
+from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES
 from tests.environment import Environment
 from tests.integration.conftest import STATE

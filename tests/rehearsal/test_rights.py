@@ -13,9 +13,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ACL, ACLFilter, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
-from tandem.platforms.rehearsal.credentials import Credentials
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import Settings
+from tandem_rehearsal.credentials import Credentials
 from tests.environment import Environment
 from tests.rehearsal.test_loop import settings_of
 

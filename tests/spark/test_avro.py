@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
-from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY
+from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
 from tandem.verify.reference import Event
 from tests.avro import DEAD, EVENTS, HEADERS, SALES, sale
 from tests.spark.answers import Item, engine_answers, outcome, reference_answers

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tandem.engine.checkpoint import is_committed, last_committed
-from tandem.engine.config import JobConfig
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.spark.checkpoint import is_committed, last_committed
 from tests.spark.records import job_config
 
 

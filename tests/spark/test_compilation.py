@@ -7,7 +7,7 @@ import pytest
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine.compilation import INTERPRETED, MANY, MANY_IN_ALL, Compilation
+from tandem.engine.write.compilation import INTERPRETED, MANY, MANY_IN_ALL, Compilation
 
 
 @pytest.fixture

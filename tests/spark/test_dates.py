@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from tandem.engine.dates import as_json, as_stored, from_stored, may_change
+from tandem.engine.spark.dates import as_json, as_stored, from_stored, may_change
 from tandem.verify.reference import micros
 
 # What the Julian calendar has and the Gregorian has not, and the other way round; offsets to the second; the far ends.

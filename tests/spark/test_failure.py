@@ -11,9 +11,8 @@ import pytest
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine.failure import failure_of
-from tandem.engine.modules import forget
-from tandem.engine.reload import send_by_value
+from tandem.engine.declare.modules import forget, send_by_value
+from tandem.engine.spark.failure import failure_of
 
 CODE = """
 from pyspark.sql import functions as F

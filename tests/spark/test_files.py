@@ -9,8 +9,8 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from tandem.engine.files import appeared, exists, read_text
-from tandem.engine.stop_file import StopFile
+from tandem.engine.run.stop_file import StopFile
+from tandem.engine.spark.files import appeared, exists, read_text
 
 
 def test_paths_and_uris_are_read_alike(spark: SparkSession, tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_the_job_begins_once_the_file_is_there_or_not_at_all(spark: SparkSession
 def test_the_job_is_told_to_stop_once_the_file_is_there(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tandem.engine.stop_file._EVERY_S", 0.05)
+    monkeypatch.setattr("tandem.engine.run.stop_file._EVERY_S", 0.05)
     looks: list[bool] = []
 
     def look(session: SparkSession, location: str) -> bool:
@@ -48,7 +48,7 @@ def test_the_job_is_told_to_stop_once_the_file_is_there(
             (tmp_path / "stop").touch()
         return looks[-1]
 
-    monkeypatch.setattr("tandem.engine.stop_file.exists", look)
+    monkeypatch.setattr("tandem.engine.run.stop_file.exists", look)
     stopping = threading.Event()
     StopFile(spark, f"file://{tmp_path}/stop", stopping.set).start()
     assert stopping.wait(60)

@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
-from tandem.engine.failure import MUST_NOT_GO_ON
-from tandem.engine.fitting import misfit
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON
+from tandem.engine.run.checkpoint_compatibility import misfit
 
 Change = Callable[[DataFrame], DataFrame]
 

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine import job
-from tandem.engine.config import JobConfig
-from tandem.engine.failure import MUST_NOT_GO_ON
-from tandem.engine.pipeline import Pipeline
-from tandem.engine.recorded import changed, record
-from tandem.engine.schema import RECORD_FILE
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
+from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.declare.stream import RECORD_FILE
+from tandem.engine.run import job
+from tandem.engine.run.recorded import changed, record
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
 from tests.spark.records import job_config
 

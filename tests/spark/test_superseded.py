@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from tandem.engine import superseded
-from tandem.engine.superseded import Superseded
+from tandem.engine.write import superseded
+from tandem.engine.write.superseded import Superseded
 from tests.spark.records import job_config
 
 NOTES = {"absent/b": "b", "absent/z": "z", "others/a": "a"}

@@ -14,9 +14,9 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
-from tandem.engine.parse import ASIDE, IS_CONTROL, parse
-from tandem.engine.read import streamed
-from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY, Stream
+from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, Stream
+from tandem.engine.read.kafka_source import streamed
+from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.pipelines.orders_payments.transform import facts, transform, unmatched

@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tandem.bench import run
-from tandem.bench.arithmetic import Figure, percentile, ratio
-from tandem.bench.bench import Bench
-from tandem.bench.files import write
-from tandem.bench.load import count
-from tandem.bench.parts.growth import fitting, heap_gib
-from tandem.bench.parts.soak import quarters
-from tandem.bench.reports import batch_milliseconds, covers
-from tandem.bench.result import Kind, Part, Result, Row
-from tandem.bench.run import PARTS, chosen, settings_of
-from tandem.bench.table import number, table
-from tandem.bench.traffic import Seen, facts_seen, quantiles
-from tandem.bench.truth import Judgement, judge
 from tandem.cli.bench import PART_NAMES
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
+from tandem_bench import run
+from tandem_bench.arithmetic import Figure, percentile, ratio
+from tandem_bench.bench import Bench
+from tandem_bench.files import write
+from tandem_bench.load import count
+from tandem_bench.parts.growth import fitting, heap_gib
+from tandem_bench.parts.soak import quarters
+from tandem_bench.reports import batch_milliseconds, covers
+from tandem_bench.result import Kind, Part, Result, Row
+from tandem_bench.run import PARTS, chosen, settings_of
+from tandem_bench.table import number, table
+from tandem_bench.traffic import Seen, facts_seen, quantiles
+from tandem_bench.truth import Judgement, judge
 
 ABOUT = {
     "at": "2026-11-24T20:00:00+00:00",
@@ -119,7 +119,7 @@ def test_a_result_is_written_as_json_and_as_pictures(tmp_path: Path) -> None:
 
 
 def test_a_picture_has_a_bar_for_each_row_of_the_first_unit() -> None:
-    from tandem.bench.picture import draw
+    from tandem_bench.picture import draw
 
     root = ElementTree.fromstring(draw(PART, ABOUT))
     space = "{http://www.w3.org/2000/svg}"
@@ -133,7 +133,7 @@ def test_a_picture_has_a_bar_for_each_row_of_the_first_unit() -> None:
 
 
 def test_the_bar_of_a_limit_that_is_far_away_is_cut() -> None:
-    from tandem.bench.picture import draw
+    from tandem_bench.picture import draw
 
     rows = [Row("ours", "s", Figure((1.0,))), Row("a limit", "s", Figure((90.0,)), Kind.LIMIT)]
     root = ElementTree.fromstring(draw(Part("p", "P", rows), ABOUT))

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from tandem.engine.checkpoint import planned
-from tandem.engine.config import JobConfig
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.spark.checkpoint import planned
 
 OFFSETS = """v1
 {"batchWatermarkMs":1795689599519,"batchTimestampMs":1795689899519,"conf":{"spark.sql.shuffle.partitions":"2"}}

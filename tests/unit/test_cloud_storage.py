@@ -13,20 +13,20 @@ from pathlib import Path
 import pytest
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from tandem.engine import secret_manager
-from tandem.engine.schema import RECORD_FILE
-from tandem.engine.secrets import SecretError, resolve
+from tandem.engine.declare.stream import RECORD_FILE
+from tandem.engine.spark import secret_manager
+from tandem.engine.spark.secrets import SecretError, resolve
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.fitting import _copy, check_fit
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
-from tandem.platforms.rehearsal.layout import layout_of
-from tandem.platforms.rehearsal.secret_manager import server
-from tandem.platforms.rehearsal.services import storage
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem_rehearsal.layout import layout_of
+from tandem_rehearsal.secret_manager import server
+from tandem_rehearsal.services import storage
 
 PORT = 29910
 

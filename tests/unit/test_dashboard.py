@@ -31,9 +31,9 @@ from tandem.dashboard.series import LENGTH_S, SINGLE_S, Seconds
 from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
 from tandem.dashboard.topic_watch import TopicWatch
-from tandem.engine.attention import LATE_AT, REFUSED
-from tandem.engine.schema import PROGRESS_COLLECTION
-from tandem.engine.view import Shown
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.engine.declare.view import Shown
+from tandem.engine.run.attention import LATE_AT, REFUSED
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tests import dashboard

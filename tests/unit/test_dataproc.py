@@ -33,12 +33,12 @@ from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import batch_request, submit_request
 from tandem.platforms.job_files import with_limits
-from tandem.platforms.rehearsal.batches import Batches as BatchService
-from tandem.platforms.rehearsal.clusters import Clusters
-from tandem.platforms.rehearsal.jobs import Jobs as JobService
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem_rehearsal.batches import Batches as BatchService
+from tandem_rehearsal.clusters import Clusters
+from tandem_rehearsal.jobs import Jobs as JobService
 
 PORT = 29900
 CLOUD = {
@@ -159,7 +159,7 @@ def test_what_is_submitted_is_the_file_that_every_platform_runs(settings: Settin
         names = set(archive.namelist())
         for name in names:
             assert archive.read(name) == (root.parent / name).read_bytes()
-    assert {"tandem/__init__.py", "tandem/engine/job.py", "tandem/pipelines/orders_payments/transform.py"} <= names
+    assert {"tandem/__init__.py", "tandem/engine/run/job.py", "tandem/pipelines/orders_payments/transform.py"} <= names
     assert not [name for name in names if name.startswith(("tandem/platforms", "tandem/settings", "tandem/cli"))]
 
 
@@ -172,7 +172,7 @@ def test_a_pipeline_of_ones_own_is_brought_with_its_package(tmp_path: Path) -> N
     assert made.package.content is not None
     with zipfile.ZipFile(BytesIO(made.package.content)) as archive:
         names = set(archive.namelist())
-    assert {"tandem/engine/job.py", "pipelines/__init__.py", "pipelines/mine/transform.py"} <= names
+    assert {"tandem/engine/run/job.py", "pipelines/__init__.py", "pipelines/mine/transform.py"} <= names
     assert not [name for name in names if name.startswith("tandem/pipelines")]
 
 

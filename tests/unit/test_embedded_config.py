@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tandem.engine.avro import JAVA_LIMITS
-from tandem.engine.config import JobConfig
+from tandem.engine.declare.avro_schema import JAVA_LIMITS
+from tandem.engine.declare.job_config import JobConfig
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms import memory, platform_for
 from tandem.platforms.embedded import dashboard, job, kafka, mongod, process

@@ -14,10 +14,9 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 
-from tandem.engine import job
-from tandem.engine.failure import (
-    FAILED,
-    MUST_NOT_GO_ON,
+from tandem.engine.declare.job_config import FAILED, MUST_NOT_GO_ON
+from tandem.engine.run import job
+from tandem.engine.spark.failure import (
     CannotGoOnError,
     Failure,
     failure_at_start,

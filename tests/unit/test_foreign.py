@@ -19,10 +19,17 @@ from tandem.platforms.embedded.prepare import child_environment
 from tandem.runtimes import runtimes
 from tandem.settings.load import load
 
-SOURCE = Path(__file__).parents[2] / "src" / "tandem"
+SOURCE = Path(__file__).parents[2] / "src"
 JAVA = Java(Path("/java/bin/java"), Path("/java"), 25, "")
 # Those read variables for a purpose of their own; the notebook puts back what a process had.
-READERS = {"foreign", "log.py", "settings/load.py", "settings/origin.py", "engine/secrets.py", "notebook/spark.py"}
+READERS = {
+    "tandem/foreign",
+    "tandem/log.py",
+    "tandem/settings/load.py",
+    "tandem/settings/origin.py",
+    "tandem/engine/spark/secrets.py",
+    "tandem/notebook/spark.py",
+}
 
 
 @pytest.fixture
@@ -215,7 +222,7 @@ def test_every_program_that_is_started_gets_an_environment_made_for_it() -> None
         text = file.read_text("utf-8")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ":
-                readers.add(name.partition("/")[0] if name.startswith("foreign/") else name)
+                readers.add("tandem/foreign" if name.startswith("tandem/foreign/") else name)
             if isinstance(node, ast.Call) and ast.unparse(node.func) in (
                 *("subprocess.run", "subprocess.Popen", "subprocess.check_output", "Popen"),
                 *("spawn", "os.system", "os.execv"),
@@ -229,7 +236,7 @@ def test_every_program_that_is_started_gets_an_environment_made_for_it() -> None
 
 
 def test_no_hint_installs_the_package_that_others_have_registered_as_tandem() -> None:
-    root = SOURCE.parents[1]
+    root = SOURCE.parent
     files = [*SOURCE.rglob("*.py"), *root.glob("*.md"), *(root / "docs").rglob("*.md"), *(root / "scripts").iterdir()]
     named = ("tandem[", "install tandem", "install 'tandem", 'install "tandem')
     found = [file for file in files if file.is_file() and any(text in file.read_text("utf-8") for text in named)]

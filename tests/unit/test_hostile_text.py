@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tandem.engine.failure import failure_of
+from tandem.engine.spark.failure import failure_of
 from tandem.verify import strict_json
 
 MEGABYTE = 1_000_000
@@ -119,7 +119,7 @@ def test_an_error_that_quotes_a_record_is_told() -> None:
     told = results("tests.unit.test_hostile_text.told_of_query", FAILURES, "/pipeline")
     assert len(told) == len(FAILURES)
     assert "ValueError" not in told
-    assert "ValueError" not in results("tandem.engine.failure.mongo_error", FAILURES, "writing facts")
+    assert "ValueError" not in results("tandem.engine.spark.failure.mongo_error", FAILURES, "writing facts")
 
 
 def told_of_query(text: str, folder: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import MagicMock
 
-from tandem.engine.mongo import Collection, pages
+from tandem.engine.spark.mongo_client import Collection, pages
 from tests.spark.records import job_config
 
 

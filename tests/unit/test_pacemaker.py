@@ -12,12 +12,14 @@ from typing import Any, cast
 import pytest
 from py4j.protocol import Py4JJavaError
 
-from tandem.engine import pacemaker, progress
-from tandem.engine.attention import LATE_AT, REFUSED, warnings
-from tandem.engine.checkpoint import Planned
-from tandem.engine.config import JobConfig
-from tandem.engine.pacemaker import CONTROL, EVENTS, NEWEST, Clock, Pacemaker, due
-from tandem.engine.progress import ProgressReporter
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.read.observed import CONTROL, EVENTS, NEWEST
+from tandem.engine.run import idle_watermark as pacemaker
+from tandem.engine.run import job_progress as progress
+from tandem.engine.run.attention import LATE_AT, REFUSED, warnings
+from tandem.engine.run.idle_watermark import Clock, Pacemaker, due
+from tandem.engine.run.job_progress import ProgressReporter
+from tandem.engine.spark.checkpoint import Planned
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tandem.engine import secret_manager
-from tandem.engine.secrets import SecretError, resolve
+from tandem.engine.spark import secret_manager
+from tandem.engine.spark.secrets import SecretError, resolve
 
 
 class Breaking(BaseHTTPRequestHandler):

@@ -22,7 +22,7 @@ from kafka.errors import (
 from kafka.future import Future
 from prometheus_client import REGISTRY
 
-from tandem.engine.schema import CONTROL_KEY
+from tandem.engine.declare.stream import CONTROL_KEY
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.producer.connect import WhyNot
 from tandem.producer.control import control_record

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from tandem.cli.inspect import status_table
-from tandem.engine.attention import LATE_AT, REFUSED
+from tandem.engine.run.attention import LATE_AT, REFUSED
 from tandem.errors import TandemError
 from tandem.platforms.observe import mongo_address, reconcile_report, status
 from tandem.settings.load import load

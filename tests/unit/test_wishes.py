@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tandem.engine.reload import reloaded
-from tandem.engine.wishes import RELOAD, Wishes
+from tandem.engine.run.reload import reloaded
+from tandem.engine.run.signals import RELOAD, Wishes
 from tandem.scaffold import write
 
 

@@ -9,8 +9,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from tandem.engine import job
-from tandem.engine.write import BatchWriter
+from tandem.engine.run import job
+from tandem.engine.write.batch_writer import BatchWriter
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
 from tests.spark.records import job_config
 

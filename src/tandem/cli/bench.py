@@ -50,10 +50,10 @@ def bench(
             f"{missing[0]} is not installed",
             hint=f"`scripts/bench` installs what is needed; or {install_hint('bench')}",
         )
-    from tandem.bench.bench import Bench
-    from tandem.bench.files import write
-    from tandem.bench.run import PROFILE, able, chosen, run, settings_of
-    from tandem.bench.table import table
+    from tandem_bench.bench import Bench
+    from tandem_bench.files import write
+    from tandem_bench.run import PROFILE, able, chosen, run, settings_of
+    from tandem_bench.table import table
 
     if session.profile not in (None, PROFILE):
         raise UsageError(f"the bench measures the profile {PROFILE} only", hint="leave --profile out")

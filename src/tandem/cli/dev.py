@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tandem.cli.session import Session
-from tandem.engine.avro import FOLDER
+from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.reload import WAITS, Failures, Reloading

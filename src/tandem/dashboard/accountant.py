@@ -11,7 +11,7 @@ from tandem.dashboard.connect import Documents
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.state import Account, State, committed
 from tandem.dashboard.watcher import Watcher
-from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
 
 # To count costs MongoDB the more the longer it runs, so it may take this share of the time and no more.
 _SHARE = 0.05

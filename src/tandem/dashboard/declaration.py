@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tandem.catalog import Place
-from tandem.engine.schema import Stream
-from tandem.engine.view import View
+from tandem.engine.declare.stream import Stream
+from tandem.engine.declare.view import View
 from tandem.errors import UsageError
 
 

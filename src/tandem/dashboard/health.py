@@ -10,7 +10,7 @@ from typing import Any
 from tandem.dashboard.connect import milliseconds
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.state import State, lag
-from tandem.engine.attention import warnings
+from tandem.engine.run.attention import warnings
 
 STILL_S = 8.0
 # Without records for so long, the watermark has nothing to follow: that it stands still is no trouble.

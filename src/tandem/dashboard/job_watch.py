@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 from tandem.dashboard.connect import Documents, milliseconds
 from tandem.dashboard.state import Batch, State
 from tandem.dashboard.watcher import Watcher
-from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
 
 _HISTORY = 120
 _AWAIT_MS = 500

@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 from tandem.dashboard.connect import Documents, milliseconds
 from tandem.dashboard.state import State
 from tandem.dashboard.watcher import Watcher
-from tandem.engine.view import View
+from tandem.engine.declare.view import View
 
 # More documents than that in a second are not looked at one by one: their number comes from the collection's own
 # count, their money from those that were seen. So a backlog costs the dashboard no more than a steady stream, and

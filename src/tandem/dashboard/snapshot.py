@@ -13,7 +13,7 @@ from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.health import job_state, problems
 from tandem.dashboard.series import LENGTH_S, Point, quantile
 from tandem.dashboard.state import Batch, State, committed, lag
-from tandem.engine.view import Shown
+from tandem.engine.declare.view import Shown
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 

@@ -13,8 +13,8 @@ from tandem.dashboard.connect import Documents, milliseconds
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.snapshot import shown
 from tandem.dashboard.state import State, committed
-from tandem.engine.schema import Stream
-from tandem.engine.view import Shown
+from tandem.engine.declare.stream import Stream
+from tandem.engine.declare.view import Shown
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
 from tandem.verify.record import Record

@@ -12,12 +12,12 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine.config import JobConfig
-from tandem.engine.pipeline import Output, Pipeline
-from tandem.engine.read import events_of, records_of, refused_of, transformed
-from tandem.engine.reload import send_by_value
-from tandem.engine.schema import Stream
-from tandem.engine.stored import stored
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.pipeline import Output, Pipeline
+from tandem.engine.declare.stream import Stream
+from tandem.engine.read.kafka_source import events_of, records_of, refused_of, transformed
+from tandem.engine.read.mongo_source import stored
+from tandem.engine.run.reload import send_by_value
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.notebook.spark import start_spark
 from tandem.platforms.embedded.layout import scratch_folder

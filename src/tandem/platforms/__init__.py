@@ -54,7 +54,7 @@ def platform_for(settings: Settings) -> Platform:
         return ComposePlatform(settings)
     if settings.backend == "rehearsal":
         check_libraries("rehearsal")
-        from tandem.platforms.rehearsal.platform import RehearsalPlatform
+        from tandem_rehearsal.platform import RehearsalPlatform
 
         return RehearsalPlatform(settings)
     check_libraries("gcp")

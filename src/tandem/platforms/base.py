@@ -60,7 +60,7 @@ class Platform(Protocol):
         """
 
     def reconcile(self) -> dict[str, Any]:
-        """Returns what was inserted and removed because records came late: the report of ``engine.reconcile``.
+        """Returns what was inserted and removed because records came late: the report of ``engine.run.reconcile``.
 
         Raises:
             EnvironmentNotReadyError: the environment does not run.

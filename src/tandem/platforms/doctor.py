@@ -122,7 +122,7 @@ def _cloud_checks(settings: Settings, running: bool) -> Mapping[str, Callable[[]
 
 
 def _rehearsal_checks(settings: Settings, running: bool) -> Mapping[str, Callable[[], str]]:
-    from tandem.platforms.rehearsal.supervisor import ports
+    from tandem_rehearsal.supervisor import ports
 
     own = _embedded_checks(settings, running)
     taken = {"ports": lambda: _ports(ports(settings), running)}

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tandem.engine.avro import JAVA_LIMITS
-from tandem.engine.config import JobConfig
+from tandem.engine.declare.avro_schema import JAVA_LIMITS
+from tandem.engine.declare.job_config import JobConfig
 from tandem.settings.model import Settings
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
@@ -39,7 +39,7 @@ appender.err.layout.alwaysWriteExceptions = false
 appender.err.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}Z %p %c{1} %maxLen{%enc{%m}{CRLF}}{2000} \
 %maxLen{%enc{%ex}{CRLF}}{2000}%n
 """,
-    # With the names that the job's own lines have (`engine.log`).
+    # With the names that the job's own lines have (`engine.spark.log`).
     "json": """\
 appender.err.layout.type = JsonTemplateLayout
 appender.err.layout.maxStringLength = 2000

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-from tandem.engine.attention import warnings
+from tandem.engine.run.attention import warnings
 from tandem.errors import TandemError
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import streams_of
@@ -45,7 +45,7 @@ def has_committed(settings: Settings, newest: Newest | None) -> bool:
 
 
 def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
-    """Returns the report that ``engine.reconcile`` printed.
+    """Returns the report that ``engine.run.reconcile`` printed.
 
     Args:
         code: its exit code.

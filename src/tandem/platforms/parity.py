@@ -43,7 +43,7 @@ def parity(settings: Settings) -> Parity:
 
 
 def compare(wanted: Runtime, told: Mapping[str, Any]) -> Parity:
-    """Returns the comparison of a row of the table with what a job told (``engine.runtime.describe``)."""
+    """Returns the comparison of a row of the table with what a job told (``engine.spark.runtime.describe``)."""
     versions = [(name, str(told[name]), str(getattr(wanted, name))) for name in ("spark", "java", "python", "scala")]
     jars = {jar.file: jar.sha256[:16] for jar in locked()[wanted.jars].jars}
     connectors = [(jar["file"], str(jar["sha256"]), jars.get(jar["file"], "-")) for jar in told["connectors"]]

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.kafka_python import reader
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
 from tandem.catalog import Place
-from tandem.engine.schema import PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, Stream
+from tandem.engine.declare.stream import PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import made
 from tandem.producer.connect import WhyNot, was_refused

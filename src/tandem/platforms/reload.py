@@ -33,7 +33,7 @@ def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], st
 
     Args:
         settings: whose job.
-        ask: sends ``engine.wishes.RELOAD`` to its driver.
+        ask: sends ``engine.run.signals.RELOAD`` to its driver.
         problem: returns why the driver cannot go on at all.
     """
     reader = ProgressReader(settings.mongo, settings.pipeline)

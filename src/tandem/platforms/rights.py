@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tandem.engine.schema import Stream
+from tandem.engine.declare.stream import Stream
 from tandem.platforms.provision import administrator
 from tandem.settings.model import KafkaSettings
 

@@ -10,8 +10,8 @@ from typing import Any
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from tandem.engine.avro import HEADER_BYTES, MARK, Avro, Source, Version
-from tandem.engine.schema import Stream
+from tandem.engine.declare.avro_schema import HEADER_BYTES, MARK, Avro, Source, Version
+from tandem.engine.declare.stream import Stream
 from tandem.producer.time import is_time
 
 Fields = Mapping[str, Any]

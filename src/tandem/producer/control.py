@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from kafka import KafkaProducer
 
-from tandem.engine.schema import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, Stream
+from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, Stream
 from tandem.errors import EnvironmentNotReadyError
 from tandem.producer.ledger import Ledger, Outcome
 from tandem.producer.record import Record

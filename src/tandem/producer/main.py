@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from tandem import log
-from tandem.engine.schema import Stream
+from tandem.engine.declare.stream import Stream
 from tandem.errors import TandemError, UsageError
 from tandem.producer import metrics
 from tandem.producer.connect import DEFAULT_DEADLINE_SECONDS, connect, disconnect

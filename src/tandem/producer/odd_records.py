@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from tandem.engine.schema import FieldType, Stream
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.stream import Stream
 
 Fields = Mapping[str, Any]
 

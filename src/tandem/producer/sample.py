@@ -15,7 +15,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from tandem.engine.schema import Stream
+from tandem.engine.declare.stream import Stream
 from tandem.producer.plan import LATE_AFTER, Plan
 from tandem.producer.record import Record
 from tandem.producer.values import values_of

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import assert_never
 
-from tandem.engine.schema import FieldType
+from tandem.engine.declare.field_type import FieldType
 
 _MINUTE_MS = 60_000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from tandem.engine.schema import Stream
+from tandem.engine.declare.stream import Stream
 from tandem.producer import odd_records
 from tandem.producer.avro_values import AvroValues
 from tandem.producer.time import is_time, iso

@@ -11,7 +11,7 @@ from keyword import iskeyword
 from pathlib import Path
 
 from tandem.catalog import BUNDLED, Place
-from tandem.engine.avro import file_of
+from tandem.engine.declare.avro_schema import file_of
 from tandem.errors import TandemError, UsageError
 from tandem.scaffold.avro import in_avro, schema_of
 from tandem.scaffold.example.streams import STREAMS

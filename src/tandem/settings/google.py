@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tandem.engine.secret_manager import METADATA, SECRET_MANAGER
+from tandem.engine.declare.job_config import METADATA, SECRET_MANAGER
 
 
 class GoogleSettings(BaseModel):

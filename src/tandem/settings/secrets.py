@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from tandem.engine import secrets
+from tandem.engine.spark import secrets
 from tandem.errors import EnvironmentNotReadyError
 
 
@@ -23,7 +23,7 @@ Reference = Annotated[str, AfterValidator(_checked)]
 
 
 def resolve(reference: Reference) -> str:
-    """Returns the secret itself; see ``engine.secrets.resolve``, which the job uses where it runs.
+    """Returns the secret itself; see ``engine.spark.secrets.resolve``, which the job uses where it runs.
 
     Raises:
         EnvironmentNotReadyError: it is not there, or empty, or of Secret Manager, which is for the job only.

@@ -1,4 +1,4 @@
-"""Validates one Avro record as the engine must; ``engine.avro_records`` is the other implementation."""
+"""Validates one Avro record as the engine must; ``engine.read.avro_format`` is the other implementation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, assert_never
 
 import fastavro
 
-from tandem.engine.avro import HEADER_BYTES, MARK, MICROS, Avro, Version
-from tandem.engine.schema import DeadLetterError, FieldType, Stream
+from tandem.engine.declare.avro_schema import HEADER_BYTES, MARK, MICROS, Avro, Version
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.producer.avro_values import header_of
 from tandem.verify.strict_avro import decoder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tandem.engine.schema import Stream
+from tandem.engine.declare.stream import Stream
 from tandem.verify.record import Record
 from tandem.verify.reference import Control, Dead, Fields, Validator
 from tandem.verify.watermark import Arrival

@@ -1,4 +1,4 @@
-"""What an interval join must have written, for the oracles of pipelines that are built on ``engine.join``."""
+"""What an interval join must have written, for oracles of pipelines built on ``interval_join``."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 from typing import Any, Protocol, cast
 
 from tandem.catalog import Place
-from tandem.engine.schema import Stream
+from tandem.engine.declare.stream import Stream
 
 # An event: its stream's name and its identity.
 EventId = tuple[str, str]

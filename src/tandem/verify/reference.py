@@ -1,7 +1,7 @@
 """Validates one record as the engine must, in plain Python and from the declaration alone.
 
-``engine.parse`` with ``engine.reject`` is the other implementation. They share the declaration and nothing else, and
-must agree for any bytes; a property test compares them. What is changed in one must be changed in the other.
+``engine.read.parse`` with ``engine.read.reject`` is the other implementation. They share the declaration and nothing
+else, and must agree for any bytes; a property test compares them. What is changed in one must be changed in the other.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple, assert_never
 
-from tandem.engine.schema import (
+from tandem.engine.declare.field_type import TIMESTAMP_PATTERN, FieldType
+from tandem.engine.declare.stream import (
     CONTROL_FIELD,
     CONTROL_KEY,
     CONTROL_TIME_FIELD,
     REGISTRY_BYTES,
     REGISTRY_MAGIC,
     REGISTRY_PREFIX,
-    TIMESTAMP_PATTERN,
     DeadLetterError,
-    FieldType,
     Stream,
 )
 from tandem.verify import strict_json

@@ -8,7 +8,7 @@ from typing import Any
 from pymongo.database import Database
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from tandem.engine.schema import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.errors import TandemError
 from tandem.verify.record import Offsets
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tandem.engine.avro import MAX_ITEMS, MAX_LENGTH
+from tandem.engine.declare.avro_schema import MAX_ITEMS, MAX_LENGTH
 
 # From where in which bytes to the value and to what follows it. A text stays bytes: whether it is UTF-8 is asked of
 # what is used of it alone.

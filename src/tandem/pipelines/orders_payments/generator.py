@@ -15,7 +15,8 @@ from hashlib import blake2b
 from itertools import count
 from typing import Any, assert_never
 
-from tandem.engine.schema import FieldType, Stream
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.stream import Stream
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.producer.odd_records import ODD_AMOUNTS, ODD_ENDINGS, dump, malformed, unusual
 from tandem.producer.plan import LATE_AFTER, Plan

@@ -1,6 +1,6 @@
 """Joins orders with payments and writes the facts to MongoDB: the file submitted, unchanged, to every Spark."""
 
-from tandem.engine.job import main
+from tandem.engine.run.job import main
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
 
 if __name__ == "__main__":

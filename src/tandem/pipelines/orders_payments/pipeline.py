@@ -1,6 +1,6 @@
 """The pipeline's declaration: what is read, how it is joined, what is written."""
 
-from tandem.engine.pipeline import Output, Pipeline, SupersededBy
+from tandem.engine.declare.pipeline import Output, Pipeline, SupersededBy
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, STREAMS, UNMATCHED
 from tandem.pipelines.orders_payments.transform import facts, no_longer_unmatched, transform, unmatched
 

@@ -3,8 +3,8 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tandem.engine.identity import document_id
-from tandem.engine.join import interval_join, no_longer_alone
+from tandem.engine.join.interval_join import interval_join, no_longer_alone
+from tandem.engine.write.document_id import document_id
 
 DEFAULT_MATCH_WINDOW_SECONDS = 30 * 60
 

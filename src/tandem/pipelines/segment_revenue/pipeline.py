@@ -1,7 +1,7 @@
 """The pipeline's declaration: what is read, looked up and written."""
 
-from tandem.engine.pipeline import Lookup, Output, Pipeline
-from tandem.engine.schema import FieldType
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.pipeline import Lookup, Output, Pipeline
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, DEAD_LETTER_TOPIC, REVENUE, STREAMS
 from tandem.pipelines.segment_revenue.transform import minutes, transform
 

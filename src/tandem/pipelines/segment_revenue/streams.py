@@ -1,7 +1,8 @@
 """The pipeline's stream and the names of what it reads and writes. Without Spark: the oracle uses it too."""
 
-from tandem.engine.schema import FieldType, Stream
-from tandem.engine.view import Column, Shown, Tally, View
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.stream import Stream
+from tandem.engine.declare.view import Column, Shown, Tally, View
 
 SALES = Stream(
     name="sales",

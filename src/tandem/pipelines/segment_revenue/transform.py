@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandem.engine.identity import document_id
+from tandem.engine.write.document_id import document_id
 from tandem.pipelines.segment_revenue.streams import UNKNOWN
 
 

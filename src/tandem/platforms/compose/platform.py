@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from docker.errors import APIError
 
-from tandem.engine.wishes import RELOAD
+from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs

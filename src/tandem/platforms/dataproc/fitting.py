@@ -14,8 +14,8 @@ from pathlib import Path
 import structlog
 
 from tandem.artifacts import ensure_jars
-from tandem.engine.failure import MUST_NOT_GO_ON
-from tandem.engine.schema import RECORD_FILE
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON
+from tandem.engine.declare.stream import RECORD_FILE
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.release import checkpoint_of

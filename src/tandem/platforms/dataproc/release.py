@@ -12,8 +12,8 @@ from pathlib import Path
 import tandem
 from tandem.artifacts import locked
 from tandem.catalog import Place
-from tandem.engine.avro import FOLDER
-from tandem.engine.failure import MUST_NOT_GO_ON
+from tandem.engine.declare.avro_schema import FOLDER
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON
 from tandem.platforms.job_files import job_config
 from tandem.settings.model import Settings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tandem.artifacts.ivy import spark_jars
 from tandem.catalog import Place
-from tandem.engine.failure import MUST_NOT_GO_ON
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON
 from tandem.platforms.embedded.class_archive import ClassArchive
 from tandem.platforms.embedded.java import Java
 from tandem.platforms.embedded.layout import JOB, Layout, empty

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from tandem.engine.wishes import RELOAD
+from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.embedded.background import Background

@@ -18,7 +18,7 @@ from tandem.settings.model import Settings
 
 
 def reconcile(settings: Settings, layout: Layout) -> dict[str, Any]:
-    """Returns the report of ``engine.reconcile``.
+    """Returns the report of ``engine.run.reconcile``.
 
     Raises:
         TandemError: it failed.

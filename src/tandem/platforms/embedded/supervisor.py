@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 import structlog
 
 from tandem import log
-from tandem.engine.log import TEXT
+from tandem.engine.spark.log import TEXT
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.embedded import dashboard, job, kafka, mongod
 from tandem.platforms.embedded.drivers import Drivers

@@ -1,6 +1,6 @@
 """The pipeline's declaration: what is read, what becomes of it, what is written."""
 
-from tandem.engine.pipeline import Output, Pipeline, SupersededBy
+from tandem.engine.declare.pipeline import Output, Pipeline, SupersededBy
 from tandem.scaffold.example.streams import ANSWERED, DEAD_LETTER_TOPIC, STREAMS, UNANSWERED
 from tandem.scaffold.example.transform import answered, no_longer_unanswered, transform, unanswered
 

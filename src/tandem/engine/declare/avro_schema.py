@@ -1,0 +1,228 @@
+"""Declares the Avro schemas of a stream; like all of a declaration, without Spark.
+
+A value is in Avro's single-object encoding: two bytes of mark, the fingerprint of the schema that it was written with,
+and the record. The schemas are the files ``schemas/NAME.vN.avsc`` of the pipeline's folder: the newest is what
+producers write by, all of them can be read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, assert_never
+
+from tandem.engine.declare.field_type import FieldType
+
+FOLDER = "schemas"
+MARK = b"\xc3\x01"
+# The mark and the fingerprint.
+HEADER_BYTES = 10
+# Avro's Java reader believes what a length says and allocates so much, before it sees that the record ends. These are
+# its own limits: no record in Kafka is longer, and no array or map may have more items.
+MAX_LENGTH = 64 * 1024 * 1024
+MAX_ITEMS = 1_000_000
+JAVA_LIMITS = " ".join(
+    f"-Dorg.apache.avro.limits.{what}.maxLength={limit}"
+    for what, limit in (("bytes", MAX_LENGTH), ("string", MAX_LENGTH), ("collectionItems", MAX_ITEMS))
+)
+# Logical types of a long that are times, and what one of their units is in microseconds.
+MICROS = {"timestamp-millis": 1000, "timestamp-micros": 1}
+
+# What Avro's specification leaves in a schema's canonical form, of which the fingerprint is taken.
+_CANONICAL = ("name", "namespace", "type", "fields", "symbols", "items", "values", "size")
+_NAMED = ("record", "enum", "fixed")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One schema.
+
+    Attributes:
+        number: N of its file.
+        text: the file's content.
+        schema: the same, parsed.
+    """
+
+    number: int
+    text: str
+    schema: dict[str, Any] = field(compare=False, repr=False)
+
+    @property
+    def canonical(self) -> dict[str, Any]:
+        """The schema without what does not change how bytes are read; ``namespace`` is kept where it stands."""
+        canonical: dict[str, Any] = _canonical(self.schema)
+        return canonical
+
+    @property
+    def fields(self) -> Mapping[str, dict[str, Any]]:
+        """Its fields by name."""
+        return {each["name"]: each for each in self.schema["fields"]}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a declared field's value is in the records of a version.
+
+    Attributes:
+        name: the record's field; None when the value is the default of the newest schema.
+        micros: of a time, how many microseconds its unit is.
+        default: that default; None is Avro's null.
+    """
+
+    name: str | None
+    micros: int = 1
+    default: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Avro:
+    """The format of a stream of Avro records.
+
+    Attributes:
+        subject: NAME of the files.
+        versions: the schemas, oldest first.
+    """
+
+    subject: str
+    versions: tuple[Version, ...]
+
+    @classmethod
+    def of(cls, package: str, subject: str) -> Avro:
+        """Returns what the files in a package's folder ``schemas`` declare, in a folder and in a zip alike.
+
+        Args:
+            package: the pipeline's, its ``__package__``.
+            subject: the files are ``schemas/SUBJECT.v1.avsc``, ``schemas/SUBJECT.v2.avsc`` and so on.
+
+        Raises:
+            ValueError: there is no such file, or one of them cannot be used.
+        """
+        pattern = re.compile(rf"{re.escape(subject)}\.v([1-9][0-9]*)\.avsc")
+        folder = resources.files(package).joinpath(FOLDER)
+        found = {
+            int(match[1]): each.read_text("utf-8")
+            for each in (folder.iterdir() if folder.is_dir() else ())
+            if (match := pattern.fullmatch(each.name))
+        }
+        if not found:
+            raise ValueError(f"there is no {FOLDER}/{subject}.v1.avsc in {package}")
+        return cls.parse(subject, found)
+
+    @classmethod
+    def parse(cls, subject: str, texts: Mapping[int, str]) -> Avro:
+        """Returns the format by the texts of its schemas by number; raises ValueError as ``of`` does."""
+        versions: list[Version] = []
+        for number, text in sorted(texts.items()):
+            place = file_of(subject, number)
+            try:
+                schema = json.loads(text)
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from None
+            if not isinstance(schema, dict) or schema.get("type") != "record" or "fields" not in schema:
+                raise ValueError(f"{place}: not the schema of a record")
+            if repeated := next(_within_themselves(schema, ()), None):
+                raise ValueError(f"{place}: type {repeated} contains itself, which Spark cannot read")
+            version = Version(number, text, schema)
+            if same := next((each for each in versions if each.canonical == version.canonical), None):
+                raise ValueError(
+                    f"{place}: in bytes the same as {file_of(subject, same.number)}, so a record does not tell which "
+                    "it was written by; change that file instead, or name a field of another meaning otherwise"
+                )
+            versions.append(version)
+        return cls(subject, tuple(versions))
+
+    @property
+    def newest(self) -> Version:
+        """What producers write by; its defaults and aliases hold for records of the others."""
+        return self.versions[-1]
+
+    def check(self, fields: Mapping[str, FieldType]) -> None:
+        """Raises ValueError when the newest schema lacks a declared field, or has it with another type."""
+        for name, kind in fields.items():
+            found = self.newest.fields.get(name)
+            place = file_of(self.subject, self.newest.number)
+            if found is None:
+                raise ValueError(f"{place}: has no field {name!r}, which the stream declares")
+            if kind_of(found["type"])[0] is not kind:
+                raise ValueError(f"{place}: field {name!r} is declared as {kind}, which is {_wanted(kind)} in Avro")
+
+    def source(self, version: Version, name: str, kind: FieldType) -> Source | None:
+        """Returns where a declared field of this version's records comes from, as Avro resolves schemas: the field of
+        its name or of an alias, else the default of the newest schema.
+
+        None when that cannot be: it has another type, or it is missing and there is no default; see ``lacks``.
+        """
+        newest, found = self.newest.fields[name], version.fields
+        named = next((each for each in (name, *newest.get("aliases", ())) if each in found), None)
+        if named is not None:
+            its_kind, micros = kind_of(found[named]["type"])
+            return Source(named, micros) if its_kind is kind else None
+        if "default" not in newest:
+            return None
+        return Source(None, kind_of(newest["type"])[1], newest["default"])
+
+    def lacks(self, version: Version, name: str) -> bool:
+        """Returns whether a version's records have no such field under any of its names."""
+        return not {name, *self.newest.fields[name].get("aliases", ())} & version.fields.keys()
+
+
+def file_of(subject: str, number: int) -> str:
+    """Returns the path of a schema's file below the pipeline's folder."""
+    return f"{FOLDER}/{subject}.v{number}.avsc"
+
+
+def kind_of(avro_type: Any) -> tuple[FieldType | None, int]:
+    """Returns the declared type that an Avro type is, or a union of it with null, and a time's unit in microseconds."""
+    if isinstance(avro_type, list):
+        others = [each for each in avro_type if each != "null"]
+        return kind_of(others[0]) if len(others) == 1 and len(avro_type) == 2 else (None, 1)
+    logical = None
+    if isinstance(avro_type, dict):
+        avro_type, logical = avro_type.get("type"), avro_type.get("logicalType")
+    if avro_type == "string":
+        return FieldType.STRING, 1
+    if avro_type == "long" and logical in MICROS:
+        return FieldType.TIMESTAMP, MICROS[logical]
+    return (FieldType.INTEGER if avro_type in ("int", "long") else None), 1
+
+
+def _wanted(kind: FieldType) -> str:
+    match kind:
+        case FieldType.STRING:
+            return "a string"
+        case FieldType.INTEGER:
+            return "an int or a long"
+        case FieldType.TIMESTAMP:
+            return "a long with the logicalType timestamp-millis or timestamp-micros"
+        case _:
+            assert_never(kind)
+
+
+def _canonical(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_canonical(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {
+        name: _canonical(schema[name]) if name != "symbols" else schema[name] for name in _CANONICAL if name in schema
+    }
+    return kept["type"] if kept.keys() == {"type"} else kept
+
+
+def _within_themselves(schema: Any, outer: tuple[str, ...]) -> Iterator[str]:
+    """Yields the names of types that are used in their own definition."""
+    if isinstance(schema, str) and schema.rpartition(".")[2] in outer:
+        yield schema
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _within_themselves(each, outer)
+    elif isinstance(schema, dict):
+        inner = (*outer, str(schema.get("name")).rpartition(".")[2]) if schema.get("type") in _NAMED else outer
+        parts = [each.get("type") for each in schema.get("fields", ())]
+        for each in (*parts, *(schema[name] for name in ("items", "values") if name in schema)):
+            yield from _within_themselves(each, inner)
+        if schema.get("type") not in _NAMED:
+            yield from _within_themselves(schema.get("type"), inner)

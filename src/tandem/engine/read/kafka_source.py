@@ -1,0 +1,136 @@
+"""Reads a pipeline's topics and applies its transform, without end or once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.declare.stream import Stream
+from tandem.engine.read.mongo_source import looked_up
+from tandem.engine.read.observed import observed
+from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
+from tandem.engine.read.reject import Reasons
+from tandem.engine.spark.connection_options import kafka_options
+
+
+def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> DataFrame:
+    """Returns the transform's unbounded rows and those that were set aside, each stream with its watermark.
+
+    Raises:
+        ValueError: the transform dropped the rows that it says it keeps; dead letters would be lost.
+    """
+
+    def read(stream: Stream) -> DataFrame:
+        options = {
+            "subscribe": stream.topic,
+            # Only the first start reads this; later ones go on from the checkpoint.
+            "startingOffsets": "earliest",
+            # A gap between checkpoint and topic is lost data: stop, never skip.
+            "failOnDataLoss": "true",
+            # Between two batches a consumer's next fetch waits at the broker. A batch must not wait until it returns.
+            "kafka.fetch.max.wait.ms": "20",
+        }
+        records = spark.readStream.format("kafka").options(**_connection(config), **options).load()
+        return _parsed(records, stream, config)
+
+    return streamed(pipeline, [read(stream) for stream in pipeline.streams], _lookups(spark, pipeline, config), config)
+
+
+def streamed(
+    pipeline: Pipeline, rows: Sequence[DataFrame], lookups: Mapping[str, DataFrame], config: JobConfig
+) -> DataFrame:
+    """Returns what ``as_stream`` does of the parsed rows of each stream, which need not be Kafka's."""
+    timed = [
+        observed(each.withWatermark(stream.event_time, f"{config.lateness_seconds} seconds"), stream)
+        for each, stream in zip(rows, pipeline.streams, strict=True)
+    ]
+    if pipeline.keeps_aside:
+        kept = pipeline.transform(*timed, **lookups, **config.parameters)
+        if ASIDE not in kept.columns:
+            raise ValueError(f"pipeline {pipeline.name}: keeps_aside is set, but transform drops the column {ASIDE}")
+        return kept
+    # Control records move the watermark, and what is filtered out behind it still does.
+    transformed = pipeline.transform(*(_events(each) for each in timed), **lookups, **config.parameters)
+    aside = reduce(DataFrame.union, (each.where(F.col(ASIDE).isNotNull()).select(ASIDE) for each in rows))
+    return transformed.unionByName(aside, allowMissingColumns=True)
+
+
+def times_read(pipeline: Pipeline) -> int:
+    """Returns how many times the stream of ``as_stream`` reads each record."""
+    return 1 if pipeline.keeps_aside else 2
+
+
+def as_batch(
+    spark: SparkSession, pipeline: Pipeline, config: JobConfig, ends: Mapping[str, Mapping[str, int]]
+) -> DataFrame:
+    """Returns the transform's rows of all events that are in the topics up to ``ends``, whether they came late or not.
+
+    Args:
+        spark: the session.
+        pipeline: what to read and to apply.
+        config: where Kafka is.
+        ends: the offset behind the last record to read, by topic and partition; no other partition is read.
+    """
+
+    events = [events_of(spark, stream, config, ends[stream.topic]) for stream in pipeline.streams]
+    return transformed(spark, pipeline, config, events)
+
+
+def transformed(spark: SparkSession, pipeline: Pipeline, config: JobConfig, events: Sequence[DataFrame]) -> DataFrame:
+    """Returns the transform's rows of the events of each stream, as a batch."""
+    return pipeline.transform(*events, **_lookups(spark, pipeline, config), **config.parameters)
+
+
+def events_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
+    """Returns the events among a stream's records, as the transform gets them; see ``records_of``."""
+    return _events(_parsed(records_of(spark, stream, config, ends), stream, config))
+
+
+def refused_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
+    """Returns a stream's records that become dead letters, with the columns ``error`` and ``detail``."""
+    aside = _parsed(records_of(spark, stream, config, ends), stream, config).where(~F.col(f"{ASIDE}.{IS_CONTROL}"))
+    reasons = Reasons(stream, max_clock_skew_seconds=config.max_clock_skew_seconds)
+    return reasons.added_to(aside.select(f"{ASIDE}.*")).drop(IS_CONTROL)
+
+
+def records_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
+    """Returns the records that are in a stream's topic, as Spark's Kafka source has them.
+
+    Args:
+        spark: the session.
+        stream: whose.
+        config: where Kafka is.
+        ends: the offset behind the last record to read, by partition; no other partition is read.
+    """
+    options = {
+        "assign": json.dumps({stream.topic: sorted(map(int, ends))}),
+        "startingOffsets": "earliest",
+        "endingOffsets": json.dumps({stream.topic: dict(ends)}),
+    }
+    return spark.read.format("kafka").options(**_connection(config), **options).load()
+
+
+def _events(rows: DataFrame) -> DataFrame:
+    return rows.where(F.col(ASIDE).isNull()).drop(ASIDE)
+
+
+def _lookups(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict[str, DataFrame]:
+    return {lookup.collection: looked_up(spark, config, lookup) for lookup in pipeline.lookups}
+
+
+def _parsed(records: DataFrame, stream: Stream, config: JobConfig) -> DataFrame:
+    return parse(records, stream, max_clock_skew_seconds=config.max_clock_skew_seconds)
+
+
+def _connection(config: JobConfig) -> dict[str, str]:
+    return {
+        **kafka_options(config),
+        "kafka.isolation.level": "read_committed",
+        "includeHeaders": "true",
+    }

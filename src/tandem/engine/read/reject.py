@@ -1,0 +1,64 @@
+"""Finds out why a record is not an event."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tandem.engine.declare.stream import CONTROL_TIME_FIELD, DeadLetterError, Stream
+from tandem.engine.read.json_format import control_time, is_control
+from tandem.engine.read.parse import reading_of
+from tandem.engine.read.value_format import Rule
+
+
+class Reasons:
+    """Knows why records of a stream are no events.
+
+    Its columns are built once: to build an expression of this size takes Python longer than Spark needs for a small
+    batch.
+
+    Args:
+        stream: what an event must look like.
+        max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+    """
+
+    def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
+        late = f"more than {max_clock_skew_seconds} s after the record's Kafka timestamp"
+        reading = reading_of(stream)
+        # Each stage reads what the one before it has worked out.
+        self._stages = (*reading.stages(), {"_control_time": control_time()})
+        control: list[Rule] = [
+            (is_control() & F.col("_control_time").isNull(), DeadLetterError.BAD_TIME, CONTROL_TIME_FIELD),
+            # What parse did not take for a control record although its time can be read lies in the future.
+            (is_control(), DeadLetterError.FUTURE_TIME, f"{CONTROL_TIME_FIELD}: {late}"),
+        ]
+        rules: list[Rule] = [
+            (F.coalesce(F.length("value") == 0, F.lit(True)), DeadLetterError.EMPTY_VALUE, "the record has no value"),
+            *control,
+            *reading.value_rules(),
+            *(rule for name, kind in stream.fields.items() for rule in reading.field_rules(name, kind)),
+            # All that is left: the fields are well-formed, so it was the event time.
+            (F.lit(True), DeadLetterError.FUTURE_TIME, f"{stream.event_time}: {late}"),
+        ]
+        chain = F.when(rules[0][0], _reason(*rules[0][1:]))
+        for condition, error, detail in rules[1:]:
+            chain = chain.when(condition, _reason(error, detail))
+        self._reason = {"_reason": chain}
+
+    def added_to(self, rejected: DataFrame) -> DataFrame:
+        """Returns the records with the columns ``error`` and ``detail``: the first rule that each of them breaks.
+
+        The rules stand in the order of ``DeadLetterError``, those of fields in the order of the stream's fields. No
+        detail holds content of the record, but for the schema id of a schema registry.
+
+        Args:
+            rejected: records that ``parse`` set aside from this stream and that are not control records.
+        """
+        staged = rejected
+        for stage in (*self._stages, self._reason):
+            staged = staged.withColumns(dict(stage))
+        return staged.select(*rejected.columns, "_reason.error", "_reason.detail")
+
+
+def _reason(error: DeadLetterError, detail: str | Column) -> Column:
+    return F.struct(F.lit(str(error)).alias("error"), F.lit(detail).alias("detail"))

@@ -1,0 +1,1 @@
+"""The job, reconcile, and what controls and reports them."""

@@ -1,0 +1,121 @@
+"""Puts aggregates right that late records, or a correction of a lookup, have made wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import TimestampType
+
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.pipeline import Output, Pipeline
+from tandem.engine.read.kafka_source import records_of
+from tandem.engine.read.mongo_source import in_chunks, stored
+from tandem.engine.spark.mongo_client import Collection
+from tandem.engine.write.mongo_sink import write_documents
+
+# Of Spark's column timestampType.
+_LOG_APPEND_TIME = 1
+# After every window.
+_NEVER_MS = 2**53
+
+
+class Windows:
+    """The documents of one output that are final and of whose events all are still in the topics.
+
+    Args:
+        spark: the session.
+        config: where MongoDB is.
+        output: which collection.
+        window: the output's.
+        documents: what the topics imply.
+        since: returns from which event time on windows are complete, in milliseconds since 1970; None when all are.
+        watermark: the job's.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        config: JobConfig,
+        output: Output,
+        window: tuple[str, str],
+        documents: DataFrame,
+        since: Callable[[], int | None],
+        watermark: datetime,
+    ) -> None:
+        self._spark, self._config, self._collection = spark, config, output.collection
+        self._since = since
+        self._begin, end = window
+        self._final = F.col(end) <= F.lit(watermark)
+        times = [field.name for field in documents.schema if isinstance(field.dataType, TimestampType)]
+        # As MongoDB keeps them.
+        whole = documents.withColumns({name: F.date_trunc("millisecond", F.col(name)) for name in times})
+        self._expected = whole.where(self._final)
+
+    def put_right(self, report: dict[str, Any]) -> None:
+        """Writes those that are missing or differ, removes those that should not be, and adds both to the report."""
+        implied = self._expected.persist(StorageLevel.DISK_ONLY)
+        implied.count()
+        # Only now: what retention removes before the topics are read is missing in what they imply.
+        complete = self._complete()
+        expected = implied.where(complete)
+        schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in expected.schema)
+        found = stored(self._spark, self._config, self._collection, schema).where(self._final & complete)
+        found = found.persist(StorageLevel.DISK_ONLY)
+        try:
+            wrong = expected.join(found, _all_equal(expected, found), "left_anti").persist(StorageLevel.DISK_ONLY)
+            new = wrong.join(found.select("_id"), "_id", "left_anti").count()
+            report["compared"][self._collection] = expected.count()
+            report["inserted"][self._collection] = new
+            report["replaced"][self._collection] = (changed := wrong.count()) - new
+            if changed:
+                write_documents(wrong, self._collection, self._config, few=True)
+            extra = found.join(expected, "_id", "left_anti")
+            collection = Collection(self._spark, self._config, self._collection)
+            report["removed"][self._collection] = sum(collection.delete_ids(chunk) for chunk in in_chunks(extra))
+            wrong.unpersist()
+        finally:
+            found.unpersist()
+            implied.unpersist()
+
+    def _complete(self) -> Column:
+        """Returns which windows all events are still in the topics of."""
+        since_ms = self._since()
+        return F.lit(True) if since_ms is None else F.unix_millis(self._begin) >= since_ms
+
+
+def complete_since(
+    spark: SparkSession, pipeline: Pipeline, config: JobConfig, committed: Mapping[str, Mapping[str, int]]
+) -> int | None:
+    """Returns from which event time on all events are in the topics, in milliseconds since 1970; None for from ever.
+
+    Retention removes the oldest records of a partition. What is left begins at a time of Kafka's, and an event is dated
+    at most the clock skew after it arrived. Where a producer's clock has dated what is left, nothing is known to be
+    complete.
+    """
+    begins: list[int] = []
+    for stream in pipeline.streams:
+        ends = committed[stream.topic]
+        records = records_of(spark, stream, config, ends)
+        first = records.groupBy("partition").agg(F.min("offset"), _since())
+        found = {str(partition): (offset, at) for partition, offset, at in first.collect()}
+        # A partition of which nothing is left is complete from its next record on.
+        of_each = (found.get(partition, (end, int(time.time() * 1000))) for partition, end in ends.items())
+        begins += [at for offset, at in of_each if offset > 0]
+    return max(begins) + config.max_clock_skew_seconds * 1000 if begins else None
+
+
+def _since() -> Column:
+    return F.when(F.min("timestampType") == _LOG_APPEND_TIME, F.min(F.unix_millis("timestamp"))).otherwise(_NEVER_MS)
+
+
+def _all_equal(left: DataFrame, right: DataFrame) -> Column:
+    condition = F.lit(True)
+    for name in left.columns:
+        condition = condition & left[name].eqNullSafe(right[name])
+    return condition

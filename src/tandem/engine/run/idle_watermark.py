@@ -1,0 +1,229 @@
+"""Keeps a quiet topic from holding back the others: sends control records that move its watermark.
+
+Spark's watermark is the oldest of the streams' own. A topic without new records would freeze it, and nothing without a
+partner would ever be written. A control record is appended behind all that is in its partition, so what waits there to
+be read comes before it and cannot become late by it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgress
+
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
+from tandem.engine.read.observed import EVENTS, NEWEST
+from tandem.engine.run.attention import refused
+from tandem.engine.spark.connection_options import kafka_properties
+from tandem.engine.spark.log import values
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What is known of one stream's time.
+
+    Attributes:
+        seen_at: when its latest event was committed, in seconds of ``time.time``; at first when the job started.
+        newest: its newest event time, in seconds since the epoch; None before the first event.
+        sent: the newest control record's event time, likewise.
+        tried_at: when a control record was last sent or refused, in seconds of ``time.time``.
+    """
+
+    seen_at: float
+    newest: float | None = None
+    sent: float | None = None
+    tried_at: float = 0.0
+
+
+def due(
+    clocks: Mapping[str, Clock],
+    now: float,
+    idle_timeout_seconds: float,
+    outage_tolerance_seconds: float,
+    resumed_at: float = 0.0,
+) -> dict[str, float]:
+    """Returns the event time of the control record that each quiet stream needs, in seconds since the epoch.
+
+    ``now`` is the moment at which the query looked last: a topic is not quiet because a batch takes long.
+
+    A quiet stream follows the slowest active one's newest event: a history that is being replayed keeps its own time.
+    When all are quiet, upstream may be cut off and deliver a backlog later, so what can still come is dated
+    ``outage_tolerance_seconds`` before now. A stream gets at most one control record within ``idle_timeout_seconds``,
+    and only one that moves its time.
+
+    Args:
+        clocks: what is known of each stream.
+        now: see above, in seconds of ``time.time``.
+        idle_timeout_seconds: after so long without events a stream is quiet.
+        outage_tolerance_seconds: see above.
+        resumed_at: when the first events came after all streams had been quiet. The other streams' backlogs may follow,
+            so a stream that is still quiet waits for another timeout.
+    """
+    # The streams that brought events until the latest ones came are active, also once these are long ago.
+    latest = min(now, max(clock.seen_at for clock in clocks.values()))
+    quiet = {name for name, clock in clocks.items() if latest - clock.seen_at >= idle_timeout_seconds}
+    active = [clock.newest for name, clock in clocks.items() if name not in quiet]
+    known = [newest for newest in active if newest is not None]
+    slowest = min(known) if len(known) == len(active) and now - resumed_at >= idle_timeout_seconds else -math.inf
+    closed = now - outage_tolerance_seconds if now - latest >= idle_timeout_seconds else -math.inf
+    times: dict[str, float] = {}
+    for name, clock in clocks.items():
+        target = min(now, max(slowest, closed) if name in quiet else closed)
+        moves = target > max(clock.newest or 0.0, clock.sent or 0.0)
+        if moves and now - clock.tried_at >= idle_timeout_seconds:
+            times[name] = target
+    return times
+
+
+class Pacemaker:
+    """Watches the batches and sends control records from a thread of its own.
+
+    The driver has no Python Kafka client on the cluster, so the connector's own Java client is used.
+
+    Args:
+        spark: the session.
+        pipeline: whose topics.
+        config: where Kafka is, and how long a topic may be quiet.
+        waits: whether rows may wait in the state that the query goes on with. Without anything to read it begins with
+            no batch that would tell.
+        newest_ms: each stream's newest event time so far, in milliseconds since the epoch.
+        on_refused: called with the topics that refuse control records, whenever these are others than before.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        pipeline: Pipeline,
+        config: JobConfig,
+        *,
+        waits: bool,
+        newest_ms: Mapping[str, int],
+        on_refused: Callable[[list[str]], None],
+    ) -> None:
+        self._jvm: Any = spark._jvm
+        self._topics = {stream.name: stream.topic for stream in pipeline.streams}
+        self._config = config
+        # Spark's listener and the pacemaker's own thread change what follows.
+        self._lock = threading.Lock()
+        # When the query last looked what there is: while a batch runs, nobody knows what has come.
+        self._looked_at = self._resumed_at = time.time()
+        self._clocks = {
+            name: Clock(self._looked_at, newest_ms[name] / 1000 if name in newest_ms else None) for name in self._topics
+        }
+        self._waiting = waits
+        self._refused: set[str] = set()
+        self._on_refused = on_refused
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pacemaker", daemon=True)
+
+    def start(self) -> None:
+        """Begins to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends; waits for what is being sent, but no longer than ten seconds."""
+        self._ended.set()
+        self._thread.join(timeout=10)
+
+    def batch(self, progress: StreamingQueryProgress) -> None:
+        """Takes note of a committed batch."""
+        rows = {name: row for name, row in progress.observedMetrics.items() if row[EVENTS]}
+        with self._lock:
+            now = time.time()
+            self._waiting = any(int(operator.numRowsTotal) for operator in progress.stateOperators)
+            self._looked_at = datetime.fromisoformat(progress.timestamp).timestamp()
+            latest = max(clock.seen_at for clock in self._clocks.values())
+            if rows and self._looked_at - latest >= self._config.idle_timeout_seconds:
+                self._resumed_at = now
+            for name in self._clocks.keys() & rows.keys():
+                clock = self._clocks[name]
+                newest = max(clock.newest or 0.0, rows[name][NEWEST] / 1000)
+                self._clocks[name] = replace(clock, seen_at=now, newest=newest)
+
+    def idle(self, event: QueryIdleEvent) -> None:
+        """Takes note that the query has found nothing new."""
+        with self._lock:
+            self._looked_at = datetime.fromisoformat(event.timestamp).timestamp()
+
+    def _run(self) -> None:
+        while not self._ended.wait(1):
+            try:
+                if times := self._due():
+                    self._send(times)
+            except Exception as error:  # Kafka is away or the JVM ends; the next round tries again
+                _log.warning("control records not sent: %s", type(error).__name__)
+                self._ended.wait(self._config.idle_timeout_seconds)
+
+    def _due(self) -> dict[str, float]:
+        idle, tolerance = self._config.idle_timeout_seconds, self._config.outage_tolerance_seconds
+        with self._lock:
+            # Without rows in state nothing waits for the watermark.
+            return due(self._clocks, self._looked_at, idle, tolerance, self._resumed_at) if self._waiting else {}
+
+    def _send(self, times: Mapping[str, float]) -> None:
+        producer = self._jvm.org.apache.kafka.clients.producer.KafkaProducer(self._properties())
+        try:
+            for name, moment in times.items():
+                topic = self._topics[name]
+                text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                value = json.dumps({CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: text}).encode()
+                is_sent = self._append(producer, topic, value)
+                with self._lock:
+                    clock = self._clocks[name]
+                    sent = moment if is_sent else clock.sent
+                    # Again after another timeout, should rows still wait then.
+                    self._clocks[name] = replace(clock, sent=sent, tried_at=time.time())
+                if is_sent:
+                    _log.info("control records sent to a quiet topic", extra=values(topic=topic, watermark=text))
+                self._note(topic, is_refused=not is_sent)
+        finally:
+            producer.close()
+
+    def _append(self, producer: Any, topic: str, value: bytes) -> bool:
+        """Returns whether Kafka has confirmed a record in each partition; False when it does not let the job write."""
+        try:
+            sent = [
+                producer.send(self._record(topic, partition.partition(), value))
+                for partition in producer.partitionsFor(topic)
+            ]
+            for future in sent:
+                future.get()
+        except Py4JJavaError as error:
+            if "AuthorizationException" not in str(error.java_exception):
+                raise
+            return False
+        return True
+
+    def _note(self, topic: str, *, is_refused: bool) -> None:
+        if is_refused == (topic in self._refused):
+            return
+        self._refused ^= {topic}
+        if is_refused:
+            _log.warning(refused([topic]))
+        self._on_refused(sorted(self._refused))
+
+    def _record(self, topic: str, partition: int, value: bytes) -> Any:
+        return self._jvm.org.apache.kafka.clients.producer.ProducerRecord(topic, partition, CONTROL_KEY.encode(), value)
+
+    def _properties(self) -> Any:
+        serializer = "org.apache.kafka.common.serialization.ByteArraySerializer"
+        properties = self._jvm.java.util.Properties()
+        settings = kafka_properties(self._config) | {"acks": "all", "max.block.ms": "15000"}
+        settings |= {"key.serializer": serializer, "value.serializer": serializer}
+        for name, value in settings.items():
+            properties.setProperty(name, value)
+        return properties

@@ -1,0 +1,280 @@
+"""Runs a pipeline as a streaming query until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark import SparkContext
+from pyspark.errors import AnalysisException, StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
+
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
+from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.read.kafka_source import as_stream, times_read
+from tandem.engine.read.parse import ASIDE
+from tandem.engine.run.checkpoint_compatibility import misfit
+from tandem.engine.run.idle_watermark import Pacemaker
+from tandem.engine.run.job_progress import Heartbeat, ProgressListener, ProgressReporter
+from tandem.engine.run.recorded import changed, record
+from tandem.engine.run.reload import reloaded
+from tandem.engine.run.signals import Wishes
+from tandem.engine.run.stop_file import StopFile
+from tandem.engine.spark.failure import (
+    Failure,
+    failure_at_start,
+    failure_of,
+    failure_of_code,
+    failure_of_declaration,
+    failure_of_java,
+)
+from tandem.engine.spark.files import appeared, read_text
+from tandem.engine.spark.java import remember_java_names, set_log_levels
+from tandem.engine.spark.log import log_to_stderr, values
+from tandem.engine.spark.runtime import describe
+from tandem.engine.spark.secrets import SecretError
+from tandem.engine.write.batch_writer import BatchWriter
+
+# How soon it is noticed that the job is to stop, or to go on with other code.
+_LOOK_S = 0.2
+# How long a Java that answers no more may take to end.
+_END_S = 10.0
+_log = logging.getLogger("tandem.job")
+
+
+def main(pipeline: Pipeline) -> None:
+    """Runs the pipeline as told by ``--config``; exits 0 when stopped by a signal or by ``--stop-when``.
+
+    With ``--begin-when`` Spark may start before Kafka and MongoDB are there: the query waits until they are said to be.
+
+    SIGHUP lets it go on with the pipeline's code and the configuration as they are then. Code that cannot start is
+    waited for to change again.
+    When it failed, the exit code is that of the ``Failure``. With ``--fit`` it reads nothing and exits so, or 0.
+    """
+    parser = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
+    parser.add_argument(
+        "--config", required=True, help="JSON file of tandem.engine.declare.job_config.JobConfig; a path or a URI"
+    )
+    parser.add_argument("--begin-when", metavar="URI", help="start Spark, and the query once this file is there")
+    parser.add_argument("--stop-when", metavar="URI", help="stop after the running batch once this file is there")
+    parser.add_argument("--fit", action="store_true", help="only tell whether the job can go on with its checkpoint")
+    arguments = parser.parse_args()
+    wishes = Wishes()
+    wishes.listen()
+    remember_java_names()
+    spark = SparkSession.builder.appName(f"tandem {pipeline.name}").getOrCreate()
+    config = JobConfig.parse(read_text(spark, arguments.config))
+    log_to_stderr(config.log_format)
+    set_log_levels(spark, config.log_levels)
+    if arguments.fit:
+        sys.exit(_fit(spark, pipeline, config))
+    _log.info("runtime", extra=values(**describe(spark, config)))
+    if arguments.stop_when:
+        StopFile(spark, arguments.stop_when, wishes.stop).start()
+    begin_when: str | None = arguments.begin_when
+    failure = _attempt(spark, pipeline, config, wishes.stopping, begin_when)
+    while wishes.begin_again():
+        try:
+            pipeline = reloaded(pipeline)
+            config = JobConfig.parse(read_text(spark, arguments.config))
+        except Exception as error:
+            failure = _told(failure_of_code(error, _folder(pipeline)) or Failure(repr(error)))
+        else:
+            failure = _attempt(spark, pipeline, config, wishes.stopping, begin_when)
+        if failure:
+            wishes.stopping.wait()
+    with suppress(Py4JError, OSError):  # there may be no Java any more
+        spark.stop()
+    sys.exit(ended(failure, config, wishes.stopping, _end_java))
+
+
+def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event, end_java: Callable[[], object]) -> int:
+    """Returns the job's exit code, once it may exit: see ``JobConfig.final_exit_code`` and ``failure_file``.
+
+    Args:
+        failure: what ended the query; None when the job was told to stop.
+        config: what the job was told.
+        stopping: set once the job must stop.
+        end_java: gives back the memory of a job that does not exit yet.
+    """
+    if failure is None or failure.exit_code != MUST_NOT_GO_ON:
+        return failure.exit_code if failure else 0
+    if config.failure_file:
+        Path(config.failure_file).write_text(f"{failure.reason}\n", "utf-8")
+        end_java()
+        _log.error("a restart cannot help: the job waits until it is stopped or started anew")
+        stopping.wait()
+    # A code that stands for success needs somebody to have the reason.
+    return config.final_exit_code if failure.reported else MUST_NOT_GO_ON
+
+
+def _end_java() -> None:
+    java: subprocess.Popen[bytes] | None = SparkContext._gateway.proc  # type: ignore[union-attr]
+    if java and java.stdin:
+        # It ends with this pipe.
+        java.stdin.close()
+        _exit_code()
+
+
+def _fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
+    """Returns the exit code, after printing why it is not 0."""
+    folder = _folder(pipeline)
+    try:
+        failure = changed(spark, pipeline, config) or misfit(
+            lambda write: _start(spark, pipeline, config, write), folder
+        )
+    except Exception as error:
+        failure = failure_of_code(error, folder)
+        if failure is None:
+            raise
+    if failure:
+        sys.stdout.write(f"{failure.reason}\n")
+    spark.stop()
+    return failure.exit_code if failure else 0
+
+
+def _attempt(
+    spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event, begin_when: str | None
+) -> Failure | None:
+    if begin_when and not appeared(spark, begin_when, stopping):
+        return None
+    try:
+        return run(spark, pipeline, config, stopping)
+    except (Py4JJavaError, SecretError) as error:
+        return _told(failure_at_start(error))
+
+
+def _told(failure: Failure) -> Failure:
+    _log.error("the job cannot start: %s", failure.reason)
+    return failure
+
+
+def _folder(pipeline: Pipeline) -> Path:
+    return Path(inspect.getfile(pipeline.transform)).parent
+
+
+def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> Failure | None:
+    """Runs the query until ``stopping`` is set and returns None, or why it failed.
+
+    A batch that has begun is finished and committed first, so that a restart has nothing to do again.
+    """
+    reporter = ProgressReporter(spark, config, times_read(pipeline))
+    if failure := changed(spark, pipeline, config):
+        return _told(_reported(failure, reporter))
+    record(spark, pipeline, config)
+    pacemaker = Pacemaker(
+        spark,
+        pipeline,
+        config,
+        waits=reporter.may_wait,
+        newest_ms=reporter.newest_ms,
+        on_refused=reporter.refused,
+    )
+    writer = BatchWriter(spark, pipeline, config, stopping)
+    listener = ProgressListener(reporter.batch, pacemaker.batch, writer.committed, on_idle=pacemaker.idle)
+    spark.streams.addListener(listener)
+    try:
+        return _run(spark, pipeline, config, stopping, reporter, pacemaker, writer)
+    finally:
+        writer.close()
+        with suppress(Py4JError, OSError):
+            # Its last batch is told of, and nothing of a run that may come after it.
+            spark._jsc.sc().listenerBus().waitUntilEmpty()
+            spark.streams.removeListener(listener)
+
+
+def _run(
+    spark: SparkSession,
+    pipeline: Pipeline,
+    config: JobConfig,
+    stopping: threading.Event,
+    reporter: ProgressReporter,
+    pacemaker: Pacemaker,
+    writer: BatchWriter,
+) -> Failure | None:
+    try:
+        query = _start(spark, pipeline, config, writer.write)
+    except Exception as error:
+        failure = failure_of_code(error, _folder(pipeline))
+        if failure is None and isinstance(error, AnalysisException | ValueError):
+            failure = failure_of_declaration(error)
+        if failure is None and isinstance(error, SecretError):
+            failure = failure_at_start(error)
+        if failure is None:
+            raise
+        return _told(_reported(failure, reporter))
+    reporter.report("started", error=None)
+    heartbeat = Heartbeat(reporter)
+    pacemaker.start()
+    heartbeat.start()
+    failure = _await(query, stopping, _folder(pipeline), reporter)
+    pacemaker.stop()
+    heartbeat.stop()
+    if failure is None:
+        reporter.report("stopped", error=None)
+        return None
+    failure = _reported(failure, reporter)
+    _log.error("the query failed: %s", failure.reason)
+    return failure
+
+
+def _reported(failure: Failure, reporter: ProgressReporter) -> Failure:
+    return replace(failure, reported=reporter.report("failed", error=failure.reason))
+
+
+def _start(
+    spark: SparkSession, pipeline: Pipeline, config: JobConfig, write: Callable[[DataFrame, int], None]
+) -> StreamingQuery:
+    rows = as_stream(spark, pipeline, config)
+    for output in pipeline.outputs:
+        # What is wrong in it is found now, not in the first batch that has events.
+        output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
+    return (
+        rows.writeStream.queryName(pipeline.name)
+        .foreachBatch(write)
+        .option("checkpointLocation", config.checkpoint)
+        .trigger(processingTime=f"{round(config.trigger_seconds * 1000)} milliseconds")
+        .start()
+    )
+
+
+def _await(
+    query: StreamingQuery, stopping: threading.Event, folder: Path, reporter: ProgressReporter
+) -> Failure | None:
+    try:
+        while not stopping.is_set():
+            if query.awaitTermination(_LOOK_S):  # type: ignore[arg-type]  # it takes parts of a second
+                return Failure("the query ended by itself")
+        _log.info("stopping after the batch that has begun")
+        # Stopping a query interrupts it. The writer refuses the next batch, so the running one ends either here or
+        # there.
+        while query.isActive and query.status["isTriggerActive"]:
+            time.sleep(0.05)
+        query.stop()
+    except StreamingQueryException as error:
+        return None if stopping.is_set() else failure_of(error, folder, fresh=not reporter.has_committed)
+    except (Py4JError, OSError):
+        # A signal to the whole process group ends the JVM first. What it was doing is done again at the next start.
+        return None if stopping.is_set() else failure_of_java(_exit_code(), fresh=not reporter.has_committed)
+    return None
+
+
+def _exit_code() -> int | None:
+    """Returns that of this driver's Java, which answers no more; None when it has not ended, or did not start here."""
+    java: subprocess.Popen[bytes] | None = SparkContext._gateway.proc  # type: ignore[union-attr]
+    try:
+        return java.wait(_END_S) if java else None
+    except subprocess.TimeoutExpired:
+        return None

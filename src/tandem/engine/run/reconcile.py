@@ -1,0 +1,141 @@
+"""Repairs what late records have left: the stream's own transform as a batch over the topics.
+
+It reads up to what the job has committed. Of that, the job has written all but what came late: so what is missing now
+is missing for good, and both may run at the same time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.engine.read.kafka_source import as_batch
+from tandem.engine.read.mongo_source import in_chunks, stored
+from tandem.engine.run.final_windows import Windows, complete_since
+from tandem.engine.run.job_progress import newest_progress
+from tandem.engine.run.recorded import changed
+from tandem.engine.spark.failure import CannotGoOnError
+from tandem.engine.spark.files import read_text
+from tandem.engine.spark.java import remember_java_names, set_log_levels
+from tandem.engine.spark.mongo_client import Collection
+from tandem.engine.write.mongo_sink import FEW, write_documents
+from tandem.engine.write.superseded import Superseded
+
+_PRUNES_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
+
+
+def main(pipeline: Pipeline) -> None:
+    """Reconciles as told by ``--config`` and prints the report as one line of JSON."""
+    arguments = argparse.ArgumentParser(description=f"Repairs what late records of pipeline {pipeline.name} have left.")
+    arguments.add_argument(
+        "--config", required=True, help="JSON file of tandem.engine.declare.job_config.JobConfig; a path or a URI"
+    )
+    location = arguments.parse_args().config
+    remember_java_names()
+    spark = SparkSession.builder.appName(f"tandem {pipeline.name} reconcile").getOrCreate()
+    config = JobConfig.parse(read_text(spark, location))
+    set_log_levels(spark, config.log_levels)
+    if failure := changed(spark, pipeline, config):
+        # In the form of an error: by its name the platforms find in the log why it failed.
+        sys.stderr.write(f"{CannotGoOnError.__name__}: {failure.reason}\n")
+        sys.exit(failure.exit_code)
+    report = reconcile(spark, pipeline, config)
+    spark.stop()
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+def reconcile(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
+    """Inserts the documents that are missing, removes those that they supersede, and puts aggregates right.
+
+    Returns what was done.
+
+    To do it again changes nothing. Memory is bounded: Spark spills to disk what does not fit.
+
+    Returns:
+        ``compared``, ``inserted``, ``replaced`` and ``removed``: how many documents, by collection; empty when the job
+        has not committed anything. ``seconds``: how long it took.
+    """
+    began = time.monotonic()
+    progress = newest_progress(Collection(spark, config, PROGRESS_COLLECTION), pipeline.name)
+    report: dict[str, Any] = {"compared": {}, "inserted": {}, "replaced": {}, "removed": {}}
+    if progress is not None and progress["committed"] and progress["watermark"]:
+        watermark = datetime.fromisoformat(progress["watermark"]["$date"])
+        _Reconciliation(spark, pipeline, config, progress["committed"], watermark).run(report)
+    report["seconds"] = round(time.monotonic() - began, 1)
+    return report
+
+
+class _Reconciliation:
+    def __init__(
+        self,
+        spark: SparkSession,
+        pipeline: Pipeline,
+        config: JobConfig,
+        committed: dict[str, dict[str, int]],
+        watermark: datetime,
+    ) -> None:
+        self._spark, self._config = spark, config
+        self._watermark = watermark
+        # Where Spark finds while it runs that there are no rows, it would drop what observes them, too.
+        spark.conf.set("spark.sql.adaptive.optimizer.excludedRules", _PRUNES_EMPTY)
+        windowed = [(output, output.window) for output in pipeline.outputs if output.window is not None]
+        self._final = [each for each in pipeline.outputs if each.superseded_by is None and each.window is None]
+        self._provisional = [(each, each.superseded_by) for each in pipeline.outputs if each.superseded_by is not None]
+        self._superseded = Superseded(spark, config)
+        rows = as_batch(spark, pipeline, config, committed)
+        self._documents = {output.collection: output.documents(rows) for output in self._final}
+        since = partial(complete_since, spark, pipeline, config, committed)
+        self._windows = [
+            Windows(spark, config, output, window, output.documents(rows), since, watermark)
+            for output, window in windowed
+        ]
+
+    def run(self, report: dict[str, Any]) -> None:
+        for windows in self._windows:
+            windows.put_right(report)
+        for output in self._final:
+            name = output.collection
+            report["compared"][name], report["inserted"][name] = self._insert(name)
+        for output, by in self._provisional:
+            overtaken = by.ids(self._documents[by.collection], **self._config.parameters)
+            report["removed"][output.collection] = self._remove(output.collection, overtaken)
+        self._superseded.forget([output.collection for output, _ in self._provisional], self._watermark)
+
+    def _insert(self, collection: str) -> tuple[int, int]:
+        """Returns how many documents there should be, repeats counted each time, and how many were missing."""
+        compared = Observation()
+        expected = self._documents[collection].observe(compared, F.count(F.lit(1)).alias("rows"))
+        # Repeats of an event make the same document again.
+        missing = expected.join(self._ids(collection), "_id", "left_anti").dropDuplicates(["_id"])
+        missing = missing.persist(StorageLevel.DISK_ONLY)
+        try:
+            count = missing.count()
+            if count:
+                for output, by in self._provisional:
+                    if by.collection == collection:
+                        ids = by.ids(missing, **self._config.parameters)
+                        self._superseded.note(output.collection, ids, self._watermark)
+                write_documents(missing, collection, self._config, few=count < FEW)
+        finally:
+            missing.unpersist()
+        return int(compared.get["rows"]), count
+
+    def _remove(self, collection: str, overtaken: DataFrame) -> int:
+        """Returns how many documents were there that must not be."""
+        wrong = self._ids(collection).join(overtaken.select("_id"), "_id", "left_semi")
+        return sum(self._superseded.delete(collection, chunk) for chunk in in_chunks(wrong))
+
+    def _ids(self, collection: str) -> DataFrame:
+        return stored(self._spark, self._config, collection, "_id string")

@@ -1,0 +1,47 @@
+"""Stops the job once a file appears: where nobody can send it a signal, as on a cluster in the cloud."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from py4j.protocol import Py4JError
+from pyspark.sql import SparkSession
+
+from tandem.engine.spark.files import exists
+
+# To ask Cloud Storage costs money: at this pace, less than a cent a day.
+_EVERY_S = 5.0
+_log = logging.getLogger("tandem.job")
+
+
+class StopFile:
+    """Watches for a file from a thread of its own.
+
+    Args:
+        spark: the session by whose file systems it is looked for.
+        location: the file's URI.
+        stop: called once, when the file is there.
+    """
+
+    def __init__(self, spark: SparkSession, location: str, stop: Callable[[], None]) -> None:
+        self._spark, self._location, self._stop = spark, location, stop
+        self._thread = threading.Thread(target=self._watch, name="stop file", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_EVERY_S)
+            try:
+                if exists(self._spark, self._location):
+                    _log.info("asked to stop by %s", self._location)
+                    self._stop()
+                    return
+            except (Py4JError, OSError) as error:
+                # The job does not need it to go on; the next look may get through.
+                _log.warning("cannot look for %s: %s", self._location, type(error).__name__)

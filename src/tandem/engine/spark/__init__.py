@@ -1,0 +1,1 @@
+"""Spark, Java, files, secrets and logs."""

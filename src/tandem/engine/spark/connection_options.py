@@ -1,0 +1,58 @@
+"""The connections to Kafka and MongoDB as their Java clients want them told, with the secrets that they need."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.spark.secrets import resolve
+
+_MODULES = {
+    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
+    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
+    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
+}
+
+
+def kafka_properties(config: JobConfig) -> dict[str, str]:
+    """Returns what every Java client of Kafka is told about where the brokers are and how to log in.
+
+    Raises:
+        SecretError: the password is not where the configuration says.
+    """
+    properties = {"bootstrap.servers": config.bootstrap, "security.protocol": config.kafka_security}
+    if config.kafka_username and config.kafka_password:
+        login = f"username={_quoted(config.kafka_username)} password={_quoted(_secret(config, config.kafka_password))}"
+        properties["sasl.mechanism"] = config.kafka_mechanism
+        properties["sasl.jaas.config"] = f"{_MODULES[config.kafka_mechanism]} required {login};"
+    if config.kafka_ca:
+        properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": config.kafka_ca}
+    return properties
+
+
+def kafka_options(config: JobConfig) -> dict[str, str]:
+    """Returns the same as options of Spark's Kafka source and sink."""
+    return {f"kafka.{name}": value for name, value in kafka_properties(config).items()}
+
+
+def mongo_uri(config: JobConfig) -> str:
+    """Returns MongoDB's connection string with the login in it.
+
+    Raises:
+        SecretError: the password is not where the configuration says.
+    """
+    if not (config.mongo_username and config.mongo_password):
+        return config.mongo_uri
+    scheme, separator, rest = config.mongo_uri.partition("://")
+    login = f"{quote(config.mongo_username, safe='')}:{quote(_secret(config, config.mongo_password), safe='')}"
+    return f"{scheme}{separator}{login}@{rest}"
+
+
+def _secret(config: JobConfig, reference: str) -> str:
+    return resolve(reference, config.metadata_url, config.secret_manager_url)
+
+
+def _quoted(text: str) -> str:
+    # The form of a JAAS file.
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,88 @@
+"""MongoDB from the driver, for what is too small for a DataFrame: by the Java driver that the connector brings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.spark.connection_options import mongo_uri
+
+Document = dict[str, Any]
+# What one request names: MongoDB takes 16 MiB, and a character is up to four bytes.
+_PAGE, _PAGE_CHARACTERS = 10_000, 2**20
+
+
+def pages(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Yields ids in pages that one request can name; an id that is too long for any stands alone."""
+    page: list[str] = []
+    characters = 0
+    for each in ids:
+        if page and (len(page) == _PAGE or characters + len(each) > _PAGE_CHARACTERS):
+            yield page
+            page, characters = [], 0
+        page.append(each)
+        characters += len(each)
+    if page:
+        yield page
+
+
+@cache
+def _client(jvm: Any, uri: str) -> Any:
+    """Returns a client that is kept open for the life of the process: to connect anew costs more than a request."""
+    return jvm.com.mongodb.client.MongoClients.create(uri)
+
+
+class Collection:
+    """One collection. Documents are in the form of MongoDB's extended JSON.
+
+    Args:
+        spark: the session whose Java process is used; there is no pymongo on the cluster.
+        config: where MongoDB is.
+        name: the collection's name.
+    """
+
+    def __init__(self, spark: SparkSession, config: JobConfig, name: str) -> None:
+        jvm: Any = spark._jvm
+        self._jvm, self._parse = jvm, jvm.org.bson.Document.parse
+        collection = _client(jvm, mongo_uri(config)).getDatabase(config.database).getCollection(name)
+        self._collection = collection.withWriteConcern(jvm.com.mongodb.WriteConcern.MAJORITY)
+
+    def insert(self, document: Mapping[str, Any]) -> None:
+        """Stores a document."""
+        self._collection.insertOne(self._bson(document))
+
+    def newest(self, query: Mapping[str, Any]) -> Document | None:
+        """Returns the document of a capped collection that was stored last."""
+        found = self._collection.find(self._bson(query)).sort(self._bson({"$natural": -1})).first()
+        return None if found is None else dict(json.loads(found.toJson()))
+
+    def has(self, query: Mapping[str, Any]) -> bool:
+        """Returns whether there is such a document."""
+        return self._collection.find(self._bson(query)).first() is not None
+
+    def with_ids(self, ids: Sequence[str]) -> list[Document]:
+        """Returns the documents with these ``_id``s; one request for each page of ids."""
+        found: list[Document] = []
+        for page in pages(ids):
+            cursor = self._collection.find(self._bson({"_id": {"$in": page}})).batchSize(len(page))
+            # In one piece: each call of Java is a round trip, too.
+            answer = self._jvm.org.bson.Document("found", cursor.into(self._jvm.java.util.ArrayList()))
+            found += json.loads(answer.toJson())["found"]
+        return found
+
+    def delete(self, query: Mapping[str, Any]) -> int:
+        """Returns how many documents were deleted."""
+        return int(self._collection.deleteMany(self._bson(query)).getDeletedCount())
+
+    def delete_ids(self, ids: Sequence[str]) -> int:
+        """Returns how many of the documents with these ``_id``s were there, and are no more."""
+        return sum(self.delete({"_id": {"$in": page}}) for page in pages(ids))
+
+    def _bson(self, document: Mapping[str, Any]) -> Any:
+        # A string stays one, whatever it looks like: only the keys that are written here have a meaning.
+        return self._parse(json.dumps(document))

@@ -1,0 +1,80 @@
+"""Google Secret Manager from where the job runs: with the identity of its machine, by the standard library alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import urllib.error
+import urllib.request
+from functools import cache
+from http.client import HTTPException
+from typing import Any
+
+from tandem.engine.declare.job_config import METADATA, SECRET_MANAGER
+
+_TIMEOUT_S = 10
+# Between attempts, in seconds. Longer outages end the driver, which is started again.
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class AccessError(Exception):
+    """A secret cannot be had. Its message is what follows the secret's name."""
+
+
+@cache
+def access(name: str, metadata: str = METADATA, secret_manager: str = SECRET_MANAGER) -> str:
+    """Returns a secret's payload, which is UTF-8 text; asked for once in a process.
+
+    Args:
+        name: ``projects/P/secrets/S``, of which the latest version is meant, or ``projects/P/secrets/S/versions/V``.
+        metadata: URL of the machine's metadata server, which says who the machine is.
+        secret_manager: URL of Secret Manager.
+
+    Raises:
+        AccessError: it is not there, may not be read, or Google does not answer.
+    """
+    token = _get(
+        f"{metadata}/computeMetadata/v1/instance/service-accounts/default/token", {"Metadata-Flavor": "Google"}
+    )
+    version = name if "/versions/" in name else f"{name}/versions/latest"
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    answer = _get(f"{secret_manager}/v1/{version}:access", headers)
+    return base64.b64decode(answer["payload"]["data"]).decode()
+
+
+def _get(url: str, headers: dict[str, str]) -> Any:
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310  # of our own settings
+    for pause in _PAUSES_S:
+        try:
+            return _get_once(request)
+        except _Passing:
+            time.sleep(pause)
+    try:
+        return _get_once(request)
+    except _Passing as error:
+        raise AccessError(f"cannot be asked for: {error} from {url}") from None
+
+
+class _Passing(Exception):
+    """To ask again may help."""
+
+
+def _get_once(request: urllib.request.Request) -> Any:
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in _PASSING:
+            raise _Passing(f"HTTP status {error.code}") from None
+        if error.code == 404:
+            raise AccessError("is not there") from None
+        if error.code in (401, 403):
+            raise AccessError(
+                "may not be read by the job's service account; it needs the role Secret Manager Secret Accessor"
+            ) from None
+        raise AccessError(f"was refused with HTTP status {error.code}") from None
+    except (OSError, ValueError, HTTPException) as error:
+        raise _Passing(type(error).__name__) from None

@@ -1,0 +1,1 @@
+"""One batch: documents to MongoDB, dead letters to Kafka, then the commit."""

@@ -1,0 +1,151 @@
+"""Writes the records that could not be accepted to the dead-letter topic: original bytes, origin and reason."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property, reduce
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.read.reject import Reasons
+from tandem.engine.spark.connection_options import kafka_options, kafka_properties
+from tandem.engine.spark.failure import CannotGoOnError, texts_of
+
+# A replayed batch looks for its dead letters from so long before it was planned: clocks of broker and cluster differ.
+_CLOCK_SLACK_MS = 10 * 60 * 1000
+_REFUSED = "(Topic|Cluster)AuthorizationException|RecordTooLargeException|PolicyViolationException"
+
+
+class DeadLetters:
+    """Writes dead letters for the records of a pipeline's streams.
+
+    Args:
+        spark: the session.
+        pipeline: the streams that the records come from and the dead-letter topic.
+        config: where Kafka is.
+    """
+
+    def __init__(self, spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
+        self._spark = spark
+        self._topic = pipeline.dead_letter_topic
+        self._config = config
+        self._streams = pipeline.streams
+
+    @cached_property
+    def _letter(self) -> tuple[Column, ...]:
+        key = F.concat_ws("-", "topic", "partition", "offset").cast("binary").alias("key")
+        return (key, F.col("value"), _headers().alias("headers"))
+
+    @cached_property
+    def _reasons(self) -> dict[str, Reasons]:
+        """By topic. They take a second to build, which a job that is starting has no need to wait for."""
+        skew = self._config.max_clock_skew_seconds
+        return {stream.topic: Reasons(stream, max_clock_skew_seconds=skew) for stream in self._streams}
+
+    def made_of(self, rejected: DataFrame) -> DataFrame:
+        """Returns a dead letter for each record: ``key``, ``value`` and ``headers``.
+
+        Args:
+            rejected: rows of the fields of ``parse.ASIDE``; cached, since they are read more than once.
+        """
+        reasoned = (
+            reasons.added_to(rejected.where(F.col("topic") == topic)) for topic, reasons in self._reasons.items()
+        )
+        return reduce(DataFrame.unionByName, reasoned).select(*self._letter)
+
+    def append(self, letters: DataFrame, *, planned_ms: int | None) -> None:
+        """Appends dead letters, and none that is there already.
+
+        Args:
+            letters: of ``made_of``.
+            planned_ms: when the batch was planned, in milliseconds since 1970, if it may have been written before,
+                wholly or in part; else None. Kafka's sink cannot know, so the topic is read from then on, and what is
+                found is not written again. The records' own timestamps may be their producers', and say nothing.
+
+        Raises:
+            CannotGoOnError: Kafka has no such topic, or does not let us write to it.
+        """
+        if planned_ms is not None:
+            letters = _without_those_written(letters, planned_ms, self._topic, self._config)
+        try:
+            self._append(letters)
+        except Py4JJavaError as error:
+            self._raise_if_final(texts_of(error))
+            raise
+
+    def _append(self, letters: DataFrame) -> None:
+        (
+            letters.write.format("kafka")
+            .options(**kafka_options(self._config))
+            .option("kafka.acks", "all")
+            # A topic that is not there fails only after this time.
+            .option("kafka.max.block.ms", "20000")
+            .option("kafka.enable.idempotence", "true")
+            # As large as the largest record that a source topic may hold, with room for the headers.
+            .option("kafka.max.request.size", str(32 * 1024 * 1024))
+            .option("includeHeaders", "true")
+            .option("topic", self._topic)
+            .save()
+        )
+
+    def _raise_if_final(self, failure: str) -> None:
+        """Raises where to try again cannot help. Without its dead letters a batch must not be committed.
+
+        Not every error of a topic that is not there names it: who reads it after a restart is told of a "partition".
+        """
+        refused = re.search(_REFUSED, failure)
+        if refused or self._is_missing():
+            why = refused.group(0) if refused else "there is no such topic"
+            raise CannotGoOnError(
+                f"dead letters cannot be written to {self._topic}: {why}; nothing is lost: mend that and start the "
+                "job, and it goes on where it was (README, The way back)"
+            )
+
+    def _is_missing(self) -> bool:
+        """Returns whether Kafka answers and knows no such topic."""
+        jvm: Any = self._spark._jvm
+        properties = jvm.java.util.Properties()
+        # The client refuses to be made when the second is the longer one.
+        patience = dict.fromkeys(("default.api.timeout.ms", "request.timeout.ms"), "10000")
+        for name, value in {**kafka_properties(self._config), **patience}.items():
+            properties.setProperty(name, value)
+        admin = jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
+        try:
+            return self._topic not in admin.listTopics().names().get()
+        except Py4JJavaError:  # it does not answer: that passes
+            return False
+        finally:
+            admin.close()
+
+
+def _headers() -> Column:
+    """Returns the record's own headers followed by the contract's; who reads by name takes the last."""
+    ours = {
+        "source_topic": F.col("topic"),
+        "source_partition": F.col("partition").cast("string"),
+        "source_offset": F.col("offset").cast("string"),
+        "source_timestamp": F.unix_millis("timestamp").cast("string"),
+        "error": F.col("error"),
+        "detail": F.col("detail"),
+    }
+    added = F.array(
+        *(F.struct(F.lit(name).alias("key"), text.cast("binary").alias("value")) for name, text in ours.items())
+    )
+    return F.when(F.col("headers").isNull(), added).otherwise(F.concat("headers", added))
+
+
+def _without_those_written(letters: DataFrame, planned_ms: int, topic: str, config: JobConfig) -> DataFrame:
+    written = (
+        letters.sparkSession.read.format("kafka")
+        .options(**kafka_options(config))
+        .option("subscribe", topic)
+        .option("startingTimestamp", str(max(0, planned_ms - _CLOCK_SLACK_MS)))
+        .option("startingOffsetsByTimestampStrategy", "latest")
+        .load()
+    )
+    return letters.join(written.select("key").distinct(), "key", "left_anti")

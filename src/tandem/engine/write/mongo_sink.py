@@ -1,0 +1,100 @@
+"""Writes documents to MongoDB so that writing them again changes nothing."""
+
+from __future__ import annotations
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.spark.connection_options import mongo_uri
+from tandem.engine.spark.dates import as_json, has_days_or_nested, may_change
+from tandem.engine.spark.failure import mongo_error, texts_of
+
+# A failed insert costs more than it can gain for fewer documents than these.
+FEW = 10_000
+_DUPLICATE_KEY = 11000
+
+
+def write_documents(
+    documents: DataFrame, collection: str, config: JobConfig, *, few: bool, old: bool | None = None
+) -> None:
+    """Stores a batch's documents at majority write concern; storing them again has the same result, however often.
+
+    Many documents are inserted, which is several times faster than to replace what may not be there. Where that meets
+    an ``_id`` that is there already (a replayed batch, a repeated event), all of them are written again as
+    replacements. A failed insert costs more than it can gain for few documents, so these are replaced at once. On
+    return every document is stored, its dates unchanged.
+
+    Args:
+        documents: rows with a string ``_id``; computed up to twice, so cache what they come from.
+        collection: the collection's name.
+        config: where MongoDB is.
+        few: fewer than ``FEW`` documents are to be expected.
+        old: whether the rows that the documents are made of have a time for which ``dates.is_old`` holds; None when
+            that is not known.
+
+    Raises:
+        JobError: MongoDB did not take them.
+        CannotGoOnError: it never will, because of a unique index other than that of ``_id`` or of our login.
+    """
+    # Text costs more for each document. For few of them, another query that looks for old dates would cost more.
+    unsure = (few or may_change(documents)) if old is None else old
+    as_text = unsure or has_days_or_nested(documents)
+    if not few and _inserted(_each_once(documents), collection, config, as_text=as_text):
+        return
+    try:
+        _save(documents, collection, config, as_text=as_text, operationType="replace", idFieldList="_id")
+    except Py4JJavaError as error:
+        raise mongo_error(texts_of(error), f"writing {collection}") from None
+
+
+def _each_once(documents: DataFrame) -> DataFrame:
+    """Returns the documents with one of each ``_id``.
+
+    To look for repeats by their hashes alone is much cheaper than to sort whole documents, and most batches have none.
+    """
+    repeated = documents.groupBy(F.xxhash64("_id")).count().where("count > 1").limit(1)
+    return documents.dropDuplicates(["_id"]) if repeated.collect() else documents
+
+
+def _inserted(documents: DataFrame, collection: str, config: JobConfig, *, as_text: bool) -> bool:
+    # In the order of the index of _id, MongoDB touches each of its pages once: a million cost it a quarter less.
+    ordered = documents.sortWithinPartitions("_id")
+    try:
+        _save(ordered, collection, config, as_text=as_text, operationType="insert")
+    except Py4JJavaError as error:
+        failure = texts_of(error)
+        if not _met_duplicates(failure):
+            raise mongo_error(failure, f"writing {collection}") from None
+        return False
+    return True
+
+
+def _save(documents: DataFrame, collection: str, config: JobConfig, *, as_text: bool, **options: str) -> None:
+    written = as_json(documents) if as_text else documents
+    (
+        written.write.format("mongodb")
+        .mode("append")
+        .option("connection.uri", mongo_uri(config))
+        .option("database", config.database)
+        .option("collection", collection)
+        .option("writeConcern.w", "majority")
+        .option("writeConcern.journal", "true")
+        .option("ordered", "false")
+        .option("maxBatchSize", "10000")
+        .option("ignoreNullValues", "true")
+        # Ids and payloads from outside are data, never operators or documents: the connector may parse strings only
+        # where all of them are written as JSON.
+        .option("convertJson", "any" if as_text else "false")
+        .options(**options)
+        .save()
+    )
+
+
+def _met_duplicates(failure: str) -> bool:
+    """Returns whether a write failed for keys that were there already, perhaps among other reasons.
+
+    What else was wrong shows when the same documents are written as replacements: they meet it again.
+    """
+    return "MongoBulkWriteException" in failure and f"code={_DUPLICATE_KEY}," in failure

@@ -1,0 +1,89 @@
+"""Keeps the job from writing what reconcile has found to be overtaken.
+
+A late record was dropped, but its partner was not: the job holds it and will report it as unmatched once its window
+closes, long after reconcile has written their fact. So reconcile leaves a note, before it looks for the document; the
+job looks for notes after it has written. Whoever comes second removes the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.stream import SUPERSEDED_COLLECTION
+from tandem.engine.read.mongo_source import in_chunks, stored
+from tandem.engine.spark.mongo_client import Collection
+from tandem.engine.write.mongo_sink import FEW, write_documents
+
+
+class Superseded:
+    """The notes about a database's collections.
+
+    Args:
+        spark: the session.
+        config: where MongoDB is.
+    """
+
+    def __init__(self, spark: SparkSession, config: JobConfig) -> None:
+        self._spark, self._config = spark, config
+        self._notes = Collection(spark, config, SUPERSEDED_COLLECTION)
+        self._collections: dict[str, Collection] = {}
+
+    def note(self, collection: str, ids: DataFrame, watermark: datetime) -> None:
+        """Leaves notes about the documents that the job may still come to write.
+
+        Args:
+            collection: the documents' collection.
+            ids: rows of ``SupersededBy.ids``.
+            watermark: the job's.
+        """
+        notes = ids.where(F.col("until") >= F.lit(watermark)).select(
+            F.concat(F.lit(_note_id(collection, "")), "_id").alias("_id"),
+            F.lit(collection).alias("collection"),
+            F.col("_id").alias("document"),
+            "until",
+        )
+        write_documents(notes, SUPERSEDED_COLLECTION, self._config, few=True)
+
+    def remove(self, collection: str, written: DataFrame) -> int:
+        """Returns how many documents that were just written a note says must not be; they are there no more.
+
+        Few documents are looked for among the notes, by their ``_id``s. Where there are many, notes are read instead,
+        by Spark, which need not have all of either in memory.
+
+        Args:
+            collection: the documents' collection.
+            written: the documents of a batch, from cached rows.
+        """
+        if not self._notes.has({"collection": collection}):
+            return 0
+        ids = [row["_id"] for row in written.select("_id").limit(FEW + 1).collect()]
+        if len(ids) > FEW:
+            about = self._about(collection).select(F.col("document").alias("_id"))
+            return sum(self.delete(collection, chunk) for chunk in in_chunks(about.join(written, "_id", "left_semi")))
+        notes = self._notes.with_ids([_note_id(collection, each) for each in set(ids)])
+        return self.delete(collection, [note["document"] for note in notes]) if notes else 0
+
+    def _about(self, collection: str) -> DataFrame:
+        notes = stored(self._spark, self._config, SUPERSEDED_COLLECTION, "collection string, document string")
+        return notes.where(F.col("collection") == collection)
+
+    def delete(self, collection: str, ids: list[str]) -> int:
+        """Returns how many of these documents were there, and are no more."""
+        if collection not in self._collections:
+            self._collections[collection] = Collection(self._spark, self._config, collection)
+        return self._collections[collection].delete_ids(ids)
+
+    def forget(self, collections: Sequence[str], watermark: datetime) -> None:
+        """Removes the notes about what the job that writes these collections, and has this watermark, cannot write any
+        more; other pipelines may have notes in the same database."""
+        passed = {"$lt": {"$date": watermark.isoformat(timespec="milliseconds")}}
+        self._notes.delete({"collection": {"$in": list(collections)}, "until": passed})
+
+
+def _note_id(collection: str, document: str) -> str:
+    return f"{collection}/{document}"

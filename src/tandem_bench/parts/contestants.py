@@ -1,0 +1,160 @@
+"""The peers and the limits of a drain. Each drains what is in the topics and says how long it took, in seconds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+
+from tandem.artifacts import ensure_jars
+from tandem.artifacts.packages import installed
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
+from tandem.platforms.embedded.prepare import child_environment
+from tandem.settings.connections import mongo_client
+from tandem.settings.model import MongoSettings
+from tandem_bench import programs
+from tandem_bench.limits.inserts import insert
+from tandem_bench.load import own_topics
+from tandem_bench.reports import Ends
+from tandem_bench.stage import Stage
+from tandem_bench.truth import Judgement, Pair, judge, pair_of
+
+# What Spark needs for functions on pandas frames.
+PANDAS = ("pandas==2.3.3", "pyarrow==22.0.0")
+FLINK = ("apache-flink==2.2.0",)
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What a contestant did.
+
+    Attributes:
+        seconds: from its first read to its last acknowledged write.
+        judgement: of the facts that it wrote; None where it writes other documents too.
+    """
+
+    seconds: float
+    judgement: Judgement | None = None
+
+
+def plain_python(stage: Stage, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
+    """Drains by the plain Python program."""
+    with stage.database("bench_plain_python") as mongo:
+        arguments = {
+            "bootstrap": stage.settings.kafka.bootstrap,
+            "orders": ORDERS.topic,
+            "payments": PAYMENTS.topic,
+            "ends": json.dumps(ends),
+            "mongo": mongo.uri,
+            "database": mongo.database,
+            "collection": FACTS,
+        }
+        answer = programs.run("peers/plain_python", [f"--{name}={value}" for name, value in arguments.items()], stage)
+        return Drained(answer["seconds"], judged(mongo, wanted))
+
+
+def tutorial(stage: Stage, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
+    """Drains the topics beside the pipeline's own by the tutorials' design, in a Java that has drained once before."""
+    names = ("bench_tutorial_cold", "bench_tutorial")
+    with stage.database(names[0]), stage.database(names[1]) as mongo:
+        arguments = (
+            "drain",
+            *tutorial_arguments(stage, topics_beside()),
+            "--ends",
+            json.dumps(ends),
+            "--databases",
+            *names,
+        )
+        with programs.running_on_spark("peers/tutorial", arguments, stage, pandas(stage)) as program:
+            seconds = program.answer()["seconds"]
+        return Drained(seconds[-1], judged(mongo, wanted))
+
+
+def flink(stage: Stage, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
+    """Joins by Flink, in a Java that has joined once before. Only the facts of that first time go somewhere."""
+    scratch = stage.layout.scratch / "flink"
+    shutil.rmtree(scratch, ignore_errors=True)
+    facts = scratch / "facts"
+    arguments = {
+        "bootstrap": stage.settings.kafka.bootstrap,
+        "orders": ORDERS.topic,
+        "payments": PAYMENTS.topic,
+        "ends": json.dumps(ends),
+        "checkpoints": f"file://{scratch}/checkpoints",
+        "facts": f"file://{facts}",
+        "rounds": "2",
+    }
+    told = [f"--{name}={value}" for name, value in arguments.items()]
+    env = child_environment(stage.tools.java, PYTHONPATH=str(_flink_packages(stage)))
+    told += ["--jars", *map(str, _flink_jars(stage))]
+    answer = programs.run("peers/flink", told, stage, env, own_packages=False)
+    return Drained(answer["seconds"][-1], judge(_pairs_in(facts), wanted))
+
+
+def _pairs_in(folder: Path) -> Iterator[Pair]:
+    """Yields what the JSON lines of a folder's files name."""
+    for path in filter(Path.is_file, folder.rglob("*")):
+        with path.open("rb") as lines:
+            yield from (pair_of(orjson.loads(line)) for line in lines)
+
+
+def tutorial_arguments(stage: Stage, topics: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns the arguments of the tutorials' program that tell it where to read and write."""
+    places = {**topics, "collection": FACTS, "checkpoints": f"file://{stage.layout.scratch}/tutorial"}
+    return tuple(f"--{name}={value}" for name, value in places.items())
+
+
+def prepare(stage: Stage) -> None:
+    """Installs what the peers need, where it is not there yet."""
+    pandas(stage)
+    _flink_packages(stage)
+    _flink_jars(stage)
+
+
+def pandas(stage: Stage) -> Path:
+    """Returns the folder of the packages that the tutorials' design needs."""
+    return installed("pandas", PANDAS, stage.settings.cache_dir)
+
+
+def _flink_packages(stage: Stage) -> Path:
+    return installed("flink", FLINK, stage.settings.cache_dir)
+
+
+def _flink_jars(stage: Stage) -> tuple[Path, ...]:
+    return ensure_jars(stage.settings.cache_dir, stage.tools.java.program, ["flink"])["flink"]
+
+
+def spark_batches(stage: Stage, ends: Ends) -> dict[str, list[float]]:
+    """Returns the seconds of ``read``, ``parse`` and ``batch`` (``limits/batch.py``), in a cold Java, then warm."""
+    names = ("bench_batch_cold", "bench_batch")
+    with stage.database(names[0]), stage.database(names[1]):
+        arguments = ("--ends", json.dumps(ends), "--databases", *names)
+        with programs.running_on_spark("limits/batch", arguments, stage) as program:
+            answer: dict[str, list[float]] = program.answer()
+            return answer
+
+
+def inserts(stage: Stage, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
+    """Writes the facts, and does nothing else."""
+    with stage.database("bench_inserts") as mongo:
+        return Drained(insert(mongo, FACTS, list(wanted.values())))
+
+
+def topics_beside() -> dict[str, str]:
+    """Returns topics other than the pipeline's, by the names of its streams."""
+    return {name: f"bench_{topic}" for name, topic in own_topics().items()}
+
+
+def judged(mongo: MongoSettings, wanted: Mapping[Pair, RawBSONDocument]) -> Judgement:
+    """Returns how the facts in a database compare with those that must be there."""
+    client: MongoClient[dict[str, Any]]
+    with MongoClient(**mongo_client(mongo)) as client:
+        facts = client[mongo.database][FACTS].find({}, {"_id": 0, "order_id": 1, "payment_id": 1}, batch_size=20_000)
+        return judge(map(pair_of, facts), wanted)

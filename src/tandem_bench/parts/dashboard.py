@@ -1,0 +1,93 @@
+"""The dashboard under load: what an update costs a page in a real browser, and what many pages cost the server."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from urllib.parse import urlsplit
+
+import psutil
+
+from tandem.errors import TandemError
+from tandem.platforms.observe import dashboard_url
+from tandem.settings.model import Settings
+from tandem_bench.arithmetic import Figure, percentile
+from tandem_bench.audience import Listeners, OpenPage, opened
+from tandem_bench.bench import Bench
+from tandem_bench.parts.idle import memory_of
+from tandem_bench.result import Part, Row
+from tandem_bench.stage import staged
+from tandem_bench.stand_in import StandIn
+
+RATE = 5000.0
+_PAGES = (1, 50)
+_WARM_S = 20.0
+_EVERY_S = 5.0
+_SHOWN_S = 180
+
+
+def measure(bench: Bench) -> Part:
+    """Returns what is found with one page open, and with many."""
+    seconds = 30.0 if bench.quick else 120.0
+    found: dict[tuple[str, str], list[float]] = {}
+    remarks: dict[str, str] = {}
+    for number in range(bench.rounds):
+        for pages in _PAGES:
+            bench.say(f"dashboard, {pages} open, round {number + 1} of {bench.rounds}")
+            figures, remark = _of(bench.settings, pages, seconds)
+            name = "one page" if pages == 1 else f"{pages} pages"
+            remarks[f"{name}: {next(iter(figures))[0]}"] = remark
+            for (what, unit), value in figures.items():
+                found.setdefault((f"{name}: {what}", unit), []).append(value)
+    rows = [Row(name, unit, Figure(tuple(each)), remark=remarks.get(name, "")) for (name, unit), each in found.items()]
+    settings = {"facts/s": int(RATE), "seconds": int(seconds), "rounds": bench.rounds}
+    return Part("dashboard", "The dashboard while facts are written", rows, settings)
+
+
+def _of(settings: Settings, pages: int, seconds: float) -> tuple[dict[tuple[str, str], float], str]:
+    url = dashboard_url(settings)
+    address = urlsplit(url)
+    with staged(settings) as stage, stage.dashboard() as pid:
+        server = psutil.Process(pid)
+        with Listeners((str(address.hostname), int(address.port or 0)), pages - 1) as others, opened(url) as page:
+            with StandIn(settings, RATE) as writer:
+                page.wait(_WARM_S)
+                page.updates()
+                heap, facts, heard = page.heap(), writer.facts, others.heard()
+                memory, began, used = [memory_of(server)], time.monotonic(), _seconds(server)
+                while (lasted := time.monotonic() - began) < seconds:
+                    page.wait(_EVERY_S)
+                    memory.append(memory_of(server))
+                cores = (_seconds(server) - used) / lasted
+                updates = page.updates()
+                heap_after, rate, heard = page.heap(), (writer.facts - facts) / lasted, others.heard() - heard
+            writer.check()
+            _shown(page, writer.facts)
+    if not updates or (pages > 1 and heard < len(updates) / 2):
+        raise TandemError("the pages got no updates", hint=f"look at {stage.layout.log('dashboard')}")
+    quarter = max(1, len(memory) // 4)
+    figures = {
+        ("an update, median", "ms"): median(updates),
+        ("an update, 99th percentile", "ms"): percentile(updates, 0.99),
+        ("the slowest update", "ms"): max(updates),
+        ("the server", "cores"): cores,
+        ("the server's memory, first quarter", "MiB"): median(memory[:quarter]) / 2**20,
+        ("the server's memory, last quarter", "MiB"): median(memory[-quarter:]) / 2**20,
+        ("the page's memory, first", "MiB"): heap,
+        ("the page's memory, last", "MiB"): heap_after,
+    }
+    return figures, f"{len(updates)} updates, {rate:,.0f} facts/s; all {writer.facts:,} shown"
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _shown(page: OpenPage, facts: int) -> None:
+    """Waits until the page shows the facts that were written."""
+    deadline = time.monotonic() + _SHOWN_S
+    while (shown := page.results()) != facts:
+        if time.monotonic() > deadline:
+            raise TandemError(f"{facts} facts were written, and the page shows {shown}", hint="look at its log")
+        page.wait(0.5)

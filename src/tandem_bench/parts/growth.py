@@ -1,0 +1,109 @@
+"""Growth: whether a record costs the same however many wait, and a small batch however many rows are in state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import NamedTuple
+
+from tandem.platforms.memory import machine_memory
+from tandem.settings.model import Settings
+from tandem_bench.arithmetic import Figure
+from tandem_bench.bench import Bench
+from tandem_bench.load import load
+from tandem_bench.parts import drains
+from tandem_bench.reports import Report, batch_milliseconds
+from tandem_bench.result import Part, Row
+from tandem_bench.stage import Stage, staged
+
+_TIMES = (8, 4, 2, 1)
+_FEW = 10
+# Of heap for each record of a drain. All are in state at once, some 700 bytes each; the rest is for what is new.
+_HEAP_BYTES = 1500
+_LEAST_HEAP_GIB = 4
+# For Kafka, MongoDB and the system.
+_OTHERS_GIB = 4
+
+
+class _Found(NamedTuple):
+    """A drain, and the commit of a batch of a few records after it."""
+
+    drain: drains.Drain
+    few: Report
+
+
+def measure(bench: Bench) -> Part:
+    """Returns records per second of drains of half, once, twice and four times the bench's number of records, and how
+    long a batch of a few records takes with the state that each leaves behind."""
+    least = bench.records // 2
+    wanted = [times * least for times in _TIMES]
+    sizes = fitting(wanted, machine_memory() / 2**30)
+    if missing := [size for size in wanted if size not in sizes]:
+        bench.say(f"growth leaves out {missing}: so many records do not fit into this machine's memory")
+    found: dict[int, list[_Found]] = {size: [] for size in sizes}
+    heap = heap_gib(sizes[0])
+    with staged(_with_heap(drains.patient(bench.settings), heap)) as stage:
+        for number in range(bench.rounds):
+            bench.say(f"growth, round {number + 1} of {bench.rounds}")
+            for size in sizes if number % 2 == 0 else reversed(sizes):
+                stage.fresh()
+                found[size].append(_drained(bench, stage, least, size))
+    rows = [
+        Row(
+            f"{size:,} records".replace(",", " "),
+            "records/s",
+            Figure(tuple(each.drain.rate for each in found[size])),
+            remark=_state(found[size][-1].drain.report),
+            compared=size != sizes[0],
+        )
+        for size in sizes
+    ] + [
+        Row(
+            f"then {_FEW} records",
+            "ms",
+            Figure(tuple(value for each in found[size] for value in batch_milliseconds([each.few]))),
+            remark=_state(found[size][-1].few),
+        )
+        for size in sizes
+    ]
+    return Part(
+        "growth", "Drains of more and more records, warm Java", rows, {"rounds": bench.rounds, "heap GiB": heap}
+    )
+
+
+def fitting(sizes: Sequence[int], memory: float) -> list[int]:
+    """Returns those numbers of records whose state fits into a machine's memory, in GiB; the least in any case."""
+    return [size for size in sizes if heap_gib(size) <= memory - _OTHERS_GIB] or [min(sizes)]
+
+
+def heap_gib(records: int) -> int:
+    """Returns the heap that a drain of so many records needs, in GiB."""
+    return max(_LEAST_HEAP_GIB, math.ceil(records * _HEAP_BYTES / 2**30))
+
+
+def _with_heap(settings: Settings, gib: int) -> Settings:
+    return settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": f"{gib}g"}})
+
+
+def _drained(bench: Bench, stage: Stage, warm_up: int, size: int) -> _Found:
+    ends = load(stage.settings.kafka, bench.plan(0, records=warm_up))
+    with stage.driver() as driver:
+        first = drains.cold(driver, ends)
+        plan = bench.plan(1, records=size)
+        drain = drains.warm(stage, driver, plan, first.ends)
+        ends = drain.ends
+        # The second of them finds nothing to do but its own records: the first has closed a few windows more.
+        for number in range(2):
+            start = plan.start + plan.span + timedelta(seconds=number)
+            # An order and a payment for each of the count.
+            after = replace(plan, count=_FEW // 2, start=start, span=timedelta(seconds=1))
+            few = drains.warm(stage, driver, after, ends)
+            ends = few.ends
+        return _Found(drain, few.report)
+
+
+def _state(report: Report) -> str:
+    rows, size = report["state_rows"], report["state_bytes"]
+    return f"{rows:,} rows in state, {size / 2**30:.2f} GiB".replace(",", " ")

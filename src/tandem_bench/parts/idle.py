@@ -1,0 +1,87 @@
+"""Idle cost: what the environment takes while no record comes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+import psutil
+
+from tandem.errors import TandemError
+from tandem.platforms.embedded.layout import SERVICES, Layout
+from tandem.platforms.embedded.process import recall
+from tandem_bench.arithmetic import Figure
+from tandem_bench.bench import Bench
+from tandem_bench.result import Part, Row
+from tandem_bench.stage import environment
+
+_CORES, _MEMORY = "cores", "GiB"
+_ALL = "all"
+
+
+def measure(bench: Bench) -> Part:
+    """Returns the processors' share and the memory of all services together and of each."""
+    settle_s, seconds = (10.0, 15.0) if bench.quick else (30.0, 60.0)
+    cores: dict[str, list[float]] = {}
+    memory: dict[str, list[float]] = {}
+    with environment(bench.settings):
+        layout = Layout(bench.settings.home)
+        time.sleep(settle_s)
+        for number in range(bench.rounds):
+            bench.say(f"idle cost, round {number + 1} of {bench.rounds}")
+            groups = _groups(layout)
+            before = _processor_seconds(groups)
+            time.sleep(seconds)
+            after = _processor_seconds(groups)
+            held = {name: sum(map(memory_of, group)) / 2**30 for name, group in groups.items()}
+            used = {name: (after[name] - before[name]) / seconds for name in groups}
+            for found, kept in ((used, cores), (held, memory)):
+                for name, value in {_ALL: sum(found.values()), **found}.items():
+                    kept.setdefault(name, []).append(value)
+    rows = [
+        Row(name, unit, Figure(tuple(values)))
+        for unit, kept in ((_CORES, cores), (_MEMORY, memory))
+        for name, values in kept.items()
+    ]
+    settings = {"seconds": int(seconds), "rounds": bench.rounds, "memory": "PSS" if _has_pss() else "RSS"}
+    return Part("idle", "The whole environment while nothing comes", rows, settings)
+
+
+def _groups(layout: Layout) -> Mapping[str, list[psutil.Process]]:
+    """Returns the processes of each service and of the supervisor: each leads a process group."""
+    leaders = {name: recall(layout.pid(name)) for name in ("supervisor", *SERVICES)}
+    absent = [name for name, identity in leaders.items() if identity is None]
+    if absent:
+        raise TandemError(f"{absent[0]} does not run", hint="its log tells why")
+    names = {identity.pid: name for name, identity in leaders.items() if identity}
+    groups: dict[str, list[psutil.Process]] = {name: [] for name in leaders}
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError):
+            name = names.get(os.getpgid(process.pid))
+            if name:
+                groups[name].append(process)
+    return groups
+
+
+def _processor_seconds(groups: Mapping[str, Iterable[psutil.Process]]) -> dict[str, float]:
+    return {name: sum(map(_seconds_of, group)) for name, group in groups.items()}
+
+
+def _seconds_of(process: psutil.Process) -> float:
+    with suppress(psutil.NoSuchProcess):
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return 0.0
+
+
+def memory_of(process: psutil.Process) -> int:
+    """Returns a process's memory, with its share of what it shares: two Javas share one archive."""
+    with suppress(psutil.NoSuchProcess):
+        return int(process.memory_full_info().pss if _has_pss() else process.memory_info().rss)
+    return 0
+
+
+def _has_pss() -> bool:
+    return bool(psutil.LINUX)

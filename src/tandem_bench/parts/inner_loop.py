@@ -1,0 +1,145 @@
+"""The inner loop: from a saved file to the job that runs with it, and to a document that was made with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from confluent_kafka import Producer
+from pymongo import MongoClient
+
+from tandem.catalog import Place
+from tandem.errors import TandemError
+from tandem.scaffold import write
+from tandem.settings.connections import mongo_client
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+from tandem.waiting import NotYetError, wait_for
+from tandem_bench.arithmetic import Figure
+from tandem_bench.bench import Bench
+from tandem_bench.cleaning import undisturbed
+from tandem_bench.load import PRODUCER
+from tandem_bench.result import Part, Row
+from tandem_bench.stage import environment, variables
+
+_NAME = "inner_loop"
+_EDITS = 3
+_FLUSH_S = 30.0
+_DEADLINE_S = 60.0
+# What is edited, in the documents of answers: every version puts a name of its own in place of the service.
+_MARK = re.compile(r'(?<=response_id",\n        ).*(?=\n        "status")')
+
+
+def measure(bench: Bench) -> Part:
+    """Returns seconds from the save to what `tandem dev` says, and to the first document."""
+    said: list[float] = []
+    seen: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = write(_NAME, Path(folder) / "pipelines")
+        settings = _settings(bench.settings, place)
+        with environment(settings), _developing(settings) as output, _documents(settings) as documents:
+            _read_to("watching", output)
+            for number in range(max(_EDITS, bench.rounds)):
+                bench.say(f"inner loop, edit {number + 1}")
+                both = _edit(f"version-{number}", place, output, settings, documents)
+                said.append(both[0])
+                seen.append(both[1])
+    rows = [
+        Row("from the save to the job that runs with it", "s", Figure(tuple(said))),
+        Row("from the save to a document made with it", "s", Figure(tuple(seen))),
+    ]
+    return Part("inner_loop", "`tandem dev`, a changed transform", rows, {"edits": len(said)})
+
+
+def _settings(settings: Settings, place: Place) -> Settings:
+    """Returns the settings of the new pipeline, with the bench's folder and ports."""
+    ports = {
+        "kafka": {"port": settings.kafka.port, "controller_port": settings.kafka.controller_port},
+        "mongo": {"port": settings.mongo.port},
+        "ui": {"spark_port": settings.ui.spark_port, "dashboard_port": settings.ui.dashboard_port},
+    }
+    own = {"pipeline": place.name, "pipelines_dir": place.folder.parent, "state_dir": settings.state_dir}
+    return load(settings.profile, {**ports, **own})
+
+
+def _edit(name: str, place: Place, output: IO[str], settings: Settings, documents: Any) -> tuple[float, float]:
+    """Returns after how many seconds the job ran with a new version, and a document was there that it had made."""
+    file = place.file("transform")
+    edited = _MARK.sub(f'F.lit("{name}").alias("service"),', file.read_text("utf-8"), count=1)
+    began = time.monotonic()
+    file.write_text(edited, "utf-8")
+    _read_to("the job runs with it", output)
+    said = time.monotonic() - began
+    _send(settings, name)
+
+    def probe() -> None:
+        if documents.find_one({"service": name}) is None:
+            raise NotYetError("it is not there")
+
+    what, hint = f"a document of {name}", "`tandem logs job`"
+    wait_for(what, probe, deadline_s=_DEADLINE_S, hint=hint, interval_s=0.02)
+    return said, time.monotonic() - began
+
+
+def _send(settings: Settings, name: str) -> None:
+    """Sends a request and its response, of now."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    producer = Producer({**PRODUCER, "linger.ms": 0, "bootstrap.servers": settings.kafka.bootstrap})
+    requests, responses = settings.place.module("streams").STREAMS
+    request = {"request_id": name, "service": "search", "requested_at": now}
+    response = {"response_id": name, "request_id": name, "status": 200, "responded_at": now}
+    for stream, record in ((requests, request), (responses, response)):
+        producer.produce(stream.topic, json.dumps(record).encode())
+    if producer.flush(_FLUSH_S):
+        raise TandemError("Kafka does not take records", hint="its log tells why")
+
+
+@contextmanager
+def _documents(settings: Settings) -> Iterator[Any]:
+    answered = settings.place.module("streams").ANSWERED
+    with MongoClient[dict[str, Any]](**mongo_client(settings.mongo)) as client:
+        yield client[settings.mongo.database][answered]
+
+
+@contextmanager
+def _developing(settings: Settings) -> Iterator[IO[str]]:
+    """Yields what `tandem dev` says while it runs."""
+    process = subprocess.Popen(
+        (sys.executable, "-m", "tandem", "dev", settings.pipeline),
+        env={**variables(settings), "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process.stderr  # type: ignore[misc]  # it is a pipe
+    finally:
+        with undisturbed():
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def _read_to(text: str, output: IO[str]) -> None:
+    """Returns when `tandem dev` has said it.
+
+    Raises:
+        TandemError: it said that something is wrong, or nothing any more.
+    """
+    for line in output:
+        if "error: " in line:
+            raise TandemError(f"tandem dev: {line.strip()}", hint="the job's log tells more")
+        if text in line:
+            return
+    raise TandemError("tandem dev ended", hint="run it by hand")

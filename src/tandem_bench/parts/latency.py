@@ -1,0 +1,102 @@
+"""Latency: from the moment a record is given to the producer to the moment its fact is in a change stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
+
+from tandem.settings.model import Settings
+from tandem_bench import programs
+from tandem_bench.arithmetic import Figure
+from tandem_bench.bench import Bench
+from tandem_bench.load import ends_of, own_topics
+from tandem_bench.parts import contestants
+from tandem_bench.reports import Reports, batch_milliseconds
+from tandem_bench.result import Kind, Part, Row
+from tandem_bench.stage import environment, staged
+from tandem_bench.traffic import Traffic, Watch, quantiles
+from tandem_bench.truth import Judgement, account, expected
+
+RATE = 1000.0
+_VERIFY_S = 60.0
+# Of Spark's phases of a batch those that take long.
+_PLANNING, _WRITING = "queryPlanning", "addBatch"
+# Payments come up to 20 seconds before their orders.
+_LEAST_WARM_S = 20.0
+
+
+class _Batch(NamedTuple):
+    """The medians of a batch and of two of its phases, in milliseconds."""
+
+    whole: float
+    planning: float
+    writing: float
+
+
+def measure(bench: Bench) -> Part:
+    """Returns the median and the 99th percentile, of the job and of the tutorials' design, and a batch's phases."""
+    warm_s, seconds = (_LEAST_WARM_S, 15.0) if bench.quick else (40.0, 60.0)
+    ours: list[tuple[float, float]] = []
+    theirs: list[tuple[float, float]] = []
+    batches: list[_Batch] = []
+    remark, judgement = "", Judgement()
+    for number in range(bench.rounds):
+        bench.say(f"latency, round {number + 1} of {bench.rounds}")
+        turns = [True] if bench.quick else [True, False] if number % 2 == 0 else [False, True]
+        for is_ours in turns:
+            if is_ours:
+                both, batch, remark = _of_the_job(bench.settings, warm_s, seconds)
+                ours.append(both)
+                batches.append(batch)
+            else:
+                both, judgement = _of_the_tutorial(bench.settings, warm_s, seconds)
+                theirs.append(both)
+    p50, p99 = zip(*ours, strict=True)
+    rows = [
+        Row("Tandem, median", "s", Figure(p50), remark=remark),
+        Row("Tandem, 99th percentile", "s", Figure(p99)),
+        *(Row(f"Tandem, {name}", "ms", Figure(values)) for name, values in _phases(batches)),
+    ]
+    if theirs:
+        p50, p99 = zip(*theirs, strict=True)
+        rows += [
+            Row("the tutorials' design, median", "s", Figure(p50), Kind.PEER, f"{judgement}; of what came"),
+            Row("the tutorials' design, 99th percentile", "s", Figure(p99), Kind.PEER),
+        ]
+    settings = {"records/s": int(RATE), "seconds": int(seconds), "rounds": bench.rounds}
+    return Part("latency", "From the producer to MongoDB's change stream", rows, settings)
+
+
+def _phases(batches: Sequence[_Batch]) -> list[tuple[str, tuple[float, ...]]]:
+    """Returns the parts of a batch with their milliseconds, one for each round."""
+    return [
+        ("a batch", tuple(batch.whole for batch in batches)),
+        ("of it planning the stream", tuple(batch.planning for batch in batches)),
+        ("of it computing and writing", tuple(batch.writing for batch in batches)),
+        ("of it offsets and checkpoint", tuple(batch.whole - batch.planning - batch.writing for batch in batches)),
+    ]
+
+
+def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], _Batch, str]:
+    with environment(settings), Reports(settings) as reports:
+        with Watch(settings.mongo) as watch, Traffic(settings.kafka, RATE) as traffic:
+            since, until = traffic.go_on(warm_s, seconds)
+            seen = watch.seen(traffic)
+        told = reports.batches(since, until)
+        took = [median(batch_milliseconds(told, phase)) for phase in ("triggerExecution", _PLANNING, _WRITING)]
+        return quantiles(seen, since, until), _Batch(*took), account(settings, deadline_s=_VERIFY_S)
+
+
+def _of_the_tutorial(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], Judgement]:
+    with staged(settings) as stage, stage.database("bench_tutorial") as mongo:
+        topics = own_topics()
+        begins = ends_of(settings.kafka, topics)
+        arguments = ("follow", *contestants.tutorial_arguments(stage, topics), "--databases", mongo.database)
+        with programs.running_on_spark("peers/tutorial", arguments, stage, contestants.pandas(stage)) as program:
+            program.answer()
+            with Watch(mongo) as watch, Traffic(settings.kafka, RATE) as traffic:
+                since, until = traffic.go_on(warm_s, seconds)
+                seen = watch.seen(traffic)
+            ends = ends_of(settings.kafka, topics)
+            return quantiles(seen, since, until), contestants.judged(mongo, expected(settings, topics, ends, begins))

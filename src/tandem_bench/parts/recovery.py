@@ -1,0 +1,54 @@
+"""Recovery: the driver is killed under load, and what matters is when new facts come again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from tandem.platforms.embedded.platform import EmbeddedPlatform
+from tandem_bench.arithmetic import Figure
+from tandem_bench.bench import Bench
+from tandem_bench.parts.latency import RATE
+from tandem_bench.result import Part, Row
+from tandem_bench.stage import driver_of, environment
+from tandem_bench.traffic import Traffic, Watch
+from tandem_bench.truth import account
+
+_DEADLINE_S = 180.0
+_VERIFY_S = 120.0
+# A fact that comes so soon after its records was not waited for: the backlog is done.
+_CAUGHT_UP_S = 2.0
+
+
+def measure(bench: Bench) -> Part:
+    """Returns seconds from the kill to the first new fact, and to the first that came without delay."""
+    warm_s = 15.0 if bench.quick else 30.0
+    first: list[float] = []
+    caught_up: list[float] = []
+    with environment(bench.settings) as platform:
+        with Watch(bench.settings.mongo) as watch, Traffic(bench.settings.kafka, RATE) as traffic:
+            for number in range(bench.rounds):
+                bench.say(f"recovery, round {number + 1} of {bench.rounds}")
+                traffic.go_on(warm_s, 0.0)
+                killed = _kill(platform)
+                # What it had in hand may still become visible: only what was sent since then tells that it is back.
+                new = watch.first(traffic, lambda fact: fact.sent_at > killed, deadline_s=_DEADLINE_S)  # noqa: B023
+                first.append(new.at - killed)
+                if new.latency >= _CAUGHT_UP_S:
+                    new = watch.first(traffic, lambda fact: fact.latency < _CAUGHT_UP_S, deadline_s=_DEADLINE_S)
+                caught_up.append(new.at - killed)
+        remark = account(bench.settings, deadline_s=_VERIFY_S)
+    rows = [
+        Row("driver killed to the first new fact", "s", Figure(tuple(first)), remark=remark),
+        Row(f"driver killed to facts in under {_CAUGHT_UP_S:.0f} s", "s", Figure(tuple(caught_up))),
+    ]
+    return Part(
+        "recovery", "`kill -9` of the driver under load", rows, {"records/s": int(RATE), "rounds": bench.rounds}
+    )
+
+
+def _kill(platform: EmbeddedPlatform) -> float:
+    """Returns when the driver, with its Java, was killed, in seconds since the epoch."""
+    os.killpg(driver_of(platform), signal.SIGKILL)
+    return time.time()

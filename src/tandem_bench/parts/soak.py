@@ -1,0 +1,113 @@
+"""Soak: whether state, memory, files and batches stay as they are while windows open and close."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from statistics import median
+from typing import Any
+
+import psutil
+
+from tandem.platforms.embedded.layout import Layout
+from tandem.settings.model import Settings
+from tandem_bench.arithmetic import Figure
+from tandem_bench.bench import Bench
+from tandem_bench.parts.idle import memory_of
+from tandem_bench.reports import Reports, batch_milliseconds
+from tandem_bench.result import Part, Row
+from tandem_bench.stage import driver_of, environment
+from tandem_bench.traffic import Traffic
+from tandem_bench.truth import account
+
+_RATE = 2000.0
+_EVERY_S = 10.0
+_VERIFY_S = 300.0
+_METRICS_S = 10.0
+# So short that windows close all the time; records belong together within 20 seconds.
+_WINDOW_S, _LATENESS_S = 60, 10
+# Until as many windows close as open, and Java has compiled what it will.
+_WARM_S = 3.0 * (_WINDOW_S + _LATENESS_S)
+# What is alive, and the gaps that the collector leaves.
+_LEFT = "left by a collection"
+_BATCHES = f"batches in {_EVERY_S:.0f} s"
+_UNITS = {
+    "state": "rows",
+    "state bytes": "MiB",
+    "memory of the driver": "GiB",
+    _LEFT: "MiB",
+    "checkpoint": "files",
+    _BATCHES: "number",
+    "a batch": "ms",
+}
+# Of the old generation of the collector that the profile takes; the young one is empty when that is collected.
+_USED_AFTER = "tandem.driver.jvm.pools.PS-Old-Gen.used-after-gc"
+
+
+def measure(bench: Bench) -> Part:
+    """Returns the medians of the first and of the last quarter of the time, after a warm-up."""
+    seconds = 120.0 if bench.quick else 1800.0
+    settings = _short_windows(bench.settings)
+    samples: list[Mapping[str, float]] = []
+    with environment(settings) as platform, Reports(settings) as reports:
+        with Traffic(settings.kafka, _RATE) as traffic:
+            bench.say(f"soak, {(_WARM_S + seconds) / 60:.0f} minutes")
+            traffic.go_on(_WARM_S, 0.0)
+            while len(samples) < seconds / _EVERY_S:
+                since, until = traffic.go_on(0.0, _EVERY_S)
+                batches = reports.batches(since, until)
+                if batches:
+                    samples.append(_sample(batches, driver_of(platform), settings))
+        remark = account(settings, deadline_s=_VERIFY_S)
+    rows = []
+    for name, unit in _UNITS.items():
+        first, last = quarters([sample[name] for sample in samples])
+        rows += [
+            Row(f"{name}, last quarter", unit, Figure((last,)), remark=f"{last / first:.2f} times the first"),
+            Row(f"{name}, first quarter", unit, Figure((first,))),
+        ]
+    told = {"records/s": int(_RATE), "seconds": int(seconds), "match window": _WINDOW_S, "lateness": _LATENESS_S}
+    collected = " ".join(f"{mib:.0f}" for mib, _ in groupby(sample[_LEFT] for sample in samples))
+    return Part(
+        "soak",
+        "A steady load while windows open and close",
+        rows,
+        {**told, "left by each collection": collected, "result": remark},
+    )
+
+
+def quarters(values: Sequence[float]) -> tuple[float, float]:
+    """Returns the medians of the first and of the last quarter of the values, of at least one value each."""
+    size = max(1, len(values) // 4)
+    return median(values[:size]), median(values[-size:])
+
+
+def _short_windows(settings: Settings) -> Settings:
+    parameters = {**settings.job.parameters, "match_window_seconds": _WINDOW_S}
+    job = settings.job.model_copy(update={"lateness_seconds": _LATENESS_S, "parameters": parameters})
+    return settings.model_copy(update={"job": job})
+
+
+def _left_bytes(settings: Settings) -> float:
+    """Returns what the newest collection of all of the driver's heap has left, by the metrics of its page."""
+    # Not by a proxy of the user's.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"http://127.0.0.1:{settings.ui.spark_port}/metrics/json/", timeout=_METRICS_S) as answer:
+        return float(json.load(answer)["gauges"][_USED_AFTER]["value"])
+
+
+def _sample(batches: Sequence[Mapping[str, Any]], driver: int, settings: Settings) -> dict[str, float]:
+    newest = batches[-1]
+    process = psutil.Process(driver)
+    checkpoint = Layout(settings.home).checkpoint
+    return {
+        "state": float(newest["state_rows"]),
+        "state bytes": newest["state_bytes"] / 2**20,
+        "memory of the driver": sum(map(memory_of, (process, *process.children(recursive=True)))) / 2**30,
+        _LEFT: _left_bytes(settings) / 2**20,
+        "checkpoint": float(sum(path.is_file() for path in checkpoint.rglob("*"))),
+        _BATCHES: float(len(batches)),
+        "a batch": median(batch_milliseconds(batches) or [0.0]),
+    }

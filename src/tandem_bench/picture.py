@@ -1,0 +1,65 @@
+"""Draws a part's figures as bars: one SVG file, readable on light and on dark pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from tandem_bench.result import Kind, Part
+from tandem_bench.table import number
+
+_WIDTH, _BAR, _GAP, _LABELS, _FIGURES, _HEAD, _FOOT = 820, 18, 8, 300, 150, 40, 48
+# How many times the longest bar of ours and of peers a limit's may be; what is longer is cut.
+_LONGEST_LIMIT = 2.0
+_COLOURS = {Kind.OURS: "#2563eb", Kind.LIMIT: "#9ca3af", Kind.PEER: "#d97706"}
+_STYLE = (
+    "text{font:13px system-ui,sans-serif;fill:#1f2937}.small{font-size:11px;fill:#6b7280}"
+    ".range{stroke:#111827;stroke-width:2}"
+    "@media(prefers-color-scheme:dark){text{fill:#e5e7eb}.small{fill:#9ca3af}.range{stroke:#f9fafb}}"
+)
+
+
+def draw(part: Part, about: Mapping[str, Any]) -> str:
+    """Returns an SVG with a bar for each row of the first row's unit: as long as the median, a line marks the extremes.
+    The bar of a limit that is far away is cut, and says so.
+
+    Args:
+        part: what to draw.
+        about: of the run: the machine and the revision stand below.
+    """
+    rows = [row for row in part.rows if row.unit == part.rows[0].unit]
+    most = max(max(row.figure.values) for row in rows) or 1.0
+    compared = [max(row.figure.values) for row in rows if row.kind is not Kind.LIMIT]
+    if compared:
+        most = min(most, _LONGEST_LIMIT * max(compared))
+    scale = (_WIDTH - _LABELS - _FIGURES) / most
+    lines = [_text(0, 18, f"{part.title} ({rows[0].unit})")]
+    for place, row in enumerate(rows):
+        top, middle = _HEAD + place * (_BAR + _GAP), _HEAD + place * (_BAR + _GAP) + _BAR / 2
+        values = (row.figure.median, min(row.figure.values), max(row.figure.values))
+        length, low, high = (scale * min(value, most) for value in values)
+        told = f"{number(row.figure.median)}{' (cut)' if row.figure.median > most else ''}"
+        lines += [
+            _text(_LABELS - 10, middle + 4, row.name, anchor="end"),
+            f'<rect x="{_LABELS}" y="{top}" width="{length:.1f}" height="{_BAR}" rx="2" fill="{_COLOURS[row.kind]}"/>',
+            f'<path d="M{_LABELS + low:.1f} {middle}H{_LABELS + high:.1f}" class="range"/>',
+            _text(_LABELS + high + 8, middle + 4, told),
+        ]
+    height = _HEAD + len(rows) * (_BAR + _GAP) + _FOOT
+    machine = about["machine"]
+    rounds = len(rows[0].figure.values)
+    feet = (
+        f"median and extremes of {rounds}; {', '.join(f'{name} {value}' for name, value in part.settings.items())}",
+        f"{machine['cores']} cores of {machine['processor']}, revision {about['revision']}, {about['at'][:10]}",
+    )
+    lines += [_text(0, height - 24 + 16 * place, foot, small=True) for place, foot in enumerate(feet)]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
+        f'role="img"><title>{escape(part.title)}</title><style>{_STYLE}</style>\n' + "\n".join(lines) + "\n</svg>\n"
+    )
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "start", small: bool = False) -> str:
+    kind = ' class="small"' if small else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{escape(text)}</text>'

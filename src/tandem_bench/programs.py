@@ -1,0 +1,132 @@
+"""Runs what the job is compared with, each in a process group of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Timer
+from typing import IO, Any
+
+from tandem.errors import TandemError
+from tandem.foreign import inherited
+from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
+from tandem.platforms.embedded.logs import essence
+from tandem.platforms.job_files import driver_arguments
+from tandem_bench.cleaning import undisturbed
+from tandem_bench.stage import Stage
+
+_FOLDER = Path(__file__).parent
+_DEADLINE_S = 3600.0
+
+
+class Program:
+    """A running program that prints JSON, one object a line. Made by ``running``."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str], log: Path) -> None:
+        self._name, self._process, self._log = name, process, log
+        self._output: IO[str] = process.stdout  # type: ignore[assignment]  # it is a pipe
+
+    def answer(self) -> dict[str, Any]:
+        """Returns the next object that it prints.
+
+        Raises:
+            TandemError: it ended without one, or was killed because it took more than an hour.
+        """
+        watchdog = Timer(_DEADLINE_S, self._process.kill)
+        watchdog.start()
+        try:
+            for line in self._output:
+                with suppress(ValueError):
+                    found = json.loads(line)
+                    if isinstance(found, dict):
+                        return found
+        finally:
+            watchdog.cancel()
+        code = self._process.wait()
+        raise TandemError(
+            f"{self._name} ended with exit code {code}: {essence(self._log)}", hint=f"look at {self._log}"
+        )
+
+
+@contextmanager
+def running(
+    name: str,
+    arguments: Sequence[str],
+    stage: Stage,
+    env: Mapping[str, str] | None = None,
+    *,
+    own_packages: bool = True,
+) -> Iterator[Program]:
+    """Yields a program of this package as it runs; afterwards it and all that it started are gone.
+
+    Args:
+        name: ``peers/<file>`` or ``limits/<file>``, without an ending.
+        arguments: its own.
+        stage: where its log goes.
+        env: its whole environment; None for this process's.
+        own_packages: whether it sees the packages of this environment; else only what is on its ``PYTHONPATH``.
+    """
+    log = stage.layout.log(name.rpartition("/")[2])
+    # -S leaves out site-packages. Two folders with packages of one namespace, like Google's, would be mixed.
+    python = (sys.executable,) if own_packages else (sys.executable, "-S")
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            (*python, str(_FOLDER / f"{name}.py"), *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=inherited() if env is None else dict(env),
+            cwd=stage.layout.scratch,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        yield Program(name, process, log)
+    finally:
+        with undisturbed():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def run(
+    name: str,
+    arguments: Sequence[str],
+    stage: Stage,
+    env: Mapping[str, str] | None = None,
+    *,
+    own_packages: bool = True,
+) -> dict[str, Any]:
+    """Returns what a program prints; see ``running``."""
+    with running(name, arguments, stage, env, own_packages=own_packages) as program:
+        return program.answer()
+
+
+@contextmanager
+def running_on_spark(
+    name: str, arguments: Sequence[str], stage: Stage, packages: Path | None = None
+) -> Iterator[Program]:
+    """Yields a Spark driver with the job's settings and class path; see ``running``.
+
+    Args:
+        name: as for ``running``.
+        arguments: its own; ``--config FILE``, as the job gets it, comes before.
+        stage: where Kafka and MongoDB are.
+        packages: a folder of Python packages that it needs besides ours.
+    """
+    folder = stage.layout.conf / name.rpartition("/")[2]
+    folder.mkdir(parents=True, exist_ok=True)
+    jars = stage.tools.jars["spark"]
+    options = class_archive(stage.settings, stage.tools.java, jars).options(record=False)
+    write_configuration(stage.settings, jars, stage.layout, folder, options)
+    env = driver_variables(stage.tools.java, stage.settings.place, folder)
+    if packages:
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(packages), env.get("PYTHONPATH"))))
+    with running(name, (*driver_arguments(folder), *arguments), stage, env) as program:
+        yield program

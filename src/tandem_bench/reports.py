@@ -1,0 +1,116 @@
+"""Reads what one driver of the job has reported of its batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import psutil
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+
+from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.errors import TandemError
+from tandem.settings.connections import mongo_client
+from tandem.settings.model import Settings
+from tandem.verify.record import Offsets
+from tandem.waiting import NotYetError, wait_for
+
+Report = Mapping[str, Any]
+Ends = Mapping[str, Offsets]
+
+
+class Reports:
+    """The progress documents of one driver.
+
+    Args:
+        settings: which pipeline, and where MongoDB is.
+        pid: the driver's; None for any.
+    """
+
+    def __init__(self, settings: Settings, pid: int | None = None) -> None:
+        self._client: MongoClient[dict[str, Any]] = MongoClient(**mongo_client(settings.mongo))
+        aware = CodecOptions[dict[str, Any]](tz_aware=True, tzinfo=UTC)
+        database = self._client[settings.mongo.database]
+        self._collection = database.get_collection(PROGRESS_COLLECTION, codec_options=aware)
+        self._pid = pid
+        self._query: dict[str, Any] = {"pipeline": settings.pipeline} | ({} if pid is None else {"pid": pid})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def started_at(self) -> float:
+        """Returns when the driver's query had begun, in seconds since the epoch."""
+        found = self._collection.find_one({**self._query, "event": "started"})
+        if found is None:
+            raise LookupError("the driver has not reported its start")
+        return float(found["at"].timestamp())
+
+    def batches(self, since: float = 0.0, until: float | None = None) -> list[Report]:
+        """Returns the reports of batches committed within a time, the oldest first.
+
+        Args:
+            since: in seconds since the epoch.
+            until: likewise; None for now.
+        """
+        bounds = {"$gte": since, "$lt": time.time() if until is None else until}
+        at = {name: datetime.fromtimestamp(bound, UTC) for name, bound in bounds.items()}
+        return list(self._collection.find({**self._query, "event": "batch", "at": at}).sort("$natural", 1))
+
+    def drained(self, ends: Ends, *, deadline_s: float) -> Report:
+        """Returns the report of the first batch with which all up to ``ends`` was committed, once it is there.
+
+        Args:
+            ends: the offset behind the last record, by topic and partition.
+            deadline_s: how long to wait, in seconds.
+
+        Raises:
+            EnvironmentNotReadyError: it did not come.
+            TandemError: the driver died.
+        """
+        return self._first("the backlog to be committed", lambda report: covers(report, ends), deadline_s)
+
+    def settled(self, after: Report, *, deadline_s: float) -> Report:
+        """Returns the report of the batch that closed the windows of what an earlier one had read.
+
+        Args:
+            after: of a batch that moved the watermark.
+            deadline_s: how long to wait, in seconds.
+        """
+        number = after["batch"]
+        return self._first(
+            "windows to be closed", lambda report: report["batch"] > number and not report["input_rows"], deadline_s
+        )
+
+    def _first(self, what: str, accepted: Any, deadline_s: float) -> Report:
+        def probe() -> Report:
+            batches = self.batches()
+            for report in batches:
+                if accepted(report):
+                    return report
+            if self._pid is not None and not psutil.pid_exists(self._pid):
+                raise TandemError("the driver died", hint="its log tells why")
+            last = batches[-1]["batch"] if batches else None
+            raise NotYetError(f"the last batch is {last}")
+
+        return wait_for(what, probe, deadline_s=deadline_s, hint="the driver's log tells more", interval_s=0.1)
+
+
+def covers(report: Report, ends: Ends) -> bool:
+    """Returns whether a report's batch, with those before it, has committed all up to ``ends``."""
+    committed = report["committed"]
+    return all(
+        committed.get(topic, {}).get(str(number), 0) >= end
+        for topic, offsets in ends.items()
+        for number, end in offsets.items()
+    )
+
+
+def batch_milliseconds(reports: Iterable[Report], phase: str = "triggerExecution") -> list[float]:
+    """Returns how long each batch with records took, or a phase of it by Spark's name, in milliseconds."""
+    return [float(report["durations_ms"][phase]) for report in reports if report["input_rows"]]

@@ -1,0 +1,128 @@
+"""Runs parts of the bench, one after another, in an environment of its own."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.platforms.embedded.job import class_archive
+from tandem.settings.load import load as load_settings
+from tandem.settings.model import Settings
+from tandem_bench.about import about
+from tandem_bench.audience import chromium
+from tandem_bench.bench import Bench
+from tandem_bench.load import load
+from tandem_bench.parts import cold_start, dashboard, growth, idle, inner_loop, latency, recovery, soak, throughput
+from tandem_bench.result import Part, Result
+from tandem_bench.stage import staged
+
+PARTS: Mapping[str, Callable[[Bench], Part]] = {
+    "throughput": throughput.measure,
+    "latency": latency.measure,
+    "cold_start": cold_start.measure,
+    "idle": idle.measure,
+    "recovery": recovery.measure,
+    "inner_loop": inner_loop.measure,
+    "dashboard": dashboard.measure,
+    "growth": growth.measure,
+    "soak": soak.measure,
+}
+# A quick run has these alone, when none is named: together they take less than five minutes on two cores.
+_SHORT = ("throughput", "latency", "cold_start")
+PROFILE = "embedded"
+_LEARNING = 20_000
+_DEADLINE_S = 240.0
+
+
+def chosen(names: Sequence[str], *, quick: bool) -> list[str]:
+    """Returns the names of the parts to run, each once; all when none is named, or those that a quick run has.
+
+    Raises:
+        UsageError: there is no such part.
+    """
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise UsageError(f"there is no part {unknown[0]!r}", hint=f"choose from: {', '.join(PARTS)}")
+    return [name for name in PARTS if name in names or not (names or (quick and name not in _SHORT))]
+
+
+def able(names: Sequence[str], *, named: bool, say: Callable[[str], None]) -> list[str]:
+    """Returns the parts that this machine can run: without a browser there is no page to measure.
+
+    Args:
+        names: of the chosen parts.
+        named: whether the user named them; else what cannot run is left out.
+        say: tells the user what is left out.
+
+    Raises:
+        EnvironmentNotReadyError: a part that was named cannot run.
+    """
+    if "dashboard" in names:
+        try:
+            chromium()
+        except EnvironmentNotReadyError as error:
+            if named:
+                raise
+            say(f"leaves out the dashboard: {error}")
+            return [name for name in names if name != "dashboard"]
+    return list(names)
+
+
+def settings_of(first_port: int) -> Settings:
+    """Returns the settings of the bench's environments: a state folder and five ports of their own.
+
+    Args:
+        first_port: the first of the ports.
+    """
+    ports = iter(range(first_port, first_port + 5))
+    overrides = {
+        # The peers and the records are this pipeline's.
+        "pipeline": "orders_payments",
+        "kafka": {"port": next(ports), "controller_port": next(ports)},
+        "mongo": {"port": next(ports)},
+        "ui": {"spark_port": next(ports), "dashboard_port": next(ports)},
+    }
+    settings = load_settings(PROFILE, overrides)
+    return settings.model_copy(update={"state_dir": settings.state_dir / "bench"})
+
+
+def run(bench: Bench, names: Sequence[str], done: Callable[[Part], None]) -> Result:
+    """Returns what was found.
+
+    Args:
+        bench: the settings of the run.
+        names: of the parts.
+        done: called with each part when it has ended.
+
+    Raises:
+        TandemError: an environment did not start, or what it made is wrong.
+    """
+    with _alone(bench.settings):
+        with staged(bench.settings) as stage:
+            found = about(bench.settings, stage.tools)
+            if not class_archive(bench.settings, stage.tools.java, stage.tools.jars["spark"]).recorded:
+                bench.say("the first driver records Java's archive of classes")
+                with stage.driver() as driver:
+                    ends = load(bench.settings.kafka, bench.plan(0, records=_LEARNING))
+                    driver.reports.drained(ends, deadline_s=_DEADLINE_S)
+        parts = []
+        for name in names:
+            parts.append(PARTS[name](bench))
+            done(parts[-1])
+        return Result(found, parts)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Lets one bench run in a state folder at a time: the next would end the environments of the first."""
+    folder: Path = settings.state_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EnvironmentNotReadyError(f"another bench runs in {folder}", hint="wait for it to end") from None
+        yield

@@ -1,0 +1,218 @@
+"""What a measurement runs on: Kafka and MongoDB of its own, and the job's driver while that is what is measured.
+
+The programs are the embedded platform's, kept by this process: no supervisor and no dashboard share the processors.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import MongoClient
+
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.foreign import inherited
+from tandem.platforms.embedded import dashboard, job, kafka, mongod
+from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.embedded.platform import EmbeddedPlatform
+from tandem.platforms.embedded.prepare import Tools, prepare
+from tandem.platforms.embedded.service import Keeper
+from tandem.platforms.embedded.state import Board, read_states
+from tandem.platforms.provision import create_collections, indexes_of
+from tandem.settings.connections import mongo_client
+from tandem.settings.model import MongoSettings, Settings
+from tandem.waiting import NotYetError, wait_for
+from tandem_bench.cleaning import undisturbed
+from tandem_bench.reports import Reports
+
+_START_DEADLINE_S = 180.0
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A running driver of the job."""
+
+    pid: int
+    reports: Reports
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stops the driver, its Java too, where it stands; afterwards it goes on."""
+        os.killpg(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.pid, signal.SIGCONT)
+
+
+class Stage:
+    """Kafka and MongoDB, empty at first. Made by ``staged``.
+
+    Attributes:
+        settings: where they are.
+        tools: the programs.
+        layout: the folders.
+    """
+
+    def __init__(self, settings: Settings, tools: Tools, layout: Layout) -> None:
+        self.settings, self.tools, self.layout = settings, tools, layout
+        self._board = Board(layout.state)
+        self._services: list[Keeper] = []
+
+    def start(self) -> None:
+        """Starts both; returns when they are ready, with topics and indexes."""
+        self.layout.create()
+        programs = (
+            kafka.program(self.settings, self.tools, self.layout),
+            mongod.program(self.settings, self.tools.mongod, self.layout),
+        )
+        self._services = [Keeper(program, self.layout, self._board) for program in programs]
+        for keeper in self._services:
+            keeper.start()
+        for keeper in self._services:
+            self._await(keeper)
+
+    def stop(self) -> None:
+        """Stops both and forgets what they held."""
+        for keeper in reversed(self._services):
+            keeper.stop()
+        self._services = []
+        self.layout.forget()
+
+    def fresh(self) -> None:
+        """Starts anew with nothing in it."""
+        self.stop()
+        self.start()
+
+    @contextmanager
+    def driver(self) -> Iterator[Driver]:
+        """Yields a driver that has reported its start; afterwards it is stopped.
+
+        Raises:
+            TandemError: it had to be started again on the way: what was measured is worth nothing.
+        """
+        keeper = Keeper(job.program(self.settings, self.tools, self.layout), self.layout, self._board)
+        before = read_states(self.layout.state)["job"].restarts
+        keeper.start()
+        try:
+            self._await(keeper)
+            pid = read_states(self.layout.state)["job"].pid
+            if pid is None:
+                raise TandemError("the driver died as it started", hint=f"look at {self.layout.log('job')}")
+            with Reports(self.settings, pid) as reports:
+                yield Driver(pid, reports)
+            state = read_states(self.layout.state)["job"]
+            if state.restarts != before:
+                raise TandemError(f"the driver died: {state.error}", hint=f"look at {self.layout.log('job')}")
+        finally:
+            with undisturbed():
+                keeper.stop()
+
+    @contextmanager
+    def dashboard(self) -> Iterator[int]:
+        """Yields the process id of a dashboard that answers; afterwards it is stopped."""
+        keeper = Keeper(dashboard.program(self.settings, self.layout), self.layout, self._board)
+        keeper.start()
+        try:
+            self._await(keeper)
+            pid = read_states(self.layout.state)["dashboard"].pid
+            if pid is None:
+                raise TandemError("the dashboard died as it started", hint=f"look at {self.layout.log('dashboard')}")
+            yield pid
+        finally:
+            with undisturbed():
+                keeper.stop()
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[MongoSettings]:
+        """Yields a database with the indexes of the pipeline's own; afterwards it is gone."""
+        mongo = self.settings.mongo.model_copy(update={"database": name})
+        create_collections(mongo, indexes_of(self.settings.place))
+        try:
+            yield mongo
+        finally:
+            self.drop(name)
+
+    def drop(self, database: str) -> None:
+        """Removes a database."""
+        client: MongoClient[dict[str, Any]]
+        with MongoClient(**mongo_client(self.settings.mongo)) as client:
+            client.drop_database(database)
+
+    def _await(self, keeper: Keeper) -> None:
+        name = keeper.program.name
+
+        def probe() -> None:
+            if not keeper.ready.is_set():
+                state = read_states(self.layout.state)[name]
+                raise NotYetError(state.error or f"it is {state.state}")
+
+        log = self.layout.log(name)
+        wait_for(f"{name} to be ready", probe, deadline_s=_START_DEADLINE_S, hint=f"look at {log}", interval_s=0.05)
+
+
+@contextmanager
+def staged(settings: Settings) -> Iterator[Stage]:
+    """Yields an empty stage; afterwards nothing of it is left, neither processes nor data.
+
+    Raises:
+        EnvironmentNotReadyError: something is missing, or did not start.
+    """
+    EmbeddedPlatform(settings).down(volumes=True)
+    layout = Layout(settings.home)
+    layout.create()
+    with layout.locked() as lock:
+        if lock is None:
+            raise EnvironmentNotReadyError(f"{layout.home} is in use", hint="wait for the other run to end")
+        stage = Stage(settings, prepare(settings, layout), layout)
+        try:
+            stage.start()
+            yield stage
+        finally:
+            with undisturbed():
+                stage.stop()
+
+
+@contextmanager
+def environment(settings: Settings) -> Iterator[EmbeddedPlatform]:
+    """Yields the whole environment as `tandem up --wait` starts it, empty; afterwards nothing of it is left."""
+    platform = EmbeddedPlatform(settings)
+    platform.down(volumes=True)
+    try:
+        platform.up(wait=True)
+        yield platform
+    finally:
+        with undisturbed():
+            platform.down(volumes=True)
+
+
+def driver_of(platform: EmbeddedPlatform) -> int:
+    """Returns the process id of the environment's driver.
+
+    Raises:
+        TandemError: none runs.
+    """
+    driver = platform.status()["job"]["pid_or_id"]
+    if driver is None:
+        raise TandemError("there is no driver", hint="its log tells why")
+    return int(driver)
+
+
+def variables(settings: Settings) -> Mapping[str, str]:
+    """Returns the environment of a `tandem` command that is to see these settings."""
+    return {
+        **inherited(),
+        "TANDEM_PROFILE": settings.profile,
+        "TANDEM_PIPELINE": settings.pipeline,
+        "TANDEM_STATE_DIR": str(settings.state_dir),
+        "TANDEM_CACHE_DIR": str(settings.cache_dir),
+        "TANDEM_KAFKA__PORT": str(settings.kafka.port),
+        "TANDEM_KAFKA__CONTROLLER_PORT": str(settings.kafka.controller_port),
+        "TANDEM_MONGO__PORT": str(settings.mongo.port),
+        "TANDEM_UI__SPARK_PORT": str(settings.ui.spark_port),
+        "TANDEM_UI__DASHBOARD_PORT": str(settings.ui.dashboard_port),
+    }

@@ -1,0 +1,188 @@
+"""Records in real time, and a watch on the facts that come of them."""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Self
+
+from confluent_kafka import Producer
+from pymongo import MongoClient
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.pipelines.orders_payments.generator import orders, payments
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
+from tandem.producer.plan import Mix, Plan
+from tandem.settings.connections import mongo_client
+from tandem.settings.model import KafkaSettings, MongoSettings
+from tandem.waiting import NotYetError, wait_for
+from tandem_bench.arithmetic import percentile
+from tandem_bench.load import PRODUCER, take
+
+_AWAIT_MS = 100
+_FLUSH_S = _OPEN_S = 30.0
+# Longer than any batch of the job under this load.
+_QUIET_S = 5.0
+
+
+class Seen(NamedTuple):
+    """A fact that has become visible.
+
+    Attributes:
+        at: when, in seconds since the epoch.
+        latency: since the later one of its two records was given to the producer, in seconds.
+        sent_at: when that was.
+    """
+
+    at: float
+    latency: float
+    sent_at: float
+
+
+class Traffic:
+    """Sends orders and their payments while the block lasts, and notes when.
+
+    Args:
+        kafka: where to; it asks for no login.
+        rate: records a second, of both streams together.
+    """
+
+    def __init__(self, kafka: KafkaSettings, rate: float) -> None:
+        self.sent: dict[tuple[str, str], float] = {}
+        self._producer = Producer({**PRODUCER, "linger.ms": 5, "bootstrap.servers": kafka.bootstrap})
+        self._plan = Plan(
+            seed=secrets.randbelow(1_000_000), count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=rate / 2
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def go_on(self, warm_s: float, seconds: float) -> tuple[float, float]:
+        """Returns when a window of so many seconds began and ended, in seconds since the epoch; it ends now.
+
+        Args:
+            warm_s: how long to send before the window begins.
+            seconds: the window's length.
+        """
+        self._stop.wait(warm_s)
+        since = time.time()
+        self._stop.wait(seconds)
+        return since, time.time()
+
+    def end(self) -> None:
+        """Sends no more; returns when Kafka has all."""
+        self._stop.set()
+        self._thread.join()
+        self._producer.flush(_FLUSH_S)
+
+    def _run(self) -> None:
+        for record in heapq.merge(orders(self._plan), payments(self._plan), key=lambda record: record.due or 0.0):
+            if self._stop.wait(max(0.0, (record.due or 0.0) - time.time())):
+                return
+            while not take(self._producer, record.topic, record):
+                if self._stop.is_set():
+                    return
+            # A repeat makes no second fact.
+            self.sent.setdefault((record.topic, record.id), time.time())
+            self._producer.poll(0)
+
+
+class Watch:
+    """Notes when facts become visible in a change stream, while the block lasts.
+
+    Args:
+        mongo: the database.
+        collection: the facts'.
+    """
+
+    def __init__(self, mongo: MongoSettings, collection: str = FACTS) -> None:
+        self._client: MongoClient[dict[str, Any]] = MongoClient(**mongo_client(mongo))
+        self._collection = self._client[mongo.database][collection]
+        self._arrived: list[tuple[float, str, str]] = []
+        self._open, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._open.wait(_OPEN_S):
+            raise EnvironmentNotReadyError("MongoDB opened no change stream", hint="its log tells why")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._client.close()
+
+    def seen(self, traffic: Traffic) -> list[Seen]:
+        """Returns the facts of all that was sent, in the order of their coming. Ends the traffic first, and waits until
+        no more facts come: what is slow must not be left out."""
+        traffic.end()
+        known = -1
+        while known < len(self._arrived):
+            known = len(self._arrived)
+            self._stop.wait(_QUIET_S)
+        return facts_seen(self._arrived, traffic.sent)
+
+    def first(self, traffic: Traffic, accepted: Callable[[Seen], bool], *, deadline_s: float) -> Seen:
+        """Returns the first fact that is accepted, once it is there.
+
+        Raises:
+            EnvironmentNotReadyError: none came.
+        """
+        place = len(self._arrived)
+
+        def probe() -> Seen:
+            for fact in facts_seen(self._arrived[place:], traffic.sent):
+                if accepted(fact):
+                    return fact
+            raise NotYetError(f"{len(self._arrived) - place} others came")
+
+        return wait_for("a fact", probe, deadline_s=deadline_s, hint="the logs tell more", interval_s=0.02)
+
+    def _run(self) -> None:
+        inserts = [{"$match": {"operationType": "insert"}}]
+        with self._collection.watch(inserts, max_await_time_ms=_AWAIT_MS) as stream:
+            self._open.set()
+            while not self._stop.is_set():
+                change = stream.try_next()
+                if change is not None:
+                    fact = change["fullDocument"]
+                    self._arrived.append((time.time(), fact["order_id"], fact["payment_id"]))
+
+
+def facts_seen(arrived: Sequence[tuple[float, str, str]], sent: Mapping[tuple[str, str], float]) -> list[Seen]:
+    """Returns the arrivals with their latencies.
+
+    Args:
+        arrived: when a fact was seen, its order's id and its payment's.
+        sent: when a record was sent first, by topic and id.
+    """
+    found = []
+    for at, order_id, payment_id in arrived:
+        both = (sent.get((ORDERS.topic, order_id)), sent.get((PAYMENTS.topic, payment_id)))
+        if both[0] is not None and both[1] is not None:
+            later = max(both[0], both[1])
+            found.append(Seen(at, at - later, later))
+    return found
+
+
+def quantiles(seen: Sequence[Seen], since: float, until: float) -> tuple[float, float]:
+    """Returns the median and the 99th percentile of the latencies of what was sent within a time, in seconds.
+
+    By the time of sending: what is slow must not fall out of the window by being slow.
+
+    Raises:
+        ValueError: there is none.
+    """
+    latencies = [fact.latency for fact in seen if since <= fact.sent_at < until]
+    return percentile(latencies, 0.5), percentile(latencies, 0.99)

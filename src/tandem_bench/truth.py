@@ -1,0 +1,98 @@
+"""Which facts records imply, by the reading of `tandem verify`, and how those that a peer wrote compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bson import encode
+from bson.raw_bson import RawBSONDocument
+
+from tandem.errors import TandemError
+from tandem.pipelines.orders_payments import oracle
+from tandem.pipelines.orders_payments.streams import FACTS
+from tandem.settings.model import Settings
+from tandem.verify.intake import Intake
+from tandem.verify.topics import TopicReader
+from tandem.verify.verify import verify
+from tandem_bench.reports import Ends
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How facts compare with those that must be there.
+
+    Attributes:
+        lost: facts that are not there.
+        doubled: copies beyond the first.
+        invented: facts that must not be there.
+    """
+
+    lost: int = 0
+    doubled: int = 0
+    invented: int = 0
+
+    def __str__(self) -> str:
+        """Returns the remark for the table."""
+        found = {"lost": self.lost, "doubled": self.doubled, "invented": self.invented}
+        return ", ".join(f"{number} {name}" for name, number in found.items() if number) or "nothing lost or doubled"
+
+
+def expected(
+    settings: Settings, topics: Mapping[str, str], ends: Ends, begins: Ends | None = None
+) -> dict[Pair, RawBSONDocument]:
+    """Returns the fact documents that records imply, by order id and payment id.
+
+    Args:
+        settings: where Kafka is, and what the job is told.
+        topics: where each stream's records are.
+        ends: the offset behind the last record, by topic and partition.
+        begins: the offset of the first record; None for the topics' beginning.
+    """
+    accepted = {}
+    for stream in oracle.STREAMS:
+        topic = topics[stream.name]
+        intake = Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds)
+        with TopicReader(settings.kafka, topic) as reader:
+            intake.take(reader.read(begins[topic] if begins else reader.beginnings(), ends[topic]))
+        accepted[stream.name] = intake.accepted
+    nothing: dict[str, set[str]] = {collection: set() for collection in oracle.COLLECTIONS}
+    window = settings.job.parameters["match_window_seconds"]
+    found = oracle.expect(accepted, watermark_ms=0, late=set(), observed=nothing, match_window_seconds=window)
+    facts = found.documents[FACTS].values()
+    return {pair_of(fact): RawBSONDocument(encode(fact)) for fact in facts}
+
+
+def judge(pairs: Iterable[Pair], wanted: Mapping[Pair, object]) -> Judgement:
+    """Returns how facts compare, by the ids of orders and payments, with those that must be there."""
+    seen: set[Pair] = set()
+    total = 0
+    for pair in pairs:
+        total += 1
+        seen.add(pair)
+    return Judgement(
+        lost=sum(pair not in seen for pair in wanted),
+        doubled=total - len(seen),
+        invented=sum(pair not in wanted for pair in seen),
+    )
+
+
+def pair_of(fact: Mapping[str, Any]) -> Pair:
+    """Returns the ids by which a fact is judged."""
+    return fact["order_id"], fact["payment_id"]
+
+
+def account(settings: Settings, *, deadline_s: float) -> str:
+    """Returns what `tandem verify` says when all is well.
+
+    Raises:
+        TandemError: something is lost, doubled, invented or wrong: a figure of such a run is worth nothing.
+    """
+    report = verify(settings, settle_deadline_s=deadline_s)
+    if not report.ok:
+        found = ", ".join(f"{problem.count} {problem.kind} in {problem.where}" for problem in report.problems)
+        raise TandemError(f"the job's result is wrong: {found}", hint="its log may tell more; nothing was measured")
+    return f"{report.total['consumed']} records verified"

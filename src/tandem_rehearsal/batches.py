@@ -1,0 +1,187 @@
+"""Dataproc's service of serverless batches: keeps the states that it has, and has every batch really run."""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+from google.cloud import dataproc_v1 as dataproc
+from google.longrunning.operations_pb2 import CancelOperationRequest, Operation
+from google.protobuf.empty_pb2 import Empty
+
+from tandem.runtimes import runtimes
+from tandem_rehearsal.clusters import check_place
+from tandem_rehearsal.grpc_service import handler, refuse
+from tandem_rehearsal.jobs import Driver, Launch, wanted_by
+
+SERVICE, OPERATIONS = "google.cloud.dataproc.v1.BatchController", "google.longrunning.Operations"
+State = dataproc.Batch.State
+_ACTIVE = (State.PENDING, State.RUNNING, State.CANCELLING)
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,61}[a-z0-9]")
+_PARENT = re.compile(r"projects/([^/]+)/locations/([^/]+)(?:/batches/([^/]+))?")
+_MINIMUM_TTL_S, _MAXIMUM_TTL_S = 600, 14 * 24 * 3600
+
+
+@dataclass
+class _Submitted:
+    batch: dataproc.Batch
+    request_id: str
+    cancelled: bool = False
+    driver: Driver | None = None
+
+
+class Batches:
+    """Creates, tells and cancels serverless batches. A driver that fails is not started again; none is ended by time.
+
+    Args:
+        project: the only project that there is.
+        region: the only region.
+        launch: starts drivers.
+        output: given a batch's uuid, the URI with which the names of its driver's output begin.
+    """
+
+    def __init__(self, project: str, region: str, launch: Launch, output: Callable[[str], str]) -> None:
+        self._place, self._launch, self._output = (project, region), launch, output
+        self._lock = threading.RLock()
+        self._batches: dict[str, _Submitted] = {}
+
+    def services(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        """Returns what a gRPC server serves."""
+        return (
+            handler(
+                SERVICE,
+                CreateBatch=(self._create, dataproc.CreateBatchRequest, Operation),
+                GetBatch=(self._get, dataproc.GetBatchRequest, dataproc.Batch),
+                ListBatches=(self._list, dataproc.ListBatchesRequest, dataproc.ListBatchesResponse),
+            ),
+            handler(OPERATIONS, CancelOperation=(self._cancel, CancelOperationRequest, Empty)),
+        )
+
+    def stop(self) -> None:
+        """Ends every driver."""
+        with self._lock:
+            running = [each for each in self._batches.values() if each.batch.state in _ACTIVE]
+        for each in running:
+            self._end(each)
+
+    def _create(self, request: dataproc.CreateBatchRequest, context: grpc.ServicerContext) -> Operation:
+        self._check_place(request.parent, context)
+        self._check(request, context)
+        with self._lock:
+            before = self._batches.get(request.batch_id)
+            if before and before.request_id == request.request_id:
+                return Operation(name=before.batch.operation)
+            if before:
+                refuse(context, grpc.StatusCode.ALREADY_EXISTS, f"Already exists: Batch {request.batch_id}")
+            batch = dataproc.Batch(request.batch)
+            batch.name, batch.uuid = f"{request.parent}/batches/{request.batch_id}", str(uuid.uuid4())
+            batch.operation = f"projects/{self._place[0]}/regions/{self._place[1]}/operations/{uuid.uuid4()}"
+            batch.runtime_info = dataproc.RuntimeInfo(output_uri=self._output(batch.uuid))
+            submitted = _Submitted(batch, request.request_id)
+            self._show(submitted, State.PENDING)
+            self._batches[request.batch_id] = submitted
+        threading.Thread(target=self._run, args=(submitted,), name=request.batch_id, daemon=True).start()
+        # It ends when the batch does, which nobody awaits by it.
+        return Operation(name=batch.operation)
+
+    def _get(self, request: dataproc.GetBatchRequest, context: grpc.ServicerContext) -> dataproc.Batch:
+        name = self._check_place(request.name, context)
+        with self._lock:
+            found = self._batches.get(name)
+        if found is None:
+            refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Batch {request.name}")
+        return found.batch
+
+    def _list(
+        self, request: dataproc.ListBatchesRequest, context: grpc.ServicerContext
+    ) -> dataproc.ListBatchesResponse:
+        self._check_place(request.parent, context)
+        with self._lock:
+            batches = [each.batch for each in reversed(self._batches.values())]
+        return dataproc.ListBatchesResponse(
+            batches=[each for each in batches if wanted_by(request.filter, each.labels)]
+        )
+
+    def _cancel(self, request: CancelOperationRequest, context: grpc.ServicerContext) -> Empty:
+        with self._lock:
+            found = next((each for each in self._batches.values() if each.batch.operation == request.name), None)
+        if found is None:
+            refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Operation {request.name}")
+        threading.Thread(target=self._end, args=(found,), daemon=True).start()
+        return Empty()
+
+    def _check_place(self, name: str, context: grpc.ServicerContext) -> str:
+        """Returns the last part of a name, after looking at the rest."""
+        found = _PARENT.fullmatch(name)
+        if found is None:
+            refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Malformed name: '{name}'")
+        check_place(found[1], found[2], self._place, context)
+        return found[3] or ""
+
+    def _check(self, request: dataproc.CreateBatchRequest, context: grpc.ServicerContext) -> None:
+        """Refuses what Google documents that it refuses."""
+        version = request.batch.runtime_config.version
+        ttl = request.batch.environment_config.execution_config.ttl
+        if not _ID.fullmatch(request.batch_id):
+            refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Invalid batch id '{request.batch_id}'")
+        if version != runtimes().serverless.image:
+            refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Runtime version '{version}' is not supported")
+        if ttl and not _MINIMUM_TTL_S <= ttl.total_seconds() <= _MAXIMUM_TTL_S:
+            refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "ttl must be between 10 minutes and 14 days")
+
+    def _run(self, submitted: _Submitted) -> None:
+        # It takes long when a Spark has to be installed.
+        driver = self._launch(_as_job(submitted.batch))
+        with self._lock:
+            submitted.driver = driver
+            if not submitted.cancelled:
+                self._show(submitted, State.RUNNING)
+        if submitted.cancelled:
+            driver.kill()
+        code = driver.wait()
+        with self._lock:
+            if submitted.cancelled:
+                self._show(submitted, State.CANCELLED)
+            elif code == 0:
+                self._show(submitted, State.SUCCEEDED)
+            else:
+                self._show(submitted, State.FAILED, f"the driver ended with exit code {code}")
+
+    def _end(self, submitted: _Submitted) -> None:
+        with self._lock:
+            if submitted.batch.state not in _ACTIVE:
+                return
+            submitted.cancelled = True
+            self._show(submitted, State.CANCELLING)
+            driver = submitted.driver
+        if driver:
+            driver.kill()
+
+    def _show(self, submitted: _Submitted, state: Any, message: str = "") -> None:
+        # A new message: a reader may be writing the old one to its client.
+        batch = dataproc.Batch(submitted.batch)
+        batch.state, batch.state_message, batch.state_time = state, message, datetime.now(UTC)
+        submitted.batch = batch
+
+
+def _as_job(batch: dataproc.Batch) -> dataproc.Job:
+    """Returns the job that runs the same."""
+    what = batch.pyspark_batch
+    return dataproc.Job(
+        job_uuid=batch.uuid,
+        labels=batch.labels,
+        pyspark_job=dataproc.PySparkJob(
+            main_python_file_uri=what.main_python_file_uri,
+            args=what.args,
+            python_file_uris=what.python_file_uris,
+            jar_file_uris=what.jar_file_uris,
+            file_uris=what.file_uris,
+            properties=batch.runtime_config.properties,
+        ),
+    )

@@ -1,0 +1,171 @@
+"""Runs what is submitted: by spark-submit, with Spark itself fetching all files from Cloud Storage."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from google.cloud import dataproc_v1 as dataproc
+from google.cloud.exceptions import GoogleCloudError
+from google.cloud.storage import Bucket
+from requests.exceptions import RequestException
+
+from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL, RECONCILE, STREAM
+from tandem.platforms.embedded.java import Java
+from tandem.platforms.embedded.layout import Layout, empty
+from tandem.platforms.embedded.prepare import child_environment
+from tandem.platforms.embedded.process import end, identify, recall, remember, spawn
+from tandem.platforms.job_files import temporary_folder
+from tandem.runtimes import Runtime
+from tandem_rehearsal.image import write_logging
+from tandem_rehearsal.spark import spark_of
+
+# What a driver is called here, by the file that it runs.
+_NAMES = {STREAM: "job", RECONCILE: "reconcile"}
+_UPLOAD_S = 1.0
+# How long a driver may take to end when asked to; then it is killed.
+_STOP_S = 20.0
+
+
+@dataclass
+class Launcher:
+    """Starts drivers, one at a time of each file of a pipeline, and puts what they print into the bucket, in pieces.
+
+    Attributes:
+        layout: where the log and the process id go.
+        java: what they run on.
+        image: Spark's defaults.
+        bucket: where the output goes.
+        cache: where a Spark is installed that is not here.
+        first: the label of the pipeline whose drivers are called by the file alone.
+    """
+
+    layout: Layout
+    java: Java
+    image: Path
+    bucket: Bucket
+    cache: Path
+    first: str
+    _pieces: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def end_leftovers(self) -> None:
+        """Ends the drivers that an earlier stand-in, which was killed, has left."""
+        files = (file for name in _NAMES.values() for file in self.layout.run.glob(f"{name}*.json"))
+        for file in list(files):
+            if left := recall(file):
+                end(left, _STOP_S)
+                file.unlink(missing_ok=True)
+
+    def output(self, job: str) -> str:
+        """Returns the URI with which the names of a job's output begin.
+
+        Args:
+            job: its uuid.
+        """
+        return f"gs://{self.bucket.name}/google-cloud-dataproc-metainfo/jobs/{job}/driveroutput"
+
+    def launch(self, job: dataproc.Job, runtime: Runtime) -> RunningDriver:
+        """Returns the driver of a job, started.
+
+        Args:
+            job: what was submitted.
+            runtime: on what.
+        """
+        levels = {
+            name: dataproc.LoggingConfig.Level(level).name
+            for name, level in job.pyspark_job.logging_config.driver_log_levels.items()
+        }
+        name = _NAMES[job.labels[ENTRY_LABEL]]
+        if job.labels[LABEL] != self.first:
+            name = f"{name}-{job.labels[LABEL]}"
+        logging = self.layout.conf / f"{name}-log4j2.properties"
+        write_logging(logging, levels)
+        temporary = self.layout.conf / f"{name}-tmp"
+        empty(temporary)
+        log = self.layout.log(name)
+        from_byte = log.stat().st_size if log.exists() else 0
+        spark = spark_of(runtime, self.cache)
+        environment = child_environment(
+            self.java,
+            **spark.environment,
+            SPARK_LOCAL_IP="127.0.0.1",
+            PYSPARK_PYTHON=sys.executable,
+            PYTHONUNBUFFERED="1",
+            SPARK_SUBMIT_OPTS=f'"-Dlog4j2.configurationFile=file:{logging}" "{temporary_folder(temporary)}"',
+        )
+        process = spawn(command(job, self.image, spark.submit), log=log, env=environment, cwd=self.layout.scratch)
+        identity = identify(process.pid)
+        remember(self.layout.pid(name), identity)
+        return RunningDriver(self, job, process, log, from_byte)
+
+    def upload(self, job: dataproc.Job, content: bytes) -> bool:
+        """Returns whether a piece of output was uploaded; what was not is part of the next one."""
+        prefix = self.output(job.job_uuid).removeprefix(f"gs://{self.bucket.name}/")
+        try:
+            self.bucket.blob(f"{prefix}.{self._pieces[job.job_uuid]:09}").upload_from_string(content)
+        except (GoogleCloudError, RequestException):
+            return False
+        self._pieces[job.job_uuid] += 1
+        return True
+
+
+class RunningDriver:
+    """One driver: spark-submit, its Java process and the Python process below that."""
+
+    def __init__(
+        self, launcher: Launcher, job: dataproc.Job, process: subprocess.Popen[bytes], log: Path, from_byte: int
+    ) -> None:
+        self._launcher, self._job, self._process = launcher, job, process
+        self._identity = identify(process.pid)
+        self._log, self._position = log, from_byte
+        self._ended = threading.Event()
+        self._uploader = threading.Thread(target=self._upload, daemon=True)
+        self._uploader.start()
+
+    def wait(self) -> int:
+        """Returns its exit code once it has ended and all its output is in the bucket."""
+        code = self._process.wait()
+        # Python goes on for a moment when Java was killed.
+        end(self._identity, _STOP_S)
+        self._ended.set()
+        self._uploader.join()
+        self._launcher.layout.pid(self._log.stem).unlink(missing_ok=True)
+        return code
+
+    def kill(self) -> None:
+        """Ends it and all that it started."""
+        end(self._identity, _STOP_S)
+
+    def _upload(self) -> None:
+        last = False
+        while not last:
+            last = self._ended.wait(_UPLOAD_S)
+            with self._log.open("rb") as stream:
+                if os.fstat(stream.fileno()).st_size < self._position:  # it had become large and was emptied
+                    self._position = 0
+                stream.seek(self._position)
+                content = stream.read()
+            if content and self._launcher.upload(self._job, content):
+                self._position += len(content)
+
+
+def command(job: dataproc.Job, image: Path, submit: Path) -> tuple[str, ...]:
+    """Returns the command line that a job is run by.
+
+    Args:
+        job: what was submitted.
+        image: Spark's defaults.
+        submit: the program ``spark-submit``.
+    """
+    what = job.pyspark_job
+    settings = [word for key, value in sorted(what.properties.items()) for word in ("--conf", f"{key}={value}")]
+    files = {"--jars": what.jar_file_uris, "--py-files": what.python_file_uris, "--files": what.file_uris}
+    listed = [word for option, uris in files.items() if uris for word in (option, ",".join(uris))]
+    return (
+        os.fspath(submit), "--properties-file", str(image), *settings, *listed, what.main_python_file_uri, *what.args
+    )  # fmt: skip

@@ -1,0 +1,79 @@
+"""Google on this machine, in one process: Dataproc, Secret Manager and the metadata server.
+
+``python -m tandem_rehearsal.google --settings FILE``; SIGTERM and SIGINT end the drivers and then this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import grpc
+from google.cloud.dataproc_v1 import Job
+
+from tandem.artifacts import ensure_jars
+from tandem.platforms.dataproc.clients import Clients
+from tandem.platforms.dataproc.requests import label_of
+from tandem.platforms.embedded.java import find_java
+from tandem.runtimes import runtimes
+from tandem.settings.model import Settings
+from tandem_rehearsal.batches import Batches
+from tandem_rehearsal.clusters import Clusters
+from tandem_rehearsal.credentials import Credentials
+from tandem_rehearsal.driver import Launcher
+from tandem_rehearsal.folders import keep_folders
+from tandem_rehearsal.image import write_image
+from tandem_rehearsal.jobs import Driver, Jobs
+from tandem_rehearsal.layout import layout_of
+from tandem_rehearsal.secret_manager import server
+
+_THREADS = 8
+
+
+def serve(settings: Settings) -> None:
+    """Serves until a signal ends it."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    google, layout, credentials = settings.gcp, layout_of(settings), Credentials(settings.home)
+    java = find_java(settings.java_home, runtimes().minimum_java)
+    (connector,) = ensure_jars(settings.cache_dir, java.program, ("rehearsal",))["rehearsal"]
+    image = write_image(layout.conf, settings, credentials, connector, layout.scratch)
+    bucket = Clients(google).storage.bucket(google.bucket)
+    launcher = Launcher(layout, java, image, bucket, settings.cache_dir, label_of(settings))
+    launcher.end_leftovers()
+    place = (google.project or "", google.region or "")
+    clusters = Clusters(*place)
+    jobs = Jobs(*place, clusters, partial(launcher.launch, runtime=runtimes().default), launcher.output)
+
+    def serverless(job: Job) -> Driver:
+        keep_folders(bucket, job)
+        return launcher.launch(job, runtimes().serverless)
+
+    batches = Batches(*place, serverless, launcher.output)
+    secrets = server((google.rehearsal_port or 0) + 2, place[0], credentials.secrets)
+    threading.Thread(target=secrets.serve_forever, daemon=True).start()
+    dataproc = grpc.server(ThreadPoolExecutor(_THREADS))
+    dataproc.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services()))
+    dataproc.add_insecure_port(google.dataproc_address)
+    dataproc.start()
+    stopping.wait()
+    dataproc.stop(None).wait()
+    jobs.stop()
+    batches.stop()
+    secrets.shutdown()
+
+
+def main() -> None:
+    """Serves as told by the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tandem_rehearsal.google", description="Serves.")
+    parser.add_argument("--settings", type=Path, required=True, help="a file with all settings")
+    serve(Settings.model_validate_json(parser.parse_args().settings.read_text("utf-8")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Dataproc's job service: keeps the states that Dataproc has, and has every submitted job really run."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import grpc
+from google.cloud import dataproc_v1 as dataproc
+
+from tandem_rehearsal.clusters import Clusters, check_place
+from tandem_rehearsal.grpc_service import handler, refuse
+
+SERVICE = "google.cloud.dataproc.v1.JobController"
+State = dataproc.JobStatus.State
+_ACTIVE = (State.PENDING, State.SETUP_DONE, State.RUNNING, State.CANCEL_PENDING, State.CANCEL_STARTED)
+# Dataproc's rule: so many failures within so many seconds, and the job is not started again.
+_THRASHING, _THRASHING_S = 4, 600.0
+
+
+class Driver(Protocol):
+    """A driver that was started."""
+
+    def wait(self) -> int:
+        """Returns its exit code once it has ended."""
+
+    def kill(self) -> None:
+        """Ends it and all that it started."""
+
+
+# Starts a job's driver; what it prints is found under the URI that the job names.
+Launch = Callable[[dataproc.Job], Driver]
+
+
+def wanted_by(text: str, labels: Mapping[str, str]) -> bool:
+    """Returns whether a filter wants something with these labels; of the language of filters: labels.NAME = VALUE."""
+    key, _, value = text.partition(" = ")
+    return not key or labels.get(key.removeprefix("labels.")) == value
+
+
+@dataclass
+class _Submitted:
+    job: dataproc.Job
+    request_id: str
+    cancelled: bool = False
+    driver: Driver | None = None
+    failures: list[float] = field(default_factory=list)
+
+
+class Jobs:
+    """Submits, tells and cancels jobs.
+
+    Args:
+        project: the only project that there is.
+        region: the only region.
+        clusters: a job needs one.
+        launch: starts drivers.
+        output: given a job's uuid, the URI with which the names of its driver's output begin.
+    """
+
+    def __init__(
+        self, project: str, region: str, clusters: Clusters, launch: Launch, output: Callable[[str], str]
+    ) -> None:
+        self._place, self._clusters, self._launch, self._output = (project, region), clusters, launch, output
+        self._lock = threading.RLock()
+        self._jobs: dict[str, _Submitted] = {}
+
+    def service(self) -> grpc.GenericRpcHandler:
+        """Returns what a gRPC server serves."""
+        return handler(
+            SERVICE,
+            SubmitJob=(self._submit, dataproc.SubmitJobRequest, dataproc.Job),
+            GetJob=(self._get, dataproc.GetJobRequest, dataproc.Job),
+            ListJobs=(self._list, dataproc.ListJobsRequest, dataproc.ListJobsResponse),
+            CancelJob=(self._cancel, dataproc.CancelJobRequest, dataproc.Job),
+        )
+
+    def stop(self) -> None:
+        """Ends every driver."""
+        with self._lock:
+            running = [each for each in self._jobs.values() if each.job.status.state in _ACTIVE]
+        for each in running:
+            self._end(each)
+
+    def _submit(self, request: dataproc.SubmitJobRequest, context: grpc.ServicerContext) -> dataproc.Job:
+        check_place(request.project_id, request.region, self._place, context)
+        cluster, name = request.job.placement.cluster_name, request.job.reference.job_id
+        if not self._clusters.runs(cluster):
+            refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Cluster {cluster}")
+        with self._lock:
+            before = self._jobs.get(name)
+            if before and before.request_id == request.request_id:
+                return before.job
+            if before:
+                refuse(context, grpc.StatusCode.ALREADY_EXISTS, f"Already exists: Job {name}")
+            job = dataproc.Job(request.job)
+            job.job_uuid = str(uuid.uuid4())
+            job.driver_output_resource_uri = self._output(job.job_uuid)
+            submitted = _Submitted(job, request.request_id)
+            self._show(submitted, State.PENDING)
+            self._jobs[name] = submitted
+        threading.Thread(target=self._run, args=(submitted,), name=name, daemon=True).start()
+        return job
+
+    def _get(self, request: dataproc.GetJobRequest, context: grpc.ServicerContext) -> dataproc.Job:
+        check_place(request.project_id, request.region, self._place, context)
+        return self._known(request.job_id, context).job
+
+    def _list(self, request: dataproc.ListJobsRequest, context: grpc.ServicerContext) -> dataproc.ListJobsResponse:
+        check_place(request.project_id, request.region, self._place, context)
+        with self._lock:
+            jobs = [each.job for each in reversed(self._jobs.values())]
+        wanted = [job for job in jobs if wanted_by(request.filter, job.labels)]
+        if request.job_state_matcher == dataproc.ListJobsRequest.JobStateMatcher.ACTIVE:
+            wanted = [job for job in wanted if job.status.state in _ACTIVE]
+        here = [job for job in wanted if request.cluster_name in ("", job.placement.cluster_name)]
+        return dataproc.ListJobsResponse(jobs=here)
+
+    def _cancel(self, request: dataproc.CancelJobRequest, context: grpc.ServicerContext) -> dataproc.Job:
+        check_place(request.project_id, request.region, self._place, context)
+        submitted = self._known(request.job_id, context)
+        threading.Thread(target=self._end, args=(submitted,), daemon=True).start()
+        return submitted.job
+
+    def _known(self, name: str, context: grpc.ServicerContext) -> _Submitted:
+        with self._lock:
+            found = self._jobs.get(name)
+        if found is None:
+            refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Job {name}")
+        return found
+
+    def _end(self, submitted: _Submitted) -> None:
+        with self._lock:
+            if submitted.job.status.state not in _ACTIVE:
+                return
+            submitted.cancelled = True
+            self._show(submitted, State.CANCEL_STARTED)
+            driver = submitted.driver
+        if driver:
+            driver.kill()
+
+    def _run(self, submitted: _Submitted) -> None:
+        while True:
+            with self._lock:
+                if submitted.cancelled:
+                    self._show(submitted, State.CANCELLED)
+                    return
+                self._show(submitted, State.RUNNING)
+                driver = submitted.driver = self._launch(submitted.job)
+            code = driver.wait()
+            with self._lock:
+                submitted.driver = None
+                if submitted.cancelled:
+                    self._show(submitted, State.CANCELLED)
+                    return
+                if code == 0:
+                    self._show(submitted, State.DONE)
+                    return
+                if not self._may_start_again(submitted):
+                    self._show(submitted, State.ERROR, f"Google Cloud Dataproc Agent reports job failure: exit {code}")
+                    return
+
+    def _may_start_again(self, submitted: _Submitted) -> bool:
+        now, limit = time.monotonic(), submitted.job.scheduling.max_failures_per_hour
+        submitted.failures.append(now)
+        recent = [moment for moment in submitted.failures if now - moment < _THRASHING_S]
+        last_hour = [moment for moment in submitted.failures if now - moment < 3600]
+        return len(last_hour) <= limit and len(recent) < _THRASHING
+
+    def _show(self, submitted: _Submitted, state: Any, details: str = "") -> None:
+        # A new message: a reader may be writing the old one to its client.
+        job = dataproc.Job(submitted.job)
+        job.status = dataproc.JobStatus(state=state, details=details, state_start_time=datetime.now(UTC))
+        submitted.job = job
