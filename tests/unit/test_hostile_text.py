@@ -137,5 +137,7 @@ def test_a_log_line_is_told() -> None:
         f"[{time}" + repeated("]"),
         repeated("1"),
         time + ".1" * 9,
+        # Deeper than Python reads.
+        '{"time": ' + repeated("["),
     ]
     assert len(results("tandem.platforms.log_line.parse", lines)) == len(lines)

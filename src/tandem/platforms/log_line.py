@@ -50,7 +50,7 @@ def parse(line: str, service: str = "") -> LogLine:
             entry: dict[str, Any] = json.loads(line)
             found = _of_mongod(entry) if "t" in entry else _of_tandem(entry)
             return LogLine(found.at, found.level, found.text, service)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass
     match = _TEXT.fullmatch(line)
     if match is None:
