@@ -11,7 +11,8 @@ import pytest
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine.declare.modules import forget, send_by_value
+from tandem.engine.declare.modules import forget
+from tandem.engine.run.reload import send_by_value
 from tandem.engine.spark.failure import failure_of
 
 CODE = """
