@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.environment import Environment
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "tandem-tests"
+_JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 
 
 class Stack(Environment):
@@ -52,13 +54,16 @@ def client() -> docker.DockerClient:
 @pytest.fixture(scope="package")
 def stack(client: docker.DockerClient) -> Iterator[Stack]:
     """Nothing runs yet. The images are those of this checkout, and built when they are not: minutes, the first time."""
-    ca = load("local").ca
+    local = load("local")
+    # As in tests/conftest.py, which containers do not see.
+    spark = {name: f"{local.spark[name]} -XX:TieredStopAtLevel=1" for name in _JAVA_OPTIONS}
     extra = (
         ("TANDEM_PROJECT", PROJECT),
         # What a registry serves cannot be tested where none is; both kinds share one contract.
         ("TANDEM_IMAGES", "built"),
         ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"),
-        *((("TANDEM_CA", str(ca)),) if ca else ()),
+        ("TANDEM_SPARK", json.dumps(spark)),
+        *((("TANDEM_CA", str(local.ca)),) if local.ca else ()),
     )
     found = Stack(ROOT / ".tandem" / "tests" / "compose", 29780, extra, "local")
     found.tandem("down", "--volumes")

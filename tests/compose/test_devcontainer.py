@@ -13,6 +13,9 @@ import pytest
 
 from tests.compose.conftest import ROOT, Stack
 
+# Minutes, most of them to build another image.
+pytestmark = pytest.mark.on_demand
+
 CLI = "@devcontainers/cli@0.89.0"
 # That of the image's user. A developer's own id is put in its place by the CLI; root's cannot be.
 USER = 1000
@@ -73,13 +76,10 @@ def test_the_tests_and_the_loop_run_inside(inside: list[str]) -> None:
     assert "every record is accounted for" in run(inside, "tandem", "run")
 
 
-# Both pass outside anyway; inside, it takes as long again.
-@pytest.mark.on_demand
 def test_the_checks_pass_inside(inside: list[str]) -> None:
     run(inside, "scripts/check")
 
 
-@pytest.mark.on_demand
 @pytest.mark.parametrize("layer", ["unit", "integration"])
 def test_a_layer_passes_inside(inside: list[str], layer: str) -> None:
     summary = run(inside, "scripts/test", layer)

@@ -19,8 +19,10 @@ from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
 from tandem.platforms.compose.containers import started_at
 from tests.compose.conftest import PROJECT, ROOT, Stack
 from tests.faults.foreign import send_two_facts_of_one_customer
-from tests.readme import use_mongodb
+from tests.readme import CONTAINERS, commands, run, use_mongodb
 
+# The README's commands about containers. Each is run below, as it stands there.
+UP, PS, LOGS, RESTART, DOWN, FORGET = commands(CONTAINERS)
 # In the order in which they are killed. CI kills a service that the job needs, and the job.
 ON_DEMAND = ("mongo", "spark-worker", "spark-master")
 SERVICES = ("kafka", *(pytest.param(name, marks=pytest.mark.on_demand) for name in ON_DEMAND), "job")
@@ -35,11 +37,13 @@ def everything_is_accounted_for(stack: Stack) -> None:
 
 
 def test_docker_compose_up_gives_the_running_pipeline(stack: Stack) -> None:
-    stack.compose("up", "--detach", "--wait")
+    run(UP, stack.variables)
+    assert "job" in run(PS, stack.variables).stdout
     with stack.database() as database:
         stack.wait("the first fact", lambda: database[FACTS].find_one())
     prepared = started_at(stack.containers.of(PROJECT)["setup"])
-    again = stack.compose("up", "--detach", "--wait")
+    assert "batch committed" in run(LOGS, stack.variables).stdout
+    again = run(UP, stack.variables)
     assert "Recreate" not in again.stderr
     # It prepares again: what a pipeline's files declare now is there for the next start of the job.
     assert started_at(stack.containers.of(PROJECT)["setup"]) > prepared
@@ -161,7 +165,7 @@ def test_a_job_that_a_restart_cannot_help_is_not_restarted(stack: Stack) -> None
         up = stack.tandem("up", "--wait", code=3)
         assert "the unique index theirs" in up.stderr
         database[FACTS].drop_index("theirs")
-    stack.compose("restart", "job")
+    run(RESTART, stack.variables)
     everything_is_accounted_for(stack)
 
 
@@ -195,7 +199,7 @@ def test_a_change_to_the_code_needs_no_image(stack: Stack) -> None:
 
 def test_down_and_up_goes_on_where_it_was(stack: Stack) -> None:
     before, documents = stack.status()["job"], stack.contents()
-    stack.compose("down")
+    run(DOWN, stack.variables)
     stack.tandem("up", "--wait")
     now = stack.contents()
     assert now[FACTS] == documents[FACTS]
@@ -214,6 +218,7 @@ def test_two_workers(stack: Stack) -> None:
     everything_is_accounted_for(stack)
 
 
+@pytest.mark.on_demand
 def test_a_second_pipeline_runs_beside_the_first(stack: Stack) -> None:
     second = ("--pipeline", "segment_revenue")
     job = stack.status()["job"]["pid_or_id"]
@@ -268,7 +273,7 @@ def test_an_engine_that_does_not_answer_is_named(stack: Stack) -> None:
 
 
 def test_down_with_volumes_starts_from_nothing(stack: Stack) -> None:
-    stack.tandem("down", "--volumes")
+    run(FORGET, stack.variables)
     assert stack.containers.of(PROJECT) == {}
     assert stack.containers.volumes(PROJECT) == []
     stack.tandem("run", "--count", "2000")
