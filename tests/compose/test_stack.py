@@ -187,6 +187,7 @@ def test_a_killed_container_heals_by_itself(stack: Stack, service: str) -> None:
     everything_is_accounted_for(stack)
 
 
+@pytest.mark.on_demand
 def test_a_change_to_the_code_needs_no_image(stack: Stack) -> None:
     before = stack.status()["job"]
     stack.tandem("submit")

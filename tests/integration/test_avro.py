@@ -70,6 +70,8 @@ def letters(environment: Environment) -> list[tuple[str, str]]:
     return [(headers["error"], headers["detail"]) for headers in found]
 
 
+# The tutorial's pipeline with Avro runs in CI (test_readme).
+@pytest.mark.on_demand
 def test_schemas_change_while_the_topics_live(own: Path, environment: Environment) -> None:
     environment.tandem("produce", "--count", "1000", "--close")
     assert "every record is accounted for" in environment.tandem("verify").stdout

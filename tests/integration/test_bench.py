@@ -89,6 +89,7 @@ def test_a_part_is_measured(tmp_path: Path, part: str) -> None:
     assert all(value > 0 for row in found["rows"] for value in row["values"])
 
 
+@pytest.mark.on_demand
 def test_an_interrupted_bench_leaves_nothing_behind() -> None:
     running = subprocess.Popen(
         [*COMMAND, "idle"], env=variables(), stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -14,6 +14,9 @@ import pytest
 from tests.environment import Environment
 from tests.integration.conftest import STATE
 
+# The commands of docs/several.md run in CI (test_readme).
+pytestmark = pytest.mark.on_demand
+
 FIRST, SECOND = "orders_payments", "segment_revenue"
 BOTH = ("--pipeline", f"{FIRST},{SECOND}")
 

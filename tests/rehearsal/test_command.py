@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.readme import commands_of, run
 from tests.rehearsal.conftest import PORT, environment
 
 
+# CI deploys once, in test_loop.
+@pytest.mark.on_demand
 def test_run_deploys_verifies_and_destroys() -> None:
     fresh = environment("rehearsal-run", PORT + 20)
     fresh.tandem("down", "--volumes")
