@@ -42,7 +42,8 @@ def test_docker_compose_up_gives_the_running_pipeline(stack: Stack) -> None:
     with stack.database() as database:
         stack.wait("the first fact", lambda: database[FACTS].find_one())
     prepared = started_at(stack.containers.of(PROJECT)["setup"])
-    assert "batch committed" in run(LOGS, stack.variables).stdout
+    # The job writes the line after the fact is there.
+    stack.wait("a committed batch in the log", lambda: "batch committed" in run(LOGS, stack.variables).stdout)
     again = run(UP, stack.variables)
     assert "Recreate" not in again.stderr
     # It prepares again: what a pipeline's files declare now is there for the next start of the job.
