@@ -21,6 +21,7 @@ KILLS = {"embedded": 2, "local": 2}
 ALL_KILLS = 10
 
 
+@pytest.mark.on_demand("local")
 def test_killed_at_random_times_under_load(arena: Arena, request: pytest.FixtureRequest) -> None:
     kills = ALL_KILLS if request.config.getoption("--all") else KILLS[arena.case.profile]
     chance = random.Random(f"driver {arena.case.profile}")

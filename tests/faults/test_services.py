@@ -49,6 +49,7 @@ def test_mongo_steps_down_under_load(arena: Arena) -> None:
     arena.check()
 
 
+@pytest.mark.on_demand("local")
 def test_mongo_is_killed_in_mid_bulk(arena: Arena) -> None:
     arena.environment.wait("lag 0", arena.environment.caught_up)
     with arena.frozen("job"):

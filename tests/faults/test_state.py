@@ -50,7 +50,8 @@ def settled(arena: Arena) -> dict[str, dict[Any, bytes]]:
     return arena.environment.contents()
 
 
-@pytest.mark.on_demand("local")
+# CI has it in integration/test_loop.
+@pytest.mark.on_demand
 def test_the_last_batch_is_done_again(arena: Arena) -> None:
     """Its commit is deleted while the job is down: MongoDB stays the same byte for byte."""
     contents = settled(arena)

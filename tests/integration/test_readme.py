@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.environment import Environment
 from tests.readme import OWN, commands, commands_of, run
 
@@ -26,6 +28,7 @@ def test_every_command_works(fresh: Environment) -> None:
     assert fresh.processes() == []
 
 
+@pytest.mark.on_demand
 def test_several_pipelines_run_word_by_word(fresh: Environment) -> None:
     variables = {**fresh.variables, "PATH": f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"}
     for command in commands_of("several.md"):

@@ -14,7 +14,7 @@ import pytest
 from tests.environment import Environment
 from tests.integration.conftest import STATE
 
-# The commands of docs/several.md run in CI (test_readme).
+# Minutes: two drivers at once. CI has the parts in tests/unit/test_several.py.
 pytestmark = pytest.mark.on_demand
 
 FIRST, SECOND = "orders_payments", "segment_revenue"
