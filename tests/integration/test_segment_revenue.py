@@ -142,6 +142,7 @@ def test_late_sales_are_counted_as_late_and_reconciled(revenue: Environment) -> 
     assert (again["replaced"][REVENUE], again["inserted"][REVENUE]) == (0, 0)
 
 
+@pytest.mark.on_demand
 def test_a_correction_of_the_past_is_found_and_applied(revenue: Environment) -> None:
     with revenue.database() as database:
         database[CUSTOMER_SEGMENTS].update_one({"_id": "c|0"}, {"$set": {"segment": "bronze"}})
@@ -181,7 +182,8 @@ def test_a_pipeline_that_does_not_run_here_is_not_mixed_with_the_one_that_does(r
     assert "runs segment_revenue, not orders_payments" in done.stderr
 
 
-@pytest.mark.parametrize("part", [0.5, pytest.param(1.0, marks=pytest.mark.on_demand)])
+@pytest.mark.on_demand
+@pytest.mark.parametrize("part", [0.5, 1.0])
 def test_minutes_whose_sales_retention_has_removed_are_left_alone(revenue: Environment, part: float) -> None:
     """What is left in the topic would make less revenue of them, or none."""
     before = documents(revenue)
