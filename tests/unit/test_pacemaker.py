@@ -256,7 +256,7 @@ def test_a_topic_that_refuses_control_records_is_reported_and_keeps_no_other_fro
     beat.finds_nothing(62)
     beat.pacemaker._send(beat.pacemaker._due())
     assert len(beat.refused) == 1
-    assert [record.message for record in caplog.records] == [warnings({REFUSED: [ORDERS.topic]}, 0)["control"]]
+    assert [record.getMessage() for record in caplog.records] == [warnings({REFUSED: [ORDERS.topic]}, 0)["control"]]
     assert "(no WRITE right): unmatched documents will not appear while orders_topic_data_v1 is quiet" in caplog.text
     beat.kafka.refusing = set()
     beat.finds_nothing(99)
