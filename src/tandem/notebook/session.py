@@ -154,10 +154,10 @@ class Session:
         Raises:
             UsageError: something is wrong in them; the message names the line.
         """
-        place = self.settings.place
-        place.forget()
+        location = self.settings.location
+        location.forget()
         self.pipeline = self._declared()
-        send_by_value(place.package)
+        send_by_value(location.package)
 
     def stop(self) -> None:
         """Ends Spark. Another session can be opened in the same process."""
@@ -172,7 +172,7 @@ class Session:
         return replace(told, kafka_password=kafka.password, mongo_password=mongo.password)
 
     def _declared(self) -> Pipeline:
-        declared: Pipeline = self.settings.place.module("pipeline").PIPELINE
+        declared: Pipeline = self.settings.location.module("pipeline").PIPELINE
         return declared
 
     def _stream(self, name: str) -> Stream:
