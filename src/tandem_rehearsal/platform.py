@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.dataproc.platform import DataprocPlatform
 from tandem.platforms.embedded.background import Background
@@ -16,7 +17,6 @@ from tandem.platforms.embedded.state import read_states
 from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import dashboard_url, status
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
 from tandem_rehearsal import services
 from tandem_rehearsal.credentials import Credentials
@@ -36,7 +36,7 @@ class RehearsalPlatform:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._layout = layout_of(settings)
-        self._roster = Roster(self._layout.pipelines)
+        self._roster = PipelineRegistry(self._layout.pipelines)
         self._background = Background(settings, self._layout, "tandem_rehearsal.supervisor", prepare)
         self._cloud = DataprocPlatform(settings)
 

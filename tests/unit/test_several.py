@@ -15,6 +15,7 @@ import pytest
 from tandem.catalog import BUNDLED
 from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.apart import check_apart
 from tandem.platforms.embedded.background import Background
 from tandem.platforms.embedded.drivers import Drivers
@@ -25,7 +26,6 @@ from tandem.platforms.embedded.state import Board, ServiceState, read_states
 from tandem.scaffold import write
 from tandem.settings.load import load, load_one, pipelines_named
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
 
 BOTH = "orders_payments, segment_revenue"
@@ -133,7 +133,7 @@ def test_several_may_look_up_in_one_collection(tmp_path: Path) -> None:
 
 
 def test_the_roster_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
-    roster = Roster(tmp_path)
+    roster = PipelineRegistry(tmp_path)
     assert roster.all() == []
     for name in ("segment_revenue", "orders_payments"):
         roster.add(settings_of(name, tmp_path))
@@ -158,7 +158,7 @@ def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: 
     def member(settings: Settings) -> Membership:
         return Membership(settings, layout, Background(settings, layout, "no.module", lambda *_: None))
 
-    settings, roster = settings_of("segment_revenue", tmp_path), Roster(layout.pipelines)
+    settings, roster = settings_of("segment_revenue", tmp_path), PipelineRegistry(layout.pipelines)
     assert not member(settings).is_outdated()
     # The port of its page is the environment's choice.
     roster.add(settings.model_copy(update={"ui": settings.ui.model_copy(update={"spark_port": 4444})}))
@@ -232,7 +232,7 @@ def drivers(layout: Layout) -> Iterator[Drivers]:
         )
         return Keeper(program, layout, board)
 
-    found = Drivers(Roster(layout.pipelines), make, board, lambda: ended.is_set() or found.look())
+    found = Drivers(PipelineRegistry(layout.pipelines), make, board, lambda: ended.is_set() or found.look())
     yield found
     ended.set()
     found.stop()
@@ -252,7 +252,7 @@ def running(*names: str) -> Callable[[dict[str, ServiceState]], bool]:
 
 
 def test_what_happens_to_one_driver_the_other_does_not_feel(layout: Layout, drivers: Drivers, tmp_path: Path) -> None:
-    roster, first, second = Roster(layout.pipelines), "job", "job-segment_revenue"
+    roster, first, second = PipelineRegistry(layout.pipelines), "job", "job-segment_revenue"
     roster.add(settings_of("orders_payments", tmp_path))
     drivers.look()
     pid = until(layout, running(first))[first].pid

@@ -13,9 +13,9 @@ from tandem import log
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.server import application
 from tandem.errors import TandemError
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.settings.load import load, pipelines_named
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 
 _LOOPBACK = "127.0.0.1"
 
@@ -31,7 +31,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         named = [_read(arguments.settings)] if arguments.settings else _named()
-        settings, roster = named[0], arguments.roster and Roster(arguments.roster)
+        settings, roster = named[0], arguments.roster and PipelineRegistry(arguments.roster)
         log.to_stderr(settings.log.format)
         url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
         host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")

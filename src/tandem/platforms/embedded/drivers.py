@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import structlog
 
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.embedded.service import Keeper
 from tandem.platforms.embedded.state import Board
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 
 _log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ class Drivers:
     """
 
     def __init__(
-        self, roster: Roster, make: Callable[[Settings], Keeper], board: Board, look_again: Callable[[], None]
+        self, roster: PipelineRegistry, make: Callable[[Settings], Keeper], board: Board, look_again: Callable[[], None]
     ) -> None:
         self._roster, self._make, self._board, self._look_again = roster, make, board, look_again
         self._keepers: dict[str, Keeper] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.embedded.background import STOP_DEADLINE_S, Background
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import ports
@@ -12,7 +13,6 @@ from tandem.platforms.embedded.supervisor import LOOK
 from tandem.platforms.ports import page_port
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
 
 
@@ -27,7 +27,7 @@ class Membership:
 
     def __init__(self, settings: Settings, layout: Layout, background: Background) -> None:
         self._settings, self._layout, self._background = settings, layout, background
-        self._roster = Roster(layout.pipelines)
+        self._roster = PipelineRegistry(layout.pipelines)
 
     def names(self) -> list[str]:
         """Returns all that are to run here, the first one first."""
