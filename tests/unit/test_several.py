@@ -24,7 +24,7 @@ from tandem.platforms.embedded.membership import Membership
 from tandem.platforms.embedded.service import Keeper, Program
 from tandem.platforms.embedded.state import Board, ServiceState, read_states
 from tandem.scaffold import write
-from tandem.settings.load import load, load_one, pipelines_named
+from tandem.settings.load import load, load_one, read_settings
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
@@ -36,12 +36,12 @@ def settings_of(pipeline: str, folder: Path) -> Settings:
 
 
 def test_several_are_named_with_commas_and_each_has_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert pipelines_named("embedded") == ("orders_payments",)
+    assert read_settings("embedded").pipelines == ("orders_payments",)
     monkeypatch.setenv("TANDEM_PIPELINE", f"{BOTH},orders_payments,")
-    assert pipelines_named("embedded") == ("orders_payments", "segment_revenue")
+    assert read_settings("embedded").pipelines == ("orders_payments", "segment_revenue")
     assert load("embedded").pipeline == "orders_payments"
     # The command line wins.
-    assert pipelines_named("embedded", {"pipeline": "segment_revenue"}) == ("segment_revenue",)
+    assert read_settings("embedded", {"pipeline": "segment_revenue"}).pipelines == ("segment_revenue",)
     parameters = [each.settings.job.parameters for each in Session("embedded").each]
     assert parameters == [{"match_window_seconds": 1800}, {"window_seconds": 60}]
 

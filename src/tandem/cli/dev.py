@@ -13,8 +13,8 @@ from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.reload import WAITS, Failures, Reloading
+from tandem.settings.load import SETTINGS
 from tandem.settings.model import Settings
-from tandem.settings.pipeline import SETTINGS
 
 _LOOK_S = 0.2
 _MODULES = ("streams", "pipeline", "oracle", "generator", "producers")

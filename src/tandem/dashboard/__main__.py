@@ -14,7 +14,7 @@ from tandem.dashboard.pages import Pages
 from tandem.dashboard.server import application
 from tandem.errors import TandemError
 from tandem.pipeline_registry import PipelineRegistry
-from tandem.settings.load import load, pipelines_named
+from tandem.settings.load import load, read_settings
 from tandem.settings.model import Settings
 
 _LOOPBACK = "127.0.0.1"
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def _named() -> list[Settings]:
-    return [load(overrides={"pipeline": name}) for name in pipelines_named()]
+    return [load(overrides={"pipeline": name}) for name in read_settings().pipelines]
 
 
 def _read(file: Path) -> Settings:

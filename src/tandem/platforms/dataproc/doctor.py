@@ -8,7 +8,7 @@ from tandem.errors import TandemError
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.parity import parity
 from tandem.platforms.services import Skipped
-from tandem.settings.load import require
+from tandem.settings.loaded import require
 from tandem.settings.model import Settings
 
 

@@ -20,7 +20,7 @@ from tandem.platforms.log_line import LogLine, parse
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.provision import remove_collections, remove_topics
-from tandem.settings.load import require
+from tandem.settings.loaded import require
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
