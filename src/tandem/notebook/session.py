@@ -169,7 +169,11 @@ class Session:
         """What the job is told, with the secrets' places on this machine."""
         kafka, mongo = self.settings.kafka, self.settings.mongo
         told = job_config(self.settings, checkpoint="")
-        return replace(told, kafka_password=kafka.password, mongo_password=mongo.password)
+        return replace(
+            told,
+            kafka=replace(told.kafka, password=kafka.password),
+            mongo=replace(told.mongo, password=mongo.password),
+        )
 
     def _declared(self) -> Pipeline:
         declared: Pipeline = self.settings.location.module("pipeline").PIPELINE

@@ -106,9 +106,8 @@ def release(settings: Settings, entry: str = "join_stream") -> Release:
     levels = LOG_LEVELS if settings.gcp.serverless else {}
     # A cluster's job is restarted after any other exit code than 0; a serverless batch never is, and shows the code.
     final = MUST_NOT_GO_ON if settings.gcp.serverless else 0
-    told = replace(
-        job_config(settings, checkpoint_of(settings)), kafka_ca=None, log_levels=levels, final_exit_code=final
-    )
+    told = job_config(settings, checkpoint_of(settings))
+    told = replace(told, kafka=replace(told.kafka, ca=None), log_levels=levels, final_exit_code=final)
     return Release(
         main=Upload.of(main.name, main.read_bytes()),
         package=Upload.of("tandem.zip", _package(location)),
