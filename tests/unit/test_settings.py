@@ -204,6 +204,8 @@ def test_each_value_has_the_place_that_it_comes_from(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PIP_CERT", "/etc/ca.pem")
     loaded = read_settings("embedded", {"ui": {"spark_port": 4444}})
     settings, places = loaded.complete(), loaded.origins
+    monkeypatch.setenv("TANDEM_SPARK", '{"spark.driver.memory": "2g"}')
+    assert read_settings("embedded").origins["spark.spark.driver.memory"] == "TANDEM_SPARK"
     assert (settings.mongo.port, settings.kafka.partitions, settings.ui.spark_port) == (2002, 9, 4444)
     assert {name: places.get(name) for name in (
         "mongo.port", "kafka.partitions", "ui.spark_port", "ca", "spark.spark.master", "mongo.database",

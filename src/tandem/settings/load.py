@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -15,10 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from tandem.catalog import PipelineLocation, find, names_in
 from tandem.checkout import state_folder
 from tandem.errors import UsageError
-from tandem.settings.loaded import LoadedSettings, missing_of, places_tried
+from tandem.settings.loaded import LoadedSettings, leaves, missing_of, places_tried
 from tandem.settings.model import Settings
-from tandem.settings.nested import leaves, merged
-from tandem.settings.variables import check, fields, read_dotenv, setter, values_of, variable, without_parameters
+from tandem.settings.variables import check, fields, read_dotenv, setter, values_of, without_parameters
 
 # The file in a pipeline's folder that sets what the pipeline wants of its environment.
 SETTINGS = "settings.toml"
@@ -32,7 +31,7 @@ _PASSWORDS = (("kafka", "password"), ("mongo", "password"))
 def profiles() -> dict[str, dict[str, Any]]:
     """Returns each profile's values with the base section merged in, by name."""
     document = _document()
-    return {name: merged(document["base"], values) for name, values in document["profile"].items()}
+    return {name: _merged(document["base"], values) for name, values in document["profile"].items()}
 
 
 def chosen_profile(flag: str | None) -> tuple[str, str] | None:
@@ -96,17 +95,17 @@ def read_settings(
     # The first one wins.
     layers: dict[str, Mapping[str, Any]] = {
         _COMMAND_LINE: overrides or {},
-        _ENVIRONMENT: values_of(environment),
-        str(dotenv): values_of(variables),
+        _ENVIRONMENT: _nested(values_of(environment)),
+        str(dotenv): _nested(values_of(variables)),
         f"profiles.toml [profile.{name}]": document["profile"][name],
     }
-    # Which pipeline's file comes next, those before have said.
-    chosen = merged(base, *reversed(layers.values()))
+    # These choose the pipeline, whose own file is the next layer.
+    chosen = _merged(base, *reversed(layers.values()))
     pipelines = names_in(str(chosen["pipeline"]))
     location = find(pipelines[0], _absolute(chosen["pipelines_dir"]))
     own = _of_pipeline(location)
     layers |= {"the pipeline's settings.toml": own, "profiles.toml [base]": base}
-    values = merged({"state_dir": state_folder()}, *reversed(layers.values()))
+    values = _merged({"state_dir": state_folder()}, *reversed(layers.values()))
     values |= {"profile": name, "pipeline": location.name, "location": location}
     home = _absolute(values["state_dir"]) / name
     try:
@@ -124,7 +123,7 @@ def _document() -> dict[str, Any]:
     document = tomllib.loads(resources.files(__package__).joinpath("profiles.toml").read_text("utf-8"))
     own: dict[str, dict[str, Any]] = document["profile"]
     like = {name: own[values.pop("like")] if "like" in values else {} for name, values in own.items()}
-    return {**document, "profile": {name: merged(like[name], values) for name, values in own.items()}}
+    return {**document, "profile": {name: _merged(like[name], values) for name, values in own.items()}}
 
 
 def _profile_in(known: Mapping[str, Any], flag: str | None) -> str:
@@ -144,7 +143,7 @@ def _of_pipeline(location: PipelineLocation) -> dict[str, Any]:
         values = tomllib.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: {error}", hint="it is a TOML file, like profiles.toml") from None
-    return merged({"mongo": {"database": location.name}}, values)
+    return _merged({"mongo": {"database": location.name}}, values)
 
 
 def _resolved(values: Mapping[str, Any], home: str) -> dict[str, Any]:
@@ -190,10 +189,16 @@ def _origins(layers: Mapping[str, Mapping[str, Any]], environment: Mapping[str, 
     """Returns the place that sets each value, by ``section.key``; of the environment, the variable."""
     found: dict[str, str] = {}
     for place, values in layers.items():
-        for path, _ in leaves(values):
-            where = setter(path, environment) or variable(path) if place == _ENVIRONMENT else place
-            found.setdefault(".".join(path), where)
+        for name, _ in leaves(values):
+            found.setdefault(name, _variable_of(name, environment) if place == _ENVIRONMENT else place)
     return found
+
+
+def _variable_of(name: str, environment: Mapping[str, str]) -> str:
+    """Returns the variable that sets a value, itself or as a part of the JSON of its section."""
+    path = tuple(name.split("."))
+    found = (setter(path[:length], environment) for length in range(len(path), 0, -1))
+    return next(filter(None, found), _ENVIRONMENT)
 
 
 def _wrong(error: ValidationError, profile: str) -> UsageError:
@@ -209,6 +214,29 @@ def _wrong(error: ValidationError, profile: str) -> UsageError:
         f"there is no setting {name}, which profile {profile} has ({places})",
         hint=f"did you mean {near[0]}?" if near else "remove it where it is set",
     )
+
+
+def _nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
+    """Returns a dictionary that is nested like the settings."""
+    found: dict[str, Any] = {}
+    for path, value in values:
+        for key in reversed(path):
+            value = {key: value}
+        found = _merged(found, value)
+    return found
+
+
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns one dictionary of all layers' values; a later layer wins."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            known = result.get(key)
+            if isinstance(known, Mapping) and isinstance(value, Mapping):
+                result[key] = _merged(known, value)
+            else:
+                result[key] = value
+    return result
 
 
 def _absolute(path: str | Path) -> Path:

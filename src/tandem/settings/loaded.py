@@ -9,7 +9,6 @@ from typing import Any
 
 from tandem.errors import UsageError
 from tandem.settings.model import Settings
-from tandem.settings.nested import leaves
 from tandem.settings.variables import variable
 
 
@@ -79,5 +78,13 @@ def places_tried(path: Sequence[str], profile: str) -> str:
 
 def flat(settings: Settings) -> Iterator[tuple[str, Any]]:
     """Yields each value with its name ``section.key``."""
-    for path, value in leaves(settings.model_dump(exclude={"location"})):
-        yield ".".join(path), value
+    return leaves(settings.model_dump(exclude={"location"}))
+
+
+def leaves(values: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields each value that is no dictionary, with its name ``section.key``."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{section}{key}.")
+        else:
+            yield f"{section}{key}", value

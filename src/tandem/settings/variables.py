@@ -15,7 +15,6 @@ from pydantic import BaseModel
 
 from tandem.errors import UsageError
 from tandem.settings.model import Settings
-from tandem.settings.nested import merged, nest
 
 PREFIX = "TANDEM_"
 # No settings: Compose interpolates these, and `scripts/` read the last one.
@@ -82,21 +81,19 @@ def check(variables: Mapping[str, str], place: str) -> None:
         _check_json(known[upper], value, name, place)
 
 
-def values_of(variables: Mapping[str, str]) -> dict[str, Any]:
-    """Returns the settings that variables set, nested like the settings; an empty variable sets none.
+def values_of(variables: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yields each value that variables set, with the names that lead to it; an empty variable sets none.
 
     Args:
         variables: such as ``check`` lets pass.
     """
     given = _given(variables)
-    parts = []
     for path, kind in fields():
         if name := setter(path, variables):
-            parts.append(nest(path, json.loads(given[name]) if _json_type(kind) else given[name]))
+            yield path, json.loads(given[name]) if _json_type(kind) else given[name]
     for name, value in given.items():
         if name.startswith(f"{_PARAMETERS}__"):
-            parts.append(nest(name.removeprefix(PREFIX).lower().split("__"), value))
-    return merged(*parts)
+            yield tuple(name.removeprefix(PREFIX).lower().split("__")), value
 
 
 def setter(path: tuple[str, ...], variables: Mapping[str, str]) -> str | None:
