@@ -166,13 +166,13 @@ class Session:
 
     @cached_property
     def _config(self) -> JobConfig:
-        """What the job is told, with the secrets' places on this machine."""
+        """The job's configuration, with the secrets' places on this machine."""
         kafka, mongo = self.settings.kafka, self.settings.mongo
-        told = job_config(self.settings, checkpoint="")
+        config = job_config(self.settings, checkpoint="")
         return replace(
-            told,
-            kafka=replace(told.kafka, password=kafka.password),
-            mongo=replace(told.mongo, password=mongo.password),
+            config,
+            kafka=replace(config.kafka, password=kafka.password),
+            mongo=replace(config.mongo, password=mongo.password),
         )
 
     def _declared(self) -> Pipeline:

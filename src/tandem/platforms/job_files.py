@@ -113,8 +113,8 @@ def write_job_files(
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "spark.conf").write_text(java_properties(own), "utf-8")
     (folder / "log4j2.properties").write_text(_LOG4J + LOG_LAYOUTS[settings.log.format], "utf-8")
-    told = replace(job_config(settings, checkpoint), failure_file=failure_file)
-    (folder / "job.json").write_text(told.to_json(), "utf-8")
+    config = replace(job_config(settings, checkpoint), failure_file=failure_file)
+    (folder / "job.json").write_text(config.to_json(), "utf-8")
 
 
 def with_limits(spark: Mapping[str, str]) -> dict[str, str]:
@@ -143,7 +143,7 @@ def driver_environment(folder: Path) -> dict[str, str]:
 
 
 def job_config(settings: Settings, checkpoint: str) -> JobConfig:
-    """Returns what the job is told.
+    """Returns the job's configuration.
 
     Args:
         settings: the profile's.

@@ -106,12 +106,12 @@ def release(settings: Settings, entry: str = "join_stream") -> Release:
     levels = LOG_LEVELS if settings.gcp.serverless else {}
     # A cluster's job is restarted after any other exit code than 0; a serverless batch never is, and shows the code.
     final = MUST_NOT_GO_ON if settings.gcp.serverless else 0
-    told = job_config(settings, checkpoint_of(settings))
-    told = replace(told, kafka=replace(told.kafka, ca=None), log_levels=levels, final_exit_code=final)
+    config = job_config(settings, checkpoint_of(settings))
+    config = replace(config, kafka=replace(config.kafka, ca=None), log_levels=levels, final_exit_code=final)
     return Release(
         main=Upload.of(main.name, main.read_bytes()),
         package=Upload.of("tandem.zip", _package(location)),
-        config=Upload.of("job.json", told.to_json().encode()),
+        config=Upload.of("job.json", config.to_json().encode()),
         jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[settings.runtime.jars].jars),
     )
 
