@@ -117,10 +117,10 @@ def test_a_driver_that_cannot_be_made_keeps_no_other_from_starting(layout: Layou
             raise ValueError("nobody has thought of it")
         return Keeper(program("job-b"), layout, board)
 
-    roster = PipelineRegistry(layout.pipelines)
+    registry = PipelineRegistry(layout.pipelines)
     for name in ("orders_payments", "segment_revenue"):
-        roster.add(load("embedded", {"pipeline": name, "state_dir": layout.home}))
-    drivers = Drivers(roster, make, board, lambda: None)
+        registry.add(load("embedded", {"pipeline": name, "state_dir": layout.home}))
+    drivers = Drivers(registry, make, board, lambda: None)
     drivers.look()
     try:
         shown(layout, "job-b", "running")

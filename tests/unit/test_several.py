@@ -132,36 +132,36 @@ def test_several_may_look_up_in_one_collection(tmp_path: Path) -> None:
     check_apart([regional, revenue])
 
 
-def test_the_roster_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
-    roster = PipelineRegistry(tmp_path)
-    assert roster.all() == []
+def test_the_registry_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
+    registry = PipelineRegistry(tmp_path)
+    assert registry.all() == []
     for name in ("segment_revenue", "orders_payments"):
-        roster.add(settings_of(name, tmp_path))
-    roster.add(settings_of("segment_revenue", tmp_path / "elsewhere"))
-    assert [each.pipeline for each in roster.all()] == ["segment_revenue", "orders_payments"]
-    assert roster.all()[0].state_dir == tmp_path
-    roster.update(settings_of("segment_revenue", tmp_path / "elsewhere"))
-    assert [each.pipeline for each in roster.all()] == ["segment_revenue", "orders_payments"]
-    assert roster.all()[0].state_dir == tmp_path / "elsewhere"
-    roster.ask_restart("orders_payments")
-    assert [roster.asked_restart("orders_payments") for _ in range(2)] == [True, False]
-    roster.ask_restart("segment_revenue")
-    roster.remove("segment_revenue")
-    assert roster.names() == ["orders_payments"]
+        registry.add(settings_of(name, tmp_path))
+    registry.add(settings_of("segment_revenue", tmp_path / "elsewhere"))
+    assert [each.pipeline for each in registry.all()] == ["segment_revenue", "orders_payments"]
+    assert registry.all()[0].state_dir == tmp_path
+    registry.update(settings_of("segment_revenue", tmp_path / "elsewhere"))
+    assert [each.pipeline for each in registry.all()] == ["segment_revenue", "orders_payments"]
+    assert registry.all()[0].state_dir == tmp_path / "elsewhere"
+    registry.ask_restart("orders_payments")
+    assert [registry.asked_restart("orders_payments") for _ in range(2)] == [True, False]
+    registry.ask_restart("segment_revenue")
+    registry.remove("segment_revenue")
+    assert registry.names() == ["orders_payments"]
     # When it comes again, nobody has asked.
-    assert not roster.asked_restart("segment_revenue")
-    roster.update(settings_of("segment_revenue", tmp_path))
-    assert roster.names() == ["orders_payments"]
+    assert not registry.asked_restart("segment_revenue")
+    registry.update(settings_of("segment_revenue", tmp_path))
+    assert registry.names() == ["orders_payments"]
 
 
 def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: Layout, tmp_path: Path) -> None:
     def member(settings: Settings) -> Membership:
         return Membership(settings, layout, Background(settings, layout, "no.module", lambda *_: None))
 
-    settings, roster = settings_of("segment_revenue", tmp_path), PipelineRegistry(layout.pipelines)
+    settings, registry = settings_of("segment_revenue", tmp_path), PipelineRegistry(layout.pipelines)
     assert not member(settings).is_outdated()
     # The port of its page is the environment's choice.
-    roster.add(settings.model_copy(update={"ui": settings.ui.model_copy(update={"spark_port": 4444})}))
+    registry.add(settings.model_copy(update={"ui": settings.ui.model_copy(update={"spark_port": 4444})}))
     assert not member(settings).is_outdated()
     changed = settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": "5g"}})
     assert member(changed).is_outdated()
@@ -169,7 +169,7 @@ def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: 
     assert not member(changed).is_outdated()
     assert member(settings).is_outdated()
     assert member(changed).page_port() == 4444
-    assert roster.asked_restart("segment_revenue")
+    assert registry.asked_restart("segment_revenue")
     elsewhere = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": "other:9092"})})
     with pytest.raises(EnvironmentNotReadyError, match="unlike these settings"):
         member(elsewhere).ask_restart()
@@ -252,11 +252,11 @@ def running(*names: str) -> Callable[[dict[str, ServiceState]], bool]:
 
 
 def test_what_happens_to_one_driver_the_other_does_not_feel(layout: Layout, drivers: Drivers, tmp_path: Path) -> None:
-    roster, first, second = PipelineRegistry(layout.pipelines), "job", "job-segment_revenue"
-    roster.add(settings_of("orders_payments", tmp_path))
+    registry, first, second = PipelineRegistry(layout.pipelines), "job", "job-segment_revenue"
+    registry.add(settings_of("orders_payments", tmp_path))
     drivers.look()
     pid = until(layout, running(first))[first].pid
-    roster.add(settings_of("segment_revenue", tmp_path))
+    registry.add(settings_of("segment_revenue", tmp_path))
     drivers.look()
     killed = until(layout, running(first, second))[second].pid
     assert killed
@@ -265,8 +265,8 @@ def test_what_happens_to_one_driver_the_other_does_not_feel(layout: Layout, driv
     assert (states[first].pid, states[first].restarts, states[second].restarts) == (pid, 0, 1)
 
     changed = settings_of("segment_revenue", tmp_path)
-    roster.update(changed.model_copy(update={"job": changed.job.model_copy(update={"lateness_seconds": 301})}))
-    roster.ask_restart("segment_revenue")
+    registry.update(changed.model_copy(update={"job": changed.job.model_copy(update={"lateness_seconds": 301})}))
+    registry.ask_restart("segment_revenue")
     before = states[second].pid
     drivers.look()
     states = until(layout, lambda states: running(first, second)(states) and states[second].pid != before)
@@ -274,13 +274,13 @@ def test_what_happens_to_one_driver_the_other_does_not_feel(layout: Layout, driv
     # With the settings as they are now; the other one has those that it was started with.
     assert [psutil.Process(states[name].pid).cmdline()[1] for name in (first, second)] == ["600", "601"]
 
-    roster.remove("segment_revenue")
+    registry.remove("segment_revenue")
     drivers.look()
     # It comes back before it has gone: two of them never run at once.
-    roster.add(settings_of("segment_revenue", tmp_path))
+    registry.add(settings_of("segment_revenue", tmp_path))
     drivers.look()
     before = states[second].pid
     states = until(layout, lambda states: running(first, second)(states) and states[second].pid != before)
-    roster.remove("segment_revenue")
+    registry.remove("segment_revenue")
     drivers.look()
     assert until(layout, running(first))[first].pid == pid

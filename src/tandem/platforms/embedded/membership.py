@@ -27,11 +27,11 @@ class Membership:
 
     def __init__(self, settings: Settings, layout: Layout, background: Background) -> None:
         self._settings, self._layout, self._background = settings, layout, background
-        self._roster = PipelineRegistry(layout.pipelines)
+        self._registry = PipelineRegistry(layout.pipelines)
 
     def names(self) -> list[str]:
         """Returns all that are to run here, the first one first."""
-        return self._roster.names() if self._background.running() else []
+        return self._registry.names() if self._background.running() else []
 
     def check(self) -> None:
         """Raises when this one is not among them.
@@ -61,7 +61,7 @@ class Membership:
         if not self._background.running():
             self._background.start()
         self._check_addresses()
-        self._roster.add(self._at(self._free_port()))
+        self._registry.add(self._at(self._free_port()))
         self._let_look()
 
     def provide(self) -> None:
@@ -80,18 +80,18 @@ class Membership:
 
     def is_outdated(self) -> bool:
         """Returns whether the driver was started with other settings than these."""
-        mine = self._roster.settings(self._settings.pipeline)
+        mine = self._registry.settings(self._settings.pipeline)
         return mine is not None and mine != self._at(mine.ui.spark_port)
 
     def page_port(self) -> int | None:
         """Returns the port of the driver's page; None while this pipeline does not run here."""
-        mine = self._roster.settings(self._settings.pipeline)
+        mine = self._registry.settings(self._settings.pipeline)
         return mine.ui.spark_port if mine else None
 
     def leave(self) -> None:
         """Returns when this pipeline's driver has ended; another one has to be left."""
         service = self._layout.job(self._settings.pipeline)
-        self._roster.remove(self._settings.pipeline)
+        self._registry.remove(self._settings.pipeline)
         self._let_look()
 
         def probe() -> None:
@@ -108,13 +108,13 @@ class Membership:
             EnvironmentNotReadyError: the environment is another one than the settings say.
         """
         self._check_addresses()
-        self._roster.update(self._at(self.page_port() or self._settings.ui.spark_port))
-        self._roster.ask_restart(self._settings.pipeline)
+        self._registry.update(self._at(self.page_port() or self._settings.ui.spark_port))
+        self._registry.ask_restart(self._settings.pipeline)
         self._let_look()
 
     def _check_addresses(self) -> None:
         mine = self._settings
-        for other in self._roster.all():
+        for other in self._registry.all():
             if (other.kafka.bootstrap, other.mongo.uri) != (mine.kafka.bootstrap, mine.mongo.uri):
                 raise EnvironmentNotReadyError(
                     f"this environment is at {other.kafka.bootstrap} and {other.mongo.uri}, unlike these settings",
@@ -130,7 +130,7 @@ class Membership:
         """Returns the port of the driver's page: the one that is set, or the next one that nobody else has."""
         first = self._settings.ui.spark_port
         taken = {port for port in ports(self._settings).values() if port != first}
-        taken |= {other.ui.spark_port for other in self._roster.all()}
+        taken |= {other.ui.spark_port for other in self._registry.all()}
         return page_port(first, taken)
 
     def _let_look(self) -> None:
