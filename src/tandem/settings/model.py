@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from tandem.catalog import PipelineLocation
 from tandem.engine.spark.secrets import is_reference
-from tandem.runtimes import Runtime, runtimes
 from tandem.settings.google import GoogleSettings
 
 
@@ -148,13 +147,6 @@ class Settings(_Frozen):
         if not re.fullmatch("[0-9]+[kmgt]?", memory, re.IGNORECASE):
             raise ValueError(f"spark.driver.memory is {memory!r}; write a whole number and k, m, g or t, such as 4g")
         return spark
-
-    @property
-    def runtime(self) -> Runtime:
-        """What the job runs on in the cloud, or what a laptop is compared with."""
-        table = runtimes()
-        in_the_cloud = self.backend in ("dataproc", "rehearsal")
-        return table.serverless if in_the_cloud and self.gcp.serverless else table.default
 
     @property
     def home(self) -> Path:

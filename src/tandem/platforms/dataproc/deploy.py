@@ -21,6 +21,7 @@ from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.requests import RECONCILE
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.embedded.java import find_java
+from tandem.platforms.parity import runtime_of
 from tandem.platforms.provision import (
     check_kafka,
     check_mongo,
@@ -177,7 +178,7 @@ class Deployment:
     def _jar(self, name: str) -> Path:
         cache = self._settings.cache_dir
         java = find_java(self._settings.java_home, runtimes().minimum_java)
-        jars = self._settings.runtime.jars
+        jars = runtime_of(self._settings).jars
         return next(jar for jar in ensure_jars(cache, java.program, (jars,))[jars] if jar.name == name)
 
     def _warn_of_rights(self) -> None:

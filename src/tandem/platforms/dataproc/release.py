@@ -15,6 +15,7 @@ from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
 from tandem.platforms.job_files import job_config
+from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
 
 # How a driver logs. Spark tells of every task and of every option; what fails the query is told by the query.
@@ -112,7 +113,7 @@ def release(settings: Settings, entry: str = "join_stream") -> Release:
         main=Upload.of(main.name, main.read_bytes()),
         package=Upload.of("tandem.zip", _package(location)),
         config=Upload.of("job.json", config.to_json().encode()),
-        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[settings.runtime.jars].jars),
+        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[runtime_of(settings).jars].jars),
     )
 
 
