@@ -46,7 +46,7 @@ def main() -> None:
     prepare(settings, WORK / "conf", f"file://{WORK}/checkpoint")
     job = start(
         "/opt/spark-venv/bin/python",
-        str(settings.place.file("join_stream")),
+        str(settings.location.file("join_stream")),
         f"--config={WORK}/conf/job.json",
         PYSPARK_SUBMIT_ARGS=f"--properties-file {WORK}/conf/spark.conf pyspark-shell",
         # The builder's own host name is looked up in vain, for seconds each time.
@@ -66,7 +66,7 @@ def main() -> None:
     rows = 0
     for seed, count in ((1, 10_000), (2, 500)):
         plan = Plan(seed=seed, count=count, start=Plan.settled_start() - timedelta(days=3 - seed))
-        modules = [f"{settings.place.package}.{name}" for name in settings.place.module("producers").PRODUCERS]
+        modules = [f"{settings.location.package}.{name}" for name in settings.location.module("producers").PRODUCERS]
         summaries = produce(modules, plan, profile="local", variables=os.environ)
         rows += sum(summary.total() for summary in summaries.values())
         wait_for("the job", lambda rows=rows: drained(rows), deadline_s=240, hint=HINT, retry_on=(PyMongoError,))

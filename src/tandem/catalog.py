@@ -22,7 +22,7 @@ _MARK = "streams.py"
 
 
 @dataclass(frozen=True)
-class Place:
+class PipelineLocation:
     """Where a pipeline is.
 
     Attributes:
@@ -99,7 +99,7 @@ class Place:
         return f"{own[-1].filename}:{own[-1].lineno}" if own else str(self.folder)
 
 
-def find(name: str, own: Path) -> Place:
+def find(name: str, own: Path) -> PipelineLocation:
     """Returns where a pipeline is.
 
     Args:
@@ -112,7 +112,7 @@ def find(name: str, own: Path) -> Place:
     if name.isidentifier():
         for package, folder in ((own.name, own / name), ("tandem.pipelines", BUNDLED / name)):
             if (folder / _MARK).is_file():
-                return Place(name, f"{package}.{name}", folder)
+                return PipelineLocation(name, f"{package}.{name}", folder)
     raise UsageError(
         f"there is no pipeline {name!r} in {own}, and none that comes with Tandem",
         hint=f"choose one of: {', '.join(names(own))}; or `tandem new {name if name.isidentifier() else 'NAME'}`",

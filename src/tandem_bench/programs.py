@@ -125,7 +125,7 @@ def running_on_spark(
     jars = stage.tools.jars["spark"]
     options = class_archive(stage.settings, stage.tools.java, jars).options(record=False)
     write_configuration(stage.settings, jars, stage.layout, folder, options)
-    env = driver_variables(stage.tools.java, stage.settings.place, folder)
+    env = driver_variables(stage.tools.java, stage.settings.location, folder)
     if packages:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(packages), env.get("PYTHONPATH"))))
     with running(name, (*driver_arguments(folder), *arguments), stage, env) as program:

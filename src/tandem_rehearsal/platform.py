@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.dataproc.platform import DataprocPlatform
 from tandem.platforms.embedded.background import Background
@@ -16,7 +17,6 @@ from tandem.platforms.embedded.state import read_states
 from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import dashboard_url, status
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
 from tandem_rehearsal import services
 from tandem_rehearsal.credentials import Credentials
@@ -36,7 +36,7 @@ class RehearsalPlatform:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._layout = layout_of(settings)
-        self._roster = Roster(self._layout.pipelines)
+        self._registry = PipelineRegistry(self._layout.pipelines)
         self._background = Background(settings, self._layout, "tandem_rehearsal.supervisor", prepare)
         self._cloud = DataprocPlatform(settings)
 
@@ -48,13 +48,13 @@ class RehearsalPlatform:
         if self._layout.job(self._settings.pipeline) != JOB:
             # In the cloud a person does that.
             services.admit(self._settings, Credentials(self._settings.home))
-        self._roster.add(self._settings)
+        self._registry.add(self._settings)
         self._cloud.up(wait, deadline_s)
 
     def down(self, volumes: bool = False) -> bool:
         """Destroys what was deployed, of all pipelines, and stops the stand-ins; see ``Platform.down``."""
         if self._background.running():
-            for other in self._roster.all():
+            for other in self._registry.all():
                 if other.pipeline != self._settings.pipeline:
                     DataprocPlatform(other).down()
             self._cloud.down()
@@ -76,7 +76,7 @@ class RehearsalPlatform:
             self.down(volumes=data)
         else:
             self._cloud.destroy(data)
-            self._roster.remove(self._settings.pipeline)
+            self._registry.remove(self._settings.pipeline)
 
     def pipelines(self) -> list[str]:
         """Returns the pipelines whose jobs are active; see ``Platform.pipelines``."""
@@ -102,7 +102,7 @@ class RehearsalPlatform:
             )
         found = self._cloud.status()
         problem = self._stand_in_problem() or found["problem"]
-        first = self._roster.names()[:1] in ([], [self._settings.pipeline])
+        first = self._registry.names()[:1] in ([], [self._settings.pipeline])
         url = dashboard_url(self._settings) + ("" if first else f"/?pipeline={self._settings.pipeline}")
         why = read_states(self._layout.state, SERVICES)["dashboard"].trouble
         return {**found, "dashboard": {"url": url, "problem": why}, "problem": problem}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig, KafkaConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import RECORD_FILE
 from tandem.engine.run import job
@@ -82,7 +82,7 @@ def test_the_same_values_are_equal(
 
 def test_what_does_not_decide_may_change(spark: SparkSession, checkpoint: Path) -> None:
     record(spark, PIPELINE, at(checkpoint))
-    other = replace(BEGUN, idle_timeout_seconds=1, bootstrap="other:9092", trigger_seconds=1)
+    other = replace(BEGUN, idle_timeout_seconds=1, kafka=KafkaConfig("other:9092"), trigger_seconds=1)
     assert changed(spark, PIPELINE, at(checkpoint, other)) is None
 
 

@@ -147,7 +147,7 @@ def test_a_secret_that_is_not_on_the_cluster_is_refused(settings: Settings) -> N
 
 
 def test_a_secret_of_secret_manager_is_for_the_job_only(settings: Settings) -> None:
-    from tandem.settings.secrets import resolve as resolve_here
+    from tandem.settings.connections import resolve as resolve_here
 
     with pytest.raises(TandemError, match="nothing on this machine reads Secret Manager"):
         resolve_here("gsm:projects/p/secrets/s")

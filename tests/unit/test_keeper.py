@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.embedded import dashboard, service, supervisor
 from tandem.platforms.embedded.drivers import Drivers
 from tandem.platforms.embedded.layout import Layout
@@ -21,7 +22,6 @@ from tandem.platforms.embedded.service import Keeper, Program
 from tandem.platforms.embedded.state import Board, ServiceState, read_states
 from tandem.settings.load import load
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
 
 
@@ -117,10 +117,10 @@ def test_a_driver_that_cannot_be_made_keeps_no_other_from_starting(layout: Layou
             raise ValueError("nobody has thought of it")
         return Keeper(program("job-b"), layout, board)
 
-    roster = Roster(layout.pipelines)
+    registry = PipelineRegistry(layout.pipelines)
     for name in ("orders_payments", "segment_revenue"):
-        roster.add(load("embedded", {"pipeline": name, "state_dir": layout.home}))
-    drivers = Drivers(roster, make, board, lambda: None)
+        registry.add(load("embedded", {"pipeline": name, "state_dir": layout.home}))
+    drivers = Drivers(registry, make, board, lambda: None)
     drivers.look()
     try:
         shown(layout, "job-b", "running")

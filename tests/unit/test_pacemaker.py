@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from py4j.protocol import Py4JJavaError
 
-from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.engine.read.observed import CONTROL, EVENTS, NEWEST
 from tandem.engine.run import idle_watermark as pacemaker
 from tandem.engine.run import job_progress as progress
@@ -102,7 +102,14 @@ def test_time_never_goes_back_and_never_ahead_of_now() -> None:
 
 STARTED = 2_000_000_000.0
 CONFIG = JobConfig(
-    "orders_payments", "", "", "", "", LATENESS, 300, idle_timeout_seconds=30, outage_tolerance_seconds=TOLERANCE
+    "orders_payments",
+    KafkaConfig(""),
+    MongoConfig("", ""),
+    "",
+    LATENESS,
+    300,
+    idle_timeout_seconds=30,
+    outage_tolerance_seconds=TOLERANCE,
 )
 
 

@@ -203,11 +203,11 @@ def _watermark(session: Session) -> datetime | None:
 
 
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
-    settings, place = session.settings, session.settings.place
+    settings, location = session.settings, session.settings.location
     # The same pipeline for the producers as for this command, whatever named it.
-    chosen = {"TANDEM_PIPELINE": place.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
-    declared = place.module("producers")
-    modules = [f"{place.package}.{name}" for name in declared.PRODUCERS]
+    chosen = {"TANDEM_PIPELINE": location.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
+    declared = location.module("producers")
+    modules = [f"{location.package}.{name}" for name in declared.PRODUCERS]
     # Before the events that look them up.
     for name, number in store_lookups(settings.mongo, getattr(declared, "LOOKUPS", {}), plan).items():
         session.say(f"  {name}: {number} documents")
@@ -216,7 +216,7 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
             modules,
             plan,
             profile=settings.profile,
-            variables=place.variables(inherited() | chosen),
+            variables=location.variables(inherited() | chosen),
             rate=rate,
             ledgers=ledgers,
             stop=stop,
@@ -257,11 +257,11 @@ def _watched(session: Session) -> Iterator[threading.Event]:
 
 
 def _first(session: Session) -> str:
-    return load_oracle(session.settings.place).STREAMS[0].name
+    return load_oracle(session.settings.location).STREAMS[0].name
 
 
 def _close(session: Session, plan: Plan) -> None:
-    oracle = load_oracle(session.settings.place)
+    oracle = load_oracle(session.settings.location)
     producer = connect(session.settings.kafka, [stream.topic for stream in oracle.STREAMS])
     if producer is not None:
         try:

@@ -26,18 +26,18 @@ def check_apart(pipelines: Iterable[Settings]) -> None:
             if other != settings.pipeline:
                 raise UsageError(
                     f"the pipelines {other} and {settings.pipeline} would both write into the {place}",
-                    hint=f"name another in {settings.place.file('streams')}, as `tandem new` does",
+                    hint=f"name another in {settings.location.file('streams')}, as `tandem new` does",
                 )
 
 
 def _written(settings: Settings) -> list[str]:
     """Returns where a pipeline writes, without importing Spark. What it looks up, others may look up, too."""
-    _, dead_letter_topic = streams_of(settings.place)
-    view = getattr(settings.place.module("streams"), "VIEW", None)
+    _, dead_letter_topic = streams_of(settings.location)
+    view = getattr(settings.location.module("streams"), "VIEW", None)
     collections = {
         getattr(view, "results", None),
         getattr(view, "leftovers", None),
-        *load_oracle(settings.place).COLLECTIONS,
+        *load_oracle(settings.location).COLLECTIONS,
     }
     database = settings.mongo.database
     return [

@@ -31,17 +31,17 @@ def main() -> int:
     try:
         settings = load_one()
         log.to_stderr(settings.log.format)
-        place = settings.place
-        declared = place.module("producers")
+        location = settings.location
+        declared = location.module("producers")
         # The same events whoever sends them and whenever: one that was started again goes on.
         plan = Plan(seed=1, count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=options.rate)
         store_lookups(settings.mongo, getattr(declared, "LOOKUPS", {}), plan)
-        modules = [f"{place.package}.{name}" for name in declared.PRODUCERS]
+        modules = [f"{location.package}.{name}" for name in declared.PRODUCERS]
         produce(
             modules,
             plan,
             profile=settings.profile,
-            variables=place.variables(inherited()),
+            variables=location.variables(inherited()),
             metrics=options.metrics,
             stop=stop,
         )

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, Protocol, cast
 
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 from tandem.engine.declare.stream import Stream
 
 # An event: its stream's name and its identity.
@@ -64,6 +64,6 @@ class Oracle(Protocol):
         """
 
 
-def load_oracle(place: Place) -> Oracle:
+def load_oracle(location: PipelineLocation) -> Oracle:
     """Returns the oracle of a pipeline; raises UsageError when there is none."""
-    return cast(Oracle, place.module("oracle"))
+    return cast(Oracle, location.module("oracle"))

@@ -82,7 +82,7 @@ class _Verification:
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         self._job, self._pipeline = settings.job, settings.pipeline
-        self._oracle = load_oracle(settings.place)
+        self._oracle = load_oracle(settings.location)
         client: MongoClient[dict[str, Any]] = stack.enter_context(
             MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
         )

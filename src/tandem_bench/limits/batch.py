@@ -39,7 +39,8 @@ def main() -> None:
     for database in told.databases:
         seconds["read"].append(_timed(partial(_read, spark, PIPELINE, config, ends, parsed=False)))
         seconds["parse"].append(_timed(partial(_read, spark, PIPELINE, config, ends, parsed=True)))
-        seconds["batch"].append(_timed(partial(_batch, spark, PIPELINE, replace(config, database=database), ends)))
+        into = replace(config, mongo=replace(config.mongo, database=database))
+        seconds["batch"].append(_timed(partial(_batch, spark, PIPELINE, into, ends)))
     sys.stdout.write(json.dumps(seconds) + "\n")
     spark.stop()
 

@@ -49,7 +49,7 @@ class Collection:
     def __init__(self, spark: SparkSession, config: JobConfig, name: str) -> None:
         jvm: Any = spark._jvm
         self._jvm, self._parse = jvm, jvm.org.bson.Document.parse
-        collection = _client(jvm, mongo_uri(config)).getDatabase(config.database).getCollection(name)
+        collection = _client(jvm, mongo_uri(config)).getDatabase(config.mongo.database).getCollection(name)
         self._collection = collection.withWriteConcern(jvm.com.mongodb.WriteConcern.MAJORITY)
 
     def insert(self, document: Mapping[str, Any]) -> None:

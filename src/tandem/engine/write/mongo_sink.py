@@ -77,7 +77,7 @@ def _save(documents: DataFrame, collection: str, config: JobConfig, *, as_text: 
         written.write.format("mongodb")
         .mode("append")
         .option("connection.uri", mongo_uri(config))
-        .option("database", config.database)
+        .option("database", config.mongo.database)
         .option("collection", collection)
         .option("writeConcern.w", "majority")
         .option("writeConcern.journal", "true")

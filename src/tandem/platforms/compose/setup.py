@@ -56,11 +56,11 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
         retry_on=(PyMongoError,),
         interval_s=0.2,
     )
-    create_collections(settings.mongo, indexes_of(settings.place))
+    create_collections(settings.mongo, indexes_of(settings.location))
     hint = "`docker compose logs kafka`"
     wait_for(
         "Kafka",
-        lambda: create_topics(settings.kafka, *streams_of(settings.place)),
+        lambda: create_topics(settings.kafka, *streams_of(settings.location)),
         deadline_s=_DEADLINE_S,
         hint=hint,
         # On a busy machine Kafka may need longer to start than one try waits for it.
@@ -70,11 +70,11 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
     spark = _spark(settings, driver)
     write_job_files(conf, settings, checkpoint=checkpoint, spark=spark, failure_file=FAILURE_FILE)
     # The compose files cannot know whether a pipeline is the user's own.
-    shutil.copy(settings.place.file("join_stream"), conf)
+    shutil.copy(settings.location.file("join_stream"), conf)
     batch = conf / "reconcile"
     batch.mkdir(exist_ok=True)
     write_job_files(batch, for_batch(settings), checkpoint=checkpoint, spark=_BATCH)
-    shutil.copy(settings.place.file("reconcile"), batch)
+    shutil.copy(settings.location.file("reconcile"), batch)
 
 
 def _spark(settings: Settings, driver: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from tandem.platforms.log_line import LogLine, parse
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.provision import remove_collections, remove_topics
-from tandem.settings.load import require
+from tandem.settings.loaded import require
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
@@ -211,8 +211,8 @@ class DataprocPlatform:
     def _forget(self) -> None:
         removed = self._deployment.bucket.remove_all()
         _log.info("the checkpoint and the uploads are removed", objects=removed)
-        remove_topics(self._settings.kafka, self._settings.place)
-        remove_collections(self._settings.mongo, self._settings.place)
+        remove_topics(self._settings.kafka, self._settings.location)
+        remove_collections(self._settings.mongo, self._settings.location)
 
 
 def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import tandem
 from tandem.artifacts import locked
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
 from tandem.platforms.job_files import job_config
+from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
 
 # How a driver logs. Spark tells of every task and of every option; what fails the query is told by the query.
@@ -99,21 +100,20 @@ def release(settings: Settings, entry: str = "join_stream") -> Release:
     Raises:
         UsageError: there is no such pipeline.
     """
-    place = settings.place
-    main = place.file(entry)
+    location = settings.location
+    main = location.file(entry)
     # The file of an authority is here and not on the cluster, whose Java has its own.
     # To a serverless batch nothing but the job itself can say how each of its loggers logs.
     levels = LOG_LEVELS if settings.gcp.serverless else {}
     # A cluster's job is restarted after any other exit code than 0; a serverless batch never is, and shows the code.
     final = MUST_NOT_GO_ON if settings.gcp.serverless else 0
-    told = replace(
-        job_config(settings, checkpoint_of(settings)), kafka_ca=None, log_levels=levels, final_exit_code=final
-    )
+    config = job_config(settings, checkpoint_of(settings))
+    config = replace(config, kafka=replace(config.kafka, ca=None), log_levels=levels, final_exit_code=final)
     return Release(
         main=Upload.of(main.name, main.read_bytes()),
-        package=Upload.of("tandem.zip", _package(place)),
-        config=Upload.of("job.json", told.to_json().encode()),
-        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[settings.runtime.jars].jars),
+        package=Upload.of("tandem.zip", _package(location)),
+        config=Upload.of("job.json", config.to_json().encode()),
+        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[runtime_of(settings).jars].jars),
     )
 
 
@@ -132,26 +132,26 @@ def checkpoint_of(settings: Settings) -> str:
     return f"gs://{settings.gcp.bucket}/{folder_of(settings)}checkpoint"
 
 
-def _package(place: Place) -> bytes:
+def _package(location: PipelineLocation) -> bytes:
     """Returns the zip that Python imports from: the same bytes for the same source, whenever and wherever."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for name, file in sorted(_sources(place)):
+        for name, file in sorted(_sources(location)):
             info = zipfile.ZipInfo(name, _EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, file.read_bytes())
     return content.getvalue()
 
 
-def _sources(place: Place) -> Iterator[tuple[str, Path]]:
+def _sources(location: PipelineLocation) -> Iterator[tuple[str, Path]]:
     """Yields the engine's modules and the pipeline's, with its schemas, each with its name in the zip."""
     root = Path(tandem.__file__).parent
     yield "tandem/__init__.py", root / "__init__.py"
     for file in (root / "engine").rglob("*.py"):
         yield f"tandem/{file.relative_to(root).as_posix()}", file
     # Of the packages above the pipeline's only the marks: what else lies there is nobody's business.
-    for parent in place.folder.parents[: place.package.count(".")]:
+    for parent in location.folder.parents[: location.package.count(".")]:
         if (mark := parent / "__init__.py").is_file() and parent != root:
-            yield mark.relative_to(place.root).as_posix(), mark
-    for file in (*place.folder.rglob("*.py"), *place.folder.glob(f"{FOLDER}/*.avsc")):
-        yield file.relative_to(place.root).as_posix(), file
+            yield mark.relative_to(location.root).as_posix(), mark
+    for file in (*location.folder.rglob("*.py"), *location.folder.glob(f"{FOLDER}/*.avsc")):
+        yield file.relative_to(location.root).as_posix(), file

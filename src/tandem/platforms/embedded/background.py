@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.logs import essence
 from tandem.platforms.embedded.prepare import end_leftovers
 from tandem.platforms.embedded.process import alive, end, recall, size_of, spawn
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.waiting import NotYetError, wait_for
 
 # The supervisor stops its services one after another, each within its own deadline; the first driver also writes Java's
@@ -48,14 +48,14 @@ class Background:
         """
         layout, settings = self._layout, self._settings
         # What is wrong in it is said before anything starts, and with its line.
-        settings.place.module("pipeline")
+        settings.location.module("pipeline")
         layout.create()
         with layout.locked() as lock:
             # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
             if lock is not None:
                 self._prepare(settings, layout)
                 layout.settings.write_text(settings.model_dump_json(indent=2), "utf-8")
-                Roster(layout.pipelines).clear()
+                PipelineRegistry(layout.pipelines).clear()
         file = layout.settings
         command = (sys.executable, "-m", self._module, "--settings", str(file))
         log = layout.log("supervisor")
@@ -94,7 +94,7 @@ class Background:
             if lock is None:
                 raise EnvironmentNotReadyError("it is being started by another process", hint="try again in a moment")
             ran |= end_leftovers(layout)
-            Roster(layout.pipelines).clear()
+            PipelineRegistry(layout.pipelines).clear()
             layout.state.unlink(missing_ok=True)
             if forget:
                 layout.forget()

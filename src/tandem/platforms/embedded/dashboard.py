@@ -34,7 +34,7 @@ def program(settings: Settings, layout: Layout) -> Program:
 
     return Program(
         name="dashboard",
-        command=(sys.executable, "-m", "tandem.dashboard", "--settings", str(file), "--roster", str(layout.pipelines)),
+        command=(sys.executable, "-m", "tandem.dashboard", f"--settings={file}", f"--registry={layout.pipelines}"),
         env=inherited(),
         write=write,
         probe=probe,

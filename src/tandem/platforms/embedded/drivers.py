@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import structlog
 
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.embedded.service import Keeper
 from tandem.platforms.embedded.state import Board
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 
 _log = structlog.get_logger(__name__)
 
@@ -19,16 +19,20 @@ class Drivers:
     """Keeps a driver for each pipeline that is to run.
 
     Args:
-        roster: what is to run.
+        registry: what is to run.
         make: makes the keeper of a pipeline's driver.
         board: where states are shown.
         look_again: called from any thread when another ``look`` is due.
     """
 
     def __init__(
-        self, roster: Roster, make: Callable[[Settings], Keeper], board: Board, look_again: Callable[[], None]
+        self,
+        registry: PipelineRegistry,
+        make: Callable[[Settings], Keeper],
+        board: Board,
+        look_again: Callable[[], None],
     ) -> None:
-        self._roster, self._make, self._board, self._look_again = roster, make, board, look_again
+        self._registry, self._make, self._board, self._look_again = registry, make, board, look_again
         self._keepers: dict[str, Keeper] = {}
         self._leaving: dict[str, threading.Thread] = {}
         self._looking = threading.Lock()
@@ -36,7 +40,7 @@ class Drivers:
     def look(self) -> None:
         """Starts what is new, stops what is gone and starts anew what was asked to; returns at once."""
         with self._looking:
-            wanted = self._roster.names()
+            wanted = self._registry.names()
             for name in [name for name in self._keepers if name not in wanted]:
                 _log.info("stopping a job", pipeline=name)
                 leaving = threading.Thread(target=self._leave, args=(name, self._keepers.pop(name)), daemon=True)
@@ -61,13 +65,13 @@ class Drivers:
 
     def _keep(self, name: str) -> None:
         if keeper := self._keepers.get(name):
-            if self._roster.asked_restart(name):
+            if self._registry.asked_restart(name):
                 _log.info("restarting a job", pipeline=name)
-                if settings := self._roster.settings(name):
+                if settings := self._registry.settings(name):
                     keeper.program = self._make(settings).program
                 threading.Thread(target=keeper.restart, daemon=True).start()
         # Two drivers on one checkpoint would end each other.
-        elif name not in self._leaving and (settings := self._roster.settings(name)):
+        elif name not in self._leaving and (settings := self._registry.settings(name)):
             self._keepers[name] = self._make(settings)
             self._keepers[name].start()
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from tandem.artifacts.ivy import spark_jars
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
 from tandem.platforms.embedded.class_archive import ClassArchive
 from tandem.platforms.embedded.java import Java
@@ -51,8 +51,8 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
     def begin() -> None:
         if name != JOB:
             # Those of the first pipeline are created with the services.
-            create_topics(settings.kafka, *streams_of(settings.place))
-            create_collections(settings.mongo, indexes_of(settings.place))
+            create_topics(settings.kafka, *streams_of(settings.location))
+            create_collections(settings.mongo, indexes_of(settings.location))
         begun.touch()
 
     def probe(pid: int) -> None:
@@ -64,12 +64,12 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
         name=name,
         command=(
             sys.executable,
-            str(settings.place.file("join_stream")),
+            str(settings.location.file("join_stream")),
             *driver_arguments(folder),
             "--begin-when",
             f"file://{begun}",
         ),
-        env=driver_variables(tools.java, settings.place, folder),
+        env=driver_variables(tools.java, settings.location, folder),
         write=write,
         probe=probe,
         retry_on=(),
@@ -94,7 +94,7 @@ def class_archive(settings: Settings, java: Java, jars: Sequence[Path]) -> Class
     return ClassArchive(settings.cache_dir, java, (spark_jars(), *jars))
 
 
-def driver_variables(java: Java, place: Place, folder: Path) -> dict[str, str]:
+def driver_variables(java: Java, location: PipelineLocation, folder: Path) -> dict[str, str]:
     """Returns the environment of a pipeline's driver, given the folder of its configuration."""
     variables = child_environment(
         java,
@@ -103,7 +103,7 @@ def driver_variables(java: Java, place: Place, folder: Path) -> dict[str, str]:
         PYTHONUNBUFFERED="1",
         SPARK_LOCAL_IP="127.0.0.1",
     )
-    return place.variables(variables)
+    return location.variables(variables)
 
 
 def heap_mib(memory: int) -> int:

@@ -104,7 +104,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
         write=write,
         probe=probe,
         retry_on=(KafkaError,),
-        settle=lambda: create_topics(settings.kafka, *streams_of(settings.place)),
+        settle=lambda: create_topics(settings.kafka, *streams_of(settings.location)),
         start_deadline_s=90,
         stop_deadline_s=20,
     )

@@ -50,7 +50,7 @@ class Layout:
 
     @property
     def pipelines(self) -> Path:
-        """What is to run; see ``Roster``."""
+        """What is to run; see ``PipelineRegistry``."""
         return self.run / "pipelines"
 
     @property

@@ -31,11 +31,11 @@ def reconcile(settings: Settings, layout: Layout) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     options = class_archive(settings, java, jars).options(record=False)
     write_configuration(for_batch(settings), jars, layout, folder, options)
-    command = (sys.executable, str(settings.place.file("reconcile")), *driver_arguments(folder))
+    command = (sys.executable, str(settings.location.file("reconcile")), *driver_arguments(folder))
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env=driver_variables(java, settings.place, folder),
+            env=driver_variables(java, settings.location, folder),
             cwd=layout.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

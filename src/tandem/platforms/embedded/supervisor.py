@@ -21,6 +21,7 @@ import structlog
 from tandem import log
 from tandem.engine.spark.log import TEXT
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.embedded import dashboard, job, kafka, mongod
 from tandem.platforms.embedded.drivers import Drivers
 from tandem.platforms.embedded.layout import Layout
@@ -29,7 +30,6 @@ from tandem.platforms.embedded.process import forget, identify, remember, rotate
 from tandem.platforms.embedded.service import Keeper
 from tandem.platforms.embedded.state import Board
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 
 LOOK = signal.SIGUSR1
 _log = structlog.get_logger(__name__)
@@ -106,7 +106,7 @@ def _supervise(
 ) -> None:
     keepers, make = cast.keepers(settings, tools, layout, board), cast.driver
     drivers = make and Drivers(
-        Roster(layout.pipelines),
+        PipelineRegistry(layout.pipelines),
         lambda each: make(each, tools, layout, board, keepers),
         board,
         lambda: signals.put(LOOK),
