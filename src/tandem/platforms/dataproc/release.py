@@ -14,7 +14,7 @@ from tandem.artifacts import locked
 from tandem.catalog import Place
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
-from tandem.platforms.job_files import job_config
+from tandem.job_files import job_config
 from tandem.settings.model import Settings
 
 # How a driver logs. Spark tells of every task and of every option; what fails the query is told by the query.

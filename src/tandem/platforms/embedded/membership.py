@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from tandem.errors import EnvironmentNotReadyError
-from tandem.platforms.embedded.background import STOP_DEADLINE_S, Background
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.prepare import ports
-from tandem.platforms.embedded.process import recall, send
-from tandem.platforms.embedded.state import read_states
-from tandem.platforms.embedded.supervisor import LOOK
+from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.prepare import ports
+from tandem.platforms.local_services.supervisor_process import STOP_DEADLINE_S, SupervisorProcess
 from tandem.platforms.ports import page_port
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.settings.model import Settings
 from tandem.settings.roster import Roster
+from tandem.supervision.process import recall, send
+from tandem.supervision.state_file import read_states
+from tandem.supervision.state_folder import SUPERVISOR
+from tandem.supervision.supervisor import UPDATE
 from tandem.waiting import NotYetError, wait_for
 
 
@@ -22,16 +23,16 @@ class Membership:
     Args:
         settings: the pipeline's.
         layout: of the environment.
-        background: its supervisor.
+        supervisor: its supervisor.
     """
 
-    def __init__(self, settings: Settings, layout: Layout, background: Background) -> None:
-        self._settings, self._layout, self._background = settings, layout, background
+    def __init__(self, settings: Settings, layout: Layout, supervisor: SupervisorProcess) -> None:
+        self._settings, self._layout, self._supervisor = settings, layout, supervisor
         self._roster = Roster(layout.pipelines)
 
     def names(self) -> list[str]:
         """Returns all that are to run here, the first one first."""
-        return self._roster.names() if self._background.running() else []
+        return self._roster.names() if self._supervisor.running() else []
 
     def check(self) -> None:
         """Raises when this one is not among them.
@@ -58,11 +59,11 @@ class Membership:
         settings = self._settings
         # What is wrong in it is said before anything starts, and with its line.
         settings.place.module("pipeline")
-        if not self._background.running():
-            self._background.start()
+        if not self._supervisor.running():
+            self._supervisor.start()
         self._check_addresses()
         self._roster.add(self._at(self._free_port()))
-        self._let_look()
+        self._ask_update()
 
     def provide(self) -> None:
         """Creates the topics and indexes that the pipeline's files declare now, where Kafka and MongoDB run.
@@ -92,10 +93,10 @@ class Membership:
         """Returns when this pipeline's driver has ended; another one has to be left."""
         service = self._layout.job(self._settings.pipeline)
         self._roster.remove(self._settings.pipeline)
-        self._let_look()
+        self._ask_update()
 
         def probe() -> None:
-            if service in read_states(self._layout.state, ()):
+            if service in read_states(self._layout.state):
                 raise NotYetError("it still runs")
 
         hint = f"look at {self._layout.log('supervisor')}"
@@ -110,7 +111,7 @@ class Membership:
         self._check_addresses()
         self._roster.update(self._at(self.page_port() or self._settings.ui.spark_port))
         self._roster.ask_restart(self._settings.pipeline)
-        self._let_look()
+        self._ask_update()
 
     def _check_addresses(self) -> None:
         mine = self._settings
@@ -133,6 +134,6 @@ class Membership:
         taken |= {other.ui.spark_port for other in self._roster.all()}
         return page_port(first, taken)
 
-    def _let_look(self) -> None:
-        if supervisor := recall(self._layout.pid("supervisor")):
-            send(supervisor, LOOK)
+    def _ask_update(self) -> None:
+        if supervisor := recall(self._layout.pid(SUPERVISOR)):
+            send(supervisor, UPDATE)

@@ -12,19 +12,20 @@ import structlog
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
-from tandem.platforms.embedded.background import Background
-from tandem.platforms.embedded.layout import JOB, SERVICES, Layout, disk_is_full, is_full
-from tandem.platforms.embedded.logs import essence, merged
 from tandem.platforms.embedded.membership import Membership
-from tandem.platforms.embedded.prepare import prepare
-from tandem.platforms.embedded.process import alive, recall, send
 from tandem.platforms.embedded.reconcile import reconcile
-from tandem.platforms.embedded.state import ServiceState, read_states
-from tandem.platforms.log_line import LogLine
+from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
+from tandem.platforms.local_services.prepare import prepare
+from tandem.platforms.local_services.supervisor_process import SupervisorProcess
 from tandem.platforms.observe import has_committed, lag_of, status
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
+from tandem.supervision.log_line import LogLine
+from tandem.supervision.logs import essence, merged
+from tandem.supervision.process import alive, recall, send
+from tandem.supervision.state_file import ServiceState, read_states
+from tandem.supervision.state_folder import SUPERVISOR
 from tandem.waiting import NotYetError, wait_for
 
 _log = structlog.get_logger(__name__)
@@ -40,8 +41,8 @@ class EmbeddedPlatform:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._layout = Layout(settings.home)
-        self._background = Background(settings, self._layout, "tandem.platforms.embedded.supervisor", prepare)
-        self._membership = Membership(settings, self._layout, self._background)
+        self._supervisor = SupervisorProcess(settings, self._layout, "tandem.platforms.embedded.supervisor", prepare)
+        self._membership = Membership(settings, self._layout, self._supervisor)
 
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
         """Starts everything, or this pipeline's driver in what runs; see ``Platform.up``."""
@@ -69,7 +70,7 @@ class EmbeddedPlatform:
 
     def down(self, volumes: bool = False) -> bool:
         """Stops everything, also what a supervisor that was killed left behind; see ``Platform.down``."""
-        return self._background.stop(forget=volumes)
+        return self._supervisor.stop(forget=volumes)
 
     def where(self) -> str:
         """Returns the state folder; see ``Platform.where``."""
@@ -87,12 +88,12 @@ class EmbeddedPlatform:
 
     def problem(self) -> str | None:
         """Returns why a service was given up, or that the disk is full; see ``Platform.problem``."""
-        if not self._background.running():
+        if not self._supervisor.running():
             return None
-        full = disk_is_full(self._layout)
+        full = self._layout.full_disk
         states = read_states(self._layout.state, self._needed)
         # The first the supervisor may not be able to tell: it tells by a file.
-        if is_full(self._layout) or any(state.error == full for state in states.values()):
+        if self._layout.disk_is_full or any(state.error == full for state in states.values()):
             return full
         return next((f"{name} {states[name].error}" for name in self._needed if states[name].state == "failed"), None)
 
@@ -104,7 +105,7 @@ class EmbeddedPlatform:
         ``job`` is this pipeline's, where it has run here.
         """
         further = self._layout.further_jobs()
-        known = (*SERVICES, *further, "supervisor")
+        known = (*SERVICES, *further, SUPERVISOR)
         if unknown := sorted(set(services) - set(known)):
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {', '.join(known)}")
         own = self._service if self._service in further else JOB
@@ -148,8 +149,8 @@ class EmbeddedPlatform:
         seen: dict[str, ServiceState] = {}
 
         def probe() -> None:
-            if not self._background.running():
-                log = layout.log("supervisor")
+            if not self._supervisor.running():
+                log = layout.log(SUPERVISOR)
                 raise EnvironmentNotReadyError(f"the supervisor ended: {essence(log)}", hint=f"look at {log}")
             if problem := self.problem():
                 raise EnvironmentNotReadyError(problem, hint=f"look at {layout.home / 'logs'}")
@@ -195,7 +196,7 @@ class EmbeddedPlatform:
 
     def _status(self, reader: ProgressReader) -> dict[str, Any]:
         states = self._orphans()
-        if self._background.running():
+        if self._supervisor.running():
             states = read_states(self._layout.state, (*self._needed, "dashboard"))
         job = states[self._service]
         answers = states["mongod"].state == "running" and reader.answers()

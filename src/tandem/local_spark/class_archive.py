@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from tandem.platforms.embedded.java import Java
+from tandem.local_spark.java import Java
 
 # To write 200 MB and, from Java 25 on, to compile ahead of time.
 RECORDING_DEADLINE_S = 90.0

@@ -1,10 +1,11 @@
-"""Reads the services' log files: merged in the order of their times, or one line's worth of what went wrong."""
+"""Rotates the services' log files and reads them: merged by time, or the one line that says what went wrong."""
 
 from __future__ import annotations
 
 import heapq
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,12 +15,37 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from tandem.platforms.embedded.process import rotated
-from tandem.platforms.log_line import LogLine, parse
+from tandem.supervision.log_line import LogLine, parse
 
+MAX_BYTES = 16 * 1024 * 1024
 _BAD = re.compile(r'ERROR|FATAL|Exception|Error: |"s":"[EF]"|error while loading|No space left|Permission denied')
 _FOLLOW_S = 0.3
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+def rotate(log: Path) -> None:
+    """Keeps a copy of a log that has become large, over the copy before, and empties the log.
+
+    The program that writes it goes on: it appends to the file that it has open. The copy gets its name last, so that
+    a reader that follows the log sees by it that the log was emptied.
+    """
+    draft = log.with_suffix(".log.copy")
+    with suppress(OSError):  # no such log, or no copy of it
+        if log.stat().st_size > MAX_BYTES:
+            with suppress(OSError):  # a full disk: without a copy
+                shutil.copyfile(log, draft)
+            os.truncate(log, 0)
+            draft.replace(rotated(log))
+
+
+def rotated(log: Path) -> Path:
+    """Returns where the copy of a log is."""
+    return log.with_suffix(".log.1")
+
+
+def size_of(log: Path) -> int:
+    """Returns how much a log has in it: what is written from now on comes after that."""
+    return log.stat().st_size if log.exists() else 0
 
 
 def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> Iterator[LogLine]:
