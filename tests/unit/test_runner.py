@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tandem.platforms.local_services.dashboard import Dashboard
+from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.load import load
 from tandem.settings.model import Settings
