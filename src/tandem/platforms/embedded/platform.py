@@ -11,13 +11,13 @@ import structlog
 
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.local_spark.local_spark import LocalSpark
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.embedded.membership import Membership
-from tandem.platforms.embedded.reconcile import reconcile
 from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
 from tandem.platforms.local_services.prepare import prepare
 from tandem.platforms.local_services.supervisor_process import SupervisorProcess
-from tandem.platforms.observe import has_committed, lag_of, status
+from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
@@ -84,7 +84,12 @@ class EmbeddedPlatform:
     def reconcile(self) -> dict[str, Any]:
         """Repairs what late records have left; see ``Platform.reconcile``."""
         self._membership.check()
-        return reconcile(self._settings, self._layout)
+        # Those of two pipelines may run at the same time.
+        folder = self._layout.conf_of(self._service) / "reconcile"
+        log = self._layout.log(self._service.replace(JOB, "reconcile", 1))
+        spark = LocalSpark.find(self._settings)
+        code, output = spark.run_batch("reconcile", self._settings, folder, self._layout.home, log=log)
+        return reconcile_report(code, output, log.read_text(errors="replace"))
 
     def problem(self) -> str | None:
         """Returns why a service was given up, or that the disk is full; see ``Platform.problem``."""
