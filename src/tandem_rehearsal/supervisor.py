@@ -9,6 +9,7 @@ from tandem.platforms.local_services.dashboard import Dashboard
 from tandem.platforms.local_services.environment import EnvironmentSpec, main
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import Tools
+from tandem.platforms.local_services.prepare import ports as local_ports
 from tandem.platforms.local_services.prepare import prepare as prepare_tools
 from tandem.settings.model import Settings
 from tandem.supervision.service import Service
@@ -31,14 +32,7 @@ def ports(settings: Settings) -> dict[str, int]:
     """Returns the ports of the rehearsal by the variable that sets each."""
     first = settings.gcp.rehearsal_port or 0
     google = {f"TANDEM_GCP__REHEARSAL_PORT{f' (+{n})' if n else ''}": first + n for n in range(3)}
-    return {
-        "TANDEM_KAFKA__PORT": settings.kafka.port,
-        "TANDEM_KAFKA__CONTROLLER_PORT": settings.kafka.controller_port,
-        "TANDEM_MONGO__PORT": settings.mongo.port,
-        "TANDEM_UI__SPARK_PORT": settings.ui.spark_port,
-        "TANDEM_UI__DASHBOARD_PORT": settings.ui.dashboard_port,
-        **google,
-    }
+    return local_ports(settings) | google
 
 
 def services(settings: Settings, tools: Tools, layout: Layout) -> Sequence[Service]:

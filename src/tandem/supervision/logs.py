@@ -24,10 +24,10 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def rotate(log: Path) -> None:
-    """Keeps a copy of a log that has become large, over the copy before, and empties the log.
+    """Copies a log that has become large, over the copy before, and empties the log.
 
-    The program that writes it goes on: it appends to the file that it has open. The copy gets its name last, so that
-    a reader that follows the log sees by it that the log was emptied.
+    The program that writes it appends to the file that it has open, so it is not disturbed. The copy gets its name
+    last: by that a reader that follows the log sees that the log was emptied.
     """
     draft = log.with_suffix(".log.copy")
     with suppress(OSError):  # no such log, or no copy of it
@@ -44,7 +44,7 @@ def rotated(log: Path) -> Path:
 
 
 def size_of(log: Path) -> int:
-    """Returns how much a log has in it: what is written from now on comes after that."""
+    """Returns a log's size in bytes; what is written from now on comes after that."""
     return log.stat().st_size if log.exists() else 0
 
 
@@ -53,7 +53,7 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
 
     Args:
         files: log files by service.
-        follow: go on with what is written from now on.
+        follow: continue with what is written from now on.
         since: leave out what is older; with a time zone.
     """
     tails = [_Tail(service, file) for service, file in files.items()]
@@ -67,7 +67,7 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
 
 
 def essence(log: Path, from_byte: int = 0) -> str:
-    """Returns the line that most likely says what went wrong, from a log's part after ``from_byte``."""
+    """Returns the line after ``from_byte`` that most likely says what went wrong."""
     try:
         lines = [line for line in end_of(log, from_byte).splitlines() if line.strip()]
     except OSError:
@@ -77,7 +77,7 @@ def essence(log: Path, from_byte: int = 0) -> str:
 
 
 def tells_of_full_disk(log: Path, from_byte: int) -> bool:
-    """Returns whether the part of a log after ``from_byte`` says that a file could not be written for want of space."""
+    """Returns whether a log says after ``from_byte`` that the disk is full."""
     try:
         return "No space left on device" in end_of(log, from_byte)
     except OSError:
@@ -85,7 +85,7 @@ def tells_of_full_disk(log: Path, from_byte: int) -> bool:
 
 
 def end_of(log: Path, from_byte: int = 0) -> str:
-    """Returns the end of a log's part after ``from_byte``; of all, where the log was emptied since.
+    """Returns the end of a log after ``from_byte``, or of all when the log was emptied since.
 
     Raises:
         OSError: it cannot be read.
@@ -105,7 +105,7 @@ def _changed(file: Path) -> int:
 
 
 class _Tail:
-    """Reads what was added to a file since the last time; a line without a time has the time of the line before."""
+    """Reads the lines that were added to a file; a line without a time has the time of the line before."""
 
     def __init__(self, service: str, file: Path) -> None:
         self._service, self._file = service, file

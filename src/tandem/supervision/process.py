@@ -1,4 +1,4 @@
-"""Processes in groups of their own, known by pid and start time, so that a recycled pid is never signalled."""
+"""Starts, identifies and ends process groups; a recycled process id never gets a signal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Identity:
 
     Attributes:
         pid: its id, and its group's.
-        started: when it started, as the system counts; comparable as text after a common ``boot/``.
+        started: its start time, comparable as text after a common ``boot/``.
     """
 
     pid: int
@@ -37,7 +37,7 @@ class Identity:
 
 
 def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
-    """Returns a started program in its own session and process group; what it prints is appended to ``log``."""
+    """Starts a program in a session of its own; appends what it prints to ``log``."""
     with log.open("ab") as output:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd=cwd, start_new_session=True
@@ -170,7 +170,7 @@ def _await_end(identity: Identity, what: str, *, leader_only: bool, deadline_s: 
 
 
 def _open(pid: int) -> int | None:
-    """Returns a handle on whatever process has this id; None where the system has none."""
+    """Returns a handle on the process with this id; None where the system has no handles."""
     if sys.platform != "linux":
         return None
     try:

@@ -30,7 +30,7 @@ class ServiceState:
 
     @property
     def trouble(self) -> str | None:
-        """Why it is not running yet; None when it runs, or starts for the first time."""
+        """The error for which it was restarted; None when it runs, or starts for the first time."""
         return self.error if self.state == "starting" else None
 
 

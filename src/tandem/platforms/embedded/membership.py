@@ -1,4 +1,4 @@
-"""One pipeline among those that an environment runs: how it joins, leaves, and has its driver started anew."""
+"""Adds a pipeline to a running environment, removes it and restarts its driver."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tandem.waiting import NotYetError, wait_for
 
 
 class Membership:
-    """What the commands say to the supervisor about one pipeline.
+    """Tells the supervisor what to do about one pipeline.
 
     Args:
         settings: the pipeline's.
@@ -31,11 +31,11 @@ class Membership:
         self._roster = Roster(layout.pipelines)
 
     def names(self) -> list[str]:
-        """Returns all that are to run here, the first one first."""
+        """Returns the pipelines that are to run here, the first one first."""
         return self._roster.names() if self._supervisor.running() else []
 
     def check(self) -> None:
-        """Raises when this one is not among them.
+        """Raises when this pipeline does not run here.
 
         Raises:
             EnvironmentNotReadyError: the message names those that are.
@@ -57,7 +57,7 @@ class Membership:
             UsageError: the pipeline cannot be imported.
         """
         settings = self._settings
-        # What is wrong in it is said before anything starts, and with its line.
+        # An error in it is reported before anything starts, and with its line.
         settings.place.module("pipeline")
         if not self._supervisor.running():
             self._supervisor.start()
@@ -128,7 +128,7 @@ class Membership:
         return self._settings.model_copy(update={"ui": ui})
 
     def _free_port(self) -> int:
-        """Returns the port of the driver's page: the one that is set, or the next one that nobody else has."""
+        """Returns the port of the driver's page: the configured one, or the next free one."""
         first = self._settings.ui.spark_port
         taken = {port for port in ports(self._settings).values() if port != first}
         taken |= {other.ui.spark_port for other in self._roster.all()}

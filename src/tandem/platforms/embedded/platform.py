@@ -69,7 +69,7 @@ class EmbeddedPlatform:
             self._membership.leave()
 
     def down(self, volumes: bool = False) -> bool:
-        """Stops everything, also what a supervisor that was killed left behind; see ``Platform.down``."""
+        """Stops everything, also services that a killed supervisor left; see ``Platform.down``."""
         return self._supervisor.stop(forget=volumes)
 
     def where(self) -> str:
@@ -97,7 +97,7 @@ class EmbeddedPlatform:
             return None
         full = self._layout.full_disk
         states = read_states(self._layout.state, self._needed)
-        # The first the supervisor may not be able to tell: it tells by a file.
+        # With a full disk the supervisor may not be able to write the state file.
         if self._layout.disk_is_full or any(state.error == full for state in states.values()):
             return full
         return next((f"{name} {states[name].error}" for name in self._needed if states[name].state == "failed"), None)
@@ -118,7 +118,7 @@ class EmbeddedPlatform:
         return merged({name: self._layout.log(name) for name in wanted}, follow, since)
 
     def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Starts the job anew; see ``Platform.restart_job``."""
+        """Restarts the job; see ``Platform.restart_job``."""
         self._membership.check()
         # The job that runs is not stopped for one that cannot start.
         self._settings.place.module("pipeline")
@@ -135,7 +135,7 @@ class EmbeddedPlatform:
         self.wait_until_ready(deadline_s)
 
     def reload_job(self) -> None:
-        """Lets the job go on with new code, or restarts it with new settings; see ``Reloading.reload_job``."""
+        """Reloads the job's code, or restarts the job with new settings; see ``Reloading.reload_job``."""
         self._membership.check()
         if self._membership.is_outdated():
             self.restart_job()
@@ -148,7 +148,7 @@ class EmbeddedPlatform:
         reload(self._settings, ask, self.problem)
 
     def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Tells meanwhile what becomes of the services; see ``Platform.wait_until_ready``."""
+        """Logs the services' states meanwhile; see ``Platform.wait_until_ready``."""
         layout = self._layout
         reader = ProgressReader(self._settings.mongo, self._settings.pipeline)
         seen: dict[str, ServiceState] = {}
@@ -192,7 +192,7 @@ class EmbeddedPlatform:
 
     @property
     def _needed(self) -> tuple[str, ...]:
-        """Without these this pipeline is none. The dashboard only looks: whether it runs matters to nothing else."""
+        """The services that this pipeline needs. Nothing needs the dashboard."""
         return (self._service, "mongod", "kafka")
 
     def _committed(self, job: ServiceState, reader: ProgressReader) -> bool:
@@ -215,7 +215,7 @@ class EmbeddedPlatform:
             newest=newest,
             behind=behind,
             problem=self.problem(),
-            # It comes a moment after Kafka and MongoDB; its address is known before.
+            # It starts a moment after Kafka and MongoDB; its address is known before.
             dashboard=states["dashboard"].state in ("starting", "running"),
             dashboard_problem=states["dashboard"].trouble,
             first=self.pipelines()[:1] in ([], [self._settings.pipeline]),
@@ -223,7 +223,7 @@ class EmbeddedPlatform:
         )
 
     def _orphans(self) -> dict[str, ServiceState]:
-        """Returns what runs without a supervisor, by the process ids that it wrote."""
+        """Returns the services that run without a supervisor, by their recorded processes."""
         states = {}
         for service in (*SERVICES, self._service):
             identity = recall(self._layout.pid(service))

@@ -45,7 +45,7 @@ class Driver(Service):
         """Writes the job's configuration."""
         self._begin.unlink(missing_ok=True)
         self._folder.mkdir(exist_ok=True)
-        # Several would write the same archive at the same time.
+        # Several drivers would write the same archive at the same time.
         self._spark.configure(self._settings, self._folder, self._layout.home, record=self.name == JOB)
 
     def on_needs_ready(self) -> None:
@@ -73,5 +73,5 @@ class Driver(Service):
 
 @cache
 def _reader(mongo: MongoSettings, pipeline: str) -> ProgressReader:
-    """Returns the one for all drivers that a pipeline has one after the other."""
+    """Returns the reader for all drivers that a pipeline has one after the other."""
     return ProgressReader(mongo, pipeline)

@@ -45,7 +45,7 @@ class JobRunners:
         self._updating = threading.Lock()
 
     def update(self) -> None:
-        """Starts what is new, stops what is gone and restarts what was asked to; returns at once."""
+        """Starts new drivers, stops removed ones and restarts where requested; returns at once."""
         with self._updating:
             wanted = self._roster.names()
             for name in [name for name in self._runners if name not in wanted]:

@@ -120,7 +120,7 @@ def properties(settings: Settings, layout: Layout) -> str:
     return _PROPERTIES.format(
         port=kafka.port,
         controller_port=kafka.controller_port,
-        # What clients are told: another address than the broker's own when something stands between.
+        # Clients get this address. It differs from the listener's when a proxy stands between.
         bootstrap=kafka.bootstrap,
         data=escaped(str(layout.kafka)),
         partitions=kafka.partitions,

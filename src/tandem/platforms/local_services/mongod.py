@@ -1,4 +1,4 @@
-"""MongoDB: a replica set of one node, for only a replica set keeps every acknowledged write."""
+"""MongoDB: a replica set of one node, because only a replica set keeps every acknowledged write."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tandem.settings.model import Settings
 from tandem.supervision.service import Service
 
 _VERSION = re.compile(r"db version v(\d+(?:\.\d+)*)")
-# With which it ends when the data's feature compatibility version is of another MongoDB, and what it says when already
-# its storage engine cannot read the files.
+# The exit code when the data's feature compatibility version is of another MongoDB, and the messages when the storage
+# engine cannot read the files.
 _OTHER_VERSION = 62
 _OTHER_FILES = re.compile(
     r"unsupported WiredTiger file version|[Ii]nvalid featureCompatibilityVersion document|"
@@ -91,7 +91,7 @@ def _environment() -> dict[str, str]:
 
 
 def explained(code: int, wrote: str) -> str | None:
-    """Returns why a mongod ended, where it does not say so itself or says it in many words."""
+    """Returns why a mongod ended, where its log does not say it in one line."""
     if code == -signal.SIGILL:
         return "it needs an instruction that this processor does not have: MongoDB 5.0 and newer need AVX"
     if code == _OTHER_VERSION or _OTHER_FILES.search(wrote):
@@ -135,7 +135,7 @@ def command(settings: Settings, mongod: Path, layout: Layout) -> tuple[str, ...]
         # An upper bound. A million facts with their indexes outgrow a third of it: inserts then take twice as long.
         "wiredTigerCacheSizeGB": "1.5",
         "oplogSize": "512",
-        # A slow operation is logged with its documents; they are nobody's business.
+        # A slow operation would be logged with its documents, which may be confidential.
         "slowms": "60000",
     }
     flags = ("--quiet", "--nounixsocket", "--setParameter", "diagnosticDataCollectionEnabled=false")

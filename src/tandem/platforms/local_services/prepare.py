@@ -1,4 +1,4 @@
-"""Finds all that is needed before anything is started."""
+"""Finds the programs and jars that an environment needs, before anything starts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def prepare(
     listens: Callable[[Settings], Mapping[str, int]] | None = None,
     jars: Collection[str] = ENVIRONMENT,
 ) -> Tools:
-    """Returns what is needed to start, after ending what an earlier supervisor that was killed left behind.
+    """Returns the tools for a start, after ending the services that a killed supervisor left.
 
     The caller owns the layout's lock.
 
@@ -77,7 +77,7 @@ def prepare(
 
 
 def check_disk(layout: Layout) -> None:
-    """Raises when the services would soon fail for want of space.
+    """Raises when the disk has too little space for the services.
 
     Raises:
         EnvironmentNotReadyError: too little is free.

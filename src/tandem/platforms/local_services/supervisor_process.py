@@ -37,12 +37,12 @@ class SupervisorProcess:
         self._settings, self._layout, self._module, self._prepare = settings, layout, module, prepare
 
     def running(self) -> bool:
-        """Returns whether it runs."""
+        """Returns whether the supervisor runs."""
         supervisor = recall(self._layout.pid(SUPERVISOR))
         return supervisor is not None and alive(supervisor)
 
     def start(self) -> None:
-        """Returns when it runs; its services are starting, and no job until one is added.
+        """Starts the supervisor and returns when it runs; no job starts until one is added.
 
         Raises:
             EnvironmentNotReadyError: something is missing, or it ended.
@@ -52,7 +52,7 @@ class SupervisorProcess:
         settings.place.module("pipeline")
         layout.create()
         with layout.locked() as lock:
-            # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
+            # Here as well as in the supervisor: the user sees the progress bar and the error at once.
             if lock is not None:
                 self._prepare(settings, layout)
                 layout.settings.write_text(settings.model_dump_json(indent=2), "utf-8")
@@ -76,7 +76,9 @@ class SupervisorProcess:
         wait_for("the supervisor to start", probe, deadline_s=60, hint=f"look at {log}", interval_s=0.05)
 
     def stop(self, *, forget: bool) -> bool:
-        """Stops everything, also what a supervisor that was killed left behind, and returns whether anything ran.
+        """Stops everything and returns whether anything ran.
+
+        This includes services that a killed supervisor left.
 
         Args:
             forget: whether to remove all data then.
