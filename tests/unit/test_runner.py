@@ -251,6 +251,30 @@ def test_a_restart_that_a_start_has_done_already_excuses_no_crash(layout: Layout
         running.stop()
 
 
+def test_a_restart_with_another_service_starts_that_one(layout: Layout, states: StateFile) -> None:
+    """Also when the first one is about to start."""
+    second = Sleeping("job", ("sleep", "601"))
+
+    class First(Sleeping):
+        def prepare(self) -> None:
+            running.restart(second)
+
+    running = ServiceRunner(First("job"), layout, states)
+    running.start()
+    try:
+        assert psutil.Process(restarted(layout, "job", 0)).cmdline() == ["sleep", "601"]
+    finally:
+        running.stop()
+
+
+def test_a_service_is_stopped_while_it_starts(layout: Layout, states: StateFile) -> None:
+    running = ServiceRunner(Silent("kafka"), layout, states)
+    running.start()
+    assert shown(layout, "kafka", "starting").pid
+    running.stop()
+    assert shown(layout, "kafka", "stopped").restarts == 0
+
+
 class Broken(SimpleQueue[int]):
     """Fails once the service runs."""
 
