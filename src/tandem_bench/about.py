@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tandem.foreign import inherited
-from tandem.platforms.embedded.job import heap
-from tandem.platforms.embedded.prepare import Tools
-from tandem.platforms.memory import machine_memory
+from tandem.local_spark.heap import heap_settings, machine_memory
+from tandem.platforms.local_services.prepare import Tools
 from tandem.settings.model import Settings
 
 _PACKAGES = ("pyspark", "kafka-python", "confluent-kafka", "pymongo", "orjson")
@@ -41,7 +40,7 @@ def about(settings: Settings, tools: Tools) -> dict[str, Any]:
         "settings": {
             "kafka": settings.kafka.model_dump(include={"partitions"}),
             "job": settings.job.model_dump(),
-            "spark": heap() | settings.spark,
+            "spark": heap_settings() | settings.spark,
         },
     }
 

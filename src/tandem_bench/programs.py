@@ -15,9 +15,8 @@ from typing import IO, Any
 
 from tandem.errors import TandemError
 from tandem.foreign import inherited
-from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
-from tandem.platforms.embedded.logs import essence
-from tandem.platforms.job_files import driver_arguments
+from tandem.job_files import driver_arguments
+from tandem.supervision.logs import essence
 from tandem_bench.cleaning import undisturbed
 from tandem_bench.stage import Stage
 
@@ -122,10 +121,9 @@ def running_on_spark(
     """
     folder = stage.layout.conf / name.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)
-    jars = stage.tools.jars["spark"]
-    options = class_archive(stage.settings, stage.tools.java, jars).options(record=False)
-    write_configuration(stage.settings, jars, stage.layout, folder, options)
-    env = driver_variables(stage.tools.java, stage.settings.location, folder)
+    spark = stage.tools.spark(stage.settings)
+    spark.configure(stage.settings, folder, stage.layout.home)
+    env = spark.environment(stage.settings.location, folder)
     if packages:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(packages), env.get("PYTHONPATH"))))
     with running(name, (*driver_arguments(folder), *arguments), stage, env) as program:

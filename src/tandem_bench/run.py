@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.platforms.embedded.job import class_archive
 from tandem.settings.load import load as load_settings
 from tandem.settings.model import Settings
 from tandem_bench.about import about
@@ -103,7 +102,7 @@ def run(bench: Bench, names: Sequence[str], done: Callable[[Part], None]) -> Res
     with _alone(bench.settings):
         with staged(bench.settings) as stage:
             found = about(bench.settings, stage.tools)
-            if not class_archive(bench.settings, stage.tools.java, stage.tools.jars["spark"]).recorded:
+            if not stage.tools.spark(bench.settings).archive.recorded:
                 bench.say("the first driver records Java's archive of classes")
                 with stage.driver() as driver:
                     ends = load(bench.settings.kafka, bench.plan(0, records=_LEARNING))

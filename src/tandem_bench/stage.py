@@ -1,6 +1,6 @@
 """What a measurement runs on: Kafka and MongoDB of its own, and the job's driver while that is what is measured.
 
-The programs are the embedded platform's, kept by this process: no supervisor and no dashboard share the processors.
+This process runs the services of the embedded environment: no supervisor and no dashboard share the processors.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from pymongo import MongoClient
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.foreign import inherited
-from tandem.platforms.embedded import dashboard, job, kafka, mongod
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.platform import EmbeddedPlatform
-from tandem.platforms.embedded.prepare import Tools, prepare
-from tandem.platforms.embedded.service import Keeper
-from tandem.platforms.embedded.state import Board, read_states
+from tandem.platforms import Platform, platform_for
+from tandem.platforms.local_services.dashboard import Dashboard
+from tandem.platforms.local_services.driver import Driver as JobDriver
+from tandem.platforms.local_services.kafka import Kafka
+from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.mongod import Mongod
+from tandem.platforms.local_services.prepare import Tools, prepare
 from tandem.platforms.provision import create_collections, indexes_of
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import MongoSettings, Settings
+from tandem.supervision.runner import ServiceRunner
+from tandem.supervision.state_file import ServiceState, StateFile, read_states
+from tandem.supervision.supervisor import runners_of
 from tandem.waiting import NotYetError, wait_for
 from tandem_bench.cleaning import undisturbed
 from tandem_bench.reports import Reports
@@ -60,27 +64,27 @@ class Stage:
 
     def __init__(self, settings: Settings, tools: Tools, layout: Layout) -> None:
         self.settings, self.tools, self.layout = settings, tools, layout
-        self._board = Board(layout.state)
-        self._services: list[Keeper] = []
+        self._states = StateFile(layout.state, layout.services)
+        self._runners: list[ServiceRunner] = []
 
     def start(self) -> None:
         """Starts both; returns when they are ready, with topics and indexes."""
         self.layout.create()
-        programs = (
-            kafka.program(self.settings, self.tools, self.layout),
-            mongod.program(self.settings, self.tools.mongod, self.layout),
+        services = (
+            Kafka(self.settings, self.tools, self.layout),
+            Mongod(self.settings, self.tools.mongod, self.layout),
         )
-        self._services = [Keeper(program, self.layout, self._board) for program in programs]
-        for keeper in self._services:
-            keeper.start()
-        for keeper in self._services:
-            self._await(keeper)
+        self._runners = runners_of(services, self.layout, self._states)
+        for runner in self._runners:
+            runner.start()
+        for runner in self._runners:
+            self._await(runner)
 
     def stop(self) -> None:
         """Stops both and forgets what they held."""
-        for keeper in reversed(self._services):
-            keeper.stop()
-        self._services = []
+        for runner in reversed(self._runners):
+            runner.stop()
+        self._runners = []
         self.layout.forget()
 
     def fresh(self) -> None:
@@ -95,37 +99,37 @@ class Stage:
         Raises:
             TandemError: it had to be started again on the way: what was measured is worth nothing.
         """
-        keeper = Keeper(job.program(self.settings, self.tools, self.layout), self.layout, self._board)
-        before = read_states(self.layout.state)["job"].restarts
-        keeper.start()
+        runner = ServiceRunner(JobDriver(self.settings, self.tools, self.layout), self.layout, self._states)
+        before = self._state("job").restarts
+        runner.start()
         try:
-            self._await(keeper)
-            pid = read_states(self.layout.state)["job"].pid
+            self._await(runner)
+            pid = self._state("job").pid
             if pid is None:
                 raise TandemError("the driver died as it started", hint=f"look at {self.layout.log('job')}")
             with Reports(self.settings, pid) as reports:
                 yield Driver(pid, reports)
-            state = read_states(self.layout.state)["job"]
+            state = self._state("job")
             if state.restarts != before:
                 raise TandemError(f"the driver died: {state.error}", hint=f"look at {self.layout.log('job')}")
         finally:
             with undisturbed():
-                keeper.stop()
+                runner.stop()
 
     @contextmanager
     def dashboard(self) -> Iterator[int]:
         """Yields the process id of a dashboard that answers; afterwards it is stopped."""
-        keeper = Keeper(dashboard.program(self.settings, self.layout), self.layout, self._board)
-        keeper.start()
+        runner = ServiceRunner(Dashboard(self.settings, self.layout), self.layout, self._states)
+        runner.start()
         try:
-            self._await(keeper)
-            pid = read_states(self.layout.state)["dashboard"].pid
+            self._await(runner)
+            pid = self._state("dashboard").pid
             if pid is None:
                 raise TandemError("the dashboard died as it started", hint=f"look at {self.layout.log('dashboard')}")
             yield pid
         finally:
             with undisturbed():
-                keeper.stop()
+                runner.stop()
 
     @contextmanager
     def database(self, name: str) -> Iterator[MongoSettings]:
@@ -143,12 +147,15 @@ class Stage:
         with MongoClient(**mongo_client(self.settings.mongo)) as client:
             client.drop_database(database)
 
-    def _await(self, keeper: Keeper) -> None:
-        name = keeper.program.name
+    def _state(self, name: str) -> ServiceState:
+        return read_states(self.layout.state, self.layout.services)[name]
+
+    def _await(self, runner: ServiceRunner) -> None:
+        name = runner.service.name
 
         def probe() -> None:
-            if not keeper.ready.is_set():
-                state = read_states(self.layout.state)[name]
+            if not runner.is_ready:
+                state = self._state(name)
                 raise NotYetError(state.error or f"it is {state.state}")
 
         log = self.layout.log(name)
@@ -162,7 +169,7 @@ def staged(settings: Settings) -> Iterator[Stage]:
     Raises:
         EnvironmentNotReadyError: something is missing, or did not start.
     """
-    EmbeddedPlatform(settings).down(volumes=True)
+    platform_for(settings).down(volumes=True)
     layout = Layout(settings.home)
     layout.create()
     with layout.locked() as lock:
@@ -178,9 +185,9 @@ def staged(settings: Settings) -> Iterator[Stage]:
 
 
 @contextmanager
-def environment(settings: Settings) -> Iterator[EmbeddedPlatform]:
+def environment(settings: Settings) -> Iterator[Platform]:
     """Yields the whole environment as `tandem up --wait` starts it, empty; afterwards nothing of it is left."""
-    platform = EmbeddedPlatform(settings)
+    platform = platform_for(settings)
     platform.down(volumes=True)
     try:
         platform.up(wait=True)
@@ -190,7 +197,7 @@ def environment(settings: Settings) -> Iterator[EmbeddedPlatform]:
             platform.down(volumes=True)
 
 
-def driver_of(platform: EmbeddedPlatform) -> int:
+def driver_of(platform: Platform) -> int:
     """Returns the process id of the environment's driver.
 
     Raises:

@@ -15,13 +15,14 @@ from google.cloud.exceptions import GoogleCloudError
 from google.cloud.storage import Bucket
 from requests.exceptions import RequestException
 
+from tandem.job_files import temporary_folder
+from tandem.local_spark.java import Java, child_environment
 from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL, RECONCILE, STREAM
-from tandem.platforms.embedded.java import Java
-from tandem.platforms.embedded.layout import Layout, empty
-from tandem.platforms.embedded.prepare import child_environment
-from tandem.platforms.embedded.process import end, identify, recall, remember, spawn
-from tandem.platforms.job_files import temporary_folder
+from tandem.platforms.local_services.layout import Layout
 from tandem.runtimes import Runtime
+from tandem.supervision.logs import size_of
+from tandem.supervision.process import end, identify, recall, remember, spawn
+from tandem.supervision.state_folder import empty
 from tandem_rehearsal.image import write_logging
 from tandem_rehearsal.spark import spark_of
 
@@ -88,7 +89,7 @@ class Launcher:
         temporary = self.layout.conf / f"{name}-tmp"
         empty(temporary)
         log = self.layout.log(name)
-        from_byte = log.stat().st_size if log.exists() else 0
+        from_byte = size_of(log)
         spark = spark_of(runtime, self.cache)
         environment = child_environment(
             self.java,

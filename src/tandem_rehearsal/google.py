@@ -16,9 +16,9 @@ import grpc
 from google.cloud.dataproc_v1 import Job
 
 from tandem.artifacts import ensure_jars
+from tandem.local_spark.java import find_java
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.requests import label_of
-from tandem.platforms.embedded.java import find_java
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 from tandem_rehearsal.batches import Batches

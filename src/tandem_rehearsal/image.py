@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tandem.platforms.job_files import LOG_LAYOUTS, java_properties
+from tandem.job_files import LOG_LAYOUTS, java_properties
 from tandem.settings.model import Settings
 from tandem_rehearsal.credentials import Credentials
 

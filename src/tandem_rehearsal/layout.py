@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tandem.platforms.embedded.layout import Layout
+from tandem.local_spark.local_spark import SCRATCH
+from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
 
 # In the order in which they are stopped.
@@ -11,4 +12,4 @@ SERVICES = ("dashboard", "google", "storage", "mongod", "kafka")
 
 def layout_of(settings: Settings) -> Layout:
     """Returns the folders of a rehearsal."""
-    return Layout(settings.home, SERVICES, ("kafka", "mongo", "storage"))
+    return Layout(settings.home, SERVICES, ("kafka", "mongo", "storage", SCRATCH))

@@ -10,13 +10,14 @@ from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.dataproc.platform import DataprocPlatform
-from tandem.platforms.embedded.background import Background
-from tandem.platforms.embedded.layout import JOB
-from tandem.platforms.embedded.logs import merged
-from tandem.platforms.embedded.state import read_states
-from tandem.platforms.log_line import LogLine
+from tandem.platforms.local_services.layout import JOB
+from tandem.platforms.local_services.supervisor_process import SupervisorProcess
 from tandem.platforms.observe import dashboard_url, status
 from tandem.settings.model import Settings
+from tandem.supervision.log_line import LogLine
+from tandem.supervision.logs import merged
+from tandem.supervision.state_file import read_states
+from tandem.supervision.state_folder import SUPERVISOR
 from tandem.waiting import NotYetError, wait_for
 from tandem_rehearsal import services
 from tandem_rehearsal.credentials import Credentials
@@ -37,13 +38,13 @@ class RehearsalPlatform:
         self._settings = settings
         self._layout = layout_of(settings)
         self._registry = PipelineRegistry(self._layout.pipelines)
-        self._background = Background(settings, self._layout, "tandem_rehearsal.supervisor", prepare)
+        self._supervisor = SupervisorProcess(settings, self._layout, "tandem_rehearsal.supervisor", prepare)
         self._cloud = DataprocPlatform(settings)
 
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
         """Starts the stand-ins and deploys to them; see ``Platform.up``."""
-        if not self._background.running():
-            self._background.start()
+        if not self._supervisor.running():
+            self._supervisor.start()
         self._await_stand_ins()
         if self._layout.job(self._settings.pipeline) != JOB:
             # In the cloud a person does that.
@@ -53,14 +54,14 @@ class RehearsalPlatform:
 
     def down(self, volumes: bool = False) -> bool:
         """Destroys what was deployed, of all pipelines, and stops the stand-ins; see ``Platform.down``."""
-        if self._background.running():
+        if self._supervisor.running():
             for other in self._registry.all():
                 if other.pipeline != self._settings.pipeline:
                     DataprocPlatform(other).down()
             self._cloud.down()
             # It would tell on standard error that the other end is going away.
             self._cloud.close()
-        return self._background.stop(forget=volumes)
+        return self._supervisor.stop(forget=volumes)
 
     def where(self) -> str:
         """Returns the state folder; see ``Platform.where``."""
@@ -80,7 +81,7 @@ class RehearsalPlatform:
 
     def pipelines(self) -> list[str]:
         """Returns the pipelines whose jobs are active; see ``Platform.pipelines``."""
-        return self._cloud.pipelines() if self._background.running() else []
+        return self._cloud.pipelines() if self._supervisor.running() else []
 
     def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
         """See ``Platform.wait_until_ready``."""
@@ -89,7 +90,7 @@ class RehearsalPlatform:
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Platform.status``."""
-        if not self._background.running():
+        if not self._supervisor.running():
             return status(
                 self._settings,
                 state="stopped",
@@ -114,7 +115,7 @@ class RehearsalPlatform:
 
     def problem(self) -> str | None:
         """Returns what is wrong with a stand-in or with the job; see ``Platform.problem``."""
-        if not self._background.running():
+        if not self._supervisor.running():
             return None
         return self._stand_in_problem() or self._cloud.problem()
 
@@ -125,7 +126,7 @@ class RehearsalPlatform:
         if list(services) == [JOB]:
             self._check_running()
             return self._cloud.logs(services, follow, since)
-        known = (*SERVICES, JOB, *self._layout.further_jobs(), "reconcile", "supervisor")
+        known = (*SERVICES, JOB, *self._layout.further_jobs(), "reconcile", SUPERVISOR)
         if unknown := sorted(set(services) - set(known)):
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {', '.join(known)}")
         return merged({name: self._layout.log(name) for name in services or known}, follow, since)
@@ -136,7 +137,7 @@ class RehearsalPlatform:
         self._cloud.restart_job(deadline_s)
 
     def _check_running(self) -> None:
-        if not self._background.running():
+        if not self._supervisor.running():
             raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem --profile rehearsal up`")
 
     def _stand_in_problem(self) -> str | None:
@@ -144,10 +145,10 @@ class RehearsalPlatform:
         return next((f"{name} {states[name].error}" for name in SERVICES if states[name].state == "failed"), None)
 
     def _await_stand_ins(self) -> None:
-        log = self._layout.log("supervisor")
+        log = self._layout.log(SUPERVISOR)
 
         def probe() -> None:
-            if not self._background.running():
+            if not self._supervisor.running():
                 raise EnvironmentNotReadyError("the supervisor ended", hint=f"look at {log}")
             if problem := self._stand_in_problem():
                 raise EnvironmentNotReadyError(problem, hint=f"look at {log}")

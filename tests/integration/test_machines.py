@@ -12,14 +12,14 @@ import pytest
 from confluent_kafka import Producer
 
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
-from tandem.platforms.embedded import mongod
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.service import Keeper
-from tandem.platforms.embedded.state import Board
+from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.mongod import Mongod, find_mongod
+from tandem.supervision.runner import ServiceRunner
+from tandem.supervision.state_file import StateFile
 from tests.environment import CLI, Environment
 from tests.integration.conftest import STATE
 from tests.integration.test_loop import order, payment
-from tests.unit.test_keeper import shown
+from tests.unit.test_runner import shown
 
 VERSION = re.compile(r"(?<!source_)version=\(major=\d+,minor=\d+\)")
 
@@ -27,9 +27,9 @@ VERSION = re.compile(r"(?<!source_)version=\(major=\d+,minor=\d+\)")
 def test_data_of_another_mongodb_version_is_refused_once(fresh: Environment) -> None:
     layout = Layout(fresh.settings.home)
     layout.create()
-    board = Board(layout.state, ())
-    service = mongod.program(fresh.settings, mongod.find_mongod(), layout)
-    before = Keeper(service, layout, board)
+    states = StateFile(layout.state)
+    service = Mongod(fresh.settings, find_mongod(), layout)
+    before = ServiceRunner(service, layout, states)
     before.start()
     try:
         shown(layout, "mongod", "running")
@@ -40,7 +40,7 @@ def test_data_of_another_mongodb_version_is_refused_once(fresh: Environment) -> 
     text = files.read_text("latin-1")
     assert VERSION.search(text)
     files.write_text(VERSION.sub("version=(major=99,minor=0)", text), "latin-1")
-    after = Keeper(service, layout, board)
+    after = ServiceRunner(service, layout, states)
     after.start()
     try:
         found = shown(layout, "mongod", "failed")

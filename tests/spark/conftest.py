@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tandem.artifacts import ensure_jars
-from tandem.platforms.job_files import with_limits
+from tandem.job_files import with_limits
 from tandem.settings.load import load
 
 

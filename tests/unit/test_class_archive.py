@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tandem.platforms.embedded.class_archive import ClassArchive
-from tandem.platforms.embedded.java import Java
+from tandem.local_spark.class_archive import ClassArchive
+from tandem.local_spark.java import Java
 
 JAVA = Java(Path("/j/bin/java"), Path("/j"), 17, "OpenJDK 17.0.15 build 6")
 

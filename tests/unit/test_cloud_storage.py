@@ -26,7 +26,7 @@ from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem_rehearsal.layout import layout_of
 from tandem_rehearsal.secret_manager import server
-from tandem_rehearsal.services import storage
+from tandem_rehearsal.services import StorageStandIn
 
 PORT = 29910
 
@@ -38,15 +38,15 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def bucket(settings: Settings) -> Iterator[Bucket]:
-    program = storage(settings, layout_of(settings))
-    process = subprocess.Popen(program.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    service = StorageStandIn(settings, layout_of(settings))
+    process = subprocess.Popen(service.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for attempt in Retrying(
             retry=retry_if_exception_type(OSError), wait=wait_fixed(0.05), stop=stop_after_delay(20), reraise=True
         ):
             with attempt:
-                program.probe(process.pid)
-        program.settle()
+                service.probe(process.pid)
+        service.on_ready()
         yield Bucket(settings, Clients(settings.gcp).storage)
     finally:
         process.kill()

@@ -21,6 +21,7 @@ from google.cloud import dataproc_v1 as dataproc
 import tandem
 from tandem.catalog import BUNDLED
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.job_files import with_limits
 from tandem.platforms.dataproc import platform
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.calls import call
@@ -32,7 +33,6 @@ from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import batch_request, submit_request
-from tandem.platforms.job_files import with_limits
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings

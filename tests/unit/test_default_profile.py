@@ -10,8 +10,8 @@ import pytest
 
 from tandem.errors import UsageError
 from tandem.platforms import default_profile
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.process import Identity, identify, remember
+from tandem.platforms.local_services.layout import Layout
+from tandem.supervision.process import Identity, identify, remember
 
 Docker = Callable[[str], Path]
 

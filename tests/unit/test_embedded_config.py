@@ -11,16 +11,20 @@ import pytest
 from tandem.engine.declare.avro_schema import JAVA_LIMITS
 from tandem.engine.declare.job_config import JobConfig
 from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.platforms import memory, platform_for
-from tandem.platforms.embedded import dashboard, job, kafka, mongod, process
-from tandem.platforms.embedded.java import Java, find_java, major_version
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.logs import essence, merged
-from tandem.platforms.embedded.prepare import Tools, child_environment
-from tandem.platforms.memory import machine_memory
+from tandem.local_spark import heap as heap_module
+from tandem.local_spark.heap import heap_mib, machine_memory, start_options
+from tandem.local_spark.java import Java, child_environment, find_java, major_version
+from tandem.local_spark.local_spark import write_configuration
+from tandem.platforms import platform_for
+from tandem.platforms.local_services import kafka, mongod
+from tandem.platforms.local_services.dashboard import Dashboard
+from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.prepare import Tools
 from tandem.runtimes import runtimes
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem.supervision import logs
+from tandem.supervision.logs import essence, merged
 
 
 @pytest.fixture
@@ -89,7 +93,7 @@ def test_mongod_is_a_replica_set_on_loopback(settings: Settings, layout: Layout)
 
 def test_spark_gets_the_jars_and_the_profile_with_its_backslashes(settings: Settings, layout: Layout) -> None:
     profile = settings.model_copy(update={"spark": {**settings.spark, "spark.redaction.string.regex": r"a\s"}})
-    job.write_configuration(profile, [Path("/c/a.jar"), Path("/c/b.jar")], layout, layout.conf, "")
+    write_configuration(profile, [Path("/c/a.jar"), Path("/c/b.jar")], layout.conf, layout.home, "")
     defaults = pairs((layout.conf / "spark.conf").read_text(), " ")
     assert defaults["spark.driver.extraClassPath"] == defaults["spark.executor.extraClassPath"] == "/c/a.jar:/c/b.jar"
     assert defaults["spark.ui.port"] == "1114"
@@ -101,15 +105,15 @@ def test_spark_gets_the_jars_and_the_profile_with_its_backslashes(settings: Sett
 
 @pytest.mark.parametrize(("gib", "heap"), [(2, 4096), (8, 4096), (16, 6554), (24, 9830), (128, 30720)])
 def test_the_heap_is_a_share_of_the_machine(gib: int, heap: int) -> None:
-    assert job.heap_mib(gib * 2**30) == heap
+    assert heap_mib(gib * 2**30) == heap
 
 
 def test_the_heap_is_the_machines_where_nobody_says_how_large(settings: Settings, layout: Layout) -> None:
     def heap(settings: Settings) -> str:
-        job.write_configuration(settings, [], layout, layout.conf, "")
+        write_configuration(settings, [], layout.conf, layout.home, "")
         return pairs((layout.conf / "spark.conf").read_text(), " ")["spark.driver.memory"]
 
-    assert heap(settings) == f"{job.heap_mib(machine_memory())}m"
+    assert heap(settings) == f"{heap_mib(machine_memory())}m"
     assert heap(settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": "5g"}})) == "5g"
 
 
@@ -129,7 +133,7 @@ def test_the_heap_is_the_machines_where_nobody_says_how_large(settings: Settings
 def test_what_java_begins_with_follows_the_heap(settings: Settings, layout: Layout, memory: str, options: str) -> None:
     own = {"spark.driver.memory": memory, "spark.driver.extraJavaOptions": "-XX:+UseG1GC -Xms100m"}
     profile = settings.model_copy(update={"spark": {**settings.spark, **own}})
-    job.write_configuration(profile, [], layout, layout.conf, "-XX:SharedArchiveFile=a.jsa")
+    write_configuration(profile, [], layout.conf, layout.home, "-XX:SharedArchiveFile=a.jsa")
     written = pairs((layout.conf / "spark.conf").read_text(), " ")
     assert written["spark.driver.memory"] == memory
     assert written["spark.driver.defaultJavaOptions"].endswith(f"-XX:SharedArchiveFile=a.jsa {options}")
@@ -140,7 +144,7 @@ def test_what_java_begins_with_follows_the_heap(settings: Settings, layout: Layo
 @pytest.mark.parametrize("memory", ["512m", "2g", "3221225472"])
 def test_java_starts_with_what_a_heap_begins_with(memory: str, settings: Settings) -> None:
     java = find_java(settings.java_home, runtimes().minimum_java)
-    options = (f"-Xmx{memory}", *job.start_options(memory).split(), "-XX:+UseParallelGC")
+    options = (f"-Xmx{memory}", *start_options(memory).split(), "-XX:+UseParallelGC")
     done = subprocess.run([java.program, *options, "-version"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "arning" not in done.stdout + done.stderr
@@ -154,7 +158,7 @@ def test_a_heap_that_java_does_not_take_is_named(memory: str) -> None:
 
 def test_a_containers_memory_is_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(memory, "_LIMIT", limit)
+    monkeypatch.setattr(heap_module, "_LIMIT", limit)
     everything = machine_memory()
     for text, expected in (("max\n", everything), ("1048576\n", 2**20), (f"{2**60}\n", everything)):
         limit.write_text(text)
@@ -162,7 +166,7 @@ def test_a_containers_memory_is_its_limit(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> None:
-    job.write_configuration(settings, [], layout, layout.conf, "")
+    write_configuration(settings, [], layout.conf, layout.home, "")
     config = JobConfig.parse((layout.conf / "job.json").read_text("utf-8"))
     assert config.kafka.bootstrap == "127.0.0.1:1111"
     assert config.mongo.uri == "mongodb://127.0.0.1:1113/?replicaSet=rs0"
@@ -215,7 +219,7 @@ def test_logs_are_merged_by_time_and_keep_lines_without_one(tmp_path: Path) -> N
 def test_who_follows_a_log_reads_each_line_once_whenever_it_is_emptied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "MAX_LOG_BYTES", 100)
+    monkeypatch.setattr(logs, "MAX_BYTES", 100)
     file, written = tmp_path / "a.log", 0
     lines: list[str] = []
     with file.open("ab", buffering=0) as program:
@@ -232,11 +236,11 @@ def test_who_follows_a_log_reads_each_line_once_whenever_it_is_emptied(
                 # Some lines are read only after the log was emptied, and the file is longer then than before, or not.
                 for _ in range(written % 4 + 1):
                     write()
-                process.rotate(file)
+                logs.rotate(file)
                 if written % 2:
                     write()
     assert lines == [f"line {number}" for number in range(20)]
-    assert process.rotated(file).exists()
+    assert logs.rotated(file).exists()
 
 
 def test_what_ended_a_program_is_found_after_its_log_was_emptied(tmp_path: Path) -> None:
@@ -267,7 +271,7 @@ def test_kafka_reads_the_folder_that_is_meant(tmp_path: Path) -> None:
 def test_spark_reads_the_folders_that_are_meant(tmp_path: Path) -> None:
     layout = Layout(tmp_path / STRANGE)
     layout.create()
-    job.write_configuration(load("embedded"), [tmp_path / STRANGE / "a.jar"], layout, layout.conf, "")
+    write_configuration(load("embedded"), [tmp_path / STRANGE / "a.jar"], layout.conf, layout.home, "")
     text = (layout.conf / "spark.conf").read_text("latin-1")
     found = read_by_java("\n".join(line.replace(" ", "=", 1) for line in text.splitlines()))
     assert found["spark.driver.extraClassPath"] == str(tmp_path / STRANGE / "a.jar")
@@ -292,23 +296,23 @@ def test_java_unpacks_native_code_in_the_state_folder(settings: Settings, layout
     """What an earlier run has left there is removed."""
     (layout.kafka / "meta.properties").touch()
     tools = Tools(Java(Path("java"), Path(), 17, ""), Path("mongod"), {"kafka": (), "spark": ()})
-    broker = kafka.program(settings, tools, layout)
+    broker = kafka.Kafka(settings, tools, layout)
     (option,) = (word for word in broker.command if word.startswith("-Djava.io.tmpdir="))
     folders = [Path(option.partition("=")[2])]
     for conf in (layout.conf, layout.conf / "reconcile"):
         conf.mkdir(exist_ok=True)
-        job.write_configuration(settings, [], layout, conf, "-Xlog:cds=off")
+        write_configuration(settings, [], conf, layout.home, "-Xlog:cds=off")
         options = pairs((conf / "spark.conf").read_text(), " ")["spark.driver.defaultJavaOptions"]
         option, other, *_ = shlex.split(options)
         assert other == "-Xlog:cds=off"
         folders.append(Path(option.partition("=")[2]))
-    broker.write()
+    broker.prepare()
     assert len(set(folders)) == 3
     for folder in folders:
         assert folder.is_relative_to(layout.home)
         (folder / "libsnappyjava.so").touch()
-    broker.write()
-    job.write_configuration(settings, [], layout, layout.conf, "")
+    broker.prepare()
+    write_configuration(settings, [], layout.conf, layout.home, "")
     assert [list(folder.iterdir()) == [] for folder in folders] == [True, True, False]
 
 
@@ -328,7 +332,7 @@ def test_the_dashboard_is_asked_past_any_proxy(
         thread.start()
         try:
             ui = settings.ui.model_copy(update={"dashboard_port": server.server_port})
-            dashboard.program(settings.model_copy(update={"ui": ui}), layout).probe(1)
+            Dashboard(settings.model_copy(update={"ui": ui}), layout).probe(1)
         finally:
             server.shutdown()
             thread.join()

@@ -12,10 +12,9 @@ import pytest
 
 from tandem.artifacts.ivy import spark_jars
 from tandem.errors import EnvironmentNotReadyError
+from tandem.local_spark.java import Java, child_environment, find_java
 from tandem.platforms.compose.cli import Compose
 from tandem.platforms.doctor import examine
-from tandem.platforms.embedded.java import Java, find_java
-from tandem.platforms.embedded.prepare import child_environment
 from tandem.runtimes import runtimes
 from tandem.settings.load import load
 

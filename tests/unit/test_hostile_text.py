@@ -140,4 +140,4 @@ def test_a_log_line_is_told() -> None:
         # Deeper than Python reads.
         '{"time": ' + repeated("["),
     ]
-    assert len(results("tandem.platforms.log_line.parse", lines)) == len(lines)
+    assert len(results("tandem.supervision.log_line.parse", lines)) == len(lines)

@@ -12,7 +12,7 @@ import structlog
 
 from tandem import log
 from tandem.engine.spark.log import JSON, TEXT
-from tandem.platforms.log_line import LogLine, parse
+from tandem.supervision.log_line import LogLine, parse
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,7 @@ import pytest
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms import doctor
-from tandem.platforms.embedded import mongod
-from tandem.platforms.embedded.mongod import version_of
+from tandem.platforms.local_services.mongod import explained, version_of
 from tandem.runtimes import runtimes
 
 
@@ -77,8 +76,8 @@ def test_the_oldest_is_no_older_than_the_client_takes() -> None:
     ],
 )
 def test_data_of_another_version_is_named(code: int, wrote: str) -> None:
-    assert "its data is of another MongoDB version" in (mongod._explained(code, wrote) or "")
+    assert "its data is of another MongoDB version" in (explained(code, wrote) or "")
 
 
 def test_of_another_end_the_log_tells() -> None:
-    assert mongod._explained(1, "Address already in use") is None
+    assert explained(1, "Address already in use") is None

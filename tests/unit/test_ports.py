@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.platforms.embedded.prepare import ports
+from tandem.platforms.local_services.prepare import ports
 from tandem.platforms.ports import check_ports, dashboard_trouble, page_port
 from tandem.settings.load import load
 from tandem.settings.model import Settings

@@ -1,4 +1,4 @@
-"""Real processes, ended as the keeper ends a service."""
+"""Real processes, ended as a runner ends a service."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from subprocess import Popen
 import psutil
 import pytest
 
-from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.membership import Membership
-from tandem.platforms.embedded.process import Ending, Identity, alive, end, identify, kill, remember, send, spawn
+from tandem.platforms.local_services.layout import Layout
 from tandem.settings.load import load
+from tandem.supervision.process import Ending, Identity, alive, end, identify, kill, remember, send, spawn
 from tandem.waiting import NotYetError, wait_for
 
 # The leader starts a child in its own group, says so, and then does what it is told.
@@ -100,7 +100,7 @@ def test_a_process_that_ends_between_the_look_and_the_signal_passes_it_to_no_oth
 ) -> None:
     """Its id is another one's by then; so that it is not, it is only looked at as if."""
     ours, theirs = (start(LEADER.format(child=STAYS)) for _ in range(2))
-    monkeypatch.setattr("tandem.platforms.embedded.process.alive", lambda _: True)
+    monkeypatch.setattr("tandem.supervision.process.alive", lambda _: True)
     real = os.kill
     monkeypatch.setattr(os, "kill", lambda _pid, number: real(theirs.pid, number))
     assert send(ours, signal.SIGKILL)

@@ -17,15 +17,15 @@ from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.apart import check_apart
-from tandem.platforms.embedded.background import Background
-from tandem.platforms.embedded.drivers import Drivers
-from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.membership import Membership
-from tandem.platforms.embedded.service import Keeper, Program
-from tandem.platforms.embedded.state import Board, ServiceState, read_states
+from tandem.platforms.local_services.job_runners import JobRunners
+from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.supervisor_process import SupervisorProcess
 from tandem.scaffold import write
 from tandem.settings.load import load, load_one, read_settings
 from tandem.settings.model import Settings
+from tandem.supervision.service import Service
+from tandem.supervision.state_file import ServiceState, StateFile, read_states
 from tandem.waiting import NotYetError, wait_for
 
 BOTH = "orders_payments, segment_revenue"
@@ -156,7 +156,7 @@ def test_the_registry_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
 
 def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: Layout, tmp_path: Path) -> None:
     def member(settings: Settings) -> Membership:
-        return Membership(settings, layout, Background(settings, layout, "no.module", lambda *_: None))
+        return Membership(settings, layout, SupervisorProcess(settings, layout, "no.module", lambda *_: None))
 
     settings, registry = settings_of("segment_revenue", tmp_path), PipelineRegistry(layout.pipelines)
     assert not member(settings).is_outdated()
@@ -214,25 +214,17 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
-def drivers(layout: Layout) -> Iterator[Drivers]:
+def drivers(layout: Layout) -> Iterator[JobRunners]:
     """Drivers that do nothing but run."""
-    board, ended = Board(layout.state, ()), threading.Event()
+    states, ended = StateFile(layout.state), threading.Event()
 
-    def make(settings: Settings) -> Keeper:
-        program = Program(
-            name=layout.job(settings.pipeline),
-            command=("sleep", str(300 + settings.job.lateness_seconds)),
-            env=dict(os.environ),
-            write=lambda: None,
-            probe=lambda _: None,
-            retry_on=(),
-            settle=lambda: None,
-            start_deadline_s=10,
-            stop_deadline_s=5,
-        )
-        return Keeper(program, layout, board)
+    def make(settings: Settings) -> Service:
+        command = ("sleep", str(300 + settings.job.lateness_seconds))
+        return Service(layout.job(settings.pipeline), command, dict(os.environ))
 
-    found = Drivers(PipelineRegistry(layout.pipelines), make, board, lambda: ended.is_set() or found.look())
+    found = JobRunners(
+        PipelineRegistry(layout.pipelines), make, layout, states, lambda: None if ended.is_set() else found.update()
+    )
     yield found
     ended.set()
     found.stop()
@@ -240,7 +232,7 @@ def drivers(layout: Layout) -> Iterator[Drivers]:
 
 def until(layout: Layout, condition: Callable[[dict[str, ServiceState]], bool]) -> dict[str, ServiceState]:
     def probe() -> dict[str, ServiceState]:
-        if not condition(states := read_states(layout.state, ())):
+        if not condition(states := read_states(layout.state)):
             raise NotYetError(str(states))
         return states
 
@@ -251,13 +243,15 @@ def running(*names: str) -> Callable[[dict[str, ServiceState]], bool]:
     return lambda states: set(states) == set(names) and all(each.state == "running" for each in states.values())
 
 
-def test_what_happens_to_one_driver_the_other_does_not_feel(layout: Layout, drivers: Drivers, tmp_path: Path) -> None:
+def test_what_happens_to_one_driver_the_other_does_not_feel(
+    layout: Layout, drivers: JobRunners, tmp_path: Path
+) -> None:
     registry, first, second = PipelineRegistry(layout.pipelines), "job", "job-segment_revenue"
     registry.add(settings_of("orders_payments", tmp_path))
-    drivers.look()
+    drivers.update()
     pid = until(layout, running(first))[first].pid
     registry.add(settings_of("segment_revenue", tmp_path))
-    drivers.look()
+    drivers.update()
     killed = until(layout, running(first, second))[second].pid
     assert killed
     os.kill(killed, signal.SIGKILL)
@@ -268,19 +262,19 @@ def test_what_happens_to_one_driver_the_other_does_not_feel(layout: Layout, driv
     registry.update(changed.model_copy(update={"job": changed.job.model_copy(update={"lateness_seconds": 301})}))
     registry.ask_restart("segment_revenue")
     before = states[second].pid
-    drivers.look()
+    drivers.update()
     states = until(layout, lambda states: running(first, second)(states) and states[second].pid != before)
     assert states[first].pid == pid
     # With the settings as they are now; the other one has those that it was started with.
     assert [psutil.Process(states[name].pid).cmdline()[1] for name in (first, second)] == ["600", "601"]
 
     registry.remove("segment_revenue")
-    drivers.look()
+    drivers.update()
     # It comes back before it has gone: two of them never run at once.
     registry.add(settings_of("segment_revenue", tmp_path))
-    drivers.look()
+    drivers.update()
     before = states[second].pid
     states = until(layout, lambda states: running(first, second)(states) and states[second].pid != before)
     registry.remove("segment_revenue")
-    drivers.look()
+    drivers.update()
     assert until(layout, running(first))[first].pid == pid

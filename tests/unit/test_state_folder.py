@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -16,13 +15,14 @@ import psutil
 import pytest
 
 from tandem import checkout
-from tandem.platforms.embedded import process, service, supervisor
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.service import Keeper
-from tandem.platforms.embedded.state import Board, read_states
+from tandem.platforms.local_services.layout import Layout
 from tandem.settings.load import load
-from tests.unit.test_keeper import program, shown
+from tandem.supervision import logs, runner
+from tandem.supervision.runner import ServiceRunner
+from tandem.supervision.state_file import StateFile, read_states
+from tandem.supervision.supervisor import supervise
 from tests.unit.test_process import wait_until
+from tests.unit.test_runner import Sleeping, shown
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,18 +71,19 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
-def board(layout: Layout) -> Board:
-    return Board(layout.state, ())
+def states(layout: Layout) -> StateFile:
+    return StateFile(layout.state)
 
 
-def supervise(layout: Layout, board: Board, keepers: tuple[Keeper, ...], signals: SimpleQueue[int]) -> threading.Thread:
-    """Returns the thread in which a supervisor keeps some services."""
-    cast = supervisor.Cast(lambda _: layout, lambda _, __: None, lambda *_: keepers)  # type: ignore[arg-type, return-value]
+def supervising_thread(
+    layout: Layout, states: StateFile, runners: tuple[ServiceRunner, ...], signals: SimpleQueue[int]
+) -> threading.Thread:
+    """Returns the thread in which a supervisor runs some services."""
 
     def run() -> None:
         with layout.locked() as lock:
             assert lock is not None
-            supervisor._supervise(cast, None, None, layout, board, signals, lock)  # type: ignore[arg-type]
+            supervise(runners, None, layout, states, signals, lock)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -91,17 +92,16 @@ def supervise(layout: Layout, board: Board, keepers: tuple[Keeper, ...], signals
 
 @pytest.mark.parametrize("again", [False, True])
 def test_a_supervisor_whose_state_was_removed_ends_everything(
-    layout: Layout, board: Board, monkeypatch: pytest.MonkeyPatch, again: bool
+    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
     """Also when another environment has its state there already: what is of that one is not touched."""
-    monkeypatch.setattr(service, "_HASTE_S", 0.2)
+    monkeypatch.setattr(runner, "HASTE_S", 0.2)
     stubborn = ("bash", "-c", "trap '' TERM; while :; do sleep 0.05; done")
-    keepers = (
-        Keeper(program("kafka"), layout, board),
-        Keeper(replace(program("mongod"), command=stubborn, stop_deadline_s=600), layout, board),
-    )
-    supervising = supervise(layout, board, keepers, SimpleQueue())
-    pids = [shown(layout, keeper.program.name, "running").pid or 0 for keeper in keepers]
+    patient = Sleeping("mongod", stubborn)
+    patient.stop_deadline_s = 600
+    runners = (ServiceRunner(patient, layout, states), ServiceRunner(Sleeping("kafka"), layout, states))
+    supervising = supervising_thread(layout, states, runners, SimpleQueue())
+    pids = [shown(layout, each.service.name, "running").pid or 0 for each in runners]
     shutil.rmtree(layout.home)
     if again:
         layout.create()
@@ -118,19 +118,21 @@ def test_a_supervisor_whose_state_was_removed_ends_everything(
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
-def test_a_log_is_bounded_while_its_program_runs(layout: Layout, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "MAX_LOG_BYTES", 20_000)
+def test_a_log_is_bounded_while_its_program_runs(
+    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "MAX_BYTES", 20_000)
     signals: SimpleQueue[int] = SimpleQueue()
     chatty = ("bash", "-c", "while :; do echo it says something, again and again; sleep 0.0005; done")
-    keeper = Keeper(replace(program("kafka"), command=chatty), layout, board)
-    supervising = supervise(layout, board, (keeper,), signals)
+    runners = (ServiceRunner(Sleeping("kafka", chatty), layout, states),)
+    supervising = supervising_thread(layout, states, runners, signals)
     try:
         shown(layout, "kafka", "running")
         log = layout.log("kafka")
-        wait_until(lambda: process.rotated(log).exists() and log.stat().st_size > 0)
+        wait_until(lambda: logs.rotated(log).exists() and log.stat().st_size > 0)
         pid = read_states(layout.state)["kafka"].pid
-        process.rotated(log).unlink()
-        wait_until(lambda: process.rotated(log).exists())
+        logs.rotated(log).unlink()
+        wait_until(lambda: logs.rotated(log).exists())
         assert read_states(layout.state)["kafka"].pid == pid
     finally:
         signals.put(15)

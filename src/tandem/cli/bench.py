@@ -13,7 +13,7 @@ from tandem.errors import EnvironmentNotReadyError, UsageError, install_hint
 
 # Said here, where nothing of the bench is imported before it is asked for.
 PART_NAMES = ["throughput", "latency", "cold_start", "idle", "recovery", "inner_loop", "dashboard", "growth", "soak"]
-_NEEDED = ("confluent_kafka", "orjson", "playwright", "psutil", "pyspark")
+_NEEDED = ("confluent_kafka", "orjson", "playwright", "pyspark")
 
 
 def register(app: typer.Typer) -> None:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
+
 from tandem.foreign import java_options, proxies
 
 _PATH = "PYTHONPATH"
@@ -27,6 +29,7 @@ _OBEYED = re.compile(
     r"(HTTPS?|ALL|NO)_PROXY|(https?|all|no)_proxy|DOCKER_(HOST|CONTEXT|CONFIG|DEFAULT_PLATFORM|TLS_VERIFY|CERT_PATH)"
     r"|JAVA_HOME|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_\w+"
 )
+_log = structlog.get_logger(__name__)
 
 
 def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -64,6 +67,13 @@ def not_passed_on(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         if left := java_options.left_out(environ.get(name, "")):
             found[name] = " ".join(left)
     return found
+
+
+def log_not_passed_on() -> None:
+    """Logs one line that names the variables, set for other programs, that no program gets."""
+    if found := not_passed_on():
+        names = ", ".join(f"{name} ({part})" if part else name for name, part in found.items())
+        _log.info("not passed on to any program; `tandem doctor` says why", variables=names)
 
 
 def told(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

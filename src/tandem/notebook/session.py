@@ -19,9 +19,9 @@ from tandem.engine.read.kafka_source import events_of, records_of, refused_of, t
 from tandem.engine.read.mongo_source import stored
 from tandem.engine.run.reload import send_by_value
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.job_files import job_config
+from tandem.local_spark.local_spark import scratch_folder
 from tandem.notebook.spark import start_spark
-from tandem.platforms.embedded.layout import scratch_folder
-from tandem.platforms.job_files import job_config
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.topics import TopicReader

@@ -10,13 +10,9 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
 
-from tandem.artifacts import ensure_jars
 from tandem.errors import UsageError
-from tandem.platforms.embedded.java import find_java
-from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.job_files import for_batch
-from tandem.runtimes import runtimes
+from tandem.job_files import for_batch
+from tandem.local_spark.local_spark import LocalSpark
 from tandem.settings.model import Settings
 
 
@@ -36,14 +32,12 @@ def start_spark(settings: Settings, folder: Path) -> SparkSession:
             "this process uses Spark Connect, and a session runs Spark itself",
             hint="unset SPARK_CONNECT_MODE_ENABLED and SPARK_REMOTE, and restart the kernel or the shell",
         )
-    java = find_java(settings.java_home, runtimes().minimum_java)
-    jars = ensure_jars(settings.cache_dir, java.program, ("spark",))["spark"]
-    options = class_archive(settings, java, jars).options(record=False)
-    write_configuration(for_batch(settings), jars, Layout(folder), folder, options)
-    with _environment(driver_variables(java, settings.location, folder)):
+    local = LocalSpark.find(settings)
+    local.configure(for_batch(settings), folder, folder)
+    with _environment(local.environment(settings.location, folder)):
         spark = SparkSession.builder.appName(f"tandem {settings.pipeline} session").getOrCreate()
     # A process has one Java, which keeps the class path that it was started with.
-    if str(jars[0]) not in str(spark.conf.get("spark.driver.extraClassPath", "")):
+    if str(local.jars[0]) not in str(spark.conf.get("spark.driver.extraClassPath", "")):
         raise UsageError(
             "a Spark without Tandem's jars runs in this process",
             hint="restart the kernel or the shell, and open the session first",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from tandem.platforms.log_line import LogLine
+from tandem.supervision.log_line import LogLine
 
 START_DEADLINE_S = 240.0
 

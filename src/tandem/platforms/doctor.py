@@ -18,15 +18,15 @@ from tandem.artifacts.ivy import check_spark
 from tandem.artifacts.lock import locked, sha256_of
 from tandem.errors import TandemError
 from tandem.foreign.variables import told
+from tandem.local_spark.heap import machine_memory
+from tandem.local_spark.java import find_java
 from tandem.platforms import services
 from tandem.platforms.compose.cli import variables
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import check_builder, check_memory, checkout, find_engine
 from tandem.platforms.compose.mounts import check_mounts
-from tandem.platforms.embedded.java import find_java
-from tandem.platforms.embedded.mongod import find_mongod, version_of
-from tandem.platforms.embedded.prepare import ports as embedded_ports
-from tandem.platforms.memory import machine_memory
+from tandem.platforms.local_services.mongod import find_mongod, version_of
+from tandem.platforms.local_services.prepare import ports as embedded_ports
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import errno
-import re
-import shutil
 import socket
-import subprocess
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+
+import psutil
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.foreign import inherited
 
 _HOST = "127.0.0.1"
 # The variables of pages. The pipeline runs without any of them: Spark's take the next free port, the dashboard waits.
 _PAGES = "TANDEM_UI__"
 # Among so many ports one of Spark's pages looks for a free one.
 _NEXT = 100
-_LISTEN = "0A"
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
@@ -80,38 +77,10 @@ def refusal(port: int) -> OSError | None:
 
 def holder(port: int) -> str:
     """Returns who listens on a port, as far as this user may know."""
-    for pid in _holders(port):
-        command = _command(pid)
-        return f"held by process {pid}{f' ({command})' if command else ''}"
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            connections = process.net_connections("tcp")
+            if any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections):
+                # A command line may carry secrets: the program's name will do.
+                return f"held by process {process.pid} ({process.name()})"
     return "held by a process that cannot be seen from here"
-
-
-def _holders(port: int) -> Iterator[int]:
-    if Path("/proc/net/tcp").exists():
-        sockets = {f"socket:[{inode}]" for inode in _inodes(port)}
-        for link in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
-            try:
-                if str(link.readlink()) in sockets:
-                    yield int(link.parts[2])
-            except OSError:  # the process ended, or is another user's
-                continue
-    elif shutil.which("lsof"):
-        command = ["lsof", "-nP", "-t", f"-iTCP:{port}", "-sTCP:LISTEN"]
-        yield from map(
-            int, subprocess.run(command, env=inherited(), capture_output=True, text=True, check=False).stdout.split()
-        )
-
-
-def _inodes(port: int) -> Iterator[str]:
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        for line in table.read_text().splitlines()[1:] if table.exists() else ():
-            fields = line.split()
-            if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
-                yield fields[9]
-
-
-def _command(pid: int) -> str:
-    command = ["ps", "-o", "command=", "-p", str(pid)]
-    done = subprocess.run(command, env=inherited(), capture_output=True, text=True, check=False)
-    # A command line may carry what is nobody's business: the program's name will do.
-    return re.sub(r".*/", "", done.stdout.split()[0]) if done.stdout.split() else ""

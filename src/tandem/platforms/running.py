@@ -7,9 +7,9 @@ import subprocess
 
 from tandem.checkout import checkout
 from tandem.foreign import inherited
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.process import alive, recall
 from tandem.settings.load import read_settings
+from tandem.supervision.process import alive, recall
+from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
 _PROCESSES = ("embedded", "rehearsal")
 # An engine that needs longer runs nothing that a command could use; whether it can, is asked with more patience.
@@ -21,7 +21,7 @@ def running() -> dict[str, str]:
     found = {}
     for profile in _PROCESSES:
         home = read_settings(profile).settings.home
-        supervisor = recall(Layout(home).pid("supervisor"))
+        supervisor = recall(StateFolder(home).pid(SUPERVISOR))
         if supervisor and alive(supervisor):
             found[profile] = f"it runs here, with its state in {home}"
     if project := _project():

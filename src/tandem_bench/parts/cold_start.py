@@ -20,9 +20,9 @@ from pymongo.errors import PyMongoError
 
 from tandem.artifacts import ensure_jars
 from tandem.errors import TandemError
+from tandem.local_spark.java import find_java
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
-from tandem.platforms.embedded.java import find_java
-from tandem.platforms.embedded.platform import EmbeddedPlatform
+from tandem.platforms import platform_for
 from tandem.runtimes import runtimes
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
@@ -87,7 +87,7 @@ def _nothing_learned(settings: Settings) -> Iterator[Settings]:
 
 
 def _start(settings: Settings) -> _Start:
-    platform = EmbeddedPlatform(settings)
+    platform = platform_for(settings)
     platform.down(volumes=True)
     command = (sys.executable, "-m", "tandem", "up", "--wait")
     began = time.time()

@@ -15,8 +15,8 @@ from pymongo import MongoClient
 
 from tandem.artifacts import ensure_jars
 from tandem.artifacts.packages import installed
+from tandem.local_spark.java import child_environment
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
-from tandem.platforms.embedded.prepare import child_environment
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import MongoSettings
 from tandem_bench import programs

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
-from tandem.platforms.memory import machine_memory
+from tandem.local_spark.heap import machine_memory
 from tandem.settings.model import Settings
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench

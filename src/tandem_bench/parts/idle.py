@@ -10,8 +10,9 @@ from contextlib import suppress
 import psutil
 
 from tandem.errors import TandemError
-from tandem.platforms.embedded.layout import SERVICES, Layout
-from tandem.platforms.embedded.process import recall
+from tandem.platforms.local_services.layout import SERVICES, Layout
+from tandem.supervision.process import recall
+from tandem.supervision.state_folder import SUPERVISOR
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
 from tandem_bench.result import Part, Row
@@ -51,7 +52,7 @@ def measure(bench: Bench) -> Part:
 
 def _groups(layout: Layout) -> Mapping[str, list[psutil.Process]]:
     """Returns the processes of each service and of the supervisor: each leads a process group."""
-    leaders = {name: recall(layout.pid(name)) for name in ("supervisor", *SERVICES)}
+    leaders = {name: recall(layout.pid(name)) for name in (SUPERVISOR, *SERVICES)}
     absent = [name for name, identity in leaders.items() if identity is None]
     if absent:
         raise TandemError(f"{absent[0]} does not run", hint="its log tells why")

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from tandem.platforms.embedded.platform import EmbeddedPlatform
+from tandem.platforms import Platform
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
 from tandem_bench.parts.latency import RATE
@@ -48,7 +48,7 @@ def measure(bench: Bench) -> Part:
     )
 
 
-def _kill(platform: EmbeddedPlatform) -> float:
+def _kill(platform: Platform) -> float:
     """Returns when the driver, with its Java, was killed, in seconds since the epoch."""
     os.killpg(driver_of(platform), signal.SIGKILL)
     return time.time()

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from tandem.platforms.embedded.layout import Layout
+from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tandem.platforms.log_line import LogLine, parse
+from tandem.supervision.log_line import LogLine, parse
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 

@@ -12,6 +12,7 @@ from docker.errors import APIError
 
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.foreign.variables import log_not_passed_on
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
@@ -19,13 +20,12 @@ from tandem.platforms.compose.engine import check_builder, check_memory, checkou
 from tandem.platforms.compose.further import JOB, RECONCILE, SETUP
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
-from tandem.platforms.embedded.prepare import say_not_passed_on
-from tandem.platforms.log_line import LogLine
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
+from tandem.supervision.log_line import LogLine
 from tandem.waiting import NotYetError, wait_for
 
 _log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class ComposePlatform:
             check_builder(project.engine)
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
                 check_ports(self._ports())
-                say_not_passed_on()
+                log_not_passed_on()
         # Also when it runs: what is missing or was changed is put right, and nothing else is touched.
         self._start("up", "--detach", *_workers(len(pipelines)), job)
         # Apart from the others: whether it comes up matters to none of them.

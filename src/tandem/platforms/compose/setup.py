@@ -10,7 +10,7 @@ from pathlib import Path
 from pymongo.errors import PyMongoError
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.platforms.job_files import for_batch, write_job_files
+from tandem.job_files import for_batch, write_job_files
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.replica_set import become_primary
 from tandem.settings.load import load_one

@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import structlog
 
-from tandem.artifacts import ensure_jars
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
 from tandem.engine.declare.stream import RECORD_FILE
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.local_spark.local_spark import CHECKPOINT, LocalSpark, scratch_folder
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.release import checkpoint_of
-from tandem.platforms.embedded.java import find_java
-from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
-from tandem.platforms.embedded.layout import Layout, scratch_folder
-from tandem.platforms.embedded.process import identify, kill
-from tandem.platforms.job_files import driver_arguments, for_batch
 from tandem.platforms.provision import streams_of
-from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
 # Folders below that of the state: what each operator keeps, without what it has kept.
@@ -43,8 +36,8 @@ def check_fit(settings: Settings, bucket: Bucket) -> None:
         TandemError: it cannot, and why.
     """
     with scratch_folder("fit-", settings) as name:
-        layout = Layout(Path(name))
-        offsets = _copy(settings, bucket, layout.checkpoint / settings.pipeline)
+        home = Path(name)
+        offsets = _copy(settings, bucket, home / CHECKPOINT / settings.pipeline)
         if offsets is None:
             return
         # Spark compares topics only with what Kafka has.
@@ -52,7 +45,7 @@ def check_fit(settings: Settings, bucket: Bucket) -> None:
         if there and there != wanted:
             raise _misfit(settings, f"it reads {_listed(wanted)}, and the checkpoint is of {_listed(there)}")
         try:
-            reason = _planned(settings, layout)
+            reason = _planned(settings, home)
         except (EnvironmentNotReadyError, subprocess.TimeoutExpired) as error:
             _log.warning("whether this version fits the checkpoint, the job will find out", reason=str(error))
             return
@@ -102,50 +95,29 @@ def _topics(offsets: bytes) -> set[str]:
     return {topic for source in sources if source.startswith("{") for topic in json.loads(source)}
 
 
-def _planned(settings: Settings, layout: Layout) -> str | None:
+def _planned(settings: Settings, home: Path) -> str | None:
     """Returns why the job cannot start on the copy; None when it can, or when nobody can tell.
 
     Raises:
         EnvironmentNotReadyError: there is no Spark on this machine.
         TimeoutExpired: Spark does not come to an end.
     """
-    java = find_java(settings.java_home, runtimes().minimum_java)
-    jars = ensure_jars(settings.cache_dir, java.program, ("spark",))["spark"]
-    for folder in (layout.conf, layout.scratch):
-        folder.mkdir(parents=True, exist_ok=True)
     # The job's own secrets are for its machines.
     here = {
         name: section.model_copy(update={"job_password": None})
         for name, section in (("kafka", settings.kafka), ("mongo", settings.mongo))
     }
-    own = for_batch(settings.model_copy(update=here))
-    write_configuration(own, jars, layout, layout.conf, class_archive(own, java, jars).options(record=False))
-    command = (sys.executable, str(settings.location.file("join_stream")), *driver_arguments(layout.conf), "--fit")
-    process = subprocess.Popen(
-        command,
-        env=driver_variables(java, settings.location, layout.conf),
-        cwd=layout.home,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        text=True,
-    )
-    identity = identify(process.pid)
-    try:
-        said, _ = process.communicate(timeout=_DEADLINE_S)
-    finally:
-        # Its Java, too; also when the user has no patience.
-        kill(identity)
-        process.wait()
-    if process.returncode == 0:
+    own = settings.model_copy(update=here)
+    spark = LocalSpark.find(settings)
+    code, said = spark.run_batch("join_stream", own, home / "conf", home, "--fit", deadline_s=_DEADLINE_S)
+    if code == 0:
         return None
     reason = next(iter(said.splitlines()[-1:]), "")
-    if process.returncode == MUST_NOT_GO_ON and reason:
+    if code == MUST_NOT_GO_ON and reason:
         return reason
     _log.warning(
         "whether this version fits the checkpoint, the job will find out",
-        reason=reason or f"Spark ended with exit code {process.returncode}",
+        reason=reason or f"Spark ended with exit code {code}",
     )
     return None
 

@@ -16,12 +16,12 @@ from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.runs import Run
-from tandem.platforms.log_line import LogLine, parse
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.provision import remove_collections, remove_topics
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
+from tandem.supervision.log_line import LogLine, parse
 from tandem.waiting import NotYetError, wait_for
 
 # A cluster takes minutes to be created, and the first driver on it a minute to start.

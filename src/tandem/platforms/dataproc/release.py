@@ -14,7 +14,7 @@ from tandem.artifacts import locked
 from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
-from tandem.platforms.job_files import job_config
+from tandem.job_files import job_config
 from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
 

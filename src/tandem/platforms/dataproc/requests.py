@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from tandem.job_files import with_limits
 from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of
-from tandem.platforms.job_files import with_limits
 from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
 

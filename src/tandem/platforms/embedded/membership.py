@@ -1,40 +1,41 @@
-"""One pipeline among those that an environment runs: how it joins, leaves, and has its driver started anew."""
+"""Adds a pipeline to a running environment, removes it and restarts its driver."""
 
 from __future__ import annotations
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.pipeline_registry import PipelineRegistry
-from tandem.platforms.embedded.background import STOP_DEADLINE_S, Background
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.prepare import ports
-from tandem.platforms.embedded.process import recall, send
-from tandem.platforms.embedded.state import read_states
-from tandem.platforms.embedded.supervisor import LOOK
+from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.prepare import ports
+from tandem.platforms.local_services.supervisor_process import STOP_DEADLINE_S, SupervisorProcess
 from tandem.platforms.ports import page_port
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.settings.model import Settings
+from tandem.supervision.process import recall, send
+from tandem.supervision.state_file import read_states
+from tandem.supervision.state_folder import SUPERVISOR
+from tandem.supervision.supervisor import UPDATE
 from tandem.waiting import NotYetError, wait_for
 
 
 class Membership:
-    """What the commands say to the supervisor about one pipeline.
+    """Tells the supervisor what to do about one pipeline.
 
     Args:
         settings: the pipeline's.
         layout: of the environment.
-        background: its supervisor.
+        supervisor: its supervisor.
     """
 
-    def __init__(self, settings: Settings, layout: Layout, background: Background) -> None:
-        self._settings, self._layout, self._background = settings, layout, background
+    def __init__(self, settings: Settings, layout: Layout, supervisor: SupervisorProcess) -> None:
+        self._settings, self._layout, self._supervisor = settings, layout, supervisor
         self._registry = PipelineRegistry(layout.pipelines)
 
     def names(self) -> list[str]:
-        """Returns all that are to run here, the first one first."""
-        return self._registry.names() if self._background.running() else []
+        """Returns the pipelines that are to run here, the first one first."""
+        return self._registry.names() if self._supervisor.running() else []
 
     def check(self) -> None:
-        """Raises when this one is not among them.
+        """Raises when this pipeline does not run here.
 
         Raises:
             EnvironmentNotReadyError: the message names those that are.
@@ -56,13 +57,13 @@ class Membership:
             UsageError: the pipeline cannot be imported.
         """
         settings = self._settings
-        # What is wrong in it is said before anything starts, and with its line.
+        # An error in it is reported before anything starts, and with its line.
         settings.location.module("pipeline")
-        if not self._background.running():
-            self._background.start()
+        if not self._supervisor.running():
+            self._supervisor.start()
         self._check_addresses()
         self._registry.add(self._at(self._free_port()))
-        self._let_look()
+        self._ask_update()
 
     def provide(self) -> None:
         """Creates the topics and indexes that the pipeline's files declare now, where Kafka and MongoDB run.
@@ -92,10 +93,10 @@ class Membership:
         """Returns when this pipeline's driver has ended; another one has to be left."""
         service = self._layout.job(self._settings.pipeline)
         self._registry.remove(self._settings.pipeline)
-        self._let_look()
+        self._ask_update()
 
         def probe() -> None:
-            if service in read_states(self._layout.state, ()):
+            if service in read_states(self._layout.state):
                 raise NotYetError("it still runs")
 
         hint = f"look at {self._layout.log('supervisor')}"
@@ -110,7 +111,7 @@ class Membership:
         self._check_addresses()
         self._registry.update(self._at(self.page_port() or self._settings.ui.spark_port))
         self._registry.ask_restart(self._settings.pipeline)
-        self._let_look()
+        self._ask_update()
 
     def _check_addresses(self) -> None:
         mine = self._settings
@@ -127,12 +128,12 @@ class Membership:
         return self._settings.model_copy(update={"ui": ui})
 
     def _free_port(self) -> int:
-        """Returns the port of the driver's page: the one that is set, or the next one that nobody else has."""
+        """Returns the port of the driver's page: the configured one, or the next free one."""
         first = self._settings.ui.spark_port
         taken = {port for port in ports(self._settings).values() if port != first}
         taken |= {other.ui.spark_port for other in self._registry.all()}
         return page_port(first, taken)
 
-    def _let_look(self) -> None:
-        if supervisor := recall(self._layout.pid("supervisor")):
-            send(supervisor, LOOK)
+    def _ask_update(self) -> None:
+        if supervisor := recall(self._layout.pid(SUPERVISOR)):
+            send(supervisor, UPDATE)

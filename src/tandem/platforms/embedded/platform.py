@@ -11,20 +11,21 @@ import structlog
 
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.local_spark.local_spark import LocalSpark
 from tandem.platforms.base import START_DEADLINE_S
-from tandem.platforms.embedded.background import Background
-from tandem.platforms.embedded.layout import JOB, SERVICES, Layout, disk_is_full, is_full
-from tandem.platforms.embedded.logs import essence, merged
 from tandem.platforms.embedded.membership import Membership
-from tandem.platforms.embedded.prepare import prepare
-from tandem.platforms.embedded.process import alive, recall, send
-from tandem.platforms.embedded.reconcile import reconcile
-from tandem.platforms.embedded.state import ServiceState, read_states
-from tandem.platforms.log_line import LogLine
-from tandem.platforms.observe import has_committed, lag_of, status
+from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
+from tandem.platforms.local_services.prepare import prepare
+from tandem.platforms.local_services.supervisor_process import SupervisorProcess
+from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
+from tandem.supervision.log_line import LogLine
+from tandem.supervision.logs import essence, merged
+from tandem.supervision.process import alive, recall, send
+from tandem.supervision.state_file import ServiceState, read_states
+from tandem.supervision.state_folder import SUPERVISOR
 from tandem.waiting import NotYetError, wait_for
 
 _log = structlog.get_logger(__name__)
@@ -40,8 +41,8 @@ class EmbeddedPlatform:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._layout = Layout(settings.home)
-        self._background = Background(settings, self._layout, "tandem.platforms.embedded.supervisor", prepare)
-        self._membership = Membership(settings, self._layout, self._background)
+        self._supervisor = SupervisorProcess(settings, self._layout, "tandem.platforms.embedded.supervisor", prepare)
+        self._membership = Membership(settings, self._layout, self._supervisor)
 
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
         """Starts everything, or this pipeline's driver in what runs; see ``Platform.up``."""
@@ -68,8 +69,8 @@ class EmbeddedPlatform:
             self._membership.leave()
 
     def down(self, volumes: bool = False) -> bool:
-        """Stops everything, also what a supervisor that was killed left behind; see ``Platform.down``."""
-        return self._background.stop(forget=volumes)
+        """Stops everything, also services that a killed supervisor left; see ``Platform.down``."""
+        return self._supervisor.stop(forget=volumes)
 
     def where(self) -> str:
         """Returns the state folder; see ``Platform.where``."""
@@ -83,16 +84,21 @@ class EmbeddedPlatform:
     def reconcile(self) -> dict[str, Any]:
         """Repairs what late records have left; see ``Platform.reconcile``."""
         self._membership.check()
-        return reconcile(self._settings, self._layout)
+        # Those of two pipelines may run at the same time.
+        folder = self._layout.conf_of(self._service) / "reconcile"
+        log = self._layout.log(self._service.replace(JOB, "reconcile", 1))
+        spark = LocalSpark.find(self._settings)
+        code, output = spark.run_batch("reconcile", self._settings, folder, self._layout.home, log=log)
+        return reconcile_report(code, output, log.read_text(errors="replace"))
 
     def problem(self) -> str | None:
         """Returns why a service was given up, or that the disk is full; see ``Platform.problem``."""
-        if not self._background.running():
+        if not self._supervisor.running():
             return None
-        full = disk_is_full(self._layout)
+        full = self._layout.full_disk
         states = read_states(self._layout.state, self._needed)
-        # The first the supervisor may not be able to tell: it tells by a file.
-        if is_full(self._layout) or any(state.error == full for state in states.values()):
+        # With a full disk the supervisor may not be able to write the state file.
+        if self._layout.disk_is_full or any(state.error == full for state in states.values()):
             return full
         return next((f"{name} {states[name].error}" for name in self._needed if states[name].state == "failed"), None)
 
@@ -104,7 +110,7 @@ class EmbeddedPlatform:
         ``job`` is this pipeline's, where it has run here.
         """
         further = self._layout.further_jobs()
-        known = (*SERVICES, *further, "supervisor")
+        known = (*SERVICES, *further, SUPERVISOR)
         if unknown := sorted(set(services) - set(known)):
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {', '.join(known)}")
         own = self._service if self._service in further else JOB
@@ -112,7 +118,7 @@ class EmbeddedPlatform:
         return merged({name: self._layout.log(name) for name in wanted}, follow, since)
 
     def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Starts the job anew; see ``Platform.restart_job``."""
+        """Restarts the job; see ``Platform.restart_job``."""
         self._membership.check()
         # The job that runs is not stopped for one that cannot start.
         self._settings.location.module("pipeline")
@@ -129,7 +135,7 @@ class EmbeddedPlatform:
         self.wait_until_ready(deadline_s)
 
     def reload_job(self) -> None:
-        """Lets the job go on with new code, or restarts it with new settings; see ``Reloading.reload_job``."""
+        """Reloads the job's code, or restarts the job with new settings; see ``Reloading.reload_job``."""
         self._membership.check()
         if self._membership.is_outdated():
             self.restart_job()
@@ -142,14 +148,14 @@ class EmbeddedPlatform:
         reload(self._settings, ask, self.problem)
 
     def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Tells meanwhile what becomes of the services; see ``Platform.wait_until_ready``."""
+        """Logs the services' states meanwhile; see ``Platform.wait_until_ready``."""
         layout = self._layout
         reader = ProgressReader(self._settings.mongo, self._settings.pipeline)
         seen: dict[str, ServiceState] = {}
 
         def probe() -> None:
-            if not self._background.running():
-                log = layout.log("supervisor")
+            if not self._supervisor.running():
+                log = layout.log(SUPERVISOR)
                 raise EnvironmentNotReadyError(f"the supervisor ended: {essence(log)}", hint=f"look at {log}")
             if problem := self.problem():
                 raise EnvironmentNotReadyError(problem, hint=f"look at {layout.home / 'logs'}")
@@ -186,7 +192,7 @@ class EmbeddedPlatform:
 
     @property
     def _needed(self) -> tuple[str, ...]:
-        """Without these this pipeline is none. The dashboard only looks: whether it runs matters to nothing else."""
+        """The services that this pipeline needs. Nothing needs the dashboard."""
         return (self._service, "mongod", "kafka")
 
     def _committed(self, job: ServiceState, reader: ProgressReader) -> bool:
@@ -195,7 +201,7 @@ class EmbeddedPlatform:
 
     def _status(self, reader: ProgressReader) -> dict[str, Any]:
         states = self._orphans()
-        if self._background.running():
+        if self._supervisor.running():
             states = read_states(self._layout.state, (*self._needed, "dashboard"))
         job = states[self._service]
         answers = states["mongod"].state == "running" and reader.answers()
@@ -209,7 +215,7 @@ class EmbeddedPlatform:
             newest=newest,
             behind=behind,
             problem=self.problem(),
-            # It comes a moment after Kafka and MongoDB; its address is known before.
+            # It starts a moment after Kafka and MongoDB; its address is known before.
             dashboard=states["dashboard"].state in ("starting", "running"),
             dashboard_problem=states["dashboard"].trouble,
             first=self.pipelines()[:1] in ([], [self._settings.pipeline]),
@@ -217,7 +223,7 @@ class EmbeddedPlatform:
         )
 
     def _orphans(self) -> dict[str, ServiceState]:
-        """Returns what runs without a supervisor, by the process ids that it wrote."""
+        """Returns the services that run without a supervisor, by their recorded processes."""
         states = {}
         for service in (*SERVICES, self._service):
             identity = recall(self._layout.pid(service))

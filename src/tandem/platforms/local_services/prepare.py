@@ -1,4 +1,4 @@
-"""Finds all that is needed before anything is started."""
+"""Finds the programs and jars that an environment needs, before anything starts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from tandem.artifacts import ensure_jars
 from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.ivy import check_spark
 from tandem.errors import EnvironmentNotReadyError
-from tandem.foreign import inherited
-from tandem.foreign.variables import not_passed_on
-from tandem.locales import UTF8
-from tandem.platforms.embedded.java import Java, find_java
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.mongod import find_mongod, version_of
-from tandem.platforms.embedded.process import alive, end, recall
+from tandem.foreign.variables import log_not_passed_on
+from tandem.local_spark.java import Java, find_java
+from tandem.local_spark.local_spark import LocalSpark
+from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.mongod import find_mongod, version_of
 from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.provision import streams_of
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
+from tandem.supervision.process import alive, end, recall
 
 _LEFTOVER_DEADLINE_S = 30.0
 _MINIMUM_FREE_BYTES = 256 * 2**20
@@ -38,6 +37,10 @@ class Tools:
     mongod: Path
     jars: Mapping[str, tuple[Path, ...]]
 
+    def spark(self, settings: Settings) -> LocalSpark:
+        """Returns what a profile's drivers run on."""
+        return LocalSpark.of(settings, self.java, self.jars["spark"])
+
 
 def prepare(
     settings: Settings,
@@ -45,7 +48,7 @@ def prepare(
     listens: Callable[[Settings], Mapping[str, int]] | None = None,
     jars: Collection[str] = ENVIRONMENT,
 ) -> Tools:
-    """Returns what is needed to start, after ending what an earlier supervisor that was killed left behind.
+    """Returns the tools for a start, after ending the services that a killed supervisor left.
 
     The caller owns the layout's lock.
 
@@ -61,7 +64,7 @@ def prepare(
     """
     streams_of(settings.location)
     end_leftovers(layout)
-    say_not_passed_on()
+    log_not_passed_on()
     check_spark(runtimes().default.pyspark)
     java = find_java(settings.java_home, runtimes().minimum_java)
     mongod = find_mongod()
@@ -73,15 +76,8 @@ def prepare(
     return Tools(java, mongod, ensure_jars(settings.cache_dir, java.program, jars))
 
 
-def say_not_passed_on() -> None:
-    """Logs one line that names the variables, set for other programs, that no program gets."""
-    if found := not_passed_on():
-        names = ", ".join(f"{name} ({part})" if part else name for name, part in found.items())
-        _log.info("not passed on to any program; `tandem doctor` says why", variables=names)
-
-
 def check_disk(layout: Layout) -> None:
-    """Raises when the services would soon fail for want of space.
+    """Raises when the disk has too little space for the services.
 
     Raises:
         EnvironmentNotReadyError: too little is free.
@@ -119,8 +115,3 @@ def end_leftovers(layout: Layout) -> bool:
         end(identity, _LEFTOVER_DEADLINE_S)
         file.unlink(missing_ok=True)
     return found
-
-
-def child_environment(java: Java, **more: str) -> dict[str, str]:
-    """Returns a child's environment: what it inherits, in a locale of UTF-8, plus the Java that was found."""
-    return inherited() | UTF8 | {"JAVA_HOME": str(java.home)} | more

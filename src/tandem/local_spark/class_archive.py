@@ -1,6 +1,6 @@
-"""Java's archive of the classes that Spark loads: the first driver records it, every later one starts in half the time.
+"""Keeps Java's archive of the classes that Spark loads, with which a driver starts in half the time.
 
-An ahead-of-time cache from Java 25 on, an application class data archive (AppCDS) before.
+The first driver records it. It is an ahead-of-time cache from Java 25 on, a class data archive (AppCDS) before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from tandem.platforms.embedded.java import Java
+from tandem.local_spark.java import Java
 
 # To write 200 MB and, from Java 25 on, to compile ahead of time.
 RECORDING_DEADLINE_S = 90.0
@@ -23,13 +23,13 @@ _log = structlog.get_logger(__name__)
 
 
 class ClassArchive:
-    """The archive for one Java and one class path. About speed only: whatever fails here, the driver starts.
+    """The archive for one Java and one class path; the driver also starts without it.
 
     Args:
         cache: the folder of everything downloaded and made.
         java: what runs the driver.
-        jars: the class path: Spark's own folder of jars, and ours. Java refuses an archive of another one without a
-            word, so what it compares is part of the archive's name.
+        jars: the class path: Spark's own folder of jars, and ours. Java silently refuses an archive of another class
+            path, so what it compares is part of the archive's name.
     """
 
     def __init__(self, cache: Path, java: Java, jars: Sequence[Path]) -> None:
@@ -45,21 +45,21 @@ class ClassArchive:
 
     @property
     def recorded(self) -> bool:
-        """Whether it is there."""
+        """Whether the archive was recorded."""
         return self._file.exists()
 
     def options(self, record: bool = True) -> str:
-        """Returns the options for the next start: to use the archive, or to record it where there is none.
+        """Returns Java's options to use the archive, or to record it where there is none.
 
         Args:
-            record: False for a program that nobody waits for when it has ended, or that loads other classes.
+            record: False for a program that is killed when its driver has ended, or that loads other classes.
         """
         self._recording = False
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._draft.unlink(missing_ok=True)
             if self._file.exists():
-                # By its time it is known to be in use.
+                # Its time says that it is in use.
                 self._file.touch()
                 use = "AOTCache" if self._ahead_of_time else "SharedArchiveFile"
                 quiet = "aot=off,cds=off,class+path=off" if self._ahead_of_time else "cds=off,cds+dynamic=off"
@@ -74,11 +74,11 @@ class ClassArchive:
         return f'"-XX:{output}={self._draft}" -Xlog:{quiet}=off,{quiet}+dynamic=off,class+path=off'
 
     def linger_s(self) -> float:
-        """Returns how long Java may go on after its driver has ended, in seconds: it writes the archive then."""
+        """Returns how long Java may write the archive after its driver has ended, in seconds."""
         return RECORDING_DEADLINE_S if self._recording else 0.0
 
     def keep(self) -> None:
-        """Gives the archive its name, when it was recorded to its end. Drops what was not used for a month."""
+        """Keeps the archive if Java has written it, and removes those unused for a month."""
         try:
             if self._recording and self._draft.is_file():
                 self._draft.replace(self._file)

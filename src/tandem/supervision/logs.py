@@ -1,10 +1,11 @@
-"""Reads the services' log files: merged in the order of their times, or one line's worth of what went wrong."""
+"""Rotates the services' log files and reads them: merged by time, or the one line that says what went wrong."""
 
 from __future__ import annotations
 
 import heapq
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,12 +15,37 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from tandem.platforms.embedded.process import rotated
-from tandem.platforms.log_line import LogLine, parse
+from tandem.supervision.log_line import LogLine, parse
 
+MAX_BYTES = 16 * 1024 * 1024
 _BAD = re.compile(r'ERROR|FATAL|Exception|Error: |"s":"[EF]"|error while loading|No space left|Permission denied')
 _FOLLOW_S = 0.3
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+def rotate(log: Path) -> None:
+    """Copies a log that has become large, over the copy before, and empties the log.
+
+    The program that writes it appends to the file that it has open, so it is not disturbed. The copy gets its name
+    last: by that a reader that follows the log sees that the log was emptied.
+    """
+    draft = log.with_suffix(".log.copy")
+    with suppress(OSError):  # no such log, or no copy of it
+        if log.stat().st_size > MAX_BYTES:
+            with suppress(OSError):  # a full disk: without a copy
+                shutil.copyfile(log, draft)
+            os.truncate(log, 0)
+            draft.replace(rotated(log))
+
+
+def rotated(log: Path) -> Path:
+    """Returns where the copy of a log is."""
+    return log.with_suffix(".log.1")
+
+
+def size_of(log: Path) -> int:
+    """Returns a log's size in bytes; what is written from now on comes after that."""
+    return log.stat().st_size if log.exists() else 0
 
 
 def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> Iterator[LogLine]:
@@ -27,7 +53,7 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
 
     Args:
         files: log files by service.
-        follow: go on with what is written from now on.
+        follow: continue with what is written from now on.
         since: leave out what is older; with a time zone.
     """
     tails = [_Tail(service, file) for service, file in files.items()]
@@ -41,7 +67,7 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
 
 
 def essence(log: Path, from_byte: int = 0) -> str:
-    """Returns the line that most likely says what went wrong, from a log's part after ``from_byte``."""
+    """Returns the line after ``from_byte`` that most likely says what went wrong."""
     try:
         lines = [line for line in end_of(log, from_byte).splitlines() if line.strip()]
     except OSError:
@@ -51,7 +77,7 @@ def essence(log: Path, from_byte: int = 0) -> str:
 
 
 def tells_of_full_disk(log: Path, from_byte: int) -> bool:
-    """Returns whether the part of a log after ``from_byte`` says that a file could not be written for want of space."""
+    """Returns whether a log says after ``from_byte`` that the disk is full."""
     try:
         return "No space left on device" in end_of(log, from_byte)
     except OSError:
@@ -59,7 +85,7 @@ def tells_of_full_disk(log: Path, from_byte: int) -> bool:
 
 
 def end_of(log: Path, from_byte: int = 0) -> str:
-    """Returns the end of a log's part after ``from_byte``; of all, where the log was emptied since.
+    """Returns the end of a log after ``from_byte``, or of all when the log was emptied since.
 
     Raises:
         OSError: it cannot be read.
@@ -79,7 +105,7 @@ def _changed(file: Path) -> int:
 
 
 class _Tail:
-    """Reads what was added to a file since the last time; a line without a time has the time of the line before."""
+    """Reads the lines that were added to a file; a line without a time has the time of the line before."""
 
     def __init__(self, service: str, file: Path) -> None:
         self._service, self._file = service, file

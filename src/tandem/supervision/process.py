@@ -1,4 +1,4 @@
-"""Processes in groups of their own, known by pid and start time, so that a recycled pid is never signalled."""
+"""Starts, identifies and ends process groups; a recycled process id never gets a signal."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 
+import psutil
+
 from tandem.errors import EnvironmentNotReadyError
-from tandem.foreign import inherited
 from tandem.waiting import NotYetError, wait_for
 
-MAX_LOG_BYTES = 16 * 1024 * 1024
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _KILL_DEADLINE_S = 20.0
 
 
@@ -30,7 +29,7 @@ class Identity:
 
     Attributes:
         pid: its id, and its group's.
-        started: when it started, as the system counts; comparable as text after a common ``boot/``.
+        started: its start time, comparable as text after a common ``boot/``.
     """
 
     pid: int
@@ -38,42 +37,16 @@ class Identity:
 
 
 def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
-    """Returns a started program in its own session and process group; what it prints is appended to ``log``."""
+    """Starts a program in a session of its own; appends what it prints to ``log``."""
     with log.open("ab") as output:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd=cwd, start_new_session=True
         )
 
 
-def rotate(log: Path) -> None:
-    """Keeps a copy of a log that has become large, over the copy before, and empties the log.
-
-    The program that writes it goes on: it appends to the file that it has open. The copy gets its name last, so that
-    a reader that follows the log sees by it that the log was emptied.
-    """
-    draft = log.with_suffix(".log.copy")
-    with contextlib.suppress(OSError):  # no such log, or no copy of it
-        if log.stat().st_size > MAX_LOG_BYTES:
-            with contextlib.suppress(OSError):  # a full disk: without a copy
-                shutil.copyfile(log, draft)
-            os.truncate(log, 0)
-            draft.replace(rotated(log))
-
-
-def rotated(log: Path) -> Path:
-    """Returns where the copy of a log is."""
-    return log.with_suffix(".log.1")
-
-
-def size_of(log: Path) -> int:
-    """Returns how much a log has in it: what is written from now on comes after that."""
-    return log.stat().st_size if log.exists() else 0
-
-
 def identify(pid: int) -> Identity:
-    """Returns the identity of a process; one that is gone already matches no process."""
-    process = _table().get(pid)
-    return Identity(pid, process.started if process else "gone")
+    """Returns the identity of a process; one that has ended matches no process."""
+    return _running(pid) or Identity(pid, "gone")
 
 
 def remember(path: Path, identity: Identity) -> None:
@@ -97,8 +70,7 @@ def forget(path: Path, identity: Identity) -> None:
 
 def alive(identity: Identity) -> bool:
     """Returns whether this very process still runs."""
-    process = _table().get(identity.pid)
-    return process is not None and process.started == identity.started
+    return _running(identity.pid) == identity
 
 
 def send(identity: Identity, number: signal.Signals) -> bool:
@@ -198,7 +170,7 @@ def _await_end(identity: Identity, what: str, *, leader_only: bool, deadline_s: 
 
 
 def _open(pid: int) -> int | None:
-    """Returns a handle on whatever process has this id; None where the system has none."""
+    """Returns a handle on the process with this id; None where the system has no handles."""
     if sys.platform != "linux":
         return None
     try:
@@ -209,52 +181,39 @@ def _open(pid: int) -> int | None:
         raise
 
 
-@dataclass(frozen=True)
-class _Process:
-    pid: int
-    group: int
-    started: str
-
-
 def _group(identity: Identity) -> list[Identity]:
-    table = _table()
-    leader = table.get(identity.pid)
-    if leader and leader.started != identity.started:
+    """Returns the processes of a leader's group; none when its id is another process's by now."""
+    leader = _running(identity.pid)
+    if leader and leader != identity:
         return []
     boot = identity.started.rpartition("/")[0]
+    members = (_running(pid) for pid in psutil.pids() if _group_id(pid) == identity.pid)
     return [
-        Identity(process.pid, process.started)
-        for process in table.values()
-        if process.group == identity.pid
-        and process.started.rpartition("/")[0] == boot
-        and process.started >= identity.started
+        member
+        for member in members
+        if member and member.started.rpartition("/")[0] == boot and member.started >= identity.started
     ]
 
 
-def _table() -> dict[int, _Process]:
-    """Returns every process but the zombies."""
-    if Path("/proc/self/stat").exists():
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        stats = (_read(path) for path in Path("/proc").glob("[0-9]*/stat"))
-        rows = [(stat.split(" ", 1)[0], *stat.rpartition(")")[2].split()) for stat in stats if stat]
-        # After the pid and the name: state, parent, group, ... and as the file's 22nd field the start in ticks.
-        found = [
-            _Process(int(row[0]), int(row[3]), f"{boot}/{int(row[20]):020d}") for row in rows if row[1] not in "ZX"
-        ]
-    else:
-        command = ["ps", "-A", "-o", "pid=,pgid=,stat=,lstart="]
-        done = subprocess.run(command, capture_output=True, text=True, env={**inherited(), "LC_ALL": "C"}, check=True)
-        lines = [line.split(None, 3) for line in done.stdout.splitlines()]
-        found = [
-            _Process(int(pid), int(group), time.strftime("%Y-%m-%dT%H:%M:%S", time.strptime(started.strip())))
-            for pid, group, state, started in lines
-            if not state.startswith("Z")
-        ]
-    return {process.pid: process for process in found}
-
-
-def _read(path: Path) -> str:
+def _group_id(pid: int) -> int | None:
     try:
-        return path.read_text(errors="replace")
-    except OSError:  # it ended since the folder was listed
-        return ""
+        return os.getpgid(pid)
+    except OSError:  # it has ended, or is another user's
+        return None
+
+
+def _running(pid: int) -> Identity | None:
+    """Returns the identity of a process; None when it has ended, also as a zombie."""
+    try:
+        boot, process = psutil.boot_time(), psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+        created = process.create_time()
+    except psutil.Error:
+        return None
+    if not psutil.LINUX:
+        return Identity(pid, f"{created:020.2f}")
+    if psutil.boot_time() != boot:
+        return _running(pid)
+    # Setting the clock moves both times; their distance stays, so that every process sees the same.
+    return Identity(pid, f"{_BOOT_ID.read_text().strip()}/{round((created - boot) * 100):020d}")

@@ -85,3 +85,8 @@ def _probe(program: Path) -> Java | str:
         return next((line.strip()[:200] for line in lines if line.strip()), f"exit code {done.returncode}")
     build = " ".join(line.strip() for line in lines if "build" in line)
     return Java(program, Path(home[1].strip()), version, build)
+
+
+def child_environment(java: Java, **more: str) -> dict[str, str]:
+    """Returns a child's environment: what it inherits, in a locale of UTF-8, plus the Java that was found."""
+    return inherited() | UTF8 | {"JAVA_HOME": str(java.home)} | more

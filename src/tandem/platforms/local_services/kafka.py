@@ -12,14 +12,16 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.job_files import escaped, temporary_folder
 from tandem.kafka_python import made
-from tandem.platforms.embedded.layout import Layout, empty
-from tandem.platforms.embedded.prepare import Tools, child_environment
-from tandem.platforms.embedded.service import Program
-from tandem.platforms.job_files import escaped, temporary_folder
+from tandem.local_spark.java import child_environment
+from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.prepare import Tools
 from tandem.platforms.provision import create_topics, streams_of
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import Settings
+from tandem.supervision.service import Service
+from tandem.supervision.state_folder import empty
 from tandem.waiting import NotYetError
 
 _PROPERTIES = """\
@@ -73,41 +75,43 @@ logger.config.level = error
 _JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
 
 
-def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
-    """Returns the broker; once it is up, it has the pipeline's topics."""
-    configuration = layout.conf / "kafka.properties"
-    logging = layout.conf / "kafka-log4j2.properties"
-    classpath = ":".join(map(str, tools.jars["kafka"]))
-    temporary = layout.conf / "kafka-tmp"
-    options = (*_JVM, temporary_folder(temporary), f"-Dlog4j2.configurationFile={logging}")
-    java = (str(tools.java.program), *options, "-cp", classpath)
-    env = child_environment(tools.java)
+class Kafka(Service):
+    """The broker; once it is ready, it gets the pipeline's topics."""
 
-    def write() -> None:
-        empty(temporary)
-        configuration.write_text(properties(settings, layout), "utf-8")
-        logging.write_text(_LOG4J, "utf-8")
-        if not (layout.kafka / "meta.properties").exists():
-            _format([*java, "kafka.tools.StorageTool"], configuration, env)
+    retry_on = (KafkaError,)
+    start_deadline_s = 90.0
 
-    def probe(_pid: int) -> None:
-        # Not the open port: it is open before the broker can answer for its topics.
-        with made(KafkaAdminClient, **kafka_client(settings.kafka), bootstrap_timeout_ms=1000) as admin:
+    def __init__(self, settings: Settings, tools: Tools, layout: Layout) -> None:
+        self.settings, self._layout = settings, layout
+        self.file = layout.conf / "kafka.properties"
+        self._logging = layout.conf / "kafka-log4j2.properties"
+        self._temporary = layout.conf / "kafka-tmp"
+        options = (*_JVM, temporary_folder(self._temporary), f"-Dlog4j2.configurationFile={self._logging}")
+        self._java = (str(tools.java.program), *options, "-cp", ":".join(map(str, tools.jars["kafka"])))
+        super().__init__("kafka", (*self._java, "kafka.Kafka", str(self.file)), child_environment(tools.java))
+
+    def prepare(self) -> None:
+        """Writes the configuration, and formats the storage where it is new."""
+        empty(self._temporary)
+        self.file.write_text(properties(self.settings, self._layout), "utf-8")
+        self._logging.write_text(_LOG4J, "utf-8")
+        if not (self._layout.kafka / "meta.properties").exists():
+            _format([*self._java, "kafka.tools.StorageTool"], self.file, self.environment)
+
+    def administrator(self) -> KafkaAdminClient:
+        """Returns a client that may do everything."""
+        return made(KafkaAdminClient, **kafka_client(self.settings.kafka), bootstrap_timeout_ms=1000)
+
+    def probe(self, _pid: int, /) -> None:
+        """Returns when the broker answers for its topics; its port is open before that."""
+        with self.administrator() as admin:
             if not admin.describe_cluster().get("brokers"):
                 raise NotYetError("no broker is registered")
             admin.list_topics()
 
-    return Program(
-        name="kafka",
-        command=(*java, "kafka.Kafka", str(configuration)),
-        env=env,
-        write=write,
-        probe=probe,
-        retry_on=(KafkaError,),
-        settle=lambda: create_topics(settings.kafka, *streams_of(settings.location)),
-        start_deadline_s=90,
-        stop_deadline_s=20,
-    )
+    def on_ready(self) -> None:
+        """Creates the topics."""
+        create_topics(self.settings.kafka, *streams_of(self.settings.location))
 
 
 def properties(settings: Settings, layout: Layout) -> str:
@@ -116,7 +120,7 @@ def properties(settings: Settings, layout: Layout) -> str:
     return _PROPERTIES.format(
         port=kafka.port,
         controller_port=kafka.controller_port,
-        # What clients are told: another address than the broker's own when something stands between.
+        # Clients get this address. It differs from the listener's when a proxy stands between.
         bootstrap=kafka.bootstrap,
         data=escaped(str(layout.kafka)),
         partitions=kafka.partitions,

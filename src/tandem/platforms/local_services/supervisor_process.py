@@ -1,4 +1,4 @@
-"""The supervisor as seen by the commands: started, found, and stopped with all that it started."""
+"""Starts, finds and stops the supervisor's process, for commands."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Callable
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 from tandem.pipeline_registry import PipelineRegistry
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.logs import essence
-from tandem.platforms.embedded.prepare import end_leftovers
-from tandem.platforms.embedded.process import alive, end, recall, size_of, spawn
+from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.prepare import end_leftovers
 from tandem.settings.model import Settings
+from tandem.supervision.logs import essence, size_of
+from tandem.supervision.process import alive, end, recall, spawn
+from tandem.supervision.state_folder import SUPERVISOR
 from tandem.waiting import NotYetError, wait_for
 
 # The supervisor stops its services one after another, each within its own deadline; the first driver also writes Java's
@@ -20,7 +21,7 @@ from tandem.waiting import NotYetError, wait_for
 STOP_DEADLINE_S = 240.0
 
 
-class Background:
+class SupervisorProcess:
     """The supervisor of one environment.
 
     Args:
@@ -36,29 +37,29 @@ class Background:
         self._settings, self._layout, self._module, self._prepare = settings, layout, module, prepare
 
     def running(self) -> bool:
-        """Returns whether it runs."""
-        supervisor = recall(self._layout.pid("supervisor"))
+        """Returns whether the supervisor runs."""
+        supervisor = recall(self._layout.pid(SUPERVISOR))
         return supervisor is not None and alive(supervisor)
 
     def start(self) -> None:
-        """Returns when it runs; its services are starting, and no job until one is added.
+        """Starts the supervisor and returns when it runs; no job starts until one is added.
 
         Raises:
             EnvironmentNotReadyError: something is missing, or it ended.
         """
         layout, settings = self._layout, self._settings
-        # What is wrong in it is said before anything starts, and with its line.
+        # An error in it is reported before anything starts, and with its line.
         settings.location.module("pipeline")
         layout.create()
         with layout.locked() as lock:
-            # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.
+            # Here as well as in the supervisor: the user sees the progress bar and the error at once.
             if lock is not None:
                 self._prepare(settings, layout)
                 layout.settings.write_text(settings.model_dump_json(indent=2), "utf-8")
                 PipelineRegistry(layout.pipelines).clear()
         file = layout.settings
         command = (sys.executable, "-m", self._module, "--settings", str(file))
-        log = layout.log("supervisor")
+        log = layout.log(SUPERVISOR)
         from_byte = size_of(log)
         process = spawn(command, log=log, env=inherited(), cwd=layout.home)
 
@@ -75,7 +76,9 @@ class Background:
         wait_for("the supervisor to start", probe, deadline_s=60, hint=f"look at {log}", interval_s=0.05)
 
     def stop(self, *, forget: bool) -> bool:
-        """Stops everything, also what a supervisor that was killed left behind, and returns whether anything ran.
+        """Stops everything and returns whether anything ran.
+
+        This includes services that a killed supervisor left.
 
         Args:
             forget: whether to remove all data then.
@@ -87,9 +90,9 @@ class Background:
         if not layout.run.exists():
             return False
         ran = self.running()
-        if supervisor := recall(layout.pid("supervisor")):
+        if supervisor := recall(layout.pid(SUPERVISOR)):
             end(supervisor, STOP_DEADLINE_S)
-            layout.pid("supervisor").unlink(missing_ok=True)
+            layout.pid(SUPERVISOR).unlink(missing_ok=True)
         with layout.locked() as lock:
             if lock is None:
                 raise EnvironmentNotReadyError("it is being started by another process", hint="try again in a moment")

@@ -1,4 +1,4 @@
-"""MongoDB: a replica set of one node, for only a replica set keeps every acknowledged write."""
+"""MongoDB: a replica set of one node, because only a replica set keeps every acknowledged write."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pymongo.errors import PyMongoError
 
 from tandem.errors import EnvironmentNotReadyError, install_hint
 from tandem.foreign import inherited
-from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.embedded.service import Program
+from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.provision import create_collections, indexes_of
 from tandem.platforms.replica_set import REPLICA_SET, become_primary
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
+from tandem.supervision.service import Service
 
 _VERSION = re.compile(r"db version v(\d+(?:\.\d+)*)")
-# With which it ends when the data's feature compatibility version is of another MongoDB, and what it says when already
-# its storage engine cannot read the files.
+# The exit code when the data's feature compatibility version is of another MongoDB, and the messages when the storage
+# engine cannot read the files.
 _OTHER_VERSION = 62
 _OTHER_FILES = re.compile(
     r"unsupported WiredTiger file version|[Ii]nvalid featureCompatibilityVersion document|"
@@ -67,7 +67,7 @@ def version_of(program: Path) -> str:
         raise EnvironmentNotReadyError(f"{program} cannot be run: {error}", hint=fitting) from None
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        reason = _explained(done.returncode, "") or said[0][:200]
+        reason = explained(done.returncode, "") or said[0][:200]
         raise EnvironmentNotReadyError(f"{program} does not start: {reason}", hint=fitting)
     found = _VERSION.search(done.stdout)
     if found is None:
@@ -90,8 +90,8 @@ def _environment() -> dict[str, str]:
     return {**inherited(), "LC_ALL": "C"}
 
 
-def _explained(code: int, wrote: str) -> str | None:
-    """Returns why a mongod ended, where it does not say so itself or says it in many words."""
+def explained(code: int, wrote: str) -> str | None:
+    """Returns why a mongod ended, where its log does not say it in one line."""
     if code == -signal.SIGILL:
         return "it needs an instruction that this processor does not have: MongoDB 5.0 and newer need AVX"
     if code == _OTHER_VERSION or _OTHER_FILES.search(wrote):
@@ -102,20 +102,27 @@ def _explained(code: int, wrote: str) -> str | None:
     return None
 
 
-def program(settings: Settings, mongod: Path, layout: Layout) -> Program:
-    """Returns the database; once it is up, it is the writable primary and has the pipeline's indexes."""
-    return Program(
-        name="mongod",
-        command=command(settings, mongod, layout),
-        env=_environment(),
-        write=lambda: None,
-        probe=lambda _pid: become_primary(f"127.0.0.1:{settings.mongo.port}"),
-        retry_on=(PyMongoError,),
-        settle=lambda: create_collections(settings.mongo, indexes_of(settings.location)),
-        start_deadline_s=90,
-        stop_deadline_s=20,
-        explain=_explained,
-    )
+class Mongod(Service):
+    """The database; it is ready as the writable primary, and then gets the pipeline's indexes."""
+
+    retry_on = (PyMongoError,)
+    start_deadline_s = 90.0
+
+    def __init__(self, settings: Settings, mongod: Path, layout: Layout) -> None:
+        self.settings, self.address = settings, f"127.0.0.1:{settings.mongo.port}"
+        super().__init__("mongod", command(settings, mongod, layout), _environment())
+
+    def probe(self, _pid: int, /) -> None:
+        """Returns when the database is the writable primary."""
+        become_primary(self.address)
+
+    def on_ready(self) -> None:
+        """Creates the collections and their indexes."""
+        create_collections(self.settings.mongo, indexes_of(self.settings.location))
+
+    def explain(self, code: int, output: str, /) -> str | None:
+        """Returns why this mongod cannot run; see ``Service.explain``."""
+        return explained(code, output)
 
 
 def command(settings: Settings, mongod: Path, layout: Layout) -> tuple[str, ...]:
@@ -128,7 +135,7 @@ def command(settings: Settings, mongod: Path, layout: Layout) -> tuple[str, ...]
         # An upper bound. A million facts with their indexes outgrow a third of it: inserts then take twice as long.
         "wiredTigerCacheSizeGB": "1.5",
         "oplogSize": "512",
-        # A slow operation is logged with its documents; they are nobody's business.
+        # A slow operation would be logged with its documents, which may be confidential.
         "slowms": "60000",
     }
     flags = ("--quiet", "--nounixsocket", "--setParameter", "diagnosticDataCollectionEnabled=false")

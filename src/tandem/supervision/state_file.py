@@ -1,4 +1,4 @@
-"""What the supervisor says about its services, in one file that anyone may read."""
+"""Keeps the states of a supervisor's services in one file, which any process may read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tandem.platforms.embedded.layout import SERVICES
-from tandem.platforms.embedded.process import write_json
+from tandem.supervision.process import write_json
 
 
 @dataclass(frozen=True)
@@ -31,19 +30,19 @@ class ServiceState:
 
     @property
     def trouble(self) -> str | None:
-        """Why it is not running yet; None when it runs, or starts for the first time."""
+        """The error for which it was restarted; None when it runs, or starts for the first time."""
         return self.error if self.state == "starting" else None
 
 
-class Board:
-    """Keeps the states of all services in a file.
+class StateFile:
+    """The file of the services' states, as its one writer sees it.
 
     Args:
         path: the file.
-        services: whose.
+        services: the services that are about to start.
     """
 
-    def __init__(self, path: Path, services: Collection[str] = SERVICES) -> None:
+    def __init__(self, path: Path, services: Collection[str] = ()) -> None:
         self._path = path
         self._lock, self._closed = threading.Lock(), False
         self._states = {service: ServiceState(state="starting") for service in services}
@@ -66,7 +65,7 @@ class Board:
             self._closed = True
 
     def forget(self, service: str) -> None:
-        """Shows a service no more."""
+        """Removes a service."""
         with self._lock:
             self._states.pop(service, None)
             self._write()
@@ -74,13 +73,13 @@ class Board:
     def _write(self) -> None:
         if self._closed:
             return
-        # Nothing is kept from being stopped by a full disk.
+        # A full disk must not keep a service from being stopped.
         with suppress(OSError):
             write_json(self._path, {name: asdict(value) for name, value in self._states.items()})
 
 
-def read_states(path: Path, services: Collection[str] = SERVICES) -> dict[str, ServiceState]:
-    """Returns the states in a file, and of these services also when they are not in it: ``stopped``."""
+def read_states(path: Path, services: Collection[str] = ()) -> dict[str, ServiceState]:
+    """Returns the states in a file; of these services ``stopped`` when they are not in it."""
     states = {service: ServiceState() for service in services}
     try:
         document = json.loads(path.read_text("utf-8"))

@@ -1,0 +1,48 @@
+"""Sizes a driver's heap by the machine's memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+_LIMIT = Path("/sys/fs/cgroup/memory.max")
+# A larger heap collects garbage less often, and holds a larger backlog. The rest is for MongoDB, Kafka and the user.
+_HEAP_SHARE = 0.4
+# Above the most of these Java needs wider references, so that less would fit.
+_LEAST_HEAP_MIB, _MOST_HEAP_MIB = 4 * 1024, 30 * 1024
+# What Java begins with, where the heap is large enough: it does not grow step by step while a backlog is read, and a
+# young generation that holds a batch's rows copies few of them.
+_START_MIB, _YOUNG_MIB = 3 * 1024, 1500
+_BYTES = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+def machine_memory() -> int:
+    """Returns bytes: the machine's memory, or what the container that this runs in may take of it."""
+    total = int(psutil.virtual_memory().total)
+    try:
+        return min(total, int(_LIMIT.read_text()))
+    except (OSError, ValueError):
+        # No such file outside of a container, and "max" in one without a limit.
+        return total
+
+
+def heap_mib(memory: int) -> int:
+    """Returns the upper bound of a driver's heap in MiB, given the machine's memory in bytes."""
+    return min(max(round(memory * _HEAP_SHARE / 2**20), _LEAST_HEAP_MIB), _MOST_HEAP_MIB)
+
+
+def heap_settings() -> dict[str, str]:
+    """Returns Spark's setting for a driver's heap on this machine, for where the profile and the pipeline have none."""
+    return {"spark.driver.memory": f"{heap_mib(machine_memory())}m"}
+
+
+def start_options(memory: str) -> str:
+    """Returns Java's options for what a heap of this size begins with.
+
+    Args:
+        memory: as ``spark.driver.memory`` has it.
+    """
+    number, unit = (memory[:-1], memory[-1].lower()) if memory[-1].isalpha() else (memory, "")
+    mib = int(number) * _BYTES.get(unit, 1) // 2**20
+    return f"-Xms{min(_START_MIB, mib * 3 // 4)}m -XX:NewSize={min(_YOUNG_MIB, mib * 3 // 8)}m"

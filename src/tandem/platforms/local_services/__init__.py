@@ -1,0 +1,1 @@
+"""Kafka, MongoDB, the driver and the dashboard as processes on this machine."""

@@ -1,0 +1,77 @@
+"""The job's driver."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON
+from tandem.job_files import driver_arguments
+from tandem.platforms.local_services.layout import JOB, Layout
+from tandem.platforms.local_services.prepare import Tools
+from tandem.platforms.progress import ProgressReader
+from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
+from tandem.settings.model import MongoSettings, Settings
+from tandem.supervision.service import Service
+from tandem.waiting import NotYetError
+
+
+class Driver(Service):
+    """The driver of a pipeline's job; it is ready when it has reported its start."""
+
+    needs = ("kafka", "mongod")
+    # Spark starts while Kafka and MongoDB do; a topic that is not there yet would end the query.
+    starts_early = True
+    start_deadline_s = 180.0
+    stop_deadline_s = 30.0
+    final_codes = frozenset({MUST_NOT_GO_ON})
+
+    def __init__(self, settings: Settings, tools: Tools, layout: Layout) -> None:
+        name = layout.job(settings.pipeline)
+        self._settings, self._layout = settings, layout
+        self._folder, self._begin = layout.conf_of(name), layout.run / f"{name}.begun"
+        self._spark = tools.spark(settings)
+        self._progress = _reader(settings.mongo, settings.pipeline)
+        command = (
+            sys.executable,
+            str(settings.location.file("join_stream")),
+            *driver_arguments(self._folder),
+            "--begin-when",
+            f"file://{self._begin}",
+        )
+        super().__init__(name, command, self._spark.environment(settings.location, self._folder))
+
+    def prepare(self) -> None:
+        """Writes the job's configuration."""
+        self._begin.unlink(missing_ok=True)
+        self._folder.mkdir(exist_ok=True)
+        # Several drivers would write the same archive at the same time.
+        self._spark.configure(self._settings, self._folder, self._layout.home, record=self.name == JOB)
+
+    def on_needs_ready(self) -> None:
+        """Lets the job begin to read."""
+        if self.name != JOB:
+            # Those of the first pipeline are created with the services.
+            create_topics(self._settings.kafka, *streams_of(self._settings.location))
+            create_collections(self._settings.mongo, indexes_of(self._settings.location))
+        self._begin.touch()
+
+    def probe(self, pid: int, /) -> None:
+        """Returns when the job has reported its start."""
+        newest = self._progress.newest()
+        if newest is None or newest["pid"] != pid or newest["event"] == "failed":
+            raise NotYetError("it has not reported its start")
+
+    def linger_s(self) -> float:
+        """Returns how long Java may write its class archive, in seconds."""
+        return self._spark.archive.linger_s()
+
+    def on_stopped(self) -> None:
+        """Keeps the class archive that Java has written."""
+        self._spark.archive.keep()
+
+
+@cache
+def _reader(mongo: MongoSettings, pipeline: str) -> ProgressReader:
+    """Returns the reader for all drivers that a pipeline has one after the other."""
+    return ProgressReader(mongo, pipeline)

@@ -1,0 +1,55 @@
+"""Decides whether a service that ended is restarted, and after what delay."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+# A run that was ready for so long did not fail at once. After so many runs in a row that did, the service is given up.
+GOOD_RUN_S = 60.0
+MAX_FAILURES = 5
+MAX_BACKOFF_S = 8.0
+_BACKOFF_S = 0.5
+# What a program does to itself: an instruction that this processor does not have, a fault, an abort.
+CRASHES = frozenset({signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGTRAP})
+
+
+@dataclass
+class Run:
+    """One run of a program, from its start to its end.
+
+    Attributes:
+        error: what ended it.
+        code: its exit code; None when it did not start, or had to be ended because it did not become ready.
+        ready_at: when it became ready, by the monotonic clock.
+        cannot_run: whether it cannot run on this machine.
+    """
+
+    error: str = ""
+    code: int | None = None
+    ready_at: float | None = None
+    cannot_run: bool = False
+
+
+def failures_after(run: Run, failures: int, final_codes: Collection[int]) -> int:
+    """Returns the number of failed runs in a row, this one included.
+
+    Args:
+        run: the run that ended just now.
+        failures: the number before it.
+        final_codes: the exit codes after which the service is given up at once.
+    """
+    lasted = 0.0 if run.ready_at is None else time.monotonic() - run.ready_at
+    by_signal = run.code is not None and run.code < 0
+    failures = 1 if lasted >= GOOD_RUN_S or (by_signal and lasted > 0) else failures + 1
+    if by_signal and -(run.code or 0) not in CRASHES:
+        # Another process has killed it. That is no failure of its own, however often it happens.
+        return min(failures, MAX_FAILURES - 1)
+    return MAX_FAILURES if run.cannot_run or run.code in final_codes else failures
+
+
+def backoff_s(failures: int) -> float:
+    """Returns how long to wait before the next start, in seconds."""
+    return min(_BACKOFF_S * 2.0 ** (min(failures, MAX_FAILURES) - 1), MAX_BACKOFF_S)

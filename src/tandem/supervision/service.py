@@ -1,0 +1,65 @@
+"""Describes a program that a supervisor runs: subclasses say how it starts, when it is ready and how it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class Service:
+    """One program, with what a runner calls on its way from start to end.
+
+    Args:
+        name: the service's name.
+        command: the command line.
+        environment: all variables that the program gets.
+
+    Attributes:
+        needs: the services that must be ready before each start.
+        starts_early: whether it starts before they are, and waits for ``on_needs_ready``.
+        optional: whether everything else works without it; then it is restarted however often it fails.
+        retry_on: a client's exceptions that mean "not ready yet" when ``probe`` raises them.
+        start_deadline_s: how long it may take to be ready.
+        stop_deadline_s: how long it may take to end after SIGTERM.
+        final_codes: the exit codes after which it is not restarted.
+    """
+
+    needs: tuple[str, ...] = ()
+    starts_early = False
+    optional = False
+    retry_on: tuple[type[Exception], ...] = ()
+    start_deadline_s = 60.0
+    stop_deadline_s = 20.0
+    final_codes: frozenset[int] = frozenset()
+
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.name, self.command, self.environment = name, command, environment
+
+    def prepare(self) -> None:
+        """Writes what the program reads; called before every start."""
+
+    def on_needs_ready(self) -> None:
+        """Lets a program go on that starts early."""
+
+    def probe(self, _pid: int, /) -> None:
+        """Returns when the program is ready, given its process id.
+
+        Raises:
+            NotYetError: it is not ready yet.
+        """
+
+    def on_ready(self) -> None:
+        """Completes a start, before any service starts that needs this one."""
+
+    def linger_s(self) -> float:
+        """Returns how long what the program started may go on after a stop, in seconds, before it is killed."""
+        return 0.0
+
+    def on_stopped(self) -> None:
+        """Called when it was ready and has ended with all that it started, because it was asked to."""
+
+    def explain(self, _code: int, _output: str, /) -> str | None:
+        """Returns why the program cannot run on this machine, given its exit code and what it wrote to its log.
+
+        It is then not restarted, unless it was ready before. None when these do not tell.
+        """
+        return None

@@ -1,0 +1,133 @@
+"""The folder of a supervisor's state: its lock, process ids, states, logs and the services' data."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tandem.errors import EnvironmentNotReadyError
+
+SUPERVISOR = "supervisor"
+_FULL_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """The folder of one supervisor.
+
+    Attributes:
+        home: where it is.
+        services: the services' names in the order in which they are stopped.
+        data: the names of the folders whose content outlives a stop.
+    """
+
+    home: Path
+    services: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+
+    @property
+    def run(self) -> Path:
+        """Process ids and states."""
+        return self.home / "run"
+
+    @property
+    def state(self) -> Path:
+        """The file of the services' states."""
+        return self.run / "state.json"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that a start needs, besides those of data."""
+        return (self.run, self.home / "logs")
+
+    def log(self, service: str) -> Path:
+        """Returns a service's log file."""
+        return self.home / "logs" / f"{service}.log"
+
+    def logs(self) -> list[Path]:
+        """Returns the logs that programs append to while the supervisor runs."""
+        return [self.log(name) for name in (*self.services, SUPERVISOR)]
+
+    def pid(self, service: str) -> Path:
+        """Returns the file with a service's process."""
+        return self.run / f"{service}.json"
+
+    def create(self) -> None:
+        """Creates the folders, and completes an interrupted ``forget``.
+
+        Raises:
+            EnvironmentNotReadyError: the folder cannot be written.
+        """
+        try:
+            for folder in self.folders:
+                folder.mkdir(parents=True, exist_ok=True)
+            if self._forgetting.exists():
+                self.forget()
+            for name in self.data:
+                (self.home / name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.home, error) from None
+
+    def forget(self) -> None:
+        """Removes all data; when it is interrupted, the next start completes it."""
+        self._forgetting.touch()
+        for name in self.data:
+            if (self.home / name).exists():
+                shutil.rmtree(self.home / name)
+        self._forgetting.unlink()
+
+    @contextmanager
+    def locked(self) -> Iterator[int | None]:
+        """Yields the lock's file descriptor when this process now owns the folder, until the block or the process ends.
+
+        None when another process owns it.
+        """
+        with (self.run / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+                yield None
+                return
+            yield lock.fileno()
+
+    def is_mine(self, lock: int) -> bool:
+        """Returns whether the folder is still the one that was locked: not removed, nor another one in its place."""
+        try:
+            return os.path.samestat(os.fstat(lock), (self.run / "lock").stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    @property
+    def disk_is_full(self) -> bool:
+        """Whether the disk has no space left that a service could use."""
+        return shutil.disk_usage(self.home).free < _FULL_BYTES
+
+    @property
+    def full_disk(self) -> str:
+        """The error of a service that a full disk has ended."""
+        return f"the disk of {self.home} is full"
+
+    @property
+    def _forgetting(self) -> Path:
+        return self.run / "forgetting"
+
+
+def unwritable(home: Path, error: OSError) -> EnvironmentNotReadyError:
+    """Returns the error for a state folder that cannot be written."""
+    return EnvironmentNotReadyError(
+        f"the state folder {home} cannot be written: {error.strerror}", hint="set TANDEM_STATE_DIR to a folder of yours"
+    )
+
+
+def empty(folder: Path) -> None:
+    """Makes a folder that is empty, without what an earlier run has left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)

@@ -1,0 +1,304 @@
+"""What becomes of the services when something happens that nobody foresaw."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import psutil
+import pytest
+
+from tandem.pipeline_registry import PipelineRegistry
+from tandem.platforms.local_services.dashboard import Dashboard
+from tandem.platforms.local_services.job_runners import JobRunners
+from tandem.platforms.local_services.layout import Layout
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+from tandem.supervision import restart_policy, runner
+from tandem.supervision.runner import ServiceRunner
+from tandem.supervision.service import Service
+from tandem.supervision.state_file import ServiceState, StateFile, read_states
+from tandem.supervision.supervisor import supervise
+from tandem.waiting import NotYetError, wait_for
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    found = Layout(tmp_path)
+    found.create()
+    return found
+
+
+@pytest.fixture
+def states(layout: Layout) -> StateFile:
+    return StateFile(layout.state)
+
+
+class Sleeping(Service):
+    """A program that does nothing but run."""
+
+    start_deadline_s = 10.0
+    stop_deadline_s = 5.0
+
+    def __init__(self, name: str, command: Sequence[str] = ("sleep", "600")) -> None:
+        super().__init__(name, command, dict(os.environ))
+
+
+def shown(layout: Layout, name: str, state: str) -> ServiceState:
+    def probe() -> ServiceState:
+        if (found := read_states(layout.state, (name,))[name]).state != state:
+            raise NotYetError(str(found))
+        return found
+
+    return wait_for(name, probe, deadline_s=20, hint="", interval_s=0.02)
+
+
+def given_up(service: ServiceRunner, layout: Layout) -> ServiceState:
+    """Starts it and returns what is shown once it was given up."""
+    service.start()
+    try:
+        found = shown(layout, service.service.name, "failed")
+    finally:
+        service.stop()
+    assert found.restarts == restart_policy.MAX_FAILURES - 1
+    return found
+
+
+def test_a_program_that_fails_in_an_unforeseen_way_is_kept_until_it_is_given_up(
+    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
+
+    class Broken(Sleeping):
+        def prepare(self) -> None:
+            raise ValueError("nobody has thought of it")
+
+    found = given_up(ServiceRunner(Broken("kafka"), layout, states), layout)
+    assert found.error == "was given up: ValueError: nobody has thought of it"
+
+
+def test_a_dashboard_whose_port_is_busy_starts_once_it_is_free(
+    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried more often than other services before they are given up, and says the same thing once."""
+    monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
+    port, said = 29459, []
+    monkeypatch.setattr(runner._log, "warning", lambda *_, error, **__: said.append(error), raising=False)
+    settings = load("embedded", {"state_dir": layout.home, "ui": {"dashboard_port": port}})
+    page = Dashboard(settings, layout)
+    page.command = ("sleep", "600")
+    monkeypatch.setattr(page, "probe", lambda _: None)
+    running = ServiceRunner(page, layout, states)
+    with socket.create_server(("127.0.0.1", port)):
+        running.start()
+
+        def probe() -> None:
+            if read_states(layout.state, ("dashboard",))["dashboard"].restarts <= 2 * restart_policy.MAX_FAILURES:
+                raise NotYetError("it is not tried often enough yet")
+
+        wait_for("attempts", probe, deadline_s=20, hint="")
+        found = shown(layout, "dashboard", "starting")
+        assert "TANDEM_UI__DASHBOARD_PORT" in (found.trouble or "")
+        assert len(said) == 1
+    try:
+        assert shown(layout, "dashboard", "running").trouble is None
+    finally:
+        running.stop()
+
+
+def test_a_driver_that_cannot_be_made_keeps_no_other_from_starting(layout: Layout, states: StateFile) -> None:
+    def make(settings: Settings) -> Service:
+        if settings.pipeline == "orders_payments":
+            raise ValueError("nobody has thought of it")
+        return Sleeping("job-b")
+
+    registry = PipelineRegistry(layout.pipelines)
+    for name in ("orders_payments", "segment_revenue"):
+        registry.add(load("embedded", {"pipeline": name, "state_dir": layout.home}))
+    drivers = JobRunners(registry, make, layout, states, lambda: None)
+    drivers.update()
+    try:
+        shown(layout, "job-b", "running")
+    finally:
+        drivers.stop()
+
+
+class Early(Sleeping):
+    needs = ("kafka",)
+    starts_early = True
+
+
+def test_a_program_may_start_before_what_it_needs_and_begins_after_it(layout: Layout, states: StateFile) -> None:
+    needed = ServiceRunner(Sleeping("kafka"), layout, states)
+    begun: list[bool] = []
+
+    class Driver(Early):
+        def on_needs_ready(self) -> None:
+            begun.append(needed.is_ready)
+
+    running = ServiceRunner(Driver("job"), layout, states, (needed,))
+    running.start()
+    try:
+        assert shown(layout, "job", "starting").pid
+        assert not begun
+        needed.start()
+        shown(layout, "job", "running")
+    finally:
+        running.stop()
+        needed.stop()
+    assert begun == [True]
+
+
+def test_a_program_that_dies_while_it_waits_to_begin_is_started_again(
+    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
+    needed = ServiceRunner(Sleeping("kafka"), layout, states)
+    given_up(ServiceRunner(Early("job", ("false",)), layout, states, (needed,)), layout)
+
+
+class Silent(Sleeping):
+    """A program that never becomes ready."""
+
+    def probe(self, _pid: int, /) -> None:
+        raise NotYetError("it does not answer")
+
+
+@pytest.mark.parametrize("name", ["ILL", "SEGV", "BUS", "ABRT"])
+def test_a_program_that_crashes_before_it_is_ready_is_given_up(
+    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
+    crashing = Silent("mongod", ("bash", "-c", f"ulimit -c 0; kill -{name} $$"))
+    found = given_up(ServiceRunner(crashing, layout, states), layout)
+    assert (found.error or "").startswith(f"was given up: crashed with SIG{name}")
+
+
+def test_a_program_that_never_becomes_ready_is_given_up(
+    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must be ended each time, by a signal of ours; that is none from outside."""
+    monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
+    silent = Silent("kafka")
+    silent.start_deadline_s = 0.1
+    found = given_up(ServiceRunner(silent, layout, states), layout)
+    assert "kafka to be ready; seen last: it does not answer" in (found.error or "")
+
+
+def test_a_program_that_crashes_after_it_was_ready_is_started_again(
+    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
+    crashing = Sleeping("mongod", ("bash", "-c", "ulimit -c 0; exec sleep 600"))
+    running = ServiceRunner(crashing, layout, states)
+    running.start()
+    try:
+        for restarts in range(restart_policy.MAX_FAILURES + 1):
+            pid = restarted(layout, "mongod", restarts)
+            os.kill(pid, signal.SIGABRT)
+        restarted(layout, "mongod", restart_policy.MAX_FAILURES + 1)
+    finally:
+        running.stop()
+
+
+def restarted(layout: Layout, name: str, restarts: int) -> int:
+    """Returns the process of a service that runs after so many restarts."""
+
+    def probe() -> int:
+        found = read_states(layout.state, (name,))[name]
+        if (found.state, found.restarts) != ("running", restarts) or found.pid is None:
+            raise NotYetError(str(found))
+        return found.pid
+
+    return wait_for(name, probe, deadline_s=20, hint="", interval_s=0.02)
+
+
+def test_a_program_that_cannot_run_here_is_started_once(layout: Layout, states: StateFile) -> None:
+    class Ends(Silent):
+        def explain(self, code: int, output: str, /) -> str | None:
+            return f"{code}, since it is {output.strip()}"
+
+    running = ServiceRunner(Ends("mongod", ("bash", "-c", "echo of another version; exit 62")), layout, states)
+    running.start()
+    try:
+        found = shown(layout, "mongod", "failed")
+    finally:
+        running.stop()
+    assert (found.error, found.restarts) == ("was given up: 62, since it is of another version", 0)
+
+
+def test_a_restart_that_a_start_has_done_already_excuses_no_crash(layout: Layout, states: StateFile) -> None:
+    """It is asked for while the program is being started anyway."""
+    asked: list[bool] = []
+
+    class Restarting(Sleeping):
+        def prepare(self) -> None:
+            if not asked:
+                asked.append(True)
+                running.restart()
+
+    running = ServiceRunner(Restarting("job"), layout, states)
+    running.start()
+    try:
+        os.kill(restarted(layout, "job", 0), signal.SIGKILL)
+        restarted(layout, "job", 1)
+    finally:
+        running.stop()
+
+
+def test_a_restart_with_another_service_starts_that_one(layout: Layout, states: StateFile) -> None:
+    """Also when the first one is about to start."""
+    second = Sleeping("job", ("sleep", "601"))
+
+    class First(Sleeping):
+        def prepare(self) -> None:
+            running.restart(second)
+
+    running = ServiceRunner(First("job"), layout, states)
+    running.start()
+    try:
+        assert psutil.Process(restarted(layout, "job", 0)).cmdline() == ["sleep", "601"]
+    finally:
+        running.stop()
+
+
+def test_a_service_is_stopped_while_it_starts(layout: Layout, states: StateFile) -> None:
+    running = ServiceRunner(Silent("kafka"), layout, states)
+    running.start()
+    assert shown(layout, "kafka", "starting").pid
+    running.stop()
+    assert shown(layout, "kafka", "stopped").restarts == 0
+
+
+class Broken(SimpleQueue[int]):
+    """Fails once the service runs."""
+
+    def __init__(self, wait: Callable[[], object]) -> None:
+        self._wait = wait
+
+    def get(self, *_: Any, **__: Any) -> int:
+        self._wait()
+        raise ValueError("nobody has thought of it")
+
+
+def test_whatever_ends_the_supervisor_ends_the_services(layout: Layout, states: StateFile) -> None:
+    runners = (ServiceRunner(Sleeping("kafka"), layout, states),)
+    pids: list[int | None] = []
+    signals = Broken(lambda: pids.append(shown(layout, "kafka", "running").pid))
+    with layout.locked() as lock:
+        assert lock is not None
+        with pytest.raises(ValueError, match="nobody"):
+            supervise(runners, None, layout, states, signals, lock)
+    assert shown(layout, "kafka", "stopped")
+    assert not psutil.pid_exists(pids[0] or 0)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    yield
+    assert not [child for child in psutil.Process().children() if child.name() == "sleep"]
