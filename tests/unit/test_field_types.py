@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from tandem.engine.declare.field_type import FieldType
+from tandem.pipeline import FieldType
 from tandem.pipelines.orders_payments import generator
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.producer.values import values_of

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from tandem.engine.declare.field_type import TIMESTAMP_PATTERN, FieldType
-from tandem.engine.declare.stream import Stream
 from tandem.errors import UsageError
+from tandem.pipeline import Stream
 from tandem.pipelines.orders_payments.generator import orders, payments
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.producer.api import arguments

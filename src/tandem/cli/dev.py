@@ -17,7 +17,8 @@ from tandem.settings.model import Settings
 from tandem.settings.pipeline import SETTINGS
 
 _LOOK_S = 0.2
-_MODULES = ("streams", "pipeline", "oracle", "generator", "producers")
+# Those that a pipeline may do without.
+_OPTIONAL = ("streams", "oracle", "generator")
 
 
 def register(app: typer.Typer) -> None:
@@ -113,7 +114,7 @@ def _check(settings: Settings) -> None:
     """Imports what was saved, so that the job that runs is not stopped for what cannot; creates what it has new."""
     place = settings.place
     place.forget()
-    for module in _MODULES:
+    for module in ("transform", *(each for each in _OPTIONAL if place.file(each).is_file())):
         place.module(module)
     create_topics(settings.kafka, *streams_of(place))
     create_collections(settings.mongo, indexes_of(place))

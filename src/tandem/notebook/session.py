@@ -172,7 +172,7 @@ class Session:
         return replace(told, kafka_password=kafka.password, mongo_password=mongo.password)
 
     def _declared(self) -> Pipeline:
-        declared: Pipeline = self.settings.place.module("pipeline").PIPELINE
+        declared: Pipeline = self.settings.place.module("transform").PIPELINE
         return declared
 
     def _stream(self, name: str) -> Stream:

@@ -8,26 +8,13 @@ from typing import Any
 
 from bson.datetime_ms import DatetimeMS
 
+from tandem.verify.oracle import Document, EventId, Expectation
+
 Fields = Mapping[str, Any]
-Document = dict[str, Any]
-EventId = tuple[str, str]
 
 MATCHED, UNMATCHED = "matched", "unmatched"
 # Which millisecond of the watermark is the first that evicts an event is the engine's affair: one more or less may be.
 _BOUNDARY_MS = 1
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What must be there.
-
-    Attributes:
-        documents: each collection's documents by ``_id``, dates as ``DatetimeMS``.
-        outcome: what became of each event.
-    """
-
-    documents: dict[str, dict[str, Document]]
-    outcome: dict[EventId, str]
 
 
 @dataclass(frozen=True)

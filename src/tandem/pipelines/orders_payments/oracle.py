@@ -7,7 +7,7 @@ from typing import Any
 
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, STREAMS
 from tandem.pipelines.orders_payments.streams import UNMATCHED as LEFTOVERS
-from tandem.verify.interval import MATCHED, UNMATCHED, Document, Expectation, Fields, IntervalJoin, Side, date
+from tandem.testing import MATCHED, UNMATCHED, Document, Expectation, Fields, IntervalJoin, Side, date
 
 __all__ = ["COLLECTIONS", "DEAD_LETTER_TOPIC", "OUTCOMES", "STREAMS", "expect"]
 

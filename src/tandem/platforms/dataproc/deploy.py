@@ -18,9 +18,9 @@ from tandem.platforms.dataproc.fitting import check_fit
 from tandem.platforms.dataproc.jobs import Jobs
 from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.release import Release, release
-from tandem.platforms.dataproc.requests import RECONCILE
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.embedded.java import find_java
+from tandem.platforms.job_files import RECONCILE
 from tandem.platforms.provision import (
     check_kafka,
     check_mongo,

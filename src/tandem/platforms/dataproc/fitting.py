@@ -23,7 +23,7 @@ from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
 from tandem.platforms.embedded.layout import Layout, scratch_folder
 from tandem.platforms.embedded.process import identify, kill
-from tandem.platforms.job_files import driver_arguments, for_batch
+from tandem.platforms.job_files import STREAM, for_batch, submitted
 from tandem.platforms.provision import streams_of
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
@@ -120,7 +120,7 @@ def _planned(settings: Settings, layout: Layout) -> str | None:
     }
     own = for_batch(settings.model_copy(update=here))
     write_configuration(own, jars, layout, layout.conf, class_archive(own, java, jars).options(record=False))
-    command = (sys.executable, str(settings.place.file("join_stream")), *driver_arguments(layout.conf), "--fit")
+    command = (sys.executable, *submitted(settings.place, STREAM).command(layout.conf), "--fit")
     process = subprocess.Popen(
         command,
         env=driver_variables(java, settings.place, layout.conf),

@@ -18,11 +18,11 @@ from tandem.platforms.dataproc.requests import (
     ENTRY_LABEL,
     LABEL,
     RELEASE_LABEL,
-    STREAM,
     jobs_filter,
     label_of,
     stop_object,
 )
+from tandem.platforms.job_files import STREAM
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 

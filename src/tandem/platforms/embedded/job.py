@@ -15,7 +15,7 @@ from tandem.platforms.embedded.java import Java
 from tandem.platforms.embedded.layout import JOB, Layout, empty
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
-from tandem.platforms.job_files import driver_arguments, driver_environment, temporary_folder, write_job_files
+from tandem.platforms.job_files import STREAM, driver_environment, submitted, temporary_folder, write_job_files
 from tandem.platforms.memory import machine_memory
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
@@ -64,8 +64,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
         name=name,
         command=(
             sys.executable,
-            str(settings.place.file("join_stream")),
-            *driver_arguments(folder),
+            *submitted(settings.place, STREAM).command(folder),
             "--begin-when",
             f"file://{begun}",
         ),

@@ -57,7 +57,7 @@ class Membership:
         """
         settings = self._settings
         # What is wrong in it is said before anything starts, and with its line.
-        settings.place.module("pipeline")
+        settings.place.module("transform")
         if not self._background.running():
             self._background.start()
         self._check_addresses()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 from tandem.scaffold.example.streams import ANSWERED, DEAD_LETTER_TOPIC, STREAMS, UNANSWERED
-from tandem.verify.interval import MATCHED, UNMATCHED, Document, Expectation, Fields, IntervalJoin, Side, date
+from tandem.testing import MATCHED, UNMATCHED, Document, Expectation, Fields, IntervalJoin, Side, date
 
 __all__ = ["COLLECTIONS", "DEAD_LETTER_TOPIC", "OUTCOMES", "STREAMS", "expect"]
 
