@@ -49,6 +49,7 @@ class IntervalJoin:
         matches: the collection of pairs; a document's ``_id`` is the ``document_id`` of both identities.
         leftovers: the collection of events without a partner.
         document: the fields of a pair's document; ``_id`` is added.
+        within: the pipeline's parameter that says how many seconds apart the two events of a pair may be dated.
     """
 
     left: Side
@@ -57,6 +58,7 @@ class IntervalJoin:
     matches: str
     leftovers: str
     document: Callable[[Fields, Fields], Document]
+    within: str
 
     def expect(
         self,
@@ -65,7 +67,7 @@ class IntervalJoin:
         watermark_ms: int,
         late: Set[EventId],
         observed: Mapping[str, Set[str]],
-        within_seconds: int,
+        **parameters: Any,
     ) -> Expectation:
         """Returns the documents that must be there, and no others.
 
@@ -78,8 +80,9 @@ class IntervalJoin:
             watermark_ms: the watermark that the job has reached, in milliseconds since 1970.
             late: the events that may have been late.
             observed: the ``_id``s that are there now, by collection.
-            within_seconds: how far apart the two events of a pair may be dated.
+            parameters: the pipeline's.
         """
+        within_seconds = int(parameters[self.within])
         left, right = accepted[self.left.stream], accepted[self.right.stream]
         pairs = list(self._pairs(left, right, within_seconds * 1_000_000))
         ignored = set(late - self._processed(pairs, late, observed)) if late else set()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from tandem.catalog import Place
-from tandem.engine.declare.stream import Stream
 
 # An event: its stream's name and its identity.
 EventId = tuple[str, str]
@@ -39,9 +38,7 @@ class Observed(Mapping[str, Set[str]], ABC):
 class Oracle(Protocol):
     """A pipeline's module ``oracle``."""
 
-    STREAMS: tuple[Stream, ...]
     COLLECTIONS: tuple[str, ...]
-    DEAD_LETTER_TOPIC: str
     # What becomes of an event, besides that it waits or came too late.
     OUTCOMES: tuple[str, ...]
 
