@@ -67,7 +67,7 @@ def main() -> None:
     rows = 0
     for seed, count in ((1, 10_000), (2, 500)):
         plan = Plan(seed=seed, count=count, start=Plan.settled_start() - timedelta(days=3 - seed))
-        names = [stream.name for stream in streams_of(settings.place)[0]]
+        names = [stream.name for stream in streams_of(settings.location)[0]]
         summaries = produce(names, plan, profile="local", variables=os.environ)
         rows += sum(summary.total() for summary in summaries.values())
         wait_for("the job", lambda rows=rows: drained(rows), deadline_s=240, hint=HINT, retry_on=(PyMongoError,))

@@ -26,7 +26,7 @@ _MARKS = ("streams.py", "transform.py")
 
 
 @dataclass(frozen=True)
-class Place:
+class PipelineLocation:
     """Where a pipeline is.
 
     Attributes:
@@ -103,7 +103,7 @@ class Place:
         return f"{own[-1].filename}:{own[-1].lineno}" if own else str(self.folder)
 
 
-def find(name: str, own: Path) -> Place:
+def find(name: str, own: Path) -> PipelineLocation:
     """Returns where a pipeline is.
 
     Args:
@@ -116,7 +116,7 @@ def find(name: str, own: Path) -> Place:
     if name.isidentifier():
         for package, folder in ((own.name, own / name), ("tandem.pipelines", BUNDLED / name)):
             if any((folder / mark).is_file() for mark in _MARKS):
-                return Place(name, f"{package}.{name}", folder)
+                return PipelineLocation(name, f"{package}.{name}", folder)
     raise UsageError(
         f"there is no pipeline {name!r} in {own}, and none that comes with Tandem",
         hint=f"choose one of: {', '.join(names(own))}; or `tandem new {name if name.isidentifier() else 'NAME'}`",
@@ -151,7 +151,7 @@ class Declared:
     view: View | None
 
 
-def declared_by(place: Place) -> Declared:
+def declared_by(location: PipelineLocation) -> Declared:
     """Returns what a pipeline's module ``streams`` declares; without one, what ``transform`` implies.
 
     Raises:

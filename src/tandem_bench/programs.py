@@ -17,7 +17,7 @@ from tandem.errors import TandemError
 from tandem.foreign import inherited
 from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
 from tandem.platforms.embedded.logs import essence
-from tandem.platforms.job_files import driver_arguments
+from tandem.job_files import driver_arguments
 from tandem_bench.cleaning import undisturbed
 from tandem_bench.stage import Stage
 
@@ -125,7 +125,7 @@ def running_on_spark(
     jars = stage.tools.jars["spark"]
     options = class_archive(stage.settings, stage.tools.java, jars).options(record=False)
     write_configuration(stage.settings, jars, stage.layout, folder, options)
-    env = driver_variables(stage.tools.java, stage.settings.place, folder)
+    env = driver_variables(stage.tools.java, stage.settings.location, folder)
     if packages:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(packages), env.get("PYTHONPATH"))))
     with running(name, (*driver_arguments(folder), *arguments), stage, env) as program:

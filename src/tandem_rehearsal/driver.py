@@ -20,7 +20,7 @@ from tandem.platforms.embedded.java import Java
 from tandem.platforms.embedded.layout import Layout, empty
 from tandem.platforms.embedded.prepare import child_environment
 from tandem.platforms.embedded.process import end, identify, recall, remember, spawn
-from tandem.platforms.job_files import RECONCILE, STREAM, temporary_folder
+from tandem.job_files import RECONCILE, STREAM, temporary_folder
 from tandem.runtimes import Runtime
 from tandem_rehearsal.image import write_logging
 from tandem_rehearsal.spark import spark_of

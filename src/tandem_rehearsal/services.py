@@ -22,7 +22,7 @@ from tandem.platforms.embedded import kafka, mongod
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.prepare import Tools
 from tandem.platforms.embedded.service import Program
-from tandem.platforms.job_files import escaped
+from tandem.job_files import escaped
 from tandem.platforms.provision import streams_of
 from tandem.platforms.replica_set import become_primary
 from tandem.settings.model import Settings
@@ -188,7 +188,7 @@ def _ask(settings: Settings, credentials: Credentials) -> None:
 
 def _allow(settings: Settings, credentials: Credentials) -> None:
     """Gives the pipeline's user what docs/gcp.md gives the user of the cloud's broker."""
-    streams, dead_letter_topic = streams_of(settings.place)
+    streams, dead_letter_topic = streams_of(settings.location)
     operations = (
         ACLOperation.CREATE,
         ACLOperation.DELETE,

@@ -77,7 +77,7 @@ def test_every_record_is_an_event_or_refused_or_control(filled: Environment) -> 
 RELOADED = """
 import tandem
 session = tandem.session()
-file = session.settings.place.file("transform")
+file = session.settings.location.file("transform")
 good = file.read_text()
 made = session.spark.createDataFrame([("a",)], "request_id string")
 for version in ("first", "second"):

@@ -32,7 +32,7 @@ from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import batch_request, submit_request
-from tandem.platforms.job_files import with_limits
+from tandem.job_files import with_limits
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings

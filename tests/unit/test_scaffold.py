@@ -43,7 +43,7 @@ def test_it_is_found_beside_those_that_come_with_tandem(own: Path) -> None:
     settings = load("embedded", {"pipeline": "parcels", "pipelines_dir": own})
     assert settings.mongo.database == "parcels"
     assert settings.job.parameters == {"timeout_seconds": 600}
-    assert settings.place.file("transform").is_file()
+    assert settings.location.file("transform").is_file()
 
 
 def test_nothing_of_the_example_is_left_and_all_is_clean(own: Path) -> None:

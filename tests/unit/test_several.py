@@ -97,12 +97,12 @@ def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None
         check_apart([parcels, letters])
     streams = own / "letters" / "streams.py"
     streams.write_text(streams.read_text().replace("parcels_dead_letter_v1", "letters_dead_letter_v1"))
-    letters.place.forget()
+    letters.location.forget()
     with pytest.raises(UsageError, match=r"both write into the collection parcels\.parcels_answered"):
         check_apart([parcels, letters])
     # Nor into a third one, whatever the dashboard shows; in another database it is another.
     streams.write_text(streams.read_text().replace("parcels_", "letters_"))
-    for place in (parcels.place, letters.place):
+    for place in (parcels.location, letters.location):
         oracle = place.file("oracle")
         oracle.write_text(f"{oracle.read_text()}\nCOLLECTIONS = (*COLLECTIONS, 'audit')\n")
         place.forget()
@@ -111,8 +111,8 @@ def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None
     own_database = letters.mongo.model_copy(update={"database": "letters"})
     check_apart([parcels, letters.model_copy(update={"mongo": own_database})])
     # Alone it is in nobody's way.
-    parcels.place.file("oracle").unlink()
-    parcels.place.forget()
+    parcels.location.file("oracle").unlink()
+    parcels.location.forget()
     check_apart([parcels, parcels])
 
 
@@ -125,9 +125,9 @@ def test_several_may_look_up_in_one_collection(tmp_path: Path) -> None:
         file.write_text(text.replace("segment_revenue", "regional").replace("sales_v1", "regional_sales_v1"))
     regional = load("embedded", {"pipeline": "regional", "pipelines_dir": own})
     revenue = settings_of("segment_revenue", tmp_path)
-    assert (regional.mongo.database, regional.place.module("streams").CUSTOMER_SEGMENTS) == (
+    assert (regional.mongo.database, regional.location.module("streams").CUSTOMER_SEGMENTS) == (
         revenue.mongo.database,
-        revenue.place.module("streams").CUSTOMER_SEGMENTS,
+        revenue.location.module("streams").CUSTOMER_SEGMENTS,
     )
     check_apart([regional, revenue])
 

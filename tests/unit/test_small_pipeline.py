@@ -13,7 +13,7 @@ import pytest
 from tandem.dashboard.declaration import declared
 from tandem.engine.run.reload import load_pipeline
 from tandem.platforms.apart import check_apart
-from tandem.platforms.job_files import RECONCILE, STREAM, submitted
+from tandem.job_files import RECONCILE, STREAM, submitted
 from tandem.platforms.provision import indexes_of, streams_of
 from tandem.producer.lookup import lookups_of
 from tandem.producer.plan import Plan
@@ -35,11 +35,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     monkeypatch.syspath_prepend(str(tmp_path))
     settings = load("embedded", {"pipeline": "large_orders", "pipelines_dir": own})
     yield settings
-    settings.place.forget()
+    settings.location.forget()
 
 
 def test_one_file_is_a_pipeline(settings: Settings) -> None:
-    place = settings.place
+    place = settings.location
     (stream,), dead_letter_topic = streams_of(place)
     assert (stream.topic, dead_letter_topic) == ("large_orders_v1", "large_orders_dead_letter_v1")
     assert (settings.mongo.database, list(indexes_of(place))) == ("large_orders", ["large_orders"])
@@ -51,7 +51,7 @@ def test_one_file_is_a_pipeline(settings: Settings) -> None:
 
 def test_the_engines_files_are_submitted_for_it(settings: Settings) -> None:
     for entry, name in ((STREAM, "job.py"), (RECONCILE, "reconcile.py")):
-        what = submitted(settings.place, entry)
+        what = submitted(settings.location, entry)
         assert what.file.parts[-2:] == ("submitted", name)
         assert what.command(Path("/conf"))[1:] == (
             *("--pipeline", "small_pipelines.large_orders"),
@@ -63,10 +63,10 @@ def test_the_engines_files_are_submitted_for_it(settings: Settings) -> None:
 
 def test_it_sends_sample_records(settings: Settings) -> None:
     plan = Plan(seed=1, count=1000, start=Plan.settled_start())
-    (stream,), _ = streams_of(settings.place)
-    records = list(sample(plan, stream, settings.place.module("generator").events))
+    (stream,), _ = streams_of(settings.location)
+    records = list(sample(plan, stream, settings.location.module("generator").events))
     assert len(records) > 1000
-    assert lookups_of(settings.place) == {}
+    assert lookups_of(settings.location) == {}
 
 
 def test_it_writes_where_no_other_does(settings: Settings) -> None:
@@ -74,7 +74,7 @@ def test_it_writes_where_no_other_does(settings: Settings) -> None:
 
 
 def test_programs_without_spark_can_read_it(settings: Settings) -> None:
-    own = settings.place.folder.parent
+    own = settings.location.folder.parent
     code = (
         "import sys; sys.modules['pyspark'] = None; from pathlib import Path;"
         "from tandem.catalog import declared_by, find;"

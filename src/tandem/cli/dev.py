@@ -37,7 +37,7 @@ def dev(
     session: Session = context.obj
     session.pipeline = name or session.pipeline
     settings, platform = session.settings, _platform(session)
-    place = settings.place
+    place = settings.location
     # What is saved from here on is news, also while all starts.
     known = _saved(place.folder)
     try:
@@ -54,7 +54,7 @@ def dev(
 
 def _watch(session: Session, known: dict[Path, int]) -> NoReturn:
     """Lets the job go on whenever a file was saved, and tells what it fails at between two saves."""
-    folder = session.settings.place.folder
+    folder = session.settings.location.folder
     failures = Failures(session.settings)
     outdated = False
     try:
@@ -112,7 +112,7 @@ def _go_on(platform: Reloading) -> None:
 
 def _check(settings: Settings) -> None:
     """Imports what was saved, so that the job that runs is not stopped for what cannot; creates what it has new."""
-    place = settings.place
+    place = settings.location
     place.forget()
     for module in ("transform", *(each for each in _OPTIONAL if place.file(each).is_file())):
         place.module(module)

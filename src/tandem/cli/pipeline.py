@@ -203,7 +203,7 @@ def _watermark(session: Session) -> datetime | None:
 
 
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
-    settings, place = session.settings, session.settings.place
+    settings, place = session.settings, session.settings.location
     # The same pipeline for the producers as for this command, whatever named it.
     chosen = {"TANDEM_PIPELINE": place.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
     # Before the events that look them up.
@@ -255,11 +255,11 @@ def _watched(session: Session) -> Iterator[threading.Event]:
 
 
 def _first(session: Session) -> str:
-    return declared_by(session.settings.place).streams[0].name
+    return declared_by(session.settings.location).streams[0].name
 
 
 def _close(session: Session, plan: Plan) -> None:
-    streams = declared_by(session.settings.place).streams
+    streams = declared_by(session.settings.location).streams
     producer = connect(session.settings.kafka, [stream.topic for stream in streams])
     if producer is not None:
         try:

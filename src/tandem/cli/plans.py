@@ -82,7 +82,7 @@ def known_watermark(settings: Settings, reported: str | None) -> datetime | None
     Raises:
         EnvironmentNotReadyError: Kafka or a topic is not there.
     """
-    topics = [stream.topic for stream in declared_by(settings.place).streams]
+    topics = [stream.topic for stream in declared_by(settings.location).streams]
     # It waits for Kafka, and says so, as producers do.
     if producer := connect(settings.kafka, topics):
         disconnect(producer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tandem.catalog import Place, declared_by
+from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.view import View
 from tandem.errors import UsageError
@@ -27,7 +27,7 @@ class Declaration:
     view: View
 
 
-def declared(place: Place) -> Declaration:
+def declared(location: PipelineLocation) -> Declaration:
     """Returns what a pipeline declares.
 
     Raises:

@@ -38,7 +38,7 @@ class Page:
     """
 
     def __init__(self, settings: Settings, links: Callable[[], list[dict[str, Any]]]) -> None:
-        self.declaration, self.state = declared(settings.place), State()
+        self.declaration, self.state = declared(settings.location), State()
         self._settings, self._links = settings, links
         live, brief, patient = self._databases = tuple(
             database(settings.mongo, answer_within_ms=ms) for ms in (_WATCH_MS, _PING_MS, _COUNT_MS)

@@ -21,7 +21,7 @@ from tandem.engine.run.reload import send_by_value
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.notebook.spark import start_spark
 from tandem.platforms.embedded.layout import scratch_folder
-from tandem.platforms.job_files import job_config
+from tandem.job_files import job_config
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.topics import TopicReader
@@ -154,7 +154,7 @@ class Session:
         Raises:
             UsageError: something is wrong in them; the message names the line.
         """
-        place = self.settings.place
+        place = self.settings.location
         place.forget()
         self.pipeline = self._declared()
         send_by_value(place.package)
@@ -172,7 +172,7 @@ class Session:
         return replace(told, kafka_password=kafka.password, mongo_password=mongo.password)
 
     def _declared(self) -> Pipeline:
-        declared: Pipeline = self.settings.place.module("transform").PIPELINE
+        declared: Pipeline = self.settings.location.module("transform").PIPELINE
         return declared
 
     def _stream(self, name: str) -> Stream:

@@ -15,7 +15,7 @@ from tandem.errors import UsageError
 from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
 from tandem.platforms.embedded.layout import Layout
-from tandem.platforms.job_files import for_batch
+from tandem.job_files import for_batch
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
@@ -40,7 +40,7 @@ def start_spark(settings: Settings, folder: Path) -> SparkSession:
     jars = ensure_jars(settings.cache_dir, java.program, ("spark",))["spark"]
     options = class_archive(settings, java, jars).options(record=False)
     write_configuration(for_batch(settings), jars, Layout(folder), folder, options)
-    with _environment(driver_variables(java, settings.place, folder)):
+    with _environment(driver_variables(java, settings.location, folder)):
         spark = SparkSession.builder.appName(f"tandem {settings.pipeline} session").getOrCreate()
     # A process has one Java, which keeps the class path that it was started with.
     if str(jars[0]) not in str(spark.conf.get("spark.driver.extraClassPath", "")):

@@ -26,13 +26,13 @@ def check_apart(pipelines: Iterable[Settings]) -> None:
             if other != settings.pipeline:
                 raise UsageError(
                     f"the pipelines {other} and {settings.pipeline} would both write into the {place}",
-                    hint=f"name another in {settings.place.file('streams')}, as `tandem new` does",
+                    hint=f"name another in {settings.location.file('streams')}, as `tandem new` does",
                 )
 
 
 def _written(settings: Settings) -> list[str]:
     """Returns where a pipeline writes, without importing Spark. What it looks up, others may look up, too."""
-    place, declared = settings.place, declared_by(settings.place)
+    place, declared = settings.location, declared_by(settings.location)
     view = declared.view
     collections = {
         *((view.results, view.leftovers) if view else ()),

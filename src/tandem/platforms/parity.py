@@ -39,7 +39,7 @@ def parity(settings: Settings) -> Parity:
         newest = reader.newest()
     if newest is None:
         raise EnvironmentNotReadyError("no job has told what it runs on", hint="`tandem up` starts one")
-    return compare(settings.runtime, newest["runtime"])
+    return compare(runtime_of(settings), newest["runtime"])
 
 
 def compare(wanted: Runtime, told: Mapping[str, Any]) -> Parity:

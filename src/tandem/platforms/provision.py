@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
-from tandem.catalog import Place, declared_by
+from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import made
@@ -35,13 +35,13 @@ _TIMESTAMP_TYPE, _LOG_APPEND_TIME = "message.timestamp.type", "LogAppendTime"
 _HINT = "is it started (`tandem up`), at this address, and does it let this machine in?"
 
 
-def streams_of(place: Place) -> tuple[tuple[Stream, ...], str]:
+def streams_of(location: PipelineLocation) -> tuple[tuple[Stream, ...], str]:
     """Returns a pipeline's streams and its dead-letter topic; see ``declared_by``."""
     declared = declared_by(place)
     return declared.streams, declared.dead_letter_topic
 
 
-def indexes_of(place: Place) -> Indexes:
+def indexes_of(location: PipelineLocation) -> Indexes:
     """Returns the indexes of a pipeline's collections besides that of ``_id``; see ``declared_by``."""
     return declared_by(place).indexes
 
@@ -177,7 +177,7 @@ def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
                 database[collection].create_index([(field, 1) for field in fields])
 
 
-def remove_topics(kafka: KafkaSettings, place: Place) -> list[str]:
+def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]:
     """Returns the pipeline's topics that were removed, with all records in them.
 
     Raises:
@@ -191,7 +191,7 @@ def remove_topics(kafka: KafkaSettings, place: Place) -> list[str]:
     return there
 
 
-def remove_collections(mongo: MongoSettings, place: Place) -> None:
+def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> None:
     """Removes the pipeline's collections with all documents in them, and what Tandem's own have about it.
 
     Raises:

@@ -32,7 +32,7 @@ def main() -> int:
     try:
         settings = load_one()
         log.to_stderr(settings.log.format)
-        place = settings.place
+        place = settings.location
         # The same events whoever sends them and whenever: one that was started again goes on.
         plan = Plan(seed=1, count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=options.rate)
         store_lookups(settings.mongo, lookups_of(place), plan)

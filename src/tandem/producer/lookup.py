@@ -8,7 +8,7 @@ from typing import Any
 from pymongo import MongoClient, ReplaceOne, WriteConcern
 from pymongo.errors import PyMongoError
 
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 from tandem.errors import EnvironmentNotReadyError
 from tandem.producer.plan import Plan
 from tandem.settings.connections import mongo_client
@@ -18,7 +18,7 @@ from tandem.settings.model import MongoSettings
 Lookups = Mapping[str, Callable[[Plan], Iterable[dict[str, Any]]]]
 
 
-def lookups_of(place: Place) -> Lookups:
+def lookups_of(location: PipelineLocation) -> Lookups:
     """Returns what a pipeline's module ``generator`` has as ``LOOKUPS``; nothing without it."""
     lookups: Lookups = getattr(place.module("generator"), "LOOKUPS", {})
     return lookups

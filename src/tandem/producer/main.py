@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from tandem import log
-from tandem.catalog import Place, declared_by
+from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import Stream
 from tandem.errors import TandemError, UsageError
 from tandem.producer import metrics
@@ -70,8 +70,8 @@ def main(stream: Stream | None = None, events: Events | None = None, arguments: 
 def _produce(stream: Stream | None, events: Events | None, options: argparse.Namespace, stop: _Stop) -> Summary:
     plan = _plan(options)
     settings = load(options.profile)
-    stream = stream or _declared(settings.place, options.stream)
-    events = events or settings.place.module("generator").events
+    stream = stream or _declared(settings.location, options.stream)
+    events = events or settings.location.module("generator").events
     log.to_stderr(settings.log.format)
     if not options.json:
         _say(f"profile {settings.profile} ({settings.backend})")
@@ -88,7 +88,7 @@ def _produce(stream: Stream | None, events: Events | None, options: argparse.Nam
             disconnect(producer)
 
 
-def _declared(place: Place, name: str) -> Stream:
+def _declared(location: PipelineLocation, name: str) -> Stream:
     streams = {stream.name: stream for stream in declared_by(place).streams}
     if name not in streams:
         raise UsageError(f"pipeline {place.name} has no stream {name!r}", hint=f"choose among: {', '.join(streams)}")

@@ -10,7 +10,7 @@ from itertools import groupby
 from keyword import iskeyword
 from pathlib import Path
 
-from tandem.catalog import BUNDLED, Place
+from tandem.catalog import BUNDLED, PipelineLocation
 from tandem.engine.declare.avro_schema import file_of
 from tandem.errors import TandemError, UsageError
 from tandem.scaffold.avro import in_avro, schema_of
@@ -30,7 +30,7 @@ class Format(StrEnum):
     AVRO = "avro"
 
 
-def write(name: str, own: Path, values: Format = Format.JSON) -> Place:
+def write(name: str, own: Path, values: Format = Format.JSON) -> PipelineLocation:
     """Returns where the new pipeline is: a folder of that name, complete, that runs as it is.
 
     Args:
@@ -43,7 +43,7 @@ def write(name: str, own: Path, values: Format = Format.JSON) -> Place:
         TandemError: the folder cannot be written.
     """
     _check(name, own)
-    place = Place(name, f"{own.name}.{name}", own / name)
+    place = PipelineLocation(name, f"{own.name}.{name}", own / name)
     try:
         own.mkdir(parents=True, exist_ok=True)
         for shared in _SHARED:
@@ -65,7 +65,7 @@ def write(name: str, own: Path, values: Format = Format.JSON) -> Place:
     return place
 
 
-def _to_avro(place: Place) -> None:
+def _to_avro(location: PipelineLocation) -> None:
     """Declares that the streams are Avro, and writes the schema that each of them has already, in words of Avro."""
     for stream in STREAMS:
         file = place.folder / file_of(stream.name, 1)
@@ -89,7 +89,7 @@ def _check(name: str, own: Path) -> None:
         raise UsageError(f"{own.name!r} is no name for a Python package", hint="set TANDEM_PIPELINES_DIR to another")
 
 
-def _renamed(text: str, place: Place) -> str:
+def _renamed(text: str, location: PipelineLocation) -> str:
     """Returns a module's text with the new names; imports stay in alphabetical order."""
     named = re.sub(r"example(?![a-z])", place.name, text.replace(_PACKAGE, place.package))
     lines: list[str] = []

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tandem.catalog import Place, find
+from tandem.catalog import PipelineLocation, find
 from tandem.checkout import state_folder
 from tandem.runtimes import Runtime, runtimes
 from tandem.settings.google import GoogleSettings
@@ -134,7 +134,7 @@ class Settings(_Frozen):
         return spark
 
     @property
-    def place(self) -> Place:
+    def place(self) -> PipelineLocation:
         """Where the pipeline is.
 
         Raises:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from tandem.catalog import Place, find, names_in
+from tandem.catalog import PipelineLocation, find, names_in
 from tandem.errors import UsageError
 from tandem.settings.model import Settings
 
@@ -53,7 +53,7 @@ def typed_parameters(settings: Settings) -> Settings:
     Raises:
         UsageError: the pipeline has no such parameter, or one of another type.
     """
-    known = _read(settings.place).get("job", {}).get("parameters", {})
+    known = _read(settings.location).get("job", {}).get("parameters", {})
     typed: dict[str, Any] = {}
     for name, value in settings.job.parameters.items():
         if name not in known:
@@ -73,7 +73,7 @@ def typed_parameters(settings: Settings) -> Settings:
     return settings.model_copy(update={"job": settings.job.model_copy(update={"parameters": typed})})
 
 
-def _read(place: Place) -> dict[str, Any]:
+def _read(location: PipelineLocation) -> dict[str, Any]:
     file = place.folder / SETTINGS
     if not file.is_file():
         return {}

@@ -21,7 +21,7 @@ def coming_watermark(settings: Settings) -> datetime | None:
     Raises:
         EnvironmentNotReadyError: Kafka or a topic is not there.
     """
-    streams = declared_by(settings.place).streams
+    streams = declared_by(settings.location).streams
     intakes = [Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds) for stream in streams]
     for intake in intakes:
         with TopicReader(settings.kafka, intake.stream.topic) as reader:

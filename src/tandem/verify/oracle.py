@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 
 # An event: its stream's name and its identity.
 EventId = tuple[str, str]
@@ -63,6 +63,6 @@ class Oracle(Protocol):
         """
 
 
-def load_oracle(place: Place) -> Oracle:
+def load_oracle(location: PipelineLocation) -> Oracle:
     """Returns the oracle of a pipeline; raises UsageError when there is none."""
     return cast(Oracle, place.module("oracle"))

@@ -83,7 +83,7 @@ class _Verification:
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         self._job, self._pipeline = settings.job, settings.pipeline
-        self._oracle, declared = load_oracle(settings.place), declared_by(settings.place)
+        self._oracle, declared = load_oracle(settings.location), declared_by(settings.location)
         self._names = [stream.name for stream in declared.streams]
         client: MongoClient[dict[str, Any]] = stack.enter_context(
             MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS)

@@ -19,7 +19,7 @@ from typing import IO, Any
 from confluent_kafka import Producer
 from pymongo import MongoClient
 
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 from tandem.errors import TandemError
 from tandem.scaffold import write
 from tandem.settings.connections import mongo_client
@@ -62,7 +62,7 @@ def measure(bench: Bench) -> Part:
     return Part("inner_loop", "`tandem dev`, a changed transform", rows, {"edits": len(said)})
 
 
-def _settings(settings: Settings, place: Place) -> Settings:
+def _settings(settings: Settings, location: PipelineLocation) -> Settings:
     """Returns the settings of the new pipeline, with the bench's folder and ports."""
     ports = {
         "kafka": {"port": settings.kafka.port, "controller_port": settings.kafka.controller_port},
@@ -73,7 +73,7 @@ def _settings(settings: Settings, place: Place) -> Settings:
     return load(settings.profile, {**ports, **own})
 
 
-def _edit(name: str, place: Place, output: IO[str], settings: Settings, documents: Any) -> tuple[float, float]:
+def _edit(name: str, location: PipelineLocation, output: IO[str], settings: Settings, documents: Any) -> tuple[float, float]:
     """Returns after how many seconds the job ran with a new version, and a document was there that it had made."""
     file = place.file("transform")
     edited = _MARK.sub(f'F.lit("{name}").alias("service"),', file.read_text("utf-8"), count=1)
@@ -96,7 +96,7 @@ def _send(settings: Settings, name: str) -> None:
     """Sends a request and its response, of now."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     producer = Producer({**PRODUCER, "linger.ms": 0, "bootstrap.servers": settings.kafka.bootstrap})
-    requests, responses = settings.place.module("streams").STREAMS
+    requests, responses = settings.location.module("streams").STREAMS
     request = {"request_id": name, "service": "search", "requested_at": now}
     response = {"response_id": name, "request_id": name, "status": 200, "responded_at": now}
     for stream, record in ((requests, request), (responses, response)):
@@ -107,7 +107,7 @@ def _send(settings: Settings, name: str) -> None:
 
 @contextmanager
 def _documents(settings: Settings) -> Iterator[Any]:
-    answered = settings.place.module("streams").ANSWERED
+    answered = settings.location.module("streams").ANSWERED
     with MongoClient[dict[str, Any]](**mongo_client(settings.mongo)) as client:
         yield client[settings.mongo.database][answered]
 

@@ -45,7 +45,7 @@ def _secrets(settings: Settings) -> str:
 
 
 def _cluster(settings: Settings) -> str:
-    cluster, wanted = _deployment(settings).cluster, settings.runtime.image
+    cluster, wanted = _deployment(settings).cluster, runtime_of(settings).image
     if cluster is None:
         raise Skipped(f"none is needed: a serverless batch of runtime {wanted}, for {settings.gcp.ttl_hours} hours")
     if (found := cluster.find()) is None:

@@ -23,7 +23,7 @@ from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
 from tandem.platforms.embedded.layout import Layout, scratch_folder
 from tandem.platforms.embedded.process import identify, kill
-from tandem.platforms.job_files import STREAM, for_batch, submitted
+from tandem.job_files import STREAM, for_batch, submitted
 from tandem.platforms.provision import streams_of
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
@@ -48,7 +48,7 @@ def check_fit(settings: Settings, bucket: Bucket) -> None:
         if offsets is None:
             return
         # Spark compares topics only with what Kafka has.
-        there, wanted = _topics(offsets), {stream.topic for stream in streams_of(settings.place)[0]}
+        there, wanted = _topics(offsets), {stream.topic for stream in streams_of(settings.location)[0]}
         if there and there != wanted:
             raise _misfit(settings, f"it reads {_listed(wanted)}, and the checkpoint is of {_listed(there)}")
         try:
@@ -120,10 +120,10 @@ def _planned(settings: Settings, layout: Layout) -> str | None:
     }
     own = for_batch(settings.model_copy(update=here))
     write_configuration(own, jars, layout, layout.conf, class_archive(own, java, jars).options(record=False))
-    command = (sys.executable, *submitted(settings.place, STREAM).command(layout.conf), "--fit")
+    command = (sys.executable, *submitted(settings.location, STREAM).command(layout.conf), "--fit")
     process = subprocess.Popen(
         command,
-        env=driver_variables(java, settings.place, layout.conf),
+        env=driver_variables(java, settings.location, layout.conf),
         cwd=layout.home,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -211,8 +211,8 @@ class DataprocPlatform:
     def _forget(self) -> None:
         removed = self._deployment.bucket.remove_all()
         _log.info("the checkpoint and the uploads are removed", objects=removed)
-        remove_topics(self._settings.kafka, self._settings.place)
-        remove_collections(self._settings.mongo, self._settings.place)
+        remove_topics(self._settings.kafka, self._settings.location)
+        remove_collections(self._settings.mongo, self._settings.location)
 
 
 def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import tandem
 from tandem.artifacts import locked
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
-from tandem.platforms.job_files import STREAM, job_config, submitted
+from tandem.job_files import STREAM, job_config, submitted
 from tandem.settings.model import Settings
 
 # How a driver logs. Spark tells of every task and of every option; what fails the query is told by the query.
@@ -97,7 +97,7 @@ def release(settings: Settings, entry: str = STREAM) -> Release:
     Raises:
         UsageError: there is no such pipeline.
     """
-    place = settings.place
+    place = settings.location
     what = submitted(place, entry)
     # The file of an authority is here and not on the cluster, whose Java has its own.
     # To a serverless batch nothing but the job itself can say how each of its loggers logs.
@@ -113,7 +113,7 @@ def release(settings: Settings, entry: str = STREAM) -> Release:
         arguments=what.arguments,
         package=Upload.of("tandem.zip", _package(place)),
         config=Upload.of("job.json", told.to_json().encode()),
-        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[settings.runtime.jars].jars),
+        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[runtime_of(settings).jars].jars),
     )
 
 
@@ -132,7 +132,7 @@ def checkpoint_of(settings: Settings) -> str:
     return f"gs://{settings.gcp.bucket}/{folder_of(settings)}checkpoint"
 
 
-def _package(place: Place) -> bytes:
+def _package(location: PipelineLocation) -> bytes:
     """Returns the zip that Python imports from: the same bytes for the same source, whenever and wherever."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -143,7 +143,7 @@ def _package(place: Place) -> bytes:
     return content.getvalue()
 
 
-def _sources(place: Place) -> dict[str, bytes]:
+def _sources(location: PipelineLocation) -> dict[str, bytes]:
     """Returns the engine's modules and the pipeline's, with its schemas, by their names in the zip."""
     root = Path(tandem.__file__).parent
     found = {root.parent: [root / "__init__.py", root / "pipeline.py", *(root / "engine").rglob("*.py")]}

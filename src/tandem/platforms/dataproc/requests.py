@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of
-from tandem.platforms.job_files import STREAM, with_limits
+from tandem.job_files import STREAM, with_limits
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
         ),
         master_config=dataproc.InstanceGroupConfig(num_instances=1, machine_type_uri=google.machine),
         worker_config=dataproc.InstanceGroupConfig(num_instances=google.workers, machine_type_uri=google.machine),
-        software_config=dataproc.SoftwareConfig(image_version=settings.runtime.image, properties=properties),
+        software_config=dataproc.SoftwareConfig(image_version=runtime_of(settings).image, properties=properties),
         lifecycle_config=dataproc.LifecycleConfig(idle_delete_ttl=Duration(seconds=60 * google.idle_delete_minutes)),
     )
     cluster = dataproc.Cluster(
@@ -152,7 +152,7 @@ def batch_request(settings: Settings, release: Release, predecessor: str | None)
             jar_file_uris=[uri(settings, jar) for jar in release.jars],
         ),
         runtime_config=dataproc.RuntimeConfig(
-            version=settings.runtime.image, properties=_properties(settings, release)
+            version=runtime_of(settings).image, properties=_properties(settings, release)
         ),
         environment_config=dataproc.EnvironmentConfig(execution_config=execution),
         labels=_labels(settings, release),

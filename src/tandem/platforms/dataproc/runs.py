@@ -22,7 +22,7 @@ from tandem.platforms.dataproc.requests import (
     label_of,
     stop_object,
 )
-from tandem.platforms.job_files import STREAM
+from tandem.job_files import STREAM
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 

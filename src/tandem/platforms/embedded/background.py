@@ -48,7 +48,7 @@ class Background:
         """
         layout, settings = self._layout, self._settings
         # What is wrong in it is said before anything starts, and with its line.
-        settings.place.module("transform")
+        settings.location.module("transform")
         layout.create()
         with layout.locked() as lock:
             # Here rather than in the supervisor alone: a person sees the progress bar and the error at once.

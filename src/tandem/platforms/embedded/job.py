@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 
 from tandem.artifacts.ivy import spark_jars
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
 from tandem.platforms.embedded.class_archive import ClassArchive
 from tandem.platforms.embedded.java import Java
 from tandem.platforms.embedded.layout import JOB, Layout, empty
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
-from tandem.platforms.job_files import STREAM, driver_environment, submitted, temporary_folder, write_job_files
+from tandem.job_files import STREAM, driver_environment, submitted, temporary_folder, write_job_files
 from tandem.platforms.memory import machine_memory
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
@@ -51,8 +51,8 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
     def begin() -> None:
         if name != JOB:
             # Those of the first pipeline are created with the services.
-            create_topics(settings.kafka, *streams_of(settings.place))
-            create_collections(settings.mongo, indexes_of(settings.place))
+            create_topics(settings.kafka, *streams_of(settings.location))
+            create_collections(settings.mongo, indexes_of(settings.location))
         begun.touch()
 
     def probe(pid: int) -> None:
@@ -64,11 +64,11 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
         name=name,
         command=(
             sys.executable,
-            *submitted(settings.place, STREAM).command(folder),
+            *submitted(settings.location, STREAM).command(folder),
             "--begin-when",
             f"file://{begun}",
         ),
-        env=driver_variables(tools.java, settings.place, folder),
+        env=driver_variables(tools.java, settings.location, folder),
         write=write,
         probe=probe,
         retry_on=(),
@@ -93,7 +93,7 @@ def class_archive(settings: Settings, java: Java, jars: Sequence[Path]) -> Class
     return ClassArchive(settings.cache_dir, java, (spark_jars(), *jars))
 
 
-def driver_variables(java: Java, place: Place, folder: Path) -> dict[str, str]:
+def driver_variables(java: Java, location: PipelineLocation, folder: Path) -> dict[str, str]:
     """Returns the environment of a pipeline's driver, given the folder of its configuration."""
     variables = child_environment(
         java,

@@ -16,7 +16,7 @@ from tandem.kafka_python import made
 from tandem.platforms.embedded.layout import Layout, empty
 from tandem.platforms.embedded.prepare import Tools, child_environment
 from tandem.platforms.embedded.service import Program
-from tandem.platforms.job_files import escaped, temporary_folder
+from tandem.job_files import escaped, temporary_folder
 from tandem.platforms.provision import create_topics, streams_of
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import Settings
@@ -104,7 +104,7 @@ def program(settings: Settings, tools: Tools, layout: Layout) -> Program:
         write=write,
         probe=probe,
         retry_on=(KafkaError,),
-        settle=lambda: create_topics(settings.kafka, *streams_of(settings.place)),
+        settle=lambda: create_topics(settings.kafka, *streams_of(settings.location)),
         start_deadline_s=90,
         stop_deadline_s=20,
     )

@@ -57,7 +57,7 @@ class Membership:
         """
         settings = self._settings
         # What is wrong in it is said before anything starts, and with its line.
-        settings.place.module("transform")
+        settings.location.module("transform")
         if not self._background.running():
             self._background.start()
         self._check_addresses()
@@ -75,8 +75,8 @@ class Membership:
         # While they start, what starts them does it.
         if all(states[name].state == "running" for name in servers):
             self._check_addresses()
-            create_topics(self._settings.kafka, *streams_of(self._settings.place))
-            create_collections(self._settings.mongo, indexes_of(self._settings.place))
+            create_topics(self._settings.kafka, *streams_of(self._settings.location))
+            create_collections(self._settings.mongo, indexes_of(self._settings.location))
 
     def is_outdated(self) -> bool:
         """Returns whether the driver was started with other settings than these."""

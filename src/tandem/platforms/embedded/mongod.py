@@ -111,7 +111,7 @@ def program(settings: Settings, mongod: Path, layout: Layout) -> Program:
         write=lambda: None,
         probe=lambda _pid: become_primary(f"127.0.0.1:{settings.mongo.port}"),
         retry_on=(PyMongoError,),
-        settle=lambda: create_collections(settings.mongo, indexes_of(settings.place)),
+        settle=lambda: create_collections(settings.mongo, indexes_of(settings.location)),
         start_deadline_s=90,
         stop_deadline_s=20,
         explain=_explained,

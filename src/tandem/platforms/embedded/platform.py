@@ -115,7 +115,7 @@ class EmbeddedPlatform:
         """Starts the job anew; see ``Platform.restart_job``."""
         self._membership.check()
         # The job that runs is not stopped for one that cannot start.
-        self._settings.place.module("transform")
+        self._settings.location.module("transform")
         self._membership.provide()
         before = read_states(self._layout.state, self._needed)[self._service].pid
         self._membership.ask_restart()

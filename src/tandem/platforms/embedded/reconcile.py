@@ -11,7 +11,7 @@ from tandem.platforms.embedded.java import find_java
 from tandem.platforms.embedded.job import class_archive, driver_variables, write_configuration
 from tandem.platforms.embedded.layout import JOB, Layout
 from tandem.platforms.embedded.process import identify, kill
-from tandem.platforms.job_files import RECONCILE, for_batch, submitted
+from tandem.job_files import RECONCILE, for_batch, submitted
 from tandem.platforms.observe import reconcile_report
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
@@ -31,11 +31,11 @@ def reconcile(settings: Settings, layout: Layout) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     options = class_archive(settings, java, jars).options(record=False)
     write_configuration(for_batch(settings), jars, layout, folder, options)
-    command = (sys.executable, *submitted(settings.place, RECONCILE).command(folder))
+    command = (sys.executable, *submitted(settings.location, RECONCILE).command(folder))
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env=driver_variables(java, settings.place, folder),
+            env=driver_variables(java, settings.location, folder),
             cwd=layout.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

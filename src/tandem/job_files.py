@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tandem import engine
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import JAVA_LIMITS
 from tandem.engine.declare.job_config import JobConfig
 from tandem.settings.model import Settings
@@ -155,7 +155,7 @@ def driver_arguments(folder: Path) -> tuple[str, ...]:
     return ("--config", str(folder / "job.json"))
 
 
-def submitted(place: Place, entry: str) -> Submitted:
+def submitted(location: PipelineLocation, entry: str) -> Submitted:
     """Returns what is submitted for the stream (``STREAM``) or the batch that repairs it (``RECONCILE``)."""
     own = place.file(entry)
     if entry == STREAM and own.is_file():
