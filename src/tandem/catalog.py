@@ -157,8 +157,8 @@ def declared_by(location: PipelineLocation) -> Declared:
     Raises:
         UsageError: the module is wrong.
     """
-    if place.file("streams").is_file():
-        module = place.module("streams")
+    if location.file("streams").is_file():
+        module = location.module("streams")
         view = getattr(module, "VIEW", None)
         return Declared(
             tuple(module.STREAMS),
@@ -166,7 +166,7 @@ def declared_by(location: PipelineLocation) -> Declared:
             module.INDEXES,
             view if isinstance(view, View) else None,
         )
-    pipeline: Pipeline = place.module("transform").PIPELINE
+    pipeline: Pipeline = location.module("transform").PIPELINE
     indexes: dict[str, Sequence[Sequence[str]]] = {output.collection: () for output in pipeline.outputs}
     return Declared(pipeline.streams, pipeline.dead_letter_topic, indexes, _plain_view(pipeline))
 

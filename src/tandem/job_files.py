@@ -157,10 +157,10 @@ def driver_arguments(folder: Path) -> tuple[str, ...]:
 
 def submitted(location: PipelineLocation, entry: str) -> Submitted:
     """Returns what is submitted for the stream (``STREAM``) or the batch that repairs it (``RECONCILE``)."""
-    own = place.file(entry)
+    own = location.file(entry)
     if entry == STREAM and own.is_file():
         return Submitted(own, ())
-    return Submitted(_ENGINE / _FILES[entry], ("--pipeline", place.package))
+    return Submitted(_ENGINE / _FILES[entry], ("--pipeline", location.package))
 
 
 def driver_environment(folder: Path) -> dict[str, str]:

@@ -57,7 +57,7 @@ class _Batch(bytearray):
     """A batch's bytes; parts of it can be decoded, whatever they are."""
 
     def __getitem__(self, place: Any) -> Any:
-        found = super().__getitem__(place)
+        found = super().__getitem__(location)
         return _Part(found) if isinstance(place, slice) else found
 
 

@@ -37,9 +37,9 @@ def dev(
     session: Session = context.obj
     session.pipeline = name or session.pipeline
     settings, platform = session.settings, _platform(session)
-    place = settings.location
+    location = settings.location
     # What is saved from here on is news, also while all starts.
-    known = _saved(place.folder)
+    known = _saved(location.folder)
     try:
         platform.up(wait=True)
         _go_on(platform)
@@ -48,7 +48,7 @@ def dev(
             raise
         # All but the job's code runs, and the next save may mend that.
         session.say(f"error: {error}\nhint: {error.hint}")
-    session.say(f"watching {place.folder}; `tandem produce`, `tandem verify` and {_page(settings)} show what it does")
+    session.say(f"watching {location.folder}; `tandem produce`, `tandem verify` and {_page(settings)} show what it does")
     _watch(session, known)
 
 
@@ -112,12 +112,12 @@ def _go_on(platform: Reloading) -> None:
 
 def _check(settings: Settings) -> None:
     """Imports what was saved, so that the job that runs is not stopped for what cannot; creates what it has new."""
-    place = settings.location
-    place.forget()
-    for module in ("transform", *(each for each in _OPTIONAL if place.file(each).is_file())):
-        place.module(module)
-    create_topics(settings.kafka, *streams_of(place))
-    create_collections(settings.mongo, indexes_of(place))
+    location = settings.location
+    location.forget()
+    for module in ("transform", *(each for each in _OPTIONAL if location.file(each).is_file())):
+        location.module(module)
+    create_topics(settings.kafka, *streams_of(location))
+    create_collections(settings.mongo, indexes_of(location))
 
 
 def _saved(folder: Path) -> dict[Path, int]:

@@ -28,5 +28,5 @@ def new(
     """
     session: Session = context.obj
     place = write(name, own_pipelines(), values)
-    print(place.folder)
-    session.say(f"`tandem --pipeline {name} run` runs it, `pytest {place.folder}` tests it; begin with streams.py")
+    print(location.folder)
+    session.say(f"`tandem --pipeline {name} run` runs it, `pytest {location.folder}` tests it; begin with streams.py")

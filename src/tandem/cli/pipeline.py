@@ -203,18 +203,18 @@ def _watermark(session: Session) -> datetime | None:
 
 
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
-    settings, place = session.settings, session.settings.location
+    settings, location = session.settings, session.settings.location
     # The same pipeline for the producers as for this command, whatever named it.
-    chosen = {"TANDEM_PIPELINE": place.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
+    chosen = {"TANDEM_PIPELINE": location.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
     # Before the events that look them up.
-    for name, number in store_lookups(settings.mongo, lookups_of(place), plan).items():
+    for name, number in store_lookups(settings.mongo, lookups_of(location), plan).items():
         session.say(f"  {name}: {number} documents")
     with _watched(session) as stop:
         summaries = send_all(
-            [stream.name for stream in declared_by(place).streams],
+            [stream.name for stream in declared_by(location).streams],
             plan,
             profile=settings.profile,
-            variables=place.variables(inherited() | chosen),
+            variables=location.variables(inherited() | chosen),
             rate=rate,
             ledgers=ledgers,
             stop=stop,

@@ -154,10 +154,10 @@ class Session:
         Raises:
             UsageError: something is wrong in them; the message names the line.
         """
-        place = self.settings.location
-        place.forget()
+        location = self.settings.location
+        location.forget()
         self.pipeline = self._declared()
-        send_by_value(place.package)
+        send_by_value(location.package)
 
     def stop(self) -> None:
         """Ends Spark. Another session can be opened in the same process."""

@@ -32,11 +32,11 @@ def check_apart(pipelines: Iterable[Settings]) -> None:
 
 def _written(settings: Settings) -> list[str]:
     """Returns where a pipeline writes, without importing Spark. What it looks up, others may look up, too."""
-    place, declared = settings.location, declared_by(settings.location)
+    location, declared = settings.location, declared_by(settings.location)
     view = declared.view
     collections = {
         *((view.results, view.leftovers) if view else ()),
-        *(load_oracle(place).COLLECTIONS if place.file("oracle").is_file() else declared.indexes),
+        *(load_oracle(location).COLLECTIONS if location.file("oracle").is_file() else declared.indexes),
     }
     database = settings.mongo.database
     return [

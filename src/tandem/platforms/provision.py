@@ -37,13 +37,13 @@ _HINT = "is it started (`tandem up`), at this address, and does it let this mach
 
 def streams_of(location: PipelineLocation) -> tuple[tuple[Stream, ...], str]:
     """Returns a pipeline's streams and its dead-letter topic; see ``declared_by``."""
-    declared = declared_by(place)
+    declared = declared_by(location)
     return declared.streams, declared.dead_letter_topic
 
 
 def indexes_of(location: PipelineLocation) -> Indexes:
     """Returns the indexes of a pipeline's collections besides that of ``_id``; see ``declared_by``."""
-    return declared_by(place).indexes
+    return declared_by(location).indexes
 
 
 def topics_of(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> dict[str, dict[str, Any]]:
@@ -183,7 +183,7 @@ def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]
     Raises:
         EnvironmentNotReadyError: Kafka refused.
     """
-    streams, dead_letter_topic = streams_of(place)
+    streams, dead_letter_topic = streams_of(location)
     with administrator(kafka, "remove the topics") as admin:
         there = sorted({*(stream.topic for stream in streams), dead_letter_topic} & set(admin.list_topics()))
         if there:
@@ -198,12 +198,12 @@ def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> None
         EnvironmentNotReadyError: MongoDB refused.
     """
     with database_of(mongo, "remove the collections") as database:
-        for collection in indexes_of(place):
+        for collection in indexes_of(location):
             database.drop_collection(collection)
         # Other pipelines may report into the same database.
         about = {
-            PROGRESS_COLLECTION: ("pipeline", [place.name]),
-            SUPERSEDED_COLLECTION: ("collection", indexes_of(place)),
+            PROGRESS_COLLECTION: ("pipeline", [location.name]),
+            SUPERSEDED_COLLECTION: ("collection", indexes_of(location)),
         }
         for collection, (field, values) in about.items():
             database[collection].delete_many({field: {"$in": list(values)}})

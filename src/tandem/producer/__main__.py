@@ -32,15 +32,15 @@ def main() -> int:
     try:
         settings = load_one()
         log.to_stderr(settings.log.format)
-        place = settings.location
+        location = settings.location
         # The same events whoever sends them and whenever: one that was started again goes on.
         plan = Plan(seed=1, count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=options.rate)
-        store_lookups(settings.mongo, lookups_of(place), plan)
+        store_lookups(settings.mongo, lookups_of(location), plan)
         produce(
-            [stream.name for stream in declared_by(place).streams],
+            [stream.name for stream in declared_by(location).streams],
             plan,
             profile=settings.profile,
-            variables=place.variables(inherited()),
+            variables=location.variables(inherited()),
             metrics=options.metrics,
             stop=stop,
         )

@@ -20,7 +20,7 @@ Lookups = Mapping[str, Callable[[Plan], Iterable[dict[str, Any]]]]
 
 def lookups_of(location: PipelineLocation) -> Lookups:
     """Returns what a pipeline's module ``generator`` has as ``LOOKUPS``; nothing without it."""
-    lookups: Lookups = getattr(place.module("generator"), "LOOKUPS", {})
+    lookups: Lookups = getattr(location.module("generator"), "LOOKUPS", {})
     return lookups
 
 

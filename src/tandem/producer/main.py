@@ -89,9 +89,9 @@ def _produce(stream: Stream | None, events: Events | None, options: argparse.Nam
 
 
 def _declared(location: PipelineLocation, name: str) -> Stream:
-    streams = {stream.name: stream for stream in declared_by(place).streams}
+    streams = {stream.name: stream for stream in declared_by(location).streams}
     if name not in streams:
-        raise UsageError(f"pipeline {place.name} has no stream {name!r}", hint=f"choose among: {', '.join(streams)}")
+        raise UsageError(f"pipeline {location.name} has no stream {name!r}", hint=f"choose among: {', '.join(streams)}")
     return streams[name]
 
 

@@ -43,24 +43,24 @@ def write(name: str, own: Path, values: Format = Format.JSON) -> PipelineLocatio
         TandemError: the folder cannot be written.
     """
     _check(name, own)
-    place = PipelineLocation(name, f"{own.name}.{name}", own / name)
+    location = PipelineLocation(name, f"{own.name}.{name}", own / name)
     try:
         own.mkdir(parents=True, exist_ok=True)
         for shared in _SHARED:
             if not (own / shared).exists():
                 shutil.copyfile(_EXAMPLE / shared, own / shared)
-        place.folder.mkdir()
+        location.folder.mkdir()
         for source in sorted(_EXAMPLE.iterdir()):
             if source.suffix in (".py", ".toml") and source.name not in _SHARED:
-                target = place.folder / source.name.replace("example", name)
-                target.write_text(_renamed(source.read_text("utf-8"), place), "utf-8")
+                target = location.folder / source.name.replace("example", name)
+                target.write_text(_renamed(source.read_text("utf-8"), location), "utf-8")
         if values is Format.AVRO:
-            _to_avro(place)
+            _to_avro(location)
     except OSError as error:
         # What is there in part would be taken for a pipeline, and its name for taken.
-        shutil.rmtree(place.folder, ignore_errors=True)
+        shutil.rmtree(location.folder, ignore_errors=True)
         raise TandemError(
-            f"{place.folder} cannot be written: {error.strerror}", hint="set TANDEM_PIPELINES_DIR to a folder of yours"
+            f"{location.folder} cannot be written: {error.strerror}", hint="set TANDEM_PIPELINES_DIR to a folder of yours"
         ) from None
     return place
 
@@ -68,10 +68,10 @@ def write(name: str, own: Path, values: Format = Format.JSON) -> PipelineLocatio
 def _to_avro(location: PipelineLocation) -> None:
     """Declares that the streams are Avro, and writes the schema that each of them has already, in words of Avro."""
     for stream in STREAMS:
-        file = place.folder / file_of(stream.name, 1)
+        file = location.folder / file_of(stream.name, 1)
         file.parent.mkdir(exist_ok=True)
-        file.write_text(schema_of(stream, place.name), "utf-8")
-    streams = place.file("streams")
+        file.write_text(schema_of(stream, location.name), "utf-8")
+    streams = location.file("streams")
     streams.write_text(in_avro(streams.read_text("utf-8"), STREAMS), "utf-8")
 
 
@@ -91,7 +91,7 @@ def _check(name: str, own: Path) -> None:
 
 def _renamed(text: str, location: PipelineLocation) -> str:
     """Returns a module's text with the new names; imports stay in alphabetical order."""
-    named = re.sub(r"example(?![a-z])", place.name, text.replace(_PACKAGE, place.package))
+    named = re.sub(r"example(?![a-z])", location.name, text.replace(_PACKAGE, location.package))
     lines: list[str] = []
     for is_import, grouped in groupby(named.splitlines(), key=lambda line: line.startswith("from ")):
         block = list(grouped)

@@ -74,7 +74,7 @@ def typed_parameters(settings: Settings) -> Settings:
 
 
 def _read(location: PipelineLocation) -> dict[str, Any]:
-    file = place.folder / SETTINGS
+    file = location.folder / SETTINGS
     if not file.is_file():
         return {}
     try:

@@ -56,7 +56,7 @@ def settled(loaded: Loaded) -> Settings:
     for section in (values["kafka"], values["mongo"]):
         kind, _, place = (section.get("password") or "").partition(":")
         if kind == "file":
-            section["password"] = f"file:{_absolute(Path(place))}"
+            section["password"] = f"file:{_absolute(Path(location))}"
     return Settings.model_validate(values)
 
 

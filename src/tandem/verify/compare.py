@@ -172,7 +172,7 @@ def _of_removed_record(key: bytes, beginnings: Mapping[str, Mapping[int, int]]) 
     topic, _, partition = topic.rpartition("-")
     if not (partition.isdecimal() and place.isdecimal()):
         return False
-    return int(place) < beginnings.get(topic, {}).get(int(partition), 0)
+    return int(location) < beginnings.get(topic, {}).get(int(partition), 0)
 
 
 def _counts(intake: Intake, expected: Expectation) -> Counts:

@@ -65,4 +65,4 @@ class Oracle(Protocol):
 
 def load_oracle(location: PipelineLocation) -> Oracle:
     """Returns the oracle of a pipeline; raises UsageError when there is none."""
-    return cast(Oracle, place.module("oracle"))
+    return cast(Oracle, location.module("oracle"))

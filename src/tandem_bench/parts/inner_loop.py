@@ -69,13 +69,13 @@ def _settings(settings: Settings, location: PipelineLocation) -> Settings:
         "mongo": {"port": settings.mongo.port},
         "ui": {"spark_port": settings.ui.spark_port, "dashboard_port": settings.ui.dashboard_port},
     }
-    own = {"pipeline": place.name, "pipelines_dir": place.folder.parent, "state_dir": settings.state_dir}
+    own = {"pipeline": location.name, "pipelines_dir": location.folder.parent, "state_dir": settings.state_dir}
     return load(settings.profile, {**ports, **own})
 
 
 def _edit(name: str, location: PipelineLocation, output: IO[str], settings: Settings, documents: Any) -> tuple[float, float]:
     """Returns after how many seconds the job ran with a new version, and a document was there that it had made."""
-    file = place.file("transform")
+    file = location.file("transform")
     edited = _MARK.sub(f'F.lit("{name}").alias("service"),', file.read_text("utf-8"), count=1)
     began = time.monotonic()
     file.write_text(edited, "utf-8")

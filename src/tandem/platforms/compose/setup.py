@@ -79,7 +79,7 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
 
 def _write_submitted(folder: Path, location: PipelineLocation, entry: str) -> None:
     """Writes the file that is submitted, and its arguments: the compose files know neither."""
-    what = submitted(place, entry)
+    what = submitted(location, entry)
     shutil.copy(what.file, folder / "submitted.py")
     (folder / "arguments").write_text("\n".join(what.command(folder)[1:]) + "\n", "utf-8")
 

@@ -97,8 +97,8 @@ def release(settings: Settings, entry: str = STREAM) -> Release:
     Raises:
         UsageError: there is no such pipeline.
     """
-    place = settings.location
-    what = submitted(place, entry)
+    location = settings.location
+    what = submitted(location, entry)
     # The file of an authority is here and not on the cluster, whose Java has its own.
     # To a serverless batch nothing but the job itself can say how each of its loggers logs.
     levels = LOG_LEVELS if settings.gcp.serverless else {}
@@ -111,7 +111,7 @@ def release(settings: Settings, entry: str = STREAM) -> Release:
         entry=entry,
         main=Upload.of(what.file.name, what.file.read_bytes()),
         arguments=what.arguments,
-        package=Upload.of("tandem.zip", _package(place)),
+        package=Upload.of("tandem.zip", _package(location)),
         config=Upload.of("job.json", told.to_json().encode()),
         jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[runtime_of(settings).jars].jars),
     )
@@ -136,7 +136,7 @@ def _package(location: PipelineLocation) -> bytes:
     """Returns the zip that Python imports from: the same bytes for the same source, whenever and wherever."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for name, source in sorted(_sources(place).items()):
+        for name, source in sorted(_sources(location).items()):
             info = zipfile.ZipInfo(name, _EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, source)
@@ -147,10 +147,10 @@ def _sources(location: PipelineLocation) -> dict[str, bytes]:
     """Returns the engine's modules and the pipeline's, with its schemas, by their names in the zip."""
     root = Path(tandem.__file__).parent
     found = {root.parent: [root / "__init__.py", root / "pipeline.py", *(root / "engine").rglob("*.py")]}
-    found.setdefault(place.root, []).extend((*place.folder.rglob("*.py"), *place.folder.glob(f"{FOLDER}/*.avsc")))
+    found.setdefault(location.root, []).extend((*location.folder.rglob("*.py"), *location.folder.glob(f"{FOLDER}/*.avsc")))
     sources = {file.relative_to(base).as_posix(): file.read_bytes() for base, files in found.items() for file in files}
     # Of the packages above the pipeline's only the marks. In a zip, Python needs one in each package.
-    for package in (place.folder, *place.folder.parents[: place.package.count(".")]):
+    for package in (location.folder, *location.folder.parents[: location.package.count(".")]):
         mark = package / "__init__.py"
-        sources[mark.relative_to(place.root).as_posix()] = mark.read_bytes() if mark.is_file() else b""
+        sources[mark.relative_to(location.root).as_posix()] = mark.read_bytes() if mark.is_file() else b""
     return sources

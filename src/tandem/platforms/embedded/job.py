@@ -102,7 +102,7 @@ def driver_variables(java: Java, location: PipelineLocation, folder: Path) -> di
         PYTHONUNBUFFERED="1",
         SPARK_LOCAL_IP="127.0.0.1",
     )
-    return place.variables(variables)
+    return location.variables(variables)
 
 
 def heap_mib(memory: int) -> int:
