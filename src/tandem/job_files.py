@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
+from tandem import engine
+from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import JAVA_LIMITS
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
+# What is submitted: the names that a pipeline's own file has, and the labels of jobs in the cloud.
+STREAM, RECONCILE = "join_stream", "reconcile"
+_FILES = {STREAM: "job.py", RECONCILE: "reconcile.py"}
+_ENGINE = Path(engine.__file__).parent / "submitted"
 _Connection = TypeVar("_Connection", KafkaConfig, MongoConfig)
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _TASKS_JAVA_OPTIONS = "spark.executor.extraJavaOptions"
@@ -129,9 +135,34 @@ def for_batch(settings: Settings) -> Settings:
     return settings.model_copy(update={"spark": {**settings.spark, **_BATCH}})
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """What is submitted of a pipeline to every Spark.
+
+    Attributes:
+        file: the Python file: the pipeline's own one of that name, or the engine's.
+        arguments: those that name the pipeline to it; its own file knows it.
+    """
+
+    file: Path
+    arguments: tuple[str, ...]
+
+    def command(self, folder: Path) -> tuple[str, ...]:
+        """Returns the file with all its arguments, given the folder of ``write_job_files``."""
+        return (str(self.file), *self.arguments, *driver_arguments(folder))
+
+
 def driver_arguments(folder: Path) -> tuple[str, ...]:
-    """Returns the arguments of the file that is submitted, given the folder of ``write_job_files``."""
+    """Returns the arguments of every driver, given the folder of ``write_job_files``."""
     return ("--config", str(folder / "job.json"))
+
+
+def submitted(location: PipelineLocation, entry: str) -> Submitted:
+    """Returns what is submitted for the stream (``STREAM``) or the batch that repairs it (``RECONCILE``)."""
+    own = location.file(entry)
+    if entry == STREAM and own.is_file():
+        return Submitted(own, ())
+    return Submitted(_ENGINE / _FILES[entry], ("--pipeline", location.package))
 
 
 def driver_environment(folder: Path) -> dict[str, str]:

@@ -160,9 +160,7 @@ def test_a_job_that_a_restart_cannot_help_is_not_restarted(stack: Stack) -> None
         job = stack.containers.of(PROJECT)["job"]
         assert (job.attrs["State"]["Running"], job.attrs["RestartCount"]) == (True, before)
         # Java has given its memory back.
-        assert [process[-1] for process in job.top()["Processes"]] == [
-            "python /conf/join_stream.py --config=/conf/job.json"
-        ]
+        assert [process[-1] for process in job.top()["Processes"]] == ["python /conf/submitted.py @/conf/arguments"]
         up = stack.tandem("up", "--wait", code=3)
         assert "the unique index theirs" in up.stderr
         database[FACTS].drop_index("theirs")

@@ -12,7 +12,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from pymongo import MongoClient
 
-from tandem.engine.declare.avro_schema import Avro
+from tandem.pipeline import Avro
 from tandem.producer.avro_values import AvroEncoder
 from tandem.scaffold import Format, write
 from tests.environment import Environment

@@ -11,11 +11,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig, KafkaConfig
-from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import RECORD_FILE
 from tandem.engine.run import job
 from tandem.engine.run.recorded import changed, record
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tandem.pipeline import Pipeline
+from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
 
 BEGUN = job_config("orders_payments", match_window_seconds=1800)

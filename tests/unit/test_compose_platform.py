@@ -299,19 +299,19 @@ def test_a_further_pipeline_gets_services_of_its_own() -> None:
     model = {
         "setup": {"command": ["python", "--conf=/conf"], "environment": {"TANDEM_PIPELINE": "b"}, "build": {}},
         "job": {
-            "command": ["python", "/conf/join_stream.py", "--config=/conf/job.json"],
+            "command": ["python", "/conf/submitted.py", "@/conf/arguments"],
             "environment": {"PYSPARK_SUBMIT_ARGS": "--properties-file /conf/spark.conf pyspark-shell"},
             "hostname": "job",
             "depends_on": {"setup": {"condition": "service_completed_successfully"}, "kafka": {}},
         },
-        "reconcile": {"command": ["--config=/conf/reconcile/job.json"], "environment": {}},
+        "reconcile": {"command": ["@/conf/reconcile/arguments"], "environment": {}},
     }
     assert services({}, ["a"]) == {}
     added = services({"b_c": model}, ["a"])["services"]
     assert set(added) == {"setup-b_c", "job-b_c", "reconcile-b_c", "dashboard"}
     assert added["setup-b_c"]["command"] == ["python", "--conf=/conf/b_c", "--driver=job-b-c"]
     assert "build" not in added["setup-b_c"]
-    assert added["job-b_c"]["command"][1:] == ["/conf/b_c/join_stream.py", "--config=/conf/b_c/job.json"]
+    assert added["job-b_c"]["command"][1:] == ["/conf/b_c/submitted.py", "@/conf/b_c/arguments"]
     assert "/conf/b_c/spark.conf" in added["job-b_c"]["environment"]["PYSPARK_SUBMIT_ARGS"]
     assert (added["job-b_c"]["hostname"], set(added["job-b_c"]["depends_on"])) == ("job-b-c", {"setup-b_c", "kafka"})
     assert added["job-b_c"]["networks"] == {"default": {"aliases": ["job-b-c"]}}

@@ -32,8 +32,8 @@ from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
-from tandem.engine.declare.view import Shown
 from tandem.engine.run.attention import LATE_AT, REFUSED
+from tandem.pipeline import Shown
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tests import dashboard

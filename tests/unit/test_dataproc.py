@@ -197,7 +197,7 @@ def test_schemas_are_read_where_the_package_is_a_zip(tmp_path: Path) -> None:
     (tmp_path / "away").mkdir()
     (tmp_path / "away" / "tandem.zip").write_bytes(content)
     code = (
-        "import sys; sys.path.insert(0, 'tandem.zip'); import zipped_pipelines.parcels.pipeline as pipeline;"
+        "import sys; sys.path.insert(0, 'tandem.zip'); import zipped_pipelines.parcels.transform as pipeline;"
         "print(pipeline.__file__, *(len(each.format.versions) for each in pipeline.PIPELINE.streams))"
     )
     done = subprocess.run(
@@ -336,7 +336,10 @@ def test_a_batch_is_not_taken_for_the_stream(settings: Settings, server: Server)
     newest = jobs.newest()
     assert (newest and newest.id, jobs.newest("reconcile")) == (stream.id, jobs.get(batch.id))
     first, second = (job.pyspark_job for job in server.started)
-    assert (first.main_python_file_uri.rpartition("/")[2], list(first.args)[0::2]) == ("reconcile.py", ["--config"])
+    assert (first.main_python_file_uri.rpartition("/")[2], list(first.args)[0::2]) == (
+        "reconcile.py",
+        ["--config", "--pipeline"],
+    )
     assert list(second.args)[0::2] == ["--config", "--stop-when"]
 
 

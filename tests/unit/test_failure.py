@@ -25,7 +25,7 @@ from tandem.engine.spark.failure import (
     failure_of_java,
     mongo_error,
 )
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
 
 CODE = """

@@ -20,8 +20,8 @@ from tandem.engine.run.attention import LATE_AT, REFUSED, warnings
 from tandem.engine.run.idle_watermark import Clock, Pacemaker, due
 from tandem.engine.run.job_progress import ProgressReporter
 from tandem.engine.spark.checkpoint import Planned
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
+from tandem.pipelines.orders_payments.transform import PIPELINE
 
 NOW = 1_000_000.0
 LATENESS, TOLERANCE = 300, 1800

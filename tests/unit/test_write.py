@@ -11,7 +11,7 @@ import pytest
 
 from tandem.engine.run import job
 from tandem.engine.write.batch_writer import BatchWriter
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
 
 

@@ -17,7 +17,8 @@ from tandem.settings.load import SETTINGS
 from tandem.settings.model import Settings
 
 _LOOK_S = 0.2
-_MODULES = ("streams", "pipeline", "oracle", "generator", "producers")
+# Those that a pipeline may do without.
+_OPTIONAL = ("streams", "oracle", "generator")
 
 
 def register(app: typer.Typer) -> None:
@@ -115,7 +116,7 @@ def _check(settings: Settings) -> None:
     """Imports what was saved, so that the job that runs is not stopped for what cannot; creates what it has new."""
     location = settings.location
     location.forget()
-    for module in _MODULES:
+    for module in ("transform", *(each for each in _OPTIONAL if location.file(each).is_file())):
         location.module(module)
     create_topics(settings.kafka, *streams_of(location))
     create_collections(settings.mongo, indexes_of(location))

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from tandem.catalog import declared_by
 from tandem.cli.plans import EventTime, closing_time, known_watermark, make_plan
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
@@ -20,10 +21,9 @@ from tandem.foreign import inherited
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
-from tandem.producer.lookup import store_lookups
+from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
-from tandem.verify.oracle import load_oracle
 from tandem.verify.settle import GOES_ON
 from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
@@ -206,14 +206,12 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
     settings, location = session.settings, session.settings.location
     # The same pipeline for the producers as for this command, whatever named it.
     chosen = {"TANDEM_PIPELINE": location.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
-    declared = location.module("producers")
-    modules = [f"{location.package}.{name}" for name in declared.PRODUCERS]
     # Before the events that look them up.
-    for name, number in store_lookups(settings.mongo, getattr(declared, "LOOKUPS", {}), plan).items():
+    for name, number in store_lookups(settings.mongo, lookups_of(location), plan).items():
         session.say(f"  {name}: {number} documents")
     with _watched(session) as stop:
         summaries = send_all(
-            modules,
+            [stream.name for stream in declared_by(location).streams],
             plan,
             profile=settings.profile,
             variables=location.variables(inherited() | chosen),
@@ -257,15 +255,15 @@ def _watched(session: Session) -> Iterator[threading.Event]:
 
 
 def _first(session: Session) -> str:
-    return load_oracle(session.settings.location).STREAMS[0].name
+    return declared_by(session.settings.location).streams[0].name
 
 
 def _close(session: Session, plan: Plan) -> None:
-    oracle = load_oracle(session.settings.location)
-    producer = connect(session.settings.kafka, [stream.topic for stream in oracle.STREAMS])
+    streams = declared_by(session.settings.location).streams
+    producer = connect(session.settings.kafka, [stream.topic for stream in streams])
     if producer is not None:
         try:
-            close_windows(producer, oracle.STREAMS, closing_time(plan))
+            close_windows(producer, streams, closing_time(plan))
         finally:
             disconnect(producer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tandem.catalog import PipelineLocation
+from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.view import View
 from tandem.errors import UsageError
@@ -28,12 +28,12 @@ class Declaration:
 
 
 def declared(location: PipelineLocation) -> Declaration:
-    """Returns what a pipeline's module ``streams`` declares.
+    """Returns what a pipeline declares.
 
     Raises:
-        UsageError: it is wrong, or it declares no ``VIEW``.
+        UsageError: it is wrong, or its module ``streams`` has no ``VIEW``.
     """
-    module = location.module("streams")
-    if not isinstance(view := getattr(module, "VIEW", None), View):
+    found = declared_by(location)
+    if found.view is None:
         raise UsageError(f"pipeline {location.name!r} declares no VIEW", hint=f"add one to {location.file('streams')}")
-    return Declaration(location.name, tuple(module.STREAMS), str(module.DEAD_LETTER_TOPIC), view)
+    return Declaration(location.name, found.streams, found.dead_letter_topic, found.view)

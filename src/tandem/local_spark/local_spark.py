@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from tandem.artifacts import ensure_jars
 from tandem.artifacts.ivy import spark_jars
 from tandem.catalog import PipelineLocation
-from tandem.job_files import driver_arguments, driver_environment, for_batch, temporary_folder, write_job_files
+from tandem.job_files import driver_environment, for_batch, submitted, temporary_folder, write_job_files
 from tandem.local_spark.class_archive import ClassArchive
 from tandem.local_spark.heap import heap_settings, start_options
 from tandem.local_spark.java import Java, child_environment, find_java
@@ -79,7 +79,7 @@ class LocalSpark:
 
     def run_batch(
         self,
-        script: str,
+        entry: str,
         settings: Settings,
         folder: Path,
         home: Path,
@@ -90,7 +90,7 @@ class LocalSpark:
         """Returns the exit code and the output of a driver that ends by itself, with its Java ended.
 
         Args:
-            script: the pipeline's file that is run.
+            entry: what is run of the pipeline; see ``submitted``.
             settings: the pipeline's.
             folder: where the driver's configuration goes.
             home: as for ``configure``.
@@ -103,7 +103,7 @@ class LocalSpark:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.configure(for_batch(settings), folder, home)
-        command = (sys.executable, str(settings.location.file(script)), *driver_arguments(folder), *options)
+        command = (sys.executable, *submitted(settings.location, entry).command(folder), *options)
         with (log or Path(os.devnull)).open("wb") as errors:
             process = subprocess.Popen(
                 command,

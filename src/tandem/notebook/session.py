@@ -176,7 +176,7 @@ class Session:
         )
 
     def _declared(self) -> Pipeline:
-        declared: Pipeline = self.settings.location.module("pipeline").PIPELINE
+        declared: Pipeline = self.settings.location.module("transform").PIPELINE
         return declared
 
     def _stream(self, name: str) -> Stream:

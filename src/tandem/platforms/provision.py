@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
-from tandem.catalog import PipelineLocation
+from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import made
@@ -36,23 +36,14 @@ _HINT = "is it started (`tandem up`), at this address, and does it let this mach
 
 
 def streams_of(location: PipelineLocation) -> tuple[tuple[Stream, ...], str]:
-    """Returns a pipeline's streams and its dead-letter topic, without importing Spark.
-
-    Raises:
-        UsageError: its module ``streams`` is wrong.
-    """
-    module = location.module("streams")
-    return tuple(module.STREAMS), str(module.DEAD_LETTER_TOPIC)
+    """Returns a pipeline's streams and its dead-letter topic; see ``declared_by``."""
+    declared = declared_by(location)
+    return declared.streams, declared.dead_letter_topic
 
 
 def indexes_of(location: PipelineLocation) -> Indexes:
-    """Returns the indexes of a pipeline's collections besides that of ``_id``, without importing Spark.
-
-    Raises:
-        UsageError: its module ``streams`` is wrong.
-    """
-    indexes: Indexes = location.module("streams").INDEXES
-    return indexes
+    """Returns the indexes of a pipeline's collections besides that of ``_id``; see ``declared_by``."""
+    return declared_by(location).indexes
 
 
 def topics_of(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,8 @@ from tandem.scaffold.example.streams import STREAMS
 _EXAMPLE = Path(__file__).parent / "example"
 _PACKAGE = f"{__name__}.example"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_OWN = '"""Our own pipelines, one folder each; `tandem new NAME` writes one."""\n'
+# What all pipelines of a folder share: it makes them importable from their tests.
+_SHARED = ("__init__.py", "conftest.py")
 
 
 class Format(StrEnum):
@@ -45,12 +46,13 @@ def write(name: str, own: Path, values: Format = Format.JSON) -> PipelineLocatio
     location = PipelineLocation(name, f"{own.name}.{name}", own / name)
     try:
         own.mkdir(parents=True, exist_ok=True)
-        if not (own / "__init__.py").exists():
-            (own / "__init__.py").write_text(_OWN, "utf-8")
-        for source in sorted(_EXAMPLE.rglob("*")):
-            if source.suffix in (".py", ".toml"):
-                target = location.folder / source.relative_to(_EXAMPLE)
-                target.parent.mkdir(exist_ok=True)
+        for shared in _SHARED:
+            if not (own / shared).exists():
+                shutil.copyfile(_EXAMPLE / shared, own / shared)
+        location.folder.mkdir()
+        for source in sorted(_EXAMPLE.iterdir()):
+            if source.suffix in (".py", ".toml") and source.name not in _SHARED:
+                target = location.folder / source.name.replace("example", name)
                 target.write_text(_renamed(source.read_text("utf-8"), location), "utf-8")
         if values is Format.AVRO:
             _to_avro(location)

@@ -21,7 +21,7 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.kafka_source import as_batch, records_of
 from tandem.engine.read.parse import parse
 from tandem.engine.write.mongo_sink import write_documents
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tandem.pipelines.orders_payments.transform import PIPELINE
 
 _Ends = Mapping[str, Mapping[str, int]]
 

@@ -9,6 +9,7 @@ import structlog
 
 from tandem.artifacts import ensure_jars
 from tandem.errors import TandemError, UsageError
+from tandem.job_files import RECONCILE
 from tandem.local_spark.java import find_java
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.bucket import Bucket
@@ -19,7 +20,6 @@ from tandem.platforms.dataproc.fitting import check_fit
 from tandem.platforms.dataproc.jobs import Jobs
 from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.release import Release, release
-from tandem.platforms.dataproc.requests import RECONCILE
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.parity import runtime_of
 from tandem.platforms.provision import (

@@ -15,6 +15,7 @@ import structlog
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
 from tandem.engine.declare.stream import RECORD_FILE
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.job_files import STREAM
 from tandem.local_spark.local_spark import CHECKPOINT, LocalSpark, scratch_folder
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.release import checkpoint_of
@@ -109,7 +110,7 @@ def _planned(settings: Settings, home: Path) -> str | None:
     }
     own = settings.model_copy(update=here)
     spark = LocalSpark.find(settings)
-    code, said = spark.run_batch("join_stream", own, home / "conf", home, "--fit", deadline_s=_DEADLINE_S)
+    code, said = spark.run_batch(STREAM, own, home / "conf", home, "--fit", deadline_s=_DEADLINE_S)
     if code == 0:
         return None
     reason = next(iter(said.splitlines()[-1:]), "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tandem.artifacts import locked
 from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
-from tandem.job_files import job_config
+from tandem.job_files import STREAM, job_config, submitted
 from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
 
@@ -63,21 +62,20 @@ class Release:
     """All that one version of a job consists of.
 
     Attributes:
+        entry: what it does: ``STREAM`` or ``RECONCILE``.
         main: the file that is submitted, byte for byte the one that every other platform runs.
+        arguments: those by which the file knows the pipeline.
         package: the package behind it, as a zip.
         config: what the job is told; no secret is in it.
         jars: those of ``jars.lock`` that go with the runtime.
     """
 
+    entry: str
     main: Upload
+    arguments: tuple[str, ...]
     package: Upload
     config: Upload
     jars: tuple[Upload, ...]
-
-    @property
-    def entry(self) -> str:
-        """Which file of the pipeline is submitted: its name without the ending."""
-        return self.main.name.removesuffix(".py")
 
     @property
     def uploads(self) -> tuple[Upload, ...]:
@@ -90,18 +88,18 @@ class Release:
         return hashlib.sha256("\n".join(upload.address for upload in self.uploads).encode()).hexdigest()[:16]
 
 
-def release(settings: Settings, entry: str = "join_stream") -> Release:
+def release(settings: Settings, entry: str = STREAM) -> Release:
     """Returns what these settings and this source make.
 
     Args:
         settings: the profile's.
-        entry: the file of the pipeline that is submitted.
+        entry: what is submitted.
 
     Raises:
         UsageError: there is no such pipeline.
     """
     location = settings.location
-    main = location.file(entry)
+    what = submitted(location, entry)
     # The file of an authority is here and not on the cluster, whose Java has its own.
     # To a serverless batch nothing but the job itself can say how each of its loggers logs.
     levels = LOG_LEVELS if settings.gcp.serverless else {}
@@ -110,7 +108,9 @@ def release(settings: Settings, entry: str = "join_stream") -> Release:
     config = job_config(settings, checkpoint_of(settings))
     config = replace(config, kafka=replace(config.kafka, ca=None), log_levels=levels, final_exit_code=final)
     return Release(
-        main=Upload.of(main.name, main.read_bytes()),
+        entry=entry,
+        main=Upload.of(what.file.name, what.file.read_bytes()),
+        arguments=what.arguments,
         package=Upload.of("tandem.zip", _package(location)),
         config=Upload.of("job.json", config.to_json().encode()),
         jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[runtime_of(settings).jars].jars),
@@ -136,22 +136,23 @@ def _package(location: PipelineLocation) -> bytes:
     """Returns the zip that Python imports from: the same bytes for the same source, whenever and wherever."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for name, file in sorted(_sources(location)):
+        for name, source in sorted(_sources(location).items()):
             info = zipfile.ZipInfo(name, _EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, file.read_bytes())
+            archive.writestr(info, source)
     return content.getvalue()
 
 
-def _sources(location: PipelineLocation) -> Iterator[tuple[str, Path]]:
-    """Yields the engine's modules and the pipeline's, with its schemas, each with its name in the zip."""
+def _sources(location: PipelineLocation) -> dict[str, bytes]:
+    """Returns the engine's modules and the pipeline's, with its schemas, by their names in the zip."""
     root = Path(tandem.__file__).parent
-    yield "tandem/__init__.py", root / "__init__.py"
-    for file in (root / "engine").rglob("*.py"):
-        yield f"tandem/{file.relative_to(root).as_posix()}", file
-    # Of the packages above the pipeline's only the marks: what else lies there is nobody's business.
-    for parent in location.folder.parents[: location.package.count(".")]:
-        if (mark := parent / "__init__.py").is_file() and parent != root:
-            yield mark.relative_to(location.root).as_posix(), mark
-    for file in (*location.folder.rglob("*.py"), *location.folder.glob(f"{FOLDER}/*.avsc")):
-        yield file.relative_to(location.root).as_posix(), file
+    found = {root.parent: [root / "__init__.py", root / "pipeline.py", *(root / "engine").rglob("*.py")]}
+    found.setdefault(location.root, []).extend(
+        (*location.folder.rglob("*.py"), *location.folder.glob(f"{FOLDER}/*.avsc"))
+    )
+    sources = {file.relative_to(base).as_posix(): file.read_bytes() for base, files in found.items() for file in files}
+    # Of the packages above the pipeline's only the marks. In a zip, Python needs one in each package.
+    for package in (location.folder, *location.folder.parents[: location.package.count(".")]):
+        mark = package / "__init__.py"
+        sources[mark.relative_to(location.root).as_posix()] = mark.read_bytes() if mark.is_file() else b""
+    return sources

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from tandem.job_files import with_limits
+from tandem.job_files import STREAM, with_limits
 from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of
 from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 LABEL = "tandem"
 RELEASE_LABEL = "tandem-release"
-# Which file of the pipeline was submitted.
+# What was submitted of the pipeline: ``STREAM`` or ``RECONCILE``.
 ENTRY_LABEL = "tandem-entry"
-STREAM, RECONCILE = "join_stream", "reconcile"
 _NAMESPACE = uuid.UUID("6f5b0f6e-3f0c-4f6c-9d4e-7b0f5a1c2d3e")
 # As often as Dataproc allows in an hour. More than four in ten minutes it calls thrashing, and gives up.
 _RESTARTS_AN_HOUR = 10
@@ -175,7 +174,8 @@ def _ids(settings: Settings, release: Release, predecessor: str | None) -> tuple
 
 def _arguments(settings: Settings, release: Release, name: str) -> list[str]:
     stop = ["--stop-when", f"gs://{settings.gcp.bucket}/{stop_object(settings, name)}"]
-    return ["--config", uri(settings, release.config), *(stop if release.entry == STREAM else [])]
+    config = ["--config", uri(settings, release.config)]
+    return [*config, *release.arguments, *(stop if release.entry == STREAM else [])]
 
 
 def _properties(settings: Settings, release: Release) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.job_files import STREAM
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
@@ -18,7 +19,6 @@ from tandem.platforms.dataproc.requests import (
     ENTRY_LABEL,
     LABEL,
     RELEASE_LABEL,
-    STREAM,
     jobs_filter,
     label_of,
     stop_object,

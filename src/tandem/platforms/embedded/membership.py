@@ -58,7 +58,7 @@ class Membership:
         """
         settings = self._settings
         # An error in it is reported before anything starts, and with its line.
-        settings.location.module("pipeline")
+        settings.location.module("transform")
         if not self._supervisor.running():
             self._supervisor.start()
         self._check_addresses()

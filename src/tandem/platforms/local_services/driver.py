@@ -6,7 +6,7 @@ import sys
 from functools import cache
 
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
-from tandem.job_files import driver_arguments
+from tandem.job_files import STREAM, submitted
 from tandem.platforms.local_services.layout import JOB, Layout
 from tandem.platforms.local_services.prepare import Tools
 from tandem.platforms.progress import ProgressReader
@@ -34,8 +34,7 @@ class Driver(Service):
         self._progress = _reader(settings.mongo, settings.pipeline)
         command = (
             sys.executable,
-            str(settings.location.file("join_stream")),
-            *driver_arguments(self._folder),
+            *submitted(settings.location, STREAM).command(self._folder),
             "--begin-when",
             f"file://{self._begin}",
         )

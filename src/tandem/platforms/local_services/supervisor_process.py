@@ -49,7 +49,7 @@ class SupervisorProcess:
         """
         layout, settings = self._layout, self._settings
         # An error in it is reported before anything starts, and with its line.
-        settings.location.module("pipeline")
+        settings.location.module("transform")
         layout.create()
         with layout.locked() as lock:
             # Here as well as in the supervisor: the user sees the progress bar and the error at once.
