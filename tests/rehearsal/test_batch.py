@@ -11,7 +11,7 @@ from tests.environment import Environment
 from tests.rehearsal.conftest import PORT, environment
 
 # The stand-in installs that Spark: 430 MB, once.
-pytestmark = pytest.mark.on_demand
+pytestmark = [pytest.mark.by_name, pytest.mark.on_demand]
 
 
 @pytest.fixture(scope="module")

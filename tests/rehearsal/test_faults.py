@@ -14,6 +14,8 @@ from tandem.settings.connections import mongo_client
 from tests.environment import Environment
 from tests.rehearsal.storage_proxy import StorageProxy
 
+pytestmark = pytest.mark.by_name
+
 # What a stand-in's process is known by.
 KILLED = {"Kafka": "kafka.Kafka", "MongoDB": "mongod", "Cloud Storage": "fake-gcs-server"}
 

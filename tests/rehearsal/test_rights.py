@@ -19,6 +19,8 @@ from tandem_rehearsal.credentials import Credentials
 from tests.environment import Environment
 from tests.rehearsal.test_loop import settings_of
 
+pytestmark = pytest.mark.by_name
+
 RIGHT = (
     "User:tandem",
     "*",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tandem.platforms.dataproc.clients import Clients
 from tandem.settings.load import load
 from tests.environment import Environment
+
+pytestmark = pytest.mark.by_name
 
 FIRST, SECOND = "orders_payments", "segment_revenue"
 BOTH = ("--pipeline", f"{FIRST},{SECOND}")
