@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import cast
+from unittest.mock import patch
 
 import pytest
 
 from tandem.engine.declare.field_type import FieldType
 from tandem.pipelines.orders_payments import generator
 from tandem.pipelines.orders_payments.streams import ORDERS
+from tandem.producer.plan import Plan
 from tandem.producer.values import values_of
 from tandem.scaffold.avro import schema_of
 from tandem.verify.avro_reference import AvroRecords
@@ -28,6 +31,11 @@ def in_avro() -> None:
     AvroRecords(stream, SALES.format)
 
 
+def generated() -> None:
+    with patch.object(generator, "ORDERS", STREAM):
+        next(generator.orders(Plan(seed=1, count=1, start=datetime(2026, 11, 22, tzinfo=UTC))))
+
+
 @pytest.mark.parametrize(
     "look",
     [
@@ -35,7 +43,7 @@ def in_avro() -> None:
         in_avro,
         lambda: values_of(STREAM),
         lambda: schema_of(STREAM, "n"),
-        lambda: generator._place(UNKNOWN),
+        generated,
     ],
     ids=["verify", "verify avro", "producer", "scaffold", "generator"],
 )

@@ -41,7 +41,7 @@ def main(stream: Stream, generate: Callable[[Plan], Iterable[Record]], arguments
     stop = _Stop()
     stop.install()
     try:
-        options = _parser(stream).parse_args(arguments)
+        options = parser_of(stream).parse_args(arguments)
         summary = _produce(stream, generate, options, stop)
         _print_summary(stream, summary, as_json=options.json)
         unconfirmed = summary.total() - summary.total(Outcome.ACKED)
@@ -68,7 +68,7 @@ def main(stream: Stream, generate: Callable[[Plan], Iterable[Record]], arguments
 def _produce(
     stream: Stream, generate: Callable[[Plan], Iterable[Record]], options: argparse.Namespace, stop: _Stop
 ) -> Summary:
-    plan = _plan(options)
+    plan = plan_of(options)
     settings = load(options.profile)
     log.to_stderr(settings.log.format)
     if not options.json:
@@ -86,7 +86,12 @@ def _produce(
             disconnect(producer)
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def plan_of(options: argparse.Namespace) -> Plan:
+    """Returns the plan that a producer's options describe.
+
+    Raises:
+        UsageError: they contradict each other.
+    """
     if options.rate is not None and options.rate <= 0:
         raise UsageError("the rate is not positive", hint="--rate 20")
     real = options.event_time == "real"
@@ -126,7 +131,8 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"`{self.prog} --help` lists the options")
 
 
-def _parser(stream: Stream) -> argparse.ArgumentParser:
+def parser_of(stream: Stream) -> argparse.ArgumentParser:
+    """Returns the parser of a producer's command line."""
     parser = _Parser(prog=f"{stream.name} producer", description=f"Sends generated {stream.name} to Kafka.")
     add = parser.add_argument
     add("--count", type=int, default=0, help="how many primary events; 0 (default) for endless, in real time only")
