@@ -18,11 +18,12 @@ from kafka.admin import ConfigResource
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.platforms.provision import DEAD_LETTER_BYTES
+from tests import ROOT
 from tests.environment import Environment
 from tests.faults.backends import Processes, send
-from tests.faults.conftest import ROOT, STATE, Arenas, backend_of, environment_of
-from tests.faults.foreign import order, payment, send_two_facts_of_one_customer
+from tests.faults.conftest import FAULTS, Arenas, backend_of, environment_of
 from tests.faults.second_driver import two_drivers
+from tests.foreign import order, payment, send_two_facts_of_one_customer
 
 Change = Callable[[Environment], Environment]
 
@@ -36,7 +37,7 @@ def lone(arenas: Arenas, request: pytest.FixtureRequest) -> Iterator[Environment
     """
     arenas.end()
     base = environment_of(request.param, idle_s=3600)
-    environment = replace(base, home=STATE / "lone", first_port=29830)
+    environment = replace(base, home=FAULTS / "lone", first_port=29830)
     with environment.started():
         environment.tandem("produce", "--count", "300", "--close")
         environment.wait("lag 0", environment.caught_up)

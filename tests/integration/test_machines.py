@@ -16,8 +16,8 @@ from tandem.platforms.embedded import mongod
 from tandem.platforms.embedded.layout import Layout
 from tandem.platforms.embedded.service import Keeper
 from tandem.platforms.embedded.state import Board
+from tests import STATE
 from tests.environment import CLI, Environment
-from tests.integration.conftest import STATE
 from tests.integration.test_loop import order, payment
 from tests.unit.test_keeper import shown
 

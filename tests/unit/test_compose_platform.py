@@ -27,8 +27,7 @@ from tandem.platforms.compose.platform import ComposePlatform
 from tandem.platforms.compose.project import Project
 from tandem.platforms.compose.setup import FAILURE_FILE
 from tandem.settings.load import load
-
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
 
 
 def container(**state: Any) -> Any:

@@ -27,9 +27,9 @@ from tandem.engine.spark.failure import (
     mongo_error,
 )
 from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tests import ROOT
 from tests.spark.records import job_config
 
-ROOT = Path(__file__).parents[2]
 CODE = """
 def transform(rows):
     return rows.selekt("a")
