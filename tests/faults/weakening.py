@@ -1,6 +1,6 @@
-"""Switches a protection off in a process, by name: the code of ours that makes it is replaced when it is imported.
+"""Switches a protection off in a process: replaces the functions and constants that make it when they are imported.
 
-A copy of this file is on the Python path of the process under test. Each name is ``module:attribute``.
+The process under test has a copy of this file on its Python path, beside a ``sitecustomize`` that calls ``switch_off``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-# Pyspark is imported where it is needed: most processes do without it, and each of them reads this file.
+# The replacements import PySpark when they are called: every process reads this file, and most do without PySpark.
 
 
 def document_id(*parts: Any) -> Any:
@@ -54,7 +54,7 @@ def is_committed(spark: Any, config: Any, batch_id: int) -> bool:
     return False
 
 
-# What stands in a protection's place, by the names of what makes it; of a dictionary, the entries that differ.
+# For each protection the names that make it, as ``module:attribute``, and what replaces them. A dictionary is updated.
 REPLACEMENTS: Mapping[str, Mapping[str, object]] = {
     "an _id of the event's identity only": {"tandem.engine.write.document_id:document_id": document_id},
     "dead letters": {"tandem.engine.write.dead_letters:DeadLetters.append": append},
@@ -79,7 +79,7 @@ REPLACED: list[str] = []
 
 
 class Weakening:
-    """Replaces what makes a protection in each module that is imported from now on.
+    """Finds modules as Python does, and replaces the names of a protection in them.
 
     Args:
         replacements: an entry of ``REPLACEMENTS``.
@@ -92,7 +92,7 @@ class Weakening:
             self._modules.setdefault(module, {})[attribute] = other
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Is called by Python for each import."""
+        """Returns a module's spec; None for a module that stays as it is."""
         spec = PathFinder.find_spec(name, path, target) if name in self._modules else None
         if spec is not None:
             loader: Any = spec.loader
@@ -110,7 +110,7 @@ def replace(module: ModuleType, attribute: str, other: object) -> None:
     """Replaces a function, a method or a constant of a module.
 
     Raises:
-        ImportError: there is no such name, it only comes from another module, or it is of another form.
+        ImportError: there is no such name, another module defines it, or its parameters or its type have changed.
     """
     *outer, last = attribute.split(".")
     holder: Any = module
@@ -135,5 +135,5 @@ def form(value: object) -> object:
 
 
 def switch_off(protection: str) -> None:
-    """Lets this process, which has imported nothing of ours yet, go on without the protection."""
+    """Switches a protection off in this process, which has imported nothing of Tandem yet."""
     sys.meta_path.insert(0, Weakening(REPLACEMENTS[protection]))

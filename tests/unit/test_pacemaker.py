@@ -425,7 +425,7 @@ def test_that_mongodb_does_not_answer_is_said_while_the_job_waits(monkeypatch: p
     monkeypatch.setattr(progress, "Collection", lambda *_: away)
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: None)
-    monkeypatch.setattr(progress, "_log", SimpleNamespace(warning=warning))
+    monkeypatch.setattr(logging.getLogger(progress.__name__), "warning", warning)
     monkeypatch.setattr(progress, "SILENCE_S", 0.01)
     ProgressReporter(cast(Any, None), CONFIG).report("started")
     assert texts == ["MongoDB does not answer; the job waits for it"]
