@@ -18,7 +18,7 @@ from tests.faults.arena import Arena, Case
 from tests.faults.backends import Backend, ContainerProcesses, Processes
 from tests.faults.proxy import Proxy
 
-FAULTS = STATE / "faults"
+FAULT_STATE = STATE / "faults"
 PROJECT = "tandem-tests-faults"
 # Each case is judged by all records of its arena: with more than these, a start costs less than to read them again.
 MANY = 200_000
@@ -31,7 +31,7 @@ def environment_of(profile: str, idle_s: int = 5) -> Environment:
     if profile == "embedded":
         if shutil.which("java") is None:
             pytest.skip("no java on PATH: the embedded environment needs Java 17 or newer")
-        return Environment(FAULTS / profile, 29800, (idle,))
+        return Environment(FAULT_STATE / profile, 29800, (idle,))
     found, why = possible_profile()
     if found != "local":
         pytest.skip(f"{why}: no faults are injected into containers")
@@ -42,7 +42,7 @@ def environment_of(profile: str, idle_s: int = 5) -> Environment:
         idle,
         *((("TANDEM_CA", str(ca)),) if ca else ()),
     )
-    return Environment(FAULTS / profile, 29810, extra, "local")
+    return Environment(FAULT_STATE / profile, 29810, extra, "local")
 
 
 def backend_of(environment: Environment) -> Backend:
@@ -161,5 +161,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         injected = "; ".join(line for line in faults if not line.startswith("recovered"))
         rows.append(f"| {case.name.replace('_', ' ')} | {case.profile} | {injected} | {seconds} | {case.consumed:,} |")
     # What is published in docs/faults.md.
-    FAULTS.mkdir(parents=True, exist_ok=True)
-    (FAULTS / "table.md").write_text("\n".join(rows) + "\n", "utf-8")
+    FAULT_STATE.mkdir(parents=True, exist_ok=True)
+    (FAULT_STATE / "table.md").write_text("\n".join(rows) + "\n", "utf-8")

@@ -25,7 +25,7 @@ from tandem.platforms.embedded.mongod import find_mongod
 from tests.environment import Environment
 from tests.faults import weakening
 from tests.faults.backends import Processes, send
-from tests.faults.conftest import FAULTS, Arenas, environment_of
+from tests.faults.conftest import FAULT_STATE, Arenas, environment_of
 from tests.faults.second_driver import two_drivers
 from tests.foreign import order, payment, send_with_a_lagging_partition
 from tests.integration.test_late import Sender
@@ -122,7 +122,7 @@ def weakened(arenas: Arenas, request: pytest.FixtureRequest, tmp_path: Path) -> 
     if control is MAJORITY:
         write_mongod(tmp_path)
         extra = (*extra, ("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}"))
-    environment = replace(base, home=FAULTS / "weakened", first_port=29820, extra=extra)
+    environment = replace(base, home=FAULT_STATE / "weakened", first_port=29820, extra=extra)
     with environment.started():
         yield environment
 

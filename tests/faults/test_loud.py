@@ -21,7 +21,7 @@ from tandem.platforms.provision import DEAD_LETTER_BYTES
 from tests import ROOT
 from tests.environment import Environment
 from tests.faults.backends import Processes, send
-from tests.faults.conftest import FAULTS, Arenas, backend_of, environment_of
+from tests.faults.conftest import FAULT_STATE, Arenas, backend_of, environment_of
 from tests.faults.second_driver import two_drivers
 from tests.foreign import order, payment, send_two_facts_of_one_customer
 
@@ -37,7 +37,7 @@ def lone(arenas: Arenas, request: pytest.FixtureRequest) -> Iterator[Environment
     """
     arenas.end()
     base = environment_of(request.param, idle_s=3600)
-    environment = replace(base, home=FAULTS / "lone", first_port=29830)
+    environment = replace(base, home=FAULT_STATE / "lone", first_port=29830)
     with environment.started():
         environment.tandem("produce", "--count", "300", "--close")
         environment.wait("lag 0", environment.caught_up)
