@@ -154,7 +154,7 @@ def test_a_heap_that_java_does_not_take_is_named(memory: str) -> None:
 
 def test_a_containers_memory_is_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(memory, "LIMIT", limit)
+    monkeypatch.setattr(memory, "_LIMIT", limit)
     everything = machine_memory()
     for text, expected in (("max\n", everything), ("1048576\n", 2**20), (f"{2**60}\n", everything)):
         limit.write_text(text)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-LIMIT = Path("/sys/fs/cgroup/memory.max")
+_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def machine_memory() -> int:
     """Returns bytes: the machine's memory, or what the container that this runs in may take of it."""
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
-        return min(there, int(LIMIT.read_text()))
+        return min(there, int(_LIMIT.read_text()))
     except (OSError, ValueError):
         # No such file outside of a container, and "max" in one without a limit.
         return there
