@@ -17,8 +17,9 @@ import pytest
 
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
 from tandem.platforms.compose.containers import started_at
-from tests.compose.conftest import PROJECT, ROOT, Stack
-from tests.faults.foreign import send_two_facts_of_one_customer
+from tests import ROOT
+from tests.compose.conftest import PROJECT, Stack
+from tests.foreign import send_two_facts_of_one_customer
 from tests.readme import CONTAINERS, commands, run, use_mongodb
 
 # The README's commands about containers. Each is run below, as it stands there.

@@ -15,8 +15,8 @@ from pymongo import MongoClient
 from tandem.pipeline import Avro
 from tandem.producer.avro_values import AvroEncoder
 from tandem.scaffold import Format, write
+from tests import STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from confluent_kafka import Producer
 
 from tandem.engine.declare.stream import SUPERSEDED_COLLECTION
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tests import STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
 
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
 NOTES = SUPERSEDED_COLLECTION

@@ -14,9 +14,8 @@ import pytest
 from nbclient import NotebookClient
 
 from tandem.scaffold import write
+from tests import ROOT, STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
-from tests.readme import ROOT
 
 NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
 

@@ -112,5 +112,5 @@ def test_a_deployment_is_told_before_the_old_job_is_stopped(
 ) -> None:
     record(spark, PIPELINE, at(checkpoint))
     monkeypatch.setattr(spark, "stop", lambda: None)
-    assert job._fit(spark, PIPELINE, at(checkpoint, replace(BEGUN, lateness_seconds=1))) == MUST_NOT_GO_ON
+    assert job.fit(spark, PIPELINE, at(checkpoint, replace(BEGUN, lateness_seconds=1))) == MUST_NOT_GO_ON
     assert "job.lateness_seconds is 1, but the checkpoint was begun with 300" in capsys.readouterr().out

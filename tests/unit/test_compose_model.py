@@ -18,8 +18,8 @@ import pytest
 from tandem.platforms.compose.cli import variables
 from tandem.runtimes import runtimes
 from tandem.settings.load import load
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 KINDS = ("official", "built")
 PROFILES = ("local", "history", "tools", "gcp")
 # They run until they are stopped, and nothing waits for them.

@@ -19,7 +19,7 @@ from tandem.producer.sample import sample
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.verify.reference import Dead, Event, Validator
-from tests.readme import ROOT
+from tests import ROOT
 
 
 @pytest.fixture(scope="module", params=Format)

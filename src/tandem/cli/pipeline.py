@@ -29,7 +29,7 @@ from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
 
 SETTLE_SECONDS = 120.0
-_WATCH_S = 2.0
+PROBLEM_POLL_S = 2.0
 
 Count = Annotated[
     int, typer.Option(min=1, help="How many events of the first stream; what belongs to them comes in addition.")
@@ -108,7 +108,7 @@ def _run(session: Session, count: int, seed: int | None, mix: str, ledger: Path 
     if plan.rate:
         session.say("the watermark is recent: event times are now, and what has no partner will wait for one")
     _send(session, plan, None, ledger)
-    _close(session, plan)
+    close_streams(session, plan)
     session.say("waiting for the job, then comparing MongoDB with the topics")
     _verify(session, SETTLE_SECONDS, as_json=False)
 
@@ -153,7 +153,7 @@ def produce(
             )
         summaries = _send(session, plan, rate, ledger)
         if close:
-            _close(session, plan)
+            close_streams(session, plan)
         if as_json:
             print(json.dumps({name: {"seconds": s.seconds, "classes": s.counts} for name, s in summaries.items()}))
 
@@ -209,7 +209,7 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
     # Before the events that look them up.
     for name, number in store_lookups(settings.mongo, lookups_of(location), plan).items():
         session.say(f"  {name}: {number} documents")
-    with _watched(session) as stop:
+    with stop_at_problem(session) as stop:
         summaries = send_all(
             [stream.name for stream in declared_by(location).streams],
             plan,
@@ -225,7 +225,7 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
 
 
 @contextmanager
-def _watched(session: Session) -> Iterator[threading.Event]:
+def stop_at_problem(session: Session) -> Iterator[threading.Event]:
     """Yields an event that is set when the environment has a problem: producers would wait for it to mend for minutes.
 
     Raises:
@@ -235,7 +235,7 @@ def _watched(session: Session) -> Iterator[threading.Event]:
     problems: list[str] = []
 
     def watch() -> None:
-        while not done.wait(_WATCH_S):
+        while not done.wait(PROBLEM_POLL_S):
             # That an engine or a cloud does not answer for once is no problem of the environment's.
             with suppress(TandemError):
                 if problem := session.platform.problem():
@@ -258,7 +258,8 @@ def _first(session: Session) -> str:
     return declared_by(session.settings.location).streams[0].name
 
 
-def _close(session: Session, plan: Plan) -> None:
+def close_streams(session: Session, plan: Plan) -> None:
+    """Moves the watermark past a plan's events, so that what is unmatched is written."""
     streams = declared_by(session.settings.location).streams
     producer = connect(session.settings.kafka, [stream.topic for stream in streams])
     if producer is not None:

@@ -43,7 +43,7 @@ def main(stream: Stream | None = None, events: Events | None = None, arguments: 
     stop = _Stop()
     stop.install()
     try:
-        options = _parser(stream.name if stream else None).parse_args(arguments)
+        options = parser_of(stream.name if stream else None).parse_args(arguments)
         summary = _produce(stream, events, options, stop)
         _print_summary(options.stream, summary, as_json=options.json)
         unconfirmed = summary.total() - summary.total(Outcome.ACKED)
@@ -68,7 +68,7 @@ def main(stream: Stream | None = None, events: Events | None = None, arguments: 
 
 
 def _produce(stream: Stream | None, events: Events | None, options: argparse.Namespace, stop: _Stop) -> Summary:
-    plan = _plan(options)
+    plan = plan_of(options)
     settings = load(options.profile)
     stream = stream or _declared(settings.location, options.stream)
     events = events or settings.location.module("generator").events
@@ -95,7 +95,12 @@ def _declared(location: PipelineLocation, name: str) -> Stream:
     return streams[name]
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def plan_of(options: argparse.Namespace) -> Plan:
+    """Returns the plan that a producer's options describe.
+
+    Raises:
+        UsageError: they contradict each other.
+    """
     if options.rate is not None and options.rate <= 0:
         raise UsageError("the rate is not positive", hint="--rate 20")
     real = options.event_time == "real"
@@ -135,7 +140,8 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"`{self.prog} --help` lists the options")
 
 
-def _parser(stream: str | None) -> argparse.ArgumentParser:
+def parser_of(stream: str | None) -> argparse.ArgumentParser:
+    """Returns the parser of a producer's command line, for one stream or for any."""
     parser = _Parser(
         prog=f"{stream} producer" if stream else "python -m tandem.producer.main",
         description=f"Sends generated {stream or 'records'} to Kafka.",

@@ -86,7 +86,7 @@ def main(pipeline: Pipeline | None = None) -> None:
     log_to_stderr(config.log_format)
     set_log_levels(spark, config.log_levels)
     if arguments.fit:
-        sys.exit(_fit(spark, pipeline, config))
+        sys.exit(fit(spark, pipeline, config))
     _log.info("runtime", extra=values(**describe(spark, config)))
     if arguments.stop_when:
         StopFile(spark, arguments.stop_when, wishes.stop).start()
@@ -135,7 +135,7 @@ def _end_java() -> None:
         _exit_code()
 
 
-def _fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
+def fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
     """Returns the exit code, after printing why it is not 0."""
     folder = _folder(pipeline)
     try:

@@ -38,7 +38,7 @@ def check_fit(settings: Settings, bucket: Bucket) -> None:
     """
     with scratch_folder("fit-", settings) as name:
         home = Path(name)
-        offsets = _copy(settings, bucket, home / CHECKPOINT / settings.pipeline)
+        offsets = copy_metadata(settings, bucket, home / CHECKPOINT / settings.pipeline)
         if offsets is None:
             return
         # Spark compares topics only with what Kafka has.
@@ -54,7 +54,7 @@ def check_fit(settings: Settings, bucket: Bucket) -> None:
             raise _misfit(settings, reason)
 
 
-def _copy(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
+def copy_metadata(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
     """Returns the offsets up to which the job has committed; None when it has never committed any.
 
     Args:
