@@ -111,7 +111,7 @@ def sample(plan: Plan, stream: Stream, events: Callable[[Moment], Iterable[Event
 
 
 class _Chance(Random):
-    """Random numbers that begin anew at no cost: to seed Python's own takes longer than to make a record."""
+    """Random numbers that are cheap to seed: seeding Python's own generator takes longer than making a record."""
 
     def begin(self, state: int) -> None:
         self._state = state
@@ -151,7 +151,7 @@ class _Sampler:
         return self._start_ms + index * self._span_ms // self._count
 
     def hold(self, index: int, *, early: bool) -> None:
-        """Holds the records of a moment, if its fate is or is not to be early as asked for."""
+        """Makes and holds the records of a moment, if ``early`` says truly whether that is its fate."""
         digest = blake2b(self._seed + b"%d" % index, digest_size=16).digest()
         fate = self._fate(index, int.from_bytes(digest[:4]) / 2**32)
         if (fate is Fate.EARLY) is not early:
