@@ -269,7 +269,7 @@ def test_a_plan_survives_its_command_line(plan: Plan) -> None:
 def test_an_event_that_is_dated_too_early_is_refused() -> None:
     def early(moment: Moment) -> Iterator[Event]:
         for event in generator.events(moment):
-            yield replace(event, fields={**event.fields, event.stream.event_time: moment.time_ms - 26 * 60_000})
+            yield event._replace(fields={**event.fields, event.stream.event_time: moment.time_ms - 26 * 60_000})
 
     with pytest.raises(ValueError, match=r"an event of orders in a moment of fate .* is dated too early"):
         list(sample(PLAN, ORDERS, early))
