@@ -15,7 +15,7 @@ from tandem.engine.declare.avro_schema import JAVA_LIMITS
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
-# What is submitted: the names that a pipeline's own file has, and the labels of jobs in the cloud.
+# What can be submitted, by the module that a pipeline may have for it. Jobs in the cloud have these values as labels.
 STREAM, RECONCILE = "join_stream", "reconcile"
 _FILES = {STREAM: "job.py", RECONCILE: "reconcile.py"}
 _ENGINE = Path(engine.__file__).parent / "submitted"
@@ -140,8 +140,8 @@ class Submitted:
     """What is submitted of a pipeline to every Spark.
 
     Attributes:
-        file: the Python file: the pipeline's own one of that name, or the engine's.
-        arguments: those that name the pipeline to it; its own file knows it.
+        file: the Python file: a file of the pipeline, or one of the engine.
+        arguments: those that name the pipeline to a file of the engine.
     """
 
     file: Path
@@ -158,7 +158,7 @@ def driver_arguments(folder: Path) -> tuple[str, ...]:
 
 
 def submitted(location: PipelineLocation, entry: str) -> Submitted:
-    """Returns what is submitted for the stream (``STREAM``) or the batch that repairs it (``RECONCILE``)."""
+    """Returns what is submitted to run the stream (``STREAM``) or to repair its results (``RECONCILE``)."""
     own = location.file(entry)
     if entry == STREAM and own.is_file():
         return Submitted(own, ())

@@ -5,6 +5,7 @@ It needs no Spark. What it offers never runs in the job.
 
 from __future__ import annotations
 
+from tandem.producer.odd_records import ODD_AMOUNTS, ODD_ENDINGS
 from tandem.producer.plan import Mix, Plan
 from tandem.producer.record import Record
 from tandem.producer.sample import Event, Fate, Moment, sample
@@ -21,6 +22,8 @@ from tandem.verify.oracle import Document, EventId, Expectation, Observed, Oracl
 
 __all__ = [
     "MATCHED",
+    "ODD_AMOUNTS",
+    "ODD_ENDINGS",
     "UNMATCHED",
     "Document",
     "Event",

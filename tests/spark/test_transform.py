@@ -14,9 +14,10 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
-from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, Stream
+from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
 from tandem.engine.read.kafka_source import streamed
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
+from tandem.pipeline import Stream
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.pipelines.orders_payments.transform import PIPELINE, facts, transform, unmatched
 from tests.spark.records import ARRIVED, SCHEMA, job_config, kafka_rows

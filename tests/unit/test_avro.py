@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.engine.declare.stream import CONTROL_KEY, Stream
-from tandem.pipeline import Avro, FieldType
+from tandem.engine.declare.stream import CONTROL_KEY
+from tandem.pipeline import Avro, FieldType, Stream
 from tandem.producer.avro_values import MALFORMED, AvroValues
 from tandem.verify.reference import Control, Dead, Event, Validator
 from tandem.verify.strict_avro import decoder

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tandem.platforms.job_files import RECONCILE, STREAM, submitted
 
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import default_profile
@@ -25,7 +26,7 @@ from tandem.platforms.compose.engine import Engine, check_builder, check_memory,
 from tandem.platforms.compose.further import job_services, services
 from tandem.platforms.compose.platform import ComposePlatform
 from tandem.platforms.compose.project import Project
-from tandem.platforms.compose.setup import FAILURE_FILE
+from tandem.platforms.compose.setup import FAILURE_FILE, write_submitted
 from tandem.settings.load import load
 from tests import ROOT
 
@@ -319,6 +320,18 @@ def test_a_further_pipeline_gets_services_of_its_own() -> None:
     assert added["dashboard"]["environment"] == {"TANDEM_PIPELINE": "a,b_c"}
     # The model stays as it is: it is of the first pipeline, too.
     assert model["job"]["hostname"] == "job"
+
+
+def test_setup_writes_what_the_containers_submit(tmp_path: Path) -> None:
+    for name, entry, named in (
+        ("orders_payments", STREAM, []),
+        ("segment_revenue", STREAM, ["--pipeline", "tandem.pipelines.segment_revenue"]),
+        ("orders_payments", RECONCILE, ["--pipeline", "tandem.pipelines.orders_payments"]),
+    ):
+        place = load("local", {"pipeline": name}).place
+        write_submitted(tmp_path, place, entry)
+        assert (tmp_path / "submitted.py").read_bytes() == submitted(place, entry).file.read_bytes()
+        assert (tmp_path / "arguments").read_text().splitlines() == [*named, "--config", f"{tmp_path}/job.json"]
 
 
 def test_jobs_are_known_by_their_containers_labels() -> None:

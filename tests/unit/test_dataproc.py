@@ -176,6 +176,19 @@ def test_a_pipeline_of_ones_own_is_brought_with_its_package(tmp_path: Path) -> N
     assert not [name for name in names if name.startswith("tandem/pipelines")]
 
 
+def test_without_a_file_of_its_own_the_engines_is_submitted_with_the_package(tmp_path: Path) -> None:
+    place = write("parcels", tmp_path / "submitted_pipelines")
+    settings = load("gcp", {**CLOUD, "pipeline": "parcels", "pipelines_dir": place.folder.parent})
+    made = release(settings)
+    engine = Path(tandem.__file__).parent / "engine" / "submitted" / "job.py"
+    assert (made.main.name, made.main.content) == ("job.py", engine.read_bytes())
+    job = submit_request(settings, made, None).job
+    assert list(job.pyspark_job.args)[2:4] == ["--pipeline", "submitted_pipelines.parcels"]
+    assert job.labels["tandem-entry"] == "join_stream"
+    with zipfile.ZipFile(BytesIO(made.package.content or b"")) as archive:
+        assert "submitted_pipelines/parcels/__init__.py" in archive.namelist()
+
+
 def test_the_package_alone_is_what_the_job_imports(settings: Settings, tmp_path: Path) -> None:
     content = release(settings).package.content
     assert content is not None

@@ -24,7 +24,7 @@ from tandem.producer.main import parser_of, plan_of
 from tandem.producer.odd_records import MALFORMED
 from tandem.producer.plan import LATE_AFTER, Mix, Plan
 from tandem.producer.record import Record
-from tandem.producer.sample import sample
+from tandem.producer.sample import Event, Moment, sample
 from tandem.producer.time import iso
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -264,6 +264,15 @@ def test_a_rate_that_is_none_is_a_usage_error(event_time: str, rate: str) -> Non
 @pytest.mark.parametrize("plan", [PLAN, Plan(3, None, START, Mix(early=0.1), rate=2.5)])
 def test_a_plan_survives_its_command_line(plan: Plan) -> None:
     assert plan_of(parser_of("orders").parse_args(arguments(plan, "embedded", None))) == plan
+
+
+def test_an_event_that_is_dated_too_early_is_refused() -> None:
+    def early(moment: Moment) -> Iterator[Event]:
+        for event in generator.events(moment):
+            yield event._replace(fields={**event.fields, event.stream.event_time: moment.time_ms - 26 * 60_000})
+
+    with pytest.raises(ValueError, match=r"an event of orders in a moment of fate .* is dated too early"):
+        list(sample(PLAN, ORDERS, early))
 
 
 def test_iso() -> None:

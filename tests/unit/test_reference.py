@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tandem.engine.declare.stream import CONTROL_KEY, REGISTRY_PREFIX, Stream
-from tandem.pipeline import FieldType
+from tandem.engine.declare.stream import CONTROL_KEY, REGISTRY_PREFIX
+from tandem.pipeline import FieldType, Stream
 from tandem.verify import strict_json
 from tandem.verify.reference import Control, Dead, Event, Validator, micros
 

@@ -125,7 +125,8 @@ def _check(settings: Settings) -> None:
 def _saved(folder: Path) -> dict[Path, int]:
     """Returns when each of a pipeline's modules and schemas, and its settings, were saved."""
     found = {}
-    for path in (*folder.glob("*.py"), *folder.glob(SETTINGS), *folder.glob(f"{FOLDER}/*.avsc")):
+    modules = (path for path in folder.glob("*.py") if not path.name.startswith("test_"))
+    for path in (*modules, *folder.glob(SETTINGS), *folder.glob(f"{FOLDER}/*.avsc")):
         try:
             found[path] = path.stat().st_mtime_ns
         except FileNotFoundError:  # editors replace files

@@ -8,13 +8,14 @@ ones) is added here.
 from __future__ import annotations
 
 import heapq
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from hashlib import blake2b
-from itertools import count
+from itertools import accumulate, count
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from tandem.engine.declare.stream import Stream
@@ -30,6 +31,7 @@ _LATE_MS = int(LATE_AFTER.total_seconds()) * 1000
 _REAL_TIME_SCALE = 1 / 75
 _UNUSUAL_SHARE = 0.02
 _KEYLESS_SHARE = 0.01
+_draws = struct.Struct(">IQQ").unpack
 
 
 class Fate(StrEnum):
@@ -41,8 +43,7 @@ class Fate(StrEnum):
     LATE = "late"
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """One of the primary events of a plan.
 
     Attributes:
@@ -66,8 +67,7 @@ class Moment:
         return max(1, int(milliseconds * self.scale))
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A record to come.
 
     Attributes:
@@ -111,15 +111,15 @@ def sample(plan: Plan, stream: Stream, events: Callable[[Moment], Iterable[Event
 
 
 class _Chance(Random):
-    """Random numbers that begin anew at no cost: to seed Python's own takes longer than to make a record."""
+    """Random numbers that are cheap to seed: seeding Python's own generator takes longer than making a record."""
 
     def begin(self, state: int) -> None:
         self._state = state
 
     def random(self) -> float:
         # Knuth's linear congruential generator; its upper bits are the good ones.
-        self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
-        return (self._state >> 11) / 2**53
+        self._state = state = (self._state * 6364136223846793005 + 1442695040888963407) & 0xFFFFFFFFFFFFFFFF
+        return (state >> 11) * 2**-53
 
 
 class _Sampler:
@@ -135,9 +135,11 @@ class _Sampler:
         self._first = 0 if plan.rate is None else int(plan.start_ms * plan.rate / 1000)
         # Below this index, what arrives much later still has other records behind it.
         self._followed_below = int((plan.count or 0) * plan.late_share) if plan.rate is None else 0
-        # All late records are among those that others can still follow.
+        # A draw below the first limit is an unmatched moment, one below the second an early one, and so on. All late
+        # records are among those that others can still follow.
         late = plan.mix.late / plan.late_share if plan.late_share else 0.0
-        self._shares = ((Fate.UNMATCHED, plan.mix.unmatched), (Fate.EARLY, plan.mix.early), (Fate.LATE, late))
+        shares = accumulate((plan.mix.unmatched, plan.mix.early, late))
+        self._unmatched_below, self._early_below, self._late_below = (int(share * 2**32) for share in shares)
         self._chance = _Chance()
         self._held: list[tuple[int, int, Record]] = []
         self._numbers = count()
@@ -151,18 +153,18 @@ class _Sampler:
         return self._start_ms + index * self._span_ms // self._count
 
     def hold(self, index: int, *, early: bool) -> None:
-        """Holds the records of a moment, if its fate is or is not to be early as asked for."""
-        digest = blake2b(self._seed + b"%d" % index, digest_size=16).digest()
-        fate = self._fate(index, int.from_bytes(digest[:4]) / 2**32)
-        if (fate is Fate.EARLY) is not early:
+        """Makes and holds the records of a moment, if ``early`` says truly whether that is its fate."""
+        draw, moments, own = _draws(blake2b(self._seed + b"%d" % index, digest_size=20).digest())
+        if (self._unmatched_below <= draw < self._early_below) is not early:
             return
-        followed = index < self._followed_below
-        self._chance.begin(int.from_bytes(digest[4:12]))
-        moment = Moment(f"{self._name}-{index}", self.time_ms(index), fate, self._chance, self._scale, followed)
+        followed, chance = index < self._followed_below, self._chance
+        chance.begin(moments)
+        fate = Fate.EARLY if early else self._fate(draw, late=followed or self._rate is not None)
+        moment = Moment(f"{self._name}-{index}", self.time_ms(index), fate, chance, self._scale, followed)
         events = [event for event in self._events(moment) if event.stream.name == self._stream.name]
-        self._chance.begin(int.from_bytes(digest[8:]) ^ self._own)
+        chance.begin(own ^ self._own)
         for event in events:
-            self._hold_records(event, moment, self._chance)
+            self._hold_records(event, moment, chance)
 
     def arrived(self, time_ms: int | None) -> Iterator[Record]:
         """Yields the held records that have arrived by a time; all for None."""
@@ -170,13 +172,11 @@ class _Sampler:
         while held and (time_ms is None or held[0][0] <= time_ms):
             yield heapq.heappop(held)[2]
 
-    def _fate(self, index: int, draw: float) -> Fate:
-        for fate, share in self._shares:
-            if draw < share:
-                late_is_possible = self._rate is not None or index < self._followed_below
-                return fate if fate is not Fate.LATE or late_is_possible else Fate.VALID
-            draw -= share
-        return Fate.VALID
+    def _fate(self, draw: int, *, late: bool) -> Fate:
+        """Returns the fate of a moment that is not early, given whether it may be late."""
+        if draw < self._unmatched_below:
+            return Fate.UNMATCHED
+        return Fate.LATE if late and draw < self._late_below else Fate.VALID
 
     def _hold_records(self, event: Event, moment: Moment, chance: Random) -> None:
         """Holds the event's record, its repeats and what is malformed beside it, each until its time of arrival."""

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from random import Random
 
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
-from tandem.producer.odd_records import ODD_AMOUNTS, ODD_ENDINGS
-from tandem.testing import Event, Fate, Moment
+from tandem.testing import ODD_AMOUNTS, ODD_ENDINGS, Event, Fate, Moment
 
 _EARLY_MS = 25 * 60_000
 _PAYMENT_MS = 4 * 60_000

@@ -6,8 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, SALES
-from tandem.producer.odd_records import ODD_AMOUNTS
-from tandem.testing import Event, Fate, Moment, Plan
+from tandem.testing import ODD_AMOUNTS, Event, Fate, Moment, Plan
 
 _CUSTOMERS = 200
 _SEGMENTS = ("business", "consumer", "partner", "a|b\\c")

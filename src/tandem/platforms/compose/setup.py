@@ -70,15 +70,15 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
     conf.mkdir(exist_ok=True)
     spark = _spark(settings, driver)
     write_job_files(conf, settings, checkpoint=checkpoint, spark=spark, failure_file=FAILURE_FILE)
-    _write_submitted(conf, settings.location, STREAM)
+    write_submitted(conf, settings.location, STREAM)
     batch = conf / "reconcile"
     batch.mkdir(exist_ok=True)
     write_job_files(batch, for_batch(settings), checkpoint=checkpoint, spark=_BATCH)
-    _write_submitted(batch, settings.location, RECONCILE)
+    write_submitted(batch, settings.location, RECONCILE)
 
 
-def _write_submitted(folder: Path, location: PipelineLocation, entry: str) -> None:
-    """Writes the file that is submitted, and its arguments: the compose files know neither."""
+def write_submitted(folder: Path, location: PipelineLocation, entry: str) -> None:
+    """Writes what is submitted: the file, and its arguments, which the compose files cannot know."""
     what = submitted(location, entry)
     shutil.copy(what.file, folder / "submitted.py")
     (folder / "arguments").write_text("\n".join(what.command(folder)[1:]) + "\n", "utf-8")

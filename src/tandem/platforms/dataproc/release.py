@@ -6,7 +6,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import tandem
 from tandem.artifacts import locked
@@ -146,13 +146,13 @@ def _package(location: PipelineLocation) -> bytes:
 def _sources(location: PipelineLocation) -> dict[str, bytes]:
     """Returns the engine's modules and the pipeline's, with its schemas, by their names in the zip."""
     root = Path(tandem.__file__).parent
-    found = {root.parent: [root / "__init__.py", root / "pipeline.py", *(root / "engine").rglob("*.py")]}
-    found.setdefault(location.root, []).extend(
-        (*location.folder.rglob("*.py"), *location.folder.glob(f"{FOLDER}/*.avsc"))
-    )
-    sources = {file.relative_to(base).as_posix(): file.read_bytes() for base, files in found.items() for file in files}
-    # Of the packages above the pipeline's only the marks. In a zip, Python needs one in each package.
-    for package in (location.folder, *location.folder.parents[: location.package.count(".")]):
-        mark = package / "__init__.py"
-        sources[mark.relative_to(location.root).as_posix()] = mark.read_bytes() if mark.is_file() else b""
-    return sources
+    ours = (root / "__init__.py", root / "pipeline.py", *(root / "engine").rglob("*.py"))
+    # Of the packages above the pipeline's only the marks.
+    marks = (parent / "__init__.py" for parent in location.folder.parents[: location.package.count(".")])
+    own = (*marks, *location.folder.rglob("*.py"), *location.folder.glob(f"{FOLDER}/*.avsc"))
+    sources = {file.relative_to(root.parent).as_posix(): file.read_bytes() for file in ours}
+    sources |= {file.relative_to(location.root).as_posix(): file.read_bytes() for file in own if file.is_file()}
+    # In a zip, Python finds a package by its mark alone.
+    modules = [PurePosixPath(name) for name in sources if name.endswith(".py")]
+    packages = {parent for module in modules for parent in module.parents if parent.name}
+    return {f"{package}/__init__.py": b"" for package in packages} | sources
