@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tandem.platforms.job_files import RECONCILE, STREAM, submitted
 
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.job_files import RECONCILE, STREAM, submitted
 from tandem.platforms import default_profile
 from tandem.platforms import services as clocks
 from tandem.platforms.compose import logs
