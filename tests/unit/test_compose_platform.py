@@ -328,7 +328,7 @@ def test_setup_writes_what_the_containers_submit(tmp_path: Path) -> None:
         ("segment_revenue", STREAM, ["--pipeline", "tandem.pipelines.segment_revenue"]),
         ("orders_payments", RECONCILE, ["--pipeline", "tandem.pipelines.orders_payments"]),
     ):
-        place = load("local", {"pipeline": name}).place
+        place = load("local", {"pipeline": name}).location
         write_submitted(tmp_path, place, entry)
         assert (tmp_path / "submitted.py").read_bytes() == submitted(place, entry).file.read_bytes()
         assert (tmp_path / "arguments").read_text().splitlines() == [*named, "--config", f"{tmp_path}/job.json"]
