@@ -1,4 +1,4 @@
-"""What becomes of the services when something happens that nobody foresaw."""
+"""How a runner starts, restarts, gives up and stops services, with real processes."""
 
 from __future__ import annotations
 
