@@ -79,7 +79,7 @@ class LocalSpark:
 
     def run_batch(
         self,
-        script: str,
+        entry: str,
         settings: Settings,
         folder: Path,
         home: Path,
@@ -90,7 +90,7 @@ class LocalSpark:
         """Returns the exit code and the output of a driver that ends by itself, with its Java ended.
 
         Args:
-            script: the pipeline's file that is run.
+            entry: the pipeline's file to run.
             settings: the pipeline's.
             folder: where the driver's configuration goes.
             home: as for ``configure``.
@@ -103,7 +103,7 @@ class LocalSpark:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.configure(for_batch(settings), folder, home)
-        command = (sys.executable, str(settings.place.file(script)), *driver_arguments(folder), *options)
+        command = (sys.executable, str(settings.place.file(entry)), *driver_arguments(folder), *options)
         with (log or Path(os.devnull)).open("wb") as errors:
             process = subprocess.Popen(
                 command,
