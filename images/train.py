@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 from tandem.platforms.compose.setup import prepare
 from tandem.platforms.observe import has_committed, lag_of
 from tandem.platforms.progress import ProgressReader
+from tandem.platforms.provision import streams_of
 from tandem.producer.api import produce
 from tandem.producer.plan import Plan
 from tandem.settings.load import load
@@ -46,8 +47,8 @@ def main() -> None:
     prepare(settings, WORK / "conf", f"file://{WORK}/checkpoint")
     job = start(
         "/opt/spark-venv/bin/python",
-        str(settings.place.file("join_stream")),
-        f"--config={WORK}/conf/job.json",
+        f"{WORK}/conf/submitted.py",
+        f"@{WORK}/conf/arguments",
         PYSPARK_SUBMIT_ARGS=f"--properties-file {WORK}/conf/spark.conf pyspark-shell",
         # The builder's own host name is looked up in vain, for seconds each time.
         SPARK_LOCAL_IP="127.0.0.1",
@@ -66,8 +67,8 @@ def main() -> None:
     rows = 0
     for seed, count in ((1, 10_000), (2, 500)):
         plan = Plan(seed=seed, count=count, start=Plan.settled_start() - timedelta(days=3 - seed))
-        modules = [f"{settings.place.package}.{name}" for name in settings.place.module("producers").PRODUCERS]
-        summaries = produce(modules, plan, profile="local", variables=os.environ)
+        names = [stream.name for stream in streams_of(settings.location)[0]]
+        summaries = produce(names, plan, profile="local", variables=os.environ)
         rows += sum(summary.total() for summary in summaries.values())
         wait_for("the job", lambda rows=rows: drained(rows), deadline_s=240, hint=HINT, retry_on=(PyMongoError,))
     job.send_signal(signal.SIGTERM)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tandem.engine.declare.avro_schema import Avro
-from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.stream import Stream
+from tandem.pipeline import Avro, FieldType, Stream
 from tandem.producer.avro_values import AvroEncoder
 
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
+
+TESTS = Path(__file__).resolve().parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,15 +24,31 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests start Java often and use it for seconds. Without its second compiler it starts in half the time.
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
     config.addinivalue_line("markers", "on_demand(*profiles): runs with --all only; given profiles, only there")
+    config.addinivalue_line("markers", "by_name: runs only when its layer is named, not with all layers")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # Who names the nemesis wants it on each backend.
-    named = any("nemesis" in argument for argument in config.args)
-    if not config.getoption("--all") and not named:
+    named = layers_named(config)
+    left_out = [item for item in items if item.get_closest_marker("by_name") and layer_of(item.path) not in named]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    if not config.getoption("--all"):
         for item in items:
             if any(not marker.args or profile_of(item) in marker.args for marker in item.iter_markers("on_demand")):
                 item.add_marker(pytest.mark.skip(reason="not among the cases of CI: --all runs it"))
+
+
+def layers_named(config: pytest.Config) -> set[str]:
+    """Returns the layers that the command line names, by a folder, a file or a test in it."""
+    paths = (config.invocation_params.dir / argument.partition("::")[0] for argument in config.args)
+    return {layer_of(path) for path in paths} - {""}
+
+
+def layer_of(path: Path) -> str:
+    """Returns the folder of ``tests`` that a path is in, or is; the empty string outside of all."""
+    path = path.resolve()
+    return path.relative_to(TESTS).parts[0] if TESTS in path.parents else ""
 
 
 def profile_of(item: pytest.Item) -> str | None:

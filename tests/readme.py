@@ -9,7 +9,8 @@ from typing import Any
 
 from pymongo import MongoClient, WriteConcern
 
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
+
 CONTAINERS = "In containers"
 OWN = "A pipeline of your own"
 

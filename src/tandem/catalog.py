@@ -6,23 +6,27 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.modules import forget
+from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.declare.stream import Stream
+from tandem.engine.declare.view import Column, Shown, View
 from tandem.errors import UsageError
 
 BUNDLED = Path(__file__).parent / "pipelines"
-# The file that makes a folder a pipeline.
-_MARK = "streams.py"
+# Either of these files makes a folder a pipeline.
+_MARKS = ("streams.py", "transform.py")
 
 
 @dataclass(frozen=True)
-class Place:
+class PipelineLocation:
     """Where a pipeline is.
 
     Attributes:
@@ -99,7 +103,7 @@ class Place:
         return f"{own[-1].filename}:{own[-1].lineno}" if own else str(self.folder)
 
 
-def find(name: str, own: Path) -> Place:
+def find(name: str, own: Path) -> PipelineLocation:
     """Returns where a pipeline is.
 
     Args:
@@ -111,8 +115,8 @@ def find(name: str, own: Path) -> Place:
     """
     if name.isidentifier():
         for package, folder in ((own.name, own / name), ("tandem.pipelines", BUNDLED / name)):
-            if (folder / _MARK).is_file():
-                return Place(name, f"{package}.{name}", folder)
+            if any((folder / mark).is_file() for mark in _MARKS):
+                return PipelineLocation(name, f"{package}.{name}", folder)
     raise UsageError(
         f"there is no pipeline {name!r} in {own}, and none that comes with Tandem",
         hint=f"choose one of: {', '.join(names(own))}; or `tandem new {name if name.isidentifier() else 'NAME'}`",
@@ -126,4 +130,58 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def names(own: Path) -> list[str]:
     """Returns all pipelines that can be found."""
-    return sorted({mark.parent.name for folder in (own, BUNDLED) for mark in folder.glob(f"*/{_MARK}")})
+    found = (file for folder in (own, BUNDLED) for mark in _MARKS for file in folder.glob(f"*/{mark}"))
+    return sorted({file.parent.name for file in found})
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a pipeline declares for programs without Spark.
+
+    Attributes:
+        streams: what it reads.
+        dead_letter_topic: where records go that it cannot accept.
+        indexes: by collection, the fields of each index in order.
+        view: what the dashboard shows; None where the module ``streams`` has no ``VIEW``.
+    """
+
+    streams: tuple[Stream, ...]
+    dead_letter_topic: str
+    indexes: Mapping[str, Sequence[Sequence[str]]]
+    view: View | None
+
+
+def declared_by(location: PipelineLocation) -> Declared:
+    """Returns what a pipeline's module ``streams`` declares; without one, what ``transform`` implies.
+
+    Raises:
+        UsageError: the module is wrong.
+    """
+    if location.file("streams").is_file():
+        module = location.module("streams")
+        view = getattr(module, "VIEW", None)
+        return Declared(
+            tuple(module.STREAMS),
+            str(module.DEAD_LETTER_TOPIC),
+            module.INDEXES,
+            view if isinstance(view, View) else None,
+        )
+    pipeline: Pipeline = location.module("transform").PIPELINE
+    indexes: dict[str, Sequence[Sequence[str]]] = {output.collection: () for output in pipeline.outputs}
+    return Declared(pipeline.streams, pipeline.dead_letter_topic, indexes, _plain_view(pipeline))
+
+
+def _plain_view(pipeline: Pipeline) -> View:
+    """Returns a view of the first collection by the fields of the first stream."""
+    stream = pipeline.streams[0]
+    shown = {FieldType.TIMESTAMP: Shown.TIME}
+    fields = {"_id": FieldType.STRING, **stream.fields}
+    return View(
+        title=pipeline.name,
+        results=pipeline.outputs[0].collection,
+        noun="documents",
+        columns=tuple(Column(name, name, shown.get(kind, Shown.TEXT)) for name, kind in fields.items()),
+        event_times=(stream.event_time,),
+        key=stream.identity,
+        key_title=stream.identity,
+    )

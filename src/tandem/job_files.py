@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
+from tandem import engine
+from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import JAVA_LIMITS
-from tandem.engine.declare.job_config import JobConfig
-from tandem.settings.model import Settings
+from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
+from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
+# What is submitted: the names that a pipeline's own file has, and the labels of jobs in the cloud.
+STREAM, RECONCILE = "join_stream", "reconcile"
+_FILES = {STREAM: "job.py", RECONCILE: "reconcile.py"}
+_ENGINE = Path(engine.__file__).parent / "submitted"
+_Connection = TypeVar("_Connection", KafkaConfig, MongoConfig)
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _TASKS_JAVA_OPTIONS = "spark.executor.extraJavaOptions"
 # Hadoop's local file system starts a chmod process for every checkpoint file; this one does not.
@@ -111,8 +119,8 @@ def write_job_files(
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "spark.conf").write_text(java_properties(own), "utf-8")
     (folder / "log4j2.properties").write_text(_LOG4J + LOG_LAYOUTS[settings.log.format], "utf-8")
-    told = replace(job_config(settings, checkpoint), failure_file=failure_file)
-    (folder / "job.json").write_text(told.to_json(), "utf-8")
+    config = replace(job_config(settings, checkpoint), failure_file=failure_file)
+    (folder / "job.json").write_text(config.to_json(), "utf-8")
 
 
 def with_limits(spark: Mapping[str, str]) -> dict[str, str]:
@@ -127,9 +135,34 @@ def for_batch(settings: Settings) -> Settings:
     return settings.model_copy(update={"spark": {**settings.spark, **_BATCH}})
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """What is submitted of a pipeline to every Spark.
+
+    Attributes:
+        file: the Python file: the pipeline's own one of that name, or the engine's.
+        arguments: those that name the pipeline to it; its own file knows it.
+    """
+
+    file: Path
+    arguments: tuple[str, ...]
+
+    def command(self, folder: Path) -> tuple[str, ...]:
+        """Returns the file with all its arguments, given the folder of ``write_job_files``."""
+        return (str(self.file), *self.arguments, *driver_arguments(folder))
+
+
 def driver_arguments(folder: Path) -> tuple[str, ...]:
-    """Returns the arguments of the file that is submitted, given the folder of ``write_job_files``."""
+    """Returns the arguments of every driver, given the folder of ``write_job_files``."""
     return ("--config", str(folder / "job.json"))
+
+
+def submitted(location: PipelineLocation, entry: str) -> Submitted:
+    """Returns what is submitted for the stream (``STREAM``) or the batch that repairs it (``RECONCILE``)."""
+    own = location.file(entry)
+    if entry == STREAM and own.is_file():
+        return Submitted(own, ())
+    return Submitted(_ENGINE / _FILES[entry], ("--pipeline", location.package))
 
 
 def driver_environment(folder: Path) -> dict[str, str]:
@@ -141,30 +174,28 @@ def driver_environment(folder: Path) -> dict[str, str]:
 
 
 def job_config(settings: Settings, checkpoint: str) -> JobConfig:
-    """Returns what the job is told."""
+    """Returns the job's configuration.
+
+    Args:
+        settings: the profile's.
+        checkpoint: the folder of all pipelines' checkpoints.
+    """
     return JobConfig(
         pipeline=settings.pipeline,
-        bootstrap=settings.kafka.bootstrap,
-        kafka_security=settings.kafka.security,
-        kafka_mechanism=settings.kafka.mechanism,
-        kafka_username=settings.kafka.username,
-        kafka_password=settings.kafka.job_password or settings.kafka.password,
-        kafka_ca=str(settings.kafka.ca) if settings.kafka.ca else None,
-        mongo_uri=settings.mongo.uri,
-        mongo_username=settings.mongo.username,
-        mongo_password=settings.mongo.job_password or settings.mongo.password,
-        database=settings.mongo.database,
+        kafka=_connection(KafkaConfig, settings.kafka),
+        mongo=_connection(MongoConfig, settings.mongo),
         checkpoint=f"{checkpoint}/{settings.pipeline}",
-        lateness_seconds=settings.job.lateness_seconds,
-        max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
-        idle_timeout_seconds=settings.job.idle_timeout_seconds,
-        outage_tolerance_seconds=settings.job.outage_tolerance_seconds,
+        **settings.job.model_dump(),
         log_format=settings.log.format,
-        trigger_seconds=settings.job.trigger_seconds,
         metadata_url=settings.gcp.metadata_url,
         secret_manager_url=settings.gcp.secret_manager_url,
-        parameters=settings.job.parameters,
     )
+
+
+def _connection(kind: type[_Connection], section: KafkaSettings | MongoSettings) -> _Connection:
+    """Returns what the job needs of a section, with the password's place for the job."""
+    values = section.model_dump(mode="json", include={field.name for field in fields(kind)})
+    return kind(**{**values, "password": section.job_password or section.password})
 
 
 def java_properties(values: Mapping[str, str]) -> str:

@@ -10,10 +10,11 @@ from datetime import timedelta
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from tandem.errors import TandemError
-from tandem.pipelines.orders_payments import generator
+from tandem.pipelines.orders_payments.generator import events
 from tandem.pipelines.orders_payments.streams import STREAMS
 from tandem.producer.plan import Plan
 from tandem.producer.record import Record
+from tandem.producer.sample import sample
 from tandem.settings.model import KafkaSettings
 from tandem.verify.topics import TopicReader
 from tandem_bench.reports import Ends
@@ -110,7 +111,8 @@ def _send_all(bootstrap: str, plan: Plan, stream: str, topic: str) -> None:
             refused.append(error)
 
     producer = Producer({**PRODUCER, **_IN_BULK, "bootstrap.servers": bootstrap})
-    for record in getattr(generator, stream)(plan):
+    declared = next(each for each in STREAMS if each.name == stream)
+    for record in sample(plan, declared, events):
         while not take(producer, topic, record, answered):
             pass
         producer.poll(0)

@@ -123,7 +123,7 @@ def running_on_spark(
     folder.mkdir(parents=True, exist_ok=True)
     spark = stage.tools.spark(stage.settings)
     spark.configure(stage.settings, folder, stage.layout.home)
-    env = spark.environment(stage.settings.place, folder)
+    env = spark.environment(stage.settings.location, folder)
     if packages:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(packages), env.get("PYTHONPATH"))))
     with running(name, (*driver_arguments(folder), *arguments), stage, env) as program:

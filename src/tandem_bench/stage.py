@@ -135,7 +135,7 @@ class Stage:
     def database(self, name: str) -> Iterator[MongoSettings]:
         """Yields a database with the indexes of the pipeline's own; afterwards it is gone."""
         mongo = self.settings.mongo.model_copy(update={"database": name})
-        create_collections(mongo, indexes_of(self.settings.place))
+        create_collections(mongo, indexes_of(self.settings.location))
         try:
             yield mongo
         finally:

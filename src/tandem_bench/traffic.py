@@ -14,9 +14,10 @@ from confluent_kafka import Producer
 from pymongo import MongoClient
 
 from tandem.errors import EnvironmentNotReadyError
-from tandem.pipelines.orders_payments.generator import orders, payments
+from tandem.pipelines.orders_payments.generator import events
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
 from tandem.producer.plan import Mix, Plan
+from tandem.producer.sample import sample
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 from tandem.waiting import NotYetError, wait_for
@@ -86,7 +87,8 @@ class Traffic:
         self._producer.flush(_FLUSH_S)
 
     def _run(self) -> None:
-        for record in heapq.merge(orders(self._plan), payments(self._plan), key=lambda record: record.due or 0.0):
+        streams = (sample(self._plan, stream, events) for stream in (ORDERS, PAYMENTS))
+        for record in heapq.merge(*streams, key=lambda record: record.due or 0.0):
             if self._stop.wait(max(0.0, (record.due or 0.0) - time.time())):
                 return
             while not take(self._producer, record.topic, record):

@@ -11,7 +11,7 @@ from bson.raw_bson import RawBSONDocument
 
 from tandem.errors import TandemError
 from tandem.pipelines.orders_payments import oracle
-from tandem.pipelines.orders_payments.streams import FACTS
+from tandem.pipelines.orders_payments.streams import FACTS, STREAMS
 from tandem.settings.model import Settings
 from tandem.verify.intake import Intake
 from tandem.verify.topics import TopicReader
@@ -53,7 +53,7 @@ def expected(
         begins: the offset of the first record; None for the topics' beginning.
     """
     accepted = {}
-    for stream in oracle.STREAMS:
+    for stream in STREAMS:
         topic = topics[stream.name]
         intake = Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds)
         with TopicReader(settings.kafka, topic) as reader:

@@ -15,9 +15,9 @@ from google.cloud.exceptions import GoogleCloudError
 from google.cloud.storage import Bucket
 from requests.exceptions import RequestException
 
-from tandem.job_files import temporary_folder
+from tandem.job_files import RECONCILE, STREAM, temporary_folder
 from tandem.local_spark.java import Java, child_environment
-from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL, RECONCILE, STREAM
+from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL
 from tandem.platforms.local_services.layout import Layout
 from tandem.runtimes import Runtime
 from tandem.supervision.logs import size_of

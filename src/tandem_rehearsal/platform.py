@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.dataproc.platform import DataprocPlatform
 from tandem.platforms.local_services.layout import JOB
 from tandem.platforms.local_services.supervisor_process import SupervisorProcess
 from tandem.platforms.observe import dashboard_url, status
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.supervision.log_line import LogLine
 from tandem.supervision.logs import merged
 from tandem.supervision.state_file import read_states
@@ -37,7 +37,7 @@ class RehearsalPlatform:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._layout = layout_of(settings)
-        self._roster = Roster(self._layout.pipelines)
+        self._registry = PipelineRegistry(self._layout.pipelines)
         self._supervisor = SupervisorProcess(settings, self._layout, "tandem_rehearsal.supervisor", prepare)
         self._cloud = DataprocPlatform(settings)
 
@@ -49,13 +49,13 @@ class RehearsalPlatform:
         if self._layout.job(self._settings.pipeline) != JOB:
             # In the cloud a person does that.
             services.admit(self._settings, Credentials(self._settings.home))
-        self._roster.add(self._settings)
+        self._registry.add(self._settings)
         self._cloud.up(wait, deadline_s)
 
     def down(self, volumes: bool = False) -> bool:
         """Destroys what was deployed, of all pipelines, and stops the stand-ins; see ``Platform.down``."""
         if self._supervisor.running():
-            for other in self._roster.all():
+            for other in self._registry.all():
                 if other.pipeline != self._settings.pipeline:
                     DataprocPlatform(other).down()
             self._cloud.down()
@@ -77,7 +77,7 @@ class RehearsalPlatform:
             self.down(volumes=data)
         else:
             self._cloud.destroy(data)
-            self._roster.remove(self._settings.pipeline)
+            self._registry.remove(self._settings.pipeline)
 
     def pipelines(self) -> list[str]:
         """Returns the pipelines whose jobs are active; see ``Platform.pipelines``."""
@@ -103,7 +103,7 @@ class RehearsalPlatform:
             )
         found = self._cloud.status()
         problem = self._stand_in_problem() or found["problem"]
-        first = self._roster.names()[:1] in ([], [self._settings.pipeline])
+        first = self._registry.names()[:1] in ([], [self._settings.pipeline])
         url = dashboard_url(self._settings) + ("" if first else f"/?pipeline={self._settings.pipeline}")
         why = read_states(self._layout.state, SERVICES)["dashboard"].trouble
         return {**found, "dashboard": {"url": url, "problem": why}, "problem": problem}

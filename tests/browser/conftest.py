@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem_bench.audience import chromium
+from tests import STATE
 from tests.environment import Environment
 
-STATE = Path(__file__).parents[2] / ".tandem" / "tests"
 # Screenshots are kept: they are what a person wants to see of these tests.
 PICTURES = STATE / "browser"
 # The console tells what the tests themselves do: they end the server.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import docker
 import pytest
@@ -14,9 +13,9 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import find_engine
 from tandem.settings.load import load
+from tests import ROOT, STATE
 from tests.environment import Environment
 
-ROOT = Path(__file__).parents[2]
 PROJECT = "tandem-tests"
 _JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 
@@ -65,7 +64,7 @@ def stack(client: docker.DockerClient) -> Iterator[Stack]:
         ("TANDEM_SPARK", json.dumps(spark)),
         *((("TANDEM_CA", str(local.ca)),) if local.ca else ()),
     )
-    found = Stack(ROOT / ".tandem" / "tests" / "compose", 29780, extra, "local")
+    found = Stack(STATE / "compose", 29780, extra, "local")
     found.tandem("down", "--volumes")
     # Compose itself takes whatever has the tag, however old.
     found.compose("build")

@@ -25,7 +25,8 @@ from kafka.errors import KafkaError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tandem.pipelines.orders_payments.streams import STREAMS
-from tests.compose.conftest import ROOT, Stack
+from tests import ROOT
+from tests.compose.conftest import Stack
 
 # It has the images.
 pytestmark = pytest.mark.usefixtures("stack")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.conftest import ROOT, Stack
+from tests import ROOT
+from tests.compose.conftest import Stack
 
 # Minutes, most of them to build another image.
 pytestmark = pytest.mark.on_demand

@@ -8,7 +8,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.compose.conftest import ROOT, Stack
+from tests import ROOT
+from tests.compose.conftest import Stack
 
 IN_ONE_WORD, IN_TWO_WORDS = '"--cluster-id=$cluster"', '--cluster-id "$cluster"'
 

@@ -17,8 +17,9 @@ import pytest
 
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
 from tandem.platforms.compose.containers import started_at
-from tests.compose.conftest import PROJECT, ROOT, Stack
-from tests.faults.foreign import send_two_facts_of_one_customer
+from tests import ROOT
+from tests.compose.conftest import PROJECT, Stack
+from tests.foreign import send_two_facts_of_one_customer
 from tests.readme import CONTAINERS, commands, run, use_mongodb
 
 # The README's commands about containers. Each is run below, as it stands there.
@@ -160,9 +161,7 @@ def test_a_job_that_a_restart_cannot_help_is_not_restarted(stack: Stack) -> None
         job = stack.containers.of(PROJECT)["job"]
         assert (job.attrs["State"]["Running"], job.attrs["RestartCount"]) == (True, before)
         # Java has given its memory back.
-        assert [process[-1] for process in job.top()["Processes"]] == [
-            "python /conf/join_stream.py --config=/conf/job.json"
-        ]
+        assert [process[-1] for process in job.top()["Processes"]] == ["python /conf/submitted.py @/conf/arguments"]
         up = stack.tandem("up", "--wait", code=3)
         assert "the unique index theirs" in up.stderr
         database[FACTS].drop_index("theirs")

@@ -7,19 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from tandem.platforms import possible_profile
 from tandem.settings.load import load
+from tests import STATE
 from tests.environment import Environment
 from tests.faults.arena import Arena, Case
 from tests.faults.backends import Backend, ContainerProcesses, Processes
 from tests.faults.proxy import Proxy
 
-ROOT = Path(__file__).parents[2]
-STATE = ROOT / ".tandem" / "tests" / "faults"
+FAULT_STATE = STATE / "faults"
 PROJECT = "tandem-tests-faults"
 # Each case is judged by all records of its arena: with more than these, a start costs less than to read them again.
 MANY = 200_000
@@ -32,7 +31,7 @@ def environment_of(profile: str, idle_s: int = 5) -> Environment:
     if profile == "embedded":
         if shutil.which("java") is None:
             pytest.skip("no java on PATH: the embedded environment needs Java 17 or newer")
-        return Environment(STATE / profile, 29800, (idle,))
+        return Environment(FAULT_STATE / profile, 29800, (idle,))
     found, why = possible_profile()
     if found != "local":
         pytest.skip(f"{why}: no faults are injected into containers")
@@ -43,7 +42,7 @@ def environment_of(profile: str, idle_s: int = 5) -> Environment:
         idle,
         *((("TANDEM_CA", str(ca)),) if ca else ()),
     )
-    return Environment(STATE / profile, 29810, extra, "local")
+    return Environment(FAULT_STATE / profile, 29810, extra, "local")
 
 
 def backend_of(environment: Environment) -> Backend:
@@ -162,5 +161,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         injected = "; ".join(line for line in faults if not line.startswith("recovered"))
         rows.append(f"| {case.name.replace('_', ' ')} | {case.profile} | {injected} | {seconds} | {case.consumed:,} |")
     # What is published in docs/faults.md.
-    STATE.mkdir(parents=True, exist_ok=True)
-    (STATE / "table.md").write_text("\n".join(rows) + "\n", "utf-8")
+    FAULT_STATE.mkdir(parents=True, exist_ok=True)
+    (FAULT_STATE / "table.md").write_text("\n".join(rows) + "\n", "utf-8")

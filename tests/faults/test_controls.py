@@ -1,10 +1,15 @@
-"""Negative controls: each protection is switched off in a copy of the source, and then the same judgement must fail."""
+"""Negative controls: each protection is switched off by its name, and then the same judgement must fail."""
 
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
 import signal
+import subprocess
+import sys
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,142 +18,111 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from tandem.engine.spark.checkpoint import planned
+from tandem.engine.write import dead_letters
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tandem.platforms.local_services.mongod import find_mongod
 from tests.environment import Environment
+from tests.faults import weakening
 from tests.faults.backends import Processes, send
-from tests.faults.conftest import ROOT, STATE, Arenas, environment_of
-from tests.faults.foreign import order, payment, send_with_a_lagging_partition
+from tests.faults.conftest import FAULT_STATE, Arenas, environment_of
 from tests.faults.second_driver import two_drivers
+from tests.foreign import order, payment, send_with_a_lagging_partition
 from tests.integration.test_late import Sender
 
 
 @dataclass(frozen=True)
 class Control:
-    """A protection.
+    """A protection that is switched off.
 
     Attributes:
-        name: what it is.
-        file: where it is, under src/tandem.
-        line: what makes it.
-        without: what stands there instead.
+        name: what it is; ``weakening.REPLACEMENTS`` has the names of the code that makes it.
         verdict: the kind of problem that ``tandem verify`` must then find.
         in_ci: whether this is tried without ``--all``, too.
-        more: what else makes it: file, line and what stands there instead.
         idle_s: after how many seconds a quiet topic gets a control record. Where topics are left alone, the last batch
             is the last that was sent.
     """
 
     name: str
-    file: str
-    line: str
-    without: str
     verdict: str
     in_ci: bool = False
-    more: tuple[tuple[str, str, str], ...] = ()
     idle_s: int = 3600
 
 
 CONTROLS = (
-    Control(
-        "an _id of the event's identity only",
-        "pipelines/orders_payments/transform.py",
-        'document_id("order_id", "payment_id").alias("_id")',
-        'F.concat(F.lit("x"), F.uuid()).alias("_id")',
-        "invented",
-        in_ci=True,
-    ),
-    Control("dead letters", "engine/write/batch_writer.py", "        if dead:\n", "        if False:\n", "lost"),
-    Control(
-        "the look for dead letters that a replay finds written",
-        "engine/write/dead_letters.py",
-        "        if planned_ms is not None:\n",
-        "        if False:\n",
-        "doubled",
-    ),
-    Control(
-        "strict parsing",
-        "engine/read/json_format.py",
-        'return (value != "") & (~may_be_other | is_string)',
-        "return value.isNotNull()",
-        "lost",
-    ),
+    Control("an _id of the event's identity only", "invented", in_ci=True),
+    Control("dead letters", "lost"),
+    Control("the look for dead letters that a replay finds written", "doubled"),
+    Control("strict parsing", "lost"),
 )
-PACEMAKER = Control("the pacemaker", "engine/run/job.py", "    pacemaker.start()\n", "    pass\n", "", idle_s=5)
-MAJORITY = Control(
-    "writes that a majority has on disk",
-    "engine/write/mongo_sink.py",
-    '.option("writeConcern.w", "majority")\n        .option("writeConcern.journal", "true")',
-    '.option("writeConcern.w", "1")\n        .option("writeConcern.journal", "false")',
-    "lost",
-    more=(
-        # What is not asked for comes to the disk by itself, in 0.1 s, before the batch is committed. So later that
-        # the moment can be met: MongoDB's own flush comes twice a second, and WiredTiger's is left out.
-        (
-            "platforms/local_services/mongod.py",
-            '"slowms": "60000",',
-            '"slowms": "60000", "journalCommitInterval": "500", '
-            '"wiredTigerEngineConfigString": "log=(force_write_wait=60)",',
-        ),
-        ("engine/spark/mongo_client.py", "WriteConcern.MAJORITY", "WriteConcern.W1"),
-    ),
-)
-NOTES = Control(
-    "the notes of what reconcile has overtaken",
-    "engine/run/reconcile.py",
-    "self._superseded.note(output.collection, ids, self._watermark)",
-    "pass",
-    "wrong",
-)
-NO_LIMIT = Control(
-    "batches of all that waits",
-    "engine/read/kafka_source.py",
-    '"failOnDataLoss": "true",',
-    '"failOnDataLoss": "true", "maxOffsetsPerTrigger": "200",',
-    "lost",
-)
-SKEW = Control(
-    "the refusal of event times in the future",
-    "engine/read/parse.py",
-    ' _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds),',
-    "",
-    "lost",
-)
-SECOND_DRIVER = Control(
-    "the look for another driver's commit",
-    "engine/write/batch_writer.py",
-    "if is_committed(",
-    "if False and is_committed(",
-    "doubled",
-)
-
-
-def weaken(source: Path, control: Control) -> None:
-    """Makes ``source`` a copy of ours without the protection."""
-    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, line, without in ((control.file, control.line, control.without), *control.more):
-        file = source / "tandem" / name
-        text = file.read_text("utf-8")
-        assert text.count(line) == 1, f"{name} has no such line, or more than one"
-        file.write_text(text.replace(line, without), "utf-8")
-
-
+PACEMAKER = Control("the pacemaker", "", idle_s=5)
+MAJORITY = Control("writes that a majority has on disk", "lost")
+NOTES = Control("the notes of what reconcile has overtaken", "wrong")
+NO_LIMIT = Control("batches of all that waits", "lost")
+SKEW = Control("the refusal of event times in the future", "lost")
+SECOND_DRIVER = Control("the look for another driver's commit", "doubled")
 ALL = (*CONTROLS, PACEMAKER, MAJORITY, NOTES, NO_LIMIT, SKEW, SECOND_DRIVER)
+
+
+def weaken(folder: Path, control: Control) -> None:
+    """Makes a folder that switches the protection off in each process that has it on its Python path."""
+    shutil.copy(weakening.__file__, folder)
+    (folder / "sitecustomize.py").write_text(
+        f"from weakening import switch_off\n\nswitch_off({control.name!r})\n", "utf-8"
+    )
+
+
+def write_mongod(folder: Path) -> None:
+    """Writes a ``mongod`` that brings to the disk late what it is not asked to.
+
+    By itself it does so in 0.1 s, before the batch is committed. So later that the moment can be met: MongoDB's own
+    flush comes twice a second, and WiredTiger's is left out.
+    """
+    later = "--journalCommitInterval 500 --wiredTigerEngineConfigString 'log=(force_write_wait=60)'"
+    program = folder / "mongod"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(str(find_mongod()))} "$@" {later}\n', "utf-8")
+    program.chmod(0o755)
 
 
 @pytest.mark.parametrize("control", ALL, ids=[each.name for each in ALL])
 def test_each_protection_is_where_its_control_finds_it(tmp_path: Path, control: Control) -> None:
     """Most controls run on demand; that they can is found out always."""
-    weaken(tmp_path / "src", control)
+    weaken(tmp_path, control)
+    names = list(weakening.REPLACEMENTS[control.name])
+    modules = ", ".join(dict.fromkeys(name.partition(":")[0] for name in names))
+    command = [sys.executable, "-c", f"import {modules}, weakening; print(*weakening.REPLACED)"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert sorted(done.stdout.split()) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "problem"),
+    [
+        ("DeadLetters.gone", weakening.append, "has no such name"),
+        ("planned", weakening.is_committed, "is of tandem.engine.spark.checkpoint"),
+        ("DeadLetters.append", weakening.note, "is now"),
+    ],
+)
+def test_a_control_whose_protection_has_changed_fails(name: str, other: object, problem: str) -> None:
+    module = types.ModuleType("tandem.engine.write.dead_letters")
+    module.__dict__.update(vars(dead_letters), planned=planned)
+    with pytest.raises(ImportError, match=problem):
+        weakening.replace(module, name, other)
 
 
 @pytest.fixture
 def weakened(arenas: Arenas, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Environment]:
     arenas.end()
     control: Control = request.param
-    weaken(tmp_path / "src", control)
+    weaken(tmp_path, control)
     base = environment_of("embedded")
-    extra = (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", str(control.idle_s)), ("PYTHONPATH", str(tmp_path / "src")))
-    environment = replace(base, home=STATE / "weakened", first_port=29820, extra=extra)
+    extra = (("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", str(control.idle_s)), ("PYTHONPATH", str(tmp_path)))
+    if control is MAJORITY:
+        write_mongod(tmp_path)
+        extra = (*extra, ("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}"))
+    environment = replace(base, home=FAULT_STATE / "weakened", first_port=29820, extra=extra)
     with environment.started():
         yield environment
 

@@ -16,7 +16,7 @@ from tandem.verify import strict_json
 from tandem.verify.topics import TopicReader
 from tests.faults.arena import Arena
 from tests.faults.conftest import Arenas
-from tests.faults.foreign import order, payment
+from tests.foreign import order, payment
 from tests.spark.test_parse import DEAD, VALID
 
 # The day that the matrix of the parser is written for.

@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.arena import Arena
 from tests.faults.backends import Processes, send
-from tests.faults.conftest import STATE, Arenas, environment_of
+from tests.faults.conftest import FAULT_STATE, Arenas, environment_of
 
 KILLS = {"embedded": 2, "local": 2}
 ALL_KILLS = 10
@@ -138,7 +138,7 @@ def test_a_graceful_stop_leaves_nothing_to_replay(arena: Arena) -> None:
 def test_killed_in_the_first_batch_of_all(arenas: Arenas) -> None:
     """There is nothing yet that it could go on from, and all that it finds is in the topics already."""
     arenas.end()
-    environment = replace(environment_of("embedded"), home=STATE / "first", first_port=29870)
+    environment = replace(environment_of("embedded"), home=FAULT_STATE / "first", first_port=29870)
     processes = Processes(environment.home)
     environment.tandem("down", "--volumes")
     try:

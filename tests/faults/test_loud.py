@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from confluent_kafka import Producer
@@ -18,11 +18,12 @@ from kafka.admin import ConfigResource
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.platforms.provision import DEAD_LETTER_BYTES
+from tests import ROOT
 from tests.environment import Environment
 from tests.faults.backends import Processes, send
-from tests.faults.conftest import ROOT, STATE, Arenas, backend_of, environment_of
-from tests.faults.foreign import order, payment, send_two_facts_of_one_customer
+from tests.faults.conftest import FAULT_STATE, Arenas, backend_of, environment_of
 from tests.faults.second_driver import two_drivers
+from tests.foreign import order, payment, send_two_facts_of_one_customer
 
 Change = Callable[[Environment], Environment]
 
@@ -36,7 +37,7 @@ def lone(arenas: Arenas, request: pytest.FixtureRequest) -> Iterator[Environment
     """
     arenas.end()
     base = environment_of(request.param, idle_s=3600)
-    environment = replace(base, home=STATE / "lone", first_port=29830)
+    environment = replace(base, home=FAULT_STATE / "lone", first_port=29830)
     with environment.started():
         environment.tandem("produce", "--count", "300", "--close")
         environment.wait("lag 0", environment.caught_up)
@@ -91,12 +92,19 @@ def the_code_is_incompatible(environment: Environment) -> Environment:
     """Another version of the pipeline has a field of another type, and so another state."""
     environment.tandem("down")
     return with_other_code(
-        environment, "streams.py", '"customer_id": FieldType.STRING', '"customer_id": FieldType.INTEGER'
+        environment,
+        "streams.py",
+        """
+        from dataclasses import replace
+
+        ORDERS = replace(ORDERS, fields={**ORDERS.fields, "customer_id": FieldType.INTEGER})
+        STREAMS = (ORDERS, PAYMENTS)
+        """,
     )
 
 
-def with_other_code(environment: Environment, name: str, line: str, other: str) -> Environment:
-    """Returns the environment with another version of the pipeline, which differs in this line."""
+def with_other_code(environment: Environment, name: str, addition: str) -> Environment:
+    """Returns the environment with another version of the pipeline: this stands at the end of one of its modules."""
     checkout = environment.home / "checkout"
     shutil.rmtree(checkout, ignore_errors=True)
     for folder in ("src", "compose", "pipelines"):
@@ -105,9 +113,7 @@ def with_other_code(environment: Environment, name: str, line: str, other: str) 
         shutil.copy(ROOT / each, checkout)
     source = checkout / "src"
     file = source / "tandem" / "pipelines" / "orders_payments" / name
-    text = file.read_text("utf-8")
-    assert text.count(line) == 1
-    file.write_text(text.replace(line, other), "utf-8")
+    file.write_text(file.read_text("utf-8") + dedent(addition), "utf-8")
     return replace(environment, extra=(*environment.extra, ("PYTHONPATH", str(source))))
 
 
@@ -149,9 +155,17 @@ def test_a_compatible_change_goes_on_with_the_checkpoint(lone: Environment) -> N
     """Documents that are made in another way of the same state."""
     before = lone.status()["job"]["last_batch"]
     lone.tandem("down")
-    kind = 'F.when(is_order, F.lit("order")).otherwise(F.lit("payment")).alias("kind")'
-    other = 'F.upper(F.when(is_order, F.lit("order")).otherwise(F.lit("payment"))).alias("kind")'
-    environment = with_other_code(lone, "transform.py", kind, other)
+    environment = with_other_code(
+        lone,
+        "transform.py",
+        """
+        before = unmatched
+
+
+        def unmatched(joined: DataFrame) -> DataFrame:
+            return before(joined).withColumn("kind", F.upper("kind"))
+        """,
+    )
     environment.tandem("up", "--wait")
     environment.tandem("produce", "--count", "300", "--close")
     environment.wait("lag 0", environment.caught_up)
@@ -285,7 +299,3 @@ def test_a_commit_that_nobody_told_of(lone: Environment) -> None:
         database[PROGRESS_COLLECTION].insert_one(first)
     assert not lone.caught_up()
     lone.wait("another driver that knows that all is committed", lone.caught_up)
-
-
-def test_the_way_back_is_in_the_readme() -> None:
-    assert "### The way back" in Path(ROOT / "README.md").read_text("utf-8")

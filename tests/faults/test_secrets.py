@@ -19,7 +19,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from tandem.platforms.local_services.mongod import find_mongod
 from tests.environment import Environment
-from tests.faults.conftest import STATE, Arenas, environment_of
+from tests.faults.conftest import FAULT_STATE, Arenas, environment_of
 
 pytestmark = pytest.mark.on_demand
 
@@ -70,7 +70,7 @@ def locked(arenas: Arenas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
             ("TANDEM_MONGO__PASSWORD", "env:PLANTED"),
         )
         base = environment_of("embedded")
-        environment = replace(base, home=STATE / "locked", first_port=PORT, extra=(*base.extra, *extra))
+        environment = replace(base, home=FAULT_STATE / "locked", first_port=PORT, extra=(*base.extra, *extra))
         environment.tandem("down", "--volumes")
         stack.callback(environment.tandem, "down", "--volumes", code=None)
         yield Locked(environment, admin)

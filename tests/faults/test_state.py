@@ -12,7 +12,7 @@ import pytest
 from tandem.pipelines.orders_payments.streams import FACTS
 from tests.faults.arena import Arena
 from tests.faults.conftest import Arenas
-from tests.faults.foreign import send_with_a_lagging_partition
+from tests.foreign import send_with_a_lagging_partition
 
 
 @pytest.fixture(scope="module", params=["embedded", "local"])

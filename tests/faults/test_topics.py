@@ -15,7 +15,7 @@ from kafka import KafkaAdminClient
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
 from tests.faults.arena import Arena
 from tests.faults.conftest import Arenas
-from tests.faults.foreign import order, payment
+from tests.foreign import order, payment
 
 pytestmark = pytest.mark.on_demand
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests import STATE
 from tests.environment import Environment
 
 # Always the same place, so that what an aborted test left running is found and ended by the next.
-STATE = Path(__file__).parents[2] / ".tandem" / "tests"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,11 +12,11 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from pymongo import MongoClient
 
-from tandem.engine.declare.avro_schema import Avro
+from tandem.pipeline import Avro
 from tandem.producer.avro_values import AvroEncoder
 from tandem.scaffold import Format, write
+from tests import STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from tandem_bench.run import PARTS
+from tests import ROOT, STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
-from tests.readme import ROOT
 
 FIRST_PORT = 29760
 # Its own place and ports win over what a user has set for the others.

@@ -12,8 +12,8 @@ from confluent_kafka import Producer
 
 from tandem.engine.declare.stream import SUPERSEDED_COLLECTION
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tests import STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
 
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
 NOTES = SUPERSEDED_COLLECTION
@@ -80,7 +80,8 @@ def plant_notes(environment: Environment) -> int:
             {"_id": f"{UNMATCHED}/{name}", "collection": UNMATCHED, "document": name, "until": until}
             for name in (f"order|planted-{number}" for number in range(PLANTED))
         )
-        database.command("profile", 2, filter={"ns": f"{database.name}.{NOTES}"})
+        # With a level of 2, MongoDB would record the queries of other collections, too.
+        database.command("profile", 1, filter={"ns": f"{database.name}.{NOTES}"})
     return before
 
 

@@ -21,9 +21,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
-from tandem.verify.reference import micros
+from tests import STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
+from tests.foreign import milliseconds, order, payment
 from tests.readme import use_mongodb
 
 # As sent; a date that the Julian calendar calls 29 February, one that it lacks, and the far ends of what is accepted.
@@ -39,20 +39,6 @@ DATES = (
 # More than the sink calls few.
 MANY = 12_000
 NUMBERS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
-
-
-def iso(time: datetime) -> str:
-    return time.isoformat()
-
-
-def order(order_id: str, time: datetime, **extra: Any) -> bytes:
-    base = {"order_id": order_id, "order_date": iso(time), "created_at": iso(time), "customer_id": "c", "amount": 10}
-    return json.dumps({**base, **extra}).encode()
-
-
-def payment(payment_id: str, order_id: str, time: datetime, **extra: Any) -> bytes:
-    base = {"payment_id": payment_id, "order_id": order_id, "payment_date": iso(time), "created_at": iso(time)}
-    return json.dumps({**base, "amount": 10, **extra}).encode()
 
 
 def test_a_users_client_connects_by_the_readmes_address(running: Environment) -> None:
@@ -260,12 +246,6 @@ def test_a_compacted_topic_cannot_be_verified_and_is_warned_of(running: Environm
     assert [each["value"] for each in doctor if each["check"] == "Kafka's topics"] == [told]
     assert f"warning: {told}" in up.stderr
     running.tandem("verify")
-
-
-def milliseconds(text: str) -> int:
-    number = micros(text)
-    assert number is not None
-    return number // 1000
 
 
 def test_dates_are_stored_as_sent(running: Environment) -> None:

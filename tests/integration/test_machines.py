@@ -16,8 +16,8 @@ from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.mongod import Mongod, find_mongod
 from tandem.supervision.runner import ServiceRunner
 from tandem.supervision.state_file import StateFile
+from tests import STATE
 from tests.environment import CLI, Environment
-from tests.integration.conftest import STATE
 from tests.integration.test_loop import order, payment
 from tests.unit.test_runner import shown
 

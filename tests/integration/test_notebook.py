@@ -14,9 +14,8 @@ import pytest
 from nbclient import NotebookClient
 
 from tandem.scaffold import write
+from tests import ROOT, STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
-from tests.readme import ROOT
 
 NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
 
@@ -77,7 +76,7 @@ def test_every_record_is_an_event_or_refused_or_control(filled: Environment) -> 
 RELOADED = """
 import tandem
 session = tandem.session()
-file = session.settings.place.file("transform")
+file = session.settings.location.file("transform")
 good = file.read_text()
 made = session.spark.createDataFrame([("a",)], "request_id string")
 for version in ("first", "second"):

@@ -15,8 +15,8 @@ from pymongo import MongoClient
 
 from tandem.kafka_python import made
 from tandem.scaffold import write
+from tests import STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES
+from tests import STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
 
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -50,7 +50,7 @@ def send(environment: Environment, *sales: tuple[str, float, int], until: float 
         sale = {"sale_id": identity, "sold_at": time, "customer_id": "c", "amount": amount}
         producer.produce(SALES.topic, json.dumps(sale).encode())
     assert producer.flush(30) == 0
-    caught_up(environment)
+    environment.wait("lag 0", environment.caught_up)
     if until is None:
         return
     time = (BASE + timedelta(minutes=until)).isoformat()
@@ -69,10 +69,6 @@ def shown(environment: Environment) -> dict[str, Any]:
 
 def repeated(report: dict[str, Any]) -> int:
     return int(report["total"]["repeated"])
-
-
-def caught_up(environment: Environment) -> None:
-    environment.wait("lag 0", lambda: environment.status()["job"]["lag"] == 0)
 
 
 def revenue_of(environment: Environment, minute: int) -> dict[str, tuple[int, Decimal128]]:

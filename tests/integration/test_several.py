@@ -11,8 +11,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests import STATE
 from tests.environment import Environment
-from tests.integration.conftest import STATE
 
 # Minutes: two drivers at once. CI has the parts in tests/unit/test_several.py.
 pytestmark = pytest.mark.on_demand

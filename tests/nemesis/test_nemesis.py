@@ -16,6 +16,7 @@ SERVICES = ("job", "kafka", "mongo")
 # What only a proxy can do.
 NETWORK = ("swallow", "cut", "reset", "slow")
 FAULTS = ("kill", "kill", "stop", "freeze", "quiet", *NETWORK)
+pytestmark = pytest.mark.by_name
 
 
 def disturb(arena: Arena, proxy: Proxy, service: str, fault: str, seconds: float) -> datetime:
@@ -30,7 +31,6 @@ def disturb(arena: Arena, proxy: Proxy, service: str, fault: str, seconds: float
     return datetime.now(UTC)
 
 
-@pytest.mark.on_demand("local")
 def test_nemesis(arena: Arena, request: pytest.FixtureRequest) -> None:
     minutes, seed = request.config.getoption("--minutes"), request.config.getoption("--seed")
     chance = random.Random(seed)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+from tests import STATE
 from tests.environment import Environment
 from tests.rehearsal.storage_proxy import StorageProxy
 
-STATE = Path(__file__).parents[2] / ".tandem" / "tests"
 PORT = 29920
 PROXY_PORT = PORT + 9
 
@@ -28,6 +30,17 @@ def _needs() -> None:
 def environment(name: str, first_port: int, *more: tuple[str, str]) -> Environment:
     extra = (("TANDEM_GCP__REHEARSAL_PORT", str(first_port + 6)), *more)
     return Environment(STATE / name, first_port, extra, profile="rehearsal")
+
+
+def settings_of(running: Environment) -> Settings:
+    ports = {"kafka": {"port": running.first_port}, "mongo": {"port": running.first_port + 2}}
+    gcp = {"rehearsal_port": running.first_port + 6}
+    return load("rehearsal", {**ports, "gcp": gcp, "state_dir": running.home})
+
+
+def verified(running: Environment) -> None:
+    report = json.loads(running.tandem("verify", "--wait", "300", "--json").stdout)
+    assert report["ok"], report
 
 
 @pytest.fixture(scope="package")

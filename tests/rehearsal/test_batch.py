@@ -8,21 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 from tests.environment import Environment
-from tests.rehearsal.conftest import PORT, environment
+from tests.rehearsal.conftest import PORT, environment, verified
 
 # The stand-in installs that Spark: 430 MB, once.
-pytestmark = pytest.mark.on_demand
+pytestmark = [pytest.mark.by_name, pytest.mark.on_demand]
 
 
 @pytest.fixture(scope="module")
 def serverless() -> Iterator[Environment]:
     with environment("rehearsal-batch", PORT + 20, ("TANDEM_GCP__SERVERLESS", "true")).started() as running:
         yield running
-
-
-def verified(running: Environment) -> None:
-    report = json.loads(running.tandem("verify", "--wait", "240", "--json").stdout)
-    assert report["ok"], report
 
 
 def test_records_are_joined_and_late_ones_reconciled(serverless: Environment) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -12,15 +11,13 @@ from pymongo import MongoClient
 from tandem.pipelines.orders_payments.streams import FACTS
 from tandem.settings.connections import mongo_client
 from tests.environment import Environment
+from tests.rehearsal.conftest import verified
 from tests.rehearsal.storage_proxy import StorageProxy
+
+pytestmark = pytest.mark.by_name
 
 # What a stand-in's process is known by.
 KILLED = {"Kafka": "kafka.Kafka", "MongoDB": "mongod", "Cloud Storage": "fake-gcs-server"}
-
-
-def verified(deployed: Environment) -> None:
-    report = json.loads(deployed.tandem("verify", "--wait", "300", "--json", timeout=400).stdout)
-    assert report["ok"], report
 
 
 @pytest.mark.parametrize("service", KILLED)

@@ -9,16 +9,9 @@ from pathlib import Path
 from google.cloud.storage import Client
 
 from tandem.platforms.dataproc.clients import Clients
-from tandem.settings.load import load
-from tandem.settings.model import Settings
 from tests.environment import Environment
+from tests.rehearsal.conftest import settings_of
 from tests.rehearsal.versions import assert_refused, changed
-
-
-def settings_of(running: Environment) -> Settings:
-    ports = {"kafka": {"port": running.first_port}, "mongo": {"port": running.first_port + 2}}
-    gcp = {"rehearsal_port": running.first_port + 6}
-    return load("rehearsal", {**ports, "gcp": gcp, "state_dir": running.home})
 
 
 def objects(running: Environment) -> Client:

@@ -6,8 +6,11 @@ import json
 from dataclasses import replace
 
 import psutil
+import pytest
 
 from tests.environment import Environment
+
+pytestmark = pytest.mark.by_name
 
 
 def driver(running: Environment) -> psutil.Process:

@@ -17,7 +17,9 @@ from tandem.settings.connections import kafka_client
 from tandem.settings.model import Settings
 from tandem_rehearsal.credentials import Credentials
 from tests.environment import Environment
-from tests.rehearsal.test_loop import settings_of
+from tests.rehearsal.conftest import settings_of
+
+pytestmark = pytest.mark.by_name
 
 RIGHT = (
     "User:tandem",

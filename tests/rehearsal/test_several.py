@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tandem.platforms.dataproc.clients import Clients
-from tandem.settings.load import load
 from tests.environment import Environment
+from tests.rehearsal.conftest import settings_of
+
+pytestmark = pytest.mark.by_name
 
 FIRST, SECOND = "orders_payments", "segment_revenue"
 BOTH = ("--pipeline", f"{FIRST},{SECOND}")
 
 
 def objects(running: Environment, pipeline: str) -> list[str]:
-    gcp = {"rehearsal_port": running.first_port + 6}
-    client = Clients(load("rehearsal", {"gcp": gcp, "state_dir": running.home}).gcp).storage
+    client = Clients(settings_of(running).gcp).storage
     return [blob.name for blob in client.list_blobs("tandem-rehearsal", prefix=f"tandem/{pipeline}/")]
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.environment import Environment
 from tests.rehearsal.versions import assert_refused, changed
 
+pytestmark = pytest.mark.by_name
+
 CHANGES = {
     "operators": ("transform.py", "orders.with", 'orders.dropDuplicates(["order_id", "order_date"]).with'),
     "topic": ("streams.py", "orders_topic_data_v1", "orders_topic_data_v2"),

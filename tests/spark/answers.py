@@ -7,9 +7,9 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.stream import Stream
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.read.reject import Reasons
+from tandem.pipeline import Stream
 from tandem.verify.reference import Control, Dead, Event, Validator
 from tests.spark.records import ARRIVED, kafka_rows
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 
 SCHEMA = (
     "key binary, value binary, topic string, partition int, offset long, timestamp timestamp, "
@@ -43,9 +43,8 @@ def job_config(pipeline: str, **parameters: Any) -> JobConfig:
     """Returns what a job is told, but for where things are."""
     return JobConfig(
         pipeline=pipeline,
-        bootstrap="",
-        mongo_uri="",
-        database="",
+        kafka=KafkaConfig(bootstrap=""),
+        mongo=MongoConfig(uri="", database=""),
         checkpoint="",
         lateness_seconds=LATENESS_SECONDS,
         max_clock_skew_seconds=300,

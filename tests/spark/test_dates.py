@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from tandem.engine.spark.dates import as_json, as_stored, from_stored, may_change
-from tandem.verify.reference import micros
+from tests.foreign import milliseconds
 
 # What the Julian calendar has and the Gregorian has not, and the other way round; offsets to the second; the far ends.
 DATES = (
@@ -39,12 +39,6 @@ def zone(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[None]:
     java.setDefault(java.getTimeZone(request.param))
     yield
     java.setDefault(before)
-
-
-def milliseconds(text: str) -> int:
-    number = micros(text)
-    assert number is not None
-    return number // 1000
 
 
 def parsed(text: str) -> Any:

@@ -36,7 +36,7 @@ def test_the_job_begins_once_the_file_is_there_or_not_at_all(spark: SparkSession
 def test_the_job_is_told_to_stop_once_the_file_is_there(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tandem.engine.run.stop_file._EVERY_S", 0.05)
+    monkeypatch.setattr("tandem.engine.run.stop_file.EVERY_S", 0.05)
     looks: list[bool] = []
 
     def look(session: SparkSession, location: str) -> bool:

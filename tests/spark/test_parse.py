@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, Stream
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.write.compilation import INTERPRETED, Compilation
+from tandem.pipeline import FieldType
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.verify.reference import Control, Dead, Event
 from tests.avro import SALES

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
-from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig, KafkaConfig
 from tandem.engine.declare.stream import RECORD_FILE
 from tandem.engine.run import job
 from tandem.engine.run.recorded import changed, record
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tandem.pipeline import Pipeline
+from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
 
 BEGUN = job_config("orders_payments", match_window_seconds=1800)
@@ -82,7 +82,7 @@ def test_the_same_values_are_equal(
 
 def test_what_does_not_decide_may_change(spark: SparkSession, checkpoint: Path) -> None:
     record(spark, PIPELINE, at(checkpoint))
-    other = replace(BEGUN, idle_timeout_seconds=1, bootstrap="other:9092", trigger_seconds=1)
+    other = replace(BEGUN, idle_timeout_seconds=1, kafka=KafkaConfig("other:9092"), trigger_seconds=1)
     assert changed(spark, PIPELINE, at(checkpoint, other)) is None
 
 
@@ -112,5 +112,5 @@ def test_a_deployment_is_told_before_the_old_job_is_stopped(
 ) -> None:
     record(spark, PIPELINE, at(checkpoint))
     monkeypatch.setattr(spark, "stop", lambda: None)
-    assert job._fit(spark, PIPELINE, at(checkpoint, replace(BEGUN, lateness_seconds=1))) == MUST_NOT_GO_ON
+    assert job.fit(spark, PIPELINE, at(checkpoint, replace(BEGUN, lateness_seconds=1))) == MUST_NOT_GO_ON
     assert "job.lateness_seconds is 1, but the checkpoint was begun with 300" in capsys.readouterr().out

@@ -18,9 +18,8 @@ from tandem.engine.read.kafka_source import streamed
 from tandem.engine.read.observed import CONTROL, EVENTS
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.pipelines.segment_revenue.oracle import expect
-from tandem.pipelines.segment_revenue.pipeline import PIPELINE
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES
-from tandem.pipelines.segment_revenue.transform import minutes, transform
+from tandem.pipelines.segment_revenue.transform import PIPELINE, minutes, transform
 from tandem.verify.intake import Intake
 from tandem.verify.record import Record
 from tests.spark.records import ARRIVED, SCHEMA, job_config, kafka_rows

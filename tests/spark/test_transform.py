@@ -17,9 +17,8 @@ from pyspark.testing import assertDataFrameEqual
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, Stream
 from tandem.engine.read.kafka_source import streamed
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
-from tandem.pipelines.orders_payments.transform import facts, transform, unmatched
+from tandem.pipelines.orders_payments.transform import PIPELINE, facts, transform, unmatched
 from tests.spark.records import ARRIVED, SCHEMA, job_config, kafka_rows
 
 T0 = ARRIVED - timedelta(hours=6)

@@ -10,9 +10,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.pipeline import Output
 from tandem.engine.run import final_windows as windows
 from tandem.engine.run.final_windows import Windows
+from tandem.pipeline import Output
 from tests.spark.records import ARRIVED, job_config
 
 EVENTS = "at timestamp, amount bigint"

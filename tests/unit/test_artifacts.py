@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tandem.artifacts import cache
-from tandem.artifacts.ivy import _failure, fetch, spark_jars
+from tandem.artifacts.ivy import fetch, fetch_error, spark_jars
 from tandem.artifacts.lock import Jar, JarSet, locked, render
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.runtimes import runtimes
@@ -122,7 +122,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     [("java.net.UnknownHostException: repo", "network"), ("java.io.IOException: No space left on device", "free some")],
 )
 def test_what_ivy_says_becomes_a_hint(line: str, hint: str) -> None:
-    assert hint in _failure(["resolving", line], {}).hint
+    assert hint in fetch_error(["resolving", line], {}).hint
 
 
 def test_a_java_that_is_not_there_is_no_fault_of_the_cache(tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.engine.declare.avro_schema import Avro
-from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.stream import CONTROL_KEY, Stream
+from tandem.pipeline import Avro, FieldType
 from tandem.producer.avro_values import MALFORMED, AvroValues
 from tandem.verify.reference import Control, Dead, Event, Validator
 from tandem.verify.strict_avro import decoder

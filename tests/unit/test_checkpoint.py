@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.engine.spark.checkpoint import planned
 
 OFFSETS = """v1
@@ -19,7 +19,14 @@ OFFSETS = """v1
 
 def config(folder: Path) -> JobConfig:
     return JobConfig(
-        "orders_payments", "", "", "", str(folder), 300, 300, idle_timeout_seconds=30, outage_tolerance_seconds=1800
+        "orders_payments",
+        KafkaConfig(""),
+        MongoConfig("", ""),
+        str(folder),
+        300,
+        300,
+        idle_timeout_seconds=30,
+        outage_tolerance_seconds=1800,
     )
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.compose.mounts import check_mounts
-from tests.clone import ROOT, clone_into
+from tests import ROOT
+from tests.clone import clone_into
 
 NOBODY = 65534
 

@@ -20,7 +20,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.deploy import Deployment
-from tandem.platforms.dataproc.fitting import _copy, check_fit
+from tandem.platforms.dataproc.fitting import check_fit, copy_metadata
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -126,7 +126,7 @@ def test_a_secret_that_cannot_be_had_is_said(secrets: Path, settings: Settings, 
 
 
 def test_a_machine_that_is_not_googles_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secret_manager, "_PAUSES_S", (0.01,))
+    monkeypatch.setattr(secret_manager, "PAUSES_S", (0.01,))
     with pytest.raises(SecretError, match="cannot be asked for"):
         resolve("gsm:projects/p/secrets/s", f"http://127.0.0.1:{PORT + 9}")
 
@@ -147,7 +147,7 @@ def test_a_secret_that_is_not_on_the_cluster_is_refused(settings: Settings) -> N
 
 
 def test_a_secret_of_secret_manager_is_for_the_job_only(settings: Settings) -> None:
-    from tandem.settings.secrets import resolve as resolve_here
+    from tandem.settings.connections import resolve as resolve_here
 
     with pytest.raises(TandemError, match="nothing on this machine reads Secret Manager"):
         resolve_here("gsm:projects/p/secrets/s")
@@ -233,6 +233,6 @@ def test_a_checkpoint_is_copied_while_the_job_purges_old_batches(
         return found
 
     monkeypatch.setattr(bucket, "names", names)
-    assert _copy(settings, bucket, copy) == b"offsets/10"
+    assert copy_metadata(settings, bucket, copy) == b"offsets/10"
     copied = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
     assert copied == {*kept[:-1], "offsets/11"}

@@ -18,8 +18,8 @@ import pytest
 from tandem.platforms.compose.cli import variables
 from tandem.runtimes import runtimes
 from tandem.settings.load import load
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 KINDS = ("official", "built")
 PROFILES = ("local", "history", "tools", "gcp")
 # They run until they are stopped, and nothing waits for them.
@@ -232,8 +232,7 @@ def test_all_services_of_the_local_profile() -> None:
 def test_what_is_submitted_is_what_setup_has_written() -> None:
     found = services("official", "local")
     job, setup = found["job"], found["setup"]
-    submitted = next(part for part in job["command"] if part.endswith(".py"))
-    assert submitted == "/conf/join_stream.py"
+    assert job["command"] == ["python", "/conf/submitted.py", "@/conf/arguments"]
     assert any(mount["target"] == "/conf" for mount in job["volumes"])
     assert "--conf=/conf" in setup["command"]
 

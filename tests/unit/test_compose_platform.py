@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import default_profile
@@ -26,8 +27,7 @@ from tandem.platforms.compose.platform import ComposePlatform
 from tandem.platforms.compose.project import Project
 from tandem.platforms.compose.setup import FAILURE_FILE
 from tandem.settings.load import load
-
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
 
 
 def container(**state: Any) -> Any:
@@ -96,12 +96,13 @@ def test_a_job_that_must_not_be_restarted_is_told_by_its_health_check(found: Any
         assert state_of(found) == "failed"
 
 
-def test_status_has_the_reason_of_a_job_that_must_not_be_restarted() -> None:
+def test_status_has_the_reason_of_a_job_that_must_not_be_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = checked(("20:00:03", "failed: the checkpoint is damaged\n"))
     failed.labels = {"tandem.pipeline": "orders_payments"}
+    monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {"job": failed}))
+    monkeypatch.setattr(Project, "name", "some-project")
     for pipeline, problem in (("orders_payments", "job stopped: the checkpoint is damaged"), ("segment_revenue", None)):
         platform = ComposePlatform(load("local", {"pipeline": pipeline}))
-        platform._project.__dict__.update(containers=SimpleNamespace(of=lambda _: {"job": failed}), name="some-project")
         assert platform.problem() == problem
         assert platform.pipelines() == ["orders_payments"]
 
@@ -299,19 +300,19 @@ def test_a_further_pipeline_gets_services_of_its_own() -> None:
     model = {
         "setup": {"command": ["python", "--conf=/conf"], "environment": {"TANDEM_PIPELINE": "b"}, "build": {}},
         "job": {
-            "command": ["python", "/conf/join_stream.py", "--config=/conf/job.json"],
+            "command": ["python", "/conf/submitted.py", "@/conf/arguments"],
             "environment": {"PYSPARK_SUBMIT_ARGS": "--properties-file /conf/spark.conf pyspark-shell"},
             "hostname": "job",
             "depends_on": {"setup": {"condition": "service_completed_successfully"}, "kafka": {}},
         },
-        "reconcile": {"command": ["--config=/conf/reconcile/job.json"], "environment": {}},
+        "reconcile": {"command": ["@/conf/reconcile/arguments"], "environment": {}},
     }
     assert services({}, ["a"]) == {}
     added = services({"b_c": model}, ["a"])["services"]
     assert set(added) == {"setup-b_c", "job-b_c", "reconcile-b_c", "dashboard"}
     assert added["setup-b_c"]["command"] == ["python", "--conf=/conf/b_c", "--driver=job-b-c"]
     assert "build" not in added["setup-b_c"]
-    assert added["job-b_c"]["command"][1:] == ["/conf/b_c/join_stream.py", "--config=/conf/b_c/job.json"]
+    assert added["job-b_c"]["command"][1:] == ["/conf/b_c/submitted.py", "@/conf/b_c/arguments"]
     assert "/conf/b_c/spark.conf" in added["job-b_c"]["environment"]["PYSPARK_SUBMIT_ARGS"]
     assert (added["job-b_c"]["hostname"], set(added["job-b_c"]["depends_on"])) == ("job-b-c", {"setup-b_c", "kafka"})
     assert added["job-b_c"]["networks"] == {"default": {"aliases": ["job-b-c"]}}
@@ -368,22 +369,22 @@ def test_what_does_not_run_is_named_with_what_does() -> None:
 def test_a_busy_port_of_a_page_is_told_and_keeps_no_container_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     first = 29460
     ui = {"spark_port": first, "master_port": first + 1, "dashboard_port": first + 2}
-    platform = ComposePlatform(load("local", {"ui": ui, "images": "built"}))
+    settings = load("local", {"ui": ui, "images": "built"})
+    platform = ComposePlatform(settings)
     started: list[tuple[str, ...]] = []
     fake = SimpleNamespace(run=lambda *words: started.append(words) or 0)
-    platform._project.__dict__.update(
-        containers=SimpleNamespace(of=lambda _: {}),
-        name="some-project",
-        engine=Engine("unix:///x", 8 * 2**30, "2.26.1"),
-    )
+    monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {}))
+    monkeypatch.setattr(Project, "name", "some-project")
+    monkeypatch.setattr(Project, "engine", Engine("unix:///x", 8 * 2**30, "2.26.1"))
     monkeypatch.setattr(Project, "compose", lambda _: fake)
     with ExitStack() as held:
         for port in ui.values():
             held.enter_context(socket.create_server(("127.0.0.1", port)))
-        moved = platform._project._of("orders_payments").ui
+        moved = Project(settings).settings_of("orders_payments").ui
         assert (moved.master_port, moved.spark_port) == (first + 3, first + 4)
-        platform.up(wait=False)
+        with capture_logs() as said:
+            platform.up(wait=False)
         assert [words[-1] for words in started] == ["job"]
-        assert f"port {first + 2} is busy" in (platform._dashboard_trouble() or "")
+        assert f"port {first + 2} is busy" in "".join(each.get("error", "") for each in said)
     platform.up(wait=False)
     assert [words[-1] for words in started] == ["job", "job", "dashboard"]

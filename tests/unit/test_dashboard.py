@@ -32,8 +32,8 @@ from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import State
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
-from tandem.engine.declare.view import Shown
 from tandem.engine.run.attention import LATE_AT, REFUSED
+from tandem.pipeline import Shown
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tests import dashboard
@@ -157,7 +157,7 @@ def test_the_age_of_history_is_no_latency(age_s: int, latency: float | None, dec
     watch = ResultWatch(None, declaration.view, state)  # type: ignore[arg-type]
     document = {"order_date": DatetimeMS(stored - 9_000_000), "payment_date": DatetimeMS(stored - age_s * 1000)}
     change = {"operationType": "insert", "ns": {"coll": declaration.view.results}, "wallTime": DatetimeMS(stored)}
-    watch._take({**change, "fullDocument": {**document, "payment_amount": 5}})
+    watch.count({**change, "fullDocument": {**document, "payment_amount": 5}})
     (point,) = state.seconds.points(stored // 1000, stored // 1000)
     assert (point.count, point.money, point.p50) == (1, 5, latency)
 
@@ -194,7 +194,9 @@ def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_q
     assert not any(point.count for point in state.seconds.points(began, burst - 1))
 
 
-def test_partitions_that_a_topic_gets_are_watched(declaration: Declaration, state: State) -> None:
+def test_partitions_that_a_topic_gets_are_watched(
+    declaration: Declaration, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
     topic = declaration.streams[0].topic
     known = {topic: {0}}
 
@@ -210,12 +212,13 @@ def test_partitions_that_a_topic_gets_are_watched(declaration: Declaration, stat
     consumer = Consumer(
         partitions_for_topic=known.get,
         end_offsets=lambda parts: dict.fromkeys(parts, 9),
-        **dict.fromkeys(("assign", "pause", "seek_to_beginning"), nothing),
+        **dict.fromkeys(("assign", "pause", "seek_to_beginning", "close"), nothing),
     )
+    monkeypatch.setattr(topic_watch, "reader", lambda **_: consumer)
     watch = TopicWatch(load("embedded").kafka, declaration, state)
-    watch._follow(consumer)
+    watch.watch()
     assert state.ends == {topic: {0: 9}}
-    watch._follow(consumer)
+    watch.watch()
     assert state.ends == {topic: {0: 9, 1: 9}}
 
 
@@ -287,7 +290,7 @@ def test_an_aggregate_has_outcomes_of_its_own() -> None:
 def test_money_is_summed_in_the_types_that_documents_have(value: Any, amount: float) -> None:
     watch = ResultWatch(None, declared(find("segment_revenue", Path("pipelines"))).view, State())  # type: ignore[arg-type]
     change = {"operationType": "insert", "ns": {"coll": "segment_revenue"}, "fullDocument": {"revenue": value}}
-    assert watch._take({**change, "wallTime": DatetimeMS(0)}) == amount
+    assert watch.count({**change, "wallTime": DatetimeMS(0)}) == amount
 
 
 @pytest.fixture
@@ -352,7 +355,7 @@ def test_a_pipeline_that_cannot_be_shown_harms_no_other_and_may_come_back_mended
         pages = Pages(lambda: known)
 
         def shown(*settings: Settings) -> list[str]:
-            pages._follow(settings)
+            pages.show(settings)
             return [page.declaration.name for page in pages.all()]
 
         try:
@@ -363,7 +366,7 @@ def test_a_pipeline_that_cannot_be_shown_harms_no_other_and_may_come_back_mended
             assert shown(first) == ["orders_payments"]
             # Nothing that can be shown runs: the last one is still shown, and goes on.
             assert shown(bad) == ["orders_payments"]
-            assert not any(watcher.stopping.is_set() for watcher in pages.of(None)._watchers)
+            assert not any(watcher.stopping.is_set() for watcher in pages.of(None).watchers)
         finally:
             pages.of(None).stop()
 
@@ -371,7 +374,7 @@ def test_a_pipeline_that_cannot_be_shown_harms_no_other_and_may_come_back_mended
 
 
 def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tandem.dashboard.pages._LOOK_S", 0.01)
+    monkeypatch.setattr("tandem.dashboard.pages.LOOK_S", 0.01)
     first, second = dashboard.settings_of("orders_payments"), dashboard.settings_of("segment_revenue")
     looks: Iterator[Any] = iter([[first], OSError("a file of half a pipeline")])
 
@@ -394,7 +397,7 @@ def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_updates_go_on_after_one_that_failed_and_end_when_they_are_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "EVERY_S", 0.01)
-    monkeypatch.setattr(publisher, "_QUIET_S", 0.0)
+    monkeypatch.setattr(publisher, "QUIET_S", 0.0)
     renderings: Iterator[Any] = iter([KeyError("event")])
 
     def render() -> dict[str, Any]:

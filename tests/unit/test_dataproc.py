@@ -197,7 +197,7 @@ def test_schemas_are_read_where_the_package_is_a_zip(tmp_path: Path) -> None:
     (tmp_path / "away").mkdir()
     (tmp_path / "away" / "tandem.zip").write_bytes(content)
     code = (
-        "import sys; sys.path.insert(0, 'tandem.zip'); import zipped_pipelines.parcels.pipeline as pipeline;"
+        "import sys; sys.path.insert(0, 'tandem.zip'); import zipped_pipelines.parcels.transform as pipeline;"
         "print(pipeline.__file__, *(len(each.format.versions) for each in pipeline.PIPELINE.streams))"
     )
     done = subprocess.run(
@@ -313,11 +313,11 @@ def test_a_job_that_must_not_be_restarted_ends_well_for_google_and_failed_for_st
     jobs = Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
     run = jobs.submit(release(settings), None)
     if cancelled:
-        jobs._cancel(run)
+        jobs.cancel(run)
     run = jobs.await_end(run, 10)
     newest = {"event": event, "error": "the checkpoint is damaged" if event == "failed" else None}
-    assert (run.cancelled, platform._state_of(run, newest), len(server.started)) == (cancelled, state, 1)
-    problem = platform._problem_of(run, newest)
+    assert (run.cancelled, platform.state_of(run, newest), len(server.started)) == (cancelled, state, 1)
+    problem = platform.problem_of(run, newest)
     assert words in problem if words and problem else (words, problem) == (None, None)
 
 
@@ -336,14 +336,17 @@ def test_a_batch_is_not_taken_for_the_stream(settings: Settings, server: Server)
     newest = jobs.newest()
     assert (newest and newest.id, jobs.newest("reconcile")) == (stream.id, jobs.get(batch.id))
     first, second = (job.pyspark_job for job in server.started)
-    assert (first.main_python_file_uri.rpartition("/")[2], list(first.args)[0::2]) == ("reconcile.py", ["--config"])
+    assert (first.main_python_file_uri.rpartition("/")[2], list(first.args)[0::2]) == (
+        "reconcile.py",
+        ["--config", "--pipeline"],
+    )
     assert list(second.args)[0::2] == ["--config", "--stop-when"]
 
 
 def test_a_job_that_does_not_stop_is_cancelled(
     settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tandem.platforms.dataproc.runs._STOP_DEADLINE_S", 0.1)
+    monkeypatch.setattr("tandem.platforms.dataproc.runs.STOP_DEADLINE_S", 0.1)
     marks = Marks()
     clients = Clients(settings.gcp)
     Cluster(settings, clients.clusters).ensure()
@@ -377,7 +380,7 @@ def test_a_wrong_place_is_said_in_a_line(server: Server, settings: Settings, fie
 
 
 def test_no_server_is_said_in_a_line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tandem.platforms.dataproc.calls._PATIENCE_S", 0.2)
+    monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
     with pytest.raises(EnvironmentNotReadyError, match="looking for the cluster tandem failed, also after"):
         Cluster(settings, Clients(settings.gcp).clusters).find()
 
@@ -419,7 +422,7 @@ def test_a_serverless_batch_is_submitted_once_found_and_asked_to_stop(serverless
 def test_a_serverless_batch_that_does_not_stop_is_cancelled(
     serverless: Settings, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tandem.platforms.dataproc.runs._STOP_DEADLINE_S", 0.1)
+    monkeypatch.setattr("tandem.platforms.dataproc.runs.STOP_DEADLINE_S", 0.1)
     batches = batches_of(serverless, Marks())
     run = batches.submit(release(serverless), None)
     batches.stop(run)
@@ -481,7 +484,7 @@ def test_an_api_that_was_never_enabled_is_told_with_the_command(settings: Settin
 
 
 def test_a_region_without_an_address_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tandem.platforms.dataproc.calls._PATIENCE_S", 0.2)
+    monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
     nowhere = load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "dataproc_address": "nowhere.invalid:443"}})
     with pytest.raises(EnvironmentNotReadyError, match=r"listing the batches failed: .*nowhere\.invalid") as refused:
         Deployment(nowhere).check_elsewhere()

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from tandem.engine.declare.pipeline import Output, Pipeline, SupersededBy
+from tandem.pipeline import Output, Pipeline, SupersededBy
 
 DOCUMENTS = IDS = cast(Any, None)
 

@@ -69,7 +69,7 @@ def test_a_check_that_fails_keeps_no_other_from_being_made(tmp_path: Path, monke
     def hangs() -> str:
         raise subprocess.TimeoutExpired("mongod --version", 30)
 
-    monkeypatch.setattr(doctor, "_mongod", hangs)
+    monkeypatch.setattr(doctor, "find_mongod", hangs)
     findings = found(settings(tmp_path, tmp_path))
     assert (findings["mongod"].state, "timed out after 30 seconds" in findings["mongod"].value) == ("bad", True)
     assert findings["mongod"].fix

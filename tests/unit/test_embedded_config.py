@@ -168,12 +168,14 @@ def test_a_containers_memory_is_its_limit(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> None:
     write_configuration(settings, [], layout.conf, layout.home, "")
     config = JobConfig.parse((layout.conf / "job.json").read_text("utf-8"))
-    assert config.bootstrap == "127.0.0.1:1111"
-    assert config.mongo_uri == "mongodb://127.0.0.1:1113/?replicaSet=rs0"
+    assert config.kafka.bootstrap == "127.0.0.1:1111"
+    assert config.mongo.uri == "mongodb://127.0.0.1:1113/?replicaSet=rs0"
     assert config.checkpoint == f"file://{layout.checkpoint}/orders_payments"
-    assert set(json.loads((layout.conf / "job.json").read_text())) == {
-        "pipeline", "bootstrap", "kafka_security", "kafka_mechanism", "kafka_username", "kafka_password", "kafka_ca",
-        "mongo_uri", "mongo_username", "mongo_password", "database", "checkpoint",
+    written = json.loads((layout.conf / "job.json").read_text())
+    assert set(written["kafka"]) == {"bootstrap", "security", "mechanism", "username", "password", "ca"}
+    assert set(written["mongo"]) == {"uri", "username", "password", "database"}
+    assert set(written) == {
+        "pipeline", "kafka", "mongo", "checkpoint",
         "lateness_seconds", "max_clock_skew_seconds", "idle_timeout_seconds", "outage_tolerance_seconds", "log_format",
         "log_levels", "parameters", "trigger_seconds", "metadata_url", "secret_manager_url",
         "final_exit_code", "failure_file",

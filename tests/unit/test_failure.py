@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import threading
 from dataclasses import replace
@@ -25,7 +26,8 @@ from tandem.engine.spark.failure import (
     failure_of_java,
     mongo_error,
 )
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tandem.pipelines.orders_payments.transform import PIPELINE
+from tests import ROOT
 from tests.spark.records import job_config
 
 CODE = """
@@ -34,6 +36,14 @@ def transform(rows):
 
 transform([])
 """
+
+
+def test_messages_name_sections_that_the_readme_has() -> None:
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "src").rglob("*.py"))
+    named = set(re.findall(r"\(README, ([^)]+)\)", source))
+    assert named
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert named <= set(headings)
 
 
 def test_an_error_from_a_pipelines_code_names_the_line(tmp_path: Path) -> None:
@@ -59,20 +69,22 @@ def test_an_error_from_a_pipelines_code_names_the_line(tmp_path: Path) -> None:
 def test_what_is_refused_of_a_pipeline_as_a_whole_is_told_and_not_tried_again(
     monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
 ) -> None:
-    def start(*_: object) -> None:
+    def read(*_: object) -> None:
         raise error
 
-    told: list[tuple[str, str]] = []
-    reporter = SimpleNamespace(report=lambda event, error: told.append((event, error)))
-    monkeypatch.setattr(job, "_start", start)
-    nothing: Any = None
-    writer = cast(Any, SimpleNamespace(write=None))
-    failure = job._run(nothing, PIPELINE, nothing, threading.Event(), cast(Any, reporter), nothing, writer)
+    reporter, anything = MagicMock(), MagicMock()
+    reporter.report.return_value = True
+    monkeypatch.setattr(job, "ProgressReporter", lambda *_: reporter)
+    monkeypatch.setattr(job, "changed", lambda *_: None)
+    for name in ("record", "Pacemaker", "BatchWriter"):
+        monkeypatch.setattr(job, name, anything)
+    monkeypatch.setattr(job, "as_stream", read)
+    failure = job.run(anything, PIPELINE, anything, threading.Event())
     assert failure is not None
     assert failure.exit_code == MUST_NOT_GO_ON
     assert words in failure.reason
     assert "\n" not in failure.reason
-    assert told == [("failed", failure.reason)]
+    reporter.report.assert_called_once_with("failed", error=failure.reason)
 
 
 def test_a_setting_that_does_not_fit_the_checkpoint_is_reported_and_nothing_started(

@@ -25,7 +25,6 @@ READERS = {
     "tandem/foreign",
     "tandem/log.py",
     "tandem/settings/load.py",
-    "tandem/settings/origin.py",
     "tandem/engine/spark/secrets.py",
     "tandem/notebook/spark.py",
 }

@@ -15,19 +15,30 @@ from typing import Any
 import pytest
 
 from tandem.engine.declare.field_type import TIMESTAMP_PATTERN, FieldType
-from tandem.engine.declare.stream import Stream
 from tandem.errors import UsageError
-from tandem.pipelines.orders_payments.generator import orders, payments
+from tandem.pipeline import Stream
+from tandem.pipelines.orders_payments import generator
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.producer.api import arguments
-from tandem.producer.main import _parser, _plan
+from tandem.producer.main import parser_of, plan_of
 from tandem.producer.odd_records import MALFORMED
 from tandem.producer.plan import LATE_AFTER, Mix, Plan
 from tandem.producer.record import Record
+from tandem.producer.sample import sample
 from tandem.producer.time import iso
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
 PLAN = Plan(seed=7, count=10_000, start=START)
+
+
+def orders(plan: Plan) -> Iterator[Record]:
+    return sample(plan, ORDERS, generator.events)
+
+
+def payments(plan: Plan) -> Iterator[Record]:
+    return sample(plan, PAYMENTS, generator.events)
+
+
 BOTH = [(orders, ORDERS), (payments, PAYMENTS)]
 
 
@@ -247,12 +258,12 @@ def test_a_plan_that_does_not_fit_together_is_a_usage_error(change: dict[str, An
 @pytest.mark.parametrize("rate", ["0", "-5"])
 def test_a_rate_that_is_none_is_a_usage_error(event_time: str, rate: str) -> None:
     with pytest.raises(UsageError, match="rate is not positive"):
-        _plan(_parser(ORDERS).parse_args(["--count=1", f"--event-time={event_time}", f"--rate={rate}"]))
+        plan_of(parser_of("orders").parse_args(["--count=1", f"--event-time={event_time}", f"--rate={rate}"]))
 
 
 @pytest.mark.parametrize("plan", [PLAN, Plan(3, None, START, Mix(early=0.1), rate=2.5)])
 def test_a_plan_survives_its_command_line(plan: Plan) -> None:
-    assert _plan(_parser(ORDERS).parse_args(arguments(plan, "embedded", None))) == plan
+    assert plan_of(parser_of("orders").parse_args(arguments(plan, "embedded", None))) == plan
 
 
 def test_iso() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import MagicMock
 
+from tandem.engine.declare.job_config import MongoConfig
 from tandem.engine.spark.mongo_client import Collection, pages
 from tests.spark.records import job_config
 
@@ -13,11 +14,11 @@ from tests.spark.records import job_config
 def test_one_client_serves_all_collections_and_every_query_of_a_process() -> None:
     spark: Any = MagicMock()
     create = spark._jvm.com.mongodb.client.MongoClients.create
-    config = replace(job_config("p"), mongo_uri="mongodb://a/")
+    config = replace(job_config("p"), mongo=MongoConfig("mongodb://a/", ""))
     for name in ("tandem_progress", "tandem_superseded", "tandem_progress"):
         Collection(spark, config, name)
     assert create.call_count == 1
-    Collection(spark, replace(config, mongo_uri="mongodb://b/"), "tandem_progress")
+    Collection(spark, replace(config, mongo=MongoConfig("mongodb://b/", "")), "tandem_progress")
     assert create.call_count == 2
 
 

@@ -8,9 +8,10 @@ import pymongo.common
 import pytest
 
 from tandem.errors import EnvironmentNotReadyError
-from tandem.platforms import doctor
+from tandem.platforms.doctor import Finding, examine
 from tandem.platforms.local_services.mongod import explained, version_of
 from tandem.runtimes import runtimes
+from tandem.settings.load import load
 
 
 @pytest.fixture
@@ -26,22 +27,24 @@ def is_version(program: Path, version: str) -> None:
     program.write_text(f"#!/bin/sh\necho 'db version v{version}'\necho 'Build Info: {{'\n")
 
 
+def doctors_finding() -> Finding:
+    return next(each for each in examine(load("embedded"), running=False) if each.check == "mongod")
+
+
 @pytest.mark.parametrize("version", ["4.4.0", "6.0.5", "8.0.15", "8.2.0"])
 def test_what_works_is_taken(program: Path, version: str) -> None:
     is_version(program, version)
     assert version_of(program) == version
-    assert doctor._mongod() == f"{version} ({program})"
+    assert doctors_finding() == Finding("mongod", "good", f"{version} ({program})")
 
 
 @pytest.mark.parametrize("version", ["3.6.23", "4.2.24", "9.0.0", "10.0.1"])
 def test_another_version_is_refused_with_the_range(program: Path, version: str) -> None:
     is_version(program, version)
-    for ask in (lambda: version_of(program), doctor._mongod):
-        with pytest.raises(
-            EnvironmentNotReadyError, match=f"is MongoDB {version}, and Tandem works with 4.4 to 8"
-        ) as no:
-            ask()
-        assert no.value.hint.startswith("install MongoDB 4.4 to 8")
+    with pytest.raises(EnvironmentNotReadyError, match=f"is MongoDB {version}, and Tandem works with 4.4 to 8") as no:
+        version_of(program)
+    assert no.value.hint.startswith("install MongoDB 4.4 to 8")
+    assert doctors_finding() == Finding("mongod", "bad", str(no.value), no.value.hint)
 
 
 @pytest.mark.parametrize(

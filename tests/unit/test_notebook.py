@@ -14,7 +14,7 @@ import tandem
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.notebook.spark import start_spark
 from tandem.settings.load import load
-from tests.readme import ROOT
+from tests import ROOT
 
 
 def test_tandem_alone_imports_nothing_of_tandem() -> None:

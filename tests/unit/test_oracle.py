@@ -8,7 +8,7 @@ from bson.datetime_ms import DatetimeMS
 
 from tandem.pipelines.orders_payments.oracle import expect
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
-from tandem.verify.interval import Expectation
+from tandem.testing import Expectation
 
 SECOND = 1_000_000
 WINDOW_SECONDS = 1800

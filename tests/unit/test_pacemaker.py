@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from py4j.protocol import Py4JJavaError
 
-from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.engine.read.observed import CONTROL, EVENTS, NEWEST
 from tandem.engine.run import idle_watermark as pacemaker
 from tandem.engine.run import job_progress as progress
@@ -20,8 +20,8 @@ from tandem.engine.run.attention import LATE_AT, REFUSED, warnings
 from tandem.engine.run.idle_watermark import Clock, Pacemaker, due
 from tandem.engine.run.job_progress import ProgressReporter
 from tandem.engine.spark.checkpoint import Planned
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
+from tandem.pipelines.orders_payments.transform import PIPELINE
 
 NOW = 1_000_000.0
 LATENESS, TOLERANCE = 300, 1800
@@ -102,7 +102,14 @@ def test_time_never_goes_back_and_never_ahead_of_now() -> None:
 
 STARTED = 2_000_000_000.0
 CONFIG = JobConfig(
-    "orders_payments", "", "", "", "", LATENESS, 300, idle_timeout_seconds=30, outage_tolerance_seconds=TOLERANCE
+    "orders_payments",
+    KafkaConfig(""),
+    MongoConfig("", ""),
+    "",
+    LATENESS,
+    300,
+    idle_timeout_seconds=30,
+    outage_tolerance_seconds=TOLERANCE,
 )
 
 
@@ -181,7 +188,7 @@ class Beat:
 
     def due(self, second: float) -> set[str]:
         self._now(second)
-        return set(self.pacemaker._due())
+        return set(self.pacemaker.due())
 
     def _now(self, second: float) -> None:
         self._patch.setattr(time, "time", lambda: STARTED + second)
@@ -248,19 +255,19 @@ def test_a_topic_that_refuses_control_records_is_reported_and_keeps_no_other_fro
     beat = Beat(monkeypatch, waits=True)
     beat.kafka.refusing = {ORDERS.topic}
     beat.finds_nothing(31)
-    beat.pacemaker._send(beat.pacemaker._due())
+    beat.pacemaker.send(beat.pacemaker.due())
     assert (beat.kafka.sent, beat.refused) == ([PAYMENTS.topic], [[ORDERS.topic]])
     # Not before another timeout, and said once.
     beat.finds_nothing(60)
     assert beat.due(60) == set()
     beat.finds_nothing(62)
-    beat.pacemaker._send(beat.pacemaker._due())
+    beat.pacemaker.send(beat.pacemaker.due())
     assert len(beat.refused) == 1
     assert [record.getMessage() for record in caplog.records] == [warnings({REFUSED: [ORDERS.topic]}, 0)["control"]]
     assert "(no WRITE right): unmatched documents will not appear while orders_topic_data_v1 is quiet" in caplog.text
     beat.kafka.refusing = set()
     beat.finds_nothing(99)
-    beat.pacemaker._send(beat.pacemaker._due())
+    beat.pacemaker.send(beat.pacemaker.due())
     assert beat.refused[1:] == [[]]
 
 
@@ -279,9 +286,9 @@ def test_a_batch_that_is_committed_while_a_control_record_is_noted_is_not_forgot
         return Clock(**{**vars(clock), **changes})
 
     monkeypatch.setattr(pacemaker, "replace", slowly)
-    beat.pacemaker._send(beat.pacemaker._due())
+    beat.pacemaker.send(beat.pacemaker.due())
     listener.join()
-    clock = beat.pacemaker._clocks["orders"]
+    clock = beat.pacemaker.clocks["orders"]
     assert (clock.newest, clock.sent) == (40.0, STARTED + 31 - TOLERANCE)
 
 
@@ -347,7 +354,7 @@ def reported_at_the_start(
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
     monkeypatch.setattr(progress, "planned", lambda *_: Planned({"orders": {"0": 5}}, 1000, 2000))
     ProgressReporter(cast(Any, None), CONFIG).report("started")
-    return {name: told[0][name] for name in progress._CARRIED}
+    return {name: told[0][name] for name in progress.CARRIED}
 
 
 def test_a_new_checkpoint_starts_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -425,7 +432,7 @@ def test_that_mongodb_does_not_answer_is_said_while_the_job_waits(monkeypatch: p
     monkeypatch.setattr(progress, "Collection", lambda *_: away)
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: None)
-    monkeypatch.setattr(progress, "_log", SimpleNamespace(warning=warning))
-    monkeypatch.setattr(progress, "_SILENCE_S", 0.01)
+    monkeypatch.setattr(logging.getLogger(progress.__name__), "warning", warning)
+    monkeypatch.setattr(progress, "SILENCE_S", 0.01)
     ProgressReporter(cast(Any, None), CONFIG).report("started")
     assert texts == ["MongoDB does not answer; the job waits for it"]

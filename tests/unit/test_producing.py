@@ -50,7 +50,7 @@ def test_windows_that_cannot_be_closed_leave_no_client_open(monkeypatch: pytest.
     monkeypatch.setattr(pipeline, "disconnect", closed.append)
     session = SimpleNamespace(settings=load("embedded"))
     with pytest.raises(EnvironmentNotReadyError):
-        pipeline._close(cast(Any, session), PLAN)
+        pipeline.close_streams(cast(Any, session), PLAN)
     assert closed == ["producer"]
 
 
@@ -69,7 +69,7 @@ def test_a_platform_that_does_not_answer_does_not_end_the_watch(monkeypatch: pyt
             raise answer
         return answer
 
-    monkeypatch.setattr(pipeline, "_WATCH_S", 0.01)
+    monkeypatch.setattr(pipeline, "PROBLEM_POLL_S", 0.01)
     session = SimpleNamespace(platform=SimpleNamespace(problem=problem))
-    with pytest.raises(TandemError, match="again and again"), pipeline._watched(cast(Any, session)) as stop:
+    with pytest.raises(TandemError, match="again and again"), pipeline.stop_at_problem(cast(Any, session)) as stop:
         assert stop.wait(10)

@@ -12,7 +12,7 @@ import grpc
 import pytest
 import requests
 
-from tandem.artifacts.ivy import _failure, _options_file
+from tandem.artifacts.ivy import fetch_error, options_file
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign.proxies import for_java
 from tandem.foreign.variables import adapt_this_process, inherited
@@ -87,7 +87,7 @@ def test_special_cases(environ: dict[str, str], options: list[str]) -> None:
 
 
 def test_a_login_is_passed_on_in_a_file_of_this_user_alone(tmp_path: Path) -> None:
-    file = _options_file(tmp_path, {"HTTPS_PROXY": 'http://me:p%40ss"\\w@proxy:3128'})
+    file = options_file(tmp_path, {"HTTPS_PROXY": 'http://me:p%40ss"\\w@proxy:3128'})
     assert file.stat().st_mode & 0o777 == 0o600
     lines = file.read_text().splitlines()
     assert '"-Dhttp.proxyUser=me"' in lines
@@ -98,7 +98,7 @@ def test_a_login_is_passed_on_in_a_file_of_this_user_alone(tmp_path: Path) -> No
 @pytest.mark.parametrize("text", ["http://:3128", "http://u:secret@proxy:none"])
 def test_a_proxy_that_is_none_is_named_by_its_variable_alone(tmp_path: Path, text: str) -> None:
     with pytest.raises(EnvironmentNotReadyError, match="HTTPS_PROXY") as caught:
-        _options_file(tmp_path, {"HTTPS_PROXY": text})
+        options_file(tmp_path, {"HTTPS_PROXY": text})
     assert "secret" not in f"{caught.value} {caught.value.hint}"
 
 
@@ -114,7 +114,7 @@ def test_a_proxy_that_is_none_is_named_by_its_variable_alone(tmp_path: Path, tex
     ],
 )
 def test_what_went_wrong_at_a_proxy_is_told_without_its_login(line: str, hint: str) -> None:
-    error = _failure([line], {"HTTPS_PROXY": "http://me:secret@proxy:3128"})
+    error = fetch_error([line], {"HTTPS_PROXY": "http://me:secret@proxy:3128"})
     assert hint in error.hint
     assert "secret" not in f"{error} {error.hint}"
 

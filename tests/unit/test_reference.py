@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.stream import CONTROL_KEY, REGISTRY_PREFIX, Stream
+from tandem.pipeline import FieldType
 from tandem.verify import strict_json
 from tandem.verify.reference import Control, Dead, Event, Validator, micros
 
@@ -226,7 +226,7 @@ JSON = st.recursive(
 def test_both_parsers_agree_with_what_was_written(value: Any, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     assert strict_json.parse(text) == value
-    assert strict_json._Parser(text).parse() == value
+    assert strict_json.Parser(text).parse() == value
 
 
 @given(st.text(alphabet='{}[]:,"\\u01.eE+- \ntrualsn\x00é', max_size=12))
@@ -238,4 +238,4 @@ def test_both_parsers_reject_the_same(text: str) -> None:
             return False
         return True
 
-    assert accepts(lambda: strict_json.parse(text)) == accepts(strict_json._Parser(text).parse)
+    assert accepts(lambda: strict_json.parse(text)) == accepts(strict_json.Parser(text).parse)

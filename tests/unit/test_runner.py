@@ -14,12 +14,12 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.local_services.dashboard import Dashboard
 from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.load import load
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.supervision import restart_policy
 from tandem.supervision.runner import ServiceRunner
 from tandem.supervision.service import Service
@@ -117,10 +117,10 @@ def test_a_driver_that_cannot_be_made_keeps_no_other_from_starting(layout: Layou
             raise ValueError("nobody has thought of it")
         return Sleeping("job-b")
 
-    roster = Roster(layout.pipelines)
+    registry = PipelineRegistry(layout.pipelines)
     for name in ("orders_payments", "segment_revenue"):
-        roster.add(load("embedded", {"pipeline": name, "state_dir": layout.home}))
-    drivers = JobRunners(roster, make, layout, states, lambda: None)
+        registry.add(load("embedded", {"pipeline": name, "state_dir": layout.home}))
+    drivers = JobRunners(registry, make, layout, states, lambda: None)
     drivers.update()
     try:
         shown(layout, "job-b", "running")

@@ -1,11 +1,9 @@
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from tandem.runtimes import Runtime, runtimes
-
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
 
 
 def test_the_default_runtime_is_the_dataproc_image() -> None:

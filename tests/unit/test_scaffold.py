@@ -15,10 +15,11 @@ import pytest
 from tandem.catalog import find, names
 from tandem.errors import TandemError, UsageError
 from tandem.producer.plan import Plan
+from tandem.producer.sample import sample
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.verify.reference import Dead, Event, Validator
-from tests.readme import ROOT
+from tests import ROOT
 
 
 @pytest.fixture(scope="module", params=Format)
@@ -42,7 +43,7 @@ def test_it_is_found_beside_those_that_come_with_tandem(own: Path) -> None:
     settings = load("embedded", {"pipeline": "parcels", "pipelines_dir": own})
     assert settings.mongo.database == "parcels"
     assert settings.job.parameters == {"timeout_seconds": 600}
-    assert settings.place.file("join_stream").is_file()
+    assert settings.location.file("transform").is_file()
 
 
 def test_nothing_of_the_example_is_left_and_all_is_clean(own: Path) -> None:
@@ -55,7 +56,7 @@ def test_nothing_of_the_example_is_left_and_all_is_clean(own: Path) -> None:
 
 
 def test_its_own_tests_find_it(own: Path) -> None:
-    done = run("pytest", "-q", "-p", "no:cacheprovider", "parcels/tests/test_oracle.py", cwd=own)
+    done = run("pytest", "-q", "-p", "no:cacheprovider", "-k", "expected", "parcels", cwd=own)
     assert done.returncode == 0, done.stdout
 
 
@@ -70,7 +71,7 @@ def test_the_formats_differ_in_how_streams_are_declared_and_nowhere_else(tmp_pat
     assert differing == {"streams.py", "schemas/requests.v1.avsc", "schemas/responses.v1.avsc"}
     added = set(texts[1]["streams.py"].splitlines()) - set(texts[0]["streams.py"].splitlines())
     assert added == {
-        "from tandem.engine.declare.avro_schema import Avro",
+        "from tandem.pipeline import Avro, Column, FieldType, Shown, Stream, Tally, View",
         '    format=Avro.of(__package__, "requests"),',
         '    format=Avro.of(__package__, "responses"),',
     }
@@ -79,12 +80,13 @@ def test_the_formats_differ_in_how_streams_are_declared_and_nowhere_else(tmp_pat
 @pytest.mark.parametrize("stream", ["requests", "responses"])
 def test_the_sample_is_what_it_says(own: Path, stream: str) -> None:
     plan = Plan(seed=7, count=5000, start=Plan.settled_start())
-    generate = getattr(module(own, "generator"), stream)
-    declared = getattr(module(own, "streams"), stream.upper())
-    records = list(generate(plan))
-    assert records == list(generate(plan))
+    declared, events = getattr(module(own, "streams"), stream.upper()), module(own, "generator").events
+    records = list(sample(plan, declared, events))
+    assert records == list(sample(plan, declared, events))
     kinds = Counter(record.kind.partition(":")[0] for record in records)
-    assert kinds.keys() == {"valid", "repeat", "early", "late", "unmatched", "malformed"}
+    # Only responses are dated early or arrive late.
+    of_responses = {"early", "late"} if stream == "responses" else set()
+    assert kinds.keys() == {"valid", "repeat", "unmatched", "malformed"} | of_responses
     validate = Validator(declared, max_clock_skew_seconds=0)
     sent_ms = plan.start_ms + plan.span_ms + 3_600_000
     for record in records:
@@ -93,13 +95,14 @@ def test_the_sample_is_what_it_says(own: Path, stream: str) -> None:
 
 
 def test_both_streams_agree_in_real_time_too(own: Path) -> None:
-    generator = module(own, "generator")
+    events = module(own, "generator").events
     plan = Plan(seed=1, count=200, start=Plan.settled_start(), rate=10)
-    requests, responses = list(generator.requests(plan)), list(generator.responses(plan))
+    requests, responses = (list(sample(plan, stream, events)) for stream in module(own, "streams").STREAMS)
     dues = [record.due for record in responses]
     assert dues == sorted(dues)
-    answered = {record.id.removeprefix("response-") for record in responses if record.kind == "valid"}
-    assert answered == {record.id.removeprefix("request-") for record in requests if record.kind == "valid"}
+    paired = ("valid", "early", "late")
+    answered = {record.id.removeprefix("response-") for record in responses if record.kind in paired}
+    assert answered == {record.id.removeprefix("request-") for record in requests if record.kind in paired}
 
 
 @pytest.mark.parametrize(
@@ -153,11 +156,11 @@ def test_a_folder_of_the_same_name_where_one_works_is_not_meant(
     monkeypatch.chdir(here.parent)
     monkeypatch.syspath_prepend(str(here.parent))
     importlib.import_module("twin_pipelines")
-    assert place.module("pipeline").PIPELINE.name == "letters"
+    assert place.module("transform").PIPELINE.name == "letters"
     (there / "__init__.py").unlink()
     del sys.modules["twin_pipelines"]
     place.forget()
-    assert place.module("pipeline").PIPELINE.name == "letters"
+    assert place.module("transform").PIPELINE.name == "letters"
 
 
 def test_an_error_in_the_users_file_is_told_by_its_line(tmp_path: Path) -> None:
@@ -168,9 +171,9 @@ def test_an_error_in_the_users_file_is_told_by_its_line(tmp_path: Path) -> None:
     line = file.read_text()[: file.read_text().index("NUMBER")].count("\n") + 1
     with pytest.raises(UsageError, match=rf"streams\.py:{line}: AttributeError"):
         place.module("oracle")
-    place.file("producers").write_text("PRODUCERS = (\n")
-    with pytest.raises(UsageError, match=r"producers\.py:1: SyntaxError"):
-        place.module("producers")
-    place.file("reconcile").unlink()
-    with pytest.raises(UsageError, match=r"has no .*reconcile\.py"):
-        place.module("reconcile")
+    place.file("transform").write_text("PIPELINE = (\n")
+    with pytest.raises(UsageError, match=r"transform\.py:1: SyntaxError"):
+        place.module("transform")
+    place.file("generator").unlink()
+    with pytest.raises(UsageError, match=r"has no .*generator\.py"):
+        place.module("generator")

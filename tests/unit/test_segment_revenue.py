@@ -14,7 +14,7 @@ from tandem.pipelines.segment_revenue.generator import customer_segments
 from tandem.pipelines.segment_revenue.oracle import expect
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE
 from tandem.producer.plan import Plan
-from tandem.verify.interval import Expectation
+from tandem.testing import Expectation
 from tests.stored import Stored
 
 SECOND = 1_000_000

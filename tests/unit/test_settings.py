@@ -1,15 +1,18 @@
 import json
 import os
 import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.settings.connections import kafka_client
-from tandem.settings.load import load, load_with_origins, profiles, require
+from tandem.settings.connections import kafka_client, resolve
+from tandem.settings.load import load, profiles, read_settings
+from tandem.settings.loaded import require
 from tandem.settings.model import Settings
-from tandem.settings.secrets import resolve
 from tandem.settings.variables import check
 
 CLOUD = {
@@ -199,7 +202,10 @@ def test_each_value_has_the_place_that_it_comes_from(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TANDEM_MONGO__PORT", "2002")
     monkeypatch.delenv("TANDEM_CA", raising=False)
     monkeypatch.setenv("PIP_CERT", "/etc/ca.pem")
-    settings, places = load_with_origins("embedded", {"ui": {"spark_port": 4444}})
+    loaded = read_settings("embedded", {"ui": {"spark_port": 4444}})
+    settings, places = loaded.complete(), loaded.origins
+    monkeypatch.setenv("TANDEM_SPARK", '{"spark.driver.memory": "2g"}')
+    assert read_settings("embedded").origins["spark.spark.driver.memory"] == "TANDEM_SPARK"
     assert (settings.mongo.port, settings.kafka.partitions, settings.ui.spark_port) == (2002, 9, 4444)
     assert {name: places.get(name) for name in (
         "mongo.port", "kafka.partitions", "ui.spark_port", "ca", "spark.spark.master", "mongo.database",
@@ -217,7 +223,8 @@ def test_each_value_has_the_place_that_it_comes_from(monkeypatch: pytest.MonkeyP
 
 
 def test_origins_are_told_of_what_is_not_complete() -> None:
-    settings, places = load_with_origins("gcp")
+    loaded = read_settings("gcp")
+    settings, places = loaded.shown(), loaded.origins
     assert settings.kafka.bootstrap == "<kafka.bootstrap>"
     assert places["kafka.bootstrap"] == places["gcp.project"] == "missing"
     assert "kafka.port" not in places
@@ -251,6 +258,45 @@ def test_stored_settings_are_read_as_they_were_written(tmp_path: Path, monkeypat
     other = load("embedded")
     assert (other.job.parameters, other.job.lateness_seconds) == ({"match_window_seconds": 600}, 7)
     assert other.state_dir == tmp_path / "inside" / "elsewhere"
+
+
+class Unreadable(dict[str, str]):
+    """An environment that fails the test when something reads it."""
+
+    def __getitem__(self, name: str) -> str:
+        raise AssertionError(f"{name} is read")
+
+    def get(self, name: str, default: object = None) -> Any:
+        raise AssertionError(f"{name} is read, or {default}")
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("all variables are read")
+
+    def __contains__(self, name: object) -> bool:
+        raise AssertionError(f"{name} is looked for")
+
+
+def test_stored_settings_are_read_without_environment_and_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "pipelines" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "streams.py").touch()
+    stored = load("rehearsal", {"pipeline": "mine"})
+    text = stored.model_dump_json()
+    shutil.rmtree(folder)
+
+    def unreadable(*_: object) -> None:
+        raise AssertionError("the disk is read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "environ", Unreadable())
+        for name in ("getcwd", "stat", "scandir"):
+            patched.setattr(os, name, unreadable)
+        patched.setattr(Path, "cwd", unreadable)
+        read = Settings.model_validate_json(text)
+        location, home = read.location, read.home
+    assert read == stored
+    assert (location.folder, location.package, home) == (folder, "pipelines.mine", stored.home)
+    assert read.model_dump_json() == text
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,15 @@ import pytest
 from tandem.catalog import BUNDLED
 from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.apart import check_apart
 from tandem.platforms.embedded.membership import Membership
 from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.supervisor_process import SupervisorProcess
 from tandem.scaffold import write
-from tandem.settings.load import load, load_one, pipelines_named
+from tandem.settings.load import load, load_one, read_settings
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.supervision.service import Service
 from tandem.supervision.state_file import ServiceState, StateFile, read_states
 from tandem.waiting import NotYetError, wait_for
@@ -36,12 +36,12 @@ def settings_of(pipeline: str, folder: Path) -> Settings:
 
 
 def test_several_are_named_with_commas_and_each_has_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert pipelines_named("embedded") == ("orders_payments",)
+    assert read_settings("embedded").pipelines == ("orders_payments",)
     monkeypatch.setenv("TANDEM_PIPELINE", f"{BOTH},orders_payments,")
-    assert pipelines_named("embedded") == ("orders_payments", "segment_revenue")
+    assert read_settings("embedded").pipelines == ("orders_payments", "segment_revenue")
     assert load("embedded").pipeline == "orders_payments"
     # The command line wins.
-    assert pipelines_named("embedded", {"pipeline": "segment_revenue"}) == ("segment_revenue",)
+    assert read_settings("embedded", {"pipeline": "segment_revenue"}).pipelines == ("segment_revenue",)
     parameters = [each.settings.job.parameters for each in Session("embedded").each]
     assert parameters == [{"match_window_seconds": 1800}, {"window_seconds": 60}]
 
@@ -97,12 +97,12 @@ def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None
         check_apart([parcels, letters])
     streams = own / "letters" / "streams.py"
     streams.write_text(streams.read_text().replace("parcels_dead_letter_v1", "letters_dead_letter_v1"))
-    letters.place.forget()
+    letters.location.forget()
     with pytest.raises(UsageError, match=r"both write into the collection parcels\.parcels_answered"):
         check_apart([parcels, letters])
     # Nor into a third one, whatever the dashboard shows; in another database it is another.
     streams.write_text(streams.read_text().replace("parcels_", "letters_"))
-    for place in (parcels.place, letters.place):
+    for place in (parcels.location, letters.location):
         oracle = place.file("oracle")
         oracle.write_text(f"{oracle.read_text()}\nCOLLECTIONS = (*COLLECTIONS, 'audit')\n")
         place.forget()
@@ -111,8 +111,8 @@ def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None
     own_database = letters.mongo.model_copy(update={"database": "letters"})
     check_apart([parcels, letters.model_copy(update={"mongo": own_database})])
     # Alone it is in nobody's way.
-    parcels.place.file("oracle").unlink()
-    parcels.place.forget()
+    parcels.location.file("oracle").unlink()
+    parcels.location.forget()
     check_apart([parcels, parcels])
 
 
@@ -125,43 +125,43 @@ def test_several_may_look_up_in_one_collection(tmp_path: Path) -> None:
         file.write_text(text.replace("segment_revenue", "regional").replace("sales_v1", "regional_sales_v1"))
     regional = load("embedded", {"pipeline": "regional", "pipelines_dir": own})
     revenue = settings_of("segment_revenue", tmp_path)
-    assert (regional.mongo.database, regional.place.module("streams").CUSTOMER_SEGMENTS) == (
+    assert (regional.mongo.database, regional.location.module("streams").CUSTOMER_SEGMENTS) == (
         revenue.mongo.database,
-        revenue.place.module("streams").CUSTOMER_SEGMENTS,
+        revenue.location.module("streams").CUSTOMER_SEGMENTS,
     )
     check_apart([regional, revenue])
 
 
-def test_the_roster_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
-    roster = Roster(tmp_path)
-    assert roster.all() == []
+def test_the_registry_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
+    registry = PipelineRegistry(tmp_path)
+    assert registry.all() == []
     for name in ("segment_revenue", "orders_payments"):
-        roster.add(settings_of(name, tmp_path))
-    roster.add(settings_of("segment_revenue", tmp_path / "elsewhere"))
-    assert [each.pipeline for each in roster.all()] == ["segment_revenue", "orders_payments"]
-    assert roster.all()[0].state_dir == tmp_path
-    roster.update(settings_of("segment_revenue", tmp_path / "elsewhere"))
-    assert [each.pipeline for each in roster.all()] == ["segment_revenue", "orders_payments"]
-    assert roster.all()[0].state_dir == tmp_path / "elsewhere"
-    roster.ask_restart("orders_payments")
-    assert [roster.asked_restart("orders_payments") for _ in range(2)] == [True, False]
-    roster.ask_restart("segment_revenue")
-    roster.remove("segment_revenue")
-    assert roster.names() == ["orders_payments"]
+        registry.add(settings_of(name, tmp_path))
+    registry.add(settings_of("segment_revenue", tmp_path / "elsewhere"))
+    assert [each.pipeline for each in registry.all()] == ["segment_revenue", "orders_payments"]
+    assert registry.all()[0].state_dir == tmp_path
+    registry.update(settings_of("segment_revenue", tmp_path / "elsewhere"))
+    assert [each.pipeline for each in registry.all()] == ["segment_revenue", "orders_payments"]
+    assert registry.all()[0].state_dir == tmp_path / "elsewhere"
+    registry.ask_restart("orders_payments")
+    assert [registry.asked_restart("orders_payments") for _ in range(2)] == [True, False]
+    registry.ask_restart("segment_revenue")
+    registry.remove("segment_revenue")
+    assert registry.names() == ["orders_payments"]
     # When it comes again, nobody has asked.
-    assert not roster.asked_restart("segment_revenue")
-    roster.update(settings_of("segment_revenue", tmp_path))
-    assert roster.names() == ["orders_payments"]
+    assert not registry.asked_restart("segment_revenue")
+    registry.update(settings_of("segment_revenue", tmp_path))
+    assert registry.names() == ["orders_payments"]
 
 
 def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: Layout, tmp_path: Path) -> None:
     def member(settings: Settings) -> Membership:
         return Membership(settings, layout, SupervisorProcess(settings, layout, "no.module", lambda *_: None))
 
-    settings, roster = settings_of("segment_revenue", tmp_path), Roster(layout.pipelines)
+    settings, registry = settings_of("segment_revenue", tmp_path), PipelineRegistry(layout.pipelines)
     assert not member(settings).is_outdated()
     # The port of its page is the environment's choice.
-    roster.add(settings.model_copy(update={"ui": settings.ui.model_copy(update={"spark_port": 4444})}))
+    registry.add(settings.model_copy(update={"ui": settings.ui.model_copy(update={"spark_port": 4444})}))
     assert not member(settings).is_outdated()
     changed = settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": "5g"}})
     assert member(changed).is_outdated()
@@ -169,7 +169,7 @@ def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: 
     assert not member(changed).is_outdated()
     assert member(settings).is_outdated()
     assert member(changed).page_port() == 4444
-    assert roster.asked_restart("segment_revenue")
+    assert registry.asked_restart("segment_revenue")
     elsewhere = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": "other:9092"})})
     with pytest.raises(EnvironmentNotReadyError, match="unlike these settings"):
         member(elsewhere).ask_restart()
@@ -223,7 +223,7 @@ def drivers(layout: Layout) -> Iterator[JobRunners]:
         return Service(layout.job(settings.pipeline), command, dict(os.environ))
 
     found = JobRunners(
-        Roster(layout.pipelines), make, layout, states, lambda: None if ended.is_set() else found.update()
+        PipelineRegistry(layout.pipelines), make, layout, states, lambda: None if ended.is_set() else found.update()
     )
     yield found
     ended.set()
@@ -246,11 +246,11 @@ def running(*names: str) -> Callable[[dict[str, ServiceState]], bool]:
 def test_what_happens_to_one_driver_the_other_does_not_feel(
     layout: Layout, drivers: JobRunners, tmp_path: Path
 ) -> None:
-    roster, first, second = Roster(layout.pipelines), "job", "job-segment_revenue"
-    roster.add(settings_of("orders_payments", tmp_path))
+    registry, first, second = PipelineRegistry(layout.pipelines), "job", "job-segment_revenue"
+    registry.add(settings_of("orders_payments", tmp_path))
     drivers.update()
     pid = until(layout, running(first))[first].pid
-    roster.add(settings_of("segment_revenue", tmp_path))
+    registry.add(settings_of("segment_revenue", tmp_path))
     drivers.update()
     killed = until(layout, running(first, second))[second].pid
     assert killed
@@ -259,8 +259,8 @@ def test_what_happens_to_one_driver_the_other_does_not_feel(
     assert (states[first].pid, states[first].restarts, states[second].restarts) == (pid, 0, 1)
 
     changed = settings_of("segment_revenue", tmp_path)
-    roster.update(changed.model_copy(update={"job": changed.job.model_copy(update={"lateness_seconds": 301})}))
-    roster.ask_restart("segment_revenue")
+    registry.update(changed.model_copy(update={"job": changed.job.model_copy(update={"lateness_seconds": 301})}))
+    registry.ask_restart("segment_revenue")
     before = states[second].pid
     drivers.update()
     states = until(layout, lambda states: running(first, second)(states) and states[second].pid != before)
@@ -268,13 +268,13 @@ def test_what_happens_to_one_driver_the_other_does_not_feel(
     # With the settings as they are now; the other one has those that it was started with.
     assert [psutil.Process(states[name].pid).cmdline()[1] for name in (first, second)] == ["600", "601"]
 
-    roster.remove("segment_revenue")
+    registry.remove("segment_revenue")
     drivers.update()
     # It comes back before it has gone: two of them never run at once.
-    roster.add(settings_of("segment_revenue", tmp_path))
+    registry.add(settings_of("segment_revenue", tmp_path))
     drivers.update()
     before = states[second].pid
     states = until(layout, lambda states: running(first, second)(states) and states[second].pid != before)
-    roster.remove("segment_revenue")
+    registry.remove("segment_revenue")
     drivers.update()
     assert until(layout, running(first))[first].pid == pid

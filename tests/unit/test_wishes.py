@@ -63,7 +63,7 @@ def test_a_signal_is_heard_also_when_it_comes_while_the_job_begins_again(
 def test_code_is_read_anew_in_all_modules(tmp_path: Path) -> None:
     own = tmp_path / "reloaded_pipelines"
     place = write("parcels", own)
-    pipeline = place.module("pipeline").PIPELINE
+    pipeline = place.module("transform").PIPELINE
     streams = place.file("streams")
     streams.write_text(streams.read_text().replace("parcels_dead_letter_v1", "parcels_dead_letter_v2"))
     again = reloaded(pipeline)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 
 from tandem.engine.run import job
-from tandem.engine.write.batch_writer import BatchWriter
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tandem.engine.write import batch_writer
+from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
 
 
@@ -19,23 +20,30 @@ from tests.spark.records import job_config
 def test_the_writers_threads_end_with_the_query(monkeypatch: pytest.MonkeyPatch, raised: Exception | None) -> None:
     begun: list[threading.Thread] = []
 
-    def query(*arguments: Any) -> None:
-        writer = next(each for each in arguments if isinstance(each, BatchWriter))
-        asked = [writer._pool.submit(lambda: begun.append(threading.current_thread())) for _ in range(4)]
-        wait(asked)
-        if raised:
-            raise raised
+    class Pool(ThreadPoolExecutor):
+        """Begins its threads at once."""
 
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            wait([self.submit(lambda: begun.append(threading.current_thread())) for _ in range(4)])
+
+    rows = MagicMock()
+    query = rows.writeStream.queryName().foreachBatch().option().trigger().start()
+    query.isActive = False
     for name in ("ProgressReporter", "Pacemaker", "record"):
         monkeypatch.setattr(job, name, MagicMock())
     monkeypatch.setattr(job, "changed", lambda *_: None)
-    monkeypatch.setattr(job, "_run", query)
+    monkeypatch.setattr(job, "as_stream", MagicMock(return_value=rows, side_effect=raised))
+    monkeypatch.setattr(batch_writer, "ThreadPoolExecutor", Pool)
     spark: Any = MagicMock()
+    pipeline, stopping = replace(PIPELINE, outputs=()), threading.Event()
+    stopping.set()
     if raised:
         with pytest.raises(RuntimeError):
-            job.run(spark, PIPELINE, job_config("p"), threading.Event())
+            job.run(spark, pipeline, job_config("p"), stopping)
     else:
-        job.run(spark, PIPELINE, job_config("p"), threading.Event())
+        job.run(spark, pipeline, job_config("p"), stopping)
+        query.stop.assert_called_once_with()
     assert begun
     for thread in begun:
         thread.join(timeout=60)

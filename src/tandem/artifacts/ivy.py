@@ -81,7 +81,7 @@ def fetch(
     module.write_text(_module(packages, "default" if transitive else "master"), "utf-8")
     ivy = next(spark_jars().glob("ivy-*.jar"))
     environment = inherited() | UTF8
-    command = [str(java), f"-Djava.io.tmpdir={into}", f"@{_options_file(into, environment)}", "-jar", str(ivy)]
+    command = [str(java), f"-Djava.io.tmpdir={into}", f"@{options_file(into, environment)}", "-jar", str(ivy)]
     command += ["-ivy", str(module), "-confs", "default", "-cache", str(into / "ivy")]
     command += ["-retrieve", str(into / pattern)]
     output: deque[str] = deque(maxlen=400)
@@ -112,10 +112,10 @@ def fetch(
         finally:
             watchdog.cancel()
     if process.returncode != 0:
-        raise _failure(list(output), environment)
+        raise fetch_error(list(output), environment)
 
 
-def _options_file(into: Path, environment: Mapping[str, str]) -> Path:
+def options_file(into: Path, environment: Mapping[str, str]) -> Path:
     """Returns a file of Java's options, for none but this user: a proxy's login stands in it."""
     try:
         options = for_java(environment)
@@ -151,7 +151,8 @@ def _module(packages: Iterable[str], conf: str) -> str:
     )
 
 
-def _failure(output: list[str], environment: Mapping[str, str]) -> EnvironmentNotReadyError:
+def fetch_error(output: list[str], environment: Mapping[str, str]) -> EnvironmentNotReadyError:
+    """Returns the error for a download that failed, given what Ivy printed and the variables that it had."""
     text = "\n".join(output)
     told = next((line for line in output if _TELLING.search(line)), output[-1] if output else "no output")[:300]
     if "No space left on device" in text:

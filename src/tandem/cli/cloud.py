@@ -14,7 +14,6 @@ from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import Deployed
 from tandem.platforms.dataproc import check_libraries
 from tandem.platforms.parity import parity as compared
-from tandem.settings.load import missing_of
 from tandem.settings.model import Settings
 
 
@@ -37,7 +36,7 @@ def deploy(
     """
     session: Session = context.obj
     if plan:
-        _in_the_cloud(session.incomplete_settings)
+        _in_the_cloud(session.shown_settings)
         for each in session.each:
             _show_plan(each, as_json=as_json)
         return
@@ -104,10 +103,10 @@ def _show_plan(session: Session, *, as_json: bool) -> None:
     from tandem.platforms.dataproc.plan import calls
     from tandem.platforms.dataproc.release import release
 
-    settings = session.incomplete_settings
+    settings = session.shown_settings
     made = release(settings)
     planned, costs = list(calls(settings, made)), list(notes(settings))
-    missing = missing_of(settings, (*settings.required, *settings.required_to_deploy))
+    missing = session.loaded.missing
     if as_json:
         plan: dict[str, Any] = {"release": made.digest, "calls": [asdict(call) for call in planned]}
         print(json.dumps({**plan, "costs": costs, "not_set": missing}))

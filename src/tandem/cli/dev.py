@@ -13,11 +13,12 @@ from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.reload import WAITS, Failures, Reloading
+from tandem.settings.load import SETTINGS
 from tandem.settings.model import Settings
-from tandem.settings.pipeline import SETTINGS
 
 _LOOK_S = 0.2
-_MODULES = ("streams", "pipeline", "oracle", "generator", "producers")
+# Those that a pipeline may do without.
+_OPTIONAL = ("streams", "oracle", "generator")
 
 
 def register(app: typer.Typer) -> None:
@@ -36,9 +37,9 @@ def dev(
     session: Session = context.obj
     session.pipeline = name or session.pipeline
     settings, platform = session.settings, _platform(session)
-    place = settings.place
+    location = settings.location
     # What is saved from here on is news, also while all starts.
-    known = _saved(place.folder)
+    known = _saved(location.folder)
     try:
         platform.up(wait=True)
         _go_on(platform)
@@ -47,13 +48,15 @@ def dev(
             raise
         # All but the job's code runs, and the next save may mend that.
         session.say(f"error: {error}\nhint: {error.hint}")
-    session.say(f"watching {place.folder}; `tandem produce`, `tandem verify` and {_page(settings)} show what it does")
+    session.say(
+        f"watching {location.folder}; `tandem produce`, `tandem verify` and {_page(settings)} show what it does"
+    )
     _watch(session, known)
 
 
 def _watch(session: Session, known: dict[Path, int]) -> NoReturn:
     """Lets the job go on whenever a file was saved, and tells what it fails at between two saves."""
-    folder = session.settings.place.folder
+    folder = session.settings.location.folder
     failures = Failures(session.settings)
     outdated = False
     try:
@@ -111,12 +114,12 @@ def _go_on(platform: Reloading) -> None:
 
 def _check(settings: Settings) -> None:
     """Imports what was saved, so that the job that runs is not stopped for what cannot; creates what it has new."""
-    place = settings.place
-    place.forget()
-    for module in _MODULES:
-        place.module(module)
-    create_topics(settings.kafka, *streams_of(place))
-    create_collections(settings.mongo, indexes_of(place))
+    location = settings.location
+    location.forget()
+    for module in ("transform", *(each for each in _OPTIONAL if location.file(each).is_file())):
+        location.module(module)
+    create_topics(settings.kafka, *streams_of(location))
+    create_collections(settings.mongo, indexes_of(location))
 
 
 def _saved(folder: Path) -> dict[Path, int]:

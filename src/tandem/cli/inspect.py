@@ -17,7 +17,7 @@ from rich.text import Text
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 from tandem.settings.load import profiles
-from tandem.settings.origin import flat
+from tandem.settings.loaded import flat
 
 _WATCH_S = 2.0
 _RATE_S = 10.0
@@ -170,7 +170,7 @@ def profile_current(context: typer.Context) -> None:
 @_profile.command("show")
 def profile_show(context: typer.Context) -> None:
     """Print the profile's settings as JSON. What is required and missing has its name in angle brackets."""
-    print(context.obj.incomplete_settings.model_dump_json(indent=2))
+    print(context.obj.shown_settings.model_dump_json(indent=2, exclude={"location"}))
 
 
 @_config.command("show")
@@ -183,9 +183,9 @@ def config_show(
     A secret is shown as the reference to it.
     """
     session: Session = context.obj
-    settings, places = session.with_origins
-    places["profile"] = session.chosen[1]
-    values = {name: {"value": value, "origin": places.get(name, "default")} for name, value in flat(settings)}
+    places = {**session.loaded.origins, "profile": session.chosen[1]}
+    found = flat(session.shown_settings)
+    values = {name: {"value": value, "origin": places.get(name, "default")} for name, value in found}
     if as_json:
         print(json.dumps(values, default=str, indent=2))
         return

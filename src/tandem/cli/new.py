@@ -27,6 +27,6 @@ def new(
     schemas are files in its folder schemas/.
     """
     session: Session = context.obj
-    place = write(name, own_pipelines(), values)
-    print(place.folder)
-    session.say(f"`tandem --pipeline {name} run` runs it, `pytest {place.folder}` tests it; begin with streams.py")
+    location = write(name, own_pipelines(), values)
+    print(location.folder)
+    session.say(f"`tandem --pipeline {name} run` runs it, `pytest {location.folder}` tests it; begin with streams.py")

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from tandem.catalog import declared_by
 from tandem.cli.plans import EventTime, closing_time, known_watermark, make_plan
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
@@ -20,16 +21,15 @@ from tandem.foreign import inherited
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
-from tandem.producer.lookup import store_lookups
+from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
-from tandem.verify.oracle import load_oracle
 from tandem.verify.settle import GOES_ON
 from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
 
 SETTLE_SECONDS = 120.0
-_WATCH_S = 2.0
+PROBLEM_POLL_S = 2.0
 
 Count = Annotated[
     int, typer.Option(min=1, help="How many events of the first stream; what belongs to them comes in addition.")
@@ -108,7 +108,7 @@ def _run(session: Session, count: int, seed: int | None, mix: str, ledger: Path 
     if plan.rate:
         session.say("the watermark is recent: event times are now, and what has no partner will wait for one")
     _send(session, plan, None, ledger)
-    _close(session, plan)
+    close_streams(session, plan)
     session.say("waiting for the job, then comparing MongoDB with the topics")
     _verify(session, SETTLE_SECONDS, as_json=False)
 
@@ -153,7 +153,7 @@ def produce(
             )
         summaries = _send(session, plan, rate, ledger)
         if close:
-            _close(session, plan)
+            close_streams(session, plan)
         if as_json:
             print(json.dumps({name: {"seconds": s.seconds, "classes": s.counts} for name, s in summaries.items()}))
 
@@ -203,20 +203,18 @@ def _watermark(session: Session) -> datetime | None:
 
 
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
-    settings, place = session.settings, session.settings.place
+    settings, location = session.settings, session.settings.location
     # The same pipeline for the producers as for this command, whatever named it.
-    chosen = {"TANDEM_PIPELINE": place.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
-    declared = place.module("producers")
-    modules = [f"{place.package}.{name}" for name in declared.PRODUCERS]
+    chosen = {"TANDEM_PIPELINE": location.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
     # Before the events that look them up.
-    for name, number in store_lookups(settings.mongo, getattr(declared, "LOOKUPS", {}), plan).items():
+    for name, number in store_lookups(settings.mongo, lookups_of(location), plan).items():
         session.say(f"  {name}: {number} documents")
-    with _watched(session) as stop:
+    with stop_at_problem(session) as stop:
         summaries = send_all(
-            modules,
+            [stream.name for stream in declared_by(location).streams],
             plan,
             profile=settings.profile,
-            variables=place.variables(inherited() | chosen),
+            variables=location.variables(inherited() | chosen),
             rate=rate,
             ledgers=ledgers,
             stop=stop,
@@ -227,7 +225,7 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
 
 
 @contextmanager
-def _watched(session: Session) -> Iterator[threading.Event]:
+def stop_at_problem(session: Session) -> Iterator[threading.Event]:
     """Yields an event that is set when the environment has a problem: producers would wait for it to mend for minutes.
 
     Raises:
@@ -237,7 +235,7 @@ def _watched(session: Session) -> Iterator[threading.Event]:
     problems: list[str] = []
 
     def watch() -> None:
-        while not done.wait(_WATCH_S):
+        while not done.wait(PROBLEM_POLL_S):
             # That an engine or a cloud does not answer for once is no problem of the environment's.
             with suppress(TandemError):
                 if problem := session.platform.problem():
@@ -257,15 +255,16 @@ def _watched(session: Session) -> Iterator[threading.Event]:
 
 
 def _first(session: Session) -> str:
-    return load_oracle(session.settings.place).STREAMS[0].name
+    return declared_by(session.settings.location).streams[0].name
 
 
-def _close(session: Session, plan: Plan) -> None:
-    oracle = load_oracle(session.settings.place)
-    producer = connect(session.settings.kafka, [stream.topic for stream in oracle.STREAMS])
+def close_streams(session: Session, plan: Plan) -> None:
+    """Moves the watermark past a plan's events, so that what is unmatched is written."""
+    streams = declared_by(session.settings.location).streams
+    producer = connect(session.settings.kafka, [stream.topic for stream in streams])
     if producer is not None:
         try:
-            close_windows(producer, oracle.STREAMS, closing_time(plan))
+            close_windows(producer, streams, closing_time(plan))
         finally:
             disconnect(producer)
 

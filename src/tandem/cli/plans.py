@@ -8,12 +8,12 @@ from enum import StrEnum
 
 from kafka.errors import KafkaError
 
+from tandem.catalog import declared_by
 from tandem.errors import TandemError
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, SETTLED, Mix, Plan
 from tandem.settings.model import Settings
 from tandem.verify.coming import coming_watermark
-from tandem.verify.oracle import load_oracle
 from tandem.waiting import wait_for
 
 # A generated set covers past event time, so that its windows can be closed when it is sent. Each set begins where the
@@ -82,7 +82,7 @@ def known_watermark(settings: Settings, reported: str | None) -> datetime | None
     Raises:
         EnvironmentNotReadyError: Kafka or a topic is not there.
     """
-    topics = [stream.topic for stream in load_oracle(settings.place).STREAMS]
+    topics = [stream.topic for stream in declared_by(settings.location).streams]
     # It waits for Kafka, and says so, as producers do.
     if producer := connect(settings.kafka, topics):
         disconnect(producer)

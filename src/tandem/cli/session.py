@@ -14,7 +14,8 @@ from tandem.errors import TandemError, UsageError
 from tandem.platforms import default_profile, platform_for
 from tandem.platforms.apart import check_apart
 from tandem.platforms.base import Platform
-from tandem.settings.load import chosen_profile, load, load_with_origins, pipelines_named
+from tandem.settings.load import chosen_profile, load, read_settings
+from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
 
 
@@ -37,9 +38,19 @@ class Session:
         return chosen_profile(self.profile) or default_profile()
 
     @cached_property
+    def loaded(self) -> LoadedSettings:
+        """The profile's settings and where they come from, as ``settings.load`` has read them."""
+        return read_settings(self.chosen[0], self._overrides, named=self.named)
+
+    @cached_property
     def settings(self) -> Settings:
         """The profile's settings; the first use prints the profile, the command line's first line on standard error."""
-        return self._announced(load(self.chosen[0], self._overrides, named=self.named))
+        return self._announced(self.loaded.complete())
+
+    @cached_property
+    def shown_settings(self) -> Settings:
+        """The same for display: what is required may be missing."""
+        return self._announced(self.loaded.shown())
 
     def refresh(self) -> bool:
         """Loads the settings again, for one pipeline; returns whether a file has changed them.
@@ -47,17 +58,18 @@ class Session:
         Raises:
             UsageError: they are wrong now; the session keeps those from before.
         """
-        settings = load(self.chosen[0], self._overrides, named=self.named)
+        loaded = read_settings(self.chosen[0], self._overrides, named=self.named)
+        settings = loaded.complete()
         if settings == self.settings:
             return False
-        self.settings = settings
+        self.loaded, self.settings = loaded, settings
         self.__dict__.pop("platform", None)
         return True
 
     @cached_property
     def each(self) -> list[Session]:
         """A session for each pipeline that is named; the first one is this."""
-        _, *others = pipelines_named(self.chosen[0], self._overrides)
+        _, *others = self.loaded.pipelines
         return [self, *(Session(self.chosen[0], name, self.debug, announces=False) for name in others)]
 
     def for_each(self, do: Callable[[Session], object], *, titles: bool = True) -> None:
@@ -99,17 +111,6 @@ class Session:
             with suppress(UsageError):
                 found += [] if name in names else [load(self.chosen[0], {"pipeline": name}, named=False)]
         check_apart(found)
-
-    @cached_property
-    def incomplete_settings(self) -> Settings:
-        """The same where what is required need not be set, for showing only; see ``settings.load``."""
-        return self._announced(load(self.chosen[0], self._overrides, incomplete=True))
-
-    @cached_property
-    def with_origins(self) -> tuple[Settings, dict[str, str]]:
-        """Those, and where each value comes from; see ``settings.load_with_origins``."""
-        settings, places = load_with_origins(self.chosen[0], self._overrides)
-        return self._announced(settings), places
 
     @cached_property
     def platform(self) -> Platform:

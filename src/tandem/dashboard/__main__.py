@@ -13,9 +13,9 @@ from tandem import log
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.server import application
 from tandem.errors import TandemError
-from tandem.settings.load import load, pipelines_named
+from tandem.pipeline_registry import PipelineRegistry
+from tandem.settings.load import load, read_settings
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 
 _LOOPBACK = "127.0.0.1"
 
@@ -25,18 +25,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tandem.dashboard", description=__doc__)
     parser.add_argument("--settings", type=Path, help="a file with all settings; default: those of TANDEM_PROFILE")
     parser.add_argument(
-        "--roster", type=Path, help="a folder of settings, one file for each pipeline that runs; default: those named"
+        "--registry", type=Path, help="a folder of settings, one file for each pipeline that runs; default: those named"
     )
     parser.add_argument("--listen", metavar="ADDRESS:PORT", help="default: 127.0.0.1 and the port of the settings")
     arguments = parser.parse_args()
     try:
         named = [_read(arguments.settings)] if arguments.settings else _named()
-        settings, roster = named[0], arguments.roster and Roster(arguments.roster)
+        settings, registry = named[0], arguments.registry and PipelineRegistry(arguments.registry)
         log.to_stderr(settings.log.format)
         url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
         host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")
         # Between the start of all and that of the first job there is none yet.
-        app = application(Pages(lambda: (roster and roster.all()) or named))
+        app = application(Pages(lambda: (registry and registry.all()) or named))
     except TandemError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_code
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def _named() -> list[Settings]:
-    return [load(overrides={"pipeline": name}) for name in pipelines_named()]
+    return [load(overrides={"pipeline": name}) for name in read_settings().pipelines]
 
 
 def _read(file: Path) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.view import View
 from tandem.errors import UsageError
@@ -27,13 +27,13 @@ class Declaration:
     view: View
 
 
-def declared(place: Place) -> Declaration:
-    """Returns what a pipeline's module ``streams`` declares.
+def declared(location: PipelineLocation) -> Declaration:
+    """Returns what a pipeline declares.
 
     Raises:
-        UsageError: it is wrong, or it declares no ``VIEW``.
+        UsageError: it is wrong, or its module ``streams`` has no ``VIEW``.
     """
-    module = place.module("streams")
-    if not isinstance(view := getattr(module, "VIEW", None), View):
-        raise UsageError(f"pipeline {place.name!r} declares no VIEW", hint=f"add one to {place.file('streams')}")
-    return Declaration(place.name, tuple(module.STREAMS), str(module.DEAD_LETTER_TOPIC), view)
+    found = declared_by(location)
+    if found.view is None:
+        raise UsageError(f"pipeline {location.name!r} declares no VIEW", hint=f"add one to {location.file('streams')}")
+    return Declaration(location.name, found.streams, found.dead_letter_topic, found.view)

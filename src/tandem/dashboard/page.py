@@ -38,12 +38,12 @@ class Page:
     """
 
     def __init__(self, settings: Settings, links: Callable[[], list[dict[str, Any]]]) -> None:
-        self.declaration, self.state = declared(settings.place), State()
+        self.declaration, self.state = declared(settings.location), State()
         self._settings, self._links = settings, links
         live, brief, patient = self._databases = tuple(
             database(settings.mongo, answer_within_ms=ms) for ms in (_WATCH_MS, _PING_MS, _COUNT_MS)
         )
-        self._watchers = (
+        self.watchers = (
             MongoWatch(brief, self.state),
             JobWatch(live, self.declaration.name, self.state),
             ResultWatch(live, self.declaration.view, self.state),
@@ -56,7 +56,7 @@ class Page:
 
     def start(self) -> None:
         """Begins to watch and to publish; called where the server runs."""
-        for watcher in self._watchers:
+        for watcher in self.watchers:
             watcher.start()
         self._publishing = asyncio.create_task(self.publisher.run())
 
@@ -65,7 +65,7 @@ class Page:
         if self._publishing:
             self._publishing.cancel()
         self.publisher.end()
-        for watcher in self._watchers:
+        for watcher in self.watchers:
             watcher.stop()
         for each in self._databases:
             each.client.close()

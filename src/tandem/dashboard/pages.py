@@ -14,7 +14,7 @@ from tandem.dashboard.page import Page
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
 
-_LOOK_S = 1.0
+LOOK_S = 1.0
 _log = structlog.get_logger(__name__)
 
 
@@ -73,15 +73,16 @@ class Pages:
         try:
             while True:
                 try:
-                    self._follow(await asyncio.to_thread(self._known))
+                    self.show(await asyncio.to_thread(self._known))
                 except Exception as error:  # all pages would end with it
                     self._failures.tell(error)
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(LOOK_S)
         finally:
             for page in self._pages.values():
                 page.stop()
 
-    def _follow(self, known: Sequence[Settings]) -> None:
+    def show(self, known: Sequence[Settings]) -> None:
+        """Shows a page for each of these pipelines, and ends all others."""
         pages: dict[str, Page] = {}
         # What comes back may have been mended.
         self._refused &= {settings.pipeline for settings in known}

@@ -13,7 +13,7 @@ from tandem.dashboard.state import State
 
 EVERY_S = 0.5
 # A page that hears nothing for some seconds says that it is cut off; so it hears something while nothing happens.
-_QUIET_S = 1.0
+QUIET_S = 1.0
 
 
 class Publisher:
@@ -51,7 +51,7 @@ class Publisher:
         while True:
             await asyncio.sleep(EVERY_S)
             now = time.monotonic()
-            if not self._pages or (self._state.version == version and now - at < _QUIET_S):
+            if not self._pages or (self._state.version == version and now - at < QUIET_S):
                 continue
             version, at = self._state.version, now
             # The watchers hold the lock for moments; still, nothing may hold up the server.

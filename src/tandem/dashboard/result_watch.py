@@ -85,7 +85,7 @@ class ResultWatch(Watcher):
                     second, used = now, 0
                 if change is None:
                     continue
-                amount = self._take(change)
+                amount = self.count(change)
                 used += 1
                 if amount is not None:
                     seen, money, newest = seen + 1, money + amount, _stored_ms(change) // 1000
@@ -93,8 +93,8 @@ class ResultWatch(Watcher):
                     break
         return seen, money, newest
 
-    def _take(self, change: dict[str, Any]) -> float | None:
-        """Returns the amount of a new result; None for every other change."""
+    def count(self, change: dict[str, Any]) -> float | None:
+        """Counts a change; returns the amount of a new result, None for every other change."""
         state = self._state
         document = change.get("fullDocument")
         if change["operationType"] != "insert" or change["ns"]["coll"] != self._view.results or document is None:

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 
 from tandem.artifacts import ensure_jars
 from tandem.artifacts.ivy import spark_jars
-from tandem.catalog import Place
-from tandem.job_files import driver_arguments, driver_environment, for_batch, temporary_folder, write_job_files
+from tandem.catalog import PipelineLocation
+from tandem.job_files import driver_environment, for_batch, submitted, temporary_folder, write_job_files
 from tandem.local_spark.class_archive import ClassArchive
 from tandem.local_spark.heap import heap_settings, start_options
 from tandem.local_spark.java import Java, child_environment, find_java
@@ -66,7 +66,7 @@ class LocalSpark:
         """
         write_configuration(settings, self.jars, folder, home, self.archive.options(record=record))
 
-    def environment(self, place: Place, folder: Path) -> dict[str, str]:
+    def environment(self, location: PipelineLocation, folder: Path) -> dict[str, str]:
         """Returns the variables of a pipeline's driver, given the folder of its configuration."""
         variables = child_environment(
             self.java,
@@ -75,7 +75,7 @@ class LocalSpark:
             PYTHONUNBUFFERED="1",
             SPARK_LOCAL_IP="127.0.0.1",
         )
-        return place.variables(variables)
+        return location.variables(variables)
 
     def run_batch(
         self,
@@ -90,7 +90,7 @@ class LocalSpark:
         """Returns the exit code and the output of a driver that ends by itself, with its Java ended.
 
         Args:
-            entry: the pipeline's file to run.
+            entry: what is run of the pipeline; see ``submitted``.
             settings: the pipeline's.
             folder: where the driver's configuration goes.
             home: as for ``configure``.
@@ -103,11 +103,11 @@ class LocalSpark:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.configure(for_batch(settings), folder, home)
-        command = (sys.executable, str(settings.place.file(entry)), *driver_arguments(folder), *options)
+        command = (sys.executable, *submitted(settings.location, entry).command(folder), *options)
         with (log or Path(os.devnull)).open("wb") as errors:
             process = subprocess.Popen(
                 command,
-                env=self.environment(settings.place, folder),
+                env=self.environment(settings.location, folder),
                 cwd=home,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -154,10 +154,10 @@ class Session:
         Raises:
             UsageError: something is wrong in them; the message names the line.
         """
-        place = self.settings.place
-        place.forget()
+        location = self.settings.location
+        location.forget()
         self.pipeline = self._declared()
-        send_by_value(place.package)
+        send_by_value(location.package)
 
     def stop(self) -> None:
         """Ends Spark. Another session can be opened in the same process."""
@@ -166,13 +166,17 @@ class Session:
 
     @cached_property
     def _config(self) -> JobConfig:
-        """What the job is told, with the secrets' places on this machine."""
+        """The job's configuration, with the secrets' places on this machine."""
         kafka, mongo = self.settings.kafka, self.settings.mongo
-        told = job_config(self.settings, checkpoint="")
-        return replace(told, kafka_password=kafka.password, mongo_password=mongo.password)
+        config = job_config(self.settings, checkpoint="")
+        return replace(
+            config,
+            kafka=replace(config.kafka, password=kafka.password),
+            mongo=replace(config.mongo, password=mongo.password),
+        )
 
     def _declared(self) -> Pipeline:
-        declared: Pipeline = self.settings.place.module("pipeline").PIPELINE
+        declared: Pipeline = self.settings.location.module("transform").PIPELINE
         return declared
 
     def _stream(self, name: str) -> Stream:

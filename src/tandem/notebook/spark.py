@@ -34,7 +34,7 @@ def start_spark(settings: Settings, folder: Path) -> SparkSession:
         )
     local = LocalSpark.find(settings)
     local.configure(for_batch(settings), folder, folder)
-    with _environment(local.environment(settings.place, folder)):
+    with _environment(local.environment(settings.location, folder)):
         spark = SparkSession.builder.appName(f"tandem {settings.pipeline} session").getOrCreate()
     # A process has one Java, which keeps the class path that it was started with.
     if str(local.jars[0]) not in str(spark.conf.get("spark.driver.extraClassPath", "")):

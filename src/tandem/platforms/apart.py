@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tandem.catalog import declared_by
 from tandem.errors import UsageError
-from tandem.platforms.provision import streams_of
 from tandem.settings.model import Settings
 from tandem.verify.oracle import load_oracle
 
@@ -26,21 +26,20 @@ def check_apart(pipelines: Iterable[Settings]) -> None:
             if other != settings.pipeline:
                 raise UsageError(
                     f"the pipelines {other} and {settings.pipeline} would both write into the {place}",
-                    hint=f"name another in {settings.place.file('streams')}, as `tandem new` does",
+                    hint=f"name another in {settings.location.file('streams')}, as `tandem new` does",
                 )
 
 
 def _written(settings: Settings) -> list[str]:
     """Returns where a pipeline writes, without importing Spark. What it looks up, others may look up, too."""
-    _, dead_letter_topic = streams_of(settings.place)
-    view = getattr(settings.place.module("streams"), "VIEW", None)
+    location, declared = settings.location, declared_by(settings.location)
+    view = declared.view
     collections = {
-        getattr(view, "results", None),
-        getattr(view, "leftovers", None),
-        *load_oracle(settings.place).COLLECTIONS,
+        *((view.results, view.leftovers) if view else ()),
+        *(load_oracle(location).COLLECTIONS if location.file("oracle").is_file() else declared.indexes),
     }
     database = settings.mongo.database
     return [
-        f"topic {dead_letter_topic}",
+        f"topic {declared.dead_letter_topic}",
         *(f"collection {database}.{name}" for name in sorted(filter(None, collections))),
     ]

@@ -28,7 +28,7 @@ def lag_of(settings: Settings, newest: Newest) -> int | None:
         settings: which pipeline, and where Kafka is.
         newest: the job's newest progress document.
     """
-    streams, _ = streams_of(settings.place)
+    streams, _ = streams_of(settings.location)
     return lag(settings.kafka, [stream.topic for stream in streams], newest["committed"] or {})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tandem.artifacts.lock import locked
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.progress import ProgressReader
-from tandem.runtimes import Runtime
+from tandem.runtimes import Runtime, runtimes
 from tandem.settings.model import Settings
 
 
@@ -29,6 +29,13 @@ class Parity:
     differences: tuple[str, ...]
 
 
+def runtime_of(settings: Settings) -> Runtime:
+    """Returns what the job runs on in the cloud, or what a laptop is compared with."""
+    table = runtimes()
+    in_the_cloud = settings.backend in ("dataproc", "rehearsal")
+    return table.serverless if in_the_cloud and settings.gcp.serverless else table.default
+
+
 def parity(settings: Settings) -> Parity:
     """Returns what the newest job of a profile runs on, compared.
 
@@ -39,7 +46,7 @@ def parity(settings: Settings) -> Parity:
         newest = reader.newest()
     if newest is None:
         raise EnvironmentNotReadyError("no job has told what it runs on", hint="`tandem up` starts one")
-    return compare(settings.runtime, newest["runtime"])
+    return compare(runtime_of(settings), newest["runtime"])
 
 
 def compare(wanted: Runtime, told: Mapping[str, Any]) -> Parity:

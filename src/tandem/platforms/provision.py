@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import made
@@ -35,24 +35,15 @@ _TIMESTAMP_TYPE, _LOG_APPEND_TIME = "message.timestamp.type", "LogAppendTime"
 _HINT = "is it started (`tandem up`), at this address, and does it let this machine in?"
 
 
-def streams_of(place: Place) -> tuple[tuple[Stream, ...], str]:
-    """Returns a pipeline's streams and its dead-letter topic, without importing Spark.
-
-    Raises:
-        UsageError: its module ``streams`` is wrong.
-    """
-    module = place.module("streams")
-    return tuple(module.STREAMS), str(module.DEAD_LETTER_TOPIC)
+def streams_of(location: PipelineLocation) -> tuple[tuple[Stream, ...], str]:
+    """Returns a pipeline's streams and its dead-letter topic; see ``declared_by``."""
+    declared = declared_by(location)
+    return declared.streams, declared.dead_letter_topic
 
 
-def indexes_of(place: Place) -> Indexes:
-    """Returns the indexes of a pipeline's collections besides that of ``_id``, without importing Spark.
-
-    Raises:
-        UsageError: its module ``streams`` is wrong.
-    """
-    indexes: Indexes = place.module("streams").INDEXES
-    return indexes
+def indexes_of(location: PipelineLocation) -> Indexes:
+    """Returns the indexes of a pipeline's collections besides that of ``_id``; see ``declared_by``."""
+    return declared_by(location).indexes
 
 
 def topics_of(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> dict[str, dict[str, Any]]:
@@ -186,13 +177,13 @@ def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
                 database[collection].create_index([(field, 1) for field in fields])
 
 
-def remove_topics(kafka: KafkaSettings, place: Place) -> list[str]:
+def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]:
     """Returns the pipeline's topics that were removed, with all records in them.
 
     Raises:
         EnvironmentNotReadyError: Kafka refused.
     """
-    streams, dead_letter_topic = streams_of(place)
+    streams, dead_letter_topic = streams_of(location)
     with administrator(kafka, "remove the topics") as admin:
         there = sorted({*(stream.topic for stream in streams), dead_letter_topic} & set(admin.list_topics()))
         if there:
@@ -200,19 +191,19 @@ def remove_topics(kafka: KafkaSettings, place: Place) -> list[str]:
     return there
 
 
-def remove_collections(mongo: MongoSettings, place: Place) -> None:
+def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> None:
     """Removes the pipeline's collections with all documents in them, and what Tandem's own have about it.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.
     """
     with database_of(mongo, "remove the collections") as database:
-        for collection in indexes_of(place):
+        for collection in indexes_of(location):
             database.drop_collection(collection)
         # Other pipelines may report into the same database.
         about = {
-            PROGRESS_COLLECTION: ("pipeline", [place.name]),
-            SUPERSEDED_COLLECTION: ("collection", indexes_of(place)),
+            PROGRESS_COLLECTION: ("pipeline", [location.name]),
+            SUPERSEDED_COLLECTION: ("collection", indexes_of(location)),
         }
         for collection, (field, values) in about.items():
             database[collection].delete_many({field: {"$in": list(values)}})

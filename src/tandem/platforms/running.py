@@ -7,7 +7,7 @@ import subprocess
 
 from tandem.checkout import checkout
 from tandem.foreign import inherited
-from tandem.settings.load import load
+from tandem.settings.load import read_settings
 from tandem.supervision.process import alive, recall
 from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
@@ -20,7 +20,7 @@ def running() -> dict[str, str]:
     """Returns the profiles whose environments run here, each with how that is known."""
     found = {}
     for profile in _PROCESSES:
-        home = load(profile, incomplete=True).home
+        home = read_settings(profile).settings.home
         supervisor = recall(StateFolder(home).pid(SUPERVISOR))
         if supervisor and alive(supervisor):
             found[profile] = f"it runs here, with its state in {home}"
@@ -38,7 +38,7 @@ def _project() -> str | None:
     folder = checkout()
     if folder is None or shutil.which("docker") is None:
         return None
-    named = load("local", incomplete=True).project
+    named = read_settings("local").settings.project
     mine = f"com.docker.compose.project={named}" if named else f"com.docker.compose.project.working_dir={folder}"
     labels = (mine, "com.docker.compose.service=kafka", "com.docker.compose.oneoff=False")
     filters = (word for label in labels for word in ("--filter", f"label={label}"))

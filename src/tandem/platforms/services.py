@@ -38,7 +38,7 @@ def kafka(settings: Settings) -> str:
     with administrator(settings.kafka, "answer", bootstrap_timeout_ms=3000) as admin:
         brokers = len(admin.describe_cluster().get("brokers") or ())
         there = set(admin.list_topics())
-    streams, dead = streams_of(settings.place)
+    streams, dead = streams_of(settings.location)
     missing = sorted({dead, *(stream.topic for stream in streams)} - there)
     if missing:
         hint = "`tandem deploy` creates it" if settings.backend == "dataproc" else START
@@ -48,14 +48,14 @@ def kafka(settings: Settings) -> str:
 
 def uncompacted(settings: Settings) -> str:
     """Returns that Kafka removes no record of the pipeline's topics because of its key."""
-    streams, dead = streams_of(settings.place)
+    streams, dead = streams_of(settings.location)
     check_uncompacted(settings.kafka, [*(stream.topic for stream in streams), dead])
     return "none is compacted"
 
 
 def kafka_rights(settings: Settings) -> str:
     """Returns that the job may append control records to the topics that it reads; see ``rights.unwritable``."""
-    streams, _ = streams_of(settings.place)
+    streams, _ = streams_of(settings.location)
     if refusing := unwritable(settings.kafka, streams, patience_ms=3000):
         raise TandemError(consequence(settings.kafka, refusing), hint=GRANT)
     return "the job may write control records"
@@ -81,7 +81,7 @@ def record_times(settings: Settings) -> str:
     Raises:
         TandemError: it does not, and which commands make it.
     """
-    streams, _ = streams_of(settings.place)
+    streams, _ = streams_of(settings.location)
     if topics := producer_dated(settings.kafka, streams):
         raise TandemError(
             f"{', '.join(topics)}: message.timestamp.type is CreateTime, so a producer's clock decides what is in the "
@@ -93,7 +93,7 @@ def record_times(settings: Settings) -> str:
 
 def kafka_clock(settings: Settings) -> str:
     """Kafka tells no time, but dates records: none can be newer than now, unless a producer has dated it."""
-    streams, _ = streams_of(settings.place)
+    streams, _ = streams_of(settings.location)
     consumer = reader(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
     ahead_of_now = int((time.time() + _MAX_SKEW_S) * 1000)
     try:

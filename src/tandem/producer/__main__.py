@@ -9,10 +9,11 @@ import threading
 from datetime import UTC, datetime
 
 from tandem import log
+from tandem.catalog import declared_by
 from tandem.errors import TandemError
 from tandem.foreign import inherited
 from tandem.producer.api import produce
-from tandem.producer.lookup import store_lookups
+from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.plan import DEFAULT_REAL_RATE, Mix, Plan
 from tandem.settings.load import load_one
 
@@ -31,17 +32,15 @@ def main() -> int:
     try:
         settings = load_one()
         log.to_stderr(settings.log.format)
-        place = settings.place
-        declared = place.module("producers")
+        location = settings.location
         # The same events whoever sends them and whenever: one that was started again goes on.
         plan = Plan(seed=1, count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=options.rate)
-        store_lookups(settings.mongo, getattr(declared, "LOOKUPS", {}), plan)
-        modules = [f"{place.package}.{name}" for name in declared.PRODUCERS]
+        store_lookups(settings.mongo, lookups_of(location), plan)
         produce(
-            modules,
+            [stream.name for stream in declared_by(location).streams],
             plan,
             profile=settings.profile,
-            variables=place.variables(inherited()),
+            variables=location.variables(inherited()),
             metrics=options.metrics,
             stop=stop,
         )

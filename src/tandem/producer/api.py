@@ -21,7 +21,7 @@ _POLL_SECONDS = 0.1
 
 
 def produce(
-    modules: Sequence[str],
+    streams: Sequence[str],
     plan: Plan,
     *,
     profile: str,
@@ -31,18 +31,18 @@ def produce(
     metrics: str | None = None,
     stop: threading.Event | None = None,
 ) -> dict[str, Summary]:
-    """Returns each producer's summary by the name of its stream, when all have ended.
+    """Returns each stream's summary by its name, when all producers have ended.
 
     One that was stopped before it had begun is left out. A Ctrl-C on the terminal reaches the producers too; when the
     caller answers it by setting ``stop``, their summaries are returned.
 
     Args:
-        modules: the entry modules.
+        streams: the names of the streams to send.
         plan: what to send; the same for all, so that their records belong together.
         profile: the environment.
-        variables: the producers' environment variables, by which they find the modules.
+        variables: the producers' environment variables, by which they find the pipeline.
         rate: records per second of each producer when the plan is compressed; None for as fast as it goes.
-        ledgers: a folder for the ledgers, one ``<last part of the module>.jsonl`` each, appended to; None for none.
+        ledgers: a folder for the ledgers, one ``<stream>.jsonl`` each, appended to; None for none.
         metrics: ``address:port`` of the first producer's metrics, each further one's at the next port; None for none.
         stop: when set, the producers are told to stop; what is in flight is still waited for.
 
@@ -56,12 +56,12 @@ def produce(
     children: dict[str, subprocess.Popen[str]] = {}
     first_error: BaseException | None = None
     try:
-        for number, module in enumerate(modules):
-            children[module] = subprocess.Popen(
+        for number, stream in enumerate(streams):
+            children[stream] = subprocess.Popen(
                 [
                     # Without the folder in which we are on the path: packages in it are not meant.
-                    *(sys.executable, "-P", "-m", module, *arguments(plan, profile, rate)),
-                    *_ledger_arguments(module, ledgers),
+                    *(sys.executable, "-P", "-m", "tandem.producer.main", stream, *arguments(plan, profile, rate)),
+                    *_ledger_arguments(stream, ledgers),
                     *_metrics_arguments(metrics, number),
                 ],
                 env=dict(variables),
@@ -71,7 +71,7 @@ def produce(
             )
         with ThreadPoolExecutor(len(children)) as pool:
             # Each child's output is read while it runs, so that none can block on a full pipe.
-            results = [pool.submit(_result, module, child) for module, child in children.items()]
+            results = [pool.submit(_result, stream, child) for stream, child in children.items()]
             try:
                 running = set(results)
                 told = False
@@ -93,7 +93,7 @@ def produce(
 
 
 def arguments(plan: Plan, profile: str, rate: float | None) -> list[str]:
-    """Returns the command line from which a producer module computes the same plan."""
+    """Returns the command line from which a producer computes the same plan."""
     values = {
         "--count": plan.count or 0,
         "--seed": plan.seed,
@@ -108,8 +108,8 @@ def arguments(plan: Plan, profile: str, rate: float | None) -> list[str]:
     return ["--json", *(f"{name}={value}" for name, value in values.items() if value is not None)]
 
 
-def _ledger_arguments(module: str, ledgers: Path | None) -> list[str]:
-    return [] if ledgers is None else [f"--ledger={ledgers / module.rpartition('.')[2]}.jsonl"]
+def _ledger_arguments(stream: str, ledgers: Path | None) -> list[str]:
+    return [] if ledgers is None else [f"--ledger={ledgers / stream}.jsonl"]
 
 
 def _metrics_arguments(place: str | None, number: int) -> list[str]:
@@ -126,7 +126,7 @@ def _terminate(children: Iterable[subprocess.Popen[str]]) -> None:
             child.terminate()
 
 
-def _result(module: str, child: subprocess.Popen[str]) -> tuple[str, Summary] | None:
+def _result(stream: str, child: subprocess.Popen[str]) -> tuple[str, Summary] | None:
     output, _ = child.communicate()
     if child.returncode in (-signal.SIGINT, -signal.SIGTERM):
         return None  # stopped before it had begun
@@ -134,7 +134,8 @@ def _result(module: str, child: subprocess.Popen[str]) -> tuple[str, Summary] | 
         answer = json.loads(output.splitlines()[-1])
     except (IndexError, ValueError):
         raise TandemError(
-            f"{module} ended with exit code {child.returncode} and no summary", hint="its own output stands above"
+            f"the producer of {stream} ended with exit code {child.returncode} and no summary",
+            hint="its own output stands above",
         ) from None
     if "error" in answer:
         raise _ERRORS.get(child.returncode, TandemError)(f"{answer['stream']}: {answer['error']}", hint=answer["hint"])

@@ -103,7 +103,7 @@ def disconnect(producer: KafkaProducer, *, seconds: float = 1.0) -> None:
         producer.close(timeout=seconds)
     except KafkaError:
         # With records in flight the client's close raises half-way, and its finaliser would try again and complain.
-        producer._closed = True
+        producer._closed = True  # noqa: SLF001, there is no public name
 
 
 def _reason(error: KafkaError) -> str:

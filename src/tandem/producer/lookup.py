@@ -8,6 +8,7 @@ from typing import Any
 from pymongo import MongoClient, ReplaceOne, WriteConcern
 from pymongo.errors import PyMongoError
 
+from tandem.catalog import PipelineLocation
 from tandem.errors import EnvironmentNotReadyError
 from tandem.producer.plan import Plan
 from tandem.settings.connections import mongo_client
@@ -17,12 +18,18 @@ from tandem.settings.model import MongoSettings
 Lookups = Mapping[str, Callable[[Plan], Iterable[dict[str, Any]]]]
 
 
+def lookups_of(location: PipelineLocation) -> Lookups:
+    """Returns what a pipeline's module ``generator`` has as ``LOOKUPS``; nothing without it."""
+    lookups: Lookups = getattr(location.module("generator"), "LOOKUPS", {})
+    return lookups
+
+
 def store_lookups(mongo: MongoSettings, lookups: Lookups, plan: Plan) -> dict[str, int]:
     """Returns how many documents of each collection are stored, at majority write concern; again has no effect.
 
     Args:
         mongo: where MongoDB is.
-        lookups: a pipeline's ``producers.LOOKUPS``.
+        lookups: a pipeline's.
         plan: what is about to be sent.
 
     Raises:

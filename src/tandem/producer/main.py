@@ -1,4 +1,4 @@
-"""The command line of every producer module: a stream, a generator function, and the rest is here."""
+"""Sends one stream: ``python -m tandem.producer.main STREAM --help``."""
 
 from __future__ import annotations
 
@@ -14,36 +14,38 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from tandem import log
+from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import Stream
 from tandem.errors import TandemError, UsageError
 from tandem.producer import metrics
 from tandem.producer.connect import DEFAULT_DEADLINE_SECONDS, connect, disconnect
 from tandem.producer.ledger import Ledger, Outcome
 from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
-from tandem.producer.record import Record
+from tandem.producer.sample import Event, Moment, sample
 from tandem.producer.send import Summary, send
 from tandem.settings.load import load
 
 INTERRUPTED = 130
+Events = Callable[[Moment], Iterable[Event]]
 
 
-def main(stream: Stream, generate: Callable[[Plan], Iterable[Record]], arguments: Sequence[str] | None = None) -> int:
+def main(stream: Stream | None = None, events: Events | None = None, arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code after sending a generated stream: that of the error, 0 or 130.
 
     SIGTERM and SIGINT stop the sending, wait for what is in flight, print the summary and end with 0 and 130.
 
     Args:
-        stream: what is sent.
-        generate: yields its records from a plan.
+        stream: what is sent; None for the stream that the first argument names.
+        events: yields the events of a moment; None for the function of the pipeline's module ``generator``.
         arguments: the command line; None for the process's own.
     """
     options = None
     stop = _Stop()
     stop.install()
     try:
-        options = _parser(stream).parse_args(arguments)
-        summary = _produce(stream, generate, options, stop)
-        _print_summary(stream, summary, as_json=options.json)
+        options = parser_of(stream.name if stream else None).parse_args(arguments)
+        summary = _produce(stream, events, options, stop)
+        _print_summary(options.stream, summary, as_json=options.json)
         unconfirmed = summary.total() - summary.total(Outcome.ACKED)
         if unconfirmed and not stop.event.is_set():
             if options.json:  # the summary says it already
@@ -56,7 +58,7 @@ def main(stream: Stream, generate: Callable[[Plan], Iterable[Record]], arguments
         if options is not None and options.debug:
             traceback.print_exc()
         if options is not None and options.json:
-            _say(json.dumps({"stream": stream.name, "error": str(error), "hint": error.hint}), sys.stdout)
+            _say(json.dumps({"stream": options.stream, "error": str(error), "hint": error.hint}), sys.stdout)
         else:
             _say(f"error: {error}\nhint: {error.hint}")
         return error.exit_code
@@ -65,11 +67,11 @@ def main(stream: Stream, generate: Callable[[Plan], Iterable[Record]], arguments
     return INTERRUPTED if stop.signal == signal.SIGINT else 0
 
 
-def _produce(
-    stream: Stream, generate: Callable[[Plan], Iterable[Record]], options: argparse.Namespace, stop: _Stop
-) -> Summary:
-    plan = _plan(options)
+def _produce(stream: Stream | None, events: Events | None, options: argparse.Namespace, stop: _Stop) -> Summary:
+    plan = plan_of(options)
     settings = load(options.profile)
+    stream = stream or _declared(settings.location, options.stream)
+    events = events or settings.location.module("generator").events
     log.to_stderr(settings.log.format)
     if not options.json:
         _say(f"profile {settings.profile} ({settings.backend})")
@@ -81,12 +83,24 @@ def _produce(
             return Summary({}, 0.0)
         pace = options.rate if plan.rate is None else None
         try:
-            return send(generate(plan), producer, ledger, rate=pace, stop=stop.event)
+            return send(sample(plan, stream, events), producer, ledger, rate=pace, stop=stop.event)
         finally:
             disconnect(producer)
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def _declared(location: PipelineLocation, name: str) -> Stream:
+    streams = {stream.name: stream for stream in declared_by(location).streams}
+    if name not in streams:
+        raise UsageError(f"pipeline {location.name} has no stream {name!r}", hint=f"choose among: {', '.join(streams)}")
+    return streams[name]
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """Returns the plan that a producer's options describe.
+
+    Raises:
+        UsageError: they contradict each other.
+    """
     if options.rate is not None and options.rate <= 0:
         raise UsageError("the rate is not positive", hint="--rate 20")
     real = options.event_time == "real"
@@ -126,9 +140,17 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"`{self.prog} --help` lists the options")
 
 
-def _parser(stream: Stream) -> argparse.ArgumentParser:
-    parser = _Parser(prog=f"{stream.name} producer", description=f"Sends generated {stream.name} to Kafka.")
+def parser_of(stream: str | None) -> argparse.ArgumentParser:
+    """Returns the parser of a producer's command line, for one stream or for any."""
+    parser = _Parser(
+        prog=f"{stream} producer" if stream else "python -m tandem.producer.main",
+        description=f"Sends generated {stream or 'records'} to Kafka.",
+    )
     add = parser.add_argument
+    if stream:
+        parser.set_defaults(stream=stream)
+    else:
+        add("stream", help="a stream of the pipeline that TANDEM_PIPELINE or the profile names")
     add("--count", type=int, default=0, help="how many primary events; 0 (default) for endless, in real time only")
     add("--rate", type=float, help="a second: records when compressed (default: no limit), events in real time (20)")
     add("--seed", type=int, default=1, help="another seed, other records")
@@ -150,12 +172,12 @@ def _time(text: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _print_summary(stream: Stream, summary: Summary, *, as_json: bool) -> None:
+def _print_summary(stream: str, summary: Summary, *, as_json: bool) -> None:
     if as_json:
         values = {"seconds": round(summary.seconds, 3), "rate": round(summary.rate, 1), "classes": summary.counts}
-        _say(json.dumps({"stream": stream.name, "sent": summary.total(), **values}), sys.stdout)
+        _say(json.dumps({"stream": stream, "sent": summary.total(), **values}), sys.stdout)
         return
-    _say(f"{stream.name}: {summary.total()} records in {summary.seconds:.1f} s, {summary.rate:.0f}/s")
+    _say(f"{stream}: {summary.total()} records in {summary.seconds:.1f} s, {summary.rate:.0f}/s")
     for kind, outcomes in summary.counts.items():
         text = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
         _say(f"  {kind:<28} {text}")
@@ -165,3 +187,7 @@ def _say(text: str, where: TextIO | None = None) -> None:
     where = where or sys.stderr
     where.write(text + "\n")
     where.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,7 +10,7 @@ from itertools import groupby
 from keyword import iskeyword
 from pathlib import Path
 
-from tandem.catalog import BUNDLED, Place
+from tandem.catalog import BUNDLED, PipelineLocation
 from tandem.engine.declare.avro_schema import file_of
 from tandem.errors import TandemError, UsageError
 from tandem.scaffold.avro import in_avro, schema_of
@@ -19,7 +19,8 @@ from tandem.scaffold.example.streams import STREAMS
 _EXAMPLE = Path(__file__).parent / "example"
 _PACKAGE = f"{__name__}.example"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_OWN = '"""Our own pipelines, one folder each; `tandem new NAME` writes one."""\n'
+# What all pipelines of a folder share: it makes them importable from their tests.
+_SHARED = ("__init__.py", "conftest.py")
 
 
 class Format(StrEnum):
@@ -29,7 +30,7 @@ class Format(StrEnum):
     AVRO = "avro"
 
 
-def write(name: str, own: Path, values: Format = Format.JSON) -> Place:
+def write(name: str, own: Path, values: Format = Format.JSON) -> PipelineLocation:
     """Returns where the new pipeline is: a folder of that name, complete, that runs as it is.
 
     Args:
@@ -42,34 +43,36 @@ def write(name: str, own: Path, values: Format = Format.JSON) -> Place:
         TandemError: the folder cannot be written.
     """
     _check(name, own)
-    place = Place(name, f"{own.name}.{name}", own / name)
+    location = PipelineLocation(name, f"{own.name}.{name}", own / name)
     try:
         own.mkdir(parents=True, exist_ok=True)
-        if not (own / "__init__.py").exists():
-            (own / "__init__.py").write_text(_OWN, "utf-8")
-        for source in sorted(_EXAMPLE.rglob("*")):
-            if source.suffix in (".py", ".toml"):
-                target = place.folder / source.relative_to(_EXAMPLE)
-                target.parent.mkdir(exist_ok=True)
-                target.write_text(_renamed(source.read_text("utf-8"), place), "utf-8")
+        for shared in _SHARED:
+            if not (own / shared).exists():
+                shutil.copyfile(_EXAMPLE / shared, own / shared)
+        location.folder.mkdir()
+        for source in sorted(_EXAMPLE.iterdir()):
+            if source.suffix in (".py", ".toml") and source.name not in _SHARED:
+                target = location.folder / source.name.replace("example", name)
+                target.write_text(_renamed(source.read_text("utf-8"), location), "utf-8")
         if values is Format.AVRO:
-            _to_avro(place)
+            _to_avro(location)
     except OSError as error:
         # What is there in part would be taken for a pipeline, and its name for taken.
-        shutil.rmtree(place.folder, ignore_errors=True)
+        shutil.rmtree(location.folder, ignore_errors=True)
         raise TandemError(
-            f"{place.folder} cannot be written: {error.strerror}", hint="set TANDEM_PIPELINES_DIR to a folder of yours"
+            f"{location.folder} cannot be written: {error.strerror}",
+            hint="set TANDEM_PIPELINES_DIR to a folder of yours",
         ) from None
-    return place
+    return location
 
 
-def _to_avro(place: Place) -> None:
+def _to_avro(location: PipelineLocation) -> None:
     """Declares that the streams are Avro, and writes the schema that each of them has already, in words of Avro."""
     for stream in STREAMS:
-        file = place.folder / file_of(stream.name, 1)
+        file = location.folder / file_of(stream.name, 1)
         file.parent.mkdir(exist_ok=True)
-        file.write_text(schema_of(stream, place.name), "utf-8")
-    streams = place.file("streams")
+        file.write_text(schema_of(stream, location.name), "utf-8")
+    streams = location.file("streams")
     streams.write_text(in_avro(streams.read_text("utf-8"), STREAMS), "utf-8")
 
 
@@ -87,9 +90,9 @@ def _check(name: str, own: Path) -> None:
         raise UsageError(f"{own.name!r} is no name for a Python package", hint="set TANDEM_PIPELINES_DIR to another")
 
 
-def _renamed(text: str, place: Place) -> str:
+def _renamed(text: str, location: PipelineLocation) -> str:
     """Returns a module's text with the new names; imports stay in alphabetical order."""
-    named = re.sub(r"example(?![a-z])", place.name, text.replace(_PACKAGE, place.package))
+    named = re.sub(r"example(?![a-z])", location.name, text.replace(_PACKAGE, location.package))
     lines: list[str] = []
     for is_import, grouped in groupby(named.splitlines(), key=lambda line: line.startswith("from ")):
         block = list(grouped)

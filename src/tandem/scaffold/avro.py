@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.stream import Stream
 
-_IMPORT = "from tandem.engine.declare.field_type import FieldType\n"
+_IMPORT = "from tandem.pipeline import "
 
 
 def schema_of(stream: Stream, namespace: str) -> str:
@@ -37,7 +37,7 @@ def _type_of(kind: FieldType) -> Any:
 
 def in_avro(text: str, streams: Iterable[Stream]) -> str:
     """Returns the text of a module ``streams`` with its streams in Avro."""
-    text = text.replace(_IMPORT, f"from tandem.engine.declare.avro_schema import Avro\n{_IMPORT}")
+    text = text.replace(_IMPORT, f"{_IMPORT}Avro, ")
     for stream in streams:
         identity = f'    identity="{stream.identity}",\n'
         text = text.replace(identity, f'{identity}    format=Avro.of(__package__, "{stream.name}"),\n')

@@ -1,11 +1,12 @@
-"""The settings of a connection, rendered for the libraries that make it."""
+"""The settings of a connection, rendered for the libraries that make it, with the secrets that they name."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tandem.settings.model import KafkaSettings, MongoSettings
-from tandem.settings.secrets import resolve
+from tandem.engine.spark import secrets
+from tandem.errors import EnvironmentNotReadyError
+from tandem.settings.model import KafkaSettings, MongoSettings, Reference
 
 
 def kafka_client(kafka: KafkaSettings) -> dict[str, Any]:
@@ -33,3 +34,20 @@ def mongo_client(mongo: MongoSettings) -> dict[str, Any]:
         options |= {"username": mongo.username, "password": resolve(mongo.password)}
     options |= {"tlsCAFile": str(mongo.ca)} if mongo.ca else {}
     return options
+
+
+def resolve(reference: Reference) -> str:
+    """Returns the secret itself; see ``engine.spark.secrets.resolve``, which the job uses where it runs.
+
+    Raises:
+        EnvironmentNotReadyError: it is not there, or empty, or of Secret Manager, which is for the job only.
+    """
+    if reference.startswith("gsm:"):
+        raise EnvironmentNotReadyError(
+            f"the secret {reference} is for the job; nothing on this machine reads Secret Manager",
+            hint="name it in kafka.job_password or mongo.job_password, and in ...password a place on this machine",
+        )
+    try:
+        return secrets.resolve(reference)
+    except secrets.SecretError as error:
+        raise EnvironmentNotReadyError(str(error), hint="set it, or name another place") from None

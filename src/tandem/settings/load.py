@@ -1,26 +1,31 @@
-"""Loads the settings of a profile. The only reader of the environment."""
+"""Loads the settings of a profile. Nothing else reads them from the environment and from files."""
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
+from pydantic import TypeAdapter, ValidationError
 
+from tandem.catalog import PipelineLocation, find, names_in
+from tandem.checkout import state_folder
 from tandem.errors import UsageError
+from tandem.settings.loaded import LoadedSettings, leaves, missing_of, places_tried
 from tandem.settings.model import Settings
-from tandem.settings.origin import COMMAND_LINE, ENVIRONMENT, MISSING, origins
-from tandem.settings.pipeline import OfPipeline, typed_parameters
-from tandem.settings.sources import Loaded, of_variables, settled
-from tandem.settings.variables import check, fields, read_dotenv, variable, without_parameters
+from tandem.settings.variables import check, fields, read_dotenv, setter, values_of, without_parameters
 
-_OF_PIPELINE = "the pipeline's settings.toml"
+# The file in a pipeline's folder that sets what the pipeline wants of its environment.
+SETTINGS = "settings.toml"
+_COMMAND_LINE = "command line"
+_ENVIRONMENT = "environment"
+_MISSING = "missing"
+# References to a file: relative to the folder in which the settings are loaded.
+_PASSWORDS = (("kafka", "password"), ("mongo", "password"))
 
 
 def profiles() -> dict[str, dict[str, Any]]:
@@ -39,40 +44,16 @@ def chosen_profile(flag: str | None) -> tuple[str, str] | None:
 
 def own_pipelines() -> Path:
     """Returns the user's folder of pipelines, for which no profile is needed; it need not be there."""
-    named = os.environ.get("TANDEM_PIPELINES_DIR") or Settings.model_fields["pipelines_dir"].default
-    return Path(named).expanduser().absolute()
+    return _absolute(os.environ.get("TANDEM_PIPELINES_DIR") or _document()["base"]["pipelines_dir"])
 
 
-def load(
-    profile: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    *,
-    incomplete: bool = False,
-    named: bool = True,
-) -> Settings:
-    """Returns the settings of a profile.
-
-    Args:
-        profile: its name; None for ``TANDEM_PROFILE``.
-        overrides: values of command-line flags, nested like the settings; they win over everything else.
-        incomplete: whether what is required may be missing. It then has its own name in angle brackets as its value:
-            for showing, not for connecting.
-        named: whether the pipeline is one that the command names; only those get the environment's parameters.
+def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None, *, named: bool = True) -> Settings:
+    """Returns the settings of a profile, complete; the arguments are those of ``read_settings``.
 
     Raises:
-        UsageError: no such profile, or a value is missing or wrong; the message names the field and places.
+        UsageError: as ``read_settings`` does, or a required value is set nowhere.
     """
-    return _load(profile, overrides, incomplete=incomplete, named=named)[0]
-
-
-def pipelines_named(profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> tuple[str, ...]:
-    """Returns the pipelines that these sources name, the first one first; ``load`` returns the settings of that one.
-
-    To load those of another one, name it in ``overrides``; only then is a name refused that is no pipeline's.
-    """
-    _, sources = _load(profile, overrides, incomplete=True)
-    source = sources[_OF_PIPELINE]
-    return source.named if isinstance(source, OfPipeline) else ()
+    return read_settings(profile, overrides, named=named).complete()
 
 
 def load_one() -> Settings:
@@ -81,80 +62,60 @@ def load_one() -> Settings:
     Raises:
         UsageError: several are named, or as ``load`` does.
     """
-    first, *others = pipelines_named()
+    loaded = read_settings()
+    first, *others = loaded.pipelines
     if others:
         raise UsageError(
             f"this program is about one pipeline, and TANDEM_PIPELINE names {len(others) + 1}",
             hint=f"name one, such as {first}; `tandem --profile local --pipeline a,b up` starts containers for each",
         )
-    return load()
+    return loaded.complete()
 
 
-def load_with_origins(
-    profile: str | None = None, overrides: Mapping[str, Any] | None = None
-) -> tuple[Settings, dict[str, str]]:
-    """Returns what ``load`` returns when it may be incomplete, and of each value that is not a default its place.
+def read_settings(
+    profile: str | None = None, overrides: Mapping[str, Any] | None = None, *, named: bool = True
+) -> LoadedSettings:
+    """Returns the settings of a profile, with the places that they come from.
 
-    Returns:
-        The settings, and for ``section.key`` an environment variable, the name of a file, or ``MISSING`` for what is
-        required and set nowhere.
+    Args:
+        profile: its name; None for ``TANDEM_PROFILE``.
+        overrides: values of command-line flags, nested like the settings; they win over everything else.
+        named: whether the pipeline is one that the command names; only those get the environment's parameters.
+
+    Raises:
+        UsageError: there is no such profile or pipeline, or a value is wrong; the message names setting and places.
     """
-    settings, sources = _load(profile, overrides, incomplete=True)
-    missing = missing_of(settings, (*settings.required, *settings.required_to_deploy))
-    return settings, {**origins(settings, sources), **dict.fromkeys(missing, MISSING)}
-
-
-def _load(
-    profile: str | None, overrides: Mapping[str, Any] | None, *, incomplete: bool, named: bool = True
-) -> tuple[Settings, dict[str, PydanticBaseSettingsSource]]:
     document = _document()
-    known, base = document["profile"], document["base"]
-    chosen = chosen_profile(profile)
-    if chosen is None:
-        raise UsageError("no profile is named", hint=f"set TANDEM_PROFILE to one of: {', '.join(sorted(known))}")
-    name, _ = chosen
-    if name not in known:
-        raise UsageError(f"there is no profile {name!r}", hint=f"choose one of: {', '.join(sorted(known))}")
+    base, name = document["base"], _profile_in(document["profile"], profile)
     dotenv = Path(f".env.{name}")
     variables = read_dotenv(dotenv)
     check(variables, str(dotenv))
     check(os.environ, "the environment")
     environment = os.environ if named else without_parameters(os.environ)
-    sources: dict[str, PydanticBaseSettingsSource] = {}
-
-    class _Loaded(Loaded):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del env_settings, dotenv_settings, file_secret_settings
-            sources.update(
-                {
-                    COMMAND_LINE: init_settings,
-                    ENVIRONMENT: of_variables(settings_cls, environment),
-                    str(dotenv): of_variables(settings_cls, variables),
-                    f"profiles.toml [profile.{name}]": InitSettingsSource(settings_cls, init_kwargs=known[name]),
-                    _OF_PIPELINE: OfPipeline(settings_cls, default=base["pipeline"]),
-                    "profiles.toml [base]": InitSettingsSource(settings_cls, init_kwargs=base),
-                }
-            )
-            return tuple(sources.values())
-
+    # The first one wins.
+    layers: dict[str, Mapping[str, Any]] = {
+        _COMMAND_LINE: overrides or {},
+        _ENVIRONMENT: _nested(values_of(environment)),
+        str(dotenv): _nested(values_of(variables)),
+        f"profiles.toml [profile.{name}]": document["profile"][name],
+    }
+    # These choose the pipeline, whose own file is the next layer.
+    chosen = _merged(base, *reversed(layers.values()))
+    pipelines = names_in(str(chosen["pipeline"]))
+    location = find(pipelines[0], _absolute(chosen["pipelines_dir"]))
+    own = _of_pipeline(location)
+    layers |= {"the pipeline's settings.toml": own, "profiles.toml [base]": base}
+    values = _merged({"state_dir": state_folder()}, *reversed(layers.values()))
+    values |= {"profile": name, "pipeline": location.name, "location": location}
+    home = _absolute(values["state_dir"]) / name
     try:
-        settings = typed_parameters(settled(_Loaded(**{**(overrides or {}), "profile": name})))
+        settings = Settings.model_validate(_resolved(values, str(home)))
     except ValidationError as error:
         raise _wrong(error, name) from None
-    except SettingsError as error:
-        raise UsageError(str(error), hint="write its value as JSON") from None
-    if incomplete:
-        return _with_names(settings), sources
-    require(settings, settings.required)
-    return settings, sources
+    settings = _with_typed_parameters(settings, own.get("job", {}).get("parameters", {}))
+    missing = missing_of(settings, (*settings.required, *settings.required_to_deploy))
+    origins = {**_origins(layers, environment), **dict.fromkeys(missing, _MISSING)}
+    return LoadedSettings(settings, pipelines, origins, missing)
 
 
 def _document() -> dict[str, Any]:
@@ -165,41 +126,85 @@ def _document() -> dict[str, Any]:
     return {**document, "profile": {name: _merged(like[name], values) for name, values in own.items()}}
 
 
-def require(settings: Settings, names: Iterable[str]) -> None:
-    """Raises when one of the fields, which have no defaults, was not set.
-
-    Raises:
-        UsageError: the message names the field and the places that were looked at.
-    """
-    if missing := missing_of(settings, names):
-        name, profile = missing[0], settings.profile
-        places = _places(name.split("."), profile)
-        raise UsageError(
-            f"setting {name} of profile {profile}: it has no default and is not set ({places})",
-            hint=f"`tandem --profile {profile} config show` lists all settings, and those that are missing",
-        )
+def _profile_in(known: Mapping[str, Any], flag: str | None) -> str:
+    chosen = chosen_profile(flag)
+    if chosen is None:
+        raise UsageError("no profile is named", hint=f"set TANDEM_PROFILE to one of: {', '.join(sorted(known))}")
+    name, _ = chosen
+    if name not in known:
+        raise UsageError(f"there is no profile {name!r}", hint=f"choose one of: {', '.join(sorted(known))}")
+    return name
 
 
-def missing_of(settings: Settings, names: Iterable[str]) -> list[str]:
-    """Returns those of the fields, named ``section.key``, that were not set."""
-    parts = (name.partition(".") for name in names)
-    return [f"{section}.{key}" for section, _, key in parts if key not in getattr(settings, section).model_fields_set]
+def _of_pipeline(location: PipelineLocation) -> dict[str, Any]:
+    """Returns the values of a pipeline's own file; without a database there, that of the pipeline's name."""
+    file = location.folder / SETTINGS
+    try:
+        values = tomllib.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: {error}", hint="it is a TOML file, like profiles.toml") from None
+    return _merged({"mongo": {"database": location.name}}, values)
 
 
-def _with_names(settings: Settings) -> Settings:
-    missing = missing_of(settings, (*settings.required, *settings.required_to_deploy))
-    for section, _, key in (field.partition(".") for field in missing):
-        # Not validated, and not among the fields that were set.
-        named = getattr(settings, section).model_copy()
-        object.__setattr__(named, key, f"<{section}.{key}>")
-        settings = settings.model_copy(update={section: named})
-    return settings
+def _resolved(values: Mapping[str, Any], home: str) -> dict[str, Any]:
+    """Returns the values with absolute paths, and with this profile's folder in place of ``{home}``."""
+    paths = {path for path, kind in fields() if Path in (kind, *get_args(kind))}
+
+    def resolved(value: Any, path: tuple[str, ...]) -> Any:
+        if isinstance(value, Mapping):
+            return {key: resolved(inner, (*path, key)) for key, inner in value.items()}
+        if isinstance(value, str):
+            value = value.replace("{home}", home)
+        if path in paths and isinstance(value, str | Path):
+            return _absolute(value)
+        if path in _PASSWORDS and isinstance(value, str) and value.startswith("file:"):
+            return f"file:{_absolute(value.removeprefix('file:'))}"
+        return value
+
+    return {key: resolved(value, (key,)) for key, value in values.items()}
+
+
+def _with_typed_parameters(settings: Settings, known: Mapping[str, Any]) -> Settings:
+    """Returns the settings with the parameters in the types of the pipeline's own: a variable holds but text."""
+    typed: dict[str, Any] = {}
+    for name, value in settings.job.parameters.items():
+        if name not in known:
+            raise UsageError(
+                f"pipeline {settings.pipeline} has no parameter {name!r}",
+                hint=f"it has: {', '.join(sorted(known)) or 'none'}",
+            )
+        kind = type(known[name])
+        try:
+            # By pydantic: Python's own bool takes any text for true, and int cuts off what it cannot hold.
+            typed[name] = str(value) if kind is str else TypeAdapter(kind).validate_python(value)
+        except ValidationError:
+            raise UsageError(
+                f"parameter {name} of pipeline {settings.pipeline} is {value!r}, not of type {kind.__name__}",
+                hint=f"for example TANDEM_JOB__PARAMETERS__{name.upper()}={known[name]}",
+            ) from None
+    return settings.model_copy(update={"job": settings.job.model_copy(update={"parameters": typed})})
+
+
+def _origins(layers: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the place that sets each value, by ``section.key``; of the environment, the variable."""
+    found: dict[str, str] = {}
+    for place, values in layers.items():
+        for name, _ in leaves(values):
+            found.setdefault(name, _variable_of(name, environment) if place == _ENVIRONMENT else place)
+    return found
+
+
+def _variable_of(name: str, environment: Mapping[str, str]) -> str:
+    """Returns the variable that sets a value, itself or as a part of the JSON of its section."""
+    path = tuple(name.split("."))
+    found = (setter(path[:length], environment) for length in range(len(path), 0, -1))
+    return next(filter(None, found), _ENVIRONMENT)
 
 
 def _wrong(error: ValidationError, profile: str) -> UsageError:
     first = error.errors(include_url=False, include_input=False)[0]
-    field = [str(part) for part in first["loc"]]
-    name, places = ".".join(field), _places(field, profile)
+    path = [str(part) for part in first["loc"]]
+    name, places = ".".join(path), places_tried(path, profile)
     if first["type"] != "extra_forbidden":
         return UsageError(
             f"setting {name} of profile {profile}: {first['msg']} ({places})", hint="correct it where it is set"
@@ -211,15 +216,28 @@ def _wrong(error: ValidationError, profile: str) -> UsageError:
     )
 
 
-def _places(field: list[str], profile: str) -> str:
-    """Returns where a setting was looked for."""
-    dotenv = Path(f".env.{profile}")
-    absent = "" if dotenv.exists() else " (not there)"
-    return f"looked at: {variable(field)}, {dotenv}{absent}, profiles.toml, the pipeline's settings.toml"
+def _nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
+    """Returns a dictionary that is nested like the settings."""
+    found: dict[str, Any] = {}
+    for path, value in values:
+        for key in reversed(path):
+            value = {key: value}
+        found = _merged(found, value)
+    return found
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in over.items():
-        result[key] = _merged(result[key], value) if isinstance(value, dict) and key in result else value
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns one dictionary of all layers' values; a later layer wins."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            known = result.get(key)
+            if isinstance(known, Mapping) and isinstance(value, Mapping):
+                result[key] = _merged(known, value)
+            else:
+                result[key] = value
     return result
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(path).expanduser().absolute()

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from tandem.catalog import Place, find
-from tandem.checkout import state_folder
-from tandem.runtimes import Runtime, runtimes
+from tandem.catalog import PipelineLocation
+from tandem.engine.spark.secrets import is_reference
 from tandem.settings.google import GoogleSettings
-from tandem.settings.secrets import Reference
+
+
+def _checked(reference: str) -> str:
+    if not is_reference(reference):
+        # It may be the secret itself, so it is not repeated.
+        raise ValueError(
+            "a secret is named by env:VARIABLE, file:PATH or gsm:projects/P/secrets/S, and never written down itself"
+        )
+    return reference
+
+
+# Names a secret. It is resolved when a client is made: see ``connections.resolve``.
+Reference = Annotated[str, AfterValidator(_checked)]
 
 
 class _Frozen(BaseModel):
@@ -92,9 +103,10 @@ class LogSettings(_Frozen):
 
 
 class Settings(_Frozen):
-    """Everything that differs between environments. A plain value: only ``settings.load`` reads the environment.
+    """Everything that differs between environments.
 
-    Its paths are absolute, so that processes that work in other folders can read it from a file.
+    A plain value: ``settings.load`` reads the environment and the disk, this class reads neither. All paths are
+    absolute, so a process that works in another folder reads the same value from the JSON of ``model_dump_json``.
     """
 
     profile: str
@@ -103,10 +115,12 @@ class Settings(_Frozen):
     # What has no default and cannot have one, for example the address of a cloud's brokers; then what only a job needs.
     required: tuple[str, ...] = ()
     required_to_deploy: tuple[str, ...] = ()
-    # Of several that are named, `a,b`, the first: the others have settings of their own, see ``load.pipelines_named``.
+    # The first of those that are named, `a,b`: each of the others has settings of its own.
     pipeline: str
-    # The user's own; those that come with Tandem are found besides.
-    pipelines_dir: Path = Path("pipelines")
+    # The user's own pipelines. Those that come with Tandem are found as well.
+    pipelines_dir: Path
+    # Where the loader has found the pipeline. Nothing sets it.
+    location: PipelineLocation
     kafka: KafkaSettings
     mongo: MongoSettings
     job: JobSettings
@@ -114,8 +128,9 @@ class Settings(_Frozen):
     ui: UiSettings = UiSettings()
     log: LogSettings = LogSettings()
     spark: dict[str, str] = {}
-    state_dir: Path = Field(default_factory=state_folder)
-    cache_dir: Path = Path("~/.cache/tandem")
+    # The default is ``.tandem`` in Tandem's checkout; without a checkout, in the user's Git repository.
+    state_dir: Path
+    cache_dir: Path
     # Of containers: where Kafka's and MongoDB's images come from, and the Compose project. None: the platform decides.
     images: Literal["official", "built"] | None = None
     project: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -132,22 +147,6 @@ class Settings(_Frozen):
         if not re.fullmatch("[0-9]+[kmgt]?", memory, re.IGNORECASE):
             raise ValueError(f"spark.driver.memory is {memory!r}; write a whole number and k, m, g or t, such as 4g")
         return spark
-
-    @property
-    def place(self) -> Place:
-        """Where the pipeline is.
-
-        Raises:
-            UsageError: it is nowhere.
-        """
-        return find(self.pipeline, self.pipelines_dir)
-
-    @property
-    def runtime(self) -> Runtime:
-        """What the job runs on in the cloud, or what a laptop is compared with."""
-        table = runtimes()
-        in_the_cloud = self.backend in ("dataproc", "rehearsal")
-        return table.serverless if in_the_cloud and self.gcp.serverless else table.default
 
     @property
     def home(self) -> Path:

@@ -1,4 +1,4 @@
-"""The variables of the environment and of ``.env.<profile>``: read, and checked for names that mean no setting."""
+"""Reads settings from the variables of the environment and of ``.env.<profile>``, and checks their names."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ _OTHERS = (
     *("TANDEM_DEMO_RATE", "TANDEM_KAFKA_PASSWORD_FILE", "TANDEM_PIPELINES_MOUNT", "TANDEM_UI__HISTORY_PORT"),
     *("TANDEM_VERSION", "TANDEM_VENV"),
 )
-# Which there are, the pipeline says; `settings.pipeline` checks them.
+# The pipeline declares its parameters; `settings.load` checks them.
 _PARAMETERS = "TANDEM_JOB__PARAMETERS"
+# Settings that other programs have, too, under the names that those read; the first one that is set wins.
+_SHARED: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("ca",): ("TANDEM_CA", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
+    ("java_home",): ("TANDEM_JAVA_HOME", "JAVA_HOME"),
+}
 
 
 def read_dotenv(file: Path) -> dict[str, str]:
@@ -57,7 +62,7 @@ def check(variables: Mapping[str, str], place: str) -> None:
     Raises:
         UsageError: the message names the variable, the hint the nearest one that there is.
     """
-    known = {variable(path): holds_several for path, holds_several in fields()} | dict.fromkeys(_OTHERS, False)
+    known = {variable(path): kind for path, kind in fields()} | dict.fromkeys(_OTHERS, str)
     # A secret may be in a variable of any name.
     named = {value.removeprefix("env:") for value in variables.values() if value.startswith("env:")}
     for name, value in variables.items():
@@ -73,10 +78,28 @@ def check(variables: Mapping[str, str], place: str) -> None:
                 if near
                 else "remove it; `tandem config show` then lists all settings",
             )
-        if known[upper] and value and not _is_object(value):
-            raise UsageError(
-                f"{name} in {place} must be a JSON object", hint=f"""for example {name}='{{"name": "value"}}'"""
-            )
+        _check_json(known[upper], value, name, place)
+
+
+def values_of(variables: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yields each value that variables set, with the names that lead to it; an empty variable sets none.
+
+    Args:
+        variables: such as ``check`` lets pass.
+    """
+    given = _given(variables)
+    for path, kind in fields():
+        if name := setter(path, variables):
+            yield path, json.loads(given[name]) if _json_type(kind) else given[name]
+    for name, value in given.items():
+        if name.startswith(f"{_PARAMETERS}__"):
+            yield tuple(name.removeprefix(PREFIX).lower().split("__")), value
+
+
+def setter(path: tuple[str, ...], variables: Mapping[str, str]) -> str | None:
+    """Returns the variable that sets a value, given the names that lead to it; None when none does."""
+    given = _given(variables)
+    return next((name for name in _SHARED.get(path, (variable(path),)) if name in given), None)
 
 
 def without_parameters(variables: Mapping[str, str]) -> dict[str, str]:
@@ -89,14 +112,15 @@ def variable(path: Sequence[str]) -> str:
     return PREFIX + "__".join(path).upper()
 
 
-def fields() -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Yields the names that lead to each setting and each section, and whether it holds several values."""
+def fields() -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yields the names that lead to each section and each setting, with its type; a section before its settings."""
     for name, field in Settings.model_fields.items():
-        section: Any = field.annotation
-        nested = isinstance(section, type) and issubclass(section, BaseModel)
-        yield (name,), nested or get_origin(section) is dict
-        for inner, inner_field in section.model_fields.items() if nested else ():
-            yield (name, inner), get_origin(inner_field.annotation) is dict
+        if name == "location":
+            continue
+        kind: Any = field.annotation
+        yield (name,), kind
+        for inner, inner_field in kind.model_fields.items() if _is_section(kind) else ():
+            yield (name, inner), inner_field.annotation
 
 
 def _text(file: Path, content: bytes) -> str:
@@ -112,8 +136,29 @@ def _text(file: Path, content: bytes) -> str:
     return text
 
 
-def _is_object(text: str) -> bool:
+def _given(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name.upper(): value for name, value in variables.items() if value}
+
+
+def _check_json(kind: Any, text: str, name: str, place: str) -> None:
+    wanted = _json_type(kind)
+    if not (wanted and text):
+        return
     try:
-        return isinstance(json.loads(text), dict)
+        fits = isinstance(json.loads(text), wanted)
     except ValueError:
-        return False
+        fits = False
+    if not fits:
+        what, example = ("object", '{"name": "value"}') if wanted is dict else ("array", '["value"]')
+        raise UsageError(f"{name} in {place} must be a JSON {what}", hint=f"for example {name}='{example}'")
+
+
+def _json_type(kind: Any) -> type | None:
+    """Returns the type of the JSON in which a variable holds several values; None for a single value."""
+    if _is_section(kind) or get_origin(kind) is dict:
+        return dict
+    return list if get_origin(kind) is tuple else None
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from tandem.catalog import declared_by
 from tandem.settings.model import Settings
 from tandem.verify.intake import Intake
-from tandem.verify.oracle import load_oracle
 from tandem.verify.topics import TopicReader
 from tandem.verify.watermark import sweep
 
@@ -21,7 +21,7 @@ def coming_watermark(settings: Settings) -> datetime | None:
     Raises:
         EnvironmentNotReadyError: Kafka or a topic is not there.
     """
-    streams = load_oracle(settings.place).STREAMS
+    streams = declared_by(settings.location).streams
     intakes = [Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds) for stream in streams]
     for intake in intakes:
         with TopicReader(settings.kafka, intake.stream.topic) as reader:

@@ -36,6 +36,7 @@ def compare(
     watermark: Watermark,
     *,
     oracle: Oracle,
+    dead_letter_topic: str,
     parameters: Mapping[str, Any],
     beginnings: Mapping[str, Mapping[int, int]] | None = None,
     dropped_as_late: int | None = None,
@@ -48,6 +49,7 @@ def compare(
         letters: what is in the dead-letter topic.
         watermark: what ``watermark.sweep`` says of the intakes.
         oracle: the pipeline's.
+        dead_letter_topic: whose records ``letters`` are.
         parameters: the pipeline's parameters.
         beginnings: the first offset that was there, by topic and partition; 0 where not given.
         dropped_as_late: how many records the job says it has dropped as late, repeats included; None when unknown. More
@@ -72,7 +74,7 @@ def compare(
     for found in differences.values():
         found.add_to(problems)
     due = dict(chain.from_iterable(intake.dead.items() for intake in intakes))
-    _letters(oracle.DEAD_LETTER_TOPIC, letters, due, beginnings or {}, problems)
+    _letters(dead_letter_topic, letters, due, beginnings or {}, problems)
     for intake in intakes:
         for identity in intake.versions:
             problems.add(Kind.CONFLICTING, intake.stream.name, identity)

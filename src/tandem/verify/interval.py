@@ -8,26 +8,13 @@ from typing import Any
 
 from bson.datetime_ms import DatetimeMS
 
+from tandem.verify.oracle import Document, EventId, Expectation
+
 Fields = Mapping[str, Any]
-Document = dict[str, Any]
-EventId = tuple[str, str]
 
 MATCHED, UNMATCHED = "matched", "unmatched"
 # Which millisecond of the watermark is the first that evicts an event is the engine's affair: one more or less may be.
 _BOUNDARY_MS = 1
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What must be there.
-
-    Attributes:
-        documents: each collection's documents by ``_id``, dates as ``DatetimeMS``.
-        outcome: what became of each event.
-    """
-
-    documents: dict[str, dict[str, Document]]
-    outcome: dict[EventId, str]
 
 
 @dataclass(frozen=True)
@@ -62,6 +49,7 @@ class IntervalJoin:
         matches: the collection of pairs; a document's ``_id`` is the ``document_id`` of both identities.
         leftovers: the collection of events without a partner.
         document: the fields of a pair's document; ``_id`` is added.
+        within: the pipeline's parameter that says how many seconds apart the two events of a pair may be dated.
     """
 
     left: Side
@@ -70,6 +58,7 @@ class IntervalJoin:
     matches: str
     leftovers: str
     document: Callable[[Fields, Fields], Document]
+    within: str
 
     def expect(
         self,
@@ -78,7 +67,7 @@ class IntervalJoin:
         watermark_ms: int,
         late: Set[EventId],
         observed: Mapping[str, Set[str]],
-        within_seconds: int,
+        **parameters: Any,
     ) -> Expectation:
         """Returns the documents that must be there, and no others.
 
@@ -91,8 +80,9 @@ class IntervalJoin:
             watermark_ms: the watermark that the job has reached, in milliseconds since 1970.
             late: the events that may have been late.
             observed: the ``_id``s that are there now, by collection.
-            within_seconds: how far apart the two events of a pair may be dated.
+            parameters: the pipeline's.
         """
+        within_seconds = int(parameters[self.within])
         left, right = accepted[self.left.stream], accepted[self.right.stream]
         pairs = list(self._pairs(left, right, within_seconds * 1_000_000))
         ignored = set(late - self._processed(pairs, late, observed)) if late else set()

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from tandem.catalog import Place
-from tandem.engine.declare.stream import Stream
+from tandem.catalog import PipelineLocation
 
 # An event: its stream's name and its identity.
 EventId = tuple[str, str]
 Document = Mapping[str, Any]
 
 
-class Expectation(Protocol):
-    """What must be there."""
+@dataclass(frozen=True)
+class Expectation:
+    """What must be there.
 
-    @property
-    def documents(self) -> Mapping[str, Mapping[str, Document]]:
-        """Each collection's documents by ``_id``, dates as ``DatetimeMS``."""
+    Attributes:
+        documents: each collection's documents by ``_id``, dates as ``DatetimeMS``.
+        outcome: one of ``OUTCOMES``, ``waiting`` and ``late`` for each event.
+    """
 
-    @property
-    def outcome(self) -> Mapping[EventId, str]:
-        """One of ``OUTCOMES``, ``waiting`` and ``late`` for each event."""
+    documents: Mapping[str, Mapping[str, Document]]
+    outcome: Mapping[EventId, str]
 
 
 class Observed(Mapping[str, Set[str]], ABC):
@@ -37,9 +38,7 @@ class Observed(Mapping[str, Set[str]], ABC):
 class Oracle(Protocol):
     """A pipeline's module ``oracle``."""
 
-    STREAMS: tuple[Stream, ...]
     COLLECTIONS: tuple[str, ...]
-    DEAD_LETTER_TOPIC: str
     # What becomes of an event, besides that it waits or came too late.
     OUTCOMES: tuple[str, ...]
 
@@ -64,6 +63,6 @@ class Oracle(Protocol):
         """
 
 
-def load_oracle(place: Place) -> Oracle:
+def load_oracle(location: PipelineLocation) -> Oracle:
     """Returns the oracle of a pipeline; raises UsageError when there is none."""
-    return cast(Oracle, place.module("oracle"))
+    return cast(Oracle, location.module("oracle"))

@@ -40,7 +40,7 @@ def parse(text: str) -> Any:
         and not (len(text) > MAX_NUMBER_DIGITS and _DIGITS.search(text))
     ):
         return _DECODER.decode(text)
-    return _Parser(text).parse()
+    return Parser(text).parse()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _reject(constant: str) -> NoReturn:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_reject)
 
 
-class _Parser:
+class Parser:
     """Parses without recursion, so that depth is a number and not the size of the stack."""
 
     def __init__(self, text: str) -> None:
@@ -65,6 +65,7 @@ class _Parser:
         self._at = 0
 
     def parse(self) -> Any:
+        """Returns the value; raises ValueError as the function ``parse`` does."""
         open_: list[list[Any] | dict[str, Any]] = []
         names: list[str] = []  # of the member that each open object waits for
         while True:

@@ -13,6 +13,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from tandem.catalog import declared_by
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
@@ -82,18 +83,17 @@ class _Verification:
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         self._job, self._pipeline = settings.job, settings.pipeline
-        self._oracle = load_oracle(settings.place)
+        self._oracle, declared = load_oracle(settings.location), declared_by(settings.location)
+        self._names = [stream.name for stream in declared.streams]
         client: MongoClient[dict[str, Any]] = stack.enter_context(
             MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
         )
         self._database = client.get_database(settings.mongo.database, codec_options=_CODEC)
-        self._topics = [
-            stack.enter_context(TopicReader(settings.kafka, stream.topic)) for stream in self._oracle.STREAMS
-        ]
-        self._letters = stack.enter_context(TopicReader(settings.kafka, self._oracle.DEAD_LETTER_TOPIC))
+        self._topics = [stack.enter_context(TopicReader(settings.kafka, stream.topic)) for stream in declared.streams]
+        self._letters = stack.enter_context(TopicReader(settings.kafka, declared.dead_letter_topic))
         check_uncompacted(settings.kafka, [reader.topic for reader in (*self._topics, self._letters)])
         skew = self._job.max_clock_skew_seconds
-        self._intakes = [Intake(stream, max_clock_skew_seconds=skew) for stream in self._oracle.STREAMS]
+        self._intakes = [Intake(stream, max_clock_skew_seconds=skew) for stream in declared.streams]
         self._beginnings = {reader.topic: reader.beginnings() for reader in (*self._topics, self._letters)}
         self._read_to: dict[str, Offsets] = {reader.topic: self._beginnings[reader.topic] for reader in self._topics}
 
@@ -104,8 +104,7 @@ class _Verification:
             intake.take(reader.read(self._read_to[reader.topic], ends[reader.topic]))
         self._read_to = ends
         arrivals = (arrival for intake in self._intakes for arrival in intake.arrivals)
-        names = [stream.name for stream in self._oracle.STREAMS]
-        watermark = sweep(arrivals, names, lateness_seconds=self._job.lateness_seconds)
+        watermark = sweep(arrivals, self._names, lateness_seconds=self._job.lateness_seconds)
         dropped = await_settled(
             self._database, self._pipeline, ends, watermark.ms, deadline_s=deadline_s, problem=problem
         )
@@ -116,6 +115,7 @@ class _Verification:
             letters,
             watermark,
             oracle=self._oracle,
+            dead_letter_topic=self._letters.topic,
             parameters=self._job.parameters,
             beginnings=self._beginnings,
             dropped_as_late=dropped,

@@ -21,7 +21,7 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.kafka_source import as_batch, records_of
 from tandem.engine.read.parse import parse
 from tandem.engine.write.mongo_sink import write_documents
-from tandem.pipelines.orders_payments.pipeline import PIPELINE
+from tandem.pipelines.orders_payments.transform import PIPELINE
 
 _Ends = Mapping[str, Mapping[str, int]]
 
@@ -39,7 +39,8 @@ def main() -> None:
     for database in told.databases:
         seconds["read"].append(_timed(partial(_read, spark, PIPELINE, config, ends, parsed=False)))
         seconds["parse"].append(_timed(partial(_read, spark, PIPELINE, config, ends, parsed=True)))
-        seconds["batch"].append(_timed(partial(_batch, spark, PIPELINE, replace(config, database=database), ends)))
+        into = replace(config, mongo=replace(config.mongo, database=database))
+        seconds["batch"].append(_timed(partial(_batch, spark, PIPELINE, into, ends)))
     sys.stdout.write(json.dumps(seconds) + "\n")
     spark.stop()
 

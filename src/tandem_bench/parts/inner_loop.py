@@ -19,7 +19,7 @@ from typing import IO, Any
 from confluent_kafka import Producer
 from pymongo import MongoClient
 
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 from tandem.errors import TandemError
 from tandem.scaffold import write
 from tandem.settings.connections import mongo_client
@@ -46,13 +46,13 @@ def measure(bench: Bench) -> Part:
     said: list[float] = []
     seen: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        place = write(_NAME, Path(folder) / "pipelines")
-        settings = _settings(bench.settings, place)
+        location = write(_NAME, Path(folder) / "pipelines")
+        settings = _settings(bench.settings, location)
         with environment(settings), _developing(settings) as output, _documents(settings) as documents:
             _read_to("watching", output)
             for number in range(max(_EDITS, bench.rounds)):
                 bench.say(f"inner loop, edit {number + 1}")
-                both = _edit(f"version-{number}", place, output, settings, documents)
+                both = _edit(f"version-{number}", location, output, settings, documents)
                 said.append(both[0])
                 seen.append(both[1])
     rows = [
@@ -62,20 +62,22 @@ def measure(bench: Bench) -> Part:
     return Part("inner_loop", "`tandem dev`, a changed transform", rows, {"edits": len(said)})
 
 
-def _settings(settings: Settings, place: Place) -> Settings:
+def _settings(settings: Settings, location: PipelineLocation) -> Settings:
     """Returns the settings of the new pipeline, with the bench's folder and ports."""
     ports = {
         "kafka": {"port": settings.kafka.port, "controller_port": settings.kafka.controller_port},
         "mongo": {"port": settings.mongo.port},
         "ui": {"spark_port": settings.ui.spark_port, "dashboard_port": settings.ui.dashboard_port},
     }
-    own = {"pipeline": place.name, "pipelines_dir": place.folder.parent, "state_dir": settings.state_dir}
+    own = {"pipeline": location.name, "pipelines_dir": location.folder.parent, "state_dir": settings.state_dir}
     return load(settings.profile, {**ports, **own})
 
 
-def _edit(name: str, place: Place, output: IO[str], settings: Settings, documents: Any) -> tuple[float, float]:
+def _edit(
+    name: str, location: PipelineLocation, output: IO[str], settings: Settings, documents: Any
+) -> tuple[float, float]:
     """Returns after how many seconds the job ran with a new version, and a document was there that it had made."""
-    file = place.file("transform")
+    file = location.file("transform")
     edited = _MARK.sub(f'F.lit("{name}").alias("service"),', file.read_text("utf-8"), count=1)
     began = time.monotonic()
     file.write_text(edited, "utf-8")
@@ -96,7 +98,7 @@ def _send(settings: Settings, name: str) -> None:
     """Sends a request and its response, of now."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     producer = Producer({**PRODUCER, "linger.ms": 0, "bootstrap.servers": settings.kafka.bootstrap})
-    requests, responses = settings.place.module("streams").STREAMS
+    requests, responses = settings.location.module("streams").STREAMS
     request = {"request_id": name, "service": "search", "requested_at": now}
     response = {"response_id": name, "request_id": name, "status": 200, "responded_at": now}
     for stream, record in ((requests, request), (responses, response)):
@@ -107,7 +109,7 @@ def _send(settings: Settings, name: str) -> None:
 
 @contextmanager
 def _documents(settings: Settings) -> Iterator[Any]:
-    answered = settings.place.module("streams").ANSWERED
+    answered = settings.location.module("streams").ANSWERED
     with MongoClient[dict[str, Any]](**mongo_client(settings.mongo)) as client:
         yield client[settings.mongo.database][answered]
 

@@ -137,14 +137,14 @@ def main() -> None:
         seconds = []
         for database in told.databases:
             began = time.perf_counter()
-            rows = united(spark, told, config["bootstrap"], "earliest")
-            drain(start(rows, told, config["mongo_uri"], database), json.loads(told.ends))
+            rows = united(spark, told, config["kafka"]["bootstrap"], "earliest")
+            drain(start(rows, told, config["mongo"]["uri"], database), json.loads(told.ends))
             seconds.append(time.perf_counter() - began)
         sys.stdout.write(json.dumps({"seconds": seconds}) + "\n")
         spark.stop()
         return
-    rows = united(spark, told, config["bootstrap"], "latest")
-    query = start(rows, told, config["mongo_uri"], told.databases[0])
+    rows = united(spark, told, config["kafka"]["bootstrap"], "latest")
+    query = start(rows, told, config["mongo"]["uri"], told.databases[0])
     while query.lastProgress is None and query.isActive:
         time.sleep(0.1)
     sys.stdout.write(json.dumps({"following": query.isActive}) + "\n")

@@ -15,26 +15,56 @@ SECRET_MANAGER = "https://secretmanager.googleapis.com"  # noqa: S105  # the ser
 
 
 @dataclass(frozen=True)
+class KafkaConfig:
+    """Tells the job how to reach Kafka.
+
+    Attributes:
+        bootstrap: the bootstrap servers, ``host:port`` separated by commas.
+        security: ``PLAINTEXT`` or ``SASL_SSL``.
+        mechanism: with ``SASL_SSL``: ``PLAIN``, ``SCRAM-SHA-256`` or ``SCRAM-SHA-512``.
+        username: who logs in.
+        password: a reference (``engine.spark.secrets``).
+        ca: PEM file of the authority that signed the brokers' certificates; None for the public ones.
+    """
+
+    bootstrap: str
+    security: str = "PLAINTEXT"
+    mechanism: str = "PLAIN"
+    username: str | None = None
+    password: str | None = None
+    ca: str | None = None
+
+
+@dataclass(frozen=True)
+class MongoConfig:
+    """Tells the job how to reach MongoDB.
+
+    Attributes:
+        uri: the connection string, without a login.
+        database: the database of all collections.
+        username: who logs in.
+        password: a reference.
+    """
+
+    uri: str
+    database: str
+    username: str | None = None
+    password: str | None = None
+
+
+@dataclass(frozen=True)
 class JobConfig:
     """Tells the job where to read and write.
 
     Attributes:
         pipeline: name under which progress is reported.
-        bootstrap: Kafka's bootstrap servers, ``host:port`` separated by commas.
-        mongo_uri: MongoDB's connection string, without a login.
-        database: MongoDB database of all collections.
+        kafka: how to reach Kafka.
+        mongo: how to reach MongoDB.
         checkpoint: where Spark keeps offsets and state; any URI that Hadoop can write.
         lateness_seconds: how far an event time may lie behind the newest one before the record is late.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
         idle_timeout_seconds: after so long without records a topic no longer holds back the others.
         outage_tolerance_seconds: while all topics are quiet, events of up to so long ago are still waited for.
-        kafka_security: ``PLAINTEXT`` or ``SASL_SSL``.
-        kafka_mechanism: with ``SASL_SSL``: ``PLAIN``, ``SCRAM-SHA-256`` or ``SCRAM-SHA-512``.
-        kafka_username: who logs in to Kafka.
-        kafka_password: a reference (``engine.spark.secrets``).
-        kafka_ca: PEM file of the authority that signed the brokers' certificates; None for the public ones.
-        mongo_username: who logs in to MongoDB.
-        mongo_password: a reference.
         log_format: ``text`` or ``json``.
         log_levels: of Spark's loggers, by name, where nothing else can set them.
         trigger_seconds: from one batch's start to the next one's; 0 for as soon as there are records.
@@ -47,21 +77,13 @@ class JobConfig:
     """
 
     pipeline: str
-    bootstrap: str
-    mongo_uri: str
-    database: str
+    kafka: KafkaConfig
+    mongo: MongoConfig
     checkpoint: str
     lateness_seconds: int
     max_clock_skew_seconds: int
     idle_timeout_seconds: int
     outage_tolerance_seconds: int
-    kafka_security: str = "PLAINTEXT"
-    kafka_mechanism: str = "PLAIN"
-    kafka_username: str | None = None
-    kafka_password: str | None = None
-    kafka_ca: str | None = None
-    mongo_username: str | None = None
-    mongo_password: str | None = None
     log_format: str = "text"
     log_levels: Mapping[str, str] = field(default_factory=dict)
     trigger_seconds: float = 0.0
@@ -74,7 +96,9 @@ class JobConfig:
     @classmethod
     def parse(cls, text: str) -> JobConfig:
         """Returns the configuration in a JSON text; raises TypeError where a field is missing or unknown."""
-        return cls(**json.loads(text))
+        values = json.loads(text)
+        kafka, mongo = KafkaConfig(**values.pop("kafka", {})), MongoConfig(**values.pop("mongo", {}))
+        return cls(kafka=kafka, mongo=mongo, **values)
 
     def to_json(self) -> str:
         """Returns the text that ``parse`` reads."""

@@ -201,12 +201,13 @@ def _is_sound(name: str, kind: FieldType) -> Column:
         case FieldType.INTEGER | FieldType.TIMESTAMP:
             return value.isNotNull()
         case FieldType.STRING:
-            return _is_text(name, value)
+            return is_text(name, value)
         case _:
             assert_never(kind)
 
 
-def _is_text(name: str, value: Column) -> Column:
+def is_text(name: str, value: Column) -> Column:
+    """Returns whether a field is a string of at least one character; see ``_is_sound``."""
     may_be_other = value.rlike(r"^([\[{]|(-?[0-9][-+.0-9eE]*|true|false)\z)")
     quoted = F.col("value").cast("string").rlike(rf'"\Q{name}\E"\s*:\s*"')
     is_string = F.when(F.col("_plain"), quoted).otherwise(json_type(json_field(name)) == "STRING")

@@ -18,6 +18,16 @@ from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.read.reject import Reasons
 from tandem.engine.spark.connection_options import kafka_options
 
+# A batch reads all that waits: a limit would read partitions at different paces, and make those behind late.
+STREAM_OPTIONS = {
+    # Only the first start reads this; later ones resume from the checkpoint.
+    "startingOffsets": "earliest",
+    # A gap between checkpoint and topic is lost data: stop, never skip.
+    "failOnDataLoss": "true",
+    # Between two batches a consumer's next fetch waits at the broker. A batch must not wait until it returns.
+    "kafka.fetch.max.wait.ms": "20",
+}
+
 
 def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> DataFrame:
     """Returns the transform's unbounded rows and those that were set aside, each stream with its watermark.
@@ -27,15 +37,7 @@ def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Dat
     """
 
     def read(stream: Stream) -> DataFrame:
-        options = {
-            "subscribe": stream.topic,
-            # Only the first start reads this; later ones go on from the checkpoint.
-            "startingOffsets": "earliest",
-            # A gap between checkpoint and topic is lost data: stop, never skip.
-            "failOnDataLoss": "true",
-            # Between two batches a consumer's next fetch waits at the broker. A batch must not wait until it returns.
-            "kafka.fetch.max.wait.ms": "20",
-        }
+        options = {"subscribe": stream.topic, **STREAM_OPTIONS}
         records = spark.readStream.format("kafka").options(**_connection(config), **options).load()
         return _parsed(records, stream, config)
 

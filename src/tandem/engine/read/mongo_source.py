@@ -31,7 +31,7 @@ def stored(spark: SparkSession, config: JobConfig, collection: str, schema: str 
     reader = (
         spark.read.format("mongodb")
         .option("connection.uri", mongo_uri(config))
-        .option("database", config.database)
+        .option("database", config.mongo.database)
         .option("collection", collection)
         .option("readConcern.level", "majority")
         # The connector's own choice fails on an empty collection; little is read fast enough by one task.

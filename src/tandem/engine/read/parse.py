@@ -41,7 +41,7 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
     typed = parsed.select("*", *(reading.field(name, kind).alias(f"_f_{name}") for name, kind in stream.fields.items()))
     flagged = typed.withColumn("_event", _is_event(reading, stream, max_clock_skew_seconds))
     flagged = flagged.withColumn(
-        "_control", ~F.col("_event") & is_control() & _is_timely(control_time(), max_clock_skew_seconds)
+        "_control", ~F.col("_event") & is_control() & is_timely(control_time(), max_clock_skew_seconds)
     )
     fields = {name: F.when(F.col("_event"), F.col(f"_f_{name}")) for name in stream.fields}
     fields[stream.event_time] = fields[stream.event_time].when(F.col("_control"), control_time())
@@ -54,7 +54,8 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
     )
 
 
-def _is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
+def is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
+    """Returns whether an event time does not lie in the future of its record."""
     # An event time ends with year 9999, and a record's timestamp may be the largest there is: only the first has room.
     return F.unix_micros(time) - F.lit(max_clock_skew_seconds * 1_000_000) <= F.unix_micros("timestamp")
 
@@ -62,5 +63,5 @@ def _is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
 def _is_event(reading: Reading, stream: Stream, max_clock_skew_seconds: int) -> Column:
     """Returns whether a record is an event; never null. ``reject.Reasons`` knows why where it is not."""
     whole, *sound = reading.checks()
-    checks = [whole, _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds), is_no_control(), *sound]
+    checks = [whole, is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds), is_no_control(), *sound]
     return F.coalesce(reduce(Column.__and__, checks), F.lit(False))

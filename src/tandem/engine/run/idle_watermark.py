@@ -102,6 +102,9 @@ class Pacemaker:
             no batch that would tell.
         newest_ms: each stream's newest event time so far, in milliseconds since the epoch.
         on_refused: called with the topics that refuse control records, whenever these are others than before.
+
+    Attributes:
+        clocks: what is known of each stream's time.
     """
 
     def __init__(
@@ -121,7 +124,7 @@ class Pacemaker:
         self._lock = threading.Lock()
         # When the query last looked what there is: while a batch runs, nobody knows what has come.
         self._looked_at = self._resumed_at = time.time()
-        self._clocks = {
+        self.clocks = {
             name: Clock(self._looked_at, newest_ms[name] / 1000 if name in newest_ms else None) for name in self._topics
         }
         self._waiting = waits
@@ -146,13 +149,13 @@ class Pacemaker:
             now = time.time()
             self._waiting = any(int(operator.numRowsTotal) for operator in progress.stateOperators)
             self._looked_at = datetime.fromisoformat(progress.timestamp).timestamp()
-            latest = max(clock.seen_at for clock in self._clocks.values())
+            latest = max(clock.seen_at for clock in self.clocks.values())
             if rows and self._looked_at - latest >= self._config.idle_timeout_seconds:
                 self._resumed_at = now
-            for name in self._clocks.keys() & rows.keys():
-                clock = self._clocks[name]
+            for name in self.clocks.keys() & rows.keys():
+                clock = self.clocks[name]
                 newest = max(clock.newest or 0.0, rows[name][NEWEST] / 1000)
-                self._clocks[name] = replace(clock, seen_at=now, newest=newest)
+                self.clocks[name] = replace(clock, seen_at=now, newest=newest)
 
     def idle(self, event: QueryIdleEvent) -> None:
         """Takes note that the query has found nothing new."""
@@ -162,19 +165,21 @@ class Pacemaker:
     def _run(self) -> None:
         while not self._ended.wait(1):
             try:
-                if times := self._due():
-                    self._send(times)
+                if times := self.due():
+                    self.send(times)
             except Exception as error:  # Kafka is away or the JVM ends; the next round tries again
                 _log.warning("control records not sent: %s", type(error).__name__)
                 self._ended.wait(self._config.idle_timeout_seconds)
 
-    def _due(self) -> dict[str, float]:
+    def due(self) -> dict[str, float]:
+        """Returns the event time of the control record that each quiet stream needs now; see the function ``due``."""
         idle, tolerance = self._config.idle_timeout_seconds, self._config.outage_tolerance_seconds
         with self._lock:
             # Without rows in state nothing waits for the watermark.
-            return due(self._clocks, self._looked_at, idle, tolerance, self._resumed_at) if self._waiting else {}
+            return due(self.clocks, self._looked_at, idle, tolerance, self._resumed_at) if self._waiting else {}
 
-    def _send(self, times: Mapping[str, float]) -> None:
+    def send(self, times: Mapping[str, float]) -> None:
+        """Sends a control record to each partition of the topics of these streams."""
         producer = self._jvm.org.apache.kafka.clients.producer.KafkaProducer(self._properties())
         try:
             for name, moment in times.items():
@@ -183,10 +188,10 @@ class Pacemaker:
                 value = json.dumps({CONTROL_FIELD: "watermark", CONTROL_TIME_FIELD: text}).encode()
                 is_sent = self._append(producer, topic, value)
                 with self._lock:
-                    clock = self._clocks[name]
+                    clock = self.clocks[name]
                     sent = moment if is_sent else clock.sent
                     # Again after another timeout, should rows still wait then.
-                    self._clocks[name] = replace(clock, sent=sent, tried_at=time.time())
+                    self.clocks[name] = replace(clock, sent=sent, tried_at=time.time())
                 if is_sent:
                     _log.info("control records sent to a quiet topic", extra=values(topic=topic, watermark=text))
                 self._note(topic, is_refused=not is_sent)

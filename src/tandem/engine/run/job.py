@@ -29,7 +29,7 @@ from tandem.engine.run.checkpoint_compatibility import misfit
 from tandem.engine.run.idle_watermark import Pacemaker
 from tandem.engine.run.job_progress import Heartbeat, ProgressListener, ProgressReporter
 from tandem.engine.run.recorded import changed, record
-from tandem.engine.run.reload import reloaded
+from tandem.engine.run.reload import load_pipeline, reloaded
 from tandem.engine.run.signals import Wishes
 from tandem.engine.run.stop_file import StopFile
 from tandem.engine.spark.failure import (
@@ -54,16 +54,22 @@ _END_S = 10.0
 _log = logging.getLogger("tandem.job")
 
 
-def main(pipeline: Pipeline) -> None:
-    """Runs the pipeline as told by ``--config``; exits 0 when stopped by a signal or by ``--stop-when``.
+def main(pipeline: Pipeline | None = None) -> None:
+    """Runs a pipeline as told by ``--config``; exits 0 when stopped by a signal or by ``--stop-when``.
 
     With ``--begin-when`` Spark may start before Kafka and MongoDB are there: the query waits until they are said to be.
 
     SIGHUP lets it go on with the pipeline's code and the configuration as they are then. Code that cannot start is
     waited for to change again.
     When it failed, the exit code is that of the ``Failure``. With ``--fit`` it reads nothing and exits so, or 0.
+
+    Args:
+        pipeline: what to run; None for the pipeline that ``--pipeline`` names.
     """
-    parser = argparse.ArgumentParser(description=f"Runs the streaming job of pipeline {pipeline.name}.")
+    # A file may hold arguments that the command itself cannot know: @FILE, one on each line.
+    parser = argparse.ArgumentParser(description="Runs the streaming job of a pipeline.", fromfile_prefix_chars="@")
+    if pipeline is None:
+        parser.add_argument("--pipeline", required=True, metavar="PACKAGE", help="the package that declares it")
     parser.add_argument(
         "--config", required=True, help="JSON file of tandem.engine.declare.job_config.JobConfig; a path or a URI"
     )
@@ -71,6 +77,7 @@ def main(pipeline: Pipeline) -> None:
     parser.add_argument("--stop-when", metavar="URI", help="stop after the running batch once this file is there")
     parser.add_argument("--fit", action="store_true", help="only tell whether the job can go on with its checkpoint")
     arguments = parser.parse_args()
+    pipeline = pipeline or load_pipeline(arguments.pipeline)
     wishes = Wishes()
     wishes.listen()
     remember_java_names()
@@ -79,7 +86,7 @@ def main(pipeline: Pipeline) -> None:
     log_to_stderr(config.log_format)
     set_log_levels(spark, config.log_levels)
     if arguments.fit:
-        sys.exit(_fit(spark, pipeline, config))
+        sys.exit(fit(spark, pipeline, config))
     _log.info("runtime", extra=values(**describe(spark, config)))
     if arguments.stop_when:
         StopFile(spark, arguments.stop_when, wishes.stop).start()
@@ -128,7 +135,7 @@ def _end_java() -> None:
         _exit_code()
 
 
-def _fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
+def fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
     """Returns the exit code, after printing why it is not 0."""
     folder = _folder(pipeline)
     try:

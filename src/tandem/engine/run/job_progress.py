@@ -36,11 +36,11 @@ from tandem.engine.spark.runtime import describe
 # After so long without a report the job says that it lives; who hears nothing for much longer knows that it does not.
 HEARTBEAT_S = 3.0
 # So long MongoDB may take to answer before it is said that it does not.
-_SILENCE_S = 5.0
+SILENCE_S = 5.0
 # Which checkpoint a report is about: the id that Spark gave it.
 CHECKPOINT = "checkpoint"
 # What another driver on the same checkpoint continues.
-_CARRIED = (
+CARRIED = (
     *(CHECKPOINT, "batch", "input_rows_total", "late_total", LATE_AT, "unreported", "watermark", "committed"),
     *("streams", "state_rows"),
 )
@@ -114,7 +114,7 @@ class ProgressReporter:
             return
         with suppress(*_DAMAGED):
             if document is not None and document.get(CHECKPOINT) == checkpoint_id(spark, config):
-                self._last |= {field: document[field] for field in _CARRIED}
+                self._last |= {field: document[field] for field in CARRIED}
         unreported = max(0, committed - (-1 if self._last["batch"] is None else self._last["batch"]))
         self._last["unreported"] += unreported
         if unreported:
@@ -135,7 +135,7 @@ class ProgressReporter:
             self._ended = event if event in ("stopped", "failed") else None
             document = {**self._fixed, "event": event, "at": _date(datetime.now(UTC)), **self._last}
             # Its client waits half a minute before it gives up, and so does a batch: nobody should wonder meanwhile.
-            awaited = threading.Timer(_SILENCE_S, _log.warning, ["MongoDB does not answer; the job waits for it"])
+            awaited = threading.Timer(SILENCE_S, _log.warning, ["MongoDB does not answer; the job waits for it"])
             awaited.daemon = True
             awaited.start()
             try:

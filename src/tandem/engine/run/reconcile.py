@@ -26,6 +26,7 @@ from tandem.engine.read.mongo_source import in_chunks, stored
 from tandem.engine.run.final_windows import Windows, complete_since
 from tandem.engine.run.job_progress import newest_progress
 from tandem.engine.run.recorded import changed
+from tandem.engine.run.reload import load_pipeline
 from tandem.engine.spark.failure import CannotGoOnError
 from tandem.engine.spark.files import read_text
 from tandem.engine.spark.java import remember_java_names, set_log_levels
@@ -36,16 +37,20 @@ from tandem.engine.write.superseded import Superseded
 _PRUNES_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 
 
-def main(pipeline: Pipeline) -> None:
-    """Reconciles as told by ``--config`` and prints the report as one line of JSON."""
-    arguments = argparse.ArgumentParser(description=f"Repairs what late records of pipeline {pipeline.name} have left.")
-    arguments.add_argument(
+def main() -> None:
+    """Reconciles the pipeline of ``--pipeline`` by ``--config``, and prints the report as one line of JSON."""
+    parser = argparse.ArgumentParser(
+        description="Repairs what late records of a pipeline have left.", fromfile_prefix_chars="@"
+    )
+    parser.add_argument("--pipeline", required=True, metavar="PACKAGE", help="the package that declares it")
+    parser.add_argument(
         "--config", required=True, help="JSON file of tandem.engine.declare.job_config.JobConfig; a path or a URI"
     )
-    location = arguments.parse_args().config
+    arguments = parser.parse_args()
+    pipeline = load_pipeline(arguments.pipeline)
     remember_java_names()
     spark = SparkSession.builder.appName(f"tandem {pipeline.name} reconcile").getOrCreate()
-    config = JobConfig.parse(read_text(spark, location))
+    config = JobConfig.parse(read_text(spark, arguments.config))
     set_log_levels(spark, config.log_levels)
     if failure := changed(spark, pipeline, config):
         # In the form of an error: by its name the platforms find in the log why it failed.

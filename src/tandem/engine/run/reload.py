@@ -1,4 +1,4 @@
-"""Reloads a pipeline's package from its files."""
+"""Loads a pipeline from its package, and reloads it from its files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from tandem.engine.declare.modules import forget
 from tandem.engine.declare.pipeline import Pipeline
 
 
+def load_pipeline(package: str) -> Pipeline:
+    """Returns the pipeline that a package declares; raises whatever is wrong in its files."""
+    found: Pipeline = importlib.import_module(f"{package}.transform").PIPELINE
+    return found
+
+
 def reloaded(pipeline: Pipeline) -> Pipeline:
     """Returns the pipeline as its files declare it now; raises whatever is wrong in them."""
     package = pipeline.transform.__module__.rpartition(".")[0]
     forget(package)
-    found: Pipeline = importlib.import_module(f"{package}.pipeline").PIPELINE
+    found = load_pipeline(package)
     send_by_value(package)
     return found
 

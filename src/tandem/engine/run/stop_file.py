@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from tandem.engine.spark.files import exists
 
 # To ask Cloud Storage costs money: at this pace, less than a cent a day.
-_EVERY_S = 5.0
+EVERY_S = 5.0
 _log = logging.getLogger("tandem.job")
 
 
@@ -36,7 +36,7 @@ class StopFile:
 
     def _watch(self) -> None:
         while True:
-            time.sleep(_EVERY_S)
+            time.sleep(EVERY_S)
             try:
                 if exists(self._spark, self._location):
                     _log.info("asked to stop by %s", self._location)

@@ -20,13 +20,14 @@ def kafka_properties(config: JobConfig) -> dict[str, str]:
     Raises:
         SecretError: the password is not where the configuration says.
     """
-    properties = {"bootstrap.servers": config.bootstrap, "security.protocol": config.kafka_security}
-    if config.kafka_username and config.kafka_password:
-        login = f"username={_quoted(config.kafka_username)} password={_quoted(_secret(config, config.kafka_password))}"
-        properties["sasl.mechanism"] = config.kafka_mechanism
-        properties["sasl.jaas.config"] = f"{_MODULES[config.kafka_mechanism]} required {login};"
-    if config.kafka_ca:
-        properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": config.kafka_ca}
+    kafka = config.kafka
+    properties = {"bootstrap.servers": kafka.bootstrap, "security.protocol": kafka.security}
+    if kafka.username and kafka.password:
+        login = f"username={_quoted(kafka.username)} password={_quoted(_secret(config, kafka.password))}"
+        properties["sasl.mechanism"] = kafka.mechanism
+        properties["sasl.jaas.config"] = f"{_MODULES[kafka.mechanism]} required {login};"
+    if kafka.ca:
+        properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": kafka.ca}
     return properties
 
 
@@ -41,10 +42,11 @@ def mongo_uri(config: JobConfig) -> str:
     Raises:
         SecretError: the password is not where the configuration says.
     """
-    if not (config.mongo_username and config.mongo_password):
-        return config.mongo_uri
-    scheme, separator, rest = config.mongo_uri.partition("://")
-    login = f"{quote(config.mongo_username, safe='')}:{quote(_secret(config, config.mongo_password), safe='')}"
+    mongo = config.mongo
+    if not (mongo.username and mongo.password):
+        return mongo.uri
+    scheme, separator, rest = mongo.uri.partition("://")
+    login = f"{quote(mongo.username, safe='')}:{quote(_secret(config, mongo.password), safe='')}"
     return f"{scheme}{separator}{login}@{rest}"
 
 

@@ -13,6 +13,8 @@ from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.spark.connection_options import mongo_uri
 
 Document = dict[str, Any]
+# As the Java driver names it.
+WRITE_CONCERN = "MAJORITY"
 # What one request names: MongoDB takes 16 MiB, and a character is up to four bytes.
 _PAGE, _PAGE_CHARACTERS = 10_000, 2**20
 
@@ -49,8 +51,8 @@ class Collection:
     def __init__(self, spark: SparkSession, config: JobConfig, name: str) -> None:
         jvm: Any = spark._jvm
         self._jvm, self._parse = jvm, jvm.org.bson.Document.parse
-        collection = _client(jvm, mongo_uri(config)).getDatabase(config.database).getCollection(name)
-        self._collection = collection.withWriteConcern(jvm.com.mongodb.WriteConcern.MAJORITY)
+        collection = _client(jvm, mongo_uri(config)).getDatabase(config.mongo.database).getCollection(name)
+        self._collection = collection.withWriteConcern(getattr(jvm.com.mongodb.WriteConcern, WRITE_CONCERN))
 
     def insert(self, document: Mapping[str, Any]) -> None:
         """Stores a document."""

@@ -15,7 +15,7 @@ from tandem.engine.declare.job_config import METADATA, SECRET_MANAGER
 
 _TIMEOUT_S = 10
 # Between attempts, in seconds. Longer outages end the driver, which is started again.
-_PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -46,7 +46,7 @@ def access(name: str, metadata: str = METADATA, secret_manager: str = SECRET_MAN
 
 def _get(url: str, headers: dict[str, str]) -> Any:
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  # of our own settings
-    for pause in _PAUSES_S:
+    for pause in PAUSES_S:
         try:
             return _get_once(request)
         except _Passing:

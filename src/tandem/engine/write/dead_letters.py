@@ -71,7 +71,7 @@ class DeadLetters:
             CannotGoOnError: Kafka has no such topic, or does not let us write to it.
         """
         if planned_ms is not None:
-            letters = _without_those_written(letters, planned_ms, self._topic, self._config)
+            letters = not_yet_written(letters, planned_ms, self._topic, self._config)
         try:
             self._append(letters)
         except Py4JJavaError as error:
@@ -139,7 +139,8 @@ def _headers() -> Column:
     return F.when(F.col("headers").isNull(), added).otherwise(F.concat("headers", added))
 
 
-def _without_those_written(letters: DataFrame, planned_ms: int, topic: str, config: JobConfig) -> DataFrame:
+def not_yet_written(letters: DataFrame, planned_ms: int, topic: str, config: JobConfig) -> DataFrame:
+    """Returns the letters that the topic does not have since their batch was planned."""
     written = (
         letters.sparkSession.read.format("kafka")
         .options(**kafka_options(config))

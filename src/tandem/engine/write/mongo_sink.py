@@ -13,6 +13,8 @@ from tandem.engine.spark.failure import mongo_error, texts_of
 
 # A failed insert costs more than it can gain for fewer documents than these.
 FEW = 10_000
+# A batch is committed only when a majority has its documents on disk.
+WRITE_CONCERN = {"writeConcern.w": "majority", "writeConcern.journal": "true"}
 _DUPLICATE_KEY = 11000
 
 
@@ -77,10 +79,9 @@ def _save(documents: DataFrame, collection: str, config: JobConfig, *, as_text: 
         written.write.format("mongodb")
         .mode("append")
         .option("connection.uri", mongo_uri(config))
-        .option("database", config.database)
+        .option("database", config.mongo.database)
         .option("collection", collection)
-        .option("writeConcern.w", "majority")
-        .option("writeConcern.journal", "true")
+        .options(**WRITE_CONCERN)
         .option("ordered", "false")
         .option("maxBatchSize", "10000")
         .option("ignoreNullValues", "true")

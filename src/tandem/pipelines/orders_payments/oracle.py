@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-from typing import Any
-
-from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, STREAMS
+from tandem.pipelines.orders_payments.streams import FACTS
 from tandem.pipelines.orders_payments.streams import UNMATCHED as LEFTOVERS
-from tandem.verify.interval import MATCHED, UNMATCHED, Document, Expectation, Fields, IntervalJoin, Side, date
-
-__all__ = ["COLLECTIONS", "DEAD_LETTER_TOPIC", "OUTCOMES", "STREAMS", "expect"]
+from tandem.testing import MATCHED, UNMATCHED, Document, Fields, IntervalJoin, Side, date
 
 COLLECTIONS = (FACTS, LEFTOVERS)
 OUTCOMES = (MATCHED, UNMATCHED)
-
-
-def expect(
-    accepted: Mapping[str, Mapping[str, Mapping[str, Any]]],
-    *,
-    watermark_ms: int,
-    late: Set[tuple[str, str]],
-    observed: Mapping[str, Set[str]],
-    match_window_seconds: int,
-) -> Expectation:
-    """Returns the documents that must be there, and no others; see ``IntervalJoin.expect``.
-
-    Args:
-        accepted: each stream's events by identity; timestamps in microseconds since 1970.
-        watermark_ms: the watermark that the job has reached, in milliseconds since 1970.
-        late: the events that may have been late.
-        observed: the ``_id``s that are there now, by collection.
-        match_window_seconds: how far apart a payment and its order may be dated.
-    """
-    return _JOIN.expect(
-        accepted, watermark_ms=watermark_ms, late=late, observed=observed, within_seconds=match_window_seconds
-    )
 
 
 def _fact(order: Fields, payment: Fields) -> Document:
@@ -58,11 +31,12 @@ def _unmatched_payment(payment: Fields) -> Document:
     return {**payment, **{name: date(payment[name]) for name in ("payment_date", "created_at")}, "kind": "payment"}
 
 
-_JOIN = IntervalJoin(
+expect = IntervalJoin(
     left=Side("orders", "order", "order_date", _unmatched_order),
     right=Side("payments", "payment", "payment_date", _unmatched_payment),
     refers="order_id",
     matches=FACTS,
     leftovers=LEFTOVERS,
     document=_fact,
-)
+    within="match_window_seconds",
+).expect

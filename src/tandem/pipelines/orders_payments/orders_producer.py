@@ -2,9 +2,9 @@
 
 import sys
 
-from tandem.pipelines.orders_payments.generator import orders
+from tandem.pipelines.orders_payments.generator import events
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.producer.main import main
 
 if __name__ == "__main__":
-    sys.exit(main(ORDERS, orders))
+    sys.exit(main(ORDERS, events))

@@ -2,9 +2,9 @@
 
 import sys
 
-from tandem.pipelines.orders_payments.generator import payments
+from tandem.pipelines.orders_payments.generator import events
 from tandem.pipelines.orders_payments.streams import PAYMENTS
 from tandem.producer.main import main
 
 if __name__ == "__main__":
-    sys.exit(main(PAYMENTS, payments))
+    sys.exit(main(PAYMENTS, events))

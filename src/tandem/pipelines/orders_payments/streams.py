@@ -1,8 +1,6 @@
 """The pipeline's two streams and the names of what it writes. Without Spark: producers and the oracle use it too."""
 
-from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.stream import Stream
-from tandem.engine.declare.view import Column, Shown, Tally, View
+from tandem.pipeline import Column, FieldType, Shown, Stream, Tally, View
 
 ORDERS = Stream(
     name="orders",

@@ -1,10 +1,10 @@
-"""The join of orders with their payments, as pure functions of DataFrames: no session, no input, no output."""
+"""Joins orders with their payments by pure functions of DataFrames, and declares the pipeline."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tandem.engine.join.interval_join import interval_join, no_longer_alone
-from tandem.engine.write.document_id import document_id
+from tandem.pipeline import Output, Pipeline, SupersededBy, document_id, interval_join, no_longer_alone
+from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, STREAMS, UNMATCHED
 
 DEFAULT_MATCH_WINDOW_SECONDS = 30 * 60
 
@@ -68,3 +68,20 @@ def no_longer_unmatched(facts: DataFrame, *, match_window_seconds: int = DEFAULT
     """
     kinds = {"order": ("order_id", "order_date"), "payment": ("payment_id", "payment_date")}
     return no_longer_alone(facts, kinds, within_seconds=match_window_seconds)
+
+
+PIPELINE = Pipeline(
+    name="orders_payments",
+    streams=STREAMS,
+    transform=transform,
+    outputs=(
+        Output(collection=FACTS, documents=facts),
+        Output(
+            collection=UNMATCHED,
+            documents=unmatched,
+            superseded_by=SupersededBy(collection=FACTS, ids=no_longer_unmatched),
+        ),
+    ),
+    dead_letter_topic=DEAD_LETTER_TOPIC,
+    keeps_aside=True,
+)

@@ -5,19 +5,29 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
-from tandem.pipelines.segment_revenue.streams import SALES
-from tandem.producer.plan import Plan
-from tandem.producer.record import Record
-from tandem.producer.sample import Event, Fate, Moment, sample
+from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, SALES
+from tandem.producer.odd_records import ODD_AMOUNTS
+from tandem.testing import Event, Fate, Moment, Plan
 
 _CUSTOMERS = 200
 _SEGMENTS = ("business", "consumer", "partner", "a|b\\c")
-_ODD_AMOUNTS = (0, -1, 2**63 - 1, -(2**63))
 
 
-def sales(plan: Plan) -> Iterator[Record]:
-    """Yields the sales in the order of their arrival."""
-    return sample(plan, SALES, _sale)
+def events(moment: Moment) -> Iterator[Event]:
+    """Yields a sale."""
+    chance = moment.chance
+    amount = chance.choice(ODD_AMOUNTS) if chance.random() < 0.002 else chance.randrange(1, 100_000)
+    # One without a partner is one of a customer who is in no segment.
+    customer = "nobody" if moment.fate is Fate.UNMATCHED else f"customer-{chance.randrange(_CUSTOMERS)}"
+    # An early one is dated before its moment, by a clock that is slow.
+    before_ms = moment.scaled(chance.randrange(1, 120_000)) if moment.fate is Fate.EARLY else 0
+    fields = {
+        "sale_id": f"sale-{moment.id}",
+        "sold_at": moment.time_ms - before_ms,
+        "customer_id": customer,
+        "amount": amount,
+    }
+    yield Event(SALES, fields, key=customer, late=True)
 
 
 def customer_segments(plan: Plan) -> Iterator[dict[str, Any]]:
@@ -33,22 +43,6 @@ def customer_segments(plan: Plan) -> Iterator[dict[str, Any]]:
             yield _version(number, plan.start_ms + plan.span_ms // 2)
 
 
-def _sale(moment: Moment) -> Iterator[Event]:
-    chance = moment.chance
-    amount = chance.choice(_ODD_AMOUNTS) if chance.random() < 0.002 else chance.randrange(1, 100_000)
-    # One without a partner is one of a customer who is in no segment.
-    customer = "nobody" if moment.fate is Fate.UNMATCHED else f"customer-{chance.randrange(_CUSTOMERS)}"
-    # An early one is dated before its moment, by a clock that is slow.
-    before_ms = moment.scaled(chance.randrange(1, 120_000)) if moment.fate is Fate.EARLY else 0
-    fields = {
-        "sale_id": f"sale-{moment.id}",
-        "sold_at": moment.time_ms - before_ms,
-        "customer_id": customer,
-        "amount": amount,
-    }
-    yield Event(SALES, fields, key=customer, late=True)
-
-
 def _version(number: int, valid_from_ms: int) -> dict[str, Any]:
     """Returns a version; the same customer and time always make the same one."""
     identity = f"customer-{number}|{valid_from_ms}"
@@ -58,3 +52,6 @@ def _version(number: int, valid_from_ms: int) -> dict[str, Any]:
         "segment": _SEGMENTS[blake2b(identity.encode(), digest_size=1).digest()[0] % len(_SEGMENTS)],
         "valid_from": datetime.fromtimestamp(valid_from_ms / 1000, UTC),
     }
+
+
+LOOKUPS = {CUSTOMER_SEGMENTS: customer_segments}

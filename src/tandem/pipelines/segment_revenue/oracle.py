@@ -15,11 +15,8 @@ from typing import Any
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 
-from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, DEAD_LETTER_TOPIC, REVENUE, STREAMS, UNKNOWN
-from tandem.verify.interval import Expectation, document_id
-from tandem.verify.oracle import Document, Observed
-
-__all__ = ["COLLECTIONS", "DEAD_LETTER_TOPIC", "OUTCOMES", "STREAMS", "expect"]
+from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, UNKNOWN
+from tandem.testing import Document, Expectation, Observed, document_id
 
 COLLECTIONS = (REVENUE,)
 COUNTED = "counted"

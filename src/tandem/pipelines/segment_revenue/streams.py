@@ -1,8 +1,6 @@
 """The pipeline's stream and the names of what it reads and writes. Without Spark: the oracle uses it too."""
 
-from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.stream import Stream
-from tandem.engine.declare.view import Column, Shown, Tally, View
+from tandem.pipeline import Column, FieldType, Shown, Stream, Tally, View
 
 SALES = Stream(
     name="sales",

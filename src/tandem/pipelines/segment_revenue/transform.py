@@ -1,10 +1,10 @@
-"""The aggregation, as pure functions of DataFrames: no session, no input, no output."""
+"""Adds up sales by pure functions of DataFrames, and declares the pipeline."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandem.engine.write.document_id import document_id
-from tandem.pipelines.segment_revenue.streams import UNKNOWN
+from tandem.pipeline import FieldType, Lookup, Output, Pipeline, document_id
+from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, DEAD_LETTER_TOPIC, REVENUE, STREAMS, UNKNOWN
 
 
 def transform(sales: DataFrame, *, customer_segments: DataFrame, window_seconds: int) -> DataFrame:
@@ -47,3 +47,18 @@ def _segment() -> Column:
     """Returns the segment of the newest version that is not after the sale; of two of one time the greater."""
     newest = F.array_max(F.filter("versions", lambda version: version["valid_from"] <= F.col("sold_at")))
     return F.coalesce(F.nullif(newest["segment"], F.lit("")), F.lit(UNKNOWN))
+
+
+PIPELINE = Pipeline(
+    name="segment_revenue",
+    streams=STREAMS,
+    transform=transform,
+    outputs=(Output(collection=REVENUE, documents=minutes, window=("window_start", "window_end")),),
+    dead_letter_topic=DEAD_LETTER_TOPIC,
+    lookups=(
+        Lookup(
+            CUSTOMER_SEGMENTS,
+            {"customer_id": FieldType.STRING, "segment": FieldType.STRING, "valid_from": FieldType.TIMESTAMP},
+        ),
+    ),
+)

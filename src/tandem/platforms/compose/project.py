@@ -103,16 +103,16 @@ class Project:
         if jobs and self._settings.pipeline not in jobs:
             further.append(self._settings.pipeline)
         shown = first or next(iter(further), self._settings.pipeline)
-        own = variables(self._of(shown), images)
+        own = variables(self.settings_of(shown), images)
         models = {}
         for pipeline in further:
             if pipeline != without:
-                told = variables(self._of(pipeline), images) | {"COMPOSE_PROFILES": "local,tools"}
+                told = variables(self.settings_of(pipeline), images) | {"COMPOSE_PROFILES": "local,tools"}
                 models[pipeline] = Compose(checkout(), self.name, told).model()["services"]
         pages = [] if first in (None, without) else [first]
         return Compose(checkout(), self.name, own, services(models, pages))
 
-    def _of(self, pipeline: str) -> Settings:
+    def settings_of(self, pipeline: str) -> Settings:
         """Returns a pipeline's settings, with the ports that Spark's pages have or are to have."""
         mine = self._settings
         settings = mine if pipeline == mine.pipeline else load(mine.profile, {"pipeline": pipeline}, named=False)

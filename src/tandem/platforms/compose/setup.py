@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pymongo.errors import PyMongoError
 
+from tandem.catalog import PipelineLocation
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.job_files import for_batch, write_job_files
+from tandem.job_files import RECONCILE, STREAM, for_batch, submitted, write_job_files
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.replica_set import become_primary
 from tandem.settings.load import load_one
@@ -56,11 +57,11 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
         retry_on=(PyMongoError,),
         interval_s=0.2,
     )
-    create_collections(settings.mongo, indexes_of(settings.place))
+    create_collections(settings.mongo, indexes_of(settings.location))
     hint = "`docker compose logs kafka`"
     wait_for(
         "Kafka",
-        lambda: create_topics(settings.kafka, *streams_of(settings.place)),
+        lambda: create_topics(settings.kafka, *streams_of(settings.location)),
         deadline_s=_DEADLINE_S,
         hint=hint,
         # On a busy machine Kafka may need longer to start than one try waits for it.
@@ -69,12 +70,18 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
     conf.mkdir(exist_ok=True)
     spark = _spark(settings, driver)
     write_job_files(conf, settings, checkpoint=checkpoint, spark=spark, failure_file=FAILURE_FILE)
-    # The compose files cannot know whether a pipeline is the user's own.
-    shutil.copy(settings.place.file("join_stream"), conf)
+    _write_submitted(conf, settings.location, STREAM)
     batch = conf / "reconcile"
     batch.mkdir(exist_ok=True)
     write_job_files(batch, for_batch(settings), checkpoint=checkpoint, spark=_BATCH)
-    shutil.copy(settings.place.file("reconcile"), batch)
+    _write_submitted(batch, settings.location, RECONCILE)
+
+
+def _write_submitted(folder: Path, location: PipelineLocation, entry: str) -> None:
+    """Writes the file that is submitted, and its arguments: the compose files know neither."""
+    what = submitted(location, entry)
+    shutil.copy(what.file, folder / "submitted.py")
+    (folder / "arguments").write_text("\n".join(what.command(folder)[1:]) + "\n", "utf-8")
 
 
 def _spark(settings: Settings, driver: str) -> dict[str, str]:

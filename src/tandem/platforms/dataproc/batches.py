@@ -44,7 +44,8 @@ class Batches(Runs):
         found = call("listing the batches", lambda: list(self._client.list_batches(request=request, retry=None)))
         return map(_run, found)
 
-    def _cancel(self, run: Run) -> None:
+    def cancel(self, run: Run) -> None:
+        """Ends a run at once; see ``Runs.cancel``."""
         self._client.cancel_operation({"name": self._get(run.id).operation}, retry=None)
 
     def _kill_hint(self, run: Run) -> str:

@@ -27,7 +27,7 @@ _PASSING = (
     NoConnectionError,
     Timeout,
 )
-_PATIENCE_S = 60.0
+PATIENCE_S = 60.0
 # What the clients say where a name has no address; and of what Google says when an API was never enabled, its name.
 _NO_ADDRESS = re.compile(r"DNS resolution failed|errors resolving|[Nn]ame resolution")
 _DISABLED = re.compile(r"has not been used in project .{0,500}?apis/api/([a-z.]+)")
@@ -48,7 +48,7 @@ def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
     retrying = Retrying(
         retry=retry_if_exception_type(_PASSING),
         wait=wait_random_exponential(multiplier=0.2, max=8),
-        stop=stop_after_delay(_PATIENCE_S),
+        stop=stop_after_delay(PATIENCE_S),
         reraise=True,
     )
     try:
@@ -80,7 +80,7 @@ def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
                 f"{what} failed: {_said(error)}", hint="is there such a region as gcp.region says, and a network here?"
             ) from None
         raise EnvironmentNotReadyError(
-            f"{what} failed, also after {_PATIENCE_S:.0f} s: {_said(error)}",
+            f"{what} failed, also after {PATIENCE_S:.0f} s: {_said(error)}",
             hint="try again; what has been done until now is not done twice",
         ) from None
     except exceptions.GoogleAPICallError as error:

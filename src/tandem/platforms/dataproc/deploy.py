@@ -9,6 +9,7 @@ import structlog
 
 from tandem.artifacts import ensure_jars
 from tandem.errors import TandemError, UsageError
+from tandem.job_files import RECONCILE
 from tandem.local_spark.java import find_java
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.bucket import Bucket
@@ -19,8 +20,8 @@ from tandem.platforms.dataproc.fitting import check_fit
 from tandem.platforms.dataproc.jobs import Jobs
 from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.release import Release, release
-from tandem.platforms.dataproc.requests import RECONCILE
 from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.platforms.parity import runtime_of
 from tandem.platforms.provision import (
     check_kafka,
     check_mongo,
@@ -86,7 +87,7 @@ class Deployment:
         self.check_secrets()
         self.check_elsewhere()
         check_kafka(self._settings.kafka)
-        check_topics(self._settings.kafka, *streams_of(self._settings.place))
+        check_topics(self._settings.kafka, *streams_of(self._settings.location))
         check_mongo(self._settings.mongo)
 
     def check_secrets(self) -> list[str]:
@@ -131,9 +132,9 @@ class Deployment:
         newest = self.jobs.newest()
         if newest is None or newest.release != made.digest:
             check_fit(settings, self.bucket)
-        create_topics(settings.kafka, *streams_of(settings.place))
+        create_topics(settings.kafka, *streams_of(settings.location))
         self._warn_of_rights()
-        create_collections(settings.mongo, indexes_of(settings.place))
+        create_collections(settings.mongo, indexes_of(settings.location))
         self._upload(made)
         if self.cluster:
             self.cluster.ensure()
@@ -177,13 +178,13 @@ class Deployment:
     def _jar(self, name: str) -> Path:
         cache = self._settings.cache_dir
         java = find_java(self._settings.java_home, runtimes().minimum_java)
-        jars = self._settings.runtime.jars
+        jars = runtime_of(self._settings).jars
         return next(jar for jar in ensure_jars(cache, java.program, (jars,))[jars] if jar.name == name)
 
     def _warn_of_rights(self) -> None:
         """Warns of topics that will refuse control records; a user that may only read them can still join."""
         kafka = self._settings.kafka
-        if refusing := unwritable(kafka, streams_of(self._settings.place)[0]):
+        if refusing := unwritable(kafka, streams_of(self._settings.location)[0]):
             _log.warning(consequence(kafka, refusing), hint=GRANT)
 
     def _check_secret(self, name: str) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 from tandem.errors import TandemError
 from tandem.platforms.dataproc.deploy import Deployment
-from tandem.platforms.parity import parity
+from tandem.platforms.parity import parity, runtime_of
 from tandem.platforms.services import Skipped
-from tandem.settings.load import require
+from tandem.settings.loaded import require
 from tandem.settings.model import Settings
 
 
@@ -45,7 +45,7 @@ def _secrets(settings: Settings) -> str:
 
 
 def _cluster(settings: Settings) -> str:
-    cluster, wanted = _deployment(settings).cluster, settings.runtime.image
+    cluster, wanted = _deployment(settings).cluster, runtime_of(settings).image
     if cluster is None:
         raise Skipped(f"none is needed: a serverless batch of runtime {wanted}, for {settings.gcp.ttl_hours} hours")
     if (found := cluster.find()) is None:

@@ -15,6 +15,7 @@ import structlog
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
 from tandem.engine.declare.stream import RECORD_FILE
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.job_files import STREAM
 from tandem.local_spark.local_spark import CHECKPOINT, LocalSpark, scratch_folder
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.release import checkpoint_of
@@ -37,11 +38,11 @@ def check_fit(settings: Settings, bucket: Bucket) -> None:
     """
     with scratch_folder("fit-", settings) as name:
         home = Path(name)
-        offsets = _copy(settings, bucket, home / CHECKPOINT / settings.pipeline)
+        offsets = copy_metadata(settings, bucket, home / CHECKPOINT / settings.pipeline)
         if offsets is None:
             return
         # Spark compares topics only with what Kafka has.
-        there, wanted = _topics(offsets), {stream.topic for stream in streams_of(settings.place)[0]}
+        there, wanted = _topics(offsets), {stream.topic for stream in streams_of(settings.location)[0]}
         if there and there != wanted:
             raise _misfit(settings, f"it reads {_listed(wanted)}, and the checkpoint is of {_listed(there)}")
         try:
@@ -53,7 +54,7 @@ def check_fit(settings: Settings, bucket: Bucket) -> None:
             raise _misfit(settings, reason)
 
 
-def _copy(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
+def copy_metadata(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
     """Returns the offsets up to which the job has committed; None when it has never committed any.
 
     Args:
@@ -109,7 +110,7 @@ def _planned(settings: Settings, home: Path) -> str | None:
     }
     own = settings.model_copy(update=here)
     spark = LocalSpark.find(settings)
-    code, said = spark.run_batch("join_stream", own, home / "conf", home, "--fit", deadline_s=_DEADLINE_S)
+    code, said = spark.run_batch(STREAM, own, home / "conf", home, "--fit", deadline_s=_DEADLINE_S)
     if code == 0:
         return None
     reason = next(iter(said.splitlines()[-1:]), "")

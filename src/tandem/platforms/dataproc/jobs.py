@@ -48,7 +48,8 @@ class Jobs(Runs):
         found = call("listing the jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))
         return map(_run, found)
 
-    def _cancel(self, run: Run) -> None:
+    def cancel(self, run: Run) -> None:
+        """Ends a run at once; see ``Runs.cancel``."""
         google = self._settings.gcp
         self._client.cancel_job(project_id=google.project, region=google.region, job_id=run.id, retry=None)
 

@@ -55,9 +55,9 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
     read = {"bucket": google.bucket, "prefix": checkpoint_of(settings).removeprefix(f"gs://{google.bucket}/")}
     when = "unless this release runs: whether it can go on with the checkpoint"
     yield Call("Cloud Storage", "objects.list, objects.get", read, when, changes=False)
-    for topic, options in topics_of(settings.kafka, *streams_of(settings.place)).items():
+    for topic, options in topics_of(settings.kafka, *streams_of(settings.location)).items():
         yield Call("Kafka", "CreateTopics", {"topic": topic, **options}, "when it is not there")
-    yield Call("MongoDB", "create, createIndexes", {"indexes": indexes_of(settings.place)}, "when not there")
+    yield Call("MongoDB", "create, createIndexes", {"indexes": indexes_of(settings.location)}, "when not there")
     for upload in release.uploads:
         about = {"bucket": google.bucket, "name": object_of(settings, upload), "ifGenerationMatch": 0}
         yield Call("Cloud Storage", "objects.insert", about, "when it is not there")

@@ -19,7 +19,7 @@ from tandem.platforms.dataproc.runs import Run
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.provision import remove_collections, remove_topics
-from tandem.settings.load import require
+from tandem.settings.loaded import require
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine, parse
 from tandem.waiting import NotYetError, wait_for
@@ -95,12 +95,12 @@ class DataprocPlatform:
             trouble = trouble or str(error)
         return status(
             self._settings,
-            state=_state_of(run, newest) if run else "stopped",
+            state=state_of(run, newest) if run else "stopped",
             driver=run.id if run and run.active else None,
             ready=bool(run and self._committed(run, newest)),
             newest=newest,
             behind=behind,
-            problem=trouble or _problem_of(run, newest),
+            problem=trouble or problem_of(run, newest),
             dashboard=False,
         )
 
@@ -123,7 +123,7 @@ class DataprocPlatform:
         newest = None
         with suppress(TandemError), closing(self._reader()) as reader:  # a password that is not where the settings say
             newest = reader.newest()
-        return _problem_of(run, newest) if _state_of(run, newest) == "failed" else None
+        return problem_of(run, newest) if state_of(run, newest) == "failed" else None
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
@@ -185,7 +185,7 @@ class DataprocPlatform:
             now = self._deployment.jobs.get(run.id)
             newest = reader.newest()
             if not now.active:
-                why = _problem_of(now, newest) or f"the job {run.id} ended: {now.details or now.state}"
+                why = problem_of(now, newest) or f"the job {run.id} ended: {now.details or now.state}"
                 raise EnvironmentNotReadyError(why, hint=_LOOK)
             if not self._committed(now, newest):
                 raise NotYetError(now.details or f"the job is {now.state}")
@@ -211,8 +211,8 @@ class DataprocPlatform:
     def _forget(self) -> None:
         removed = self._deployment.bucket.remove_all()
         _log.info("the checkpoint and the uploads are removed", objects=removed)
-        remove_topics(self._settings.kafka, self._settings.place)
-        remove_collections(self._settings.mongo, self._settings.place)
+        remove_topics(self._settings.kafka, self._settings.location)
+        remove_collections(self._settings.mongo, self._settings.location)
 
 
 def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
@@ -220,14 +220,15 @@ def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
     return bool(newest and run.since and newest["at"] >= run.since)
 
 
-def _state_of(run: Run, newest: dict[str, Any] | None) -> str:
+def state_of(run: Run, newest: dict[str, Any] | None) -> str:
     """Returns a run's state: a job that must not be restarted ends with exit code 0, after it has reported why."""
     done = run.state == "stopped" and not run.cancelled
     return "failed" if done and newest and newest["event"] == "failed" else run.state
 
 
-def _problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
-    state = run and _state_of(run, newest)
+def problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
+    """Returns why a run failed or was ended; None when it runs, or stopped as it was asked to."""
+    state = run and state_of(run, newest)
     if run is None or state not in ("failed", "stopped"):
         return None
     if state == "stopped":

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tandem
 from tandem.artifacts import locked
-from tandem.catalog import Place
+from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
-from tandem.job_files import job_config
+from tandem.job_files import STREAM, job_config, submitted
+from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
 
 # How a driver logs. Spark tells of every task and of every option; what fails the query is told by the query.
@@ -62,21 +62,20 @@ class Release:
     """All that one version of a job consists of.
 
     Attributes:
+        entry: what it does: ``STREAM`` or ``RECONCILE``.
         main: the file that is submitted, byte for byte the one that every other platform runs.
+        arguments: those by which the file knows the pipeline.
         package: the package behind it, as a zip.
         config: what the job is told; no secret is in it.
         jars: those of ``jars.lock`` that go with the runtime.
     """
 
+    entry: str
     main: Upload
+    arguments: tuple[str, ...]
     package: Upload
     config: Upload
     jars: tuple[Upload, ...]
-
-    @property
-    def entry(self) -> str:
-        """Which file of the pipeline is submitted: its name without the ending."""
-        return self.main.name.removesuffix(".py")
 
     @property
     def uploads(self) -> tuple[Upload, ...]:
@@ -89,31 +88,32 @@ class Release:
         return hashlib.sha256("\n".join(upload.address for upload in self.uploads).encode()).hexdigest()[:16]
 
 
-def release(settings: Settings, entry: str = "join_stream") -> Release:
+def release(settings: Settings, entry: str = STREAM) -> Release:
     """Returns what these settings and this source make.
 
     Args:
         settings: the profile's.
-        entry: the file of the pipeline that is submitted.
+        entry: what is submitted.
 
     Raises:
         UsageError: there is no such pipeline.
     """
-    place = settings.place
-    main = place.file(entry)
+    location = settings.location
+    what = submitted(location, entry)
     # The file of an authority is here and not on the cluster, whose Java has its own.
     # To a serverless batch nothing but the job itself can say how each of its loggers logs.
     levels = LOG_LEVELS if settings.gcp.serverless else {}
     # A cluster's job is restarted after any other exit code than 0; a serverless batch never is, and shows the code.
     final = MUST_NOT_GO_ON if settings.gcp.serverless else 0
-    told = replace(
-        job_config(settings, checkpoint_of(settings)), kafka_ca=None, log_levels=levels, final_exit_code=final
-    )
+    config = job_config(settings, checkpoint_of(settings))
+    config = replace(config, kafka=replace(config.kafka, ca=None), log_levels=levels, final_exit_code=final)
     return Release(
-        main=Upload.of(main.name, main.read_bytes()),
-        package=Upload.of("tandem.zip", _package(place)),
-        config=Upload.of("job.json", told.to_json().encode()),
-        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[settings.runtime.jars].jars),
+        entry=entry,
+        main=Upload.of(what.file.name, what.file.read_bytes()),
+        arguments=what.arguments,
+        package=Upload.of("tandem.zip", _package(location)),
+        config=Upload.of("job.json", config.to_json().encode()),
+        jars=tuple(Upload(jar.file, jar.sha256) for jar in locked()[runtime_of(settings).jars].jars),
     )
 
 
@@ -132,26 +132,27 @@ def checkpoint_of(settings: Settings) -> str:
     return f"gs://{settings.gcp.bucket}/{folder_of(settings)}checkpoint"
 
 
-def _package(place: Place) -> bytes:
+def _package(location: PipelineLocation) -> bytes:
     """Returns the zip that Python imports from: the same bytes for the same source, whenever and wherever."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for name, file in sorted(_sources(place)):
+        for name, source in sorted(_sources(location).items()):
             info = zipfile.ZipInfo(name, _EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, file.read_bytes())
+            archive.writestr(info, source)
     return content.getvalue()
 
 
-def _sources(place: Place) -> Iterator[tuple[str, Path]]:
-    """Yields the engine's modules and the pipeline's, with its schemas, each with its name in the zip."""
+def _sources(location: PipelineLocation) -> dict[str, bytes]:
+    """Returns the engine's modules and the pipeline's, with its schemas, by their names in the zip."""
     root = Path(tandem.__file__).parent
-    yield "tandem/__init__.py", root / "__init__.py"
-    for file in (root / "engine").rglob("*.py"):
-        yield f"tandem/{file.relative_to(root).as_posix()}", file
-    # Of the packages above the pipeline's only the marks: what else lies there is nobody's business.
-    for parent in place.folder.parents[: place.package.count(".")]:
-        if (mark := parent / "__init__.py").is_file() and parent != root:
-            yield mark.relative_to(place.root).as_posix(), mark
-    for file in (*place.folder.rglob("*.py"), *place.folder.glob(f"{FOLDER}/*.avsc")):
-        yield file.relative_to(place.root).as_posix(), file
+    found = {root.parent: [root / "__init__.py", root / "pipeline.py", *(root / "engine").rglob("*.py")]}
+    found.setdefault(location.root, []).extend(
+        (*location.folder.rglob("*.py"), *location.folder.glob(f"{FOLDER}/*.avsc"))
+    )
+    sources = {file.relative_to(base).as_posix(): file.read_bytes() for base, files in found.items() for file in files}
+    # Of the packages above the pipeline's only the marks. In a zip, Python needs one in each package.
+    for package in (location.folder, *location.folder.parents[: location.package.count(".")]):
+        mark = package / "__init__.py"
+        sources[mark.relative_to(location.root).as_posix()] = mark.read_bytes() if mark.is_file() else b""
+    return sources

@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from tandem.job_files import with_limits
+from tandem.job_files import STREAM, with_limits
 from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of
+from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
 
 LABEL = "tandem"
 RELEASE_LABEL = "tandem-release"
-# Which file of the pipeline was submitted.
+# What was submitted of the pipeline: ``STREAM`` or ``RECONCILE``.
 ENTRY_LABEL = "tandem-entry"
-STREAM, RECONCILE = "join_stream", "reconcile"
 _NAMESPACE = uuid.UUID("6f5b0f6e-3f0c-4f6c-9d4e-7b0f5a1c2d3e")
 # As often as Dataproc allows in an hour. More than four in ten minutes it calls thrashing, and gives up.
 _RESTARTS_AN_HOUR = 10
@@ -69,7 +69,7 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
         ),
         master_config=dataproc.InstanceGroupConfig(num_instances=1, machine_type_uri=google.machine),
         worker_config=dataproc.InstanceGroupConfig(num_instances=google.workers, machine_type_uri=google.machine),
-        software_config=dataproc.SoftwareConfig(image_version=settings.runtime.image, properties=properties),
+        software_config=dataproc.SoftwareConfig(image_version=runtime_of(settings).image, properties=properties),
         lifecycle_config=dataproc.LifecycleConfig(idle_delete_ttl=Duration(seconds=60 * google.idle_delete_minutes)),
     )
     cluster = dataproc.Cluster(
@@ -153,7 +153,7 @@ def batch_request(settings: Settings, release: Release, predecessor: str | None)
             jar_file_uris=[uri(settings, jar) for jar in release.jars],
         ),
         runtime_config=dataproc.RuntimeConfig(
-            version=settings.runtime.image, properties=_properties(settings, release)
+            version=runtime_of(settings).image, properties=_properties(settings, release)
         ),
         environment_config=dataproc.EnvironmentConfig(execution_config=execution),
         labels=_labels(settings, release),
@@ -174,7 +174,8 @@ def _ids(settings: Settings, release: Release, predecessor: str | None) -> tuple
 
 def _arguments(settings: Settings, release: Release, name: str) -> list[str]:
     stop = ["--stop-when", f"gs://{settings.gcp.bucket}/{stop_object(settings, name)}"]
-    return ["--config", uri(settings, release.config), *(stop if release.entry == STREAM else [])]
+    config = ["--config", uri(settings, release.config)]
+    return [*config, *release.arguments, *(stop if release.entry == STREAM else [])]
 
 
 def _properties(settings: Settings, release: Release) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.job_files import STREAM
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
@@ -18,7 +19,6 @@ from tandem.platforms.dataproc.requests import (
     ENTRY_LABEL,
     LABEL,
     RELEASE_LABEL,
-    STREAM,
     jobs_filter,
     label_of,
     stop_object,
@@ -42,7 +42,7 @@ _STATES = {
     "FAILED": "failed",
 }
 # A batch that has begun is finished first; a very long one is done again by the next driver.
-_STOP_DEADLINE_S = 300.0
+STOP_DEADLINE_S = 300.0
 _CANCEL_DEADLINE_S = 120.0
 _log = structlog.get_logger(__name__)
 
@@ -129,7 +129,7 @@ class Runs(ABC):
         """Returns all runs that the service knows and a filter wants; all when that is empty."""
 
     @abstractmethod
-    def _cancel(self, run: Run) -> None:
+    def cancel(self, run: Run) -> None:
         """Has a run ended at once."""
 
     @abstractmethod
@@ -155,10 +155,10 @@ class Runs(ABC):
         mark = stop_object(self._settings, run.id)
         self._bucket.put(mark)
         try:
-            self.await_end(run, _STOP_DEADLINE_S)
+            self.await_end(run, STOP_DEADLINE_S)
         except EnvironmentNotReadyError:
             _log.warning("the job did not stop when asked to and is cancelled", job=run.id)
-            call(f"cancelling the job {run.id}", lambda: self._cancel(run))
+            call(f"cancelling the job {run.id}", lambda: self.cancel(run))
             self.await_end(run, _CANCEL_DEADLINE_S)
         self._bucket.remove(mark)
 

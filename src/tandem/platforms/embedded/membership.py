@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import ports
 from tandem.platforms.local_services.supervisor_process import STOP_DEADLINE_S, SupervisorProcess
 from tandem.platforms.ports import page_port
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.supervision.process import recall, send
 from tandem.supervision.state_file import read_states
 from tandem.supervision.state_folder import SUPERVISOR
@@ -28,11 +28,11 @@ class Membership:
 
     def __init__(self, settings: Settings, layout: Layout, supervisor: SupervisorProcess) -> None:
         self._settings, self._layout, self._supervisor = settings, layout, supervisor
-        self._roster = Roster(layout.pipelines)
+        self._registry = PipelineRegistry(layout.pipelines)
 
     def names(self) -> list[str]:
         """Returns the pipelines that are to run here, the first one first."""
-        return self._roster.names() if self._supervisor.running() else []
+        return self._registry.names() if self._supervisor.running() else []
 
     def check(self) -> None:
         """Raises when this pipeline does not run here.
@@ -58,11 +58,11 @@ class Membership:
         """
         settings = self._settings
         # An error in it is reported before anything starts, and with its line.
-        settings.place.module("pipeline")
+        settings.location.module("transform")
         if not self._supervisor.running():
             self._supervisor.start()
         self._check_addresses()
-        self._roster.add(self._at(self._free_port()))
+        self._registry.add(self._at(self._free_port()))
         self._ask_update()
 
     def provide(self) -> None:
@@ -76,23 +76,23 @@ class Membership:
         # While they start, what starts them does it.
         if all(states[name].state == "running" for name in servers):
             self._check_addresses()
-            create_topics(self._settings.kafka, *streams_of(self._settings.place))
-            create_collections(self._settings.mongo, indexes_of(self._settings.place))
+            create_topics(self._settings.kafka, *streams_of(self._settings.location))
+            create_collections(self._settings.mongo, indexes_of(self._settings.location))
 
     def is_outdated(self) -> bool:
         """Returns whether the driver was started with other settings than these."""
-        mine = self._roster.settings(self._settings.pipeline)
+        mine = self._registry.settings(self._settings.pipeline)
         return mine is not None and mine != self._at(mine.ui.spark_port)
 
     def page_port(self) -> int | None:
         """Returns the port of the driver's page; None while this pipeline does not run here."""
-        mine = self._roster.settings(self._settings.pipeline)
+        mine = self._registry.settings(self._settings.pipeline)
         return mine.ui.spark_port if mine else None
 
     def leave(self) -> None:
         """Returns when this pipeline's driver has ended; another one has to be left."""
         service = self._layout.job(self._settings.pipeline)
-        self._roster.remove(self._settings.pipeline)
+        self._registry.remove(self._settings.pipeline)
         self._ask_update()
 
         def probe() -> None:
@@ -109,13 +109,13 @@ class Membership:
             EnvironmentNotReadyError: the environment is another one than the settings say.
         """
         self._check_addresses()
-        self._roster.update(self._at(self.page_port() or self._settings.ui.spark_port))
-        self._roster.ask_restart(self._settings.pipeline)
+        self._registry.update(self._at(self.page_port() or self._settings.ui.spark_port))
+        self._registry.ask_restart(self._settings.pipeline)
         self._ask_update()
 
     def _check_addresses(self) -> None:
         mine = self._settings
-        for other in self._roster.all():
+        for other in self._registry.all():
             if (other.kafka.bootstrap, other.mongo.uri) != (mine.kafka.bootstrap, mine.mongo.uri):
                 raise EnvironmentNotReadyError(
                     f"this environment is at {other.kafka.bootstrap} and {other.mongo.uri}, unlike these settings",
@@ -131,7 +131,7 @@ class Membership:
         """Returns the port of the driver's page: the configured one, or the next free one."""
         first = self._settings.ui.spark_port
         taken = {port for port in ports(self._settings).values() if port != first}
-        taken |= {other.ui.spark_port for other in self._roster.all()}
+        taken |= {other.ui.spark_port for other in self._registry.all()}
         return page_port(first, taken)
 
     def _ask_update(self) -> None:

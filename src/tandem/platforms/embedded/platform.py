@@ -11,6 +11,7 @@ import structlog
 
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.job_files import RECONCILE
 from tandem.local_spark.local_spark import LocalSpark
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.embedded.membership import Membership
@@ -88,7 +89,7 @@ class EmbeddedPlatform:
         folder = self._layout.conf_of(self._service) / "reconcile"
         log = self._layout.log(self._service.replace(JOB, "reconcile", 1))
         spark = LocalSpark.find(self._settings)
-        code, output = spark.run_batch("reconcile", self._settings, folder, self._layout.home, log=log)
+        code, output = spark.run_batch(RECONCILE, self._settings, folder, self._layout.home, log=log)
         return reconcile_report(code, output, log.read_text(errors="replace"))
 
     def problem(self) -> str | None:
@@ -121,7 +122,7 @@ class EmbeddedPlatform:
         """Restarts the job; see ``Platform.restart_job``."""
         self._membership.check()
         # The job that runs is not stopped for one that cannot start.
-        self._settings.place.module("pipeline")
+        self._settings.location.module("transform")
         self._membership.provide()
         before = read_states(self._layout.state, self._needed)[self._service].pid
         self._membership.ask_restart()

@@ -27,7 +27,7 @@ class Dashboard(Service):
     def __init__(self, settings: Settings, layout: Layout) -> None:
         self._settings, self._file = settings, layout.conf / "dashboard.json"
         command = (sys.executable, "-m", "tandem.dashboard", "--settings", str(self._file))
-        super().__init__("dashboard", (*command, "--roster", str(layout.pipelines)), inherited())
+        super().__init__("dashboard", (*command, "--registry", str(layout.pipelines)), inherited())
 
     def prepare(self) -> None:
         """Writes the settings, unless another program would answer in the dashboard's place.

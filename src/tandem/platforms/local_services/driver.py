@@ -6,7 +6,7 @@ import sys
 from functools import cache
 
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
-from tandem.job_files import driver_arguments
+from tandem.job_files import STREAM, submitted
 from tandem.platforms.local_services.layout import JOB, Layout
 from tandem.platforms.local_services.prepare import Tools
 from tandem.platforms.progress import ProgressReader
@@ -34,12 +34,11 @@ class Driver(Service):
         self._progress = _reader(settings.mongo, settings.pipeline)
         command = (
             sys.executable,
-            str(settings.place.file("join_stream")),
-            *driver_arguments(self._folder),
+            *submitted(settings.location, STREAM).command(self._folder),
             "--begin-when",
             f"file://{self._begin}",
         )
-        super().__init__(name, command, self._spark.environment(settings.place, self._folder))
+        super().__init__(name, command, self._spark.environment(settings.location, self._folder))
 
     def prepare(self) -> None:
         """Writes the job's configuration."""
@@ -52,8 +51,8 @@ class Driver(Service):
         """Lets the job begin to read."""
         if self.name != JOB:
             # Those of the first pipeline are created with the services.
-            create_topics(self._settings.kafka, *streams_of(self._settings.place))
-            create_collections(self._settings.mongo, indexes_of(self._settings.place))
+            create_topics(self._settings.kafka, *streams_of(self._settings.location))
+            create_collections(self._settings.mongo, indexes_of(self._settings.location))
         self._begin.touch()
 
     def probe(self, pid: int, /) -> None:

@@ -13,11 +13,11 @@ import structlog
 from tandem import log
 from tandem.engine.spark.log import TEXT
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import Tools
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.supervision.process import forget, identify, remember
 from tandem.supervision.service import Service
 from tandem.supervision.state_file import StateFile
@@ -60,7 +60,7 @@ def run(settings: Settings, spec: EnvironmentSpec) -> int:
         states = StateFile(layout.state, layout.services)
         runners = runners_of(spec.services(settings, tools, layout), layout, states)
         jobs = make and JobRunners(
-            Roster(layout.pipelines),
+            PipelineRegistry(layout.pipelines),
             lambda each: make(each, tools, layout),
             layout,
             states,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.supervision.runner import ServiceRunner
 from tandem.supervision.service import Service
 from tandem.supervision.state_file import StateFile
@@ -21,7 +21,7 @@ class JobRunners:
     """Runs a driver for each pipeline that is to run.
 
     Args:
-        roster: what is to run.
+        registry: what is to run.
         make: makes a pipeline's driver.
         folder: the state folder.
         states: where states go.
@@ -31,14 +31,14 @@ class JobRunners:
 
     def __init__(
         self,
-        roster: Roster,
+        registry: PipelineRegistry,
         make: Callable[[Settings], Service],
         folder: StateFolder,
         states: StateFile,
         update_again: Callable[[], None],
         others: Sequence[ServiceRunner] = (),
     ) -> None:
-        self._roster, self._make, self._update_again = roster, make, update_again
+        self._registry, self._make, self._update_again = registry, make, update_again
         self._folder, self._states, self._others = folder, states, others
         self._runners: dict[str, ServiceRunner] = {}
         self._leaving: dict[str, threading.Thread] = {}
@@ -47,7 +47,7 @@ class JobRunners:
     def update(self) -> None:
         """Starts new drivers, stops removed ones and restarts where requested; returns at once."""
         with self._updating:
-            wanted = self._roster.names()
+            wanted = self._registry.names()
             for name in [name for name in self._runners if name not in wanted]:
                 _log.info("stopping a job", pipeline=name)
                 leaving = threading.Thread(target=self._leave, args=(name, self._runners.pop(name)), daemon=True)
@@ -72,12 +72,12 @@ class JobRunners:
 
     def _run(self, name: str) -> None:
         if runner := self._runners.get(name):
-            if self._roster.asked_restart(name):
+            if self._registry.asked_restart(name):
                 _log.info("restarting a job", pipeline=name)
-                settings = self._roster.settings(name)
+                settings = self._registry.settings(name)
                 runner.restart(self._make(settings) if settings else None)
         # Two drivers on one checkpoint would end each other.
-        elif name not in self._leaving and (settings := self._roster.settings(name)):
+        elif name not in self._leaving and (settings := self._registry.settings(name)):
             runner = ServiceRunner(self._make(settings), self._folder, self._states, self._others)
             self._runners[name] = runner
             runner.start()

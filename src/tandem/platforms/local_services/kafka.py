@@ -111,7 +111,7 @@ class Kafka(Service):
 
     def on_ready(self) -> None:
         """Creates the topics."""
-        create_topics(self.settings.kafka, *streams_of(self.settings.place))
+        create_topics(self.settings.kafka, *streams_of(self.settings.location))
 
 
 def properties(settings: Settings, layout: Layout) -> str:

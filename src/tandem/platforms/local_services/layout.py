@@ -34,7 +34,7 @@ class Layout(StateFolder):
 
     @property
     def pipelines(self) -> Path:
-        """The pipelines that are to run; see ``Roster``."""
+        """The pipelines that are to run; see ``PipelineRegistry``."""
         return self.run / "pipelines"
 
     @property

@@ -118,7 +118,7 @@ class Mongod(Service):
 
     def on_ready(self) -> None:
         """Creates the collections and their indexes."""
-        create_collections(self.settings.mongo, indexes_of(self.settings.place))
+        create_collections(self.settings.mongo, indexes_of(self.settings.location))
 
     def explain(self, code: int, output: str, /) -> str | None:
         """Returns why this mongod cannot run; see ``Service.explain``."""

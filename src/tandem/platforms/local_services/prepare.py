@@ -62,7 +62,7 @@ def prepare(
         EnvironmentNotReadyError: something is missing or in the way.
         UsageError: there is no such pipeline.
     """
-    streams_of(settings.place)
+    streams_of(settings.location)
     end_leftovers(layout)
     log_not_passed_on()
     check_spark(runtimes().default.pyspark)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
+from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import end_leftovers
 from tandem.settings.model import Settings
-from tandem.settings.roster import Roster
 from tandem.supervision.logs import essence, size_of
 from tandem.supervision.process import alive, end, recall, spawn
 from tandem.supervision.state_folder import SUPERVISOR
@@ -49,14 +49,14 @@ class SupervisorProcess:
         """
         layout, settings = self._layout, self._settings
         # An error in it is reported before anything starts, and with its line.
-        settings.place.module("pipeline")
+        settings.location.module("transform")
         layout.create()
         with layout.locked() as lock:
             # Here as well as in the supervisor: the user sees the progress bar and the error at once.
             if lock is not None:
                 self._prepare(settings, layout)
                 layout.settings.write_text(settings.model_dump_json(indent=2), "utf-8")
-                Roster(layout.pipelines).clear()
+                PipelineRegistry(layout.pipelines).clear()
         file = layout.settings
         command = (sys.executable, "-m", self._module, "--settings", str(file))
         log = layout.log(SUPERVISOR)
@@ -97,7 +97,7 @@ class SupervisorProcess:
             if lock is None:
                 raise EnvironmentNotReadyError("it is being started by another process", hint="try again in a moment")
             ran |= end_leftovers(layout)
-            Roster(layout.pipelines).clear()
+            PipelineRegistry(layout.pipelines).clear()
             layout.state.unlink(missing_ok=True)
             if forget:
                 layout.forget()

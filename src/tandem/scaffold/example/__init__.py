@@ -1,1 +1,1 @@
-"""Requests joined with their responses: one document for each response that came in time."""
+"""Our own pipelines, one folder each; `tandem new NAME` writes one."""

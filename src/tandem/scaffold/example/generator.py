@@ -2,26 +2,14 @@
 
 from collections.abc import Iterator
 
-from tandem.producer.plan import Plan
-from tandem.producer.record import Record
-from tandem.producer.sample import Event, Fate, Moment, sample
 from tandem.scaffold.example.streams import REQUESTS, RESPONSES
+from tandem.testing import Event, Fate, Moment
 
 _SERVICES = ("search", "cart", "checkout")
 _STATUSES = (200, 200, 200, 404, 503)
 
 
-def requests(plan: Plan) -> Iterator[Record]:
-    """Yields the request stream's records in the order of their arrival."""
-    return sample(plan, REQUESTS, _exchange)
-
-
-def responses(plan: Plan) -> Iterator[Record]:
-    """Yields the response stream's records in the order of their arrival."""
-    return sample(plan, RESPONSES, _exchange)
-
-
-def _exchange(moment: Moment) -> Iterator[Event]:
+def events(moment: Moment) -> Iterator[Event]:
     """Yields a request and its response; every stream's producer calls this for the same moments."""
     chance = moment.chance
     request_id = f"request-{moment.id}"

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-
-from tandem.scaffold.example.streams import ANSWERED, DEAD_LETTER_TOPIC, STREAMS, UNANSWERED
-from tandem.verify.interval import MATCHED, UNMATCHED, Document, Expectation, Fields, IntervalJoin, Side, date
-
-__all__ = ["COLLECTIONS", "DEAD_LETTER_TOPIC", "OUTCOMES", "STREAMS", "expect"]
+from tandem.scaffold.example.streams import ANSWERED, UNANSWERED
+from tandem.testing import MATCHED, UNMATCHED, Document, Fields, IntervalJoin, Side, date
 
 COLLECTIONS = (ANSWERED, UNANSWERED)
 # What becomes of an event, besides that it waits or came too late.
 OUTCOMES = (MATCHED, UNMATCHED)
-
-
-def expect(
-    accepted: Mapping[str, Mapping[str, Fields]],
-    *,
-    watermark_ms: int,
-    late: Set[tuple[str, str]],
-    observed: Mapping[str, Set[str]],
-    timeout_seconds: int,
-) -> Expectation:
-    """Returns the documents that must be there, and no others; see ``IntervalJoin.expect``."""
-    return _JOIN.expect(
-        accepted, watermark_ms=watermark_ms, late=late, observed=observed, within_seconds=timeout_seconds
-    )
 
 
 def _answer(request: Fields, response: Fields) -> Document:
@@ -49,11 +31,12 @@ def _unasked_response(response: Fields) -> Document:
     return {**response, "responded_at": date(response["responded_at"]), "kind": "response"}
 
 
-_JOIN = IntervalJoin(
+expect = IntervalJoin(
     left=Side("requests", "request", "requested_at", _unanswered_request),
     right=Side("responses", "response", "responded_at", _unasked_response),
     refers="request_id",
     matches=ANSWERED,
     leftovers=UNANSWERED,
     document=_answer,
-)
+    within="timeout_seconds",
+).expect

@@ -1,10 +1,10 @@
-"""What becomes of the events, as pure functions of DataFrames: no session, no input, no output."""
+"""Says what becomes of the events, by pure functions of DataFrames, and declares the pipeline."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tandem.engine.join.interval_join import interval_join, no_longer_alone
-from tandem.engine.write.document_id import document_id
+from tandem.pipeline import Output, Pipeline, SupersededBy, document_id, interval_join, no_longer_alone
+from tandem.scaffold.example.streams import ANSWERED, DEAD_LETTER_TOPIC, STREAMS, UNANSWERED
 
 
 def transform(requests: DataFrame, responses: DataFrame, *, timeout_seconds: int) -> DataFrame:
@@ -57,3 +57,20 @@ def no_longer_unanswered(answered: DataFrame, *, timeout_seconds: int) -> DataFr
     """Returns which documents of requests and responses without a partner each answer makes wrong."""
     kinds = {"request": ("request_id", "requested_at"), "response": ("response_id", "responded_at")}
     return no_longer_alone(answered, kinds, within_seconds=timeout_seconds)
+
+
+PIPELINE = Pipeline(
+    name="example",
+    streams=STREAMS,
+    transform=transform,
+    outputs=(
+        Output(collection=ANSWERED, documents=answered),
+        Output(
+            collection=UNANSWERED,
+            documents=unanswered,
+            superseded_by=SupersededBy(collection=ANSWERED, ids=no_longer_unanswered),
+        ),
+    ),
+    dead_letter_topic=DEAD_LETTER_TOPIC,
+    keeps_aside=True,
+)

@@ -1,4 +1,4 @@
-"""Which pipelines an environment runs: a file for each, written by commands, read by supervisor and dashboard."""
+"""The pipelines that an environment runs: a file for each, which commands write and supervisor and dashboard read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 from tandem.settings.model import Settings
 
 
-class Roster:
-    """The pipelines whose jobs are to run. A file is there whole or not at all, so that anyone may look at any time.
+class PipelineRegistry:
+    """The pipelines whose jobs are to run, each with its settings.
+
+    A file is the settings' JSON and nothing else. It is replaced as a whole, so that anyone may read it at any time.
 
     Args:
         folder: where the files are.
@@ -20,7 +22,7 @@ class Roster:
         self._folder = folder
 
     def names(self) -> list[str]:
-        """Returns them in the order in which they came: the first one first."""
+        """Returns their names in the order in which they were added."""
         found = []
         for file in self._folder.glob("*.json"):
             try:
@@ -30,23 +32,23 @@ class Roster:
         return [name for _, name in sorted(found)]
 
     def settings(self, name: str) -> Settings | None:
-        """Returns the settings with which a pipeline's job runs; None when it is not to run."""
+        """Returns the settings of a pipeline's job; None when it is not to run."""
         try:
             return Settings.model_validate_json(self._file(name).read_text("utf-8"))
         except FileNotFoundError:
             return None
 
     def all(self) -> list[Settings]:
-        """Returns the settings of all."""
+        """Returns the settings of all pipelines."""
         return [settings for settings in map(self.settings, self.names()) if settings]
 
     def add(self, settings: Settings) -> None:
-        """Adds one; one that is there stays as it is."""
+        """Adds a pipeline; one that is registered stays as it is."""
         if not self._file(settings.pipeline).exists():
             self._draft(settings).replace(self._file(settings.pipeline))
 
     def update(self, settings: Settings) -> None:
-        """Changes the settings of one that is there; it keeps its place in the order."""
+        """Replaces the settings of a registered pipeline; it keeps its position in the order."""
         draft, file = self._draft(settings), self._file(settings.pipeline)
         with suppress(FileNotFoundError):  # removed since
             came = file.stat().st_mtime_ns
@@ -54,23 +56,23 @@ class Roster:
             draft.replace(file)
 
     def remove(self, name: str) -> None:
-        """Removes one, if it is there."""
+        """Removes a pipeline, if it is registered."""
         self._file(name).unlink(missing_ok=True)
-        self._wish(name).unlink(missing_ok=True)
+        self._restart_request(name).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Removes all."""
+        """Removes all pipelines."""
         for name in self.names():
             self.remove(name)
 
     def ask_restart(self, name: str) -> None:
-        """Asks that a pipeline's driver be started anew."""
-        self._wish(name).touch()
+        """Requests a restart of a pipeline's driver."""
+        self._restart_request(name).touch()
 
     def asked_restart(self, name: str) -> bool:
-        """Returns whether that was asked, once for each asking."""
+        """Returns whether a restart was requested, once for each request."""
         try:
-            self._wish(name).unlink()
+            self._restart_request(name).unlink()
         except FileNotFoundError:
             return False
         return True
@@ -83,5 +85,5 @@ class Roster:
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
-    def _wish(self, name: str) -> Path:
+    def _restart_request(self, name: str) -> Path:
         return self._folder / f"{name}.restart"

@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
+from tandem.verify.reference import micros
 
 
 def order(order_id: str, time: datetime, **more: Any) -> bytes:
@@ -16,9 +17,16 @@ def order(order_id: str, time: datetime, **more: Any) -> bytes:
     return json.dumps({"order_id": order_id, "customer_id": "c", "amount": 1, **times, **more}).encode()
 
 
-def payment(payment_id: str, order_id: str, time: datetime) -> bytes:
+def payment(payment_id: str, order_id: str, time: datetime, **more: Any) -> bytes:
     times = dict.fromkeys(("payment_date", "created_at"), time.isoformat())
-    return json.dumps({"payment_id": payment_id, "order_id": order_id, "amount": 1, **times}).encode()
+    return json.dumps({"payment_id": payment_id, "order_id": order_id, "amount": 1, **times, **more}).encode()
+
+
+def milliseconds(text: str) -> int:
+    """Returns a valid time as MongoDB stores it."""
+    number = micros(text)
+    assert number is not None
+    return number // 1000
 
 
 def send_two_facts_of_one_customer(bootstrap: str, customer: str, age: timedelta = timedelta(hours=2)) -> None:

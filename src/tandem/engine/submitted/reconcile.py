@@ -1,0 +1,6 @@
+"""Repairs what late records of a pipeline have left; submitted like the job, as a batch."""
+
+from tandem.engine.run.reconcile import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Declares a pipeline: the only import that the modules ``streams`` and ``transform`` of a pipeline need.
+
+It imports the standard library alone until a function that needs Spark is used: programs without Spark read streams.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tandem.engine.declare.avro_schema import Avro
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.pipeline import Lookup, Output, Pipeline, SupersededBy
+from tandem.engine.declare.stream import DeadLetterError, Stream
+from tandem.engine.declare.view import Column, Shown, Tally, View
+
+__all__ = [
+    "Avro",
+    "Column",
+    "DeadLetterError",
+    "FieldType",
+    "Lookup",
+    "Output",
+    "Pipeline",
+    "Shown",
+    "Stream",
+    "SupersededBy",
+    "Tally",
+    "View",
+    "document_id",
+    "interval_join",
+    "no_longer_alone",
+]
+
+if TYPE_CHECKING:
+    from tandem.engine.join.interval_join import interval_join, no_longer_alone
+    from tandem.engine.write.document_id import document_id
+else:
+    _WITH_SPARK = {
+        "document_id": "tandem.engine.write.document_id",
+        "interval_join": "tandem.engine.join.interval_join",
+        "no_longer_alone": "tandem.engine.join.interval_join",
+    }
+
+    def __getattr__(name: str) -> Any:
+        if name not in _WITH_SPARK:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_WITH_SPARK[name]), name)

@@ -1,3 +1,0 @@
-"""Names the pipeline's producer modules; each is run as a process of its own."""
-
-PRODUCERS = ("orders_producer", "payment_producer")

@@ -1,0 +1,90 @@
+"""Settings together with the places that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tandem.errors import UsageError
+from tandem.settings.model import Settings
+from tandem.settings.variables import variable
+
+
+@dataclass(frozen=True)
+class LoadedSettings:
+    """What one load of a profile returns.
+
+    Attributes:
+        settings: in which required values may be missing; see ``complete``.
+        pipelines: all pipelines that are named; the settings are those of the first one.
+        origins: by ``section.key``, the variable, file or command line that sets a value; a default has none.
+        missing: the ``section.key`` of each value that is required, if only to deploy, and set nowhere.
+    """
+
+    settings: Settings
+    pipelines: tuple[str, ...]
+    origins: Mapping[str, str]
+    missing: tuple[str, ...]
+
+    def complete(self) -> Settings:
+        """Returns the settings for use.
+
+        Raises:
+            UsageError: a required value is set nowhere; the message names the setting and the places tried.
+        """
+        require(self.settings, self.settings.required)
+        return self.settings
+
+    def shown(self) -> Settings:
+        """Returns the settings for display: a missing value is its own name in angle brackets."""
+        settings = self.settings
+        for section, _, key in (name.partition(".") for name in self.missing):
+            named = getattr(settings, section).model_copy(update={key: f"<{section}.{key}>"})
+            settings = settings.model_copy(update={section: named})
+        return settings
+
+
+def require(settings: Settings, names: Iterable[str]) -> None:
+    """Raises when one of the settings, named ``section.key``, is set nowhere.
+
+    Raises:
+        UsageError: the message names the setting and the places tried.
+    """
+    if missing := missing_of(settings, names):
+        name, profile = missing[0], settings.profile
+        raise UsageError(
+            f"setting {name} of profile {profile}: it has no default and is not set "
+            f"({places_tried(name.split('.'), profile)})",
+            hint=f"`tandem --profile {profile} config show` lists all settings, and those that are missing",
+        )
+
+
+def missing_of(settings: Settings, names: Iterable[str]) -> tuple[str, ...]:
+    """Returns those of the settings, named ``section.key``, that are set nowhere."""
+    parts = (name.partition(".") for name in names)
+    return tuple(
+        f"{section}.{key}" for section, _, key in parts if key not in getattr(settings, section).model_fields_set
+    )
+
+
+def places_tried(path: Sequence[str], profile: str) -> str:
+    """Returns the places in which a setting is looked for, as an error message has them."""
+    dotenv = Path(f".env.{profile}")
+    absent = "" if dotenv.exists() else " (not there)"
+    return f"looked at: {variable(path)}, {dotenv}{absent}, profiles.toml, the pipeline's settings.toml"
+
+
+def flat(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Yields each value with its name ``section.key``."""
+    return leaves(settings.model_dump(exclude={"location"}))
+
+
+def leaves(values: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields each value that is no dictionary, with its name ``section.key``."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{section}{key}.")
+        else:
+            yield f"{section}{key}", value

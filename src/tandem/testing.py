@@ -1,0 +1,42 @@
+"""Generates a pipeline's sample records and says what it must write: for the modules ``generator`` and ``oracle``.
+
+It needs no Spark. What it offers never runs in the job.
+"""
+
+from __future__ import annotations
+
+from tandem.producer.plan import Mix, Plan
+from tandem.producer.record import Record
+from tandem.producer.sample import Event, Fate, Moment, sample
+from tandem.verify.interval import (
+    MATCHED,
+    UNMATCHED,
+    Fields,
+    IntervalJoin,
+    Side,
+    date,
+    document_id,
+)
+from tandem.verify.oracle import Document, EventId, Expectation, Observed, Oracle
+
+__all__ = [
+    "MATCHED",
+    "UNMATCHED",
+    "Document",
+    "Event",
+    "EventId",
+    "Expectation",
+    "Fate",
+    "Fields",
+    "IntervalJoin",
+    "Mix",
+    "Moment",
+    "Observed",
+    "Oracle",
+    "Plan",
+    "Record",
+    "Side",
+    "date",
+    "document_id",
+    "sample",
+]
