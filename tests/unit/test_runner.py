@@ -1,4 +1,4 @@
-"""What becomes of the services when something happens that nobody foresaw."""
+"""How a runner starts, restarts, gives up and stops services, with real processes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.local_services.dashboard import Dashboard
@@ -19,7 +20,7 @@ from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.load import load
 from tandem.settings.model import Settings
-from tandem.supervision import restart_policy, runner
+from tandem.supervision import restart_policy
 from tandem.supervision.runner import ServiceRunner
 from tandem.supervision.service import Service
 from tandem.supervision.state_file import ServiceState, StateFile, read_states
@@ -87,14 +88,13 @@ def test_a_dashboard_whose_port_is_busy_starts_once_it_is_free(
 ) -> None:
     """It is tried more often than other services before they are given up, and says the same thing once."""
     monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
-    port, said = 29459, []
-    monkeypatch.setattr(runner._log, "warning", lambda *_, error, **__: said.append(error), raising=False)
+    port = 29459
     settings = load("embedded", {"state_dir": layout.home, "ui": {"dashboard_port": port}})
     page = Dashboard(settings, layout)
     page.command = ("sleep", "600")
     monkeypatch.setattr(page, "probe", lambda _: None)
     running = ServiceRunner(page, layout, states)
-    with socket.create_server(("127.0.0.1", port)):
+    with socket.create_server(("127.0.0.1", port)), capture_logs() as logged:
         running.start()
 
         def probe() -> None:
@@ -104,7 +104,7 @@ def test_a_dashboard_whose_port_is_busy_starts_once_it_is_free(
         wait_for("attempts", probe, deadline_s=20, hint="")
         found = shown(layout, "dashboard", "starting")
         assert "TANDEM_UI__DASHBOARD_PORT" in (found.trouble or "")
-        assert len(said) == 1
+        assert len([entry for entry in logged if entry["log_level"] == "warning"]) == 1
     try:
         assert shown(layout, "dashboard", "running").trouble is None
     finally:
