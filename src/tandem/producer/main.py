@@ -71,7 +71,7 @@ def _produce(stream: Stream | None, events: Events | None, options: argparse.Nam
     plan = _plan(options)
     settings = load(options.profile)
     stream = stream or _declared(settings.place, options.stream)
-    events = events or settings.place.module("generator").events
+    events = events or _generator(settings.place)
     log.to_stderr(settings.log.format)
     if not options.json:
         _say(f"profile {settings.profile} ({settings.backend})")
@@ -93,6 +93,13 @@ def _declared(place: Place, name: str) -> Stream:
     if name not in streams:
         raise UsageError(f"pipeline {place.name} has no stream {name!r}", hint=f"choose among: {', '.join(streams)}")
     return streams[name]
+
+
+def _generator(place: Place) -> Events:
+    events: Events | None = getattr(place.module("generator"), "events", None)
+    if events is None:
+        raise UsageError(f"{place.file('generator')} has no function events", hint="`tandem new` writes one")
+    return events
 
 
 def _plan(options: argparse.Namespace) -> Plan:
