@@ -71,7 +71,7 @@ def _produce(stream: Stream | None, events: Events | None, options: argparse.Nam
     plan = plan_of(options)
     settings = load(options.profile)
     stream = stream or _declared(settings.location, options.stream)
-    events = events or settings.location.module("generator").events
+    events = events or _generator(settings.location)
     log.to_stderr(settings.log.format)
     if not options.json:
         _say(f"profile {settings.profile} ({settings.backend})")
@@ -93,6 +93,13 @@ def _declared(location: PipelineLocation, name: str) -> Stream:
     if name not in streams:
         raise UsageError(f"pipeline {location.name} has no stream {name!r}", hint=f"choose among: {', '.join(streams)}")
     return streams[name]
+
+
+def _generator(location: PipelineLocation) -> Events:
+    events: Events | None = getattr(location.module("generator"), "events", None)
+    if events is None:
+        raise UsageError(f"{location.file('generator')} has no function events", hint="`tandem new` writes one")
+    return events
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
