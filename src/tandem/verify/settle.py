@@ -15,7 +15,7 @@ from tandem.verify.record import Offsets
 _PAUSE_SECONDS = 0.5
 
 Ends = Mapping[str, Offsets]
-GOES_ON = "once that is mended, `tandem down` and `tandem up` go on where it was"
+RESUMES = "once that is mended, `tandem down` and `tandem up` go on where it was"
 # Says in one line what does not mend by itself, or None.
 Problem = Callable[[], str | None]
 
@@ -52,7 +52,7 @@ def await_settled(
         newest = _newest(database, pipeline)
         left = what_is_missing(newest, ends, watermark_ms)
         if left and (wrong := problem()):
-            raise TandemError(wrong, hint=GOES_ON)
+            raise TandemError(wrong, hint=RESUMES)
         return left
 
     last = Retrying(

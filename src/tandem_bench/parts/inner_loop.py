@@ -79,7 +79,7 @@ def _edit(name: str, place: Place, output: IO[str], settings: Settings, document
     edited = _MARK.sub(f'F.lit("{name}").alias("service"),', file.read_text("utf-8"), count=1)
     began = time.monotonic()
     file.write_text(edited, "utf-8")
-    _read_to("the job runs with it", output)
+    _read_to("reloaded in", output)
     said = time.monotonic() - began
     _send(settings, name)
 
