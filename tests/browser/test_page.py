@@ -132,8 +132,8 @@ def test_the_story_of_an_order_with_a_hostile_id(prefix: str, page: Page, runnin
 
 def test_an_order_that_nobody_sent(page: Page) -> None:
     page.get_by_label("Order id").fill('{"$ne": null}')
-    page.get_by_role("button", name="Tell its story").click()
-    expect(page.locator("#story .verdict")).to_have_text("Nothing is known of this order id.")
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator("#story .verdict")).to_have_text("There are no records with this order id.")
 
 
 def test_the_keyboard_reaches_everything(page: Page) -> None:

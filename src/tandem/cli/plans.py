@@ -12,7 +12,7 @@ from tandem.errors import TandemError
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, SETTLED, Mix, Plan
 from tandem.settings.model import Settings
-from tandem.verify.coming import coming_watermark
+from tandem.verify.expected_watermark import expected_watermark
 from tandem.verify.oracle import load_oracle
 from tandem.waiting import wait_for
 
@@ -87,15 +87,15 @@ def known_watermark(settings: Settings, reported: str | None) -> datetime | None
     # This waits for Kafka and reports the wait, as producers do.
     if producer := connect(settings.kafka, topics):
         disconnect(producer)
-    coming = wait_for(
+    expected = wait_for(
         "the topics' last records",
-        lambda: coming_watermark(settings),
+        lambda: expected_watermark(settings),
         deadline_s=_PATIENCE_S,
         hint="`tandem status` shows what runs",
         retry_on=(TandemError, KafkaError),
     )
     known = None if reported is None else datetime.fromisoformat(reported)
-    return max(filter(None, (coming, known)), default=None)
+    return max(filter(None, (expected, known)), default=None)
 
 
 def closing_time(plan: Plan) -> datetime | None:

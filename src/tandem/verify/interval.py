@@ -1,4 +1,4 @@
-"""What an interval join must have written, for oracles of pipelines built on ``interval_join``."""
+"""Computes the documents of an interval join, for the oracles of such pipelines."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Document = dict[str, Any]
 EventId = tuple[str, str]
 
 MATCHED, UNMATCHED = "matched", "unmatched"
-# Which millisecond of the watermark is the first that evicts an event is the engine's affair: one more or less may be.
+# The engine decides which millisecond of the watermark evicts an event, so one more or less is allowed.
 _BOUNDARY_MS = 1
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What must be there.
+    """The expected documents and outcomes.
 
     Attributes:
         documents: each collection's documents by ``_id``, dates as ``DatetimeMS``.
-        outcome: what became of each event.
+        outcome: the outcome of each event.
     """
 
     documents: dict[str, dict[str, Document]]
@@ -36,9 +36,9 @@ class Side:
 
     Attributes:
         stream: its name.
-        kind: what one of its events is called; the ``_id`` of one without a partner is ``<kind>|<identity>``.
+        kind: the name of one of its events; the ``_id`` of an unmatched one is ``<kind>|<identity>``.
         event_time: the field with its event time.
-        document: the fields of the document of an event without a partner; ``_id`` is added.
+        document: the fields of the document of an unmatched event; ``_id`` is added.
     """
 
     stream: str
@@ -47,20 +47,20 @@ class Side:
     document: Callable[[Fields], Document]
 
     def unmatched(self, identity: str, fields: Fields) -> Document:
-        """Returns the document of an event without a partner."""
+        """Returns the document of an unmatched event."""
         return {"_id": f"{self.kind}|{identity}", **self.document(fields)}
 
 
 @dataclass(frozen=True)
 class IntervalJoin:
-    """A join of events whose times differ by at most so much, with the events of both sides that found no partner.
+    """A full outer join of events whose times differ by at most a bound.
 
     Attributes:
         left: the stream that is referred to.
         right: the stream that refers to it.
         refers: the field of ``right`` with the identity of an event of ``left``.
         matches: the collection of pairs; a document's ``_id`` is the ``document_id`` of both identities.
-        leftovers: the collection of events without a partner.
+        leftovers: the collection of unmatched events.
         document: the fields of a pair's document; ``_id`` is added.
     """
 
@@ -80,18 +80,17 @@ class IntervalJoin:
         observed: Mapping[str, Set[str]],
         within_seconds: int,
     ) -> Expectation:
-        """Returns the documents that must be there, and no others.
+        """Returns exactly the documents that must be stored.
 
-        An event that may have been late was either processed like any other or ignored as if never sent. Which of the
-        two shows in the database: it was processed when a pair or its document as a leftover is there. All else must
-        agree.
+        An event that may have been late was either processed or dropped. The database shows which: it was processed if
+        a pair or its unmatched document exists. Everything else must agree.
 
         Args:
             accepted: each stream's events by identity; timestamps in microseconds since 1970.
             watermark_ms: the watermark that the job has reached, in milliseconds since 1970.
             late: the events that may have been late.
-            observed: the ``_id``s that are there now, by collection.
-            within_seconds: how far apart the two events of a pair may be dated.
+            observed: the stored ``_id``s, by collection.
+            within_seconds: the largest difference of the event times of a pair.
         """
         left, right = accepted[self.left.stream], accepted[self.right.stream]
         pairs = list(self._pairs(left, right, within_seconds * 1_000_000))
@@ -110,7 +109,7 @@ class IntervalJoin:
                 event = (side.stream, identity)
                 passed_ms = watermark_ms - fields[side.event_time] // 1000 - within_seconds * 1000
                 if event in outcome:
-                    # Processed or ignored, it has left no trace so far: neither has one that waits.
+                    # Whether it was processed or dropped does not show yet: a waiting event leaves no trace.
                     if event in ignored_alone and passed_ms <= _BOUNDARY_MS:
                         outcome[event] = "waiting"
                     continue

@@ -1,4 +1,4 @@
-"""What a pipeline tells ``verify``: the module ``oracle`` in its folder, which knows the documents."""
+"""The interface of a pipeline's module ``oracle``, which computes the expected documents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Document = Mapping[str, Any]
 
 
 class Expectation(Protocol):
-    """What must be there."""
+    """The expected documents and outcomes."""
 
     @property
     def documents(self) -> Mapping[str, Mapping[str, Document]]:
@@ -27,7 +27,7 @@ class Expectation(Protocol):
 
 
 class Observed(Mapping[str, Set[str]], ABC):
-    """What MongoDB holds: the ``_id``s of each of the pipeline's collections."""
+    """The stored documents: the ``_id``s of each of the pipeline's collections."""
 
     @abstractmethod
     def documents(self, collection: str) -> Iterable[Document]:
@@ -40,7 +40,7 @@ class Oracle(Protocol):
     STREAMS: tuple[Stream, ...]
     COLLECTIONS: tuple[str, ...]
     DEAD_LETTER_TOPIC: str
-    # What becomes of an event, besides that it waits or came too late.
+    # The outcomes of events, besides waiting and late.
     OUTCOMES: tuple[str, ...]
 
     def expect(
@@ -52,7 +52,7 @@ class Oracle(Protocol):
         observed: Observed,
         **parameters: Any,
     ) -> Expectation:
-        """Returns what must be there.
+        """Returns the expected documents and outcomes.
 
         Args:
             accepted: each stream's events by identity, as ``reference.Event.fields``.
@@ -65,5 +65,5 @@ class Oracle(Protocol):
 
 
 def load_oracle(place: Place) -> Oracle:
-    """Returns the oracle of a pipeline; raises UsageError when there is none."""
+    """Returns the oracle of a pipeline; raises UsageError if there is none."""
     return cast(Oracle, place.module("oracle"))
