@@ -189,7 +189,7 @@ def test_too_many_requests_and_outages_are_waited_for(answers: list[int], settin
 @pytest.mark.parametrize(
     ("status", "said", "hint"),
     [
-        (403, "looking at the bucket tandem-rehearsal is not allowed", "docs/gcp.md lists the roles"),
+        (403, "looking at the bucket tandem-rehearsal is not allowed", "docs/gcp.md lists the required roles"),
         (401, "Google does not accept the login", "gcloud auth"),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_checkpoint_of_other_topics_is_told(bucket: Bucket, settings: Settings
     offsets = 'v1\n{"batchWatermarkMs": 0}\n{"orders_topic_data_v1": {"0": 7}}\n{"refunds": {"0": 7}}'
     for name, text in (("metadata", "{}"), ("commits/9", "v1"), ("commits/10", "v1"), ("offsets/10", offsets)):
         stored.blob(f"{folder}/{name}").upload_from_string(text)
-    with pytest.raises(TandemError, match="and the checkpoint is of orders_topic_data_v1, refunds") as refused:
+    with pytest.raises(TandemError, match="but the checkpoint belongs to orders_topic_data_v1, refunds") as refused:
         check_fit(settings, bucket)
     assert "nothing was changed" in str(refused.value)
     assert checkpoint_of(settings) in refused.value.hint

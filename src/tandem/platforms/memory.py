@@ -1,4 +1,4 @@
-"""How much memory this machine has."""
+"""Finds out the memory of this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def machine_memory() -> int:
-    """Returns bytes: the machine's memory, or what the container that this runs in may take of it."""
+    """Returns the machine's memory in bytes, or the limit of the container that this runs in."""
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         return min(there, int(_LIMIT.read_text()))

@@ -1,7 +1,7 @@
-"""Whether what is to be submitted can go on with the checkpoint: asked before the job that uses it is stopped.
+"""Checks whether a new version can resume from the checkpoint, before the running job is stopped.
 
-What of a change fits is Spark's to say, and it says so when it plans a batch. So a batch without records is planned on
-this machine, by the file that is submitted, on a copy of what the checkpoint tells about itself: some small files.
+Spark reports a mismatch when it plans a batch. So the submitted file plans a batch without records on this machine, on
+a copy of the checkpoint's metadata: some small files.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ _log = structlog.get_logger(__name__)
 
 
 def check_fit(settings: Settings, bucket: Bucket) -> None:
-    """Raises when the pipeline, as it is here, cannot go on with its checkpoint. Nothing is changed to find out.
+    """Raises if this version of the pipeline cannot resume from its checkpoint; changes nothing.
 
-    Where that cannot be found out, it is said, and the job will find it.
+    If that cannot be checked here, a warning says so, and the job checks it at its start.
 
     Raises:
-        TandemError: it cannot, and why.
+        TandemError: it cannot; the message names the reason.
     """
     with scratch_folder("fit-", settings) as name:
         layout = Layout(Path(name))
         offsets = _copy(settings, bucket, layout.checkpoint / settings.pipeline)
         if offsets is None:
             return
-        # Spark compares topics only with what Kafka has.
+        # Spark compares topics only with Kafka's.
         there, wanted = _topics(offsets), {stream.topic for stream in streams_of(settings.place)[0]}
         if there and there != wanted:
-            raise _misfit(settings, f"it reads {_listed(wanted)}, and the checkpoint is of {_listed(there)}")
+            raise _misfit(settings, f"it reads {_listed(wanted)}, but the checkpoint belongs to {_listed(there)}")
         try:
             reason = _planned(settings, layout)
         except (EnvironmentNotReadyError, subprocess.TimeoutExpired) as error:
-            _log.warning("whether this version fits the checkpoint, the job will find out", reason=str(error))
+            _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=str(error))
             return
         if reason:
             raise _misfit(settings, reason)
 
 
 def _copy(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
-    """Returns the offsets up to which the job has committed; None when it has never committed any.
+    """Returns the committed offsets; None if the job has never committed any.
 
     Args:
-        settings: the profile's.
-        bucket: where the checkpoint is.
-        target: gets a checkpoint on which the next thing to do is a batch without records.
+        settings: the profile's settings.
+        bucket: the bucket with the checkpoint.
+        target: the folder for a checkpoint whose next batch has no records.
     """
     origin = f"{checkpoint_of(settings)}/{settings.pipeline}"
     folder = origin.removeprefix(f"gs://{settings.gcp.bucket}/")
@@ -78,12 +78,12 @@ def _copy(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
     def copy(name: str) -> bytes:
         file = target / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Some of these name others by their address.
+        # Some of these contain the addresses of others.
         content = bucket.read(f"{folder}/{name}").replace(origin.encode(), f"file://{target}".encode())
         file.write_bytes(content)
         return content
 
-    # The job runs meanwhile, and purges the files of old batches: these first.
+    # First, because the running job purges the files of old batches.
     offsets = copy(f"offsets/{last}")
     (target / f"offsets/{last + 1}").write_bytes(offsets)
     state = bucket.names(f"{folder}/state/")
@@ -95,7 +95,7 @@ def _copy(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
 
 
 def _topics(offsets: bytes) -> set[str]:
-    """Returns the topics that offsets are of; none when they are written in another way than we know."""
+    """Returns the topics of the offsets; empty if their format is unknown."""
     version, _, *sources = offsets.decode().splitlines()
     if version != "v1":
         return set()
@@ -103,11 +103,11 @@ def _topics(offsets: bytes) -> set[str]:
 
 
 def _planned(settings: Settings, layout: Layout) -> str | None:
-    """Returns why the job cannot start on the copy; None when it can, or when nobody can tell.
+    """Returns why the job cannot start on the copy; None if it can, or if that is unknown.
 
     Raises:
         EnvironmentNotReadyError: there is no Spark on this machine.
-        TimeoutExpired: Spark does not come to an end.
+        TimeoutExpired: Spark does not end in time.
     """
     java = find_java(settings.java_home, runtimes().minimum_java)
     jars = ensure_jars(settings.cache_dir, java.program, ("spark",))["spark"]
@@ -135,7 +135,7 @@ def _planned(settings: Settings, layout: Layout) -> str | None:
     try:
         said, _ = process.communicate(timeout=_DEADLINE_S)
     finally:
-        # Its Java, too; also when the user has no patience.
+        # With its Java process, also after Ctrl-C.
         kill(identity)
         process.wait()
     if process.returncode == 0:
@@ -144,7 +144,7 @@ def _planned(settings: Settings, layout: Layout) -> str | None:
     if process.returncode == MUST_NOT_GO_ON and reason:
         return reason
     _log.warning(
-        "whether this version fits the checkpoint, the job will find out",
+        "cannot check here whether this version fits the checkpoint; the job will",
         reason=reason or f"Spark ended with exit code {process.returncode}",
     )
     return None
@@ -152,8 +152,8 @@ def _planned(settings: Settings, layout: Layout) -> str | None:
 
 def _misfit(settings: Settings, reason: str) -> TandemError:
     return TandemError(
-        f"this version cannot go on with the checkpoint, and nothing was changed: {reason}",
-        hint=f"mend it; or begin anew: `tandem destroy`, remove {checkpoint_of(settings)}, `tandem deploy`",
+        f"this version cannot resume from the checkpoint, and nothing was changed: {reason}",
+        hint=f"fix it, or start again: `tandem destroy`, remove {checkpoint_of(settings)}, `tandem deploy`",
     )
 
 
