@@ -66,7 +66,7 @@ def test_mongodb_away(page: Page, running: Environment) -> None:
     whole(page)
     with frozen(running, "mongod"):
         broken(page, "mongo", "MongoDB has not answered since")
-        expect(page.locator("#job [data-field=state]")).to_have_text("not known")
+        expect(page.locator("#job [data-field=state]")).to_have_text("unknown")
     whole(page)
 
 

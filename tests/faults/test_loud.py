@@ -1,4 +1,4 @@
-"""Where to go on would lose data, the job stops, says why, and the documented way back works."""
+"""Where to go on would lose data, the job stops, says why, and the documented recovery works."""
 
 from __future__ import annotations
 
@@ -131,9 +131,9 @@ def test_the_job_stops_and_says_why(lone: Environment, change: Change, words: st
         environment.tandem("produce", "--count", "100", code=None)
     problem = environment.wait("the problem", lambda: environment.status()["problem"], 120)
     assert words in problem
-    assert "The way back" in problem
+    assert "README: Recovery" in problem
     assert environment.status()["job"]["state"] == "failed"
-    # The README's way back, with the code that made what is in MongoDB.
+    # The README's recovery, with the code that made what is in MongoDB.
     lone.tandem("down")
     shutil.rmtree(backend_of(lone).checkpoint)
     lone.tandem("up", "--wait")
@@ -237,7 +237,7 @@ def test_a_document_too_large(lone: Environment) -> None:
     foreign.produce(PAYMENTS.topic, payment("p", large, now))
     assert foreign.flush(60) == 0
     problem = lone.wait("the problem", lambda: lone.status()["problem"])
-    assert "larger than the 16 MiB that MongoDB takes" in problem
+    assert "larger than MongoDB's limit of 16 MiB" in problem
     assert "planted-payload" not in lone.tandem("logs").stdout + problem
     now_there = lone.contents()
     assert now_there[FACTS] == contents[FACTS]
@@ -287,5 +287,5 @@ def test_a_commit_that_nobody_told_of(lone: Environment) -> None:
     lone.wait("another driver that knows that all is committed", lone.caught_up)
 
 
-def test_the_way_back_is_in_the_readme() -> None:
-    assert "### The way back" in Path(ROOT / "README.md").read_text("utf-8")
+def test_recovery_is_in_the_readme() -> None:
+    assert "### Recovery" in Path(ROOT / "README.md").read_text("utf-8")

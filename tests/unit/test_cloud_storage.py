@@ -114,7 +114,7 @@ def test_the_job_finds_a_secret_by_its_machines_identity(secrets: Path, settings
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("projects/rehearsal-project/secrets/none", "is not there"),
+        ("projects/rehearsal-project/secrets/none", "does not exist"),
         ("projects/other/secrets/kafka-password", "Secret Manager Secret Accessor"),
         ("projects/rehearsal-project/secrets/empty", "is empty"),
     ],
@@ -127,7 +127,7 @@ def test_a_secret_that_cannot_be_had_is_said(secrets: Path, settings: Settings, 
 
 def test_a_machine_that_is_not_googles_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_manager, "_PAUSES_S", (0.01,))
-    with pytest.raises(SecretError, match="cannot be asked for"):
+    with pytest.raises(SecretError, match="cannot be read: "):
         resolve("gsm:projects/p/secrets/s", f"http://127.0.0.1:{PORT + 9}")
 
 
