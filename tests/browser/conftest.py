@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tandem.errors import EnvironmentNotReadyError
-from tandem_bench.audience import chromium
+from tandem_bench.browser import chromium
 from tests.environment import Environment
 
 STATE = Path(__file__).parents[2] / ".tandem" / "tests"
