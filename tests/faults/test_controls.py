@@ -59,7 +59,7 @@ CONTROLS = (
     ),
     Control("dead letters", "engine/write/batch_writer.py", "        if dead:\n", "        if False:\n", "lost"),
     Control(
-        "the look for dead letters that a replay finds written",
+        "the check for dead letters that a repeated batch has already written",
         "engine/write/dead_letters.py",
         "        if planned_ms is not None:\n",
         "        if False:\n",
@@ -73,7 +73,9 @@ CONTROLS = (
         "lost",
     ),
 )
-PACEMAKER = Control("the pacemaker", "engine/run/job.py", "    pacemaker.start()\n", "    pass\n", "", idle_s=5)
+PACEMAKER = Control(
+    "the control records for quiet topics", "engine/run/job.py", "    pacemaker.start()\n", "    pass\n", "", idle_s=5
+)
 MAJORITY = Control(
     "writes that a majority has on disk",
     "engine/write/mongo_sink.py",
@@ -93,28 +95,28 @@ MAJORITY = Control(
     ),
 )
 NOTES = Control(
-    "the notes of what reconcile has overtaken",
+    "the notes about documents that reconcile has superseded",
     "engine/run/reconcile.py",
     "self._superseded.note(output.collection, ids, self._watermark)",
     "pass",
     "wrong",
 )
 NO_LIMIT = Control(
-    "batches of all that waits",
+    "batches of the whole backlog",
     "engine/read/kafka_source.py",
     '"failOnDataLoss": "true",',
     '"failOnDataLoss": "true", "maxOffsetsPerTrigger": "200",',
     "lost",
 )
 SKEW = Control(
-    "the refusal of event times in the future",
+    "the rejection of event times in the future",
     "engine/read/parse.py",
     ' _is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds),',
     "",
     "lost",
 )
 SECOND_DRIVER = Control(
-    "the look for another driver's commit",
+    "the check for another driver's commit",
     "engine/write/batch_writer.py",
     "if is_committed(",
     "if False and is_committed(",
