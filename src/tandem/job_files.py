@@ -1,4 +1,4 @@
-"""What a Spark driver reads when it starts, wherever it runs: Spark's settings, its logging and the job's own file."""
+"""Writes the files that a Spark driver reads: Spark's settings, logging and the job's configuration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LOCAL_CHECKPOINT = {
     ),
 }
 
-# What does not fit into the heap goes to disk; small partitions keep it from having to.
+# Data that does not fit into the heap spills to disk; small partitions avoid that.
 _BATCH = {
     "spark.master": "local[*]",
     "spark.driver.memory": "1g",
@@ -47,7 +47,7 @@ appender.err.layout.alwaysWriteExceptions = false
 appender.err.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}Z %p %c{1} %maxLen{%enc{%m}{CRLF}}{2000} \
 %maxLen{%enc{%ex}{CRLF}}{2000}%n
 """,
-    # With the names that the job's own lines have (`engine.spark.log`).
+    # With the field names of the job's own lines (`engine.spark.log`).
     "json": """\
 appender.err.layout.type = JsonTemplateLayout
 appender.err.layout.maxStringLength = 2000
@@ -71,17 +71,16 @@ logger.tandem.level = info
 # The connector gives it every option twice, in every batch.
 logger.options.name = org.apache.spark.sql.util.CaseInsensitiveStringMap
 logger.options.level = error
-# That a broker is away, each client says for each attempt. A few lines tell it, then one a minute that it still is.
+# Each client logs each attempt to reach an absent broker. Keep a few lines, then one a minute.
 logger.kafka.name = org.apache.kafka.clients
 logger.kafka.filter.burst.type = BurstFilter
 logger.kafka.filter.burst.level = WARN
 logger.kafka.filter.burst.rate = 0.017
 logger.kafka.filter.burst.maxBurst = 5
-# Its cache misses after a restart are no news.
+# Cache misses after a restart are expected.
 logger.state.name = org.apache.spark.sql.execution.streaming.state
 logger.state.level = error
-# An insert that meets duplicates is part of the sink's work; these would each tell it as an error. What fails the query
-# is told by the query.
+# The sink expects duplicates on insert, but these loggers report each as an error. The query reports what fails it.
 logger.task.name = org.apache.spark.executor.Executor
 logger.task.level = off
 logger.tasks.name = org.apache.spark.scheduler.TaskSetManager
@@ -103,19 +102,19 @@ def write_job_files(
     spark: Mapping[str, str],
     failure_file: str | None = None,
 ) -> None:
-    """Writes all that the driver reads.
+    """Writes all files that the driver reads.
 
     Args:
-        folder: where to; it exists.
-        settings: the profile's; its Spark settings win over ``spark``.
+        folder: an existing folder.
+        settings: the profile's settings; its Spark settings win over ``spark``.
         checkpoint: the folder of all pipelines' checkpoints, any URI that Hadoop can write.
-        spark: what the platform decides.
+        spark: the platform's Spark settings.
         failure_file: as for ``JobConfig``.
     """
     local = _LOCAL_CHECKPOINT if checkpoint.startswith("file:") else {}
     own = with_limits({**local, **spark, **settings.spark})
     own[_JAVA_OPTIONS] = f'{own[_JAVA_OPTIONS]} "-Dlog4j2.configurationFile=file:{folder}/log4j2.properties"'
-    # Spark puts this folder on the class path, where Java's archives of classes allow none that has files in it.
+    # Spark puts this folder on the class path. It must be empty for Java's class archives.
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "spark.conf").write_text(java_properties(own), "utf-8")
     (folder / "log4j2.properties").write_text(_LOG4J + LOG_LAYOUTS[settings.log.format], "utf-8")
@@ -124,14 +123,13 @@ def write_job_files(
 
 
 def with_limits(spark: Mapping[str, str]) -> dict[str, str]:
-    """Returns Spark's settings, with the limits for what Java believes of a record's own words: everywhere that tasks
-    run, in executors or in the driver."""
+    """Returns Spark's settings with Java's limits for untrusted records, in executors and in the driver."""
     options = (_JAVA_OPTIONS, _TASKS_JAVA_OPTIONS)
     return {**spark, **{name: f"{spark.get(name, '')} {JAVA_LIMITS}".strip() for name in options}}
 
 
 def for_batch(settings: Settings) -> Settings:
-    """Returns the settings for a driver that ends by itself and runs beside the job's: a small heap of its own."""
+    """Returns the settings for a short-lived driver beside the job's, with a small heap."""
     return settings.model_copy(update={"spark": {**settings.spark, **_BATCH}})
 
 
@@ -153,7 +151,7 @@ class Submitted:
 
 
 def driver_arguments(folder: Path) -> tuple[str, ...]:
-    """Returns the arguments of every driver, given the folder of ``write_job_files``."""
+    """Returns every driver's arguments, given the folder of ``write_job_files``."""
     return ("--config", str(folder / "job.json"))
 
 
@@ -166,7 +164,7 @@ def submitted(location: PipelineLocation, entry: str) -> Submitted:
 
 
 def driver_environment(folder: Path) -> dict[str, str]:
-    """Returns the variables by which a driver that is started as a Python program finds Spark's settings."""
+    """Returns the variables that give a driver started as a Python program Spark's settings."""
     return {
         "SPARK_CONF_DIR": str(folder / "empty"),
         "PYSPARK_SUBMIT_ARGS": f"--properties-file {shlex.quote(str(folder / 'spark.conf'))} pyspark-shell",
@@ -177,7 +175,7 @@ def job_config(settings: Settings, checkpoint: str) -> JobConfig:
     """Returns the job's configuration.
 
     Args:
-        settings: the profile's.
+        settings: the profile's settings.
         checkpoint: the folder of all pipelines' checkpoints.
     """
     return JobConfig(
@@ -204,14 +202,14 @@ def java_properties(values: Mapping[str, str]) -> str:
 
 
 def escaped(value: str) -> str:
-    """Returns a value as it is written into a properties file, which Java reads as Latin-1 and with escapes."""
+    """Returns a value escaped for a properties file, which Java reads as Latin-1."""
     # JSON has the same escapes; a quotation mark needs none here.
     return json.dumps(value)[1:-1].replace('\\"', '"')
 
 
 def temporary_folder(folder: Path) -> str:
-    """Returns the option that gives Java a folder for temporary files.
+    """Returns the option that sets Java's folder for temporary files.
 
-    Compression codecs and RocksDB unpack their native code there and load it, which a /tmp without ``exec`` refuses.
+    Compression codecs and RocksDB load native code from there, which a /tmp mounted ``noexec`` refuses.
     """
     return f"-Djava.io.tmpdir={folder}"

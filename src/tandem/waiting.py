@@ -1,4 +1,4 @@
-"""Waits with a name and a deadline. There is no other way to wait for a service in Tandem."""
+"""Waits for services with a name and a deadline; all of Tandem's waits use it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class NotYetError(Exception):
-    """Raised by a probe: what was awaited is not there yet, and this is what was seen instead."""
+    """Raised by a probe that must be repeated; the message is what it saw."""
 
 
 def wait_for(
@@ -28,15 +28,15 @@ def wait_for(
     """Returns the probe's first result.
 
     Args:
-        what: what is awaited, as it reads after "waited 30 s for".
+        what: the text after "waited 30 s for" in the message.
         probe: raises ``NotYetError`` or one of ``retry_on`` for "not yet"; anything else ends the wait at once.
         deadline_s: how long to wait, in seconds.
-        hint: where to look when it does not come.
+        hint: what to check after the deadline.
         retry_on: the client's exceptions that mean "not yet".
         interval_s: seconds between two probes.
 
     Raises:
-        EnvironmentNotReadyError: it did not come; the message says what was awaited and what was seen last.
+        EnvironmentNotReadyError: the deadline passed; the message names what was awaited and seen last.
     """
     retrying = Retrying(
         stop=stop_after_delay(deadline_s),

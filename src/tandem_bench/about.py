@@ -1,4 +1,4 @@
-"""What the figures depend on and cannot be read from them: the machine, the versions, the source."""
+"""Describes the conditions of a measurement: the machine, the versions, the source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = ("pyspark", "kafka-python", "confluent-kafka", "pymongo", "orjson")
 
 
 def about(settings: Settings, tools: Tools) -> dict[str, Any]:
-    """Returns the machine, the versions of all that runs, the settings that are measured and the git revision."""
+    """Returns the machine, the versions, the measured settings and the git revision."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "revision": _revision(),
@@ -55,7 +55,7 @@ def _processor() -> str:
 
 
 def _revision() -> str | None:
-    """Returns the checkout's commit, with a mark where files differ from it; None outside of one."""
+    """Returns the checkout's commit, with a mark if files differ from it; None outside a checkout."""
     return _first_line("git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty")
 
 

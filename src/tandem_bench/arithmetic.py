@@ -10,10 +10,10 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Figure:
-    """What several rounds measured of one thing.
+    """The values of one measurement in several rounds.
 
     Attributes:
-        values: one for each round, in their order; at least one.
+        values: one for each round, in order; at least one.
     """
 
     values: tuple[float, ...]
@@ -34,7 +34,7 @@ class Figure:
 
 
 def ratio(ours: Figure, theirs: Figure) -> float:
-    """Returns the median of the rounds' ratios: what disturbed the machine in a round disturbed both.
+    """Returns the median of the rounds' ratios: a disturbance in a round affects both.
 
     Raises:
         ValueError: they are not of the same rounds.

@@ -1,4 +1,4 @@
-"""What every part is given."""
+"""The settings of a run, which every part gets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tandem.settings.model import Settings
 from tandem_bench.load import BETWEEN_SETS
 
 _SEED = 7
-# Event times have passed, whenever it is run.
+# Event times are in the past, whenever it runs.
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -20,11 +20,11 @@ class Bench:
     """The settings of a run.
 
     Attributes:
-        settings: of the environments; their state folder and ports are the bench's own.
-        quick: whether a rough figure soon is wanted rather than a good one.
-        rounds: how often each thing is measured.
-        records: how many records wait in a drain, about.
-        say: tells the user what is going on.
+        settings: the settings of the environments, with the bench's own state folder and ports.
+        quick: whether to measure quickly and roughly.
+        rounds: the number of rounds.
+        records: the approximate number of records in a drained backlog.
+        say: prints a message for the user.
     """
 
     settings: Settings
@@ -37,11 +37,11 @@ class Bench:
         """Returns a set of records: the same one for the same arguments, all on time.
 
         Args:
-            number: of the set; a later one's event times begin where the one before has closed.
-            records: how many, about; None for the bench's own number.
+            number: the set's number; event times begin where the windows of the previous set have closed.
+            records: the approximate number; None for the bench's own number.
             repeats: the share of events that are sent twice.
         """
         start = _EPOCH + number * (DEFAULT_SPAN + BETWEEN_SETS)
-        # An event is an order or a payment; a few more records come of repeats and malformed ones.
+        # An event is an order or a payment; repeats and malformed records add a few.
         count = max(1, (self.records if records is None else records) // 2)
         return Plan(seed=_SEED, count=count, start=start, mix=Mix(repeats=repeats, late=0), span=DEFAULT_SPAN)

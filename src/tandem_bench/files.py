@@ -1,4 +1,4 @@
-"""Writes a result: one JSON file, and a picture of each part."""
+"""Writes a result: one JSON file, and a chart of each part."""
 
 from __future__ import annotations
 

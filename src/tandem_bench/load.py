@@ -1,4 +1,4 @@
-"""Puts generated records into topics as fast as the machine can: a process for each stream, and librdkafka."""
+"""Sends generated records as fast as possible: one process per stream, with librdkafka."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tandem.settings.model import KafkaSettings
 from tandem.verify.topics import TopicReader
 from tandem_bench.reports import Ends
 
-# From the end of one set to the start of the next: the match window, by which a payment may be dated before its order,
-# and the lateness. So nothing of the next is late, and the windows of the one before close.
+# From the end of one set to the start of the next: the match window, by which a payment may precede its order, and the
+# lateness. So no record of the next set is late, and the windows of the previous set close.
 BETWEEN_SETS = timedelta(minutes=40)
-# Uncompressed, as our own producers send where no codec is installed; who verifies needs none either.
-# Some malformed records are as large as the broker takes them. What the client only warns of is of no interest.
+# Uncompressed, as our own producers send if no codec is installed; verify then needs none either.
+# Some malformed records have the broker's maximum size. The client's warnings do not matter.
 PRODUCER = {
     "acks": "all",
     "enable.idempotence": True,
@@ -39,15 +39,15 @@ def own_topics() -> dict[str, str]:
 
 
 def load(kafka: KafkaSettings, plan: Plan, topics: Mapping[str, str] | None = None) -> Ends:
-    """Returns the offsets behind the last records, by topic, once all of a plan is confirmed.
+    """Sends a plan's records; returns the offsets behind the last ones, by topic, once all are confirmed.
 
     Args:
-        kafka: where to; it asks for no login.
-        plan: what.
-        topics: where each stream goes, by its name; None for the pipeline's own topics.
+        kafka: Kafka's settings, without a login.
+        plan: the plan of the records.
+        topics: the topic of each stream, by its name; None for the pipeline's own topics.
 
     Raises:
-        TandemError: Kafka did not take a record.
+        TandemError: Kafka rejected a record.
     """
     topics = own_topics() if topics is None else topics
     context = multiprocessing.get_context("spawn")
@@ -55,7 +55,7 @@ def load(kafka: KafkaSettings, plan: Plan, topics: Mapping[str, str] | None = No
         sent = [pool.submit(_send, kafka.bootstrap, plan, name, topic) for name, topic in topics.items()]
         refused = [error for each in sent if (error := each.result())]
     if refused:
-        raise TandemError(f"Kafka did not take a record: {refused[0]}", hint="is the disk full?")
+        raise TandemError(f"Kafka rejected a record: {refused[0]}", hint="check that the disk is not full")
     return ends_of(kafka, topics)
 
 
@@ -69,7 +69,7 @@ def ends_of(kafka: KafkaSettings, topics: Mapping[str, str]) -> Ends:
 
 
 def count(ends: Ends, begins: Ends | None = None) -> int:
-    """Returns how many records lie between two sets of offsets; before ``ends`` when there is one only."""
+    """Returns the number of records between two sets of offsets, or before ``ends``."""
     return sum(
         end - (begins[topic][number] if begins else 0)
         for topic, offsets in ends.items()
@@ -78,12 +78,12 @@ def count(ends: Ends, begins: Ends | None = None) -> int:
 
 
 def take(producer: Producer, topic: str, record: Record, answered: Callable[..., None] | None = None) -> bool:
-    """Returns whether the producer took the record; it waits for at most a tenth of a second where no more fit.
+    """Returns whether the producer accepted the record; waits at most 0.1 s if its queue is full.
 
     Args:
-        producer: it sends the record later.
-        topic: where to.
-        record: what.
+        producer: sends the record later.
+        topic: the topic.
+        record: the record.
         answered: called with Kafka's answer.
     """
     try:
@@ -95,7 +95,7 @@ def take(producer: Producer, topic: str, record: Record, answered: Callable[...,
 
 
 def _send(bootstrap: str, plan: Plan, stream: str, topic: str) -> str | None:
-    """Returns why Kafka did not take a record; None when it took all. Its errors cannot pass between processes."""
+    """Returns why Kafka rejected a record, or None, as its errors cannot pass between processes."""
     try:
         _send_all(bootstrap, plan, stream, topic)
     except KafkaException as error:

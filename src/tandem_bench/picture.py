@@ -10,7 +10,7 @@ from tandem_bench.result import Kind, Part
 from tandem_bench.table import number
 
 _WIDTH, _BAR, _GAP, _LABELS, _FIGURES, _HEAD, _FOOT = 820, 18, 8, 300, 150, 40, 48
-# How many times the longest bar of ours and of peers a limit's may be; what is longer is cut.
+# The maximum length of a limit's bar, relative to the longest bar of ours and of peers; longer bars are cut.
 _LONGEST_LIMIT = 2.0
 _COLOURS = {Kind.OURS: "#2563eb", Kind.LIMIT: "#9ca3af", Kind.PEER: "#d97706"}
 _STYLE = (

@@ -1,4 +1,4 @@
-"""Runs what the job is compared with, each in a process group of its own."""
+"""Runs the programs that the job is compared with, each in its own process group."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tandem.errors import TandemError
 from tandem.foreign import inherited
 from tandem.job_files import driver_arguments
 from tandem.supervision.logs import essence
-from tandem_bench.cleaning import undisturbed
-from tandem_bench.stage import Stage
+from tandem_bench.interrupts import ignoring_interrupts
+from tandem_bench.testbed import Testbed
 
 _FOLDER = Path(__file__).parent
 _DEADLINE_S = 3600.0
@@ -35,7 +35,7 @@ class Program:
         """Returns the next object that it prints.
 
         Raises:
-            TandemError: it ended without one, or was killed because it took more than an hour.
+            TandemError: it ended without one, or was killed after an hour.
         """
         watchdog = Timer(_DEADLINE_S, self._process.kill)
         watchdog.start()
@@ -57,21 +57,21 @@ class Program:
 def running(
     name: str,
     arguments: Sequence[str],
-    stage: Stage,
+    testbed: Testbed,
     env: Mapping[str, str] | None = None,
     *,
     own_packages: bool = True,
 ) -> Iterator[Program]:
-    """Yields a program of this package as it runs; afterwards it and all that it started are gone.
+    """Yields a running program of this package; kills it and its children afterwards.
 
     Args:
-        name: ``peers/<file>`` or ``limits/<file>``, without an ending.
-        arguments: its own.
-        stage: where its log goes.
+        name: ``peers/<file>`` or ``limits/<file>``, without an extension.
+        arguments: its arguments.
+        testbed: the testbed, which gets its log.
         env: its whole environment; None for this process's.
-        own_packages: whether it sees the packages of this environment; else only what is on its ``PYTHONPATH``.
+        own_packages: whether it sees the packages of this environment; otherwise only its ``PYTHONPATH``.
     """
-    log = stage.layout.log(name.rpartition("/")[2])
+    log = testbed.layout.log(name.rpartition("/")[2])
     # -S leaves out site-packages. Two folders with packages of one namespace, like Google's, would be mixed.
     python = (sys.executable,) if own_packages else (sys.executable, "-S")
     with log.open("wb") as errors:
@@ -81,14 +81,14 @@ def running(
             stdout=subprocess.PIPE,
             stderr=errors,
             env=inherited() if env is None else dict(env),
-            cwd=stage.layout.scratch,
+            cwd=testbed.layout.scratch,
             text=True,
             start_new_session=True,
         )
     try:
         yield Program(name, process, log)
     finally:
-        with undisturbed():
+        with ignoring_interrupts():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
@@ -97,34 +97,34 @@ def running(
 def run(
     name: str,
     arguments: Sequence[str],
-    stage: Stage,
+    testbed: Testbed,
     env: Mapping[str, str] | None = None,
     *,
     own_packages: bool = True,
 ) -> dict[str, Any]:
-    """Returns what a program prints; see ``running``."""
-    with running(name, arguments, stage, env, own_packages=own_packages) as program:
+    """Returns a program's output; see ``running``."""
+    with running(name, arguments, testbed, env, own_packages=own_packages) as program:
         return program.answer()
 
 
 @contextmanager
 def running_on_spark(
-    name: str, arguments: Sequence[str], stage: Stage, packages: Path | None = None
+    name: str, arguments: Sequence[str], testbed: Testbed, packages: Path | None = None
 ) -> Iterator[Program]:
     """Yields a Spark driver with the job's settings and class path; see ``running``.
 
     Args:
         name: as for ``running``.
-        arguments: its own; ``--config FILE``, as the job gets it, comes before.
-        stage: where Kafka and MongoDB are.
-        packages: a folder of Python packages that it needs besides ours.
+        arguments: its arguments, after ``--config FILE`` as for the job.
+        testbed: Kafka and MongoDB.
+        packages: a folder of further Python packages.
     """
-    folder = stage.layout.conf / name.rpartition("/")[2]
+    folder = testbed.layout.conf / name.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)
-    spark = stage.tools.spark(stage.settings)
-    spark.configure(stage.settings, folder, stage.layout.home)
-    env = spark.environment(stage.settings.location, folder)
+    spark = testbed.tools.spark(testbed.settings)
+    spark.configure(testbed.settings, folder, testbed.layout.home)
+    env = spark.environment(testbed.settings.location, folder)
     if packages:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(packages), env.get("PYTHONPATH"))))
-    with running(name, (*driver_arguments(folder), *arguments), stage, env) as program:
+    with running(name, (*driver_arguments(folder), *arguments), testbed, env) as program:
         yield program

@@ -1,4 +1,4 @@
-"""Reads what one driver of the job has reported of its batches."""
+"""Reads one driver's reports about its batches."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Reports:
     """The progress documents of one driver.
 
     Args:
-        settings: which pipeline, and where MongoDB is.
-        pid: the driver's; None for any.
+        settings: the pipeline's settings.
+        pid: the driver's process id; None for any.
     """
 
     def __init__(self, settings: Settings, pid: int | None = None) -> None:
@@ -45,7 +45,7 @@ class Reports:
         self._client.close()
 
     def started_at(self) -> float:
-        """Returns when the driver's query had begun, in seconds since the epoch."""
+        """Returns when the driver's query began, in seconds since the epoch."""
         found = self._collection.find_one({**self._query, "event": "started"})
         if found is None:
             raise LookupError("the driver has not reported its start")
@@ -63,23 +63,23 @@ class Reports:
         return list(self._collection.find({**self._query, "event": "batch", "at": at}).sort("$natural", 1))
 
     def drained(self, ends: Ends, *, deadline_s: float) -> Report:
-        """Returns the report of the first batch with which all up to ``ends`` was committed, once it is there.
+        """Returns the report of the first batch after which all records up to ``ends`` are committed.
 
         Args:
             ends: the offset behind the last record, by topic and partition.
             deadline_s: how long to wait, in seconds.
 
         Raises:
-            EnvironmentNotReadyError: it did not come.
+            EnvironmentNotReadyError: the deadline passed.
             TandemError: the driver died.
         """
         return self._first("the backlog to be committed", lambda report: covers(report, ends), deadline_s)
 
     def settled(self, after: Report, *, deadline_s: float) -> Report:
-        """Returns the report of the batch that closed the windows of what an earlier one had read.
+        """Returns the report of the batch that closed the windows of an earlier batch's records.
 
         Args:
-            after: of a batch that moved the watermark.
+            after: the report of a batch that advanced the watermark.
             deadline_s: how long to wait, in seconds.
         """
         number = after["batch"]
@@ -94,15 +94,15 @@ class Reports:
                 if accepted(report):
                     return report
             if self._pid is not None and not psutil.pid_exists(self._pid):
-                raise TandemError("the driver died", hint="its log tells why")
+                raise TandemError("the driver died", hint="see its log")
             last = batches[-1]["batch"] if batches else None
             raise NotYetError(f"the last batch is {last}")
 
-        return wait_for(what, probe, deadline_s=deadline_s, hint="the driver's log tells more", interval_s=0.1)
+        return wait_for(what, probe, deadline_s=deadline_s, hint="see the driver's log", interval_s=0.1)
 
 
 def covers(report: Report, ends: Ends) -> bool:
-    """Returns whether a report's batch, with those before it, has committed all up to ``ends``."""
+    """Returns whether all records up to ``ends`` are committed after a report's batch."""
     committed = report["committed"]
     return all(
         committed.get(topic, {}).get(str(number), 0) >= end
@@ -112,5 +112,5 @@ def covers(report: Report, ends: Ends) -> bool:
 
 
 def batch_milliseconds(reports: Iterable[Report], phase: str = "triggerExecution") -> list[float]:
-    """Returns how long each batch with records took, or a phase of it by Spark's name, in milliseconds."""
+    """Returns the duration of each batch with records, or of one of Spark's phases, in milliseconds."""
     return [float(report["durations_ms"][phase]) for report in reports if report["input_rows"]]

@@ -1,4 +1,4 @@
-"""What a run of the bench has found, as one value: the table, the JSON and the picture are made of it."""
+"""The result of a run as one value, the source of the table, the JSON and the charts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tandem_bench.arithmetic import Figure, ratio
 
 
 class Kind(StrEnum):
-    """Whose figure it is."""
+    """The measured program: ours, a limit or a peer."""
 
     OURS = "tandem"
     LIMIT = "limit"
@@ -23,12 +23,12 @@ class Row:
     """One line of a part.
 
     Attributes:
-        name: what was measured.
-        unit: of the values.
+        name: the measured quantity.
+        unit: the unit of the values.
         figure: one value for each round.
-        kind: whose it is.
-        remark: what a reader must know of it, such as what was lost.
-        compared: whether the table tells how many times the part's first row is of this one.
+        kind: the measured program.
+        remark: a remark for the reader, such as lost records.
+        compared: whether the table has the ratio of the part's first row to this one.
     """
 
     name: str
@@ -44,10 +44,10 @@ class Part:
     """One part of the bench.
 
     Attributes:
-        name: by which it is chosen.
-        title: what it measures, in a line.
-        rows: the first is what others are compared with.
-        settings: what the figures depend on.
+        name: its name on the command line.
+        title: the measurement, in a line.
+        rows: its rows; the others are compared with the first.
+        settings: the settings that affect the figures.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Part:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def ratio(self, row: Row) -> float | None:
-        """Returns how many times the first row's figure is of this row's; None where they are not to be compared."""
+        """Returns the ratio of the first row's figure to this row's; None if they are not comparable."""
         return ratio(self.rows[0].figure, row.figure) if row.compared else None
 
 

@@ -11,12 +11,12 @@ from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.settings.load import load as load_settings
 from tandem.settings.model import Settings
 from tandem_bench.about import about
-from tandem_bench.audience import chromium
 from tandem_bench.bench import Bench
+from tandem_bench.browser import chromium
 from tandem_bench.load import load
 from tandem_bench.parts import cold_start, dashboard, growth, idle, inner_loop, latency, recovery, soak, throughput
 from tandem_bench.result import Part, Result
-from tandem_bench.stage import staged
+from tandem_bench.testbed import new_testbed
 
 PARTS: Mapping[str, Callable[[Bench], Part]] = {
     "throughput": throughput.measure,
@@ -29,7 +29,7 @@ PARTS: Mapping[str, Callable[[Bench], Part]] = {
     "growth": growth.measure,
     "soak": soak.measure,
 }
-# A quick run has these alone, when none is named: together they take less than five minutes on two cores.
+# The parts of a quick run by default: together they take less than five minutes on two cores.
 _SHORT = ("throughput", "latency", "cold_start")
 PROFILE = "embedded"
 _LEARNING = 20_000
@@ -37,7 +37,7 @@ _DEADLINE_S = 240.0
 
 
 def chosen(names: Sequence[str], *, quick: bool) -> list[str]:
-    """Returns the names of the parts to run, each once; all when none is named, or those that a quick run has.
+    """Returns the names of the parts to run, each once; by default all, or those of a quick run.
 
     Raises:
         UsageError: there is no such part.
@@ -49,15 +49,15 @@ def chosen(names: Sequence[str], *, quick: bool) -> list[str]:
 
 
 def able(names: Sequence[str], *, named: bool, say: Callable[[str], None]) -> list[str]:
-    """Returns the parts that this machine can run: without a browser there is no page to measure.
+    """Returns the parts that this machine can run; the dashboard needs a browser.
 
     Args:
-        names: of the chosen parts.
-        named: whether the user named them; else what cannot run is left out.
-        say: tells the user what is left out.
+        names: the names of the chosen parts.
+        named: whether the user named them; otherwise parts that cannot run are skipped.
+        say: prints a message for the user.
 
     Raises:
-        EnvironmentNotReadyError: a part that was named cannot run.
+        EnvironmentNotReadyError: a named part cannot run.
     """
     if "dashboard" in names:
         try:
@@ -65,7 +65,7 @@ def able(names: Sequence[str], *, named: bool, say: Callable[[str], None]) -> li
         except EnvironmentNotReadyError as error:
             if named:
                 raise
-            say(f"leaves out the dashboard: {error}")
+            say(f"skipping the dashboard: {error}")
             return [name for name in names if name != "dashboard"]
     return list(names)
 
@@ -89,22 +89,22 @@ def settings_of(first_port: int) -> Settings:
 
 
 def run(bench: Bench, names: Sequence[str], done: Callable[[Part], None]) -> Result:
-    """Returns what was found.
+    """Returns the result of a run.
 
     Args:
         bench: the settings of the run.
-        names: of the parts.
-        done: called with each part when it has ended.
+        names: the names of the parts.
+        done: called with each finished part.
 
     Raises:
-        TandemError: an environment did not start, or what it made is wrong.
+        TandemError: an environment did not start, or its result is wrong.
     """
     with _alone(bench.settings):
-        with staged(bench.settings) as stage:
-            found = about(bench.settings, stage.tools)
-            if not stage.tools.spark(bench.settings).archive.recorded:
+        with new_testbed(bench.settings) as testbed:
+            found = about(bench.settings, testbed.tools)
+            if not testbed.tools.spark(bench.settings).archive.recorded:
                 bench.say("the first driver records Java's archive of classes")
-                with stage.driver() as driver:
+                with testbed.driver() as driver:
                     ends = load(bench.settings.kafka, bench.plan(0, records=_LEARNING))
                     driver.reports.drained(ends, deadline_s=_DEADLINE_S)
         parts = []
@@ -116,7 +116,7 @@ def run(bench: Bench, names: Sequence[str], done: Callable[[Part], None]) -> Res
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """Lets one bench run in a state folder at a time: the next would end the environments of the first."""
+    """Locks the state folder, as a second bench would stop the environments of the first."""
     folder: Path = settings.state_dir
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:

@@ -1,4 +1,4 @@
-"""Writes what producers and the job would write, at any rate: to measure who looks at a pipeline, not the pipeline."""
+"""Writes what producers and the job would write, at any rate, to measure the dashboard without Spark."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
 from tandem_bench.load import PRODUCER
 
-# As often as the job commits a batch under such a load, about.
+# About the job's interval between batches under such a load.
 _BATCH_S = 1.0
-# Of so many orders one finds no payment, and of as many one is refused.
+# One of so many orders finds no payment, and one is rejected.
 _ONE_IN = 100
 _AGE = timedelta(seconds=1)
 _PHASES = {
@@ -37,11 +37,10 @@ _PHASES = {
 
 
 class StandIn:
-    """Sends orders and payments, and writes their facts, unmatched documents, dead letters and reports, while the block
-    lasts.
+    """Sends orders and payments, and writes their documents, dead letters and reports, while the block runs.
 
     Args:
-        settings: where to.
+        settings: the pipeline's settings.
         rate: facts a second.
     """
 
@@ -66,13 +65,13 @@ class StandIn:
         self._client.close()
 
     def check(self) -> None:
-        """Raises when it could not write.
+        """Raises if it could not write.
 
         Raises:
-            TandemError: why.
+            TandemError: the message names the reason.
         """
         if self._error:
-            raise TandemError(f"the stand-in could not write: {self._error}", hint="the services' logs tell more")
+            raise TandemError(f"the stand-in could not write: {self._error}", hint="see the services' logs")
 
     def _run(self) -> None:
         try:

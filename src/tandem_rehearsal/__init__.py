@@ -1,1 +1,1 @@
-"""The code path of the cloud against stand-ins on this machine, which speak Google's protocols to Google's clients."""
+"""Runs the cloud's code path against local stand-ins, which speak Google's protocols."""

@@ -1,4 +1,4 @@
-"""Dataproc's service of serverless batches: keeps the states that it has, and has every batch really run."""
+"""A stand-in for Dataproc's serverless batches, with its states; every batch really runs."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class _Submitted:
 
 
 class Batches:
-    """Creates, tells and cancels serverless batches. A driver that fails is not started again; none is ended by time.
+    """Creates, reads and cancels serverless batches. It neither restarts a failed driver nor limits its time.
 
     Args:
-        project: the only project that there is.
+        project: the only project.
         region: the only region.
         launch: starts drivers.
-        output: given a batch's uuid, the URI with which the names of its driver's output begin.
+        output: returns the URI prefix of a driver's output, given the batch's uuid.
     """
 
     def __init__(self, project: str, region: str, launch: Launch, output: Callable[[str], str]) -> None:
@@ -52,7 +52,7 @@ class Batches:
         self._batches: dict[str, _Submitted] = {}
 
     def services(self) -> tuple[grpc.GenericRpcHandler, ...]:
-        """Returns what a gRPC server serves."""
+        """Returns the handlers for a gRPC server."""
         return (
             handler(
                 SERVICE,
@@ -87,7 +87,7 @@ class Batches:
             self._show(submitted, State.PENDING)
             self._batches[request.batch_id] = submitted
         threading.Thread(target=self._run, args=(submitted,), name=request.batch_id, daemon=True).start()
-        # It ends when the batch does, which nobody awaits by it.
+        # It would end with the batch, but no client waits for it.
         return Operation(name=batch.operation)
 
     def _get(self, request: dataproc.GetBatchRequest, context: grpc.ServicerContext) -> dataproc.Batch:
@@ -117,7 +117,7 @@ class Batches:
         return Empty()
 
     def _check_place(self, name: str, context: grpc.ServicerContext) -> str:
-        """Returns the last part of a name, after looking at the rest."""
+        """Returns the last part of a name, after checking the rest."""
         found = _PARENT.fullmatch(name)
         if found is None:
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Malformed name: '{name}'")
@@ -125,7 +125,7 @@ class Batches:
         return found[3] or ""
 
     def _check(self, request: dataproc.CreateBatchRequest, context: grpc.ServicerContext) -> None:
-        """Refuses what Google documents that it refuses."""
+        """Rejects requests that Google's documentation calls invalid."""
         version = request.batch.runtime_config.version
         ttl = request.batch.environment_config.execution_config.ttl
         if not _ID.fullmatch(request.batch_id):
@@ -136,7 +136,7 @@ class Batches:
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "ttl must be between 10 minutes and 14 days")
 
     def _run(self, submitted: _Submitted) -> None:
-        # It takes long when a Spark has to be installed.
+        # This takes long if a Spark must be installed.
         driver = self._launch(_as_job(submitted.batch))
         with self._lock:
             submitted.driver = driver
@@ -171,7 +171,7 @@ class Batches:
 
 
 def _as_job(batch: dataproc.Batch) -> dataproc.Job:
-    """Returns the job that runs the same."""
+    """Returns an equivalent job."""
     what = batch.pyspark_batch
     return dataproc.Job(
         job_uuid=batch.uuid,

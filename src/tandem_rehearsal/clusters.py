@@ -1,4 +1,4 @@
-"""Dataproc's cluster service as far as a deployment uses it: clusters that exist by name only."""
+"""A stand-in for Dataproc's clusters, which exist by name only."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SERVICE = "google.cloud.dataproc.v1.ClusterController"
 
 
 class Clusters:
-    """Creates, tells and deletes clusters. One is running as soon as it is created: its machine is this one.
+    """Creates, reads and deletes clusters. A new one runs at once: its machine is this one.
 
     Args:
-        project: the only project that there is.
+        project: the only project.
         region: the only region.
     """
 
@@ -30,7 +30,7 @@ class Clusters:
         self._clusters: dict[str, dataproc.Cluster] = {}
 
     def service(self) -> grpc.GenericRpcHandler:
-        """Returns what a gRPC server serves."""
+        """Returns the handler for a gRPC server."""
         return handler(
             SERVICE,
             CreateCluster=(self._create, dataproc.CreateClusterRequest, Operation),

@@ -1,4 +1,4 @@
-"""Certificates and passwords of one rehearsal, made on the fly: what a person gets from Confluent, Atlas and Google."""
+"""Creates a rehearsal's certificates and passwords, in place of those of Confluent, Atlas and Google."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 _VALID = timedelta(days=365)
-# Of what Secret Manager has, by the name that it has there; and of the administrators, which it does not have.
+# The passwords in Secret Manager, by their names there, and the administrators', which it does not have.
 _SECRETS = ("kafka-password", "mongo-password")
 _OWN = ("kafka-admin", "mongo-admin")
 
@@ -42,7 +42,7 @@ class Credentials:
 
     @property
     def trust_store(self) -> Path:
-        """The same as Java reads it; it has no password."""
+        """The same for Java, without a password."""
         return self.home / "certificates" / "ca.p12"
 
     @property
@@ -52,12 +52,12 @@ class Credentials:
 
     @property
     def key_file(self) -> Path:
-        """What the members of MongoDB's replica set know each other by."""
+        """The key file of MongoDB's replica set."""
         return self.home / "credentials" / "mongo-keyfile"
 
     @property
     def secrets(self) -> Path:
-        """The folder of what Secret Manager has: a file for each secret."""
+        """Secret Manager's folder, with a file for each secret."""
         return self.home / "secrets"
 
     def password(self, name: str) -> str:
@@ -65,7 +65,7 @@ class Credentials:
         return (self.home / ("secrets" if name in _SECRETS else "credentials") / name).read_text("utf-8")
 
     def make(self) -> None:
-        """Makes what is not there."""
+        """Creates missing files."""
         for folder in ("certificates", "credentials", "secrets"):
             (self.home / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in _SECRETS:
@@ -93,7 +93,7 @@ class Credentials:
 def _certificate(
     name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Certificate | None, signer: ec.EllipticCurvePrivateKey
 ) -> x509.Certificate:
-    """Returns a certificate: of an authority when it has no issuer, else of servers on this machine."""
+    """Returns an authority's certificate if there is no issuer, else one for servers on this machine."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     builder = (
@@ -118,7 +118,7 @@ def _certificate(
 
 
 def _write_once(file: Path, text: str) -> None:
-    """Writes a file that only its owner may read, unless it is there."""
+    """Writes a file that only its owner may read, unless it exists."""
     if not file.exists():
         file.touch(mode=0o600)
         file.write_text(text, "utf-8")

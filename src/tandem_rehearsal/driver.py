@@ -1,4 +1,4 @@
-"""Runs what is submitted: by spark-submit, with Spark itself fetching all files from Cloud Storage."""
+"""Runs submitted jobs with spark-submit; Spark itself fetches all files from Cloud Storage."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from tandem.supervision.state_folder import empty
 from tandem_rehearsal.image import write_logging
 from tandem_rehearsal.spark import spark_of
 
-# What a driver is called here, by the file that it runs.
+# A driver's name here, by the file that it runs.
 _NAMES = {STREAM: "job", RECONCILE: "reconcile"}
 _UPLOAD_S = 1.0
-# How long a driver may take to end when asked to; then it is killed.
+# A driver that does not stop within this time is killed.
 _STOP_S = 20.0
 
 
 @dataclass
-class Launcher:
-    """Starts drivers, one at a time of each file of a pipeline, and puts what they print into the bucket, in pieces.
+class DriverRunner:
+    """Starts drivers, one at a time per file of a pipeline, and uploads their output in pieces.
 
     Attributes:
-        layout: where the log and the process id go.
-        java: what they run on.
+        layout: the folders for logs and process ids.
+        java: the drivers' Java.
         image: Spark's defaults.
-        bucket: where the output goes.
-        cache: where a Spark is installed that is not here.
-        first: the label of the pipeline whose drivers are called by the file alone.
+        bucket: the bucket for the output.
+        cache: the folder in which further Sparks are installed.
+        first: the label of the pipeline whose drivers are named by the file alone.
     """
 
     layout: Layout
@@ -55,7 +55,7 @@ class Launcher:
     _pieces: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def end_leftovers(self) -> None:
-        """Ends the drivers that an earlier stand-in, which was killed, has left."""
+        """Kills the drivers that a killed stand-in left behind."""
         files = (file for name in _NAMES.values() for file in self.layout.run.glob(f"{name}*.json"))
         for file in list(files):
             if left := recall(file):
@@ -63,7 +63,7 @@ class Launcher:
                 file.unlink(missing_ok=True)
 
     def output(self, job: str) -> str:
-        """Returns the URI with which the names of a job's output begin.
+        """Returns the URI prefix of a job's output.
 
         Args:
             job: its uuid.
@@ -71,11 +71,11 @@ class Launcher:
         return f"gs://{self.bucket.name}/google-cloud-dataproc-metainfo/jobs/{job}/driveroutput"
 
     def launch(self, job: dataproc.Job, runtime: Runtime) -> RunningDriver:
-        """Returns the driver of a job, started.
+        """Starts the driver of a job.
 
         Args:
-            job: what was submitted.
-            runtime: on what.
+            job: the submitted job.
+            runtime: the versions to run on.
         """
         levels = {
             name: dataproc.LoggingConfig.Level(level).name
@@ -105,7 +105,7 @@ class Launcher:
         return RunningDriver(self, job, process, log, from_byte)
 
     def upload(self, job: dataproc.Job, content: bytes) -> bool:
-        """Returns whether a piece of output was uploaded; what was not is part of the next one."""
+        """Returns whether a piece of output was uploaded; otherwise the next piece includes it."""
         prefix = self.output(job.job_uuid).removeprefix(f"gs://{self.bucket.name}/")
         try:
             self.bucket.blob(f"{prefix}.{self._pieces[job.job_uuid]:09}").upload_from_string(content)
@@ -119,9 +119,9 @@ class RunningDriver:
     """One driver: spark-submit, its Java process and the Python process below that."""
 
     def __init__(
-        self, launcher: Launcher, job: dataproc.Job, process: subprocess.Popen[bytes], log: Path, from_byte: int
+        self, runner: DriverRunner, job: dataproc.Job, process: subprocess.Popen[bytes], log: Path, from_byte: int
     ) -> None:
-        self._launcher, self._job, self._process = launcher, job, process
+        self._runner, self._job, self._process = runner, job, process
         self._identity = identify(process.pid)
         self._log, self._position = log, from_byte
         self._ended = threading.Event()
@@ -131,15 +131,15 @@ class RunningDriver:
     def wait(self) -> int:
         """Returns its exit code once it has ended and all its output is in the bucket."""
         code = self._process.wait()
-        # Python goes on for a moment when Java was killed.
+        # Python runs for a moment after Java was killed.
         end(self._identity, _STOP_S)
         self._ended.set()
         self._uploader.join()
-        self._launcher.layout.pid(self._log.stem).unlink(missing_ok=True)
+        self._runner.layout.pid(self._log.stem).unlink(missing_ok=True)
         return code
 
     def kill(self) -> None:
-        """Ends it and all that it started."""
+        """Kills it and its children."""
         end(self._identity, _STOP_S)
 
     def _upload(self) -> None:
@@ -147,19 +147,19 @@ class RunningDriver:
         while not last:
             last = self._ended.wait(_UPLOAD_S)
             with self._log.open("rb") as stream:
-                if os.fstat(stream.fileno()).st_size < self._position:  # it had become large and was emptied
+                if os.fstat(stream.fileno()).st_size < self._position:  # the log was truncated because of its size
                     self._position = 0
                 stream.seek(self._position)
                 content = stream.read()
-            if content and self._launcher.upload(self._job, content):
+            if content and self._runner.upload(self._job, content):
                 self._position += len(content)
 
 
 def command(job: dataproc.Job, image: Path, submit: Path) -> tuple[str, ...]:
-    """Returns the command line that a job is run by.
+    """Returns the command line that runs a job.
 
     Args:
-        job: what was submitted.
+        job: the submitted job.
         image: Spark's defaults.
         submit: the program ``spark-submit``.
     """

@@ -1,4 +1,4 @@
-"""Empty folders, which Cloud Storage keeps and its stand-in does not: an older Spark lists those of a checkpoint."""
+"""Keeps empty folders, which the storage stand-in loses but an older Spark lists in a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _LISTED = ("offsets", "commits")
 
 
 def keep_folders(bucket: Bucket, job: dataproc.Job) -> None:
-    """Puts something that Spark overlooks into each folder of a job's checkpoint that it lists before it writes there.
+    """Writes a hidden object into each checkpoint folder that Spark lists before it writes there.
 
     Args:
-        bucket: with the job's configuration and its checkpoint.
-        job: what is about to run.
+        bucket: the bucket with the job's configuration and checkpoint.
+        job: the job to run.
     """
     arguments = list(job.pyspark_job.args)
     config = _name(bucket, arguments[arguments.index("--config") + 1])

@@ -24,7 +24,7 @@ from tandem.settings.model import Settings
 from tandem_rehearsal.batches import Batches
 from tandem_rehearsal.clusters import Clusters
 from tandem_rehearsal.credentials import Credentials
-from tandem_rehearsal.driver import Launcher
+from tandem_rehearsal.driver import DriverRunner
 from tandem_rehearsal.folders import keep_folders
 from tandem_rehearsal.image import write_image
 from tandem_rehearsal.jobs import Driver, Jobs
@@ -35,7 +35,7 @@ _THREADS = 8
 
 
 def serve(settings: Settings) -> None:
-    """Serves until a signal ends it."""
+    """Serves until a signal stops it."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -44,17 +44,17 @@ def serve(settings: Settings) -> None:
     (connector,) = ensure_jars(settings.cache_dir, java.program, ("rehearsal",))["rehearsal"]
     image = write_image(layout.conf, settings, credentials, connector, layout.scratch)
     bucket = Clients(google).storage.bucket(google.bucket)
-    launcher = Launcher(layout, java, image, bucket, settings.cache_dir, label_of(settings))
-    launcher.end_leftovers()
+    runner = DriverRunner(layout, java, image, bucket, settings.cache_dir, label_of(settings))
+    runner.end_leftovers()
     place = (google.project or "", google.region or "")
     clusters = Clusters(*place)
-    jobs = Jobs(*place, clusters, partial(launcher.launch, runtime=runtimes().default), launcher.output)
+    jobs = Jobs(*place, clusters, partial(runner.launch, runtime=runtimes().default), runner.output)
 
     def serverless(job: Job) -> Driver:
         keep_folders(bucket, job)
-        return launcher.launch(job, runtimes().serverless)
+        return runner.launch(job, runtimes().serverless)
 
-    batches = Batches(*place, serverless, launcher.output)
+    batches = Batches(*place, serverless, runner.output)
     secrets = server((google.rehearsal_port or 0) + 2, place[0], credentials.secrets)
     threading.Thread(target=secrets.serve_forever, daemon=True).start()
     dataproc = grpc.server(ThreadPoolExecutor(_THREADS))
@@ -69,8 +69,10 @@ def serve(settings: Settings) -> None:
 
 
 def main() -> None:
-    """Serves as told by the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tandem_rehearsal.google", description="Serves.")
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tandem_rehearsal.google", description="Serves the stand-ins for Google."
+    )
     parser.add_argument("--settings", type=Path, required=True, help="a file with all settings")
     serve(Settings.model_validate_json(parser.parse_args().settings.read_text("utf-8")))
 

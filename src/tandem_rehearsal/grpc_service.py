@@ -1,4 +1,4 @@
-"""Services without generated code: Google's libraries bring the messages and the clients, and no servers."""
+"""Creates gRPC services without generated code, as Google's libraries have messages and clients only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Method = tuple[Callable[[Any, grpc.ServicerContext], Any], type[Any], type[Any]]
 
 
 def handler(service: str, **methods: Method) -> grpc.GenericRpcHandler:
-    """Returns a service with these methods, each by its name in the protocol.
+    """Returns a service with these methods, by their names in the protocol.
 
     Args:
         service: its full name.
-        methods: with classes of proto-plus or of protobuf.
+        methods: methods with classes of proto-plus or protobuf.
     """
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(

@@ -1,4 +1,4 @@
-"""What a machine of the cluster has before anything is submitted to it: its image's settings, made for this machine."""
+"""Writes the settings of a cluster's image, adapted to this machine."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def write_image(folder: Path, settings: Settings, credentials: Credentials, conn
     """Returns the file of Spark's defaults.
 
     Args:
-        folder: where to; it exists.
-        settings: the profile's.
-        credentials: what Java trusts on this machine.
+        folder: an existing folder.
+        settings: the profile's settings.
+        credentials: the certificates that Java trusts.
         connector: Hadoop's file system for gs://.
-        scratch: what Spark spills.
+        scratch: the folder for Spark's spills.
     """
     google = settings.gcp
     storage = {
@@ -69,11 +69,11 @@ def write_image(folder: Path, settings: Settings, credentials: Credentials, conn
 
 
 def write_logging(file: Path, levels: Mapping[str, str]) -> None:
-    """Writes how the driver logs.
+    """Writes the driver's logging configuration.
 
     Args:
-        file: where to.
-        levels: by the logger's name, the root's being ``root``.
+        file: the file to write.
+        levels: levels by the logger's name; ``root`` for the root logger.
     """
     lines = [f"rootLogger.level = {levels.get('root', 'INFO')}"]
     for number, (name, level) in enumerate(item for item in sorted(levels.items()) if item[0] != "root"):

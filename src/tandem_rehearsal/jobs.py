@@ -1,4 +1,4 @@
-"""Dataproc's job service: keeps the states that Dataproc has, and has every submitted job really run."""
+"""A stand-in for Dataproc's jobs, with its states; every submitted job really runs."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from tandem_rehearsal.grpc_service import handler, refuse
 SERVICE = "google.cloud.dataproc.v1.JobController"
 State = dataproc.JobStatus.State
 _ACTIVE = (State.PENDING, State.SETUP_DONE, State.RUNNING, State.CANCEL_PENDING, State.CANCEL_STARTED)
-# Dataproc's rule: so many failures within so many seconds, and the job is not started again.
+# Dataproc's rule: after this many failures within these seconds, the job is not restarted.
 _THRASHING, _THRASHING_S = 4, 600.0
 
 
 class Driver(Protocol):
-    """A driver that was started."""
+    """A running driver."""
 
     def wait(self) -> int:
         """Returns its exit code once it has ended."""
 
     def kill(self) -> None:
-        """Ends it and all that it started."""
+        """Kills it and its children."""
 
 
-# Starts a job's driver; what it prints is found under the URI that the job names.
+# Starts a job's driver; its output is under the URI that the job names.
 Launch = Callable[[dataproc.Job], Driver]
 
 
 def wanted_by(text: str, labels: Mapping[str, str]) -> bool:
-    """Returns whether a filter wants something with these labels; of the language of filters: labels.NAME = VALUE."""
+    """Returns whether these labels match a filter of the form labels.NAME = VALUE."""
     key, _, value = text.partition(" = ")
     return not key or labels.get(key.removeprefix("labels.")) == value
 
@@ -53,14 +53,14 @@ class _Submitted:
 
 
 class Jobs:
-    """Submits, tells and cancels jobs.
+    """Submits, reads and cancels jobs.
 
     Args:
-        project: the only project that there is.
+        project: the only project.
         region: the only region.
-        clusters: a job needs one.
+        clusters: the clusters, as a job needs one.
         launch: starts drivers.
-        output: given a job's uuid, the URI with which the names of its driver's output begin.
+        output: returns the URI prefix of a driver's output, given the job's uuid.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Jobs:
         self._jobs: dict[str, _Submitted] = {}
 
     def service(self) -> grpc.GenericRpcHandler:
-        """Returns what a gRPC server serves."""
+        """Returns the handler for a gRPC server."""
         return handler(
             SERVICE,
             SubmitJob=(self._submit, dataproc.SubmitJobRequest, dataproc.Job),

@@ -1,4 +1,4 @@
-"""Where the rehearsal keeps what."""
+"""The folders of a rehearsal."""
 
 from __future__ import annotations
 

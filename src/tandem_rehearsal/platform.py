@@ -1,4 +1,4 @@
-"""Starts the stand-ins, and then does what the cloud's platform does, by the same code."""
+"""Starts the stand-ins and runs the cloud's platform against them."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ class RehearsalPlatform:
             self._supervisor.start()
         self._await_stand_ins()
         if self._layout.job(self._settings.pipeline) != JOB:
-            # In the cloud a person does that.
+            # In the cloud, an administrator does this.
             services.admit(self._settings, Credentials(self._settings.home))
         self._registry.add(self._settings)
         self._cloud.up(wait, deadline_s)
 
     def down(self, volumes: bool = False) -> bool:
-        """Destroys what was deployed, of all pipelines, and stops the stand-ins; see ``Platform.down``."""
+        """Destroys the deployments of all pipelines and stops the stand-ins; see ``Platform.down``."""
         if self._supervisor.running():
             for other in self._registry.all():
                 if other.pipeline != self._settings.pipeline:
                     DataprocPlatform(other).down()
             self._cloud.down()
-            # It would tell on standard error that the other end is going away.
+            # It would report on standard error that the server is stopping.
             self._cloud.close()
         return self._supervisor.stop(forget=volumes)
 
@@ -72,7 +72,7 @@ class RehearsalPlatform:
         self.destroy()
 
     def destroy(self, data: bool = False) -> None:
-        """Stops this pipeline's job, and the stand-ins when no other one is left; see ``Deployed.destroy``."""
+        """Stops this pipeline's job, and the stand-ins if no other job is left; see ``Deployed.destroy``."""
         if self.pipelines() in ([], [self._settings.pipeline]):
             self.down(volumes=data)
         else:
@@ -109,12 +109,12 @@ class RehearsalPlatform:
         return {**found, "dashboard": {"url": url, "problem": why}, "problem": problem}
 
     def reconcile(self) -> dict[str, Any]:
-        """Repairs what late records have left; see ``Platform.reconcile``."""
+        """Repairs documents that late records affect; see ``Platform.reconcile``."""
         self._check_running()
         return self._cloud.reconcile()
 
     def problem(self) -> str | None:
-        """Returns what is wrong with a stand-in or with the job; see ``Platform.problem``."""
+        """Returns the problem of a stand-in or of the job; see ``Platform.problem``."""
         if not self._supervisor.running():
             return None
         return self._stand_in_problem() or self._cloud.problem()
@@ -122,7 +122,7 @@ class RehearsalPlatform:
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
     ) -> Iterator[LogLine]:
-        """Yields the job's log lines from Cloud Storage, or all from files; see ``Platform.logs``."""
+        """Yields the job's log from Cloud Storage, or all logs from files; see ``Platform.logs``."""
         if list(services) == [JOB]:
             self._check_running()
             return self._cloud.logs(services, follow, since)
@@ -132,7 +132,7 @@ class RehearsalPlatform:
         return merged({name: self._layout.log(name) for name in services or known}, follow, since)
 
     def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Submits this source in the running job's place; see ``Platform.restart_job``."""
+        """Replaces the running job by this source; see ``Platform.restart_job``."""
         self._check_running()
         self._cloud.restart_job(deadline_s)
 

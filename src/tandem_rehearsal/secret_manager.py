@@ -1,4 +1,4 @@
-"""Secret Manager and the metadata server, as far as a job and a deployment use them, over HTTP."""
+"""A stand-in for the used parts of Secret Manager and the metadata server, over HTTP."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def server(port: int, project: str, folder: Path) -> ThreadingHTTPServer:
 
     Args:
         port: on 127.0.0.1.
-        project: the only project that there is.
-        folder: has a file for each secret. What is added or removed counts from the next request on.
+        project: the only project.
+        folder: has a file for each secret; changes apply from the next request on.
     """
     token = secrets.token_urlsafe(32)
 
@@ -34,7 +34,7 @@ def server(port: int, project: str, folder: Path) -> ThreadingHTTPServer:
                 self._answer(404, _error(404, "NOT_FOUND", f"The requested URL {self.path} was not found."))
 
         def _identify(self) -> None:
-            # By this header a page in a browser cannot ask.
+            # A page in a browser cannot send this header.
             if self.headers.get("Metadata-Flavor") != "Google":
                 self._answer(403, {})
                 return
@@ -61,7 +61,7 @@ def server(port: int, project: str, folder: Path) -> ThreadingHTTPServer:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: object) -> None:  # what was asked for is nobody's business
+        def log_message(self, *_: object) -> None:  # requests are not logged
             pass
 
     return ThreadingHTTPServer(("127.0.0.1", port), Handler)

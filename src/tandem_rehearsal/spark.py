@@ -41,7 +41,7 @@ def spark_of(runtime: Runtime, cache: Path) -> Spark:
 
     Args:
         runtime: whose.
-        cache: the folder of everything downloaded.
+        cache: the folder of all downloads.
 
     Raises:
         EnvironmentNotReadyError: it cannot be installed.

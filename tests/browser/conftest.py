@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tandem.errors import EnvironmentNotReadyError
-from tandem_bench.audience import chromium
+from tandem_bench.browser import chromium
 from tests import STATE
 from tests.environment import Environment
 

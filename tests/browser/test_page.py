@@ -123,7 +123,7 @@ def test_the_story_of_an_order_with_a_hostile_id(prefix: str, page: Page, runnin
     told = [" ".join(row.locator("td").all_inner_texts()) for row in rows.all()]
     for place in places:
         assert any(f"{ORDERS.topic} {place} " in text for text in told), (place, told)
-    assert sum("a repeat" in text for text in told) == 1
+    assert sum("a duplicate" in text for text in told) == 1
     assert sum("dead: wrong_type (payment_id)" in text for text in told) == 1
     expect(story.locator("dd", has_text="<b>bold</b>")).to_be_visible()
     expect(page.locator("#story img, #newest img, #story b, #newest b")).to_have_count(0)
@@ -132,8 +132,8 @@ def test_the_story_of_an_order_with_a_hostile_id(prefix: str, page: Page, runnin
 
 def test_an_order_that_nobody_sent(page: Page) -> None:
     page.get_by_label("Order id").fill('{"$ne": null}')
-    page.get_by_role("button", name="Tell its story").click()
-    expect(page.locator("#story .verdict")).to_have_text("Nothing is known of this order id.")
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator("#story .verdict")).to_have_text("There are no records with this order id.")
 
 
 def test_the_keyboard_reaches_everything(page: Page) -> None:

@@ -66,7 +66,7 @@ def test_mongodb_away(page: Page, running: Environment) -> None:
     whole(page)
     with frozen(running, "mongod"):
         broken(page, "mongo", "MongoDB has not answered since")
-        expect(page.locator("#job [data-field=state]")).to_have_text("not known")
+        expect(page.locator("#job [data-field=state]")).to_have_text("unknown")
     whole(page)
 
 
@@ -84,7 +84,7 @@ def test_the_job_hangs(page: Page, running: Environment) -> None:
     group = os.getpgid(pid(running, "job"))
     os.killpg(group, signal.SIGSTOP)
     try:
-        broken(page, "job", "The job has not reported for .*: it does not run, or cannot write to MongoDB")
+        broken(page, "job", "The job has not reported for .*: it is not running, or it cannot write to MongoDB")
         expect(page.locator("#job [data-field=state]")).to_have_text("silent")
     finally:
         os.killpg(group, signal.SIGCONT)
@@ -111,7 +111,7 @@ def test_the_watermark_stands_still(page: Page, running: Environment) -> None:
         return page.locator(".problem[data-code=watermark]").count() > 0
 
     running.wait("the watermark to be seen standing still", shown_after_another, 180)
-    broken(page, "watermark", "The watermark has stood still for .*: .* has brought nothing newer")
+    broken(page, "watermark", "The watermark has not advanced for .*: .* has no newer events")
 
 
 def test_the_page_comes_back_after_the_server_restarts(page: Page, running: Environment) -> None:

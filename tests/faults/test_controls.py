@@ -52,15 +52,15 @@ class Control:
 CONTROLS = (
     Control("an _id of the event's identity only", "invented", in_ci=True),
     Control("dead letters", "lost"),
-    Control("the look for dead letters that a replay finds written", "doubled"),
+    Control("the check for dead letters that a repeated batch has already written", "doubled"),
     Control("strict parsing", "lost"),
 )
-PACEMAKER = Control("the pacemaker", "", idle_s=5)
+PACEMAKER = Control("the control records for quiet topics", "", idle_s=5)
 MAJORITY = Control("writes that a majority has on disk", "lost")
-NOTES = Control("the notes of what reconcile has overtaken", "wrong")
-NO_LIMIT = Control("batches of all that waits", "lost")
-SKEW = Control("the refusal of event times in the future", "lost")
-SECOND_DRIVER = Control("the look for another driver's commit", "doubled")
+NOTES = Control("the notes about documents that reconcile has superseded", "wrong")
+NO_LIMIT = Control("batches of the whole backlog", "lost")
+SKEW = Control("the rejection of event times in the future", "lost")
+SECOND_DRIVER = Control("the check for another driver's commit", "doubled")
 ALL = (*CONTROLS, PACEMAKER, MAJORITY, NOTES, NO_LIMIT, SKEW, SECOND_DRIVER)
 
 

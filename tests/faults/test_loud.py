@@ -1,4 +1,4 @@
-"""Where to go on would lose data, the job stops, says why, and the documented way back works."""
+"""Where to go on would lose data, the job stops, says why, and the documented recovery works."""
 
 from __future__ import annotations
 
@@ -137,9 +137,9 @@ def test_the_job_stops_and_says_why(lone: Environment, change: Change, words: st
         environment.tandem("produce", "--count", "100", code=None)
     problem = environment.wait("the problem", lambda: environment.status()["problem"], 120)
     assert words in problem
-    assert "The way back" in problem
+    assert "README: Recovery" in problem
     assert environment.status()["job"]["state"] == "failed"
-    # The README's way back, with the code that made what is in MongoDB.
+    # The README's recovery, with the code that made what is in MongoDB.
     lone.tandem("down")
     shutil.rmtree(backend_of(lone).checkpoint)
     lone.tandem("up", "--wait")
@@ -251,7 +251,7 @@ def test_a_document_too_large(lone: Environment) -> None:
     foreign.produce(PAYMENTS.topic, payment("p", large, now))
     assert foreign.flush(60) == 0
     problem = lone.wait("the problem", lambda: lone.status()["problem"])
-    assert "larger than the 16 MiB that MongoDB takes" in problem
+    assert "larger than MongoDB's limit of 16 MiB" in problem
     assert "planted-payload" not in lone.tandem("logs").stdout + problem
     now_there = lone.contents()
     assert now_there[FACTS] == contents[FACTS]

@@ -58,19 +58,19 @@ def is_committed(spark: Any, config: Any, batch_id: int) -> bool:
 REPLACEMENTS: Mapping[str, Mapping[str, object]] = {
     "an _id of the event's identity only": {"tandem.engine.write.document_id:document_id": document_id},
     "dead letters": {"tandem.engine.write.dead_letters:DeadLetters.append": append},
-    "the look for dead letters that a replay finds written": {
+    "the check for dead letters that a repeated batch has already written": {
         "tandem.engine.write.dead_letters:not_yet_written": not_yet_written
     },
     "strict parsing": {"tandem.engine.read.json_format:is_text": is_text},
-    "the pacemaker": {"tandem.engine.run.idle_watermark:due": due},
+    "the control records for quiet topics": {"tandem.engine.run.idle_watermark:due": due},
     "writes that a majority has on disk": {
         "tandem.engine.write.mongo_sink:WRITE_CONCERN": {"writeConcern.w": "1", "writeConcern.journal": "false"},
         "tandem.engine.spark.mongo_client:WRITE_CONCERN": "W1",
     },
-    "the notes of what reconcile has overtaken": {"tandem.engine.write.superseded:Superseded.note": note},
-    "batches of all that waits": {"tandem.engine.read.kafka_source:STREAM_OPTIONS": {"maxOffsetsPerTrigger": "200"}},
-    "the refusal of event times in the future": {"tandem.engine.read.parse:is_timely": is_timely},
-    "the look for another driver's commit": {"tandem.engine.spark.checkpoint:is_committed": is_committed},
+    "the notes about documents that reconcile has superseded": {"tandem.engine.write.superseded:Superseded.note": note},
+    "batches of the whole backlog": {"tandem.engine.read.kafka_source:STREAM_OPTIONS": {"maxOffsetsPerTrigger": "200"}},
+    "the rejection of event times in the future": {"tandem.engine.read.parse:is_timely": is_timely},
+    "the check for another driver's commit": {"tandem.engine.spark.checkpoint:is_committed": is_committed},
 }
 
 

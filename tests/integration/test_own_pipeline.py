@@ -138,7 +138,7 @@ def test_dev_goes_on_with_what_was_saved(
         transform.write_text(
             good.replace('"service",\n        "status",', f'F.lit("{version}").alias("service"),\n"status",')
         )
-        said("transform.py: the job runs with it after")
+        said("transform.py: reloaded in")
         environment.tandem("produce", "--count", "100", "--close")
         with MongoClient(f"mongodb://127.0.0.1:{environment.first_port + 2}/?directConnection=true") as client:
             answered = client["parcels"]["parcels_answered"]
@@ -148,7 +148,7 @@ def test_dev_goes_on_with_what_was_saved(
     transform.write_text(good.replace('"duration_ms"', '"duration_ms", F.col("nowhere")'))
     said("transform.py:")
     transform.write_text(good)
-    said("transform.py: the job runs with it after")
+    said("transform.py: reloaded in")
     # It has committed, and is ready again whenever it has committed what came since.
     environment.wait("ready", lambda: environment.status()["ready"])
     assert environment.status()["job"]["pid_or_id"] == driver
@@ -158,7 +158,7 @@ def test_dev_goes_on_with_what_was_saved(
     settings.write_text(f"{good}[job")
     said("settings.toml: error: ")
     settings.write_text(good.replace("[job.parameters]", "[job]\ntrigger_seconds = 0.5\n[job.parameters]"))
-    said("settings.toml: the job runs with it after")
+    said("settings.toml: reloaded in")
     assert environment.status()["job"]["pid_or_id"] != driver
     assert trigger(environment) == 0.5
     developing.send_signal(signal.SIGINT)

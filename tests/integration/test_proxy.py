@@ -64,4 +64,4 @@ def test_a_proxy_that_wants_a_login_says_so(
     with pytest.raises(EnvironmentNotReadyError) as caught:
         fetch([PACKAGE], java="java", into=tmp_path, pattern="[artifact].[ext]", transitive=False)
     assert {login for _, login in asked} == {None}
-    assert "asks for a login" in caught.value.hint
+    assert "needs a login" in caught.value.hint

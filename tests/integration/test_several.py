@@ -79,7 +79,7 @@ def test_each_is_accounted_for_and_neither_feels_the_other(environment: Environm
     assert "batch committed" in environment.tandem("--pipeline", SECOND, "logs", "job").stdout
 
     refused = environment.tandem("--pipeline", SECOND, "down", "--volumes", code=2)
-    assert f"error: {FIRST} would lose topics, database and checkpoint, too" in refused.stderr
+    assert f"`--volumes` would also delete the topics, database and checkpoint of {FIRST}" in refused.stderr
     environment.tandem("--pipeline", SECOND, "down")
     assert list(pipelines(environment)) == [FIRST]
     assert environment.status()["job"]["pid_or_id"] == found[FIRST]["job"]["pid_or_id"]

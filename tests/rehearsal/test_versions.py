@@ -23,7 +23,7 @@ CHANGES = {
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
-        ("operators", 1, "another, incompatible version of the pipeline"),
+        ("operators", 1, "an incompatible version of the pipeline"),
         ("topic", 3, "has no topic orders_topic_data_v2 that the user tandem may see"),
         ("mistake", 1, "/orders_payments/transform.py:"),
         ("dead letters", 3, "has no topic orders_payments_dead_letter_v2 that the user tandem may see"),

@@ -17,16 +17,16 @@ from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem_bench import run
 from tandem_bench.arithmetic import Figure, percentile, ratio
 from tandem_bench.bench import Bench
+from tandem_bench.correctness import Judgement, judge
 from tandem_bench.files import write
 from tandem_bench.load import count
+from tandem_bench.load_generator import Seen, facts_seen, quantiles
 from tandem_bench.parts.growth import fitting, heap_gib
 from tandem_bench.parts.soak import quarters
 from tandem_bench.reports import batch_milliseconds, covers
 from tandem_bench.result import Kind, Part, Result, Row
 from tandem_bench.run import PARTS, chosen, settings_of
 from tandem_bench.table import number, table
-from tandem_bench.traffic import Seen, facts_seen, quantiles
-from tandem_bench.truth import Judgement, judge
 
 ABOUT = {
     "at": "2026-11-24T20:00:00+00:00",
@@ -217,7 +217,7 @@ def test_without_a_browser_the_dashboard_is_left_out_unless_it_was_named(monkeyp
     monkeypatch.setattr(run, "chromium", absent)
     said: list[str] = []
     assert run.able(["idle", "dashboard"], named=False, say=said.append) == ["idle"]
-    assert said == ["leaves out the dashboard: there is no Chromium on PATH"]
+    assert said == ["skipping the dashboard: there is no Chromium on PATH"]
     assert run.able(["idle"], named=True, say=said.append) == ["idle"]
     with pytest.raises(EnvironmentNotReadyError):
         run.able(["dashboard"], named=True, say=said.append)

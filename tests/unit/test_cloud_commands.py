@@ -52,7 +52,7 @@ def test_what_runs_here_is_not_deployed(tmp_path: Path, command: str) -> None:
     done = tandem(tmp_path, "--profile", "embedded", command)
     assert done.returncode == 2
     error, hint = lines_of(done)
-    assert error == "error: the profile embedded runs on this machine: nothing is deployed"
+    assert error == "error: the profile embedded runs on this machine and cannot be deployed"
     assert hint.startswith("hint: ")
 
 
@@ -119,14 +119,14 @@ def test_the_plan_has_a_job_for_each_pipeline_on_one_cluster(tmp_path: Path) -> 
 def test_down_does_not_reach_into_the_cloud(tmp_path: Path) -> None:
     done = tandem(tmp_path, "--profile", "gcp", "down", "--volumes", **SETTINGS)
     assert done.returncode == 2
-    assert lines_of(done)[1] == "hint: `tandem destroy` asks it"
+    assert lines_of(done)[1] == "hint: use `tandem destroy`"
 
 
 def test_the_plan_in_the_documentation_works() -> None:
     (command,) = commands_of("gcp.md")
     done = run(command, {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
     assert "SubmitJob" in done.stdout
-    assert "nothing was called and nothing was changed" in done.stderr
+    assert "plan only: nothing was called or changed" in done.stderr
 
 
 def test_the_rehearsal_differs_from_the_cloud_by_addresses_and_credentials() -> None:

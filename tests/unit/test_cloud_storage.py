@@ -114,7 +114,7 @@ def test_the_job_finds_a_secret_by_its_machines_identity(secrets: Path, settings
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("projects/rehearsal-project/secrets/none", "is not there"),
+        ("projects/rehearsal-project/secrets/none", "does not exist"),
         ("projects/other/secrets/kafka-password", "Secret Manager Secret Accessor"),
         ("projects/rehearsal-project/secrets/empty", "is empty"),
     ],
@@ -127,7 +127,7 @@ def test_a_secret_that_cannot_be_had_is_said(secrets: Path, settings: Settings, 
 
 def test_a_machine_that_is_not_googles_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_manager, "PAUSES_S", (0.01,))
-    with pytest.raises(SecretError, match="cannot be asked for"):
+    with pytest.raises(SecretError, match="cannot be read: "):
         resolve("gsm:projects/p/secrets/s", f"http://127.0.0.1:{PORT + 9}")
 
 
@@ -189,7 +189,7 @@ def test_too_many_requests_and_outages_are_waited_for(answers: list[int], settin
 @pytest.mark.parametrize(
     ("status", "said", "hint"),
     [
-        (403, "looking at the bucket tandem-rehearsal is not allowed", "docs/gcp.md lists the roles"),
+        (403, "looking at the bucket tandem-rehearsal is not allowed", "docs/gcp.md lists the required roles"),
         (401, "Google does not accept the login", "gcloud auth"),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_checkpoint_of_other_topics_is_told(bucket: Bucket, settings: Settings
     offsets = 'v1\n{"batchWatermarkMs": 0}\n{"orders_topic_data_v1": {"0": 7}}\n{"refunds": {"0": 7}}'
     for name, text in (("metadata", "{}"), ("commits/9", "v1"), ("commits/10", "v1"), ("offsets/10", offsets)):
         stored.blob(f"{folder}/{name}").upload_from_string(text)
-    with pytest.raises(TandemError, match="and the checkpoint is of orders_topic_data_v1, refunds") as refused:
+    with pytest.raises(TandemError, match="but the checkpoint belongs to orders_topic_data_v1, refunds") as refused:
         check_fit(settings, bucket)
     assert "nothing was changed" in str(refused.value)
     assert checkpoint_of(settings) in refused.value.hint

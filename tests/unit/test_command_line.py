@@ -43,5 +43,5 @@ def test_since_is_a_duration_or_a_time() -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "x h", "nanm", "infd", "1e30h"])
 def test_since_is_nothing_else(text: str) -> None:
-    with pytest.raises(UsageError, match="is no duration and no time"):
+    with pytest.raises(UsageError, match="is not a duration or a time"):
         moment(text)

@@ -155,7 +155,7 @@ def test_what_could_not_be_stopped_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Project, "name", "p")
     monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {}))
     monkeypatch.setattr(Project, "plain", lambda _: SimpleNamespace(run=lambda *words: asked.extend(words) or 1))
-    with pytest.raises(TandemError, match="not everything could be stopped"):
+    with pytest.raises(TandemError, match="some containers could not be stopped"):
         ComposePlatform(load("local")).down()
     assert "down" in asked
 
@@ -167,7 +167,7 @@ def test_who_follows_the_logs_does_not_wait_for_one_that_cannot_be_read() -> Non
 
     container = SimpleNamespace(logs=lambda **_: broken())
     found = list(logs.merged({"kafka": container}, follow=True, since=None))
-    assert [line.text for line in found] == ["it runs", "its log cannot be read any more: OSError"]
+    assert [line.text for line in found] == ["it runs", "its log is no longer readable: OSError"]
 
 
 @pytest.fixture
@@ -274,8 +274,8 @@ def test_a_builder_that_compose_takes(compose: str, script: str, found: str, doc
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("echo github.com/docker/buildx v0.13.1 788433", "buildx 0.17 or newer, and 0.13.1 is installed"),
-        ("echo \"docker: 'buildx' is not a docker command.\" >&2; exit 1", "and none is installed"),
+        ("echo github.com/docker/buildx v0.13.1 788433", "buildx 0.17 or newer, but 0.13.1 is installed"),
+        ("echo \"docker: 'buildx' is not a docker command.\" >&2; exit 1", "but none is installed"),
     ],
 )
 def test_a_builder_that_compose_refuses(script: str, words: str, docker: Callable[[str], None]) -> None:
@@ -293,7 +293,7 @@ def test_the_users_pipelines_are_mounted_where_they_are(tmp_path: Path) -> None:
     assert variables(settings, "built")["TANDEM_PIPELINES_MOUNT"] == str(own)
     other = tmp_path / "mine"
     other.mkdir()
-    with pytest.raises(UsageError, match="the package pipelines"):
+    with pytest.raises(UsageError, match="must be named pipelines"):
         variables(load("local", {"pipelines_dir": other}), "built")
 
 

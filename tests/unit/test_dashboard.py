@@ -99,8 +99,8 @@ def test_a_watermark_that_stands_still_names_the_topic_that_holds_it(state: Stat
     state.still_since = NOW - 12
     state.progress = {**(state.progress or {}), "streams": {"orders": {"newest_ms": 5}, "payments": {"newest_ms": 2}}}
     (text,) = said(state, declaration)
-    assert "has stood still for 12 s" in text
-    assert "payments_topic_data_v1 has brought nothing newer" in text
+    assert "has not advanced for 12 s" in text
+    assert "payments_topic_data_v1 has no newer events" in text
     # All topics are quiet: nothing can move it, and nothing is wrong.
     state.records_at = NOW - 31
     assert said(state, declaration) == []

@@ -312,7 +312,7 @@ def test_a_driver_that_fails_is_started_again_until_it_thrashes(settings: Settin
         # Between two attempts.
         ("failed", True, "stopped", None),
         ("stopped", False, "stopped", None),
-        ("batch", True, "stopped", "was ended in mid-run"),
+        ("batch", True, "stopped", "was cancelled or reached its time limit"),
     ],
 )
 def test_a_job_that_must_not_be_restarted_ends_well_for_google_and_failed_for_status(
@@ -460,7 +460,7 @@ def test_a_pipeline_runs_in_one_of_the_services_only(settings: Settings, server:
     if before.cluster:
         before.cluster.ensure()
     run = before.jobs.submit(release(both[not now_serverless]), None)
-    with pytest.raises(TandemError, match=f"already \\({run.id}\\), and has one checkpoint") as refused:
+    with pytest.raises(TandemError, match=f"\\({run.id}\\), and both would use its checkpoint") as refused:
         Deployment(both[now_serverless]).check_elsewhere()
     assert f"TANDEM_GCP__SERVERLESS={str(not now_serverless).lower()} tandem destroy" in refused.value.hint
 

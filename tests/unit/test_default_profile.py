@@ -78,7 +78,7 @@ def test_of_two_that_run_a_command_is_asked_which(tmp_path: Path, docker: Docker
     embedded_runs(tmp_path, identify(os.getpid()))
     with pytest.raises(UsageError, match=r"several environments run here: embedded .*local .*tandem-1234") as refused:
         default_profile()
-    assert refused.value.hint == "name one: --profile embedded or --profile local"
+    assert refused.value.hint == "choose one: --profile embedded or --profile local"
 
 
 def test_a_rehearsal_runs_here_too(tmp_path: Path, docker: Docker) -> None:

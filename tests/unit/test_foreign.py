@@ -179,8 +179,8 @@ def test_the_doctor_names_each_variable_and_repeats_no_value(
     found = {finding.check: finding for finding in examine(settings, running=False)}
     assert found["SPARK_REMOTE"].value == "not passed on: it is for another Spark"
     assert found["COMPOSE_FILE"].value == "not passed on: it is for another Compose project"
-    assert found["HTTPS_PROXY"].value == "obeyed"
-    assert found["http_proxy"].value.startswith("obeyed; the proxy is on this machine")
+    assert found["HTTPS_PROXY"].value == "used"
+    assert found["http_proxy"].value.startswith("used; the proxy is on this machine")
     assert found["JAVA_TOOL_OPTIONS"].value == "passed on without -XX:+UseG1GC -Dspark.password"
     assert found["PYTHONPATH"].value == f"passed on without {other_spark}"
     assert "secret" not in " ".join(f"{finding.value} {finding.fix}" for finding in found.values())

@@ -28,7 +28,7 @@ def test_a_busy_port_is_named_with_its_holder_and_its_setting() -> None:
     busy = pytest.raises(EnvironmentNotReadyError, match=f"port {FIRST + 2} is busy")
     with socket.create_server(("127.0.0.1", FIRST + 2)), busy as caught:
         check_ports(ports(settings()))
-    assert str(os.getpid()) in str(caught.value) or "cannot be seen" in str(caught.value)
+    assert str(os.getpid()) in str(caught.value) or "not visible" in str(caught.value)
     assert "TANDEM_MONGO__PORT" in caught.value.hint
 
 

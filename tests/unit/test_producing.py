@@ -61,7 +61,7 @@ def test_a_lookup_without_sample_documents_is_none_to_store() -> None:
 
 
 def test_a_platform_that_does_not_answer_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter((TandemError("the engine does not answer", hint=""), None, "kafka is started again and again"))
+    answers = iter((TandemError("the engine does not answer", hint=""), None, "kafka keeps restarting"))
 
     def problem() -> str | None:
         answer = next(answers)
@@ -71,5 +71,5 @@ def test_a_platform_that_does_not_answer_does_not_end_the_watch(monkeypatch: pyt
 
     monkeypatch.setattr(pipeline, "PROBLEM_POLL_S", 0.01)
     session = SimpleNamespace(platform=SimpleNamespace(problem=problem))
-    with pytest.raises(TandemError, match="again and again"), pipeline.stop_at_problem(cast(Any, session)) as stop:
+    with pytest.raises(TandemError, match="keeps restarting"), pipeline.stop_at_problem(cast(Any, session)) as stop:
         assert stop.wait(10)

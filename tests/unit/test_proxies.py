@@ -107,9 +107,9 @@ def test_a_proxy_that_is_none_is_named_by_its_variable_alone(tmp_path: Path, tex
     [
         (
             "Server access error: Unable to tunnel through proxy. Proxy returns HTTP/1.1 407",
-            "asks for a login: set HTTPS",
+            "needs a login: set HTTPS",
         ),
-        ("java.net.UnknownHostException: proxy", "through the proxy proxy:3128 of HTTPS_PROXY: does it answer?"),
+        ("java.net.UnknownHostException: proxy", "check that the proxy proxy:3128 of HTTPS_PROXY answers"),
         ("PKIX path building failed", "trustStore"),
     ],
 )

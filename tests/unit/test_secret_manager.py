@@ -42,6 +42,6 @@ def test_an_answer_that_breaks_off_is_asked_for_again_and_then_told(
     breaking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secret_manager, "PAUSES_S", (0.01, 0.01))
-    with pytest.raises(SecretError, match="cannot be asked for: IncompleteRead"):
+    with pytest.raises(SecretError, match="cannot be read: IncompleteRead"):
         resolve("gsm:projects/p/secrets/s", breaking)
     assert Breaking.asked == 3

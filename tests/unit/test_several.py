@@ -93,12 +93,12 @@ def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None
     shutil.copytree(first, own / "letters")
     parcels, letters = (load("embedded", {"pipeline": name, "pipelines_dir": own}) for name in ("parcels", "letters"))
     check_apart([parcels, settings_of("orders_payments", tmp_path), parcels])
-    with pytest.raises(UsageError, match=r"parcels and letters would both write into the topic parcels_dead_letter_v1"):
+    with pytest.raises(UsageError, match=r"parcels and letters would both write to the topic parcels_dead_letter_v1"):
         check_apart([parcels, letters])
     streams = own / "letters" / "streams.py"
     streams.write_text(streams.read_text().replace("parcels_dead_letter_v1", "letters_dead_letter_v1"))
     letters.location.forget()
-    with pytest.raises(UsageError, match=r"both write into the collection parcels\.parcels_answered"):
+    with pytest.raises(UsageError, match=r"both write to the collection parcels\.parcels_answered"):
         check_apart([parcels, letters])
     # Nor into a third one, whatever the dashboard shows; in another database it is another.
     streams.write_text(streams.read_text().replace("parcels_", "letters_"))
@@ -106,7 +106,7 @@ def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None
         oracle = place.file("oracle")
         oracle.write_text(f"{oracle.read_text()}\nCOLLECTIONS = (*COLLECTIONS, 'audit')\n")
         place.forget()
-    with pytest.raises(UsageError, match=r"both write into the collection parcels\.audit"):
+    with pytest.raises(UsageError, match=r"both write to the collection parcels\.audit"):
         check_apart([parcels, settings_of("orders_payments", tmp_path), letters])
     own_database = letters.mongo.model_copy(update={"database": "letters"})
     check_apart([parcels, letters.model_copy(update={"mongo": own_database})])

@@ -344,7 +344,7 @@ def test_a_pair_may_be_there_by_contents_that_match_each_other_alone(world: Worl
 def test_so_many_contents_that_not_all_can_be_combined_come_to_an_end(world: World) -> None:
     report = conflicting(world, (0, 0), contents=60).report()
     assert found(report)["wrong", FACTS] == 1
-    assert any("more different contents" in note for note in report.notes)
+    assert any("too many different contents" in note for note in report.notes)
 
 
 def test_examples_are_few_and_short(world: World) -> None:
@@ -372,7 +372,7 @@ ENDS = {"t": {0: 5, 1: 0}}
 @pytest.mark.parametrize(
     ("progress", "expected"),
     [
-        (None, "never reported"),
+        (None, "not reported yet"),
         ({"committed": None}, "5 offsets"),
         ({"committed": {"t": {"0": 4}}}, "1 offsets"),
         ({"committed": {"t": {"0": 5}}, "watermark": None}, "not set"),

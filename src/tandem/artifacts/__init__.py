@@ -1,4 +1,4 @@
-"""The jars that are not in a Python wheel: resolved once, pinned by checksum, kept in the cache."""
+"""Fetches the jars that no Python wheel has; a lock pins them by checksum."""
 
 from tandem.artifacts.cache import ensure_jars
 from tandem.artifacts.lock import JarSet, locked

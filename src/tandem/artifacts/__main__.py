@@ -1,4 +1,4 @@
-"""Writes ``jars.lock`` anew from ``runtimes.toml`` (``--relock``), or fetches what it names (``--fetch FOLDER``)."""
+"""Rewrites ``jars.lock`` from ``runtimes.toml`` (``--relock``), or fetches its jars (``--fetch FOLDER``)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tandem.runtimes import runtimes
 
 
 def resolve(name: str, packages: tuple[str, ...], java: str) -> JarSet:
-    """Returns the packages and all that they need; for a Spark, without what Spark ships itself."""
+    """Returns the packages with their dependencies, without the jars that Spark ships."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        # What has a classifier brings all that it needs in the one jar.
+        # An artifact with a classifier bundles its dependencies.
         transitive = all(package.count(":") == 2 for package in packages)
         pattern = "jars/[organisation]/[artifact]/[revision](/[classifier]).[ext]"
         fetch(packages, java=java, into=root, pattern=pattern, transitive=transitive)

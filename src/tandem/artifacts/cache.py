@@ -1,4 +1,4 @@
-"""The cache of jars: one folder for each set, complete and verified, or not there."""
+"""The cache of jars: one folder per set, either complete and verified or absent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.waiting import wait_for
 
 Fetch = Callable[..., None]
-# What an environment needs; the lock has sets for the bench and the rehearsal besides.
+# The sets of an environment; the lock also has sets for the bench and the rehearsal.
 ENVIRONMENT = ("spark", "kafka")
 _log = structlog.get_logger(__name__)
 
@@ -31,14 +31,14 @@ def ensure_jars(
 ) -> dict[str, tuple[Path, ...]]:
     """Returns the jars of each set, downloaded and verified now or by an earlier call.
 
-    A folder gets its final name only when every jar in it equals the lock, so what is found under that name needs no
-    second check: no process and no hashing. Safe with several processes at once.
+    A folder gets its final name only after every jar was verified, so a folder of that name needs no second check.
+    Several processes may call this at once.
 
     Args:
-        cache: the folder of everything downloaded.
-        java: the program to run Ivy with; it is not used when all is there.
+        cache: the folder of all downloads.
+        java: the program to run Ivy with; unused if all jars exist.
         names: the sets of the lock.
-        fetcher: what downloads; ``artifacts.ivy.fetch``.
+        fetcher: the download function; ``artifacts.ivy.fetch``.
 
     Raises:
         EnvironmentNotReadyError: no network, a checksum that differs, a cache that cannot be written, a full disk.
@@ -70,7 +70,7 @@ def _download(root: Path, sets: list[JarSet], java: Path | str, fetcher: Fetch) 
         if not console.is_terminal:
             for jar_set in sets:
                 _log.info("downloading jars, once", set=jar_set.name, jars=len(jar_set.jars))
-        # Most of the time is spent waiting for the network, so the sets are fetched side by side.
+        # Most of the time is spent waiting for the network, so the sets are fetched in parallel.
         with ThreadPoolExecutor(max_workers=max(len(sets), 1)) as pool:
             steps = [lambda task=task: bar.advance(task) for task in tasks]
             done = [
@@ -95,7 +95,7 @@ def _install(root: Path, jar_set: JarSet, java: Path | str, fetcher: Fetch, on_j
         for jar in jar_set.jars:
             _verify(work / "jars" / jar.file, jar.sha256)
         (work / "jars").chmod(0o755)
-        shutil.rmtree(_folder(root, jar_set), ignore_errors=True)  # an incomplete one, or rename would refuse
+        shutil.rmtree(_folder(root, jar_set), ignore_errors=True)  # an incomplete one, which rename would reject
         (work / "jars").rename(_folder(root, jar_set))
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -103,12 +103,12 @@ def _install(root: Path, jar_set: JarSet, java: Path | str, fetcher: Fetch, on_j
 
 def _verify(file: Path, expected: str) -> None:
     if not file.is_file():
-        raise EnvironmentNotReadyError(f"{file.name} was not downloaded", hint="try again; the lock names it")
+        raise EnvironmentNotReadyError(f"{file.name} was not downloaded", hint="try again")
     found = sha256_of(file)
     if found != expected:
         raise EnvironmentNotReadyError(
             f"{file.name} has sha256 {found}, but jars.lock says {expected}; nothing was installed",
-            hint="try again; if it stays, a mirror or proxy serves a changed file: ask who runs it",
+            hint="try again; if the error persists, a mirror or proxy serves a changed file: ask its administrator",
         )
 
 
@@ -119,7 +119,7 @@ def _locked_folder(root: Path) -> Iterator[None]:
             "another process that downloads the jars",
             lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB),
             deadline_s=900,
-            hint=f"end that process, or remove {root}",
+            hint=f"stop that process, or remove {root}",
             retry_on=(BlockingIOError,),
         )
         yield
@@ -137,7 +137,7 @@ def _explained(root: Path) -> Iterator[None]:
             )
         else:
             reason = error.strerror or str(error)
-            message, hint = f"the cache {root} cannot be written: {reason}", "set TANDEM_CACHE_DIR to a folder of yours"
+            message, hint = f"the cache {root} cannot be written: {reason}", "set TANDEM_CACHE_DIR to a writable folder"
     else:
         return
     raise EnvironmentNotReadyError(message, hint=hint)

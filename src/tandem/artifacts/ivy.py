@@ -1,4 +1,4 @@
-"""Fetches jars by coordinates with the Ivy that PySpark ships, so that no Maven has to be installed."""
+"""Fetches jars by coordinates with PySpark's Ivy, so that Maven is not needed."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ def spark_jars() -> Path:
 
 
 def check_spark(wanted: str) -> str:
-    """Returns the version and the folder of the Spark that this process finds.
+    """Returns the version and the folder of this process's Spark.
 
     Args:
-        wanted: the version that it must be.
+        wanted: the required version.
 
     Raises:
-        EnvironmentNotReadyError: it is another one, or a client without Spark itself.
+        EnvironmentNotReadyError: it is another version, or a client without Spark's jars.
     """
     jars = spark_jars()
     core = next(jars.glob("spark-core_*.jar"), None)
     found = core.stem.rpartition("-")[2] if core else "without Spark's jars"
     if found != wanted:
         raise EnvironmentNotReadyError(
-            f"PySpark {wanted} is needed, and {jars.parent} is PySpark {found}",
-            hint=f"unset PYTHONPATH where that is from there, else {install_hint('embedded')}",
+            f"PySpark {wanted} is needed, but {jars.parent} is PySpark {found}",
+            hint=f"unset PYTHONPATH if it names that folder, else {install_hint('embedded')}",
         )
     return f"{found} ({jars.parent})"
 
@@ -69,9 +69,9 @@ def fetch(
     Args:
         packages: ``group:artifact:version``, or ``group:artifact:version:classifier``.
         java: the program to run Ivy with.
-        into: an empty folder of its own; Ivy's cache and its file of dependencies are put there too.
+        into: an empty folder, which also gets Ivy's cache and its file of dependencies.
         pattern: the files' names under ``into``, in Ivy's tokens such as ``[artifact]-[revision].[ext]``.
-        transitive: whether what the packages depend on is fetched too.
+        transitive: whether to fetch the packages' dependencies, too.
         on_jar: called once for each jar downloaded.
 
     Raises:
@@ -96,7 +96,7 @@ def fetch(
         )
     except OSError as error:
         raise EnvironmentNotReadyError(
-            f"the Java program {java} cannot be started: {error.strerror}", hint="install Java, or name it: JAVA_HOME"
+            f"the Java program {java} cannot be started: {error.strerror}", hint="install Java, or set JAVA_HOME"
         ) from None
     with started as process:
         watchdog = Timer(DEADLINE_S, process.kill)
@@ -116,7 +116,7 @@ def fetch(
 
 
 def options_file(into: Path, environment: Mapping[str, str]) -> Path:
-    """Returns a file of Java's options, for none but this user: a proxy's login stands in it."""
+    """Returns a file of Java's options, private to this user, as it may hold a proxy's login."""
     try:
         options = for_java(environment)
     except ValueError as error:
@@ -137,7 +137,7 @@ def _module(packages: Iterable[str], conf: str) -> str:
     for package in packages:
         group, artifact, version, *classifier = package.split(":")
         row = f"org={quoteattr(group)} name={quoteattr(artifact)} rev={quoteattr(version)}"
-        # A jar that was built another way from the same module: of it, this jar alone.
+        # A further jar of the same module: only this jar.
         inner = "".join(
             f'<artifact name={quoteattr(artifact)} type="jar" m:classifier={quoteattr(each)}/>' for each in classifier
         )
@@ -157,20 +157,20 @@ def fetch_error(output: list[str], environment: Mapping[str, str]) -> Environmen
     told = next((line for line in output if _TELLING.search(line)), output[-1] if output else "no output")[:300]
     if "No space left on device" in text:
         return EnvironmentNotReadyError("no space left while downloading jars", hint="free some space, then try again")
-    hint = "look at the line above; the jars are named in runtimes.toml"
+    hint = "see the message above; runtimes.toml names the jars"
     proxy = proxy_for(environment, "https")
     if "PKIX" in text:
         hint = (
-            "Java does not trust the certificate; behind a proxy with an authority of its own, put that into a trust "
+            "Java does not trust the certificate; behind a proxy with its own authority, add that to a trust "
             "store and set JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=FILE"
         )
     elif proxy and re.search(r"HTTP/1\.[01] 407|proxy requires authentication", text):
-        hint = f"the proxy {proxy.address} asks for a login: set {proxy.variable}=http://USER:PASSWORD@{proxy.address}"
+        hint = f"the proxy {proxy.address} needs a login: set {proxy.variable}=http://USER:PASSWORD@{proxy.address}"
     elif _OFFLINE.search(text) and proxy:
-        hint = f"they were asked for through the proxy {proxy.address} of {proxy.variable}: does it answer?"
+        hint = f"check that the proxy {proxy.address} of {proxy.variable} answers"
     elif _OFFLINE.search(text):
         hint = (
-            "connect to the network for the first start (150 MB of temporary space), later ones need none; "
+            "connect to the network for the first start (150 MB of temporary space); later starts need none; "
             "behind a proxy set HTTPS_PROXY=http://HOST:PORT"
         )
     return EnvironmentNotReadyError(f"the jars could not be downloaded: {told}", hint=hint)

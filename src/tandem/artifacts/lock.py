@@ -1,4 +1,4 @@
-"""The lock: every jar by coordinates and sha256, in the sets that ``runtimes.toml`` names."""
+"""The lock: every jar's coordinates and sha256, in the sets of ``runtimes.toml``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Jar:
 
     @property
     def coordinates(self) -> str:
-        """``group:artifact:version``, and ``:classifier`` when it has one."""
+        """``group:artifact:version``, and ``:classifier`` if it has one."""
         return ":".join(filter(None, (self.group, self.artifact, self.version, self.classifier)))
 
     @property
@@ -66,7 +66,7 @@ def locked(text: str | None = None) -> Mapping[str, JarSet]:
     Raises:
         TandemError: the lock cannot be read; the message names the entry.
     """
-    hint = "write it anew with `python -m tandem.artifacts --relock`"
+    hint = "rewrite it with `python -m tandem.artifacts --relock`"
     try:
         document = tomllib.loads(lock_file().read_text("utf-8") if text is None else text)
     except (OSError, tomllib.TOMLDecodeError) as error:

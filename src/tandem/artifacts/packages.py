@@ -1,4 +1,4 @@
-"""Python packages that one program needs and no other may see: installed on demand beside the cache of jars."""
+"""Installs Python packages for a single program, on demand, beside the cache of jars."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def installed(name: str, requirements: Sequence[str], cache: Path) -> Path:
     """Returns the folder of packages to put on a program's PYTHONPATH, installed now or by an earlier run.
 
     Args:
-        name: whose they are.
-        requirements: what to install, as pip reads it, with versions.
-        cache: the folder of everything downloaded.
+        name: the program's name.
+        requirements: pip requirements with versions.
+        cache: the folder of all downloads.
 
     Raises:
         EnvironmentNotReadyError: they cannot be installed.
@@ -39,7 +39,7 @@ def installed(name: str, requirements: Sequence[str], cache: Path) -> Path:
             "install",
             "--quiet",
             "--disable-pip-version-check",
-            # It compares with what is installed here, which the program does not see.
+            # pip compares with the packages installed here, which the program does not see.
             "--no-warn-conflicts",
             "--target",
             str(draft),
@@ -47,7 +47,7 @@ def installed(name: str, requirements: Sequence[str], cache: Path) -> Path:
         done = subprocess.run((*command, *requirements), env=inherited(), stdout=sys.stderr, check=False)
         if done.returncode != 0:
             raise EnvironmentNotReadyError(
-                f"the packages of {name} could not be installed", hint="the lines above say why; the network, usually"
+                f"the packages of {name} could not be installed", hint="see the messages above; check the network"
             )
         try:
             draft.rename(folder)

@@ -1,4 +1,4 @@
-"""``bench``: measure."""
+"""The command ``bench``, which measures the embedded profile."""
 
 from __future__ import annotations
 
@@ -8,47 +8,49 @@ from typing import Annotated
 
 import typer
 
+from tandem.cli.options import INSPECT, with_session
 from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, UsageError, install_hint
 
-# Said here, where nothing of the bench is imported before it is asked for.
+app = typer.Typer()
+
+# Listed here because the bench is imported only when the command runs.
 PART_NAMES = ["throughput", "latency", "cold_start", "idle", "recovery", "inner_loop", "dashboard", "growth", "soak"]
 _NEEDED = ("confluent_kafka", "orjson", "playwright", "pyspark")
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(bench)
-
-
+@app.command(rich_help_panel=INSPECT)
+@with_session
 def bench(
-    context: typer.Context,
+    session: Session,
     parts: Annotated[
-        list[str] | None, typer.Argument(help=f"{', '.join(PART_NAMES)}; default: all, with --quick the first three.")
+        list[str] | None,
+        typer.Argument(
+            help=f"Parts to run: {', '.join(PART_NAMES)} (default: all; with --quick the first three).",
+        ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Rough figures in less than five minutes: few records, one round.")
+        bool, typer.Option("--quick", help="Measure roughly in under five minutes: few records, one round.")
     ] = False,
-    rounds: Annotated[int | None, typer.Option(min=1, help="How often each is measured; 3, with --quick 1.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each part (default: 3; with --quick 1).")] = None,
     records: Annotated[
-        int | None, typer.Option(min=1000, help="How many records wait in a drain; 2000000, with --quick 50000.")
+        int | None, typer.Option(min=1000, help="Records in a drained backlog (default: 2000000; with --quick 50000).")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="A folder for bench.json and a picture of each part; default: in the state folder."),
+        typer.Option(help="Folder for bench.json and a chart of each part (default: in the state folder)."),
     ] = None,
-    first_port: Annotated[int, typer.Option(min=1024, max=65531, help="The first of five ports.")] = 29900,
+    first_port: Annotated[int, typer.Option(min=1024, max=65531, help="First of the five ports to use.")] = 29900,
 ) -> None:
-    """Measure the embedded profile beside its limits and peers, in environments of its own.
+    """Measure the embedded profile beside its limits and peers, each in an environment of its own.
 
-    Let nothing else run meanwhile. Exits 1 when what was measured has lost or doubled anything.
+    Stop other programs first. Exit with 1 if a measured program lost or duplicated records.
     """
-    session: Session = context.obj
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise EnvironmentNotReadyError(
             f"{missing[0]} is not installed",
-            hint=f"`scripts/bench` installs what is needed; or {install_hint('bench')}",
+            hint=f"run `scripts/bench`, which installs the packages; or {install_hint('bench')}",
         )
     from tandem_bench.bench import Bench
     from tandem_bench.files import write
@@ -56,10 +58,10 @@ def bench(
     from tandem_bench.table import table
 
     if session.profile not in (None, PROFILE):
-        raise UsageError(f"the bench measures the profile {PROFILE} only", hint="leave --profile out")
+        raise UsageError(f"the bench measures the profile {PROFILE} only", hint="remove --profile")
     names = able(chosen(parts or [], quick=quick), named=bool(parts), say=session.say)
     settings = settings_of(first_port)
-    session.say(f"tandem: profile {settings.profile}, backend {settings.backend} (what the bench measures)")
+    session.say(f"tandem: profile {settings.profile}, backend {settings.backend} (measured by the bench)")
     measured = Bench(
         settings=settings,
         quick=quick,

@@ -1,4 +1,4 @@
-"""``deploy``, ``destroy``: bring the job to the cloud, and take it away."""
+"""Commands for the cloud: ``deploy``, ``destroy``, ``parity``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tandem.cli.lifecycle import warn_of_topics
+from tandem.cli.options import CLOUD, with_session
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import Deployed
@@ -16,25 +17,21 @@ from tandem.platforms.dataproc import check_libraries
 from tandem.platforms.parity import parity as compared
 from tandem.settings.model import Settings
 
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.command()(deploy)
-    app.command()(destroy)
-    app.command()(parity)
+app = typer.Typer()
 
 
+@app.command(rich_help_panel=CLOUD)
+@with_session
 def deploy(
-    context: typer.Context,
-    plan: Annotated[bool, typer.Option("--plan", help="Print every call and what it costs; change nothing.")] = False,
+    session: Session,
+    plan: Annotated[bool, typer.Option("--plan", help="Print every call and its cost; change nothing.")] = False,
     wait: Annotated[bool, typer.Option(help="Return when the job has committed its first batch.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="With --plan: print it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON (with --plan).")] = False,
 ) -> None:
-    """Upload the job, its package and its jars, create what is missing, and submit the job.
+    """Upload the job with its package and jars, create missing resources, and submit the job.
 
-    Of several pipelines, a job for each, on the same cluster.
+    Several pipelines get a job each, on the same cluster.
     """
-    session: Session = context.obj
     if plan:
         _in_the_cloud(session.shown_settings)
         for each in session.each:
@@ -44,18 +41,19 @@ def deploy(
     session.check_apart()
     session.for_each(lambda each: each.platform.up(wait=wait))
     warn_of_topics(session)
-    session.say("the job runs; `tandem status` shows more, `tandem destroy` ends it and its costs")
+    session.say("the job is running; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
 
 
+@app.command(rich_help_panel=CLOUD)
+@with_session
 def destroy(
-    context: typer.Context,
+    session: Session,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data: Annotated[
-        bool, typer.Option("--data", help="Also delete topics, collections, checkpoint and uploads, for good.")
+        bool, typer.Option("--data", help="Also delete topics, collections, checkpoint and uploads permanently.")
     ] = False,
 ) -> None:
-    """Stop the job after its batch and delete the cluster that was created for it. Data stays unless told otherwise."""
-    session: Session = context.obj
+    """Stop the job after its current batch and delete its cluster. Data is kept unless --data is given."""
     settings = session.settings
     _in_the_cloud(settings)
     names = ", ".join(each.settings.pipeline for each in session.each)
@@ -77,23 +75,25 @@ def _destroy(session: Session, data: bool) -> None:
         platform.destroy(data)
 
 
-def parity(context: typer.Context) -> None:
-    """Compare what the job runs on with the runtimes table. Exits 1 on any difference."""
-    found = compared(context.obj.settings)
+@app.command(rich_help_panel=CLOUD)
+@with_session
+def parity(session: Session) -> None:
+    """Compare the job's versions with the runtimes table. Exit with 1 on any difference."""
+    found = compared(session.settings)
     for line in found.lines:
         print("\t".join(line))
     if found.differences:
         raise TandemError(
-            f"the job runs on something else than {found.wanted.name}: {'; '.join(found.differences)}",
-            hint=f"{found.wanted.name} is Dataproc's version {found.wanted.image}; containers have that of clusters",
+            f"the job does not run on {found.wanted.name}: {'; '.join(found.differences)}",
+            hint=f"{found.wanted.name} is Dataproc's version {found.wanted.image}; containers use that of clusters",
         )
 
 
 def _in_the_cloud(settings: Settings) -> None:
     if settings.backend not in ("dataproc", "rehearsal"):
         raise UsageError(
-            f"the profile {settings.profile} runs on this machine: nothing is deployed",
-            hint="`tandem up` and `tandem down`, or --profile gcp",
+            f"the profile {settings.profile} runs on this machine and cannot be deployed",
+            hint="use `tandem up` and `tandem down`, or --profile gcp",
         )
 
 
@@ -115,10 +115,10 @@ def _show_plan(session: Session, *, as_json: bool) -> None:
     for number, call in enumerate(planned, 1):
         print(f"{number:>3}. {call.service} {call.method}{f' ({call.when})' if call.when else ''}")
         lines = json.dumps(call.about, indent=2).splitlines()
-        # The braces of the outermost object say nothing.
+        # Without the braces of the outermost object.
         print("\n".join(f"     {line[2:]}" for line in lines[1:-1]))
-    print("costs, about, by the list prices of us-central1:")
+    print("approximate costs, by the list prices of us-central1:")
     print("\n".join(f"  - {line}" for line in costs))
-    session.say("nothing was called and nothing was changed")
+    session.say("plan only: nothing was called or changed")
     if missing:
         session.say(f"to deploy, set these in .env.{settings.profile}: {', '.join(missing)}")

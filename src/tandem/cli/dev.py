@@ -1,4 +1,4 @@
-"""``dev``: change a pipeline while it runs."""
+"""The command ``dev``, which reloads the job whenever a file is saved."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tandem.cli.options import AUTHOR, with_session
 from tandem.cli.session import Session
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
@@ -16,46 +17,42 @@ from tandem.platforms.reload import WAITS, Failures, Reloading
 from tandem.settings.load import SETTINGS
 from tandem.settings.model import Settings
 
+app = typer.Typer()
+
 _LOOK_S = 0.2
 # Those that a pipeline may do without.
 _OPTIONAL = ("streams", "oracle", "generator")
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(dev)
-
-
+@app.command(rich_help_panel=AUTHOR)
+@with_session
 def dev(
-    context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="The pipeline; default: as for every command.")] = None,
+    session: Session,
+    name: Annotated[str | None, typer.Argument(help="Pipeline to work on (default: the one of --pipeline).")] = None,
 ) -> None:
-    """Start everything, and let the job go on with the pipeline's code whenever a file is saved; Ctrl-C ends that.
+    """Start everything and reload the job whenever you save a file. Stop with Ctrl-C.
 
-    The environment stays up. What is wrong in a file is told with its line, and mended by the next save.
+    Errors are reported with file and line; fix the file and save again. The environment stays up afterwards.
     """
-    session: Session = context.obj
     session.pipeline = name or session.pipeline
     settings, platform = session.settings, _platform(session)
     location = settings.location
-    # What is saved from here on is news, also while all starts.
+    # Files saved while the environment starts count as changed.
     known = _saved(location.folder)
     try:
         platform.up(wait=True)
-        _go_on(platform)
+        _resume(platform)
     except TandemError as error:
         if platform.problem() is None and session.platform.status()["job"]["state"] != "running":
             raise
-        # All but the job's code runs, and the next save may mend that.
+        # Only the job's code failed, and the next save may fix it.
         session.say(f"error: {error}\nhint: {error.hint}")
-    session.say(
-        f"watching {location.folder}; `tandem produce`, `tandem verify` and {_page(settings)} show what it does"
-    )
+    session.say(f"watching {location.folder}; try `tandem produce`, `tandem verify` and {_dashboard(settings)}")
     _watch(session, known)
 
 
 def _watch(session: Session, known: dict[Path, int]) -> NoReturn:
-    """Lets the job go on whenever a file was saved, and tells what it fails at between two saves."""
+    """Reloads the job whenever a file is saved, and prints its failures between two saves."""
     folder = session.settings.location.folder
     failures = Failures(session.settings)
     outdated = False
@@ -77,43 +74,43 @@ def _watch(session: Session, known: dict[Path, int]) -> NoReturn:
                     failures = Failures(session.settings)
                 _check(session.settings)
                 if outdated:
-                    # A driver that runs cannot take Spark's settings.
+                    # A running driver cannot change Spark's settings.
                     _platform(session).restart_job()
                     outdated = False
-                _go_on(_platform(session))
+                _resume(_platform(session))
             except TandemError as error:
                 failures.told(str(error))
                 session.say(f"{changed}: error: {error}\nhint: {error.hint}")
             else:
-                session.say(f"{changed}: the job runs with it after {time.monotonic() - began:.1f} s")
+                session.say(f"{changed}: reloaded in {time.monotonic() - began:.1f} s")
     finally:
         failures.close()
 
 
 def _platform(session: Session) -> Reloading:
-    """Returns the platform of the settings as they are now.
+    """Returns the platform of the current settings.
 
     Raises:
-        UsageError: the job does not read this machine's files.
+        UsageError: the job does not run from this machine's files.
     """
     if not isinstance(session.platform, Reloading):
         raise UsageError(
-            f"the job of profile {session.settings.profile} does not read this machine's files",
-            hint="choose --profile embedded or local",
+            f"the job of profile {session.settings.profile} does not run from this machine's files",
+            hint="use --profile embedded or --profile local",
         )
     return session.platform
 
 
-def _go_on(platform: Reloading) -> None:
-    """Lets the job go on with the code as it is now."""
+def _resume(platform: Reloading) -> None:
+    """Resumes the job with the current code."""
     if platform.problem() is not None:
         platform.restart_job()
-    # A driver that was asked for it once stays when the code fails, and waits for the next change.
+    # After its first reload, a driver whose code fails stays and waits for the next change.
     platform.reload_job()
 
 
 def _check(settings: Settings) -> None:
-    """Imports what was saved, so that the job that runs is not stopped for what cannot; creates what it has new."""
+    """Imports the saved modules, so that broken code does not stop the job; creates new topics and collections."""
     location = settings.location
     location.forget()
     for module in ("transform", *(each for each in _OPTIONAL if location.file(each).is_file())):
@@ -123,7 +120,7 @@ def _check(settings: Settings) -> None:
 
 
 def _saved(folder: Path) -> dict[Path, int]:
-    """Returns when each of a pipeline's modules and schemas, and its settings, were saved."""
+    """Returns the modification times of a pipeline's modules, schemas and settings."""
     found = {}
     modules = (path for path in folder.glob("*.py") if not path.name.startswith("test_"))
     for path in (*modules, *folder.glob(SETTINGS), *folder.glob(f"{FOLDER}/*.avsc")):
@@ -134,5 +131,5 @@ def _saved(folder: Path) -> dict[Path, int]:
     return found
 
 
-def _page(settings: Settings) -> str:
+def _dashboard(settings: Settings) -> str:
     return f"http://127.0.0.1:{settings.ui.dashboard_port}"

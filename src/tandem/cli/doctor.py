@@ -1,4 +1,4 @@
-"""``doctor``: what is there, what is missing, and what mends it."""
+"""The command ``doctor``, which checks the environment and suggests fixes."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from tandem.cli.options import INSPECT, with_session
 from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.doctor import examine
 
+app = typer.Typer()
+
 _COLOURS = {"good": "green", "bad": "bold red", "skipped": "dim"}
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(doctor)
-
-
+@app.command(rich_help_panel=INSPECT)
+@with_session
 def doctor(
-    context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    session: Session,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Check all that the environment needs. Exits 3 when something is bad."""
-    session: Session = context.obj
+    """Check the environment and suggest fixes. Exit with 3 if a check fails."""
     settings = session.settings
     findings = list(examine(settings, running=_running(session)))
     if as_json:
@@ -41,11 +40,11 @@ def doctor(
         session.out.print(table)
     bad = [finding.check for finding in findings if finding.state == "bad"]
     if bad:
-        raise EnvironmentNotReadyError(f"not in order: {', '.join(bad)}", hint="each line that says bad has its fix")
+        raise EnvironmentNotReadyError(f"failed checks: {', '.join(bad)}", hint="see the fix under each failed check")
 
 
 def _running(session: Session) -> bool:
     try:
         return bool(session.platform.status()["job"]["state"] != "stopped")
-    except TandemError:  # of an engine that does not answer one check tells
+    except TandemError:  # one of the checks reports an engine that does not answer
         return False

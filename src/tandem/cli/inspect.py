@@ -1,4 +1,4 @@
-"""``status``, ``logs``, ``profile``, ``config``: look without changing anything."""
+"""Commands that only read: ``status``, ``logs``, ``profile``, ``config``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tandem.cli.options import INSPECT, with_session
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 from tandem.settings.load import profiles
@@ -23,25 +24,33 @@ _WATCH_S = 2.0
 _RATE_S = 10.0
 _COLOURS = {"error": "red", "warning": "yellow", "debug": "dim"}
 
-_profile = typer.Typer(help="The environments that there are.")
-_config = typer.Typer(help="The settings of the profile.")
+app = typer.Typer()
+_profile = typer.Typer()
+_config = typer.Typer()
+app.add_typer(_profile, name="profile", rich_help_panel=INSPECT)
+app.add_typer(_config, name="config", rich_help_panel=INSPECT)
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.command()(status)
-    app.command()(logs)
-    app.add_typer(_profile, name="profile")
-    app.add_typer(_config, name="config")
+@_profile.callback()
+@with_session
+def _profile_group(_: Session) -> None:
+    """List and show profiles."""
 
 
+@_config.callback()
+@with_session
+def _config_group(_: Session) -> None:
+    """Show the profile's settings."""
+
+
+@app.command(rich_help_panel=INSPECT)
+@with_session
 def status(
-    context: typer.Context,
+    session: Session,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, until interrupted.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until interrupted.")] = False,
 ) -> None:
-    """Show what runs, where, and how far the job is."""
-    session: Session = context.obj
+    """Show the services, their addresses and the job's progress."""
     if watch:
         _watch(session, as_json=as_json)
         return
@@ -53,7 +62,7 @@ def status(
 
 
 def collected(session: Session) -> dict[str, Any]:
-    """Returns the status of the first pipeline that is named, with a list of all that are named or run beside it."""
+    """Returns the first named pipeline's status and a list of all named or running pipelines."""
     found = session.platform.status()
     named = [each.settings.pipeline for each in session.each]
     running = [name for name in session.platform.pipelines() if name not in named]
@@ -64,7 +73,7 @@ def collected(session: Session) -> dict[str, Any]:
 def _status_of(session: Session) -> dict[str, Any]:
     try:
         return session.platform.status()
-    except TandemError as error:  # it runs, but its files or its settings are wrong meanwhile
+    except TandemError as error:  # it runs, but its files or settings are invalid now
         none = {"pipeline": session.pipeline, "ready": False, "mongo": {"database": None}, "job": {}}
         dashboard = {"url": None, "problem": None}
         return {**none, "dashboard": dashboard, "problem": str(error), "warnings": []}
@@ -76,11 +85,11 @@ def _of_pipeline(status: dict[str, Any]) -> dict[str, Any]:
 
 
 def _watch(session: Session, *, as_json: bool) -> None:
-    """Prints the status again and again: one line of JSON each, or one table that stays in its place."""
+    """Prints the status repeatedly, as lines of JSON or as a table that is redrawn in place."""
     if as_json:
         while True:
             print(json.dumps(collected(session)), flush=True)
-            time.sleep(_WATCH_S)  # not a wait for readiness: the reader's patience
+            time.sleep(_WATCH_S)  # not a wait for readiness: the refresh interval
     seen: deque[tuple[float, int]] = deque()
     with Live(console=session.out, auto_refresh=False, transient=False) as live:
         while True:
@@ -88,7 +97,7 @@ def _watch(session: Session, *, as_json: bool) -> None:
             total, now = found["job"]["input_rows_total"], time.monotonic()
             if total is not None:
                 seen.append((now, total))
-            # A batch may take longer than one look at it.
+            # A batch may take longer than one refresh.
             while len(seen) > 2 and now - seen[1][0] >= _RATE_S:
                 seen.popleft()
             rate = max(0.0, (seen[-1][1] - seen[0][1]) / (now - seen[0][0])) if len(seen) > 1 else None
@@ -99,9 +108,9 @@ def _watch(session: Session, *, as_json: bool) -> None:
 
 
 def status_table(found: dict[str, Any]) -> Table:
-    """Returns the status for a person, of any width of terminal."""
+    """Returns the status as a table that fits any terminal width."""
     table = Table(show_header=False, box=None)
-    # Long addresses are folded; what stands in a table that is drawn again must not be wider than the terminal.
+    # Long addresses are folded, because a redrawn table must not be wider than the terminal.
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     _, *others = found["pipelines"]
@@ -121,14 +130,15 @@ def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]
             yield f"{before}{name}", value
 
 
+@app.command(rich_help_panel=INSPECT)
+@with_session
 def logs(
-    context: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(help="Whose; all by default.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines.")] = False,
-    since: Annotated[str | None, typer.Option(help="Leave out older lines: 90s, 10m, 2h or an ISO 8601 time.")] = None,
+    session: Session,
+    services: Annotated[list[str] | None, typer.Argument(help="Services to show (default: all).")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until interrupted.")] = False,
+    since: Annotated[str | None, typer.Option(help="Skip older lines: 90s, 10m, 2h or an ISO 8601 time.")] = None,
 ) -> None:
-    """Print the services' logs in the order of their times."""
-    session: Session = context.obj
+    """Print the services' logs in order of time."""
     for line in session.platform.logs(services or (), follow=follow, since=moment(since)):
         if session.out.is_terminal:
             session.out.print(Text(str(line), style=_COLOURS.get(line.level or "", "")), soft_wrap=True)
@@ -137,10 +147,10 @@ def logs(
 
 
 def moment(text: str | None) -> datetime | None:
-    """Returns the time that ``--since`` means, in UTC where it does not say otherwise; None for None.
+    """Returns the time of ``--since``, in UTC if it names no zone; None for None.
 
     Raises:
-        UsageError: it is neither a duration nor a time.
+        UsageError: the text is neither a duration nor a time.
     """
     if text is None:
         return None
@@ -150,39 +160,42 @@ def moment(text: str | None) -> datetime | None:
             return datetime.now(UTC) - timedelta(seconds=float(text[:-1]) * units[text[-1]])
         time = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise UsageError(f"--since {text!r} is no duration and no time", hint="for example --since 10m") from None
+        raise UsageError(f"--since {text!r} is not a duration or a time", hint="for example --since 10m") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 @_profile.command("list")
-def profile_list() -> None:
-    """Print each profile and what it is."""
+@with_session
+def profile_list(_: Session) -> None:
+    """List the profiles with their descriptions."""
     for name, values in profiles().items():
         print(f"{name}\t{values.get('description', '')}")
 
 
 @_profile.command("current")
-def profile_current(context: typer.Context) -> None:
-    """Print the profile that a command would use."""
-    print(context.obj.chosen[0])
+@with_session
+def profile_current(session: Session) -> None:
+    """Print the profile that commands use."""
+    print(session.chosen[0])
 
 
 @_profile.command("show")
-def profile_show(context: typer.Context) -> None:
-    """Print the profile's settings as JSON. What is required and missing has its name in angle brackets."""
-    print(context.obj.shown_settings.model_dump_json(indent=2, exclude={"location"}))
+@with_session
+def profile_show(session: Session) -> None:
+    """Print the profile's settings as JSON. A missing required value is its name in angle brackets."""
+    print(session.shown_settings.model_dump_json(indent=2, exclude={"location"}))
 
 
 @_config.command("show")
+@with_session
 def config_show(
-    context: typer.Context,
+    session: Session,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Print each setting with its value and where that comes from: a flag, a variable, a file, or the default.
+    """Print each setting with its value and origin: a flag, a variable, a file, or the default.
 
-    A secret is shown as the reference to it.
+    Secrets are shown as references.
     """
-    session: Session = context.obj
     places = {**session.loaded.origins, "profile": session.chosen[1]}
     found = flat(session.shown_settings)
     values = {name: {"value": value, "origin": places.get(name, "default")} for name, value in found}

@@ -1,4 +1,4 @@
-"""``up``, ``down``, ``submit``: start and stop an environment."""
+"""Commands that start and stop an environment: ``up``, ``down``, ``submit``."""
 
 from __future__ import annotations
 
@@ -7,24 +7,21 @@ from typing import Annotated
 
 import typer
 
+from tandem.cli.options import RUN, with_session
 from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import services
 
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.command()(up)
-    app.command()(down)
-    app.command()(submit)
+app = typer.Typer()
 
 
+@app.command(rich_help_panel=RUN)
+@with_session
 def up(
-    context: typer.Context,
+    session: Session,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the job has committed its first batch.")] = False,
 ) -> None:
-    """Start everything but the producers. Starting what runs already changes nothing."""
-    session: Session = context.obj
+    """Start Kafka, MongoDB, the dashboard and the job. Services that already run are left alone."""
     session.check_apart()
     session.for_each(lambda each: each.platform.up(wait=wait and len(session.each) == 1), titles=False)
     if wait and len(session.each) > 1:
@@ -32,50 +29,53 @@ def up(
     if wait:
         warn_of_topics(session)
     status = session.platform.status()
-    session.say(f"Kafka    {status['kafka']['bootstrap']}")
-    session.say(f"MongoDB  {status['mongo']['uri']}  database {status['mongo']['database']}")
+    session.say(f"Kafka     {status['kafka']['bootstrap']}")
+    session.say(f"MongoDB   {status['mongo']['uri']}  database {status['mongo']['database']}")
     if url := status["dashboard"]["url"]:
         why = status["dashboard"]["problem"]
-        session.say(f"page     {url}{f' is not available: {why}' if why else ''}")
+        session.say(f"dashboard {url}{f' is not available: {why}' if why else ''}")
     for each in session.each:
         state = each.platform.status()["job"]["state"]
-        told = f"{each.settings.pipeline}: {state}" if len(session.each) > 1 else state
-        session.say(f"job      {told}; `tandem status` shows more, `tandem down` stops everything")
+        shown = f"{each.settings.pipeline}: {state}" if len(session.each) > 1 else state
+        session.say(f"job       {shown}")
+    session.say("run `tandem status` to see progress, `tandem down` to stop")
 
 
+@app.command(rich_help_panel=RUN)
+@with_session
 def down(
-    context: typer.Context,
-    volumes: Annotated[bool, typer.Option("--volumes", help="Also forget topics, database and checkpoint.")] = False,
+    session: Session,
+    volumes: Annotated[bool, typer.Option("--volumes", help="Also delete topics, database and checkpoint.")] = False,
 ) -> None:
-    """Stop everything. Topics, database and checkpoint are kept unless told otherwise.
+    """Stop the environment. Topics, database and checkpoint are kept unless --volumes is given.
 
-    With --pipeline, where others run besides: stop the job of that one alone.
+    With --pipeline, stop only that pipeline's job while other pipelines run.
     """
-    session: Session = context.obj
     if session.settings.backend == "dataproc":
-        raise UsageError("in the cloud nothing is stopped without a question", hint="`tandem destroy` asks it")
+        raise UsageError("`down` is not available for cloud profiles", hint="use `tandem destroy`")
     named = [each.settings.pipeline for each in session.each] if session.pipeline else []
     others = [name for name in session.platform.pipelines() if name not in named] if named else []
     if others and volumes:
         raise UsageError(
-            f"{', '.join(others)} would lose topics, database and checkpoint, too",
-            hint="without --pipeline, `tandem down --volumes` stops all and forgets all",
+            f"`--volumes` would also delete the topics, database and checkpoint of {', '.join(others)}",
+            hint="to stop all pipelines and delete their data, run `tandem down --volumes` without --pipeline",
         )
     if others:
         session.for_each(lambda each: each.platform.leave())
-        session.say(f"stopped; {', '.join(others)} still runs")
+        session.say(f"stopped; still running: {', '.join(others)}")
         return
     ran = session.platform.down(volumes=volumes)
-    told = "stopped" if ran else f"nothing is running here: looked for {session.platform.where()}"
-    session.say(told + (", and everything it kept is gone" if volumes else ""))
+    result = "stopped" if ran else f"nothing is running here: looked for {session.platform.where()}"
+    session.say(result + (", and its data is deleted" if volumes else ""))
 
 
-def submit(context: typer.Context) -> None:
-    """Stop the job after its batch and start it again with the code as it is now, on the same checkpoint."""
-    session: Session = context.obj
+@app.command(rich_help_panel=RUN)
+@with_session
+def submit(session: Session) -> None:
+    """Restart the job after its current batch, with the current code and the same checkpoint."""
     session.for_each(lambda each: each.platform.restart_job())
     warn_of_topics(session)
-    session.say("the job runs")
+    session.say("the job is running")
 
 
 def warn_of_topics(session: Session) -> None:
@@ -83,7 +83,7 @@ def warn_of_topics(session: Session) -> None:
     for each in session.each:
         for check in (services.record_times, services.uncompacted):
             try:
-                # What does not answer yet is not examined; `tandem doctor` examines it later.
+                # A service that does not answer yet is skipped; `tandem doctor` checks it later.
                 with suppress(EnvironmentNotReadyError):
                     check(each.settings)
             except TandemError as error:

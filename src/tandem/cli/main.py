@@ -1,25 +1,22 @@
-"""The command line: registers the commands and maps errors to exit codes, which nothing else does."""
+"""Runs the command line; the only place that maps errors to exit codes."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import traceback
-from typing import Annotated, Any, NoReturn
+from typing import NoReturn
 
 import typer
 
 from tandem import log
 from tandem.cli import bench, cloud, dev, doctor, inspect, lifecycle, new, pipeline, shell
+from tandem.cli.options import with_session
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 from tandem.foreign.variables import adapt_this_process
 
 INTERRUPTED = 130
-# What every command takes, behind its name too.
-_COMMON = ("--profile", "--pipeline")
-# Typer brings its own copy of click and shows only the ends of its tree of errors; this is what they have in common.
-_WrongCommandLine: type[Any] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="tandem",
@@ -28,25 +25,15 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (lifecycle, pipeline, cloud, inspect, doctor, bench, new, dev, shell):
-    group.register(app)
+# The help shows the commands in this order.
+for module in (lifecycle, pipeline, inspect, doctor, bench, new, dev, shell, cloud):
+    app.add_typer(module.app)
 
 
 @app.callback()
-def _options(
-    context: typer.Context,
-    profile: Annotated[
-        str | None,
-        typer.Option(help="The environment; default: TANDEM_PROFILE, else what runs, else local where Docker answers."),
-    ] = None,
-    pipeline: Annotated[
-        str | None,
-        typer.Option(help="Of which pipeline, or pipelines: a,b; default: TANDEM_PIPELINE, else profiles.toml's."),
-    ] = None,
-    debug: Annotated[bool, typer.Option(help="Show the stack trace of an error.")] = False,
-) -> None:
+@with_session
+def _root(_: Session) -> None:
     """Kafka, Spark and MongoDB streaming pipelines, the same on a laptop and in the cloud."""
-    context.obj = Session(profile=profile, pipeline=pipeline, debug=debug)
 
 
 def main() -> NoReturn:
@@ -54,14 +41,14 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     log.to_console()
     adapt_this_process()
-    # Typer keeps the callback's object to itself, and an error may come before it exists.
+    # An error may occur before the session exists.
     debug = "--debug" in sys.argv
     try:
-        code = app(args=_common_options_first(sys.argv[1:]) or ["--help"], standalone_mode=False)
+        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except typer.Abort:
         sys.exit(INTERRUPTED)
-    except _WrongCommandLine as error:
+    except typer.TyperException as error:
         _fail(UsageError(error.format_message(), hint="`tandem --help` lists the commands and options"), debug=debug)
     except TandemError as error:
         _fail(error, debug=debug)
@@ -77,21 +64,6 @@ def _fail(error: TandemError, *, debug: bool) -> NoReturn:
         traceback.print_exception(error)
     print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
     sys.exit(error.exit_code)
-
-
-def _common_options_first(arguments: list[str]) -> list[str]:
-    """Returns the arguments with the options that every command takes moved to the front."""
-    common: list[str] = []
-    others: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument in _COMMON:
-            common += [argument, *([value] if (value := next(rest, None)) is not None else [])]
-        elif argument == "--debug" or argument.startswith(tuple(f"{name}=" for name in _COMMON)):
-            common.append(argument)
-        else:
-            others.append(argument)
-    return common + others
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -1,4 +1,4 @@
-"""``new``: begin a pipeline of one's own."""
+"""The command ``new``, which creates a pipeline."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from typing import Annotated
 
 import typer
 
+from tandem.cli.options import AUTHOR, with_session
 from tandem.cli.session import Session
 from tandem.scaffold import Format, write
 from tandem.settings.load import own_pipelines
 
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(new)
+app = typer.Typer()
 
 
+@app.command(rich_help_panel=AUTHOR)
+@with_session
 def new(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="The folder, and what topics and collections are named after.")],
-    values: Annotated[Format, typer.Option("--format", help="What the records' values are.")] = Format.JSON,
+    session: Session,
+    name: Annotated[str, typer.Argument(help="Name of the pipeline: its folder, and the prefix of its topics.")],
+    values: Annotated[Format, typer.Option("--format", help="Format of the records' values.")] = Format.JSON,
 ) -> None:
-    """Write a pipeline that runs at once, to be changed: a folder in pipelines/.
+    """Create a pipeline in pipelines/ that runs at once and that you can change.
 
-    It joins requests with their responses: schemas, transform, sample records, oracle and tests. With --format avro the
-    schemas are files in its folder schemas/.
+    The example joins requests with their responses and comes with tests. With --format avro, its folder schemas/ holds
+    the schemas.
     """
-    session: Session = context.obj
     location = write(name, own_pipelines(), values)
     print(location.folder)
-    session.say(f"`tandem --pipeline {name} run` runs it, `pytest {location.folder}` tests it; begin with streams.py")
+    session.say(f"run it with `tandem --pipeline {name} run`, test it with `pytest {location.folder}`")
+    session.say("begin with streams.py")

@@ -1,4 +1,4 @@
-"""``run``, ``produce``, ``verify``: send records through the pipeline and account for every one of them."""
+"""Commands that send, verify and repair records: ``run``, ``produce``, ``verify``, ``reconcile``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from tandem.catalog import declared_by
+from tandem.cli.options import RUN, with_session
 from tandem.cli.plans import EventTime, closing_time, known_watermark, make_plan
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
@@ -24,55 +25,50 @@ from tandem.producer.control import close_windows
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
-from tandem.verify.settle import GOES_ON
+from tandem.verify.settle import RESUMES
 from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
+
+app = typer.Typer()
 
 SETTLE_SECONDS = 120.0
 PROBLEM_POLL_S = 2.0
 
 Count = Annotated[
-    int, typer.Option(min=1, help="How many events of the first stream; what belongs to them comes in addition.")
+    int, typer.Option(min=1, help="Events of the first stream; the other streams' events come in addition.")
 ]
-Seed = Annotated[int | None, typer.Option(help="Another seed, other records; default: a new one, which is printed.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the generated records (default: a new one, printed).")]
 MixOption = Annotated[
     str, typer.Option("--mix", help="Shares of repeats, early, late, unmatched, malformed: repeats=0.2,late=0")
 ]
-Ledgers = Annotated[Path | None, typer.Option(help="A folder for one JSON line per send, with its outcome.")]
+Ledgers = Annotated[Path | None, typer.Option(help="Folder for ledgers: one JSON line per send, with its outcome.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.command()(run)
-    app.command()(produce)
-    app.command()(verify)
-    app.command()(reconcile)
-
-
+@app.command(rich_help_panel=RUN)
+@with_session
 def run(
-    context: typer.Context,
+    session: Session,
     count: Count = 10_000,
     seed: Seed = None,
     mix: MixOption = "",
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the environment running.")] = False,
     ledger: Ledgers = None,
 ) -> None:
-    """Start everything, send generated records of all kinds, verify what becomes of them, stop what was started.
+    """Start the environment, send generated records, verify the results, and stop it again.
 
-    Exits 0 only if every record is accounted for.
+    Exit with 0 only if every record is accounted for.
     """
-    session: Session = context.obj
-    Mix.parse(mix, Mix())  # what is wrong is said before anything starts
+    Mix.parse(mix, Mix())  # reports a wrong value before anything starts
     session.check_apart()
     before = session.platform.pipelines()
     mine = [each.settings.pipeline for each in session.each]
     try:
-        session.say("everything runs already" if set(mine) <= set(before) else f"starting {_started(before)}")
+        session.say("already running" if set(mine) <= set(before) else f"starting {_started(before)}")
         session.for_each(lambda each: each.platform.up(wait=False), titles=False)
         session.for_each(lambda each: _run(each, count, seed, mix, ledger))
     finally:
         if not keep and not set(mine) <= set(before):
-            # Whoever interrupts once means the run, and twice the cleaning up that is going on already.
+            # The first Ctrl-C ends the run; a second one must not interrupt the stop.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
             _stop(session, before)
@@ -83,7 +79,7 @@ def _started(before: list[str]) -> str:
 
 
 def _stop(session: Session, before: list[str]) -> None:
-    """Stops what was started: everything, or what runs beside the pipelines of before."""
+    """Stops the environment, or only the started jobs if pipelines ran before."""
     if not before:
         session.platform.down()
         return
@@ -104,35 +100,43 @@ def _run(session: Session, count: int, seed: int | None, mix: str, ledger: Path 
         span=DEFAULT_SPAN,
         watermark=_watermark(session),
     )
-    session.say(f"sending {count} {_first(session)} and what belongs to them, seed {plan.seed}")
+    session.say(f"sending {count} {_first(session)} and the events that belong to them, seed {plan.seed}")
     if plan.rate:
-        session.say("the watermark is recent: event times are now, and what has no partner will wait for one")
+        session.say("sending in real time because the watermark is recent; unmatched events will stay pending")
     _send(session, plan, None, ledger)
     close_streams(session, plan)
     session.say("waiting for the job, then comparing MongoDB with the topics")
     _verify(session, SETTLE_SECONDS, as_json=False)
 
 
+@app.command(rich_help_panel=RUN)
+@with_session
 def produce(
-    context: typer.Context,
+    session: Session,
     count: Annotated[
-        int, typer.Option(min=0, help="How many events of the first stream; 0 for endless, in real time only.")
+        int, typer.Option(min=0, help="Events of the first stream; 0 sends endlessly, in real time.")
     ] = 10_000,
     seed: Seed = None,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="A second; default: no limit, in real time 20.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Events of the first stream a second (default: no limit; in real time 20)."),
+    ] = None,
     mix: MixOption = "",
     event_time: Annotated[
         EventTime | None,
-        typer.Option(help="A span in the past, or the time of sending; default: the past, if the watermark allows."),
+        typer.Option(help="Date events in a past span, or now (default: in the past if the watermark allows it)."),
     ] = None,
-    span_minutes: Annotated[float, typer.Option(min=1, help="The event time that a compressed set covers.")] = 120,
+    span_minutes: Annotated[
+        float, typer.Option(min=1, help="Event time that a compressed set covers, in minutes.")
+    ] = 120,
     close: Annotated[
-        bool, typer.Option("--close", help="Then move the watermark on, so that what is unmatched is written at once.")
+        bool,
+        typer.Option("--close", help="Advance the watermark afterwards, so that unmatched events are written at once."),
     ] = False,
     ledger: Ledgers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON.")] = False,
 ) -> None:
-    """Send generated records into the topics, each stream from a process of its own."""
+    """Send generated records to the topics, each stream from its own process."""
 
     def send(session: Session) -> None:
         plan = make_plan(
@@ -148,8 +152,8 @@ def produce(
         if plan.rate and plan.count and plan.mix.late:
             minutes = LATE_AFTER.total_seconds() / 60
             session.say(
-                f"late records are sent {minutes:g} minutes after their event time, so this takes as long; --mix "
-                "late=0 sends none, --event-time compressed those that are late at once"
+                f"late records are sent {minutes:g} minutes after their event time, so this takes as long; "
+                "use --mix late=0 to send none, or --event-time compressed to send them at once"
             )
         summaries = _send(session, plan, rate, ledger)
         if close:
@@ -157,31 +161,32 @@ def produce(
         if as_json:
             print(json.dumps({name: {"seconds": s.seconds, "classes": s.counts} for name, s in summaries.items()}))
 
-    session: Session = context.obj
     if count == 0 and len(session.each) > 1:
-        raise UsageError("what has no end is of one pipeline at a time", hint="name one: --pipeline NAME")
+        raise UsageError("`--count 0` (endless) works for one pipeline at a time", hint="use --pipeline NAME")
     session.for_each(send)
 
 
+@app.command(rich_help_panel=RUN)
+@with_session
 def verify(
-    context: typer.Context,
-    wait: Annotated[float, typer.Option(min=1, help="How many seconds the job may take to catch up.")] = SETTLE_SECONDS,
+    session: Session,
+    wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the job to catch up.")] = SETTLE_SECONDS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Compute from the topics what MongoDB must hold, without Spark, and compare. Exits 1 on any difference."""
-    session: Session = context.obj
+    """Compare MongoDB with the documents computed from the topics without Spark. Exit with 1 on any difference."""
     session.for_each(lambda each: _verify(each, wait, as_json=as_json))
 
 
+@app.command(rich_help_panel=RUN)
+@with_session
 def reconcile(
-    context: typer.Context,
+    session: Session,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Repair what late records have left: insert what they would have made, and replace or remove what they overtake.
+    """Repair documents that late records affect: insert missing ones, replace or remove outdated ones.
 
-    A batch of the job's own transform over the topics. It may run beside the job, and again without effect.
+    The job's transform runs as a batch over the topics. It is safe to run beside the job, and to run again.
     """
-    session: Session = context.obj
     session.for_each(lambda each: _reconcile(each, as_json=as_json))
 
 
@@ -191,11 +196,11 @@ def _reconcile(session: Session, *, as_json: bool) -> None:
         print(json.dumps(report))
         return
     if not report["compared"]:
-        session.say("the job has not committed anything yet: there is nothing to reconcile")
+        session.say("the job has not committed a batch yet, so there is nothing to reconcile")
     done = {what: report[what] for what in ("compared", "inserted", "replaced", "removed")}
     for collection in {name: None for numbers in done.values() for name in numbers}:
-        told = (f"{numbers[collection]} {what}" for what, numbers in done.items() if collection in numbers)
-        print(f"{collection}: {', '.join(told)}")
+        counts = (f"{numbers[collection]} {what}" for what, numbers in done.items() if collection in numbers)
+        print(f"{collection}: {', '.join(counts)}")
 
 
 def _watermark(session: Session) -> datetime | None:
@@ -204,9 +209,9 @@ def _watermark(session: Session) -> datetime | None:
 
 def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
     settings, location = session.settings, session.settings.location
-    # The same pipeline for the producers as for this command, whatever named it.
+    # The producers use this command's pipeline, however it was chosen.
     chosen = {"TANDEM_PIPELINE": location.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
-    # Before the events that look them up.
+    # Stored before the events that refer to them.
     for name, number in store_lookups(settings.mongo, lookups_of(location), plan).items():
         session.say(f"  {name}: {number} documents")
     with stop_at_problem(session) as stop:
@@ -226,17 +231,17 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
 
 @contextmanager
 def stop_at_problem(session: Session) -> Iterator[threading.Event]:
-    """Yields an event that is set when the environment has a problem: producers would wait for it to mend for minutes.
+    """Yields an event that is set when the environment fails; producers would wait minutes for it.
 
     Raises:
-        TandemError: it had one.
+        TandemError: the environment failed.
     """
     stop, done = threading.Event(), threading.Event()
     problems: list[str] = []
 
     def watch() -> None:
         while not done.wait(PROBLEM_POLL_S):
-            # That an engine or a cloud does not answer for once is no problem of the environment's.
+            # One unanswered request to an engine or a cloud does not count as a failure.
             with suppress(TandemError):
                 if problem := session.platform.problem():
                     problems.append(problem)
@@ -251,7 +256,7 @@ def stop_at_problem(session: Session) -> Iterator[threading.Event]:
         done.set()
         watcher.join()
     if problems:
-        raise TandemError(problems[0], hint=GOES_ON)
+        raise TandemError(problems[0], hint=RESUMES)
 
 
 def _first(session: Session) -> str:
@@ -273,13 +278,15 @@ def _verify(session: Session, deadline_s: float, *, as_json: bool) -> None:
     try:
         report = compare(session.settings, settle_deadline_s=deadline_s, problem=session.platform.problem)
     except TandemError:
-        # That something does not answer is less than why.
+        # The environment's problem explains more than a failed connection.
         if problem := session.platform.problem():
-            raise TandemError(problem, hint=GOES_ON) from None
+            raise TandemError(problem, hint=RESUMES) from None
         raise
     if as_json:
         print(json.dumps(report.to_json()))
     else:
         show(report, session.out)
     if not report.ok:
-        raise TandemError("MongoDB and the topics do not agree", hint="the table names examples; `tandem logs job`")
+        raise TandemError(
+            "MongoDB and the topics do not agree", hint="see the examples in the table, and `tandem logs job`"
+        )

@@ -1,4 +1,4 @@
-"""Decides what to generate: event times that the environment's watermark has not passed yet."""
+"""Plans generated records whose event times are ahead of the watermark."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tandem.errors import TandemError
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, SETTLED, Mix, Plan
 from tandem.settings.model import Settings
-from tandem.verify.coming import coming_watermark
+from tandem.verify.expected_watermark import expected_watermark
 from tandem.waiting import wait_for
 
-# A generated set covers past event time, so that its windows can be closed when it is sent. Each set begins where the
-# watermark stands; the first begins so long ago that there is room for many.
+# A generated set covers past event time, so that its windows can close when it is sent. Each set begins at the
+# watermark; the first begins a year ago, which leaves room for many.
 _FIRST = timedelta(days=365)
-# Behind the watermark: the match window, by which a payment may be dated before its order, and the lateness.
+# Added to the watermark: the match window, by which a payment may precede its order, and the lateness.
 _AHEAD = timedelta(minutes=40)
-_UNASKED_RATE = 1000.0
-# Kafka was there a moment before; what keeps it from answering now mends by itself or is told by then.
+_FALLBACK_RATE = 1000.0
+# Kafka answered a moment before, so a failure is either short or reported by then.
 _PATIENCE_S = 120.0
 
 
 class EventTime(StrEnum):
-    """Where event times come from."""
+    """The source of event times."""
 
     COMPRESSED = "compressed"
     REAL = "real"
@@ -43,14 +43,15 @@ def make_plan(
     span: timedelta,
     watermark: datetime | None,
 ) -> Plan:
-    """Returns what to generate.
+    """Returns the plan of the records to generate.
 
     Args:
-        count: how many events of the first stream; 0 for endless, in real time only.
+        count: events of the first stream; 0 for endless, in real time only.
         seed: None for a new one.
         mix: as for ``Mix.parse``.
-        event_time: None for compressed where that is possible. It is not where the watermark has passed the span.
-        rate: such events a second in real time; None for a gentle rate, or a quick one if real time was not asked for.
+        event_time: None for compressed, or for real time if the watermark leaves no room for the span.
+        rate: events of the first stream a second in real time; None for a low rate, or a high one if real time was
+            not requested.
         span: the event time that a compressed set covers.
         watermark: the job's, as ``known_watermark`` returns it.
     """
@@ -64,39 +65,39 @@ def make_plan(
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
         count=count or None,
         start=now if real else min(start, now - SETTLED - span),
-        # Where late records cannot be, or would keep a run from ending, none are sent unasked.
+        # Late records are left out by default where they are impossible or would delay the end of a run.
         mix=Mix.parse(mix, Mix(late=0) if real or span <= LATE_AFTER else Mix()),
         span=span,
-        rate=(rate or (DEFAULT_REAL_RATE if event_time is EventTime.REAL else _UNASKED_RATE)) if real else None,
+        rate=(rate or (DEFAULT_REAL_RATE if event_time is EventTime.REAL else _FALLBACK_RATE)) if real else None,
     )
 
 
 def known_watermark(settings: Settings, reported: str | None) -> datetime | None:
-    """Returns how far the watermark is, or will be once the job has read what is in the topics; None for none.
+    """Returns the watermark after the job has read all records in the topics; None if there is none.
 
     Args:
-        settings: of which pipeline, and where Kafka is.
-        reported: the job's newest, in ISO 8601. It knows of older records than the topics' last ones, but a batch
-            moves it only when the next one begins.
+        settings: the pipeline's settings.
+        reported: the job's newest watermark, in ISO 8601. It covers older records than the topics' last ones, but a
+            batch advances it only when the next one begins.
 
     Raises:
-        EnvironmentNotReadyError: Kafka or a topic is not there.
+        EnvironmentNotReadyError: Kafka does not answer or a topic is missing.
     """
     topics = [stream.topic for stream in declared_by(settings.location).streams]
-    # It waits for Kafka, and says so, as producers do.
+    # This waits for Kafka and reports the wait, as producers do.
     if producer := connect(settings.kafka, topics):
         disconnect(producer)
-    coming = wait_for(
+    expected = wait_for(
         "the topics' last records",
-        lambda: coming_watermark(settings),
+        lambda: expected_watermark(settings),
         deadline_s=_PATIENCE_S,
         hint="`tandem status` shows what runs",
         retry_on=(TandemError, KafkaError),
     )
     known = None if reported is None else datetime.fromisoformat(reported)
-    return max(filter(None, (coming, known)), default=None)
+    return max(filter(None, (expected, known)), default=None)
 
 
 def closing_time(plan: Plan) -> datetime | None:
-    """Returns the event time at which all windows of the plan's records can be closed; None for now."""
+    """Returns the event time at which all windows of the plan can close; None for now."""
     return None if plan.rate else plan.start + plan.span + SETTLED - timedelta(seconds=1)

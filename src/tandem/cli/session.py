@@ -96,7 +96,7 @@ class Session:
                 failed[name] = error
         if failed:
             first = next(iter(failed.values()))
-            raise type(first)(f"failed for {', '.join(failed)}", hint="what failed of each is told above") from first
+            raise type(first)(f"failed for {', '.join(failed)}", hint="see the errors above") from first
 
     def check_apart(self) -> None:
         """Raises when a pipeline that is named would write where another one does that is named, too, or runs already.

@@ -1,4 +1,4 @@
-"""``shell``: Python with a pipeline's topics, transform and collections at hand."""
+"""The command ``shell``, which opens Python with a pipeline as DataFrames."""
 
 from __future__ import annotations
 
@@ -10,41 +10,40 @@ from typing import Any
 
 import typer
 
+from tandem.cli.options import AUTHOR, with_session
 from tandem.cli.session import Session
 from tandem.errors import TandemError
 from tandem.notebook.open import session_of
 
+app = typer.Typer()
+
 _BANNER = """\
 session            {session!r}
-session.events(S)  a stream's events, as the transform gets them; .records(S) and .refused(S) likewise
+session.events(S)  a stream's events, as the transform receives them; also .records(S) and .refused(S)
 session.transform(), session.output(C), session.stored(C)
 spark              the Spark session
 """
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command()(shell)
-
-
-def shell(context: typer.Context) -> None:
-    """Open Python (IPython where it is installed) with the pipeline's topics, transform and collections at hand."""
-    session: Session = context.obj
+@app.command(rich_help_panel=AUTHOR)
+@with_session
+def shell(session: Session) -> None:
+    """Open Python (IPython if installed) with the pipeline's topics, transform and collections as DataFrames."""
     with session_of(session.settings) as opened:
         known = {"session": opened, "spark": opened.spark}
         banner = _BANNER.format(session=opened)
         try:
             from IPython import start_ipython
         except ImportError:
-            sys.excepthook = _told
+            sys.excepthook = _print_error
             code.interact(banner, local=known, exitmsg="")
         else:
             print(banner, file=sys.stderr)
             start_ipython(argv=["--no-banner"], user_ns=known)
 
 
-def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> Any:
-    """Prints an error as the command line does, or as Python does where it is not ours."""
+def _print_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> Any:
+    """Prints a TandemError as the command line does, and any other error as Python does."""
     if isinstance(error, TandemError):
         print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
     else:

@@ -1,1 +1,1 @@
-"""The live page: what flows through the pipeline, read from MongoDB and Kafka, and written nowhere."""
+"""The dashboard: shows a pipeline's flow live. It only reads Kafka and MongoDB."""

@@ -1,4 +1,4 @@
-"""``python -m tandem.dashboard``: serves the dashboard of a profile's pipelines until it is stopped."""
+"""``python -m tandem.dashboard``: serves the dashboard of a profile's pipelines."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def main() -> int:
         log.to_stderr(settings.log.format)
         url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
         host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")
-        # Between the start of all and that of the first job there is none yet.
+        # While the environment starts, no pipeline is registered yet.
         app = application(Pages(lambda: (registry and registry.all()) or named))
     except TandemError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_code
     structlog.get_logger(__name__).info("dashboard", url=url, profile=settings.profile)
-    # An open page must not keep a server from ending.
+    # An open page must not keep the server from stopping.
     uvicorn.run(app, host=host, port=int(port), log_level="warning", timeout_graceful_shutdown=2)
     return 0
 

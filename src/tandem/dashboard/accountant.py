@@ -1,4 +1,4 @@
-"""Counts where every record went, from what MongoDB holds and the job has committed."""
+"""Counts the outcome of every record from MongoDB's documents and the committed offsets."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tandem.dashboard.state import Account, State, committed
 from tandem.dashboard.watcher import Watcher
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 
-# To count costs MongoDB the more the longer it runs, so it may take this share of the time and no more.
+# Counting takes longer as collections grow, so it may use at most this share of the time.
 _SHARE = 0.05
 _LOOK_S = 0.4
 
 
 class Accountant(Watcher):
-    """Counts anew when something has changed.
+    """Counts again after each change.
 
     Args:
-        database: the pipeline's.
-        declaration: what is counted.
-        state: what is read, and where the account is written to.
+        database: the pipeline's database.
+        declaration: the pipeline's streams and view.
+        state: the state to read, and to write the account to.
     """
 
     def __init__(self, database: Documents, declaration: Declaration, state: State) -> None:
@@ -52,7 +52,7 @@ class Accountant(Watcher):
         results = self._database[view.results].count_documents({})
         leftovers = self._database[view.leftovers].count_documents({}) if view.leftovers else 0
         found = {stream.name: self._documents(stream.name, results) for stream in self._declaration.streams}
-        # After the documents: what is written is committed a moment later, and what is committed was written.
+        # Read after the documents: a batch writes its documents before it commits.
         report = self._database[PROGRESS_COLLECTION].find_one(
             {"pipeline": self._declaration.name}, sort=[("$natural", -1)]
         )
@@ -98,6 +98,6 @@ class Accountant(Watcher):
         return next((int(row["n"]) for row in self._database[collection].aggregate(stages)), 0)
 
     def _distinct(self, collection: str, field: str) -> int:
-        # In the order of the index, which MongoDB then walks from value to value.
+        # In the order of the index, so that MongoDB scans the index only.
         stages: list[dict[str, Any]] = [{"$sort": {field: 1}}, {"$group": {"_id": f"${field}"}}, {"$count": "n"}]
         return next((int(row["n"]) for row in self._database[collection].aggregate(stages)), 0)

@@ -1,4 +1,4 @@
-"""Connections to MongoDB that notice within seconds when it is away."""
+"""Connects to MongoDB with short timeouts, so that an outage is noticed within seconds."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pymongo.database import Database
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import MongoSettings
 
-# Dates stay numbers: they are shown by the page, and one before year 1 or after 9999 is no datetime.
+# Dates stay numbers: the page formats them, and a datetime cannot hold years before 1 or after 9999.
 CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
-# How long a server is looked for.
+# The server selection timeout.
 SELECTION_MS = 2000
 Documents = Database[dict[str, Any]]
 
 
 def database(mongo: MongoSettings, *, answer_within_ms: int) -> Documents:
-    """Returns the pipeline's database; nothing is connected before its first use.
+    """Returns the pipeline's database; it connects at its first use.
 
     Args:
         mongo: where MongoDB is.
@@ -38,7 +38,7 @@ def database(mongo: MongoSettings, *, answer_within_ms: int) -> Documents:
 
 
 def milliseconds(date: Any) -> int | None:
-    """Returns a stored date in milliseconds since 1970; None when it is none."""
+    """Returns a stored date in milliseconds since 1970; None if it is no date."""
     try:
         return None if date is None else int(date)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What a pipeline declares about itself, without importing Spark."""
+"""Reads what a pipeline declares about itself, without importing Spark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures that nobody foresaw in what goes on for as long as the server runs: it goes on, and says so."""
+"""Logs unexpected errors in background tasks and keeps the server running."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ _log = structlog.get_logger(__name__)
 
 
 class Failures:
-    """Logs a failure with its stack, and again only when it is another one.
+    """Logs each failure with its stack trace, but not the same one twice in a row.
 
     Args:
-        what: as it reads before "failed and begins anew".
+        what: the task's name, as the subject of the message.
     """
 
     def __init__(self, what: str) -> None:
         self._what, self._last = what, ""
 
-    def tell(self, error: Exception) -> None:
-        """Logs it; called where it is handled."""
+    def log(self, error: Exception) -> None:
+        """Logs the error; call it from the handler."""
         if self._last != (failure := f"{type(error).__name__}: {error}"):
-            _log.exception(f"{self._what} failed and begins anew")
+            _log.exception(f"{self._what} failed and starts again")
         self._last = failure

@@ -1,4 +1,4 @@
-"""What is wrong, in words that a person understands."""
+"""Describes the problems of a pipeline for the page."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tandem.dashboard.state import State, lag
 from tandem.engine.run.attention import warnings
 
 STILL_S = 8.0
-# Without records for so long, the watermark has nothing to follow: that it stands still is no trouble.
+# After this long without records, a watermark that does not advance is no problem.
 _RECORDS_S = 30.0
-# The job says every three seconds that it lives.
+# The job reports at least every three seconds.
 SILENT_S = 8.0
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
-        code: what it is, for programs.
-        level: ``error``, or ``warning`` where it may mend by itself.
-        text: what it is and what follows from it.
+        code: its name for programs.
+        level: ``error``, or ``warning`` if it may resolve by itself.
+        text: the problem and its consequence.
     """
 
     code: str
@@ -38,7 +38,7 @@ def job_state(state: State, now: float) -> str:
     """Returns ``unknown``, ``never``, ``running``, ``silent``, ``stopped`` or ``failed``.
 
     Args:
-        state: what is known; its lock is held.
+        state: the pipeline's state; the caller holds its lock.
         now: ``time.monotonic()``.
     """
     if not state.mongo.up:
@@ -52,21 +52,21 @@ def job_state(state: State, now: float) -> str:
 
 
 def problems(state: State, declaration: Declaration, now: float) -> list[dict[str, Any]]:
-    """Returns all that is wrong, the worst first.
+    """Returns all problems, the worst first.
 
     Args:
-        state: what is known; its lock is held.
-        declaration: which pipeline.
+        state: the pipeline's state; the caller holds its lock.
+        declaration: the pipeline's streams.
         now: ``time.monotonic()``.
     """
     found: list[Problem] = []
     if state.mongo.up is False:
         since = f"MongoDB has not answered since {_clock(state.mongo.since)} UTC."
-        found.append(Problem("mongo", "error", f"{since} All numbers here are from before; the job waits for it, too."))
+        found.append(Problem("mongo", "error", f"{since} All numbers are from before; the job waits for MongoDB, too."))
     if state.kafka.up is False:
         since = f"Kafka has not answered since {_clock(state.kafka.since)} UTC."
         found.append(
-            Problem("kafka", "error", f"{since} Nothing new can be read; records a second and lag are not known.")
+            Problem("kafka", "error", f"{since} No records can be read; records a second and lag are unknown.")
         )
     found += _job(state, declaration, now)
     if state.mongo.up:
@@ -87,11 +87,11 @@ def _job(state: State, declaration: Declaration, now: float) -> list[Problem]:
         case "stopped":
             return [Problem("job", "error", f"The job was stopped at {at} UTC.{waits}")]
         case "failed":
-            reason = str(report.get("error") or "it did not say why")[:300]
+            reason = str(report.get("error") or "it gave no reason")[:300]
             return [Problem("job", "error", f"The job failed at {at} UTC: {reason}.{waits}")]
         case "silent":
             silent = f"The job has not reported for {_span(now - state.heard_at)} (since {at} UTC)"
-            return [Problem("job", "error", f"{silent}: it does not run, or cannot write to MongoDB.{waits}")]
+            return [Problem("job", "error", f"{silent}: it is not running, or it cannot write to MongoDB.{waits}")]
         case "running" if _stands_still(state, now):
             return [_still(state, declaration, now)]
     return []
@@ -111,8 +111,8 @@ def _still(state: State, declaration: Declaration, now: float) -> Problem:
     newest = {stream.topic: (streams.get(stream.name) or {}).get("newest_ms") or -1 for stream in declaration.streams}
     slow = min(newest, key=lambda topic: newest[topic])
     text = (
-        f"The watermark has stood still for {_span(now - (state.still_since or now))}, {where}, while records come: "
-        f"{slow} has brought nothing newer. What has no partner waits, and state grows, until it moves."
+        f"The watermark has not advanced for {_span(now - (state.still_since or now))}, {where}, while records arrive: "
+        f"{slow} has no newer events. Unmatched events wait, and state grows, until it advances."
     )
     return Problem("watermark", "warning", text)
 

@@ -1,4 +1,4 @@
-"""Watches what the job reports in its capped collection."""
+"""Watches the job's reports in its capped collection."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class JobWatch(Watcher):
     """Keeps the job's newest report and its last batches.
 
     Args:
-        database: the pipeline's.
-        pipeline: whose job.
-        state: where it is written to.
+        database: the pipeline's database.
+        pipeline: the pipeline's name.
+        state: the state to write to.
     """
 
     def __init__(self, database: Documents, pipeline: str, state: State) -> None:
@@ -34,7 +34,7 @@ class JobWatch(Watcher):
         mine = [{"$match": {"operationType": "insert", "fullDocument.pipeline": self._pipeline}}]
         collection = self._database[PROGRESS_COLLECTION]
         with collection.watch(mine, max_await_time_ms=_AWAIT_MS) as stream:
-            # After the stream was opened, so that no report falls between the two; the stream may bring some again.
+            # Read after the stream is open, so that no report is missed; the stream may repeat some.
             known = self._catch_up()
             while stream.alive and not self.stopping.is_set():
                 change = stream.try_next()
@@ -43,7 +43,7 @@ class JobWatch(Watcher):
                     self._take(report, time.monotonic(), known=report["_id"] in known)
 
     def _catch_up(self) -> set[Any]:
-        """Returns the ids of the reports of the batches that were."""
+        """Returns the ids of the reports of earlier batches."""
         mine = {"pipeline": self._pipeline}
         newest = self._database[PROGRESS_COLLECTION].find_one(mine, sort=[("$natural", -1)])
         if newest is None:
@@ -56,7 +56,7 @@ class JobWatch(Watcher):
         with self._state.lock:
             self._state.batches.clear()
             self._state.batches.extend(_batch(document) for document in reversed(batches))
-        # Of a report from before we looked, only its own date tells how old it is.
+        # Only its own date tells the age of an earlier report.
         age = max(0.0, time.time() - (milliseconds(newest["at"]) or 0) / 1000)
         self._take(newest, time.monotonic() - age, known=True)
         return {document["_id"] for document in batches}
@@ -79,7 +79,7 @@ class JobWatch(Watcher):
 
 
 def _reached(report: dict[str, Any]) -> tuple[Any, Any]:
-    """Returns the watermark, and the newest event time of the stream that is behind: the next watermark follows it."""
+    """Returns the watermark, and the newest event time of the slowest stream, which the next watermark follows."""
     newest = [(noted or {}).get("newest_ms") for noted in (report.get("streams") or {}).values()]
     return report.get("watermark"), min((-1 if ms is None else ms for ms in newest), default=None)
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads: the same numbers as the page, taken when it asks."""
+"""Serves the page's numbers to Prometheus."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Pipeline(Collector):
         self._state, self._declaration = state, declaration
 
     def collect(self) -> Iterator[Metric]:
-        """Yields every metric; what is not known is left out."""
+        """Yields every metric whose value is known."""
         now = snapshot(self._state, self._declaration)
         job, labels = now["job"], [self._declaration.name]
         for name, link in now["links"].items():
@@ -30,7 +30,7 @@ class _Pipeline(Collector):
         gauges = {
             "batch": "The number of the last committed batch.",
             "lag": "Records that the job has not committed.",
-            "state_rows": "Rows that wait in the job's state.",
+            "state_rows": "Rows in the job's state.",
             "state_bytes": "Memory of the job's state.",
         }
         for field, text in gauges.items():
@@ -38,13 +38,13 @@ class _Pipeline(Collector):
         watermark = None if job["watermark"] is None else job["watermark"] / 1000
         yield _gauge("tandem_job_watermark_seconds", "The watermark, in seconds since 1970.", labels, watermark)
         yield _counter("tandem_job_records", "Records that the job has committed.", labels, job["rows_total"])
-        yield _counter("tandem_job_late_records", "Records that came after the watermark.", labels, job["late"])
+        yield _counter("tandem_job_late_records", "Records that arrived late.", labels, job["late"])
         for quantity in ("p50", "p99"):
             text = f"Seconds from event to document, {quantity} of the last minute."
             yield _gauge(f"tandem_latency_{quantity}_seconds", text, labels, now["results"][quantity])
         if account := now["account"]:
-            yield _gauge("tandem_results", "Documents that the pipeline has made.", labels, account["results"])
-            yield _gauge("tandem_leftovers", "Documents of what came to nothing.", labels, account["leftovers"])
+            yield _gauge("tandem_results", "Result documents of the pipeline.", labels, account["results"])
+            yield _gauge("tandem_leftovers", "Documents of unmatched events.", labels, account["leftovers"])
         yield self._topics(now)
         yield self._dead()
         if phases := now["batches"][-1:]:
@@ -65,7 +65,7 @@ class _Pipeline(Collector):
         return family
 
     def _phases(self, phases: dict[str, int]) -> Metric:
-        text = "How long the phases of the last batch took."
+        text = "Duration of the last batch's phases."
         family = GaugeMetricFamily("tandem_job_batch_phase_seconds", text, labels=["pipeline", "phase"])
         for phase, ms in phases.items():
             family.add_metric([self._declaration.name, phase], ms / 1000)
@@ -89,10 +89,10 @@ class _All(Collector):
 
 
 def registry(watched: Callable[[], Watched]) -> CollectorRegistry:
-    """Returns what Prometheus is given.
+    """Returns the registry of all metrics.
 
     Args:
-        watched: returns what is known of each pipeline.
+        watched: returns each pipeline's state and declaration.
     """
     result = CollectorRegistry(auto_describe=False)
     result.register(_All(watched))

@@ -1,4 +1,4 @@
-"""Asks MongoDB every second whether it is there."""
+"""Checks every second whether MongoDB answers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ EVERY_S = 1.0
 
 
 class MongoWatch(Watcher):
-    """Keeps whether MongoDB answers. A change stream notices too late: it tries to resume first.
+    """Records whether MongoDB answers. A change stream notices too late: it tries to resume first.
 
     Args:
-        database: the pipeline's, by a connection that gives up soon.
-        state: where it is written to.
+        database: the pipeline's database, on a connection with a short timeout.
+        state: the state to write to.
     """
 
     def __init__(self, database: Documents, state: State) -> None:

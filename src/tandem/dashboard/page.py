@@ -1,4 +1,4 @@
-"""One pipeline's page: what watches the pipeline, what is known of it, and who is told."""
+"""One pipeline's page: its watchers, its state and its publisher."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Page:
     """Watches one pipeline from ``start`` to ``stop``.
 
     Args:
-        settings: the pipeline's.
-        links: returns what is told of all pages, for the way from one to another.
+        settings: the pipeline's settings.
+        links: returns the links to all pages.
 
     Raises:
-        UsageError: the pipeline is not there, or has nothing to show.
+        UsageError: the pipeline does not exist or declares no view.
     """
 
     def __init__(self, settings: Settings, links: Callable[[], list[dict[str, Any]]]) -> None:
@@ -55,13 +55,13 @@ class Page:
         self._publishing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins to watch and to publish; called where the server runs."""
+        """Starts to watch and to publish; call it in the server's event loop."""
         for watcher in self.watchers:
             watcher.start()
         self._publishing = asyncio.create_task(self.publisher.run())
 
     def stop(self) -> None:
-        """Ends both."""
+        """Stops both."""
         if self._publishing:
             self._publishing.cancel()
         self.publisher.end()
@@ -71,15 +71,15 @@ class Page:
             each.client.close()
 
     def about(self) -> dict[str, Any]:
-        """Returns what does not change; see ``snapshot.environment``."""
+        """Returns the values that do not change; see ``snapshot.environment``."""
         return environment(self._settings, self.declaration)
 
     def past(self) -> dict[str, Any]:
-        """Returns what a page that was just opened draws; see ``snapshot.history``."""
+        """Returns the history for a page that was just opened; see ``snapshot.history``."""
         return history(self.state)
 
     def present(self) -> dict[str, Any]:
-        """Returns what is known now, with the way to the other pages."""
+        """Returns the current values, with links to the other pages."""
         return {**snapshot(self.state, self.declaration), "pipelines": self._links()}
 
     def job_state(self) -> str:

@@ -1,4 +1,4 @@
-"""The pages of all pipelines that an environment runs: they come and go as pipelines do."""
+"""Keeps a page for each pipeline that runs in the environment."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _log = structlog.get_logger(__name__)
 
 
 class UnknownPipelineError(Exception):
-    """No such pipeline runs here."""
+    """The pipeline does not run here."""
 
 
 class Pages:
     """Keeps a page for each pipeline.
 
     Args:
-        known: returns the settings of each, the first one first; asked again and again.
+        known: returns the settings of each running pipeline, the first one first; called every second.
 
     Raises:
-        UsageError: the first one is not there, or has nothing to show.
+        UsageError: the first pipeline does not exist or declares no view.
     """
 
     def __init__(self, known: Callable[[], Sequence[Settings]]) -> None:
         self._known = known
-        self._failures = Failures("the look which pipelines run")
+        self._failures = Failures("the search for running pipelines")
         self._refused: set[str] = set()
         first = known()[0]
-        # Made here, so that what is wrong with it is said before anything is served.
+        # Created here, so that its errors are reported before the server starts.
         self._pages = {first.pipeline: Page(first, self.links)}
         self._started: set[str] = set()
 
@@ -45,11 +45,11 @@ class Pages:
         """Returns a pipeline's page; None for the first one's.
 
         Raises:
-            UnknownPipelineError: it has none.
+            UnknownPipelineError: the pipeline does not run here.
         """
         name = next(iter(self._pages)) if pipeline is None else pipeline
         if name not in self._pages:
-            raise UnknownPipelineError(f"no pipeline {name!r} runs here; there is: {', '.join(self._pages)}")
+            raise UnknownPipelineError(f"pipeline {name!r} does not run here; running: {', '.join(self._pages)}")
         return self._pages[name]
 
     def all(self) -> list[Page]:
@@ -57,7 +57,7 @@ class Pages:
         return list(self._pages.values())
 
     def links(self) -> list[dict[str, Any]]:
-        """Returns of each page the pipeline, its title, where it is, and the job's state."""
+        """Returns each page's pipeline, title and URL, and the job's state."""
         return [
             {
                 "name": name,
@@ -69,13 +69,13 @@ class Pages:
         ]
 
     async def run(self) -> None:
-        """Lets pages come and go until it is cancelled; then all end."""
+        """Adds and removes pages until it is cancelled; then stops all."""
         try:
             while True:
                 try:
                     self.show(await asyncio.to_thread(self._known))
-                except Exception as error:  # all pages would end with it
-                    self._failures.tell(error)
+                except Exception as error:  # one error must not stop all pages
+                    self._failures.log(error)
                 await asyncio.sleep(LOOK_S)
         finally:
             for page in self._pages.values():
@@ -84,7 +84,7 @@ class Pages:
     def show(self, known: Sequence[Settings]) -> None:
         """Shows a page for each of these pipelines, and ends all others."""
         pages: dict[str, Page] = {}
-        # What comes back may have been mended.
+        # A pipeline that was removed and added again may be fixed.
         self._refused &= {settings.pipeline for settings in known}
         for settings in known:
             name = settings.pipeline
@@ -94,7 +94,7 @@ class Pages:
             except TandemError as error:
                 self._refused.add(name)
                 _log.warning("a pipeline has no page", pipeline=name, error=str(error))
-        # Never none: who asks meanwhile gets the last ones.
+        # Never empty: requests in between get the last pages.
         pages = pages or self._pages
         for name, page in self._pages.items():
             if name not in pages:

@@ -1,4 +1,4 @@
-"""Renders the present at most twice a second, once for all pages that are open."""
+"""Renders the current values at most twice a second, once for all open pages."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tandem.dashboard.failures import Failures
 from tandem.dashboard.state import State
 
 EVERY_S = 0.5
-# A page that hears nothing for some seconds says that it is cut off; so it hears something while nothing happens.
+# A page that gets no update for some seconds shows that it is disconnected, so updates are sent while idle, too.
 QUIET_S = 1.0
 
 
 class Publisher:
-    """One watcher's news for many pages. A page that is slow misses updates and gets the next.
+    """Sends the state's updates to many pages. A slow page misses updates and gets the next.
 
     Args:
         state: what is shown.
@@ -31,7 +31,7 @@ class Publisher:
         self._failures = Failures("the rendering of a page")
 
     async def updates(self) -> AsyncIterator[str]:
-        """Yields each update as JSON until the page is closed, or there are no more."""
+        """Yields each update as JSON until the page or the publisher is closed."""
         queue: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
         self._pages.add(queue)
         try:
@@ -41,7 +41,7 @@ class Publisher:
             self._pages.discard(queue)
 
     def end(self) -> None:
-        """Lets all pages know that there are no more updates: a page that only waits would not look for others."""
+        """Ends the updates, so that open pages connect again."""
         self._ended = True
         self._give(None)
 
@@ -54,11 +54,11 @@ class Publisher:
             if not self._pages or (self._state.version == version and now - at < QUIET_S):
                 continue
             version, at = self._state.version, now
-            # The watchers hold the lock for moments; still, nothing may hold up the server.
+            # In a thread: the watchers hold the lock briefly, but nothing may block the server.
             try:
                 self._give(json.dumps(await asyncio.to_thread(self._render), separators=(",", ":")))
-            except Exception as error:  # pages that stand still without a word would be worse
-                self._failures.tell(error)
+            except Exception as error:  # pages that freeze silently would be worse
+                self._failures.log(error)
 
     def _give(self, update: str | None) -> None:
         for queue in self._pages:

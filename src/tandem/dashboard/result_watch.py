@@ -1,4 +1,4 @@
-"""Watches the collections that the pipeline writes, by a change stream: what comes, when, and how much money it is."""
+"""Watches the pipeline's collections by a change stream: counts, times and amounts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tandem.engine.declare.view import View
 # takes nothing from the job that works it off.
 BUDGET = 8000
 _AWAIT_MS = 500
-# Else MongoDB sends 16 MB at once to whoever lags behind, which is ten times as much when it is decoded.
+# Otherwise MongoDB sends 16 MB at once to a slow reader, which is ten times as much when it is decoded.
 _AT_ONCE = 1000
-# An event that is older when its document comes is history that is being replayed: its age is no latency.
+# An older event belongs to a replayed history: its age is no latency.
 _HISTORY_S = 3600.0
 _LATE_CLOCK_S = -300.0
 # One amount at the edge of 64 bits, which is valid, would make all others invisible in the sum.
@@ -33,7 +33,7 @@ class ResultWatch(Watcher):
     Args:
         database: the pipeline's.
         view: which collections and fields.
-        state: where it is written to.
+        state: the state to write to.
         budget: how many changes a second are looked at.
     """
 
@@ -53,12 +53,12 @@ class ResultWatch(Watcher):
         counted = results.estimated_document_count()
         while not self.stopping.is_set():
             seen, money, newest = self._follow()
-            # The budget is used up: what comes until the second ends is counted, not read.
+            # The budget is used up: until the second ends, documents are counted, not read.
             self.stopping.wait(1 - time.time() % 1)
             now = results.estimated_document_count()
             with self._state.lock:
                 if (missed := now - counted - seen) > 0 and seen:
-                    # A stream has an order: what it was not asked for any more came after what it has told.
+                    # A change stream is ordered: unread changes came after those that were read.
                     last = int(time.time()) - 1
                     self._state.seconds.spread(min(newest, last), last, missed, missed * money / seen)
                     self._state.sampled_at = time.time()

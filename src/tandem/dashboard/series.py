@@ -1,4 +1,4 @@
-"""What happened in each second of the last quarter of an hour, in memory that does not grow."""
+"""Counts and latencies of each second of the last 15 minutes, in constant memory."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 LENGTH_S = 900
-# So long latencies are kept one by one; of older seconds their quantiles are.
+# Single latencies are kept for this long; older seconds keep their quantiles.
 SINGLE_S = 75
-# Enough for a p99; of a second with more every second one is kept, then every fourth, and so on.
+# Enough for a p99; a second with more keeps every second latency, then every fourth, and so on.
 _MAX_LATENCIES = 500
 
 _Quantiles = tuple[float | None, float | None]
@@ -22,12 +22,12 @@ class _Second:
     latencies: array[float] = field(default_factory=lambda: array("f"))
     every: int = 1
     told: int = 0
-    # Of the latencies, until another one comes: whoever opens a page is given all seconds at once.
+    # Cached until another latency comes, because an opened page gets all seconds at once.
     quantiles: _Quantiles | None = None
     settled: bool = False
 
     def take(self, latency_s: float) -> None:
-        """Keeps a latency, or leaves it out where there are many."""
+        """Keeps a latency, or skips it if there are many."""
         if self.settled:
             return
         if self.told % self.every == 0:
@@ -45,7 +45,7 @@ class _Second:
         return self.quantiles
 
     def settle(self) -> None:
-        """Keeps the quantiles and forgets the latencies."""
+        """Keeps the quantiles and drops the latencies."""
         if not self.settled:
             self.p50_p99()
             self.latencies, self.settled = array("f"), True
@@ -85,7 +85,7 @@ class Seconds:
             entry.take(latency_s)
 
     def spread(self, first: int, last: int, count: float, money: float) -> None:
-        """Counts documents that nobody looked at, evenly over the seconds in which they came."""
+        """Counts unread documents, evenly over the seconds in which they arrived."""
         seconds = range(first, last + 1)
         for second in seconds:
             entry = self._entry(second)

@@ -1,4 +1,4 @@
-"""The web server: a page for each pipeline, its updates, the story of a key, metrics. It reads and changes nothing."""
+"""Serves the pages, their updates, key lookups and metrics. It only reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tandem.dashboard.story import Busy
 
 _STATIC = Path(__file__).parent / "static"
 _HEADERS = {
-    # Nothing but what this server sends is run or loaded, whatever stands in a record.
+    # The page loads and runs only what this server sends, whatever a record holds.
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -32,7 +32,7 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 }
-# A page of another site whose name was made to point here (DNS rebinding) could read records: it gets no answer.
+# Other host names get no answer, so that another site cannot read records by DNS rebinding.
 _HOSTS = ["127.0.0.1", "localhost"]
 # These hold counts and no record. Whatever scrapes them calls this server by the name that its own network has for it:
 # `dashboard` in a container's, `host.docker.internal` from one.
@@ -40,9 +40,9 @@ _FOR_ANY_HOST = ("/metrics", "/health")
 
 
 def application(pages: Pages) -> FastAPI:
-    """Returns the server of a profile's dashboard; it watches from its start to its end.
+    """Returns the dashboard's web application; it watches while it runs.
 
-    Every address takes ``?pipeline=NAME``; without it, it is about the first one.
+    Every address takes ``?pipeline=NAME``; the default is the first pipeline.
     """
     measured = registry(lambda: [(page.state, page.declaration) for page in pages.all()])
 
@@ -103,7 +103,7 @@ def application(pages: Pages) -> FastAPI:
 
 
 class _TrustedHosts:
-    """Answers other hosts' names only where no record is shown."""
+    """Answers foreign host names only where no record is shown."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app, self._checked = app, TrustedHostMiddleware(app, allowed_hosts=_HOSTS)
@@ -114,7 +114,7 @@ class _TrustedHosts:
 
 
 class _Headers:
-    """Adds the headers that keep a page to itself."""
+    """Adds the security headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

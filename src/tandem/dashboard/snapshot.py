@@ -1,4 +1,4 @@
-"""Renders what is known as the values that the page gets: one rendering for all who look."""
+"""Renders the state as the values that all open pages get."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tandem.engine.declare.view import Shown
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
-# Of a page that missed an update or two.
+# For a page that missed an update or two.
 _OVERLAP_S = 15
 _RATE_S = 5
 _LATENCY_S = 60
 
 
 def environment(settings: Settings, declaration: Declaration) -> dict[str, Any]:
-    """Returns what does not change while the server runs; addresses without users and passwords."""
+    """Returns the values that do not change; addresses without credentials."""
     view = declaration.view
     return {
         "profile": settings.profile,
@@ -51,7 +51,7 @@ def environment(settings: Settings, declaration: Declaration) -> dict[str, Any]:
 
 
 def history(state: State) -> dict[str, Any]:
-    """Returns the past, for a page that was just opened."""
+    """Returns the history, for a page that was just opened."""
     now = int(time.time())
     with state.lock:
         points = [
@@ -62,7 +62,7 @@ def history(state: State) -> dict[str, Any]:
 
 
 def snapshot(state: State, declaration: Declaration) -> dict[str, Any]:
-    """Returns the present."""
+    """Returns the current values."""
     now, clock = time.time(), time.monotonic()
     second = int(now)
     with state.lock:
@@ -123,14 +123,14 @@ def _job(state: State, declaration: Declaration, clock: float) -> dict[str, Any]
 
 
 def _batch_rate(batches: list[Batch]) -> float:
-    """Returns the records a second of the last batches, none when the newest is old."""
+    """Returns the records a second of the last batches, 0 if the newest is old."""
     now = time.time()
     recent = [batch for batch in batches if now - batch.at < _RATE_S]
     return sum(batch.rows for batch in recent) / _RATE_S
 
 
 def _runtime(told: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Returns what the job runs on, and in what it differs from the image that the cloud's job runs on."""
+    """Returns the job's versions, and their differences from the cloud's image."""
     if not told:
         return None
     names = ("spark", "java", "python", "scala")
@@ -164,7 +164,7 @@ def _row(document: dict[str, Any], declaration: Declaration) -> list[Any]:
 
 
 def shown(value: Any, kind: Shown) -> Any:
-    """Returns a field as the page gets it: times in milliseconds since 1970, all else as text or number."""
+    """Returns a field's value for the page: a time in milliseconds since 1970, else a text or number."""
     if kind is Shown.TIME:
         return milliseconds(value)
     # A number beyond 2^53 would lose its last digits in a browser.

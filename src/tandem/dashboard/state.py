@@ -1,4 +1,4 @@
-"""What is known of the pipeline, as the watchers write it and everybody else reads it."""
+"""The pipeline's current state, written by the watchers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _BATCHES = 120
 
 @dataclass
 class Link:
-    """Whether a service answers.
+    """The availability of a service.
 
     Attributes:
         up: None before the first answer or failure.
-        since: when that was found, in seconds since 1970.
-        detail: what it answered with: its version, or the class of the error.
+        since: the time of the last change, in seconds since 1970.
+        detail: its version, or the class of the error.
     """
 
     up: bool | None = None
@@ -29,7 +29,7 @@ class Link:
     detail: str = ""
 
     def now(self, up: bool, detail: str = "") -> bool:
-        """Notes an answer or a failure; returns whether that is news."""
+        """Records an answer or a failure; returns whether that is a change."""
         news = up is not self.up
         if news:
             self.up, self.since = up, time.time()
@@ -51,16 +51,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class Account:
-    """Where the records of each stream went; a number that cannot be told apart is None.
+    """The outcome of each stream's records; a number that cannot be determined is None.
 
     Attributes:
-        at: when it was counted, in seconds since 1970.
-        results: how many documents the pipeline has made.
-        leftovers: how many documents say that something came to nothing.
-        late: records that the job dropped because the watermark had passed them.
+        at: the time of the count, in seconds since 1970.
+        results: the number of result documents.
+        leftovers: the number of documents of unmatched events.
+        late: records that the job dropped as late.
         streams: by stream, ``consumed``, ``matched`` and ``unmatched`` (whatever the view calls them), ``dead``,
             ``control`` and the ``rest``.
-        waiting: whether some of the rest may still wait for a partner; else all of it is repeats.
+        waiting: whether some of the rest may still wait for a match; otherwise all of it is duplicates.
         sound: whether the numbers add up: documents are written a moment before their records are committed.
     """
 
@@ -74,19 +74,19 @@ class Account:
 
 
 class State:
-    """Everything that is known. Hold ``lock`` to read more than one thing, or to write."""
+    """The whole state. Hold ``lock`` to read more than one value, or to write."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        # What was before, nobody has seen.
+        # Nothing is known about the time before.
         self.began = int(time.time())
         self.version = 0
         self.mongo, self.kafka = Link(), Link()
-        # The job's newest report, and when it came by our own clock: clocks of two machines differ.
+        # The job's newest report, and its arrival by this machine's clock: clocks of two machines differ.
         self.progress: dict[str, Any] | None = None
         self.heard_at = 0.0
         self.batches: deque[Batch] = deque(maxlen=_BATCHES)
-        # Since when records are committed while the watermark stands still; None while it moves or nothing comes.
+        # Since when records are committed but the watermark does not advance; None if it advances or none arrive.
         self.still_since: float | None = None
         # When the last batch with records was reported.
         self.records_at: float | None = None
@@ -101,7 +101,7 @@ class State:
         self.dead: Counter[tuple[str, str]] = Counter()
 
     def touch(self) -> None:
-        """Says that there is something new to show."""
+        """Marks the state as changed."""
         self.version += 1
 
 
@@ -112,7 +112,7 @@ def committed(progress: dict[str, Any] | None, topic: str) -> dict[int, int]:
 
 
 def lag(state: State, topic: str) -> int | None:
-    """Returns how many records of a topic the job has not committed; None when it is not known."""
+    """Returns the number of a topic's records that are not committed; None if unknown."""
     ends = state.ends.get(topic)
     if ends is None or not state.kafka.up:
         return None

@@ -1,4 +1,4 @@
-"""The whole story of one key: what was sent, where it lies in Kafka, and what became of it."""
+"""Looks up one key: its records in Kafka and its documents in MongoDB."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tandem.verify.record import Record
 from tandem.verify.reference import Control, Dead, Event, Validator
 from tandem.verify.topics import TopicReader
 
-# A search reads topics from their newest records backwards, so far and for so long.
+# A search reads topics backwards from their newest records, up to this number and time.
 MAX_RECORDS = 200_000
 DEADLINE_S = 10.0
 _CHUNK = 20_000
@@ -30,17 +30,17 @@ _MAX_KEY = 10_000
 
 
 class Busy(Exception):
-    """Another search runs."""
+    """Another search is running."""
 
 
 class Stories:
     """Looks keys up, one at a time: a search reads as fast as it can.
 
     Args:
-        settings: where Kafka is, and what the job is told.
-        database: the pipeline's.
-        declaration: whose events and documents.
-        state: what is known.
+        settings: the pipeline's settings.
+        database: the pipeline's database.
+        declaration: the pipeline's streams and view.
+        state: the pipeline's current state.
     """
 
     def __init__(self, settings: Settings, database: Documents, declaration: Declaration, state: State) -> None:
@@ -69,7 +69,7 @@ class Stories:
             results = [] if view.aggregates else self._documents(view.results, key)
             leftovers = self._documents(view.leftovers, key) if view.leftovers else []
         except PyMongoError as error:
-            notes.append(f"MongoDB does not answer ({type(error).__name__}): what became of the records is not known.")
+            notes.append(f"MongoDB does not answer ({type(error).__name__}): the records' outcomes are unknown.")
         records: list[dict[str, Any]] = []
         deadline = time.monotonic() + DEADLINE_S
         for stream in self._declaration.streams:
@@ -91,7 +91,7 @@ class Stories:
         }
 
     def _documents(self, collection: str, key: str) -> list[dict[str, Any]]:
-        # A string is only ever compared: MongoDB looks for operators in documents.
+        # A string is safe here: MongoDB looks for operators only in documents.
         return list(self._database[collection].find({self._declaration.view.key: {"$eq": key}}).limit(_SHOWN))
 
     def _shown(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -111,27 +111,27 @@ class Stories:
             read = 0
             while any(ends[number] > first[number] for number in ends):
                 if read >= MAX_RECORDS or time.monotonic() > deadline:
-                    return self._told(found, stream), False
+                    return self._with_outcomes(found, stream), False
                 start = {number: max(first[number], ends[number] - _CHUNK // len(ends)) for number in ends}
                 read += sum(ends[number] - start[number] for number in ends)
                 for record in self._about(reader.read(start, ends), key, validate):
                     found.append(_record(record, stream, validate))
                 ends = start
-        return self._told(found, stream), True
+        return self._with_outcomes(found, stream), True
 
     def _about(self, records: Iterator[Record], key: str, validate: Validator) -> Iterator[Record]:
         raw, field = key.encode(errors="replace"), self._declaration.view.key
         for record in records:
             value = record.value
-            # JSON may write any character as an escape, so only without one does the absence of its bytes tell.
+            # JSON may escape any character, so missing bytes prove nothing if the value has an escape.
             if not value or (raw not in value and b"\\" not in value):
                 continue
             document = validate.document(value)
             if document is not None and document.get(field) == key:
                 yield record
 
-    def _told(self, found: list[dict[str, Any]], stream: Stream) -> list[dict[str, Any]]:
-        """Returns the records in their order, with what became of each."""
+    def _with_outcomes(self, found: list[dict[str, Any]], stream: Stream) -> list[dict[str, Any]]:
+        """Returns the records in order, each with its outcome."""
         with self._state.lock:
             done = committed(self._state.progress, stream.topic)
         seen: set[str] = set()
@@ -140,7 +140,7 @@ class Stories:
                 record["fate"] = "not yet in a committed batch"
             elif record["fate"] == "accepted":
                 if record["identity"] in seen:
-                    record["fate"] = "a repeat: it changes nothing"
+                    record["fate"] = "a duplicate without effect"
                 seen.add(record["identity"])
         return sorted(found, key=lambda each: (each["at"], each["partition"], each["offset"]))
 
@@ -155,27 +155,27 @@ class Stories:
         if results:
             return f"Matched: {len(results)} of the {noun} have this {title}."
         if leftovers:
-            return f"No match came in time: {len(leftovers)} unmatched documents have this {title}."
+            return f"Unmatched: no match arrived in time; {len(leftovers)} unmatched documents have this {title}."
         if not records:
-            return f"Nothing is known of this {title}." if not notes else "Nothing was found."
+            return f"There are no records with this {title}." if not notes else "Nothing was found."
         fates = [record["fate"] for record in records]
         if all(fate.startswith("not yet") for fate in fates):
-            return "It has been sent, and is not yet in a committed batch of the job."
+            return "It was sent, but no committed batch of the job has it yet."
         if all(fate.startswith("dead") for fate in fates):
-            return "It could not be accepted: see why below, and the dead-letter topic."
+            return "It was rejected: see the reasons below, and the dead-letter topic."
         if self._declaration.view.aggregates:
-            return f"It was read. What it counts in is among the {noun} once the watermark has passed its window."
+            return f"It was read. Its window is written to the {noun} once the watermark has passed it."
         with self._state.lock:
             watermark = milliseconds((self._state.progress or {}).get("watermark"))
         times = [record["event_time"] for record in records if record["event_time"] is not None]
         if watermark and times and max(times) < watermark and (self._state.progress or {}).get("late_total"):
-            return "It waits for a match, or it came too late and was dropped; `tandem reconcile` repairs that."
-        return "It was read and waits for a match; once the watermark has passed its time, it is written as unmatched."
+            return "It waits for a match, or it was late and dropped; `tandem reconcile` repairs late records."
+        return "It was read and waits for a match; it is written as unmatched once the watermark has passed its time."
 
 
 def _record(record: Record, stream: Stream, validate: Validator) -> dict[str, Any]:
     outcome = validate(record.key, record.value, record.timestamp)
-    told: dict[str, Any] = {
+    known: dict[str, Any] = {
         "stream": stream.name,
         "topic": stream.topic,
         "partition": record.partition,
@@ -186,9 +186,9 @@ def _record(record: Record, stream: Stream, validate: Validator) -> dict[str, An
     }
     match outcome:
         case Event(fields):
-            told |= {"event_time": int(fields[stream.event_time]) // 1000, "identity": str(fields[stream.identity])}
-            return {**told, "fate": "accepted"}
+            known |= {"event_time": int(fields[stream.event_time]) // 1000, "identity": str(fields[stream.identity])}
+            return {**known, "fate": "accepted"}
         case Dead(error, detail):
-            return {**told, "fate": f"dead: {error}{f' ({detail})' if detail else ''}"}
+            return {**known, "fate": f"dead: {error}{f' ({detail})' if detail else ''}"}
         case Control():
-            return {**told, "fate": "control"}
+            return {**known, "fate": "control"}

@@ -1,4 +1,4 @@
-"""Watches Kafka: how far each topic has grown, and why records were refused."""
+"""Watches Kafka: the end of each topic and the reasons of dead letters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tandem.settings.model import KafkaSettings
 
 POLL_MS = 1000
 REQUEST_MS = 4000
-# How soon partitions that a topic gets are noticed.
+# The interval at which new partitions are noticed.
 _METADATA_MS = 30_000
 _RATE_S = 5.0
 
@@ -27,9 +27,9 @@ class TopicWatch(Watcher):
     """Keeps the ends of all topics and counts dead letters; it commits nothing and belongs to no group.
 
     Args:
-        kafka: where Kafka is.
-        declaration: whose topics.
-        state: where it is written to.
+        kafka: Kafka's settings.
+        declaration: the pipeline's topics.
+        state: the state to write to.
     """
 
     def __init__(self, kafka: KafkaSettings, declaration: Declaration, state: State) -> None:
@@ -71,11 +71,11 @@ class TopicWatch(Watcher):
         parts = _partitions(consumer, *self._inputs)
         if not parts:
             raise KafkaError("there are no topics of the pipeline")
-        # Only of what is assigned are the ends known for sure; what is paused is not fetched.
+        # Only assigned partitions have known ends; paused ones are not fetched.
         consumer.assign([*parts, *letters])
         consumer.pause(*parts)
         if letters:
-            # From the beginning each time: what was counted before may have been of another Kafka.
+            # From the beginning each time: earlier counts may come from another Kafka.
             consumer.seek_to_beginning(*letters)
         with self._state.lock:
             self._state.dead.clear()
@@ -84,7 +84,7 @@ class TopicWatch(Watcher):
             for records in consumer.poll(timeout_ms=POLL_MS).values():
                 self._count(records)
             if (letters, parts) != (_partitions(consumer, self._dead), _partitions(consumer, *self._inputs)):
-                return  # a topic has come, or got more partitions; to be watched again, with them
+                return  # a topic or a partition is new: watch again, with it
 
     def _ends(self, offsets: dict[Any, int]) -> None:
         ends: dict[str, dict[int, int]] = {}
@@ -114,5 +114,5 @@ class TopicWatch(Watcher):
 
 
 def _partitions(consumer: Any, *topics: str) -> list[TopicPartition]:
-    """Returns the topics' partitions as the client knows them; it asks anew now and then, or when it misses a topic."""
+    """Returns the topics' partitions from the client's metadata, which it refreshes regularly."""
     return [TopicPartition(topic, n) for topic in topics for n in sorted(consumer.partitions_for_topic(topic) or ())]

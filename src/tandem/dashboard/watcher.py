@@ -1,4 +1,4 @@
-"""A thread that watches one source for as long as the server runs, and begins anew when the source was away."""
+"""Base class of threads that watch one source and reconnect after an outage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Watcher(ABC):
     """Base of the watchers.
 
     Args:
-        name: of its thread.
+        name: the thread's name.
         away: the exceptions that mean that the source does not answer.
     """
 
@@ -24,19 +24,19 @@ class Watcher(ABC):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begins to watch."""
+        """Starts to watch."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends; the thread may take a moment longer, and does no harm."""
+        """Stops; the thread may end a moment later."""
         self.stopping.set()
 
     @abstractmethod
     def watch(self) -> None:
         """Watches until ``stopping`` is set, or raises one of ``away``."""
 
-    def lost(self, error: Exception) -> None:  # noqa: B027, who has nothing to note leaves it
-        """Notes that the source does not answer."""
+    def lost(self, error: Exception) -> None:  # noqa: B027, optional
+        """Records that the source does not answer."""
 
     def _run(self) -> None:
         while not self.stopping.is_set():
@@ -44,7 +44,7 @@ class Watcher(ABC):
                 self.watch()
             except self._away as error:
                 self.lost(error)
-            except Exception as error:  # a page that stands still without a word would be worse
-                self._failures.tell(error)
+            except Exception as error:  # a page that freezes silently would be worse
+                self._failures.log(error)
                 self.lost(error)
             self.stopping.wait(_RETRY_S)

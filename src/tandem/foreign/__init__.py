@@ -1,3 +1,3 @@
-"""What becomes of variables that were set for other programs: Spark's, Java's, Python's, Docker's, and proxies."""
+"""Handles variables set for other programs: Spark, Java, Python, Docker, and proxies."""
 
 from tandem.foreign.variables import inherited as inherited

@@ -1,4 +1,4 @@
-"""The variables from which every Java takes options: which of these reach the programs that Tandem starts."""
+"""Filters the variables with options for every Java, for the programs that Tandem starts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ LOOPBACK = ("localhost", "127.*", "[::1]")
 VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 # A word with its quotation marks, as Java splits it.
 _WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")
-# What would end a program at its start, or change it: a second collector, another heap, another archive of classes, a
-# port that only one program can have, and settings of Spark and its libraries.
+# Options that would stop or change a program: a second collector, another heap, another class archive, a port that
+# only one program can use, and settings of Spark and its libraries.
 _CONFLICTING = re.compile(
     r"""
       -XX:[+-]Use\w*GC\b
@@ -33,18 +33,18 @@ _DIRECT = "-Dhttp.nonProxyHosts="
 def passed_on(options: str) -> str:
     """Returns the part of such a variable's value that is passed on.
 
-    A list of hosts without a proxy gets this machine's, which Java knows only while it has no list.
+    This machine's hosts are added to a list of hosts without a proxy, as Java's own defaults are lost with a list.
     """
     return " ".join(_direct(word) for word in _words(options) if not _conflicts(word))
 
 
 def left_out(options: str) -> list[str]:
-    """Returns the names of the options that are not; what follows an equals sign may be a secret."""
+    """Returns the names of the options that are not passed on, without values, as these may be secret."""
     return [word.strip("'\"").partition("=")[0] for word in _words(options) if _conflicts(word)]
 
 
 def names_a_proxy(environ: Mapping[str, str]) -> bool:
-    """Returns whether Java is given a proxy by one of these variables."""
+    """Returns whether one of these variables gives Java a proxy."""
     return any(re.search("proxyHost=", environ.get(name, ""), re.IGNORECASE) for name in VARIABLES)
 
 

@@ -1,4 +1,4 @@
-"""Proxies, as the variables that most programs read name them, for programs that read none, and never for loopback."""
+"""Reads the usual proxy variables for programs that do not, and excludes loopback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tandem.foreign.java_options import LOOPBACK, names_a_proxy
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 DIRECT = "NO_PROXY"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# So many patterns Java gets at most for one network.
+# The most patterns that Java gets for one network.
 _MOST = 256
 
 
@@ -23,10 +23,10 @@ class Proxy:
     Attributes:
         address: ``host:port``, without a login.
         variable: the variable that names it.
-        host: the same without the port.
+        host: the host.
         port: the port.
-        username: of its login; None when it needs none.
-        password: of its login.
+        username: the login's user; None without a login.
+        password: the login's password.
         socks: whether it speaks SOCKS.
     """
 
@@ -40,15 +40,15 @@ class Proxy:
 
 
 def value(environ: Mapping[str, str], name: str) -> str:
-    """Returns what a variable says, in lower case, which wins, or in upper case."""
+    """Returns a variable's value, in lower case, which wins, or in upper case."""
     return environ.get(name.lower()) or environ.get(name, "")
 
 
 def for_clients(environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns the variables of the proxies in both cases, with loopback as direct; none when there is no proxy.
+    """Returns the proxy variables in both cases, with loopback excluded; empty without a proxy.
 
-    apt reads the lower case alone, other programs the upper. Google's, Docker's and Python's clients would all send
-    what is for 127.0.0.1 to the proxy.
+    apt reads only the lower case, other programs the upper. Google's, Docker's and Python's clients would all use the
+    proxy for 127.0.0.1.
     """
     found = {name: text for name in PROXIES if (text := value(environ, name))}
     if not found:
@@ -82,9 +82,9 @@ def on_this_machine(text: str) -> bool:
 
 
 def for_java(environ: Mapping[str, str]) -> list[str]:
-    """Returns the properties by which Java uses the proxies of the environment.
+    """Returns the properties that make Java use the environment's proxies.
 
-    None when Java is given one by its own variables, which then win. Among them are logins: never on a command line.
+    Empty if Java's own variables name a proxy, which then win. Keep them off command lines, as they may hold logins.
 
     Raises:
         ValueError: see ``proxy_for``.
@@ -99,7 +99,7 @@ def for_java(environ: Mapping[str, str]) -> list[str]:
         kind = "socksProxy" if proxy.socks else f"{scheme}.proxy"
         options += [f"-D{kind}Host={proxy.host}", f"-D{kind}Port={proxy.port}"]
         if proxy.username is not None:
-            # Ivy takes it from here for both. Java refuses Basic logins to tunnels, the only ones that there are.
+            # Ivy reads the login from here for both. Java rejects Basic logins for tunnels, the only kind there is.
             options += [f"-Dhttp.proxyUser={proxy.username}", f"-Dhttp.proxyPassword={proxy.password or ''}"]
             options += ["-Djdk.http.auth.tunneling.disabledSchemes="]
     if not options:
@@ -124,7 +124,7 @@ def _parsed(name: str, text: str) -> Proxy:
 
 
 def _patterns(part: str) -> list[str]:
-    """Returns what one part of NO_PROXY is for Java, which knows an asterisk at either end and nothing else."""
+    """Returns Java's patterns for one part of NO_PROXY; Java allows only an asterisk at either end."""
     if not part:
         return []
     if part == "*":

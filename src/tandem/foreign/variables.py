@@ -1,4 +1,4 @@
-"""Which of the variables around it a program that Tandem starts gets: every environment of a child begins here."""
+"""Chooses the variables that a child program inherits: every child's environment begins here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import structlog
 from tandem.foreign import java_options, proxies
 
 _PATH = "PYTHONPATH"
-# What would put another Spark, other files or another project under ours, by the reason that the doctor gives.
+# Variables that would select another Spark, other files or another project, by the reason that the doctor gives.
 _CLEARED = {
     "it is for another Spark": re.compile(r"(PY)?SPARK_\w+"),
     "it is for another Hadoop": re.compile(r"HADOOP_\w+|YARN_CONF_DIR|HIVE_CONF_DIR"),
@@ -33,10 +33,10 @@ _log = structlog.get_logger(__name__)
 
 
 def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns the variables that a program gets, before those that are set for it.
+    """Returns the variables that a program inherits, before those that Tandem sets.
 
     Args:
-        environ: this process's, or another one's.
+        environ: the variables of this process or another one.
     """
     kept = {name: value for name, value in environ.items() if _reason(name) is None}
     if _PATH in kept:
@@ -49,9 +49,9 @@ def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def adapt_this_process() -> None:
-    """Applies to this process what it cannot do without: no other Spark, and no proxy for loopback.
+    """Removes other Sparks and proxies for loopback from this process's environment.
 
-    For a command line's process alone. All else in its environment stays, for the doctor to name.
+    Only for the process of a command line. All other variables stay, so that the doctor can report them.
     """
     os.environ.update(proxies.for_clients(os.environ))
     foreign = {str(Path(entry).absolute()) for entry in _entries(os.environ) if _holds_spark(entry)}
@@ -59,7 +59,7 @@ def adapt_this_process() -> None:
 
 
 def not_passed_on(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns, by the variable, what of it no program gets: ``""`` for all of it."""
+    """Returns the parts that no program inherits, by variable: ``""`` for all of it."""
     found = {name: "" for name in sorted(environ) if _reason(name)}
     if other := [entry for entry in _entries(environ) if _holds_spark(entry)]:
         found[_PATH] = os.pathsep.join(other)
@@ -77,7 +77,7 @@ def log_not_passed_on() -> None:
 
 
 def told(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns what happens to each variable that is set and matters here. No value is repeated: some are secrets."""
+    """Returns the effect of each relevant variable, without values, as some are secret."""
     parts = not_passed_on(environ)
     answers = {}
     for name in sorted(environ):
@@ -86,9 +86,9 @@ def told(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         elif name in parts:
             answers[name] = f"passed on without {parts[name]}"
         elif name.upper() in proxies.PROXIES and proxies.on_this_machine(environ[name]):
-            answers[name] = "obeyed; the proxy is on this machine, where containers that build images do not reach it"
+            answers[name] = "used; the proxy is on this machine, and image builds in containers cannot reach it"
         elif name == _PATH or name in java_options.VARIABLES or _OBEYED.fullmatch(name):
-            answers[name] = "obeyed"
+            answers[name] = "used"
     return answers
 
 
@@ -101,7 +101,7 @@ def _entries(environ: Mapping[str, str]) -> list[str]:
 
 
 def _holds_spark(entry: str) -> bool:
-    """Returns whether a folder or a zip has a Spark that is not ours: not where Tandem's own packages are."""
+    """Returns whether a folder or a zip has another Spark than the one beside Tandem's packages."""
     path = Path(entry)
     if path.suffix == ".zip":
         return path.name.startswith(("pyspark", "py4j"))

@@ -18,7 +18,7 @@ _BYTES = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def machine_memory() -> int:
-    """Returns bytes: the machine's memory, or what the container that this runs in may take of it."""
+    """Returns the machine's memory in bytes, or the limit of the container that this runs in."""
     total = int(psutil.virtual_memory().total)
     try:
         return min(total, int(_LIMIT.read_text()))

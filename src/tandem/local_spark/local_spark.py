@@ -60,7 +60,7 @@ class LocalSpark:
 
         Args:
             settings: the profile's.
-            folder: where to; it exists.
+            folder: an existing folder.
             home: has the folders of checkpoints and of what Spark spills.
             record: whether the driver records the class archive where there is none.
         """

@@ -1,4 +1,4 @@
-"""Where the pipeline runs: each platform starts, supervises, inspects and stops the real programs."""
+"""Platforms: each starts, supervises, inspects and stops the programs of an environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Platform", "default_profile", "platform_for", "possible_profile"]
 
 
 def default_profile() -> tuple[str, str]:
-    """Returns the profile to use when none was asked for, and why: what runs here, before what could.
+    """Returns the profile to use if none is chosen, and why: a running one, else a possible one.
 
     Raises:
         UsageError: several environments run.
@@ -22,13 +22,13 @@ def default_profile() -> tuple[str, str]:
     if len(found) > 1:
         raise UsageError(
             f"several environments run here: {', '.join(f'{name} ({why})' for name, why in found.items())}",
-            hint=f"name one: --profile {' or --profile '.join(found)}",
+            hint=f"choose one: --profile {' or --profile '.join(found)}",
         )
     return next(iter(found.items()), None) or possible_profile()
 
 
 def possible_profile() -> tuple[str, str]:
-    """Returns the profile that can run here, and why: containers where an engine answers."""
+    """Returns the profile that can run here, and why: containers if a Docker engine answers."""
     from tandem.platforms.compose.engine import find_engine
 
     try:

@@ -1,4 +1,4 @@
-"""Pipelines that run in one environment must not write into the same place: nobody could account for either."""
+"""Rejects pipelines that would write to the same topic or collection."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tandem.verify.oracle import load_oracle
 
 
 def check_apart(pipelines: Iterable[Settings]) -> None:
-    """Raises when two of the pipelines write dead letters into one topic, or documents into one collection.
+    """Raises if two pipelines share a dead-letter topic or a collection: their records could not be told apart.
 
     Raises:
-        UsageError: the message names both, and what they share.
+        UsageError: the message names both, and the shared topic or collection.
     """
     found = list(pipelines)
     if len({settings.pipeline for settings in found}) < 2:
@@ -25,13 +25,13 @@ def check_apart(pipelines: Iterable[Settings]) -> None:
             other = writers.setdefault(place, settings.pipeline)
             if other != settings.pipeline:
                 raise UsageError(
-                    f"the pipelines {other} and {settings.pipeline} would both write into the {place}",
-                    hint=f"name another in {settings.location.file('streams')}, as `tandem new` does",
+                    f"the pipelines {other} and {settings.pipeline} would both write to the {place}",
+                    hint=f"rename it in {settings.location.file('streams')}",
                 )
 
 
 def _written(settings: Settings) -> list[str]:
-    """Returns where a pipeline writes, without importing Spark. What it looks up, others may look up, too."""
+    """Returns the topic and collections that a pipeline writes, without importing Spark."""
     location, declared = settings.location, declared_by(settings.location)
     view = declared.view
     collections = {

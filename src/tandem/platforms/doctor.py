@@ -1,4 +1,4 @@
-"""Examines what an environment needs: each check tells a value and, when that is bad, what mends it. All are run."""
+"""Checks an environment: each check returns a value and, if it fails, a fix. All checks run."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _MINIMUM_MEMORY_GIB = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
         check: its name.
-        state: ``good``, ``bad``, or ``skipped`` where it makes no sense at present.
-        value: what is there, or why it was skipped.
-        fix: what to do; only when it is bad.
+        state: ``good``, ``bad``, or ``skipped`` if it does not apply now.
+        value: what was found, or why it was skipped.
+        fix: what to do; only if it is bad.
     """
 
     check: str
@@ -53,11 +53,11 @@ class Finding:
 
 
 def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
-    """Yields what each check of the profile's backend finds, in the order in which a start would need it.
+    """Yields the result of each check of the profile's backend, in the order of a start.
 
     Args:
-        settings: the profile's.
-        running: whether the environment runs: then its ports are taken, and its services must answer.
+        settings: the profile's settings.
+        running: whether the environment runs: then its ports are in use, and its services must answer.
     """
     own = {
         "compose": _compose_checks,
@@ -65,7 +65,7 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
         "dataproc": _cloud_checks,
         "rehearsal": _rehearsal_checks,
     }[settings.backend]
-    # Somebody else runs them.
+    # Managed services.
     running = running or settings.backend == "dataproc"
     shared = {
         "disk": lambda: _disk(settings),
@@ -92,14 +92,14 @@ def _found(name: str, check: Callable[[], str]) -> Finding:
         return Finding(name, "bad", str(error), error.hint)
     except (KafkaError, PyMongoError) as error:
         return Finding(name, "bad", f"does not answer: {type(error).__name__}", services.START)
-    except (OSError, subprocess.SubprocessError) as error:  # whatever it is, the other checks are made
+    except (OSError, subprocess.SubprocessError) as error:  # the other checks still run
         said = " ".join(str(error).split())[:200] or type(error).__name__
-        return Finding(name, "bad", f"could not be found out: {said}", "mend what it names, and ask the doctor again")
+        return Finding(name, "bad", f"check failed: {said}", "fix it and run `tandem doctor` again")
 
 
 def _when(running: bool, check: Callable[[], str]) -> str:
     if not running:
-        raise services.Skipped("nothing runs")
+        raise services.Skipped("the environment is not running")
     return check()
 
 
@@ -148,7 +148,7 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
 def _memory() -> str:
     gib = machine_memory() / 2**30
     if gib < _MINIMUM_MEMORY_GIB:
-        raise TandemError(f"{gib:.1f} GiB, and {_MINIMUM_MEMORY_GIB} are needed", hint="close what else needs memory")
+        raise TandemError(f"{gib:.1f} GiB, but {_MINIMUM_MEMORY_GIB} are needed", hint="close other programs")
     return f"{gib:.1f} GiB"
 
 
@@ -168,7 +168,7 @@ def _jars(settings: Settings) -> str:
     for jar_set in map(locked().__getitem__, ENVIRONMENT):
         place = folder / f"{jar_set.name}-{jar_set.digest}"
         if not place.is_dir():
-            raise services.Skipped(f"{jar_set.name}: not downloaded yet; the first start does that")
+            raise services.Skipped(f"{jar_set.name}: not downloaded yet; the first start downloads it")
         for jar in jar_set.jars:
             seen += 1
             file = place / jar.file
@@ -184,8 +184,8 @@ def _ports(ports: Mapping[str, int], running: bool) -> str:
         raise services.Skipped(f"in use by this environment: {', '.join(str(port) for port in ports.values())}")
     busy = {name: port for name, port in ports.items() if refusal(port)}
     if busy:
-        told = "; ".join(f"{port} is {holder(port)}" for port in busy.values())
-        raise TandemError(told, hint=f"stop it, or set {', '.join(busy)} to free ports")
+        holders = "; ".join(f"{port} is {holder(port)}" for port in busy.values())
+        raise TandemError(holders, hint=f"stop it, or set {', '.join(busy)} to free ports")
     return f"free: {', '.join(str(port) for port in ports.values())}"
 
 
@@ -197,7 +197,7 @@ def _room(folder: Path, *, hint: str) -> str:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     gib = shutil.disk_usage(there).free / 2**30
     if gib < _MINIMUM_DISK_GIB:
-        raise TandemError(f"{gib:.1f} GiB free for {folder}, and {_MINIMUM_DISK_GIB} are needed", hint=hint)
+        raise TandemError(f"{gib:.1f} GiB free for {folder}, but {_MINIMUM_DISK_GIB} are needed", hint=hint)
     return f"{gib:.0f} GiB free for {folder}"
 
 
@@ -209,15 +209,15 @@ def _engine() -> str:
 
 
 def _engine_disk() -> str:
-    """Volumes and images are where the engine keeps them."""
+    """Checks the disk on which the engine keeps volumes and images."""
     folder = Path(Containers(find_engine()).info()["DockerRootDir"])
     if not folder.exists():
         raise services.Skipped(f"{folder} is on the engine's own machine")
-    return _room(folder, hint="`docker system df` shows what takes it; `docker system prune` frees what nothing uses")
+    return _room(folder, hint="`docker system df` shows the usage; `docker system prune` frees unused space")
 
 
 def _compose_version() -> str:
-    # One that is too old was refused.
+    # An older version was rejected before.
     return find_engine().compose
 
 
@@ -227,17 +227,17 @@ def _mounts(settings: Settings) -> str:
 
 
 def dotenv(settings: Settings) -> str:
-    """Returns that the checkout's ``.env`` sets all that the compose files need.
+    """Checks that the checkout's ``.env`` sets all variables of the compose files.
 
     Raises:
-        TandemError: it does not, or is not there.
+        TandemError: a variable or the file is missing.
     """
     file: Path = checkout() / ".env"
     if not file.is_file():
-        raise TandemError(".env is not there", hint="`git checkout .env`")
+        raise TandemError(".env is missing", hint="`git checkout .env`")
     lines = (line.split("=", 1)[0] for line in file.read_text("utf-8").splitlines() if "=" in line and line[0] != "#")
     names = set(lines)
-    # Those are of the machine or the command line, and have no default there.
+    # These belong to the machine or the command line, and have no default there.
     missing = sorted(set(variables(settings, "built")) - names)
     if missing:
         raise TandemError(f"it lacks {', '.join(missing)}", hint="`git diff .env` shows what was removed")

@@ -1,4 +1,4 @@
-"""What every platform says of a running job, from what the job reports in MongoDB and Kafka's own offsets."""
+"""Builds the status of a running job from its progress reports and Kafka's offsets."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tandem.platforms.provision import streams_of
 from tandem.platforms.replica_set import REPLICA_SET
 from tandem.settings.model import MongoSettings, Settings
 
-_AGAIN = "what it inserted or removed until then was right; it may be done again"
+_AGAIN = "the documents it repaired before are correct; it is safe to run it again"
 
 Newest = Mapping[str, Any]
 
 
 def lag_of(settings: Settings, newest: Newest) -> int | None:
-    """Returns how many records the job has not committed; None when Kafka does not answer.
+    """Returns the number of records that the job has not committed; None if Kafka does not answer.
 
     Args:
-        settings: which pipeline, and where Kafka is.
+        settings: the pipeline's settings.
         newest: the job's newest progress document.
     """
     streams, _ = streams_of(settings.location)
@@ -36,8 +36,8 @@ def has_committed(settings: Settings, newest: Newest | None) -> bool:
     """Returns whether a driver has committed a batch, or had nothing to commit when it started.
 
     Args:
-        settings: which pipeline, and where Kafka is.
-        newest: the newest progress document of this driver; None when it wrote none yet.
+        settings: the pipeline's settings.
+        newest: the newest progress document of this driver; None if it wrote none yet.
     """
     if newest is None or not newest["committed"]:
         return False
@@ -50,7 +50,7 @@ def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
     Args:
         code: its exit code.
         output: its standard output; the report is the last line.
-        log: what else it wrote.
+        log: its other output.
 
     Raises:
         TandemError: it failed.
@@ -61,7 +61,7 @@ def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
         return report
     if own := re.search(r"\b(?:JobError|CannotGoOnError): (.+)", log):
         raise TandemError(f"the reconciliation failed: {own[1].strip()}", hint=_AGAIN)
-    # The first that names one: what follows are stacks and consequences.
+    # The first line that names one: stack traces and consequences follow.
     lines = [line.strip() for line in log.splitlines()]
     said = [line for line in lines if re.match(r"(: |Caused by: )?[\w.]+(Error|Exception)\b", line)]
     raise TandemError(
@@ -71,7 +71,7 @@ def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
 
 
 def mongo_address(mongo: MongoSettings) -> str:
-    """Returns the address for a user's own clients on this machine: the same for containers and for processes.
+    """Returns MongoDB's address for clients on this machine, the same for containers and processes.
 
     The embedded job connects to the replica set, so that it waits for a primary. In containers the set's member has a
     name that this machine cannot resolve, so clients connect directly.
@@ -81,7 +81,7 @@ def mongo_address(mongo: MongoSettings) -> str:
 
 
 def dashboard_url(settings: Settings) -> str:
-    """Returns where the dashboard of this machine's environment is."""
+    """Returns the URL of the dashboard on this machine."""
     return f"http://127.0.0.1:{settings.ui.dashboard_port}"
 
 
@@ -102,17 +102,17 @@ def status(
     """Returns the object of ``tandem status --json``.
 
     Args:
-        settings: the profile's.
-        state: the job's: ``stopped``, ``starting``, ``running`` or ``failed``.
+        settings: the profile's settings.
+        state: the job's state: ``stopped``, ``starting``, ``running`` or ``failed``.
         driver: the id of its process or container.
         ready: whether records that are sent now are joined.
         newest: the newest progress document of any driver.
-        behind: the lag in records, None when it is not known.
-        problem: what is wrong and does not mend by itself, if anything is.
-        dashboard: whether it runs, or is about to.
-        dashboard_problem: why its page cannot be reached at present.
-        first: whether the dashboard shows this pipeline where it is told no other.
-        spark_port: of the driver's own page on this machine; None where it has none.
+        behind: the lag in records, None if unknown.
+        problem: a problem that does not resolve by itself, if any.
+        dashboard: whether it runs or starts.
+        dashboard_problem: why the dashboard cannot be reached now.
+        first: whether the dashboard shows this pipeline by default.
+        spark_port: the port of Spark's page on this machine; None if there is none.
     """
     told = newest or {}
     watermark = told.get("watermark")
@@ -130,7 +130,7 @@ def status(
             "input_rows_total": told.get("input_rows_total"),
             "lag": behind,
             "watermark": watermark.astimezone(UTC).isoformat().replace("+00:00", "Z") if watermark else None,
-            # Records dropped since the topics' beginning because the watermark had passed them.
+            # Records dropped as late since the topics' beginning.
             "late_total": told.get("late_total"),
             "url": None if spark_port is None else f"http://127.0.0.1:{spark_port}",
         },

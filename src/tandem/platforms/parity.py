@@ -1,4 +1,4 @@
-"""What a job runs on, compared with what its row of the runtimes table and the lock name."""
+"""Compares a job's versions with its row of the runtimes table and with the lock."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Parity:
 
     Attributes:
         wanted: the row of the table.
-        lines: of each thing its name, what the job told and what is wanted.
-        differences: in words; none when all is as it should be.
+        lines: the name, the job's version and the expected version of each component.
+        differences: a description of each difference.
     """
 
     wanted: Runtime
@@ -37,20 +37,20 @@ def runtime_of(settings: Settings) -> Runtime:
 
 
 def parity(settings: Settings) -> Parity:
-    """Returns what the newest job of a profile runs on, compared.
+    """Returns the comparison for the newest job of a profile.
 
     Raises:
-        EnvironmentNotReadyError: no job has told, or MongoDB does not answer.
+        EnvironmentNotReadyError: no job has reported its versions, or MongoDB does not answer.
     """
     with closing(ProgressReader(settings.mongo, settings.pipeline)) as reader:
         newest = reader.newest()
     if newest is None:
-        raise EnvironmentNotReadyError("no job has told what it runs on", hint="`tandem up` starts one")
+        raise EnvironmentNotReadyError("no job has reported its versions", hint="`tandem up` starts one")
     return compare(runtime_of(settings), newest["runtime"])
 
 
 def compare(wanted: Runtime, told: Mapping[str, Any]) -> Parity:
-    """Returns the comparison of a row of the table with what a job told (``engine.spark.runtime.describe``)."""
+    """Returns the comparison of a row of the table with a job's report (``engine.spark.runtime.describe``)."""
     versions = [(name, str(told[name]), str(getattr(wanted, name))) for name in ("spark", "java", "python", "scala")]
     jars = {jar.file: jar.sha256[:16] for jar in locked()[wanted.jars].jars}
     connectors = [(jar["file"], str(jar["sha256"]), jars.get(jar["file"], "-")) for jar in told["connectors"]]

@@ -19,14 +19,14 @@ _NEXT = 100
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
-    """Raises when a port that is not a page's cannot be listened on.
+    """Raises if a port other than a page's cannot be used.
 
     Args:
-        ports: each by the variable that sets it.
+        ports: ports by the variable that sets them.
 
     Raises:
         UsageError: two settings name the same port.
-        EnvironmentNotReadyError: a port is busy; the message names it and, if it can be found out, its holder.
+        EnvironmentNotReadyError: a port is in use; the message names it and, if known, the process that holds it.
     """
     seen: dict[int, str] = {}
     for variable, port in ports.items():
@@ -39,7 +39,7 @@ def check_ports(ports: Mapping[str, int]) -> None:
 
 
 def trouble(port: int) -> str | None:
-    """Returns why a port of this machine cannot be listened on, with its holder; None when it can."""
+    """Returns why a port of this machine cannot be used, with its holder; None if it can."""
     error = refusal(port)
     if error is None:
         return None
@@ -48,24 +48,24 @@ def trouble(port: int) -> str | None:
 
 
 def dashboard_trouble(port: int) -> str | None:
-    """Returns why there is no dashboard at a port, and which setting moves it; None when there can be one."""
+    """Returns why the dashboard cannot use a port, and the setting that changes it; None if it can."""
     reason = trouble(port)
     return reason and f"{reason}; stop it, or set TANDEM_UI__DASHBOARD_PORT to a free port"
 
 
 def page_port(wanted: int, taken: Collection[int]) -> int:
-    """Returns the port for one of Spark's pages: the one that is wanted, or the next one that is free.
+    """Returns the port for one of Spark's pages: the wanted one, or the next free one.
 
     Args:
-        wanted: by the settings.
-        taken: which it cannot have, though nothing listens there yet.
+        wanted: the port of the settings.
+        taken: ports that are reserved, though nothing listens there yet.
     """
     free = (port for port in range(wanted, wanted + _NEXT) if port not in taken and not refusal(port))
     return next(free, wanted)
 
 
 def refusal(port: int) -> OSError | None:
-    """Returns why a port of this machine cannot be listened on; None when it can."""
+    """Returns why a port of this machine cannot be used; None if it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -76,11 +76,11 @@ def refusal(port: int) -> OSError | None:
 
 
 def holder(port: int) -> str:
-    """Returns who listens on a port, as far as this user may know."""
+    """Returns the process that listens on a port, as far as this user may see it."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             connections = process.net_connections("tcp")
             if any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections):
-                # A command line may carry secrets: the program's name will do.
+                # Only the program's name: a command line may contain secrets.
                 return f"held by process {process.pid} ({process.name()})"
-    return "held by a process that cannot be seen from here"
+    return "held by a process that is not visible from here"

@@ -1,4 +1,4 @@
-"""Reads what the job reports, on a laptop and in the cloud alike."""
+"""Reads the job's progress reports from MongoDB."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Committed = Mapping[str, Mapping[str, int]]
 
 
 class ProgressReader:
-    """Reads the newest progress document; one connection, to be asked often.
+    """Reads the newest progress document over one connection.
 
     Args:
-        mongo: where MongoDB is.
-        pipeline: whose job.
+        mongo: MongoDB's settings.
+        pipeline: the pipeline's name.
     """
 
     def __init__(self, mongo: MongoSettings, pipeline: str) -> None:
@@ -44,25 +44,25 @@ class ProgressReader:
             return False
 
     def newest(self) -> dict[str, Any] | None:
-        """Returns the newest document, or None when there is none or MongoDB does not answer."""
+        """Returns the newest document, or None if there is none or MongoDB does not answer."""
         try:
             return self._collection.find_one({"pipeline": self._pipeline}, sort=[("$natural", -1)])
         except PyMongoError:
             return None
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._client.close()
 
 
 def lag(kafka: KafkaSettings, topics: Collection[str], committed: Committed) -> int | None:
-    """Returns the number of records in the topics that the job has not committed, or None when Kafka does not answer.
+    """Returns the number of records that the job has not committed, or None if Kafka does not answer.
 
     Records of an open transaction do not count: the job cannot read them yet.
 
     Args:
-        kafka: where Kafka is.
-        topics: what the job reads.
+        kafka: Kafka's settings.
+        topics: the topics that the job reads.
         committed: the next offset to read by topic and partition, as in a progress document.
     """
     try:

@@ -1,4 +1,4 @@
-"""Creates what a pipeline needs before its job starts: topics, indexes and the collection of progress."""
+"""Creates a pipeline's topics, indexes and progress collection before its job starts."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tandem.producer.connect import WhyNot, was_refused
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 
-# Of each collection, the fields of each index in order.
+# The fields of each index in order, by collection.
 Indexes = Mapping[str, Sequence[Sequence[str]]]
 # The job looks in every batch whether there are notes of a collection, and which of them its watermark has passed.
 _NOTES = (("collection", "until"),)
 PROGRESS_BYTES = 64 * 1024 * 1024
 # A dead letter is the original record and headers about it, so it is larger than the largest record of 2 MiB.
 DEAD_LETTER_BYTES = 4 * 1024 * 1024
-# Of MongoDB's error codes those that no waiting mends.
-_REFUSED = {13: "it may not do this", 18: "wrong name or password"}
+# MongoDB's error codes that waiting does not resolve.
+_REFUSED = {13: "not authorized", 18: "wrong name or password"}
 _PATIENCE_MS = 10_000
 _TIMESTAMP_TYPE, _LOG_APPEND_TIME = "message.timestamp.type", "LogAppendTime"
-_HINT = "is it started (`tandem up`), at this address, and does it let this machine in?"
+_HINT = "check that it is running (`tandem up`), that the address is right, and that this machine may connect"
 
 
 def streams_of(location: PipelineLocation) -> tuple[tuple[Stream, ...], str]:
@@ -47,9 +47,9 @@ def indexes_of(location: PipelineLocation) -> Indexes:
 
 
 def topics_of(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> dict[str, dict[str, Any]]:
-    """Returns what the topics are created with, by name.
+    """Returns the options of the topics to create, by name.
 
-    Records get the broker's time: by it, not by a producer's clock, the engine tells what lies in the future.
+    Records get the broker's time: the engine compares event times with it, not with a producer's clock.
     """
     configs = {_TIMESTAMP_TYPE: _LOG_APPEND_TIME} | kafka.topic_configs
     letters = {**configs, "max.message.bytes": str(DEAD_LETTER_BYTES)}
@@ -59,35 +59,35 @@ def topics_of(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic
 
 
 def check_kafka(kafka: KafkaSettings, patience_ms: int = _PATIENCE_MS) -> None:
-    """Raises when Kafka does not answer or refuses the user.
+    """Raises if Kafka does not answer or refuses the user.
 
     Args:
-        kafka: where it is.
-        patience_ms: how long to look for it.
+        kafka: Kafka's settings.
+        patience_ms: how long to try.
 
     Raises:
-        EnvironmentNotReadyError: why.
+        EnvironmentNotReadyError: the message names the reason.
     """
     with administrator(kafka, "answer", bootstrap_timeout_ms=patience_ms) as admin:
         admin.list_topics()
 
 
 def check_mongo(mongo: MongoSettings, patience_ms: int = _PATIENCE_MS) -> None:
-    """Raises when MongoDB does not answer or refuses the user.
+    """Raises if MongoDB does not answer or refuses the user.
 
     Args:
-        mongo: where it is.
-        patience_ms: how long to look for it.
+        mongo: MongoDB's settings.
+        patience_ms: how long to try.
 
     Raises:
-        EnvironmentNotReadyError: why.
+        EnvironmentNotReadyError: the message names the reason.
     """
     with database_of(mongo, "answer", patience_ms) as database:
         database.list_collection_names()
 
 
 def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> list[str]:
-    """Returns the topics that were created. A topic that exists stays as it is.
+    """Creates missing topics and returns their names; existing topics are left alone.
 
     Raises:
         EnvironmentNotReadyError: Kafka refused.
@@ -102,10 +102,10 @@ def create_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_t
 
 
 def check_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> None:
-    """Raises when a topic is missing and Kafka would not create it. None is created to find out.
+    """Raises if a topic is missing and Kafka would not create it. No topic is created.
 
     Raises:
-        EnvironmentNotReadyError: why.
+        EnvironmentNotReadyError: the message names the reason.
     """
     with _missing_topics(kafka, streams, dead_letter_topic) as (admin, missing):
         if missing:
@@ -114,7 +114,7 @@ def check_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_to
 
 
 def producer_dated(kafka: KafkaSettings, streams: Sequence[Stream]) -> list[str]:
-    """Returns the source topics whose records carry their producers' time (``CreateTime``), not the broker's.
+    """Returns the source topics whose records have their producers' time (``CreateTime``), not the broker's.
 
     Raises:
         EnvironmentNotReadyError: Kafka does not answer, or does not show the topics' settings to the user.
@@ -128,13 +128,13 @@ def producer_dated(kafka: KafkaSettings, streams: Sequence[Stream]) -> list[str]
         raise EnvironmentNotReadyError(
             f"Kafka at {kafka.bootstrap} does not show the settings of {', '.join(hidden)} to the user "
             f"{kafka.username or '(none)'}",
-            hint="give the user the ACLs that docs/gcp.md lists: it lacks DESCRIBE_CONFIGS",
+            hint="grant the user the ACLs in docs/gcp.md; DESCRIBE_CONFIGS is missing",
         )
     return [topic for topic, configs in found.items() if configs[_TIMESTAMP_TYPE]["value"] != _LOG_APPEND_TIME]
 
 
 def broker_time_fix(kafka: KafkaSettings, topics: Sequence[str]) -> str:
-    """Returns the commands that make the broker date the records of topics."""
+    """Returns the commands that make the broker set the records' timestamps."""
     setting = f"{_TIMESTAMP_TYPE}={_LOG_APPEND_TIME}"
     if kafka.bootstrap.split(":")[0].endswith(".confluent.cloud"):
         return "; ".join(f"confluent kafka topic update {topic} --config {setting}" for topic in topics)
@@ -146,7 +146,7 @@ def broker_time_fix(kafka: KafkaSettings, topics: Sequence[str]) -> str:
 def _missing_topics(
     kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str
 ) -> Iterator[tuple[Any, dict[str, dict[str, Any]]]]:
-    """Yields a client and the topics that are not there, with their options; see ``administrator``."""
+    """Yields a client and the missing topics with their options; see ``administrator``."""
     wanted = topics_of(kafka, streams, dead_letter_topic)
     with administrator(kafka, "create the topics") as admin:
         there = set(admin.list_topics())
@@ -154,11 +154,11 @@ def _missing_topics(
         try:
             yield admin, missing
         except AuthorizationError as error:
-            # One that the user may not see is missing for it, too.
+            # A topic that the user may not see counts as missing.
             raise EnvironmentNotReadyError(
                 f"Kafka at {kafka.bootstrap} has no topic {', '.join(missing)} that the user "
                 f"{kafka.username or '(none)'} may see, and does not let it create one: {type(error).__name__}",
-                hint="give the user the ACLs that docs/gcp.md lists, or create them as `deploy --plan` shows them",
+                hint="grant the user the ACLs in docs/gcp.md, or create the topics as `deploy --plan` shows them",
             ) from None
 
 
@@ -192,7 +192,7 @@ def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]
 
 
 def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> None:
-    """Removes the pipeline's collections with all documents in them, and what Tandem's own have about it.
+    """Removes the pipeline's collections, and its documents in Tandem's own collections.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.
@@ -200,7 +200,7 @@ def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> None
     with database_of(mongo, "remove the collections") as database:
         for collection in indexes_of(location):
             database.drop_collection(collection)
-        # Other pipelines may report into the same database.
+        # Other pipelines may use the same database.
         about = {
             PROGRESS_COLLECTION: ("pipeline", [location.name]),
             SUPERSEDED_COLLECTION: ("collection", indexes_of(location)),
@@ -213,15 +213,15 @@ def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> None
 
 @contextmanager
 def administrator(kafka: KafkaSettings, what: str, **options: Any) -> Iterator[Any]:
-    """Yields a client; what goes wrong with it is told as what Kafka did not do.
+    """Yields a client; its errors become messages that Kafka did not do something.
 
     Args:
-        kafka: where it is.
-        what: as it reads after "did not".
-        options: more of the client's.
+        kafka: Kafka's settings.
+        what: the text after "did not" in the message.
+        options: further options of the client.
 
     Raises:
-        EnvironmentNotReadyError: it refuses the user, or does not answer.
+        EnvironmentNotReadyError: Kafka refuses the user or does not answer.
     """
     why = WhyNot()
     try:
@@ -229,13 +229,13 @@ def administrator(kafka: KafkaSettings, what: str, **options: Any) -> Iterator[A
             yield admin
     except KafkaError as error:
         cause, user = why.error or error, f"the user {kafka.username or '(none)'}"
-        # A broker closes the connection after its refusal. The client that reads both at once forgets what was said.
+        # A broker closes the connection after refusing. A client that reads both at once loses the refusal.
         closed = kafka.security == "SASL_SSL" and "disconnected" in str(cause)
         if closed or was_refused(cause):
-            told = f"closes the connection, as if it refused {user}" if closed else f"refuses {user}"
+            answer = f"closes the connection, as if it refused {user}" if closed else f"refuses {user}"
             raise EnvironmentNotReadyError(
-                f"Kafka at {kafka.bootstrap} {told}: {type(cause).__name__}",
-                hint="look at kafka.username and kafka.password in `tandem config show`, and at the user's ACLs",
+                f"Kafka at {kafka.bootstrap} {answer}: {type(cause).__name__}",
+                hint="check kafka.username and kafka.password in `tandem config show`, and the user's ACLs",
             ) from None
         raise EnvironmentNotReadyError(
             f"Kafka at {kafka.bootstrap} did not {what}: {_line(cause)}", hint=_hint(cause, "kafka")
@@ -244,7 +244,7 @@ def administrator(kafka: KafkaSettings, what: str, **options: Any) -> Iterator[A
 
 @contextmanager
 def database_of(mongo: MongoSettings, what: str, patience_ms: int = _PATIENCE_MS) -> Iterator[Database[dict[str, Any]]]:
-    """Yields the database; what goes wrong with it is told as what MongoDB did not do; see ``administrator``."""
+    """Yields the database; its errors become messages that MongoDB did not do something; see ``administrator``."""
     client: MongoClient[dict[str, Any]]
     try:
         with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=patience_ms) as client:
@@ -253,7 +253,7 @@ def database_of(mongo: MongoSettings, what: str, patience_ms: int = _PATIENCE_MS
         if isinstance(error, OperationFailure) and error.code in _REFUSED:
             raise EnvironmentNotReadyError(
                 f"MongoDB refuses the user {mongo.username or '(none)'}: {_REFUSED[error.code]}",
-                hint="look at mongo.username and mongo.password in `tandem config show`",
+                hint="check mongo.username and mongo.password in `tandem config show`",
             ) from None
         raise EnvironmentNotReadyError(f"MongoDB did not {what}: {_line(error)}", hint=_hint(error, "mongo")) from error
 
@@ -264,5 +264,5 @@ def _line(error: Exception) -> str:
 
 def _hint(error: Exception, section: str) -> str:
     if "certificate" in str(error).lower():
-        return f"the server's certificate counts, and this machine's clock; {section}.ca is the authority's file"
+        return f"check the server's certificate, this machine's clock and {section}.ca, the authority's file"
     return _HINT

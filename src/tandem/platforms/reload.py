@@ -1,4 +1,4 @@
-"""Lets a running job go on with the pipeline's code as it is now, without a new driver."""
+"""Reloads a running job with the pipeline's current code, without a new driver."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
-WAITS = "the job waits for the next change; `tandem logs job` says more"
+WAITS = "the job waits for the next change; see `tandem logs job`"
 
 
 @runtime_checkable
 class Reloading(Platform, Protocol):
-    """A platform whose job reads the same files as whoever changes them."""
+    """A platform whose job runs from this machine's files."""
 
     def reload_job(self) -> None:
-        """Lets the job go on with new code; returns when it has committed a batch with it, empty or not.
+        """Reloads the job; returns when it has committed a batch with the new code, empty or not.
 
         Raises:
-            TandemError: the job cannot start with it, and why; it waits for the next change.
+            TandemError: the job cannot start with the new code; it waits for the next change.
             EnvironmentNotReadyError: no job runs.
         """
 
@@ -32,9 +32,9 @@ def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], st
     """Asks the driver and returns when its new run has committed a batch; see ``Reloading.reload_job``.
 
     Args:
-        settings: whose job.
+        settings: the pipeline's settings.
         ask: sends ``engine.run.signals.RELOAD`` to its driver.
-        problem: returns why the driver cannot go on at all.
+        problem: returns why the driver cannot run at all.
     """
     reader = ProgressReader(settings.mongo, settings.pipeline)
     before = reader.newest()
@@ -44,7 +44,7 @@ def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], st
             raise EnvironmentNotReadyError(why, hint=WAITS)
         newest = reader.newest()
         if newest is None or (before is not None and newest["run"] == before["run"]):
-            raise NotYetError("the code of before still runs")
+            raise NotYetError("the previous version is still running")
         if newest["event"] == "failed":
             return str(newest["error"])
         if not has_committed(settings, newest):
@@ -53,7 +53,7 @@ def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], st
 
     try:
         ask()
-        what, hint = "the job's first committed batch with the new code", "`tandem logs job` says more"
+        what, hint = "the job's first committed batch with the new code", "see `tandem logs job`"
         error = wait_for(what, probe, deadline_s=START_DEADLINE_S, hint=hint)
     finally:
         reader.close()
@@ -62,10 +62,10 @@ def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], st
 
 
 class Failures:
-    """Tells what ends the job's runs, each once: also long after a change, when a record comes that the code fails at.
+    """Reports each failure of the job's runs once, also long after a change.
 
     Args:
-        settings: whose job.
+        settings: the pipeline's settings.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -73,7 +73,7 @@ class Failures:
         self._told: str | None = None
 
     def news(self) -> str | None:
-        """Returns why the newest run has failed, unless that was told already."""
+        """Returns why the newest run has failed, unless it was reported already."""
         newest = self._reader.newest()
         if newest is None or newest["event"] != "failed" or newest["error"] == self._told:
             return None
@@ -81,9 +81,9 @@ class Failures:
         return self._told
 
     def told(self, error: str | None) -> None:
-        """Takes for told what the user knows by other means; None for nothing, also when the same comes again."""
+        """Marks an error as reported; None reports the next one even if it is the same."""
         self._told = error
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._reader.close()

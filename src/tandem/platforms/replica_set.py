@@ -1,4 +1,4 @@
-"""Makes a single mongod a replica set: only that keeps every acknowledged write, and has change streams."""
+"""Makes a single mongod a replica set, as acknowledged writes and change streams need one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _INVALID_CONFIG = 93
 
 
 def become_primary(address: str, **options: Any) -> None:
-    """Returns when the mongod at this address is the writable primary of its replica set; initiates it when needed.
+    """Returns when the mongod is the writable primary of its replica set; initiates it if needed.
 
     Args:
         address: ``host:port``, by which every client can reach it.
-        options: what a client needs besides.
+        options: further options of the client.
 
     Raises:
-        NotYetError: it is on the way.
+        NotYetError: it is not the primary yet.
         PyMongoError: it does not answer.
     """
     client: MongoClient[dict[str, Any]]

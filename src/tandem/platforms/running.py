@@ -1,4 +1,4 @@
-"""Which environments run here, for commands that name none."""
+"""Finds the environments that run here, for commands without --profile."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tandem.supervision.process import alive, recall
 from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
 _PROCESSES = ("embedded", "rehearsal")
-# An engine that needs longer runs nothing that a command could use; whether it can, is asked with more patience.
+# A slower engine counts as not running here; whether it can run anything is checked with more patience.
 _PATIENCE_S = 5
 
 
 def running() -> dict[str, str]:
-    """Returns the profiles whose environments run here, each with how that is known."""
+    """Returns the profiles whose environments run here, each with the evidence."""
     found = {}
     for profile in _PROCESSES:
         home = read_settings(profile).settings.home
@@ -30,10 +30,9 @@ def running() -> dict[str, str]:
 
 
 def _project() -> str | None:
-    """Returns the Compose project in which this checkout's Kafka runs; None when none does.
+    """Returns the Compose project in which this checkout's Kafka runs; None if none does.
 
-    By one question to Docker's own program, which costs a command some 30 ms. Containers that only look at a cloud have
-    no Kafka.
+    One call of ``docker ps`` costs some 30 ms. Containers that only watch a cloud environment have no Kafka.
     """
     folder = checkout()
     if folder is None or shutil.which("docker") is None:

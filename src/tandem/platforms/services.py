@@ -1,4 +1,4 @@
-"""What the doctor asks of running services: each function returns a value, or raises what is wrong."""
+"""The doctor's checks of running services: each function returns a value or raises the problem."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ logging.disable()
 admin = kafka.KafkaAdminClient(bootstrap_servers=os.environ["TANDEM_KAFKA__BOOTSTRAP"], bootstrap_timeout_ms=3000)
 print(len(admin.list_topics()))
 """
-START = "`tandem up` starts it; `tandem logs` shows what it said"
+START = "start it with `tandem up`; see `tandem logs`"
 
 
 class Skipped(Exception):
-    """A check makes no sense at present."""
+    """A check does not apply now."""
 
 
 def kafka(settings: Settings) -> str:
-    """Returns what Kafka tells of itself; all of the pipeline's topics are there."""
+    """Returns Kafka's address and brokers; checks that all of the pipeline's topics exist."""
     with administrator(settings.kafka, "answer", bootstrap_timeout_ms=3000) as admin:
         brokers = len(admin.describe_cluster().get("brokers") or ())
         there = set(admin.list_topics())
@@ -47,14 +47,14 @@ def kafka(settings: Settings) -> str:
 
 
 def uncompacted(settings: Settings) -> str:
-    """Returns that Kafka removes no record of the pipeline's topics because of its key."""
+    """Checks that Kafka does not compact the pipeline's topics."""
     streams, dead = streams_of(settings.location)
     check_uncompacted(settings.kafka, [*(stream.topic for stream in streams), dead])
     return "none is compacted"
 
 
 def kafka_rights(settings: Settings) -> str:
-    """Returns that the job may append control records to the topics that it reads; see ``rights.unwritable``."""
+    """Checks that the job may append control records to its topics; see ``rights.unwritable``."""
     streams, _ = streams_of(settings.location)
     if refusing := unwritable(settings.kafka, streams, patience_ms=3000):
         raise TandemError(consequence(settings.kafka, refusing), hint=GRANT)
@@ -62,12 +62,12 @@ def kafka_rights(settings: Settings) -> str:
 
 
 def kafka_from_containers(settings: Settings) -> str:
-    """Asks with the client in the dashboard's container: a broker tells each client by which name to come back."""
+    """Checks in the dashboard's container that the address that Kafka advertises works there."""
     containers = Containers(find_engine())
     project = settings.project or containers.project_of(checkout())
     asked = containers.run_in(project, "dashboard", "python", "-c", _ASK_KAFKA) if project else None
     if asked is None:
-        raise Skipped("the dashboard's container, from which it would be asked, does not run")
+        raise Skipped("the dashboard's container, in which this check runs, is not running")
     code, said = asked
     lines = said.strip().splitlines()
     if code != 0:
@@ -76,10 +76,10 @@ def kafka_from_containers(settings: Settings) -> str:
 
 
 def record_times(settings: Settings) -> str:
-    """Returns that the broker dates the records of all source topics.
+    """Checks that the broker sets the timestamps of all source topics.
 
     Raises:
-        TandemError: it does not, and which commands make it.
+        TandemError: it does not; the hint has the commands that change it.
     """
     streams, _ = streams_of(settings.location)
     if topics := producer_dated(settings.kafka, streams):
@@ -92,7 +92,7 @@ def record_times(settings: Settings) -> str:
 
 
 def kafka_clock(settings: Settings) -> str:
-    """Kafka tells no time, but dates records: none can be newer than now, unless a producer has dated it."""
+    """Checks the broker's clock by its records' timestamps: none may be newer than now."""
     streams, _ = streams_of(settings.location)
     consumer = reader(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
     ahead_of_now = int((time.time() + _MAX_SKEW_S) * 1000)
@@ -109,7 +109,7 @@ def kafka_clock(settings: Settings) -> str:
     finally:
         consumer.close()
     if any(each is not None for each in found.values()):
-        raise TandemError("it dates records in the future", hint="set the clocks of both machines by NTP")
+        raise TandemError("the broker's clock is ahead", hint="set the clocks of both machines by NTP")
     return "no record is dated in the future"
 
 
@@ -118,7 +118,7 @@ def _client(settings: Settings) -> MongoClient[dict[str, Any]]:
 
 
 def replica_set(settings: Settings) -> str:
-    """Returns what MongoDB tells of itself; it accepts the login."""
+    """Returns MongoDB's version and replica set; checks the login."""
     check_mongo(settings.mongo, patience_ms=3000)
     with _client(settings) as client:
         hello = client.admin.command("hello")
@@ -129,16 +129,16 @@ def replica_set(settings: Settings) -> str:
 
 
 def mongo_clock(settings: Settings) -> str:
-    """Returns how far MongoDB's clock is from this machine's."""
+    """Returns the offset of MongoDB's clock from this machine's."""
     with _client(settings) as client:
         before = time.time()
-        # Without these options a command's times have no zone, and would be taken for this machine's.
+        # Without these options a command's times have no zone and would count as local time.
         theirs: datetime = client.admin.command("hello", codec_options=client.codec_options)["localTime"]
         return skew(theirs.timestamp(), before, time.time())
 
 
 def engine_clock() -> str:
-    """Returns how far the Docker engine's clock is from this machine's."""
+    """Returns the offset of the Docker engine's clock from this machine's."""
     containers = Containers(find_engine())
     before = time.time()
     # In the engine's own time zone.
@@ -147,15 +147,15 @@ def engine_clock() -> str:
 
 
 def skew(theirs: float, before: float, after: float) -> str:
-    """Returns how far another clock is from this machine's.
+    """Returns the offset of another clock from this machine's.
 
     Args:
-        theirs: what it told, in seconds since the epoch.
-        before: this machine's when it was asked.
-        after: this machine's when it had answered.
+        theirs: the other clock's time, in seconds since the epoch.
+        before: this machine's time before the request.
+        after: this machine's time after the answer.
 
     Raises:
-        TandemError: too far.
+        TandemError: the offset is too large.
     """
     off = 0.0 if before <= theirs <= after else min(theirs - before, theirs - after, key=abs)
     if abs(off) > _MAX_SKEW_S:

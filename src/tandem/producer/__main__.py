@@ -1,4 +1,4 @@
-"""``python -m tandem.producer``: sends samples of a profile's pipeline, all its streams, in real time until stopped."""
+"""``python -m tandem.producer``: sends samples of all streams of a pipeline, in real time, until stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tandem.producer", description=__doc__)
     parser.add_argument("--rate", type=float, default=DEFAULT_REAL_RATE, help="events of the first stream a second")
     parser.add_argument(
-        "--metrics", metavar="ADDRESS:PORT", help="of the first stream; the others at the ports after it"
+        "--metrics",
+        metavar="ADDRESS:PORT",
+        help="serve the first stream's metrics here; the others use the following ports",
     )
     options = parser.parse_args()
     stop = threading.Event()
@@ -33,7 +35,7 @@ def main() -> int:
         settings = load_one()
         log.to_stderr(settings.log.format)
         location = settings.location
-        # The same events whoever sends them and whenever: one that was started again goes on.
+        # Every process computes the same events, so a restarted one resumes.
         plan = Plan(seed=1, count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=options.rate)
         store_lookups(settings.mongo, lookups_of(location), plan)
         produce(

@@ -1,4 +1,4 @@
-"""Runs all producers of a pipeline, each in its own process; ``tandem produce`` and ``tandem run`` call it."""
+"""Runs all producers of a pipeline, each in its own process."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def produce(
     metrics: str | None = None,
     stop: threading.Event | None = None,
 ) -> dict[str, Summary]:
-    """Returns each stream's summary by its name, when all producers have ended.
+    """Returns each stream's summary by its name, after all producers have ended.
 
-    One that was stopped before it had begun is left out. A Ctrl-C on the terminal reaches the producers too; when the
-    caller answers it by setting ``stop``, their summaries are returned.
+    A producer that was stopped before it began is left out. Ctrl-C on the terminal also reaches the producers; if the
+    caller then sets ``stop``, their summaries are returned.
 
     Args:
         streams: the names of the streams to send.
-        plan: what to send; the same for all, so that their records belong together.
-        profile: the environment.
-        variables: the producers' environment variables, by which they find the pipeline.
-        rate: records per second of each producer when the plan is compressed; None for as fast as it goes.
+        plan: the plan of the records, the same for all, so that their records belong together.
+        profile: the profile's name.
+        variables: the producers' environment variables, which let them find the pipeline.
+        rate: records per second of each producer if the plan is compressed; None for no limit.
         ledgers: a folder for the ledgers, one ``<stream>.jsonl`` each, appended to; None for none.
         metrics: ``address:port`` of the first producer's metrics, each further one's at the next port; None for none.
-        stop: when set, the producers are told to stop; what is in flight is still waited for.
+        stop: when set, the producers stop after the records in flight.
 
     Raises:
-        TandemError: a producer failed; the others were stopped. Its class is that of the producer's own error. Records
-            that Kafka did not confirm are no such failure: the summaries count them.
+        TandemError: a producer failed and the others were stopped; it has the class of the producer's error. Records
+            that Kafka did not confirm are no failure: the summaries count them.
     """
     stop = stop or threading.Event()
     if ledgers is not None:
@@ -59,7 +59,7 @@ def produce(
         for number, stream in enumerate(streams):
             children[stream] = subprocess.Popen(
                 [
-                    # Without the folder in which we are on the path: packages in it are not meant.
+                    # Without the current folder on the path, whose packages could hide ours.
                     *(sys.executable, "-P", "-m", "tandem.producer.main", stream, *arguments(plan, profile, rate)),
                     *_ledger_arguments(stream, ledgers),
                     *_metrics_arguments(metrics, number),
@@ -77,7 +77,7 @@ def produce(
                 told = False
                 while running:
                     done, running = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_EXCEPTION)
-                    # That of a producer which we stopped because of another one's error must not hide it.
+                    # The error of a producer that was stopped must not hide the first error.
                     first_error = first_error or next((each.exception() for each in done if each.exception()), None)
                     if not told and (stop.is_set() or first_error):
                         told = True
@@ -116,7 +116,7 @@ def _metrics_arguments(place: str | None, number: int) -> list[str]:
     if place is None:
         return []
     address, _, port = place.rpartition(":")
-    # What is no port is refused by the producer.
+    # The producer rejects an invalid port.
     return [f"--metrics={address}:{int(port) + number if port.isdecimal() else port}"]
 
 
@@ -135,7 +135,7 @@ def _result(stream: str, child: subprocess.Popen[str]) -> tuple[str, Summary] | 
     except (IndexError, ValueError):
         raise TandemError(
             f"the producer of {stream} ended with exit code {child.returncode} and no summary",
-            hint="its own output stands above",
+            hint="see its output above",
         ) from None
     if "error" in answer:
         raise _ERRORS.get(child.returncode, TandemError)(f"{answer['stream']}: {answer['error']}", hint=answer["hint"])

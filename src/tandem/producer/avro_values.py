@@ -15,19 +15,19 @@ from tandem.engine.declare.stream import Stream
 from tandem.producer.time import is_time
 
 Fields = Mapping[str, Any]
-# Where each declared field is in the records of one schema.
+# The position of each declared field in the records of one schema.
 _Sources = Mapping[str, Source]
 
 _HUGE_BYTES = 1_000_000
 _FAR_FUTURE_MS = 32_472_144_000_000  # in the year 2999
-# No program can take such a time for one, whatever its unit.
+# Not a valid time in any unit.
 _NO_TIME = 2**63 - 1
-# The length of a text of two gigabytes, and of one of less than nothing.
+# The length of a text of two gigabytes, and a negative length.
 _ENDLESS, _NEGATIVE = b"\xfe\xff\xff\xff\x0f", b"\x0d"
 
 
 def header_of(version: Version) -> bytes:
-    """Returns what the values that are written by a schema begin with."""
+    """Returns the first bytes of the values written by a schema."""
     return MARK + bytes.fromhex(fingerprint(to_parsing_canonical_form(version.schema), "CRC-64-AVRO"))
 
 
@@ -49,10 +49,10 @@ class AvroEncoder:
 
 
 class AvroValues:
-    """See ``values.Values``; unusual are records that were written by an older schema.
+    """See ``values.Values``; unusual are records of an older schema.
 
     Args:
-        stream: whose records.
+        stream: the records' stream.
         avro: its schemas.
     """
 
@@ -85,7 +85,7 @@ class AvroValues:
 
     @property
     def stream(self) -> Stream:
-        """Whose records."""
+        """The records' stream."""
         return self._stream
 
     def _written(self, fields: Fields, which: int, **changes: Any) -> bytes:

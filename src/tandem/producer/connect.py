@@ -1,4 +1,4 @@
-"""Connects a producer to Kafka, and waits for Kafka while that takes."""
+"""Connects a producer to Kafka, waiting for Kafka if necessary."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def connect(
     deadline: float = DEFAULT_DEADLINE_SECONDS,
     stop: threading.Event | None = None,
 ) -> KafkaProducer | None:
-    """Returns an idempotent producer that knows the topics, or None when ``stop`` was set before Kafka answered.
+    """Returns an idempotent producer that knows the topics, or None if ``stop`` was set before.
 
     The topics must exist: one that the producer created would have the broker's default number of partitions.
 
     Args:
-        kafka: where Kafka is.
-        topics: what will be written to.
+        kafka: Kafka's settings.
+        topics: the topics to write to.
         deadline: how long to wait for Kafka and the topics, in seconds.
         stop: ends the wait early.
 
     Raises:
-        EnvironmentNotReadyError: Kafka or a topic is not there when the deadline passes, or Kafka refuses the user.
+        EnvironmentNotReadyError: Kafka or a topic is missing at the deadline, or Kafka refuses the user.
     """
     stop = stop or threading.Event()
     waited = False
@@ -68,14 +68,14 @@ def connect(
         if was_refused(error):
             raise EnvironmentNotReadyError(
                 f"Kafka at {kafka.bootstrap} refused the user {kafka.username}: {_reason(error)}",
-                hint="TANDEM_KAFKA__USERNAME, and what TANDEM_KAFKA__PASSWORD refers to, must be those of a user there",
+                hint="check TANDEM_KAFKA__USERNAME and the password to which TANDEM_KAFKA__PASSWORD refers",
             ) from None
         raise EnvironmentNotReadyError(
             f"Kafka at {kafka.bootstrap} was not ready within {deadline:g} s: {_reason(error)}",
-            hint="`tandem up` starts it and creates the topics; `tandem status` shows what runs",
+            hint="start it and create the topics with `tandem up`; check with `tandem status`",
         ) from None
     if waited:
-        log.info("Kafka is there", bootstrap=kafka.bootstrap)
+        log.info("Kafka answers", bootstrap=kafka.bootstrap)
     return producer
 
 
@@ -98,11 +98,11 @@ def _attempt(client: dict[str, Any], topics: Collection[str]) -> KafkaProducer:
 
 
 def disconnect(producer: KafkaProducer, *, seconds: float = 1.0) -> None:
-    """Closes the producer within about ``seconds``; what is still in flight then is given up."""
+    """Closes the producer within about ``seconds`` and drops the records still in flight."""
     try:
         producer.close(timeout=seconds)
     except KafkaError:
-        # With records in flight the client's close raises half-way, and its finaliser would try again and complain.
+        # With records in flight, the client's close raises half-way, and its finaliser would try again and log errors.
         producer._closed = True  # noqa: SLF001, there is no public name
 
 
@@ -116,22 +116,22 @@ def _producer(client: dict[str, Any]) -> KafkaProducer:
         client_id="tandem-producer",
         enable_idempotence=True,
         acks="all",
-        # Batches fill while the one before is under way; a gentle producer delays a record by no more than this.
+        # Batches fill while the previous one is in flight; at a low rate, a record waits no longer than this.
         linger_ms=20,
         batch_size=256 * 1024,
         compression_type="lz4" if has_lz4() else None,
-        # The client (3.0.12) does not pass this on, so the brokers must refuse it too.
+        # The client (3.0.12) does not forward this, so the brokers must reject it, too.
         allow_auto_create_topics=False,
         bootstrap_timeout_ms=_ATTEMPT_SECONDS * 1000,
         max_block_ms=_ATTEMPT_SECONDS * 1000,
-        # The default of 30 s would leave a restarted broker unnoticed for as long.
+        # With the default of 30 s, a restarted broker would stay unnoticed that long.
         reconnect_backoff_max_ms=1000,
         metrics_enabled=False,
     )
 
 
 class WhyNot(logging.Handler):
-    """Hears why a connection was not made: the client says so in its log, and of the attempt only that it took long."""
+    """Reads from the client's log why a connection failed; the client itself reports only a timeout."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -150,13 +150,13 @@ class WhyNot(logging.Handler):
         self._logger.level, self._logger.propagate = self._before
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps the error that a record of the log tells."""
+        """Keeps the error of a log record."""
         told = [each for each in record.args or () if isinstance(each, KafkaError)]
-        # What follows a refusal is its consequence: the broker closes the connection.
+        # Errors after a refusal are its consequence: the broker closes the connection.
         if self.error is None or not was_refused(self.error):
             self.error = next((each for each in told if not isinstance(each, KafkaTimeoutError)), self.error)
 
 
 def was_refused(error: BaseException) -> bool:
-    """Returns whether Kafka answered that it refuses the user: no waiting mends that."""
+    """Returns whether Kafka refuses the user, which waiting does not resolve."""
     return isinstance(error, SaslAuthenticationFailedError | AuthorizationError)

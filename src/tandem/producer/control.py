@@ -1,4 +1,4 @@
-"""Control records: they move a quiet topic's watermark, so that open windows close."""
+"""Sends control records, which advance a quiet topic's watermark so that open windows close."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def close_windows(
 
     Args:
         producer: a connected producer.
-        streams: whose watermarks to move.
+        streams: the streams whose watermarks to advance.
         at: the event time, with a time zone. It must not lie after the records' Kafka timestamps, so it is at most now;
             None is a second ago.
         ledger: gets one line for each record.
@@ -50,13 +50,13 @@ def close_windows(
     acked = summary.total(Outcome.ACKED)
     if acked < len(records):
         raise EnvironmentNotReadyError(
-            f"Kafka confirmed {acked} of {len(records)} control records", hint="`tandem status` shows what runs"
+            f"Kafka confirmed {acked} of {len(records)} control records", hint="check Kafka with `tandem status`"
         )
     return acked
 
 
 def control_record(topic: str, partition: int, at: datetime) -> Record:
-    """Returns the control record that says: no event before ``at`` is to be waited for."""
+    """Returns the control record for a partition: no event before ``at`` is expected any more."""
     if at.tzinfo is None:
         raise ValueError("the time of a control record needs a time zone")
     time = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The ledger: one JSON line for each send, with what became of it. Fault tests compute from it what must be there."""
+"""The ledger: one JSON line per send, with its outcome."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tandem.producer.record import Record
 
 
 class Outcome(StrEnum):
-    """What became of a send."""
+    """The outcome of a send."""
 
     ACKED = "acked"  # Kafka confirmed it
     FAILED = "failed"  # it is certainly not in Kafka
-    UNKNOWN = "unknown"  # it may be in Kafka: the answer was lost, or we stopped before it came
+    UNKNOWN = "unknown"  # it may be in Kafka: the answer was lost, or did not arrive before the stop
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Entry:
 
     Attributes:
         id: the event's identity, or a label for a record that is no event.
-        topic: where it was sent.
-        partition: where it lies; None unless acked.
-        offset: where it lies; None unless acked.
+        topic: the topic.
+        partition: its partition; None unless acked.
+        offset: its offset; None unless acked.
         hash: the SHA-256 of the value in hex; None for a tombstone.
         kind: the class, written as ``class``.
-        outcome: what became of it.
+        outcome: the outcome of the send.
     """
 
     id: str

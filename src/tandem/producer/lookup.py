@@ -1,4 +1,4 @@
-"""Stores sample documents of lookups, before events are sent that look them up."""
+"""Stores sample documents of lookups before the events that refer to them are sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tandem.producer.plan import Plan
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import MongoSettings
 
-# By collection, a function from the plan to its documents, each with an ``_id``.
+# A function from the plan to the documents, each with an ``_id``, by collection.
 Lookups = Mapping[str, Callable[[Plan], Iterable[dict[str, Any]]]]
 
 
@@ -25,15 +25,15 @@ def lookups_of(location: PipelineLocation) -> Lookups:
 
 
 def store_lookups(mongo: MongoSettings, lookups: Lookups, plan: Plan) -> dict[str, int]:
-    """Returns how many documents of each collection are stored, at majority write concern; again has no effect.
+    """Stores the documents at majority write concern; returns their number by collection.
 
     Args:
-        mongo: where MongoDB is.
-        lookups: a pipeline's.
-        plan: what is about to be sent.
+        mongo: MongoDB's settings.
+        lookups: a pipeline's lookups.
+        plan: the plan of the events.
 
     Raises:
-        EnvironmentNotReadyError: MongoDB does not take them.
+        EnvironmentNotReadyError: MongoDB did not store them.
     """
     stored: dict[str, int] = {}
     if not lookups:
@@ -49,6 +49,6 @@ def store_lookups(mongo: MongoSettings, lookups: Lookups, plan: Plan) -> dict[st
                 stored[name] = len(writes)
     except PyMongoError as error:
         raise EnvironmentNotReadyError(
-            f"MongoDB does not take the lookups: {type(error).__name__}", hint="is it up? see `tandem status`"
+            f"MongoDB did not store the lookups: {type(error).__name__}", hint="check MongoDB with `tandem status`"
         ) from None
     return stored

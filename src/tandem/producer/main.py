@@ -32,10 +32,10 @@ Events = Callable[[Moment], Iterable[Event]]
 def main(stream: Stream | None = None, events: Events | None = None, arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code after sending a generated stream: that of the error, 0 or 130.
 
-    SIGTERM and SIGINT stop the sending, wait for what is in flight, print the summary and end with 0 and 130.
+    SIGTERM and SIGINT stop the sending, wait for records in flight, print the summary and end with 0 and 130.
 
     Args:
-        stream: what is sent; None for the stream that the first argument names.
+        stream: the stream to send; None for the stream that the first argument names.
         events: yields the events of a moment; None for the function of the pipeline's module ``generator``.
         arguments: the command line; None for the process's own.
     """
@@ -48,11 +48,11 @@ def main(stream: Stream | None = None, events: Events | None = None, arguments: 
         _print_summary(options.stream, summary, as_json=options.json)
         unconfirmed = summary.total() - summary.total(Outcome.ACKED)
         if unconfirmed and not stop.event.is_set():
-            if options.json:  # the summary says it already
+            if options.json:  # the summary has it already
                 return TandemError.exit_code
             raise TandemError(
                 f"{unconfirmed} of {summary.total()} records were not confirmed by Kafka",
-                hint="the ledger (--ledger FILE) names them; `tandem status` shows what runs",
+                hint="see the ledger (--ledger FILE), and check Kafka with `tandem status`",
             )
     except TandemError as error:
         if options is not None and options.debug:
@@ -112,7 +112,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         raise UsageError("the rate is not positive", hint="--rate 20")
     real = options.event_time == "real"
     span = timedelta(minutes=options.span_minutes)
-    # Where late records cannot be (a short span), or would keep a run from ending (real time), none are sent unasked.
+    # By default, no late records where they are impossible (a short span) or would delay the end (real time).
     base = Mix(late=0) if real or span <= LATE_AFTER else Mix()
     return Plan(
         seed=options.seed,
@@ -158,17 +158,17 @@ def parser_of(stream: str | None) -> argparse.ArgumentParser:
         parser.set_defaults(stream=stream)
     else:
         add("stream", help="a stream of the pipeline that TANDEM_PIPELINE or the profile names")
-    add("--count", type=int, default=0, help="how many primary events; 0 (default) for endless, in real time only")
+    add("--count", type=int, default=0, help="primary events; 0 (default) sends endlessly, in real time")
     add("--rate", type=float, help="a second: records when compressed (default: no limit), events in real time (20)")
-    add("--seed", type=int, default=1, help="another seed, other records")
+    add("--seed", type=int, default=1, help="seed of the generated records")
     add("--mix", default="", help="shares of difficult records, for example repeats=0.2,late=0")
-    add("--event-time", choices=("compressed", "real"), default="real", help="a past span, or the time of sending")
-    add("--span-minutes", type=float, default=120.0, help="the event time that a compressed stream covers")
-    add("--start-time", type=_time, help="the first event time, ISO 8601; give all producers the same one")
+    add("--event-time", choices=("compressed", "real"), default="real", help="date events in a past span, or now")
+    add("--span-minutes", type=float, default=120.0, help="event time that a compressed stream covers, in minutes")
+    add("--start-time", type=_time, help="first event time, ISO 8601, the same for all producers")
     add("--ledger", type=Path, help="append one JSON line for each send to this file")
-    add("--wait", type=float, default=DEFAULT_DEADLINE_SECONDS, help="how many seconds to wait for Kafka")
-    add("--metrics", metavar="ADDRESS:PORT", help="serve what Prometheus reads there, at /metrics")
-    add("--profile", help="the environment (default: TANDEM_PROFILE)")
+    add("--wait", type=float, default=DEFAULT_DEADLINE_SECONDS, help="seconds to wait for Kafka")
+    add("--metrics", metavar="ADDRESS:PORT", help="serve metrics for Prometheus there, at /metrics")
+    add("--profile", help="profile to use (default: TANDEM_PROFILE)")
     add("--json", action="store_true", help="print the summary as JSON to standard output")
     add("--debug", action="store_true", help="show the stack trace of an error")
     return parser

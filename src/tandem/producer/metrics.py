@@ -1,4 +1,4 @@
-"""What Prometheus reads of a producer."""
+"""Serves a producer's metrics to Prometheus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RECORDS = Counter(
 
 
 def count(topic: str, kind: str, outcome: str) -> None:
-    """Counts one record of which it is known what became of it."""
+    """Counts one record with a known outcome."""
     _RECORDS.labels(topic, kind, outcome).inc()
 
 
@@ -23,7 +23,7 @@ def serve(place: str) -> None:
         place: ``address:port``.
 
     Raises:
-        UsageError: it is not of that form.
+        UsageError: it has another form.
         EnvironmentNotReadyError: the port is in use, or the address is not this machine's.
     """
     address, _, port = place.rpartition(":")
@@ -33,5 +33,5 @@ def serve(place: str) -> None:
         start_http_server(int(port), address)
     except OSError as error:
         raise EnvironmentNotReadyError(
-            f"metrics cannot be served at {place}: {error.strerror}", hint="choose another port, or leave --metrics out"
+            f"metrics cannot be served at {place}: {error.strerror}", hint="choose another port, or remove --metrics"
         ) from None

@@ -1,4 +1,4 @@
-"""Records at the edges of the contract: unusual ones that must be accepted, and malformed ones that must not."""
+"""Creates edge cases: unusual records that must be accepted, and malformed ones that must not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tandem.engine.declare.stream import Stream
 
 Fields = Mapping[str, Any]
 
-# Endings of ids that a document's _id, a JSON text or a field path could stumble over.
+# Endings of ids that could break a document's _id, a JSON text or a field path.
 ODD_ENDINGS = ("|", "\\", "a|b\\c", '"quoted"', "'", "é✓", "漢字|\\", "$set", "a.b", " ", "\n", "x" * 300)
 ODD_AMOUNTS = (0, -1, 2**63 - 1, -(2**63))
 
@@ -46,7 +46,7 @@ def malformed(fields: Fields, stream: Stream, choice: float) -> tuple[str, bytes
     """Returns a kind and a value that must become a dead letter.
 
     Args:
-        fields: a valid event of its own, which gets spoiled.
+        fields: a valid event of its own, which gets changed.
         stream: what the event would belong to.
         choice: which kind, in [0, 1).
     """

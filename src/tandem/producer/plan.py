@@ -1,4 +1,4 @@
-"""What to generate: a value from which every process computes the same records."""
+"""The plan of generated records, from which every process computes the same ones."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from datetime import UTC, datetime, timedelta
 
 from tandem.errors import UsageError
 
-# The last event lies this long before now, so that control records at now close every window: match window, lateness
-# and the few minutes by which an event may follow its partner, with some to spare.
+# The last event is this long before now, so that control records at now close every window: match window, lateness
+# and the few minutes by which an event may follow its partner, with a margin.
 SETTLED = timedelta(minutes=45)
 DEFAULT_SPAN = timedelta(hours=2)
 DEFAULT_REAL_RATE = 20.0
-# A record is late when it comes this long after its event time, and so are a few repeats.
+# A record is late if it arrives this long after its event time; a few repeats are, too.
 LATE_AFTER = timedelta(minutes=65)
 
 
 @dataclass(frozen=True)
 class Mix:
-    """The shares of what makes a stream difficult, each between 0 and 1.
+    """The shares of difficult records, each between 0 and 1.
 
     Attributes:
         repeats: records that are sent again with the same bytes.
-        early: records dated, and arriving, before the partner that they belong to.
-        late: records that arrive when the watermark has passed them.
+        early: records dated, and arriving, before their partner.
+        late: records that arrive after the watermark has passed them.
         unmatched: events without a partner.
-        malformed: records, in addition to the events, that are not acceptable.
+        malformed: invalid records in addition to the events.
     """
 
     repeats: float = 0.1
@@ -40,7 +40,7 @@ class Mix:
             if not 0 <= share <= 1:
                 raise UsageError(f"the share {name}={share:g} is not between 0 and 1", hint="for example repeats=0.2")
         if self.unmatched + self.early + self.late > 1:
-            raise UsageError("the shares unmatched, early and late are more than 1 together", hint="lower one of them")
+            raise UsageError("the sum of the shares unmatched, early and late is more than 1", hint="lower one of them")
 
     @classmethod
     def parse(cls, text: str, base: Mix) -> Mix:
@@ -50,7 +50,7 @@ class Mix:
         for part in filter(None, (part.strip() for part in text.split(","))):
             name, _, share = part.partition("=")
             if name not in known:
-                raise UsageError(f"there is no share {name!r}", hint=f"choose among: {', '.join(known)}")
+                raise UsageError(f"there is no share {name!r}", hint=f"choose from: {', '.join(known)}")
             try:
                 shares[name] = float(share)
             except ValueError:
@@ -60,18 +60,18 @@ class Mix:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that the records depend on.
+    """The parameters that determine the records.
 
     Attributes:
-        seed: another seed, other records.
+        seed: the seed of all random choices.
         count: the number of primary events; None for endless, in real time only.
         start: the first event time (compressed), or when to begin (real), with a time zone; kept to the millisecond.
         mix: the shares of difficult records.
-        span: the event time that ``count`` events cover when it is compressed.
+        span: the event time that ``count`` events cover if compressed.
         rate: primary events per second of real time: each event happens when it is due to be sent. None for compressed.
 
     Raises:
-        UsageError: the values do not fit together.
+        UsageError: the values contradict each other.
     """
 
     seed: int
@@ -100,7 +100,7 @@ class Plan:
 
     @staticmethod
     def settled_start(span: timedelta = DEFAULT_SPAN) -> datetime:
-        """Returns the start of a compressed plan whose windows can all be closed now."""
+        """Returns the start of a compressed plan whose windows can all close now."""
         return datetime.now(UTC) - SETTLED - span
 
     @property
@@ -115,15 +115,15 @@ class Plan:
 
     @property
     def late_share(self) -> float:
-        """The part of the events that records late enough can still follow; their ids are the lower ones."""
+        """The share of the events, those with lower ids, that sufficiently late records can still follow."""
         return 1.0 if self.rate is not None else max(0.0, 1 - LATE_AFTER / self.span)
 
     @property
     def name(self) -> str:
         """A prefix for ids.
 
-        An event is immutable, so plans that differ in anything that its content depends on differ in their names. In
-        real time that is not the start: event n happens at n / rate since the epoch, whoever sends it.
+        An event is immutable, so plans with different contents have different names. In real time, the start does not
+        matter: event n happens at n / rate since the epoch.
         """
         basis = (self.mix, self.span_ms, self.rate) if self.rate else (self.mix, self.span_ms, self.count)
         mark = hashlib.blake2b(repr(basis).encode(), digest_size=3).hexdigest()

@@ -1,4 +1,4 @@
-"""One record to send, with what the ledger must know about it."""
+"""One record to send, with the values for the ledger."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it goes to Kafka.
+    """A record for Kafka.
 
     Attributes:
-        topic: where it goes.
+        topic: the topic.
         key: the Kafka key, or None.
         value: the bytes, or None for a tombstone.
-        id: what the ledger calls it: the event's identity, or a label for a record that is no event.
+        id: its name in the ledger: the event's identity, or a label for a record that is no event.
         kind: its class in the ledger: valid, repeat, early, late, unmatched, malformed:<kind> or control.
-        due: when to send it, in seconds since the epoch; None for as soon as the pace allows.
+        due: when to send it, in seconds since the epoch; None for as soon as the rate allows.
         partition: the partition to send it to; None leaves that to the key.
     """
 

@@ -1,8 +1,7 @@
-"""Generates the records of a pipeline's streams from one function that tells what happens at a moment.
+"""Generates the records of a pipeline's streams from one function that returns the events of a moment.
 
-All that is random about a moment comes from the seed and its number, so each stream can be computed alone, in a process
-of its own, and all agree. What makes a stream difficult (repeats, records in another order, late, unusual and malformed
-ones) is added here.
+The seed and a moment's number determine all random choices, so each stream can be computed in its own process and all
+agree. Difficult records (repeats, records out of order, late, unusual and malformed ones) are added here.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from tandem.producer.values import values_of
 REACH_MS = 25 * 60_000
 _REPEAT_MS = 10 * 60_000
 _LATE_MS = int(LATE_AFTER.total_seconds()) * 1000
-# In real time nobody wants to wait minutes for what belongs together: seconds do.
+# In real time, delays between related events are seconds instead of minutes.
 _REAL_TIME_SCALE = 1 / 75
 _UNUSUAL_SHARE = 0.02
 _KEYLESS_SHARE = 0.01
@@ -35,7 +34,7 @@ _draws = struct.Struct(">IQQ").unpack
 
 
 class Fate(StrEnum):
-    """What is special about a moment; the shares are those of ``Mix``."""
+    """The special kinds of moments; ``Mix`` has their shares."""
 
     VALID = "valid"
     UNMATCHED = "unmatched"
@@ -47,11 +46,11 @@ class Moment(NamedTuple):
     """One of the primary events of a plan.
 
     Attributes:
-        id: unique to the moment among all plans; to make identities of.
-        time_ms: when it is, in milliseconds since 1970.
-        fate: what is special about it.
-        chance: the moment's own random numbers, while its events are made; every stream sees the same ones.
-        scale: how much shorter than in compressed time everything takes; see ``scaled``.
+        id: unique to the moment among all plans; identities are made from it.
+        time_ms: its time, in milliseconds since 1970.
+        fate: its special kind.
+        chance: the moment's own random numbers, while its events are made; every stream gets the same ones.
+        scale: the ratio of durations to those in compressed time; see ``scaled``.
         followed: whether other moments follow that are more than an hour later.
     """
 
@@ -63,19 +62,19 @@ class Moment(NamedTuple):
     followed: bool = False
 
     def scaled(self, milliseconds: int) -> int:
-        """Returns a duration as it is in this plan: in real time everything happens within seconds; at least 1."""
+        """Returns a duration in this plan, at least 1: in real time, durations are seconds."""
         return max(1, int(milliseconds * self.scale))
 
 
 class Event(NamedTuple):
-    """A record to come.
+    """A future record.
 
     Attributes:
-        stream: whose it is.
+        stream: its stream.
         fields: the values; a timestamp in milliseconds since 1970. The event time may lie before the moment's in a
             moment of fate ``EARLY``, by at most ``REACH_MS``.
         key: the Kafka key; None for the event's identity.
-        late: whether it arrives when the watermark has passed it, in a moment of that fate.
+        late: whether it arrives late in a moment of that kind.
     """
 
     stream: Stream
@@ -88,8 +87,8 @@ def sample(plan: Plan, stream: Stream, events: Callable[[Moment], Iterable[Event
     """Yields a stream's records in the order of their arrival.
 
     Args:
-        plan: what to generate.
-        stream: whose records are wanted.
+        plan: the plan of the records.
+        stream: the stream to generate.
         events: yields the events of a moment, those of all streams.
 
     Raises:
@@ -105,7 +104,7 @@ def sample(plan: Plan, stream: Stream, events: Callable[[Moment], Iterable[Event
             sampler.hold(next_ahead, early=True)
             next_ahead = next(ahead, None)
         sampler.hold(index, early=False)
-        # Whatever a later moment brings arrives after this.
+        # Records of later moments arrive after this.
         yield from sampler.arrived(time_ms)
     yield from sampler.arrived(None)
 
@@ -133,7 +132,7 @@ class _Sampler:
         self._scale = 1.0 if plan.rate is None else _REAL_TIME_SCALE
         self.reach_ms = int(REACH_MS * self._scale)
         self._first = 0 if plan.rate is None else int(plan.start_ms * plan.rate / 1000)
-        # Below this index, what arrives much later still has other records behind it.
+        # Below this index, records that arrive much later are still followed by others.
         self._followed_below = int((plan.count or 0) * plan.late_share) if plan.rate is None else 0
         # A draw below the first limit is an unmatched moment, one below the second an early one, and so on. All late
         # records are among those that others can still follow.
@@ -179,7 +178,7 @@ class _Sampler:
         return Fate.LATE if late and draw < self._late_below else Fate.VALID
 
     def _hold_records(self, event: Event, moment: Moment, chance: Random) -> None:
-        """Holds the event's record, its repeats and what is malformed beside it, each until its time of arrival."""
+        """Holds the event's record, its repeats and malformed records, each until its time of arrival."""
         stream, mix = self._stream, self._plan.mix
         fields, values = event.fields, self._values
         arrival, identity = fields[stream.event_time], fields[stream.identity]

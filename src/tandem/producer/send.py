@@ -1,4 +1,4 @@
-"""Sends records at a pace, stops when told to, and accounts for every one of them."""
+"""Sends records at a rate, stops on request, and accounts for every record."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tandem.producer.record import Record
 
 log = structlog.get_logger()
 
-# The client itself bounds no memory: without this, an outage would be answered by taking all of it.
+# The client does not bound its memory: without this, an outage would fill it.
 MAX_IN_FLIGHT = 20_000
 FLUSH_SECONDS = 10.0
-# A sender that fell behind by more than this starts a new schedule: a pause is not made up for by a burst.
+# A sender that is further behind than this starts a new schedule, so that a pause causes no burst.
 _CATCH_UP_SECONDS = 1.0
 _QUIET_SECONDS = 5.0
-# Kafka's own word that it did not take the record. After any other error an earlier attempt may have been written.
+# Kafka's errors for a rejected record. After any other error, an earlier attempt may have been written.
 _REJECTIONS = (
     InvalidTopicError,
     MessageSizeTooLargeError,
@@ -40,19 +40,19 @@ _REJECTIONS = (
 
 
 class Producer(Protocol):
-    """What is used of ``kafka.KafkaProducer``."""
+    """The used part of ``kafka.KafkaProducer``."""
 
     def send(self, topic: str, *, value: bytes | None, key: bytes | None, partition: int | None) -> Any:
-        """Takes a record and returns a future of its place."""
+        """Sends a record and returns a future of its position."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What was sent.
+    """The numbers of sent records.
 
     Attributes:
         counts: the number of records by class and outcome.
-        seconds: from the first record to the last answer.
+        seconds: the time from the first record to the last answer.
     """
 
     counts: dict[str, dict[str, int]]
@@ -79,14 +79,14 @@ def send(
     stop: threading.Event,
     flush_seconds: float = FLUSH_SECONDS,
 ) -> Summary:
-    """Returns what became of the records, after the last answer or ``flush_seconds`` after the stop.
+    """Returns the outcomes of the records, after the last answer or ``flush_seconds`` after the stop.
 
     Args:
-        records: taken one by one, each when its turn has come.
+        records: consumed one by one as they are sent.
         producer: a connected producer.
         ledger: gets one line for each record handed to the producer.
-        rate: records per second; None for as fast as it goes. A record's own ``due`` holds in any case.
-        stop: ends the sending at once; what is in flight is waited for.
+        rate: records per second; None for no limit. A record's own ``due`` always counts.
+        stop: ends the sending at once; records in flight are awaited.
         flush_seconds: how long to wait for answers after the stop; a record without one is ``unknown``.
     """
     began = time.monotonic()
@@ -100,7 +100,7 @@ def send(
             if record is None or (record.due is not None and stop.wait(max(0.0, record.due - time.time()))):
                 break
             deliveries.send(record, producer)
-        # Without a stop there is no deadline of ours: the client answers each record within its delivery timeout.
+        # Without a stop, no deadline is needed: the client answers each record within its delivery timeout.
         if not deliveries.wait_below(1, stop):
             deliveries.wait_below(1, threading.Event(), timeout=flush_seconds)
     finally:
@@ -138,14 +138,14 @@ class _Deliveries:
         try:
             future = producer.send(record.topic, value=record.value, key=record.key, partition=record.partition)
         except KafkaError as error:
-            # The client did not take it.
+            # The client rejected it.
             self._failed(number, Outcome.FAILED, error)
             return
         future.add_callback(self._acked, number)
         future.add_errback(self._refused, number)
 
     def wait_below(self, limit: int, stop: threading.Event, timeout: float | None = None) -> bool:
-        """Returns true when fewer than ``limit`` are in flight, false when stopped or out of time before."""
+        """Returns true once fewer than ``limit`` are in flight, false after a stop or the timeout."""
         if len(self._pending) < limit:
             return True
         began = time.monotonic()
@@ -164,7 +164,7 @@ class _Deliveries:
         return True
 
     def close(self) -> dict[str, dict[str, int]]:
-        """Returns the number of records by class and outcome; what has no answer by now is unknown."""
+        """Returns the number of records by class and outcome; a record without an answer is unknown."""
         with self._changed:
             self._closed = True
             for record in self._pending.values():

@@ -1,4 +1,4 @@
-"""Knows which fields are times, and renders them; fast, for a generator does little else."""
+"""Formats the times of generated records; fast, as generators do little else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MINUTE_MS = 60_000
 
 
 def is_time(kind: FieldType) -> bool:
-    """Returns whether a sample's field of this type is in milliseconds since 1970, to be rendered."""
+    """Returns whether a sample's field of this type is a time in milliseconds since 1970."""
     match kind:
         case FieldType.TIMESTAMP:
             return True

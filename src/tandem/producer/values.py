@@ -1,4 +1,4 @@
-"""What a stream's sample records look like as bytes: in its format, valid, unusual and malformed."""
+"""Encodes a stream's sample records in its format: valid, unusual and malformed ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Values(Protocol):
     """One format. A timestamp among the fields is in milliseconds since 1970; a choice is a number in [0, 1)."""
 
     def plain(self, fields: Fields) -> bytes:
-        """Returns an event as any program would write it."""
+        """Returns an event in the usual form."""
 
     def unusual(self, fields: Fields, choice: float) -> bytes:
         """Returns the same event in an unusual but valid form."""
@@ -27,7 +27,7 @@ class Values(Protocol):
 
 
 def values_of(stream: Stream) -> Values:
-    """Returns those of a stream's format."""
+    """Returns the encoder of a stream's format."""
     return JsonValues(stream) if stream.format is None else AvroValues(stream, stream.format)
 
 

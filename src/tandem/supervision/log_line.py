@@ -1,4 +1,4 @@
-"""A line of any service's log, with the time and the level that it tells in its own way."""
+"""Parses the log lines of all services into time, level and text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-# Level names of Java, Python and mongod, and what they mean here.
+# Level names of Java, Python and mongod, and our names for them.
 _LEVELS = {
     **dict.fromkeys(("TRACE", "DEBUG", "D", "D1", "D2", "D3", "D4", "D5"), "debug"),
     **dict.fromkeys(("INFO", "I"), "info"),
@@ -24,13 +24,13 @@ _TEXT = re.compile(
 
 @dataclass(frozen=True)
 class LogLine:
-    """What a service said.
+    """A line of a service's log.
 
     Attributes:
-        at: when, with a time zone; None where the line does not tell.
-        level: ``debug``, ``info``, ``warning`` or ``error``; None where the line does not tell.
+        at: its time, with a time zone; None if the line has none.
+        level: ``debug``, ``info``, ``warning`` or ``error``; None if the line has none.
         text: the rest.
-        service: who.
+        service: the service's name.
     """
 
     at: datetime | None
@@ -44,7 +44,7 @@ class LogLine:
 
 
 def parse(line: str, service: str = "") -> LogLine:
-    """Returns a line that any of the services wrote; what is not known to be something else is text."""
+    """Returns the parsed line of any service; a line of unknown form is all text."""
     if line.startswith("{"):
         try:
             entry: dict[str, Any] = json.loads(line)
@@ -68,7 +68,7 @@ def _of_mongod(entry: dict[str, Any]) -> LogLine:
 
 
 def _of_tandem(entry: dict[str, Any]) -> LogLine:
-    """A line of ours, or of Spark's as `job_files` has it: time, severity, logger, message, and the event's values."""
+    """Parses a JSON line of ours or of Spark: time, severity, logger, message, and the event's values."""
     at, level, message = _time(entry.pop("time")), _LEVELS.get(entry.pop("severity")), entry.pop("message")
     logger = entry.pop("logger", None)
     values = (f"{name}={_value(value)}" for name, value in entry.items() if value is not None)

@@ -54,7 +54,7 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
     Args:
         files: log files by service.
         follow: continue with what is written from now on.
-        since: leave out what is older; with a time zone.
+        since: skip older lines; with a time zone.
     """
     tails = [_Tail(service, file) for service, file in files.items()]
     while True:
@@ -63,7 +63,7 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
                 yield line
         if not follow:
             return
-        time.sleep(_FOLLOW_S)  # not a wait for readiness: the reader's patience
+        time.sleep(_FOLLOW_S)  # not a wait for readiness: the refresh interval
 
 
 def essence(log: Path, from_byte: int = 0) -> str:

@@ -1,1 +1,1 @@
-"""Computes in plain Python, from the topics, what MongoDB must hold, and compares. No Spark."""
+"""Computes the expected documents from the topics in plain Python and compares. No Spark."""

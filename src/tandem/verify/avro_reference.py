@@ -18,7 +18,7 @@ _FIRST, _BEHIND_LAST = -62_135_596_800_000_000, 253_402_300_800_000_000
 
 
 class Refused(Exception):
-    """A record cannot be accepted: the error code, and the field that it is about, if any."""
+    """A record is rejected: the error code, and the field, if any."""
 
     def __init__(self, error: DeadLetterError, detail: str = "") -> None:
         super().__init__(error)
@@ -26,7 +26,7 @@ class Refused(Exception):
 
 
 class _Step(NamedTuple):
-    """How one declared field is taken from the records of one schema."""
+    """Takes one declared field from the records of one schema."""
 
     name: str
     kind: FieldType
@@ -62,7 +62,7 @@ class AvroRecords:
         return {step.name: _taken(step, document) for step in steps}
 
     def document(self, value: bytes) -> Mapping[str, Any]:
-        """Returns all that a record says, texts as far as they are UTF-8; raises Refused where it cannot be read."""
+        """Returns a record's content, texts if they are UTF-8; raises Refused if it cannot be read."""
         document, _ = self._read(value)
         return {
             name: each.decode(errors="replace") if isinstance(each, bytes) else each for name, each in document.items()
@@ -98,7 +98,7 @@ def _step(name: str, kind: FieldType, written: Mapping[str, Mapping[str, Any]], 
 
 
 def _unit(avro_type: Any, kind: FieldType) -> int | None:
-    """Returns the microseconds in one unit of a type (1 where it is no time); None where the type is another one."""
+    """Returns the microseconds in one unit of a type, 1 if it is no time, None if the type does not fit."""
     branches = avro_type if isinstance(avro_type, list) else [avro_type]
     if isinstance(avro_type, list) and "null" in avro_type:
         branches = [each for each in avro_type if each != "null"]

@@ -1,4 +1,4 @@
-"""Finds topics that Kafka compacts: records that it has removed cannot be accounted for."""
+"""Rejects compacted topics, whose removed records cannot be accounted for."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PATIENCE_MS = 3000
 
 
 def check_uncompacted(kafka: KafkaSettings, topics: Sequence[str]) -> None:
-    """Raises when Kafka compacts a topic. A user who may not read a topic's configuration learns nothing of it.
+    """Raises if Kafka compacts a topic. Without the right to read topic configurations, nothing is checked.
 
     Args:
-        kafka: where Kafka is.
+        kafka: Kafka's settings.
         topics: the names of topics.
 
     Raises:
@@ -34,11 +34,12 @@ def check_uncompacted(kafka: KafkaSettings, topics: Sequence[str]) -> None:
             found = admin.describe_configs(wanted, config_filter="all").get("topic", {})
     except KafkaError as error:
         raise EnvironmentNotReadyError(
-            f"Kafka at {kafka.bootstrap} does not answer: {type(error).__name__}", hint="is it up? see `tandem status`"
+            f"Kafka at {kafka.bootstrap} does not answer: {type(error).__name__}",
+            hint="check with `tandem status` that it is running",
         ) from None
     compacted = [topic for topic in topics if "compact" in (found.get(topic, {}).get(_POLICY, {}).get("value") or "")]
     if compacted:
         raise TandemError(
             f"Kafka compacts {', '.join(compacted)}: `tandem verify` cannot account for records that Kafka has removed",
-            hint=f"set {_POLICY}=delete on the topic; what was removed before stays missing",
+            hint=f"set {_POLICY}=delete on the topic; records removed before stay missing",
         )

@@ -1,4 +1,4 @@
-"""Compares what the topics imply with what MongoDB and the dead-letter topic hold. Pure: it reads what it is given."""
+"""Compares the expected documents and dead letters with the stored ones. Without I/O."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tandem.verify.record import Record
 from tandem.verify.report import Counts, Kind, Problems, Report
 from tandem.verify.watermark import Watermark
 
-# Of the contents of events that were sent with different ones.
+# The most combinations of contents to try for events that were sent with different contents.
 _MOST_COMBINATIONS = 1_000
 
 
 class Documents(Protocol):
-    """The documents that are there. A large collection is streamed, so it is read twice rather than kept."""
+    """The stored documents. A large collection is read twice rather than kept in memory."""
 
     def ids(self, collection: str) -> Set[str]:
         """Returns the ``_id``s that are strings."""
@@ -41,18 +41,18 @@ def compare(
     beginnings: Mapping[str, Mapping[int, int]] | None = None,
     dropped_as_late: int | None = None,
 ) -> Report:
-    """Returns where every record went and every difference.
+    """Returns every record's outcome and every difference.
 
     Args:
-        intakes: what was read of each stream.
-        documents: what is in MongoDB.
-        letters: what is in the dead-letter topic.
-        watermark: what ``watermark.sweep`` says of the intakes.
-        oracle: the pipeline's.
-        dead_letter_topic: whose records ``letters`` are.
+        intakes: the records read of each stream.
+        documents: MongoDB's documents.
+        letters: the records of the dead-letter topic.
+        watermark: the result of ``watermark.sweep`` for the intakes.
+        oracle: the pipeline's oracle.
+        dead_letter_topic: the topic of ``letters``.
         parameters: the pipeline's parameters.
-        beginnings: the first offset that was there, by topic and partition; 0 where not given.
-        dropped_as_late: how many records the job says it has dropped as late, repeats included; None when unknown. More
+        beginnings: the first available offset, by topic and partition; 0 where not given.
+        dropped_as_late: the number of records that the job dropped as late, repeats included; None if unknown. More
             cannot be missing for that reason: the rest is lost.
     """
     problems = Problems()
@@ -81,15 +81,15 @@ def compare(
     streams = {intake.stream.name: _counts(intake, expected) for intake in intakes}
     missing = sum(counts["late"] for counts in streams.values())
     for _ in range(missing - dropped_as_late if dropped_as_late is not None else 0):
-        problems.add(Kind.LOST, "what may have been late", f"{missing} missing, {dropped_as_late} dropped by the job")
+        problems.add(Kind.LOST, "possibly late records", f"{missing} missing, {dropped_as_late} dropped by the job")
     notes = _notes(beginnings or {})
     if any(differences.values()) and (combinations := prod(map(_most_contents, intakes))) > _MOST_COMBINATIONS:
         notes.append(
-            f"events were sent with more different contents than verify can combine: documents were compared with "
+            f"events were sent with too many different contents: documents were compared with "
             f"{_MOST_COMBINATIONS} of {combinations} combinations"
         )
     if missing and dropped_as_late is None:
-        notes.append(f"{missing} records may have been late: how many the job dropped as late is not known")
+        notes.append(f"{missing} records may have been late; the number that the job dropped is unknown")
     return Report(streams, problems.all(), notes, watermark.ms, tuple(oracle.OUTCOMES))
 
 
@@ -133,7 +133,7 @@ def _of_number(number: int, intake: Intake) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _most_contents(intake: Intake) -> int:
-    """Returns how many different contents the event with the most of them was sent with."""
+    """Returns the largest number of different contents of one event."""
     return 1 + max(map(len, intake.versions.values()), default=0)
 
 

@@ -1,4 +1,4 @@
-"""Compares the documents of one collection with those that must be there."""
+"""Compares the documents of one collection with the expected ones."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tandem.verify.report import Kind, Problems
 
 
 class CollectionDifferences:
-    """What differs in one collection, by one expectation or any of several.
+    """The differences in one collection from one expectation or any of several.
 
     Args:
         collection: its name.
-        found: what is there.
-        expected: the documents that must be there, by ``_id``.
+        found: the stored documents.
+        expected: the expected documents, by ``_id``.
     """
 
     def __init__(self, collection: str, found: Iterable[Document], expected: Mapping[str, Document]) -> None:
         self._collection = collection
-        # What differs in a document that is there and must be, and the document.
+        # The differing fields of an expected document that exists, and the document.
         self._wrong: dict[str, tuple[Document, set[str]]] = {}
         self._unexpected: list[Document] = []
         self._missing = set(expected)
@@ -42,7 +42,7 @@ class CollectionDifferences:
         return bool(self._wrong or self._unexpected or self._missing)
 
     def or_expected(self, expected: Mapping[str, Document]) -> None:
-        """Drops what does not differ from these: each document may be one that any expectation has."""
+        """Drops differences that these documents do not have: a document may match any expectation."""
         self._missing &= expected.keys()
         self._wrong = {
             identity: (document, fields)
@@ -60,7 +60,7 @@ class CollectionDifferences:
             self._contents.update(_content(document) for document in expected.values())
 
     def add_to(self, problems: Problems) -> None:
-        """Adds what differs from every expectation."""
+        """Adds the differences from every expectation."""
         for identity, (_, fields) in self._wrong.items():
             problems.add(Kind.WRONG, self._collection, identity, ", ".join(sorted(fields)))
         for document in self._unexpected:
@@ -88,5 +88,5 @@ def _differing(found: Document, expected: Document) -> set[str]:
 
 
 def _content(document: Document) -> frozenset[tuple[str, Any]]:
-    """Returns what a document says besides its ``_id``."""
+    """Returns a document's content without its ``_id``."""
     return frozenset((name, repr(value)) for name, value in document.items() if name != "_id")

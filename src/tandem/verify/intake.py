@@ -1,4 +1,4 @@
-"""Takes in a stream's records one by one and keeps what the comparison needs of them."""
+"""Reads a stream's records and keeps what the comparison needs."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from tandem.verify.watermark import Arrival
 
 
 class Letter(NamedTuple):
-    """A dead letter that must be there: its value, and its headers but for ``detail``."""
+    """An expected dead letter: its value, and its headers except ``detail``."""
 
     value: bytes | None
     headers: dict[str, str]
 
 
 class Intake:
-    """All that was read of one stream.
+    """The records read of one stream.
 
     Args:
         stream: the stream's declaration.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
 
     Attributes:
-        consumed: how many records were read.
-        control: how many of them were control records.
-        repeated: how many of them were a further record of an event.
+        consumed: the number of records.
+        control: the number of control records.
+        repeated: the number of further records of an event.
         accepted: the fields of each event's first record, by identity.
         versions: where events are not immutable: the differing fields of further records, by identity.
-        dead: the dead letter of each record that cannot be accepted, by its key.
+        dead: the dead letter of each rejected record, by its key.
         arrivals: every accepted event and control record.
     """
 
@@ -45,7 +45,7 @@ class Intake:
         self._validate = Validator(stream, max_clock_skew_seconds=max_clock_skew_seconds)
 
     def take(self, records: Iterable[Record]) -> None:
-        """Takes in records that were not taken in before."""
+        """Adds records that were not added before."""
         for record in records:
             self.consumed += 1
             arrived = record.timestamp if record.by_broker else None

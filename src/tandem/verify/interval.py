@@ -1,4 +1,4 @@
-"""What an interval join must have written, for oracles of pipelines built on ``interval_join``."""
+"""Computes the documents of an interval join, for the oracles of such pipelines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tandem.verify.oracle import Document, EventId, Expectation
 Fields = Mapping[str, Any]
 
 MATCHED, UNMATCHED = "matched", "unmatched"
-# Which millisecond of the watermark is the first that evicts an event is the engine's affair: one more or less may be.
+# The engine decides which millisecond of the watermark evicts an event, so one more or less is allowed.
 _BOUNDARY_MS = 1
 
 
@@ -23,9 +23,9 @@ class Side:
 
     Attributes:
         stream: its name.
-        kind: what one of its events is called; the ``_id`` of one without a partner is ``<kind>|<identity>``.
+        kind: the name of one of its events; the ``_id`` of an unmatched one is ``<kind>|<identity>``.
         event_time: the field with its event time.
-        document: the fields of the document of an event without a partner; ``_id`` is added.
+        document: the fields of the document of an unmatched event; ``_id`` is added.
     """
 
     stream: str
@@ -34,20 +34,20 @@ class Side:
     document: Callable[[Fields], Document]
 
     def unmatched(self, identity: str, fields: Fields) -> Document:
-        """Returns the document of an event without a partner."""
+        """Returns the document of an unmatched event."""
         return {"_id": f"{self.kind}|{identity}", **self.document(fields)}
 
 
 @dataclass(frozen=True)
 class IntervalJoin:
-    """A join of events whose times differ by at most so much, with the events of both sides that found no partner.
+    """A full outer join of events whose times differ by at most a bound.
 
     Attributes:
         left: the stream that is referred to.
         right: the stream that refers to it.
         refers: the field of ``right`` with the identity of an event of ``left``.
         matches: the collection of pairs; a document's ``_id`` is the ``document_id`` of both identities.
-        leftovers: the collection of events without a partner.
+        leftovers: the collection of unmatched events.
         document: the fields of a pair's document; ``_id`` is added.
         within: the pipeline's parameter that says how many seconds apart the two events of a pair may be dated.
     """
@@ -69,18 +69,17 @@ class IntervalJoin:
         observed: Mapping[str, Set[str]],
         **parameters: Any,
     ) -> Expectation:
-        """Returns the documents that must be there, and no others.
+        """Returns exactly the documents that must be stored.
 
-        An event that may have been late was either processed like any other or ignored as if never sent. Which of the
-        two shows in the database: it was processed when a pair or its document as a leftover is there. All else must
-        agree.
+        An event that may have been late was either processed or dropped. The database shows which: it was processed if
+        a pair or its unmatched document exists. Everything else must agree.
 
         Args:
             accepted: each stream's events by identity; timestamps in microseconds since 1970.
             watermark_ms: the watermark that the job has reached, in milliseconds since 1970.
             late: the events that may have been late.
-            observed: the ``_id``s that are there now, by collection.
-            parameters: the pipeline's.
+            observed: the stored ``_id``s, by collection.
+            parameters: the pipeline's parameters.
         """
         within_seconds = int(parameters[self.within])
         left, right = accepted[self.left.stream], accepted[self.right.stream]
@@ -100,7 +99,7 @@ class IntervalJoin:
                 event = (side.stream, identity)
                 passed_ms = watermark_ms - fields[side.event_time] // 1000 - within_seconds * 1000
                 if event in outcome:
-                    # Processed or ignored, it has left no trace so far: neither has one that waits.
+                    # Whether it was processed or dropped does not show yet: a waiting event leaves no trace.
                     if event in ignored_alone and passed_ms <= _BOUNDARY_MS:
                         outcome[event] = "waiting"
                     continue

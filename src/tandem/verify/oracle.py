@@ -1,4 +1,4 @@
-"""What a pipeline tells ``verify``: the module ``oracle`` in its folder, which knows the documents."""
+"""The interface of a pipeline's module ``oracle``, which computes the expected documents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Expectation:
-    """What must be there.
+    """The expected documents and outcomes.
 
     Attributes:
         documents: each collection's documents by ``_id``, dates as ``DatetimeMS``.
@@ -28,7 +28,7 @@ class Expectation:
 
 
 class Observed(Mapping[str, Set[str]], ABC):
-    """What MongoDB holds: the ``_id``s of each of the pipeline's collections."""
+    """The stored documents: the ``_id``s of each of the pipeline's collections."""
 
     @abstractmethod
     def documents(self, collection: str) -> Iterable[Document]:
@@ -39,7 +39,7 @@ class Oracle(Protocol):
     """A pipeline's module ``oracle``."""
 
     COLLECTIONS: tuple[str, ...]
-    # What becomes of an event, besides that it waits or came too late.
+    # The outcomes of events, besides waiting and late.
     OUTCOMES: tuple[str, ...]
 
     def expect(
@@ -51,7 +51,7 @@ class Oracle(Protocol):
         observed: Observed,
         **parameters: Any,
     ) -> Expectation:
-        """Returns what must be there.
+        """Returns the expected documents and outcomes.
 
         Args:
             accepted: each stream's events by identity, as ``reference.Event.fields``.
@@ -64,5 +64,5 @@ class Oracle(Protocol):
 
 
 def load_oracle(location: PipelineLocation) -> Oracle:
-    """Returns the oracle of a pipeline; raises UsageError when there is none."""
+    """Returns the oracle of a pipeline; raises UsageError if there is none."""
     return cast(Oracle, location.module("oracle"))

@@ -1,4 +1,4 @@
-"""A record of a topic as ``verify`` sees it, whoever read it."""
+"""A record of a topic, independent of the client that read it."""
 
 from __future__ import annotations
 

@@ -38,14 +38,14 @@ class Event(NamedTuple):
 
 
 class Dead(NamedTuple):
-    """A record that cannot be accepted: the error code, and the field or the prefix that it is about, if any."""
+    """A rejected record: the error code, and the field or the prefix, if any."""
 
     error: DeadLetterError
     detail: str = ""
 
 
 class Control(NamedTuple):
-    """A record that only moves the watermark, to this event time in microseconds."""
+    """A record that only advances the watermark, to this event time in microseconds."""
 
     time: int
 
@@ -71,7 +71,7 @@ class Validator:
         self._avro = AvroRecords(stream, stream.format) if stream.format else None
 
     def __call__(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Event | Dead | Control:
-        """Returns what the record is."""
+        """Returns the record as an event, a rejected or a control record."""
         if not value:
             return Dead(DeadLetterError.EMPTY_VALUE)
         if self._avro is not None:
@@ -92,7 +92,7 @@ class Validator:
         return self._event(document, latest)
 
     def document(self, value: bytes) -> Mapping[str, Any] | None:
-        """Returns all that a value says, acceptable or not; None where it is no record."""
+        """Returns a value's whole content, acceptable or not; None if it is no record."""
         try:
             document = self._avro.document(value) if self._avro else json.loads(value)
         except (ValueError, RecursionError, Refused):
@@ -128,7 +128,7 @@ class Validator:
 
 
 def _reader(kind: FieldType) -> Callable[[Any], str | int | DeadLetterError]:
-    """Returns the function from what JSON has at a field's place to the field's value, or to the error."""
+    """Returns the function from a field's JSON value to its typed value, or to an error."""
     match kind:
         case FieldType.STRING:
             return _string
@@ -158,7 +158,7 @@ def _timestamp(value: Any) -> int | DeadLetterError:
 
 
 def _prefix(value: bytes) -> str:
-    """Returns what a schema registry's prefix says; nothing where the value has none."""
+    """Returns the content of a schema registry's prefix; empty if the value has none."""
     if len(value) < REGISTRY_BYTES or not value.startswith(REGISTRY_MAGIC):
         return ""
     return REGISTRY_PREFIX % int.from_bytes(value[len(REGISTRY_MAGIC) : REGISTRY_BYTES], "big")
@@ -183,7 +183,7 @@ def _control(document: dict[str, Any], latest: int) -> Control | Dead:
 
 
 def micros(text: str) -> int | None:
-    """Returns a timestamp as microseconds since 1970, UTC, or None when it does not name a real time.
+    """Returns a timestamp in microseconds since 1970, UTC; None if it is not a valid time.
 
     Integers all the way: with an offset the time may lie before year 1 or after 9999, where ``datetime`` ends.
     """
@@ -205,7 +205,7 @@ def micros(text: str) -> int | None:
 
 @lru_cache(maxsize=4096)
 def _minute(text: str) -> int | None:
-    """Returns ``YYYY-MM-DD?HH:MM`` as minutes since 1970; cached, for events of a minute come together."""
+    """Returns ``YYYY-MM-DD?HH:MM`` as minutes since 1970; cached, as events of a minute arrive together."""
     hour, minute = int(text[11:13]), int(text[14:16])
     if hour > 23 or minute > 59:
         return None

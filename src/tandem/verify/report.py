@@ -1,4 +1,4 @@
-"""The outcome of a verification: where every record went, and what does not agree."""
+"""The result of a verification: every record's outcome, and every difference."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _ID_LENGTH = 60
 
 
 class Kind(StrEnum):
-    """What can be wrong."""
+    """The kinds of differences."""
 
-    LOST = "lost"  # must be there and is not
-    DOUBLED = "doubled"  # there twice
-    INVENTED = "invented"  # there, and must not be
-    WRONG = "wrong"  # there, but with other content
+    LOST = "lost"  # expected but missing
+    DOUBLED = "doubled"  # stored twice
+    INVENTED = "invented"  # stored but not expected
+    WRONG = "wrong"  # stored with different content
     CONFLICTING = "conflicting"  # one event was sent with different contents; the sender's fault, not the pipeline's
 
 
 class Counts(Counter[str]):
-    """Where a stream's records went, by the rows of the report; each is counted once besides in ``consumed``."""
+    """The outcomes of a stream's records by the report's rows; ``consumed`` is their sum."""
 
     @property
     def balanced(self) -> bool:
@@ -58,20 +58,20 @@ class Problems:
             problem.examples.append(f"{short} ({remark})" if remark else short)
 
     def all(self) -> list[Problem]:
-        """Returns what was found."""
+        """Returns the differences."""
         return list(self._found.values())
 
 
 @dataclass(frozen=True)
 class Report:
-    """What ``verify`` found.
+    """The result of ``verify``.
 
     Attributes:
-        streams: where each stream's records went.
+        streams: the outcomes of each stream's records.
         problems: the differences.
-        notes: what a reader should know besides, one sentence each.
+        notes: further remarks, one sentence each.
         watermark_ms: the watermark that the records imply.
-        outcomes: what the pipeline calls what can become of an event, besides ``waiting`` and ``late``.
+        outcomes: the pipeline's names for the outcomes of events, besides ``waiting`` and ``late``.
     """
 
     streams: Mapping[str, Counts]
@@ -82,7 +82,7 @@ class Report:
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """What a record can be counted as, in the order in which it is shown."""
+        """The rows of the report, in the order in which they are shown."""
         return ("consumed", *self.outcomes, "waiting", "repeated", "late", "dead", "control")
 
     @property
@@ -100,7 +100,7 @@ class Report:
         return balanced and all(problem.kind is Kind.CONFLICTING for problem in self.problems)
 
     def count(self, kind: Kind) -> int:
-        """Returns how many differences of a kind there are."""
+        """Returns the number of differences of a kind."""
         return sum(problem.count for problem in self.problems if problem.kind is kind)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Waits until the job has committed what is in the topics and its watermark has come as far as the records imply."""
+"""Waits until the job has committed all records and its watermark has reached the implied one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tandem.verify.record import Offsets
 _PAUSE_SECONDS = 0.5
 
 Ends = Mapping[str, Offsets]
-GOES_ON = "once that is mended, `tandem down` and `tandem up` go on where it was"
-# Says in one line what does not mend by itself, or None.
+RESUMES = "after fixing it, run `tandem down` and `tandem up`; the job resumes where it stopped"
+# Returns one line about a problem that does not resolve by itself, or None.
 Problem = Callable[[], str | None]
 
 
@@ -29,20 +29,20 @@ def await_settled(
     deadline_s: float,
     problem: Problem,
 ) -> int | None:
-    """Returns how many records the job has dropped as late, once it has nothing left to do with these records.
+    """Returns the number of records that the job has dropped as late, after it has processed these records.
 
-    None when it cannot know: it was ended between a batch's commit and its report.
+    None if the number is unknown, because the job was killed between a batch's commit and its report.
 
     Args:
-        database: the pipeline's.
-        pipeline: under which name the job reports.
+        database: the pipeline's database.
+        pipeline: the name under which the job reports.
         ends: the offset after each partition's last record, by topic.
         watermark_ms: the watermark that the records imply; 0 for none.
         deadline_s: how long to wait, in seconds.
-        problem: asked while it waits; there is no use in waiting for a job that cannot go on.
+        problem: called while waiting; a problem ends the wait.
 
     Raises:
-        TandemError: it has not come so far by the deadline, and how far it came; or there is a problem.
+        TandemError: the job has not caught up by the deadline, or there is a problem.
     """
 
     newest: dict[str, Any] | None = None
@@ -52,7 +52,7 @@ def await_settled(
         newest = _newest(database, pipeline)
         left = what_is_missing(newest, ends, watermark_ms)
         if left and (wrong := problem()):
-            raise TandemError(wrong, hint=GOES_ON)
+            raise TandemError(wrong, hint=RESUMES)
         return left
 
     last = Retrying(
@@ -64,7 +64,7 @@ def await_settled(
     if last:
         raise TandemError(
             f"waited {deadline_s:.0f} s for the job to catch up: {last}",
-            hint="is the job running? `tandem status` tells, `tandem logs` why not",
+            hint="check with `tandem status` that the job is running; `tandem logs` shows why not",
         )
     if newest is None:
         return 0
@@ -72,15 +72,15 @@ def await_settled(
 
 
 def what_is_missing(progress: Mapping[str, Any] | None, ends: Ends, watermark_ms: int) -> str | None:
-    """Returns what the job still has to do, in words, or None.
+    """Returns a description of the job's remaining work, or None.
 
     Args:
-        progress: the job's newest report, dates as ``DatetimeMS``; None when there is none.
+        progress: the job's newest report, dates as ``DatetimeMS``; None if there is none.
         ends: as for ``await_settled``.
         watermark_ms: as for ``await_settled``.
     """
     if progress is None:
-        return "it has never reported"
+        return "the job has not reported yet"
     committed: Mapping[str, Mapping[str, int]] = progress.get("committed") or {}
     lag = sum(
         max(0, end - committed.get(topic, {}).get(str(partition), 0))
@@ -92,7 +92,7 @@ def what_is_missing(progress: Mapping[str, Any] | None, ends: Ends, watermark_ms
         return f"{lag} offsets are not committed; {state}"
     reached = progress.get("watermark")
     if watermark_ms > (0 if reached is None else int(reached)):
-        return f"all is committed, but its watermark is {_ago(watermark_ms, reached)}; {state}"
+        return f"all records are committed, but its watermark is {_ago(watermark_ms, reached)}; {state}"
     return None
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from tandem.engine.declare.avro_schema import MAX_ITEMS, MAX_LENGTH
 
-# From where in which bytes to the value and to what follows it. A text stays bytes: whether it is UTF-8 is asked of
-# what is used of it alone.
+# Takes the bytes and an offset; returns the value and the offset behind it. A text stays bytes, because only the
+# texts that are used must be UTF-8.
 _Read = Callable[[bytes, int], tuple[Any, int]]
 _64_BITS, _32_BITS = 2**64 - 1, 2**32 - 1
 _TRUE = 1
@@ -30,9 +30,9 @@ def decoder(schema: Any) -> Callable[[bytes], Any]:
         try:
             value, end = read(data, 0)
         except (IndexError, struct.error):
-            raise ValueError("it ends too early") from None
+            raise ValueError("the value is incomplete") from None
         if end != len(data):
-            raise ValueError("something stands behind it")
+            raise ValueError("bytes follow the value")
         return value
 
     return decode
@@ -97,7 +97,7 @@ def _number(form: str) -> _Read:
 def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
     length, at = _long(data, at)
     if not 0 <= length <= MAX_LENGTH:
-        raise ValueError("a text of such a length there is not")
+        raise ValueError("a text has an invalid length")
     return _cut(data, at, length)
 
 
@@ -130,7 +130,7 @@ def _one_of(branches: list[_Read]) -> _Read:
 
 def _within(number: int, choices: list[Any]) -> int:
     if not 0 <= number < len(choices):
-        raise ValueError("there is no such choice")
+        raise ValueError("the index is out of range")
     return number
 
 
@@ -160,7 +160,7 @@ def _many(item: _Read, into: Callable[[list[Any]], Any]) -> _Read:
         found: list[Any] = []
         while True:
             count, at = _long(data, at)
-            if count < 0:  # so many bytes it takes: for those who skip it
+            if count < 0:  # the block's size in bytes follows, for readers that skip it
                 count, (_, at) = -count, _long(data, at)
             if count == 0:
                 return into(found), at

@@ -12,8 +12,8 @@ MAX_NUMBER_DIGITS = 1000
 MAX_NAME_LENGTH = 50_000
 MAX_STRING_LENGTH = 20_000_000
 
-# What Python's parser does not check or cannot do: surrogates without their other half, long numbers, deep nesting.
-# None of it can stand in a text without one of these signs, and nearly no text has one.
+# Python's parser does not check lone surrogates, long numbers and deep nesting. A text with one of these has one of
+# these signs, and nearly no text does.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _DIGITS = re.compile(r"(?<![0-9])[0-9]{300}")
 _FEW_BRACKETS = 100
@@ -24,7 +24,7 @@ _LITERALS = {"true": True, "false": False, "null": None}
 
 
 def parse(text: str) -> Any:
-    """Returns the value that a JSON text stands for.
+    """Returns the value of a JSON text.
 
     Args:
         text: as decoded from strict UTF-8, so without surrogates.
@@ -46,7 +46,7 @@ def parse(text: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name stands twice in an object")
+        raise ValueError("a name occurs twice in an object")
     return members
 
 
@@ -91,16 +91,16 @@ class Parser:
                         names.append(self._name(parent))
                     break
                 if not self._take("]" if isinstance(parent, list) else "}"):
-                    raise ValueError("neither a comma nor an end")
+                    raise ValueError("a comma or an end is missing")
                 value = open_.pop()
             else:
                 self._skip_blank()
                 if self._at != len(self._text):
-                    raise ValueError("text behind the value")
+                    raise ValueError("text follows the value")
                 return value
 
     def _value(self) -> tuple[Any, bool]:
-        """Returns the value that starts here, and whether it is a container that was just opened."""
+        """Returns the value that starts here, and whether it opens a container."""
         if self._take("{"):
             return {}, True
         if self._take("["):
@@ -120,7 +120,7 @@ class Parser:
         self._skip_blank()
         name = self._string(MAX_NAME_LENGTH)
         if name in members or not self._take(":"):
-            raise ValueError("a name stands twice in an object, or has no value")
+            raise ValueError("a name occurs twice in an object, or has no value")
         return name
 
     def _string(self, longest: int) -> str:

@@ -9,7 +9,7 @@ from tandem.verify.report import Kind, Report
 
 
 def show(report: Report, console: Console) -> None:
-    """Prints the table, then examples of what differs, and the notes."""
+    """Prints the table, then examples of the differences, and the notes."""
     console.print(table(report))
     for problem in report.problems:
         text = f"{problem.kind} in {problem.where}: {problem.count}, such as {', '.join(problem.examples)}"
@@ -21,7 +21,7 @@ def show(report: Report, console: Console) -> None:
 def table(report: Report) -> Table:
     """Returns one table: a column for each stream and the total, a row for each outcome and each kind of difference."""
     verdict = "[green]every record is accounted for[/]" if report.ok else "[red]MongoDB and the topics do not agree[/]"
-    # Of one stream, too, the verdict is one line.
+    # The verdict is one line, even with one stream.
     result = Table(caption=verdict, caption_justify="left", min_width=36)
     result.add_column("records")
     for name in (*report.streams, "total"):

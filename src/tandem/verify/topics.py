@@ -1,4 +1,4 @@
-"""Reads topics completely, from where they begin to where they ended when asked."""
+"""Reads topics completely, from their beginnings to their ends at the time of the call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TopicReader:
     """Reads one topic without a consumer group, so that it leaves no trace and is never rebalanced.
 
     Args:
-        kafka: where Kafka is.
+        kafka: Kafka's settings.
         topic: the topic's name.
 
     Raises:
@@ -39,8 +39,8 @@ class TopicReader:
             self._consumer: Any = reader(
                 **kafka_client(kafka),
                 group_id=None,
-                auto_offset_reset="none",  # records that vanish while we read are an error, never skipped
-                check_crcs=False,  # in Python it costs more than all the rest; TCP and the broker check too
+                auto_offset_reset="none",  # records removed while reading are an error, never skipped
+                check_crcs=False,  # in Python it costs more than everything else; TCP and the broker check, too
                 metrics_enabled=False,
                 fetch_max_bytes=64 * 1024 * 1024,
                 max_partition_fetch_bytes=16 * 1024 * 1024,
@@ -66,7 +66,7 @@ class TopicReader:
         self._consumer.close()
 
     def beginnings(self) -> Offsets:
-        """Returns the offset of each partition's first record that is still there.
+        """Returns the offset of each partition's first available record.
 
         Raises:
             EnvironmentNotReadyError: Kafka does not answer.
@@ -87,11 +87,11 @@ class TopicReader:
         """Yields each partition's records from ``start`` up to, not including, ``end``, in order within a partition.
 
         Raises:
-            TandemError: Kafka gave nothing more for a minute, or records vanished while they were read.
+            TandemError: Kafka returned nothing for a minute, or removed records while they were read.
         """
         left = {tp: end[number] for number, tp in self._partitions.items() if start[number] < end[number]}
         self._consumer.assign(list(left))
-        # A partition that an earlier call has read to its end is paused still.
+        # A partition that an earlier call read to its end is still paused.
         self._consumer.resume(*left)
         for tp in left:
             self._consumer.seek(tp, start[tp.partition])
@@ -106,7 +106,7 @@ class TopicReader:
                     if r.offset < limit:
                         by_broker = r.timestamp_type == _LOG_APPEND_TIME
                         yield Record(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers, by_broker)
-            # The position also moves over transaction markers and compacted records, which nobody gets to see.
+            # The position also moves over transaction markers and compacted records, which poll() does not return.
             with self._reading():
                 done = [tp for tp, limit in left.items() if self._consumer.position(tp) >= limit]
             for tp in done:
@@ -114,7 +114,7 @@ class TopicReader:
                 self._consumer.pause(tp)
             if left and time.monotonic() > stalled:
                 raise TandemError(
-                    f"reading {self.topic} stalled: for {_STALL_SECONDS:.0f} s nothing came of {len(left)} partitions",
+                    f"reading {self.topic} stalled: {len(left)} partitions returned nothing for {_STALL_SECONDS:.0f} s",
                     hint="see Kafka's log: `tandem logs kafka`",
                 )
 
@@ -125,7 +125,7 @@ class TopicReader:
         except KafkaError as error:
             raise EnvironmentNotReadyError(
                 f"Kafka at {self._bootstrap} does not answer: {type(error).__name__}",
-                hint="is it up? see `tandem status`",
+                hint="check with `tandem status` that it is running",
             ) from None
 
     @contextmanager
@@ -135,7 +135,7 @@ class TopicReader:
         except KafkaError as error:
             raise TandemError(
                 f"reading {self.topic} failed: {type(error).__name__}",
-                hint="was the topic deleted or cut meanwhile? try again",
+                hint="try again; the topic may have been deleted or truncated meanwhile",
             ) from None
 
     def _numbered(self, offsets: Mapping[Any, int]) -> Offsets:

@@ -1,4 +1,4 @@
-"""Verifies a running pipeline: reads the topics, waits for the job, reads what it wrote, compares."""
+"""Verifies a running pipeline: reads the topics, waits for the job, and compares its documents."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from tandem.verify.settle import Problem, await_settled
 from tandem.verify.topics import TopicReader
 from tandem.verify.watermark import sweep
 
-# Dates stay numbers: a time before year 1 or after 9999 is no datetime.
+# Dates stay numbers: a datetime cannot hold years before 1 or after 9999.
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 _SERVER_SELECTION_MS = 10_000
 
 
 def verify(settings: Settings, *, settle_deadline_s: float, problem: Problem = lambda: None) -> Report:
-    """Returns how MongoDB and the dead letters compare with what the topics imply.
+    """Returns the comparison of MongoDB and the dead letters with the topics.
 
-    While records still arrive, what was read and what was written may be of different moments; a difference counts only
-    when the topics had not grown until all was read. Else what came is read too and all is compared again.
+    A difference counts only if no records arrived during the comparison. Otherwise the new records are read, too, and
+    everything is compared again.
 
     Args:
-        settings: where Kafka and MongoDB are, and what the job is told.
-        settle_deadline_s: how long the job may take to catch up with what was read, in seconds.
-        problem: what keeps the job from catching up, if whoever runs it knows.
+        settings: the pipeline's settings.
+        settle_deadline_s: how long the job may take to catch up with the records, in seconds.
+        problem: returns why the job cannot catch up, if the platform knows.
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
-        TandemError: the job has not caught up, or the topics have not come to rest, by the deadline; or it cannot; or
-            Kafka compacts a topic.
+        TandemError: by the deadline, the job has not caught up or the topics still grow; or the job cannot catch up;
+            or Kafka compacts a topic.
     """
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:
@@ -59,17 +59,17 @@ def verify(settings: Settings, *, settle_deadline_s: float, problem: Problem = l
                 if time.monotonic() > deadline:
                     raise TandemError(
                         f"the topics of {settings.pipeline} still grow after {settle_deadline_s:.0f} s",
-                        hint="stop the producers, or allow more time",
+                        hint="stop the producers, or allow more time with --wait",
                     )
         except PyMongoError as error:
             raise EnvironmentNotReadyError(
-                f"MongoDB does not answer: {type(error).__name__}", hint="is it up? see `tandem status`"
+                f"MongoDB does not answer: {type(error).__name__}", hint="check with `tandem status` that it is running"
             ) from None
 
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """Makes the garbage collector start rarely: millions of live objects and no cycles cost it half the time."""
+    """Collects garbage rarely: with millions of live objects, collections would take half the time."""
     before = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)
     try:
@@ -79,7 +79,7 @@ def _few_collections() -> Iterator[None]:
 
 
 class _Verification:
-    """Holds the connections and what was read so far."""
+    """Holds the connections and the records read so far."""
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         self._job, self._pipeline = settings.job, settings.pipeline
@@ -98,7 +98,7 @@ class _Verification:
         self._read_to: dict[str, Offsets] = {reader.topic: self._beginnings[reader.topic] for reader in self._topics}
 
     def once(self, deadline_s: float, problem: Problem) -> tuple[Report, bool]:
-        """Returns a report, and whether the topics have grown meanwhile."""
+        """Returns a report, and whether the topics grew meanwhile."""
         ends = {reader.topic: reader.ends() for reader in self._topics}
         for reader, intake in zip(self._topics, self._intakes, strict=True):
             intake.take(reader.read(self._read_to[reader.topic], ends[reader.topic]))

@@ -1,4 +1,4 @@
-"""Computes the watermark that the records imply, and which records it may have made late."""
+"""Computes the watermark that the records imply, and which records may be late."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Arrival(NamedTuple):
     """An accepted event or a control record.
 
     Attributes:
-        at: when it arrived, in milliseconds since 1970; None when Kafka did not note it.
+        at: its arrival in milliseconds since 1970; None if Kafka did not record it.
         stream: the stream's name.
         time: its event time in microseconds since 1970.
         identity: the event's identity; None for a control record.

@@ -1,1 +1,1 @@
-"""What is measured, one module each: ``measure(bench)`` returns a ``result.Part``."""
+"""The parts of the bench, one module each: ``measure(bench)`` returns a ``result.Part``."""

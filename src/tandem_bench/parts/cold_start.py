@@ -30,10 +30,10 @@ from tandem.waiting import NotYetError, wait_for
 from tandem_bench import programs
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
-from tandem_bench.cleaning import undisturbed
+from tandem_bench.interrupts import ignoring_interrupts
 from tandem_bench.reports import Reports
 from tandem_bench.result import Kind, Part, Row
-from tandem_bench.stage import staged, variables
+from tandem_bench.testbed import new_testbed, variables
 
 T = TypeVar("T")
 _DEADLINE_S = 240.0
@@ -110,15 +110,15 @@ def _start(settings: Settings) -> _Start:
             query = reports.started_at()
         return _Start(*(moment - began for moment in (topics, query, fact, end)))
     finally:
-        with undisturbed():
+        with ignoring_interrupts():
             platform.down(volumes=True)
 
 
 def _spark_alone(settings: Settings) -> float:
     """Returns seconds from the start of a driver that does nothing, while Kafka and MongoDB are idle."""
-    with staged(settings) as stage:
+    with new_testbed(settings) as testbed:
         began = time.time()
-        with programs.running_on_spark("limits/session", (), stage) as program:
+        with programs.running_on_spark("limits/session", (), testbed) as program:
             return float(program.answer()["at"]) - began
 
 

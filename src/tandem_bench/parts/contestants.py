@@ -1,4 +1,4 @@
-"""The peers and the limits of a drain. Each drains what is in the topics and says how long it took, in seconds."""
+"""The peers and the limits of a drain. Each drains the topics and reports its seconds."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import MongoSettings
 from tandem_bench import programs
+from tandem_bench.correctness import Judgement, Pair, judge, pair_of
 from tandem_bench.limits.inserts import insert
 from tandem_bench.load import own_topics
 from tandem_bench.reports import Ends
-from tandem_bench.stage import Stage
-from tandem_bench.truth import Judgement, Pair, judge, pair_of
+from tandem_bench.testbed import Testbed
 
 # What Spark needs for functions on pandas frames.
 PANDAS = ("pandas==2.3.3", "pyarrow==22.0.0")
@@ -33,22 +33,22 @@ FLINK = ("apache-flink==2.2.0",)
 
 @dataclass(frozen=True)
 class Drained:
-    """What a contestant did.
+    """The drain of a peer or a limit.
 
     Attributes:
         seconds: from its first read to its last acknowledged write.
-        judgement: of the facts that it wrote; None where it writes other documents too.
+        judgement: the differences of its facts; None if it also writes other documents.
     """
 
     seconds: float
     judgement: Judgement | None = None
 
 
-def plain_python(stage: Stage, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
+def plain_python(testbed: Testbed, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
     """Drains by the plain Python program."""
-    with stage.database("bench_plain_python") as mongo:
+    with testbed.database("bench_plain_python") as mongo:
         arguments = {
-            "bootstrap": stage.settings.kafka.bootstrap,
+            "bootstrap": testbed.settings.kafka.bootstrap,
             "orders": ORDERS.topic,
             "payments": PAYMENTS.topic,
             "ends": json.dumps(ends),
@@ -56,34 +56,34 @@ def plain_python(stage: Stage, ends: Ends, wanted: Mapping[Pair, RawBSONDocument
             "database": mongo.database,
             "collection": FACTS,
         }
-        answer = programs.run("peers/plain_python", [f"--{name}={value}" for name, value in arguments.items()], stage)
+        answer = programs.run("peers/plain_python", [f"--{name}={value}" for name, value in arguments.items()], testbed)
         return Drained(answer["seconds"], judged(mongo, wanted))
 
 
-def tutorial(stage: Stage, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
+def tutorial(testbed: Testbed, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
     """Drains the topics beside the pipeline's own by the tutorials' design, in a Java that has drained once before."""
     names = ("bench_tutorial_cold", "bench_tutorial")
-    with stage.database(names[0]), stage.database(names[1]) as mongo:
+    with testbed.database(names[0]), testbed.database(names[1]) as mongo:
         arguments = (
             "drain",
-            *tutorial_arguments(stage, topics_beside()),
+            *tutorial_arguments(testbed, topics_beside()),
             "--ends",
             json.dumps(ends),
             "--databases",
             *names,
         )
-        with programs.running_on_spark("peers/tutorial", arguments, stage, pandas(stage)) as program:
+        with programs.running_on_spark("peers/tutorial", arguments, testbed, pandas(testbed)) as program:
             seconds = program.answer()["seconds"]
         return Drained(seconds[-1], judged(mongo, wanted))
 
 
-def flink(stage: Stage, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
+def flink(testbed: Testbed, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
     """Joins by Flink, in a Java that has joined once before. Only the facts of that first time go somewhere."""
-    scratch = stage.layout.scratch / "flink"
+    scratch = testbed.layout.scratch / "flink"
     shutil.rmtree(scratch, ignore_errors=True)
     facts = scratch / "facts"
     arguments = {
-        "bootstrap": stage.settings.kafka.bootstrap,
+        "bootstrap": testbed.settings.kafka.bootstrap,
         "orders": ORDERS.topic,
         "payments": PAYMENTS.topic,
         "ends": json.dumps(ends),
@@ -92,9 +92,9 @@ def flink(stage: Stage, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> D
         "rounds": "2",
     }
     told = [f"--{name}={value}" for name, value in arguments.items()]
-    env = child_environment(stage.tools.java, PYTHONPATH=str(_flink_packages(stage)))
-    told += ["--jars", *map(str, _flink_jars(stage))]
-    answer = programs.run("peers/flink", told, stage, env, own_packages=False)
+    env = child_environment(testbed.tools.java, PYTHONPATH=str(_flink_packages(testbed)))
+    told += ["--jars", *map(str, _flink_jars(testbed))]
+    answer = programs.run("peers/flink", told, testbed, env, own_packages=False)
     return Drained(answer["seconds"][-1], judge(_pairs_in(facts), wanted))
 
 
@@ -105,45 +105,45 @@ def _pairs_in(folder: Path) -> Iterator[Pair]:
             yield from (pair_of(orjson.loads(line)) for line in lines)
 
 
-def tutorial_arguments(stage: Stage, topics: Mapping[str, str]) -> tuple[str, ...]:
+def tutorial_arguments(testbed: Testbed, topics: Mapping[str, str]) -> tuple[str, ...]:
     """Returns the arguments of the tutorials' program that tell it where to read and write."""
-    places = {**topics, "collection": FACTS, "checkpoints": f"file://{stage.layout.scratch}/tutorial"}
+    places = {**topics, "collection": FACTS, "checkpoints": f"file://{testbed.layout.scratch}/tutorial"}
     return tuple(f"--{name}={value}" for name, value in places.items())
 
 
-def prepare(stage: Stage) -> None:
-    """Installs what the peers need, where it is not there yet."""
-    pandas(stage)
-    _flink_packages(stage)
-    _flink_jars(stage)
+def prepare(testbed: Testbed) -> None:
+    """Installs the peers' packages, if they are missing."""
+    pandas(testbed)
+    _flink_packages(testbed)
+    _flink_jars(testbed)
 
 
-def pandas(stage: Stage) -> Path:
+def pandas(testbed: Testbed) -> Path:
     """Returns the folder of the packages that the tutorials' design needs."""
-    return installed("pandas", PANDAS, stage.settings.cache_dir)
+    return installed("pandas", PANDAS, testbed.settings.cache_dir)
 
 
-def _flink_packages(stage: Stage) -> Path:
-    return installed("flink", FLINK, stage.settings.cache_dir)
+def _flink_packages(testbed: Testbed) -> Path:
+    return installed("flink", FLINK, testbed.settings.cache_dir)
 
 
-def _flink_jars(stage: Stage) -> tuple[Path, ...]:
-    return ensure_jars(stage.settings.cache_dir, stage.tools.java.program, ["flink"])["flink"]
+def _flink_jars(testbed: Testbed) -> tuple[Path, ...]:
+    return ensure_jars(testbed.settings.cache_dir, testbed.tools.java.program, ["flink"])["flink"]
 
 
-def spark_batches(stage: Stage, ends: Ends) -> dict[str, list[float]]:
+def spark_batches(testbed: Testbed, ends: Ends) -> dict[str, list[float]]:
     """Returns the seconds of ``read``, ``parse`` and ``batch`` (``limits/batch.py``), in a cold Java, then warm."""
     names = ("bench_batch_cold", "bench_batch")
-    with stage.database(names[0]), stage.database(names[1]):
+    with testbed.database(names[0]), testbed.database(names[1]):
         arguments = ("--ends", json.dumps(ends), "--databases", *names)
-        with programs.running_on_spark("limits/batch", arguments, stage) as program:
+        with programs.running_on_spark("limits/batch", arguments, testbed) as program:
             answer: dict[str, list[float]] = program.answer()
             return answer
 
 
-def inserts(stage: Stage, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
+def inserts(testbed: Testbed, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
     """Writes the facts, and does nothing else."""
-    with stage.database("bench_inserts") as mongo:
+    with testbed.database("bench_inserts") as mongo:
         return Drained(insert(mongo, FACTS, list(wanted.values())))
 
 
@@ -153,7 +153,7 @@ def topics_beside() -> dict[str, str]:
 
 
 def judged(mongo: MongoSettings, wanted: Mapping[Pair, RawBSONDocument]) -> Judgement:
-    """Returns how the facts in a database compare with those that must be there."""
+    """Returns the differences of a database's facts from the expected ones."""
     client: MongoClient[dict[str, Any]]
     with MongoClient(**mongo_client(mongo)) as client:
         facts = client[mongo.database][FACTS].find({}, {"_id": 0, "order_id": 1, "payment_id": 1}, batch_size=20_000)

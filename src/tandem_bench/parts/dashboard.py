@@ -12,12 +12,12 @@ from tandem.errors import TandemError
 from tandem.platforms.observe import dashboard_url
 from tandem.settings.model import Settings
 from tandem_bench.arithmetic import Figure, percentile
-from tandem_bench.audience import Listeners, OpenPage, opened
 from tandem_bench.bench import Bench
+from tandem_bench.browser import Listeners, OpenPage, opened
 from tandem_bench.parts.idle import memory_of
 from tandem_bench.result import Part, Row
-from tandem_bench.stage import staged
 from tandem_bench.stand_in import StandIn
+from tandem_bench.testbed import new_testbed
 
 RATE = 5000.0
 _PAGES = (1, 50)
@@ -47,7 +47,7 @@ def measure(bench: Bench) -> Part:
 def _of(settings: Settings, pages: int, seconds: float) -> tuple[dict[tuple[str, str], float], str]:
     url = dashboard_url(settings)
     address = urlsplit(url)
-    with staged(settings) as stage, stage.dashboard() as pid:
+    with new_testbed(settings) as testbed, testbed.dashboard() as pid:
         server = psutil.Process(pid)
         with Listeners((str(address.hostname), int(address.port or 0)), pages - 1) as others, opened(url) as page:
             with StandIn(settings, RATE) as writer:
@@ -64,7 +64,7 @@ def _of(settings: Settings, pages: int, seconds: float) -> tuple[dict[tuple[str,
             writer.check()
             _shown(page, writer.facts)
     if not updates or (pages > 1 and heard < len(updates) / 2):
-        raise TandemError("the pages got no updates", hint=f"look at {stage.layout.log('dashboard')}")
+        raise TandemError("the pages got no updates", hint=f"look at {testbed.layout.log('dashboard')}")
     quarter = max(1, len(memory) // 4)
     figures = {
         ("an update, median", "ms"): median(updates),

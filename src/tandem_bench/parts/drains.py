@@ -1,4 +1,4 @@
-"""Drains: the job commits records that waited for it, and closes the windows that they let it close."""
+"""Drains: the job commits a backlog and closes the windows that it allows to close."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from tandem.producer.plan import Plan
 from tandem.settings.model import Settings
 from tandem_bench.load import count, load
 from tandem_bench.reports import Ends, Report
-from tandem_bench.stage import Driver, Stage
+from tandem_bench.testbed import Driver, Testbed
 
 _DEADLINE_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Drain:
-    """What one drain was.
+    """The measurement of one drain.
 
     Attributes:
         ends: the topics' ends, by topic and partition.
         rate: records per second up to the commit.
         rate_closed: records per second up to the closing of windows.
-        report: the job's, of the commit.
+        report: the job's report of the commit.
     """
 
     ends: Ends
@@ -32,30 +32,30 @@ class Drain:
 
 
 def cold(driver: Driver, ends: Ends) -> Drain:
-    """Returns how a driver that has just started drained what waited for it, from the start of its query on."""
+    """Returns the drain of a backlog by a driver that has just started, from the start of its query."""
     return _watched(driver, ends, count(ends), driver.reports.started_at())
 
 
-def warm(stage: Stage, driver: Driver, plan: Plan, before: Ends) -> Drain:
-    """Returns how a driver that has drained before drains another set, which is sent while it is frozen.
+def warm(testbed: Testbed, driver: Driver, plan: Plan, before: Ends) -> Drain:
+    """Returns the drain of a further set, which is sent while the driver is suspended.
 
     Args:
-        stage: where Kafka is.
-        driver: has nothing left to do.
-        plan: the set; its event times come after those of the set before.
+        testbed: Kafka and MongoDB.
+        driver: an idle driver.
+        plan: the set; its event times follow those of the previous set.
         before: the topics' ends.
     """
     with driver.frozen():
-        ends = load(stage.settings.kafka, plan)
+        ends = load(testbed.settings.kafka, plan)
         began = time.time()
     return _watched(driver, ends, count(ends, before), began)
 
 
 def patient(settings: Settings) -> Settings:
-    """Returns settings with which a driver may be frozen for minutes.
+    """Returns settings that allow a driver to be suspended for minutes.
 
-    A topic never counts as quiet: the control records would be dated an hour ago, and all later sets would be late.
-    And Spark does not give up its own executor, from which it has heard nothing meanwhile.
+    A topic never counts as quiet: control records would be dated an hour ago, and all later sets would be late. Spark
+    does not give up its silent executor.
     """
     return settings.model_copy(
         update={

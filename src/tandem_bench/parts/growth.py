@@ -16,7 +16,7 @@ from tandem_bench.load import load
 from tandem_bench.parts import drains
 from tandem_bench.reports import Report, batch_milliseconds
 from tandem_bench.result import Part, Row
-from tandem_bench.stage import Stage, staged
+from tandem_bench.testbed import Testbed, new_testbed
 
 _TIMES = (8, 4, 2, 1)
 _FEW = 10
@@ -41,15 +41,15 @@ def measure(bench: Bench) -> Part:
     wanted = [times * least for times in _TIMES]
     sizes = fitting(wanted, machine_memory() / 2**30)
     if missing := [size for size in wanted if size not in sizes]:
-        bench.say(f"growth leaves out {missing}: so many records do not fit into this machine's memory")
+        bench.say(f"growth skips {missing}: so many records do not fit into this machine's memory")
     found: dict[int, list[_Found]] = {size: [] for size in sizes}
     heap = heap_gib(sizes[0])
-    with staged(_with_heap(drains.patient(bench.settings), heap)) as stage:
+    with new_testbed(_with_heap(drains.patient(bench.settings), heap)) as testbed:
         for number in range(bench.rounds):
             bench.say(f"growth, round {number + 1} of {bench.rounds}")
             for size in sizes if number % 2 == 0 else reversed(sizes):
-                stage.fresh()
-                found[size].append(_drained(bench, stage, least, size))
+                testbed.fresh()
+                found[size].append(_drained(bench, testbed, least, size))
     rows = [
         Row(
             f"{size:,} records".replace(",", " "),
@@ -87,19 +87,19 @@ def _with_heap(settings: Settings, gib: int) -> Settings:
     return settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": f"{gib}g"}})
 
 
-def _drained(bench: Bench, stage: Stage, warm_up: int, size: int) -> _Found:
-    ends = load(stage.settings.kafka, bench.plan(0, records=warm_up))
-    with stage.driver() as driver:
+def _drained(bench: Bench, testbed: Testbed, warm_up: int, size: int) -> _Found:
+    ends = load(testbed.settings.kafka, bench.plan(0, records=warm_up))
+    with testbed.driver() as driver:
         first = drains.cold(driver, ends)
         plan = bench.plan(1, records=size)
-        drain = drains.warm(stage, driver, plan, first.ends)
+        drain = drains.warm(testbed, driver, plan, first.ends)
         ends = drain.ends
         # The second of them finds nothing to do but its own records: the first has closed a few windows more.
         for number in range(2):
             start = plan.start + plan.span + timedelta(seconds=number)
             # An order and a payment for each of the count.
             after = replace(plan, count=_FEW // 2, start=start, span=timedelta(seconds=1))
-            few = drains.warm(stage, driver, after, ends)
+            few = drains.warm(testbed, driver, after, ends)
             ends = few.ends
         return _Found(drain, few.report)
 

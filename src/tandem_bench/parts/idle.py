@@ -16,7 +16,7 @@ from tandem.supervision.state_folder import SUPERVISOR
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
 from tandem_bench.result import Part, Row
-from tandem_bench.stage import environment
+from tandem_bench.testbed import environment
 
 _CORES, _MEMORY = "cores", "GiB"
 _ALL = "all"

@@ -1,4 +1,4 @@
-"""The inner loop: from a saved file to the job that runs with it, and to a document that was made with it."""
+"""The inner loop: from a saved file to the reloaded job and to its first document."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
-from tandem_bench.cleaning import undisturbed
+from tandem_bench.interrupts import ignoring_interrupts
 from tandem_bench.load import PRODUCER
 from tandem_bench.result import Part, Row
-from tandem_bench.stage import environment, variables
+from tandem_bench.testbed import environment, variables
 
 _NAME = "inner_loop"
 _EDITS = 3
 _FLUSH_S = 30.0
 _DEADLINE_S = 60.0
-# What is edited, in the documents of answers: every version puts a name of its own in place of the service.
+# The edited part of the transform: every version writes its own name as the service.
 _MARK = re.compile(r'(?<=response_id",\n        ).*(?=\n        "status")')
 
 
 def measure(bench: Bench) -> Part:
-    """Returns seconds from the save to what `tandem dev` says, and to the first document."""
+    """Returns seconds from the save to the message of `tandem dev`, and to the first document."""
     said: list[float] = []
     seen: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -76,18 +76,18 @@ def _settings(settings: Settings, location: PipelineLocation) -> Settings:
 def _edit(
     name: str, location: PipelineLocation, output: IO[str], settings: Settings, documents: Any
 ) -> tuple[float, float]:
-    """Returns after how many seconds the job ran with a new version, and a document was there that it had made."""
+    """Returns the seconds until the job ran a new version, and until its first document existed."""
     file = location.file("transform")
     edited = _MARK.sub(f'F.lit("{name}").alias("service"),', file.read_text("utf-8"), count=1)
     began = time.monotonic()
     file.write_text(edited, "utf-8")
-    _read_to("the job runs with it", output)
+    _read_to("reloaded in", output)
     said = time.monotonic() - began
     _send(settings, name)
 
     def probe() -> None:
         if documents.find_one({"service": name}) is None:
-            raise NotYetError("it is not there")
+            raise NotYetError("it does not exist")
 
     what, hint = f"a document of {name}", "`tandem logs job`"
     wait_for(what, probe, deadline_s=_DEADLINE_S, hint=hint, interval_s=0.02)
@@ -95,7 +95,7 @@ def _edit(
 
 
 def _send(settings: Settings, name: str) -> None:
-    """Sends a request and its response, of now."""
+    """Sends a request and its response with the current time."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     producer = Producer({**PRODUCER, "linger.ms": 0, "bootstrap.servers": settings.kafka.bootstrap})
     requests, responses = settings.location.module("streams").STREAMS
@@ -104,7 +104,7 @@ def _send(settings: Settings, name: str) -> None:
     for stream, record in ((requests, request), (responses, response)):
         producer.produce(stream.topic, json.dumps(record).encode())
     if producer.flush(_FLUSH_S):
-        raise TandemError("Kafka does not take records", hint="its log tells why")
+        raise TandemError("Kafka does not accept records", hint="see its log")
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def _documents(settings: Settings) -> Iterator[Any]:
 
 @contextmanager
 def _developing(settings: Settings) -> Iterator[IO[str]]:
-    """Yields what `tandem dev` says while it runs."""
+    """Yields the output of `tandem dev` while it runs."""
     process = subprocess.Popen(
         (sys.executable, "-m", "tandem", "dev", settings.pipeline),
         env={**variables(settings), "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)},
@@ -128,20 +128,20 @@ def _developing(settings: Settings) -> Iterator[IO[str]]:
     try:
         yield process.stderr  # type: ignore[misc]  # it is a pipe
     finally:
-        with undisturbed():
+        with ignoring_interrupts():
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
 
 def _read_to(text: str, output: IO[str]) -> None:
-    """Returns when `tandem dev` has said it.
+    """Returns when `tandem dev` has printed a text.
 
     Raises:
-        TandemError: it said that something is wrong, or nothing any more.
+        TandemError: it printed an error or ended.
     """
     for line in output:
         if "error: " in line:
-            raise TandemError(f"tandem dev: {line.strip()}", hint="the job's log tells more")
+            raise TandemError(f"tandem dev: {line.strip()}", hint="see the job's log")
         if text in line:
             return
     raise TandemError("tandem dev ended", hint="run it by hand")

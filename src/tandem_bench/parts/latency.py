@@ -1,4 +1,4 @@
-"""Latency: from the moment a record is given to the producer to the moment its fact is in a change stream."""
+"""Latency: from a record's sending to its fact in a change stream."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from tandem.settings.model import Settings
 from tandem_bench import programs
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
+from tandem_bench.correctness import Judgement, account, expected
 from tandem_bench.load import ends_of, own_topics
+from tandem_bench.load_generator import LoadGenerator, Watch, quantiles
 from tandem_bench.parts import contestants
 from tandem_bench.reports import Reports, batch_milliseconds
 from tandem_bench.result import Kind, Part, Row
-from tandem_bench.stage import environment, staged
-from tandem_bench.traffic import Traffic, Watch, quantiles
-from tandem_bench.truth import Judgement, account, expected
+from tandem_bench.testbed import environment, new_testbed
 
 RATE = 1000.0
 _VERIFY_S = 60.0
-# Of Spark's phases of a batch those that take long.
+# The long ones of Spark's phases of a batch.
 _PLANNING, _WRITING = "queryPlanning", "addBatch"
 # Payments come up to 20 seconds before their orders.
 _LEAST_WARM_S = 20.0
@@ -80,23 +80,23 @@ def _phases(batches: Sequence[_Batch]) -> list[tuple[str, tuple[float, ...]]]:
 
 def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], _Batch, str]:
     with environment(settings), Reports(settings) as reports:
-        with Watch(settings.mongo) as watch, Traffic(settings.kafka, RATE) as traffic:
-            since, until = traffic.go_on(warm_s, seconds)
-            seen = watch.seen(traffic)
+        with Watch(settings.mongo) as watch, LoadGenerator(settings.kafka, RATE) as generator:
+            since, until = generator.run_for(warm_s, seconds)
+            seen = watch.seen(generator)
         told = reports.batches(since, until)
         took = [median(batch_milliseconds(told, phase)) for phase in ("triggerExecution", _PLANNING, _WRITING)]
         return quantiles(seen, since, until), _Batch(*took), account(settings, deadline_s=_VERIFY_S)
 
 
 def _of_the_tutorial(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], Judgement]:
-    with staged(settings) as stage, stage.database("bench_tutorial") as mongo:
+    with new_testbed(settings) as testbed, testbed.database("bench_tutorial") as mongo:
         topics = own_topics()
         begins = ends_of(settings.kafka, topics)
-        arguments = ("follow", *contestants.tutorial_arguments(stage, topics), "--databases", mongo.database)
-        with programs.running_on_spark("peers/tutorial", arguments, stage, contestants.pandas(stage)) as program:
+        arguments = ("follow", *contestants.tutorial_arguments(testbed, topics), "--databases", mongo.database)
+        with programs.running_on_spark("peers/tutorial", arguments, testbed, contestants.pandas(testbed)) as program:
             program.answer()
-            with Watch(mongo) as watch, Traffic(settings.kafka, RATE) as traffic:
-                since, until = traffic.go_on(warm_s, seconds)
-                seen = watch.seen(traffic)
+            with Watch(mongo) as watch, LoadGenerator(settings.kafka, RATE) as generator:
+                since, until = generator.run_for(warm_s, seconds)
+                seen = watch.seen(generator)
             ends = ends_of(settings.kafka, topics)
             return quantiles(seen, since, until), contestants.judged(mongo, expected(settings, topics, ends, begins))

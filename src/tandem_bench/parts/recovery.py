@@ -1,4 +1,4 @@
-"""Recovery: the driver is killed under load, and what matters is when new facts come again."""
+"""Recovery: the time from a kill of the driver under load to new facts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import time
 from tandem.platforms import Platform
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
+from tandem_bench.correctness import account
+from tandem_bench.load_generator import LoadGenerator, Watch
 from tandem_bench.parts.latency import RATE
 from tandem_bench.result import Part, Row
-from tandem_bench.stage import driver_of, environment
-from tandem_bench.traffic import Traffic, Watch
-from tandem_bench.truth import account
+from tandem_bench.testbed import driver_of, environment
 
 _DEADLINE_S = 180.0
 _VERIFY_S = 120.0
-# A fact that comes so soon after its records was not waited for: the backlog is done.
+# A fact this soon after its records shows that the backlog is done.
 _CAUGHT_UP_S = 2.0
 
 
@@ -27,16 +27,16 @@ def measure(bench: Bench) -> Part:
     first: list[float] = []
     caught_up: list[float] = []
     with environment(bench.settings) as platform:
-        with Watch(bench.settings.mongo) as watch, Traffic(bench.settings.kafka, RATE) as traffic:
+        with Watch(bench.settings.mongo) as watch, LoadGenerator(bench.settings.kafka, RATE) as generator:
             for number in range(bench.rounds):
                 bench.say(f"recovery, round {number + 1} of {bench.rounds}")
-                traffic.go_on(warm_s, 0.0)
+                generator.run_for(warm_s, 0.0)
                 killed = _kill(platform)
-                # What it had in hand may still become visible: only what was sent since then tells that it is back.
-                new = watch.first(traffic, lambda fact: fact.sent_at > killed, deadline_s=_DEADLINE_S)  # noqa: B023
+                # Records in flight may still become visible: only later records prove the recovery.
+                new = watch.first(generator, lambda fact: fact.sent_at > killed, deadline_s=_DEADLINE_S)  # noqa: B023
                 first.append(new.at - killed)
                 if new.latency >= _CAUGHT_UP_S:
-                    new = watch.first(traffic, lambda fact: fact.latency < _CAUGHT_UP_S, deadline_s=_DEADLINE_S)
+                    new = watch.first(generator, lambda fact: fact.latency < _CAUGHT_UP_S, deadline_s=_DEADLINE_S)
                 caught_up.append(new.at - killed)
         remark = account(bench.settings, deadline_s=_VERIFY_S)
     rows = [

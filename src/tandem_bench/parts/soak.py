@@ -15,12 +15,12 @@ from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
+from tandem_bench.correctness import account
+from tandem_bench.load_generator import LoadGenerator
 from tandem_bench.parts.idle import memory_of
 from tandem_bench.reports import Reports, batch_milliseconds
 from tandem_bench.result import Part, Row
-from tandem_bench.stage import driver_of, environment
-from tandem_bench.traffic import Traffic
-from tandem_bench.truth import account
+from tandem_bench.testbed import driver_of, environment
 
 _RATE = 2000.0
 _EVERY_S = 10.0
@@ -52,11 +52,11 @@ def measure(bench: Bench) -> Part:
     settings = _short_windows(bench.settings)
     samples: list[Mapping[str, float]] = []
     with environment(settings) as platform, Reports(settings) as reports:
-        with Traffic(settings.kafka, _RATE) as traffic:
+        with LoadGenerator(settings.kafka, _RATE) as generator:
             bench.say(f"soak, {(_WARM_S + seconds) / 60:.0f} minutes")
-            traffic.go_on(_WARM_S, 0.0)
+            generator.run_for(_WARM_S, 0.0)
             while len(samples) < seconds / _EVERY_S:
-                since, until = traffic.go_on(0.0, _EVERY_S)
+                since, until = generator.run_for(0.0, _EVERY_S)
                 batches = reports.batches(since, until)
                 if batches:
                     samples.append(_sample(batches, driver_of(platform), settings))

@@ -12,12 +12,12 @@ from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, STREAMS
 from tandem.platforms.provision import create_topics
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
+from tandem_bench.correctness import Pair, account, expected
 from tandem_bench.load import count, load, own_topics
 from tandem_bench.parts import contestants, drains
 from tandem_bench.reports import Ends
 from tandem_bench.result import Kind, Part, Row
-from tandem_bench.stage import Stage, staged
-from tandem_bench.truth import Pair, account, expected
+from tandem_bench.testbed import Testbed, new_testbed
 
 _VERIFY_S = 120.0
 _REPEATS = 0.2
@@ -64,61 +64,61 @@ def measure(bench: Bench) -> Part:
     rounds: list[_Round] = []
     facts: Mapping[Pair, RawBSONDocument] = {}
     few: Mapping[Pair, RawBSONDocument] = {}
-    with staged(drains.patient(bench.settings)) as stage:
-        contestants.prepare(stage)
+    with new_testbed(drains.patient(bench.settings)) as testbed:
+        contestants.prepare(testbed)
         for number in range(bench.rounds):
             bench.say(f"throughput, round {number + 1} of {bench.rounds}")
             if number:
-                stage.fresh()
-            waiting = _fill(bench, stage, facts, few)
+                testbed.fresh()
+            waiting = _fill(bench, testbed, facts, few)
             facts, few = waiting.facts, waiting.few
             last = number == bench.rounds - 1
-            rounds.append(_round(bench, stage, waiting, ours_first=number % 2 == 0, verified=last))
+            rounds.append(_round(bench, testbed, waiting, ours_first=number % 2 == 0, verified=last))
     return Part("throughput", "Records that wait are drained into MongoDB", _rows(rounds), _settings(bench))
 
 
-def _round(bench: Bench, stage: Stage, waiting: _Waiting, *, ours_first: bool, verified: bool) -> _Round:
+def _round(bench: Bench, testbed: Testbed, waiting: _Waiting, *, ours_first: bool, verified: bool) -> _Round:
     result = _Round()
     if ours_first:
-        _ours(bench, stage, waiting.ends, result, verified=verified)
-    _limits(stage, waiting, result)
-    _peers(stage, waiting, result)
+        _ours(bench, testbed, waiting.ends, result, verified=verified)
+    _limits(testbed, waiting, result)
+    _peers(testbed, waiting, result)
     if not ours_first:
-        _ours(bench, stage, waiting.ends, result, verified=verified)
+        _ours(bench, testbed, waiting.ends, result, verified=verified)
     return result
 
 
 def _fill(
-    bench: Bench, stage: Stage, facts: Mapping[Pair, RawBSONDocument], few: Mapping[Pair, RawBSONDocument]
+    bench: Bench, testbed: Testbed, facts: Mapping[Pair, RawBSONDocument], few: Mapping[Pair, RawBSONDocument]
 ) -> _Waiting:
     """Fills the topics. What the records imply is computed once: each round has the same."""
-    kafka, beside = stage.settings.kafka, contestants.topics_beside()
+    kafka, beside = testbed.settings.kafka, contestants.topics_beside()
     create_topics(kafka, [replace(stream, topic=beside[stream.name]) for stream in STREAMS], DEAD_LETTER_TOPIC)
     ends = load(kafka, bench.plan(_FIRST))
     few_ends = load(kafka, bench.plan(_FIRST, records=max(1, bench.records // _TUTORIAL_PART)), beside)
     return _Waiting(
         ends,
-        facts or expected(stage.settings, own_topics(), ends),
-        few or expected(stage.settings, beside, few_ends),
+        facts or expected(testbed.settings, own_topics(), ends),
+        few or expected(testbed.settings, beside, few_ends),
         few_ends,
     )
 
 
-def _ours(bench: Bench, stage: Stage, ends: Ends, result: _Round, *, verified: bool) -> None:
-    with stage.driver() as driver:
+def _ours(bench: Bench, testbed: Testbed, ends: Ends, result: _Round, *, verified: bool) -> None:
+    with testbed.driver() as driver:
         first = drains.cold(driver, ends)
-        second = drains.warm(stage, driver, bench.plan(_SECOND), first.ends)
-        repeated = drains.warm(stage, driver, bench.plan(_REPEATED, repeats=_REPEATS), second.ends)
+        second = drains.warm(testbed, driver, bench.plan(_SECOND), first.ends)
+        repeated = drains.warm(testbed, driver, bench.plan(_REPEATED, repeats=_REPEATS), second.ends)
         if verified:
-            result.remarks["warm"] = account(stage.settings, deadline_s=_VERIFY_S)
+            result.remarks["warm"] = account(testbed.settings, deadline_s=_VERIFY_S)
     result.rates |= {"cold": first.rate, "warm": second.rate, "closed": second.rate_closed, "repeats": repeated.rate}
-    stage.drop(stage.settings.mongo.database)
+    testbed.drop(testbed.settings.mongo.database)
 
 
-def _peers(stage: Stage, waiting: _Waiting, result: _Round) -> None:
-    python = contestants.plain_python(stage, waiting.ends, waiting.facts)
-    flink = contestants.flink(stage, waiting.ends, waiting.facts)
-    tutorial = contestants.tutorial(stage, waiting.few_ends, waiting.few)
+def _peers(testbed: Testbed, waiting: _Waiting, result: _Round) -> None:
+    python = contestants.plain_python(testbed, waiting.ends, waiting.facts)
+    flink = contestants.flink(testbed, waiting.ends, waiting.facts)
+    tutorial = contestants.tutorial(testbed, waiting.few_ends, waiting.few)
     result.rates["python"] = count(waiting.ends) / python.seconds
     result.rates["flink"] = count(waiting.ends) / flink.seconds
     result.rates["tutorial"] = count(waiting.few_ends) / tutorial.seconds
@@ -126,11 +126,11 @@ def _peers(stage: Stage, waiting: _Waiting, result: _Round) -> None:
     result.remarks |= {name: str(each.judgement) for name, each in judged.items()}
 
 
-def _limits(stage: Stage, waiting: _Waiting, result: _Round) -> None:
+def _limits(testbed: Testbed, waiting: _Waiting, result: _Round) -> None:
     records = count(waiting.ends)
-    for name, seconds in contestants.spark_batches(stage, waiting.ends).items():
+    for name, seconds in contestants.spark_batches(testbed, waiting.ends).items():
         result.rates[name] = records / seconds[-1]
-    result.rates["insert"] = records / contestants.inserts(stage, waiting.facts).seconds
+    result.rates["insert"] = records / contestants.inserts(testbed, waiting.facts).seconds
 
 
 def _rows(rounds: list[_Round]) -> list[Row]:

@@ -1,4 +1,4 @@
-// The balance: every record that the job has read is in exactly one row.
+// The account: every record that the job has read is in exactly one row.
 import { byId, element, setText } from "./dom.js";
 import { clock, count } from "./format.js";
 
@@ -8,7 +8,7 @@ let drawn = "";
 export function renderAccount(account, environment) {
   const table = byId("account");
   if (!account) {
-    setText(byId("account-note"), "Nothing has been counted yet.");
+    setText(byId("account-note"), "Not counted yet.");
     return;
   }
   const names = environment.streams.map((stream) => stream.name);
@@ -21,7 +21,7 @@ export function renderAccount(account, environment) {
   const rows = [
     ["consumed", split("consumed")],
     ...["matched", "unmatched"].slice(0, environment.outcomes.length).map((row, i) => [environment.outcomes[i], split(row)]),
-    // Which stream a late record was of, the job does not say.
+    // The job does not report the stream of a late record.
     [restName, account.late ? [...blank, Math.max(0, total)] : [...rest, total]],
     ["late", account.late ? [...blank, account.late] : [...names.map(() => 0), 0]],
     ["dead", split("dead")],
@@ -35,12 +35,12 @@ export function renderAccount(account, environment) {
     const body = element("tbody", {}, ...rows.map(([name, values]) => element("tr", { "data-row": name.split(" ")[0], class: name === "consumed" ? "sum" : null },
       element("th", { scope: "row" }, name),
       ...values.map((value) => element("td", { class: "number" }, value === null ? "" : count(value))))));
-    table.replaceChildren(element("caption", { class: "visually-hidden" }, "Records by stream and by what became of them"), head, body);
+    table.replaceChildren(element("caption", { class: "visually-hidden" }, "Records by stream and outcome"), head, body);
   }
   const waits = account.waiting
-    ? " While records wait for a partner, what waits and what was sent again is one number; it is told apart when nothing waits any more."
+    ? " Waiting and repeated records are one number until no record waits for a match."
     : "";
-  const sum = account.sound ? "The rows add up to what was consumed."
-    : "The job is in a batch: its documents are counted already, its records when it has committed; then the rows add up.";
-  setText(byId("account-note"), `${sum} Counted at ${clock(account.at * 1000)} UTC.${waits} tandem verify compares all of it with the topics, document by document.`);
+  const sum = account.sound ? "The rows add up to the consumed records."
+    : "A batch is running: its documents are counted now, its records after the commit; then the rows add up.";
+  setText(byId("account-note"), `${sum} Counted at ${clock(account.at * 1000)} UTC.${waits} Run tandem verify to compare every document with the topics.`);
 }

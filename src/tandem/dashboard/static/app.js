@@ -23,7 +23,7 @@ function connect() {
   source.addEventListener("error", () => {
     connected = false;
     showLink();
-    // After a refusal the browser does not try again by itself; the pipeline may be back in a moment.
+    // After a refusal the browser does not reconnect by itself; the pipeline may be back in a moment.
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
   });
 }
@@ -31,7 +31,7 @@ function connect() {
 function begin(event) {
   const hello = JSON.parse(event.data);
   const first = environment === null;
-  // What was built is of another pipeline, or of what this one was before.
+  // The built elements belong to another pipeline, or to an older version of this one.
   if (!first && JSON.stringify(hello.environment) !== JSON.stringify(environment)) location.reload();
   environment = hello.environment;
   if (first) {
@@ -58,7 +58,7 @@ function show(event) {
   renderEnvironment(update, environment);
   charts.add(update);
   performance.measure("update", "update-begins");
-  // Who measures is told all the same; the browser would keep them for as long as the page is open.
+  // Observers get the measures anyway; the browser would keep them until the page is closed.
   performance.clearMarks();
   performance.clearMeasures();
 }
@@ -74,15 +74,15 @@ function heard() {
 function showLink() {
   const silent = Date.now() - heardAt;
   const live = connected && silent < SILENT_MS;
-  const since = heardAt ? `; the numbers are of ${clock(heardAt)}` : "";
-  const text = live ? "Live" : connected ? `No news from the server${since}` : `Disconnected, trying again${since}`;
+  const since = heardAt ? `; the numbers are from ${clock(heardAt)}` : "";
+  const text = live ? "Live" : connected ? `No updates from the server${since}` : `Disconnected, reconnecting${since}`;
   document.body.toggleAttribute("data-stale", !live);
   const link = byId("link");
   link.dataset.state = live ? "live" : heardAt || !connected ? "off" : "connecting";
   if (said !== text) link.textContent = said = text;
 }
 
-// The numbers in a problem go on; a screen reader is told of each problem once, and when nothing is wrong any more.
+// A problem's numbers are updated in place. A screen reader announces each problem once, and when all are resolved.
 const shown = new Map();
 function renderProblems(problems) {
   const place = byId("problems"), before = shown.size, fresh = [];
@@ -99,9 +99,9 @@ function renderProblems(problems) {
     }
     node.dataset.level = problem.level;
     node.dataset.code = problem.code;
-    node.firstChild.textContent = problem.level === "error" ? "Broken:" : "Attention:";
+    node.firstChild.textContent = problem.level === "error" ? "Error:" : "Warning:";
     if (node.lastChild.textContent !== problem.text) node.lastChild.textContent = problem.text;
   }
   if (fresh.length) byId("said").textContent = fresh.join(" ");
-  else if (before && !shown.size) byId("said").textContent = "Nothing is wrong any more.";
+  else if (before && !shown.size) byId("said").textContent = "All problems are resolved.";
 }

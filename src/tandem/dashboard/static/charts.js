@@ -30,7 +30,7 @@ export class Charts {
   }
 
   reset(points, batches) {
-    // Of seconds in which the server did not run, the page may know more.
+    // The page may know more about seconds in which the server did not run.
     for (const point of points) if (point[1] !== null || !this.points.has(point[0])) this.points.set(point[0], point);
     this.batches = new Map();
     this.take(batches);
@@ -93,7 +93,7 @@ function plotter({ plot, quiet }, options) {
 const axis = (values) => ({
   stroke: colour("--soft"), grid: { stroke: colour("--grid"), width: 1 }, ticks: { show: false },
   font: "12px system-ui, sans-serif", size: 58,
-  // Of two ticks that would read the same, one is enough.
+  // Equal labels are shown once.
   values: (_, ticks) => ticks.map(values).map((text, i, all) => (text === all[i - 1] ? "" : text)),
 });
 const timeAxis = () => ({
@@ -154,7 +154,7 @@ function stacked(place) {
 
 function state(place) {
   let shown = [0, 1];
-  const parts = frame(place, "Job state", ["rows that wait", "memory"]);
+  const parts = frame(place, "Job state", ["rows", "memory"]);
   const plot = plotter(parts, () => ({
     scales: { x: { range: () => [shown[0], shown[1]] }, ...fromZero, b: fromZero.y },
     axes: [timeAxis(), axis(compact), { ...axis(bytes), scale: "b", side: 1, grid: { show: false }, size: 64 }],

@@ -1,4 +1,4 @@
-// What this page shows the pipeline of.
+// The environment that this page shows.
 import { byId, element, setText } from "./dom.js";
 
 let rows = null;
@@ -29,6 +29,6 @@ export function renderEnvironment(update) {
   setText(rows.get("Java"), runtime.java);
   setText(rows.get("Python"), `${runtime.python} (the job's)`);
   setText(rows.get("Parity"), runtime.differs.length
-    ? `other than Dataproc image ${runtime.image}: ${runtime.differs.join("; ")}`
-    : `the versions of Dataproc image ${runtime.image}`);
+    ? `differs from Dataproc image ${runtime.image}: ${runtime.differs.join("; ")}`
+    : `same versions as Dataproc image ${runtime.image}`);
 }

@@ -1,9 +1,9 @@
-// The pipeline as a picture: topics -> job -> collections, with what flows.
+// The pipeline as a diagram: topics -> job -> collections, with rates.
 import { byId, element, setText } from "./dom.js";
 import { compact, count, rate, seconds, time } from "./format.js";
 
 const nodes = new Map();
-const WORDS = { running: "running", silent: "silent", stopped: "stopped", failed: "failed", never: "not started", unknown: "not known" };
+const WORDS = { running: "running", silent: "silent", stopped: "stopped", failed: "failed", never: "not started", unknown: "unknown" };
 
 function box(place, key, title, where, fields) {
   const node = element("li", { class: "node", "data-node": key },
@@ -76,7 +76,7 @@ export function renderTiles(update, environment) {
   const about = update.sampled ? "≈" : "";
   tile("results", environment.noun, count(account?.results), "");
   tile("rate", `${environment.noun} a second`, rate(results.rate), "last 5 s");
-  if (environment.money) tile("money", "Money a second", about + compact(results.money_rate), "last 5 s, amounts to 1T");
+  if (environment.money) tile("money", "Money a second", about + compact(results.money_rate), "last 5 s, amounts up to 1T");
   const past = results.rate > 0 && results.p50 === null;
   tile("p50", "Latency, half below", past ? "history" : seconds(results.p50), past ? "events of the past" : "last minute");
   tile("p99", "Latency, 99 % below", past ? "history" : seconds(results.p99), past ? "events of the past" : "last minute");

@@ -1,4 +1,4 @@
-// Numbers and times as a person reads them; "–" for what is not known.
+// Formats numbers and times; "–" if unknown.
 const NONE = "–";
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });

@@ -1,4 +1,4 @@
-// The newest documents. A click on the first column asks for the story.
+// The newest documents. A click on the first column looks up the key.
 import { byId, element } from "./dom.js";
 import { count, time } from "./format.js";
 import { tell } from "./story.js";
@@ -17,7 +17,7 @@ export function buildNewest(environment) {
 
 export function renderNewest(rows, environment) {
   const text = JSON.stringify(rows);
-  // Whoever is about to press a row's button keeps it under the finger, and is told so.
+  // Rows do not move while the pointer or the focus is in the table, and a note says so.
   const held = text !== drawn && body.contains(document.activeElement) && rows.length > 0;
   byId("held").hidden = !held;
   if (held || text === drawn) return;
@@ -31,7 +31,7 @@ export function renderNewest(rows, environment) {
 
 function cell(value, column, environment) {
   if (column.field === environment.key && !environment.aggregates) {
-    const button = element("button", { type: "button", title: "Tell its story" }, String(value));
+    const button = element("button", { type: "button", title: "Look up" }, String(value));
     button.addEventListener("click", () => tell(String(value), { go: true }));
     return element("td", { class: "text" }, button);
   }

@@ -1,4 +1,4 @@
-// The way to the other pipelines' pages. One pipeline needs none.
+// Links to the other pipelines' pages; none if there is one pipeline.
 import { byId, element } from "./dom.js";
 
 const BROKEN = ["silent", "stopped", "failed"];

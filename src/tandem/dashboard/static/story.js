@@ -1,4 +1,4 @@
-// The story of one key: its records in Kafka, what became of them, and why.
+// The lookup of one key: its records in Kafka, their outcomes, and the reasons.
 import { byId, element } from "./dom.js";
 import { time } from "./format.js";
 
@@ -14,7 +14,7 @@ export function listen(environment) {
   });
 }
 
-// With `go` the focus moves to the story: it is above the row that was pressed, maybe out of sight.
+// With `go` the focus moves to the result: it is above the pressed row, maybe out of sight.
 export async function tell(key, { go = false } = {}) {
   if (!key) return;
   const mine = (asked += 1);
@@ -26,7 +26,7 @@ export async function tell(key, { go = false } = {}) {
     const story = await answer.json();
     parts = answer.ok ? told(story) : [element("p", { class: "verdict" }, `No answer: ${typeof story.detail === "string" ? story.detail : "the request was refused"}.`)];
   } catch {
-    parts = [element("p", { class: "verdict" }, "The server does not answer; try again when the page is live.")];
+    parts = [element("p", { class: "verdict" }, "The server does not answer; try again when the page is live again.")];
   }
   if (mine !== asked) return;
   show(...parts);
@@ -43,7 +43,7 @@ function told(story) {
   return [
     element("h3", {}, `${title} ${story.key}`),
     element("p", { class: "verdict" }, story.verdict),
-    ...section("Records, as they lie in Kafka", story.records.length ? [table(story.records)] : []),
+    ...section("Records in Kafka", story.records.length ? [table(story.records)] : []),
     ...story.results.flatMap((document) => section("Document", [fields(document)])),
     ...story.leftovers.flatMap((document) => section("Unmatched", [fields(document)])),
     ...story.notes.map((note) => element("p", { class: "note" }, note)),
@@ -54,7 +54,7 @@ function told(story) {
 const section = (name, parts) => (parts.length ? [element("div", {}, element("h4", {}, name), ...parts)] : []);
 
 function table(records) {
-  const heads = ["Topic", "Partition", "Offset", "Arrived", "Event time", "What became of it"];
+  const heads = ["Topic", "Partition", "Offset", "Arrived", "Event time", "Outcome"];
   return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Records" }, element("table", {},
     element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
     element("tbody", {}, ...records.map((record) => element("tr", {},

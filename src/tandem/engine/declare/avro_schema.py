@@ -128,8 +128,8 @@ class Avro:
             version = Version(number, text, schema)
             if same := next((each for each in versions if each.canonical == version.canonical), None):
                 raise ValueError(
-                    f"{place}: in bytes the same as {file_of(subject, same.number)}, so a record does not tell which "
-                    "it was written by; change that file instead, or name a field of another meaning otherwise"
+                    f"{place}: in bytes the same as {file_of(subject, same.number)}, so a record does not show which "
+                    "schema it has; change that file instead, or rename a field that changes its meaning"
                 )
             versions.append(version)
         return cls(subject, tuple(versions))

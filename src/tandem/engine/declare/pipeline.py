@@ -104,5 +104,5 @@ class Pipeline:
             if output.superseded_by and output.superseded_by.collection not in final:
                 raise ValueError(
                     f"{output.collection} is superseded by {output.superseded_by.collection}, which must be a "
-                    "collection of this pipeline without superseded_by and window"
+                    "final collection of this pipeline (no superseded_by, no window)"
                 )

@@ -47,5 +47,5 @@ def refused(topics: Iterable[str]) -> str:
     names = ", ".join(sorted(topics))
     return (
         f"control records for topic {names} are refused (no WRITE right): unmatched documents will not appear while "
-        f"{names} is quiet; grant WRITE on it to the job's Kafka user, or let its producers send all the time"
+        f"{names} is quiet; grant WRITE on it to the job's Kafka user, or keep its producers sending"
     )

@@ -121,7 +121,7 @@ def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event,
     if config.failure_file:
         Path(config.failure_file).write_text(f"{failure.reason}\n", "utf-8")
         end_java()
-        _log.error("a restart cannot help: the job waits until it is stopped or started anew")
+        _log.error("a restart cannot help: the job waits until it is stopped or restarted by hand")
         stopping.wait()
     # A code that stands for success needs somebody to have the reason.
     return config.final_exit_code if failure.reported else MUST_NOT_GO_ON
@@ -263,8 +263,8 @@ def _await(
     try:
         while not stopping.is_set():
             if query.awaitTermination(_LOOK_S):  # type: ignore[arg-type]  # it takes parts of a second
-                return Failure("the query ended by itself")
-        _log.info("stopping after the batch that has begun")
+                return Failure("the streaming query stopped unexpectedly")
+        _log.info("stopping after the current batch")
         # Stopping a query interrupts it. The writer refuses the next batch, so the running one ends either here or
         # there.
         while query.isActive and query.status["isTriggerActive"]:

@@ -92,6 +92,6 @@ def _words(name: str, before: Any, now: Any) -> str:
     old = before if isinstance(before, str) else json.dumps(before)
     return (
         f"{name} is {json.dumps(now)}, but the checkpoint was begun with {json.dumps(before)}: set it back "
-        f"({variable}={old}), or begin anew with a new checkpoint and without the old documents: they would stay, and "
-        "`tandem verify` would report as invented what the new value does not make (README, The way back)"
+        f"({variable}={old}), or start with a new checkpoint and without the old documents, because `tandem verify` "
+        "would report documents that the new value does not produce (README: Recovery)"
     )

@@ -18,7 +18,7 @@ def set_log_levels(spark: SparkSession, levels: Mapping[str, str]) -> None:
 
     Args:
         spark: in whose driver.
-        levels: by the logger's name, the root's being ``root``.
+        levels: levels by the logger's name; ``root`` for the root logger.
     """
     jvm: Any = spark._jvm
     log4j = jvm.org.apache.logging.log4j

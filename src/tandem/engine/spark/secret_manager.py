@@ -54,7 +54,7 @@ def _get(url: str, headers: dict[str, str]) -> Any:
     try:
         return _get_once(request)
     except _Passing as error:
-        raise AccessError(f"cannot be asked for: {error} from {url}") from None
+        raise AccessError(f"cannot be read: {error} from {url}") from None
 
 
 class _Passing(Exception):
@@ -70,7 +70,7 @@ def _get_once(request: urllib.request.Request) -> Any:
         if error.code in _PASSING:
             raise _Passing(f"HTTP status {error.code}") from None
         if error.code == 404:
-            raise AccessError("is not there") from None
+            raise AccessError("does not exist") from None
         if error.code in (401, 403):
             raise AccessError(
                 "may not be read by the job's service account; it needs the role Secret Manager Secret Accessor"

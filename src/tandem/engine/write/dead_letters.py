@@ -94,16 +94,16 @@ class DeadLetters:
         )
 
     def _raise_if_final(self, failure: str) -> None:
-        """Raises where to try again cannot help. Without its dead letters a batch must not be committed.
+        """Raises if a retry cannot help. A batch must not be committed without its dead letters.
 
-        Not every error of a topic that is not there names it: who reads it after a restart is told of a "partition".
+        Kafka's error does not always name a missing topic: after a restart, it mentions a "partition" only.
         """
         refused = re.search(_REFUSED, failure)
         if refused or self._is_missing():
             why = refused.group(0) if refused else "there is no such topic"
             raise CannotGoOnError(
-                f"dead letters cannot be written to {self._topic}: {why}; nothing is lost: mend that and start the "
-                "job, and it goes on where it was (README, The way back)"
+                f"dead letters cannot be written to {self._topic}: {why}; no data was lost; fix this and restart the "
+                "job, it resumes where it stopped (README: Recovery)"
             )
 
     def _is_missing(self) -> bool:

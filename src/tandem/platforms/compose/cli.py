@@ -1,4 +1,4 @@
-"""Docker's Compose command line, as the CLI of Tandem calls it for one checkout."""
+"""Calls Docker Compose for one checkout."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _FILE, _OVERRIDE = "docker-compose.yml", "docker-compose.override.yml"
 
 
 def project_name(folder: Path) -> str:
-    """Returns the Compose project of a checkout: another path, another project."""
+    """Returns the name of a checkout's Compose project, which depends on its path."""
     return f"tandem-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
 
 
 def variables(settings: Settings, images: str | None) -> dict[str, str]:
-    """Returns what the compose files interpolate: the profile's settings, which win over ``.env``.
+    """Returns the variables of the compose files: the profile's settings, which win over ``.env``.
 
     Args:
         settings: of a profile with the backend ``compose``.
-        images: ``official``, ``built``, or None for what ``.env`` says.
+        images: ``official``, ``built``, or None for the value in ``.env``.
     """
     values: dict[str, Any] = {
         "TANDEM_KAFKA__PORT": settings.kafka.port,
@@ -55,13 +55,13 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
 
 
 def _mounted(own: Path) -> Path | None:
-    """Returns the user's folder of pipelines; None for the checkout's, when there is none."""
+    """Returns the user's folder of pipelines; None for the checkout's if it does not exist."""
     if not own.is_dir():
         return None
     if own.name != _OWN:
         raise UsageError(
-            f"in containers the folder of your pipelines is the package {_OWN}, so {own} cannot be it",
-            hint=f"name it {_OWN}, and set TANDEM_PIPELINES_DIR accordingly",
+            f"in containers the folder of your pipelines must be named {_OWN}, not {own}",
+            hint=f"rename it to {_OWN}, and set TANDEM_PIPELINES_DIR accordingly",
         )
     return own
 
@@ -72,8 +72,8 @@ class Compose:
     Args:
         folder: the checkout.
         project: the project's name.
-        environment: what the compose files interpolate.
-        added: what is merged into the compose files, if anything is.
+        environment: the variables of the compose files.
+        added: a model to merge into the compose files, if any.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Compose:
         self._environment = {**inherited(), **environment}
 
     def run(self, *arguments: str) -> int:
-        """Returns the exit code of a command whose output goes to standard error, where progress belongs."""
+        """Runs a command with its output on standard error; returns the exit code."""
         return subprocess.run(self._command(arguments), **self._where(), stdout=sys.stderr, check=False).returncode
 
     def output_of(self, *arguments: str) -> tuple[int, str, str]:
@@ -92,7 +92,7 @@ class Compose:
         return done.returncode, done.stdout, done.stderr
 
     def model(self) -> dict[str, Any]:
-        """Returns the project's services, volumes and networks as Compose understands them.
+        """Returns the project's services, volumes and networks as Compose resolves them.
 
         Raises:
             EnvironmentNotReadyError: the compose files or ``.env`` are wrong; the message is Compose's.
@@ -100,13 +100,13 @@ class Compose:
         code, output, errors = self.output_of("config", "--format", "json")
         if code != 0:
             raise EnvironmentNotReadyError(
-                f"the compose files are wrong: {errors.strip()[:300]}", hint="`git status` shows what was changed"
+                f"the compose files are wrong: {errors.strip()[:300]}", hint="`git status` shows the changed files"
             )
         model: dict[str, Any] = json.loads(output)
         return model
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        # By name, for another one may have been named in the environment.
+        # Named explicitly, because the environment may name another project.
         found = [_FILE, *(name for name in (_OVERRIDE,) if (self._folder / name).is_file())]
         files = [word for name in (*found, *(["-"] if self._added else [])) for word in ("--file", name)]
         return ["docker", "compose", *files, "--project-name", self._project, *arguments]

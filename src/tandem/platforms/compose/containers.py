@@ -1,4 +1,4 @@
-"""The project's containers and volumes, found by the labels that Compose gives them."""
+"""Finds the project's containers and volumes by Compose's labels."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
 _FOLDER = "com.docker.compose.project.working_dir"
 _ONE_OFF = "com.docker.compose.oneoff"
-# What compose/spark/job.sh says first when the job must not be restarted.
+# The first word of compose/spark/job.sh if the job must not be restarted.
 _FAILED = "failed: "
 
 
 class Containers:
-    """Looks at containers; starts and stops none.
+    """Inspects containers; starts and stops none.
 
     Args:
-        engine: where they run.
+        engine: the Docker engine.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -34,12 +34,12 @@ class Containers:
             self._client = docker.DockerClient(base_url=engine.host)
 
     def info(self) -> dict[str, Any]:
-        """Returns what the engine says of itself."""
+        """Returns the engine's information about itself."""
         with _answering():
             return dict(self._client.info())
 
     def project_of(self, folder: Path) -> str | None:
-        """Returns the project whose containers were made from this checkout, whoever started it."""
+        """Returns the project whose containers were created from this checkout."""
         found = self._list({_FOLDER: str(folder)})
         return found[0].labels[_PROJECT] if found else None
 
@@ -48,7 +48,7 @@ class Containers:
         return {each.labels[_SERVICE]: each for each in self._list({_PROJECT: project, _ONE_OFF: "False"})}
 
     def run_in(self, project: str, service: str, *command: str) -> tuple[int, str] | None:
-        """Returns exit code and output of a command in a service's container; None when that does not run."""
+        """Returns exit code and output of a command in a service's container; None if it is not running."""
         container = self.of(project).get(service)
         if container is None or container.status != "running":
             return None
@@ -77,31 +77,31 @@ class Containers:
 def _answering() -> Iterator[None]:
     try:
         yield
-    except (DockerException, OSError) as error:  # the library lets those of its connection through
+    except (DockerException, OSError) as error:  # the library lets connection errors through
         raise EnvironmentNotReadyError(
             f"the Docker engine does not answer: {error}", hint="is Docker running?"
         ) from None
 
 
 def started_at(container: Any) -> datetime:
-    """Returns when a container's present run began."""
+    """Returns the start of a container's current run."""
     return datetime.fromisoformat(container.attrs["State"]["StartedAt"])
 
 
 def failure_of(container: Any) -> str | None:
-    """Returns why the job in a container must not be restarted, by its health check (compose/spark/job.sh); else None.
+    """Returns why the job in a container must not be restarted, from its health check; else None.
 
-    Such a container keeps running: its restart policy would restart the job after every exit.
+    Such a container keeps running (compose/spark/job.sh): its restart policy would restart the job after every exit.
     """
     checks = (container.attrs["State"].get("Health") or {}).get("Log") or ()
-    # The engine keeps the checks of earlier runs.
+    # The engine keeps the results of earlier runs.
     own = [check for check in checks if datetime.fromisoformat(check["Start"]) >= started_at(container)]
     said = own[-1]["Output"].strip() if own and container.attrs["State"]["Running"] else ""
     return said.removeprefix(_FAILED) if said.startswith(_FAILED) else None
 
 
 def state_of(container: Any | None) -> str:
-    """Returns a container's state in the words of ``tandem status``."""
+    """Returns a container's state as ``tandem status`` shows it."""
     if container is None:
         return "stopped"
     state = container.attrs["State"]

@@ -1,4 +1,4 @@
-"""The Docker engine: whether one answers, and in which words it is said when none does."""
+"""Finds the Docker engine and explains why none can be used."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import tandem.checkout
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 
-# `include` with several files each; the first version that has it without a known fault.
+# The first version in which `include` with several files works.
 MINIMUM_COMPOSE = (2, 20)
-# From then on Compose builds with the plugin alone, and refuses an older one.
+# From this version on, Compose builds only with the plugin, and rejects an older one.
 _COMPOSE_WITH_BUILDX = (2, 40)
 _MINIMUM_BUILDX = (0, 17)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MINIMUM_MEMORY_GIB = 4
-# A driver and a worker more.
+# For a further driver and worker.
 _FURTHER_JOB_GIB = 3
 _PATIENCE_S = 15
 _HINT = "start Docker, or use `--profile embedded`, which needs none"
@@ -30,11 +30,11 @@ _HINT = "start Docker, or use `--profile embedded`, which needs none"
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers.
+    """A running Docker engine.
 
     Attributes:
-        host: its address, as Docker's current context has it.
-        memory: what it can give to containers, in bytes.
+        host: its address in Docker's current context.
+        memory: its memory for containers, in bytes.
         compose: the version of Compose.
     """
 
@@ -52,13 +52,13 @@ def checkout() -> Path:
     if folder := tandem.checkout.checkout():
         return folder
     raise EnvironmentNotReadyError(
-        "docker-compose.yml is not there: this Tandem is no checkout",
+        "docker-compose.yml is missing: Tandem was not installed from a checkout",
         hint="clone the repository, or use `--profile embedded`",
     )
 
 
 def find_engine() -> Engine:
-    """Returns the engine that containers run on.
+    """Returns the Docker engine.
 
     Raises:
         EnvironmentNotReadyError: something is missing; the message names it.
@@ -77,17 +77,17 @@ def find_engine() -> Engine:
     if found is None or (int(found[1]), int(found[2])) < MINIMUM_COMPOSE:
         wanted = ".".join(map(str, MINIMUM_COMPOSE))
         raise EnvironmentNotReadyError(
-            f"Docker Compose {wanted} or newer is needed, and {found[0] if found else 'none'} is installed",
+            f"Docker Compose {wanted} or newer is needed, but {found[0] if found else 'none'} is installed",
             hint="install the Compose plugin (Debian: docker-compose-v2 or docker-compose)",
         )
     return Engine(host=host, memory=int(info.get("MemTotal") or 0), compose=f"{found[1]}.{found[2]}")
 
 
 def check_builder(engine: Engine) -> str:
-    """Returns the version of buildx, or that this Compose builds images without it.
+    """Returns the version of buildx, or a text that Compose does not need it.
 
     Raises:
-        EnvironmentNotReadyError: Compose refuses to build with what there is.
+        EnvironmentNotReadyError: Compose needs buildx, and it is missing or too old.
     """
     if tuple(map(int, engine.compose.split("."))) < _COMPOSE_WITH_BUILDX:
         return f"not needed by Compose {engine.compose}"
@@ -100,7 +100,7 @@ def check_builder(engine: Engine) -> str:
         wanted = ".".join(map(str, _MINIMUM_BUILDX))
         raise EnvironmentNotReadyError(
             f"Compose {engine.compose} builds images with buildx {wanted} or newer, "
-            f"and {found[1] if found else 'none'} is installed",
+            f"but {found[1] if found else 'none'} is installed",
             hint="install it (Docker's packages: docker-buildx-plugin; Debian: docker-buildx), "
             "or use `--profile embedded`",
         )
@@ -108,11 +108,11 @@ def check_builder(engine: Engine) -> str:
 
 
 def check_memory(engine: Engine, jobs: int = 1) -> None:
-    """Raises when the engine's memory cannot hold the environment.
+    """Raises if the engine has too little memory.
 
     Args:
         engine: an engine.
-        jobs: how many pipelines' jobs are to run.
+        jobs: the number of jobs to run.
 
     Raises:
         EnvironmentNotReadyError: it has less than is needed.
@@ -120,13 +120,13 @@ def check_memory(engine: Engine, jobs: int = 1) -> None:
     gib, needed = engine.memory / 2**30, _MINIMUM_MEMORY_GIB + (jobs - 1) * _FURTHER_JOB_GIB
     if gib < needed:
         raise EnvironmentNotReadyError(
-            f"the Docker engine has {gib:.1f} GiB of memory, and the containers need {needed}",
-            hint="give it more (Docker Desktop: Settings, Resources), or use `--profile embedded`",
+            f"the Docker engine has {gib:.1f} GiB of memory, but the containers need {needed}",
+            hint="increase it (Docker Desktop: Settings, Resources), or use `--profile embedded`",
         )
 
 
 def _host() -> str:
-    """Returns the engine's address, as Docker's current context has it; empty for a program without contexts."""
+    """Returns the engine's address in Docker's current context; empty without contexts."""
     try:
         return _ask("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
     except EnvironmentNotReadyError:
@@ -134,7 +134,7 @@ def _host() -> str:
 
 
 def _check_here(host: str) -> None:
-    """Raises when the engine is on another machine: the checkout that it would mount and its ports are not there."""
+    """Raises if the engine is on another machine, which has neither the checkout nor the ports."""
     address = urlsplit(host)
     if address.scheme not in ("tcp", "ssh", "http", "https") or address.hostname in _LOOPBACK:
         return
@@ -148,12 +148,12 @@ def _check_here(host: str) -> None:
 
 
 def _check_docker(info: dict[str, Any]) -> None:
-    """Raises when Podman answers in Docker's place: it has no BuildKit, with which images are built."""
+    """Raises if Podman answers instead of Docker: it has no BuildKit to build the images."""
     # Podman's own program, or Docker's program with Podman's service.
     podman = "host" in info and "ServerVersion" not in info
     if podman or (info.get("ServerVersion") and "Podman" in _ask("version", "--format", "{{json .Server}}")):
         raise EnvironmentNotReadyError(
-            "`docker` is Podman here, and the images are built and run by Docker's engine",
+            "`docker` is Podman here, but the images need Docker's engine",
             hint="install Docker, or use `--profile embedded`, which needs none",
         )
 

@@ -1,4 +1,4 @@
-"""The containers of further pipelines: those of the first one once more, under other names."""
+"""Adds containers for further pipelines: copies of the first one's, under other names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 JOB, SETUP, RECONCILE = "job", "setup", "reconcile"
-# On a job's container: whose it is.
+# The label with the pipeline on a job's container.
 PIPELINE_LABEL = "tandem.pipeline"
 
 
@@ -17,10 +17,10 @@ def named(service: str, pipeline: str) -> str:
 
 
 def services(models: Mapping[str, Mapping[str, Any]], pages: Sequence[str]) -> dict[str, Any]:
-    """Returns what is added to the compose files: three services for each further pipeline, and a page for all.
+    """Returns the additions to the compose files: three services for each further pipeline, and the dashboard.
 
     Args:
-        models: of each further pipeline the services of the compose files, as Compose understands them when told of it.
+        models: the services of the compose files for each further pipeline, as Compose resolves them.
         pages: the pipeline that the compose files themselves run, if it runs.
     """
     added = {
@@ -36,12 +36,12 @@ def services(models: Mapping[str, Mapping[str, Any]], pages: Sequence[str]) -> d
 
 
 def _renamed(service: dict[str, Any], name: str, pipeline: str) -> dict[str, Any]:
-    """Returns a service with files, host name and dependency of its own."""
-    # The image is that of the first one's.
+    """Returns a service with its own files, host name and dependency."""
+    # It uses the first one's image.
     service.pop("build", None)
     service["command"] = [_own(word, pipeline) for word in service["command"]]
     service["environment"] = {key: _own(str(value), pipeline) for key, value in service["environment"].items()}
-    # Java takes no underscore in the name of a host.
+    # Java allows no underscore in a host name.
     host = named(JOB, pipeline).replace("_", "-")
     if name == SETUP:
         service["command"].append(f"--driver={host}")
@@ -58,6 +58,6 @@ def _own(word: str, pipeline: str) -> str:
 
 
 def job_services(containers: Mapping[str, Any]) -> dict[str, str]:
-    """Returns each pipeline that has a job's container, the first one first, with the service's name."""
+    """Returns the job's service of each pipeline with a job's container, the first one first."""
     jobs: Sequence[str] = sorted(name for name in containers if name == JOB or name.startswith(f"{JOB}-"))
     return {str(containers[name].labels.get(PIPELINE_LABEL) or ""): name for name in jobs}

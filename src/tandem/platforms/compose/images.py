@@ -1,4 +1,4 @@
-"""Where Kafka's and MongoDB's images come from when nobody said so."""
+"""Chooses the source of Kafka's and MongoDB's images if no setting names it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _log = structlog.get_logger(__name__)
 
 
 def choose_images(compose: Compose, containers: Containers, project: str) -> str:
-    """Returns ``official``, or ``built`` where no registry has the official images.
+    """Returns ``official``, or ``built`` if no registry has the official images.
 
     Args:
-        compose: of the project, with what ``.env`` says.
-        containers: of the engine.
-        project: its name. What has data already stays with the kind that wrote it: the versions differ.
+        compose: the project's Compose, with the values of ``.env``.
+        containers: the engine's containers.
+        project: its name. A project with data keeps the kind that wrote it, because the versions differ.
 
     Raises:
         EnvironmentNotReadyError: the compose files are wrong.

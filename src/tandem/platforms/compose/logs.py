@@ -1,4 +1,4 @@
-"""The containers' log lines, by the engine's clock."""
+"""Reads the containers' log lines, with the engine's timestamps."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def merged(containers: Mapping[str, Any], follow: bool, since: datetime | None) 
 
     Args:
         containers: by service.
-        follow: go on with what is written from now on.
-        since: leave out what is older; with a time zone.
+        follow: also yield new lines.
+        since: skip older lines; with a time zone.
     """
     if follow:
         yield from _followed(containers, since)
@@ -51,8 +51,8 @@ def _followed(containers: Mapping[str, Any], since: datetime | None) -> Iterator
                 *whole, rest = (rest + part).split(b"\n")
                 for line in whole:
                     lines.put(_line(name, line))
-        except Exception as error:  # the engine has gone, say; whoever waits for this one must not wait for ever
-            lines.put(LogLine(None, "error", f"its log cannot be read any more: {type(error).__name__}", name))
+        except Exception as error:  # for example, the engine stopped; the reader must not wait forever
+            lines.put(LogLine(None, "error", f"its log is no longer readable: {type(error).__name__}", name))
         finally:
             lines.put(None)
 

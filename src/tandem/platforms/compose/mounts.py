@@ -1,4 +1,4 @@
-"""Whether containers can read what is mounted into them: their users are not the checkout's owner."""
+"""Checks that the containers' users, who do not own the checkout, can read the mounted files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tandem.errors import EnvironmentNotReadyError
 # The users of the images, by the folders of the checkout that are mounted into their containers.
 _READERS = {"src": 1000, "compose/kafka": 1000, "compose/spark": 1000, "compose/mongo": 999}
 _PIPELINES_READER = 1000
-# Python writes these by itself, and containers do without them.
+# Python writes these by itself, and containers do not need them.
 _GENERATED = ("__pycache__", ".egg-info")
 
 
 def check_mounts(checkout: Path, pipelines: Path) -> None:
-    """Raises when a container's user cannot read what is mounted for it, as after a clone with umask 077.
+    """Raises if a container's user cannot read a mounted file, for example after a clone with umask 077.
 
     Args:
         checkout: the folder of ``docker-compose.yml``.
@@ -50,7 +50,7 @@ def _unreadable(folder: Path, uid: int) -> Iterator[Path]:
 def _readable(path: Path, uid: int) -> bool:
     try:
         found = path.stat()
-    except OSError:  # a link that leads nowhere, or a file that an editor has just replaced
+    except OSError:  # a broken link, or a file that an editor has just replaced
         return True
     needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(found.st_mode) else 0)
     # The same bits of the owner, or of the group, count where it is one of theirs.

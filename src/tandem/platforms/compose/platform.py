@@ -43,7 +43,7 @@ class ComposePlatform:
         self._project = Project(settings)
 
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
-        """Starts everything but the producers, or this pipeline's job beside others; see ``Platform.up``."""
+        """Starts the services and this pipeline's job; see ``Platform.up``."""
         project, job = self._project, self._project.own(JOB)
         pipelines = {*project.jobs(), self._settings.pipeline}
         check_mounts(checkout(), self._settings.pipelines_dir)
@@ -53,11 +53,11 @@ class ComposePlatform:
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
                 check_ports(self._ports())
                 log_not_passed_on()
-        # Also when it runs: what is missing or was changed is put right, and nothing else is touched.
+        # Also if it runs: Compose starts missing services, recreates changed ones and leaves the others alone.
         self._start("up", "--detach", *_workers(len(pipelines)), job)
-        # Apart from the others: whether it comes up matters to none of them.
+        # Separately: no other service depends on it.
         if reason := self._dashboard_trouble():
-            _log.warning("the dashboard is not available", error=reason, hint="then `tandem up` starts it")
+            _log.warning("the dashboard is not available", error=reason, hint="fix it and run `tandem up`")
         elif project.compose().run("up", "--detach", "--no-deps", "dashboard") != 0:
             _log.warning("the dashboard could not be started", hint="`tandem logs dashboard`")
         if wait:
@@ -79,7 +79,7 @@ class ComposePlatform:
             return
         rest = project.compose(without=mine)
         self._start("rm", "--stop", "--force", project.own(JOB), project.own(SETUP))
-        # All workers stay until the next start: nobody knows which of them another job's executor is on.
+        # All workers stay until the next start: any of them may run another job's executor.
         rest.run("up", "--detach", "--no-deps", "dashboard")
 
     def down(self, volumes: bool = False) -> bool:
@@ -87,16 +87,16 @@ class ComposePlatform:
         project = self._project
         ran = bool(project.containers.of(project.name))
         if project.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans") != 0:
-            raise TandemError("not everything could be stopped", hint="the lines above are Compose's own; try again")
+            raise TandemError("some containers could not be stopped", hint="see Compose's output above, and try again")
         if volumes:
-            # Those of both kinds of images, which Compose would not find at once.
+            # Of both kinds of images; Compose would find only one of them.
             for volume in project.containers.volumes(project.name):
                 try:
                     volume.remove()
                 except APIError as error:
                     raise TandemError(
                         f"the volume {volume.name} is kept: {error.explanation}",
-                        hint=f"`docker ps --all --filter volume={volume.name}` names the container that uses it",
+                        hint=f"`docker ps --all --filter volume={volume.name}` shows the container that uses it",
                     ) from None
         return ran
 
@@ -129,7 +129,7 @@ class ComposePlatform:
             )
 
     def reconcile(self) -> dict[str, Any]:
-        """Repairs what late records have left, in a container of its own; see ``Platform.reconcile``."""
+        """Repairs documents that late records affect, in a container of its own; see ``Platform.reconcile``."""
         self._project.check()
         service = self._project.own(RECONCILE)
         return reconcile_report(*self._project.compose().output_of("run", "--rm", "--no-deps", "--no-TTY", service))
@@ -143,7 +143,7 @@ class ComposePlatform:
             if reason := failure_of(container):
                 return f"{name} stopped: {reason}"
             if container.attrs["State"].get("Restarting"):
-                return f"{name} is started again and again: {logs.essence(container)}"
+                return f"{name} keeps restarting: {logs.essence(container)}"
         return None
 
     def logs(
@@ -152,15 +152,15 @@ class ComposePlatform:
         """Yields the containers' log lines; see ``Platform.logs``."""
         found = self._project.containers.of(self._project.name)
         own = self._project.own(JOB)
-        # Of several jobs, this pipeline's.
+        # Of several jobs, only this pipeline's.
         services = [own if name == JOB and own in found else name for name in services]
         if unknown := sorted(set(services) - set(found)):
-            known = ", ".join(sorted(found)) or "none: nothing was started"
+            known = ", ".join(sorted(found)) or "none, because nothing was started"
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {known}")
         return logs.merged({name: found[name] for name in services or sorted(found)}, follow, since)
 
     def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Prepares anew, with the settings as they are now, and starts a new driver; see ``Platform.restart_job``."""
+        """Runs the setup with the current settings and starts a new driver; see ``Platform.restart_job``."""
         self._project.check()
         check_mounts(checkout(), self._settings.pipelines_dir)
         self._start("run", "--rm", "--no-deps", self._project.own(SETUP))
@@ -168,7 +168,7 @@ class ComposePlatform:
         self.wait_until_ready(deadline_s)
 
     def reload_job(self) -> None:
-        """Lets the job go on with new code, which is mounted; see ``Reloading.reload_job``."""
+        """Reloads the job with the new code, which is mounted; see ``Reloading.reload_job``."""
         service = self._project.own(JOB)
         driver = self._project.container(service)
         if driver is None or state_of(driver) != "running":
@@ -184,7 +184,7 @@ class ComposePlatform:
         reload(self._settings, lambda: driver.kill(signal=RELOAD.name), problem)
 
     def _dashboard_trouble(self) -> str | None:
-        """Returns why the dashboard's container cannot be started; None when it can, or runs."""
+        """Returns why the dashboard's container cannot be started; None if it can, or runs."""
         runs = state_of(self._project.container("dashboard")) != "stopped"
         return None if runs else dashboard_trouble(self._settings.ui.dashboard_port)
 
@@ -201,7 +201,7 @@ class ComposePlatform:
     def _start(self, *arguments: str) -> None:
         if self._project.compose().run(*arguments) == 0:
             return
-        hint = "the lines above are Compose's own; `tandem logs` shows what the services said"
+        hint = "see Compose's output above and `tandem logs`"
         for name, container in self._project.containers.of(self._project.name).items():
             state = container.attrs["State"]
             sick = (state.get("Health") or {}).get("Status") == "unhealthy"
@@ -217,23 +217,21 @@ class ComposePlatform:
         def probe() -> None:
             job = self._project.container(service)
             if reason := job and failure_of(job):
-                raise EnvironmentNotReadyError(
-                    f"{service} stopped: {reason}", hint="`tandem submit` starts it once that is fixed"
-                )
+                raise EnvironmentNotReadyError(f"{service} stopped: {reason}", hint="fix it and run `tandem submit`")
             if not has_committed(self._settings, self._of_this_run(job, reader.newest())):
-                raise NotYetError(f"the job's container is {job.status if job else 'not there'}")
+                raise NotYetError(f"the job's container is {job.status if job else 'missing'}")
 
         with closing(ProgressReader(self._settings.mongo, self._settings.pipeline)) as reader:
             what = "the job's first committed batch"
             wait_for(what, probe, deadline_s=deadline_s, hint=f"look at `tandem logs {service}`", interval_s=0.3)
 
     def _of_this_run(self, job: Any | None, newest: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Returns the newest progress document when the driver that runs now wrote it."""
+        """Returns the newest progress document if the running driver wrote it."""
         if job is None or newest is None or state_of(job) != "running" or newest["at"] < started_at(job):
             return None
         return newest
 
 
 def _workers(jobs: int) -> tuple[str, ...]:
-    """Returns the words that let Compose start a worker for each job: one has the memory and the processors of one."""
+    """Returns Compose's arguments for one worker per job, as a worker has room for one job."""
     return ("--scale", f"spark-worker={jobs}") if jobs > 1 else ()

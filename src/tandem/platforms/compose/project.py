@@ -1,4 +1,4 @@
-"""The Compose project of a checkout: which pipelines' jobs are in it, and Compose as it is told of all of them."""
+"""The Compose project of a checkout: its jobs, and Compose with the services of all pipelines."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _MASTER = "spark-master"
 
 
 class Project:
-    """Everything about it is asked of the engine; nothing is kept elsewhere.
+    """A Compose project, whose whole state is in the engine.
 
     Args:
-        settings: of the pipeline that a command is about.
+        settings: the settings of the command's pipeline.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -47,35 +47,35 @@ class Project:
         return self._settings.project or self.containers.project_of(folder) or project_name(folder)
 
     def container(self, service: str) -> Any | None:
-        """Returns a service's container, also a stopped one."""
+        """Returns a service's container, even if it is stopped."""
         return self.containers.of(self.name).get(service)
 
     def jobs(self) -> dict[str, str]:
-        """Returns the pipelines that have a job's container, the first one first, each with its service."""
+        """Returns the job's service of each pipeline with a job's container, the first one first."""
         return job_services(self.containers.of(self.name))
 
     def running(self) -> list[str]:
-        """Returns those of them that run, or are started again and again."""
+        """Returns the pipelines whose jobs run or keep restarting."""
         found = self.containers.of(self.name)
         return [pipeline for pipeline, service in job_services(found).items() if state_of(found[service]) != "stopped"]
 
     def own(self, service: str) -> str:
-        """Returns what one of the services is called for this command's pipeline."""
+        """Returns a service's name for this command's pipeline."""
         jobs, mine = self.jobs(), self._settings.pipeline
         return service if JOB in (jobs.get(mine), None if jobs else JOB) else named(service, mine)
 
     def page_port(self, service: str) -> int | None:
-        """Returns where on this machine the page of a driver or the master is; None when it has no container."""
+        """Returns the port of a driver's or the master's page on this machine; None without a container."""
         container = self.container(service)
         bindings = container.attrs["HostConfig"]["PortBindings"] if container else None
         bound = bindings and bindings.get(_MASTER_PAGE if service == _MASTER else _PAGE)
         return int(bound[0]["HostPort"]) if bound else None
 
     def check(self) -> None:
-        """Raises when this command's pipeline does not run.
+        """Raises if this command's pipeline does not run.
 
         Raises:
-            EnvironmentNotReadyError: the message names those that do.
+            EnvironmentNotReadyError: the message names the running ones.
         """
         jobs, mine = self.jobs(), self._settings.pipeline
         if state_of(self.container("kafka")) != "running" or not jobs:
@@ -83,18 +83,18 @@ class Project:
         if mine not in jobs:
             raise EnvironmentNotReadyError(
                 f"this environment runs {', '.join(jobs)}, not {mine}",
-                hint=f"`tandem --pipeline {mine} up` starts it beside; or name another: --pipeline {next(iter(jobs))}",
+                hint=f"start it with `tandem --pipeline {mine} up`, or use --pipeline {next(iter(jobs))}",
             )
 
     def plain(self) -> Compose:
-        """Returns Compose with nothing but the compose files and what ``.env`` says of images."""
+        """Returns Compose with only the compose files and the images that ``.env`` names."""
         return Compose(checkout(), self.name, variables(self._settings, None))
 
     def compose(self, without: str | None = None) -> Compose:
-        """Returns Compose with the kind of images that is, or will be, in use, and all pipelines' services.
+        """Returns Compose with the images in use and the services of all pipelines.
 
         Args:
-            without: a pipeline that is to be left out.
+            without: a pipeline to leave out.
         """
         images = self._settings.images or choose_images(self.plain(), self.containers, self.name)
         jobs = self.jobs()
@@ -113,7 +113,7 @@ class Project:
         return Compose(checkout(), self.name, own, services(models, pages))
 
     def settings_of(self, pipeline: str) -> Settings:
-        """Returns a pipeline's settings, with the ports that Spark's pages have or are to have."""
+        """Returns a pipeline's settings, with the ports of Spark's pages."""
         mine = self._settings
         settings = mine if pipeline == mine.pipeline else load(mine.profile, {"pipeline": pipeline}, named=False)
         jobs = self.jobs()
@@ -124,7 +124,7 @@ class Project:
         return settings.model_copy(update={"ui": ui})
 
     def _port(self, service: str, wanted: int, *taken: int) -> int:
-        """Returns the port of a page that runs, else one that is free; a container's start fails with a busy one."""
+        """Returns the port of a running page, else a free one, as a container cannot start with a busy one."""
         container, mine = self.container(service), self._settings
         if container and container.attrs["State"]["Running"]:
             return self.page_port(service) or wanted

@@ -1,4 +1,4 @@
-"""Prepares the pipeline before its job starts: the one-shot container ``setup``, which may run any number of times."""
+"""Prepares the pipeline before its job starts, in the one-shot container ``setup``. It may run repeatedly."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tandem.settings.model import Settings
 from tandem.waiting import wait_for
 
 _DEADLINE_S = 90.0
-# The class path of every Spark process in the image; a Java archive is valid for exactly this one.
+# The class path of every Spark process in the image; a Java archive is valid only for this one.
 _JARS = "/opt/tandem/jars/*"
-# Of the driver's container; its health check (compose/spark/job.sh) reads it.
+# In the driver's container; its health check (compose/spark/job.sh) reads it.
 FAILURE_FILE = "/tmp/tandem-failure"  # noqa: S108  # the container has no other user
-# Made when the image was built (images/train.py); ignored where it does not fit, for it is only about speed.
+# Created with the image (images/train.py). Java ignores it if it does not fit, as it only speeds up the start.
 _CACHE = "-XX:AOTCache=/opt/tandem/aot/spark.aot -Xlog:aot=off,cds=off"
 
 
@@ -36,10 +36,10 @@ _BATCH = {
 
 
 def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job") -> None:
-    """Makes MongoDB a replica set, creates topics, indexes and collections, and writes what the driver runs and reads.
+    """Makes MongoDB a replica set, creates topics, indexes and collections, and writes the driver's files.
 
     Args:
-        settings: as seen from inside the containers.
+        settings: the settings inside the containers.
         conf: the folder for the driver's files.
         checkpoint: a URI that driver and executors share.
         driver: the name of the driver's container in the network.
@@ -64,7 +64,7 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
         lambda: create_topics(settings.kafka, *streams_of(settings.location)),
         deadline_s=_DEADLINE_S,
         hint=hint,
-        # On a busy machine Kafka may need longer to start than one try waits for it.
+        # On a busy machine, Kafka may start slower than one try waits.
         retry_on=(EnvironmentNotReadyError,),
     )
     conf.mkdir(exist_ok=True)

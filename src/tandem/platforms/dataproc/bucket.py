@@ -1,4 +1,4 @@
-"""The bucket: what is uploaded to it, and what the job's driver has printed into it."""
+"""The bucket, which holds the uploads, the checkpoint and the drivers' output."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Bucket:
     """The bucket of a profile.
 
     Args:
-        settings: which.
-        client: Google's.
+        settings: the profile's settings.
+        client: Google's client.
     """
 
     def __init__(self, settings: Settings, client: Client) -> None:
@@ -30,22 +30,22 @@ class Bucket:
         self._settings = settings
 
     def check(self) -> None:
-        """Raises when it is not there or may not be looked at.
+        """Raises if the bucket does not exist or may not be read.
 
         Raises:
-            EnvironmentNotReadyError: why.
+            EnvironmentNotReadyError: the message names the reason.
         """
         hint = f"`gcloud storage buckets create gs://{self._name} --location=REGION`, or name another in gcp.bucket"
         what = f"looking at the bucket {self._name}"
-        # Of its objects, not of the bucket itself: that needs a further role.
+        # By its objects: reading the bucket itself needs a further role.
         call(what, lambda: list(self._client.list_blobs(self._name, max_results=1, retry=None)), hint=hint)
 
     def upload(self, upload: Upload, file: Callable[[], Path]) -> bool:
-        """Returns whether it had to be uploaded: what is there already is the same.
+        """Uploads a file unless its object exists; returns whether it was uploaded.
 
         Args:
-            upload: what.
-            file: where it is on this machine, when it brings no content.
+            upload: the file to upload.
+            file: returns its path on this machine, if the upload has no content.
         """
         from google.api_core.exceptions import PreconditionFailed
 
@@ -59,7 +59,7 @@ class Bucket:
                 blob.upload_from_string(
                     content, content_type="application/octet-stream", if_generation_match=0, checksum="md5", retry=None
                 )
-            except PreconditionFailed:  # by somebody else, or by an attempt whose answer was lost
+            except PreconditionFailed:  # uploaded by another process, or by an attempt whose answer was lost
                 return False
             return True
 
@@ -70,7 +70,7 @@ class Bucket:
         call(f"writing {name}", lambda: self._bucket.blob(name).upload_from_string(b"", retry=None))
 
     def remove(self, name: str) -> None:
-        """Removes an object, if it is there."""
+        """Removes an object, if it exists."""
         from google.api_core.exceptions import NotFound
 
         def delete() -> None:
@@ -82,7 +82,7 @@ class Bucket:
         call(f"removing {name}", delete)
 
     def names(self, prefix: str) -> list[str]:
-        """Returns the names of all objects that begin so."""
+        """Returns the names of all objects with a prefix."""
         found = call(f"listing {prefix}", lambda: list(self._client.list_blobs(self._name, prefix=prefix, retry=None)))
         return [str(blob.name) for blob in found]
 
@@ -91,18 +91,18 @@ class Bucket:
         return call(f"reading {name}", lambda: bytes(self._bucket.blob(name).download_as_bytes(retry=None)))
 
     def remove_all(self) -> int:
-        """Returns how many objects of the pipeline were removed: its checkpoint, and all that was uploaded."""
+        """Removes the pipeline's checkpoint and uploads; returns the number of objects."""
         found = self.names(folder_of(self._settings))
         for name in found:
             self.remove(name)
         return len(found)
 
     def output(self, location: str, since: int = 0) -> Iterator[bytes]:
-        """Yields what a driver has printed, in pieces.
+        """Yields a driver's output, in pieces.
 
         Args:
-            location: the URI that Dataproc names; the pieces' names begin so.
-            since: how many pieces to leave out.
+            location: the URI that Dataproc reports, the prefix of the pieces' names.
+            since: the number of pieces to skip.
         """
         bucket, _, prefix = location.removeprefix("gs://").partition("/")
         found = call(

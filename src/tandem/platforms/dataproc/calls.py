@@ -1,4 +1,4 @@
-"""Calls of Google: what is tried again, and what is told the user when it does not help."""
+"""Calls Google's APIs with retries and turns their errors into messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from tandem.errors import EnvironmentNotReadyError, TandemError
 
 T = TypeVar("T")
-# Each call may be made twice: it reads, or it carries an id or a condition by which the second time changes nothing.
+# Each call may be made twice: it only reads, or an id or a condition makes the second call change nothing.
 _PASSING = (
     exceptions.TooManyRequests,
     exceptions.InternalServerError,
@@ -28,21 +28,21 @@ _PASSING = (
     Timeout,
 )
 PATIENCE_S = 60.0
-# What the clients say where a name has no address; and of what Google says when an API was never enabled, its name.
+# The clients' message if a name has no address, and the API's name in Google's message if it is not enabled.
 _NO_ADDRESS = re.compile(r"DNS resolution failed|errors resolving|[Nn]ame resolution")
 _DISABLED = re.compile(r"has not been used in project .{0,500}?apis/api/([a-z.]+)")
 
 
 def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
-    """Returns what a call of Google returns, after as many attempts as it takes.
+    """Returns the result of a call, after retries.
 
     Args:
-        what: what is done, as it reads before "failed".
-        function: makes the call; it may be made again.
-        hint: what to do when what is named is not there.
+        what: the action, as the text before "failed" in a message.
+        function: makes the call; it may be called again.
+        hint: what to do if the named resource does not exist.
 
     Raises:
-        EnvironmentNotReadyError: something is missing: a login, a permission, what is named, or the network.
+        EnvironmentNotReadyError: a login, a permission, a resource or the network is missing.
         TandemError: Google refused for another reason.
     """
     retrying = Retrying(
@@ -55,7 +55,7 @@ def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
         return retrying(function)
     except exceptions.NotFound as error:
         raise EnvironmentNotReadyError(
-            f"{what} failed: {_said(error)}", hint=hint or "docs/gcp.md says what has to be there before"
+            f"{what} failed: {_message(error)}", hint=hint or "docs/gcp.md lists what must exist before"
         ) from None
     except (exceptions.Forbidden, exceptions.PermissionDenied) as error:
         if found := _DISABLED.search(str(error)):
@@ -63,30 +63,31 @@ def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
                 f"{what} failed: the project does not use {found[1]} yet", hint=f"`gcloud services enable {found[1]}`"
             ) from None
         raise EnvironmentNotReadyError(
-            f"{what} is not allowed: {_said(error)}", hint="docs/gcp.md lists the roles that are needed"
+            f"{what} is not allowed: {_message(error)}", hint="docs/gcp.md lists the required roles"
         ) from None
     except (exceptions.Unauthorized, GoogleAuthError) as error:
         raise EnvironmentNotReadyError(
-            f"{what} failed, Google does not accept the login: {_said(error)}",
+            f"{what} failed, Google does not accept the login: {_message(error)}",
             hint="`gcloud auth application-default login`",
         ) from None
     except exceptions.InvalidArgument as error:
         raise TandemError(
-            f"{what} failed: {_said(error)}", hint="look at what begins with gcp. in `tandem config show`"
+            f"{what} failed: {_message(error)}", hint="check the settings that begin with gcp. in `tandem config show`"
         ) from None
     except _PASSING as error:
         if _NO_ADDRESS.search(str(error)):
             raise EnvironmentNotReadyError(
-                f"{what} failed: {_said(error)}", hint="is there such a region as gcp.region says, and a network here?"
+                f"{what} failed: {_message(error)}",
+                hint="check that gcp.region is an existing region, and that this machine has a network",
             ) from None
         raise EnvironmentNotReadyError(
-            f"{what} failed, also after {PATIENCE_S:.0f} s: {_said(error)}",
-            hint="try again; what has been done until now is not done twice",
+            f"{what} failed, also after {PATIENCE_S:.0f} s: {_message(error)}",
+            hint="try again; completed steps are not repeated",
         ) from None
     except exceptions.GoogleAPICallError as error:
-        raise TandemError(f"{what} failed: {_said(error)}", hint="`tandem deploy --plan` prints the calls") from None
+        raise TandemError(f"{what} failed: {_message(error)}", hint="`tandem deploy --plan` prints the calls") from None
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     message = error.message if isinstance(error, exceptions.GoogleAPICallError) else str(error)
     return " ".join(message.split())[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Google's own client libraries, told by the settings which addresses and which credentials to use."""
+"""Creates Google's clients with the addresses and credentials of the settings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LOGIN = "`gcloud auth application-default login`, or set GOOGLE_APPLICATION_CRE
 
 
 class Clients:
-    """The clients, each made when first asked for. The libraries take a second to import, so nobody else imports them.
+    """Google's clients, each created at its first use. Only this module imports the libraries, which takes a second.
 
     Args:
-        google: where Google is.
+        google: Google's settings.
     """
 
     def __init__(self, google: GoogleSettings) -> None:
@@ -31,7 +31,7 @@ class Clients:
 
     @cached_property
     def jobs(self) -> JobControllerClient:
-        """Submits, tells and cancels jobs."""
+        """Submits, reads and cancels jobs."""
         from google.cloud.dataproc_v1 import JobControllerClient
         from google.cloud.dataproc_v1.services.job_controller.transports import JobControllerGrpcTransport
 
@@ -39,7 +39,7 @@ class Clients:
 
     @cached_property
     def clusters(self) -> ClusterControllerClient:
-        """Creates, tells and deletes clusters."""
+        """Creates, reads and deletes clusters."""
         from google.cloud.dataproc_v1 import ClusterControllerClient
         from google.cloud.dataproc_v1.services.cluster_controller.transports import ClusterControllerGrpcTransport
 
@@ -48,7 +48,7 @@ class Clients:
 
     @cached_property
     def batches(self) -> BatchControllerClient:
-        """Creates, tells and cancels serverless batches."""
+        """Creates, reads and cancels serverless batches."""
         from google.cloud.dataproc_v1 import BatchControllerClient
         from google.cloud.dataproc_v1.services.batch_controller.transports import BatchControllerGrpcTransport
 
@@ -64,7 +64,7 @@ class Clients:
 
     @cached_property
     def secrets(self) -> SecretManagerServiceClient:
-        """Tells whether secrets are there; it never reads one."""
+        """Checks that secrets exist; it never reads one."""
         from google.cloud.secretmanager_v1 import SecretManagerServiceClient
         from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
             SecretManagerServiceRestTransport,
@@ -75,21 +75,21 @@ class Clients:
         return SecretManagerServiceClient(transport=transport)
 
     def login(self) -> str:
-        """Returns whose login is used.
+        """Returns the account of the login.
 
         Raises:
-            EnvironmentNotReadyError: there is none, or Google does not accept it.
+            EnvironmentNotReadyError: there is no login, or Google does not accept it.
         """
         from google.auth.transport.requests import Request
 
         if self._google.credentials == "none":
-            return "none: a stand-in takes everybody"
+            return "none: a stand-in accepts any login"
         found = self._credentials
         call("logging in", lambda: found.refresh(Request()))  # type: ignore[no-untyped-call]
         return str(getattr(found, "service_account_email", None) or getattr(found, "account", None) or "a user's")
 
     def close(self) -> None:
-        """Ends the connection to Dataproc; what is still asked fails."""
+        """Closes the connection to Dataproc; pending calls fail."""
         self._channel.close()
 
     @cached_property

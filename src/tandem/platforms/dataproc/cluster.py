@@ -1,4 +1,4 @@
-"""The cluster: used when it is there, else created; deleted only when it was created here."""
+"""The cluster: used if it exists, else created; deleted only if Tandem created it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Cluster:
     """The cluster of a profile.
 
     Args:
-        settings: which.
-        client: Google's.
+        settings: the profile's settings.
+        client: Google's client.
     """
 
     def __init__(self, settings: Settings, client: ClusterControllerClient) -> None:
@@ -37,10 +37,10 @@ class Cluster:
         self._client = client
 
     def ensure(self) -> None:
-        """Returns when the cluster runs; creates it when there is none.
+        """Returns when the cluster runs; creates it if there is none.
 
         Raises:
-            EnvironmentNotReadyError: it cannot be had.
+            EnvironmentNotReadyError: the cluster failed or did not start in time.
         """
         from google.api_core.exceptions import AlreadyExists
 
@@ -49,7 +49,7 @@ class Cluster:
         if found is None:
             _log.info("creating the cluster; this takes some minutes and costs from now on", cluster=name)
             request = cluster_request(self._settings)
-            # Of this attempt and its repetitions: a cluster that was deleted may be created again.
+            # One id for this attempt and its retries: a deleted cluster may be created again.
             request.request_id = str(uuid.uuid4())
 
             def create() -> None:
@@ -62,7 +62,7 @@ class Cluster:
         wait_for(f"the cluster {name}", self._probe, deadline_s=_DEADLINE_S, hint=_HINT, interval_s=self._pace_s)
 
     def find(self) -> GoogleCluster | None:
-        """Returns the cluster, or None when there is none."""
+        """Returns the cluster, or None if there is none."""
         from google.api_core.exceptions import NotFound
 
         def get() -> GoogleCluster | None:
@@ -79,13 +79,13 @@ class Cluster:
         return call(f"looking for the cluster {self._google.cluster}", get)
 
     def delete(self) -> bool:
-        """Returns whether it was deleted: a cluster that somebody else made stays."""
+        """Deletes the cluster if Tandem created it; returns whether it did."""
         from google.api_core.exceptions import NotFound
 
         found = self.find()
         if found is None or LABEL not in found.labels:
             return False
-        # Of this one, not of one that has got its name since.
+        # Only this cluster, not a newer one of the same name.
         request = {
             "project_id": self._google.project,
             "region": self._google.region,
@@ -115,11 +115,11 @@ class Cluster:
 
         found = self.find()
         if found is None:
-            raise NotYetError("it is not there yet")
+            raise NotYetError("it does not exist yet")
         state = ClusterStatus.State(found.status.state)
         if state in (ClusterStatus.State.ERROR, ClusterStatus.State.STOPPED):
             raise EnvironmentNotReadyError(
-                f"the cluster {self._google.cluster} is {state.name}: {found.status.detail or 'no reason is given'}",
+                f"the cluster {self._google.cluster} is {state.name}: {found.status.detail or 'no reason given'}",
                 hint=_HINT,
             )
         if state != ClusterStatus.State.RUNNING:
@@ -127,5 +127,5 @@ class Cluster:
 
     @property
     def _pace_s(self) -> float:
-        # Google counts the calls of a minute; a stand-in does not, and is there at once.
+        # Google limits the calls a minute; a stand-in does not, and is ready at once.
         return 0.2 if self._google.credentials == "none" else 5.0

@@ -1,4 +1,4 @@
-"""What it costs to leave a deployment running: an estimate from list prices, which Google changes."""
+"""Estimates the costs of a running deployment from list prices, which Google may change."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from tandem.settings.model import Settings
 
 _HOURS_A_MONTH = 730
 _DATAPROC_PER_CPU_HOUR = 0.010
-# N2 standard machines in us-central1; other series and regions differ by some tens of per cent.
+# N2 standard machines in us-central1; other series and regions differ by tens of per cent.
 _MACHINE_PER_CPU_HOUR = 0.0486
-# Serverless: by Google's unit of a processor's and a gigabyte's shares, and the disks that each process gets.
+# Serverless: Google's unit of processor and memory, and each process's disks.
 _UNIT_HOUR = 0.06
 _UNITS_PER_CPU, _UNITS_PER_GIB = 0.6, 0.1
 _DISK_GIB_MONTH = 0.04
 _SERVERLESS_CPUS, _SERVERLESS_GIB, _SERVERLESS_DISK_GIB = 4, 10.3, 400
 _PER_1000_WRITES = 0.005
-# Offsets, commits, and of each partition four state stores; each is written under one name and renamed.
+# Offsets, commits and four state stores per partition; each is written and renamed.
 _WRITES_A_BATCH = 4
 _WRITES_A_PARTITION = 12
 
 
 def notes(settings: Settings) -> Iterator[str]:
-    """Yields one line for each thing that costs, in US dollars."""
+    """Yields one line per cost, in US dollars."""
     yield from _serverless(settings) if settings.gcp.serverless else _cluster(settings)
-    # A batch takes a second, also when it need not wait for the next one.
+    # A batch takes a second, even if the next one need not wait.
     every_s = max(settings.job.trigger_seconds, 1.0)
     partitions = int(settings.spark.get("spark.sql.shuffle.partitions", "2"))
     writes = _WRITES_A_BATCH + _WRITES_A_PARTITION * partitions
@@ -43,7 +43,7 @@ def _serverless(settings: Settings) -> Iterator[str]:
         f"serverless: a driver and {processes - 1} executors of {_SERVERLESS_CPUS} vCPU, {units:.1f} DCU: about "
         f"${hourly:.2f} an hour, ${hourly * _HOURS_A_MONTH:.0f} a month, and ${disks:.0f} a month for their disks"
     )
-    yield f"it ends after {settings.gcp.ttl_hours} hours, when it has failed, and when it is destroyed"
+    yield f"it ends after {settings.gcp.ttl_hours} hours, after a failure, or with `tandem destroy`"
 
 
 def _cluster(settings: Settings) -> Iterator[str]:
@@ -58,4 +58,4 @@ def _cluster(settings: Settings) -> Iterator[str]:
         )
     else:
         yield f"cluster: {machines} x {google.machine}: $0.010 an hour for each vCPU, and the machines themselves"
-    yield f"it deletes itself after {google.idle_delete_minutes} minutes without a job, when it was created here"
+    yield f"it deletes itself after {google.idle_delete_minutes} minutes without a job, if Tandem created it"

@@ -1,4 +1,4 @@
-"""Brings a release to Google Cloud: everything that can be known to be wrong is said before anything is changed."""
+"""Deploys a release to Google Cloud. All checks run before any change."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Deployment:
     """The pipeline in one Google project.
 
     Args:
-        settings: complete ones.
+        settings: complete settings.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -57,23 +57,23 @@ class Deployment:
         self._elsewhere: Runs = jobs if settings.gcp.serverless else batches
 
     def close(self) -> None:
-        """Ends the connection to Dataproc."""
+        """Closes the connection to Dataproc."""
         self._clients.close()
 
     def login(self) -> str:
-        """Returns whose login is used; Google accepts it.
+        """Returns the account of the login, after Google accepted it.
 
         Raises:
-            EnvironmentNotReadyError: there is none, or Google does not accept it.
+            EnvironmentNotReadyError: there is no login, or Google does not accept it.
         """
         return self._clients.login()
 
     def check(self) -> None:
-        """Raises when anything that can be known before is not in order; nothing is changed to find out.
+        """Raises if a requirement of the deployment is not met; changes nothing.
 
         Raises:
             UsageError: the job would look for a secret on a machine that does not have it.
-            EnvironmentNotReadyError: something is missing or refuses us; the message names it.
+            EnvironmentNotReadyError: something is missing or denies access; the message names it.
             TandemError: the pipeline runs in Dataproc's other service.
         """
         secrets = (("kafka", self._settings.kafka.job_password), ("mongo", self._settings.mongo.job_password))
@@ -81,7 +81,7 @@ class Deployment:
             if not (reference or "").startswith("gsm:"):
                 raise UsageError(
                     f"{section}.job_password is {reference}, which is not on the cluster",
-                    hint="put it into Secret Manager and name it by gsm:projects/P/secrets/S",
+                    hint="store it in Secret Manager and set gsm:projects/P/secrets/S",
                 )
         self.bucket.check()
         self.check_secrets()
@@ -91,10 +91,10 @@ class Deployment:
         check_mongo(self._settings.mongo)
 
     def check_secrets(self) -> list[str]:
-        """Returns the names of the secrets that the job will read; each has a version, which is not read here.
+        """Returns the names of the secrets that the job will read, after checking that each has a version.
 
         Raises:
-            EnvironmentNotReadyError: one has none.
+            EnvironmentNotReadyError: a secret has no version.
         """
         references = (self._settings.kafka.job_password, self._settings.mongo.job_password)
         names = [(reference or "").removeprefix("gsm:") for reference in references]
@@ -103,28 +103,28 @@ class Deployment:
         return names
 
     def check_elsewhere(self) -> None:
-        """Raises when the pipeline runs in Dataproc's other service. A wrong project or region is found so, too.
+        """Raises if the pipeline runs in Dataproc's other service. This also finds a wrong project or region.
 
         Raises:
-            EnvironmentNotReadyError: Dataproc does not answer, or not us.
+            EnvironmentNotReadyError: Dataproc does not answer or denies access.
             TandemError: it runs there, or the region is wrong.
         """
         found, serverless = self._elsewhere.newest(), self._settings.gcp.serverless
         if found and found.active:
             raise TandemError(
-                f"the pipeline runs {'on a cluster' if serverless else 'as a serverless batch'} already ({found.id}), "
-                "and has one checkpoint",
-                hint=f"end that first: TANDEM_GCP__SERVERLESS={str(not serverless).lower()} tandem destroy",
+                f"the pipeline already runs {'on a cluster' if serverless else 'as a serverless batch'} ({found.id}), "
+                "and both would use its checkpoint",
+                hint=f"stop that first: TANDEM_GCP__SERVERLESS={str(not serverless).lower()} tandem destroy",
             )
 
     def deploy(self, *, anew: bool = False) -> Run:
-        """Returns the submitted job, which may still be starting; the one that runs when it is of the same release.
+        """Returns the submitted job, which may still be starting, or the running job of the same release.
 
         Args:
-            anew: whether a job of the same release is replaced too.
+            anew: whether to replace a job of the same release, too.
 
         Raises:
-            TandemError: something is missing, or Google refused. To do it again goes on where it stopped.
+            TandemError: something is missing, or Google refused. A second call resumes where it stopped.
         """
         settings = self._settings
         made = release(settings)
@@ -141,9 +141,9 @@ class Deployment:
         newest = self.jobs.newest()
         if newest and newest.active:
             if newest.release == made.digest and not anew:
-                _log.info("this release runs already", job=newest.id)
+                _log.info("this release is already running", job=newest.id)
                 return newest
-            _log.info("stopping the running job after its batch; its checkpoint stays", job=newest.id)
+            _log.info("stopping the running job after its current batch; the checkpoint is kept", job=newest.id)
             self.jobs.stop(newest)
         run = self.jobs.submit(made, newest.id if newest else None)
         _log.info("submitted", job=run.id, release=made.digest)
@@ -154,11 +154,11 @@ class Deployment:
         return active(self._settings, (self.jobs, self._elsewhere))
 
     def others_on_cluster(self) -> list[str]:
-        """Returns the jobs that would end with the cluster; see ``neighbours.others_on_cluster``."""
+        """Returns the other jobs on the cluster; see ``neighbours.others_on_cluster``."""
         return others_on_cluster(self._settings, self._clients.jobs) if self.cluster else []
 
     def reconcile(self) -> tuple[Run, str]:
-        """Returns the batch that has ended, and all that its driver printed.
+        """Returns the finished batch, and its driver's output.
 
         Raises:
             TandemError: it could not be submitted, or did not end.
@@ -182,7 +182,7 @@ class Deployment:
         return next(jar for jar in ensure_jars(cache, java.program, (jars,))[jars] if jar.name == name)
 
     def _warn_of_rights(self) -> None:
-        """Warns of topics that will refuse control records; a user that may only read them can still join."""
+        """Warns of topics without WRITE right, which refuse control records; the job can still join them."""
         kafka = self._settings.kafka
         if refusing := unwritable(kafka, streams_of(self._settings.location)[0]):
             _log.warning(consequence(kafka, refusing), hint=GRANT)

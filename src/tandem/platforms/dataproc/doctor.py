@@ -1,4 +1,4 @@
-"""What a deployment needs in Google Cloud: each check tells a value, and raises what is wrong."""
+"""The doctor's checks of Google Cloud: each returns a value or raises the problem."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tandem.settings.model import Settings
 
 
 def checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
-    """Returns the checks by name; none changes anything."""
+    """Returns the checks by name; they only read."""
     return {
         "settings": lambda: _settings(settings),
         "login": lambda: _deployment(settings).login(),
@@ -47,7 +47,7 @@ def _secrets(settings: Settings) -> str:
 def _cluster(settings: Settings) -> str:
     cluster, wanted = _deployment(settings).cluster, runtime_of(settings).image
     if cluster is None:
-        raise Skipped(f"none is needed: a serverless batch of runtime {wanted}, for {settings.gcp.ttl_hours} hours")
+        raise Skipped(f"not needed: a serverless batch of runtime {wanted}, for {settings.gcp.ttl_hours} hours")
     if (found := cluster.find()) is None:
         return f"none named {settings.gcp.cluster}; deploy creates it with image {wanted}"
     image = found.config.software_config.image_version
@@ -55,8 +55,8 @@ def _cluster(settings: Settings) -> str:
     version, _, system = wanted.partition("-")
     if not (image == wanted or (image.startswith(f"{version}.") and image.endswith(system))):
         raise TandemError(
-            f"{found.cluster_name} has image {image or 'unknown'}, and the jars are for {wanted}",
-            hint="use a cluster of that image, or change `default` in runtimes.toml and lock the jars anew",
+            f"{found.cluster_name} has image {image or 'unknown'}, but the jars are for {wanted}",
+            hint="use a cluster of that image, or change `default` in runtimes.toml and lock the jars again",
         )
     return f"{found.cluster_name}, {found.status.state.name}, image {image}"
 
@@ -64,7 +64,7 @@ def _cluster(settings: Settings) -> str:
 def _job(settings: Settings) -> str:
     newest = _deployment(settings).jobs.newest()
     if newest is None:
-        return "none was submitted"
+        return "no job was submitted"
     if newest.state == "failed":
         raise TandemError(f"{newest.id} failed: {newest.details}", hint="`tandem logs job`")
     return f"{newest.id}, {newest.state}, release {newest.release}"
@@ -72,10 +72,12 @@ def _job(settings: Settings) -> str:
 
 def _runtime(settings: Settings) -> str:
     if settings.backend == "rehearsal":
-        raise Skipped("the stand-in runs what this machine has; `tandem parity` compares it")
+        raise Skipped("the stand-in uses this machine's versions; `tandem parity` compares them")
     if _deployment(settings).jobs.newest() is None:
-        raise Skipped("no job has told it yet")
+        raise Skipped("no job has reported it yet")
     found = parity(settings)
     if found.differences:
-        raise TandemError("; ".join(found.differences), hint="`tandem parity` compares all; deploy anew, or elsewhere")
-    return f"{found.wanted.name}: " + ", ".join(f"{name} {told}" for name, told, _ in found.lines[:4])
+        raise TandemError(
+            "; ".join(found.differences), hint="see `tandem parity`; then deploy again, or to another cluster"
+        )
+    return f"{found.wanted.name}: " + ", ".join(f"{name} {version}" for name, version, _ in found.lines[:4])

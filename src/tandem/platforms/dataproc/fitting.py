@@ -1,7 +1,7 @@
-"""Whether what is to be submitted can go on with the checkpoint: asked before the job that uses it is stopped.
+"""Checks whether a new version can resume from the checkpoint, before the running job is stopped.
 
-What of a change fits is Spark's to say, and it says so when it plans a batch. So a batch without records is planned on
-this machine, by the file that is submitted, on a copy of what the checkpoint tells about itself: some small files.
+Spark reports a mismatch when it plans a batch. So the submitted file plans a batch without records on this machine, on
+a copy of the checkpoint's metadata: some small files.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ _log = structlog.get_logger(__name__)
 
 
 def check_fit(settings: Settings, bucket: Bucket) -> None:
-    """Raises when the pipeline, as it is here, cannot go on with its checkpoint. Nothing is changed to find out.
+    """Raises if this version of the pipeline cannot resume from its checkpoint; changes nothing.
 
-    Where that cannot be found out, it is said, and the job will find it.
+    If that cannot be checked here, a warning says so, and the job checks it at its start.
 
     Raises:
-        TandemError: it cannot, and why.
+        TandemError: it cannot; the message names the reason.
     """
     with scratch_folder("fit-", settings) as name:
         home = Path(name)
         offsets = copy_metadata(settings, bucket, home / CHECKPOINT / settings.pipeline)
         if offsets is None:
             return
-        # Spark compares topics only with what Kafka has.
+        # Spark compares topics only with Kafka's.
         there, wanted = _topics(offsets), {stream.topic for stream in streams_of(settings.location)[0]}
         if there and there != wanted:
-            raise _misfit(settings, f"it reads {_listed(wanted)}, and the checkpoint is of {_listed(there)}")
+            raise _misfit(settings, f"it reads {_listed(wanted)}, but the checkpoint belongs to {_listed(there)}")
         try:
             reason = _planned(settings, home)
         except (EnvironmentNotReadyError, subprocess.TimeoutExpired) as error:
-            _log.warning("whether this version fits the checkpoint, the job will find out", reason=str(error))
+            _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=str(error))
             return
         if reason:
             raise _misfit(settings, reason)
 
 
 def copy_metadata(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
-    """Returns the offsets up to which the job has committed; None when it has never committed any.
+    """Returns the committed offsets; None if the job has never committed any.
 
     Args:
-        settings: the profile's.
-        bucket: where the checkpoint is.
-        target: gets a checkpoint on which the next thing to do is a batch without records.
+        settings: the profile's settings.
+        bucket: the bucket with the checkpoint.
+        target: the folder for a checkpoint whose next batch has no records.
     """
     origin = f"{checkpoint_of(settings)}/{settings.pipeline}"
     folder = origin.removeprefix(f"gs://{settings.gcp.bucket}/")
@@ -72,12 +72,12 @@ def copy_metadata(settings: Settings, bucket: Bucket, target: Path) -> bytes | N
     def copy(name: str) -> bytes:
         file = target / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Some of these name others by their address.
+        # Some of these contain the addresses of others.
         content = bucket.read(f"{folder}/{name}").replace(origin.encode(), f"file://{target}".encode())
         file.write_bytes(content)
         return content
 
-    # The job runs meanwhile, and purges the files of old batches: these first.
+    # First, because the running job purges the files of old batches.
     offsets = copy(f"offsets/{last}")
     (target / f"offsets/{last + 1}").write_bytes(offsets)
     state = bucket.names(f"{folder}/state/")
@@ -89,7 +89,7 @@ def copy_metadata(settings: Settings, bucket: Bucket, target: Path) -> bytes | N
 
 
 def _topics(offsets: bytes) -> set[str]:
-    """Returns the topics that offsets are of; none when they are written in another way than we know."""
+    """Returns the topics of the offsets; empty if their format is unknown."""
     version, _, *sources = offsets.decode().splitlines()
     if version != "v1":
         return set()
@@ -97,11 +97,11 @@ def _topics(offsets: bytes) -> set[str]:
 
 
 def _planned(settings: Settings, home: Path) -> str | None:
-    """Returns why the job cannot start on the copy; None when it can, or when nobody can tell.
+    """Returns why the job cannot start on the copy; None if it can, or if that is unknown.
 
     Raises:
         EnvironmentNotReadyError: there is no Spark on this machine.
-        TimeoutExpired: Spark does not come to an end.
+        TimeoutExpired: Spark does not end in time.
     """
     # The job's own secrets are for its machines.
     here = {
@@ -117,7 +117,7 @@ def _planned(settings: Settings, home: Path) -> str | None:
     if code == MUST_NOT_GO_ON and reason:
         return reason
     _log.warning(
-        "whether this version fits the checkpoint, the job will find out",
+        "cannot check here whether this version fits the checkpoint; the job will",
         reason=reason or f"Spark ended with exit code {code}",
     )
     return None
@@ -125,8 +125,8 @@ def _planned(settings: Settings, home: Path) -> str | None:
 
 def _misfit(settings: Settings, reason: str) -> TandemError:
     return TandemError(
-        f"this version cannot go on with the checkpoint, and nothing was changed: {reason}",
-        hint=f"mend it; or begin anew: `tandem destroy`, remove {checkpoint_of(settings)}, `tandem deploy`",
+        f"this version cannot resume from the checkpoint, and nothing was changed: {reason}",
+        hint=f"fix it, or start again: `tandem destroy`, remove {checkpoint_of(settings)}, `tandem deploy`",
     )
 
 

@@ -1,4 +1,4 @@
-"""The pipelines whose jobs run in one project, so that what they share is kept for those that are left."""
+"""Finds the other jobs in a project, so that shared resources are kept for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def active(settings: Settings, services: Iterable[Runs]) -> list[str]:
-    """Returns the pipelines of which a stream is active; the one that has run longest comes first.
+    """Returns the pipelines with an active stream; the one that has run longest comes first.
 
     Args:
         settings: of any of them.
@@ -30,7 +30,7 @@ def active(settings: Settings, services: Iterable[Runs]) -> list[str]:
 
 
 def others_on_cluster(settings: Settings, client: JobControllerClient) -> list[str]:
-    """Returns the ids of the active jobs on the cluster that are not this pipeline's, also those of somebody else."""
+    """Returns the ids of all active jobs on the cluster except this pipeline's."""
     from google.cloud.dataproc_v1 import ListJobsRequest
 
     mine = label_value(settings.pipeline)

@@ -1,4 +1,4 @@
-"""What ``deploy`` would call, in order, with what. Nothing is asked and nothing is changed to tell it."""
+"""Lists the calls of ``deploy`` with their arguments, without making any."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Call:
     """One call.
 
     Attributes:
-        service: whose.
-        method: the name that the service's documentation has for it.
-        about: what is named in it, or the whole request.
-        when: in which case it is made; empty for always.
+        service: the service's name.
+        method: its name in the service's documentation.
+        about: the named resources, or the whole request.
+        when: the condition under which it is made; empty for always.
         changes: whether it changes anything.
     """
 
@@ -53,20 +53,20 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
     yield elsewhere
     yield newest
     read = {"bucket": google.bucket, "prefix": checkpoint_of(settings).removeprefix(f"gs://{google.bucket}/")}
-    when = "unless this release runs: whether it can go on with the checkpoint"
+    when = "unless this release runs: checks whether it can resume from the checkpoint"
     yield Call("Cloud Storage", "objects.list, objects.get", read, when, changes=False)
     for topic, options in topics_of(settings.kafka, *streams_of(settings.location)).items():
-        yield Call("Kafka", "CreateTopics", {"topic": topic, **options}, "when it is not there")
-    yield Call("MongoDB", "create, createIndexes", {"indexes": indexes_of(settings.location)}, "when not there")
+        yield Call("Kafka", "CreateTopics", {"topic": topic, **options}, "if it is missing")
+    yield Call("MongoDB", "create, createIndexes", {"indexes": indexes_of(settings.location)}, "if missing")
     for upload in release.uploads:
         about = {"bucket": google.bucket, "name": object_of(settings, upload), "ifGenerationMatch": 0}
-        yield Call("Cloud Storage", "objects.insert", about, "when it is not there")
+        yield Call("Cloud Storage", "objects.insert", about, "if it is missing")
     if not google.serverless:
         yield Call("Dataproc", "GetCluster", {**place, "clusterName": google.cluster}, changes=False)
-        yield Call("Dataproc", "CreateCluster", _json(cluster_request(settings)), "when there is no such cluster")
+        yield Call("Dataproc", "CreateCluster", _json(cluster_request(settings)), "if there is no such cluster")
     yield newest
     about = {"bucket": google.bucket, "name": stop_object(settings, "<id of the running job>")}
-    yield Call("Cloud Storage", "objects.insert", about, "when another release runs: it stops after its batch")
+    yield Call("Cloud Storage", "objects.insert", about, "if another release runs: it stops after its current batch")
     if google.serverless:
         yield Call("Dataproc", "CreateBatch", _json(batch_request(settings, release, None)), "unless this release runs")
     else:

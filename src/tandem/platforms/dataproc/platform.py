@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 
 class DataprocPlatform:
-    """The job on Dataproc, beside a Kafka and a MongoDB that somebody else runs.
+    """The job on Dataproc, with managed Kafka and MongoDB.
 
     Args:
         settings: of a profile with the backend ``dataproc``.
@@ -42,11 +42,11 @@ class DataprocPlatform:
         self._settings = settings
 
     def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
-        """Deploys this source, unless it runs already; see ``Platform.up``."""
+        """Deploys this source unless it already runs; see ``Platform.up``."""
         self._start(wait=wait, deadline_s=deadline_s, anew=False)
 
     def down(self, volumes: bool = False) -> bool:
-        """Does what ``destroy`` does: other pipelines are somebody's, too; see ``Platform.down``."""
+        """Destroys this pipeline's deployment only, as ``destroy`` does; see ``Platform.down``."""
         ran = self._settings.pipeline in self.pipelines()
         self.destroy(volumes)
         return ran
@@ -56,17 +56,19 @@ class DataprocPlatform:
         return f"project {self._settings.gcp.project}, region {self._settings.gcp.region}"
 
     def destroy(self, data: bool = False) -> None:
-        """Stops the pipeline's job after its batch; what others run on stays. See ``Deployed.destroy``.
+        """Stops the pipeline's job after its current batch; see ``Deployed.destroy``.
 
-        The cluster is deleted when it was created here and no other job is left on it.
+        The cluster is deleted if Tandem created it and no other job is left on it.
         """
         deployment = self._deployment
         newest = deployment.jobs.newest()
         if newest and newest.active:
-            _log.info("stopping the job after its batch", job=newest.id)
+            _log.info("stopping the job after its current batch", job=newest.id)
             deployment.jobs.stop(newest)
         if others := deployment.others_on_cluster():
-            _log.info("the cluster stays: other jobs run on it", cluster=self._settings.gcp.cluster, jobs=others)
+            _log.info(
+                "the cluster is kept, because other jobs run on it", cluster=self._settings.gcp.cluster, jobs=others
+            )
         elif deployment.cluster and deployment.cluster.delete():
             _log.info("the cluster is deleted", cluster=self._settings.gcp.cluster)
         if data:
@@ -91,7 +93,7 @@ class DataprocPlatform:
             with closing(self._reader()) as reader:
                 newest = reader.newest()
             behind = lag_of(self._settings, newest) if newest else None
-        except TandemError as error:  # of a password that is not where the settings say
+        except TandemError as error:  # a password is missing
             trouble = trouble or str(error)
         return status(
             self._settings,
@@ -105,33 +107,33 @@ class DataprocPlatform:
         )
 
     def reconcile(self) -> dict[str, Any]:
-        """Repairs what late records have left, by a job of its own; see ``Platform.reconcile``."""
+        """Repairs documents that late records affect, in a job of its own; see ``Platform.reconcile``."""
         cluster = self._deployment.cluster
         if cluster and cluster.find() is None:
             raise EnvironmentNotReadyError("there is no cluster to reconcile on", hint="`tandem deploy` creates it")
         run, output = self._deployment.reconcile()
-        # The driver's standard output and its log are one: the report is the last line that is one.
+        # The driver's standard output and log are one stream; the report is its last JSON line.
         lines = [line for line in output.splitlines() if line.startswith('{"compared"')]
         return reconcile_report(int(run.state != "stopped"), "\n".join(lines), output)
 
     def problem(self) -> str | None:
-        """Returns why the job failed for good; see ``Platform.problem``."""
-        # That Google does not answer may mend by itself.
+        """Returns why the job failed permanently; see ``Platform.problem``."""
+        # A missing answer from Google may resolve by itself.
         run, _ = self._newest()
         if run is None or run.active:
             return None
         newest = None
-        with suppress(TandemError), closing(self._reader()) as reader:  # a password that is not where the settings say
+        with suppress(TandemError), closing(self._reader()) as reader:  # a password is missing
             newest = reader.newest()
         return problem_of(run, newest) if state_of(run, newest) == "failed" else None
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
     ) -> Iterator[LogLine]:
-        """Yields what the newest job's driver has printed; see ``Platform.logs``."""
+        """Yields the output of the newest job's driver; see ``Platform.logs``."""
         if unknown := sorted(set(services) - {"job"}):
             raise UsageError(
-                f"there is no service {unknown[0]!r} here", hint="the others are Google's; choose from: job"
+                f"there is no service {unknown[0]!r} here", hint="only the job's log is available here: job"
             )
         run = self._deployment.jobs.newest()
         if run is None:
@@ -151,7 +153,7 @@ class DataprocPlatform:
                 if rest:
                     yield parse(rest.decode(errors="replace"), "job")
                 return
-            time.sleep(_FOLLOW_S)  # not a wait for readiness: the reader's patience
+            time.sleep(_FOLLOW_S)  # not a wait for readiness: the refresh interval
 
     def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
         """Waits for the job that was submitted last; see ``Platform.wait_until_ready``."""
@@ -161,11 +163,11 @@ class DataprocPlatform:
         self._await_first_batch(run, max(deadline_s, _FIRST_BATCH_DEADLINE_S))
 
     def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Submits this source in the running job's place, on its checkpoint; see ``Platform.restart_job``."""
+        """Replaces the running job by this source, on its checkpoint; see ``Platform.restart_job``."""
         self._start(wait=True, deadline_s=deadline_s, anew=True)
 
     def close(self) -> None:
-        """Ends the connection to Dataproc; another one is made when it is needed."""
+        """Closes the connection to Dataproc; a new one is opened when needed."""
         if "_deployment" in self.__dict__:
             self._deployment.close()
             del self._deployment
@@ -199,7 +201,7 @@ class DataprocPlatform:
         return run.state == "running" and _is_of(run, newest) and has_committed(self._settings, newest)
 
     def _newest(self) -> tuple[Run | None, str | None]:
-        """Returns the newest job, or why it cannot be told."""
+        """Returns the newest job, or why it is unknown."""
         try:
             return self._deployment.jobs.newest(), None
         except TandemError as error:
@@ -216,12 +218,12 @@ class DataprocPlatform:
 
 
 def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
-    """Returns whether a report was written since the run is in its state: there is one driver at a time."""
+    """Returns whether the report is newer than the run's state: there is one driver at a time."""
     return bool(newest and run.since and newest["at"] >= run.since)
 
 
 def state_of(run: Run, newest: dict[str, Any] | None) -> str:
-    """Returns a run's state: a job that must not be restarted ends with exit code 0, after it has reported why."""
+    """Returns a run's state; a job that must not be restarted reports why and ends with exit code 0."""
     done = run.state == "stopped" and not run.cancelled
     return "failed" if done and newest and newest["event"] == "failed" else run.state
 
@@ -232,8 +234,8 @@ def problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
     if run is None or state not in ("failed", "stopped"):
         return None
     if state == "stopped":
-        # One that was asked to has said so last.
+        # A job that was asked to stop reports that last.
         cut = newest and newest["event"] not in ("stopped", "failed")
-        return f"the job {run.id} was ended in mid-run: its time was over, or somebody cancelled it" if cut else None
+        return f"the job {run.id} was cancelled or reached its time limit" if cut else None
     own = newest["error"] if newest and newest["event"] == "failed" else None
     return f"the job {run.id} failed: {own or run.details}"

@@ -1,4 +1,4 @@
-"""What is uploaded: the file that is submitted, the package behind it, its jars and what the job is told."""
+"""Builds what is uploaded: the submitted file, its package, its jars and the job's configuration."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Upload:
-    """One file, under a name that its content decides: what has this name need not be uploaded again, nor ever changes.
+    """One file, named by its content's checksum: it never changes and is uploaded once.
 
     Attributes:
         name: the file's own name.
-        sha256: of its content, in hex.
-        content: None for a jar of the lock, which is fetched when it has to be uploaded.
+        sha256: its content's checksum, in hex.
+        content: None for a jar of the lock, which is fetched before its upload.
     """
 
     name: str
@@ -59,15 +59,15 @@ class Upload:
 
 @dataclass(frozen=True)
 class Release:
-    """All that one version of a job consists of.
+    """One version of a job.
 
     Attributes:
-        entry: what it does: ``STREAM`` or ``RECONCILE``.
-        main: the file that is submitted, byte for byte the one that every other platform runs.
-        arguments: those by which the file knows the pipeline.
-        package: the package behind it, as a zip.
-        config: what the job is told; no secret is in it.
-        jars: those of ``jars.lock`` that go with the runtime.
+        entry: the task: ``STREAM`` or ``RECONCILE``.
+        main: the submitted file, byte for byte the one that every other platform runs.
+        arguments: the file's arguments that name the pipeline.
+        package: its package, as a zip.
+        config: the job's configuration, without secrets.
+        jars: the runtime's jars of ``jars.lock``.
     """
 
     entry: str
@@ -84,26 +84,26 @@ class Release:
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits; they change when any byte of it does."""
+        """Sixteen hex digits that change with any byte of the release."""
         return hashlib.sha256("\n".join(upload.address for upload in self.uploads).encode()).hexdigest()[:16]
 
 
 def release(settings: Settings, entry: str = STREAM) -> Release:
-    """Returns what these settings and this source make.
+    """Returns the release of these settings and this source.
 
     Args:
-        settings: the profile's.
-        entry: what is submitted.
+        settings: the profile's settings.
+        entry: the task: ``STREAM`` or ``RECONCILE``.
 
     Raises:
         UsageError: there is no such pipeline.
     """
     location = settings.location
     what = submitted(location, entry)
-    # The file of an authority is here and not on the cluster, whose Java has its own.
-    # To a serverless batch nothing but the job itself can say how each of its loggers logs.
+    # The authority's file is on this machine only; the cluster's Java has its own authorities.
+    # In a serverless batch, only the job itself can set the levels of its loggers.
     levels = LOG_LEVELS if settings.gcp.serverless else {}
-    # A cluster's job is restarted after any other exit code than 0; a serverless batch never is, and shows the code.
+    # A cluster restarts a job after any exit code except 0; a serverless batch is never restarted and shows the code.
     final = MUST_NOT_GO_ON if settings.gcp.serverless else 0
     config = job_config(settings, checkpoint_of(settings))
     config = replace(config, kafka=replace(config.kafka, ca=None), log_levels=levels, final_exit_code=final)
@@ -118,7 +118,7 @@ def release(settings: Settings, entry: str = STREAM) -> Release:
 
 
 def folder_of(settings: Settings) -> str:
-    """Returns the prefix of all that the pipeline has in the bucket; it ends with a slash."""
+    """Returns the prefix of the pipeline's objects in the bucket, with a slash at the end."""
     return f"{_PREFIX}/{settings.pipeline}/"
 
 
@@ -128,12 +128,12 @@ def object_of(settings: Settings, upload: Upload) -> str:
 
 
 def checkpoint_of(settings: Settings) -> str:
-    """Returns the folder of the checkpoint, one for all releases; below it the pipeline has its own."""
+    """Returns the folder of the pipeline's checkpoints, the same for all releases."""
     return f"gs://{settings.gcp.bucket}/{folder_of(settings)}checkpoint"
 
 
 def _package(location: PipelineLocation) -> bytes:
-    """Returns the zip that Python imports from: the same bytes for the same source, whenever and wherever."""
+    """Returns the zip that Python imports from: always the same bytes for the same source."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, source in sorted(_sources(location).items()):
@@ -144,15 +144,15 @@ def _package(location: PipelineLocation) -> bytes:
 
 
 def _sources(location: PipelineLocation) -> dict[str, bytes]:
-    """Returns the engine's modules and the pipeline's, with its schemas, by their names in the zip."""
+    """Returns the engine's and the pipeline's modules and schemas, by their names in the zip."""
     root = Path(tandem.__file__).parent
     ours = (root / "__init__.py", root / "pipeline.py", *(root / "engine").rglob("*.py"))
-    # Of the packages above the pipeline's only the marks.
+    # Only __init__.py of the packages above the pipeline's.
     marks = (parent / "__init__.py" for parent in location.folder.parents[: location.package.count(".")])
     own = (*marks, *location.folder.rglob("*.py"), *location.folder.glob(f"{FOLDER}/*.avsc"))
     sources = {file.relative_to(root.parent).as_posix(): file.read_bytes() for file in ours}
     sources |= {file.relative_to(location.root).as_posix(): file.read_bytes() for file in own if file.is_file()}
-    # In a zip, Python finds a package by its mark alone.
+    # In a zip, Python finds a package only by its __init__.py.
     modules = [PurePosixPath(name) for name in sources if name.endswith(".py")]
     packages = {parent for module in modules for parent in module.parents if parent.name}
     return {f"{package}/__init__.py": b"" for package in packages} | sources

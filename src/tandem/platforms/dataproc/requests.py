@@ -1,4 +1,4 @@
-"""The requests to Dataproc, as values: what is planned is what is sent."""
+"""Builds the requests to Dataproc as values: the plan shows exactly what is sent."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ RELEASE_LABEL = "tandem-release"
 # What was submitted of the pipeline: ``STREAM`` or ``RECONCILE``.
 ENTRY_LABEL = "tandem-entry"
 _NAMESPACE = uuid.UUID("6f5b0f6e-3f0c-4f6c-9d4e-7b0f5a1c2d3e")
-# As often as Dataproc allows in an hour. More than four in ten minutes it calls thrashing, and gives up.
+# Dataproc's maximum in an hour. It gives up after more than four in ten minutes.
 _RESTARTS_AN_HOUR = 10
-# Small partitions keep a batch's joins from having to spill.
+# Small partitions avoid spills in a batch's joins.
 _BATCH = {"spark.sql.shuffle.partitions": "32"}
 
 
 def label_of(settings: Settings) -> str:
-    """Returns the label's value by which jobs of a pipeline are found."""
+    """Returns the label's value of a pipeline's jobs."""
     return label_value(settings.pipeline)
 
 
 def label_value(pipeline: str) -> str:
-    """Returns a pipeline's name as a label may have it."""
+    """Returns a pipeline's name as a valid label value."""
     return pipeline.lower()[:63]
 
 
 def jobs_filter(settings: Settings) -> str:
-    """Returns what jobs, or serverless batches, of a pipeline are listed by."""
+    """Returns the filter for a pipeline's jobs or serverless batches."""
     return f"labels.{LABEL} = {label_of(settings)}"
 
 
 def uri(settings: Settings, upload: Upload) -> str:
-    """Returns where an upload is."""
+    """Returns an upload's URI."""
     return f"gs://{settings.gcp.bucket}/{object_of(settings, upload)}"
 
 
 def stop_object(settings: Settings, job: str) -> str:
-    """Returns the name of the object whose presence tells a job to stop."""
+    """Returns the name of the object that asks a job to stop."""
     return f"{folder_of(settings)}stop/{job}"
 
 
@@ -57,14 +57,14 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
     google = settings.gcp
     properties = {"dataproc:dataproc.allow.zero.workers": "true"} if google.workers == 0 else {}
     config = dataproc.ClusterConfig(
-        # Here drivers' output goes; else Google makes two buckets of its own.
+        # For the drivers' output; otherwise Google creates two buckets of its own.
         config_bucket=google.bucket or "",
         temp_bucket=google.bucket or "",
         gce_cluster_config=dataproc.GceClusterConfig(
             service_account=google.service_account or "",
             service_account_scopes=["https://www.googleapis.com/auth/cloud-platform"],
             subnetwork_uri=google.subnetwork or "",
-            # To Kafka and MongoDB it goes by Cloud NAT.
+            # It reaches Kafka and MongoDB through Cloud NAT.
             internal_ip_only=True,
         ),
         master_config=dataproc.InstanceGroupConfig(num_instances=1, machine_type_uri=google.machine),
@@ -82,19 +82,19 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
 
 
 def batches_parent(settings: Settings) -> str:
-    """Returns what serverless batches are listed and created under."""
+    """Returns the parent resource of serverless batches."""
     return f"projects/{settings.gcp.project}/locations/{settings.gcp.region}"
 
 
 def submit_request(settings: Settings, release: Release, predecessor: str | None) -> SubmitJobRequest:
-    """Returns the request that submits a release to a cluster: the stream, which is told when to stop, or a batch.
+    """Returns the request that submits a release to a cluster.
 
-    Its ids follow from what is submitted and after what, so that two who do the same at the same time submit one job.
+    Its ids follow from the release and the predecessor, so that two equal submissions at once create one job.
 
     Args:
-        settings: the profile's.
-        release: what is submitted.
-        predecessor: the id of the newest job of the same file; None when there was none.
+        settings: the profile's settings.
+        release: the release to submit.
+        predecessor: the id of the newest job of the same file; None if there was none.
     """
     from google.cloud import dataproc_v1 as dataproc
 
@@ -129,18 +129,18 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
 def batch_request(settings: Settings, release: Release, predecessor: str | None) -> CreateBatchRequest:
     """Returns the request that submits a release as a serverless batch; see ``submit_request``.
 
-    Its driver is not started again when it fails: for that a batch has no rule.
+    Its driver is not restarted after a failure, as batches have no restart rule.
     """
     from google.cloud import dataproc_v1 as dataproc
     from google.protobuf.duration_pb2 import Duration
 
     google = settings.gcp
     job_id, request_id = _ids(settings, release, predecessor)
-    # Of a batch's name only these letters are allowed, and so many.
+    # A batch's name may have only these letters, and at most so many.
     batch_id = f"{settings.pipeline.lower().replace('_', '-')[:40].strip('-')}-{job_id.rpartition('-')[2]}"
     execution = dataproc.ExecutionConfig(
         service_account=google.service_account or "",
-        # Unless told, Google ends a batch after four hours.
+        # By default, Google ends a batch after four hours.
         ttl=Duration(seconds=3600 * google.ttl_hours),
         staging_bucket=google.bucket or "",
         **({"subnetwork_uri": google.subnetwork} if google.subnetwork else {}),

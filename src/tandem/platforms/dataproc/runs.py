@@ -1,4 +1,4 @@
-"""What was submitted of a pipeline, to a cluster or as a serverless batch: Dataproc knows it, nothing else keeps it."""
+"""The submitted runs of a pipeline, on a cluster or as serverless batches, as Dataproc reports them."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ class Run:
     """One submitted job or serverless batch.
 
     Attributes:
-        id: Dataproc's.
+        id: its id in Dataproc.
         state: ``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``.
-        since: since when it is in this state.
-        release: the digest of what was submitted.
-        entry: which file of the pipeline it runs.
-        pipeline: the label's value by which those of a pipeline are found.
-        details: what Dataproc says about the state; it may be empty.
-        output: the URI with which the names of the objects begin that hold what its driver printed.
-        cancelled: whether somebody ended it.
+        since: the time of the last change of state.
+        release: the digest of the submitted release.
+        entry: the pipeline's file that it runs.
+        pipeline: the label's value of the pipeline.
+        details: Dataproc's text about the state; it may be empty.
+        output: the URI prefix of the objects with its driver's output.
+        cancelled: whether it was cancelled.
     """
 
     id: str
@@ -75,20 +75,20 @@ class Run:
 
     @property
     def active(self) -> bool:
-        """Whether it uses the checkpoint, or may."""
+        """Whether it uses the checkpoint or may start to."""
         return self.state in ("starting", "running", "stopping")
 
 
 def run_of(name: str, labels: Any, state: str, since: datetime | None, details: str, output: str) -> Run:
-    """Returns what Dataproc tells of a job or a batch.
+    """Returns a job or a batch as a run.
 
     Args:
         name: its id.
-        labels: those that it was submitted with.
-        state: by the name that Dataproc has for it.
-        since: since when.
-        details: what is said about that.
-        output: where its driver's output is.
+        labels: its labels.
+        state: its state by Dataproc's name.
+        since: the time of the last change of state.
+        details: Dataproc's text about the state.
+        output: the URI of its driver's output.
     """
     return Run(
         id=name,
@@ -107,9 +107,9 @@ class Runs(ABC):
     """The runs of a profile's pipeline in one of Dataproc's two services.
 
     Args:
-        settings: which.
-        client: the service's, of Google's library.
-        bucket: where a job looks whether it is to stop.
+        settings: the profile's settings.
+        client: Google's client of the service.
+        bucket: the bucket in which a job looks for its stop object.
     """
 
     def __init__(self, settings: Settings, client: Any, bucket: Bucket) -> None:
@@ -118,46 +118,46 @@ class Runs(ABC):
 
     @abstractmethod
     def get(self, name: str) -> Run:
-        """Returns a run as it is now."""
+        """Returns the current state of a run."""
 
     @abstractmethod
     def submit(self, release: Release, predecessor: str | None) -> Run:
-        """Returns the submitted run; what was uploaded, and the cluster if it needs one, are there."""
+        """Submits a release and returns the run; the uploads and the cluster must exist."""
 
     @abstractmethod
     def _all(self, wanted: str) -> Iterable[Run]:
-        """Returns all runs that the service knows and a filter wants; all when that is empty."""
+        """Returns the service's runs that match a filter; all if it is empty."""
 
     @abstractmethod
     def cancel(self, run: Run) -> None:
-        """Has a run ended at once."""
+        """Cancels a run at once."""
 
     @abstractmethod
     def _kill_hint(self, run: Run) -> str:
-        """Returns what a person types to end a run."""
+        """Returns the command that ends a run."""
 
     def newest(self, entry: str = STREAM) -> Run | None:
-        """Returns the run that was submitted last, also when it has ended; an active one comes first.
+        """Returns the active run, else the last submitted one.
 
         Args:
-            entry: which file of the pipeline it runs.
+            entry: the pipeline's file that it runs.
         """
         wanted = (label_of(self._settings), entry)
         runs = [run for run in self._all(jobs_filter(self._settings)) if (run.pipeline, run.entry) == wanted]
         return max(runs, key=lambda run: (run.active, run.since is not None and run.since.timestamp()), default=None)
 
     def active_streams(self) -> list[Run]:
-        """Returns the streams of all pipelines that use their checkpoints, or may."""
+        """Returns the active streams of all pipelines."""
         return [run for run in self._all("") if run.active and run.pipeline and run.entry == STREAM]
 
     def stop(self, run: Run) -> None:
-        """Returns when a run has ended: by itself after its batch, or cancelled when that takes too long."""
+        """Returns when a run has ended, after its current batch or, if that takes too long, cancelled."""
         mark = stop_object(self._settings, run.id)
         self._bucket.put(mark)
         try:
             self.await_end(run, STOP_DEADLINE_S)
         except EnvironmentNotReadyError:
-            _log.warning("the job did not stop when asked to and is cancelled", job=run.id)
+            _log.warning("the job did not stop in time and is cancelled", job=run.id)
             call(f"cancelling the job {run.id}", lambda: self.cancel(run))
             self.await_end(run, _CANCEL_DEADLINE_S)
         self._bucket.remove(mark)
@@ -166,7 +166,7 @@ class Runs(ABC):
         """Returns a run once it has ended.
 
         Raises:
-            EnvironmentNotReadyError: it did not within so many seconds.
+            EnvironmentNotReadyError: it did not end by the deadline.
         """
 
         def probe() -> Run:

@@ -83,7 +83,7 @@ class EmbeddedPlatform:
             return self._status(reader)
 
     def reconcile(self) -> dict[str, Any]:
-        """Repairs what late records have left; see ``Platform.reconcile``."""
+        """Repairs documents that late records affect; see ``Platform.reconcile``."""
         self._membership.check()
         # Those of two pipelines may run at the same time.
         folder = self._layout.conf_of(self._service) / "reconcile"

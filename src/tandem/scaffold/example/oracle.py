@@ -6,7 +6,7 @@ from tandem.scaffold.example.streams import ANSWERED, UNANSWERED
 from tandem.testing import MATCHED, UNMATCHED, Document, Fields, IntervalJoin, Side, date
 
 COLLECTIONS = (ANSWERED, UNANSWERED)
-# What becomes of an event, besides that it waits or came too late.
+# The outcomes of events, besides waiting and late.
 OUTCOMES = (MATCHED, UNMATCHED)
 
 

@@ -1,4 +1,4 @@
-"""Whoever interrupts once means the run, and twice the cleaning up that is going on already."""
+"""Protects the stop of an environment from a second interrupt."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Lets no Ctrl-C and no SIGTERM interrupt the block."""
+def ignoring_interrupts() -> Iterator[None]:
+    """Ignores Ctrl-C and SIGTERM while the block runs."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

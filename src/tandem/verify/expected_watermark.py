@@ -1,4 +1,4 @@
-"""Finds out from the topics how far the watermark will come, before the job has read their last records."""
+"""Computes the watermark that the job will reach with the topics' last records."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from tandem.verify.intake import Intake
 from tandem.verify.topics import TopicReader
 from tandem.verify.watermark import sweep
 
-# Of each partition. Records come in the order of their times but for minutes, so the newest are among the last.
+# Records of each partition. They are in order of time except for minutes, so the newest are among the last.
 _LAST = 2_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def coming_watermark(settings: Settings) -> datetime | None:
-    """Returns the watermark that the topics' last records will lead to; None while a stream has no event.
+def expected_watermark(settings: Settings) -> datetime | None:
+    """Returns the watermark after the topics' last records; None while a stream has no event.
 
     Raises:
-        EnvironmentNotReadyError: Kafka or a topic is not there.
+        EnvironmentNotReadyError: Kafka does not answer or a topic is missing.
     """
     streams = declared_by(settings.location).streams
     intakes = [Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds) for stream in streams]

@@ -1,4 +1,4 @@
-"""Records in real time, and a watch on the facts that come of them."""
+"""Sends records in real time and measures when their facts become visible."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _QUIET_S = 5.0
 
 
 class Seen(NamedTuple):
-    """A fact that has become visible.
+    """A visible fact.
 
     Attributes:
-        at: when, in seconds since the epoch.
-        latency: since the later one of its two records was given to the producer, in seconds.
-        sent_at: when that was.
+        at: when it became visible, in seconds since the epoch.
+        latency: seconds since the later one of its two records was given to the producer.
+        sent_at: when that record was given to the producer.
     """
 
     at: float
@@ -44,11 +44,11 @@ class Seen(NamedTuple):
     sent_at: float
 
 
-class Traffic:
-    """Sends orders and their payments while the block lasts, and notes when.
+class LoadGenerator:
+    """Sends orders and their payments while the block runs, and records the times of sending.
 
     Args:
-        kafka: where to; it asks for no login.
+        kafka: Kafka's settings, without a login.
         rate: records a second, of both streams together.
     """
 
@@ -59,7 +59,7 @@ class Traffic:
             seed=secrets.randbelow(1_000_000), count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=rate / 2
         )
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="generator", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -68,12 +68,12 @@ class Traffic:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def go_on(self, warm_s: float, seconds: float) -> tuple[float, float]:
-        """Returns when a window of so many seconds began and ended, in seconds since the epoch; it ends now.
+    def run_for(self, warm_s: float, seconds: float) -> tuple[float, float]:
+        """Keeps sending; returns the beginning and the end of the measured time, in seconds since the epoch.
 
         Args:
-            warm_s: how long to send before the window begins.
-            seconds: the window's length.
+            warm_s: seconds before the measured time begins.
+            seconds: the measured time.
         """
         self._stop.wait(warm_s)
         since = time.time()
@@ -81,7 +81,7 @@ class Traffic:
         return since, time.time()
 
     def end(self) -> None:
-        """Sends no more; returns when Kafka has all."""
+        """Stops sending; returns when Kafka has all records."""
         self._stop.set()
         self._thread.join()
         self._producer.flush(_FLUSH_S)
@@ -94,17 +94,17 @@ class Traffic:
             while not take(self._producer, record.topic, record):
                 if self._stop.is_set():
                     return
-            # A repeat makes no second fact.
+            # A repeat produces no second fact.
             self.sent.setdefault((record.topic, record.id), time.time())
             self._producer.poll(0)
 
 
 class Watch:
-    """Notes when facts become visible in a change stream, while the block lasts.
+    """Records when facts become visible in a change stream, while the block runs.
 
     Args:
         mongo: the database.
-        collection: the facts'.
+        collection: the collection of facts.
     """
 
     def __init__(self, mongo: MongoSettings, collection: str = FACTS) -> None:
@@ -117,7 +117,7 @@ class Watch:
     def __enter__(self) -> Self:
         self._thread.start()
         if not self._open.wait(_OPEN_S):
-            raise EnvironmentNotReadyError("MongoDB opened no change stream", hint="its log tells why")
+            raise EnvironmentNotReadyError("MongoDB opened no change stream", hint="see its log")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,31 +125,33 @@ class Watch:
         self._thread.join()
         self._client.close()
 
-    def seen(self, traffic: Traffic) -> list[Seen]:
-        """Returns the facts of all that was sent, in the order of their coming. Ends the traffic first, and waits until
-        no more facts come: what is slow must not be left out."""
-        traffic.end()
+    def seen(self, generator: LoadGenerator) -> list[Seen]:
+        """Returns the facts of all sent records, in order of arrival.
+
+        It stops the generator and waits until no more facts arrive, so that slow ones are not left out.
+        """
+        generator.end()
         known = -1
         while known < len(self._arrived):
             known = len(self._arrived)
             self._stop.wait(_QUIET_S)
-        return facts_seen(self._arrived, traffic.sent)
+        return facts_seen(self._arrived, generator.sent)
 
-    def first(self, traffic: Traffic, accepted: Callable[[Seen], bool], *, deadline_s: float) -> Seen:
-        """Returns the first fact that is accepted, once it is there.
+    def first(self, generator: LoadGenerator, accepted: Callable[[Seen], bool], *, deadline_s: float) -> Seen:
+        """Returns the first accepted fact.
 
         Raises:
-            EnvironmentNotReadyError: none came.
+            EnvironmentNotReadyError: none arrived in time.
         """
         place = len(self._arrived)
 
         def probe() -> Seen:
-            for fact in facts_seen(self._arrived[place:], traffic.sent):
+            for fact in facts_seen(self._arrived[place:], generator.sent):
                 if accepted(fact):
                     return fact
             raise NotYetError(f"{len(self._arrived) - place} others came")
 
-        return wait_for("a fact", probe, deadline_s=deadline_s, hint="the logs tell more", interval_s=0.02)
+        return wait_for("a fact", probe, deadline_s=deadline_s, hint="see the logs", interval_s=0.02)
 
     def _run(self) -> None:
         inserts = [{"$match": {"operationType": "insert"}}]
@@ -166,8 +168,8 @@ def facts_seen(arrived: Sequence[tuple[float, str, str]], sent: Mapping[tuple[st
     """Returns the arrivals with their latencies.
 
     Args:
-        arrived: when a fact was seen, its order's id and its payment's.
-        sent: when a record was sent first, by topic and id.
+        arrived: the time of each fact, with the ids of its order and its payment.
+        sent: the time of each record's first sending, by topic and id.
     """
     found = []
     for at, order_id, payment_id in arrived:
@@ -179,9 +181,9 @@ def facts_seen(arrived: Sequence[tuple[float, str, str]], sent: Mapping[tuple[st
 
 
 def quantiles(seen: Sequence[Seen], since: float, until: float) -> tuple[float, float]:
-    """Returns the median and the 99th percentile of the latencies of what was sent within a time, in seconds.
+    """Returns the median and the 99th percentile of the latencies of facts sent within a time, in seconds.
 
-    By the time of sending: what is slow must not fall out of the window by being slow.
+    The time of sending counts, so that slow facts do not fall out of the window.
 
     Raises:
         ValueError: there is none.

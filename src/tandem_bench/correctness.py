@@ -1,4 +1,4 @@
-"""Which facts records imply, by the reading of `tandem verify`, and how those that a peer wrote compare."""
+"""Computes the expected facts as `tandem verify` does, and compares them with a peer's."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Judgement:
-    """How facts compare with those that must be there.
+    """The differences from the expected facts.
 
     Attributes:
-        lost: facts that are not there.
+        lost: missing facts.
         doubled: copies beyond the first.
-        invented: facts that must not be there.
+        invented: facts that were not expected.
     """
 
     lost: int = 0
@@ -47,8 +47,8 @@ def expected(
     """Returns the fact documents that records imply, by order id and payment id.
 
     Args:
-        settings: where Kafka is, and what the job is told.
-        topics: where each stream's records are.
+        settings: the pipeline's settings.
+        topics: the topic of each stream.
         ends: the offset behind the last record, by topic and partition.
         begins: the offset of the first record; None for the topics' beginning.
     """
@@ -67,7 +67,7 @@ def expected(
 
 
 def judge(pairs: Iterable[Pair], wanted: Mapping[Pair, object]) -> Judgement:
-    """Returns how facts compare, by the ids of orders and payments, with those that must be there."""
+    """Returns the differences from the expected facts, by the ids of orders and payments."""
     seen: set[Pair] = set()
     total = 0
     for pair in pairs:
@@ -81,18 +81,18 @@ def judge(pairs: Iterable[Pair], wanted: Mapping[Pair, object]) -> Judgement:
 
 
 def pair_of(fact: Mapping[str, Any]) -> Pair:
-    """Returns the ids by which a fact is judged."""
+    """Returns the ids that identify a fact."""
     return fact["order_id"], fact["payment_id"]
 
 
 def account(settings: Settings, *, deadline_s: float) -> str:
-    """Returns what `tandem verify` says when all is well.
+    """Verifies the job's result; returns a remark for the table.
 
     Raises:
-        TandemError: something is lost, doubled, invented or wrong: a figure of such a run is worth nothing.
+        TandemError: documents are lost, doubled, invented or wrong, so the measurement is invalid.
     """
     report = verify(settings, settle_deadline_s=deadline_s)
     if not report.ok:
         found = ", ".join(f"{problem.count} {problem.kind} in {problem.where}" for problem in report.problems)
-        raise TandemError(f"the job's result is wrong: {found}", hint="its log may tell more; nothing was measured")
+        raise TandemError(f"the job's result is wrong: {found}", hint="see its log; the measurement is invalid")
     return f"{report.total['consumed']} records verified"

@@ -1,6 +1,6 @@
-"""What a measurement runs on: Kafka and MongoDB of its own, and the job's driver while that is what is measured.
+"""The testbed of a measurement: its own Kafka and MongoDB, and the job's driver if that is measured.
 
-This process runs the services of the embedded environment: no supervisor and no dashboard share the processors.
+This process runs the embedded platform's programs itself, so that no supervisor and no dashboard use the processors.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tandem.supervision.runner import ServiceRunner
 from tandem.supervision.state_file import ServiceState, StateFile, read_states
 from tandem.supervision.supervisor import runners_of
 from tandem.waiting import NotYetError, wait_for
-from tandem_bench.cleaning import undisturbed
+from tandem_bench.interrupts import ignoring_interrupts
 from tandem_bench.reports import Reports
 
 _START_DEADLINE_S = 180.0
@@ -45,7 +45,7 @@ class Driver:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Stops the driver, its Java too, where it stands; afterwards it goes on."""
+        """Suspends the driver and its Java while the block runs."""
         os.killpg(self.pid, signal.SIGSTOP)
         try:
             yield
@@ -53,11 +53,11 @@ class Driver:
             os.killpg(self.pid, signal.SIGCONT)
 
 
-class Stage:
-    """Kafka and MongoDB, empty at first. Made by ``staged``.
+class Testbed:
+    """Kafka and MongoDB, empty at first. Created by ``new_testbed``.
 
     Attributes:
-        settings: where they are.
+        settings: the pipeline's settings.
         tools: the programs.
         layout: the folders.
     """
@@ -81,14 +81,14 @@ class Stage:
             self._await(runner)
 
     def stop(self) -> None:
-        """Stops both and forgets what they held."""
+        """Stops both and deletes their data."""
         for runner in reversed(self._runners):
             runner.stop()
         self._runners = []
         self.layout.forget()
 
     def fresh(self) -> None:
-        """Starts anew with nothing in it."""
+        """Restarts both without data."""
         self.stop()
         self.start()
 
@@ -97,7 +97,7 @@ class Stage:
         """Yields a driver that has reported its start; afterwards it is stopped.
 
         Raises:
-            TandemError: it had to be started again on the way: what was measured is worth nothing.
+            TandemError: it was restarted meanwhile, so the measurement is invalid.
         """
         runner = ServiceRunner(JobDriver(self.settings, self.tools, self.layout), self.layout, self._states)
         before = self._state("job").restarts
@@ -113,7 +113,7 @@ class Stage:
             if state.restarts != before:
                 raise TandemError(f"the driver died: {state.error}", hint=f"look at {self.layout.log('job')}")
         finally:
-            with undisturbed():
+            with ignoring_interrupts():
                 runner.stop()
 
     @contextmanager
@@ -128,12 +128,12 @@ class Stage:
                 raise TandemError("the dashboard died as it started", hint=f"look at {self.layout.log('dashboard')}")
             yield pid
         finally:
-            with undisturbed():
+            with ignoring_interrupts():
                 runner.stop()
 
     @contextmanager
     def database(self, name: str) -> Iterator[MongoSettings]:
-        """Yields a database with the indexes of the pipeline's own; afterwards it is gone."""
+        """Yields a database with the pipeline's indexes; removes it afterwards."""
         mongo = self.settings.mongo.model_copy(update={"database": name})
         create_collections(mongo, indexes_of(self.settings.location))
         try:
@@ -163,8 +163,8 @@ class Stage:
 
 
 @contextmanager
-def staged(settings: Settings) -> Iterator[Stage]:
-    """Yields an empty stage; afterwards nothing of it is left, neither processes nor data.
+def new_testbed(settings: Settings) -> Iterator[Testbed]:
+    """Yields an empty testbed; removes its processes and data afterwards.
 
     Raises:
         EnvironmentNotReadyError: something is missing, or did not start.
@@ -175,25 +175,25 @@ def staged(settings: Settings) -> Iterator[Stage]:
     with layout.locked() as lock:
         if lock is None:
             raise EnvironmentNotReadyError(f"{layout.home} is in use", hint="wait for the other run to end")
-        stage = Stage(settings, prepare(settings, layout), layout)
+        testbed = Testbed(settings, prepare(settings, layout), layout)
         try:
-            stage.start()
-            yield stage
+            testbed.start()
+            yield testbed
         finally:
-            with undisturbed():
-                stage.stop()
+            with ignoring_interrupts():
+                testbed.stop()
 
 
 @contextmanager
 def environment(settings: Settings) -> Iterator[Platform]:
-    """Yields the whole environment as `tandem up --wait` starts it, empty; afterwards nothing of it is left."""
+    """Yields an empty environment, started as by `tandem up --wait`; removes it afterwards."""
     platform = platform_for(settings)
     platform.down(volumes=True)
     try:
         platform.up(wait=True)
         yield platform
     finally:
-        with undisturbed():
+        with ignoring_interrupts():
             platform.down(volumes=True)
 
 
@@ -205,12 +205,12 @@ def driver_of(platform: Platform) -> int:
     """
     driver = platform.status()["job"]["pid_or_id"]
     if driver is None:
-        raise TandemError("there is no driver", hint="its log tells why")
+        raise TandemError("there is no driver", hint="see its log")
     return int(driver)
 
 
 def variables(settings: Settings) -> Mapping[str, str]:
-    """Returns the environment of a `tandem` command that is to see these settings."""
+    """Returns the environment variables of a `tandem` command with these settings."""
     return {
         **inherited(),
         "TANDEM_PROFILE": settings.profile,

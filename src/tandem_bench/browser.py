@@ -1,4 +1,4 @@
-"""Who looks at the dashboard: a page in a real Chromium, and as many more as are wanted that only listen."""
+"""Opens the dashboard in a real Chromium, and in further connections that only receive updates."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def chromium() -> str:
     Raises:
         EnvironmentNotReadyError: there is none.
     """
-    # Debian's launcher is a script that complains about itself; the program is beside its libraries.
+    # Debian's start script prints warnings, so use the program beside its libraries.
     direct = Path("/usr/lib/chromium/chromium")
     if direct.is_file():
         return str(direct)
@@ -50,22 +50,22 @@ class OpenPage:
         self._page, self._session = page, session
 
     def wait(self, seconds: float) -> None:
-        """Returns after so many seconds; the page lives meanwhile."""
+        """Waits, while the page keeps running."""
         self._page.wait_for_timeout(seconds * 1000)
 
     def updates(self) -> list[float]:
-        """Returns how long each update since the last call took until it was on the screen, in milliseconds."""
+        """Returns the milliseconds from each new update to the frame that shows it."""
         found: list[float] = self._page.evaluate("window.updates.splice(0)")
         return found
 
     def heap(self) -> float:
-        """Returns what the page's script holds, in MiB, once what it does not need any more is gone."""
+        """Returns the memory of the page's script after a garbage collection, in MiB."""
         self._session.send("HeapProfiler.collectGarbage")
         used: dict[str, Any] = self._session.send("Runtime.getHeapUsage")
         return float(used["usedSize"]) / 2**20
 
     def results(self) -> int:
-        """Returns how many results the page shows."""
+        """Returns the number of results that the page shows."""
         text = self._page.locator("[data-tile=results] b").inner_text().replace(",", "")
         return int(text) if text.isdigit() else -1
 
@@ -92,11 +92,11 @@ def opened(url: str) -> Iterator[OpenPage]:
 
 
 class Listeners:
-    """Connections that read all updates, as open pages do, while the block lasts.
+    """Connections that read all updates, as open pages do, while the block runs.
 
     Args:
         address: the dashboard's host and port.
-        number: how many.
+        number: the number of connections.
     """
 
     def __init__(self, address: tuple[str, int], number: int) -> None:
@@ -124,7 +124,7 @@ class Listeners:
             connection.close()
 
     def heard(self) -> int:
-        """Returns how many updates the one has heard that has heard least; 0 when there is none."""
+        """Returns the smallest number of updates that a connection received; 0 without connections."""
         return min(self._heard, default=0)
 
     def _listen(self, place: int, connection: socket.socket) -> None:

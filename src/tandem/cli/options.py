@@ -1,0 +1,59 @@
+"""Gives every command the shared options and names the panels of the help."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Concatenate, ParamSpec
+
+import typer
+
+from tandem.cli.session import Session
+
+RUN, INSPECT, AUTHOR, CLOUD = "Run", "Inspect", "Author", "Cloud"
+
+P = ParamSpec("P")
+
+
+def with_session(command: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
+    """Returns the command with the shared options; its first argument is the session that they choose."""
+
+    @functools.wraps(command)
+    def wrapper(context: typer.Context, *, profile: Any, pipeline: Any, debug: bool, **own: Any) -> None:
+        session = context.ensure_object(Session)
+        # The same options may also stand before the command's name; the last one wins.
+        session.profile = session.profile if profile is None else profile
+        session.pipeline = session.pipeline if pipeline is None else pipeline
+        session.debug = session.debug or debug
+        command(session, **own)  # type: ignore[call-arg]  # Typer passes the command's own parameters by name
+
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    shared = inspect.signature(_shared, eval_str=True).parameters.values()
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*shared, *own)]
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
+    wrapper.__annotations__ = {each.name: each.annotation for each in parameters}
+    return wrapper
+
+
+def _shared(
+    context: typer.Context,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Profile to use; default: TANDEM_PROFILE, else the running one, else local if Docker answers.",
+            rich_help_panel="Shared options",
+        ),
+    ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(
+            help="Pipeline to act on; separate several with commas; default: TANDEM_PIPELINE, else profiles.toml's.",
+            rich_help_panel="Shared options",
+        ),
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the stack trace of an error.", rich_help_panel="Shared options")
+    ] = False,
+) -> None:
+    """Declares the options that every command takes."""
