@@ -1,7 +1,7 @@
-"""Repairs what late records have left: the stream's own transform as a batch over the topics.
+"""Repairs documents that late records affect: runs the stream's transform as a batch over the topics.
 
-It reads up to what the job has committed. Of that, the job has written all but what came late: so what is missing now
-is missing for good, and both may run at the same time.
+It reads the records that the job has committed. The job has written the documents of all of them except late ones. So
+no missing document can still appear, and both may run at the same time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ _PRUNES_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelati
 
 def main(pipeline: Pipeline) -> None:
     """Reconciles as told by ``--config`` and prints the report as one line of JSON."""
-    arguments = argparse.ArgumentParser(description=f"Repairs what late records of pipeline {pipeline.name} have left.")
+    arguments = argparse.ArgumentParser(
+        description=f"Repairs documents that late records of pipeline {pipeline.name} affect."
+    )
     arguments.add_argument(
         "--config", required=True, help="JSON file of tandem.engine.declare.job_config.JobConfig; a path or a URI"
     )
