@@ -50,7 +50,7 @@ class PipelineLocation:
         return {**inherited, "PYTHONPATH": os.pathsep.join(path)}
 
     def file(self, module: str) -> Path:
-        """Returns one of its modules as a file, whether it is there or not."""
+        """Returns the path of one of its modules, which need not exist."""
         return self.folder / f"{module}.py"
 
     def module(self, name: str) -> ModuleType:
@@ -60,7 +60,7 @@ class PipelineLocation:
             UsageError: there is none, or it cannot be imported; the message names the line.
         """
         if str(self.root) not in sys.path:
-            # At the end: nothing that lies beside a user's pipelines can take the place of an installed package.
+            # At the end, so that nothing beside a user's pipelines hides an installed package.
             sys.path.append(str(self.root))
         try:
             self._import_parent()
@@ -68,15 +68,15 @@ class PipelineLocation:
         except Exception as error:
             if not self.file(name).is_file():
                 raise UsageError(
-                    f"pipeline {self.name!r} has no {self.file(name)}", hint="`tandem new` writes one of each module"
+                    f"pipeline {self.name!r} has no {self.file(name)}", hint="`tandem new` creates every module"
                 ) from None
             raise UsageError(
                 f"{self._line(error)}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-                hint=f"mend pipeline {self.name!r} there; --debug shows the stack",
+                hint=f"fix pipeline {self.name!r} there; --debug shows the stack trace",
             ) from error
 
     def _import_parent(self) -> None:
-        """Makes the name of the user's folder mean this folder, whatever of that name lies where Tandem was started."""
+        """Registers the user's folder as the package, ahead of any same-named package on ``sys.path``."""
         name, _, rest = self.package.partition(".")
         folder, known = self.folder.parent, sys.modules.get(name)
         if rest != self.name or (known and str(folder) in getattr(known, "__path__", ())):
@@ -91,11 +91,11 @@ class PipelineLocation:
             spec.loader.exec_module(module)
 
     def forget(self) -> None:
-        """Lets ``module`` read the files anew."""
+        """Makes ``module`` read the files again."""
         forget(self.package)
 
     def _line(self, error: Exception) -> str:
-        """Returns where in the pipeline's own files an error comes from."""
+        """Returns the file and line of an error in the pipeline's own files."""
         if isinstance(error, SyntaxError) and error.filename:
             return f"{error.filename}:{error.lineno}"
         frames = traceback.extract_tb(error.__traceback__)
@@ -104,11 +104,11 @@ class PipelineLocation:
 
 
 def find(name: str, own: Path) -> PipelineLocation:
-    """Returns where a pipeline is.
+    """Returns the location of a pipeline.
 
     Args:
-        name: its folder's.
-        own: the user's folder of pipelines, whether it is there or not.
+        name: its folder's name.
+        own: the user's folder of pipelines, which need not exist.
 
     Raises:
         UsageError: there is no such pipeline.
@@ -118,13 +118,13 @@ def find(name: str, own: Path) -> PipelineLocation:
             if any((folder / mark).is_file() for mark in _MARKS):
                 return PipelineLocation(name, f"{package}.{name}", folder)
     raise UsageError(
-        f"there is no pipeline {name!r} in {own}, and none that comes with Tandem",
+        f"there is no pipeline {name!r} in {own} or among Tandem's own",
         hint=f"choose one of: {', '.join(names(own))}; or `tandem new {name if name.isidentifier() else 'NAME'}`",
     )
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Returns the pipelines that a text such as ``a,b`` names, each once; itself where it names none."""
+    """Returns the pipelines in a text such as ``a,b``, each once; the text itself if it names none."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip()))) or (text,)
 
 

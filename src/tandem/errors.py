@@ -1,15 +1,15 @@
-"""The errors a user sees: a sentence and a hint. Only ``cli.main`` maps their classes to exit codes."""
+"""The errors that a user sees: a sentence and a hint. Only ``cli.main`` maps their classes to exit codes."""
 
 from __future__ import annotations
 
 
 def install_hint(extra: str) -> str:
-    """Returns how to install an extra: from the checkout, for the registry's package of that name is another one."""
+    """Returns how to install an extra from the checkout; the registry's package of that name is another one."""
     return f"in the checkout: .venv/bin/pip install -e '.[{extra}]'"
 
 
 class TandemError(Exception):
-    """A failure that was foreseen.
+    """An expected failure.
 
     Args:
         message: one sentence for the user, without secrets or payloads.
@@ -23,7 +23,7 @@ class TandemError(Exception):
         self.hint = hint
 
     def _render_traceback_(self) -> list[str]:
-        """Returns what IPython and notebooks show of it, by this name, in place of a stack."""
+        """Returns the lines that IPython and notebooks show instead of a stack trace."""
         return [f"error: {self}", f"hint: {self.hint}"]
 
 
@@ -34,6 +34,6 @@ class UsageError(TandemError):
 
 
 class EnvironmentNotReadyError(TandemError):
-    """Something the command needs is not there: a program, a port, a service."""
+    """Something that the command needs is missing: a program, a port, a service."""
 
     exit_code = 3

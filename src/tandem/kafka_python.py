@@ -1,4 +1,4 @@
-"""Makes clients of kafka-python that leave nothing behind where there is no Kafka, and read headers of any bytes."""
+"""Creates kafka-python clients that leak nothing without Kafka and accept header keys of any bytes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _read_strictly = DefaultRecordBatch._read_msg
 def made(kind: Callable[..., Any], **options: Any) -> Any:
     """Returns a client.
 
-    The library (3.0.12) starts the thread before it looks for Kafka, and forgets it when it finds none. Whoever tries
-    again for as long as Kafka is away would have no files left within the hour.
+    The library (3.0.12) starts its thread before it looks for Kafka, and leaks it if it finds none. Retries during an
+    outage would use up all file descriptors within the hour.
 
-    It also wants a header's key to be UTF-8, which Kafka does not. One record with another key would keep a consumer
-    from all that follows in its partition. Such a key is read like Java's client reads it, with replacement characters.
+    It also requires a header's key to be UTF-8, which Kafka does not. One record with another key would keep a consumer
+    from the rest of its partition. Such a key is read as Java's client reads it, with replacement characters.
 
     Args:
         kind: ``KafkaConsumer`` or ``KafkaAdminClient``.
@@ -67,10 +67,10 @@ class _Part(bytearray):
 
 
 def reader(**options: Any) -> Any:
-    """Returns a consumer that sees topics as the job does: committed records alone.
+    """Returns a consumer that reads committed records only, as the job does.
 
-    The end of a partition is then its last stable offset. An open transaction holds it back, and the job with it; an
-    end behind the transaction would be one that the job cannot reach.
+    The end of a partition is then its last stable offset. An open transaction holds it back, and the job, too. The job
+    could not reach an end behind the transaction.
 
     Args:
         options: the client's.

@@ -1,4 +1,4 @@
-"""The log of every program that is not the job: on standard error, one line for each event."""
+"""The log of every program except the job: on standard error, one line for each event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tandem.engine.spark.log import JSON
 
 
 def to_console() -> None:
-    """Logs for a person who waits for a command to end."""
+    """Logs for a person at a terminal."""
     colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     _configure(
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), structlog.dev.ConsoleRenderer(colors=colours)
@@ -21,10 +21,10 @@ def to_console() -> None:
 
 
 def to_stderr(form: str) -> None:
-    """Logs for whoever keeps the lines.
+    """Logs for a log collector.
 
     Args:
-        form: ``text`` (logfmt) or ``json``, with the names that the job's lines have.
+        form: ``text`` (logfmt) or ``json``, with the field names of the job's log.
     """
     time = structlog.processors.TimeStamper(fmt="iso", utc=True, key="time" if form == JSON else "timestamp")
     level, trace = structlog.processors.add_log_level, structlog.processors.format_exc_info
@@ -40,6 +40,6 @@ def _as_the_job(_: object, __: str, event: structlog.typing.EventDict) -> struct
 
 
 def _configure(*processors: Processor) -> None:
-    # The Kafka client logs every attempt to reconnect; what matters of that is said by us, once.
+    # The Kafka client logs every attempt to reconnect; Tandem reports an outage once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))

@@ -35,7 +35,7 @@ class Runtime:
     pyspark: str
 
     def differences(self, told: Mapping[str, Any]) -> list[str]:
-        """Returns in what a job runs on something else.
+        """Returns the differences of a job's versions.
 
         Args:
             told: the job's own ``engine.spark.runtime.describe``.

@@ -1,4 +1,4 @@
-"""Opens a session with what it needs, and says what is missing before anything is loaded that needs it."""
+"""Opens a session, after checking that everything that it needs is installed."""
 
 from __future__ import annotations
 

@@ -32,16 +32,15 @@ _Reading = Callable[[SparkSession, Stream, JobConfig, dict[str, int]], DataFrame
 
 
 class Session:
-    """A pipeline to look at and to try things with. It reads topics and collections, and writes nothing.
+    """A pipeline's topics, transform and collections as DataFrames. It only reads.
 
-    What is read of a topic ends where the topic ends when it is asked for: however often the DataFrame is computed, it
-    has the same rows.
+    A DataFrame of a topic ends where the topic ended at the call, so it always has the same rows.
 
     Args:
-        settings: of a profile whose Kafka and MongoDB can be reached from this machine.
+        settings: the settings of a profile whose Kafka and MongoDB this machine can reach.
 
     Attributes:
-        settings: the same.
+        settings: the same settings.
         spark: the Spark session, in this process.
         pipeline: the declaration.
     """
@@ -84,37 +83,37 @@ class Session:
 
         Raises:
             UsageError: the pipeline has no such stream.
-            EnvironmentNotReadyError: Kafka or the topic is not there.
+            EnvironmentNotReadyError: Kafka does not answer or the topic is missing.
         """
         return self._read(records_of, stream)
 
     def events(self, stream: str) -> DataFrame:
-        """Returns a stream's events, typed, as the transform gets them: repeats and late ones, too.
+        """Returns a stream's events, typed, as the transform receives them, with repeats and late ones.
 
         Raises:
             UsageError: the pipeline has no such stream.
-            EnvironmentNotReadyError: Kafka or the topic is not there.
+            EnvironmentNotReadyError: Kafka does not answer or the topic is missing.
         """
         return self._read(events_of, stream)
 
     def refused(self, stream: str) -> DataFrame:
-        """Returns the records that are no events, with the reasons: ``error``, as in dead letters, and ``detail``.
+        """Returns the rejected records with the reasons: ``error``, as in dead letters, and ``detail``.
 
         Raises:
             UsageError: the pipeline has no such stream.
-            EnvironmentNotReadyError: Kafka or the topic is not there.
+            EnvironmentNotReadyError: Kafka does not answer or the topic is missing.
         """
         return self._read(refused_of, stream)
 
     def transform(self, **events: DataFrame) -> DataFrame:
-        """Returns what the pipeline's transform makes of its streams' events, as ``tandem reconcile`` computes it.
+        """Returns the transform's rows for the streams' events, as ``tandem reconcile`` computes them.
 
         Args:
-            events: by a stream's name, what to take in place of what is in its topic.
+            events: DataFrames to use instead of the topics, by the stream's name.
 
         Raises:
             UsageError: the pipeline has no such stream.
-            EnvironmentNotReadyError: Kafka, a topic or, where something is looked up, MongoDB is not there.
+            EnvironmentNotReadyError: Kafka, a topic or, for lookups, MongoDB is missing.
         """
         for name in events:
             self._stream(name)
@@ -124,11 +123,11 @@ class Session:
         return transformed(self.spark, self.pipeline, self._config, frames)
 
     def output(self, collection: str, rows: DataFrame | None = None) -> DataFrame:
-        """Returns the documents that a collection would get of the transform's rows.
+        """Returns the documents that a collection would get from the transform's rows.
 
         Args:
             collection: one of ``outputs``.
-            rows: the transform's; None for those of all events in the topics.
+            rows: the transform's rows; None for those of all events in the topics.
 
         Raises:
             UsageError: the pipeline writes no such collection.
@@ -137,7 +136,7 @@ class Session:
         return output.documents(self.transform() if rows is None else rows)
 
     def stored(self, collection: str) -> DataFrame:
-        """Returns the documents that are in MongoDB, read anew by each action.
+        """Returns the documents in MongoDB; each action reads them again.
 
         Raises:
             UsageError: the database has no such collection.
@@ -149,10 +148,10 @@ class Session:
         return stored(self.spark, self._config, collection)
 
     def reload(self) -> None:
-        """Takes the pipeline from its files as they are now.
+        """Reloads the pipeline from its files.
 
         Raises:
-            UsageError: something is wrong in them; the message names the line.
+            UsageError: they have an error; the message names the line.
         """
         location = self.settings.location
         location.forget()
@@ -160,13 +159,13 @@ class Session:
         send_by_value(location.package)
 
     def stop(self) -> None:
-        """Ends Spark. Another session can be opened in the same process."""
+        """Stops Spark. Another session can be opened in the same process."""
         self.spark.stop()
         self._folder.cleanup()
 
     @cached_property
     def _config(self) -> JobConfig:
-        """The job's configuration, with the secrets' places on this machine."""
+        """The job's configuration, with this machine's references to secrets."""
         kafka, mongo = self.settings.kafka, self.settings.mongo
         config = job_config(self.settings, checkpoint="")
         return replace(
@@ -204,9 +203,10 @@ class Session:
                 return sorted(client[mongo.database].list_collection_names())
         except PyMongoError as error:
             raise EnvironmentNotReadyError(
-                f"MongoDB at {mongo.uri} does not answer: {type(error).__name__}", hint="is it up? see `tandem status`"
+                f"MongoDB at {mongo.uri} does not answer: {type(error).__name__}",
+                hint="check with `tandem status` that it is running",
             ) from None
 
 
 def _no_such(what: str, name: str, known: Any) -> UsageError:
-    return UsageError(f"there is no {what} {name!r}", hint=f"choose one of: {', '.join(known) or 'none is there'}")
+    return UsageError(f"there is no {what} {name!r}", hint=f"choose one of: {', '.join(known) or 'there are none'}")

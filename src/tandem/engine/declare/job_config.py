@@ -1,4 +1,4 @@
-"""What the job is told when it starts, as one frozen value. No secret stands in it, only where to find them."""
+"""The job's configuration as one frozen value. It holds references to secrets, never secrets."""
 
 from __future__ import annotations
 

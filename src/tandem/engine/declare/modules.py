@@ -1,4 +1,4 @@
-"""Lets a package's files be read anew in a process that has imported it."""
+"""Makes a process read an imported package's files again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says what in a job's report needs attention: the same words in its log, in `tandem status` and on the dashboard."""
+"""Creates the warnings of a job's report, the same in its log, `tandem status` and the dashboard."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def late(total: int, last: float) -> str:
     """
     at = datetime.fromtimestamp(last, UTC).strftime("%H:%M:%S")
     return (
-        f"{total:,} records were late, the last at {at} UTC: the watermark had passed them, so the job left them out; "
-        "`tandem reconcile` repairs the documents"
+        f"{total:,} records were late, the last at {at} UTC: the watermark had passed them, so the job dropped them; "
+        "run `tandem reconcile` to repair the documents"
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a pipeline can go on with a checkpoint: Spark plans a batch on it, and none of it is run."""
+"""Checks whether a pipeline can resume from a checkpoint: Spark plans a batch on it without running it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FitsError(Exception):
 
 
 def misfit(start: Callable[[_Writer], StreamingQuery], folder: Path) -> Failure | None:
-    """Returns why the query cannot go on with its checkpoint; None when it can.
+    """Returns why the query cannot resume from its checkpoint; None if it can.
 
     Spark compares the state that the checkpoint has with the state that the query needs when it plans a batch, and asks
     for the batch to be written behind that.

@@ -1,4 +1,4 @@
-"""Runs a pipeline as a streaming query until it is told to stop."""
+"""Runs a pipeline as a streaming query until it is asked to stop."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def main(pipeline: Pipeline | None = None) -> None:
     parser.add_argument(
         "--config", required=True, help="JSON file of tandem.engine.declare.job_config.JobConfig; a path or a URI"
     )
-    parser.add_argument("--begin-when", metavar="URI", help="start Spark, and the query once this file is there")
-    parser.add_argument("--stop-when", metavar="URI", help="stop after the running batch once this file is there")
-    parser.add_argument("--fit", action="store_true", help="only tell whether the job can go on with its checkpoint")
+    parser.add_argument("--begin-when", metavar="URI", help="start Spark, and the query once this file exists")
+    parser.add_argument("--stop-when", metavar="URI", help="stop after the current batch once this file exists")
+    parser.add_argument("--fit", action="store_true", help="only check whether the job can resume from its checkpoint")
     arguments = parser.parse_args()
     pipeline = pipeline or load_pipeline(arguments.pipeline)
     wishes = Wishes()

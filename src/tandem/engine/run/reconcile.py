@@ -1,7 +1,7 @@
-"""Repairs what late records have left: the stream's own transform as a batch over the topics.
+"""Repairs documents that late records affect: runs the stream's transform as a batch over the topics.
 
-It reads up to what the job has committed. Of that, the job has written all but what came late: so what is missing now
-is missing for good, and both may run at the same time.
+It reads the records that the job has committed. The job has written the documents of all of them except late ones. So
+no missing document can still appear, and both may run at the same time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _PRUNES_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelati
 def main() -> None:
     """Reconciles the pipeline of ``--pipeline`` by ``--config``, and prints the report as one line of JSON."""
     parser = argparse.ArgumentParser(
-        description="Repairs what late records of a pipeline have left.", fromfile_prefix_chars="@"
+        description="Repairs documents that late records of a pipeline affect.", fromfile_prefix_chars="@"
     )
     parser.add_argument("--pipeline", required=True, metavar="PACKAGE", help="the package that declares it")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Stops the job once a file appears: where nobody can send it a signal, as on a cluster in the cloud."""
+"""Stops the job once a file appears, for clusters on which it cannot receive a signal."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ class StopFile:
                     self._stop()
                     return
             except (Py4JError, OSError) as error:
-                # The job does not need it to go on; the next look may get through.
+                # The job runs without it; the next check may succeed.
                 _log.warning("cannot look for %s: %s", self._location, type(error).__name__)

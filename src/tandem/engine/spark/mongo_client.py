@@ -35,7 +35,7 @@ def pages(ids: Iterable[str]) -> Iterator[list[str]]:
 
 @cache
 def _client(jvm: Any, uri: str) -> Any:
-    """Returns a client that is kept open for the life of the process: to connect anew costs more than a request."""
+    """Returns a client that stays open until the process ends, as connecting costs more than a request."""
     return jvm.com.mongodb.client.MongoClients.create(uri)
 
 

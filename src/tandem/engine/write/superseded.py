@@ -2,7 +2,7 @@
 
 A late record was dropped, but its partner was not: the job holds it and will report it as unmatched once its window
 closes, long after reconcile has written their fact. So reconcile leaves a note, before it looks for the document; the
-job looks for notes after it has written. Whoever comes second removes the document.
+job looks for notes after it has written. The second of the two removes the document.
 """
 
 from __future__ import annotations
