@@ -21,12 +21,13 @@ _STYLE = (
 
 
 def draw(part: Part, about: Mapping[str, Any]) -> str:
-    """Returns an SVG with a bar for each row of the first row's unit: as long as the median, a line marks the extremes.
-    The bar of a limit that is far away is cut, and says so.
+    """Returns an SVG with a bar for each row of the first row's unit.
+
+    A bar is as long as the median, and a line marks the extremes. A much longer bar of a limit is cut and marked.
 
     Args:
-        part: what to draw.
-        about: of the run: the machine and the revision stand below.
+        part: the part to draw.
+        about: the run's conditions; the machine and the revision are shown below.
     """
     rows = [row for row in part.rows if row.unit == part.rows[0].unit]
     most = max(max(row.figure.values) for row in rows) or 1.0

@@ -109,7 +109,10 @@ def _resume(platform: Reloading) -> None:
 
 
 def _check(settings: Settings) -> None:
-    """Imports the saved modules, so that broken code does not stop the job; creates new topics and collections."""
+    """Imports the saved modules and creates new topics and collections.
+
+    Broken code fails here, before it stops the job.
+    """
     place = settings.place
     place.forget()
     for module in _MODULES:

@@ -35,7 +35,7 @@ class _Batch(NamedTuple):
 
 
 def measure(bench: Bench) -> Part:
-    """Returns the median and the 99th percentile, of the job and of the tutorials' design, and a batch's phases."""
+    """Returns the latencies of the job and of the tutorials' design, and a batch's phases."""
     warm_s, seconds = (_LEAST_WARM_S, 15.0) if bench.quick else (40.0, 60.0)
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []

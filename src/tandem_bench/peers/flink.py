@@ -60,7 +60,7 @@ FROM orders AS o JOIN payments AS p
 
 
 def main() -> None:
-    """Joins what is told, as often as told."""
+    """Runs the command line."""
     arguments = argparse.ArgumentParser(description=__doc__)
     for name in ("--bootstrap", "--orders", "--payments", "--ends", "--checkpoints", "--facts"):
         arguments.add_argument(name, required=True)

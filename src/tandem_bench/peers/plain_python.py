@@ -77,7 +77,7 @@ def _read(value: bytes) -> _Document:
 
 
 def main() -> None:
-    """Reads what is told, joins it, writes the facts."""
+    """Runs the command line."""
     arguments = argparse.ArgumentParser(description=__doc__)
     for name in ("--bootstrap", "--orders", "--payments", "--ends", "--mongo", "--database", "--collection"):
         arguments.add_argument(name, required=True)
