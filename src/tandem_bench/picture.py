@@ -40,12 +40,12 @@ def draw(part: Part, about: Mapping[str, Any]) -> str:
         top, middle = _HEAD + place * (_BAR + _GAP), _HEAD + place * (_BAR + _GAP) + _BAR / 2
         values = (row.figure.median, min(row.figure.values), max(row.figure.values))
         length, low, high = (scale * min(value, most) for value in values)
-        told = f"{number(row.figure.median)}{' (cut)' if row.figure.median > most else ''}"
+        label = f"{number(row.figure.median)}{' (cut)' if row.figure.median > most else ''}"
         lines += [
             _text(_LABELS - 10, middle + 4, row.name, anchor="end"),
             f'<rect x="{_LABELS}" y="{top}" width="{length:.1f}" height="{_BAR}" rx="2" fill="{_COLOURS[row.kind]}"/>',
             f'<path d="M{_LABELS + low:.1f} {middle}H{_LABELS + high:.1f}" class="range"/>',
-            _text(_LABELS + high + 8, middle + 4, told),
+            _text(_LABELS + high + 8, middle + 4, label),
         ]
     height = _HEAD + len(rows) * (_BAR + _GAP) + _FOOT
     machine = about["machine"]

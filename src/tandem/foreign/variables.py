@@ -66,7 +66,7 @@ def not_passed_on(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     return found
 
 
-def told(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def effects(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Returns the effect of each relevant variable, without values, as some are secret."""
     parts = not_passed_on(environ)
     answers = {}

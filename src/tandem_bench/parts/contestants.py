@@ -91,10 +91,10 @@ def flink(testbed: Testbed, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) 
         "facts": f"file://{facts}",
         "rounds": "2",
     }
-    told = [f"--{name}={value}" for name, value in arguments.items()]
+    command = [f"--{name}={value}" for name, value in arguments.items()]
     env = child_environment(testbed.tools.java, PYTHONPATH=str(_flink_packages(testbed)))
-    told += ["--jars", *map(str, _flink_jars(testbed))]
-    answer = programs.run("peers/flink", told, testbed, env, own_packages=False)
+    command += ["--jars", *map(str, _flink_jars(testbed))]
+    answer = programs.run("peers/flink", command, testbed, env, own_packages=False)
     return Drained(answer["seconds"][-1], judge(_pairs_in(facts), wanted))
 
 

@@ -83,8 +83,8 @@ def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tupl
         with Watch(settings.mongo) as watch, LoadGenerator(settings.kafka, RATE) as generator:
             since, until = generator.run_for(warm_s, seconds)
             seen = watch.seen(generator)
-        told = reports.batches(since, until)
-        took = [median(batch_milliseconds(told, phase)) for phase in ("triggerExecution", _PLANNING, _WRITING)]
+        batches = reports.batches(since, until)
+        took = [median(batch_milliseconds(batches, phase)) for phase in ("triggerExecution", _PLANNING, _WRITING)]
         return quantiles(seen, since, until), _Batch(*took), account(settings, deadline_s=_VERIFY_S)
 
 

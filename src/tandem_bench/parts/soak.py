@@ -68,13 +68,13 @@ def measure(bench: Bench) -> Part:
             Row(f"{name}, last quarter", unit, Figure((last,)), remark=f"{last / first:.2f} times the first"),
             Row(f"{name}, first quarter", unit, Figure((first,))),
         ]
-    told = {"records/s": int(_RATE), "seconds": int(seconds), "match window": _WINDOW_S, "lateness": _LATENESS_S}
+    conditions = {"records/s": int(_RATE), "seconds": int(seconds), "match window": _WINDOW_S, "lateness": _LATENESS_S}
     collected = " ".join(f"{mib:.0f}" for mib, _ in groupby(sample[_LEFT] for sample in samples))
     return Part(
         "soak",
         "A steady load while windows open and close",
         rows,
-        {**told, "left by each collection": collected, "result": remark},
+        {**conditions, "left by each collection": collected, "result": remark},
     )
 
 
