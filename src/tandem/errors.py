@@ -1,10 +1,13 @@
-"""The errors that a user sees: a sentence and a hint. Only ``cli.main`` maps their classes to exit codes."""
+"""The errors that a user sees. Only ``cli.main`` maps their classes to exit codes."""
 
 from __future__ import annotations
 
 
 def install_hint(extra: str) -> str:
-    """Returns how to install an extra from the checkout; the registry's package of that name is another one."""
+    """Returns how to install an extra from the checkout.
+
+    The registry's package of that name is another one.
+    """
     return f"in the checkout: .venv/bin/pip install -e '.[{extra}]'"
 
 

@@ -21,12 +21,13 @@ _STYLE = (
 
 
 def draw(part: Part, about: Mapping[str, Any]) -> str:
-    """Returns an SVG with a bar for each row of the first row's unit: as long as the median, a line marks the extremes.
-    The bar of a limit that is far away is cut, and says so.
+    """Returns an SVG with a bar for each row of the first row's unit.
+
+    A bar is as long as the median, and a line marks the extremes. A much longer bar of a limit is cut and marked.
 
     Args:
-        part: what to draw.
-        about: of the run: the machine and the revision stand below.
+        part: the part to draw.
+        about: the run's conditions; the machine and the revision are shown below.
     """
     rows = [row for row in part.rows if row.unit == part.rows[0].unit]
     most = max(max(row.figure.values) for row in rows) or 1.0
@@ -39,12 +40,12 @@ def draw(part: Part, about: Mapping[str, Any]) -> str:
         top, middle = _HEAD + place * (_BAR + _GAP), _HEAD + place * (_BAR + _GAP) + _BAR / 2
         values = (row.figure.median, min(row.figure.values), max(row.figure.values))
         length, low, high = (scale * min(value, most) for value in values)
-        told = f"{number(row.figure.median)}{' (cut)' if row.figure.median > most else ''}"
+        label = f"{number(row.figure.median)}{' (cut)' if row.figure.median > most else ''}"
         lines += [
             _text(_LABELS - 10, middle + 4, row.name, anchor="end"),
             f'<rect x="{_LABELS}" y="{top}" width="{length:.1f}" height="{_BAR}" rx="2" fill="{_COLOURS[row.kind]}"/>',
             f'<path d="M{_LABELS + low:.1f} {middle}H{_LABELS + high:.1f}" class="range"/>',
-            _text(_LABELS + high + 8, middle + 4, told),
+            _text(_LABELS + high + 8, middle + 4, label),
         ]
     height = _HEAD + len(rows) * (_BAR + _GAP) + _FOOT
     machine = about["machine"]

@@ -87,11 +87,11 @@ class StandIn:
 
     def _batch(self, number: int, orders: range) -> None:
         now = datetime.now(UTC)
-        dated, told = now - _AGE, (now - _AGE).isoformat()
+        dated, date = now - _AGE, (now - _AGE).isoformat()
         facts, alone = [], []
         for order in orders:
             order_id, payment_id, amount = f"o-{order:09}", f"p-{order:09}", order % 50_000
-            self._send(ORDERS.topic, order_id, f'{{"order_id":"{order_id}","order_date":"{told}","amount":{amount}}}')
+            self._send(ORDERS.topic, order_id, f'{{"order_id":"{order_id}","order_date":"{date}","amount":{amount}}}')
             if order % _ONE_IN == 0:
                 alone.append(_unmatched(order_id, dated, amount))
             elif order % _ONE_IN == 1:
@@ -100,7 +100,7 @@ class StandIn:
                 headers: Mapping[str, str | bytes | None] = {"source_topic": PAYMENTS.topic, "error": "wrong_type"}
                 self._producer.produce(DEAD_LETTER_TOPIC, b'{"payment_id":7}', headers=dict(headers))
             else:
-                self._send(PAYMENTS.topic, order_id, f'{{"payment_id":"{payment_id}","payment_date":"{told}"}}')
+                self._send(PAYMENTS.topic, order_id, f'{{"payment_id":"{payment_id}","payment_date":"{date}"}}')
                 facts.append(_fact(order_id, payment_id, dated, amount))
         self._producer.flush()
         if facts:

@@ -40,7 +40,7 @@ transform([])
 
 def test_messages_name_sections_that_the_readme_has() -> None:
     source = "".join(file.read_text("utf-8") for file in (ROOT / "src").rglob("*.py"))
-    named = set(re.findall(r"\(README, ([^)]+)\)", source))
+    named = set(re.findall(r"\(README: ([^)]+)\)", source))
     assert named
     headings = re.findall(r"^#+ (.+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
     assert named <= set(headings)

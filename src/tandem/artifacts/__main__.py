@@ -1,4 +1,4 @@
-"""Rewrites ``jars.lock`` from ``runtimes.toml`` (``--relock``), or fetches its jars (``--fetch FOLDER``)."""
+"""Rewrites ``jars.lock`` (``--relock``) or fetches its jars (``--fetch FOLDER``)."""
 
 from __future__ import annotations
 

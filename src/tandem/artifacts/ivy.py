@@ -154,7 +154,7 @@ def _module(packages: Iterable[str], conf: str) -> str:
 def fetch_error(output: list[str], environment: Mapping[str, str]) -> EnvironmentNotReadyError:
     """Returns the error for a download that failed, given what Ivy printed and the variables that it had."""
     text = "\n".join(output)
-    told = next((line for line in output if _TELLING.search(line)), output[-1] if output else "no output")[:300]
+    line = next((line for line in output if _TELLING.search(line)), output[-1] if output else "no output")[:300]
     if "No space left on device" in text:
         return EnvironmentNotReadyError("no space left while downloading jars", hint="free some space, then try again")
     hint = "see the message above; runtimes.toml names the jars"
@@ -173,4 +173,4 @@ def fetch_error(output: list[str], environment: Mapping[str, str]) -> Environmen
             "connect to the network for the first start (150 MB of temporary space); later starts need none; "
             "behind a proxy set HTTPS_PROXY=http://HOST:PORT"
         )
-    return EnvironmentNotReadyError(f"the jars could not be downloaded: {told}", hint=hint)
+    return EnvironmentNotReadyError(f"the jars could not be downloaded: {line}", hint=hint)

@@ -110,7 +110,10 @@ def _resume(platform: Reloading) -> None:
 
 
 def _check(settings: Settings) -> None:
-    """Imports the saved modules, so that broken code does not stop the job; creates new topics and collections."""
+    """Imports the saved modules and creates new topics and collections.
+
+    Broken code fails here, before it stops the job.
+    """
     location = settings.location
     location.forget()
     for module in ("transform", *(each for each in _OPTIONAL if location.file(each).is_file())):

@@ -37,7 +37,10 @@ def _root(_: Session) -> None:
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits with 0, 1 (failed), 2 (usage), 3 (environment not ready) or 130 (interrupted)."""
+    """Runs the command line and exits.
+
+    Exit codes: 0, 1 (failed), 2 (usage), 3 (environment not ready), 130 (interrupted).
+    """
     signal.signal(signal.SIGTERM, _interrupt)
     log.to_console()
     adapt_this_process()

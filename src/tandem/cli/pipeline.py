@@ -173,7 +173,10 @@ def verify(
     wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the job to catch up.")] = SETTLE_SECONDS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Compare MongoDB with the documents computed from the topics without Spark. Exit with 1 on any difference."""
+    """Compare MongoDB with the documents that the topics imply. Exit with 1 on any difference.
+
+    The documents are computed without Spark.
+    """
     session.for_each(lambda each: _verify(each, wait, as_json=as_json))
 
 

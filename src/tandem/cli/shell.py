@@ -28,7 +28,10 @@ spark              the Spark session
 @app.command(rich_help_panel=AUTHOR)
 @with_session
 def shell(session: Session) -> None:
-    """Open Python (IPython if installed) with the pipeline's topics, transform and collections as DataFrames."""
+    """Open Python with the pipeline's topics, transform and collections as DataFrames.
+
+    It is IPython if that is installed.
+    """
     with session_of(session.settings) as opened:
         known = {"session": opened, "spark": opened.spark}
         banner = _BANNER.format(session=opened)

@@ -70,8 +70,8 @@ def problems(state: State, declaration: Declaration, now: float) -> list[dict[st
         )
     found += _job(state, declaration, now)
     if state.mongo.up:
-        said = warnings(state.progress or {}, time.time())
-        found += [Problem(code, "warning", f"{text[0].upper()}{text[1:]}.") for code, text in said.items()]
+        texts = warnings(state.progress or {}, time.time())
+        found += [Problem(code, "warning", f"{text[0].upper()}{text[1:]}.") for code, text in texts.items()]
     return [asdict(problem) for problem in found]
 
 

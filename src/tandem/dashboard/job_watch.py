@@ -79,7 +79,10 @@ class JobWatch(Watcher):
 
 
 def _reached(report: dict[str, Any]) -> tuple[Any, Any]:
-    """Returns the watermark, and the newest event time of the slowest stream, which the next watermark follows."""
+    """Returns the watermark and the slowest stream's newest event time.
+
+    The next watermark follows that time.
+    """
     newest = [(noted or {}).get("newest_ms") for noted in (report.get("streams") or {}).values()]
     return report.get("watermark"), min((-1 if ms is None else ms for ms in newest), default=None)
 

@@ -21,7 +21,7 @@ class _Second:
     money: float = 0.0
     latencies: array[float] = field(default_factory=lambda: array("f"))
     every: int = 1
-    told: int = 0
+    seen: int = 0
     # Cached until another latency comes, because an opened page gets all seconds at once.
     quantiles: _Quantiles | None = None
     settled: bool = False
@@ -30,12 +30,12 @@ class _Second:
         """Keeps a latency, or skips it if there are many."""
         if self.settled:
             return
-        if self.told % self.every == 0:
+        if self.seen % self.every == 0:
             if len(self.latencies) == _MAX_LATENCIES:
                 self.latencies, self.every = self.latencies[::2], 2 * self.every
             self.latencies.append(latency_s)
             self.quantiles = None
-        self.told += 1
+        self.seen += 1
 
     def p50_p99(self) -> _Quantiles:
         """Returns the quantiles of the latencies."""

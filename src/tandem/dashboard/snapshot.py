@@ -129,14 +129,14 @@ def _batch_rate(batches: list[Batch]) -> float:
     return sum(batch.rows for batch in recent) / _RATE_S
 
 
-def _runtime(told: dict[str, Any] | None) -> dict[str, Any] | None:
+def _runtime(reported: dict[str, Any] | None) -> dict[str, Any] | None:
     """Returns the job's versions, and their differences from the cloud's image."""
-    if not told:
+    if not reported:
         return None
     names = ("spark", "java", "python", "scala")
-    versions = {name: str(told.get(name)) for name in names}
+    versions = {name: str(reported.get(name)) for name in names}
     wanted = runtimes().meant_by(versions["spark"])
-    return {**versions, "image": wanted.image, "differs": wanted.differences(told)}
+    return {**versions, "image": wanted.image, "differs": wanted.differences(reported)}
 
 
 def _results(recent: list[Point], latencies: list[float]) -> dict[str, Any]:

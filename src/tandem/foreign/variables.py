@@ -76,7 +76,7 @@ def log_not_passed_on() -> None:
         _log.info("not passed on to any program; `tandem doctor` says why", variables=names)
 
 
-def told(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def effects(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Returns the effect of each relevant variable, without values, as some are secret."""
     parts = not_passed_on(environ)
     answers = {}

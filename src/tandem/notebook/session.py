@@ -1,4 +1,4 @@
-"""One pipeline's topics, transform and collections as DataFrames; by the engine's own functions, as a batch."""
+"""A pipeline's topics, transform and collections as DataFrames, by the engine's functions."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ class Session:
         return tuple(output.collection for output in self.pipeline.outputs)
 
     def records(self, stream: str) -> DataFrame:
-        """Returns all records of a stream's topic as they are: key, value, partition, offset, timestamp and headers.
+        """Returns all records of a stream's topic, unparsed.
+
+        The columns are key, value, partition, offset, timestamp and headers.
 
         Raises:
             UsageError: the pipeline has no such stream.

@@ -11,7 +11,7 @@ from tandem.verify.oracle import load_oracle
 
 
 def check_apart(pipelines: Iterable[Settings]) -> None:
-    """Raises if two pipelines share a dead-letter topic or a collection: their records could not be told apart.
+    """Raises if two pipelines share a dead-letter topic or a collection.
 
     Raises:
         UsageError: the message names both, and the shared topic or collection.

@@ -17,7 +17,7 @@ from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.ivy import check_spark
 from tandem.artifacts.lock import locked, sha256_of
 from tandem.errors import TandemError
-from tandem.foreign.variables import told
+from tandem.foreign.variables import effects
 from tandem.local_spark.heap import machine_memory
 from tandem.local_spark.java import find_java
 from tandem.platforms import services
@@ -79,7 +79,7 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
     }
     for name, check in {**own(settings, running), **shared}.items():
         yield _found(name, check)
-    for name, answer in told().items():
+    for name, answer in effects().items():
         yield Finding(name, "good", answer)
 
 

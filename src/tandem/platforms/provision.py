@@ -114,7 +114,7 @@ def check_topics(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_to
 
 
 def producer_dated(kafka: KafkaSettings, streams: Sequence[Stream]) -> list[str]:
-    """Returns the source topics whose records have their producers' time (``CreateTime``), not the broker's.
+    """Returns the source topics whose records have their producers' time (``CreateTime``).
 
     Raises:
         EnvironmentNotReadyError: Kafka does not answer, or does not show the topics' settings to the user.
@@ -244,7 +244,7 @@ def administrator(kafka: KafkaSettings, what: str, **options: Any) -> Iterator[A
 
 @contextmanager
 def database_of(mongo: MongoSettings, what: str, patience_ms: int = _PATIENCE_MS) -> Iterator[Database[dict[str, Any]]]:
-    """Yields the database; its errors become messages that MongoDB did not do something; see ``administrator``."""
+    """Yields the database; its errors become messages, as for ``administrator``."""
     client: MongoClient[dict[str, Any]]
     try:
         with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=patience_ms) as client:

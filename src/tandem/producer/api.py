@@ -74,13 +74,13 @@ def produce(
             results = [pool.submit(_result, stream, child) for stream, child in children.items()]
             try:
                 running = set(results)
-                told = False
+                notified = False
                 while running:
                     done, running = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_EXCEPTION)
                     # The error of a producer that was stopped must not hide the first error.
                     first_error = first_error or next((each.exception() for each in done if each.exception()), None)
-                    if not told and (stop.is_set() or first_error):
-                        told = True
+                    if not notified and (stop.is_set() or first_error):
+                        notified = True
                         _terminate(children.values())
             except BaseException:
                 _terminate(children.values())

@@ -151,10 +151,10 @@ class WhyNot(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keeps the error of a log record."""
-        told = [each for each in record.args or () if isinstance(each, KafkaError)]
+        errors = [each for each in record.args or () if isinstance(each, KafkaError)]
         # Errors after a refusal are its consequence: the broker closes the connection.
         if self.error is None or not was_refused(self.error):
-            self.error = next((each for each in told if not isinstance(each, KafkaTimeoutError)), self.error)
+            self.error = next((each for each in errors if not isinstance(each, KafkaTimeoutError)), self.error)
 
 
 def was_refused(error: BaseException) -> bool:

@@ -26,7 +26,7 @@ def close_windows(
     ledger: Ledger | None = None,
     stop: threading.Event | None = None,
 ) -> int:
-    """Returns the number of control records sent: one to every partition of each stream's topic, all confirmed.
+    """Sends a control record to every partition of each stream; returns their number.
 
     Args:
         producer: a connected producer.

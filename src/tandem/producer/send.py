@@ -149,17 +149,17 @@ class _Deliveries:
         if len(self._pending) < limit:
             return True
         began = time.monotonic()
-        told = False
+        warned = False
         with self._changed:
             while len(self._pending) >= limit:
                 waited = time.monotonic() - began
                 if stop.is_set() or (timeout is not None and waited >= timeout):
                     return False
-                if waited > _QUIET_SECONDS and not told:
+                if waited > _QUIET_SECONDS and not warned:
                     log.warning("Kafka has not answered for a while", in_flight=len(self._pending))
-                    told = True
+                    warned = True
                 self._changed.wait(0.1)
-        if told:
+        if warned:
             log.info("Kafka answers again", waited_seconds=round(time.monotonic() - began, 1))
         return True
 

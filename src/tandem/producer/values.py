@@ -14,7 +14,10 @@ Fields = Mapping[str, Any]
 
 
 class Values(Protocol):
-    """One format. A timestamp among the fields is in milliseconds since 1970; a choice is a number in [0, 1)."""
+    """One format.
+
+    A timestamp among the fields is in milliseconds since 1970; a choice is a number in [0, 1).
+    """
 
     def plain(self, fields: Fields) -> bytes:
         """Returns an event in the usual form."""

@@ -1,4 +1,4 @@
-"""Validates one Avro record as the engine must; ``engine.read.avro_format`` is the other implementation."""
+"""Validates one Avro record, independently of ``engine.read.avro_format``."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ _PATIENCE_MS = 3000
 
 
 def check_uncompacted(kafka: KafkaSettings, topics: Sequence[str]) -> None:
-    """Raises if Kafka compacts a topic. Without the right to read topic configurations, nothing is checked.
+    """Raises if Kafka compacts a topic.
+
+    Without the right to read topic configurations, nothing is checked.
 
     Args:
         kafka: Kafka's settings.

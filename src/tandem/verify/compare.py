@@ -112,7 +112,9 @@ class _Observed(Observed):
 
 
 def _contents(intakes: Sequence[Intake]) -> Iterator[dict[str, Mapping[str, Mapping[str, Any]]]]:
-    """Yields the accepted events by stream: their first contents, then each other combination of the streams' contents.
+    """Yields the accepted events by stream, once for each combination of contents.
+
+    The first combination has the first contents of each event.
 
     Where an event was sent with different contents, the job may have taken any of them, for each document another. A
     combination takes of all of a stream's events the content of the same number, or the last: so whichever contents

@@ -76,7 +76,10 @@ def _of_its_id(document: Document, expected: Mapping[str, Document]) -> Document
 
 
 def _differing(found: Document, expected: Document) -> set[str]:
-    """Returns the fields that differ in presence, value or type: 5.0 and true equal integers in Python, not here."""
+    """Returns the fields that differ in presence, value or type.
+
+    5.0 and true equal integers in Python, not here.
+    """
     return {
         name
         for name in found.keys() | expected.keys()

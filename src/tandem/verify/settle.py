@@ -29,7 +29,7 @@ def await_settled(
     deadline_s: float,
     problem: Problem,
 ) -> int | None:
-    """Returns the number of records that the job has dropped as late, after it has processed these records.
+    """Waits for the job to process the records; returns the number that it dropped as late.
 
     None if the number is unknown, because the job was killed between a batch's commit and its report.
 

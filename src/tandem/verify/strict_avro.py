@@ -19,7 +19,7 @@ _TRUE = 1
 
 
 def decoder(schema: Any) -> Callable[[bytes], Any]:
-    """Returns the function from the bytes of one value to the value; it raises ValueError for any other bytes.
+    """Returns a function that decodes one value; it raises ValueError for any other bytes.
 
     Args:
         schema: as ``fastavro.parse_schema`` gives it, with full names.

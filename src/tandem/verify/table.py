@@ -19,7 +19,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def table(report: Report) -> Table:
-    """Returns one table: a column for each stream and the total, a row for each outcome and each kind of difference."""
+    """Returns the table: a column per stream and the total, a row per outcome and difference."""
     verdict = "[green]every record is accounted for[/]" if report.ok else "[red]MongoDB and the topics do not agree[/]"
     # The verdict is one line, even with one stream.
     result = Table(caption=verdict, caption_justify="left", min_width=36)

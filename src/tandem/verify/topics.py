@@ -84,7 +84,7 @@ class TopicReader:
             return self._numbered(self._consumer.end_offsets(list(self._partitions.values())))
 
     def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[Record]:
-        """Yields each partition's records from ``start`` up to, not including, ``end``, in order within a partition.
+        """Yields each partition's records from ``start`` to before ``end``, in order.
 
         Raises:
             TandemError: Kafka returned nothing for a minute, or removed records while they were read.

@@ -1,1 +1,1 @@
-"""What bounds the job: parts of its work, alone. Programs, run by path."""
+"""The limits of the job: parts of its work alone, as programs that are run by path."""

@@ -32,11 +32,11 @@ def main() -> None:
     arguments.add_argument("--config", type=Path, required=True)
     arguments.add_argument("--ends", required=True, help="JSON: the offset behind the last record by topic, partition")
     arguments.add_argument("--databases", nargs="+", required=True, help="one for each round")
-    told = arguments.parse_args()
-    config, ends = JobConfig.parse(told.config.read_text("utf-8")), json.loads(told.ends)
+    options = arguments.parse_args()
+    config, ends = JobConfig.parse(options.config.read_text("utf-8")), json.loads(options.ends)
     spark = SparkSession.builder.appName("tandem bench limits").getOrCreate()
     seconds: dict[str, list[float]] = {"read": [], "parse": [], "batch": []}
-    for database in told.databases:
+    for database in options.databases:
         seconds["read"].append(_timed(partial(_read, spark, PIPELINE, config, ends, parsed=False)))
         seconds["parse"].append(_timed(partial(_read, spark, PIPELINE, config, ends, parsed=True)))
         into = replace(config, mongo=replace(config.mongo, database=database))

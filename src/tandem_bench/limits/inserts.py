@@ -1,4 +1,4 @@
-"""MongoDB alone: how fast it takes the facts, already encoded, unordered and at majority write concern."""
+"""MongoDB alone: inserts of encoded facts, unordered and at majority write concern."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cold start: from `tandem up` with nothing there to the first fact, with Java's archive and without; Spark alone."""
+"""Cold start: from `tandem up` to the first fact, with and without Java's archive; Spark alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _DEADLINE_S = 240.0
 
 
 class _Start(NamedTuple):
-    """Seconds from the command to what comes in turn."""
+    """Seconds from the command to each step of the start."""
 
     topics: float
     query: float
@@ -49,8 +49,7 @@ class _Start(NamedTuple):
 
 
 def measure(bench: Bench) -> Part:
-    """Returns seconds to the first fact, what comes before it and until `tandem up --wait` returns; a quick run knows
-    no first start."""
+    """Returns the seconds to each step of a start; a quick run has no first start."""
     later: list[_Start] = []
     alone: list[float] = []
     first: list[_Start] = []
@@ -78,7 +77,7 @@ def measure(bench: Bench) -> Part:
 
 @contextmanager
 def _nothing_learned(settings: Settings) -> Iterator[Settings]:
-    """Yields settings with a cache that has the jars and no archive: those of the very first start, after downloads."""
+    """Yields settings with a cache of jars only, as at the very first start after the downloads."""
     java = find_java(settings.java_home, runtimes().minimum_java)
     ensure_jars(settings.cache_dir, java.program)
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
@@ -96,7 +95,7 @@ def _start(settings: Settings) -> _Start:
             command, env=variables(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         try:
-            # Its output is short, and is read when it has ended.
+            # Its output is short, so it is read after its end.
             topics = _send_one_pair(settings.kafka, process)
             fact = _first_fact(settings.mongo, process)
             output, _ = process.communicate(timeout=_DEADLINE_S)
@@ -115,7 +114,7 @@ def _start(settings: Settings) -> _Start:
 
 
 def _spark_alone(settings: Settings) -> float:
-    """Returns seconds from the start of a driver that does nothing, while Kafka and MongoDB are idle."""
+    """Returns the seconds to start an idle driver, while Kafka and MongoDB are idle."""
     with new_testbed(settings) as testbed:
         began = time.time()
         with programs.running_on_spark("limits/session", (), testbed) as program:
@@ -123,9 +122,9 @@ def _spark_alone(settings: Settings) -> float:
 
 
 def _send_one_pair(kafka: KafkaSettings, process: subprocess.Popen[str]) -> float:
-    """Sends an order and its payment as soon as there are topics for them; returns when, in seconds since the epoch."""
+    """Sends an order and its payment once the topics exist; returns the time, in seconds since the epoch."""
 
-    # Its own patience between two attempts to connect would be a part of the figure.
+    # The client's pause between two attempts to connect would be part of the figure.
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})
 
     def probe() -> None:
@@ -147,7 +146,7 @@ def _send_one_pair(kafka: KafkaSettings, process: subprocess.Popen[str]) -> floa
 
 
 def _first_fact(mongo: MongoSettings, process: subprocess.Popen[str]) -> float:
-    """Returns when a fact is there, in seconds since the epoch."""
+    """Returns the time of the first fact, in seconds since the epoch."""
     client: MongoClient[dict[str, Any]]
     with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=500) as client:
 

@@ -61,7 +61,7 @@ def plain_python(testbed: Testbed, ends: Ends, wanted: Mapping[Pair, RawBSONDocu
 
 
 def tutorial(testbed: Testbed, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
-    """Drains the topics beside the pipeline's own by the tutorials' design, in a Java that has drained once before."""
+    """Drains topics of its own with the tutorials' design, in a warm Java."""
     names = ("bench_tutorial_cold", "bench_tutorial")
     with testbed.database(names[0]), testbed.database(names[1]) as mongo:
         arguments = (
@@ -78,7 +78,7 @@ def tutorial(testbed: Testbed, ends: Ends, wanted: Mapping[Pair, RawBSONDocument
 
 
 def flink(testbed: Testbed, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
-    """Joins by Flink, in a Java that has joined once before. Only the facts of that first time go somewhere."""
+    """Joins with Flink, in a warm Java. Only the warm-up writes its facts."""
     scratch = testbed.layout.scratch / "flink"
     shutil.rmtree(scratch, ignore_errors=True)
     facts = scratch / "facts"
@@ -91,10 +91,10 @@ def flink(testbed: Testbed, ends: Ends, wanted: Mapping[Pair, RawBSONDocument]) 
         "facts": f"file://{facts}",
         "rounds": "2",
     }
-    told = [f"--{name}={value}" for name, value in arguments.items()]
+    command = [f"--{name}={value}" for name, value in arguments.items()]
     env = child_environment(testbed.tools.java, PYTHONPATH=str(_flink_packages(testbed)))
-    told += ["--jars", *map(str, _flink_jars(testbed))]
-    answer = programs.run("peers/flink", told, testbed, env, own_packages=False)
+    command += ["--jars", *map(str, _flink_jars(testbed))]
+    answer = programs.run("peers/flink", command, testbed, env, own_packages=False)
     return Drained(answer["seconds"][-1], judge(_pairs_in(facts), wanted))
 
 
@@ -132,7 +132,7 @@ def _flink_jars(testbed: Testbed) -> tuple[Path, ...]:
 
 
 def spark_batches(testbed: Testbed, ends: Ends) -> dict[str, list[float]]:
-    """Returns the seconds of ``read``, ``parse`` and ``batch`` (``limits/batch.py``), in a cold Java, then warm."""
+    """Returns the seconds of ``read``, ``parse`` and ``batch`` (``limits/batch.py``), cold, then warm."""
     names = ("bench_batch_cold", "bench_batch")
     with testbed.database(names[0]), testbed.database(names[1]):
         arguments = ("--ends", json.dumps(ends), "--databases", *names)

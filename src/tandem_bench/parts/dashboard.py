@@ -1,4 +1,4 @@
-"""The dashboard under load: what an update costs a page in a real browser, and what many pages cost the server."""
+"""The dashboard under load: the cost of an update in a browser, and of many pages for the server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHOWN_S = 180
 
 
 def measure(bench: Bench) -> Part:
-    """Returns what is found with one page open, and with many."""
+    """Returns the figures with one open page, and with many."""
     seconds = 30.0 if bench.quick else 120.0
     found: dict[tuple[str, str], list[float]] = {}
     remarks: dict[str, str] = {}
@@ -85,7 +85,7 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def _shown(page: OpenPage, facts: int) -> None:
-    """Waits until the page shows the facts that were written."""
+    """Waits until the page shows the written facts."""
     deadline = time.monotonic() + _SHOWN_S
     while (shown := page.results()) != facts:
         if time.monotonic() > deadline:

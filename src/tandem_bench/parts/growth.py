@@ -1,4 +1,4 @@
-"""Growth: whether a record costs the same however many wait, and a small batch however many rows are in state."""
+"""Growth: the cost of a record by the size of the backlog, and of a small batch by the state."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ class _Found(NamedTuple):
 
 
 def measure(bench: Bench) -> Part:
-    """Returns records per second of drains of half, once, twice and four times the bench's number of records, and how
-    long a batch of a few records takes with the state that each leaves behind."""
+    """Returns the rates of drains of growing backlogs, and the times of small batches after them.
+
+    The backlogs are half, once, twice and four times the bench's number of records.
+    """
     least = bench.records // 2
     wanted = [times * least for times in _TIMES]
     sizes = fitting(wanted, machine_memory() / 2**30)
@@ -74,7 +76,7 @@ def measure(bench: Bench) -> Part:
 
 
 def fitting(sizes: Sequence[int], memory: float) -> list[int]:
-    """Returns those numbers of records whose state fits into a machine's memory, in GiB; the least in any case."""
+    """Returns the numbers of records whose state fits into the memory (GiB), at least the smallest."""
     return [size for size in sizes if heap_gib(size) <= memory - _OTHERS_GIB] or [min(sizes)]
 
 
@@ -94,7 +96,7 @@ def _drained(bench: Bench, testbed: Testbed, warm_up: int, size: int) -> _Found:
         plan = bench.plan(1, records=size)
         drain = drains.warm(testbed, driver, plan, first.ends)
         ends = drain.ends
-        # The second of them finds nothing to do but its own records: the first has closed a few windows more.
+        # The second of them has only its own records to process: the first has closed a few more windows.
         for number in range(2):
             start = plan.start + plan.span + timedelta(seconds=number)
             # An order and a payment for each of the count.

@@ -1,4 +1,4 @@
-"""Idle cost: what the environment takes while no record comes."""
+"""Idle cost: processor time and memory of the environment without records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ALL = "all"
 
 
 def measure(bench: Bench) -> Part:
-    """Returns the processors' share and the memory of all services together and of each."""
+    """Returns the processor time and the memory of all services together and of each."""
     settle_s, seconds = (10.0, 15.0) if bench.quick else (30.0, 60.0)
     cores: dict[str, list[float]] = {}
     memory: dict[str, list[float]] = {}
@@ -78,7 +78,7 @@ def _seconds_of(process: psutil.Process) -> float:
 
 
 def memory_of(process: psutil.Process) -> int:
-    """Returns a process's memory, with its share of what it shares: two Javas share one archive."""
+    """Returns a process's memory with its part of shared pages: two Javas share one archive."""
     with suppress(psutil.NoSuchProcess):
         return int(process.memory_full_info().pss if _has_pss() else process.memory_info().rss)
     return 0

@@ -43,7 +43,7 @@ _MARK = re.compile(r'(?<=response_id",\n        ).*(?=\n        "status")')
 
 def measure(bench: Bench) -> Part:
     """Returns seconds from the save to the message of `tandem dev`, and to the first document."""
-    said: list[float] = []
+    reloaded: list[float] = []
     seen: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         location = write(_NAME, Path(folder) / "pipelines")
@@ -53,13 +53,13 @@ def measure(bench: Bench) -> Part:
             for number in range(max(_EDITS, bench.rounds)):
                 bench.say(f"inner loop, edit {number + 1}")
                 both = _edit(f"version-{number}", location, output, settings, documents)
-                said.append(both[0])
+                reloaded.append(both[0])
                 seen.append(both[1])
     rows = [
-        Row("from the save to the job that runs with it", "s", Figure(tuple(said))),
+        Row("from the save to the job that runs with it", "s", Figure(tuple(reloaded))),
         Row("from the save to a document made with it", "s", Figure(tuple(seen))),
     ]
-    return Part("inner_loop", "`tandem dev`, a changed transform", rows, {"edits": len(said)})
+    return Part("inner_loop", "`tandem dev`, a changed transform", rows, {"edits": len(reloaded)})
 
 
 def _settings(settings: Settings, location: PipelineLocation) -> Settings:
@@ -82,7 +82,7 @@ def _edit(
     began = time.monotonic()
     file.write_text(edited, "utf-8")
     _read_to("reloaded in", output)
-    said = time.monotonic() - began
+    reloaded = time.monotonic() - began
     _send(settings, name)
 
     def probe() -> None:
@@ -91,7 +91,7 @@ def _edit(
 
     what, hint = f"a document of {name}", "`tandem logs job`"
     wait_for(what, probe, deadline_s=_DEADLINE_S, hint=hint, interval_s=0.02)
-    return said, time.monotonic() - began
+    return reloaded, time.monotonic() - began
 
 
 def _send(settings: Settings, name: str) -> None:

@@ -35,7 +35,7 @@ class _Batch(NamedTuple):
 
 
 def measure(bench: Bench) -> Part:
-    """Returns the median and the 99th percentile, of the job and of the tutorials' design, and a batch's phases."""
+    """Returns the latencies of the job and of the tutorials' design, and a batch's phases."""
     warm_s, seconds = (_LEAST_WARM_S, 15.0) if bench.quick else (40.0, 60.0)
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
@@ -83,8 +83,8 @@ def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tupl
         with Watch(settings.mongo) as watch, LoadGenerator(settings.kafka, RATE) as generator:
             since, until = generator.run_for(warm_s, seconds)
             seen = watch.seen(generator)
-        told = reports.batches(since, until)
-        took = [median(batch_milliseconds(told, phase)) for phase in ("triggerExecution", _PLANNING, _WRITING)]
+        batches = reports.batches(since, until)
+        took = [median(batch_milliseconds(batches, phase)) for phase in ("triggerExecution", _PLANNING, _WRITING)]
         return quantiles(seen, since, until), _Batch(*took), account(settings, deadline_s=_VERIFY_S)
 
 

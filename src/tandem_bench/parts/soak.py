@@ -1,4 +1,4 @@
-"""Soak: whether state, memory, files and batches stay as they are while windows open and close."""
+"""Soak: whether state, memory, files and batches stay constant while windows open and close."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VERIFY_S = 300.0
 _METRICS_S = 10.0
 # So short that windows close all the time; records belong together within 20 seconds.
 _WINDOW_S, _LATENESS_S = 60, 10
-# Until as many windows close as open, and Java has compiled what it will.
+# Until as many windows close as open, and Java has compiled its code.
 _WARM_S = 3.0 * (_WINDOW_S + _LATENESS_S)
 # What is alive, and the gaps that the collector leaves.
 _LEFT = "left by a collection"
@@ -68,13 +68,13 @@ def measure(bench: Bench) -> Part:
             Row(f"{name}, last quarter", unit, Figure((last,)), remark=f"{last / first:.2f} times the first"),
             Row(f"{name}, first quarter", unit, Figure((first,))),
         ]
-    told = {"records/s": int(_RATE), "seconds": int(seconds), "match window": _WINDOW_S, "lateness": _LATENESS_S}
+    conditions = {"records/s": int(_RATE), "seconds": int(seconds), "match window": _WINDOW_S, "lateness": _LATENESS_S}
     collected = " ".join(f"{mib:.0f}" for mib, _ in groupby(sample[_LEFT] for sample in samples))
     return Part(
         "soak",
         "A steady load while windows open and close",
         rows,
-        {**told, "left by each collection": collected, "result": remark},
+        {**conditions, "left by each collection": collected, "result": remark},
     )
 
 
@@ -91,7 +91,7 @@ def _short_windows(settings: Settings) -> Settings:
 
 
 def _left_bytes(settings: Settings) -> float:
-    """Returns what the newest collection of all of the driver's heap has left, by the metrics of its page."""
+    """Returns the bytes in use after the newest full collection, by the metrics of the driver's page."""
     # Not by a proxy of the user's.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(f"http://127.0.0.1:{settings.ui.spark_port}/metrics/json/", timeout=_METRICS_S) as answer:

@@ -1,4 +1,4 @@
-"""Throughput: how fast records that wait are drained into MongoDB, beside limits and peers that drain the same ones."""
+"""Throughput: the drain of a backlog into MongoDB, beside limits and peers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ROWS: Mapping[str, tuple[str, Kind]] = {
 
 @dataclass
 class _Round:
-    """What one round has found: records a second by the names of ``_ROWS``."""
+    """The result of one round: records a second by the names of ``_ROWS``."""
 
     rates: dict[str, float] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class _Round:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """What waits in the topics at the beginning of a round, and the facts that it implies."""
+    """The backlog at the beginning of a round, and the facts that it implies."""
 
     ends: Ends
     facts: Mapping[Pair, RawBSONDocument]
@@ -91,7 +91,7 @@ def _round(bench: Bench, testbed: Testbed, waiting: _Waiting, *, ours_first: boo
 def _fill(
     bench: Bench, testbed: Testbed, facts: Mapping[Pair, RawBSONDocument], few: Mapping[Pair, RawBSONDocument]
 ) -> _Waiting:
-    """Fills the topics. What the records imply is computed once: each round has the same."""
+    """Fills the topics. The expected facts are computed once, as each round has the same."""
     kafka, beside = testbed.settings.kafka, contestants.topics_beside()
     create_topics(kafka, [replace(stream, topic=beside[stream.name]) for stream in STREAMS], DEAD_LETTER_TOPIC)
     ends = load(kafka, bench.plan(_FIRST))

@@ -60,44 +60,44 @@ FROM orders AS o JOIN payments AS p
 
 
 def main() -> None:
-    """Joins what is told, as often as told."""
+    """Runs the command line."""
     arguments = argparse.ArgumentParser(description=__doc__)
     for name in ("--bootstrap", "--orders", "--payments", "--ends", "--checkpoints", "--facts"):
         arguments.add_argument(name, required=True)
     arguments.add_argument("--jars", nargs="+", required=True)
     arguments.add_argument("--rounds", type=int, required=True)
-    told = arguments.parse_args()
-    tables = environment(told)
+    options = arguments.parse_args()
+    tables = environment(options)
     seconds = []
-    for number in range(told.rounds):
+    for number in range(options.rounds):
         began = time.perf_counter()
         tables.execute_sql(_JOIN.format(name="dropped" if number else "kept")).wait()
         seconds.append(time.perf_counter() - began)
     sys.stdout.write(json.dumps({"seconds": seconds}) + "\n")
 
 
-def environment(told: argparse.Namespace) -> Any:
+def environment(options: argparse.Namespace) -> Any:
     """Returns the environment with both sources and both sinks."""
     tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
     own = {
-        "pipeline.jars": ";".join(f"file://{jar}" for jar in told.jars),
-        "execution.checkpointing.dir": told.checkpoints,
+        "pipeline.jars": ";".join(f"file://{jar}" for jar in options.jars),
+        "execution.checkpointing.dir": options.checkpoints,
     }
     for key, value in {**_SETTINGS, **own}.items():
         tables.get_config().set(key, value)
-    ends = json.loads(told.ends)
+    ends = json.loads(options.ends)
     for name, topic, fields, event_time in (
-        ("orders", told.orders, _ORDERS, "order_date"),
-        ("payments", told.payments, _PAYMENTS, "payment_date"),
+        ("orders", options.orders, _ORDERS, "order_date"),
+        ("payments", options.payments, _PAYMENTS, "payment_date"),
     ):
         places = ";".join(f"partition:{number},offset:{end}" for number, end in ends[topic].items())
         tables.execute_sql(
             _SOURCE.format(
-                name=name, fields=fields, time=event_time, topic=topic, bootstrap=told.bootstrap, ends=places
+                name=name, fields=fields, time=event_time, topic=topic, bootstrap=options.bootstrap, ends=places
             )
         )
     tables.execute_sql(_SINK.format(name="dropped", connector="'connector' = 'blackhole'"))
-    kept = f"'connector' = 'filesystem', 'path' = '{told.facts}', 'format' = 'json'"
+    kept = f"'connector' = 'filesystem', 'path' = '{options.facts}', 'format' = 'json'"
     tables.execute_sql(_SINK.format(name="kept", connector=kept))
     return tables
 

@@ -77,17 +77,19 @@ def _read(value: bytes) -> _Document:
 
 
 def main() -> None:
-    """Reads what is told, joins it, writes the facts."""
+    """Runs the command line."""
     arguments = argparse.ArgumentParser(description=__doc__)
     for name in ("--bootstrap", "--orders", "--payments", "--ends", "--mongo", "--database", "--collection"):
         arguments.add_argument(name, required=True)
-    told = arguments.parse_args()
+    options = arguments.parse_args()
     ends: dict[Any, int] = {
-        (topic, int(number)): end for topic, parts in json.loads(told.ends).items() for number, end in parts.items()
+        (topic, int(number)): end for topic, parts in json.loads(options.ends).items() for number, end in parts.items()
     }
-    consumer = Consumer({"bootstrap.servers": told.bootstrap, "group.id": "bench", "enable.auto.commit": False})
-    client: MongoClient[_Document] = MongoClient(told.mongo, tz_aware=True)
-    facts = client[told.database].get_collection(told.collection, write_concern=WriteConcern(w="majority", j=True))
+    consumer = Consumer({"bootstrap.servers": options.bootstrap, "group.id": "bench", "enable.auto.commit": False})
+    client: MongoClient[_Document] = MongoClient(options.mongo, tz_aware=True)
+    facts = client[options.database].get_collection(
+        options.collection, write_concern=WriteConcern(w="majority", j=True)
+    )
     client.admin.command("ping")
     consumer.assign([TopicPartition(topic, number, 0) for (topic, number), end in ends.items() if end])
     join, read, refused, left = Join(), 0, 0, sum(ends.values())
@@ -100,7 +102,7 @@ def main() -> None:
             left -= 1
             read += 1
             try:
-                (join.order if topic == told.orders else join.payment)(value or b"")
+                (join.order if topic == options.orders else join.payment)(value or b"")
             except (ValueError, KeyError, TypeError, AttributeError):
                 refused += 1
         while len(join.facts) >= _BULK:

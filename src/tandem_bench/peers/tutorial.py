@@ -52,7 +52,7 @@ def match(key: tuple[str], frames: Iterator[Any], state: GroupState) -> Iterator
     yield pandas.DataFrame(facts, columns=[field.split()[0] for field in _FACT.split(", ")])
 
 
-def united(spark: SparkSession, told: argparse.Namespace, bootstrap: str, offsets: str) -> DataFrame:
+def united(spark: SparkSession, options: argparse.Namespace, bootstrap: str, offsets: str) -> DataFrame:
     """Returns both topics in one schema."""
 
     def read(topic: str, schema: str) -> DataFrame:
@@ -66,7 +66,7 @@ def united(spark: SparkSession, told: argparse.Namespace, bootstrap: str, offset
         return records.select(F.from_json(F.col("value").cast("string"), schema).alias("r")).select("r.*")
 
     nothing = F.lit(None).cast("string")
-    orders = read(told.orders, _ORDER).select(
+    orders = read(options.orders, _ORDER).select(
         F.lit("order").alias("kind"),
         "order_id",
         F.col("order_date").alias("date"),
@@ -75,7 +75,7 @@ def united(spark: SparkSession, told: argparse.Namespace, bootstrap: str, offset
         "amount",
         nothing.alias("payment_id"),
     )
-    payments = read(told.payments, _PAYMENT).select(
+    payments = read(options.payments, _PAYMENT).select(
         F.lit("payment").alias("kind"),
         "order_id",
         F.col("payment_date").alias("date"),
@@ -87,7 +87,7 @@ def united(spark: SparkSession, told: argparse.Namespace, bootstrap: str, offset
     return orders.unionByName(payments)
 
 
-def start(rows: DataFrame, told: argparse.Namespace, uri: str, name: str) -> StreamingQuery:
+def start(rows: DataFrame, options: argparse.Namespace, uri: str, name: str) -> StreamingQuery:
     """Returns the running query; ``name`` is that of its checkpoint and its database."""
     matched = rows.groupBy("order_id").applyInPandasWithState(
         match, _FACT, _STATE, "append", GroupStateTimeout.ProcessingTimeTimeout
@@ -99,8 +99,8 @@ def start(rows: DataFrame, told: argparse.Namespace, uri: str, name: str) -> Str
         .outputMode("append")
         .option("connection.uri", uri)
         .option("database", name)
-        .option("collection", told.collection)
-        .option("checkpointLocation", f"{told.checkpoints}/{name}")
+        .option("collection", options.collection)
+        .option("checkpointLocation", f"{options.checkpoints}/{name}")
         .start()
     )
 
@@ -108,7 +108,7 @@ def start(rows: DataFrame, told: argparse.Namespace, uri: str, name: str) -> Str
 def drain(query: StreamingQuery, ends: dict[str, dict[str, int]]) -> None:
     """Returns when the query has committed all up to the offsets behind the last records, and has ended.
 
-    It cannot be told to end by itself: a timeout by the clock has a next batch to wait for as long as it runs.
+    It cannot end by itself: a timeout by the clock has a next batch to wait for as long as it runs.
     """
     while query.isActive:
         progress = query.lastProgress
@@ -130,21 +130,21 @@ def main() -> None:
         arguments.add_argument(name, required=True)
     arguments.add_argument("--ends", help="JSON: the offset behind the last record by topic and partition; to drain")
     arguments.add_argument("--databases", nargs="+", required=True, help="one for each round")
-    told = arguments.parse_args()
-    config = json.loads(told.config.read_text("utf-8"))
+    options = arguments.parse_args()
+    config = json.loads(options.config.read_text("utf-8"))
     spark = SparkSession.builder.appName("tutorial").getOrCreate()
-    if told.mode == "drain":
+    if options.mode == "drain":
         seconds = []
-        for database in told.databases:
+        for database in options.databases:
             began = time.perf_counter()
-            rows = united(spark, told, config["kafka"]["bootstrap"], "earliest")
-            drain(start(rows, told, config["mongo"]["uri"], database), json.loads(told.ends))
+            rows = united(spark, options, config["kafka"]["bootstrap"], "earliest")
+            drain(start(rows, options, config["mongo"]["uri"], database), json.loads(options.ends))
             seconds.append(time.perf_counter() - began)
         sys.stdout.write(json.dumps({"seconds": seconds}) + "\n")
         spark.stop()
         return
-    rows = united(spark, told, config["kafka"]["bootstrap"], "latest")
-    query = start(rows, told, config["mongo"]["uri"], told.databases[0])
+    rows = united(spark, options, config["kafka"]["bootstrap"], "latest")
+    query = start(rows, options, config["mongo"]["uri"], options.databases[0])
     while query.lastProgress is None and query.isActive:
         time.sleep(0.1)
     sys.stdout.write(json.dumps({"following": query.isActive}) + "\n")

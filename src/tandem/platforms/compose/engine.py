@@ -178,4 +178,4 @@ def _reason(text: str) -> str:
     if "is not a docker command" in text or "unknown command: docker compose" in text:
         return "Docker has no Compose plugin"
     lines = [line for line in text.strip().splitlines() if line.strip()]
-    return f"no Docker engine answers: {lines[0][:200] if lines else 'docker said nothing'}"
+    return f"no Docker engine answers: {lines[0][:200] if lines else 'docker printed nothing'}"

@@ -17,7 +17,9 @@ def named(service: str, pipeline: str) -> str:
 
 
 def services(models: Mapping[str, Mapping[str, Any]], pages: Sequence[str]) -> dict[str, Any]:
-    """Returns the additions to the compose files: three services for each further pipeline, and the dashboard.
+    """Returns the additions to the compose files.
+
+    They are three services for each further pipeline, and the dashboard.
 
     Args:
         models: the services of the compose files for each further pipeline, as Compose resolves them.

@@ -1,4 +1,4 @@
-"""Prepares the pipeline before its job starts, in the one-shot container ``setup``. It may run repeatedly."""
+"""Prepares the pipeline before its job starts, in the one-shot container ``setup``."""
 
 from __future__ import annotations
 

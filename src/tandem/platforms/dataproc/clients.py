@@ -20,7 +20,9 @@ _LOGIN = "`gcloud auth application-default login`, or set GOOGLE_APPLICATION_CRE
 
 
 class Clients:
-    """Google's clients, each created at its first use. Only this module imports the libraries, which takes a second.
+    """Google's clients, each created at its first use.
+
+    Only this module imports the libraries, which takes a second.
 
     Args:
         google: Google's settings.
