@@ -22,14 +22,14 @@ import tandem
 from tandem.catalog import BUNDLED
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.job_files import with_limits
-from tandem.platforms.dataproc import platform
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.environment import active_pipelines
+from tandem.platforms.dataproc.job import problem_of, state_of
 from tandem.platforms.dataproc.jobs import Jobs
-from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import batch_request, submit_request
@@ -316,8 +316,8 @@ def test_a_job_that_must_not_be_restarted_ends_well_for_google_and_failed_for_st
         jobs.cancel(run)
     run = jobs.await_end(run, 10)
     newest = {"event": event, "error": "the checkpoint is damaged" if event == "failed" else None}
-    assert (run.cancelled, platform.state_of(run, newest), len(server.started)) == (cancelled, state, 1)
-    problem = platform.problem_of(run, newest)
+    assert (run.cancelled, state_of(run, newest), len(server.started)) == (cancelled, state, 1)
+    problem = problem_of(run, newest)
     assert words in problem if words and problem else (words, problem) == (None, None)
 
 
@@ -500,12 +500,13 @@ def test_what_pipelines_share_stays_for_those_that_are_left(settings: Settings, 
         Jobs(each, clients.jobs, Marks()).submit(release(each), None)  # type: ignore[arg-type]
         for each in (settings, other)
     ]
-    both = [Jobs(settings, clients.jobs, Marks()), Batches(settings, clients.batches, Marks())]  # type: ignore[arg-type]
-    assert active(settings, both) == ["orders_payments", "segment_revenue"]
-    assert others_on_cluster(settings, clients.jobs) == [runs[1].id]
+    jobs = Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    both = [jobs, Batches(settings, clients.batches, Marks())]  # type: ignore[arg-type]
+    assert active_pipelines(settings, both) == ["orders_payments", "segment_revenue"]
+    assert jobs.others_on_cluster() == [runs[1].id]
     clients.jobs.cancel_job(project_id="some-project", region="europe-west3", job_id=runs[1].id)
     Jobs(other, clients.jobs, Marks()).await_end(runs[1], 10)  # type: ignore[arg-type]
-    assert active(other, both) == ["orders_payments"]
-    assert others_on_cluster(settings, clients.jobs) == []
+    assert active_pipelines(other, both) == ["orders_payments"]
+    assert jobs.others_on_cluster() == []
     # Whoever is last deletes it, also when the other one's deployment has created it.
     assert Cluster(other, clients.clusters).delete()

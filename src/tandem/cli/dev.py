@@ -11,8 +11,9 @@ import typer
 from tandem.cli.session import Session
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
+from tandem.platforms.base import ReloadableJob
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
-from tandem.platforms.reload import WAITS, Failures, Reloading
+from tandem.platforms.reload import WAITS, Failures
 from tandem.settings.load import SETTINGS
 from tandem.settings.model import Settings
 
@@ -36,15 +37,16 @@ def dev(
     """
     session: Session = context.obj
     session.pipeline = name or session.pipeline
-    settings, platform = session.settings, _platform(session)
+    settings, job = session.settings, _job(session)
     location = settings.location
     # What is saved from here on is news, also while all starts.
     known = _saved(location.folder)
     try:
-        platform.up(wait=True)
-        _go_on(platform)
+        job.submit()
+        job.wait_until_ready()
+        _go_on(job)
     except TandemError as error:
-        if platform.problem() is None and session.platform.status()["job"]["state"] != "running":
+        if job.problem() is None and job.status()["job"]["state"] != "running":
             raise
         # All but the job's code runs, and the next save may mend that.
         session.say(f"error: {error}\nhint: {error.hint}")
@@ -78,9 +80,9 @@ def _watch(session: Session, known: dict[Path, int]) -> NoReturn:
                 _check(session.settings)
                 if outdated:
                     # A driver that runs cannot take Spark's settings.
-                    _platform(session).restart_job()
+                    _job(session).restart()
                     outdated = False
-                _go_on(_platform(session))
+                _go_on(_job(session))
             except TandemError as error:
                 failures.told(str(error))
                 session.say(f"{changed}: error: {error}\nhint: {error.hint}")
@@ -90,26 +92,26 @@ def _watch(session: Session, known: dict[Path, int]) -> NoReturn:
         failures.close()
 
 
-def _platform(session: Session) -> Reloading:
-    """Returns the platform of the settings as they are now.
+def _job(session: Session) -> ReloadableJob:
+    """Returns the job with the settings as they are now.
 
     Raises:
         UsageError: the job does not read this machine's files.
     """
-    if not isinstance(session.platform, Reloading):
+    if not isinstance(session.job, ReloadableJob):
         raise UsageError(
             f"the job of profile {session.settings.profile} does not read this machine's files",
             hint="choose --profile embedded or local",
         )
-    return session.platform
+    return session.job
 
 
-def _go_on(platform: Reloading) -> None:
+def _go_on(job: ReloadableJob) -> None:
     """Lets the job go on with the code as it is now."""
-    if platform.problem() is not None:
-        platform.restart_job()
+    if job.problem() is not None:
+        job.restart()
     # A driver that was asked for it once stays when the code fails, and waits for the next change.
-    platform.reload_job()
+    job.reload()
 
 
 def _check(settings: Settings) -> None:

@@ -46,6 +46,6 @@ def doctor(
 
 def _running(session: Session) -> bool:
     try:
-        return bool(session.platform.status()["job"]["state"] != "stopped")
+        return bool(session.job.status()["job"]["state"] != "stopped")
     except TandemError:  # of an engine that does not answer one check tells
         return False

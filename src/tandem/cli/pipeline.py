@@ -18,12 +18,14 @@ from tandem.cli.plans import EventTime, closing_time, known_watermark, make_plan
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 from tandem.foreign import inherited
+from tandem.platforms import Job
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
+from tandem.settings.model import Settings
 from tandem.verify.settle import GOES_ON
 from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
@@ -63,13 +65,12 @@ def run(
     """
     session: Session = context.obj
     Mix.parse(mix, Mix())  # what is wrong is said before anything starts
-    session.check_apart()
-    before = session.platform.pipelines()
-    mine = [each.settings.pipeline for each in session.each]
+    session.check_conflicts()
+    before, mine = session.environment.pipelines(), session.pipelines
     try:
         session.say("everything runs already" if set(mine) <= set(before) else f"starting {_started(before)}")
-        session.for_each(lambda each: each.platform.up(wait=False), titles=False)
-        session.for_each(lambda each: _run(each, count, seed, mix, ledger))
+        session.for_each_job(lambda job: job.submit(), titles=False)
+        session.for_each_job(lambda job: _run(session, job, count, seed, mix, ledger))
     finally:
         if not keep and not set(mine) <= set(before):
             # Whoever interrupts once means the run, and twice the cleaning up that is going on already.
@@ -85,16 +86,16 @@ def _started(before: list[str]) -> str:
 def _stop(session: Session, before: list[str]) -> None:
     """Stops what was started: everything, or what runs beside the pipelines of before."""
     if not before:
-        session.platform.down()
+        session.environment.stop()
         return
-    now = session.platform.pipelines()
-    for each in session.each:
-        if each.settings.pipeline in now and each.settings.pipeline not in before:
-            each.platform.leave()
+    now = session.environment.pipelines()
+    for job in session.jobs:
+        if job.settings.pipeline in now and job.settings.pipeline not in before:
+            job.stop()
 
 
-def _run(session: Session, count: int, seed: int | None, mix: str, ledger: Path | None) -> None:
-    session.platform.wait_until_ready()
+def _run(session: Session, job: Job, count: int, seed: int | None, mix: str, ledger: Path | None) -> None:
+    job.wait_until_ready()
     plan = make_plan(
         count=count,
         seed=seed,
@@ -102,15 +103,15 @@ def _run(session: Session, count: int, seed: int | None, mix: str, ledger: Path 
         event_time=None,
         rate=None,
         span=DEFAULT_SPAN,
-        watermark=_watermark(session),
+        watermark=_watermark(job),
     )
-    session.say(f"sending {count} {_first(session)} and what belongs to them, seed {plan.seed}")
+    session.say(f"sending {count} {_first(job)} and what belongs to them, seed {plan.seed}")
     if plan.rate:
         session.say("the watermark is recent: event times are now, and what has no partner will wait for one")
-    _send(session, plan, None, ledger)
-    close_streams(session, plan)
+    _send(session, job, plan, None, ledger)
+    close_streams(job.settings, plan)
     session.say("waiting for the job, then comparing MongoDB with the topics")
-    _verify(session, SETTLE_SECONDS, as_json=False)
+    _verify(session, job, SETTLE_SECONDS, as_json=False)
 
 
 def produce(
@@ -134,7 +135,7 @@ def produce(
 ) -> None:
     """Send generated records into the topics, each stream from a process of its own."""
 
-    def send(session: Session) -> None:
+    def send(job: Job) -> None:
         plan = make_plan(
             count=count,
             seed=seed,
@@ -142,7 +143,7 @@ def produce(
             event_time=event_time,
             rate=rate,
             span=timedelta(minutes=span_minutes),
-            watermark=_watermark(session),
+            watermark=_watermark(job),
         )
         session.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
         if plan.rate and plan.count and plan.mix.late:
@@ -151,16 +152,16 @@ def produce(
                 f"late records are sent {minutes:g} minutes after their event time, so this takes as long; --mix "
                 "late=0 sends none, --event-time compressed those that are late at once"
             )
-        summaries = _send(session, plan, rate, ledger)
+        summaries = _send(session, job, plan, rate, ledger)
         if close:
-            close_streams(session, plan)
+            close_streams(job.settings, plan)
         if as_json:
             print(json.dumps({name: {"seconds": s.seconds, "classes": s.counts} for name, s in summaries.items()}))
 
     session: Session = context.obj
-    if count == 0 and len(session.each) > 1:
+    if count == 0 and len(session.jobs) > 1:
         raise UsageError("what has no end is of one pipeline at a time", hint="name one: --pipeline NAME")
-    session.for_each(send)
+    session.for_each_job(send)
 
 
 def verify(
@@ -170,7 +171,7 @@ def verify(
 ) -> None:
     """Compute from the topics what MongoDB must hold, without Spark, and compare. Exits 1 on any difference."""
     session: Session = context.obj
-    session.for_each(lambda each: _verify(each, wait, as_json=as_json))
+    session.for_each_job(lambda job: _verify(session, job, wait, as_json=as_json))
 
 
 def reconcile(
@@ -182,11 +183,11 @@ def reconcile(
     A batch of the job's own transform over the topics. It may run beside the job, and again without effect.
     """
     session: Session = context.obj
-    session.for_each(lambda each: _reconcile(each, as_json=as_json))
+    session.for_each_job(lambda job: _reconcile(session, job, as_json=as_json))
 
 
-def _reconcile(session: Session, *, as_json: bool) -> None:
-    report = session.platform.reconcile()
+def _reconcile(session: Session, job: Job, *, as_json: bool) -> None:
+    report = job.reconcile()
     if as_json:
         print(json.dumps(report))
         return
@@ -198,18 +199,18 @@ def _reconcile(session: Session, *, as_json: bool) -> None:
         print(f"{collection}: {', '.join(told)}")
 
 
-def _watermark(session: Session) -> datetime | None:
-    return known_watermark(session.settings, session.platform.status()["job"]["watermark"])
+def _watermark(job: Job) -> datetime | None:
+    return known_watermark(job.settings, job.status()["job"]["watermark"])
 
 
-def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
-    settings, location = session.settings, session.settings.location
+def _send(session: Session, job: Job, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
+    settings, location = job.settings, job.settings.location
     # The same pipeline for the producers as for this command, whatever named it.
     chosen = {"TANDEM_PIPELINE": location.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
     # Before the events that look them up.
     for name, number in store_lookups(settings.mongo, lookups_of(location), plan).items():
         session.say(f"  {name}: {number} documents")
-    with stop_at_problem(session) as stop:
+    with stop_at_problem(job) as stop:
         summaries = send_all(
             [stream.name for stream in declared_by(location).streams],
             plan,
@@ -225,7 +226,7 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
 
 
 @contextmanager
-def stop_at_problem(session: Session) -> Iterator[threading.Event]:
+def stop_at_problem(job: Job) -> Iterator[threading.Event]:
     """Yields an event that is set when the environment has a problem: producers would wait for it to mend for minutes.
 
     Raises:
@@ -238,7 +239,7 @@ def stop_at_problem(session: Session) -> Iterator[threading.Event]:
         while not done.wait(PROBLEM_POLL_S):
             # That an engine or a cloud does not answer for once is no problem of the environment's.
             with suppress(TandemError):
-                if problem := session.platform.problem():
+                if problem := job.problem():
                     problems.append(problem)
                     stop.set()
                     return
@@ -254,14 +255,14 @@ def stop_at_problem(session: Session) -> Iterator[threading.Event]:
         raise TandemError(problems[0], hint=GOES_ON)
 
 
-def _first(session: Session) -> str:
-    return declared_by(session.settings.location).streams[0].name
+def _first(job: Job) -> str:
+    return declared_by(job.settings.location).streams[0].name
 
 
-def close_streams(session: Session, plan: Plan) -> None:
+def close_streams(settings: Settings, plan: Plan) -> None:
     """Moves the watermark past a plan's events, so that what is unmatched is written."""
-    streams = declared_by(session.settings.location).streams
-    producer = connect(session.settings.kafka, [stream.topic for stream in streams])
+    streams = declared_by(settings.location).streams
+    producer = connect(settings.kafka, [stream.topic for stream in streams])
     if producer is not None:
         try:
             close_windows(producer, streams, closing_time(plan))
@@ -269,12 +270,12 @@ def close_streams(session: Session, plan: Plan) -> None:
             disconnect(producer)
 
 
-def _verify(session: Session, deadline_s: float, *, as_json: bool) -> None:
+def _verify(session: Session, job: Job, deadline_s: float, *, as_json: bool) -> None:
     try:
-        report = compare(session.settings, settle_deadline_s=deadline_s, problem=session.platform.problem)
+        report = compare(job.settings, settle_deadline_s=deadline_s, problem=job.problem)
     except TandemError:
         # That something does not answer is less than why.
-        if problem := session.platform.problem():
+        if problem := job.problem():
             raise TandemError(problem, hint=GOES_ON) from None
         raise
     if as_json:

@@ -1,19 +1,17 @@
-"""What every command shares: the profile's settings and its platform, loaded when first asked for."""
+"""What every command shares: the profile's settings, its environment and the jobs that are named, loaded when used."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from rich.console import Console
 
-from tandem.errors import TandemError, UsageError
-from tandem.platforms import default_profile, platform_for
-from tandem.platforms.apart import check_apart
-from tandem.platforms.base import Platform
+from tandem.errors import TandemError
+from tandem.platforms import Environment, Job, default_profile, environment_for
+from tandem.platforms.conflicts import check_conflicts
 from tandem.settings.load import chosen_profile, load, read_settings
 from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
@@ -21,16 +19,19 @@ from tandem.settings.model import Settings
 
 @dataclass
 class Session:
-    """One run of the command line."""
+    """One run of the command line.
+
+    Attributes:
+        profile: as it was named on the command line.
+        pipeline: as it was named on the command line; it may name several.
+        debug: whether to show the stack trace of an error.
+        announces: whether the first use of the settings prints the profile.
+    """
 
     profile: str | None = None
-    # As it was named on the command line; it may name several.
     pipeline: str | None = None
     debug: bool = False
-    # The line that names the profile is for the first pipeline's.
     announces: bool = True
-    # Not for a pipeline that only runs beside those that the command line names.
-    named: bool = True
 
     @cached_property
     def chosen(self) -> tuple[str, str]:
@@ -39,12 +40,18 @@ class Session:
 
     @cached_property
     def loaded(self) -> LoadedSettings:
-        """The profile's settings and where they come from, as ``settings.load`` has read them."""
-        return read_settings(self.chosen[0], self._overrides, named=self.named)
+        """The first named pipeline's settings and where they come from, as ``settings.load`` has read them."""
+        return self._read()
+
+    @cached_property
+    def loaded_each(self) -> list[LoadedSettings]:
+        """The same for each pipeline that is named."""
+        _, *others = self.loaded.pipelines
+        return [self.loaded, *(read_settings(self.chosen[0], {"pipeline": name}) for name in others)]
 
     @cached_property
     def settings(self) -> Settings:
-        """The profile's settings; the first use prints the profile, the command line's first line on standard error."""
+        """The first named pipeline's settings; the first use prints the profile, the first line on standard error."""
         return self._announced(self.loaded.complete())
 
     @cached_property
@@ -52,45 +59,76 @@ class Session:
         """The same for display: what is required may be missing."""
         return self._announced(self.loaded.shown())
 
+    @cached_property
+    def environment(self) -> Environment:
+        """The profile's environment."""
+        return environment_for(self.settings)
+
+    @cached_property
+    def job(self) -> Job:
+        """The job of the first pipeline that is named."""
+        return self.environment.job(self.settings)
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """The jobs of all pipelines that are named."""
+        first, (_, *others) = self.job, self.loaded_each
+        return [first, *(self.environment.job(loaded.complete()) for loaded in others)]
+
+    @property
+    def pipelines(self) -> list[str]:
+        """All pipelines that are named."""
+        return [job.settings.pipeline for job in self.jobs]
+
+    @cached_property
+    def out(self) -> Console:
+        """Standard output: the command's data."""
+        return Console(highlight=False)
+
     def refresh(self) -> bool:
         """Loads the settings again, for one pipeline; returns whether a file has changed them.
 
         Raises:
             UsageError: they are wrong now; the session keeps those from before.
         """
-        loaded = read_settings(self.chosen[0], self._overrides, named=self.named)
+        loaded = self._read()
         settings = loaded.complete()
         if settings == self.settings:
             return False
         self.loaded, self.settings = loaded, settings
-        self.__dict__.pop("platform", None)
+        for name in ("environment", "job", "jobs", "loaded_each"):
+            self.__dict__.pop(name, None)
         return True
 
-    @cached_property
-    def each(self) -> list[Session]:
-        """A session for each pipeline that is named; the first one is this."""
-        _, *others = self.loaded.pipelines
-        return [self, *(Session(self.chosen[0], name, self.debug, announces=False) for name in others)]
+    def job_of(self, pipeline: str) -> Job:
+        """Returns the job of a pipeline, also of one that is not named, for which settings of named ones do not count.
 
-    def for_each(self, do: Callable[[Session], object], *, titles: bool = True) -> None:
-        """Does something for each pipeline that is named; that it fails for one keeps no other one from it.
+        Raises:
+            UsageError: its files or its settings are wrong.
+        """
+        named = (job for job in self.jobs if job.settings.pipeline == pipeline)
+        beside = {"pipeline": pipeline}
+        return next(named, None) or self.environment.job(load(self.chosen[0], beside, named=False))
+
+    def for_each_job(self, do: Callable[[Job], object], *, titles: bool = True) -> None:
+        """Does something for each job that is named; that it fails for one keeps no other one from it.
 
         Args:
-            do: what; given the pipeline's session.
+            do: what.
             titles: whether to say before, where several are named, which one comes.
 
         Raises:
             TandemError: it failed for one: as it did where only one is named, else with the names of all such.
         """
         failed: dict[str, TandemError] = {}
-        for session in self.each:
-            name = session.settings.pipeline
-            if titles and len(self.each) > 1:
+        for job in self.jobs:
+            name = job.settings.pipeline
+            if titles and len(self.jobs) > 1:
                 self.say(f"pipeline {name}:")
             try:
-                do(session)
+                do(job)
             except TandemError as error:
-                if len(self.each) == 1:
+                if len(self.jobs) == 1:
                     raise
                 self.say(f"error: {name}: {error}\nhint: {error.hint}")
                 failed[name] = error
@@ -98,40 +136,23 @@ class Session:
             first = next(iter(failed.values()))
             raise type(first)(f"failed for {', '.join(failed)}", hint="what failed of each is told above") from first
 
-    def check_apart(self) -> None:
-        """Raises when a pipeline that is named would write where another one does that is named, too, or runs already.
+    def check_conflicts(self) -> None:
+        """Raises when a job that is named would write where another one does that is named, too, or runs already.
 
         Raises:
             UsageError: the message names both.
         """
-        found = [each.settings for each in self.each]
-        names = {settings.pipeline for settings in found}
-        for name in self.platform.pipelines():
-            # What runs may be of another folder than this one.
-            with suppress(UsageError):
-                found += [] if name in names else [load(self.chosen[0], {"pipeline": name}, named=False)]
-        check_apart(found)
+        check_conflicts([job.settings for job in self.jobs], self.environment.pipelines())
 
-    @cached_property
-    def platform(self) -> Platform:
-        """What starts and stops this profile's environment."""
-        return platform_for(self.settings)
+    def say(self, text: str) -> None:
+        """Prints a line for the user to standard error."""
+        print(text, file=sys.stderr, flush=True)
 
-    @cached_property
-    def out(self) -> Console:
-        """Standard output: the command's data."""
-        return Console(highlight=False)
-
-    @property
-    def _overrides(self) -> dict[str, str] | None:
-        return {"pipeline": self.pipeline} if self.pipeline else None
+    def _read(self) -> LoadedSettings:
+        return read_settings(self.chosen[0], {"pipeline": self.pipeline} if self.pipeline else None)
 
     def _announced(self, settings: Settings) -> Settings:
         if self.announces:
             why = self.chosen[1]
             print(f"tandem: profile {settings.profile}, backend {settings.backend} ({why})", file=sys.stderr)
         return settings
-
-    def say(self, text: str) -> None:
-        """Prints a line for the user to standard error."""
-        print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What every platform can do."""
+"""What every platform offers: an environment, and the jobs in it."""
 
 from __future__ import annotations
 
@@ -6,57 +6,61 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
+from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
 
 START_DEADLINE_S = 240.0
 
 
-class Platform(Protocol):
-    """Starts, inspects and stops one environment, and in it one pipeline's job; others may run beside it.
+class Job(Protocol):
+    """One pipeline's job in an environment; other jobs may run beside it.
 
     Every method may be called again without harm.
+
+    Attributes:
+        settings: the pipeline's.
     """
 
-    def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
-        """Starts everything but the producers; where other pipelines run already, this one's job beside theirs.
+    settings: Settings
 
-        Nothing happens when it already runs.
+    def submit(self) -> None:
+        """Starts the job, and the environment's services that do not run, except the producers.
 
-        Args:
-            wait: return only when the job runs and has committed its first batch.
-            deadline_s: how long to wait, in seconds.
+        It does not wait for the job. Nothing happens when it already runs.
 
         Raises:
-            EnvironmentNotReadyError: something is missing, failed or did not come in time; the message names it.
+            EnvironmentNotReadyError: something is missing or failed; the message names it.
         """
 
-    def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Returns when the job runs and has committed its first batch; see ``up``."""
+    def wait_until_ready(self) -> None:
+        """Returns when the job runs and has committed its first batch.
 
-    def pipelines(self) -> list[str]:
-        """Returns the pipelines whose jobs run in this environment, or are to, the first one first.
-
-        It does not raise.
+        Raises:
+            EnvironmentNotReadyError: something failed or did not come in time; the message names it.
         """
 
-    def leave(self) -> None:
-        """Stops this pipeline's job, and everything when no other one is left."""
+    def stop(self) -> None:
+        """Stops the job after its batch, and the environment when it has no other job."""
 
-    def down(self, volumes: bool = False) -> bool:
-        """Stops everything, the other pipelines' jobs too, and returns whether anything was running.
+    def restart(self) -> None:
+        """Stops the job after its batch and starts it anew; returns when it runs.
 
-        Args:
-            volumes: also forget topics, database and checkpoint, together.
+        Raises:
+            EnvironmentNotReadyError: nothing runs, or the job did not come up.
         """
-
-    def where(self) -> str:
-        """Returns where the platform looks for what runs, as a message names it."""
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``. What is not known is None.
 
         Raises:
             EnvironmentNotReadyError: nothing can be asked: the engine that containers run on does not answer.
+        """
+
+    def problem(self) -> str | None:
+        """Returns what is wrong with the job or its services and needs a fix, in one line; None for nothing.
+
+        Raises:
+            EnvironmentNotReadyError: as ``status`` does.
         """
 
     def reconcile(self) -> dict[str, Any]:
@@ -67,12 +71,58 @@ class Platform(Protocol):
             TandemError: it failed; to do it again is safe.
         """
 
-    def problem(self) -> str | None:
-        """Returns what is wrong and does not mend by itself, in one line; None when nothing is.
+
+@runtime_checkable
+class ReloadableJob(Job, Protocol):
+    """A job that reads its code from this machine's files."""
+
+    def reload(self) -> None:
+        """Loads the code anew in the running driver; returns when it has committed a batch with it, empty or not.
 
         Raises:
-            EnvironmentNotReadyError: as ``status`` does.
+            TandemError: the job cannot start with it, and why; it waits for the next change.
+            EnvironmentNotReadyError: no job runs.
         """
+
+
+@runtime_checkable
+class DeployedJob(Job, Protocol):
+    """A job that was brought to Google Cloud, or to its stand-ins."""
+
+    def destroy(self, data: bool = False) -> None:
+        """Stops the job after its batch, and removes what no other job needs.
+
+        Args:
+            data: also delete the pipeline's topics, collections, checkpoint and uploads.
+        """
+
+
+class Environment(Protocol):
+    """The services of one profile, and the jobs that run in it. A job starts it.
+
+    Every method may be called again without harm.
+
+    Attributes:
+        settings: the profile's, of the first pipeline that a command names.
+    """
+
+    settings: Settings
+
+    def job(self, settings: Settings) -> Job:
+        """Returns the job of a pipeline in this environment, whether it runs or not."""
+
+    def pipelines(self) -> list[str]:
+        """Returns the pipelines whose jobs run, or are to run, the first one first. It does not raise."""
+
+    def stop(self, volumes: bool = False) -> bool:
+        """Stops everything, all jobs too, and returns whether anything was running.
+
+        Args:
+            volumes: also forget topics, database and checkpoint, together.
+        """
+
+    def where(self) -> str:
+        """Returns where the environment looks for what runs, as a message names it."""
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
@@ -80,29 +130,10 @@ class Platform(Protocol):
         """Yields the services' log lines in the order of their times.
 
         Args:
-            services: whose; empty for all.
+            services: whose; ``job`` is the job of the first pipeline that a command names. Empty for all.
             follow: go on with what is written from now on, until the caller stops.
             since: leave out what is older; with a time zone.
 
         Raises:
             UsageError: there is no such service.
-        """
-
-    def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Stops the job after its batch and starts it anew; returns when it runs.
-
-        Raises:
-            EnvironmentNotReadyError: nothing runs, or the job did not come up.
-        """
-
-
-@runtime_checkable
-class Deployed(Protocol):
-    """A platform to which jobs are brought, and from which each is taken away by itself."""
-
-    def destroy(self, data: bool = False) -> None:
-        """Stops this pipeline's job after its batch; what no other job needs any more, goes with it.
-
-        Args:
-            data: also delete the pipeline's topics, collections, checkpoint and uploads.
         """

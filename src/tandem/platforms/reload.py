@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.platforms.base import START_DEADLINE_S, Platform
+from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.observe import has_committed
 from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
@@ -15,21 +14,8 @@ from tandem.waiting import NotYetError, wait_for
 WAITS = "the job waits for the next change; `tandem logs job` says more"
 
 
-@runtime_checkable
-class Reloading(Platform, Protocol):
-    """A platform whose job reads the same files as whoever changes them."""
-
-    def reload_job(self) -> None:
-        """Lets the job go on with new code; returns when it has committed a batch with it, empty or not.
-
-        Raises:
-            TandemError: the job cannot start with it, and why; it waits for the next change.
-            EnvironmentNotReadyError: no job runs.
-        """
-
-
 def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], str | None]) -> None:
-    """Asks the driver and returns when its new run has committed a batch; see ``Reloading.reload_job``.
+    """Asks the driver and returns when its new run has committed a batch; see ``ReloadableJob.reload``.
 
     Args:
         settings: whose job.

@@ -1,11 +1,13 @@
-"""Which environments run here, for commands that name none."""
+"""Which environments run here, for commands that name none, and which jobs in one."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 
 from tandem.checkout import checkout
+from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 from tandem.settings.load import read_settings
 from tandem.supervision.process import alive, recall
@@ -27,6 +29,21 @@ def running() -> dict[str, str]:
     if project := _project():
         found["local"] = f"its containers run here, in the Compose project {project}"
     return found
+
+
+def check_running(pipeline: str, running: Sequence[str]) -> None:
+    """Raises when a pipeline is not among those whose jobs run in an environment.
+
+    Raises:
+        EnvironmentNotReadyError: the message names those that do.
+    """
+    if not running:
+        raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
+    if pipeline not in running:
+        raise EnvironmentNotReadyError(
+            f"this environment runs {', '.join(running)}, not {pipeline}",
+            hint=f"`tandem --pipeline {pipeline} up` starts it beside; or name another: --pipeline {running[0]}",
+        )
 
 
 def _project() -> str | None:

@@ -14,7 +14,7 @@ from tandem_bench.load import ends_of, own_topics
 from tandem_bench.parts import contestants
 from tandem_bench.reports import Reports, batch_milliseconds
 from tandem_bench.result import Kind, Part, Row
-from tandem_bench.stage import environment, staged
+from tandem_bench.stage import running_job, staged
 from tandem_bench.traffic import Traffic, Watch, quantiles
 from tandem_bench.truth import Judgement, account, expected
 
@@ -79,7 +79,7 @@ def _phases(batches: Sequence[_Batch]) -> list[tuple[str, tuple[float, ...]]]:
 
 
 def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], _Batch, str]:
-    with environment(settings), Reports(settings) as reports:
+    with running_job(settings), Reports(settings) as reports:
         with Watch(settings.mongo) as watch, Traffic(settings.kafka, RATE) as traffic:
             since, until = traffic.go_on(warm_s, seconds)
             seen = watch.seen(traffic)

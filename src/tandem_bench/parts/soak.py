@@ -18,7 +18,7 @@ from tandem_bench.bench import Bench
 from tandem_bench.parts.idle import memory_of
 from tandem_bench.reports import Reports, batch_milliseconds
 from tandem_bench.result import Part, Row
-from tandem_bench.stage import driver_of, environment
+from tandem_bench.stage import driver_of, running_job
 from tandem_bench.traffic import Traffic
 from tandem_bench.truth import account
 
@@ -51,7 +51,7 @@ def measure(bench: Bench) -> Part:
     seconds = 120.0 if bench.quick else 1800.0
     settings = _short_windows(bench.settings)
     samples: list[Mapping[str, float]] = []
-    with environment(settings) as platform, Reports(settings) as reports:
+    with running_job(settings) as job, Reports(settings) as reports:
         with Traffic(settings.kafka, _RATE) as traffic:
             bench.say(f"soak, {(_WARM_S + seconds) / 60:.0f} minutes")
             traffic.go_on(_WARM_S, 0.0)
@@ -59,7 +59,7 @@ def measure(bench: Bench) -> Part:
                 since, until = traffic.go_on(0.0, _EVERY_S)
                 batches = reports.batches(since, until)
                 if batches:
-                    samples.append(_sample(batches, driver_of(platform), settings))
+                    samples.append(_sample(batches, driver_of(job), settings))
         remark = account(settings, deadline_s=_VERIFY_S)
     rows = []
     for name, unit in _UNITS.items():

@@ -18,7 +18,6 @@ from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.fitting import check_fit
 from tandem.platforms.dataproc.jobs import Jobs
-from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.parity import runtime_of
@@ -44,6 +43,11 @@ class Deployment:
 
     Args:
         settings: complete ones.
+
+    Attributes:
+        bucket: where releases and checkpoints are.
+        cluster: where the job runs; None for a serverless batch.
+        jobs: the pipeline's runs in the service that the settings choose.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -55,6 +59,11 @@ class Deployment:
         jobs, batches = Jobs(settings, clients.jobs, self.bucket), Batches(settings, clients.batches, self.bucket)
         self.jobs: Runs = batches if settings.gcp.serverless else jobs
         self._elsewhere: Runs = jobs if settings.gcp.serverless else batches
+
+    @property
+    def services(self) -> tuple[Runs, Runs]:
+        """The runs in both of Dataproc's services, the chosen one first."""
+        return self.jobs, self._elsewhere
 
     def close(self) -> None:
         """Ends the connection to Dataproc."""
@@ -148,14 +157,6 @@ class Deployment:
         run = self.jobs.submit(made, newest.id if newest else None)
         _log.info("submitted", job=run.id, release=made.digest)
         return run
-
-    def pipelines(self) -> list[str]:
-        """Returns the pipelines whose jobs run in the project; see ``neighbours.active``."""
-        return active(self._settings, (self.jobs, self._elsewhere))
-
-    def others_on_cluster(self) -> list[str]:
-        """Returns the jobs that would end with the cluster; see ``neighbours.others_on_cluster``."""
-        return others_on_cluster(self._settings, self._clients.jobs) if self.cluster else []
 
     def reconcile(self) -> tuple[Run, str]:
         """Returns the batch that has ended, and all that its driver printed.

@@ -136,6 +136,10 @@ class Runs(ABC):
     def _kill_hint(self, run: Run) -> str:
         """Returns what a person types to end a run."""
 
+    def others_on_cluster(self) -> list[str]:
+        """Returns the ids of the active jobs that would end with the cluster; none where there is no cluster."""
+        return []
+
     def newest(self, entry: str = STREAM) -> Run | None:
         """Returns the run that was submitted last, also when it has ended; an active one comes first.
 

@@ -1,26 +1,38 @@
-"""Pipelines that run in one environment must not write into the same place: nobody could account for either."""
+"""Rejects jobs of one environment that would write to the same topic or collection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from tandem.catalog import declared_by
 from tandem.errors import UsageError
+from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.verify.oracle import load_oracle
 
 
-def check_apart(pipelines: Iterable[Settings]) -> None:
-    """Raises when two of the pipelines write dead letters into one topic, or documents into one collection.
+def check_conflicts(jobs: Iterable[Settings], running: Iterable[str] = ()) -> None:
+    """Raises when two jobs write dead letters into one topic, or documents into one collection.
+
+    Args:
+        jobs: the settings of those that are to start.
+        running: the pipelines whose jobs run in the same environment.
 
     Raises:
-        UsageError: the message names both, and what they share.
+        UsageError: the message names both pipelines, and what they share.
     """
-    found = list(pipelines)
-    if len({settings.pipeline for settings in found}) < 2:
+    starting = list(jobs)
+    found = {settings.pipeline: settings for settings in starting}
+    for name in running:
+        if name not in found:
+            # What runs may be of another folder than this one.
+            with suppress(UsageError):
+                found[name] = load(starting[0].profile, {"pipeline": name}, named=False)
+    if len(found) < 2:
         return
     writers: dict[str, str] = {}
-    for settings in found:
+    for settings in found.values():
         for place in _written(settings):
             other = writers.setdefault(place, settings.pipeline)
             if other != settings.pipeline:

@@ -1,9 +1,9 @@
-"""Deploys, inspects and removes the pipeline in Google Cloud."""
+"""Deploys, inspects and removes a job in Google Cloud."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -12,8 +12,7 @@ from typing import Any
 
 import structlog
 
-from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.platforms.base import START_DEADLINE_S
+from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.runs import Run
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
@@ -31,70 +30,83 @@ _LOOK = "`tandem logs job`"
 _log = structlog.get_logger(__name__)
 
 
-class DataprocPlatform:
-    """The job on Dataproc, beside a Kafka and a MongoDB that somebody else runs.
+class DataprocJob:
+    """A pipeline's job on Dataproc, on a cluster or as a serverless batch.
 
     Args:
-        settings: of a profile with the backend ``dataproc``.
+        settings: the pipeline's.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
+        self._submitted: Run | None = None
 
-    def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
-        """Deploys this source, unless it runs already; see ``Platform.up``."""
-        self._start(wait=wait, deadline_s=deadline_s, anew=False)
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The pipeline in its Google project."""
+        require(self.settings, (*self.settings.required, *self.settings.required_to_deploy))
+        return Deployment(self.settings)
 
-    def down(self, volumes: bool = False) -> bool:
-        """Does what ``destroy`` does: other pipelines are somebody's, too; see ``Platform.down``."""
-        ran = self._settings.pipeline in self.pipelines()
-        self.destroy(volumes)
-        return ran
+    def submit(self) -> None:
+        """Deploys this source, unless it runs already; see ``Job.submit``."""
+        self._submitted = self.deployment.deploy()
 
-    def where(self) -> str:
-        """Returns the project and the region; see ``Platform.where``."""
-        return f"project {self._settings.gcp.project}, region {self._settings.gcp.region}"
+    def restart(self) -> None:
+        """Submits this source in the running job's place, on its checkpoint; see ``Job.restart``."""
+        self._submitted = self.deployment.deploy(anew=True)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Waits for the job that was submitted last; see ``Job.wait_until_ready``."""
+        run = self._submitted or self._newest_submitted()
+
+        def probe() -> None:
+            now = self.deployment.jobs.get(run.id)
+            newest = reader.newest()
+            if not now.active:
+                why = problem_of(now, newest) or f"the job {run.id} ended: {now.details or now.state}"
+                raise EnvironmentNotReadyError(why, hint=_LOOK)
+            if not self._committed(now, newest):
+                raise NotYetError(now.details or f"the job is {now.state}")
+
+        pace_s = 0.5 if self.settings.gcp.credentials == "none" else 3.0
+        with closing(self._reader()) as reader:
+            what = "the job's first committed batch"
+            wait_for(what, probe, deadline_s=_FIRST_BATCH_DEADLINE_S, hint=_LOOK, interval_s=pace_s)
+
+    def stop(self) -> None:
+        """Does what ``destroy`` does; see ``Job.stop``."""
+        self.destroy()
 
     def destroy(self, data: bool = False) -> None:
-        """Stops the pipeline's job after its batch; what others run on stays. See ``Deployed.destroy``.
+        """Stops the pipeline's job after its batch; what others run on stays. See ``DeployedJob.destroy``.
 
         The cluster is deleted when it was created here and no other job is left on it.
         """
-        deployment = self._deployment
+        deployment = self.deployment
         newest = deployment.jobs.newest()
         if newest and newest.active:
             _log.info("stopping the job after its batch", job=newest.id)
             deployment.jobs.stop(newest)
-        if others := deployment.others_on_cluster():
-            _log.info("the cluster stays: other jobs run on it", cluster=self._settings.gcp.cluster, jobs=others)
+        if others := deployment.jobs.others_on_cluster():
+            _log.info("the cluster stays: other jobs run on it", cluster=self.settings.gcp.cluster, jobs=others)
         elif deployment.cluster and deployment.cluster.delete():
-            _log.info("the cluster is deleted", cluster=self._settings.gcp.cluster)
+            _log.info("the cluster is deleted", cluster=self.settings.gcp.cluster)
         if data:
             self._forget()
 
-    def leave(self) -> None:
-        """Does what ``destroy`` does; see ``Platform.leave``."""
-        self.destroy()
-
-    def pipelines(self) -> list[str]:
-        """Returns the pipelines whose jobs are active; see ``Platform.pipelines``."""
-        try:
-            return self._deployment.pipelines()
-        except TandemError:
-            return []
-
     def status(self) -> dict[str, Any]:
-        """Returns the object of ``tandem status --json``; see ``Platform.status``."""
+        """Returns the object of ``tandem status --json``; see ``Job.status``."""
         run, trouble = self._newest()
         newest, behind = None, None
         try:
             with closing(self._reader()) as reader:
                 newest = reader.newest()
-            behind = lag_of(self._settings, newest) if newest else None
+            behind = lag_of(self.settings, newest) if newest else None
         except TandemError as error:  # of a password that is not where the settings say
             trouble = trouble or str(error)
         return status(
-            self._settings,
+            self.settings,
             state=state_of(run, newest) if run else "stopped",
             driver=run.id if run and run.active else None,
             ready=bool(run and self._committed(run, newest)),
@@ -105,17 +117,17 @@ class DataprocPlatform:
         )
 
     def reconcile(self) -> dict[str, Any]:
-        """Repairs what late records have left, by a job of its own; see ``Platform.reconcile``."""
-        cluster = self._deployment.cluster
+        """Repairs what late records have left, by a job of its own; see ``Job.reconcile``."""
+        cluster = self.deployment.cluster
         if cluster and cluster.find() is None:
             raise EnvironmentNotReadyError("there is no cluster to reconcile on", hint="`tandem deploy` creates it")
-        run, output = self._deployment.reconcile()
+        run, output = self.deployment.reconcile()
         # The driver's standard output and its log are one: the report is the last line that is one.
         lines = [line for line in output.splitlines() if line.startswith('{"compared"')]
         return reconcile_report(int(run.state != "stopped"), "\n".join(lines), output)
 
     def problem(self) -> str | None:
-        """Returns why the job failed for good; see ``Platform.problem``."""
+        """Returns why the job failed for good; see ``Job.problem``."""
         # That Google does not answer may mend by itself.
         run, _ = self._newest()
         if run is None or run.active:
@@ -125,22 +137,14 @@ class DataprocPlatform:
             newest = reader.newest()
         return problem_of(run, newest) if state_of(run, newest) == "failed" else None
 
-    def logs(
-        self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
-    ) -> Iterator[LogLine]:
-        """Yields what the newest job's driver has printed; see ``Platform.logs``."""
-        if unknown := sorted(set(services) - {"job"}):
-            raise UsageError(
-                f"there is no service {unknown[0]!r} here", hint="the others are Google's; choose from: job"
-            )
-        run = self._deployment.jobs.newest()
-        if run is None:
-            raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
+    def logs(self, follow: bool = False, since: datetime | None = None) -> Iterator[LogLine]:
+        """Yields what the newest run's driver has printed; see ``Environment.logs``."""
+        run = self._newest_submitted()
         pieces, rest = 0, b""
         moment: datetime | None = None
         while True:
-            now = self._deployment.jobs.get(run.id)
-            for piece in self._deployment.bucket.output(now.output, pieces) if now.output else ():
+            now = self.deployment.jobs.get(run.id)
+            for piece in self.deployment.bucket.output(now.output, pieces) if now.output else ():
                 pieces += 1
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in (parse(raw.decode(errors="replace").rstrip(), "job") for raw in lines):
@@ -153,66 +157,36 @@ class DataprocPlatform:
                 return
             time.sleep(_FOLLOW_S)  # not a wait for readiness: the reader's patience
 
-    def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Waits for the job that was submitted last; see ``Platform.wait_until_ready``."""
-        run = self._deployment.jobs.newest()
-        if run is None:
-            raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
-        self._await_first_batch(run, max(deadline_s, _FIRST_BATCH_DEADLINE_S))
-
-    def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Submits this source in the running job's place, on its checkpoint; see ``Platform.restart_job``."""
-        self._start(wait=True, deadline_s=deadline_s, anew=True)
-
     def close(self) -> None:
         """Ends the connection to Dataproc; another one is made when it is needed."""
-        if "_deployment" in self.__dict__:
-            self._deployment.close()
-            del self._deployment
-
-    @cached_property
-    def _deployment(self) -> Deployment:
-        require(self._settings, (*self._settings.required, *self._settings.required_to_deploy))
-        return Deployment(self._settings)
-
-    def _start(self, *, wait: bool, deadline_s: float, anew: bool) -> None:
-        run = self._deployment.deploy(anew=anew)
-        if wait:
-            self._await_first_batch(run, max(deadline_s, _FIRST_BATCH_DEADLINE_S))
-
-    def _await_first_batch(self, run: Run, deadline_s: float) -> None:
-        def probe() -> None:
-            now = self._deployment.jobs.get(run.id)
-            newest = reader.newest()
-            if not now.active:
-                why = problem_of(now, newest) or f"the job {run.id} ended: {now.details or now.state}"
-                raise EnvironmentNotReadyError(why, hint=_LOOK)
-            if not self._committed(now, newest):
-                raise NotYetError(now.details or f"the job is {now.state}")
-
-        pace_s = 0.5 if self._settings.gcp.credentials == "none" else 3.0
-        with closing(self._reader()) as reader:
-            what = "the job's first committed batch"
-            wait_for(what, probe, deadline_s=deadline_s, hint=_LOOK, interval_s=pace_s)
+        if "deployment" in self.__dict__:
+            self.deployment.close()
+            del self.deployment
 
     def _committed(self, run: Run, newest: dict[str, Any] | None) -> bool:
-        return run.state == "running" and _is_of(run, newest) and has_committed(self._settings, newest)
+        return run.state == "running" and _is_of(run, newest) and has_committed(self.settings, newest)
 
     def _newest(self) -> tuple[Run | None, str | None]:
         """Returns the newest job, or why it cannot be told."""
         try:
-            return self._deployment.jobs.newest(), None
+            return self.deployment.jobs.newest(), None
         except TandemError as error:
             return None, str(error)
 
+    def _newest_submitted(self) -> Run:
+        run = self.deployment.jobs.newest()
+        if run is None:
+            raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
+        return run
+
     def _reader(self) -> ProgressReader:
-        return ProgressReader(self._settings.mongo, self._settings.pipeline)
+        return ProgressReader(self.settings.mongo, self.settings.pipeline)
 
     def _forget(self) -> None:
-        removed = self._deployment.bucket.remove_all()
+        removed = self.deployment.bucket.remove_all()
         _log.info("the checkpoint and the uploads are removed", objects=removed)
-        remove_topics(self._settings.kafka, self._settings.location)
-        remove_collections(self._settings.mongo, self._settings.location)
+        remove_topics(self.settings.kafka, self.settings.location)
+        remove_collections(self.settings.mongo, self.settings.location)
 
 
 def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:

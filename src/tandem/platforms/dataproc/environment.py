@@ -1,0 +1,80 @@
+"""Inspects the Google Cloud project in which jobs run, and what they share there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+
+from tandem import catalog
+from tandem.errors import TandemError, UsageError
+from tandem.platforms.dataproc.job import DataprocJob
+from tandem.platforms.dataproc.requests import label_value
+from tandem.platforms.dataproc.runs import Runs
+from tandem.settings.model import Settings
+from tandem.supervision.log_line import LogLine
+
+
+class DataprocEnvironment:
+    """Jobs on Dataproc, beside a Kafka and a MongoDB that somebody else runs.
+
+    Args:
+        settings: of a profile with the backend ``dataproc``, or of the rehearsal.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._first = DataprocJob(settings)
+
+    def job(self, settings: Settings) -> DataprocJob:
+        """Returns the job of a pipeline; see ``Environment.job``."""
+        return self._first if settings == self.settings else DataprocJob(settings)
+
+    def pipelines(self) -> list[str]:
+        """Returns the pipelines whose jobs are active; see ``Environment.pipelines``."""
+        return running_pipelines(self._first)
+
+    def stop(self, volumes: bool = False) -> bool:
+        """Destroys the first named pipeline's job: other jobs may be somebody else's; see ``Environment.stop``."""
+        ran = self.settings.pipeline in self.pipelines()
+        self._first.destroy(volumes)
+        return ran
+
+    def where(self) -> str:
+        """Returns the project and the region; see ``Environment.where``."""
+        return f"project {self.settings.gcp.project}, region {self.settings.gcp.region}"
+
+    def logs(
+        self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
+    ) -> Iterator[LogLine]:
+        """Yields what the newest job's driver has printed; see ``Environment.logs``."""
+        if unknown := sorted(set(services) - {"job"}):
+            raise UsageError(
+                f"there is no service {unknown[0]!r} here", hint="the others are Google's; choose from: job"
+            )
+        return self._first.logs(follow, since)
+
+    def close(self) -> None:
+        """Ends the connection to Dataproc; another one is made when it is needed."""
+        self._first.close()
+
+
+def running_pipelines(job: DataprocJob) -> list[str]:
+    """Returns the pipelines whose jobs are active in a job's project; none when Google does not answer."""
+    try:
+        return active_pipelines(job.settings, job.deployment.services)
+    except TandemError:
+        return []
+
+
+def active_pipelines(settings: Settings, services: Iterable[Runs]) -> list[str]:
+    """Returns the pipelines of which a stream is active; the one that has run longest comes first.
+
+    Args:
+        settings: of any of them.
+        services: where they may run.
+    """
+    streams = [run for service in services for run in service.active_streams()]
+    labels = [run.pipeline for run in sorted(streams, key=lambda run: run.since.timestamp() if run.since else 0.0)]
+    # A label has not all letters of a name.
+    names = {label_value(name): name for name in catalog.names(settings.pipelines_dir)}
+    return list(dict.fromkeys(names.get(label, label) for label in labels))
