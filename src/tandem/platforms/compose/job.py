@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
 import structlog
@@ -19,7 +18,7 @@ from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.ports import check_ports, dashboard_trouble
-from tandem.platforms.progress import ProgressReader
+from tandem.platforms.progress import progress_of
 from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
@@ -71,7 +70,7 @@ class ComposeJob:
             if not has_committed(self.settings, self._of_this_run(job, reader.newest())):
                 raise NotYetError(f"the job's container is {job.status if job else 'not there'}")
 
-        with closing(ProgressReader(self.settings.mongo, self.settings.pipeline)) as reader:
+        with progress_of(self.settings) as reader:
             what = "the job's first committed batch"
             wait_for(what, probe, deadline_s=START_DEADLINE_S, hint=f"look at `tandem logs {service}`", interval_s=0.3)
 
@@ -90,7 +89,7 @@ class ComposeJob:
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
         project, service = self._project, self._services.job
-        with closing(ProgressReader(self.settings.mongo, self.settings.pipeline)) as reader:
+        with progress_of(self.settings) as reader:
             job = project.container(service)
             newest = reader.newest() if reader.answers() else None
             mine = self._of_this_run(job, newest)

@@ -16,8 +16,8 @@ from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
+from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.fitting import check_fit
-from tandem.platforms.dataproc.jobs import Jobs
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.parity import runtime_of
@@ -56,9 +56,9 @@ class Deployment:
         self._clients = clients
         self.bucket = Bucket(settings, clients.storage)
         self.cluster = None if settings.gcp.serverless else Cluster(settings, clients.clusters)
-        jobs, batches = Jobs(settings, clients.jobs, self.bucket), Batches(settings, clients.batches, self.bucket)
-        self.jobs: Runs = batches if settings.gcp.serverless else jobs
-        self._elsewhere: Runs = jobs if settings.gcp.serverless else batches
+        on_cluster: Runs = ClusterJobs(settings, clients.jobs, self.bucket)
+        serverless: Runs = Batches(settings, clients.batches, self.bucket)
+        self.jobs, self._elsewhere = (serverless, on_cluster) if settings.gcp.serverless else (on_cluster, serverless)
 
     @property
     def services(self) -> tuple[Runs, Runs]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -16,7 +16,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.runs import Run
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
-from tandem.platforms.progress import ProgressReader
+from tandem.platforms.progress import progress_of
 from tandem.platforms.provision import remove_collections, remove_topics
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
@@ -70,7 +70,7 @@ class DataprocJob:
                 raise NotYetError(now.details or f"the job is {now.state}")
 
         pace_s = 0.5 if self.settings.gcp.credentials == "none" else 3.0
-        with closing(self._reader()) as reader:
+        with progress_of(self.settings) as reader:
             what = "the job's first committed batch"
             wait_for(what, probe, deadline_s=_FIRST_BATCH_DEADLINE_S, hint=_LOOK, interval_s=pace_s)
 
@@ -100,7 +100,7 @@ class DataprocJob:
         run, trouble = self._newest()
         newest, behind = None, None
         try:
-            with closing(self._reader()) as reader:
+            with progress_of(self.settings) as reader:
                 newest = reader.newest()
             behind = lag_of(self.settings, newest) if newest else None
         except TandemError as error:  # of a password that is not where the settings say
@@ -133,7 +133,10 @@ class DataprocJob:
         if run is None or run.active:
             return None
         newest = None
-        with suppress(TandemError), closing(self._reader()) as reader:  # a password that is not where the settings say
+        with (
+            suppress(TandemError),
+            progress_of(self.settings) as reader,
+        ):  # a password that is not where the settings say
             newest = reader.newest()
         return problem_of(run, newest) if state_of(run, newest) == "failed" else None
 
@@ -178,9 +181,6 @@ class DataprocJob:
         if run is None:
             raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
         return run
-
-    def _reader(self) -> ProgressReader:
-        return ProgressReader(self.settings.mongo, self.settings.pipeline)
 
     def _forget(self) -> None:
         removed = self.deployment.bucket.remove_all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
 import structlog
@@ -17,7 +16,7 @@ from tandem.platforms.local_services.prepare import ports
 from tandem.platforms.local_services.supervisor_process import STOP_DEADLINE_S, SupervisorProcess
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.ports import page_port
-from tandem.platforms.progress import ProgressReader
+from tandem.platforms.progress import ProgressReader, progress_of
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
 from tandem.platforms.reload import reload
 from tandem.platforms.running import check_running
@@ -80,7 +79,7 @@ class EmbeddedJob:
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
-        with self._reader() as reader:
+        with progress_of(self.settings) as reader:
             return self._status(reader)
 
     def reconcile(self) -> dict[str, Any]:
@@ -166,7 +165,7 @@ class EmbeddedJob:
                 )
 
         what, hint = "the job's first committed batch", f"look at {layout.log(self._service)}"
-        with self._reader() as reader:
+        with progress_of(self.settings) as reader:
             wait_for(what, probe, deadline_s=START_DEADLINE_S, hint=hint, interval_s=0.2)
 
     def is_outdated(self) -> bool:
@@ -199,9 +198,6 @@ class EmbeddedJob:
     def _needed(self) -> tuple[str, ...]:
         """The services that this pipeline needs. Nothing needs the dashboard."""
         return (self._service, "mongod", "kafka")
-
-    def _reader(self) -> closing[ProgressReader]:
-        return closing(ProgressReader(self.settings.mongo, self.settings.pipeline))
 
     def _committed(self, job: ServiceState, reader: ProgressReader) -> bool:
         newest = reader.newest()

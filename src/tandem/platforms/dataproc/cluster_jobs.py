@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from google.cloud.dataproc_v1 import Job, JobControllerClient
 
 
-class Jobs(Runs):
+class ClusterJobs(Runs):
     """The jobs of a profile's pipeline, on whatever cluster."""
 
     _client: JobControllerClient
