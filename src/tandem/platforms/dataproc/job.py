@@ -133,10 +133,8 @@ class DataprocJob:
         if run is None or run.active:
             return None
         newest = None
-        with (
-            suppress(TandemError),
-            progress_of(self.settings) as reader,
-        ):  # a password that is not where the settings say
+        # Of a password that is not where the settings say.
+        with suppress(TandemError), progress_of(self.settings) as reader:
             newest = reader.newest()
         return problem_of(run, newest) if state_of(run, newest) == "failed" else None
 
