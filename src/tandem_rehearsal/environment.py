@@ -40,11 +40,11 @@ class RehearsalEnvironment:
         return self._cloud.pipelines() if self._supervisor.running() else []
 
     def stop(self, volumes: bool = False) -> bool:
-        """Destroys what was deployed, of all pipelines, and stops the stand-ins; see ``Environment.stop``."""
+        """Stops all jobs and the stand-ins; see ``Environment.stop``."""
         if self._supervisor.running():
             for other in self._supervisor.registry.all():
                 if other.pipeline != self.settings.pipeline:
-                    self._cloud.job(other).destroy()
+                    self._cloud.job(other).stop()
             self._cloud.stop()
             # It would tell on standard error that the other end is going away.
             self._cloud.close()

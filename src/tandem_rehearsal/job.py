@@ -55,21 +55,23 @@ class RehearsalJob:
         self._cloud.restart()
 
     def stop(self) -> None:
-        """Does what ``destroy`` does; see ``Job.stop``."""
-        self.destroy()
-
-    def destroy(self, data: bool = False) -> None:
-        """Stops the job, and the stand-ins when no other one is left; see ``DeployedJob.destroy``."""
+        """Stops the job, and the stand-ins when no other one is left; see ``Job.stop``."""
         mine, running = self.settings.pipeline, self._supervisor.running()
         last = not running or running_pipelines(self._cloud) in ([], [mine])
         if running:
-            # What the stand-ins keep goes with them.
-            self._cloud.destroy(data and not last)
+            self._cloud.stop()
             self._supervisor.registry.remove(mine)
         if last:
             # It would tell on standard error that the other end is going away.
             self._cloud.close()
-            self._supervisor.stop(forget=data)
+            self._supervisor.stop(forget=False)
+
+    def forget(self) -> None:
+        """Deletes the pipeline's data, and all data once the stand-ins are stopped; see ``DeployedJob.forget``."""
+        if self._supervisor.running():
+            self._cloud.forget()
+        else:
+            self._supervisor.stop(forget=True)
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""

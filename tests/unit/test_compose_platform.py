@@ -354,7 +354,7 @@ def services(pipeline: str, **jobs: str) -> JobServices:
 
 def test_the_first_pipeline_has_the_plain_names() -> None:
     assert services("orders_payments").job == "job"
-    assert services("orders_payments", job="orders_payments").setup == "setup"
+    assert services("orders_payments", job="orders_payments").named("setup") == "setup"
     second = project("segment_revenue", job="orders_payments", job_segment_revenue="segment_revenue")
     assert second.services_of("segment_revenue").job == "job-segment_revenue"
     assert second.running() == ["orders_payments", "segment_revenue"]

@@ -79,8 +79,9 @@ def _deploy(job: Job, wait: bool) -> None:
 
 
 def _destroy(job: Job, data: bool) -> None:
-    if isinstance(job, DeployedJob):
-        job.destroy(data)
+    job.stop()
+    if data and isinstance(job, DeployedJob):
+        job.forget()
 
 
 def parity(context: typer.Context) -> None:

@@ -40,7 +40,7 @@ class Job(Protocol):
         """
 
     def stop(self) -> None:
-        """Stops the job after its batch, and the environment when it has no other job."""
+        """Stops the job after its batch, and what no other job needs: the whole environment when it has no other."""
 
     def restart(self) -> None:
         """Stops the job after its batch and starts it anew; returns when it runs.
@@ -87,14 +87,10 @@ class ReloadableJob(Job, Protocol):
 
 @runtime_checkable
 class DeployedJob(Job, Protocol):
-    """A job that was brought to Google Cloud, or to its stand-ins."""
+    """A job in Google Cloud, or on its stand-ins, whose data can be deleted without that of others."""
 
-    def destroy(self, data: bool = False) -> None:
-        """Stops the job after its batch, and removes what no other job needs.
-
-        Args:
-            data: also delete the pipeline's topics, collections, checkpoint and uploads.
-        """
+    def forget(self) -> None:
+        """Deletes the topics, collections, checkpoint and uploads of the pipeline, whose job was stopped."""
 
 
 class Environment(Protocol):

@@ -13,7 +13,7 @@ from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
 from tandem.platforms.compose.engine import check_builder, check_memory, checkout
-from tandem.platforms.compose.job_services import JobServices
+from tandem.platforms.compose.job_services import RECONCILE, SETUP, JobServices
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
@@ -82,7 +82,7 @@ class ComposeJob:
             project.down(volumes=False)
             return
         rest, services = project.compose(self.settings, without=mine), self._services
-        self._start("rm", "--stop", "--force", services.job, services.setup)
+        self._start("rm", "--stop", "--force", services.job, services.named(SETUP))
         # All workers stay until the next start: nobody knows which of them another job's executor is on.
         rest.run("up", "--detach", "--no-deps", "dashboard")
 
@@ -113,7 +113,7 @@ class ComposeJob:
     def reconcile(self) -> dict[str, Any]:
         """Repairs what late records have left, in a container of its own; see ``Job.reconcile``."""
         self._project.check_running(self.settings.pipeline)
-        compose, service = self._project.compose(self.settings), self._services.reconcile
+        compose, service = self._project.compose(self.settings), self._services.named(RECONCILE)
         return reconcile_report(*compose.output_of("run", "--rm", "--no-deps", "--no-TTY", service))
 
     def problem(self) -> str | None:
@@ -132,7 +132,7 @@ class ComposeJob:
         """Prepares anew, with the settings as they are now, and starts a new driver; see ``Job.restart``."""
         self._project.check_running(self.settings.pipeline)
         check_mounts(checkout(), self.settings.pipelines_dir)
-        self._start("run", "--rm", "--no-deps", self._services.setup)
+        self._start("run", "--rm", "--no-deps", self._services.named(SETUP))
         self._start("up", "--detach", "--no-deps", "--force-recreate", self._services.job)
         self.wait_until_ready()
 

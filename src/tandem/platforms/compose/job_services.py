@@ -32,22 +32,11 @@ class JobServices:
     @property
     def job(self) -> str:
         """The service whose container is the driver."""
-        return f"{JOB}{self.suffix}"
+        return self.named(JOB)
 
-    @property
-    def setup(self) -> str:
-        """The service that writes the driver's files."""
-        return f"{SETUP}{self.suffix}"
-
-    @property
-    def reconcile(self) -> str:
-        """The service that reconciles."""
-        return f"{RECONCILE}{self.suffix}"
-
-    @property
-    def host(self) -> str:
-        """The host name of the driver. Java takes no underscore in it."""
-        return self.job.replace("_", "-")
+    def named(self, service: str) -> str:
+        """Returns the name of one of the job's services: ``JOB``, ``SETUP`` or ``RECONCILE``."""
+        return f"{service}{self.suffix}"
 
     def definitions(self, model: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Returns the definitions of the three services, by name.
@@ -56,32 +45,30 @@ class JobServices:
             model: the services of the compose files, as Compose understands them when told of this pipeline.
         """
         setup, job, reconcile = (self._with_own_files(model[name]) for name in (SETUP, JOB, RECONCILE))
-        setup["command"].append(f"--driver={self.host}")
-        job["hostname"] = self.host
-        job["networks"] = {"default": {"aliases": [self.host]}}
+        # Java takes no underscore in the name of a host.
+        host = self.job.replace("_", "-")
+        setup["command"].append(f"--driver={host}")
+        job["hostname"] = host
+        job["networks"] = {"default": {"aliases": [host]}}
         needs: dict[str, Any] = job["depends_on"]
-        needs[self.setup] = needs.pop(SETUP)
-        return {self.setup: setup, self.job: job, self.reconcile: reconcile}
+        needs[self.named(SETUP)] = needs.pop(SETUP)
+        return {self.named(SETUP): setup, self.job: job, self.named(RECONCILE): reconcile}
 
     def _with_own_files(self, service: Mapping[str, Any]) -> dict[str, Any]:
         own = copy.deepcopy(dict(service))
         # The image is that of the first one's.
         own.pop("build", None)
-        own["command"] = [self._own(word) for word in own["command"]]
-        own["environment"] = {key: self._own(str(value)) for key, value in own["environment"].items()}
+        files = f"/conf/{self.pipeline}"
+        own["command"] = [word.replace("/conf", files) for word in own["command"]]
+        own["environment"] = {key: str(value).replace("/conf", files) for key, value in own["environment"].items()}
         return own
-
-    def _own(self, word: str) -> str:
-        return word.replace("/conf", f"/conf/{self.pipeline}")
 
 
 def job_services(containers: Mapping[str, Any]) -> dict[str, JobServices]:
     """Returns the services of each pipeline that has a job's container, the first one first."""
     names = sorted(name for name in containers if name == JOB or name.startswith(f"{JOB}-"))
-    pipelines = (str(containers[name].labels.get(PIPELINE_LABEL) or "") for name in names)
-    return {
-        pipeline: JobServices(pipeline, name.removeprefix(JOB)) for pipeline, name in zip(pipelines, names, strict=True)
-    }
+    owners = {name: str(containers[name].labels.get(PIPELINE_LABEL) or "") for name in names}
+    return {pipeline: JobServices(pipeline, name.removeprefix(JOB)) for name, pipeline in owners.items()}
 
 
 def added_to_compose(models: Mapping[str, Mapping[str, Any]], pages: Sequence[str]) -> dict[str, Any]:

@@ -34,9 +34,11 @@ class DataprocEnvironment:
         return running_pipelines(self._first)
 
     def stop(self, volumes: bool = False) -> bool:
-        """Destroys the first named pipeline's job: other jobs may be somebody else's; see ``Environment.stop``."""
+        """Stops the first named pipeline's job: other jobs may be somebody else's; see ``Environment.stop``."""
         ran = self.settings.pipeline in self.pipelines()
-        self._first.destroy(volumes)
+        self._first.stop()
+        if volumes:
+            self._first.forget()
         return ran
 
     def where(self) -> str:

@@ -75,14 +75,7 @@ class DataprocJob:
             wait_for(what, probe, deadline_s=_FIRST_BATCH_DEADLINE_S, hint=_LOOK, interval_s=pace_s)
 
     def stop(self) -> None:
-        """Does what ``destroy`` does; see ``Job.stop``."""
-        self.destroy()
-
-    def destroy(self, data: bool = False) -> None:
-        """Stops the pipeline's job after its batch; what others run on stays. See ``DeployedJob.destroy``.
-
-        The cluster is deleted when it was created here and no other job is left on it.
-        """
+        """Stops the job; deletes a cluster that was created here and has no other job. See ``Job.stop``."""
         deployment = self.deployment
         newest = deployment.jobs.newest()
         if newest and newest.active:
@@ -92,8 +85,13 @@ class DataprocJob:
             _log.info("the cluster stays: other jobs run on it", cluster=self.settings.gcp.cluster, jobs=others)
         elif deployment.cluster and deployment.cluster.delete():
             _log.info("the cluster is deleted", cluster=self.settings.gcp.cluster)
-        if data:
-            self._forget()
+
+    def forget(self) -> None:
+        """Deletes what the pipeline has in Cloud Storage, Kafka and MongoDB; see ``DeployedJob.forget``."""
+        removed = self.deployment.bucket.remove_all()
+        _log.info("the checkpoint and the uploads are removed", objects=removed)
+        remove_topics(self.settings.kafka, self.settings.location)
+        remove_collections(self.settings.mongo, self.settings.location)
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
@@ -179,12 +177,6 @@ class DataprocJob:
         if run is None:
             raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
         return run
-
-    def _forget(self) -> None:
-        removed = self.deployment.bucket.remove_all()
-        _log.info("the checkpoint and the uploads are removed", objects=removed)
-        remove_topics(self.settings.kafka, self.settings.location)
-        remove_collections(self.settings.mongo, self.settings.location)
 
 
 def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
