@@ -22,6 +22,8 @@ import tandem
 from tandem.catalog import BUNDLED
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.job_files import with_limits
+from tandem.platforms import environment_for
+from tandem.platforms.base import DeployedJob, ReloadableJob
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
@@ -510,3 +512,12 @@ def test_what_pipelines_share_stays_for_those_that_are_left(settings: Settings, 
     assert jobs.others_on_cluster() == []
     # Whoever is last deletes it, also when the other one's deployment has created it.
     assert Cluster(other, clients.clusters).delete()
+
+
+@pytest.mark.parametrize(
+    ("profile", "local"), [("embedded", True), ("local", True), ("rehearsal", False), ("gcp", False)]
+)
+def test_a_job_here_reloads_and_a_job_in_the_cloud_is_forgotten_alone(profile: str, local: bool) -> None:
+    settings = load(profile, CLOUD if profile == "gcp" else None)
+    job = environment_for(settings).job(settings)
+    assert (isinstance(job, ReloadableJob), isinstance(job, DeployedJob)) == (local, not local)
