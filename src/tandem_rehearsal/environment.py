@@ -26,7 +26,7 @@ class RehearsalEnvironment:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self._settings = settings
         self._layout = layout_of(settings)
         self._supervisor = SupervisorProcess(self._layout, "tandem_rehearsal.supervisor", prepare)
         self._cloud = DataprocEnvironment(settings)
@@ -43,7 +43,7 @@ class RehearsalEnvironment:
         """Stops all jobs and the stand-ins; see ``Environment.stop``."""
         if self._supervisor.running():
             for other in self._supervisor.registry.all():
-                if other.pipeline != self.settings.pipeline:
+                if other.pipeline != self._settings.pipeline:
                     self._cloud.job(other).stop()
             self._cloud.stop()
             # It would tell on standard error that the other end is going away.

@@ -94,15 +94,10 @@ class DeployedJob(Job, Protocol):
 
 
 class Environment(Protocol):
-    """The services of one profile, and the jobs that run in it. A job starts it.
+    """The services of one profile, and the jobs that run in it. A job starts those that do not run yet.
 
     Every method may be called again without harm.
-
-    Attributes:
-        settings: the profile's, of the first pipeline that a command names.
     """
-
-    settings: Settings
 
     def job(self, settings: Settings) -> Job:
         """Returns the job of a pipeline in this environment, whether it runs or not."""

@@ -22,7 +22,7 @@ class ComposeEnvironment:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self._settings = settings
         self._project = Project(settings)
 
     def job(self, settings: Settings) -> ComposeJob:
@@ -49,7 +49,7 @@ class ComposeEnvironment:
     ) -> Iterator[LogLine]:
         """Yields the containers' log lines; see ``Environment.logs``."""
         found = self._project.containers.of(self._project.name)
-        own = self._project.services_of(self.settings.pipeline).job
+        own = self._project.services_of(self._settings.pipeline).job
         # Of several jobs, the first named pipeline's.
         services = [own if name == JOB and own in found else name for name in services]
         if unknown := sorted(set(services) - set(found)):

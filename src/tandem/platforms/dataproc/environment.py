@@ -22,12 +22,12 @@ class DataprocEnvironment:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self._settings = settings
         self._first = DataprocJob(settings)
 
     def job(self, settings: Settings) -> DataprocJob:
         """Returns the job of a pipeline; see ``Environment.job``."""
-        return self._first if settings == self.settings else DataprocJob(settings)
+        return self._first if settings == self._settings else DataprocJob(settings)
 
     def pipelines(self) -> list[str]:
         """Returns the pipelines whose jobs are active; see ``Environment.pipelines``."""
@@ -35,7 +35,7 @@ class DataprocEnvironment:
 
     def stop(self, volumes: bool = False) -> bool:
         """Stops the first named pipeline's job: other jobs may be somebody else's; see ``Environment.stop``."""
-        ran = self.settings.pipeline in self.pipelines()
+        ran = self._settings.pipeline in self.pipelines()
         self._first.stop()
         if volumes:
             self._first.forget()
@@ -43,7 +43,7 @@ class DataprocEnvironment:
 
     def where(self) -> str:
         """Returns the project and the region; see ``Environment.where``."""
-        return f"project {self.settings.gcp.project}, region {self.settings.gcp.region}"
+        return f"project {self._settings.gcp.project}, region {self._settings.gcp.region}"
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None

@@ -24,7 +24,7 @@ class EmbeddedEnvironment:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self._settings = settings
         self._layout = Layout(settings.home)
         self._supervisor = SupervisorProcess(self._layout, "tandem.platforms.embedded.supervisor", prepare)
 
@@ -55,7 +55,7 @@ class EmbeddedEnvironment:
         known = (*SERVICES, *others, SUPERVISOR)
         if unknown := sorted(set(services) - set(known)):
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {', '.join(known)}")
-        service = self._layout.job(self.settings.pipeline)
+        service = self._layout.job(self._settings.pipeline)
         own = service if service in others else JOB
         wanted = [own if name == JOB else name for name in services] or known
         return merged({name: self._layout.log(name) for name in wanted}, follow, since)
