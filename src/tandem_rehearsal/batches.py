@@ -18,7 +18,7 @@ from google.protobuf.empty_pb2 import Empty
 from tandem.runtimes import runtimes
 from tandem_rehearsal.clusters import check_place
 from tandem_rehearsal.grpc_service import handler, refuse
-from tandem_rehearsal.jobs import Driver, Launch, wanted_by
+from tandem_rehearsal.job_service import Driver, Launch, wanted_by
 
 SERVICE, OPERATIONS = "google.cloud.dataproc.v1.BatchController", "google.longrunning.Operations"
 State = dataproc.Batch.State

@@ -27,7 +27,7 @@ from tandem_rehearsal.credentials import Credentials
 from tandem_rehearsal.driver import DriverRunner
 from tandem_rehearsal.folders import keep_folders
 from tandem_rehearsal.image import write_image
-from tandem_rehearsal.jobs import Driver, Jobs
+from tandem_rehearsal.job_service import Driver, JobService
 from tandem_rehearsal.layout import layout_of
 from tandem_rehearsal.secret_manager import server
 
@@ -48,7 +48,7 @@ def serve(settings: Settings) -> None:
     runner.end_leftovers()
     place = (google.project or "", google.region or "")
     clusters = Clusters(*place)
-    jobs = Jobs(*place, clusters, partial(runner.launch, runtime=runtimes().default), runner.output)
+    jobs = JobService(*place, clusters, partial(runner.launch, runtime=runtimes().default), runner.output)
 
     def serverless(job: Job) -> Driver:
         keep_folders(bucket, job)

@@ -16,7 +16,7 @@ from tandem.supervision.state_folder import SUPERVISOR
 from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
 from tandem_bench.result import Part, Row
-from tandem_bench.testbed import environment
+from tandem_bench.testbed import running_job
 
 _CORES, _MEMORY = "cores", "GiB"
 _ALL = "all"
@@ -27,7 +27,7 @@ def measure(bench: Bench) -> Part:
     settle_s, seconds = (10.0, 15.0) if bench.quick else (30.0, 60.0)
     cores: dict[str, list[float]] = {}
     memory: dict[str, list[float]] = {}
-    with environment(bench.settings):
+    with running_job(bench.settings):
         layout = Layout(bench.settings.home)
         time.sleep(settle_s)
         for number in range(bench.rounds):

@@ -31,7 +31,7 @@ from tandem_bench.bench import Bench
 from tandem_bench.interrupts import ignoring_interrupts
 from tandem_bench.load import PRODUCER
 from tandem_bench.result import Part, Row
-from tandem_bench.testbed import environment, variables
+from tandem_bench.testbed import running_job, variables
 
 _NAME = "inner_loop"
 _EDITS = 3
@@ -48,7 +48,7 @@ def measure(bench: Bench) -> Part:
     with tempfile.TemporaryDirectory() as folder:
         location = write(_NAME, Path(folder) / "pipelines")
         settings = _settings(bench.settings, location)
-        with environment(settings), _developing(settings) as output, _documents(settings) as documents:
+        with running_job(settings), _developing(settings) as output, _documents(settings) as documents:
             _read_to("watching", output)
             for number in range(max(_EDITS, bench.rounds)):
                 bench.say(f"inner loop, edit {number + 1}")

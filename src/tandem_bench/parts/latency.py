@@ -16,7 +16,7 @@ from tandem_bench.load_generator import LoadGenerator, Watch, quantiles
 from tandem_bench.parts import contestants
 from tandem_bench.reports import Reports, batch_milliseconds
 from tandem_bench.result import Kind, Part, Row
-from tandem_bench.testbed import environment, new_testbed
+from tandem_bench.testbed import new_testbed, running_job
 
 RATE = 1000.0
 _VERIFY_S = 60.0
@@ -79,7 +79,7 @@ def _phases(batches: Sequence[_Batch]) -> list[tuple[str, tuple[float, ...]]]:
 
 
 def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], _Batch, str]:
-    with environment(settings), Reports(settings) as reports:
+    with running_job(settings), Reports(settings) as reports:
         with Watch(settings.mongo) as watch, LoadGenerator(settings.kafka, RATE) as generator:
             since, until = generator.run_for(warm_s, seconds)
             seen = watch.seen(generator)

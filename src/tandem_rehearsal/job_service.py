@@ -52,7 +52,7 @@ class _Submitted:
     failures: list[float] = field(default_factory=list)
 
 
-class Jobs:
+class JobService:
     """Submits, reads and cancels jobs.
 
     Args:
