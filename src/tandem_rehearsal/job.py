@@ -61,9 +61,9 @@ class RehearsalJob:
         if running:
             self._cloud.stop()
             self._supervisor.registry.remove(mine)
+        # An open connection would report on standard error that the server is stopping.
+        self._cloud.close()
         if last:
-            # It would report on standard error that the server is stopping.
-            self._cloud.close()
             self._supervisor.stop(forget=False)
 
     def forget(self) -> None:

@@ -20,6 +20,7 @@ from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 from tandem.foreign import inherited
 from tandem.platforms import Job
+from tandem.platforms.base import DeployedJob
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
@@ -72,22 +73,22 @@ def run(
             # The first Ctrl-C ends the run; a second one must not interrupt the stop.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
-            _stop(session, before)
+            stop_started(session, before)
 
 
 def _started(before: list[str]) -> str:
     return "the Spark job" if before else "Kafka, MongoDB and the Spark job"
 
 
-def _stop(session: Session, before: list[str]) -> None:
-    """Stops the environment, or only the started jobs if pipelines ran before."""
-    if not before:
+def stop_started(session: Session, before: list[str]) -> None:
+    """Stops the environment, or only the started jobs if it is a cloud or pipelines ran before."""
+    if not before and not isinstance(session.job, DeployedJob):
         session.environment.stop()
         return
-    now = session.environment.pipelines()
-    for job in session.jobs:
-        if job.settings.pipeline in now and job.settings.pipeline not in before:
-            job.stop()
+    # If nothing ran before, this includes jobs that failed: their cluster may still exist.
+    now = session.environment.pipelines() if before else session.pipelines
+    started = set(now) - set(before)
+    session.for_each_job(lambda job: job.stop() if job.settings.pipeline in started else None, titles=False)
 
 
 def _run(session: Session, job: Job, count: int, seed: int | None, mix: str, ledger: Path | None) -> None:
