@@ -38,7 +38,6 @@ class Observed(Mapping[str, Set[str]], ABC):
 class Oracle(Protocol):
     """A pipeline's module ``oracle``."""
 
-    COLLECTIONS: tuple[str, ...]
     # The outcomes of events, besides waiting and late.
     OUTCOMES: tuple[str, ...]
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from tandem.engine.declare.collection import Collection
+
 
 class Shown(StrEnum):
     """How a field is written."""
@@ -68,20 +70,33 @@ class View:
         tallies: by stream; a stream without one is not split into the outcomes.
         outcomes: what becomes of an event: what those in results are called, and those in leftovers, if there are any.
         aggregates: whether a result is made of many events, and does not hold their key.
+
+    Raises:
+        ValueError: it names a field that the results or leftovers do not have.
     """
 
     title: str
-    results: str
+    results: Collection
     noun: str
     columns: tuple[Column, ...]
     event_times: tuple[str, ...]
     key: str
     key_title: str
     money: str | None = None
-    leftovers: str | None = None
+    leftovers: Collection | None = None
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     outcomes: tuple[str, ...] = ("matched", "unmatched")
     aggregates: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tallies", MappingProxyType(dict(self.tallies)))
+        for column in self.columns:
+            self.results.check_fields(f"the column {column.title!r} of the view", (column.field,))
+        self.results.check_fields("event_times of the view", self.event_times)
+        self.results.check_fields("money of the view", (self.money,) if self.money else ())
+        for collection in (() if self.aggregates else (self.results,)) + ((self.leftovers,) if self.leftovers else ()):
+            collection.check_fields("key of the view", (self.key,))
+        for stream, tally in self.tallies.items():
+            self.results.check_fields(f"the tally of {stream}", (tally.matched,))
+            if self.leftovers:
+                self.leftovers.check_fields(f"the tally of {stream}", tally.leftover)
