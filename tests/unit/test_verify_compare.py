@@ -130,6 +130,7 @@ class World:
             self.letters,
             watermark,
             oracle=load_oracle(find("orders_payments", Path("pipelines"))),
+            collections=[FACTS.name, UNMATCHED.name],
             dead_letter_topic=DEAD_LETTER_TOPIC,
             parameters={"match_window_seconds": 1800},
             beginnings=self.beginnings,

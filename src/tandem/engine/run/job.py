@@ -18,7 +18,6 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
@@ -250,7 +249,7 @@ def _start(
 ) -> StreamingQuery:
     rows = as_stream(spark, pipeline, config)
     # What is wrong in them is found now, not in the first batch that has events.
-    documents_of(pipeline, rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
+    documents_of(pipeline, rows.where(f"{ASIDE} is null").drop(ASIDE))
     return (
         rows.writeStream.queryName(pipeline.name)
         .foreachBatch(write)
