@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tandem.engine.declare.collection import ID, Collection, Lookup
-from tandem.engine.declare.field_type import DocumentType
+from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.modules import forget
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import Stream
@@ -190,13 +190,13 @@ def declared_by(location: PipelineLocation) -> Declared:
 def _plain_view(pipeline: Pipeline, results: Collection) -> View:
     """Returns a view of a collection; where its fields are not declared, by those of the first stream."""
     stream = pipeline.streams[0]
-    fields = results.fields or {name: DocumentType(kind) for name, kind in stream.fields.items()}
-    shown = {DocumentType.TIMESTAMP: Shown.TIME, DocumentType.DATE: Shown.TIME}
+    fields: Mapping[str, str] = results.fields or stream.fields
+    shown = {name: Shown.TIME if kind == FieldType.TIMESTAMP else Shown.TEXT for name, kind in fields.items()}
     return View(
         title=pipeline.name,
         results=results,
         noun="documents",
-        columns=(Column(ID, ID), *(Column(name, name, shown.get(kind, Shown.TEXT)) for name, kind in fields.items())),
+        columns=(Column(ID, ID), *(Column(name, name, how) for name, how in shown.items())),
         event_times=(stream.event_time,) if stream.event_time in fields else (),
         key=stream.identity,
         key_title=stream.identity,

@@ -21,7 +21,7 @@ from tandem.pipelines.segment_revenue.transform import PIPELINE
 from tests.spark.records import SCHEMA, job_config
 
 ALL = {
-    DocumentType.STRING: ("string", "varchar(3)"),
+    DocumentType.STRING: ("string",),
     DocumentType.INTEGER: ("tinyint", "smallint", "int", "bigint"),
     DocumentType.DECIMAL: ("decimal(34,0)", "decimal(10,2)"),
     DocumentType.DOUBLE: ("float", "double"),

@@ -76,6 +76,11 @@ def test_a_view_is_of_declared_fields(change: dict[str, Any], words: str) -> Non
     assert replace(VIEW, **(change | undeclared))
 
 
+def test_times_are_shown_as_times() -> None:
+    columns = (Column("at", "At"), Column("key", "Key"))
+    assert [column.shown for column in replace(VIEW, columns=columns).columns] == ["time", "text"]
+
+
 def test_aggregates_need_no_key() -> None:
     assert replace(VIEW, key="sale_id", leftovers=None, aggregates=True)
 
@@ -97,9 +102,7 @@ def test_an_error_in_a_view_is_told_by_its_line(tmp_path: Path) -> None:
     good = file.read_text()
     file.write_text(good.replace('Column("service"', 'Column("servise"'))
     place.forget()
-    with pytest.raises(
-        UsageError, match=r"streams\.py:\d+: ValueError: the column 'Service' .* notes_answered: servise"
-    ):
+    with pytest.raises(UsageError, match=r"streams\.py:\d+: .* the column 'Service' .* notes_answered: servise"):
         declared_by(place)
     file.write_text(good.replace("COLLECTIONS", "WRITTEN"))
     place.forget()

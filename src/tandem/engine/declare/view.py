@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
 from tandem.engine.declare.collection import Collection
+from tandem.engine.declare.field_type import DocumentType
+
+_TIMES = (DocumentType.TIMESTAMP, DocumentType.DATE)
 
 
 class Shown(StrEnum):
@@ -25,7 +28,7 @@ class Column:
     Attributes:
         field: the document's.
         title: the column's head.
-        shown: how the value is written.
+        shown: how the value is written; a declared time is written as one in any case.
     """
 
     field: str
@@ -90,6 +93,9 @@ class View:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tallies", MappingProxyType(dict(self.tallies)))
+        times = {name for name, kind in self.results.fields.items() if kind in _TIMES}
+        shown = (replace(each, shown=Shown.TIME) if each.field in times else each for each in self.columns)
+        object.__setattr__(self, "columns", tuple(shown))
         for column in self.columns:
             self.results.check_fields(f"the column {column.title!r} of the view", (column.field,))
         self.results.check_fields("event_times of the view", self.event_times)

@@ -48,7 +48,7 @@ VIEW = View(
     results=REVENUE,
     noun="minutes",
     columns=(
-        Column("window_start", "From", Shown.TIME),
+        Column("window_start", "From"),
         Column("segment", "Segment"),
         Column("sales", "Sales"),
         Column("revenue", "Revenue", Shown.MONEY),

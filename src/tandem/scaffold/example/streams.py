@@ -1,6 +1,6 @@
 """Declares the streams and the documents. Without Spark: producers and the oracle use it too."""
 
-from tandem.pipeline import Collection, Column, DocumentType, FieldType, Shown, Stream, Tally, View
+from tandem.pipeline import Collection, Column, DocumentType, FieldType, Stream, Tally, View
 
 REQUESTS = Stream(
     name="requests",
@@ -71,7 +71,7 @@ VIEW = View(
         Column("request_id", "Request"),
         Column("service", "Service"),
         Column("status", "Status"),
-        Column("requested_at", "Requested", Shown.TIME),
+        Column("requested_at", "Requested"),
         Column("duration_ms", "Milliseconds"),
     ),
     event_times=("requested_at", "responded_at"),
