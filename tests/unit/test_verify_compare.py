@@ -130,7 +130,7 @@ class World:
             self.letters,
             watermark,
             oracle=load_oracle(find("orders_payments", Path("pipelines"))),
-            collections=[FACTS.name, UNMATCHED.name],
+            collections=list(self.documents),
             dead_letter_topic=DEAD_LETTER_TOPIC,
             parameters={"match_window_seconds": 1800},
             beginnings=self.beginnings,
@@ -189,6 +189,13 @@ def test_events_that_may_have_been_late_may_be_missing_altogether(world: World) 
 def test_an_unmatched_document_beside_a_fact(world: World) -> None:
     world.documents[UNMATCHED.name].append({**world.documents[UNMATCHED.name][0], "_id": "order|o1", "order_id": "o1"})
     assert found(world.report()) == {("invented", UNMATCHED.name): 1}
+
+
+def test_a_document_of_a_collection_that_the_oracle_leaves_out(world: World) -> None:
+    world.documents["audit"] = []
+    assert found(world.report()) == {}
+    world.documents["audit"].append({"_id": "o1"})
+    assert found(world.report()) == {("invented", "audit"): 1}
 
 
 def test_extra_fact(world: World) -> None:

@@ -66,13 +66,15 @@ def compare(
     contents = _contents(intakes)
     expected = expect(next(contents))
     differences = {
-        collection: CollectionDifferences(collection, documents.read(collection), expected.documents[collection])
+        collection: CollectionDifferences(
+            collection, documents.read(collection), expected.documents.get(collection, {})
+        )
         for collection in collections
     }
     while any(differences.values()) and (others := next(contents, None)):
         also = expect(others)
         for collection, found in differences.items():
-            found.or_expected(also.documents[collection])
+            found.or_expected(also.documents.get(collection, {}))
     for found in differences.values():
         found.add_to(problems)
     due = dict(chain.from_iterable(intake.dead.items() for intake in intakes))

@@ -19,7 +19,7 @@ class Expectation:
     """The expected documents and outcomes.
 
     Attributes:
-        documents: each collection's documents by ``_id``, dates as ``DatetimeMS``.
+        documents: each collection's documents by ``_id``, dates as ``DatetimeMS``. A missing collection must be empty.
         outcome: one of ``OUTCOMES``, ``waiting`` and ``late`` for each event.
     """
 

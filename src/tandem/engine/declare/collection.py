@@ -36,13 +36,7 @@ class Collection:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         for index in self.indexes:
             # A dot leads into an object.
-            self.check_fields(f"the index {index}", (name.partition(".")[0] for name in index))
-
-    def check_fields(self, what: str, names: Iterable[str]) -> None:
-        """Raises ValueError if ``what`` names a field that the documents do not have."""
-        unknown = [name for name in names if name != ID and name not in self.fields]
-        if self.fields and unknown:
-            raise ValueError(f"{what} names unknown fields of the collection {self.name}: {', '.join(unknown)}")
+            check_fields(self, f"the index {index}", (name.partition(".")[0] for name in index))
 
 
 @dataclass(frozen=True)
@@ -64,6 +58,13 @@ class Lookup:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+
+
+def check_fields(collection: Collection, what: str, names: Iterable[str]) -> None:
+    """Raises ValueError if ``what`` names a field that the collection does not declare."""
+    unknown = [name for name in names if name != ID and name not in collection.fields]
+    if collection.fields and unknown:
+        raise ValueError(f"{what} names unknown fields of the collection {collection.name}: {', '.join(unknown)}")
 
 
 def name_of(collection: Collection | str) -> str:

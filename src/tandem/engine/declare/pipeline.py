@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tandem.engine.declare.collection import Collection, Lookup, name_of
+from tandem.engine.declare.collection import Collection, Lookup, check_fields, name_of
 from tandem.engine.declare.stream import Stream
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Pipeline:
         final = {each.collection_name for each in self.outputs if each.superseded_by is None and each.window is None}
         for output in self.outputs:
             if isinstance(output.collection, Collection) and output.window:
-                output.collection.check_fields("the window", output.window)
+                check_fields(output.collection, "the window", output.window)
             if output.superseded_by and output.superseded_by.collection_name not in final:
                 raise ValueError(
                     f"{output.collection_name} is superseded by {output.superseded_by.collection_name}, which must be "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from tandem.engine.declare.collection import Collection
+from tandem.engine.declare.collection import Collection, check_fields
 from tandem.engine.declare.field_type import DocumentType
 
 _TIMES = (DocumentType.TIMESTAMP, DocumentType.DATE)
@@ -97,12 +97,12 @@ class View:
         shown = (replace(each, shown=Shown.TIME) if each.field in times else each for each in self.columns)
         object.__setattr__(self, "columns", tuple(shown))
         for column in self.columns:
-            self.results.check_fields(f"the column {column.title!r} of the view", (column.field,))
-        self.results.check_fields("event_times of the view", self.event_times)
-        self.results.check_fields("money of the view", (self.money,) if self.money else ())
-        for collection in (() if self.aggregates else (self.results,)) + ((self.leftovers,) if self.leftovers else ()):
-            collection.check_fields("key of the view", (self.key,))
+            check_fields(self.results, f"the column {column.title!r} of the view", (column.field,))
+        check_fields(self.results, "event_times of the view", self.event_times)
+        check_fields(self.results, "money of the view", (self.money,) if self.money else ())
+        for collection in filter(None, (None if self.aggregates else self.results, self.leftovers)):
+            check_fields(collection, "key of the view", (self.key,))
         for stream, tally in self.tallies.items():
-            self.results.check_fields(f"the tally of {stream}", (tally.matched,))
+            check_fields(self.results, f"the tally of {stream}", (tally.matched,))
             if self.leftovers:
-                self.leftovers.check_fields(f"the tally of {stream}", tally.leftover)
+                check_fields(self.leftovers, f"the tally of {stream}", tally.leftover)
