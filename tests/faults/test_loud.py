@@ -178,9 +178,8 @@ def test_a_compatible_change_goes_on_with_the_checkpoint(lone: Environment) -> N
         lone.wait("what the new code has made", lambda: database[UNMATCHED.name].find_one({"kind": "ORDER"}))
     # What it has written in its own way is all that differs from ours.
     report = json.loads(environment.tandem("verify", "--json", "--wait", "60", code=1).stdout)
-    assert {(problem["kind"], problem["where"]) for problem in report["problems"]} == {("wrong", UNMATCHED.name)}, (
-        report
-    )
+    problems = {(problem["kind"], problem["where"]) for problem in report["problems"]}
+    assert problems == {("wrong", UNMATCHED.name)}, report
 
 
 def limit_letters(admin: KafkaAdminClient, size: int) -> None:

@@ -113,9 +113,8 @@ def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environm
     # Documents that are not as declared are refused.
     spoiled(transform, '"service",\n        "status",', '"status",')
     environment.tandem("submit", code=None)
-    environment.wait(
-        "the reason", lambda: "parcels_answered has no field service" in (environment.status()["problem"] or "")
-    )
+    missing = "parcels_answered has no field service"
+    environment.wait("the reason", lambda: missing in (environment.status()["problem"] or ""))
     transform.write_text(good)
 
     # What the transform and the oracle do not agree on is named.

@@ -46,7 +46,7 @@ from tandem.engine.spark.log import log_to_stderr, values
 from tandem.engine.spark.runtime import describe
 from tandem.engine.spark.secrets import SecretError
 from tandem.engine.write.batch_writer import BatchWriter
-from tandem.engine.write.documents import documents_of
+from tandem.engine.write.document_schema import documents_of
 
 # How soon it is noticed that the job is to stop, or to go on with other code.
 _LOOK_S = 0.2

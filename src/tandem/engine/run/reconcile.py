@@ -31,7 +31,7 @@ from tandem.engine.spark.failure import CannotGoOnError
 from tandem.engine.spark.files import read_text
 from tandem.engine.spark.java import remember_java_names, set_log_levels
 from tandem.engine.spark.mongo_client import MongoCollection
-from tandem.engine.write.documents import documents_of
+from tandem.engine.write.document_schema import documents_of
 from tandem.engine.write.mongo_sink import FEW, write_documents
 from tandem.engine.write.superseded import Superseded
 

@@ -50,9 +50,8 @@ def expect(
     there = {document["_id"]: document for document in observed.documents(REVENUE.name)}
     documents: dict[str, dict[str, Any]] = {REVENUE.name: {}}
     outcome: dict[tuple[str, str], str] = {}
-    for group in _groups(
-        accepted["sales"], late, _Segments(observed.documents(CUSTOMER_SEGMENTS.collection)), window_seconds
-    ):
+    segments = _Segments(observed.documents(CUSTOMER_SEGMENTS.collection))
+    for group in _groups(accepted["sales"], late, segments, window_seconds):
         passed_ms = watermark_ms - group.end_ms
         if passed_ms < -_BOUNDARY_MS or (passed_ms <= _BOUNDARY_MS and group.identity not in there):
             outcome.update({("sales", sale): "waiting" for sale in group.sales})

@@ -15,7 +15,7 @@ from tandem.engine.read.kafka_source import streamed
 from tandem.engine.read.parse import ASIDE, parse
 from tandem.engine.run import job
 from tandem.engine.spark.failure import CannotGoOnError
-from tandem.engine.write.documents import documents_of
+from tandem.engine.write.document_schema import documents_of
 from tandem.pipeline import Collection, DocumentType, Output, Pipeline
 from tandem.pipelines.segment_revenue.transform import PIPELINE
 from tests.spark.records import SCHEMA, job_config

@@ -12,7 +12,7 @@ from tandem.engine.declare.field_type import DocumentType
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.spark.failure import CannotGoOnError
 
-# Spark's names of the types that differ from ours.
+# Spark's names of types that are declared by another name.
 _DECLARED_AS = {
     **dict.fromkeys(("byte", "short", "long"), DocumentType.INTEGER),
     "float": DocumentType.DOUBLE,
