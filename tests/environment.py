@@ -160,7 +160,9 @@ class Environment:
     def contents(self) -> dict[str, dict[Any, bytes]]:
         """Returns each collection's documents as MongoDB stores them, byte for byte, by ``_id``."""
         with self.database() as database:
-            collections = {name: database.get_collection(name, codec_options=_AS_STORED) for name in (FACTS, UNMATCHED)}
+            collections = {
+                name: database.get_collection(name, codec_options=_AS_STORED) for name in (FACTS.name, UNMATCHED.name)
+            }
             return {
                 name: {document["_id"]: document.raw for document in collection.find()}
                 for name, collection in collections.items()

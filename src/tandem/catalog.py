@@ -6,13 +6,14 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from tandem.engine.declare.collection import ID, Collection, Lookup
 from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.modules import forget
 from tandem.engine.declare.pipeline import Pipeline
@@ -23,6 +24,8 @@ from tandem.errors import UsageError
 BUNDLED = Path(__file__).parent / "pipelines"
 # Either of these files makes a folder a pipeline.
 _MARKS = ("streams.py", "transform.py")
+# What a module ``streams`` must have.
+_NAMES = ("STREAMS", "DEAD_LETTER_TOPIC", "COLLECTIONS")
 
 
 @dataclass(frozen=True)
@@ -141,13 +144,15 @@ class Declared:
     Attributes:
         streams: what it reads.
         dead_letter_topic: where records go that it cannot accept.
-        indexes: by collection, the fields of each index in order.
+        collections: what it writes.
+        lookups: what its transform looks up.
         view: what the dashboard shows; None where the module ``streams`` has no ``VIEW``.
     """
 
     streams: tuple[Stream, ...]
     dead_letter_topic: str
-    indexes: Mapping[str, Sequence[Sequence[str]]]
+    collections: tuple[Collection, ...]
+    lookups: tuple[Lookup, ...]
     view: View | None
 
 
@@ -159,29 +164,41 @@ def declared_by(location: PipelineLocation) -> Declared:
     """
     if location.file("streams").is_file():
         module = location.module("streams")
+        missing = [name for name in _NAMES if not hasattr(module, name)]
+        if missing:
+            raise UsageError(
+                f"{location.file('streams')} does not declare {', '.join(missing)}",
+                hint="`tandem new` creates a pipeline that declares everything",
+            )
         view = getattr(module, "VIEW", None)
         return Declared(
             tuple(module.STREAMS),
             str(module.DEAD_LETTER_TOPIC),
-            module.INDEXES,
+            tuple(module.COLLECTIONS),
+            tuple(getattr(module, "LOOKUPS", ())),
             view if isinstance(view, View) else None,
         )
     pipeline: Pipeline = location.module("transform").PIPELINE
-    indexes: dict[str, Sequence[Sequence[str]]] = {output.collection: () for output in pipeline.outputs}
-    return Declared(pipeline.streams, pipeline.dead_letter_topic, indexes, _plain_view(pipeline))
+    collections = tuple(
+        Collection(each.collection) if isinstance(each.collection, str) else each.collection
+        for each in pipeline.outputs
+    )
+    view = _plain_view(pipeline, collections[0])
+    return Declared(pipeline.streams, pipeline.dead_letter_topic, collections, pipeline.lookups, view)
 
 
-def _plain_view(pipeline: Pipeline) -> View:
-    """Returns a view of the first collection by the fields of the first stream."""
+def _plain_view(pipeline: Pipeline, results: Collection) -> View:
+    """Returns a view of a collection; where its fields are not declared, by those of the first stream."""
     stream = pipeline.streams[0]
-    shown = {FieldType.TIMESTAMP: Shown.TIME}
-    fields = {"_id": FieldType.STRING, **stream.fields}
+    fields: Mapping[str, str] = results.fields or stream.fields
+    shown = {name: Shown.TIME if kind == FieldType.TIMESTAMP else Shown.TEXT for name, kind in fields.items()}
     return View(
         title=pipeline.name,
-        results=pipeline.outputs[0].collection,
+        results=results,
         noun="documents",
-        columns=tuple(Column(name, name, shown.get(kind, Shown.TEXT)) for name, kind in fields.items()),
-        event_times=(stream.event_time,),
+        columns=(Column(ID, ID), *(Column(name, name, how) for name, how in shown.items())),
+        event_times=(stream.event_time,) if stream.event_time in fields else (),
         key=stream.identity,
         key_title=stream.identity,
+        aggregates=stream.identity not in fields,
     )

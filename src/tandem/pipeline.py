@@ -9,15 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tandem.engine.declare.avro_schema import Avro
-from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.pipeline import Lookup, Output, Pipeline, SupersededBy
+from tandem.engine.declare.collection import Collection, Lookup
+from tandem.engine.declare.field_type import DocumentType, FieldType
+from tandem.engine.declare.pipeline import Output, Pipeline, SupersededBy
 from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.declare.view import Column, Shown, Tally, View
 
 __all__ = [
     "Avro",
+    "Collection",
     "Column",
     "DeadLetterError",
+    "DocumentType",
     "FieldType",
     "Lookup",
     "Output",

@@ -11,7 +11,7 @@ from bson.raw_bson import RawBSONDocument
 
 from tandem.errors import TandemError
 from tandem.pipelines.orders_payments import oracle
-from tandem.pipelines.orders_payments.streams import FACTS, STREAMS
+from tandem.pipelines.orders_payments.streams import COLLECTIONS, FACTS, STREAMS
 from tandem.settings.model import Settings
 from tandem.verify.intake import Intake
 from tandem.verify.topics import TopicReader
@@ -59,10 +59,10 @@ def expected(
         with TopicReader(settings.kafka, topic) as reader:
             intake.take(reader.read(begins[topic] if begins else reader.beginnings(), ends[topic]))
         accepted[stream.name] = intake.accepted
-    nothing: dict[str, set[str]] = {collection: set() for collection in oracle.COLLECTIONS}
+    nothing: dict[str, set[str]] = {collection.name: set() for collection in COLLECTIONS}
     window = settings.job.parameters["match_window_seconds"]
     found = oracle.expect(accepted, watermark_ms=0, late=set(), observed=nothing, match_window_seconds=window)
-    facts = found.documents[FACTS].values()
+    facts = found.documents[FACTS.name].values()
     return {pair_of(fact): RawBSONDocument(encode(fact)) for fact in facts}
 
 

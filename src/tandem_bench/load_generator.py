@@ -107,7 +107,7 @@ class Watch:
         collection: the collection of facts.
     """
 
-    def __init__(self, mongo: MongoSettings, collection: str = FACTS) -> None:
+    def __init__(self, mongo: MongoSettings, collection: str = FACTS.name) -> None:
         self._client: MongoClient[dict[str, Any]] = MongoClient(**mongo_client(mongo))
         self._collection = self._client[mongo.database][collection]
         self._arrived: list[tuple[float, str, str]] = []

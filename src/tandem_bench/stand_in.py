@@ -104,9 +104,9 @@ class StandIn:
                 facts.append(_fact(order_id, payment_id, dated, amount))
         self._producer.flush()
         if facts:
-            self._database[FACTS].insert_many(facts, ordered=False)
+            self._database[FACTS.name].insert_many(facts, ordered=False)
         if alone:
-            self._database[UNMATCHED].insert_many(alone, ordered=False)
+            self._database[UNMATCHED.name].insert_many(alone, ordered=False)
         self._database[PROGRESS_COLLECTION].insert_one(self._report(number, len(orders), dated))
         self.facts += len(facts)
 

@@ -56,7 +56,7 @@ def test_the_page_fills_and_its_numbers_are_those_of_mongodb_and_verify(page: Pa
     report = json.loads(running.tandem("verify", "--json").stdout)
     assert report["ok"], report
     with running.database() as database:
-        facts = database[FACTS].count_documents({})
+        facts = database[FACTS.name].count_documents({})
     expect(page.locator("[data-tile=results] b")).to_have_text(f"{facts:,}", timeout=PATIENCE_MS)
     # Nothing waits any more, so what was sent again is told apart.
     expect(page.locator("#account [data-row=repeated]")).to_be_visible(timeout=PATIENCE_MS)
@@ -105,7 +105,7 @@ def test_the_story_of_an_order_with_a_hostile_id(prefix: str, page: Page, runnin
     client.produce(PAYMENTS.topic, event(order_id, payment_id=7, payment_date=True))
     assert client.flush(30) == 0
     with running.database() as database:
-        running.wait("the fact", lambda: database[FACTS].find_one({"order_id": order_id}))
+        running.wait("the fact", lambda: database[FACTS.name].find_one({"order_id": order_id}))
 
     # A fact is there before its batch is committed and reported, and only then do its records have a fate.
     def reported() -> bool:
@@ -188,7 +188,7 @@ def test_prometheus_reads_the_same_numbers(page: Page, running: Environment) -> 
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert values['tandem_job_up{pipeline="orders_payments"}'] == "1.0"
     with running.database() as database:
-        facts = database[FACTS].count_documents({})
+        facts = database[FACTS.name].count_documents({})
     assert float(values['tandem_results{pipeline="orders_payments"}']) == facts
     assert (
         float(values['tandem_job_records_total{pipeline="orders_payments"}'])

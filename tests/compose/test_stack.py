@@ -41,7 +41,7 @@ def test_docker_compose_up_gives_the_running_pipeline(stack: Stack) -> None:
     run(UP, stack.variables)
     assert "job" in run(PS, stack.variables).stdout
     with stack.database() as database:
-        stack.wait("the first fact", lambda: database[FACTS].find_one())
+        stack.wait("the first fact", lambda: database[FACTS.name].find_one())
     prepared = started_at(stack.containers.of(PROJECT)["setup"])
     # The job writes the line after the fact is there.
     stack.wait("a committed batch in the log", lambda: "batch committed" in run(LOGS, stack.variables).stdout)
@@ -139,8 +139,8 @@ def test_tandem_finds_what_compose_started(stack: Stack) -> None:
     assert status["mongo"]["uri"] == use_mongodb(stack.first_port + 2)
     everything_is_accounted_for(stack)
     report = json.loads(stack.tandem("reconcile", "--json").stdout)
-    assert report["compared"][FACTS] > 0
-    assert (report["inserted"], report["removed"]) == ({FACTS: 0}, {UNMATCHED: 0})
+    assert report["compared"][FACTS.name] > 0
+    assert (report["inserted"], report["removed"]) == ({FACTS.name: 0}, {UNMATCHED.name: 0})
     lines = stack.tandem("logs", "job", "kafka").stdout.splitlines()
     assert {line.split()[0] for line in lines} == {"job", "kafka"}
 
@@ -150,7 +150,7 @@ def test_a_job_that_a_restart_cannot_help_is_not_restarted(stack: Stack) -> None
     before = stack.containers.of(PROJECT)["job"].attrs["RestartCount"]
     with stack.database() as database:
         theirs = {"customer_id": "planted-payload"}
-        database[FACTS].create_index("customer_id", name="theirs", unique=True, partialFilterExpression=theirs)
+        database[FACTS.name].create_index("customer_id", name="theirs", unique=True, partialFilterExpression=theirs)
         # Its producers send in real time, so what is older than the lateness would be late.
         send_two_facts_of_one_customer(stack.bootstrap, "planted-payload", timedelta(minutes=1))
         stack.wait("the problem", lambda: stack.status()["problem"])
@@ -164,7 +164,7 @@ def test_a_job_that_a_restart_cannot_help_is_not_restarted(stack: Stack) -> None
         assert [process[-1] for process in job.top()["Processes"]] == ["python /conf/submitted.py @/conf/arguments"]
         up = stack.tandem("up", "--wait", code=3)
         assert "the unique index theirs" in up.stderr
-        database[FACTS].drop_index("theirs")
+        database[FACTS.name].drop_index("theirs")
     run(RESTART, stack.variables)
     everything_is_accounted_for(stack)
 
@@ -203,9 +203,9 @@ def test_down_and_up_goes_on_where_it_was(stack: Stack) -> None:
     run(DOWN, stack.variables)
     stack.tandem("up", "--wait")
     now = stack.contents()
-    assert now[FACTS] == documents[FACTS]
+    assert now[FACTS.name] == documents[FACTS.name]
     # Windows may have closed since.
-    assert documents[UNMATCHED].items() <= now[UNMATCHED].items()
+    assert documents[UNMATCHED.name].items() <= now[UNMATCHED.name].items()
     assert stack.status()["job"]["input_rows_total"] >= before["input_rows_total"]
     assert "producers" not in stack.containers.of(PROJECT)
     everything_is_accounted_for(stack)

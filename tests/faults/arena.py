@@ -172,7 +172,7 @@ class Arena:
 
     def facts(self) -> int:
         with self.environment.database() as database:
-            return int(database[FACTS].count_documents({}))
+            return int(database[FACTS.name].count_documents({}))
 
     def when(self, what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
         """Returns as soon as the condition holds; it is asked as often as the machine can."""

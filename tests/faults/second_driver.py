@@ -70,9 +70,9 @@ def stopped_in_mid_batch(environment: Environment, processes: Processes) -> Path
     batch = 1 + newest(processes.checkpoint / "offsets")
     commit = processes.checkpoint / "commits" / str(batch)
     with environment.database() as database:
-        before = database[FACTS].count_documents({})
+        before = database[FACTS.name].count_documents({})
         send(processes, "job", signal.SIGCONT)
-        while database[FACTS].count_documents({}) == before:
+        while database[FACTS.name].count_documents({}) == before:
             pass
     send(processes, "job", signal.SIGSTOP)
     if not commit.exists():

@@ -161,7 +161,7 @@ def test_without_it_a_quiet_topic_holds_back_the_other(weakened: Environment) ->
     assert foreign.flush(30) == 0
     weakened.wait("lag 0", weakened.caught_up)
     with weakened.database() as database, pytest.raises(AssertionError, match="the unmatched order"):
-        weakened.wait("the unmatched order", lambda: database[UNMATCHED].find_one({"_id": "order|alone"}), 20)
+        weakened.wait("the unmatched order", lambda: database[UNMATCHED.name].find_one({"_id": "order|alone"}), 20)
 
 
 @pytest.mark.on_demand
@@ -200,7 +200,7 @@ def test_without_them_a_reconciled_order_is_unmatched_later(weakened: Environmen
     weakened.tandem("reconcile")
     sender.pass_time(180)
     with weakened.database() as database:
-        weakened.wait("the unmatched order", lambda: database[UNMATCHED].find_one({"_id": "order|open"}))
+        weakened.wait("the unmatched order", lambda: database[UNMATCHED.name].find_one({"_id": "order|open"}))
     report = json.loads(weakened.tandem("verify", "--json", code=1).stdout)
     assert {problem["kind"] for problem in report["problems"]} == {"invented"}, report
 
@@ -235,7 +235,7 @@ def test_without_it_a_clock_gone_wrong_makes_all_late(weakened: Environment) -> 
 def facts_lost(environment: Environment) -> bool:
     """Returns whether ``tandem verify`` misses facts."""
     report = json.loads(environment.tandem("verify", "--json", "--wait", "30", code=1).stdout)
-    return any((problem["kind"], problem["where"]) == ("lost", FACTS) for problem in report["problems"])
+    return any((problem["kind"], problem["where"]) == ("lost", FACTS.name) for problem in report["problems"])
 
 
 @pytest.mark.on_demand

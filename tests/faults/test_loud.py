@@ -99,6 +99,9 @@ def the_code_is_incompatible(environment: Environment) -> Environment:
 
         ORDERS = replace(ORDERS, fields={**ORDERS.fields, "customer_id": FieldType.INTEGER})
         STREAMS = (ORDERS, PAYMENTS)
+        FACTS = replace(FACTS, fields={**FACTS.fields, "customer_id": DocumentType.INTEGER})
+        UNMATCHED = replace(UNMATCHED, fields={**UNMATCHED.fields, "customer_id": DocumentType.INTEGER})
+        COLLECTIONS = (FACTS, UNMATCHED)
         """,
     )
 
@@ -171,11 +174,12 @@ def test_a_compatible_change_goes_on_with_the_checkpoint(lone: Environment) -> N
     environment.wait("lag 0", environment.caught_up)
     assert environment.status()["job"]["last_batch"] > before
     with lone.database() as database:
-        assert database[UNMATCHED].find_one({"kind": "order"})
-        lone.wait("what the new code has made", lambda: database[UNMATCHED].find_one({"kind": "ORDER"}))
+        assert database[UNMATCHED.name].find_one({"kind": "order"})
+        lone.wait("what the new code has made", lambda: database[UNMATCHED.name].find_one({"kind": "ORDER"}))
     # What it has written in its own way is all that differs from ours.
     report = json.loads(environment.tandem("verify", "--json", "--wait", "60", code=1).stdout)
-    assert {(problem["kind"], problem["where"]) for problem in report["problems"]} == {("wrong", UNMATCHED)}, report
+    problems = {(problem["kind"], problem["where"]) for problem in report["problems"]}
+    assert problems == {("wrong", UNMATCHED.name)}, report
 
 
 def limit_letters(admin: KafkaAdminClient, size: int) -> None:
@@ -227,13 +231,13 @@ def test_dead_letters_cannot_be_written(
 def test_a_unique_index_of_somebody_else(lone: Environment) -> None:
     with lone.database() as database:
         theirs = {"customer_id": "planted-payload"}
-        database[FACTS].create_index("customer_id", name="theirs", unique=True, partialFilterExpression=theirs)
+        database[FACTS.name].create_index("customer_id", name="theirs", unique=True, partialFilterExpression=theirs)
         send_two_facts_of_one_customer(lone.bootstrap, "planted-payload")
         problem = lone.wait("the problem", lambda: lone.status()["problem"])
         assert "the unique index theirs" in problem
         assert backend_of(lone).job_restarts == 0
         assert "planted-payload" not in lone.tandem("logs").stdout
-        database[FACTS].drop_index("theirs")
+        database[FACTS.name].drop_index("theirs")
     lone.tandem("submit")
     assert json.loads(lone.tandem("verify", "--json").stdout)["ok"]
 
@@ -254,10 +258,10 @@ def test_a_document_too_large(lone: Environment) -> None:
     assert "larger than MongoDB's limit of 16 MiB" in problem
     assert "planted-payload" not in lone.tandem("logs").stdout + problem
     now_there = lone.contents()
-    assert now_there[FACTS] == contents[FACTS]
+    assert now_there[FACTS.name] == contents[FACTS.name]
     # Of its batch what is written beside it may be there: what its time has made final. Nothing else has changed.
-    assert contents[UNMATCHED].items() <= now_there[UNMATCHED].items()
-    assert all("planted-payload" not in each for each in now_there[UNMATCHED])
+    assert contents[UNMATCHED.name].items() <= now_there[UNMATCHED.name].items()
+    assert all("planted-payload" not in each for each in now_there[UNMATCHED.name])
 
 
 @EMBEDDED_ONLY

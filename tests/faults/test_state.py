@@ -74,4 +74,4 @@ def test_all_is_processed_again_into_the_same_database(arena: Arena) -> None:
     arena.note("the checkpoint deleted")
     arena.environment.tandem("up", "--wait")
     arena.check()
-    assert arena.environment.contents()[FACTS].items() >= contents[FACTS].items()
+    assert arena.environment.contents()[FACTS.name].items() >= contents[FACTS.name].items()

@@ -55,7 +55,7 @@ def test_what_a_transaction_aborted_is_not_there(arena: Arena) -> None:
     arena.check()
     with arena.environment.database() as database:
         counts = {
-            outcome: database[FACTS].count_documents({"order_id": {"$regex": f"^{outcome}-{run}-"}})
+            outcome: database[FACTS.name].count_documents({"order_id": {"$regex": f"^{outcome}-{run}-"}})
             for outcome in ("aborted", "committed")
         }
     assert counts == {"aborted": 0, "committed": 500}
@@ -82,5 +82,5 @@ def test_odd_records_and_a_killed_driver(arena: Arena) -> None:
     arena.recovered(arena.signal("job", signal.SIGKILL))
     arena.check()
     with arena.environment.database() as database:
-        assert database[FACTS].count_documents({"order_id": odd[0]}) == 5000
-        assert database[FACTS].count_documents({"order_id": odd[-1]}) == 2
+        assert database[FACTS.name].count_documents({"order_id": odd[0]}) == 5000
+        assert database[FACTS.name].count_documents({"order_id": odd[-1]}) == 2

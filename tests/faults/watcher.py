@@ -52,7 +52,7 @@ class Watcher(threading.Thread):
 
     def _watch(self) -> None:
         with MongoClient[dict[str, Any]](self._uri, serverSelectionTimeoutMS=1000, socketTimeoutMS=5000) as client:
-            stages = [{"$match": {"ns.coll": {"$in": [FACTS, UNMATCHED]}}}]
+            stages = [{"$match": {"ns.coll": {"$in": [FACTS.name, UNMATCHED.name]}}}]
             with client[self._name].watch(stages, resume_after=self._token, max_await_time_ms=200) as stream:
                 self._token = stream.resume_token
                 self._watching.set()

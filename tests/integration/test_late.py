@@ -77,7 +77,7 @@ def plant_notes(environment: Environment) -> int:
     with environment.database() as database:
         before: int = database[NOTES].count_documents({})
         database[NOTES].insert_many(
-            {"_id": f"{UNMATCHED}/{name}", "collection": UNMATCHED, "document": name, "until": until}
+            {"_id": f"{UNMATCHED.name}/{name}", "collection": UNMATCHED.name, "document": name, "until": until}
             for name in (f"order|planted-{number}" for number in range(PLANTED))
         )
         # With a level of 2, MongoDB would record the queries of other collections, too.
@@ -94,13 +94,13 @@ def notes_examined(environment: Environment) -> list[int]:
 
 def test_late_records_are_counted_and_reconciled(patient: Environment) -> None:
     nothing = json.loads(patient.tandem("reconcile", "--json").stdout)
-    assert (nothing["inserted"], nothing["removed"]) == ({FACTS: 0}, {UNMATCHED: 0})
+    assert (nothing["inserted"], nothing["removed"]) == ({FACTS.name: 0}, {UNMATCHED.name: 0})
     sender = Sender(patient)
     sender.order("closed", 0)
     sender.order("open", 60)
     sender.payment("waits", "not-yet", 58)
     sender.pass_time(62)
-    sender.wait(lambda _: "order|closed" in ids(patient)[UNMATCHED])
+    sender.wait(lambda _: "order|closed" in ids(patient)[UNMATCHED.name])
     before = patient.status()["job"]["late_total"]
     # Its order was written as unmatched; its order still waits; an order for a payment that still waits; no partner.
     sender.payment("late-1", "closed", 10)
@@ -109,17 +109,17 @@ def test_late_records_are_counted_and_reconciled(patient: Environment) -> None:
     sender.payment("late-3", "nobody", 20)
     sender.wait(lambda status: status["job"]["late_total"] == before + 4)
     late = {"closed|late-1", "open|late-2", "not-yet|waits"}
-    assert not late & ids(patient)[FACTS]
+    assert not late & ids(patient)[FACTS.name]
     (warning,) = patient.status()["warnings"]
     assert warning.startswith(f"{before + 4} records were late, the last at ")
     assert "`tandem reconcile`" in warning
     assert json.loads(patient.tandem("verify", "--json").stdout)["ok"]
 
     report = json.loads(patient.tandem("reconcile", "--json").stdout)
-    assert report["inserted"] == {FACTS: 3}
-    assert report["removed"] == {UNMATCHED: 1}
-    assert late <= ids(patient)[FACTS]
-    assert "order|closed" not in ids(patient)[UNMATCHED]
+    assert report["inserted"] == {FACTS.name: 3}
+    assert report["removed"] == {UNMATCHED.name: 1}
+    assert late <= ids(patient)[FACTS.name]
+    assert "order|closed" not in ids(patient)[UNMATCHED.name]
     assert json.loads(patient.tandem("verify", "--json").stdout)["ok"]
 
     noted = plant_notes(patient)
@@ -127,8 +127,8 @@ def test_late_records_are_counted_and_reconciled(patient: Environment) -> None:
     sender.pass_time(120)
     sender.order("alone", 121)
     sender.pass_time(180)
-    sender.wait(lambda _: "order|alone" in ids(patient)[UNMATCHED])
-    assert not {"order|open", "payment|waits"} & ids(patient)[UNMATCHED]
+    sender.wait(lambda _: "order|alone" in ids(patient)[UNMATCHED.name])
+    assert not {"order|open", "payment|waits"} & ids(patient)[UNMATCHED.name]
     assert json.loads(patient.tandem("verify", "--json").stdout)["ok"]
 
     examined = notes_examined(patient)
@@ -140,7 +140,7 @@ def test_late_records_are_counted_and_reconciled(patient: Environment) -> None:
 
     contents = patient.contents()
     again = json.loads(patient.tandem("reconcile", "--json").stdout)
-    assert (again["inserted"], again["removed"]) == ({FACTS: 0}, {UNMATCHED: 0})
+    assert (again["inserted"], again["removed"]) == ({FACTS.name: 0}, {UNMATCHED.name: 0})
     assert patient.contents() == contents
     with patient.database() as database:
         assert database[NOTES].count_documents({}) == PLANTED

@@ -69,12 +69,12 @@ def test_a_foreign_producer_gets_exactly_what_the_contract_says(running: Environ
     running.wait("lag 0", running.caught_up)
     # Nothing more is sent, and still the order that nobody paid is written: quiet topics do not hold it back.
     with running.database() as database:
-        unmatched = database.get_collection(UNMATCHED, codec_options=NUMBERS)
+        unmatched = database.get_collection(UNMATCHED.name, codec_options=NUMBERS)
         alone = running.wait("the unmatched order", lambda: unmatched.find_one({"_id": f"order|alone-{run}"}))
         assert int(alone["created_at"]) == milliseconds(DATES[0])
-        running.wait("the far payment", lambda: database[UNMATCHED].find_one({"_id": f"payment|too-far-{run}"}))
-        assert database[FACTS].count_documents({"order_id": odd[0]}) == 202
-        ids = {document["_id"] for document in database[FACTS].find({"order_id": {"$in": [odd[2], odd[3]]}})}
+        running.wait("the far payment", lambda: database[UNMATCHED.name].find_one({"_id": f"payment|too-far-{run}"}))
+        assert database[FACTS.name].count_documents({"order_id": odd[0]}) == 202
+        ids = {document["_id"] for document in database[FACTS.name].find({"order_id": {"$in": [odd[2], odd[3]]}})}
     assert f"x\\|y-{run}|early\\|2-{run}" in ids
     assert f"x\\\\\\|y-{run}|early\\|3-{run}" in ids
     report = json.loads(running.tandem("verify", "--json").stdout)
@@ -101,7 +101,7 @@ def test_a_backlog_after_an_outage_of_all_topics_is_not_late(running: Environmen
     running.wait("lag 0", running.caught_up)
     wanted = {f"{minute}-{run}" for minute in minutes}
     with running.database() as database:
-        assert {each["order_id"] for each in database[FACTS].find({"order_id": {"$in": list(wanted)}})} == wanted
+        assert {each["order_id"] for each in database[FACTS.name].find({"order_id": {"$in": list(wanted)}})} == wanted
     assert running.status()["job"]["late_total"] == late
     report = json.loads(running.tandem("verify", "--json").stdout)
     assert report["ok"], report
@@ -120,7 +120,7 @@ def test_a_foreign_producer_may_compress_as_it_likes(running: Environment) -> No
     report = json.loads(running.tandem("verify", "--json").stdout)
     assert report["ok"], report
     with running.database() as database:
-        assert database[FACTS].count_documents({"order_id": {"$regex": f"-{run}$"}}) == 50 * len(codecs)
+        assert database[FACTS.name].count_documents({"order_id": {"$regex": f"-{run}$"}}) == 50 * len(codecs)
 
 
 def test_all_is_in_the_folder_that_was_named(running: Environment) -> None:
@@ -264,7 +264,7 @@ def test_dates_are_stored_as_sent(running: Environment) -> None:
     running.wait("lag 0", running.caught_up)
     running.tandem("reconcile")
     with running.database() as database:
-        facts = database.get_collection(FACTS, codec_options=NUMBERS)
+        facts = database.get_collection(FACTS.name, codec_options=NUMBERS)
 
         def stored(order_id: str, field: str) -> int | None:
             document = facts.find_one({"_id": f"{order_id}|p-{order_id}"})
@@ -301,7 +301,7 @@ def test_an_open_transaction_does_not_count_until_it_ends(running: Environment) 
     running.tandem("up", "--wait", timeout=60)
     running.tandem("verify")
     with running.database() as database:
-        facts = database.get_collection(FACTS, codec_options=NUMBERS)
+        facts = database.get_collection(FACTS.name, codec_options=NUMBERS)
         paid = {"payment_id": {"$regex": f"^t-.*-{run}$"}}
         assert facts.count_documents(paid) == 0
         foreign.commit_transaction(30)
@@ -351,7 +351,7 @@ def test_topics_where_a_producer_dates_records_are_named_and_read(running: Envir
         assert findings["record times"]["state"] == "bad"
         assert findings["Kafka's clock"]["state"] == "good"
         with running.database() as database:
-            assert database[FACTS].count_documents({"order_id": {"$regex": f"^clock-.*-{run}$"}}) == 2
+            assert database[FACTS.name].count_documents({"order_id": {"$regex": f"^clock-.*-{run}$"}}) == 2
         running.tandem("verify")
 
 

@@ -110,8 +110,15 @@ def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environm
     assert environment.status()["job"]["pid_or_id"] == running
     transform.write_text(good)
 
-    # What the transform and the oracle do not agree on is named.
+    # Documents that are not as declared are refused.
     spoiled(transform, '"service",\n        "status",', '"status",')
+    environment.tandem("submit", code=None)
+    missing = "parcels_answered has no field service"
+    environment.wait("the reason", lambda: missing in (environment.status()["problem"] or ""))
+    transform.write_text(good)
+
+    # What the transform and the oracle do not agree on is named.
+    spoiled(transform, '"service",\n        "status",', 'F.lit("other").alias("service"),\n        "status",')
     environment.tandem("submit")
     assert trigger(environment) == 0.5
     environment.tandem("produce", "--count", "100", "--close")

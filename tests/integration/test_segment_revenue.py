@@ -39,7 +39,7 @@ def verified(environment: Environment, code: int = 0) -> dict[str, Any]:
 
 def documents(environment: Environment) -> dict[str, dict[str, Any]]:
     with environment.database() as database:
-        return {document["_id"]: document for document in database[REVENUE].find()}
+        return {document["_id"]: document for document in database[REVENUE.name].find()}
 
 
 def send(environment: Environment, *sales: tuple[str, float, int], until: float | None = None) -> None:
@@ -95,14 +95,14 @@ def test_samples_are_accounted_for_and_each_record_is_counted_once(revenue: Envi
 def test_a_batch_done_again_changes_nothing_although_the_lookup_has_changed(revenue: Environment) -> None:
     versions = [{"_id": "c|0", "customer_id": "c", "segment": "gold", "valid_from": BASE}]
     with revenue.database() as database:
-        database[CUSTOMER_SEGMENTS].insert_many(versions)
+        database[CUSTOMER_SEGMENTS.collection].insert_many(versions)
     send(revenue, ("a", 0.5, 5), ("a", 0.5, 5), ("b", 0.9, 7), ("c", 1.1, 11), until=10)
     assert revenue_of(revenue, 0) == {"gold": (2, Decimal128("12"))}
     before = documents(revenue)
     # From here on, as the contract wants it; what the last batches are about is earlier.
     with revenue.database() as database:
         since = BASE + timedelta(minutes=20)
-        database[CUSTOMER_SEGMENTS].insert_one(
+        database[CUSTOMER_SEGMENTS.collection].insert_one(
             {"_id": "c|20", "customer_id": "c", "segment": "silver", "valid_from": since}
         )
     revenue.do_last_batch_again(revenue.home / "embedded" / "checkpoint" / "segment_revenue")
@@ -124,9 +124,9 @@ def test_late_sales_are_counted_as_late_and_reconciled(revenue: Environment) -> 
     assert revenue_of(revenue, 50) == {"silver": (1, Decimal128("100"))}
 
     done = json.loads(revenue.tandem("reconcile", "--json").stdout)
-    assert done["replaced"][REVENUE] >= 1
-    assert done["inserted"][REVENUE] >= 1
-    assert done["removed"] == {REVENUE: 0}
+    assert done["replaced"][REVENUE.name] >= 1
+    assert done["inserted"][REVENUE.name] >= 1
+    assert done["removed"] == {REVENUE.name: 0}
     assert revenue_of(revenue, 50) == {"silver": (2, Decimal128("110"))}
     assert revenue_of(revenue, 51) == {"silver": (1, Decimal128("20"))}
     # The window that is still open is the job's.
@@ -135,24 +135,24 @@ def test_late_sales_are_counted_as_late_and_reconciled(revenue: Environment) -> 
     assert after["ok"]
     assert after["total"]["late"] == 0
     again = json.loads(revenue.tandem("reconcile", "--json").stdout)
-    assert (again["replaced"][REVENUE], again["inserted"][REVENUE]) == (0, 0)
+    assert (again["replaced"][REVENUE.name], again["inserted"][REVENUE.name]) == (0, 0)
 
 
 @pytest.mark.on_demand
 def test_a_correction_of_the_past_is_found_and_applied(revenue: Environment) -> None:
     with revenue.database() as database:
-        database[CUSTOMER_SEGMENTS].update_one({"_id": "c|0"}, {"$set": {"segment": "bronze"}})
+        database[CUSTOMER_SEGMENTS.collection].update_one({"_id": "c|0"}, {"$set": {"segment": "bronze"}})
     report = verified(revenue, code=1)
     assert {problem["kind"] for problem in report["problems"]} & {"lost", "invented", "doubled"}
     done = json.loads(revenue.tandem("reconcile", "--json").stdout)
-    assert done["removed"][REVENUE] == done["inserted"][REVENUE] > 0
+    assert done["removed"][REVENUE.name] == done["inserted"][REVENUE.name] > 0
     assert revenue_of(revenue, 0) == {"bronze": (2, Decimal128("12"))}
     assert verified(revenue)["ok"]
 
 
 def test_no_minute_ever_changes_although_the_driver_is_killed(revenue: Environment) -> None:
     """SIGKILL while minutes close one after another: what was written is written again, the same."""
-    with revenue.database() as database, database[REVENUE].watch(max_await_time_ms=500) as stream:
+    with revenue.database() as database, database[REVENUE.name].watch(max_await_time_ms=500) as stream:
         with revenue.start("produce", "--count", "12000", "--rate", "600", "--mix", "late=0", "--close") as producing:
             before = revenue.status()["job"]
             first = revenue.wait("a first minute", stream.try_next)
@@ -190,5 +190,5 @@ def test_minutes_whose_sales_retention_has_removed_are_left_alone(revenue: Envir
     with KafkaAdminClient(bootstrap_servers=revenue.bootstrap) as admin:
         admin.delete_records({partition: int(end * part) for partition, end in ends.items()})
     done = json.loads(revenue.tandem("reconcile", "--json").stdout)
-    assert [done[what][REVENUE] for what in ("inserted", "replaced", "removed")] == [0, 0, 0]
+    assert [done[what][REVENUE.name] for what in ("inserted", "replaced", "removed")] == [0, 0, 0]
     assert documents(revenue) == before

@@ -71,7 +71,7 @@ def test_a_job_that_a_restart_cannot_help_runs_once_and_says_why(deployed: Envir
     verified(deployed)
     known = log.stat().st_size
     with MongoClient[dict[str, Any]](**mongo_client(deployed.settings.mongo)) as client:
-        facts = client["ecommerce_mart"][FACTS]
+        facts = client["ecommerce_mart"][FACTS.name]
         (newest,) = facts.find().sort("order_date", -1).limit(1)
         since = {"order_date": {"$gt": newest["order_date"]}}
         facts.create_index("customer_id", name="theirs", unique=True, partialFilterExpression=since)

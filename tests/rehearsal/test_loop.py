@@ -84,5 +84,6 @@ def test_deploying_what_runs_changes_nothing(deployed: Environment) -> None:
 
 def test_a_version_that_does_not_fit_the_checkpoint_is_refused(deployed: Environment, tmp_path: Path) -> None:
     # Of what the join keeps in its state.
-    another = changed(deployed, tmp_path, "streams.py", '"customer_id": ', '"note": FieldType.STRING,\n"customer_id": ')
+    field = '"customer_id": FieldType.STRING'
+    another = changed(deployed, tmp_path, "streams.py", field, f'"note": FieldType.STRING,\n{field}')
     assert_refused(deployed, another, 1, "an incompatible version of the pipeline")

@@ -82,7 +82,7 @@ def as_stream(
         rows.unpersist()
 
     query = (
-        streamed(PIPELINE, [rows], {CUSTOMER_SEGMENTS: versions(spark)}, CONFIG)
+        streamed(PIPELINE, [rows], {CUSTOMER_SEGMENTS.collection: versions(spark)}, CONFIG)
         .writeStream.foreachBatch(take)
         .option("checkpointLocation", str(folder / "checkpoint"))
         .trigger(availableNow=True)
@@ -114,10 +114,10 @@ def expected(batches: list[list[Item]], late: set[str], found: dict[str, dict[st
         {"sales": intake.accepted},
         watermark_ms=10**14,
         late={("sales", each) for each in late},
-        observed=Stored(**{REVENUE: list(found.values()), CUSTOMER_SEGMENTS: told}),
+        observed=Stored(**{REVENUE.name: list(found.values()), CUSTOMER_SEGMENTS.collection: told}),
         window_seconds=60,
     )
-    return expectation.documents[REVENUE]
+    return expectation.documents[REVENUE.name]
 
 
 def test_the_stream_makes_what_the_oracle_says(spark: SparkSession, tmp_path: Path) -> None:

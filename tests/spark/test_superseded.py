@@ -36,7 +36,7 @@ def test_what_a_note_is_about_goes(
     notes, deleted = Notes(), list[str]()
     rows = [(*each.split("/"),) for each in NOTES]
     monkeypatch.setattr(superseded, "FEW", few)
-    monkeypatch.setattr(superseded, "Collection", lambda *_: notes)
+    monkeypatch.setattr(superseded, "MongoCollection", lambda *_: notes)
     monkeypatch.setattr(
         superseded, "stored", lambda *_: spark.createDataFrame(rows, "collection string, document string")
     )

@@ -62,7 +62,7 @@ def test_what_is_put_right(
 ) -> None:
     taken, gone = {}, []
 
-    class Collection:
+    class MongoCollection:
         def __init__(self, *_: object) -> None:
             pass
 
@@ -75,7 +75,7 @@ def test_what_is_put_right(
 
     monkeypatch.setattr(windows, "stored", lambda *_: spark.createDataFrame(found, DOCUMENTS))
     monkeypatch.setattr(windows, "write_documents", write)
-    monkeypatch.setattr(windows, "Collection", Collection)
+    monkeypatch.setattr(windows, "MongoCollection", MongoCollection)
     files = spark.read.schema(EVENTS).option("recursiveFileLookup", "true").option("ignoreMissingFiles", "true")
 
     def since() -> int | None:

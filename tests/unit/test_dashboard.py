@@ -156,7 +156,7 @@ def test_the_age_of_history_is_no_latency(age_s: int, latency: float | None, dec
     state, stored = State(), 1_700_000_000_000
     watch = ResultWatch(None, declaration.view, state)  # type: ignore[arg-type]
     document = {"order_date": DatetimeMS(stored - 9_000_000), "payment_date": DatetimeMS(stored - age_s * 1000)}
-    change = {"operationType": "insert", "ns": {"coll": declaration.view.results}, "wallTime": DatetimeMS(stored)}
+    change = {"operationType": "insert", "ns": {"coll": declaration.view.results.name}, "wallTime": DatetimeMS(stored)}
     watch.count({**change, "fullDocument": {**document, "payment_amount": 5}})
     (point,) = state.seconds.points(stored // 1000, stored // 1000)
     assert (point.count, point.money, point.p50) == (1, 5, latency)
@@ -178,7 +178,7 @@ def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_q
 
         def try_next(self) -> dict[str, Any]:
             clock[0] = burst + 0.5
-            stored = {"wallTime": DatetimeMS(burst * 1000), "ns": {"coll": declaration.view.results}}
+            stored = {"wallTime": DatetimeMS(burst * 1000), "ns": {"coll": declaration.view.results.name}}
             return {**stored, "operationType": "insert", "fullDocument": {"payment_amount": 5}}
 
     class Documents(dict[str, Any]):
@@ -188,7 +188,7 @@ def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_q
     results = SimpleNamespace(estimated_document_count=lambda: next(counts))
     state = State()
     state.newest.append({})
-    watch = ResultWatch(Documents({declaration.view.results: results}), declaration.view, state, budget=9)  # type: ignore[arg-type]
+    watch = ResultWatch(Documents({declaration.view.results.name: results}), declaration.view, state, budget=9)  # type: ignore[arg-type]
     watch.watch()
     assert [(point.count, point.money) for point in state.seconds.points(burst, burst)] == [(100, 500)]
     assert not any(point.count for point in state.seconds.points(began, burst - 1))

@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 from tandem.engine.declare.job_config import MongoConfig
-from tandem.engine.spark.mongo_client import Collection, pages
+from tandem.engine.spark.mongo_client import MongoCollection, pages
 from tests.spark.records import job_config
 
 
@@ -16,9 +16,9 @@ def test_one_client_serves_all_collections_and_every_query_of_a_process() -> Non
     create = spark._jvm.com.mongodb.client.MongoClients.create
     config = replace(job_config("p"), mongo=MongoConfig("mongodb://a/", ""))
     for name in ("tandem_progress", "tandem_superseded", "tandem_progress"):
-        Collection(spark, config, name)
+        MongoCollection(spark, config, name)
     assert create.call_count == 1
-    Collection(spark, replace(config, mongo=MongoConfig("mongodb://b/", "")), "tandem_progress")
+    MongoCollection(spark, replace(config, mongo=MongoConfig("mongodb://b/", "")), "tandem_progress")
     assert create.call_count == 2
 
 

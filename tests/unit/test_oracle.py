@@ -37,7 +37,7 @@ def expected(
         {"orders": {o["order_id"]: o for o in orders}, "payments": {p["payment_id"]: p for p in payments}},
         watermark_ms=watermark_ms,
         late=late or set(),
-        observed={FACTS: facts or set(), UNMATCHED: unmatched or set()},
+        observed={FACTS.name: facts or set(), UNMATCHED.name: unmatched or set()},
         match_window_seconds=WINDOW_SECONDS,
     )
 
@@ -45,7 +45,7 @@ def expected(
 def test_fact_has_the_contracts_fields_and_dates_rounded_down() -> None:
     found = expected([order()], [payment()])
     assert found.documents == {
-        FACTS: {
+        FACTS.name: {
             "o|p": {
                 "_id": "o|p",
                 "order_id": "o",
@@ -58,27 +58,27 @@ def test_fact_has_the_contracts_fields_and_dates_rounded_down() -> None:
                 "payment_amount": 9,
             }
         },
-        UNMATCHED: {},
+        UNMATCHED.name: {},
     }
     assert set(found.outcome.values()) == {"matched"}
 
 
 def test_ids_are_escaped_so_that_no_two_pairs_share_one() -> None:
     pairs = [("a|", "b"), ("a", "|b"), ("a\\", "|b"), ("a\\|", "b")]
-    ids = {next(iter(expected([order(o)], [payment(p, of=o)]).documents[FACTS])) for o, p in pairs}
+    ids = {next(iter(expected([order(o)], [payment(p, of=o)]).documents[FACTS.name])) for o, p in pairs}
     assert ids == {"a\\||b", "a|\\|b", "a\\\\|\\|b", "a\\\\\\||b"}
 
 
 def test_window_is_inclusive_both_ways_to_the_microsecond() -> None:
     payments = [payment("a", WINDOW), payment("b", -WINDOW), payment("c", WINDOW + 1), payment("d", -WINDOW - 1)]
     found = expected([order()], payments)
-    assert found.documents[FACTS].keys() == {"o|a", "o|b"}
-    assert found.documents[UNMATCHED].keys() == {"payment|c", "payment|d"}
+    assert found.documents[FACTS.name].keys() == {"o|a", "o|b"}
+    assert found.documents[UNMATCHED.name].keys() == {"payment|c", "payment|d"}
 
 
 def test_unmatched_documents_hold_their_own_events_fields_only() -> None:
     found = expected([order()], [payment(of="other")])
-    assert found.documents[UNMATCHED] == {
+    assert found.documents[UNMATCHED.name] == {
         "order|o": {
             "_id": "order|o",
             "kind": "order",
@@ -107,22 +107,22 @@ def test_unmatched_only_once_no_match_can_come() -> None:
     }
     assert expected([order()], [], watermark_ms=ends_ms + 2).outcome == {("orders", "o"): "unmatched"}
     for at_the_boundary in (ends_ms - 1, ends_ms, ends_ms + 1):
-        assert expected([order()], [], watermark_ms=at_the_boundary).documents[UNMATCHED] == {}
+        assert expected([order()], [], watermark_ms=at_the_boundary).documents[UNMATCHED.name] == {}
         found = expected([order()], [], watermark_ms=at_the_boundary, unmatched={"order|o"})
-        assert found.documents[UNMATCHED].keys() == {"order|o"}
+        assert found.documents[UNMATCHED.name].keys() == {"order|o"}
 
 
 def test_late_event_without_a_trace_is_as_if_never_sent() -> None:
     found = expected([order()], [payment()], late={("payments", "p")}, unmatched={"order|o"})
-    assert found.documents[FACTS] == {}
-    assert found.documents[UNMATCHED].keys() == {"order|o"}
+    assert found.documents[FACTS.name] == {}
+    assert found.documents[UNMATCHED.name].keys() == {"order|o"}
     assert found.outcome == {("orders", "o"): "unmatched", ("payments", "p"): "late"}
 
 
 def test_late_event_with_one_fact_must_have_them_all() -> None:
     payments = [payment("a"), payment("b")]
     found = expected([order()], payments, late={("orders", "o")}, facts={"o|a"})
-    assert found.documents[FACTS].keys() == {"o|a", "o|b"}
+    assert found.documents[FACTS.name].keys() == {"o|a", "o|b"}
 
 
 def test_late_event_with_its_unmatched_document_was_processed() -> None:
@@ -133,7 +133,7 @@ def test_late_event_with_its_unmatched_document_was_processed() -> None:
 def test_each_late_event_is_judged_for_itself() -> None:
     late = {("orders", "o"), ("payments", "a"), ("payments", "b")}
     found = expected([order()], [payment("a"), payment("b")], late=late, facts={"o|a"})
-    assert found.documents[FACTS].keys() == {"o|a"}
+    assert found.documents[FACTS.name].keys() == {"o|a"}
     assert found.outcome["payments", "b"] == "late"
 
 

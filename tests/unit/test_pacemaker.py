@@ -326,7 +326,9 @@ def test_what_waits_is_known_from_the_driver_before(
     told: list[dict[str, Any]] = []
     none = {"unreported": 0, "watermark": None, "committed": {}, "streams": {}}
     before = None if reported is None else {**REPORTED, **none, **reported}
-    monkeypatch.setattr(progress, "Collection", lambda *_: SimpleNamespace(newest=lambda _: before, insert=told.append))
+    monkeypatch.setattr(
+        progress, "MongoCollection", lambda *_: SimpleNamespace(newest=lambda _: before, insert=told.append)
+    )
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
@@ -348,7 +350,9 @@ def reported_at_the_start(
 ) -> dict[str, Any]:
     """Returns a driver's first report, by the last one of the driver before and the checkpoint."""
     told: list[dict[str, Any]] = []
-    monkeypatch.setattr(progress, "Collection", lambda *_: SimpleNamespace(newest=lambda _: before, insert=told.append))
+    monkeypatch.setattr(
+        progress, "MongoCollection", lambda *_: SimpleNamespace(newest=lambda _: before, insert=told.append)
+    )
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
@@ -392,7 +396,7 @@ def test_the_report_tells_what_needs_attention_and_a_new_checkpoint_has_no_newes
     }
     reported = {**REPORTED, LATE_AT: None, "streams": streams}
     found = SimpleNamespace(newest=lambda _: reported, insert=told.append)
-    monkeypatch.setattr(progress, "Collection", lambda *_: found)
+    monkeypatch.setattr(progress, "MongoCollection", lambda *_: found)
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
@@ -429,7 +433,7 @@ def test_that_mongodb_does_not_answer_is_said_while_the_job_waits(monkeypatch: p
         said.set()
 
     away = SimpleNamespace(newest=lambda _: None, insert=lambda _: said.wait(30))
-    monkeypatch.setattr(progress, "Collection", lambda *_: away)
+    monkeypatch.setattr(progress, "MongoCollection", lambda *_: away)
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: None)
     monkeypatch.setattr(logging.getLogger(progress.__name__), "warning", warning)

@@ -71,7 +71,7 @@ def test_the_formats_differ_in_how_streams_are_declared_and_nowhere_else(tmp_pat
     assert differing == {"streams.py", "schemas/requests.v1.avsc", "schemas/responses.v1.avsc"}
     added = set(texts[1]["streams.py"].splitlines()) - set(texts[0]["streams.py"].splitlines())
     assert added == {
-        "from tandem.pipeline import Avro, Column, FieldType, Shown, Stream, Tally, View",
+        "from tandem.pipeline import Avro, Collection, Column, DocumentType, FieldType, Stream, Tally, View",
         '    format=Avro.of(__package__, "requests"),',
         '    format=Avro.of(__package__, "responses"),',
     }

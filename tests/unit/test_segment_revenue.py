@@ -53,13 +53,13 @@ def expected(
         {"sales": {each["sale_id"]: each for each in sales}},
         watermark_ms=watermark_ms,
         late={("sales", identity) for identity in late},
-        observed=Stored(**{REVENUE: found or [], CUSTOMER_SEGMENTS: versions or []}),
+        observed=Stored(**{REVENUE.name: found or [], CUSTOMER_SEGMENTS.collection: versions or []}),
         window_seconds=60,
     )
 
 
 def documents(found: Expectation) -> list[dict[str, Any]]:
-    return sorted(found.documents[REVENUE].values(), key=lambda document: document["_id"])
+    return sorted(found.documents[REVENUE.name].values(), key=lambda document: document["_id"])
 
 
 def test_windows_begin_at_whole_minutes_also_before_1970() -> None:

@@ -104,8 +104,8 @@ def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None
     # Nor into a third one, whatever the dashboard shows; in another database it is another.
     streams.write_text(streams.read_text().replace("parcels_", "letters_"))
     for place in (parcels.location, letters.location):
-        oracle = place.file("oracle")
-        oracle.write_text(f"{oracle.read_text()}\nCOLLECTIONS = (*COLLECTIONS, 'audit')\n")
+        file = place.file("streams")
+        file.write_text(f"{file.read_text()}\nCOLLECTIONS = (*COLLECTIONS, Collection('audit'))\n")
         place.forget()
     with pytest.raises(UsageError, match=r"both write to the collection parcels\.audit"):
         check_conflicts([parcels, settings_of("orders_payments", tmp_path), letters])

@@ -45,7 +45,7 @@ def test_one_file_is_a_pipeline(settings: Settings) -> None:
     assert (settings.mongo.database, list(indexes_of(place))) == ("large_orders", ["large_orders"])
     assert load_pipeline(place.package).name == "large_orders"
     view = declared(place).view
-    assert (view.results, view.key, view.event_times) == ("large_orders", "order_id", ("ordered_at",))
+    assert (view.results.name, view.key, view.event_times) == ("large_orders", "order_id", ("ordered_at",))
     assert [column.field for column in view.columns] == ["_id", "order_id", "ordered_at", "amount"]
 
 

@@ -49,8 +49,8 @@ class Accountant(Watcher):
 
     def _account(self) -> Account:
         view = self._declaration.view
-        results = self._database[view.results].count_documents({})
-        leftovers = self._database[view.leftovers].count_documents({}) if view.leftovers else 0
+        results = self._database[view.results.name].count_documents({})
+        leftovers = self._database[view.leftovers.name].count_documents({}) if view.leftovers else 0
         found = {stream.name: self._documents(stream.name, results) for stream in self._declaration.streams}
         # Read after the documents: a batch writes its documents before it commits.
         report = self._database[PROGRESS_COLLECTION].find_one(
@@ -82,14 +82,14 @@ class Accountant(Watcher):
         if tally is None:
             return {"matched": None, "unmatched": None}
         unmatched = (
-            self._database[view.leftovers].count_documents(dict(tally.leftover))
+            self._database[view.leftovers.name].count_documents(dict(tally.leftover))
             if view.leftovers and tally.leftover
             else 0
         )
         if tally.summed:
-            return {"matched": self._sum(view.results, tally.matched), "unmatched": unmatched}
+            return {"matched": self._sum(view.results.name, tally.matched), "unmatched": unmatched}
         return {
-            "matched": self._distinct(view.results, tally.matched) if tally.many else results,
+            "matched": self._distinct(view.results.name, tally.matched) if tally.many else results,
             "unmatched": unmatched,
         }
 

@@ -43,7 +43,7 @@ class ResultWatch(Watcher):
 
     def watch(self) -> None:
         """See ``Watcher.watch``."""
-        results = self._database[self._view.results]
+        results = self._database[self._view.results.name]
         if not self._state.newest:
             shown = {column.field: 1 for column in self._view.columns}
             found = list(results.find({}, {"_id": 1, **shown}, sort=[("$natural", -1)]).limit(12))
@@ -71,7 +71,7 @@ class ResultWatch(Watcher):
 
         Returns the results seen, their money, and the second in which the last of them was stored.
         """
-        watched = [name for name in (self._view.results, self._view.leftovers) if name]
+        watched = [each.name for each in (self._view.results, self._view.leftovers) if each]
         pipeline: list[dict[str, Any]] = [
             {"$match": {"ns.coll": {"$in": watched}}},
             {"$project": {"operationType": 1, "ns.coll": 1, "fullDocument": 1, "wallTime": 1}},
@@ -97,7 +97,7 @@ class ResultWatch(Watcher):
         """Counts a change; returns the amount of a new result, None for every other change."""
         state = self._state
         document = change.get("fullDocument")
-        if change["operationType"] != "insert" or change["ns"]["coll"] != self._view.results or document is None:
+        if change["operationType"] != "insert" or change["ns"]["coll"] != self._view.results.name or document is None:
             with state.lock:
                 state.changes += 1
             return None

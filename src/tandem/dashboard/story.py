@@ -66,8 +66,8 @@ class Stories:
         results: list[dict[str, Any]] = []
         leftovers: list[dict[str, Any]] = []
         try:
-            results = [] if view.aggregates else self._documents(view.results, key)
-            leftovers = self._documents(view.leftovers, key) if view.leftovers else []
+            results = [] if view.aggregates else self._documents(view.results.name, key)
+            leftovers = self._documents(view.leftovers.name, key) if view.leftovers else []
         except PyMongoError as error:
             notes.append(f"MongoDB does not answer ({type(error).__name__}): the records' outcomes are unknown.")
         records: list[dict[str, Any]] = []

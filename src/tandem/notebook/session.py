@@ -76,7 +76,7 @@ class Session:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The collections that the pipeline writes."""
-        return tuple(output.collection for output in self.pipeline.outputs)
+        return tuple(output.collection_name for output in self.pipeline.outputs)
 
     def records(self, stream: str) -> DataFrame:
         """Returns all records of a stream's topic, unparsed.
@@ -188,7 +188,7 @@ class Session:
 
     def _output(self, collection: str) -> Output:
         for output in self.pipeline.outputs:
-            if output.collection == collection:
+            if output.collection_name == collection:
                 return output
         raise _no_such("output", collection, self.outputs)
 

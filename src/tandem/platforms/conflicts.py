@@ -9,7 +9,6 @@ from tandem.catalog import declared_by
 from tandem.errors import UsageError
 from tandem.settings.load import load
 from tandem.settings.model import Settings
-from tandem.verify.oracle import load_oracle
 
 
 def check_conflicts(jobs: Iterable[Settings], running: Iterable[str] = ()) -> None:
@@ -44,14 +43,8 @@ def check_conflicts(jobs: Iterable[Settings], running: Iterable[str] = ()) -> No
 
 def _written(settings: Settings) -> list[str]:
     """Returns the topic and collections that a pipeline writes, without importing Spark."""
-    location, declared = settings.location, declared_by(settings.location)
-    view = declared.view
-    collections = {
-        *((view.results, view.leftovers) if view else ()),
-        *(load_oracle(location).COLLECTIONS if location.file("oracle").is_file() else declared.indexes),
-    }
-    database = settings.mongo.database
+    declared, database = declared_by(settings.location), settings.mongo.database
     return [
         f"topic {declared.dead_letter_topic}",
-        *(f"collection {database}.{name}" for name in sorted(filter(None, collections))),
+        *(f"collection {database}.{collection.name}" for collection in declared.collections),
     ]

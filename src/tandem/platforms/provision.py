@@ -42,8 +42,10 @@ def streams_of(location: PipelineLocation) -> tuple[tuple[Stream, ...], str]:
 
 
 def indexes_of(location: PipelineLocation) -> Indexes:
-    """Returns the indexes of a pipeline's collections besides that of ``_id``; see ``declared_by``."""
-    return declared_by(location).indexes
+    """Returns the indexes of the collections that a pipeline writes or looks up, besides that of ``_id``."""
+    declared = declared_by(location)
+    written = {each.name: each.indexes for each in declared.collections}
+    return written | {each.collection: each.indexes for each in declared.lookups}
 
 
 def topics_of(kafka: KafkaSettings, streams: Sequence[Stream], dead_letter_topic: str) -> dict[str, dict[str, Any]]:

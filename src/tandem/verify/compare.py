@@ -36,6 +36,7 @@ def compare(
     watermark: Watermark,
     *,
     oracle: Oracle,
+    collections: Sequence[str],
     dead_letter_topic: str,
     parameters: Mapping[str, Any],
     beginnings: Mapping[str, Mapping[int, int]] | None = None,
@@ -49,6 +50,7 @@ def compare(
         letters: the records of the dead-letter topic.
         watermark: the result of ``watermark.sweep`` for the intakes.
         oracle: the pipeline's oracle.
+        collections: the names of the collections that the pipeline writes.
         dead_letter_topic: the topic of ``letters``.
         parameters: the pipeline's parameters.
         beginnings: the first available offset, by topic and partition; 0 where not given.
@@ -56,7 +58,7 @@ def compare(
             cannot be missing for that reason: the rest is lost.
     """
     problems = Problems()
-    observed = _Observed(documents, oracle.COLLECTIONS)
+    observed = _Observed(documents, collections)
 
     def expect(accepted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Expectation:
         return oracle.expect(accepted, watermark_ms=watermark.ms, late=watermark.late, observed=observed, **parameters)
@@ -64,13 +66,15 @@ def compare(
     contents = _contents(intakes)
     expected = expect(next(contents))
     differences = {
-        collection: CollectionDifferences(collection, documents.read(collection), expected.documents[collection])
-        for collection in oracle.COLLECTIONS
+        collection: CollectionDifferences(
+            collection, documents.read(collection), expected.documents.get(collection, {})
+        )
+        for collection in collections
     }
     while any(differences.values()) and (others := next(contents, None)):
         also = expect(others)
         for collection, found in differences.items():
-            found.or_expected(also.documents[collection])
+            found.or_expected(also.documents.get(collection, {}))
     for found in differences.values():
         found.add_to(problems)
     due = dict(chain.from_iterable(intake.dead.items() for intake in intakes))

@@ -19,7 +19,7 @@ class Expectation:
     """The expected documents and outcomes.
 
     Attributes:
-        documents: each collection's documents by ``_id``, dates as ``DatetimeMS``.
+        documents: each collection's documents by ``_id``, dates as ``DatetimeMS``. A missing collection must be empty.
         outcome: one of ``OUTCOMES``, ``waiting`` and ``late`` for each event.
     """
 
@@ -38,7 +38,6 @@ class Observed(Mapping[str, Set[str]], ABC):
 class Oracle(Protocol):
     """A pipeline's module ``oracle``."""
 
-    COLLECTIONS: tuple[str, ...]
     # The outcomes of events, besides waiting and late.
     OUTCOMES: tuple[str, ...]
 

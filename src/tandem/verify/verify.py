@@ -85,6 +85,7 @@ class _Verification:
         self._job, self._pipeline = settings.job, settings.pipeline
         self._oracle, declared = load_oracle(settings.location), declared_by(settings.location)
         self._names = [stream.name for stream in declared.streams]
+        self._collections = [collection.name for collection in declared.collections]
         client: MongoClient[dict[str, Any]] = stack.enter_context(
             MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
         )
@@ -115,6 +116,7 @@ class _Verification:
             letters,
             watermark,
             oracle=self._oracle,
+            collections=self._collections,
             dead_letter_topic=self._letters.topic,
             parameters=self._job.parameters,
             beginnings=self._beginnings,

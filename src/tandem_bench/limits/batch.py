@@ -66,7 +66,7 @@ def _batch(spark: SparkSession, pipeline: Pipeline, config: JobConfig, ends: _En
     rows = as_batch(spark, pipeline, config, ends).persist()
     try:
         for output in pipeline.outputs:
-            write_documents(output.documents(rows), output.collection, config, few=False)
+            write_documents(output.documents(rows), output.collection_name, config, few=False)
     finally:
         rows.unpersist()
 

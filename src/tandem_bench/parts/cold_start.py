@@ -152,7 +152,7 @@ def _first_fact(mongo: MongoSettings, process: subprocess.Popen[str]) -> float:
 
         def probe() -> float:
             _check(process)
-            if client[mongo.database][FACTS].find_one() is None:
+            if client[mongo.database][FACTS.name].find_one() is None:
                 raise NotYetError("there is no fact")
             return time.time()
 

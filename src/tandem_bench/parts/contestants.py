@@ -54,7 +54,7 @@ def plain_python(testbed: Testbed, ends: Ends, wanted: Mapping[Pair, RawBSONDocu
             "ends": json.dumps(ends),
             "mongo": mongo.uri,
             "database": mongo.database,
-            "collection": FACTS,
+            "collection": FACTS.name,
         }
         answer = programs.run("peers/plain_python", [f"--{name}={value}" for name, value in arguments.items()], testbed)
         return Drained(answer["seconds"], judged(mongo, wanted))
@@ -107,7 +107,7 @@ def _pairs_in(folder: Path) -> Iterator[Pair]:
 
 def tutorial_arguments(testbed: Testbed, topics: Mapping[str, str]) -> tuple[str, ...]:
     """Returns the arguments of the tutorials' program that tell it where to read and write."""
-    places = {**topics, "collection": FACTS, "checkpoints": f"file://{testbed.layout.scratch}/tutorial"}
+    places = {**topics, "collection": FACTS.name, "checkpoints": f"file://{testbed.layout.scratch}/tutorial"}
     return tuple(f"--{name}={value}" for name, value in places.items())
 
 
@@ -144,7 +144,7 @@ def spark_batches(testbed: Testbed, ends: Ends) -> dict[str, list[float]]:
 def inserts(testbed: Testbed, wanted: Mapping[Pair, RawBSONDocument]) -> Drained:
     """Writes the facts, and does nothing else."""
     with testbed.database("bench_inserts") as mongo:
-        return Drained(insert(mongo, FACTS, list(wanted.values())))
+        return Drained(insert(mongo, FACTS.name, list(wanted.values())))
 
 
 def topics_beside() -> dict[str, str]:
@@ -156,5 +156,7 @@ def judged(mongo: MongoSettings, wanted: Mapping[Pair, RawBSONDocument]) -> Judg
     """Returns the differences of a database's facts from the expected ones."""
     client: MongoClient[dict[str, Any]]
     with MongoClient(**mongo_client(mongo)) as client:
-        facts = client[mongo.database][FACTS].find({}, {"_id": 0, "order_id": 1, "payment_id": 1}, batch_size=20_000)
+        facts = client[mongo.database][FACTS.name].find(
+            {}, {"_id": 0, "order_id": 1, "payment_id": 1}, batch_size=20_000
+        )
         return judge(map(pair_of, facts), wanted)

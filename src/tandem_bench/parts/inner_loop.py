@@ -109,7 +109,7 @@ def _send(settings: Settings, name: str) -> None:
 
 @contextmanager
 def _documents(settings: Settings) -> Iterator[Any]:
-    answered = settings.location.module("streams").ANSWERED
+    answered = settings.location.module("streams").ANSWERED.name
     with MongoClient[dict[str, Any]](**mongo_client(settings.mongo)) as client:
         yield client[settings.mongo.database][answered]
 

@@ -1,4 +1,4 @@
-"""The types that a field can be declared with."""
+"""The types that fields of records and of documents can be declared with."""
 
 from __future__ import annotations
 
@@ -20,3 +20,17 @@ class FieldType(StrEnum):
     STRING = "string"  # a JSON string, not empty
     INTEGER = "integer"  # a JSON integer that fits 64 bits; 5.0 and "5" are not
     TIMESTAMP = "timestamp"  # a JSON string that matches TIMESTAMP_PATTERN and names a real time
+
+
+class DocumentType(StrEnum):
+    """The type of a field of the documents that a pipeline writes, and the types that it has in Spark."""
+
+    STRING = "string"
+    INTEGER = "integer"  # byte, short, int or bigint
+    DECIMAL = "decimal"  # of any precision
+    DOUBLE = "double"  # float or double
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+    DATE = "date"
+    ARRAY = "array"
+    OBJECT = "object"  # struct or map

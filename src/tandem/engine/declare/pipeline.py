@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.collection import Collection, Lookup, check_fields, name_of
 from tandem.engine.declare.stream import Stream
 
 if TYPE_CHECKING:
@@ -25,35 +24,21 @@ class SupersededBy:
             the document.
     """
 
-    collection: str
+    collection: Collection | str
     ids: Callable[..., DataFrame]
 
-
-@dataclass(frozen=True)
-class Lookup:
-    """Declares a collection that the transform looks something up in, as a keyword argument of the collection's name.
-
-    It is read anew for each batch, and a batch may be done again: for the same answer every time, its documents are
-    versions that are added before they hold and never changed, and the transform takes the one as of the event's time.
-
-    Attributes:
-        collection: its name.
-        fields: what is read of its documents, and the types that they have there; null where a document lacks one.
-    """
-
-    collection: str
-    fields: Mapping[str, FieldType]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+    @property
+    def collection_name(self) -> str:
+        """The name of the other collection."""
+        return name_of(self.collection)
 
 
 @dataclass(frozen=True)
 class Output:
-    """Declares one MongoDB collection.
+    """Declares which documents a collection gets.
 
     Attributes:
-        collection: its name.
+        collection: the collection. Its name alone is enough; then the documents are not checked and have no indexes.
         documents: a pure function from the transform's rows to this collection's documents, with a string ``_id`` that
             depends on the document's identity only, so that a replay writes the same documents again.
         superseded_by: what makes these documents wrong, when they say that something has not come which may come late;
@@ -64,10 +49,15 @@ class Output:
             where late records have changed it. None where each document is about certain events alone.
     """
 
-    collection: str
+    collection: Collection | str
     documents: Callable[[DataFrame], DataFrame]
     superseded_by: SupersededBy | None = None
     window: tuple[str, str] | None = None
+
+    @property
+    def collection_name(self) -> str:
+        """The collection's name."""
+        return name_of(self.collection)
 
 
 @dataclass(frozen=True)
@@ -87,7 +77,8 @@ class Pipeline:
             gets events alone, and records are read twice.
 
     Raises:
-        ValueError: an output is superseded by what is no collection of this pipeline, or by one whose documents change.
+        ValueError: an output is superseded by what is no collection of this pipeline, or by one whose documents change;
+            or its window names an unknown field.
     """
 
     name: str
@@ -99,10 +90,12 @@ class Pipeline:
     keeps_aside: bool = False
 
     def __post_init__(self) -> None:
-        final = {each.collection for each in self.outputs if each.superseded_by is None and each.window is None}
+        final = {each.collection_name for each in self.outputs if each.superseded_by is None and each.window is None}
         for output in self.outputs:
-            if output.superseded_by and output.superseded_by.collection not in final:
+            if isinstance(output.collection, Collection) and output.window:
+                check_fields(output.collection, "the window", output.window)
+            if output.superseded_by and output.superseded_by.collection_name not in final:
                 raise ValueError(
-                    f"{output.collection} is superseded by {output.superseded_by.collection}, which must be a "
-                    "final collection of this pipeline (no superseded_by, no window)"
+                    f"{output.collection_name} is superseded by {output.superseded_by.collection_name}, which must be "
+                    "a final collection of this pipeline (no superseded_by, no window)"
                 )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
+
+from tandem.engine.declare.collection import Collection, check_fields
+from tandem.engine.declare.field_type import DocumentType
+
+_TIMES = (DocumentType.TIMESTAMP, DocumentType.DATE)
 
 
 class Shown(StrEnum):
@@ -23,7 +28,7 @@ class Column:
     Attributes:
         field: the document's.
         title: the column's head.
-        shown: how the value is written.
+        shown: how the value is written; a declared time is written as one in any case.
     """
 
     field: str
@@ -68,20 +73,36 @@ class View:
         tallies: by stream; a stream without one is not split into the outcomes.
         outcomes: what becomes of an event: what those in results are called, and those in leftovers, if there are any.
         aggregates: whether a result is made of many events, and does not hold their key.
+
+    Raises:
+        ValueError: it names a field that the results or leftovers do not have.
     """
 
     title: str
-    results: str
+    results: Collection
     noun: str
     columns: tuple[Column, ...]
     event_times: tuple[str, ...]
     key: str
     key_title: str
     money: str | None = None
-    leftovers: str | None = None
+    leftovers: Collection | None = None
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     outcomes: tuple[str, ...] = ("matched", "unmatched")
     aggregates: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tallies", MappingProxyType(dict(self.tallies)))
+        times = {name for name, kind in self.results.fields.items() if kind in _TIMES}
+        shown = (replace(each, shown=Shown.TIME) if each.field in times else each for each in self.columns)
+        object.__setattr__(self, "columns", tuple(shown))
+        for column in self.columns:
+            check_fields(self.results, f"the column {column.title!r} of the view", (column.field,))
+        check_fields(self.results, "event_times of the view", self.event_times)
+        check_fields(self.results, "money of the view", (self.money,) if self.money else ())
+        for collection in filter(None, (None if self.aggregates else self.results, self.leftovers)):
+            check_fields(collection, "key of the view", (self.key,))
+        for stream, tally in self.tallies.items():
+            check_fields(self.results, f"the tally of {stream}", (tally.matched,))
+            if self.leftovers:
+                check_fields(self.leftovers, f"the tally of {stream}", tally.leftover)

@@ -9,9 +9,9 @@ from typing import assert_never, cast
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DataType, StructType
 
+from tandem.engine.declare.collection import Lookup
 from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.job_config import JobConfig
-from tandem.engine.declare.pipeline import Lookup
 from tandem.engine.spark.connection_options import mongo_uri
 from tandem.engine.spark.dates import as_stored, from_stored
 

@@ -16,7 +16,7 @@ from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output, Pipeline
 from tandem.engine.read.kafka_source import records_of
 from tandem.engine.read.mongo_source import in_chunks, stored
-from tandem.engine.spark.mongo_client import Collection
+from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.write.mongo_sink import write_documents
 
 # Of Spark's column timestampType.
@@ -48,7 +48,7 @@ class Windows:
         since: Callable[[], int | None],
         watermark: datetime,
     ) -> None:
-        self._spark, self._config, self._collection = spark, config, output.collection
+        self._spark, self._config, self._collection = spark, config, output.collection_name
         self._since = since
         self._begin, end = window
         self._final = F.col(end) <= F.lit(watermark)
@@ -76,7 +76,7 @@ class Windows:
             if changed:
                 write_documents(wrong, self._collection, self._config, few=True)
             extra = found.join(expected, "_id", "left_anti")
-            collection = Collection(self._spark, self._config, self._collection)
+            collection = MongoCollection(self._spark, self._config, self._collection)
             report["removed"][self._collection] = sum(collection.delete_ids(chunk) for chunk in in_chunks(extra))
             wrong.unpersist()
         finally:

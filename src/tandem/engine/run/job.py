@@ -18,7 +18,6 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
@@ -33,6 +32,7 @@ from tandem.engine.run.reload import load_pipeline, reloaded
 from tandem.engine.run.signals import Wishes
 from tandem.engine.run.stop_file import StopFile
 from tandem.engine.spark.failure import (
+    CannotGoOnError,
     Failure,
     failure_at_start,
     failure_of,
@@ -46,6 +46,7 @@ from tandem.engine.spark.log import log_to_stderr, values
 from tandem.engine.spark.runtime import describe
 from tandem.engine.spark.secrets import SecretError
 from tandem.engine.write.batch_writer import BatchWriter
+from tandem.engine.write.document_schema import documents_of
 
 # How soon it is noticed that the job is to stop, or to go on with other code.
 _LOOK_S = 0.2
@@ -142,6 +143,8 @@ def fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
         failure = changed(spark, pipeline, config) or misfit(
             lambda write: _start(spark, pipeline, config, write), folder
         )
+    except CannotGoOnError as error:
+        failure = failure_of_declaration(error)
     except Exception as error:
         failure = failure_of_code(error, folder)
         if failure is None:
@@ -215,7 +218,7 @@ def _run(
         query = _start(spark, pipeline, config, writer.write)
     except Exception as error:
         failure = failure_of_code(error, _folder(pipeline))
-        if failure is None and isinstance(error, AnalysisException | ValueError):
+        if failure is None and isinstance(error, AnalysisException | ValueError | CannotGoOnError):
             failure = failure_of_declaration(error)
         if failure is None and isinstance(error, SecretError):
             failure = failure_at_start(error)
@@ -245,9 +248,8 @@ def _start(
     spark: SparkSession, pipeline: Pipeline, config: JobConfig, write: Callable[[DataFrame, int], None]
 ) -> StreamingQuery:
     rows = as_stream(spark, pipeline, config)
-    for output in pipeline.outputs:
-        # What is wrong in it is found now, not in the first batch that has events.
-        output.documents(rows.where(F.col(ASIDE).isNull()).drop(ASIDE))
+    # What is wrong in them is found now, not in the first batch that has events.
+    documents_of(pipeline, rows.where(f"{ASIDE} is null").drop(ASIDE))
     return (
         rows.writeStream.queryName(pipeline.name)
         .foreachBatch(write)

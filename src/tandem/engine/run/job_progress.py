@@ -30,7 +30,7 @@ from tandem.engine.read.observed import CONTROL, EVENTS, NEWEST
 from tandem.engine.run.attention import LATE_AT, REFUSED
 from tandem.engine.spark.checkpoint import checkpoint_id, last_committed, planned
 from tandem.engine.spark.log import values
-from tandem.engine.spark.mongo_client import Collection
+from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.spark.runtime import describe
 
 # After so long without a report the job says that it lives; who hears nothing for much longer knows that it does not.
@@ -67,7 +67,7 @@ class ProgressReporter:
     """
 
     def __init__(self, spark: SparkSession, config: JobConfig, times_read: int = 1) -> None:
-        self._collection = Collection(spark, config, PROGRESS_COLLECTION)
+        self._collection = MongoCollection(spark, config, PROGRESS_COLLECTION)
         self._times_read = times_read
         self._fixed = {
             "pipeline": config.pipeline,
@@ -234,7 +234,7 @@ class Heartbeat:
             self._reporter.beat()
 
 
-def newest_progress(collection: Collection, pipeline: str) -> dict[str, Any] | None:
+def newest_progress(collection: MongoCollection, pipeline: str) -> dict[str, Any] | None:
     """Returns what a pipeline's job reported last."""
     return collection.newest({"pipeline": pipeline})
 

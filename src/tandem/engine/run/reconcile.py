@@ -18,7 +18,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.read.kafka_source import as_batch
@@ -30,7 +30,8 @@ from tandem.engine.run.reload import load_pipeline
 from tandem.engine.spark.failure import CannotGoOnError
 from tandem.engine.spark.files import read_text
 from tandem.engine.spark.java import remember_java_names, set_log_levels
-from tandem.engine.spark.mongo_client import Collection
+from tandem.engine.spark.mongo_client import MongoCollection
+from tandem.engine.write.document_schema import documents_of
 from tandem.engine.write.mongo_sink import FEW, write_documents
 from tandem.engine.write.superseded import Superseded
 
@@ -52,11 +53,14 @@ def main() -> None:
     spark = SparkSession.builder.appName(f"tandem {pipeline.name} reconcile").getOrCreate()
     config = JobConfig.parse(read_text(spark, arguments.config))
     set_log_levels(spark, config.log_levels)
-    if failure := changed(spark, pipeline, config):
+    try:
+        if failure := changed(spark, pipeline, config):
+            raise CannotGoOnError(failure.reason)
+        report = reconcile(spark, pipeline, config)
+    except CannotGoOnError as error:
         # In the form of an error: by its name the platforms find in the log why it failed.
-        sys.stderr.write(f"{CannotGoOnError.__name__}: {failure.reason}\n")
-        sys.exit(failure.exit_code)
-    report = reconcile(spark, pipeline, config)
+        sys.stderr.write(f"{CannotGoOnError.__name__}: {error}\n")
+        sys.exit(MUST_NOT_GO_ON)
     spark.stop()
     sys.stdout.write(json.dumps(report) + "\n")
 
@@ -73,7 +77,7 @@ def reconcile(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dic
         has not committed anything. ``seconds``: how long it took.
     """
     began = time.monotonic()
-    progress = newest_progress(Collection(spark, config, PROGRESS_COLLECTION), pipeline.name)
+    progress = newest_progress(MongoCollection(spark, config, PROGRESS_COLLECTION), pipeline.name)
     report: dict[str, Any] = {"compared": {}, "inserted": {}, "replaced": {}, "removed": {}}
     if progress is not None and progress["committed"] and progress["watermark"]:
         watermark = datetime.fromisoformat(progress["watermark"]["$date"])
@@ -100,10 +104,10 @@ class _Reconciliation:
         self._provisional = [(each, each.superseded_by) for each in pipeline.outputs if each.superseded_by is not None]
         self._superseded = Superseded(spark, config)
         rows = as_batch(spark, pipeline, config, committed)
-        self._documents = {output.collection: output.documents(rows) for output in self._final}
+        self._documents = documents_of(pipeline, rows)
         since = partial(complete_since, spark, pipeline, config, committed)
         self._windows = [
-            Windows(spark, config, output, window, output.documents(rows), since, watermark)
+            Windows(spark, config, output, window, self._documents[output.collection_name], since, watermark)
             for output, window in windowed
         ]
 
@@ -111,12 +115,12 @@ class _Reconciliation:
         for windows in self._windows:
             windows.put_right(report)
         for output in self._final:
-            name = output.collection
+            name = output.collection_name
             report["compared"][name], report["inserted"][name] = self._insert(name)
         for output, by in self._provisional:
-            overtaken = by.ids(self._documents[by.collection], **self._config.parameters)
-            report["removed"][output.collection] = self._remove(output.collection, overtaken)
-        self._superseded.forget([output.collection for output, _ in self._provisional], self._watermark)
+            overtaken = by.ids(self._documents[by.collection_name], **self._config.parameters)
+            report["removed"][output.collection_name] = self._remove(output.collection_name, overtaken)
+        self._superseded.forget([output.collection_name for output, _ in self._provisional], self._watermark)
 
     def _insert(self, collection: str) -> tuple[int, int]:
         """Returns how many documents there should be, repeats counted each time, and how many were missing."""
@@ -129,9 +133,9 @@ class _Reconciliation:
             count = missing.count()
             if count:
                 for output, by in self._provisional:
-                    if by.collection == collection:
+                    if by.collection_name == collection:
                         ids = by.ids(missing, **self._config.parameters)
-                        self._superseded.note(output.collection, ids, self._watermark)
+                        self._superseded.note(output.collection_name, ids, self._watermark)
                 write_documents(missing, collection, self._config, few=count < FEW)
         finally:
             missing.unpersist()

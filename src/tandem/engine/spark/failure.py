@@ -190,6 +190,8 @@ def failure_of_code(error: Exception, folder: Path) -> Failure | None:
 
 def failure_of_declaration(error: Exception) -> Failure:
     """Returns why the engine or Spark rejects a pipeline. No row was read that the text could quote."""
+    if isinstance(error, CannotGoOnError):
+        return Failure(str(error), MUST_NOT_GO_ON)
     said = str(error).strip().splitlines() or [""]
     return Failure(f"the pipeline cannot run: {type(error).__name__}: {said[0]}"[:_LIMIT], MUST_NOT_GO_ON)
 

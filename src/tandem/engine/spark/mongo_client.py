@@ -39,7 +39,7 @@ def _client(jvm: Any, uri: str) -> Any:
     return jvm.com.mongodb.client.MongoClients.create(uri)
 
 
-class Collection:
+class MongoCollection:
     """One collection. Documents are in the form of MongoDB's extended JSON.
 
     Args:

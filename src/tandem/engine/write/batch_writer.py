@@ -55,7 +55,7 @@ class BatchWriter:
         # Kept from batch to batch: a thread that ends leaves its connection to Java behind.
         self._pool = ThreadPoolExecutor(len(pipeline.outputs) + 2, "write")
         self._may_be_replay, self._had_dead = True, False
-        self._provisional = [output.collection for output in pipeline.outputs if output.superseded_by]
+        self._provisional = [output.collection_name for output in pipeline.outputs if output.superseded_by]
         self._passed: str | None = None
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
@@ -120,9 +120,9 @@ class BatchWriter:
         self._had_dead = dead > 0
 
     def _write_documents(self, output: Output, documents: DataFrame, *, few: bool, old: bool) -> None:
-        write_documents(documents, output.collection, self._config, few=few, old=old)
+        write_documents(documents, output.collection_name, self._config, few=few, old=old)
         if output.superseded_by:
-            self._superseded.remove(output.collection, documents)
+            self._superseded.remove(output.collection_name, documents)
 
     def _append(self, letters: DataFrame, batch_id: int) -> None:
         # Documents may be written again, by whomever; dead letters may not.

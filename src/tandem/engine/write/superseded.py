@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.stream import SUPERSEDED_COLLECTION
 from tandem.engine.read.mongo_source import in_chunks, stored
-from tandem.engine.spark.mongo_client import Collection
+from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.write.mongo_sink import FEW, write_documents
 
 
@@ -30,8 +30,8 @@ class Superseded:
 
     def __init__(self, spark: SparkSession, config: JobConfig) -> None:
         self._spark, self._config = spark, config
-        self._notes = Collection(spark, config, SUPERSEDED_COLLECTION)
-        self._collections: dict[str, Collection] = {}
+        self._notes = MongoCollection(spark, config, SUPERSEDED_COLLECTION)
+        self._collections: dict[str, MongoCollection] = {}
 
     def note(self, collection: str, ids: DataFrame, watermark: datetime) -> None:
         """Leaves notes about the documents that the job may still come to write.
@@ -75,7 +75,7 @@ class Superseded:
     def delete(self, collection: str, ids: list[str]) -> int:
         """Returns how many of these documents were there, and are no more."""
         if collection not in self._collections:
-            self._collections[collection] = Collection(self._spark, self._config, collection)
+            self._collections[collection] = MongoCollection(self._spark, self._config, collection)
         return self._collections[collection].delete_ids(ids)
 
     def forget(self, collections: Sequence[str], watermark: datetime) -> None:

@@ -6,7 +6,6 @@ from tandem.pipelines.orders_payments.streams import FACTS
 from tandem.pipelines.orders_payments.streams import UNMATCHED as LEFTOVERS
 from tandem.testing import MATCHED, UNMATCHED, Document, Fields, IntervalJoin, Side, date
 
-COLLECTIONS = (FACTS, LEFTOVERS)
 OUTCOMES = (MATCHED, UNMATCHED)
 
 
@@ -35,8 +34,8 @@ expect = IntervalJoin(
     left=Side("orders", "order", "order_date", _unmatched_order),
     right=Side("payments", "payment", "payment_date", _unmatched_payment),
     refers="order_id",
-    matches=FACTS,
-    leftovers=LEFTOVERS,
+    matches=FACTS.name,
+    leftovers=LEFTOVERS.name,
     document=_fact,
     within="match_window_seconds",
 ).expect

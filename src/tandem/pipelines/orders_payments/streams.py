@@ -1,6 +1,6 @@
-"""The pipeline's two streams and the names of what it writes. Without Spark: producers and the oracle use it too."""
+"""Declares the two streams and the documents. Without Spark: producers and the oracle use it too."""
 
-from tandem.pipeline import Column, FieldType, Shown, Stream, Tally, View
+from tandem.pipeline import Collection, Column, DocumentType, FieldType, Shown, Stream, Tally, View
 
 ORDERS = Stream(
     name="orders",
@@ -32,14 +32,39 @@ PAYMENTS = Stream(
 
 STREAMS = (ORDERS, PAYMENTS)
 DEAD_LETTER_TOPIC = "orders_payments_dead_letter_v1"
-FACTS = "orders_data_process_fact"
-UNMATCHED = "orders_data_process_unmatched"
 
-# The indexes that readers need besides that of _id: field names, in order.
-INDEXES = {
-    FACTS: (("order_id",), ("customer_id", "order_date")),
-    UNMATCHED: (("order_id",), ("kind", "created_at")),
-}
+# The job checks its documents against these fields when it starts. The indexes are those that readers need.
+FACTS = Collection(
+    name="orders_data_process_fact",
+    fields={
+        "order_id": DocumentType.STRING,
+        "order_date": DocumentType.TIMESTAMP,
+        "created_at": DocumentType.TIMESTAMP,
+        "customer_id": DocumentType.STRING,
+        "order_amount": DocumentType.INTEGER,
+        "payment_id": DocumentType.STRING,
+        "payment_date": DocumentType.TIMESTAMP,
+        "payment_amount": DocumentType.INTEGER,
+    },
+    indexes=(("order_id",), ("customer_id", "order_date")),
+)
+
+UNMATCHED = Collection(
+    name="orders_data_process_unmatched",
+    fields={
+        "kind": DocumentType.STRING,
+        "order_id": DocumentType.STRING,
+        "order_date": DocumentType.TIMESTAMP,
+        "customer_id": DocumentType.STRING,
+        "payment_id": DocumentType.STRING,
+        "payment_date": DocumentType.TIMESTAMP,
+        "created_at": DocumentType.TIMESTAMP,
+        "amount": DocumentType.INTEGER,
+    },
+    indexes=(("order_id",), ("kind", "created_at")),
+)
+
+COLLECTIONS = (FACTS, UNMATCHED)
 
 # What the dashboard shows of it.
 VIEW = View(
@@ -50,8 +75,8 @@ VIEW = View(
         Column("order_id", "Order"),
         Column("payment_id", "Payment"),
         Column("customer_id", "Customer"),
-        Column("order_date", "Ordered", Shown.TIME),
-        Column("payment_date", "Paid", Shown.TIME),
+        Column("order_date", "Ordered"),
+        Column("payment_date", "Paid"),
         Column("payment_amount", "Amount", Shown.MONEY),
     ),
     event_times=("order_date", "payment_date"),

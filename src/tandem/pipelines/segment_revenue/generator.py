@@ -53,4 +53,4 @@ def _version(number: int, valid_from_ms: int) -> dict[str, Any]:
     }
 
 
-LOOKUPS = {CUSTOMER_SEGMENTS: customer_segments}
+LOOKUPS = {CUSTOMER_SEGMENTS.collection: customer_segments}

@@ -18,7 +18,6 @@ from bson.decimal128 import Decimal128
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, UNKNOWN
 from tandem.testing import Document, Expectation, Observed, document_id
 
-COLLECTIONS = (REVENUE,)
 COUNTED = "counted"
 OUTCOMES = (COUNTED,)
 
@@ -48,10 +47,11 @@ def expect(
         observed: what is there now.
         window_seconds: how long a window is.
     """
-    there = {document["_id"]: document for document in observed.documents(REVENUE)}
-    documents: dict[str, dict[str, Any]] = {REVENUE: {}}
+    there = {document["_id"]: document for document in observed.documents(REVENUE.name)}
+    documents: dict[str, dict[str, Any]] = {REVENUE.name: {}}
     outcome: dict[tuple[str, str], str] = {}
-    for group in _groups(accepted["sales"], late, _Segments(observed.documents(CUSTOMER_SEGMENTS)), window_seconds):
+    segments = _Segments(observed.documents(CUSTOMER_SEGMENTS.collection))
+    for group in _groups(accepted["sales"], late, segments, window_seconds):
         passed_ms = watermark_ms - group.end_ms
         if passed_ms < -_BOUNDARY_MS or (passed_ms <= _BOUNDARY_MS and group.identity not in there):
             outcome.update({("sales", sale): "waiting" for sale in group.sales})
@@ -59,7 +59,7 @@ def expect(
         left_out = group.left_out(there.get(group.identity))
         outcome.update({("sales", sale): "late" if sale in left_out.sales else COUNTED for sale in group.sales})
         if len(left_out.sales) < len(group.sales):
-            documents[REVENUE][group.identity] = group.document(left_out)
+            documents[REVENUE.name][group.identity] = group.document(left_out)
     return Expectation(documents, outcome)
 
 

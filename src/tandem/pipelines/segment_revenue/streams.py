@@ -1,6 +1,6 @@
-"""The pipeline's stream and the names of what it reads and writes. Without Spark: the oracle uses it too."""
+"""Declares the stream, the lookup and the documents. Without Spark: the oracle uses it too."""
 
-from tandem.pipeline import Column, FieldType, Shown, Stream, Tally, View
+from tandem.pipeline import Collection, Column, DocumentType, FieldType, Lookup, Shown, Stream, Tally, View
 
 SALES = Stream(
     name="sales",
@@ -19,16 +19,28 @@ STREAMS = (SALES,)
 DEAD_LETTER_TOPIC = "segment_revenue_dead_letter_v1"
 
 # Versions: from `valid_from` on, until the customer's next one, the customer belongs to `segment`.
-CUSTOMER_SEGMENTS = "customer_segments"
+CUSTOMER_SEGMENTS = Lookup(
+    collection="customer_segments",
+    fields={"customer_id": FieldType.STRING, "segment": FieldType.STRING, "valid_from": FieldType.TIMESTAMP},
+    indexes=(("customer_id", "valid_from"),),
+)
+LOOKUPS = (CUSTOMER_SEGMENTS,)
 # The segment of customers of whom there is no version as of the sale.
 UNKNOWN = "unknown"
-REVENUE = "segment_revenue"
 
-# The indexes that readers need besides that of _id: field names, in order.
-INDEXES = {
-    REVENUE: (("segment", "window_start"), ("window_start",)),
-    CUSTOMER_SEGMENTS: (("customer_id", "valid_from"),),
-}
+# The job checks its documents against these fields when it starts. The indexes are those that readers need.
+REVENUE = Collection(
+    name="segment_revenue",
+    fields={
+        "window_start": DocumentType.TIMESTAMP,
+        "window_end": DocumentType.TIMESTAMP,
+        "segment": DocumentType.STRING,
+        "sales": DocumentType.INTEGER,
+        "revenue": DocumentType.DECIMAL,
+    },
+    indexes=(("segment", "window_start"), ("window_start",)),
+)
+COLLECTIONS = (REVENUE,)
 
 # What the dashboard shows of it.
 VIEW = View(
@@ -36,7 +48,7 @@ VIEW = View(
     results=REVENUE,
     noun="minutes",
     columns=(
-        Column("window_start", "From", Shown.TIME),
+        Column("window_start", "From"),
         Column("segment", "Segment"),
         Column("sales", "Sales"),
         Column("revenue", "Revenue", Shown.MONEY),

@@ -3,8 +3,8 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandem.pipeline import FieldType, Lookup, Output, Pipeline, document_id
-from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, DEAD_LETTER_TOPIC, REVENUE, STREAMS, UNKNOWN
+from tandem.pipeline import Output, Pipeline, document_id
+from tandem.pipelines.segment_revenue.streams import DEAD_LETTER_TOPIC, LOOKUPS, REVENUE, STREAMS, UNKNOWN
 
 
 def transform(sales: DataFrame, *, customer_segments: DataFrame, window_seconds: int) -> DataFrame:
@@ -55,10 +55,5 @@ PIPELINE = Pipeline(
     transform=transform,
     outputs=(Output(collection=REVENUE, documents=minutes, window=("window_start", "window_end")),),
     dead_letter_topic=DEAD_LETTER_TOPIC,
-    lookups=(
-        Lookup(
-            CUSTOMER_SEGMENTS,
-            {"customer_id": FieldType.STRING, "segment": FieldType.STRING, "valid_from": FieldType.TIMESTAMP},
-        ),
-    ),
+    lookups=LOOKUPS,
 )

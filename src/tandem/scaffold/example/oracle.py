@@ -5,7 +5,6 @@ from __future__ import annotations
 from tandem.scaffold.example.streams import ANSWERED, UNANSWERED
 from tandem.testing import MATCHED, UNMATCHED, Document, Fields, IntervalJoin, Side, date
 
-COLLECTIONS = (ANSWERED, UNANSWERED)
 # The outcomes of events, besides waiting and late.
 OUTCOMES = (MATCHED, UNMATCHED)
 
@@ -35,8 +34,8 @@ expect = IntervalJoin(
     left=Side("requests", "request", "requested_at", _unanswered_request),
     right=Side("responses", "response", "responded_at", _unasked_response),
     refers="request_id",
-    matches=ANSWERED,
-    leftovers=UNANSWERED,
+    matches=ANSWERED.name,
+    leftovers=UNANSWERED.name,
     document=_answer,
     within="timeout_seconds",
 ).expect

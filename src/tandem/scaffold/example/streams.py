@@ -1,6 +1,6 @@
-"""The pipeline's streams and the names of what it writes. Without Spark: producers and the oracle use it too."""
+"""Declares the streams and the documents. Without Spark: producers and the oracle use it too."""
 
-from tandem.pipeline import Column, FieldType, Shown, Stream, Tally, View
+from tandem.pipeline import Collection, Column, DocumentType, FieldType, Stream, Tally, View
 
 REQUESTS = Stream(
     name="requests",
@@ -30,14 +30,37 @@ RESPONSES = Stream(
 
 STREAMS = (REQUESTS, RESPONSES)
 DEAD_LETTER_TOPIC = "example_dead_letter_v1"
-ANSWERED = "example_answered"
-UNANSWERED = "example_unanswered"
 
-# The indexes that readers need besides that of _id: field names, in order.
-INDEXES = {
-    ANSWERED: (("request_id",), ("service", "requested_at")),
-    UNANSWERED: (("request_id",), ("kind",)),
-}
+# The job checks its documents against these fields when it starts. The indexes are those that readers need.
+ANSWERED = Collection(
+    name="example_answered",
+    fields={
+        "request_id": DocumentType.STRING,
+        "response_id": DocumentType.STRING,
+        "service": DocumentType.STRING,
+        "status": DocumentType.INTEGER,
+        "requested_at": DocumentType.TIMESTAMP,
+        "responded_at": DocumentType.TIMESTAMP,
+        "duration_ms": DocumentType.INTEGER,
+    },
+    indexes=(("request_id",), ("service", "requested_at")),
+)
+
+UNANSWERED = Collection(
+    name="example_unanswered",
+    fields={
+        "kind": DocumentType.STRING,
+        "request_id": DocumentType.STRING,
+        "service": DocumentType.STRING,
+        "requested_at": DocumentType.TIMESTAMP,
+        "response_id": DocumentType.STRING,
+        "status": DocumentType.INTEGER,
+        "responded_at": DocumentType.TIMESTAMP,
+    },
+    indexes=(("request_id",), ("kind",)),
+)
+
+COLLECTIONS = (ANSWERED, UNANSWERED)
 
 # What the dashboard shows of it.
 VIEW = View(
@@ -48,7 +71,7 @@ VIEW = View(
         Column("request_id", "Request"),
         Column("service", "Service"),
         Column("status", "Status"),
-        Column("requested_at", "Requested", Shown.TIME),
+        Column("requested_at", "Requested"),
         Column("duration_ms", "Milliseconds"),
     ),
     event_times=("requested_at", "responded_at"),

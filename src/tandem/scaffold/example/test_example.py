@@ -57,20 +57,20 @@ def expected(requests: list[dict[str, Any]], responses: list[dict[str, Any]], wa
         accepted,
         watermark_ms=watermark * 1000,
         late=set(),
-        observed={ANSWERED: set(), UNANSWERED: set()},
+        observed={ANSWERED.name: set(), UNANSWERED.name: set()},
         timeout_seconds=600,
     )
 
 
 def test_an_answer_is_expected_of_a_response_in_time() -> None:
     found = expected([request("a", 0)], [response("r", "a", 600)], watermark=0).documents
-    assert found[ANSWERED]["a|r"]["duration_ms"] == 600_000
-    assert found[UNANSWERED] == {}
+    assert found[ANSWERED.name]["a|r"]["duration_ms"] == 600_000
+    assert found[UNANSWERED.name] == {}
 
 
 def test_unmatched_events_are_expected_when_no_partner_can_come() -> None:
     requests, responses = [request("a", 0)], [response("late", "a", 601), response("r", "nobody", 0)]
-    assert expected(requests, responses, watermark=500).documents == {ANSWERED: {}, UNANSWERED: {}}
+    assert expected(requests, responses, watermark=500).documents == {ANSWERED.name: {}, UNANSWERED.name: {}}
     found = expected(requests, responses, watermark=5000)
-    assert set(found.documents[UNANSWERED]) == {"request|a", "response|late", "response|r"}
+    assert set(found.documents[UNANSWERED.name]) == {"request|a", "response|late", "response|r"}
     assert set(found.outcome.values()) == {"unmatched"}

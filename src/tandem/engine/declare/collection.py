@@ -1,0 +1,72 @@
+"""Declares the documents of MongoDB collections: pure data, so that programs without Spark use it too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from tandem.engine.declare.field_type import DocumentType, FieldType
+
+# The field that identifies a document. Every document has it, as a string, so no collection declares it.
+ID = "_id"
+# The fields of each index, in order.
+Indexes = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Declares the documents that a pipeline writes to a collection.
+
+    Attributes:
+        name: the collection's name in MongoDB.
+        fields: the documents' fields besides ``_id``, and their types. The job does not start when its documents have
+            others. Empty: the documents are not checked.
+        indexes: the indexes besides that of ``_id``: the fields of each, in order.
+
+    Raises:
+        ValueError: an index names a field that is not declared.
+    """
+
+    name: str
+    fields: Mapping[str, DocumentType] = field(default_factory=dict)
+    indexes: Indexes = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        for index in self.indexes:
+            # A dot leads into an object.
+            check_fields(self, f"the index {index}", (name.partition(".")[0] for name in index))
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Declares a collection that the transform looks something up in, as a keyword argument of the collection's name.
+
+    It is read anew for each batch, and a batch may be done again: for the same answer every time, its documents are
+    versions that are added before they hold and never changed, and the transform takes the one as of the event's time.
+
+    Attributes:
+        collection: its name.
+        fields: what is read of its documents, and the types that they have there; null where a document lacks one.
+        indexes: the indexes besides that of ``_id``: the fields of each, in order.
+    """
+
+    collection: str
+    fields: Mapping[str, FieldType]
+    indexes: Indexes = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+
+
+def check_fields(collection: Collection, what: str, names: Iterable[str]) -> None:
+    """Raises ValueError if ``what`` names a field that the collection does not declare."""
+    unknown = [name for name in names if name != ID and name not in collection.fields]
+    if collection.fields and unknown:
+        raise ValueError(f"{what} names unknown fields of the collection {collection.name}: {', '.join(unknown)}")
+
+
+def name_of(collection: Collection | str) -> str:
+    """Returns the name of a collection that is declared, or of which only the name is."""
+    return collection if isinstance(collection, str) else collection.name

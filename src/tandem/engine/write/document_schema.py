@@ -1,0 +1,53 @@
+"""Makes the documents of all outputs, and compares their schemas with the declared fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyspark.sql import DataFrame
+from pyspark.sql.types import DataType
+
+from tandem.engine.declare.collection import ID, Collection
+from tandem.engine.declare.field_type import DocumentType
+from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.spark.failure import CannotGoOnError
+
+# Spark's names of types that are declared by another name.
+_DECLARED_AS = {
+    **dict.fromkeys(("byte", "short", "long"), DocumentType.INTEGER),
+    "float": DocumentType.DOUBLE,
+    **dict.fromkeys(("struct", "map"), DocumentType.OBJECT),
+}
+
+
+def documents_of(pipeline: Pipeline, events: DataFrame) -> dict[str, DataFrame]:
+    """Returns the documents that the transform's rows make, by collection.
+
+    Raises:
+        CannotGoOnError: the fields are not the declared ones; the message names each difference.
+    """
+    documents = {output.collection_name: output.documents(events) for output in pipeline.outputs}
+    declared = (output.collection for output in pipeline.outputs if isinstance(output.collection, Collection))
+    found = [each for collection in declared for each in _differences(collection, documents[collection.name])]
+    if found:
+        raise CannotGoOnError(f"the documents are not as declared: {'; '.join(found)}")
+    return documents
+
+
+def _differences(collection: Collection, documents: DataFrame) -> Iterator[str]:
+    if not collection.fields:
+        return
+    declared = {ID: DocumentType.STRING, **collection.fields}
+    there = {field.name: field.dataType for field in documents.schema}
+    for name, kind in declared.items():
+        if name not in there:
+            yield f"{collection.name} has no field {name}"
+        elif _type_of(there[name]) != kind:
+            yield f"{collection.name}.{name} is {there[name].simpleString()}, declared as {kind}"
+    for name in sorted(there.keys() - declared.keys()):
+        yield f"{collection.name}.{name} is not declared"
+
+
+def _type_of(kind: DataType) -> str:
+    name = kind.typeName()
+    return _DECLARED_AS.get(name, name)
