@@ -14,8 +14,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
-from tandem.engine.read.kafka_source import streamed
-from tandem.engine.read.observed import CONTROL, EVENTS
+from tandem.engine.read.kafka_source import CONTROL, EVENTS, streamed
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.pipelines.segment_revenue.oracle import expect
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES

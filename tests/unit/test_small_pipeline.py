@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tandem.dashboard.declaration import declared
-from tandem.engine.run.reload import load_pipeline
+from tandem.engine.run.pipeline_loader import load_pipeline
 from tandem.job_files import RECONCILE, STREAM, submitted
 from tandem.platforms.apart import check_apart
 from tandem.platforms.provision import indexes_of, streams_of

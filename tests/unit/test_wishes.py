@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.engine.run.reload import reloaded
+from tandem.engine.run.pipeline_loader import reloaded
 from tandem.engine.run.signals import RELOAD, Wishes
 from tandem.scaffold import write
 

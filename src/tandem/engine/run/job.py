@@ -25,11 +25,10 @@ from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.kafka_source import as_stream, times_read
 from tandem.engine.read.parse import ASIDE
-from tandem.engine.run.checkpoint_compatibility import misfit
+from tandem.engine.run.checkpoint_compatibility import changed, misfit, record
 from tandem.engine.run.idle_watermark import Pacemaker
 from tandem.engine.run.job_progress import Heartbeat, ProgressListener, ProgressReporter
-from tandem.engine.run.recorded import changed, record
-from tandem.engine.run.reload import load_pipeline, reloaded
+from tandem.engine.run.pipeline_loader import load_pipeline, reloaded
 from tandem.engine.run.signals import Wishes
 from tandem.engine.run.stop_file import StopFile
 from tandem.engine.spark.failure import (
@@ -40,10 +39,9 @@ from tandem.engine.spark.failure import (
     failure_of_declaration,
     failure_of_java,
 )
-from tandem.engine.spark.files import appeared, read_text
-from tandem.engine.spark.java import remember_java_names, set_log_levels
-from tandem.engine.spark.log import log_to_stderr, values
-from tandem.engine.spark.runtime import describe
+from tandem.engine.spark.file_system import appeared, read_text
+from tandem.engine.spark.job_log import log_to_stderr, values
+from tandem.engine.spark.jvm import describe, remember_java_names, set_log_levels
 from tandem.engine.spark.secrets import SecretError
 from tandem.engine.write.batch_writer import BatchWriter
 
