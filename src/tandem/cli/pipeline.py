@@ -25,8 +25,8 @@ from tandem.producer.control import close_windows
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
+from tandem.verify.report import show
 from tandem.verify.settle import RESUMES
-from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
 
 app = typer.Typer()

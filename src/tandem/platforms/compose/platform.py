@@ -12,7 +12,7 @@ from docker.errors import APIError
 
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.foreign.variables import log_not_passed_on
+from tandem.foreign.inheritance import log_not_passed_on
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
