@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from tandem.producer.plan import DEFAULT_SPAN, Mix, Plan
 from tandem.settings.model import Settings
-from tandem_bench.load import BETWEEN_SETS
+from tandem_bench.bulk_load import BETWEEN_SETS
 
 _SEED = 7
 # Event times are in the past, whenever it runs.

@@ -13,8 +13,8 @@ from tandem.settings.model import Settings
 from tandem_bench.about import about
 from tandem_bench.bench import Bench
 from tandem_bench.browser import chromium
-from tandem_bench.load import load
-from tandem_bench.parts import cold_start, dashboard, growth, idle, inner_loop, latency, recovery, soak, throughput
+from tandem_bench.bulk_load import load
+from tandem_bench.parts import cold_start, dashboard_cost, growth, idle, inner_loop, latency, recovery, soak, throughput
 from tandem_bench.result import Part, Result
 from tandem_bench.testbed import new_testbed
 
@@ -25,7 +25,7 @@ PARTS: Mapping[str, Callable[[Bench], Part]] = {
     "idle": idle.measure,
     "recovery": recovery.measure,
     "inner_loop": inner_loop.measure,
-    "dashboard": dashboard.measure,
+    "dashboard": dashboard_cost.measure,
     "growth": growth.measure,
     "soak": soak.measure,
 }

@@ -53,9 +53,8 @@ def bench(
             hint=f"run `scripts/bench`, which installs the packages; or {install_hint('bench')}",
         )
     from tandem_bench.bench import Bench
-    from tandem_bench.files import write
+    from tandem_bench.render import table, write
     from tandem_bench.run import PROFILE, able, chosen, run, settings_of
-    from tandem_bench.table import table
 
     if session.profile not in (None, PROFILE):
         raise UsageError(f"the bench measures the profile {PROFILE} only", hint="remove --profile")

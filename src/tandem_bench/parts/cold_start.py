@@ -28,12 +28,10 @@ from tandem.settings.connections import mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 from tandem.waiting import NotYetError, wait_for
 from tandem_bench import programs
-from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
-from tandem_bench.interrupts import ignoring_interrupts
 from tandem_bench.reports import Reports
-from tandem_bench.result import Kind, Part, Row
-from tandem_bench.testbed import new_testbed, variables
+from tandem_bench.result import Figure, Part, Row, RowKind
+from tandem_bench.testbed import ignoring_interrupts, new_testbed, variables
 
 T = TypeVar("T")
 _DEADLINE_S = 240.0
@@ -71,7 +69,7 @@ def measure(bench: Bench) -> Part:
             ("the return of `up --wait`", [each.end for each in found]),
         )
     ]
-    rows.append(Row("Spark alone, to its first count", "s", Figure(tuple(alone)), Kind.LIMIT))
+    rows.append(Row("Spark alone, to its first count", "s", Figure(tuple(alone)), RowKind.LIMIT))
     return Part("cold_start", "`tandem up --wait` with nothing there", rows, {"rounds": bench.rounds})
 
 
@@ -117,7 +115,7 @@ def _spark_alone(settings: Settings) -> float:
     """Returns the seconds to start an idle driver, while Kafka and MongoDB are idle."""
     with new_testbed(settings) as testbed:
         began = time.time()
-        with programs.running_on_spark("limits/session", (), testbed) as program:
+        with programs.running_on_spark("peers/spark_session", (), testbed) as program:
             return float(program.answer()["at"]) - began
 
 

@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 from tandem.local_spark.heap import machine_memory
 from tandem.settings.model import Settings
-from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
-from tandem_bench.load import load
+from tandem_bench.bulk_load import load
 from tandem_bench.parts import drains
 from tandem_bench.reports import Report, batch_milliseconds
-from tandem_bench.result import Part, Row
+from tandem_bench.result import Figure, Part, Row
 from tandem_bench.testbed import Testbed, new_testbed
 
 _TIMES = (8, 4, 2, 1)

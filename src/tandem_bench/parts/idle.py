@@ -13,9 +13,8 @@ from tandem.errors import TandemError
 from tandem.platforms.local_services.layout import SERVICES, Layout
 from tandem.supervision.process import recall
 from tandem.supervision.state_folder import SUPERVISOR
-from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
-from tandem_bench.result import Part, Row
+from tandem_bench.result import Figure, Part, Row
 from tandem_bench.testbed import environment
 
 _CORES, _MEMORY = "cores", "GiB"

@@ -26,12 +26,10 @@ from tandem.settings.connections import mongo_client
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
-from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
-from tandem_bench.interrupts import ignoring_interrupts
-from tandem_bench.load import PRODUCER
-from tandem_bench.result import Part, Row
-from tandem_bench.testbed import environment, variables
+from tandem_bench.bulk_load import PRODUCER
+from tandem_bench.result import Figure, Part, Row
+from tandem_bench.testbed import environment, ignoring_interrupts, variables
 
 _NAME = "inner_loop"
 _EDITS = 3

@@ -7,12 +7,11 @@ import signal
 import time
 
 from tandem.platforms import Platform
-from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
 from tandem_bench.correctness import account
 from tandem_bench.load_generator import LoadGenerator, Watch
 from tandem_bench.parts.latency import RATE
-from tandem_bench.result import Part, Row
+from tandem_bench.result import Figure, Part, Row
 from tandem_bench.testbed import driver_of, environment
 
 _DEADLINE_S = 180.0

@@ -10,13 +10,12 @@ from bson.raw_bson import RawBSONDocument
 
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, STREAMS
 from tandem.platforms.provision import create_topics
-from tandem_bench.arithmetic import Figure
 from tandem_bench.bench import Bench
+from tandem_bench.bulk_load import count, load, own_topics
 from tandem_bench.correctness import Pair, account, expected
-from tandem_bench.load import count, load, own_topics
 from tandem_bench.parts import contestants, drains
 from tandem_bench.reports import Ends
-from tandem_bench.result import Kind, Part, Row
+from tandem_bench.result import Figure, Part, Row, RowKind
 from tandem_bench.testbed import Testbed, new_testbed
 
 _VERIFY_S = 120.0
@@ -26,18 +25,18 @@ _TUTORIAL_PART = 10
 _FIRST, _SECOND, _REPEATED = range(3)
 _PER_S = "records/s"
 # In the order of the table.
-_ROWS: Mapping[str, tuple[str, Kind]] = {
-    "warm": ("Tandem, warm Java", Kind.OURS),
-    "cold": ("Tandem, cold Java", Kind.OURS),
-    "closed": ("Tandem, warm, until windows are closed", Kind.OURS),
-    "repeats": ("Tandem, warm, 20 % repeats", Kind.OURS),
-    "python": ("plain Python, no durable state", Kind.PEER),
-    "flink": ("Flink's interval join, no database", Kind.PEER),
-    "tutorial": ("the tutorials' design", Kind.PEER),
-    "batch": ("the same transform as a batch", Kind.LIMIT),
-    "parse": ("Kafka and parsing alone", Kind.LIMIT),
-    "read": ("Kafka alone", Kind.LIMIT),
-    "insert": ("MongoDB's inserts alone", Kind.LIMIT),
+_ROWS: Mapping[str, tuple[str, RowKind]] = {
+    "warm": ("Tandem, warm Java", RowKind.OURS),
+    "cold": ("Tandem, cold Java", RowKind.OURS),
+    "closed": ("Tandem, warm, until windows are closed", RowKind.OURS),
+    "repeats": ("Tandem, warm, 20 % repeats", RowKind.OURS),
+    "python": ("plain Python, no durable state", RowKind.PEER),
+    "flink": ("Flink's interval join, no database", RowKind.PEER),
+    "tutorial": ("the tutorials' design", RowKind.PEER),
+    "batch": ("the same transform as a batch", RowKind.LIMIT),
+    "parse": ("Kafka and parsing alone", RowKind.LIMIT),
+    "read": ("Kafka alone", RowKind.LIMIT),
+    "insert": ("MongoDB's inserts alone", RowKind.LIMIT),
 }
 
 
