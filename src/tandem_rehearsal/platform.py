@@ -21,7 +21,7 @@ from tandem.supervision.state_folder import SUPERVISOR
 from tandem.waiting import NotYetError, wait_for
 from tandem_rehearsal import services
 from tandem_rehearsal.credentials import Credentials
-from tandem_rehearsal.layout import SERVICES, layout_of
+from tandem_rehearsal.folders import SERVICES, layout_of
 from tandem_rehearsal.supervisor import prepare
 
 _STAND_INS_DEADLINE_S = 120.0

@@ -23,7 +23,7 @@ from tandem.platforms.dataproc.fitting import check_fit, copy_metadata
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
 from tandem.settings.load import load
 from tandem.settings.model import Settings
-from tandem_rehearsal.layout import layout_of
+from tandem_rehearsal.folders import layout_of
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import StorageStandIn
 
