@@ -17,7 +17,7 @@ from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.view import Shown
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
-from tandem.verify.reference import Control, Dead, Event, Validator
+from tandem.verify.reference import Accepted, Control, Dead, Validator
 from tandem.verify.topics import TopicReader, TopicRecord
 
 # A search reads topics backwards from their newest records, up to this number and time.
@@ -184,7 +184,7 @@ def _record(record: TopicRecord, stream: Stream, validate: Validator) -> dict[st
         "identity": None,
     }
     match outcome:
-        case Event(fields):
+        case Accepted(fields):
             known |= {"event_time": int(fields[stream.event_time]) // 1000, "identity": str(fields[stream.identity])}
             return {**known, "fate": "accepted"}
         case Dead(error, detail):
