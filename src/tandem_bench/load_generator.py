@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from tandem.errors import EnvironmentNotReadyError
 from tandem.pipelines.orders_payments.generator import events
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
-from tandem.producer.plan import Mix, Plan
+from tandem.producer.record_plan import Mix, Plan
 from tandem.producer.sample import sample
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings

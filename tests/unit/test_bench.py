@@ -15,7 +15,6 @@ from tandem.cli.bench import PART_NAMES
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem_bench import run
-from tandem_bench.bench import Bench
 from tandem_bench.bulk_load import count
 from tandem_bench.correctness import Judgement, judge
 from tandem_bench.load_generator import Seen, facts_seen, quantiles
@@ -25,6 +24,7 @@ from tandem_bench.render import number, table, write
 from tandem_bench.reports import batch_milliseconds, covers
 from tandem_bench.result import Figure, Part, Result, Row, RowKind, percentile, ratio
 from tandem_bench.run import PARTS, chosen, settings_of
+from tandem_bench.run_config import RunConfig
 
 ABOUT = {
     "at": "2026-11-24T20:00:00+00:00",
@@ -188,7 +188,7 @@ def test_what_a_peer_wrote_is_judged() -> None:
     assert str(Judgement()) == "nothing lost or doubled"
 
 
-def test_sets_of_records_are_the_same_each_time_and_follow_one_another(bench: Bench) -> None:
+def test_sets_of_records_are_the_same_each_time_and_follow_one_another(bench: RunConfig) -> None:
     assert bench.plan(1) == bench.plan(1)
     first, second = bench.plan(0), bench.plan(1, repeats=0.2)
     # A payment of the second may be dated half an hour before its order, and must not be late.
@@ -248,5 +248,5 @@ def test_nothing_of_the_bench_is_where_an_environment_of_the_users_is() -> None:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench(settings=settings_of(31150), quick=True, rounds=1, records=1000, say=lambda _: None)
+def bench() -> RunConfig:
+    return RunConfig(settings=settings_of(31150), quick=True, rounds=1, records=1000, say=lambda _: None)

@@ -23,7 +23,7 @@ from tandem.producer.api import arguments
 from tandem.producer.ledger import Record
 from tandem.producer.main import parser_of, plan_of
 from tandem.producer.odd_records import MALFORMED
-from tandem.producer.plan import LATE_AFTER, Mix, Plan
+from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
 from tandem.producer.values import iso
 

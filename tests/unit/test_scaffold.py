@@ -14,7 +14,7 @@ import pytest
 
 from tandem.catalog import find, names
 from tandem.errors import TandemError, UsageError
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.producer.sample import sample
 from tandem.scaffold import Format, write
 from tandem.settings.load import load

@@ -16,7 +16,7 @@ from tandem.job_files import RECONCILE, STREAM, submitted
 from tandem.platforms.apart import check_apart
 from tandem.platforms.provision import indexes_of, streams_of
 from tandem.producer.lookup import lookups_of
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.producer.sample import sample
 from tandem.settings.load import load
 from tandem.settings.model import Settings

@@ -19,7 +19,7 @@ from tandem.engine.declare.stream import Stream
 from tandem.errors import TandemError, UsageError
 from tandem.producer.connect import DEFAULT_DEADLINE_SECONDS, connect, disconnect
 from tandem.producer.ledger import Ledger, Outcome
-from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
+from tandem.producer.record_plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
 from tandem.producer.send import Summary, send, serve_metrics
 from tandem.settings.load import load

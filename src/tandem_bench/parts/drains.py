@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import count, load
 from tandem_bench.reports import Ends, Report

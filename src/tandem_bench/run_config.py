@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tandem.producer.plan import DEFAULT_SPAN, Mix, Plan
+from tandem.producer.record_plan import DEFAULT_SPAN, Mix, Plan
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import BETWEEN_SETS
 
@@ -16,7 +16,7 @@ _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Bench:
+class RunConfig:
     """The settings of a run.
 
     Attributes:
