@@ -38,7 +38,7 @@ class Watcher(ABC):
 
     def __init__(self, name: str, away: tuple[type[Exception], ...]) -> None:
         self.stopping = threading.Event()
-        self._away, self._failures = away, ErrorLog(f"the watcher {name}")
+        self._away, self._errors = away, ErrorLog(f"the watcher {name}")
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -63,6 +63,6 @@ class Watcher(ABC):
             except self._away as error:
                 self.lost(error)
             except Exception as error:  # a page that freezes silently would be worse
-                self._failures.log(error)
+                self._errors.log(error)
                 self.lost(error)
             self.stopping.wait(_RETRY_S)

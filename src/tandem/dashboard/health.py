@@ -21,7 +21,7 @@ SILENT_S = 8.0
 
 @dataclass(frozen=True)
 class Alert:
-    """One problem.
+    """A problem to show.
 
     Attributes:
         code: its name for programs.

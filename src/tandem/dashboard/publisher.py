@@ -28,7 +28,7 @@ class Publisher:
         self._state, self._render = state, render
         self._pages: set[asyncio.Queue[str | None]] = set()
         self._ended = False
-        self._failures = ErrorLog("the rendering of a page")
+        self._errors = ErrorLog("the rendering of a page")
 
     async def updates(self) -> AsyncIterator[str]:
         """Yields each update as JSON until the page or the publisher is closed."""
@@ -58,7 +58,7 @@ class Publisher:
             try:
                 self._give(json.dumps(await asyncio.to_thread(self._render), separators=(",", ":")))
             except Exception as error:  # pages that freeze silently would be worse
-                self._failures.log(error)
+                self._errors.log(error)
 
     def _give(self, update: str | None) -> None:
         for queue in self._pages:
