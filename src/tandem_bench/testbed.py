@@ -17,7 +17,7 @@ from pymongo import MongoClient
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.foreign import inherited
-from tandem.platforms import Platform, platform_for
+from tandem.platforms import Job, environment_for
 from tandem.platforms.local_services.dashboard import Dashboard
 from tandem.platforms.local_services.driver import Driver
 from tandem.platforms.local_services.kafka import Kafka
@@ -169,7 +169,7 @@ def new_testbed(settings: Settings) -> Iterator[Testbed]:
     Raises:
         EnvironmentNotReadyError: something is missing, or did not start.
     """
-    platform_for(settings).down(volumes=True)
+    environment_for(settings).stop(volumes=True)
     layout = Layout(settings.home)
     layout.create()
     with layout.locked() as lock:
@@ -185,25 +185,27 @@ def new_testbed(settings: Settings) -> Iterator[Testbed]:
 
 
 @contextmanager
-def environment(settings: Settings) -> Iterator[Platform]:
-    """Yields an empty environment, started as by `tandem up --wait`; removes it afterwards."""
-    platform = platform_for(settings)
-    platform.down(volumes=True)
+def running_job(settings: Settings) -> Iterator[Job]:
+    """Yields the job in an empty environment, started as by `tandem up --wait`; removes both afterwards."""
+    environment = environment_for(settings)
+    job = environment.job(settings)
+    environment.stop(volumes=True)
     try:
-        platform.up(wait=True)
-        yield platform
+        job.submit()
+        job.wait_until_ready()
+        yield job
     finally:
         with ignoring_interrupts():
-            platform.down(volumes=True)
+            environment.stop(volumes=True)
 
 
-def driver_of(platform: Platform) -> int:
-    """Returns the process id of the environment's driver.
+def driver_of(job: Job) -> int:
+    """Returns the process id of the job's driver.
 
     Raises:
         TandemError: none runs.
     """
-    driver = platform.status()["job"]["pid_or_id"]
+    driver = job.status()["job"]["pid_or_id"]
     if driver is None:
         raise TandemError("there is no driver", hint="see its log")
     return int(driver)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tandem.artifacts.cache import ENVIRONMENT
 from tandem.platforms.local_services.dashboard import Dashboard
-from tandem.platforms.local_services.environment import EnvironmentSpec, main
+from tandem.platforms.local_services.environment_spec import EnvironmentSpec, main
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import Tools
 from tandem.platforms.local_services.prepare import ports as local_ports

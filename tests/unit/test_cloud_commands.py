@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tandem.cli import pipeline
+from tandem.cli.session import Session
+from tandem.errors import TandemError
+from tandem.platforms import Job
 from tandem.runtimes import runtimes
 from tandem.settings.load import profiles
 from tests.readme import commands_of, run
@@ -120,6 +124,52 @@ def test_down_does_not_reach_into_the_cloud(tmp_path: Path) -> None:
     done = tandem(tmp_path, "--profile", "gcp", "down", "--volumes", **SETTINGS)
     assert done.returncode == 2
     assert lines_of(done)[1] == "hint: use `tandem destroy`"
+
+
+@pytest.mark.parametrize(
+    ("profile", "before", "now", "stopped"),
+    [
+        ("gcp", [], ["a", "b"], ["a", "b"]),
+        # A job that failed is not active, but its cluster may still exist.
+        ("gcp", [], ["b"], ["a", "b"]),
+        ("gcp", ["a"], ["a", "b"], ["b"]),
+        ("rehearsal", [], ["a", "b"], ["a", "b"]),
+        ("embedded", [], ["a", "b"], ["the environment"]),
+        ("embedded", ["a"], ["a", "b"], ["b"]),
+        ("embedded", ["a"], ["a"], []),
+    ],
+)
+def test_run_stops_every_job_that_it_started(
+    monkeypatch: pytest.MonkeyPatch, profile: str, before: list[str], now: list[str], stopped: list[str]
+) -> None:
+    names = {"a": "orders_payments", "b": "segment_revenue"}
+    for name, value in SETTINGS.items() if profile == "gcp" else ():
+        monkeypatch.setenv(name, value)
+    session = Session(profile, ",".join(names.values()))
+    done: list[str] = []
+    environment, job = type(session.environment), type(session.job)
+    monkeypatch.setattr(environment, "pipelines", lambda _: [names[each] for each in now])
+    monkeypatch.setattr(environment, "stop", lambda _: done.append("the environment"))
+    monkeypatch.setattr(job, "stop", lambda each: done.append(each.settings.pipeline))
+    pipeline.stop_started(session, [names[each] for each in before])
+    assert done == [names.get(each, each) for each in stopped]
+
+
+def test_a_job_that_cannot_be_stopped_does_not_keep_another_one_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    session = Session("gcp", "orders_payments,segment_revenue")
+    done: list[str] = []
+
+    def stop(job: Job) -> None:
+        done.append(job.settings.pipeline)
+        if len(done) == 1:
+            raise TandemError("Dataproc does not answer", hint="try again")
+
+    monkeypatch.setattr(type(session.job), "stop", stop)
+    with pytest.raises(TandemError, match="failed for orders_payments"):
+        pipeline.stop_started(session, [])
+    assert done == ["orders_payments", "segment_revenue"]
 
 
 def test_the_plan_in_the_documentation_works() -> None:

@@ -23,8 +23,8 @@ from tandem.platforms.compose import logs
 from tandem.platforms.compose.cli import project_name, variables
 from tandem.platforms.compose.containers import Containers, failure_of, started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_builder, check_memory, find_engine
-from tandem.platforms.compose.further import job_services, services
-from tandem.platforms.compose.platform import ComposePlatform
+from tandem.platforms.compose.environment import ComposeEnvironment
+from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
 from tandem.platforms.compose.project import Project
 from tandem.platforms.compose.setup import FAILURE_FILE, write_submitted
 from tandem.settings.load import load
@@ -103,9 +103,10 @@ def test_status_has_the_reason_of_a_job_that_must_not_be_restarted(monkeypatch: 
     monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {"job": failed}))
     monkeypatch.setattr(Project, "name", "some-project")
     for pipeline, problem in (("orders_payments", "job stopped: the checkpoint is damaged"), ("segment_revenue", None)):
-        platform = ComposePlatform(load("local", {"pipeline": pipeline}))
-        assert platform.problem() == problem
-        assert platform.pipelines() == ["orders_payments"]
+        settings = load("local", {"pipeline": pipeline})
+        environment = ComposeEnvironment(settings)
+        assert environment.job(settings).problem() == problem
+        assert environment.pipelines() == ["orders_payments"]
 
 
 def test_the_jobs_health_check_says_why_it_stopped(tmp_path: Path) -> None:
@@ -156,7 +157,7 @@ def test_what_could_not_be_stopped_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {}))
     monkeypatch.setattr(Project, "plain", lambda _: SimpleNamespace(run=lambda *words: asked.extend(words) or 1))
     with pytest.raises(TandemError, match="some containers could not be stopped"):
-        ComposePlatform(load("local")).down()
+        ComposeEnvironment(load("local")).stop()
     assert "down" in asked
 
 
@@ -308,8 +309,8 @@ def test_a_further_pipeline_gets_services_of_its_own() -> None:
         },
         "reconcile": {"command": ["@/conf/reconcile/arguments"], "environment": {}},
     }
-    assert services({}, ["a"]) == {}
-    added = services({"b_c": model}, ["a"])["services"]
+    assert added_to_compose({}, ["a"]) == {}
+    added = added_to_compose({"b_c": model}, ["a"])["services"]
     assert set(added) == {"setup-b_c", "job-b_c", "reconcile-b_c", "dashboard"}
     assert added["setup-b_c"]["command"] == ["python", "--conf=/conf/b_c", "--driver=job-b-c"]
     assert "build" not in added["setup-b_c"]
@@ -339,7 +340,7 @@ def test_jobs_are_known_by_their_containers_labels() -> None:
         name: SimpleNamespace(labels={"tandem.pipeline": pipeline} if pipeline else {})
         for name, pipeline in (("job-a", "a"), ("kafka", None), ("job", "z"))
     }
-    assert list(job_services(found).items()) == [("z", "job"), ("a", "job-a")]
+    assert [(name, each.job) for name, each in job_services(found).items()] == [("z", "job"), ("a", "job-a")]
 
 
 def test_each_further_job_needs_memory() -> None:
@@ -360,22 +361,27 @@ def project(pipeline: str, **jobs: str) -> Project:
     return made
 
 
+def services(pipeline: str, **jobs: str) -> JobServices:
+    return project(pipeline, **jobs).services_of(pipeline)
+
+
 def test_the_first_pipeline_has_the_plain_names() -> None:
-    assert project("orders_payments").own("job") == "job"
-    assert project("orders_payments", job="orders_payments").own("setup") == "setup"
+    assert services("orders_payments").job == "job"
+    assert services("orders_payments", job="orders_payments").named("setup") == "setup"
     second = project("segment_revenue", job="orders_payments", job_segment_revenue="segment_revenue")
-    assert (second.own("job"), second.running()) == ("job-segment_revenue", ["orders_payments", "segment_revenue"])
-    assert [second.page_port(service) for service in second.jobs().values()] == [14040, 14041]
-    second.check()
+    assert second.services_of("segment_revenue").job == "job-segment_revenue"
+    assert second.running() == ["orders_payments", "segment_revenue"]
+    assert [second.page_port(services.job) for services in second.jobs().values()] == [14040, 14041]
+    second.check_running("segment_revenue")
     # The first one was taken away: its names stay its own.
-    assert project("orders_payments", job_segment_revenue="segment_revenue").own("job") == "job-orders_payments"
+    assert services("orders_payments", job_segment_revenue="segment_revenue").job == "job-orders_payments"
 
 
 def test_what_does_not_run_is_named_with_what_does() -> None:
     with pytest.raises(EnvironmentNotReadyError, match="nothing runs"):
-        project("orders_payments").check()
+        project("orders_payments").check_running("orders_payments")
     with pytest.raises(EnvironmentNotReadyError, match="runs segment_revenue, not orders_payments") as caught:
-        project("orders_payments", job="segment_revenue").check()
+        project("orders_payments", job="segment_revenue").check_running("orders_payments")
     assert "`tandem --pipeline orders_payments up`" in caught.value.hint
 
 
@@ -383,21 +389,21 @@ def test_a_busy_port_of_a_page_is_told_and_keeps_no_container_from_starting(monk
     first = 29460
     ui = {"spark_port": first, "master_port": first + 1, "dashboard_port": first + 2}
     settings = load("local", {"ui": ui, "images": "built"})
-    platform = ComposePlatform(settings)
+    job = ComposeEnvironment(settings).job(settings)
     started: list[tuple[str, ...]] = []
     fake = SimpleNamespace(run=lambda *words: started.append(words) or 0)
     monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {}))
     monkeypatch.setattr(Project, "name", "some-project")
     monkeypatch.setattr(Project, "engine", Engine("unix:///x", 8 * 2**30, "2.26.1"))
-    monkeypatch.setattr(Project, "compose", lambda _: fake)
+    monkeypatch.setattr(Project, "compose", lambda *_: fake)
     with ExitStack() as held:
         for port in ui.values():
             held.enter_context(socket.create_server(("127.0.0.1", port)))
-        moved = Project(settings).settings_of("orders_payments").ui
+        moved = Project(settings).settings_of("orders_payments", settings).ui
         assert (moved.master_port, moved.spark_port) == (first + 3, first + 4)
         with capture_logs() as said:
-            platform.up(wait=False)
+            job.submit()
         assert [words[-1] for words in started] == ["job"]
         assert f"port {first + 2} is busy" in "".join(each.get("error", "") for each in said)
-    platform.up(wait=False)
+    job.submit()
     assert [words[-1] for words in started] == ["job", "job", "dashboard"]

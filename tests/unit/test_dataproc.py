@@ -22,14 +22,16 @@ import tandem
 from tandem.catalog import BUNDLED
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.job_files import with_limits
-from tandem.platforms.dataproc import platform
+from tandem.platforms import environment_for
+from tandem.platforms.base import DeployedJob, ReloadableJob
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
+from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.deploy import Deployment
-from tandem.platforms.dataproc.jobs import Jobs
-from tandem.platforms.dataproc.neighbours import active, others_on_cluster
+from tandem.platforms.dataproc.environment import active_pipelines
+from tandem.platforms.dataproc.job import problem_of, state_of
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import batch_request, submit_request
@@ -270,7 +272,7 @@ def test_the_plan_needs_no_login_and_no_settings(variables: dict[str, str], meth
 
 def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> None:
     clients, made = Clients(settings.gcp), release(settings)
-    cluster, jobs = Cluster(settings, clients.clusters), Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    cluster, jobs = Cluster(settings, clients.clusters), ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
     planned = {call.method: call.about for call in calls(settings, made)}
     cluster.ensure()
     run = jobs.submit(made, None)
@@ -285,7 +287,7 @@ def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> 
 
 def test_answers_that_are_lost_submit_nothing_twice(settings: Settings, server: Server) -> None:
     clients, made = Clients(settings.gcp), release(settings)
-    cluster, jobs = Cluster(settings, clients.clusters), Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    cluster, jobs = Cluster(settings, clients.clusters), ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
     server.refusals = [grpc.StatusCode.UNAVAILABLE] * 2
     cluster.ensure()
     server.refusals = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED]
@@ -301,7 +303,7 @@ def test_a_driver_that_fails_is_started_again_until_it_thrashes(settings: Settin
     server.codes = [1] * 4
     clients = Clients(settings.gcp)
     Cluster(settings, clients.clusters).ensure()
-    jobs = Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    jobs = ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
     run = jobs.submit(release(settings), None)
     jobs.await_end(run, 10)
     ended = jobs.get(run.id)
@@ -327,14 +329,14 @@ def test_a_job_that_must_not_be_restarted_ends_well_for_google_and_failed_for_st
     server.codes = [] if cancelled else [told["final_exit_code"]]
     clients = Clients(settings.gcp)
     Cluster(settings, clients.clusters).ensure()
-    jobs = Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    jobs = ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
     run = jobs.submit(release(settings), None)
     if cancelled:
         jobs.cancel(run)
     run = jobs.await_end(run, 10)
     newest = {"event": event, "error": "the checkpoint is damaged" if event == "failed" else None}
-    assert (run.cancelled, platform.state_of(run, newest), len(server.started)) == (cancelled, state, 1)
-    problem = platform.problem_of(run, newest)
+    assert (run.cancelled, state_of(run, newest), len(server.started)) == (cancelled, state, 1)
+    problem = problem_of(run, newest)
     assert words in problem if words and problem else (words, problem) == (None, None)
 
 
@@ -346,7 +348,7 @@ def test_a_batch_is_not_taken_for_the_stream(settings: Settings, server: Server)
     server.codes = [0]
     clients = Clients(settings.gcp)
     Cluster(settings, clients.clusters).ensure()
-    jobs = Jobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    jobs = ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
     batch = jobs.submit(release(settings, "reconcile"), None)
     assert jobs.await_end(batch, 10).state == "stopped"
     stream = jobs.submit(release(settings), None)
@@ -367,7 +369,7 @@ def test_a_job_that_does_not_stop_is_cancelled(
     marks = Marks()
     clients = Clients(settings.gcp)
     Cluster(settings, clients.clusters).ensure()
-    jobs = Jobs(settings, clients.jobs, marks)  # type: ignore[arg-type]
+    jobs = ClusterJobs(settings, clients.jobs, marks)  # type: ignore[arg-type]
     run = jobs.submit(release(settings), None)
     jobs.stop(run)
     assert jobs.get(run.id).state == "stopped"
@@ -514,15 +516,25 @@ def test_what_pipelines_share_stays_for_those_that_are_left(settings: Settings, 
     Cluster(settings, clients.clusters).ensure()
     Cluster(other, clients.clusters).ensure()
     runs = [
-        Jobs(each, clients.jobs, Marks()).submit(release(each), None)  # type: ignore[arg-type]
+        ClusterJobs(each, clients.jobs, Marks()).submit(release(each), None)  # type: ignore[arg-type]
         for each in (settings, other)
     ]
-    both = [Jobs(settings, clients.jobs, Marks()), Batches(settings, clients.batches, Marks())]  # type: ignore[arg-type]
-    assert active(settings, both) == ["orders_payments", "segment_revenue"]
-    assert others_on_cluster(settings, clients.jobs) == [runs[1].id]
+    jobs = ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
+    both = [jobs, Batches(settings, clients.batches, Marks())]  # type: ignore[arg-type]
+    assert active_pipelines(settings, both) == ["orders_payments", "segment_revenue"]
+    assert jobs.others_on_cluster() == [runs[1].id]
     clients.jobs.cancel_job(project_id="some-project", region="europe-west3", job_id=runs[1].id)
-    Jobs(other, clients.jobs, Marks()).await_end(runs[1], 10)  # type: ignore[arg-type]
-    assert active(other, both) == ["orders_payments"]
-    assert others_on_cluster(settings, clients.jobs) == []
+    ClusterJobs(other, clients.jobs, Marks()).await_end(runs[1], 10)  # type: ignore[arg-type]
+    assert active_pipelines(other, both) == ["orders_payments"]
+    assert jobs.others_on_cluster() == []
     # Whoever is last deletes it, also when the other one's deployment has created it.
     assert Cluster(other, clients.clusters).delete()
+
+
+@pytest.mark.parametrize(
+    ("profile", "local"), [("embedded", True), ("local", True), ("rehearsal", False), ("gcp", False)]
+)
+def test_a_job_here_reloads_and_a_job_in_the_cloud_is_forgotten_alone(profile: str, local: bool) -> None:
+    settings = load(profile, CLOUD if profile == "gcp" else None)
+    job = environment_for(settings).job(settings)
+    assert (isinstance(job, ReloadableJob), isinstance(job, DeployedJob)) == (local, not local)

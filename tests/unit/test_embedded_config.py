@@ -15,7 +15,7 @@ from tandem.local_spark import heap as heap_module
 from tandem.local_spark.heap import heap_mib, machine_memory, start_options
 from tandem.local_spark.java import Java, child_environment, find_java, major_version
 from tandem.local_spark.local_spark import write_configuration
-from tandem.platforms import platform_for
+from tandem.platforms import environment_for
 from tandem.platforms.local_services import kafka, mongod
 from tandem.platforms.local_services.dashboard import Dashboard
 from tandem.platforms.local_services.layout import Layout
@@ -198,7 +198,7 @@ def test_a_folder_has_one_owner(layout: Layout) -> None:
 
 
 def test_status_of_what_never_ran(settings: Settings) -> None:
-    status = platform_for(settings).status()
+    status = environment_for(settings).job(settings).status()
     assert set(status) == {"profile", "pipeline", "ready", "kafka", "mongo", "job", "dashboard", "problem", "warnings"}
     assert set(status["job"]) == {
         *("state", "pid_or_id", "last_batch", "input_rows_total", "lag", "watermark", "late_total", "url")

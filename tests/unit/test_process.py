@@ -12,8 +12,9 @@ from subprocess import Popen
 import psutil
 import pytest
 
-from tandem.platforms.embedded.membership import Membership
+from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.platforms.local_services.layout import Layout
+from tandem.platforms.local_services.supervisor_process import SupervisorProcess
 from tandem.settings.load import load
 from tandem.supervision.process import Ending, Identity, alive, end, identify, kill, remember, send, spawn
 from tandem.waiting import NotYetError, wait_for
@@ -117,7 +118,7 @@ def test_the_supervisor_is_asked_only_when_it_is_one(start: Callable[[str], Iden
     layout.create()
     remember(layout.pid("supervisor"), Identity(theirs.pid, "another boot/1"))
     settings = load("embedded", {"state_dir": tmp_path})
-    Membership(settings, layout, None).ask_restart()  # type: ignore[arg-type]
+    EmbeddedJob(settings, layout, SupervisorProcess(layout, "no.module", lambda *_: None)).ask_restart()
     os.kill(theirs.pid, 0)
     assert alive(theirs)
     kill(theirs)

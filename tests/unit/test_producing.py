@@ -48,9 +48,8 @@ def test_windows_that_cannot_be_closed_leave_no_client_open(monkeypatch: pytest.
     monkeypatch.setattr(pipeline, "connect", lambda *_: "producer")
     monkeypatch.setattr(pipeline, "close_windows", refuse)
     monkeypatch.setattr(pipeline, "disconnect", closed.append)
-    session = SimpleNamespace(settings=load("embedded"))
     with pytest.raises(EnvironmentNotReadyError):
-        pipeline.close_streams(cast(Any, session), PLAN)
+        pipeline.close_streams(load("embedded"), PLAN)
     assert closed == ["producer"]
 
 
@@ -70,6 +69,6 @@ def test_a_platform_that_does_not_answer_does_not_end_the_watch(monkeypatch: pyt
         return answer
 
     monkeypatch.setattr(pipeline, "PROBLEM_POLL_S", 0.01)
-    session = SimpleNamespace(platform=SimpleNamespace(problem=problem))
-    with pytest.raises(TandemError, match="keeps restarting"), pipeline.stop_at_problem(cast(Any, session)) as stop:
+    job = SimpleNamespace(problem=problem)
+    with pytest.raises(TandemError, match="keeps restarting"), pipeline.stop_at_problem(cast(Any, job)) as stop:
         assert stop.wait(10)

@@ -16,8 +16,9 @@ from tandem.catalog import BUNDLED
 from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipeline_registry import PipelineRegistry
-from tandem.platforms.apart import check_apart
-from tandem.platforms.embedded.membership import Membership
+from tandem.platforms import Job
+from tandem.platforms.conflicts import check_conflicts
+from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.supervisor_process import SupervisorProcess
@@ -42,7 +43,7 @@ def test_several_are_named_with_commas_and_each_has_settings_of_its_own(monkeypa
     assert load("embedded").pipeline == "orders_payments"
     # The command line wins.
     assert read_settings("embedded", {"pipeline": "segment_revenue"}).pipelines == ("segment_revenue",)
-    parameters = [each.settings.job.parameters for each in Session("embedded").each]
+    parameters = [job.settings.job.parameters for job in Session("embedded").jobs]
     assert parameters == [{"match_window_seconds": 1800}, {"window_seconds": 60}]
 
 
@@ -50,7 +51,7 @@ def test_a_parameter_is_for_the_pipelines_that_a_command_names(monkeypatch: pyte
     monkeypatch.setenv("TANDEM_JOB__PARAMETERS__WINDOW_SECONDS", "30")
     monkeypatch.setenv("TANDEM_MONGO__PORT", "1001")
     assert Session("embedded", "segment_revenue").settings.job.parameters == {"window_seconds": 30}
-    beside = Session("embedded", "orders_payments", named=False).settings
+    beside = Session("embedded", "segment_revenue").job_of("orders_payments").settings
     assert (beside.job.parameters, beside.mongo.port) == ({"match_window_seconds": 1800}, 1001)
     with pytest.raises(UsageError, match="orders_payments has no parameter 'window_seconds'"):
         _ = Session("embedded", "orders_payments").settings
@@ -66,25 +67,25 @@ def test_a_program_that_is_about_one_pipeline_refuses_several(monkeypatch: pytes
 
 def test_one_that_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match="no pipeline 'nowhere'"):
-        _ = [each.settings for each in Session("embedded", "orders_payments,nowhere").each]
+        _ = Session("embedded", "orders_payments,nowhere").jobs
 
 
 def test_what_fails_for_one_is_still_done_for_the_other(capsys: pytest.CaptureFixture[str]) -> None:
     done: list[str] = []
 
-    def do(session: Session) -> None:
-        done.append(session.settings.pipeline)
+    def do(job: Job) -> None:
+        done.append(job.settings.pipeline)
         if len(done) == 1:
             raise UsageError("it is wrong", hint="mend it")
 
     with pytest.raises(UsageError, match=r"failed for orders_payments$"):
-        Session("embedded", BOTH).for_each(do)
+        Session("embedded", BOTH).for_each_job(do)
     assert done == ["orders_payments", "segment_revenue"]
     told = capsys.readouterr().err
     assert "error: orders_payments: it is wrong\nhint: mend it" in told
     assert told.count("tandem: profile") == 1
     with pytest.raises(TandemError, match=r"^it is wrong$"):
-        Session("embedded").for_each(lambda _: done.clear() or do(Session("embedded")))
+        Session("embedded").for_each_job(lambda job: done.clear() or do(job))
 
 
 def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None:
@@ -92,14 +93,14 @@ def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None
     first = write("parcels", own).folder
     shutil.copytree(first, own / "letters")
     parcels, letters = (load("embedded", {"pipeline": name, "pipelines_dir": own}) for name in ("parcels", "letters"))
-    check_apart([parcels, settings_of("orders_payments", tmp_path), parcels])
+    check_conflicts([parcels, settings_of("orders_payments", tmp_path), parcels])
     with pytest.raises(UsageError, match=r"parcels and letters would both write to the topic parcels_dead_letter_v1"):
-        check_apart([parcels, letters])
+        check_conflicts([parcels, letters])
     streams = own / "letters" / "streams.py"
     streams.write_text(streams.read_text().replace("parcels_dead_letter_v1", "letters_dead_letter_v1"))
     letters.location.forget()
     with pytest.raises(UsageError, match=r"both write to the collection parcels\.parcels_answered"):
-        check_apart([parcels, letters])
+        check_conflicts([parcels, letters])
     # Nor into a third one, whatever the dashboard shows; in another database it is another.
     streams.write_text(streams.read_text().replace("parcels_", "letters_"))
     for place in (parcels.location, letters.location):
@@ -107,13 +108,13 @@ def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None
         oracle.write_text(f"{oracle.read_text()}\nCOLLECTIONS = (*COLLECTIONS, 'audit')\n")
         place.forget()
     with pytest.raises(UsageError, match=r"both write to the collection parcels\.audit"):
-        check_apart([parcels, settings_of("orders_payments", tmp_path), letters])
+        check_conflicts([parcels, settings_of("orders_payments", tmp_path), letters])
     own_database = letters.mongo.model_copy(update={"database": "letters"})
-    check_apart([parcels, letters.model_copy(update={"mongo": own_database})])
+    check_conflicts([parcels, letters.model_copy(update={"mongo": own_database})])
     # Alone it is in nobody's way.
     parcels.location.file("oracle").unlink()
     parcels.location.forget()
-    check_apart([parcels, parcels])
+    check_conflicts([parcels, parcels])
 
 
 def test_several_may_look_up_in_one_collection(tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ def test_several_may_look_up_in_one_collection(tmp_path: Path) -> None:
         revenue.mongo.database,
         revenue.location.module("streams").CUSTOMER_SEGMENTS,
     )
-    check_apart([regional, revenue])
+    check_conflicts([regional, revenue])
 
 
 def test_the_registry_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
@@ -155,33 +156,33 @@ def test_the_registry_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
 
 
 def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: Layout, tmp_path: Path) -> None:
-    def member(settings: Settings) -> Membership:
-        return Membership(settings, layout, SupervisorProcess(settings, layout, "no.module", lambda *_: None))
+    def job(settings: Settings) -> EmbeddedJob:
+        return EmbeddedJob(settings, layout, SupervisorProcess(layout, "no.module", lambda *_: None))
 
     settings, registry = settings_of("segment_revenue", tmp_path), PipelineRegistry(layout.pipelines)
-    assert not member(settings).is_outdated()
+    assert not job(settings).is_outdated()
     # The port of its page is the environment's choice.
     registry.add(settings.model_copy(update={"ui": settings.ui.model_copy(update={"spark_port": 4444})}))
-    assert not member(settings).is_outdated()
+    assert not job(settings).is_outdated()
     changed = settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": "5g"}})
-    assert member(changed).is_outdated()
-    member(changed).ask_restart()
-    assert not member(changed).is_outdated()
-    assert member(settings).is_outdated()
-    assert member(changed).page_port() == 4444
+    assert job(changed).is_outdated()
+    job(changed).ask_restart()
+    assert not job(changed).is_outdated()
+    assert job(settings).is_outdated()
+    assert job(changed).page_port() == 4444
     assert registry.asked_restart("segment_revenue")
     elsewhere = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap": "other:9092"})})
     with pytest.raises(EnvironmentNotReadyError, match="unlike these settings"):
-        member(elsewhere).ask_restart()
+        job(elsewhere).ask_restart()
 
 
 def test_a_saved_settings_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write("parcels", tmp_path / "pipelines").folder
     monkeypatch.setenv("TANDEM_PIPELINES_DIR", str(folder.parent))
     session = Session("embedded", "parcels")
-    platform = session.platform
+    job = session.job
     assert not session.refresh()
-    assert session.platform is platform
+    assert session.job is job
     file = folder / "settings.toml"
     good = file.read_text()
     file.write_text(f"{good}[job")
@@ -191,7 +192,7 @@ def test_a_saved_settings_file_is_read_again(tmp_path: Path, monkeypatch: pytest
     file.write_text(good.replace("[job.parameters]", "[job]\ntrigger_seconds = 0.5\n[job.parameters]"))
     assert session.refresh()
     assert session.settings.job.trigger_seconds == 0.5
-    assert session.platform is not platform
+    assert session.job is not job
     assert not session.refresh()
 
 

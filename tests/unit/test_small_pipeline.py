@@ -13,7 +13,7 @@ import pytest
 from tandem.dashboard.declaration import declared
 from tandem.engine.run.pipeline_loader import load_pipeline
 from tandem.job_files import RECONCILE, STREAM, submitted
-from tandem.platforms.apart import check_apart
+from tandem.platforms.conflicts import check_conflicts
 from tandem.platforms.provision import indexes_of, streams_of
 from tandem.producer.lookup import lookups_of
 from tandem.producer.record_plan import Plan
@@ -70,7 +70,7 @@ def test_it_sends_sample_records(settings: Settings) -> None:
 
 
 def test_it_writes_where_no_other_does(settings: Settings) -> None:
-    check_apart([settings, load("embedded")])
+    check_conflicts([settings, load("embedded")])
 
 
 def test_programs_without_spark_can_read_it(settings: Settings) -> None:

@@ -12,9 +12,10 @@ from tandem.cli.lifecycle import warn_of_topics
 from tandem.cli.options import CLOUD, with_session
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
-from tandem.platforms.base import Deployed
+from tandem.platforms.base import DeployedJob, Job
 from tandem.platforms.dataproc import check_libraries
 from tandem.platforms.parity import parity as compared
+from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
 
 app = typer.Typer()
@@ -34,12 +35,12 @@ def deploy(
     """
     if plan:
         _in_the_cloud(session.shown_settings)
-        for each in session.each:
-            _show_plan(each, as_json=as_json)
+        for loaded in session.loaded_each:
+            _show_plan(session, loaded, as_json=as_json)
         return
     _in_the_cloud(session.settings)
-    session.check_apart()
-    session.for_each(lambda each: each.platform.up(wait=wait))
+    session.check_conflicts()
+    session.for_each_job(lambda job: _deploy(job, wait))
     warn_of_topics(session)
     session.say("the job is running; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
 
@@ -56,7 +57,7 @@ def destroy(
     """Stop the job after its current batch and delete its cluster. Data is kept unless --data is given."""
     settings = session.settings
     _in_the_cloud(settings)
-    names = ", ".join(each.settings.pipeline for each in session.each)
+    names = ", ".join(session.pipelines)
     cluster = (
         "" if settings.gcp.serverless else f" and its cluster {settings.gcp.cluster}, unless other jobs run on it,"
     )
@@ -65,14 +66,20 @@ def destroy(
         what += f", and all its data in {settings.kafka.bootstrap}, {settings.mongo.uri} and gs://{settings.gcp.bucket}"
     if not yes and not typer.confirm(f"destroy {what}?", err=True):
         raise typer.Abort
-    session.for_each(lambda each: _destroy(each, data))
+    session.for_each_job(lambda job: _destroy(job, data))
     session.say("destroyed" + (", with all its data" if data else "; topics, collections and checkpoint are kept"))
 
 
-def _destroy(session: Session, data: bool) -> None:
-    platform = session.platform
-    if isinstance(platform, Deployed):
-        platform.destroy(data)
+def _deploy(job: Job, wait: bool) -> None:
+    job.submit()
+    if wait:
+        job.wait_until_ready()
+
+
+def _destroy(job: Job, data: bool) -> None:
+    job.stop()
+    if data and isinstance(job, DeployedJob):
+        job.forget()
 
 
 @app.command(rich_help_panel=CLOUD)
@@ -97,16 +104,16 @@ def _in_the_cloud(settings: Settings) -> None:
         )
 
 
-def _show_plan(session: Session, *, as_json: bool) -> None:
+def _show_plan(session: Session, loaded: LoadedSettings, *, as_json: bool) -> None:
     check_libraries("gcp")
     from tandem.platforms.dataproc.costs import notes
     from tandem.platforms.dataproc.plan import calls
     from tandem.platforms.dataproc.release import release
 
-    settings = session.shown_settings
+    settings = loaded.shown()
     made = release(settings)
     planned, costs = list(calls(settings, made)), list(notes(settings))
-    missing = session.loaded.missing
+    missing = loaded.missing
     if as_json:
         plan: dict[str, Any] = {"release": made.digest, "calls": [asdict(call) for call in planned]}
         print(json.dumps({**plan, "costs": costs, "not_set": missing}))

@@ -12,8 +12,9 @@ from tandem.cli.options import AUTHOR, with_session
 from tandem.cli.session import Session
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
+from tandem.platforms.base import ReloadableJob
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
-from tandem.platforms.reload import WAITS, Failures, Reloading
+from tandem.platforms.reload import WAITS, Failures
 from tandem.settings.load import SETTINGS
 from tandem.settings.model import Settings
 
@@ -35,15 +36,16 @@ def dev(
     Errors are reported with file and line; fix the file and save again. The environment stays up afterwards.
     """
     session.pipeline = name or session.pipeline
-    settings, platform = session.settings, _platform(session)
+    settings, job = session.settings, _job(session)
     location = settings.location
     # Files saved while the environment starts count as changed.
     known = _saved(location.folder)
     try:
-        platform.up(wait=True)
-        _resume(platform)
+        job.submit()
+        job.wait_until_ready()
+        _resume(job)
     except TandemError as error:
-        if platform.problem() is None and session.platform.status()["job"]["state"] != "running":
+        if job.problem() is None and job.status()["job"]["state"] != "running":
             raise
         # Only the job's code failed, and the next save may fix it.
         session.say(f"error: {error}\nhint: {error.hint}")
@@ -75,9 +77,9 @@ def _watch(session: Session, known: dict[Path, int]) -> NoReturn:
                 _check(session.settings)
                 if outdated:
                     # A running driver cannot change Spark's settings.
-                    _platform(session).restart_job()
+                    _job(session).restart()
                     outdated = False
-                _resume(_platform(session))
+                _resume(_job(session))
             except TandemError as error:
                 failures.told(str(error))
                 session.say(f"{changed}: error: {error}\nhint: {error.hint}")
@@ -87,26 +89,26 @@ def _watch(session: Session, known: dict[Path, int]) -> NoReturn:
         failures.close()
 
 
-def _platform(session: Session) -> Reloading:
-    """Returns the platform of the current settings.
+def _job(session: Session) -> ReloadableJob:
+    """Returns the job with the current settings.
 
     Raises:
         UsageError: the job does not run from this machine's files.
     """
-    if not isinstance(session.platform, Reloading):
+    if not isinstance(session.job, ReloadableJob):
         raise UsageError(
             f"the job of profile {session.settings.profile} does not run from this machine's files",
             hint="use --profile embedded or --profile local",
         )
-    return session.platform
+    return session.job
 
 
-def _resume(platform: Reloading) -> None:
+def _resume(job: ReloadableJob) -> None:
     """Resumes the job with the current code."""
-    if platform.problem() is not None:
-        platform.restart_job()
+    if job.problem() is not None:
+        job.restart()
     # After its first reload, a driver whose code fails stays and waits for the next change.
-    platform.reload_job()
+    job.reload()
 
 
 def _check(settings: Settings) -> None:

@@ -45,6 +45,6 @@ def doctor(
 
 def _running(session: Session) -> bool:
     try:
-        return bool(session.platform.status()["job"]["state"] != "stopped")
+        return bool(session.job.status()["job"]["state"] != "stopped")
     except TandemError:  # one of the checks reports an engine that does not answer
         return False

@@ -63,18 +63,17 @@ def status(
 
 def collected(session: Session) -> dict[str, Any]:
     """Returns the first named pipeline's status and a list of all named or running pipelines."""
-    found = session.platform.status()
-    named = [each.settings.pipeline for each in session.each]
-    running = [name for name in session.platform.pipelines() if name not in named]
-    others = [*session.each[1:], *(Session(session.chosen[0], name, announces=False, named=False) for name in running)]
-    return {**found, "pipelines": [_of_pipeline(found), *(_of_pipeline(_status_of(each)) for each in others)]}
+    found = session.job.status()
+    others = [name for name in session.environment.pipelines() if name not in session.pipelines]
+    found_others = [_status_of(session, name) for name in (*session.pipelines[1:], *others)]
+    return {**found, "pipelines": [_of_pipeline(each) for each in (found, *found_others)]}
 
 
-def _status_of(session: Session) -> dict[str, Any]:
+def _status_of(session: Session, pipeline: str) -> dict[str, Any]:
     try:
-        return session.platform.status()
+        return session.job_of(pipeline).status()
     except TandemError as error:  # it runs, but its files or settings are invalid now
-        none = {"pipeline": session.pipeline, "ready": False, "mongo": {"database": None}, "job": {}}
+        none = {"pipeline": pipeline, "ready": False, "mongo": {"database": None}, "job": {}}
         dashboard = {"url": None, "problem": None}
         return {**none, "dashboard": dashboard, "problem": str(error), "warnings": []}
 
@@ -139,7 +138,7 @@ def logs(
     since: Annotated[str | None, typer.Option(help="Skip older lines: 90s, 10m, 2h or an ISO 8601 time.")] = None,
 ) -> None:
     """Print the services' logs in order of time."""
-    for line in session.platform.logs(services or (), follow=follow, since=moment(since)):
+    for line in session.environment.logs(services or (), follow=follow, since=moment(since)):
         if session.out.is_terminal:
             session.out.print(Text(str(line), style=_COLOURS.get(line.level or "", "")), soft_wrap=True)
         else:

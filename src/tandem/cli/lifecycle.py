@@ -22,21 +22,20 @@ def up(
     wait: Annotated[bool, typer.Option("--wait", help="Return when the job has committed its first batch.")] = False,
 ) -> None:
     """Start Kafka, MongoDB, the dashboard and the job. Services that already run are left alone."""
-    session.check_apart()
-    session.for_each(lambda each: each.platform.up(wait=wait and len(session.each) == 1), titles=False)
-    if wait and len(session.each) > 1:
-        session.for_each(lambda each: each.platform.wait_until_ready())
+    session.check_conflicts()
+    session.for_each_job(lambda job: job.submit(), titles=False)
     if wait:
+        session.for_each_job(lambda job: job.wait_until_ready())
         warn_of_topics(session)
-    status = session.platform.status()
+    status = session.job.status()
     session.say(f"Kafka     {status['kafka']['bootstrap']}")
     session.say(f"MongoDB   {status['mongo']['uri']}  database {status['mongo']['database']}")
     if url := status["dashboard"]["url"]:
         why = status["dashboard"]["problem"]
         session.say(f"dashboard {url}{f' is not available: {why}' if why else ''}")
-    for each in session.each:
-        state = each.platform.status()["job"]["state"]
-        shown = f"{each.settings.pipeline}: {state}" if len(session.each) > 1 else state
+    for job in session.jobs:
+        state = job.status()["job"]["state"]
+        shown = f"{job.settings.pipeline}: {state}" if len(session.jobs) > 1 else state
         session.say(f"job       {shown}")
     session.say("run `tandem status` to see progress, `tandem down` to stop")
 
@@ -53,19 +52,19 @@ def down(
     """
     if session.settings.backend == "dataproc":
         raise UsageError("`down` is not available for cloud profiles", hint="use `tandem destroy`")
-    named = [each.settings.pipeline for each in session.each] if session.pipeline else []
-    others = [name for name in session.platform.pipelines() if name not in named] if named else []
+    named = session.pipelines if session.pipeline else []
+    others = [name for name in session.environment.pipelines() if name not in named] if named else []
     if others and volumes:
         raise UsageError(
             f"`--volumes` would also delete the topics, database and checkpoint of {', '.join(others)}",
             hint="to stop all pipelines and delete their data, run `tandem down --volumes` without --pipeline",
         )
     if others:
-        session.for_each(lambda each: each.platform.leave())
+        session.for_each_job(lambda job: job.stop())
         session.say(f"stopped; still running: {', '.join(others)}")
         return
-    ran = session.platform.down(volumes=volumes)
-    result = "stopped" if ran else f"nothing is running here: looked for {session.platform.where()}"
+    ran = session.environment.stop(volumes=volumes)
+    result = "stopped" if ran else f"nothing is running here: looked for {session.environment.where()}"
     session.say(result + (", and its data is deleted" if volumes else ""))
 
 
@@ -73,18 +72,18 @@ def down(
 @with_session
 def submit(session: Session) -> None:
     """Restart the job after its current batch, with the current code and the same checkpoint."""
-    session.for_each(lambda each: each.platform.restart_job())
+    session.for_each_job(lambda job: job.restart())
     warn_of_topics(session)
     session.say("the job is running")
 
 
 def warn_of_topics(session: Session) -> None:
     """Warns of problems with the pipelines' topics, with the commands that fix them."""
-    for each in session.each:
+    for job in session.jobs:
         for check in (services.record_times, services.uncompacted):
             try:
                 # A service that does not answer yet is skipped; `tandem doctor` checks it later.
                 with suppress(EnvironmentNotReadyError):
-                    check(each.settings)
+                    check(job.settings)
             except TandemError as error:
                 session.say(f"warning: {error}\nhint: {error.hint}")

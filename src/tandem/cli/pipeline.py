@@ -19,12 +19,15 @@ from tandem.cli.plans import EventTime, closing_time, known_watermark, make_plan
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 from tandem.foreign import inherited
+from tandem.platforms import Job
+from tandem.platforms.base import DeployedJob
 from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.record_plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
+from tandem.settings.model import Settings
 from tandem.verify.report import show
 from tandem.verify.settle import RESUMES
 from tandem.verify.verify import verify as compare
@@ -59,38 +62,37 @@ def run(
     Exit with 0 only if every record is accounted for.
     """
     Mix.parse(mix, Mix())  # reports a wrong value before anything starts
-    session.check_apart()
-    before = session.platform.pipelines()
-    mine = [each.settings.pipeline for each in session.each]
+    session.check_conflicts()
+    before, mine = session.environment.pipelines(), session.pipelines
     try:
         session.say("already running" if set(mine) <= set(before) else f"starting {_started(before)}")
-        session.for_each(lambda each: each.platform.up(wait=False), titles=False)
-        session.for_each(lambda each: _run(each, count, seed, mix, ledger))
+        session.for_each_job(lambda job: job.submit(), titles=False)
+        session.for_each_job(lambda job: _run(session, job, count, seed, mix, ledger))
     finally:
         if not keep and not set(mine) <= set(before):
             # The first Ctrl-C ends the run; a second one must not interrupt the stop.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
-            _stop(session, before)
+            stop_started(session, before)
 
 
 def _started(before: list[str]) -> str:
     return "the Spark job" if before else "Kafka, MongoDB and the Spark job"
 
 
-def _stop(session: Session, before: list[str]) -> None:
-    """Stops the environment, or only the started jobs if pipelines ran before."""
-    if not before:
-        session.platform.down()
+def stop_started(session: Session, before: list[str]) -> None:
+    """Stops the environment, or only the started jobs if it is a cloud or pipelines ran before."""
+    if not before and not isinstance(session.job, DeployedJob):
+        session.environment.stop()
         return
-    now = session.platform.pipelines()
-    for each in session.each:
-        if each.settings.pipeline in now and each.settings.pipeline not in before:
-            each.platform.leave()
+    # If nothing ran before, this includes jobs that failed: their cluster may still exist.
+    now = session.environment.pipelines() if before else session.pipelines
+    started = set(now) - set(before)
+    session.for_each_job(lambda job: job.stop() if job.settings.pipeline in started else None, titles=False)
 
 
-def _run(session: Session, count: int, seed: int | None, mix: str, ledger: Path | None) -> None:
-    session.platform.wait_until_ready()
+def _run(session: Session, job: Job, count: int, seed: int | None, mix: str, ledger: Path | None) -> None:
+    job.wait_until_ready()
     plan = make_plan(
         count=count,
         seed=seed,
@@ -98,15 +100,15 @@ def _run(session: Session, count: int, seed: int | None, mix: str, ledger: Path 
         event_time=None,
         rate=None,
         span=DEFAULT_SPAN,
-        watermark=_watermark(session),
+        watermark=_watermark(job),
     )
-    session.say(f"sending {count} {_first(session)} and the events that belong to them, seed {plan.seed}")
+    session.say(f"sending {count} {_first(job)} and the events that belong to them, seed {plan.seed}")
     if plan.rate:
         session.say("sending in real time because the watermark is recent; unmatched events will stay pending")
-    _send(session, plan, None, ledger)
-    close_streams(session, plan)
+    _send(session, job, plan, None, ledger)
+    close_streams(job.settings, plan)
     session.say("waiting for the job, then comparing MongoDB with the topics")
-    _verify(session, SETTLE_SECONDS, as_json=False)
+    _verify(session, job, SETTLE_SECONDS, as_json=False)
 
 
 @app.command(rich_help_panel=RUN)
@@ -138,7 +140,7 @@ def produce(
 ) -> None:
     """Send generated records to the topics, each stream from its own process."""
 
-    def send(session: Session) -> None:
+    def send(job: Job) -> None:
         plan = make_plan(
             count=count,
             seed=seed,
@@ -146,7 +148,7 @@ def produce(
             event_time=event_time,
             rate=rate,
             span=timedelta(minutes=span_minutes),
-            watermark=_watermark(session),
+            watermark=_watermark(job),
         )
         session.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
         if plan.rate and plan.count and plan.mix.late:
@@ -155,15 +157,15 @@ def produce(
                 f"late records are sent {minutes:g} minutes after their event time, so this takes as long; "
                 "use --mix late=0 to send none, or --event-time compressed to send them at once"
             )
-        summaries = _send(session, plan, rate, ledger)
+        summaries = _send(session, job, plan, rate, ledger)
         if close:
-            close_streams(session, plan)
+            close_streams(job.settings, plan)
         if as_json:
             print(json.dumps({name: {"seconds": s.seconds, "classes": s.counts} for name, s in summaries.items()}))
 
-    if count == 0 and len(session.each) > 1:
+    if count == 0 and len(session.jobs) > 1:
         raise UsageError("`--count 0` (endless) works for one pipeline at a time", hint="use --pipeline NAME")
-    session.for_each(send)
+    session.for_each_job(send)
 
 
 @app.command(rich_help_panel=RUN)
@@ -177,7 +179,7 @@ def verify(
 
     The documents are computed without Spark.
     """
-    session.for_each(lambda each: _verify(each, wait, as_json=as_json))
+    session.for_each_job(lambda job: _verify(session, job, wait, as_json=as_json))
 
 
 @app.command(rich_help_panel=RUN)
@@ -190,11 +192,11 @@ def reconcile(
 
     The job's transform runs as a batch over the topics. It is safe to run beside the job, and to run again.
     """
-    session.for_each(lambda each: _reconcile(each, as_json=as_json))
+    session.for_each_job(lambda job: _reconcile(session, job, as_json=as_json))
 
 
-def _reconcile(session: Session, *, as_json: bool) -> None:
-    report = session.platform.reconcile()
+def _reconcile(session: Session, job: Job, *, as_json: bool) -> None:
+    report = job.reconcile()
     if as_json:
         print(json.dumps(report))
         return
@@ -206,18 +208,18 @@ def _reconcile(session: Session, *, as_json: bool) -> None:
         print(f"{collection}: {', '.join(counts)}")
 
 
-def _watermark(session: Session) -> datetime | None:
-    return known_watermark(session.settings, session.platform.status()["job"]["watermark"])
+def _watermark(job: Job) -> datetime | None:
+    return known_watermark(job.settings, job.status()["job"]["watermark"])
 
 
-def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
-    settings, location = session.settings, session.settings.location
-    # The producers use this command's pipeline, however it was chosen.
+def _send(session: Session, job: Job, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
+    settings, location = job.settings, job.settings.location
+    # The producers use this job's pipeline, however it was chosen.
     chosen = {"TANDEM_PIPELINE": location.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
     # Stored before the events that refer to them.
     for name, number in store_lookups(settings.mongo, lookups_of(location), plan).items():
         session.say(f"  {name}: {number} documents")
-    with stop_at_problem(session) as stop:
+    with stop_at_problem(job) as stop:
         summaries = send_all(
             [stream.name for stream in declared_by(location).streams],
             plan,
@@ -233,8 +235,8 @@ def _send(session: Session, plan: Plan, rate: float | None, ledgers: Path | None
 
 
 @contextmanager
-def stop_at_problem(session: Session) -> Iterator[threading.Event]:
-    """Yields an event that is set when the environment fails; producers would wait minutes for it.
+def stop_at_problem(job: Job) -> Iterator[threading.Event]:
+    """Yields an event that is set when the job or a service fails; producers would wait minutes for it.
 
     Raises:
         TandemError: the environment failed.
@@ -246,7 +248,7 @@ def stop_at_problem(session: Session) -> Iterator[threading.Event]:
         while not done.wait(PROBLEM_POLL_S):
             # One unanswered request to an engine or a cloud does not count as a failure.
             with suppress(TandemError):
-                if problem := session.platform.problem():
+                if problem := job.problem():
                     problems.append(problem)
                     stop.set()
                     return
@@ -262,14 +264,14 @@ def stop_at_problem(session: Session) -> Iterator[threading.Event]:
         raise TandemError(problems[0], hint=RESUMES)
 
 
-def _first(session: Session) -> str:
-    return declared_by(session.settings.location).streams[0].name
+def _first(job: Job) -> str:
+    return declared_by(job.settings.location).streams[0].name
 
 
-def close_streams(session: Session, plan: Plan) -> None:
+def close_streams(settings: Settings, plan: Plan) -> None:
     """Moves the watermark past a plan's events, so that what is unmatched is written."""
-    streams = declared_by(session.settings.location).streams
-    producer = connect(session.settings.kafka, [stream.topic for stream in streams])
+    streams = declared_by(settings.location).streams
+    producer = connect(settings.kafka, [stream.topic for stream in streams])
     if producer is not None:
         try:
             close_windows(producer, streams, closing_time(plan))
@@ -277,12 +279,12 @@ def close_streams(session: Session, plan: Plan) -> None:
             disconnect(producer)
 
 
-def _verify(session: Session, deadline_s: float, *, as_json: bool) -> None:
+def _verify(session: Session, job: Job, deadline_s: float, *, as_json: bool) -> None:
     try:
-        report = compare(session.settings, settle_deadline_s=deadline_s, problem=session.platform.problem)
+        report = compare(job.settings, settle_deadline_s=deadline_s, problem=job.problem)
     except TandemError:
-        # The environment's problem explains more than a failed connection.
-        if problem := session.platform.problem():
+        # The job's problem explains more than a failed connection.
+        if problem := job.problem():
             raise TandemError(problem, hint=RESUMES) from None
         raise
     if as_json:

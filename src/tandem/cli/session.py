@@ -1,19 +1,17 @@
-"""What every command shares: the profile's settings and its platform, loaded when first asked for."""
+"""The state that every command shares: the settings, the environment and the named jobs, loaded when used."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from rich.console import Console
 
-from tandem.errors import TandemError, UsageError
-from tandem.platforms import default_profile, platform_for
-from tandem.platforms.apart import check_apart
-from tandem.platforms.base import Platform
+from tandem.errors import TandemError
+from tandem.platforms import Environment, Job, default_profile, environment_for
+from tandem.platforms.conflicts import check_conflicts
 from tandem.settings.load import chosen_profile, load, read_settings
 from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
@@ -21,76 +19,116 @@ from tandem.settings.model import Settings
 
 @dataclass
 class Session:
-    """One run of the command line."""
+    """One run of the command line.
+
+    Attributes:
+        profile: the profile named on the command line.
+        pipeline: the pipeline named on the command line, or several, separated by commas.
+        debug: whether to show the stack trace of an error.
+        announces: whether the first use of the settings prints the profile.
+    """
 
     profile: str | None = None
-    # As it was named on the command line; it may name several.
     pipeline: str | None = None
     debug: bool = False
-    # The line that names the profile is for the first pipeline's.
     announces: bool = True
-    # Not for a pipeline that only runs beside those that the command line names.
-    named: bool = True
 
     @cached_property
     def chosen(self) -> tuple[str, str]:
-        """The profile's name, and why it is this one."""
+        """The profile's name, and why it was chosen."""
         return chosen_profile(self.profile) or default_profile()
 
     @cached_property
     def loaded(self) -> LoadedSettings:
-        """The profile's settings and where they come from, as ``settings.load`` has read them."""
-        return read_settings(self.chosen[0], self._overrides, named=self.named)
+        """The first named pipeline's settings and their origins, as ``settings.load`` reads them."""
+        return self._read()
+
+    @cached_property
+    def loaded_each(self) -> list[LoadedSettings]:
+        """The same for each named pipeline."""
+        _, *others = self.loaded.pipelines
+        return [self.loaded, *(read_settings(self.chosen[0], {"pipeline": name}) for name in others)]
 
     @cached_property
     def settings(self) -> Settings:
-        """The profile's settings; the first use prints the profile, the command line's first line on standard error."""
+        """The first named pipeline's settings; the first use prints the profile, the first line on standard error."""
         return self._announced(self.loaded.complete())
 
     @cached_property
     def shown_settings(self) -> Settings:
-        """The same for display: what is required may be missing."""
+        """The same for display: required values may be missing."""
         return self._announced(self.loaded.shown())
 
+    @cached_property
+    def environment(self) -> Environment:
+        """The profile's environment."""
+        return environment_for(self.settings)
+
+    @cached_property
+    def job(self) -> Job:
+        """The job of the first named pipeline."""
+        return self.environment.job(self.settings)
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """The jobs of all named pipelines."""
+        first, (_, *others) = self.job, self.loaded_each
+        return [first, *(self.environment.job(loaded.complete()) for loaded in others)]
+
+    @property
+    def pipelines(self) -> list[str]:
+        """The names of all named pipelines."""
+        return [job.settings.pipeline for job in self.jobs]
+
+    @cached_property
+    def out(self) -> Console:
+        """Standard output: the command's data."""
+        return Console(highlight=False)
+
     def refresh(self) -> bool:
-        """Loads the settings again, for one pipeline; returns whether a file has changed them.
+        """Loads the first named pipeline's settings again; returns whether they have changed.
 
         Raises:
-            UsageError: they are wrong now; the session keeps those from before.
+            UsageError: they are invalid now; the session keeps the previous ones.
         """
-        loaded = read_settings(self.chosen[0], self._overrides, named=self.named)
+        loaded = self._read()
         settings = loaded.complete()
         if settings == self.settings:
             return False
         self.loaded, self.settings = loaded, settings
-        self.__dict__.pop("platform", None)
+        for name in ("environment", "job", "jobs", "loaded_each"):
+            self.__dict__.pop(name, None)
         return True
 
-    @cached_property
-    def each(self) -> list[Session]:
-        """A session for each pipeline that is named; the first one is this."""
-        _, *others = self.loaded.pipelines
-        return [self, *(Session(self.chosen[0], name, self.debug, announces=False) for name in others)]
-
-    def for_each(self, do: Callable[[Session], object], *, titles: bool = True) -> None:
-        """Does something for each pipeline that is named; that it fails for one keeps no other one from it.
-
-        Args:
-            do: what; given the pipeline's session.
-            titles: whether to say before, where several are named, which one comes.
+    def job_of(self, pipeline: str) -> Job:
+        """Returns a pipeline's job. If it is not named, the settings of named pipelines do not apply to it.
 
         Raises:
-            TandemError: it failed for one: as it did where only one is named, else with the names of all such.
+            UsageError: its files or settings are invalid.
+        """
+        named = (job for job in self.jobs if job.settings.pipeline == pipeline)
+        beside = {"pipeline": pipeline}
+        return next(named, None) or self.environment.job(load(self.chosen[0], beside, named=False))
+
+    def for_each_job(self, do: Callable[[Job], object], *, titles: bool = True) -> None:
+        """Calls a function for each named job. A failure for one job does not skip the others.
+
+        Args:
+            do: the function.
+            titles: whether to print each pipeline's name first if several are named.
+
+        Raises:
+            TandemError: the function failed. With several pipelines, the message names the failed ones.
         """
         failed: dict[str, TandemError] = {}
-        for session in self.each:
-            name = session.settings.pipeline
-            if titles and len(self.each) > 1:
+        for job in self.jobs:
+            name = job.settings.pipeline
+            if titles and len(self.jobs) > 1:
                 self.say(f"pipeline {name}:")
             try:
-                do(session)
+                do(job)
             except TandemError as error:
-                if len(self.each) == 1:
+                if len(self.jobs) == 1:
                     raise
                 self.say(f"error: {name}: {error}\nhint: {error.hint}")
                 failed[name] = error
@@ -98,40 +136,23 @@ class Session:
             first = next(iter(failed.values()))
             raise type(first)(f"failed for {', '.join(failed)}", hint="see the errors above") from first
 
-    def check_apart(self) -> None:
-        """Raises when a pipeline that is named would write where another one does that is named, too, or runs already.
+    def check_conflicts(self) -> None:
+        """Raises if a named job would write to the same topic or collection as another named or running job.
 
         Raises:
-            UsageError: the message names both.
+            UsageError: the message names both pipelines.
         """
-        found = [each.settings for each in self.each]
-        names = {settings.pipeline for settings in found}
-        for name in self.platform.pipelines():
-            # What runs may be of another folder than this one.
-            with suppress(UsageError):
-                found += [] if name in names else [load(self.chosen[0], {"pipeline": name}, named=False)]
-        check_apart(found)
+        check_conflicts([job.settings for job in self.jobs], self.environment.pipelines())
 
-    @cached_property
-    def platform(self) -> Platform:
-        """What starts and stops this profile's environment."""
-        return platform_for(self.settings)
+    def say(self, text: str) -> None:
+        """Prints a line for the user to standard error."""
+        print(text, file=sys.stderr, flush=True)
 
-    @cached_property
-    def out(self) -> Console:
-        """Standard output: the command's data."""
-        return Console(highlight=False)
-
-    @property
-    def _overrides(self) -> dict[str, str] | None:
-        return {"pipeline": self.pipeline} if self.pipeline else None
+    def _read(self) -> LoadedSettings:
+        return read_settings(self.chosen[0], {"pipeline": self.pipeline} if self.pipeline else None)
 
     def _announced(self, settings: Settings) -> Settings:
         if self.announces:
             why = self.chosen[1]
             print(f"tandem: profile {settings.profile}, backend {settings.backend} ({why})", file=sys.stderr)
         return settings
-
-    def say(self, text: str) -> None:
-        """Prints a line for the user to standard error."""
-        print(text, file=sys.stderr, flush=True)

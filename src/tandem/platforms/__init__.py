@@ -1,13 +1,13 @@
-"""Platforms: each starts, supervises, inspects and stops the programs of an environment."""
+"""Platforms: each provides an environment and runs jobs in it."""
 
 from __future__ import annotations
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.platforms.base import Platform
+from tandem.platforms.base import Environment, Job
 from tandem.platforms.dataproc import check_libraries
 from tandem.settings.model import Settings
 
-__all__ = ["Platform", "default_profile", "platform_for", "possible_profile"]
+__all__ = ["Environment", "Job", "default_profile", "environment_for", "possible_profile"]
 
 
 def default_profile() -> tuple[str, str]:
@@ -38,26 +38,29 @@ def possible_profile() -> tuple[str, str]:
     return "local", "a Docker engine answers"
 
 
-def platform_for(settings: Settings) -> Platform:
-    """Returns the platform of the profile's backend.
+def environment_for(settings: Settings) -> Environment:
+    """Returns the environment of the profile's backend.
+
+    Args:
+        settings: of the first pipeline that a command names.
 
     Raises:
         EnvironmentNotReadyError: its libraries are not installed.
     """
     if settings.backend == "embedded":
-        from tandem.platforms.embedded.platform import EmbeddedPlatform
+        from tandem.platforms.embedded.environment import EmbeddedEnvironment
 
-        return EmbeddedPlatform(settings)
+        return EmbeddedEnvironment(settings)
     if settings.backend == "compose":
-        from tandem.platforms.compose.platform import ComposePlatform
+        from tandem.platforms.compose.environment import ComposeEnvironment
 
-        return ComposePlatform(settings)
+        return ComposeEnvironment(settings)
     if settings.backend == "rehearsal":
         check_libraries("rehearsal")
-        from tandem_rehearsal.platform import RehearsalPlatform
+        from tandem_rehearsal.environment import RehearsalEnvironment
 
-        return RehearsalPlatform(settings)
+        return RehearsalEnvironment(settings)
     check_libraries("gcp")
-    from tandem.platforms.dataproc.platform import DataprocPlatform
+    from tandem.platforms.dataproc.environment import DataprocEnvironment
 
-    return DataprocPlatform(settings)
+    return DataprocEnvironment(settings)

@@ -1,4 +1,4 @@
-"""The interface of every platform."""
+"""The interface of every platform: an environment and the jobs in it."""
 
 from __future__ import annotations
 
@@ -6,55 +6,61 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
+from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
 
 START_DEADLINE_S = 240.0
 
 
-class Platform(Protocol):
-    """Starts, inspects and stops one environment and one pipeline's job in it.
+class Job(Protocol):
+    """One pipeline's job in an environment. Other pipelines' jobs may run beside it.
 
-    Every method is safe to call again. Other pipelines' jobs may run in the same environment.
+    Every method is safe to call again.
+
+    Attributes:
+        settings: the pipeline's settings.
     """
 
-    def up(self, wait: bool = True, deadline_s: float = START_DEADLINE_S) -> None:
-        """Starts the services and this pipeline's job; leaves alone what already runs.
+    settings: Settings
 
-        Args:
-            wait: return only when the job runs and has committed its first batch.
-            deadline_s: how long to wait, in seconds.
+    def submit(self) -> None:
+        """Starts the services and this job, but no producers; leaves alone what already runs.
+
+        It does not wait until the job runs.
 
         Raises:
-            EnvironmentNotReadyError: something is missing, failed or did not start in time; the message names it.
+            EnvironmentNotReadyError: something is missing or failed; the message names it.
         """
 
-    def wait_until_ready(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Returns when the job runs and has committed its first batch; see ``up``."""
+    def wait_until_ready(self) -> None:
+        """Returns when the job runs and has committed its first batch.
 
-    def pipelines(self) -> list[str]:
-        """Returns the pipelines whose jobs run or should run here, the first one first.
-
-        It does not raise.
+        Raises:
+            EnvironmentNotReadyError: something failed or did not start in time; the message names it.
         """
 
-    def leave(self) -> None:
-        """Stops this pipeline's job, and the environment if no other job is left."""
+    def stop(self) -> None:
+        """Stops the job after its current batch, and the environment if no other job is left."""
 
-    def down(self, volumes: bool = False) -> bool:
-        """Stops the environment with all jobs, and returns whether anything was running.
+    def restart(self) -> None:
+        """Restarts the job after its current batch; returns when it runs.
 
-        Args:
-            volumes: also delete topics, database and checkpoint, together.
+        Raises:
+            EnvironmentNotReadyError: nothing runs, or the job did not start.
         """
-
-    def where(self) -> str:
-        """Returns where the platform looks for running programs, as part of a message."""
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``. An unknown value is None.
 
         Raises:
             EnvironmentNotReadyError: the Docker engine does not answer.
+        """
+
+    def problem(self) -> str | None:
+        """Returns a problem that does not resolve by itself, in one line; None if there is none.
+
+        Raises:
+            EnvironmentNotReadyError: as ``status`` does.
         """
 
     def reconcile(self) -> dict[str, Any]:
@@ -65,12 +71,52 @@ class Platform(Protocol):
             TandemError: the repair failed; it is safe to run it again.
         """
 
-    def problem(self) -> str | None:
-        """Returns a problem that does not resolve by itself, in one line; None if there is none.
+
+@runtime_checkable
+class ReloadableJob(Job, Protocol):
+    """A job that runs from this machine's files."""
+
+    def reload(self) -> None:
+        """Reloads the code in the running driver; returns when it has committed a batch with it, empty or not.
 
         Raises:
-            EnvironmentNotReadyError: as ``status`` does.
+            TandemError: the job cannot start with the new code; it waits for the next change.
+            EnvironmentNotReadyError: no job runs.
         """
+
+
+@runtime_checkable
+class DeployedJob(Job, Protocol):
+    """A job that is deployed to Google Cloud or its stand-ins; other jobs there may belong to other users."""
+
+    def forget(self) -> None:
+        """Deletes the stopped pipeline's topics, collections, checkpoint and uploads."""
+
+
+class Environment(Protocol):
+    """The services of one profile and the jobs that use them. A submitted job starts the missing services.
+
+    Every method is safe to call again.
+    """
+
+    def job(self, settings: Settings) -> Job:
+        """Returns a pipeline's job in this environment, whether it runs or not."""
+
+    def pipelines(self) -> list[str]:
+        """Returns the pipelines whose jobs run or should run here, the first one first.
+
+        It does not raise.
+        """
+
+    def stop(self, volumes: bool = False) -> bool:
+        """Stops the services and all jobs, and returns whether anything was running.
+
+        Args:
+            volumes: also delete topics, database and checkpoint, together.
+        """
+
+    def where(self) -> str:
+        """Returns where the environment looks for running programs, as part of a message."""
 
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
@@ -78,29 +124,10 @@ class Platform(Protocol):
         """Yields the services' log lines in order of time.
 
         Args:
-            services: names of services; empty for all.
+            services: names of services; empty for all. ``job`` is the first named pipeline's job.
             follow: also yield new lines, until the caller stops.
             since: skip older lines; with a time zone.
 
         Raises:
             UsageError: a service does not exist.
-        """
-
-    def restart_job(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Restarts the job after its current batch; returns when it runs.
-
-        Raises:
-            EnvironmentNotReadyError: nothing runs, or the job did not start.
-        """
-
-
-@runtime_checkable
-class Deployed(Protocol):
-    """A platform in the cloud, to which each job is deployed separately."""
-
-    def destroy(self, data: bool = False) -> None:
-        """Stops this pipeline's job after its current batch and deletes the resources that no other job needs.
-
-        Args:
-            data: also delete the pipeline's topics, collections, checkpoint and uploads.
         """

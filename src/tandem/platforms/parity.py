@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from tandem.artifacts.lock import locked
 from tandem.errors import EnvironmentNotReadyError
-from tandem.platforms.progress import ProgressReader
+from tandem.platforms.progress import progress_of
 from tandem.runtimes import Runtime, runtimes
 from tandem.settings.model import Settings
 
@@ -42,7 +41,7 @@ def parity(settings: Settings) -> Parity:
     Raises:
         EnvironmentNotReadyError: no job has reported its versions, or MongoDB does not answer.
     """
-    with closing(ProgressReader(settings.mongo, settings.pipeline)) as reader:
+    with progress_of(settings) as reader:
         newest = reader.newest()
     if newest is None:
         raise EnvironmentNotReadyError("no job has reported its versions", hint="`tandem up` starts one")

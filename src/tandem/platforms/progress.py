@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from datetime import UTC
 from typing import Any
 
@@ -15,7 +16,7 @@ from pymongo.errors import PyMongoError
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.kafka_python import reader
 from tandem.settings.connections import kafka_client, mongo_client
-from tandem.settings.model import KafkaSettings, MongoSettings
+from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
 Committed = Mapping[str, Mapping[str, int]]
 
@@ -53,6 +54,11 @@ class ProgressReader:
     def close(self) -> None:
         """Closes the connection."""
         self._client.close()
+
+
+def progress_of(settings: Settings) -> closing[ProgressReader]:
+    """Returns a reader of a pipeline's progress, for a ``with`` statement."""
+    return closing(ProgressReader(settings.mongo, settings.pipeline))
 
 
 def lag(kafka: KafkaSettings, topics: Collection[str], committed: Committed) -> int | None:

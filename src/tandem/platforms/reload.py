@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.platforms.base import START_DEADLINE_S, Platform
+from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.observe import has_committed
 from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
@@ -15,21 +14,8 @@ from tandem.waiting import NotYetError, wait_for
 WAITS = "the job waits for the next change; see `tandem logs job`"
 
 
-@runtime_checkable
-class Reloading(Platform, Protocol):
-    """A platform whose job runs from this machine's files."""
-
-    def reload_job(self) -> None:
-        """Reloads the job; returns when it has committed a batch with the new code, empty or not.
-
-        Raises:
-            TandemError: the job cannot start with the new code; it waits for the next change.
-            EnvironmentNotReadyError: no job runs.
-        """
-
-
 def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], str | None]) -> None:
-    """Asks the driver and returns when its new run has committed a batch; see ``Reloading.reload_job``.
+    """Asks the driver and returns when its new run has committed a batch; see ``ReloadableJob.reload``.
 
     Args:
         settings: the pipeline's settings.

@@ -1,11 +1,13 @@
-"""Finds the environments that run here, for commands without --profile."""
+"""Finds the environments that run here, for commands without --profile, and checks which jobs run in one."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 
 from tandem.checkout import checkout
+from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 from tandem.settings.load import read_settings
 from tandem.supervision.process import alive, recall
@@ -27,6 +29,25 @@ def running() -> dict[str, str]:
     if project := _project():
         found["local"] = f"its containers run here, in the Compose project {project}"
     return found
+
+
+def check_running(pipeline: str, running: Sequence[str]) -> None:
+    """Raises if a pipeline's job does not run in an environment.
+
+    Args:
+        pipeline: the pipeline's name.
+        running: the pipelines whose jobs run there.
+
+    Raises:
+        EnvironmentNotReadyError: the message names the running ones.
+    """
+    if not running:
+        raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
+    if pipeline not in running:
+        raise EnvironmentNotReadyError(
+            f"this environment runs {', '.join(running)}, not {pipeline}",
+            hint=f"start it with `tandem --pipeline {pipeline} up`, or use --pipeline {running[0]}",
+        )
 
 
 def _project() -> str | None:

@@ -10,7 +10,7 @@ from tandem.settings.model import KafkaSettings, MongoSettings, Reference
 
 
 def kafka_client(kafka: KafkaSettings) -> dict[str, Any]:
-    """Returns what every client of kafka-python is told about where the brokers are and how to log in.
+    """Returns the arguments of every kafka-python client: the brokers and the login.
 
     Raises:
         EnvironmentNotReadyError: the password is not where the settings say.
@@ -24,7 +24,7 @@ def kafka_client(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def mongo_client(mongo: MongoSettings) -> dict[str, Any]:
-    """Returns what every client of pymongo is told about where the database is and how to log in.
+    """Returns the arguments of every pymongo client: the database and the login.
 
     Raises:
         EnvironmentNotReadyError: the password is not where the settings say.

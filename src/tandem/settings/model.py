@@ -73,7 +73,7 @@ class MongoSettings(_Frozen):
 
 
 class JobSettings(_Frozen):
-    """What the streaming job is told besides where to read and write. All durations in seconds."""
+    """The streaming job's settings besides its addresses. All durations are in seconds."""
 
     lateness_seconds: int = Field(ge=1)
     max_clock_skew_seconds: int = Field(ge=0)

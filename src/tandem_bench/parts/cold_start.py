@@ -22,7 +22,7 @@ from tandem.artifacts import ensure_jars
 from tandem.errors import TandemError
 from tandem.local_spark.java import find_java
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
-from tandem.platforms import platform_for
+from tandem.platforms import environment_for
 from tandem.runtimes import runtimes
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
@@ -84,8 +84,8 @@ def _nothing_learned(settings: Settings) -> Iterator[Settings]:
 
 
 def _start(settings: Settings) -> _Start:
-    platform = platform_for(settings)
-    platform.down(volumes=True)
+    environment = environment_for(settings)
+    environment.stop(volumes=True)
     command = (sys.executable, "-m", "tandem", "up", "--wait")
     began = time.time()
     try:
@@ -108,7 +108,7 @@ def _start(settings: Settings) -> _Start:
         return _Start(*(moment - began for moment in (topics, query, fact, end)))
     finally:
         with ignoring_interrupts():
-            platform.down(volumes=True)
+            environment.stop(volumes=True)
 
 
 def _spark_alone(settings: Settings) -> float:

@@ -15,7 +15,7 @@ from tandem.supervision.process import recall
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem_bench.result import Figure, Part, Row
 from tandem_bench.run_config import RunConfig
-from tandem_bench.testbed import environment
+from tandem_bench.testbed import running_job
 
 _CORES, _MEMORY = "cores", "GiB"
 _ALL = "all"
@@ -26,7 +26,7 @@ def measure(config: RunConfig) -> Part:
     settle_s, seconds = (10.0, 15.0) if config.quick else (30.0, 60.0)
     cores: dict[str, list[float]] = {}
     memory: dict[str, list[float]] = {}
-    with environment(config.settings):
+    with running_job(config.settings):
         layout = Layout(config.settings.home)
         time.sleep(settle_s)
         for number in range(config.rounds):

@@ -29,7 +29,7 @@ from tandem.waiting import NotYetError, wait_for
 from tandem_bench.bulk_load import PRODUCER
 from tandem_bench.result import Figure, Part, Row
 from tandem_bench.run_config import RunConfig
-from tandem_bench.testbed import environment, ignoring_interrupts, variables
+from tandem_bench.testbed import ignoring_interrupts, running_job, variables
 
 _NAME = "inner_loop"
 _EDITS = 3
@@ -46,7 +46,7 @@ def measure(config: RunConfig) -> Part:
     with tempfile.TemporaryDirectory() as folder:
         location = write(_NAME, Path(folder) / "pipelines")
         settings = _settings(config.settings, location)
-        with environment(settings), _developing(settings) as output, _documents(settings) as documents:
+        with running_job(settings), _developing(settings) as output, _documents(settings) as documents:
             _read_to("watching", output)
             for number in range(max(_EDITS, config.rounds)):
                 config.say(f"inner loop, edit {number + 1}")

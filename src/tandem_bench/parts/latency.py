@@ -15,7 +15,7 @@ from tandem_bench.parts import contestants
 from tandem_bench.reports import Reports, batch_milliseconds
 from tandem_bench.result import Figure, Part, Row, RowKind
 from tandem_bench.run_config import RunConfig
-from tandem_bench.testbed import environment, new_testbed
+from tandem_bench.testbed import new_testbed, running_job
 
 RATE = 1000.0
 _VERIFY_S = 60.0
@@ -78,7 +78,7 @@ def _phases(batches: Sequence[_BatchTimes]) -> list[tuple[str, tuple[float, ...]
 
 
 def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], _BatchTimes, str]:
-    with environment(settings), Reports(settings) as reports:
+    with running_job(settings), Reports(settings) as reports:
         with Watch(settings.mongo) as watch, LoadGenerator(settings.kafka, RATE) as generator:
             since, until = generator.run_for(warm_s, seconds)
             seen = watch.seen(generator)

@@ -6,13 +6,13 @@ import os
 import signal
 import time
 
-from tandem.platforms import Platform
+from tandem.platforms import Job
 from tandem_bench.correctness import account
 from tandem_bench.load_generator import LoadGenerator, Watch
 from tandem_bench.parts.latency import RATE
 from tandem_bench.result import Figure, Part, Row
 from tandem_bench.run_config import RunConfig
-from tandem_bench.testbed import driver_of, environment
+from tandem_bench.testbed import driver_of, running_job
 
 _DEADLINE_S = 180.0
 _VERIFY_S = 120.0
@@ -25,12 +25,12 @@ def measure(config: RunConfig) -> Part:
     warm_s = 15.0 if config.quick else 30.0
     first: list[float] = []
     caught_up: list[float] = []
-    with environment(config.settings) as platform:
+    with running_job(config.settings) as job:
         with Watch(config.settings.mongo) as watch, LoadGenerator(config.settings.kafka, RATE) as generator:
             for number in range(config.rounds):
                 config.say(f"recovery, round {number + 1} of {config.rounds}")
                 generator.run_for(warm_s, 0.0)
-                killed = _kill(platform)
+                killed = _kill(job)
                 # Records in flight may still become visible: only later records prove the recovery.
                 new = watch.first(generator, lambda fact: fact.sent_at > killed, deadline_s=_DEADLINE_S)  # noqa: B023
                 first.append(new.at - killed)
@@ -47,7 +47,7 @@ def measure(config: RunConfig) -> Part:
     )
 
 
-def _kill(platform: Platform) -> float:
+def _kill(job: Job) -> float:
     """Returns when the driver, with its Java, was killed, in seconds since the epoch."""
-    os.killpg(driver_of(platform), signal.SIGKILL)
+    os.killpg(driver_of(job), signal.SIGKILL)
     return time.time()

@@ -19,7 +19,7 @@ from tandem_bench.parts.idle import memory_of
 from tandem_bench.reports import Reports, batch_milliseconds
 from tandem_bench.result import Figure, Part, Row
 from tandem_bench.run_config import RunConfig
-from tandem_bench.testbed import driver_of, environment
+from tandem_bench.testbed import driver_of, running_job
 
 _RATE = 2000.0
 _EVERY_S = 10.0
@@ -50,7 +50,7 @@ def measure(config: RunConfig) -> Part:
     seconds = 120.0 if config.quick else 1800.0
     settings = _short_windows(config.settings)
     samples: list[Mapping[str, float]] = []
-    with environment(settings) as platform, Reports(settings) as reports:
+    with running_job(settings) as job, Reports(settings) as reports:
         with LoadGenerator(settings.kafka, _RATE) as generator:
             config.say(f"soak, {(_WARM_S + seconds) / 60:.0f} minutes")
             generator.run_for(_WARM_S, 0.0)
@@ -58,7 +58,7 @@ def measure(config: RunConfig) -> Part:
                 since, until = generator.run_for(0.0, _EVERY_S)
                 batches = reports.batches(since, until)
                 if batches:
-                    samples.append(_sample(batches, driver_of(platform), settings))
+                    samples.append(_sample(batches, driver_of(job), settings))
         remark = account(settings, deadline_s=_VERIFY_S)
     rows = []
     for name, unit in _UNITS.items():

@@ -5,13 +5,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from tandem.errors import EnvironmentNotReadyError
+from docker.errors import APIError
+
+from tandem.errors import TandemError
 from tandem.platforms.compose.cli import Compose, project_name, variables
 from tandem.platforms.compose.containers import Containers, state_of
 from tandem.platforms.compose.engine import Engine, checkout, find_engine
-from tandem.platforms.compose.further import JOB, job_services, named, services
 from tandem.platforms.compose.images import choose_images
+from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
 from tandem.platforms.ports import page_port
+from tandem.platforms.running import check_running
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -24,7 +27,7 @@ class Project:
     """A Compose project, whose whole state is in the engine.
 
     Args:
-        settings: the settings of the command's pipeline.
+        settings: the settings of the profile.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -50,19 +53,24 @@ class Project:
         """Returns a service's container, even if it is stopped."""
         return self.containers.of(self.name).get(service)
 
-    def jobs(self) -> dict[str, str]:
-        """Returns the job's service of each pipeline with a job's container, the first one first."""
+    def jobs(self) -> dict[str, JobServices]:
+        """Returns the services of each pipeline with a job's container, the first pipeline first."""
         return job_services(self.containers.of(self.name))
 
     def running(self) -> list[str]:
         """Returns the pipelines whose jobs run or keep restarting."""
         found = self.containers.of(self.name)
-        return [pipeline for pipeline, service in job_services(found).items() if state_of(found[service]) != "stopped"]
+        return [name for name, services in job_services(found).items() if state_of(found[services.job]) != "stopped"]
 
-    def own(self, service: str) -> str:
-        """Returns a service's name for this command's pipeline."""
-        jobs, mine = self.jobs(), self._settings.pipeline
-        return service if JOB in (jobs.get(mine), None if jobs else JOB) else named(service, mine)
+    def services_of(self, pipeline: str) -> JobServices:
+        """Returns the services of a pipeline's job, or those that it will have."""
+        jobs = self.jobs()
+        return jobs.get(pipeline) or (JobServices.beside_others(pipeline) if jobs else JobServices(pipeline))
+
+    def check_running(self, pipeline: str) -> None:
+        """Raises if a pipeline's job does not run; see ``running.check_running``."""
+        jobs = self.jobs() if state_of(self.container("kafka")) == "running" else {}
+        check_running(pipeline, list(jobs))
 
     def page_port(self, service: str) -> int | None:
         """Returns the port of a driver's or the master's page on this machine; None without a container."""
@@ -71,61 +79,71 @@ class Project:
         bound = bindings and bindings.get(_MASTER_PAGE if service == _MASTER else _PAGE)
         return int(bound[0]["HostPort"]) if bound else None
 
-    def check(self) -> None:
-        """Raises if this command's pipeline does not run.
-
-        Raises:
-            EnvironmentNotReadyError: the message names the running ones.
-        """
-        jobs, mine = self.jobs(), self._settings.pipeline
-        if state_of(self.container("kafka")) != "running" or not jobs:
-            raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem up`")
-        if mine not in jobs:
-            raise EnvironmentNotReadyError(
-                f"this environment runs {', '.join(jobs)}, not {mine}",
-                hint=f"start it with `tandem --pipeline {mine} up`, or use --pipeline {next(iter(jobs))}",
-            )
-
     def plain(self) -> Compose:
         """Returns Compose with only the compose files and the images that ``.env`` names."""
         return Compose(checkout(), self.name, variables(self._settings, None))
 
-    def compose(self, without: str | None = None) -> Compose:
+    def down(self, volumes: bool) -> bool:
+        """Stops and removes all containers, and returns whether there were any.
+
+        Args:
+            volumes: also remove the volumes.
+        """
+        ran = bool(self.containers.of(self.name))
+        if self.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans") != 0:
+            raise TandemError("some containers could not be stopped", hint="see Compose's output above, and try again")
+        if volumes:
+            # Of both kinds of images; Compose would find only one of them.
+            for volume in self.containers.volumes(self.name):
+                try:
+                    volume.remove()
+                except APIError as error:
+                    raise TandemError(
+                        f"the volume {volume.name} is kept: {error.explanation}",
+                        hint=f"`docker ps --all --filter volume={volume.name}` shows the container that uses it",
+                    ) from None
+        return ran
+
+    def compose(self, settings: Settings, without: str | None = None) -> Compose:
         """Returns Compose with the images in use and the services of all pipelines.
 
         Args:
+            settings: the settings of the command's pipeline.
             without: a pipeline to leave out.
         """
         images = self._settings.images or choose_images(self.plain(), self.containers, self.name)
         jobs = self.jobs()
-        first = next((pipeline for pipeline, service in jobs.items() if service == JOB), None)
-        further = [pipeline for pipeline in jobs if pipeline != first]
-        if jobs and self._settings.pipeline not in jobs:
-            further.append(self._settings.pipeline)
-        shown = first or next(iter(further), self._settings.pipeline)
-        own = variables(self.settings_of(shown), images)
+        first = next((pipeline for pipeline, services in jobs.items() if not services.suffix), None)
+        others = [pipeline for pipeline in jobs if pipeline != first]
+        if jobs and settings.pipeline not in jobs:
+            others.append(settings.pipeline)
+        shown = first or next(iter(others), settings.pipeline)
+        own = variables(self.settings_of(shown, settings), images)
         models = {}
-        for pipeline in further:
+        for pipeline in others:
             if pipeline != without:
-                told = variables(self.settings_of(pipeline), images) | {"COMPOSE_PROFILES": "local,tools"}
+                told = variables(self.settings_of(pipeline, settings), images) | {"COMPOSE_PROFILES": "local,tools"}
                 models[pipeline] = Compose(checkout(), self.name, told).model()["services"]
         pages = [] if first in (None, without) else [first]
-        return Compose(checkout(), self.name, own, services(models, pages))
+        return Compose(checkout(), self.name, own, added_to_compose(models, pages))
 
-    def settings_of(self, pipeline: str) -> Settings:
-        """Returns a pipeline's settings, with the ports of Spark's pages."""
-        mine = self._settings
+    def settings_of(self, pipeline: str, mine: Settings) -> Settings:
+        """Returns a pipeline's settings, with the ports of Spark's pages.
+
+        Args:
+            pipeline: the pipeline's name.
+            mine: the settings of the command's pipeline.
+        """
         settings = mine if pipeline == mine.pipeline else load(mine.profile, {"pipeline": pipeline}, named=False)
-        jobs = self.jobs()
-        service = jobs.get(pipeline, JOB if not jobs else named(JOB, pipeline))
-        master = self._port(_MASTER, settings.ui.master_port)
-        driver = self._port(service, mine.ui.spark_port + (service != JOB), master)
+        services = self.services_of(pipeline)
+        master = self._port(mine, _MASTER, settings.ui.master_port)
+        driver = self._port(mine, services.job, mine.ui.spark_port + bool(services.suffix), master)
         ui = settings.ui.model_copy(update={"master_port": master, "spark_port": driver})
         return settings.model_copy(update={"ui": ui})
 
-    def _port(self, service: str, wanted: int, *taken: int) -> int:
+    def _port(self, mine: Settings, service: str, wanted: int, *taken: int) -> int:
         """Returns the port of a running page, else a free one, as a container cannot start with a busy one."""
-        container, mine = self.container(service), self._settings
+        container = self.container(service)
         if container and container.attrs["State"]["Running"]:
             return self.page_port(service) or wanted
         pages = (mine.ui.spark_port, mine.ui.master_port, mine.ui.dashboard_port)

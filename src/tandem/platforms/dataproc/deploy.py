@@ -16,9 +16,8 @@ from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
+from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.fitting import check_fit
-from tandem.platforms.dataproc.jobs import Jobs
-from tandem.platforms.dataproc.neighbours import active, others_on_cluster
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.parity import runtime_of
@@ -44,6 +43,11 @@ class Deployment:
 
     Args:
         settings: complete settings.
+
+    Attributes:
+        bucket: the bucket of the releases and checkpoints.
+        cluster: the job's cluster; None for serverless batches.
+        jobs: the pipeline's runs in the service that the settings choose.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -52,9 +56,14 @@ class Deployment:
         self._clients = clients
         self.bucket = Bucket(settings, clients.storage)
         self.cluster = None if settings.gcp.serverless else Cluster(settings, clients.clusters)
-        jobs, batches = Jobs(settings, clients.jobs, self.bucket), Batches(settings, clients.batches, self.bucket)
-        self.jobs: Runs = batches if settings.gcp.serverless else jobs
-        self._elsewhere: Runs = jobs if settings.gcp.serverless else batches
+        on_cluster: Runs = ClusterJobs(settings, clients.jobs, self.bucket)
+        serverless: Runs = Batches(settings, clients.batches, self.bucket)
+        self.jobs, self._elsewhere = (serverless, on_cluster) if settings.gcp.serverless else (on_cluster, serverless)
+
+    @property
+    def services(self) -> tuple[Runs, Runs]:
+        """The runs in both of Dataproc's services, the chosen one first."""
+        return self.jobs, self._elsewhere
 
     def close(self) -> None:
         """Closes the connection to Dataproc."""
@@ -148,14 +157,6 @@ class Deployment:
         run = self.jobs.submit(made, newest.id if newest else None)
         _log.info("submitted", job=run.id, release=made.digest)
         return run
-
-    def pipelines(self) -> list[str]:
-        """Returns the pipelines whose jobs run in the project; see ``neighbours.active``."""
-        return active(self._settings, (self.jobs, self._elsewhere))
-
-    def others_on_cluster(self) -> list[str]:
-        """Returns the other jobs on the cluster; see ``neighbours.others_on_cluster``."""
-        return others_on_cluster(self._settings, self._clients.jobs) if self.cluster else []
 
     def reconcile(self) -> tuple[Run, str]:
         """Returns the finished batch, and its driver's output.

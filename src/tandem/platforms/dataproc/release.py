@@ -17,7 +17,7 @@ from tandem.job_files import STREAM, job_config, submitted
 from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
 
-# How a driver logs. Spark tells of every task and of every option; what fails the query is told by the query.
+# How a driver logs. Spark logs every task and option; the query itself reports why it failed.
 # MongoDB's connector names all ids of a batch in its exceptions.
 LOG_LEVELS = {
     "root": "WARN",

@@ -100,7 +100,7 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
 
     google = settings.gcp
     job_id, request_id = _ids(settings, release, predecessor)
-    # What failed half-way may be done again, but by whoever asked for it.
+    # A failed reconcile is repeated by the user, not by Dataproc.
     streams = release.entry == STREAM
     restarts = {"max_failures_per_hour": _RESTARTS_AN_HOUR, "max_failures_total": 240} if streams else {}
     job = dataproc.Job(

@@ -136,6 +136,10 @@ class Runs(ABC):
     def _kill_hint(self, run: Run) -> str:
         """Returns the command that ends a run."""
 
+    def others_on_cluster(self) -> list[str]:
+        """Returns the ids of other active jobs that need the cluster; none without a cluster."""
+        return []
+
     def newest(self, entry: str = STREAM) -> Run | None:
         """Returns the active run, else the last submitted one.
 

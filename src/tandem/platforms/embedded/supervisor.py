@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tandem.platforms.local_services.dashboard import Dashboard
 from tandem.platforms.local_services.driver import Driver
-from tandem.platforms.local_services.environment import EnvironmentSpec, main
+from tandem.platforms.local_services.environment_spec import EnvironmentSpec, main
 from tandem.platforms.local_services.kafka import Kafka
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.mongod import Mongod

@@ -74,10 +74,10 @@ class Layout(StateFolder):
         """Returns the folder of what a job's driver reads."""
         return self.conf if service == JOB else self.conf / service
 
-    def further_jobs(self) -> list[str]:
-        """Returns the services that are jobs of further pipelines and have run here, whether they run now or not."""
+    def other_jobs(self) -> list[str]:
+        """Returns the jobs of other pipelines than the first that have run here, whether they run now or not."""
         return sorted(log.stem for log in (self.home / "logs").glob(f"{JOB}-*.log"))
 
     def logs(self) -> list[Path]:
         """Returns the logs that programs append to while the supervisor runs."""
-        return [self.log(name) for name in (*self.services, JOB, *self.further_jobs(), SUPERVISOR)]
+        return [self.log(name) for name in (*self.services, JOB, *self.other_jobs(), SUPERVISOR)]

@@ -104,7 +104,7 @@ def ports(settings: Settings) -> dict[str, int]:
 def end_leftovers(layout: Layout) -> bool:
     """Ends the services that run without a supervisor, and returns whether there were any."""
     found = False
-    for service in (*layout.services, *layout.further_jobs()):
+    for service in (*layout.services, *layout.other_jobs()):
         file = layout.pid(service)
         identity = recall(file)
         if identity is None:

@@ -12,8 +12,9 @@ from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import end_leftovers
 from tandem.settings.model import Settings
 from tandem.supervision.logs import essence, size_of
-from tandem.supervision.process import alive, end, recall, spawn
+from tandem.supervision.process import alive, end, recall, send, spawn
 from tandem.supervision.state_folder import SUPERVISOR
+from tandem.supervision.supervisor import UPDATE
 from tandem.waiting import NotYetError, wait_for
 
 # The supervisor stops its services one after another, each within its own deadline; the first driver also writes Java's
@@ -25,29 +26,42 @@ class SupervisorProcess:
     """The supervisor of one environment.
 
     Args:
-        settings: the profile's.
         layout: where all is kept.
         module: the supervisor's.
         prepare: finds what is needed before it is started; the supervisor does so, too.
+
+    Attributes:
+        registry: the pipelines whose jobs are to run.
     """
 
-    def __init__(
-        self, settings: Settings, layout: Layout, module: str, prepare: Callable[[Settings, Layout], object]
-    ) -> None:
-        self._settings, self._layout, self._module, self._prepare = settings, layout, module, prepare
+    def __init__(self, layout: Layout, module: str, prepare: Callable[[Settings, Layout], object]) -> None:
+        self._layout, self._module, self._prepare = layout, module, prepare
+        self.registry = PipelineRegistry(layout.pipelines)
 
     def running(self) -> bool:
         """Returns whether the supervisor runs."""
         supervisor = recall(self._layout.pid(SUPERVISOR))
         return supervisor is not None and alive(supervisor)
 
-    def start(self) -> None:
+    def pipelines(self) -> list[str]:
+        """Returns the pipelines whose jobs are to run here, the first one first."""
+        return self.registry.names() if self.running() else []
+
+    def update(self) -> None:
+        """Has the supervisor start and stop jobs as the registry says; returns at once."""
+        if supervisor := recall(self._layout.pid(SUPERVISOR)):
+            send(supervisor, UPDATE)
+
+    def start(self, settings: Settings) -> None:
         """Starts the supervisor and returns when it runs; no job starts until one is added.
+
+        Args:
+            settings: of the first job.
 
         Raises:
             EnvironmentNotReadyError: something is missing, or it ended.
         """
-        layout, settings = self._layout, self._settings
+        layout = self._layout
         # An error in it is reported before anything starts, and with its line.
         settings.location.module("transform")
         layout.create()
@@ -56,7 +70,7 @@ class SupervisorProcess:
             if lock is not None:
                 self._prepare(settings, layout)
                 layout.settings.write_text(settings.model_dump_json(indent=2), "utf-8")
-                PipelineRegistry(layout.pipelines).clear()
+                self.registry.clear()
         file = layout.settings
         command = (sys.executable, "-m", self._module, "--settings", str(file))
         log = layout.log(SUPERVISOR)
@@ -97,7 +111,7 @@ class SupervisorProcess:
             if lock is None:
                 raise EnvironmentNotReadyError("it is being started by another process", hint="try again in a moment")
             ran |= end_leftovers(layout)
-            PipelineRegistry(layout.pipelines).clear()
+            self.registry.clear()
             layout.state.unlink(missing_ok=True)
             if forget:
                 layout.forget()

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
-from tandem.platforms.dataproc.requests import submit_request
+from tandem.platforms.dataproc.requests import LABEL, label_of, submit_request
 from tandem.platforms.dataproc.runs import Run, Runs, run_of
 
 if TYPE_CHECKING:
     from google.cloud.dataproc_v1 import Job, JobControllerClient
 
 
-class Jobs(Runs):
+class ClusterJobs(Runs):
     """The jobs of a profile's pipeline, on whatever cluster."""
 
     _client: JobControllerClient
@@ -41,6 +41,21 @@ class Jobs(Runs):
                 return self.get(request.job.reference.job_id)
 
         return call("submitting the job", send)
+
+    def others_on_cluster(self) -> list[str]:
+        """Returns the ids of all active jobs on the cluster except this pipeline's; see ``Runs.others_on_cluster``."""
+        from google.cloud.dataproc_v1 import ListJobsRequest
+
+        google = self._settings.gcp
+        request = ListJobsRequest(
+            project_id=google.project,
+            region=google.region,
+            cluster_name=google.cluster,
+            job_state_matcher=ListJobsRequest.JobStateMatcher.ACTIVE,
+        )
+        found = call("listing the active jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))
+        mine = label_of(self._settings)
+        return sorted(job.reference.job_id for job in found if job.labels.get(LABEL) != mine)
 
     def _all(self, wanted: str) -> Iterable[Run]:
         google = self._settings.gcp

@@ -1,26 +1,38 @@
-"""Rejects pipelines that would write to the same topic or collection."""
+"""Rejects jobs that would write to the same topic or collection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from tandem.catalog import declared_by
 from tandem.errors import UsageError
+from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.verify.oracle import load_oracle
 
 
-def check_apart(pipelines: Iterable[Settings]) -> None:
-    """Raises if two pipelines share a dead-letter topic or a collection.
+def check_conflicts(jobs: Iterable[Settings], running: Iterable[str] = ()) -> None:
+    """Raises if two jobs share a dead-letter topic or a collection.
+
+    Args:
+        jobs: the settings of the jobs to start.
+        running: the pipelines whose jobs run in the same environment.
 
     Raises:
-        UsageError: the message names both, and the shared topic or collection.
+        UsageError: the message names both pipelines, and the shared topic or collection.
     """
-    found = list(pipelines)
-    if len({settings.pipeline for settings in found}) < 2:
+    starting = list(jobs)
+    found = {settings.pipeline: settings for settings in starting}
+    for name in running:
+        if name not in found:
+            # A running pipeline may be in another folder than this one.
+            with suppress(UsageError):
+                found[name] = load(starting[0].profile, {"pipeline": name}, named=False)
+    if len(found) < 2:
         return
     writers: dict[str, str] = {}
-    for settings in found:
+    for settings in found.values():
         for place in _written(settings):
             other = writers.setdefault(place, settings.pipeline)
             if other != settings.pipeline:

@@ -1,0 +1,207 @@
+"""Deploys, inspects and removes a job in Google Cloud."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import structlog
+
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.runs import Run
+from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
+from tandem.platforms.progress import progress_of
+from tandem.platforms.provision import remove_collections, remove_topics
+from tandem.settings.loaded import require
+from tandem.settings.model import Settings
+from tandem.supervision.log_line import LogLine, parse
+from tandem.waiting import NotYetError, wait_for
+
+# A cluster takes minutes to be created, and the first driver on it a minute to start.
+_FIRST_BATCH_DEADLINE_S = 900.0
+_FOLLOW_S = 2.0
+_LOOK = "`tandem logs job`"
+_log = structlog.get_logger(__name__)
+
+
+class DataprocJob:
+    """A pipeline's job on Dataproc, with managed Kafka and MongoDB.
+
+    Args:
+        settings: the pipeline's.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._submitted: Run | None = None
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The pipeline in its Google project."""
+        require(self.settings, (*self.settings.required, *self.settings.required_to_deploy))
+        return Deployment(self.settings)
+
+    def submit(self) -> None:
+        """Deploys this source unless it already runs; see ``Job.submit``."""
+        self._submitted = self.deployment.deploy()
+
+    def restart(self) -> None:
+        """Replaces the running job by this source, on its checkpoint; see ``Job.restart``."""
+        self._submitted = self.deployment.deploy(anew=True)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Waits for the job that was submitted last; see ``Job.wait_until_ready``."""
+        run = self._submitted or self._newest_submitted()
+
+        def probe() -> None:
+            now = self.deployment.jobs.get(run.id)
+            newest = reader.newest()
+            if not now.active:
+                why = problem_of(now, newest) or f"the job {run.id} ended: {now.details or now.state}"
+                raise EnvironmentNotReadyError(why, hint=_LOOK)
+            if not self._committed(now, newest):
+                raise NotYetError(now.details or f"the job is {now.state}")
+
+        pace_s = 0.5 if self.settings.gcp.credentials == "none" else 3.0
+        with progress_of(self.settings) as reader:
+            what = "the job's first committed batch"
+            wait_for(what, probe, deadline_s=_FIRST_BATCH_DEADLINE_S, hint=_LOOK, interval_s=pace_s)
+
+    def stop(self) -> None:
+        """Stops the pipeline's job after its current batch; see ``Job.stop``.
+
+        The cluster is deleted if Tandem created it and no other job is left on it.
+        """
+        deployment = self.deployment
+        newest = deployment.jobs.newest()
+        if newest and newest.active:
+            _log.info("stopping the job after its current batch", job=newest.id)
+            deployment.jobs.stop(newest)
+        if others := deployment.jobs.others_on_cluster():
+            _log.info(
+                "the cluster is kept, because other jobs run on it", cluster=self.settings.gcp.cluster, jobs=others
+            )
+        elif deployment.cluster and deployment.cluster.delete():
+            _log.info("the cluster is deleted", cluster=self.settings.gcp.cluster)
+
+    def forget(self) -> None:
+        """Deletes the pipeline's data in Cloud Storage, Kafka and MongoDB; see ``DeployedJob.forget``."""
+        removed = self.deployment.bucket.remove_all()
+        _log.info("the checkpoint and the uploads are removed", objects=removed)
+        remove_topics(self.settings.kafka, self.settings.location)
+        remove_collections(self.settings.mongo, self.settings.location)
+
+    def status(self) -> dict[str, Any]:
+        """Returns the object of ``tandem status --json``; see ``Job.status``."""
+        run, trouble = self._newest()
+        newest, behind = None, None
+        try:
+            with progress_of(self.settings) as reader:
+                newest = reader.newest()
+            behind = lag_of(self.settings, newest) if newest else None
+        except TandemError as error:  # a password is missing
+            trouble = trouble or str(error)
+        return status(
+            self.settings,
+            state=state_of(run, newest) if run else "stopped",
+            driver=run.id if run and run.active else None,
+            ready=bool(run and self._committed(run, newest)),
+            newest=newest,
+            behind=behind,
+            problem=trouble or problem_of(run, newest),
+            dashboard=False,
+        )
+
+    def reconcile(self) -> dict[str, Any]:
+        """Repairs documents that late records affect, in a job of its own; see ``Job.reconcile``."""
+        cluster = self.deployment.cluster
+        if cluster and cluster.find() is None:
+            raise EnvironmentNotReadyError("there is no cluster to reconcile on", hint="`tandem deploy` creates it")
+        run, output = self.deployment.reconcile()
+        # The driver's standard output and log are one stream; the report is its last JSON line.
+        lines = [line for line in output.splitlines() if line.startswith('{"compared"')]
+        return reconcile_report(int(run.state != "stopped"), "\n".join(lines), output)
+
+    def problem(self) -> str | None:
+        """Returns why the job failed permanently; see ``Job.problem``."""
+        # A missing answer from Google may resolve by itself.
+        run, _ = self._newest()
+        if run is None or run.active:
+            return None
+        newest = None
+        with suppress(TandemError), progress_of(self.settings) as reader:  # a password is missing
+            newest = reader.newest()
+        return problem_of(run, newest) if state_of(run, newest) == "failed" else None
+
+    def logs(self, follow: bool = False, since: datetime | None = None) -> Iterator[LogLine]:
+        """Yields the output of the newest job's driver; see ``Environment.logs``."""
+        run = self._newest_submitted()
+        pieces, rest = 0, b""
+        moment: datetime | None = None
+        while True:
+            now = self.deployment.jobs.get(run.id)
+            for piece in self.deployment.bucket.output(now.output, pieces) if now.output else ():
+                pieces += 1
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in (parse(raw.decode(errors="replace").rstrip(), "job") for raw in lines):
+                    moment = line.at or moment
+                    if since is None or (moment and moment >= since):
+                        yield replace(line, at=moment)
+            if not follow or not now.active:
+                if rest:
+                    yield parse(rest.decode(errors="replace"), "job")
+                return
+            time.sleep(_FOLLOW_S)  # not a wait for readiness: the refresh interval
+
+    def close(self) -> None:
+        """Closes the connection to Dataproc; a new one is opened when needed."""
+        if "deployment" in self.__dict__:
+            self.deployment.close()
+            del self.deployment
+
+    def _committed(self, run: Run, newest: dict[str, Any] | None) -> bool:
+        return run.state == "running" and _is_of(run, newest) and has_committed(self.settings, newest)
+
+    def _newest(self) -> tuple[Run | None, str | None]:
+        """Returns the newest job, or why it is unknown."""
+        try:
+            return self.deployment.jobs.newest(), None
+        except TandemError as error:
+            return None, str(error)
+
+    def _newest_submitted(self) -> Run:
+        run = self.deployment.jobs.newest()
+        if run is None:
+            raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
+        return run
+
+
+def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
+    """Returns whether the report is newer than the run's state: there is one driver at a time."""
+    return bool(newest and run.since and newest["at"] >= run.since)
+
+
+def state_of(run: Run, newest: dict[str, Any] | None) -> str:
+    """Returns a run's state; a job that must not be restarted reports why and ends with exit code 0."""
+    done = run.state == "stopped" and not run.cancelled
+    return "failed" if done and newest and newest["event"] == "failed" else run.state
+
+
+def problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
+    """Returns why a run failed or was ended; None when it runs, or stopped as it was asked to."""
+    state = run and state_of(run, newest)
+    if run is None or state not in ("failed", "stopped"):
+        return None
+    if state == "stopped":
+        # A job that was asked to stop reports that last.
+        cut = newest and newest["event"] not in ("stopped", "failed")
+        return f"the job {run.id} was cancelled or reached its time limit" if cut else None
+    own = newest["error"] if newest and newest["event"] == "failed" else None
+    return f"the job {run.id} failed: {own or run.details}"

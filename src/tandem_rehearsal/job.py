@@ -1,0 +1,136 @@
+"""Starts the stand-ins and runs a job on them with the cloud's code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.dataproc.environment import running_pipelines
+from tandem.platforms.dataproc.job import DataprocJob
+from tandem.platforms.local_services.layout import JOB, Layout
+from tandem.platforms.local_services.supervisor_process import SupervisorProcess
+from tandem.platforms.observe import dashboard_url, status
+from tandem.supervision.state_file import read_states
+from tandem.supervision.state_folder import SUPERVISOR
+from tandem.waiting import NotYetError, wait_for
+from tandem_rehearsal import services
+from tandem_rehearsal.credentials import Credentials
+from tandem_rehearsal.folders import SERVICES
+
+_STAND_INS_DEADLINE_S = 120.0
+
+
+class RehearsalJob:
+    """A pipeline's job on the stand-ins.
+
+    Args:
+        cloud: the same job for the cloud's code.
+        layout: the folders of the stand-ins.
+        supervisor: runs them.
+    """
+
+    def __init__(self, cloud: DataprocJob, layout: Layout, supervisor: SupervisorProcess) -> None:
+        self.settings = cloud.settings
+        self._cloud, self._layout, self._supervisor = cloud, layout, supervisor
+
+    def submit(self) -> None:
+        """Starts the stand-ins and deploys to them; see ``Job.submit``."""
+        if not self._supervisor.running():
+            self._supervisor.start(self.settings)
+        self._await_stand_ins()
+        if self._layout.job(self.settings.pipeline) != JOB:
+            # In the cloud, an administrator does this.
+            services.admit(self.settings, Credentials(self.settings.home))
+        self._supervisor.registry.add(self.settings)
+        self._cloud.submit()
+
+    def wait_until_ready(self) -> None:
+        """Waits for the job on the stand-ins; see ``Job.wait_until_ready``."""
+        check_running(self._supervisor)
+        self._cloud.wait_until_ready()
+
+    def restart(self) -> None:
+        """Replaces the running job by this source; see ``Job.restart``."""
+        check_running(self._supervisor)
+        self._cloud.restart()
+
+    def stop(self) -> None:
+        """Stops this pipeline's job, and the stand-ins if no other job is left; see ``Job.stop``."""
+        mine, running = self.settings.pipeline, self._supervisor.running()
+        last = not running or running_pipelines(self._cloud) in ([], [mine])
+        if running:
+            self._cloud.stop()
+            self._supervisor.registry.remove(mine)
+        # An open connection would report on standard error that the server is stopping.
+        self._cloud.close()
+        if last:
+            self._supervisor.stop(forget=False)
+
+    def forget(self) -> None:
+        """Deletes the pipeline's data, or all data if the stand-ins are stopped; see ``DeployedJob.forget``."""
+        if self._supervisor.running():
+            self._cloud.forget()
+        else:
+            self._supervisor.stop(forget=True)
+
+    def status(self) -> dict[str, Any]:
+        """Returns the object of ``tandem status --json``; see ``Job.status``."""
+        if not self._supervisor.running():
+            return status(
+                self.settings,
+                state="stopped",
+                driver=None,
+                ready=False,
+                newest=None,
+                behind=None,
+                problem=None,
+                dashboard=False,
+            )
+        found = self._cloud.status()
+        problem = self._stand_in_problem() or found["problem"]
+        first = self._supervisor.registry.names()[:1] in ([], [self.settings.pipeline])
+        url = dashboard_url(self.settings) + ("" if first else f"/?pipeline={self.settings.pipeline}")
+        why = read_states(self._layout.state, SERVICES)["dashboard"].trouble
+        return {**found, "dashboard": {"url": url, "problem": why}, "problem": problem}
+
+    def reconcile(self) -> dict[str, Any]:
+        """Repairs documents that late records affect; see ``Job.reconcile``."""
+        check_running(self._supervisor)
+        return self._cloud.reconcile()
+
+    def problem(self) -> str | None:
+        """Returns the problem of a stand-in or of the job; see ``Job.problem``."""
+        if not self._supervisor.running():
+            return None
+        return self._stand_in_problem() or self._cloud.problem()
+
+    def _stand_in_problem(self) -> str | None:
+        states = read_states(self._layout.state, SERVICES)
+        return next((f"{name} {states[name].error}" for name in SERVICES if states[name].state == "failed"), None)
+
+    def _await_stand_ins(self) -> None:
+        log = self._layout.log(SUPERVISOR)
+
+        def probe() -> None:
+            if not self._supervisor.running():
+                raise EnvironmentNotReadyError("the supervisor ended", hint=f"look at {log}")
+            if problem := self._stand_in_problem():
+                raise EnvironmentNotReadyError(problem, hint=f"look at {log}")
+            states = read_states(self._layout.state, SERVICES)
+            # Nothing needs the dashboard.
+            needed = [name for name in SERVICES if name != "dashboard"]
+            waiting = [f"{name} is {states[name].state}" for name in needed if states[name].state != "running"]
+            if waiting:
+                raise NotYetError(", ".join(waiting))
+
+        wait_for("the stand-ins", probe, deadline_s=_STAND_INS_DEADLINE_S, hint=f"look at {log}", interval_s=0.2)
+
+
+def check_running(supervisor: SupervisorProcess) -> None:
+    """Raises if the stand-ins do not run.
+
+    Raises:
+        EnvironmentNotReadyError: they do not run.
+    """
+    if not supervisor.running():
+        raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem --profile rehearsal up`")
