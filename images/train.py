@@ -18,7 +18,7 @@ from tandem.platforms.observe import has_committed, lag_of
 from tandem.platforms.progress import ProgressReader
 from tandem.platforms.provision import streams_of
 from tandem.producer.api import produce
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.settings.load import load
 from tandem.waiting import NotYetError, wait_for
 

@@ -47,7 +47,7 @@ appender.err.layout.alwaysWriteExceptions = false
 appender.err.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}Z %p %c{1} %maxLen{%enc{%m}{CRLF}}{2000} \
 %maxLen{%enc{%ex}{CRLF}}{2000}%n
 """,
-    # With the field names of the job's own lines (`engine.spark.log`).
+    # With the field names of the job's own lines (`engine.spark.job_log`).
     "json": """\
 appender.err.layout.type = JsonTemplateLayout
 appender.err.layout.maxStringLength = 2000

@@ -9,7 +9,7 @@ import sys
 import structlog
 from structlog.typing import Processor
 
-from tandem.engine.spark.log import JSON
+from tandem.engine.spark.job_log import JSON
 
 
 def to_console() -> None:

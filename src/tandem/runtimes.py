@@ -38,7 +38,7 @@ class Runtime:
         """Returns the differences of a job's versions.
 
         Args:
-            told: the job's own ``engine.spark.runtime.describe``.
+            told: the job's own ``engine.spark.jvm.describe``.
         """
         wanted = {"spark": self.spark, "java": self.java, "python": self.python, "scala": self.scala}
         # The table says no more of a version than matters: 25 is any 25.0.3.

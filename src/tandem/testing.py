@@ -5,9 +5,9 @@ It needs no Spark. What it offers never runs in the job.
 
 from __future__ import annotations
 
+from tandem.producer.ledger import Record
 from tandem.producer.odd_records import ODD_AMOUNTS, ODD_ENDINGS
-from tandem.producer.plan import Mix, Plan
-from tandem.producer.record import Record
+from tandem.producer.record_plan import Mix, Plan
 from tandem.producer.sample import Event, Fate, Moment, sample
 from tandem.verify.interval import (
     MATCHED,

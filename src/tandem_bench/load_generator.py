@@ -16,13 +16,13 @@ from pymongo import MongoClient
 from tandem.errors import EnvironmentNotReadyError
 from tandem.pipelines.orders_payments.generator import events
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
-from tandem.producer.plan import Mix, Plan
+from tandem.producer.record_plan import Mix, Plan
 from tandem.producer.sample import sample
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
 from tandem.waiting import NotYetError, wait_for
-from tandem_bench.arithmetic import percentile
-from tandem_bench.load import PRODUCER, take
+from tandem_bench.bulk_load import PRODUCER, take
+from tandem_bench.result import percentile
 
 _AWAIT_MS = 100
 _FLUSH_S = _OPEN_S = 30.0

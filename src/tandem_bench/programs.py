@@ -17,8 +17,7 @@ from tandem.errors import TandemError
 from tandem.foreign import inherited
 from tandem.job_files import driver_arguments
 from tandem.supervision.logs import essence
-from tandem_bench.interrupts import ignoring_interrupts
-from tandem_bench.testbed import Testbed
+from tandem_bench.testbed import Testbed, ignoring_interrupts
 
 _FOLDER = Path(__file__).parent
 _DEADLINE_S = 3600.0
@@ -65,7 +64,7 @@ def running(
     """Yields a running program of this package; kills it and its children afterwards.
 
     Args:
-        name: ``peers/<file>`` or ``limits/<file>``, without an extension.
+        name: ``peers/<file>``, without an extension.
         arguments: its arguments.
         testbed: the testbed, which gets its log.
         env: its whole environment; None for this process's.

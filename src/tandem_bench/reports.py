@@ -15,7 +15,7 @@ from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.errors import TandemError
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
-from tandem.verify.record import Offsets
+from tandem.verify.topics import Offsets
 from tandem.waiting import NotYetError, wait_for
 
 Report = Mapping[str, Any]

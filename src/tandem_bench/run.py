@@ -11,21 +11,21 @@ from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.settings.load import load as load_settings
 from tandem.settings.model import Settings
 from tandem_bench.about import about
-from tandem_bench.bench import Bench
 from tandem_bench.browser import chromium
-from tandem_bench.load import load
-from tandem_bench.parts import cold_start, dashboard, growth, idle, inner_loop, latency, recovery, soak, throughput
+from tandem_bench.bulk_load import load
+from tandem_bench.parts import cold_start, dashboard_cost, growth, idle, inner_loop, latency, recovery, soak, throughput
 from tandem_bench.result import Part, Result
+from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import new_testbed
 
-PARTS: Mapping[str, Callable[[Bench], Part]] = {
+PARTS: Mapping[str, Callable[[RunConfig], Part]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
     "cold_start": cold_start.measure,
     "idle": idle.measure,
     "recovery": recovery.measure,
     "inner_loop": inner_loop.measure,
-    "dashboard": dashboard.measure,
+    "dashboard": dashboard_cost.measure,
     "growth": growth.measure,
     "soak": soak.measure,
 }
@@ -88,28 +88,28 @@ def settings_of(first_port: int) -> Settings:
     return settings.model_copy(update={"state_dir": settings.state_dir / "bench"})
 
 
-def run(bench: Bench, names: Sequence[str], done: Callable[[Part], None]) -> Result:
+def run(config: RunConfig, names: Sequence[str], done: Callable[[Part], None]) -> Result:
     """Returns the result of a run.
 
     Args:
-        bench: the settings of the run.
+        config: the settings of the run.
         names: the names of the parts.
         done: called with each finished part.
 
     Raises:
         TandemError: an environment did not start, or its result is wrong.
     """
-    with _alone(bench.settings):
-        with new_testbed(bench.settings) as testbed:
-            found = about(bench.settings, testbed.tools)
-            if not testbed.tools.spark(bench.settings).archive.recorded:
-                bench.say("the first driver records Java's archive of classes")
+    with _alone(config.settings):
+        with new_testbed(config.settings) as testbed:
+            found = about(config.settings, testbed.tools)
+            if not testbed.tools.spark(config.settings).archive.recorded:
+                config.say("the first driver records Java's archive of classes")
                 with testbed.driver() as driver:
-                    ends = load(bench.settings.kafka, bench.plan(0, records=_LEARNING))
+                    ends = load(config.settings.kafka, config.plan(0, records=_LEARNING))
                     driver.reports.drained(ends, deadline_s=_DEADLINE_S)
         parts = []
         for name in names:
-            parts.append(PARTS[name](bench))
+            parts.append(PARTS[name](config))
             done(parts[-1])
         return Result(found, parts)
 

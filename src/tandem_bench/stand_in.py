@@ -18,7 +18,7 @@ from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
-from tandem_bench.load import PRODUCER
+from tandem_bench.bulk_load import PRODUCER
 
 # About the job's interval between batches under such a load.
 _BATCH_S = 1.0

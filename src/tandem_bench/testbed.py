@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.foreign import inherited
 from tandem.platforms import Job, environment_for
 from tandem.platforms.local_services.dashboard import Dashboard
-from tandem.platforms.local_services.driver import Driver as JobDriver
+from tandem.platforms.local_services.driver import Driver
 from tandem.platforms.local_services.kafka import Kafka
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.mongod import Mongod
@@ -30,14 +31,13 @@ from tandem.supervision.runner import ServiceRunner
 from tandem.supervision.state_file import ServiceState, StateFile, read_states
 from tandem.supervision.supervisor import runners_of
 from tandem.waiting import NotYetError, wait_for
-from tandem_bench.interrupts import ignoring_interrupts
 from tandem_bench.reports import Reports
 
 _START_DEADLINE_S = 180.0
 
 
 @dataclass(frozen=True)
-class Driver:
+class MeasuredDriver:
     """A running driver of the job."""
 
     pid: int
@@ -93,13 +93,13 @@ class Testbed:
         self.start()
 
     @contextmanager
-    def driver(self) -> Iterator[Driver]:
+    def driver(self) -> Iterator[MeasuredDriver]:
         """Yields a driver that has reported its start; afterwards it is stopped.
 
         Raises:
             TandemError: it was restarted meanwhile, so the measurement is invalid.
         """
-        runner = ServiceRunner(JobDriver(self.settings, self.tools, self.layout), self.layout, self._states)
+        runner = ServiceRunner(Driver(self.settings, self.tools, self.layout), self.layout, self._states)
         before = self._state("job").restarts
         runner.start()
         try:
@@ -108,7 +108,7 @@ class Testbed:
             if pid is None:
                 raise TandemError("the driver died as it started", hint=f"look at {self.layout.log('job')}")
             with Reports(self.settings, pid) as reports:
-                yield Driver(pid, reports)
+                yield MeasuredDriver(pid, reports)
             state = self._state("job")
             if state.restarts != before:
                 raise TandemError(f"the driver died: {state.error}", hint=f"look at {self.layout.log('job')}")
@@ -225,3 +225,17 @@ def variables(settings: Settings) -> Mapping[str, str]:
         "TANDEM_UI__SPARK_PORT": str(settings.ui.spark_port),
         "TANDEM_UI__DASHBOARD_PORT": str(settings.ui.dashboard_port),
     }
+
+
+@contextmanager
+def ignoring_interrupts() -> Iterator[None]:
+    """Ignores Ctrl-C and SIGTERM while the block runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

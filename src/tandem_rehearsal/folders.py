@@ -1,28 +1,15 @@
-"""Keeps empty folders, which the storage stand-in loses but an older Spark lists in a checkpoint."""
+"""The folders of a rehearsal."""
 
 from __future__ import annotations
 
-import json
+from tandem.local_spark.local_spark import SCRATCH
+from tandem.platforms.local_services.layout import Layout
+from tandem.settings.model import Settings
 
-from google.cloud import dataproc_v1 as dataproc
-from google.cloud.storage import Bucket
-
-_LISTED = ("offsets", "commits")
-
-
-def keep_folders(bucket: Bucket, job: dataproc.Job) -> None:
-    """Writes a hidden object into each checkpoint folder that Spark lists before it writes there.
-
-    Args:
-        bucket: the bucket with the job's configuration and checkpoint.
-        job: the job to run.
-    """
-    arguments = list(job.pyspark_job.args)
-    config = _name(bucket, arguments[arguments.index("--config") + 1])
-    checkpoint = _name(bucket, json.loads(bucket.blob(config).download_as_bytes())["checkpoint"])
-    for folder in _LISTED:
-        bucket.blob(f"{checkpoint}/{folder}/.kept").upload_from_string(b"")
+# In the order in which they are stopped.
+SERVICES = ("dashboard", "google", "storage", "mongod", "kafka")
 
 
-def _name(bucket: Bucket, uri: str) -> str:
-    return uri.removeprefix(f"gs://{bucket.name}/")
+def layout_of(settings: Settings) -> Layout:
+    """Returns the folders of a rehearsal."""
+    return Layout(settings.home, SERVICES, ("kafka", "mongo", "storage", SCRATCH))

@@ -161,7 +161,7 @@ class GoogleStandIn(Service):
     def __init__(self, settings: Settings, layout: Layout) -> None:
         self._settings, self._file = settings, layout.conf / "google.json"
         super().__init__(
-            "google", (sys.executable, "-m", "tandem_rehearsal.google", "--settings", str(self._file)), inherited()
+            "google", (sys.executable, "-m", "tandem_rehearsal.google_apis", "--settings", str(self._file)), inherited()
         )
 
     def prepare(self) -> None:

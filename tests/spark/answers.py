@@ -10,14 +10,14 @@ from pyspark.sql import functions as F
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.read.reject import Reasons
 from tandem.pipeline import Stream
-from tandem.verify.reference import Control, Dead, Event, Validator
+from tandem.verify.reference import Accepted, Control, Dead, Validator
 from tests.spark.records import ARRIVED, kafka_rows
 
 Item = bytes | None | tuple[bytes | None, bytes | None]
 SKEW = 300
 
 
-def engine_answers(spark: SparkSession, stream: Stream, items: list[Item]) -> list[Event | Dead | Control]:
+def engine_answers(spark: SparkSession, stream: Stream, items: list[Item]) -> list[Accepted | Dead | Control]:
     """Returns what the engine makes of each record."""
     rows = parse(kafka_rows(spark, stream.topic, items), stream, max_clock_skew_seconds=SKEW)
     found = rows.select(
@@ -28,10 +28,10 @@ def engine_answers(spark: SparkSession, stream: Stream, items: list[Item]) -> li
         row["offset"]: Dead(row["error"], row["detail"])
         for row in Reasons(stream, max_clock_skew_seconds=SKEW).added_to(rejected).collect()
     }
-    answers: list[Event | Dead | Control] = []
+    answers: list[Accepted | Dead | Control] = []
     for row in found:
         if row[ASIDE] is None:
-            answers.append(Event({name: row[name] for name in stream.fields}))
+            answers.append(Accepted({name: row[name] for name in stream.fields}))
         elif row[ASIDE][IS_CONTROL]:
             answers.append(Control(row[stream.event_time]))
         else:
@@ -41,13 +41,13 @@ def engine_answers(spark: SparkSession, stream: Stream, items: list[Item]) -> li
     return answers
 
 
-def reference_answers(stream: Stream, items: list[Item]) -> list[Event | Dead | Control]:
+def reference_answers(stream: Stream, items: list[Item]) -> list[Accepted | Dead | Control]:
     """Returns what ``verify`` makes of each record."""
     validate = Validator(stream, max_clock_skew_seconds=SKEW)
     arrived = int(ARRIVED.timestamp() * 1000)
     return [validate(*(item if isinstance(item, tuple) else (None, item)), arrived) for item in items]
 
 
-def outcome(answer: Event | Dead | Control) -> Any:
+def outcome(answer: Accepted | Dead | Control) -> Any:
     """Returns what both must agree on."""
     return answer.error if isinstance(answer, Dead) else answer

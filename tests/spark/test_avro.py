@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
-from tandem.verify.reference import Event
+from tandem.verify.reference import Accepted
 from tests.avro import DEAD, EVENTS, HEADERS, SALES, sale
 from tests.spark.answers import Item, engine_answers, outcome, reference_answers
 from tests.spark.records import kafka_rows
@@ -20,7 +20,7 @@ from tests.spark.records import kafka_rows
 CONTROL = json.dumps({CONTROL_FIELD: "watermark", "event_time": "2026-11-22T12:00:00Z"}).encode()
 # All in one batch: what one record is must not depend on those beside it.
 ITEMS: dict[str, tuple[Item, Any]] = {
-    **{name: (value, Event(fields)) for name, (value, fields) in EVENTS.items()},
+    **{name: (value, Accepted(fields)) for name, (value, fields) in EVENTS.items()},
     **DEAD,
     "control in the future": (
         (CONTROL_KEY.encode(), CONTROL.replace(b"T12", b"T13")),
@@ -29,7 +29,7 @@ ITEMS: dict[str, tuple[Item, Any]] = {
     "json under the key of control records": ((CONTROL_KEY.encode(), b"{}"), "not_avro"),
     "an event under the key of control records": (
         (CONTROL_KEY.encode(), EVENTS["newest"][0]),
-        Event(EVENTS["newest"][1]),
+        Accepted(EVENTS["newest"][1]),
     ),
 }
 
@@ -81,7 +81,7 @@ def test_any_bytes_end_once_and_alike(spark: SparkSession) -> None:
 
     compare()
     # It would be too easy to agree that all of it is dead.
-    assert kinds >= {"Event", "Dead"}
+    assert kinds >= {"Accepted", "Dead"}
 
 
 def test_without_the_end_behind_it_what_follows_a_record_would_be_ignored(spark: SparkSession) -> None:

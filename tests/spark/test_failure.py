@@ -12,7 +12,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 
 from tandem.engine.declare.modules import forget
-from tandem.engine.run.reload import send_by_value
+from tandem.engine.run.pipeline_loader import send_by_value
 from tandem.engine.spark.failure import failure_of
 
 CODE = """

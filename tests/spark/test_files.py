@@ -10,7 +10,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from tandem.engine.run.stop_file import StopFile
-from tandem.engine.spark.files import appeared, exists, read_text
+from tandem.engine.spark.file_system import appeared, exists, read_text
 
 
 def test_paths_and_uris_are_read_alike(spark: SparkSession, tmp_path: Path) -> None:

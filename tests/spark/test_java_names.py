@@ -10,7 +10,7 @@ from py4j.java_gateway import JavaPackage, JVMView
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from tandem.engine.spark.java import remember_java_names
+from tandem.engine.spark.jvm import remember_java_names
 
 
 @pytest.fixture

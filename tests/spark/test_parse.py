@@ -19,7 +19,7 @@ from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.write.compilation import INTERPRETED, Compilation
 from tandem.pipeline import FieldType, Stream
 from tandem.pipelines.orders_payments.streams import ORDERS
-from tandem.verify.reference import Control, Dead, Event
+from tandem.verify.reference import Accepted, Control, Dead
 from tests.avro import SALES
 from tests.spark.answers import SKEW, Item, engine_answers, outcome, reference_answers
 from tests.spark.records import kafka_rows
@@ -163,17 +163,17 @@ def _both_ways(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[
         spark.conf.unset(name)
 
 
-def engine(spark: SparkSession, items: list[Item]) -> list[Event | Dead | Control]:
+def engine(spark: SparkSession, items: list[Item]) -> list[Accepted | Dead | Control]:
     return engine_answers(spark, ORDERS, items)
 
 
-def reference(items: list[Item]) -> list[Event | Dead | Control]:
+def reference(items: list[Item]) -> list[Accepted | Dead | Control]:
     return reference_answers(ORDERS, items)
 
 
 def test_valid_matrix(spark: SparkSession) -> None:
     answers = dict(zip(VALID, engine(spark, list(VALID.values())), strict=True))
-    assert {name: answer for name, answer in answers.items() if not isinstance(answer, Event)} == {}
+    assert {name: answer for name, answer in answers.items() if not isinstance(answer, Accepted)} == {}
     assert list(answers.values()) == reference(list(VALID.values()))
 
 
@@ -229,7 +229,7 @@ def test_a_megabyte_of_anything_is_read(spark: SparkSession) -> None:
     ]
     found, expected = engine(spark, items), reference(items)
     assert [outcome(answer) for answer in found] == [outcome(answer) for answer in expected]
-    assert isinstance(found[0], Event)
+    assert isinstance(found[0], Accepted)
 
 
 def test_control_record(spark: SparkSession) -> None:
@@ -242,7 +242,7 @@ def test_control_record(spark: SparkSession) -> None:
 def test_the_key_alone_makes_no_control_record(spark: SparkSession) -> None:
     items: list[Item] = [(CONTROL_KEY.encode(), order())]
     assert engine(spark, items) == reference(items)
-    assert isinstance(engine(spark, items)[0], Event)
+    assert isinstance(engine(spark, items)[0], Accepted)
 
 
 json_values = st.recursive(

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig, KafkaConfig
 from tandem.engine.declare.stream import RECORD_FILE
 from tandem.engine.run import job
-from tandem.engine.run.recorded import changed, record
+from tandem.engine.run.checkpoint_compatibility import changed, record
 from tandem.pipeline import Pipeline
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config

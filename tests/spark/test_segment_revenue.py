@@ -14,14 +14,13 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
-from tandem.engine.read.kafka_source import streamed
-from tandem.engine.read.observed import CONTROL, EVENTS
+from tandem.engine.read.kafka_source import CONTROL, EVENTS, streamed
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.pipelines.segment_revenue.oracle import expect
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES
 from tandem.pipelines.segment_revenue.transform import PIPELINE, minutes, transform
 from tandem.verify.intake import Intake
-from tandem.verify.record import Record
+from tandem.verify.topics import TopicRecord
 from tests.spark.records import ARRIVED, SCHEMA, job_config, kafka_rows
 from tests.stored import Stored
 
@@ -108,7 +107,7 @@ def expected(batches: list[list[Item]], late: set[str], found: dict[str, dict[st
     intake = Intake(SALES, max_clock_skew_seconds=300)
     items = [item if isinstance(item, tuple) else (None, item) for batch in batches for item in batch]
     arrived = int(ARRIVED.timestamp() * 1000)
-    intake.take(Record(0, offset, arrived, key, value, []) for offset, (key, value) in enumerate(items))
+    intake.take(TopicRecord(0, offset, arrived, key, value, []) for offset, (key, value) in enumerate(items))
     told = [{**row.asDict(), "valid_from": DatetimeMS(row.valid_from) if row.valid_from else None} for row in VERSIONS]
     expectation = expect(
         {"sales": intake.accepted},

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyspark.sql import SparkSession
 
-from tandem.engine.write.parallel import side_by_side
+from tandem.engine.write.batch_writer import side_by_side
 
 
 @pytest.fixture

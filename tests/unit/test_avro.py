@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tandem.engine.declare.stream import CONTROL_KEY
 from tandem.pipeline import Avro, FieldType, Stream
 from tandem.producer.avro_values import MALFORMED, AvroValues
-from tandem.verify.reference import Control, Dead, Event, Validator
+from tandem.verify.reference import Accepted, Control, Dead, Validator
 from tandem.verify.strict_avro import decoder
 from tests.avro import DEAD, EVENTS, FIELDS, MICROS, MILLIS, NOON_MS, SALES, SCHEMAS, field, schema
 
@@ -25,7 +25,7 @@ validate = Validator(SALES, max_clock_skew_seconds=300)
 @pytest.mark.parametrize("name", EVENTS)
 def test_events(name: str) -> None:
     value, expected = EVENTS[name]
-    assert validate(None, value, ARRIVED_MS) == Event(expected)
+    assert validate(None, value, ARRIVED_MS) == Accepted(expected)
 
 
 @pytest.mark.parametrize("name", DEAD)
@@ -40,7 +40,7 @@ def test_control_records_are_json() -> None:
     value = json.dumps({"tandem_control": "watermark", "event_time": "2026-11-22T11:00:00Z"}).encode()
     assert validate(CONTROL_KEY.encode(), value, ARRIVED_MS) == Control(NOON_MS * 1000)
     assert isinstance(validate(None, value, ARRIVED_MS), Dead)
-    assert isinstance(validate(CONTROL_KEY.encode(), EVENTS["newest"][0], ARRIVED_MS), Event)
+    assert isinstance(validate(CONTROL_KEY.encode(), EVENTS["newest"][0], ARRIVED_MS), Accepted)
 
 
 def test_a_reader_is_shown_all_that_a_record_says() -> None:
@@ -102,7 +102,7 @@ def test_unusual_samples_are_of_each_schema_that_can_be_read() -> None:
     fields = {"id": "s", "at": NOON_MS, "amount": 5, "currency": "EUR", "rated": 0, **_OTHERS}
     found = {choice: values.unusual(fields, choice) for choice in (0.0, 0.9)}
     assert len({value[:10] for value in found.values()}) == 2
-    expected = Event({"id": "s", "at": NOON_MS * 1000, "amount": 5, "currency": "EUR", "rated": 0})
+    expected = Accepted({"id": "s", "at": NOON_MS * 1000, "amount": 5, "currency": "EUR", "rated": 0})
     assert {repr(validate(None, value, ARRIVED_MS)) for value in found.values()} == {repr(expected)}
 
 

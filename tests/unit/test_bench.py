@@ -15,18 +15,16 @@ from tandem.cli.bench import PART_NAMES
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem_bench import run
-from tandem_bench.arithmetic import Figure, percentile, ratio
-from tandem_bench.bench import Bench
+from tandem_bench.bulk_load import count
 from tandem_bench.correctness import Judgement, judge
-from tandem_bench.files import write
-from tandem_bench.load import count
 from tandem_bench.load_generator import Seen, facts_seen, quantiles
 from tandem_bench.parts.growth import fitting, heap_gib
 from tandem_bench.parts.soak import quarters
+from tandem_bench.render import number, table, write
 from tandem_bench.reports import batch_milliseconds, covers
-from tandem_bench.result import Kind, Part, Result, Row
+from tandem_bench.result import Figure, Part, Result, Row, RowKind, percentile, ratio
 from tandem_bench.run import PARTS, chosen, settings_of
-from tandem_bench.table import number, table
+from tandem_bench.run_config import RunConfig
 
 ABOUT = {
     "at": "2026-11-24T20:00:00+00:00",
@@ -38,7 +36,7 @@ PART = Part(
     "A drain",
     [
         Row("ours", "records/s", Figure((30_000.0, 40_000.0, 20_000.0)), remark="verified", compared=False),
-        Row("theirs & co", "records/s", Figure((10_000.0, 40_000.0, 5_000.0)), Kind.PEER, "3 lost", compared=True),
+        Row("theirs & co", "records/s", Figure((10_000.0, 40_000.0, 5_000.0)), RowKind.PEER, "3 lost", compared=True),
         Row("a time", "s", Figure((1.5, 1.25, 2.0))),
     ],
     {"records": 1000},
@@ -119,7 +117,7 @@ def test_a_result_is_written_as_json_and_as_pictures(tmp_path: Path) -> None:
 
 
 def test_a_picture_has_a_bar_for_each_row_of_the_first_unit() -> None:
-    from tandem_bench.picture import draw
+    from tandem_bench.render import draw
 
     root = ElementTree.fromstring(draw(PART, ABOUT))
     space = "{http://www.w3.org/2000/svg}"
@@ -133,9 +131,9 @@ def test_a_picture_has_a_bar_for_each_row_of_the_first_unit() -> None:
 
 
 def test_the_bar_of_a_limit_that_is_far_away_is_cut() -> None:
-    from tandem_bench.picture import draw
+    from tandem_bench.render import draw
 
-    rows = [Row("ours", "s", Figure((1.0,))), Row("a limit", "s", Figure((90.0,)), Kind.LIMIT)]
+    rows = [Row("ours", "s", Figure((1.0,))), Row("a limit", "s", Figure((90.0,)), RowKind.LIMIT)]
     root = ElementTree.fromstring(draw(Part("p", "P", rows), ABOUT))
     space = "{http://www.w3.org/2000/svg}"
     ours, limit = (float(bar.attrib["width"]) for bar in root.iter(f"{space}rect"))
@@ -190,7 +188,7 @@ def test_what_a_peer_wrote_is_judged() -> None:
     assert str(Judgement()) == "nothing lost or doubled"
 
 
-def test_sets_of_records_are_the_same_each_time_and_follow_one_another(bench: Bench) -> None:
+def test_sets_of_records_are_the_same_each_time_and_follow_one_another(bench: RunConfig) -> None:
     assert bench.plan(1) == bench.plan(1)
     first, second = bench.plan(0), bench.plan(1, repeats=0.2)
     # A payment of the second may be dated half an hour before its order, and must not be late.
@@ -250,5 +248,5 @@ def test_nothing_of_the_bench_is_where_an_environment_of_the_users_is() -> None:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench(settings=settings_of(31150), quick=True, rounds=1, records=1000, say=lambda _: None)
+def bench() -> RunConfig:
+    return RunConfig(settings=settings_of(31150), quick=True, rounds=1, records=1000, say=lambda _: None)

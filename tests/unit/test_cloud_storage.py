@@ -14,8 +14,7 @@ import pytest
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tandem.engine.declare.stream import RECORD_FILE
-from tandem.engine.spark import secret_manager
-from tandem.engine.spark.secrets import SecretError, resolve
+from tandem.engine.spark.secrets import SecretError, access, resolve
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.clients import Clients
@@ -24,7 +23,7 @@ from tandem.platforms.dataproc.fitting import check_fit, copy_metadata
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
 from tandem.settings.load import load
 from tandem.settings.model import Settings
-from tandem_rehearsal.layout import layout_of
+from tandem_rehearsal.folders import layout_of
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import StorageStandIn
 
@@ -61,7 +60,7 @@ def secrets(settings: Settings) -> Iterator[Path]:
     serving = server(PORT + 2, "rehearsal-project", folder)
     thread = threading.Thread(target=serving.serve_forever)
     thread.start()
-    secret_manager.access.cache_clear()
+    access.cache_clear()
     yield folder
     serving.shutdown()
     thread.join()
@@ -126,7 +125,7 @@ def test_a_secret_that_cannot_be_had_is_said(secrets: Path, settings: Settings, 
 
 
 def test_a_machine_that_is_not_googles_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secret_manager, "PAUSES_S", (0.01,))
+    monkeypatch.setattr("tandem.engine.spark.secrets.PAUSES_S", (0.01,))
     with pytest.raises(SecretError, match="cannot be read: "):
         resolve("gsm:projects/p/secrets/s", f"http://127.0.0.1:{PORT + 9}")
 

@@ -20,16 +20,16 @@ from kafka import TopicPartition
 from prometheus_client import generate_latest
 
 from tandem.catalog import find
-from tandem.dashboard import connect, mongo_watch, publisher, result_watch, topic_watch
+from tandem.dashboard import mongo, publisher, result_watch, topic_watch
 from tandem.dashboard.declaration import Declaration, declared
 from tandem.dashboard.health import SILENT_S, STILL_S, problems
 from tandem.dashboard.job_watch import JobWatch
-from tandem.dashboard.metrics import registry
 from tandem.dashboard.pages import Pages
+from tandem.dashboard.prometheus import registry
 from tandem.dashboard.result_watch import ResultWatch
 from tandem.dashboard.series import LENGTH_S, SINGLE_S, Seconds
 from tandem.dashboard.snapshot import environment, shown, snapshot
-from tandem.dashboard.state import State
+from tandem.dashboard.state import PipelineState
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.run.attention import LATE_AT, REFUSED
@@ -48,9 +48,9 @@ def declaration() -> Declaration:
 
 
 @pytest.fixture
-def state() -> State:
+def state() -> PipelineState:
     """A job that has just reported."""
-    found = State()
+    found = PipelineState()
     found.mongo.now(True)
     found.kafka.now(True)
     committed = {"orders_topic_data_v1": {"0": 7}, "payments_topic_data_v1": {"0": 5}}
@@ -60,15 +60,17 @@ def state() -> State:
     return found
 
 
-def said(state: State, declaration: Declaration, now: float = NOW) -> list[str]:
+def said(state: PipelineState, declaration: Declaration, now: float = NOW) -> list[str]:
     return [problem["text"] for problem in problems(state, declaration, now)]
 
 
-def test_nothing_is_said_of_what_works(state: State, declaration: Declaration) -> None:
+def test_nothing_is_said_of_what_works(state: PipelineState, declaration: Declaration) -> None:
     assert said(state, declaration) == []
 
 
-def test_a_silent_job_is_told_from_one_that_was_stopped_or_failed(state: State, declaration: Declaration) -> None:
+def test_a_silent_job_is_told_from_one_that_was_stopped_or_failed(
+    state: PipelineState, declaration: Declaration
+) -> None:
     assert "has not reported for 9 s" in said(state, declaration, NOW + SILENT_S)[0]
     assert "3 records wait for it" in said(state, declaration, NOW + SILENT_S)[0]
     state.progress = {**(state.progress or {}), "event": "stopped"}
@@ -80,20 +82,22 @@ def test_a_silent_job_is_told_from_one_that_was_stopped_or_failed(state: State, 
 def test_what_is_broken_is_said_within_ten_seconds() -> None:
     to_the_page = publisher.EVERY_S
     # From the moment a service stops to answer: the rest between two questions, and how long an answer is waited for.
-    assert mongo_watch.EVERY_S + connect.SELECTION_MS / 1000 + to_the_page <= 10
+    assert mongo.PING_EVERY_S + mongo.SELECTION_MS / 1000 + to_the_page <= 10
     assert topic_watch.POLL_MS / 1000 + topic_watch.REQUEST_MS / 1000 + to_the_page <= 10
     # From the last report, or from the first batch that moved nothing.
     assert SILENT_S + to_the_page <= 10
     assert STILL_S + to_the_page <= 10
 
 
-def test_without_mongodb_nobody_claims_to_know_the_job(state: State, declaration: Declaration) -> None:
+def test_without_mongodb_nobody_claims_to_know_the_job(state: PipelineState, declaration: Declaration) -> None:
     state.mongo.now(False, "ServerSelectionTimeoutError")
     assert [text.split(" ")[0] for text in said(state, declaration, NOW + 60)] == ["MongoDB"]
     assert snapshot(state, declaration)["job"]["state"] == "unknown"
 
 
-def test_a_watermark_that_stands_still_names_the_topic_that_holds_it(state: State, declaration: Declaration) -> None:
+def test_a_watermark_that_stands_still_names_the_topic_that_holds_it(
+    state: PipelineState, declaration: Declaration
+) -> None:
     state.still_since, state.records_at = NOW - 5, NOW - 1
     assert said(state, declaration) == []
     state.still_since = NOW - 12
@@ -110,7 +114,7 @@ def test_a_watermark_that_stands_still_names_the_topic_that_holds_it(state: Stat
     assert said(state, declaration) == []
 
 
-def test_what_the_job_warns_of_is_shown_as_status_says_it(state: State, declaration: Declaration) -> None:
+def test_what_the_job_warns_of_is_shown_as_status_says_it(state: PipelineState, declaration: Declaration) -> None:
     state.progress = {**(state.progress or {}), LATE_AT: int(time.time() * 1000), "late_total": 1234, REFUSED: ["a"]}
     late, refused = problems(state, declaration, NOW)
     assert (late["code"], late["level"], refused["code"], refused["level"]) == ("late", "warning", "control", "warning")
@@ -153,7 +157,7 @@ def test_what_nobody_looked_at_is_spread_over_its_seconds() -> None:
 
 @pytest.mark.parametrize(("age_s", "latency"), [(2, 2.0), (-1, 0.0), (7200, None)])
 def test_the_age_of_history_is_no_latency(age_s: int, latency: float | None, declaration: Declaration) -> None:
-    state, stored = State(), 1_700_000_000_000
+    state, stored = PipelineState(), 1_700_000_000_000
     watch = ResultWatch(None, declaration.view, state)  # type: ignore[arg-type]
     document = {"order_date": DatetimeMS(stored - 9_000_000), "payment_date": DatetimeMS(stored - age_s * 1000)}
     change = {"operationType": "insert", "ns": {"coll": declaration.view.results.name}, "wallTime": DatetimeMS(stored)}
@@ -186,7 +190,7 @@ def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_q
             return Stream()
 
     results = SimpleNamespace(estimated_document_count=lambda: next(counts))
-    state = State()
+    state = PipelineState()
     state.newest.append({})
     watch = ResultWatch(Documents({declaration.view.results.name: results}), declaration.view, state, budget=9)  # type: ignore[arg-type]
     watch.watch()
@@ -195,7 +199,7 @@ def test_what_is_not_looked_at_counts_when_it_came_however_long_the_stream_was_q
 
 
 def test_partitions_that_a_topic_gets_are_watched(
-    declaration: Declaration, state: State, monkeypatch: pytest.MonkeyPatch
+    declaration: Declaration, state: PipelineState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = declaration.streams[0].topic
     known = {topic: {0}}
@@ -253,7 +257,7 @@ def test_a_batch_that_is_reported_while_the_watch_begins_is_counted_once() -> No
                 return None
             return {"fullDocument": report}
 
-    state = State()
+    state = PipelineState()
     watch = JobWatch({PROGRESS_COLLECTION: Collection()}, "a", state)  # type: ignore[arg-type]
     watch.watch()
     assert [batch.number for batch in state.batches] == [1, 2]
@@ -271,7 +275,7 @@ def test_a_number_that_a_browser_cannot_hold_is_text() -> None:
     assert shown(DatetimeMS(-(2**60)), Shown.TIME) == -(2**60)
 
 
-def test_metrics_leave_out_what_is_not_known(state: State, declaration: Declaration) -> None:
+def test_metrics_leave_out_what_is_not_known(state: PipelineState, declaration: Declaration) -> None:
     text = generate_latest(registry(lambda: [(state, declaration)])).decode()
     assert 'tandem_job_records_total{pipeline="orders_payments"} 12.0' in text
     assert 'tandem_job_lag{pipeline="orders_payments"} 3.0' in text
@@ -288,7 +292,7 @@ def test_an_aggregate_has_outcomes_of_its_own() -> None:
     ("value", "amount"), [(5, 5.0), (Decimal128("12"), 12.0), (Decimal128("1E+20"), 0.0), (2**63, 0.0), ("5", 0.0)]
 )
 def test_money_is_summed_in_the_types_that_documents_have(value: Any, amount: float) -> None:
-    watch = ResultWatch(None, declared(find("segment_revenue", Path("pipelines"))).view, State())  # type: ignore[arg-type]
+    watch = ResultWatch(None, declared(find("segment_revenue", Path("pipelines"))).view, PipelineState())  # type: ignore[arg-type]
     change = {"operationType": "insert", "ns": {"coll": "segment_revenue"}, "fullDocument": {"revenue": value}}
     assert watch.count({**change, "wallTime": DatetimeMS(0)}) == amount
 
@@ -406,7 +410,7 @@ def test_updates_go_on_after_one_that_failed_and_end_when_they_are_said_to(monke
         return {"now": 1}
 
     async def listen() -> list[str]:
-        published = publisher.Publisher(State(), render)
+        published = publisher.Publisher(PipelineState(), render)
         publishing = asyncio.create_task(published.run())
         heard: list[str] = []
         async with asyncio.timeout(20):

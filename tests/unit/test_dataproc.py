@@ -38,9 +38,9 @@ from tandem.platforms.dataproc.requests import batch_request, submit_request
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings
-from tandem_rehearsal.batches import Batches as BatchService
-from tandem_rehearsal.clusters import Clusters
-from tandem_rehearsal.job_service import JobService
+from tandem_rehearsal.batch_controller import BatchController
+from tandem_rehearsal.cluster_controller import ClusterController
+from tandem_rehearsal.job_controller import JobController
 
 PORT = 29900
 CLOUD = {
@@ -125,9 +125,13 @@ class Refusing(grpc.ServerInterceptor):
 @pytest.fixture
 def server() -> Iterator[Server]:
     state = Server()
-    clusters = Clusters("some-project", "europe-west3")
-    jobs = JobService("some-project", "europe-west3", clusters, state.launch, lambda job: f"gs://some-bucket/{job}/out")
-    batches = BatchService("some-project", "europe-west3", state.launch, lambda batch: f"gs://some-bucket/{batch}/out")
+    clusters = ClusterController("some-project", "europe-west3")
+    jobs = JobController(
+        "some-project", "europe-west3", clusters, state.launch, lambda job: f"gs://some-bucket/{job}/out"
+    )
+    batches = BatchController(
+        "some-project", "europe-west3", state.launch, lambda batch: f"gs://some-bucket/{batch}/out"
+    )
     with ThreadPoolExecutor(4) as pool:
         serving = grpc.server(pool, interceptors=[Refusing(state)])
         serving.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services()))

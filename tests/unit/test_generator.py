@@ -20,12 +20,12 @@ from tandem.pipeline import Stream
 from tandem.pipelines.orders_payments import generator
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.producer.api import arguments
+from tandem.producer.ledger import Record
 from tandem.producer.main import parser_of, plan_of
 from tandem.producer.odd_records import MALFORMED
-from tandem.producer.plan import LATE_AFTER, Mix, Plan
-from tandem.producer.record import Record
+from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
-from tandem.producer.time import iso
+from tandem.producer.values import iso
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
 PLAN = Plan(seed=7, count=10_000, start=START)

@@ -14,7 +14,7 @@ from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
 from tandem.catalog import find
 from tandem.dashboard.declaration import declared
-from tandem.dashboard.state import State
+from tandem.dashboard.state import PipelineState
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import made
@@ -28,7 +28,7 @@ SETTINGS = load("embedded", {"kafka": {"port": 29955}})
 
 def watched() -> None:
     with pytest.raises(KafkaError):
-        TopicWatch(SETTINGS.kafka, declared(find("orders_payments", Path("pipelines"))), State()).watch()
+        TopicWatch(SETTINGS.kafka, declared(find("orders_payments", Path("pipelines"))), PipelineState()).watch()
 
 
 def administered() -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tandem.errors import UsageError
-from tandem.producer.ledger import Entry, Ledger, Outcome, read_ledger
-from tandem.producer.record import Record
+from tandem.producer.ledger import Entry, Ledger, Outcome, Record, read_ledger
 
 RECORD = Record("topic", b"key", b"value", 'id|"é', "malformed:empty")
 

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from tandem import log
-from tandem.engine.spark.log import JSON, TEXT
+from tandem.engine.spark.job_log import JSON, TEXT
 from tandem.supervision.log_line import LogLine, parse
 
 
@@ -23,7 +23,7 @@ def _as_it_was() -> Iterator[None]:
 
 SAYS = """
 import logging, sys
-from tandem.engine.spark.log import log_to_stderr, values
+from tandem.engine.spark.job_log import log_to_stderr, values
 log_to_stderr(sys.argv[1])
 logging.getLogger("tandem.job").warning("two\\nlines %d", 1, extra=values(batch=12, offsets={"t": {"0": 5}}))
 """

@@ -13,7 +13,7 @@ import pytest
 from py4j.protocol import Py4JJavaError
 
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
-from tandem.engine.read.observed import CONTROL, EVENTS, NEWEST
+from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST
 from tandem.engine.run import idle_watermark as pacemaker
 from tandem.engine.run import job_progress as progress
 from tandem.engine.run.attention import LATE_AT, REFUSED, warnings

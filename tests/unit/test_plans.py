@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tandem.cli.plans import EventTime, closing_time, make_plan
-from tandem.producer.plan import DEFAULT_SPAN, Plan
+from tandem.producer.record_plan import DEFAULT_SPAN, Plan
 
 
 def plan(watermark: datetime | None = None, event_time: EventTime | None = None) -> Plan:

@@ -13,7 +13,7 @@ import pytest
 from tandem.cli import pipeline
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.producer import api, lookup
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.settings.load import load
 
 PLAN = Plan(seed=1, count=10, start=datetime(2026, 11, 22, tzinfo=UTC))

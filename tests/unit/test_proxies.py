@@ -14,8 +14,8 @@ import requests
 
 from tandem.artifacts.ivy import fetch_error, options_file
 from tandem.errors import EnvironmentNotReadyError
+from tandem.foreign.inheritance import adapt_this_process, inherited
 from tandem.foreign.proxies import for_java
-from tandem.foreign.variables import adapt_this_process, inherited
 
 LOOPBACK = "localhost|127.*|[::1]"
 

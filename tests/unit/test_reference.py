@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tandem.engine.declare.stream import CONTROL_KEY, REGISTRY_PREFIX
 from tandem.pipeline import FieldType, Stream
 from tandem.verify import strict_json
-from tandem.verify.reference import Control, Dead, Event, Validator, micros
+from tandem.verify.reference import Accepted, Control, Dead, Validator, micros
 
 STREAM = Stream(
     name="orders",
@@ -45,7 +45,7 @@ def raw(extra: bytes) -> bytes:
 
 def test_event_has_typed_fields() -> None:
     found = validate(b"any key", record(other=[1, {"a": None}]), ARRIVED_MS)
-    assert found == Event({"id": "o1", "at": 1_699_999_200_000_000, "amount": 5})
+    assert found == Accepted({"id": "o1", "at": 1_699_999_200_000_000, "amount": 5})
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_json(extra: bytes) -> None:
 
 def test_minus_zero_is_an_integer() -> None:
     found = validate(None, record().replace(b"5", b"-0"), ARRIVED_MS)
-    assert isinstance(found, Event)
+    assert isinstance(found, Accepted)
     assert found.fields["amount"] == 0
 
 

@@ -14,11 +14,11 @@ import pytest
 
 from tandem.catalog import find, names
 from tandem.errors import TandemError, UsageError
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.producer.sample import sample
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
-from tandem.verify.reference import Dead, Event, Validator
+from tandem.verify.reference import Accepted, Dead, Validator
 from tests import ROOT
 
 
@@ -91,7 +91,7 @@ def test_the_sample_is_what_it_says(own: Path, stream: str) -> None:
     sent_ms = plan.start_ms + plan.span_ms + 3_600_000
     for record in records:
         found = validate(record.key, record.value, sent_ms)
-        assert isinstance(found, Dead if record.kind.startswith("malformed") else Event), record
+        assert isinstance(found, Dead if record.kind.startswith("malformed") else Accepted), record
 
 
 def test_both_streams_agree_in_real_time_too(own: Path) -> None:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tandem.engine.spark import secret_manager
+from tandem.engine.spark import secrets
 from tandem.engine.spark.secrets import SecretError, resolve
 
 
@@ -41,7 +41,7 @@ def breaking() -> Iterator[str]:
 def test_an_answer_that_breaks_off_is_asked_for_again_and_then_told(
     breaking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secret_manager, "PAUSES_S", (0.01, 0.01))
+    monkeypatch.setattr(secrets, "PAUSES_S", (0.01, 0.01))
     with pytest.raises(SecretError, match="cannot be read: IncompleteRead"):
         resolve("gsm:projects/p/secrets/s", breaking)
     assert Breaking.asked == 3

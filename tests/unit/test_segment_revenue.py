@@ -13,7 +13,7 @@ from bson.decimal128 import Decimal128
 from tandem.pipelines.segment_revenue.generator import customer_segments
 from tandem.pipelines.segment_revenue.oracle import expect
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.testing import Expectation
 from tests.stored import Stored
 

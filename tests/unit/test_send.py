@@ -26,10 +26,8 @@ from tandem.engine.declare.stream import CONTROL_KEY
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.producer.connect import WhyNot
 from tandem.producer.control import control_record
-from tandem.producer.ledger import Ledger, Outcome, read_ledger
-from tandem.producer.metrics import serve
-from tandem.producer.record import Record
-from tandem.producer.send import send
+from tandem.producer.ledger import Ledger, Outcome, Record, read_ledger
+from tandem.producer.send import send, serve_metrics
 
 
 class Broker:
@@ -162,12 +160,12 @@ def test_what_became_of_records_is_counted_for_prometheus(tmp_path: Path) -> Non
 @pytest.mark.parametrize("place", ["9464", "host:", ":1", "127.0.0.1:99999", "127.0.0.1:x"])
 def test_metrics_need_an_address_and_a_port(place: str) -> None:
     with pytest.raises(UsageError, match="ADDRESS:PORT"):
-        serve(place)
+        serve_metrics(place)
 
 
 def test_metrics_at_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(EnvironmentNotReadyError, match="in use"):
-        serve(f"127.0.0.1:{taken.getsockname()[1]}")
+        serve_metrics(f"127.0.0.1:{taken.getsockname()[1]}")
 
 
 def test_a_refusal_is_kept_when_the_connection_then_ends() -> None:

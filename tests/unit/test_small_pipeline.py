@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tandem.dashboard.declaration import declared
-from tandem.engine.run.reload import load_pipeline
+from tandem.engine.run.pipeline_loader import load_pipeline
 from tandem.job_files import RECONCILE, STREAM, submitted
 from tandem.platforms.conflicts import check_conflicts
 from tandem.platforms.provision import indexes_of, streams_of
 from tandem.producer.lookup import lookups_of
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.producer.sample import sample
 from tandem.settings.load import load
 from tandem.settings.model import Settings

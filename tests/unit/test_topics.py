@@ -12,9 +12,8 @@ from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.settings.load import load
-from tandem.verify import compaction, topics
-from tandem.verify.compaction import check_uncompacted
-from tandem.verify.topics import TopicReader
+from tandem.verify import topics
+from tandem.verify.topics import TopicReader, check_uncompacted
 
 PARTITION = TopicPartition("t", 0)
 
@@ -119,7 +118,7 @@ class Administrator:
 
 def test_a_compacted_topic_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     policies = {"kept": "delete", "unknown": None, "compacted": "compact", "both": "compact,delete"}
-    monkeypatch.setattr(compaction, "KafkaAdminClient", lambda **_: Administrator(policies))
+    monkeypatch.setattr(topics, "KafkaAdminClient", lambda **_: Administrator(policies))
     check_uncompacted(load("embedded").kafka, ["kept", "unknown"])
     with pytest.raises(TandemError, match="Kafka compacts compacted, both: "):
         check_uncompacted(load("embedded").kafka, list(policies))
@@ -129,6 +128,6 @@ def test_the_configuration_cannot_be_read_of_a_kafka_that_does_not_answer(monkey
     def away(**_: object) -> Any:
         raise KafkaTimeoutError()
 
-    monkeypatch.setattr(compaction, "KafkaAdminClient", away)
+    monkeypatch.setattr(topics, "KafkaAdminClient", away)
     with pytest.raises(EnvironmentNotReadyError, match="does not answer: KafkaTimeoutError"):
         check_uncompacted(load("embedded").kafka, ["kept"])

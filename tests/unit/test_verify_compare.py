@@ -20,10 +20,9 @@ from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, O
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
 from tandem.verify.oracle import load_oracle
-from tandem.verify.record import Record
-from tandem.verify.report import Counts, Kind, Report
+from tandem.verify.report import Counts, Kind, Report, show
 from tandem.verify.settle import what_is_missing
-from tandem.verify.table import show
+from tandem.verify.topics import TopicRecord
 from tandem.verify.watermark import sweep
 
 ARRIVED_MS = 1_700_000_000_000
@@ -41,9 +40,9 @@ class Collections(dict[str, list[dict[str, Any]]]):
         return self[collection]
 
 
-def record(offset: int, document: Any, at: int = ARRIVED_MS) -> Record:
+def record(offset: int, document: Any, at: int = ARRIVED_MS) -> TopicRecord:
     value = document if isinstance(document, bytes | None) else json.dumps(document).encode()
-    return Record(0, offset, at, None, value, [])
+    return TopicRecord(0, offset, at, None, value, [])
 
 
 def order(identity: str, at: str, amount: int = 7) -> dict[str, Any]:
@@ -54,7 +53,7 @@ def payment(identity: str, at: str, of: str, amount: int = 9) -> dict[str, Any]:
     return {"payment_id": identity, "order_id": of, "payment_date": at, "created_at": at, "amount": amount}
 
 
-def letter(offset: int, value: bytes | None, error: str) -> Record:
+def letter(offset: int, value: bytes | None, error: str) -> TopicRecord:
     headers = {
         "source_topic": ORDERS.topic,
         "source_partition": "0",
@@ -65,14 +64,14 @@ def letter(offset: int, value: bytes | None, error: str) -> Record:
     }
     encoded: list[tuple[str, bytes | None]] = [("error", b"a header of the record's own"), ("empty", None)]
     encoded += [(name, text.encode()) for name, text in headers.items()]
-    return Record(3, offset, ARRIVED_MS, f"{ORDERS.topic}-0-{offset}".encode(), value, encoded)
+    return TopicRecord(3, offset, ARRIVED_MS, f"{ORDERS.topic}-0-{offset}".encode(), value, encoded)
 
 
 @dataclass
 class World:
     """Topics and what a faultless pipeline makes of them: one fact, one unmatched order, all outcomes but late."""
 
-    orders: list[Record] = field(
+    orders: list[TopicRecord] = field(
         default_factory=lambda: [
             record(0, order("o1", EARLY)),
             record(1, order("o2", EARLY)),
@@ -82,7 +81,7 @@ class World:
             record(5, order("o3", RECENT)),
         ]
     )
-    payments: list[Record] = field(
+    payments: list[TopicRecord] = field(
         default_factory=lambda: [record(0, payment("p1", EARLY, "o1")), record(1, payment("p3", RECENT, "o9"))]
     )
     documents: Collections = field(
@@ -115,7 +114,9 @@ class World:
             }
         )
     )
-    letters: list[Record] = field(default_factory=lambda: [letter(3, b"{", "not_json"), letter(4, None, "empty_value")])
+    letters: list[TopicRecord] = field(
+        default_factory=lambda: [letter(3, b"{", "not_json"), letter(4, None, "empty_value")]
+    )
     beginnings: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def report(self) -> Report:
@@ -253,7 +254,7 @@ def test_invented_dead_letter(world: World, key: bytes | None) -> None:
 @pytest.mark.parametrize(
     "wrong", [letter(3, b"{ ", "not_json"), letter(3, None, "not_json"), letter(3, b"{", "not_utf8")]
 )
-def test_changed_dead_letter(world: World, wrong: Record) -> None:
+def test_changed_dead_letter(world: World, wrong: TopicRecord) -> None:
     world.letters[0] = wrong
     assert found(world.report()) == {("wrong", DEAD_LETTER_TOPIC): 1}
 

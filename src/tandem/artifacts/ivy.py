@@ -13,8 +13,8 @@ from xml.sax.saxutils import quoteattr
 
 from tandem.errors import EnvironmentNotReadyError, install_hint
 from tandem.foreign import inherited
+from tandem.foreign.inheritance import UTF8
 from tandem.foreign.proxies import for_java, proxy_for
-from tandem.locales import UTF8
 
 DEADLINE_S = 900
 _OFFLINE = re.compile(

@@ -52,17 +52,16 @@ def bench(
             f"{missing[0]} is not installed",
             hint=f"run `scripts/bench`, which installs the packages; or {install_hint('bench')}",
         )
-    from tandem_bench.bench import Bench
-    from tandem_bench.files import write
+    from tandem_bench.render import table, write
     from tandem_bench.run import PROFILE, able, chosen, run, settings_of
-    from tandem_bench.table import table
+    from tandem_bench.run_config import RunConfig
 
     if session.profile not in (None, PROFILE):
         raise UsageError(f"the bench measures the profile {PROFILE} only", hint="remove --profile")
     names = able(chosen(parts or [], quick=quick), named=bool(parts), say=session.say)
     settings = settings_of(first_port)
     session.say(f"tandem: profile {settings.profile}, backend {settings.backend} (measured by the bench)")
-    measured = Bench(
+    measured = RunConfig(
         settings=settings,
         quick=quick,
         rounds=rounds or (1 if quick else 3),

@@ -14,7 +14,7 @@ from tandem.cli import bench, cloud, dev, doctor, inspect, lifecycle, new, pipel
 from tandem.cli.options import with_session
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
-from tandem.foreign.variables import adapt_this_process
+from tandem.foreign.inheritance import adapt_this_process
 
 INTERRUPTED = 130
 

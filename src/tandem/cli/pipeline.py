@@ -25,11 +25,11 @@ from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
 from tandem.producer.lookup import lookups_of, store_lookups
-from tandem.producer.plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
+from tandem.producer.record_plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
 from tandem.settings.model import Settings
+from tandem.verify.report import show
 from tandem.verify.settle import RESUMES
-from tandem.verify.table import show
 from tandem.verify.verify import verify as compare
 
 app = typer.Typer()

@@ -11,9 +11,9 @@ from kafka.errors import KafkaError
 from tandem.catalog import declared_by
 from tandem.errors import TandemError
 from tandem.producer.connect import connect, disconnect
-from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, SETTLED, Mix, Plan
+from tandem.producer.record_plan import DEFAULT_REAL_RATE, LATE_AFTER, SETTLED, Mix, Plan
 from tandem.settings.model import Settings
-from tandem.verify.expected_watermark import expected_watermark
+from tandem.verify.intake import expected_watermark
 from tandem.waiting import wait_for
 
 # A generated set covers past event time, so that its windows can close when it is sent. Each set begins at the

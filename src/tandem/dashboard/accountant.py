@@ -7,10 +7,10 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from tandem.dashboard.connect import Documents
+from tandem.dashboard.background import Watcher
 from tandem.dashboard.declaration import Declaration
-from tandem.dashboard.state import Account, State, committed
-from tandem.dashboard.watcher import Watcher
+from tandem.dashboard.mongo import Documents
+from tandem.dashboard.state import Account, PipelineState, committed
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 
 # Counting takes longer as collections grow, so it may use at most this share of the time.
@@ -27,7 +27,7 @@ class Accountant(Watcher):
         state: the state to read, and to write the account to.
     """
 
-    def __init__(self, database: Documents, declaration: Declaration, state: State) -> None:
+    def __init__(self, database: Documents, declaration: Declaration, state: PipelineState) -> None:
         super().__init__("accountant", (PyMongoError,))
         self._database, self._declaration, self._state = database, declaration, state
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tandem.dashboard.connect import milliseconds
 from tandem.dashboard.declaration import Declaration
-from tandem.dashboard.state import State, lag
+from tandem.dashboard.mongo import milliseconds
+from tandem.dashboard.state import PipelineState, lag
 from tandem.engine.run.attention import warnings
 
 STILL_S = 8.0
@@ -20,8 +20,8 @@ SILENT_S = 8.0
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One problem.
+class Alert:
+    """A problem to show.
 
     Attributes:
         code: its name for programs.
@@ -34,7 +34,7 @@ class Problem:
     text: str
 
 
-def job_state(state: State, now: float) -> str:
+def job_state(state: PipelineState, now: float) -> str:
     """Returns ``unknown``, ``never``, ``running``, ``silent``, ``stopped`` or ``failed``.
 
     Args:
@@ -51,7 +51,7 @@ def job_state(state: State, now: float) -> str:
     return "silent" if now - state.heard_at > SILENT_S else "running"
 
 
-def problems(state: State, declaration: Declaration, now: float) -> list[dict[str, Any]]:
+def problems(state: PipelineState, declaration: Declaration, now: float) -> list[dict[str, Any]]:
     """Returns all problems, the worst first.
 
     Args:
@@ -59,23 +59,21 @@ def problems(state: State, declaration: Declaration, now: float) -> list[dict[st
         declaration: the pipeline's streams.
         now: ``time.monotonic()``.
     """
-    found: list[Problem] = []
+    found: list[Alert] = []
     if state.mongo.up is False:
         since = f"MongoDB has not answered since {_clock(state.mongo.since)} UTC."
-        found.append(Problem("mongo", "error", f"{since} All numbers are from before; the job waits for MongoDB, too."))
+        found.append(Alert("mongo", "error", f"{since} All numbers are from before; the job waits for MongoDB, too."))
     if state.kafka.up is False:
         since = f"Kafka has not answered since {_clock(state.kafka.since)} UTC."
-        found.append(
-            Problem("kafka", "error", f"{since} No records can be read; records a second and lag are unknown.")
-        )
+        found.append(Alert("kafka", "error", f"{since} No records can be read; records a second and lag are unknown."))
     found += _job(state, declaration, now)
     if state.mongo.up:
         texts = warnings(state.progress or {}, time.time())
-        found += [Problem(code, "warning", f"{text[0].upper()}{text[1:]}.") for code, text in texts.items()]
+        found += [Alert(code, "warning", f"{text[0].upper()}{text[1:]}.") for code, text in texts.items()]
     return [asdict(problem) for problem in found]
 
 
-def _job(state: State, declaration: Declaration, now: float) -> list[Problem]:
+def _job(state: PipelineState, declaration: Declaration, now: float) -> list[Alert]:
     behind = [lag(state, stream.topic) for stream in declaration.streams]
     waiting = sum(number for number in behind if number)
     waits = f" {waiting:,} records wait for it." if waiting else ""
@@ -83,27 +81,27 @@ def _job(state: State, declaration: Declaration, now: float) -> list[Problem]:
     at = _clock((milliseconds(report.get("at")) or 0) / 1000)
     match job_state(state, now):
         case "never":
-            return [Problem("job", "warning", f"The job has not started yet.{waits}")]
+            return [Alert("job", "warning", f"The job has not started yet.{waits}")]
         case "stopped":
-            return [Problem("job", "error", f"The job was stopped at {at} UTC.{waits}")]
+            return [Alert("job", "error", f"The job was stopped at {at} UTC.{waits}")]
         case "failed":
             reason = str(report.get("error") or "it gave no reason")[:300]
-            return [Problem("job", "error", f"The job failed at {at} UTC: {reason}.{waits}")]
+            return [Alert("job", "error", f"The job failed at {at} UTC: {reason}.{waits}")]
         case "silent":
             silent = f"The job has not reported for {_span(now - state.heard_at)} (since {at} UTC)"
-            return [Problem("job", "error", f"{silent}: it is not running, or it cannot write to MongoDB.{waits}")]
+            return [Alert("job", "error", f"{silent}: it is not running, or it cannot write to MongoDB.{waits}")]
         case "running" if _stands_still(state, now):
             return [_still(state, declaration, now)]
     return []
 
 
-def _stands_still(state: State, now: float) -> bool:
+def _stands_still(state: PipelineState, now: float) -> bool:
     rows = (state.progress or {}).get("state_rows")
     come = state.records_at is not None and now - state.records_at < _RECORDS_S
     return bool(rows) and come and state.still_since is not None and now - state.still_since > STILL_S
 
 
-def _still(state: State, declaration: Declaration, now: float) -> Problem:
+def _still(state: PipelineState, declaration: Declaration, now: float) -> Alert:
     report = state.progress or {}
     watermark = milliseconds(report.get("watermark"))
     where = f"at {_moment(watermark)} UTC" if watermark else "before the first event"
@@ -114,7 +112,7 @@ def _still(state: State, declaration: Declaration, now: float) -> Problem:
         f"The watermark has not advanced for {_span(now - (state.still_since or now))}, {where}, while records arrive: "
         f"{slow} has no newer events. Unmatched events wait, and state grows, until it advances."
     )
-    return Problem("watermark", "warning", text)
+    return Alert("watermark", "warning", text)
 
 
 def _clock(seconds: float) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from tandem.dashboard.connect import Documents, milliseconds
-from tandem.dashboard.state import Batch, State
-from tandem.dashboard.watcher import Watcher
+from tandem.dashboard.background import Watcher
+from tandem.dashboard.mongo import Documents, milliseconds
+from tandem.dashboard.state import Batch, PipelineState
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 
 _HISTORY = 120
@@ -25,7 +25,7 @@ class JobWatch(Watcher):
         state: the state to write to.
     """
 
-    def __init__(self, database: Documents, pipeline: str, state: State) -> None:
+    def __init__(self, database: Documents, pipeline: str, state: PipelineState) -> None:
         super().__init__("job-watch", (PyMongoError,))
         self._database, self._pipeline, self._state = database, pipeline, state
 

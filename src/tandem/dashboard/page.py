@@ -8,15 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from tandem.dashboard.accountant import Accountant
-from tandem.dashboard.connect import database
 from tandem.dashboard.declaration import declared
 from tandem.dashboard.health import job_state
 from tandem.dashboard.job_watch import JobWatch
-from tandem.dashboard.mongo_watch import MongoWatch
+from tandem.dashboard.mongo import MongoWatch, database
 from tandem.dashboard.publisher import Publisher
 from tandem.dashboard.result_watch import ResultWatch
 from tandem.dashboard.snapshot import environment, history, snapshot
-from tandem.dashboard.state import State
+from tandem.dashboard.state import PipelineState
 from tandem.dashboard.story import Stories
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.settings.model import Settings
@@ -38,7 +37,7 @@ class Page:
     """
 
     def __init__(self, settings: Settings, links: Callable[[], list[dict[str, Any]]]) -> None:
-        self.declaration, self.state = declared(settings.location), State()
+        self.declaration, self.state = declared(settings.location), PipelineState()
         self._settings, self._links = settings, links
         live, brief, patient = self._databases = tuple(
             database(settings.mongo, answer_within_ms=ms) for ms in (_WATCH_MS, _PING_MS, _COUNT_MS)

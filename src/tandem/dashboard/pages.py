@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import structlog
 
-from tandem.dashboard.failures import Failures
+from tandem.dashboard.background import ErrorLog
 from tandem.dashboard.page import Page
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
@@ -34,7 +34,7 @@ class Pages:
 
     def __init__(self, known: Callable[[], Sequence[Settings]]) -> None:
         self._known = known
-        self._failures = Failures("the search for running pipelines")
+        self._errors = ErrorLog("the search for running pipelines")
         self._refused: set[str] = set()
         first = known()[0]
         # Created here, so that its errors are reported before the server starts.
@@ -75,7 +75,7 @@ class Pages:
                 try:
                     self.show(await asyncio.to_thread(self._known))
                 except Exception as error:  # one error must not stop all pages
-                    self._failures.log(error)
+                    self._errors.log(error)
                 await asyncio.sleep(LOOK_S)
         finally:
             for page in self._pages.values():

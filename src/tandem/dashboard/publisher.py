@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from tandem.dashboard.failures import Failures
-from tandem.dashboard.state import State
+from tandem.dashboard.background import ErrorLog
+from tandem.dashboard.state import PipelineState
 
 EVERY_S = 0.5
 # A page that gets no update for some seconds shows that it is disconnected, so updates are sent while idle, too.
@@ -24,11 +24,11 @@ class Publisher:
         render: returns the present.
     """
 
-    def __init__(self, state: State, render: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, state: PipelineState, render: Callable[[], dict[str, Any]]) -> None:
         self._state, self._render = state, render
         self._pages: set[asyncio.Queue[str | None]] = set()
         self._ended = False
-        self._failures = Failures("the rendering of a page")
+        self._errors = ErrorLog("the rendering of a page")
 
     async def updates(self) -> AsyncIterator[str]:
         """Yields each update as JSON until the page or the publisher is closed."""
@@ -58,7 +58,7 @@ class Publisher:
             try:
                 self._give(json.dumps(await asyncio.to_thread(self._render), separators=(",", ":")))
             except Exception as error:  # pages that freeze silently would be worse
-                self._failures.log(error)
+                self._errors.log(error)
 
     def _give(self, update: str | None) -> None:
         for queue in self._pages:

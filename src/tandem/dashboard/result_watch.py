@@ -8,9 +8,9 @@ from typing import Any
 from bson.decimal128 import Decimal128
 from pymongo.errors import PyMongoError
 
-from tandem.dashboard.connect import Documents, milliseconds
-from tandem.dashboard.state import State
-from tandem.dashboard.watcher import Watcher
+from tandem.dashboard.background import Watcher
+from tandem.dashboard.mongo import Documents, milliseconds
+from tandem.dashboard.state import PipelineState
 from tandem.engine.declare.view import View
 
 # More documents than that in a second are not looked at one by one: their number comes from the collection's own
@@ -37,7 +37,7 @@ class ResultWatch(Watcher):
         budget: how many changes a second are looked at.
     """
 
-    def __init__(self, database: Documents, view: View, state: State, budget: int = BUDGET) -> None:
+    def __init__(self, database: Documents, view: View, state: PipelineState, budget: int = BUDGET) -> None:
         super().__init__("result-watch", (PyMongoError,))
         self._database, self._view, self._state, self._budget = database, view, state, budget
 

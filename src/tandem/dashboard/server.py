@@ -17,8 +17,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tandem.dashboard.metrics import registry
 from tandem.dashboard.pages import Pages, UnknownPipelineError
+from tandem.dashboard.prometheus import registry
 from tandem.dashboard.story import Busy
 
 _STATIC = Path(__file__).parent / "static"

@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tandem import __version__
-from tandem.dashboard.connect import milliseconds
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.health import job_state, problems
+from tandem.dashboard.mongo import milliseconds
 from tandem.dashboard.series import LENGTH_S, Point, quantile
-from tandem.dashboard.state import Batch, State, committed, lag
+from tandem.dashboard.state import Batch, PipelineState, committed, lag
 from tandem.engine.declare.view import Shown
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
@@ -50,7 +50,7 @@ def environment(settings: Settings, declaration: Declaration) -> dict[str, Any]:
     }
 
 
-def history(state: State) -> dict[str, Any]:
+def history(state: PipelineState) -> dict[str, Any]:
     """Returns the history, for a page that was just opened."""
     now = int(time.time())
     with state.lock:
@@ -61,7 +61,7 @@ def history(state: State) -> dict[str, Any]:
         return {"points": points, "batches": [asdict(batch) for batch in state.batches]}
 
 
-def snapshot(state: State, declaration: Declaration) -> dict[str, Any]:
+def snapshot(state: PipelineState, declaration: Declaration) -> dict[str, Any]:
     """Returns the current values."""
     now, clock = time.time(), time.monotonic()
     second = int(now)
@@ -84,7 +84,7 @@ def snapshot(state: State, declaration: Declaration) -> dict[str, Any]:
         }
 
 
-def _topic(state: State, topic: str) -> dict[str, Any]:
+def _topic(state: PipelineState, topic: str) -> dict[str, Any]:
     ends = state.ends.get(topic)
     return {
         "topic": topic,
@@ -94,7 +94,7 @@ def _topic(state: State, topic: str) -> dict[str, Any]:
     }
 
 
-def _dead(state: State, declaration: Declaration) -> dict[str, Any]:
+def _dead(state: PipelineState, declaration: Declaration) -> dict[str, Any]:
     topic = declaration.dead_letter_topic
     reasons: dict[str, int] = {}
     for (_, error), number in state.dead.items():
@@ -102,7 +102,7 @@ def _dead(state: State, declaration: Declaration) -> dict[str, Any]:
     return {"count": sum(reasons.values()), "rate": state.rates.get(topic), "reasons": reasons}
 
 
-def _job(state: State, declaration: Declaration, clock: float) -> dict[str, Any]:
+def _job(state: PipelineState, declaration: Declaration, clock: float) -> dict[str, Any]:
     report = state.progress or {}
     behind = [lag(state, stream.topic) for stream in declaration.streams]
     watermark = milliseconds(report.get("watermark"))

@@ -73,7 +73,7 @@ class Account:
     sound: bool
 
 
-class State:
+class PipelineState:
     """The whole state. Hold ``lock`` to read more than one value, or to write."""
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ def committed(progress: dict[str, Any] | None, topic: str) -> dict[int, int]:
     return {int(partition): int(offset) for partition, offset in offsets.items()}
 
 
-def lag(state: State, topic: str) -> int | None:
+def lag(state: PipelineState, topic: str) -> int | None:
     """Returns the number of a topic's records that are not committed; None if unknown."""
     ends = state.ends.get(topic)
     if ends is None or not state.kafka.up:

@@ -9,17 +9,16 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from tandem.dashboard.connect import Documents, milliseconds
 from tandem.dashboard.declaration import Declaration
+from tandem.dashboard.mongo import Documents, milliseconds
 from tandem.dashboard.snapshot import shown
-from tandem.dashboard.state import State, committed
+from tandem.dashboard.state import PipelineState, committed
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.view import Shown
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
-from tandem.verify.record import Record
-from tandem.verify.reference import Control, Dead, Event, Validator
-from tandem.verify.topics import TopicReader
+from tandem.verify.reference import Accepted, Control, Dead, Validator
+from tandem.verify.topics import TopicReader, TopicRecord
 
 # A search reads topics backwards from their newest records, up to this number and time.
 MAX_RECORDS = 200_000
@@ -43,7 +42,7 @@ class Stories:
         state: the pipeline's current state.
     """
 
-    def __init__(self, settings: Settings, database: Documents, declaration: Declaration, state: State) -> None:
+    def __init__(self, settings: Settings, database: Documents, declaration: Declaration, state: PipelineState) -> None:
         self._settings, self._database = settings, database
         self._declaration, self._state = declaration, state
         self._one = threading.Lock()
@@ -119,7 +118,7 @@ class Stories:
                 ends = start
         return self._with_outcomes(found, stream), True
 
-    def _about(self, records: Iterator[Record], key: str, validate: Validator) -> Iterator[Record]:
+    def _about(self, records: Iterator[TopicRecord], key: str, validate: Validator) -> Iterator[TopicRecord]:
         raw, field = key.encode(errors="replace"), self._declaration.view.key
         for record in records:
             value = record.value
@@ -173,7 +172,7 @@ class Stories:
         return "It was read and waits for a match; it is written as unmatched once the watermark has passed its time."
 
 
-def _record(record: Record, stream: Stream, validate: Validator) -> dict[str, Any]:
+def _record(record: TopicRecord, stream: Stream, validate: Validator) -> dict[str, Any]:
     outcome = validate(record.key, record.value, record.timestamp)
     known: dict[str, Any] = {
         "stream": stream.name,
@@ -185,7 +184,7 @@ def _record(record: Record, stream: Stream, validate: Validator) -> dict[str, An
         "identity": None,
     }
     match outcome:
-        case Event(fields):
+        case Accepted(fields):
             known |= {"event_time": int(fields[stream.event_time]) // 1000, "identity": str(fields[stream.identity])}
             return {**known, "fate": "accepted"}
         case Dead(error, detail):

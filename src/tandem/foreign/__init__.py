@@ -1,3 +1,3 @@
 """Handles variables set for other programs: Spark, Java, Python, Docker, and proxies."""
 
-from tandem.foreign.variables import inherited as inherited
+from tandem.foreign.inheritance import inherited as inherited

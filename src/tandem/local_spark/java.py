@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
-from tandem.locales import UTF8
+from tandem.foreign.inheritance import UTF8
 
 _VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
 _PICKED_UP = re.compile(r"(NOTE: )?Picked up ")

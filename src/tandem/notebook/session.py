@@ -17,7 +17,7 @@ from tandem.engine.declare.pipeline import Output, Pipeline
 from tandem.engine.declare.stream import Stream
 from tandem.engine.read.kafka_source import events_of, records_of, refused_of, transformed
 from tandem.engine.read.mongo_source import stored
-from tandem.engine.run.reload import send_by_value
+from tandem.engine.run.pipeline_loader import send_by_value
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.job_files import job_config
 from tandem.local_spark.local_spark import scratch_folder

@@ -17,7 +17,7 @@ from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.ivy import check_spark
 from tandem.artifacts.lock import locked, sha256_of
 from tandem.errors import TandemError
-from tandem.foreign.variables import effects
+from tandem.foreign.inheritance import effects
 from tandem.local_spark.heap import machine_memory
 from tandem.local_spark.java import find_java
 from tandem.platforms import services

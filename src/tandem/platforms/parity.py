@@ -49,7 +49,7 @@ def parity(settings: Settings) -> Parity:
 
 
 def compare(wanted: Runtime, told: Mapping[str, Any]) -> Parity:
-    """Returns the comparison of a row of the table with a job's report (``engine.spark.runtime.describe``)."""
+    """Returns the comparison of a row of the table with a job's report (``engine.spark.jvm.describe``)."""
     versions = [(name, str(told[name]), str(getattr(wanted, name))) for name in ("spark", "java", "python", "scala")]
     jars = {jar.file: jar.sha256[:16] for jar in locked()[wanted.jars].jars}
     connectors = [(jar["file"], str(jar["sha256"]), jars.get(jar["file"], "-")) for jar in told["connectors"]]

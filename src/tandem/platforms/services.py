@@ -17,7 +17,7 @@ from tandem.platforms.provision import administrator, broker_time_fix, check_mon
 from tandem.platforms.rights import GRANT, consequence, unwritable
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import Settings
-from tandem.verify.compaction import check_uncompacted
+from tandem.verify.topics import check_uncompacted
 
 _MAX_SKEW_S = 2.0
 _ASK_KAFKA = """

@@ -14,7 +14,7 @@ from tandem.errors import TandemError
 from tandem.foreign import inherited
 from tandem.producer.api import produce
 from tandem.producer.lookup import lookups_of, store_lookups
-from tandem.producer.plan import DEFAULT_REAL_RATE, Mix, Plan
+from tandem.producer.record_plan import DEFAULT_REAL_RATE, Mix, Plan
 from tandem.settings.load import load_one
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.producer.send import Summary
 
 _ERRORS = {each.exit_code: each for each in (TandemError, UsageError, EnvironmentNotReadyError)}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, assert_never
 
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from tandem.engine.declare.avro_schema import HEADER_BYTES, MARK, Avro, Source, Version
+from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.stream import Stream
-from tandem.producer.time import is_time
 
 Fields = Mapping[str, Any]
 # The position of each declared field in the records of one schema.
@@ -134,3 +134,14 @@ MALFORMED: Mapping[str, Callable[[AvroValues, Fields], bytes | None]] = {
     "far_future": _future,
 }
 _KINDS = tuple(MALFORMED)
+
+
+def is_time(kind: FieldType) -> bool:
+    """Returns whether a sample's field of this type is a time in milliseconds since 1970."""
+    match kind:
+        case FieldType.TIMESTAMP:
+            return True
+        case FieldType.STRING | FieldType.INTEGER:
+            return False
+        case _:
+            assert_never(kind)

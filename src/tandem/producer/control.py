@@ -11,8 +11,7 @@ from kafka import KafkaProducer
 
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, Stream
 from tandem.errors import EnvironmentNotReadyError
-from tandem.producer.ledger import Ledger, Outcome
-from tandem.producer.record import Record
+from tandem.producer.ledger import Ledger, Outcome, Record
 from tandem.producer.send import send
 
 CONTROL_KIND = "control"

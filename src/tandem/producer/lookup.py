@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 
 from tandem.catalog import PipelineLocation
 from tandem.errors import EnvironmentNotReadyError
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import MongoSettings
 

@@ -17,12 +17,11 @@ from tandem import log
 from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import Stream
 from tandem.errors import TandemError, UsageError
-from tandem.producer import metrics
 from tandem.producer.connect import DEFAULT_DEADLINE_SECONDS, connect, disconnect
 from tandem.producer.ledger import Ledger, Outcome
-from tandem.producer.plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
+from tandem.producer.record_plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
-from tandem.producer.send import Summary, send
+from tandem.producer.send import Summary, send, serve_metrics
 from tandem.settings.load import load
 
 INTERRUPTED = 130
@@ -76,7 +75,7 @@ def _produce(stream: Stream | None, events: Events | None, options: argparse.Nam
     if not options.json:
         _say(f"profile {settings.profile} ({settings.backend})")
     if options.metrics:
-        metrics.serve(options.metrics)
+        serve_metrics(options.metrics)
     with Ledger(options.ledger) as ledger:
         producer = connect(settings.kafka, [stream.topic], deadline=options.wait, stop=stop.event)
         if producer is None:

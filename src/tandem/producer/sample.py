@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from tandem.engine.declare.stream import Stream
-from tandem.producer.plan import LATE_AFTER, Plan
-from tandem.producer.record import Record
+from tandem.producer.ledger import Record
+from tandem.producer.record_plan import LATE_AFTER, Plan
 from tandem.producer.values import values_of
 
 # No event of an early moment is dated longer than this before it.

@@ -1,4 +1,4 @@
-"""Sends records at a rate, stops on request, and accounts for every record."""
+"""Sends records at a rate, stops on request, accounts for every record, and serves metrics to Prometheus."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import prometheus_client
 import structlog
 from kafka.errors import (
     InvalidTopicError,
@@ -18,9 +19,8 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from tandem.producer import metrics
-from tandem.producer.ledger import Ledger, Outcome
-from tandem.producer.record import Record
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.producer.ledger import Ledger, Outcome, Record
 
 log = structlog.get_logger()
 
@@ -36,6 +36,9 @@ _REJECTIONS = (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
+)
+_RECORDS = prometheus_client.Counter(
+    "tandem_producer_records", "Records by class (valid, repeat, ...) and outcome.", ["topic", "class", "outcome"]
 )
 
 
@@ -194,5 +197,31 @@ class _Deliveries:
 
     def _count(self, record: Record, outcome: Outcome, partition: int | None = None, offset: int | None = None) -> None:
         self._counts[record.kind, outcome] += 1
-        metrics.count(record.topic, record.kind, outcome.value)
+        _count(record.topic, record.kind, outcome.value)
         self._ledger.write(record, outcome, partition, offset)
+
+
+def _count(topic: str, kind: str, outcome: str) -> None:
+    """Counts one record with a known outcome."""
+    _RECORDS.labels(topic, kind, outcome).inc()
+
+
+def serve_metrics(place: str) -> None:
+    """Serves ``/metrics`` from a thread until the process ends.
+
+    Args:
+        place: ``address:port``.
+
+    Raises:
+        UsageError: it has another form.
+        EnvironmentNotReadyError: the port is in use, or the address is not this machine's.
+    """
+    address, _, port = place.rpartition(":")
+    if not address or not port.isdecimal() or int(port) > 65535:
+        raise UsageError(f"--metrics {place!r} is not ADDRESS:PORT", hint="for example --metrics 127.0.0.1:9464")
+    try:
+        prometheus_client.start_http_server(int(port), address)
+    except OSError as error:
+        raise EnvironmentNotReadyError(
+            f"metrics cannot be served at {place}: {error.strerror}", hint="choose another port, or remove --metrics"
+        ) from None

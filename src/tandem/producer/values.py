@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from tandem.engine.declare.stream import Stream
 from tandem.producer import odd_records
-from tandem.producer.avro_values import AvroValues
-from tandem.producer.time import is_time, iso
+from tandem.producer.avro_values import AvroValues, is_time
 
+_MINUTE_MS = 60_000
 Fields = Mapping[str, Any]
 
 
@@ -55,3 +57,14 @@ class JsonValues:
 
     def _written(self, fields: Fields) -> Fields:
         return {**fields, **{name: iso(fields[name]) for name in self._times}}
+
+
+def iso(time_ms: int) -> str:
+    """Returns milliseconds since the epoch as ISO 8601 in UTC."""
+    minute, rest = divmod(time_ms, _MINUTE_MS)
+    return f"{_minute(minute)}:{rest // 1000:02d}.{rest % 1000:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _minute(minute: int) -> str:
+    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from tandem.verify.documents import CollectionDifferences
 from tandem.verify.intake import Intake, Letter
 from tandem.verify.oracle import Document, Expectation, Observed, Oracle
-from tandem.verify.record import Record
 from tandem.verify.report import Counts, Kind, Problems, Report
+from tandem.verify.topics import TopicRecord
 from tandem.verify.watermark import Watermark
 
 # The most combinations of contents to try for events that were sent with different contents.
@@ -32,7 +32,7 @@ class Documents(Protocol):
 def compare(
     intakes: Sequence[Intake],
     documents: Documents,
-    letters: Iterable[Record],
+    letters: Iterable[TopicRecord],
     watermark: Watermark,
     *,
     oracle: Oracle,
@@ -145,7 +145,7 @@ def _most_contents(intake: Intake) -> int:
 
 def _letters(
     topic: str,
-    letters: Iterable[Record],
+    letters: Iterable[TopicRecord],
     due: Mapping[bytes, Letter],
     beginnings: Mapping[str, Mapping[int, int]],
     problems: Problems,

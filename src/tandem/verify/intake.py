@@ -1,14 +1,21 @@
-"""Reads a stream's records and keeps what the comparison needs."""
+"""Reads a stream's records; keeps what the comparison and the expected watermark need."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from tandem.catalog import declared_by
 from tandem.engine.declare.stream import Stream
-from tandem.verify.record import Record
+from tandem.settings.model import Settings
 from tandem.verify.reference import Control, Dead, Fields, Validator
-from tandem.verify.watermark import Arrival
+from tandem.verify.topics import TopicReader, TopicRecord
+from tandem.verify.watermark import Arrival, sweep
+
+# Records of each partition. They are in order of time except for minutes, so the newest are among the last.
+_LAST = 2_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Letter(NamedTuple):
@@ -44,7 +51,7 @@ class Intake:
         self.arrivals: list[Arrival] = []
         self._validate = Validator(stream, max_clock_skew_seconds=max_clock_skew_seconds)
 
-    def take(self, records: Iterable[Record]) -> None:
+    def take(self, records: Iterable[TopicRecord]) -> None:
         """Adds records that were not added before."""
         for record in records:
             self.consumed += 1
@@ -69,7 +76,7 @@ class Intake:
         if fields != first and fields not in (versions := self.versions.setdefault(identity, [])):
             versions.append(fields)
 
-    def _headers(self, record: Record, dead: Dead) -> dict[str, str]:
+    def _headers(self, record: TopicRecord, dead: Dead) -> dict[str, str]:
         return {
             "source_topic": self.stream.topic,
             "source_partition": str(record.partition),
@@ -77,3 +84,21 @@ class Intake:
             "source_timestamp": str(record.timestamp),
             "error": str(dead.error),
         }
+
+
+def expected_watermark(settings: Settings) -> datetime | None:
+    """Returns the watermark after the topics' last records; None while a stream has no event.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka does not answer or a topic is missing.
+    """
+    streams = declared_by(settings.location).streams
+    intakes = [Intake(stream, max_clock_skew_seconds=settings.job.max_clock_skew_seconds) for stream in streams]
+    for intake in intakes:
+        with TopicReader(settings.kafka, intake.stream.topic) as reader:
+            ends, beginnings = reader.ends(), reader.beginnings()
+            starts = {number: max(beginnings[number], end - _LAST) for number, end in ends.items()}
+            intake.take(reader.read(starts, ends))
+    arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
+    reached = sweep(arrivals, [stream.name for stream in streams], lateness_seconds=settings.job.lateness_seconds)
+    return _EPOCH + timedelta(milliseconds=reached.ms) if reached.ms else None

@@ -53,7 +53,7 @@ class Oracle(Protocol):
         """Returns the expected documents and outcomes.
 
         Args:
-            accepted: each stream's events by identity, as ``reference.Event.fields``.
+            accepted: each stream's events by identity, as ``reference.Accepted.fields``.
             watermark_ms: the watermark that the job has reached.
             late: the events that may have been late. Each was processed like any other or ignored as if never sent; the
                 oracle tells by what is ``observed``, and expects all else accordingly.

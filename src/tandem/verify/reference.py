@@ -31,7 +31,7 @@ from tandem.verify.avro_reference import AvroRecords, Refused
 Fields = dict[str, str | int]
 
 
-class Event(NamedTuple):
+class Accepted(NamedTuple):
     """A record that was accepted."""
 
     fields: Fields
@@ -70,7 +70,7 @@ class Validator:
         self._skew_ms = max_clock_skew_seconds * 1000
         self._avro = AvroRecords(stream, stream.format) if stream.format else None
 
-    def __call__(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Event | Dead | Control:
+    def __call__(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Accepted | Dead | Control:
         """Returns the record as an event, a rejected or a control record."""
         if not value:
             return Dead(DeadLetterError.EMPTY_VALUE)
@@ -99,7 +99,7 @@ class Validator:
             return None
         return document if isinstance(document, Mapping) else None
 
-    def _of_avro(self, avro: AvroRecords, key: bytes | None, value: bytes, latest: int) -> Event | Dead | Control:
+    def _of_avro(self, avro: AvroRecords, key: bytes | None, value: bytes, latest: int) -> Accepted | Dead | Control:
         # Control records are JSON in any stream.
         if key == _CONTROL_KEY and CONTROL_FIELD in (document := _object(value)):
             return _control(document, latest)
@@ -109,7 +109,7 @@ class Validator:
             return Dead(refused.error, refused.detail or _prefix(value))
         return self._timely(fields, latest)
 
-    def _event(self, document: dict[str, Any], latest: int) -> Event | Dead:
+    def _event(self, document: dict[str, Any], latest: int) -> Accepted | Dead:
         fields: Fields = {}
         for name, read in self._fields:
             value = document.get(name)
@@ -121,10 +121,10 @@ class Validator:
             fields[name] = found
         return self._timely(fields, latest)
 
-    def _timely(self, fields: Fields, latest: int) -> Event | Dead:
+    def _timely(self, fields: Fields, latest: int) -> Accepted | Dead:
         if int(fields[self._event_time]) > latest:
             return Dead(DeadLetterError.FUTURE_TIME, self._event_time)
-        return Event(fields)
+        return Accepted(fields)
 
 
 def _reader(kind: FieldType) -> Callable[[Any], str | int | DeadLetterError]:

@@ -10,7 +10,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.errors import TandemError
-from tandem.verify.record import Offsets
+from tandem.verify.topics import Offsets
 
 _PAUSE_SECONDS = 0.5
 

@@ -1,25 +1,44 @@
-"""Reads topics completely, from their beginnings to their ends at the time of the call."""
+"""Reads topics completely, up to their ends at the time of the call, and rejects compacted ones."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from kafka import TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.kafka_python import reader
+from tandem.kafka_python import made, reader
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import KafkaSettings
-from tandem.verify.record import Offsets, Record
 
+# Offset by partition.
+Offsets = dict[int, int]
 _POLL_MS = 1000
 # Kafka's type of a record's timestamp.
 _LOG_APPEND_TIME = 1
 _STALL_SECONDS = 60.0
+_POLICY = "cleanup.policy"
+_PATIENCE_MS = 3000
+
+
+class TopicRecord(NamedTuple):
+    """One record of a topic; the timestamp in milliseconds since 1970.
+
+    ``by_broker`` says whether that is when the record arrived; else a producer's clock told it.
+    """
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+    by_broker: bool = True
 
 
 class TopicReader:
@@ -83,7 +102,7 @@ class TopicReader:
         with self._answering():
             return self._numbered(self._consumer.end_offsets(list(self._partitions.values())))
 
-    def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[Record]:
+    def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[TopicRecord]:
         """Yields each partition's records from ``start`` to before ``end``, in order.
 
         Raises:
@@ -105,7 +124,7 @@ class TopicReader:
                 for r in records:
                     if r.offset < limit:
                         by_broker = r.timestamp_type == _LOG_APPEND_TIME
-                        yield Record(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers, by_broker)
+                        yield TopicRecord(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers, by_broker)
             # The position also moves over transaction markers and compacted records, which poll() does not return.
             with self._reading():
                 done = [tp for tp, limit in left.items() if self._consumer.position(tp) >= limit]
@@ -140,3 +159,33 @@ class TopicReader:
 
     def _numbered(self, offsets: Mapping[Any, int]) -> Offsets:
         return {tp.partition: offset for tp, offset in offsets.items()}
+
+
+def check_uncompacted(kafka: KafkaSettings, topics: Sequence[str]) -> None:
+    """Raises if Kafka compacts a topic.
+
+    Without the right to read topic configurations, nothing is checked.
+
+    Args:
+        kafka: Kafka's settings.
+        topics: the names of topics.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka does not answer.
+        TandemError: it compacts one.
+    """
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, [_POLICY]) for topic in topics]
+    try:
+        with made(KafkaAdminClient, **kafka_client(kafka), bootstrap_timeout_ms=_PATIENCE_MS) as admin:
+            found = admin.describe_configs(wanted, config_filter="all").get("topic", {})
+    except KafkaError as error:
+        raise EnvironmentNotReadyError(
+            f"Kafka at {kafka.bootstrap} does not answer: {type(error).__name__}",
+            hint="check with `tandem status` that it is running",
+        ) from None
+    compacted = [topic for topic in topics if "compact" in (found.get(topic, {}).get(_POLICY, {}).get("value") or "")]
+    if compacted:
+        raise TandemError(
+            f"Kafka compacts {', '.join(compacted)}: `tandem verify` cannot account for records that Kafka has removed",
+            hint=f"set {_POLICY}=delete on the topic; records removed before stay missing",
+        )

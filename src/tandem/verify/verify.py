@@ -17,14 +17,12 @@ from tandem.catalog import declared_by
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
-from tandem.verify.compaction import check_uncompacted
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
 from tandem.verify.oracle import load_oracle
-from tandem.verify.record import Offsets
 from tandem.verify.report import Report
 from tandem.verify.settle import Problem, await_settled
-from tandem.verify.topics import TopicReader
+from tandem.verify.topics import Offsets, TopicReader, check_uncompacted
 from tandem.verify.watermark import sweep
 
 # Dates stay numbers: a datetime cannot hold years before 1 or after 9999.

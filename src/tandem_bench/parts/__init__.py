@@ -1,1 +1,1 @@
-"""The parts of the bench, one module each: ``measure(bench)`` returns a ``result.Part``."""
+"""The parts of the bench, one module each: ``measure(config)`` returns a ``result.Part``."""

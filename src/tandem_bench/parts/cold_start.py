@@ -28,12 +28,10 @@ from tandem.settings.connections import mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 from tandem.waiting import NotYetError, wait_for
 from tandem_bench import programs
-from tandem_bench.arithmetic import Figure
-from tandem_bench.bench import Bench
-from tandem_bench.interrupts import ignoring_interrupts
 from tandem_bench.reports import Reports
-from tandem_bench.result import Kind, Part, Row
-from tandem_bench.testbed import new_testbed, variables
+from tandem_bench.result import Figure, Part, Row, RowKind
+from tandem_bench.run_config import RunConfig
+from tandem_bench.testbed import ignoring_interrupts, new_testbed, variables
 
 T = TypeVar("T")
 _DEADLINE_S = 240.0
@@ -48,18 +46,18 @@ class _Start(NamedTuple):
     end: float
 
 
-def measure(bench: Bench) -> Part:
+def measure(config: RunConfig) -> Part:
     """Returns the seconds to each step of a start; a quick run has no first start."""
     later: list[_Start] = []
     alone: list[float] = []
     first: list[_Start] = []
-    for number in range(bench.rounds):
-        bench.say(f"cold start, round {number + 1} of {bench.rounds}")
-        if not bench.quick:
-            with _nothing_learned(bench.settings) as unlearned:
+    for number in range(config.rounds):
+        config.say(f"cold start, round {number + 1} of {config.rounds}")
+        if not config.quick:
+            with _nothing_learned(config.settings) as unlearned:
                 first.append(_start(unlearned))
-        later.append(_start(bench.settings))
-        alone.append(_spark_alone(bench.settings))
+        later.append(_start(config.settings))
+        alone.append(_spark_alone(config.settings))
     rows = [
         Row(f"{name}, to {what}", "s", Figure(tuple(seconds)))
         for name, found in (("a later start", later), ("the first start", first))
@@ -71,8 +69,8 @@ def measure(bench: Bench) -> Part:
             ("the return of `up --wait`", [each.end for each in found]),
         )
     ]
-    rows.append(Row("Spark alone, to its first count", "s", Figure(tuple(alone)), Kind.LIMIT))
-    return Part("cold_start", "`tandem up --wait` with nothing there", rows, {"rounds": bench.rounds})
+    rows.append(Row("Spark alone, to its first count", "s", Figure(tuple(alone)), RowKind.LIMIT))
+    return Part("cold_start", "`tandem up --wait` with nothing there", rows, {"rounds": config.rounds})
 
 
 @contextmanager
@@ -117,7 +115,7 @@ def _spark_alone(settings: Settings) -> float:
     """Returns the seconds to start an idle driver, while Kafka and MongoDB are idle."""
     with new_testbed(settings) as testbed:
         began = time.time()
-        with programs.running_on_spark("limits/session", (), testbed) as program:
+        with programs.running_on_spark("peers/spark_session", (), testbed) as program:
             return float(program.answer()["at"]) - began
 
 

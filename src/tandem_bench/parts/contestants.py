@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 from bson.raw_bson import RawBSONDocument
-from pymongo import MongoClient
+from pymongo import MongoClient, WriteConcern
 
 from tandem.artifacts import ensure_jars
 from tandem.artifacts.packages import installed
@@ -20,15 +22,16 @@ from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import MongoSettings
 from tandem_bench import programs
+from tandem_bench.bulk_load import own_topics
 from tandem_bench.correctness import Judgement, Pair, judge, pair_of
-from tandem_bench.limits.inserts import insert
-from tandem_bench.load import own_topics
 from tandem_bench.reports import Ends
 from tandem_bench.testbed import Testbed
 
 # What Spark needs for functions on pandas frames.
 PANDAS = ("pandas==2.3.3", "pyarrow==22.0.0")
 FLINK = ("apache-flink==2.2.0",)
+_BULK = 10_000
+_WRITERS = 2
 
 
 @dataclass(frozen=True)
@@ -132,11 +135,11 @@ def _flink_jars(testbed: Testbed) -> tuple[Path, ...]:
 
 
 def spark_batches(testbed: Testbed, ends: Ends) -> dict[str, list[float]]:
-    """Returns the seconds of ``read``, ``parse`` and ``batch`` (``limits/batch.py``), cold, then warm."""
+    """Returns the seconds of ``read``, ``parse`` and ``batch`` (``peers/spark_batch.py``), cold, then warm."""
     names = ("bench_batch_cold", "bench_batch")
     with testbed.database(names[0]), testbed.database(names[1]):
         arguments = ("--ends", json.dumps(ends), "--databases", *names)
-        with programs.running_on_spark("limits/batch", arguments, testbed) as program:
+        with programs.running_on_spark("peers/spark_batch", arguments, testbed) as program:
             answer: dict[str, list[float]] = program.answer()
             return answer
 
@@ -160,3 +163,23 @@ def judged(mongo: MongoSettings, wanted: Mapping[Pair, RawBSONDocument]) -> Judg
             {}, {"_id": 0, "order_id": 1, "payment_id": 1}, batch_size=20_000
         )
         return judge(map(pair_of, facts), wanted)
+
+
+def insert(mongo: MongoSettings, collection: str, documents: Sequence[RawBSONDocument]) -> float:
+    """Inserts encoded facts, unordered; returns the seconds to the last answer.
+
+    Args:
+        mongo: the database.
+        collection: where to; with the indexes of the pipeline's own.
+        documents: with ``_id``s that are not there yet; a majority acknowledges each bulk.
+    """
+    client: MongoClient[Any]
+    with MongoClient(**mongo_client(mongo)) as client, ThreadPoolExecutor(_WRITERS) as pool:
+        concern = WriteConcern(w="majority", j=True)
+        target = client[mongo.database].get_collection(collection, write_concern=concern)
+        client.admin.command("ping")
+        bulks = [documents[start : start + _BULK] for start in range(0, len(documents), _BULK)]
+        began = time.perf_counter()
+        for _ in pool.map(lambda bulk: target.insert_many(bulk, ordered=False), bulks):
+            pass
+        return time.perf_counter() - began

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from tandem.producer.plan import Plan
+from tandem.producer.record_plan import Plan
 from tandem.settings.model import Settings
-from tandem_bench.load import count, load
+from tandem_bench.bulk_load import count, load
 from tandem_bench.reports import Ends, Report
-from tandem_bench.testbed import Driver, Testbed
+from tandem_bench.testbed import MeasuredDriver, Testbed
 
 _DEADLINE_S = 3600.0
 
@@ -31,12 +31,12 @@ class Drain:
     report: Report
 
 
-def cold(driver: Driver, ends: Ends) -> Drain:
+def cold(driver: MeasuredDriver, ends: Ends) -> Drain:
     """Returns the drain of a backlog by a driver that has just started, from the start of its query."""
     return _watched(driver, ends, count(ends), driver.reports.started_at())
 
 
-def warm(testbed: Testbed, driver: Driver, plan: Plan, before: Ends) -> Drain:
+def warm(testbed: Testbed, driver: MeasuredDriver, plan: Plan, before: Ends) -> Drain:
     """Returns the drain of a further set, which is sent while the driver is suspended.
 
     Args:
@@ -65,7 +65,7 @@ def patient(settings: Settings) -> Settings:
     )
 
 
-def _watched(driver: Driver, ends: Ends, records: int, began: float) -> Drain:
+def _watched(driver: MeasuredDriver, ends: Ends, records: int, began: float) -> Drain:
     committed = driver.reports.drained(ends, deadline_s=_DEADLINE_S)
     closed = driver.reports.settled(committed, deadline_s=_DEADLINE_S)
     rate, rate_closed = (records / (report["at"].timestamp() - began) for report in (committed, closed))

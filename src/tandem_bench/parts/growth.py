@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 from tandem.local_spark.heap import machine_memory
 from tandem.settings.model import Settings
-from tandem_bench.arithmetic import Figure
-from tandem_bench.bench import Bench
-from tandem_bench.load import load
+from tandem_bench.bulk_load import load
 from tandem_bench.parts import drains
 from tandem_bench.reports import Report, batch_milliseconds
-from tandem_bench.result import Part, Row
+from tandem_bench.result import Figure, Part, Row
+from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import Testbed, new_testbed
 
 _TIMES = (8, 4, 2, 1)
@@ -34,24 +33,24 @@ class _Found(NamedTuple):
     few: Report
 
 
-def measure(bench: Bench) -> Part:
+def measure(config: RunConfig) -> Part:
     """Returns the rates of drains of growing backlogs, and the times of small batches after them.
 
     The backlogs are half, once, twice and four times the bench's number of records.
     """
-    least = bench.records // 2
+    least = config.records // 2
     wanted = [times * least for times in _TIMES]
     sizes = fitting(wanted, machine_memory() / 2**30)
     if missing := [size for size in wanted if size not in sizes]:
-        bench.say(f"growth skips {missing}: so many records do not fit into this machine's memory")
+        config.say(f"growth skips {missing}: so many records do not fit into this machine's memory")
     found: dict[int, list[_Found]] = {size: [] for size in sizes}
     heap = heap_gib(sizes[0])
-    with new_testbed(_with_heap(drains.patient(bench.settings), heap)) as testbed:
-        for number in range(bench.rounds):
-            bench.say(f"growth, round {number + 1} of {bench.rounds}")
+    with new_testbed(_with_heap(drains.patient(config.settings), heap)) as testbed:
+        for number in range(config.rounds):
+            config.say(f"growth, round {number + 1} of {config.rounds}")
             for size in sizes if number % 2 == 0 else reversed(sizes):
                 testbed.fresh()
-                found[size].append(_drained(bench, testbed, least, size))
+                found[size].append(_drained(config, testbed, least, size))
     rows = [
         Row(
             f"{size:,} records".replace(",", " "),
@@ -71,7 +70,7 @@ def measure(bench: Bench) -> Part:
         for size in sizes
     ]
     return Part(
-        "growth", "Drains of more and more records, warm Java", rows, {"rounds": bench.rounds, "heap GiB": heap}
+        "growth", "Drains of more and more records, warm Java", rows, {"rounds": config.rounds, "heap GiB": heap}
     )
 
 
@@ -89,11 +88,11 @@ def _with_heap(settings: Settings, gib: int) -> Settings:
     return settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": f"{gib}g"}})
 
 
-def _drained(bench: Bench, testbed: Testbed, warm_up: int, size: int) -> _Found:
-    ends = load(testbed.settings.kafka, bench.plan(0, records=warm_up))
+def _drained(config: RunConfig, testbed: Testbed, warm_up: int, size: int) -> _Found:
+    ends = load(testbed.settings.kafka, config.plan(0, records=warm_up))
     with testbed.driver() as driver:
         first = drains.cold(driver, ends)
-        plan = bench.plan(1, records=size)
+        plan = config.plan(1, records=size)
         drain = drains.warm(testbed, driver, plan, first.ends)
         ends = drain.ends
         # The second of them has only its own records to process: the first has closed a few more windows.

@@ -13,25 +13,24 @@ from tandem.errors import TandemError
 from tandem.platforms.local_services.layout import SERVICES, Layout
 from tandem.supervision.process import recall
 from tandem.supervision.state_folder import SUPERVISOR
-from tandem_bench.arithmetic import Figure
-from tandem_bench.bench import Bench
-from tandem_bench.result import Part, Row
+from tandem_bench.result import Figure, Part, Row
+from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import running_job
 
 _CORES, _MEMORY = "cores", "GiB"
 _ALL = "all"
 
 
-def measure(bench: Bench) -> Part:
+def measure(config: RunConfig) -> Part:
     """Returns the processor time and the memory of all services together and of each."""
-    settle_s, seconds = (10.0, 15.0) if bench.quick else (30.0, 60.0)
+    settle_s, seconds = (10.0, 15.0) if config.quick else (30.0, 60.0)
     cores: dict[str, list[float]] = {}
     memory: dict[str, list[float]] = {}
-    with running_job(bench.settings):
-        layout = Layout(bench.settings.home)
+    with running_job(config.settings):
+        layout = Layout(config.settings.home)
         time.sleep(settle_s)
-        for number in range(bench.rounds):
-            bench.say(f"idle cost, round {number + 1} of {bench.rounds}")
+        for number in range(config.rounds):
+            config.say(f"idle cost, round {number + 1} of {config.rounds}")
             groups = _groups(layout)
             before = _processor_seconds(groups)
             time.sleep(seconds)
@@ -46,7 +45,7 @@ def measure(bench: Bench) -> Part:
         for unit, kept in ((_CORES, cores), (_MEMORY, memory))
         for name, values in kept.items()
     ]
-    settings = {"seconds": int(seconds), "rounds": bench.rounds, "memory": "PSS" if _has_pss() else "RSS"}
+    settings = {"seconds": int(seconds), "rounds": config.rounds, "memory": "PSS" if _has_pss() else "RSS"}
     return Part("idle", "The whole environment while nothing comes", rows, settings)
 
 

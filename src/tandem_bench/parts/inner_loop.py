@@ -26,12 +26,10 @@ from tandem.settings.connections import mongo_client
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
-from tandem_bench.arithmetic import Figure
-from tandem_bench.bench import Bench
-from tandem_bench.interrupts import ignoring_interrupts
-from tandem_bench.load import PRODUCER
-from tandem_bench.result import Part, Row
-from tandem_bench.testbed import running_job, variables
+from tandem_bench.bulk_load import PRODUCER
+from tandem_bench.result import Figure, Part, Row
+from tandem_bench.run_config import RunConfig
+from tandem_bench.testbed import ignoring_interrupts, running_job, variables
 
 _NAME = "inner_loop"
 _EDITS = 3
@@ -41,17 +39,17 @@ _DEADLINE_S = 60.0
 _MARK = re.compile(r'(?<=response_id",\n        ).*(?=\n        "status")')
 
 
-def measure(bench: Bench) -> Part:
+def measure(config: RunConfig) -> Part:
     """Returns seconds from the save to the message of `tandem dev`, and to the first document."""
     reloaded: list[float] = []
     seen: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         location = write(_NAME, Path(folder) / "pipelines")
-        settings = _settings(bench.settings, location)
+        settings = _settings(config.settings, location)
         with running_job(settings), _developing(settings) as output, _documents(settings) as documents:
             _read_to("watching", output)
-            for number in range(max(_EDITS, bench.rounds)):
-                bench.say(f"inner loop, edit {number + 1}")
+            for number in range(max(_EDITS, config.rounds)):
+                config.say(f"inner loop, edit {number + 1}")
                 both = _edit(f"version-{number}", location, output, settings, documents)
                 reloaded.append(both[0])
                 seen.append(both[1])

@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 from tandem.settings.model import Settings
 from tandem_bench import programs
-from tandem_bench.arithmetic import Figure
-from tandem_bench.bench import Bench
+from tandem_bench.bulk_load import ends_of, own_topics
 from tandem_bench.correctness import Judgement, account, expected
-from tandem_bench.load import ends_of, own_topics
 from tandem_bench.load_generator import LoadGenerator, Watch, quantiles
 from tandem_bench.parts import contestants
 from tandem_bench.reports import Reports, batch_milliseconds
-from tandem_bench.result import Kind, Part, Row
+from tandem_bench.result import Figure, Part, Row, RowKind
+from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import new_testbed, running_job
 
 RATE = 1000.0
@@ -26,7 +25,7 @@ _PLANNING, _WRITING = "queryPlanning", "addBatch"
 _LEAST_WARM_S = 20.0
 
 
-class _Batch(NamedTuple):
+class _BatchTimes(NamedTuple):
     """The medians of a batch and of two of its phases, in milliseconds."""
 
     whole: float
@@ -34,23 +33,23 @@ class _Batch(NamedTuple):
     writing: float
 
 
-def measure(bench: Bench) -> Part:
+def measure(config: RunConfig) -> Part:
     """Returns the latencies of the job and of the tutorials' design, and a batch's phases."""
-    warm_s, seconds = (_LEAST_WARM_S, 15.0) if bench.quick else (40.0, 60.0)
+    warm_s, seconds = (_LEAST_WARM_S, 15.0) if config.quick else (40.0, 60.0)
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
-    batches: list[_Batch] = []
+    batches: list[_BatchTimes] = []
     remark, judgement = "", Judgement()
-    for number in range(bench.rounds):
-        bench.say(f"latency, round {number + 1} of {bench.rounds}")
-        turns = [True] if bench.quick else [True, False] if number % 2 == 0 else [False, True]
+    for number in range(config.rounds):
+        config.say(f"latency, round {number + 1} of {config.rounds}")
+        turns = [True] if config.quick else [True, False] if number % 2 == 0 else [False, True]
         for is_ours in turns:
             if is_ours:
-                both, batch, remark = _of_the_job(bench.settings, warm_s, seconds)
+                both, batch, remark = _of_the_job(config.settings, warm_s, seconds)
                 ours.append(both)
                 batches.append(batch)
             else:
-                both, judgement = _of_the_tutorial(bench.settings, warm_s, seconds)
+                both, judgement = _of_the_tutorial(config.settings, warm_s, seconds)
                 theirs.append(both)
     p50, p99 = zip(*ours, strict=True)
     rows = [
@@ -61,14 +60,14 @@ def measure(bench: Bench) -> Part:
     if theirs:
         p50, p99 = zip(*theirs, strict=True)
         rows += [
-            Row("the tutorials' design, median", "s", Figure(p50), Kind.PEER, f"{judgement}; of what came"),
-            Row("the tutorials' design, 99th percentile", "s", Figure(p99), Kind.PEER),
+            Row("the tutorials' design, median", "s", Figure(p50), RowKind.PEER, f"{judgement}; of what came"),
+            Row("the tutorials' design, 99th percentile", "s", Figure(p99), RowKind.PEER),
         ]
-    settings = {"records/s": int(RATE), "seconds": int(seconds), "rounds": bench.rounds}
+    settings = {"records/s": int(RATE), "seconds": int(seconds), "rounds": config.rounds}
     return Part("latency", "From the producer to MongoDB's change stream", rows, settings)
 
 
-def _phases(batches: Sequence[_Batch]) -> list[tuple[str, tuple[float, ...]]]:
+def _phases(batches: Sequence[_BatchTimes]) -> list[tuple[str, tuple[float, ...]]]:
     """Returns the parts of a batch with their milliseconds, one for each round."""
     return [
         ("a batch", tuple(batch.whole for batch in batches)),
@@ -78,14 +77,14 @@ def _phases(batches: Sequence[_Batch]) -> list[tuple[str, tuple[float, ...]]]:
     ]
 
 
-def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], _Batch, str]:
+def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], _BatchTimes, str]:
     with running_job(settings), Reports(settings) as reports:
         with Watch(settings.mongo) as watch, LoadGenerator(settings.kafka, RATE) as generator:
             since, until = generator.run_for(warm_s, seconds)
             seen = watch.seen(generator)
         batches = reports.batches(since, until)
         took = [median(batch_milliseconds(batches, phase)) for phase in ("triggerExecution", _PLANNING, _WRITING)]
-        return quantiles(seen, since, until), _Batch(*took), account(settings, deadline_s=_VERIFY_S)
+        return quantiles(seen, since, until), _BatchTimes(*took), account(settings, deadline_s=_VERIFY_S)
 
 
 def _of_the_tutorial(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], Judgement]:

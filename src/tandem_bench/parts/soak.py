@@ -13,13 +13,12 @@ import psutil
 
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
-from tandem_bench.arithmetic import Figure
-from tandem_bench.bench import Bench
 from tandem_bench.correctness import account
 from tandem_bench.load_generator import LoadGenerator
 from tandem_bench.parts.idle import memory_of
 from tandem_bench.reports import Reports, batch_milliseconds
-from tandem_bench.result import Part, Row
+from tandem_bench.result import Figure, Part, Row
+from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import driver_of, running_job
 
 _RATE = 2000.0
@@ -46,14 +45,14 @@ _UNITS = {
 _USED_AFTER = "tandem.driver.jvm.pools.PS-Old-Gen.used-after-gc"
 
 
-def measure(bench: Bench) -> Part:
+def measure(config: RunConfig) -> Part:
     """Returns the medians of the first and of the last quarter of the time, after a warm-up."""
-    seconds = 120.0 if bench.quick else 1800.0
-    settings = _short_windows(bench.settings)
+    seconds = 120.0 if config.quick else 1800.0
+    settings = _short_windows(config.settings)
     samples: list[Mapping[str, float]] = []
     with running_job(settings) as job, Reports(settings) as reports:
         with LoadGenerator(settings.kafka, _RATE) as generator:
-            bench.say(f"soak, {(_WARM_S + seconds) / 60:.0f} minutes")
+            config.say(f"soak, {(_WARM_S + seconds) / 60:.0f} minutes")
             generator.run_for(_WARM_S, 0.0)
             while len(samples) < seconds / _EVERY_S:
                 since, until = generator.run_for(0.0, _EVERY_S)

@@ -10,13 +10,12 @@ from bson.raw_bson import RawBSONDocument
 
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, STREAMS
 from tandem.platforms.provision import create_topics
-from tandem_bench.arithmetic import Figure
-from tandem_bench.bench import Bench
+from tandem_bench.bulk_load import count, load, own_topics
 from tandem_bench.correctness import Pair, account, expected
-from tandem_bench.load import count, load, own_topics
 from tandem_bench.parts import contestants, drains
 from tandem_bench.reports import Ends
-from tandem_bench.result import Kind, Part, Row
+from tandem_bench.result import Figure, Part, Row, RowKind
+from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import Testbed, new_testbed
 
 _VERIFY_S = 120.0
@@ -26,18 +25,18 @@ _TUTORIAL_PART = 10
 _FIRST, _SECOND, _REPEATED = range(3)
 _PER_S = "records/s"
 # In the order of the table.
-_ROWS: Mapping[str, tuple[str, Kind]] = {
-    "warm": ("Tandem, warm Java", Kind.OURS),
-    "cold": ("Tandem, cold Java", Kind.OURS),
-    "closed": ("Tandem, warm, until windows are closed", Kind.OURS),
-    "repeats": ("Tandem, warm, 20 % repeats", Kind.OURS),
-    "python": ("plain Python, no durable state", Kind.PEER),
-    "flink": ("Flink's interval join, no database", Kind.PEER),
-    "tutorial": ("the tutorials' design", Kind.PEER),
-    "batch": ("the same transform as a batch", Kind.LIMIT),
-    "parse": ("Kafka and parsing alone", Kind.LIMIT),
-    "read": ("Kafka alone", Kind.LIMIT),
-    "insert": ("MongoDB's inserts alone", Kind.LIMIT),
+_ROWS: Mapping[str, tuple[str, RowKind]] = {
+    "warm": ("Tandem, warm Java", RowKind.OURS),
+    "cold": ("Tandem, cold Java", RowKind.OURS),
+    "closed": ("Tandem, warm, until windows are closed", RowKind.OURS),
+    "repeats": ("Tandem, warm, 20 % repeats", RowKind.OURS),
+    "python": ("plain Python, no durable state", RowKind.PEER),
+    "flink": ("Flink's interval join, no database", RowKind.PEER),
+    "tutorial": ("the tutorials' design", RowKind.PEER),
+    "batch": ("the same transform as a batch", RowKind.LIMIT),
+    "parse": ("Kafka and parsing alone", RowKind.LIMIT),
+    "read": ("Kafka alone", RowKind.LIMIT),
+    "insert": ("MongoDB's inserts alone", RowKind.LIMIT),
 }
 
 
@@ -59,43 +58,43 @@ class _Waiting:
     few_ends: Ends
 
 
-def measure(bench: Bench) -> Part:
+def measure(config: RunConfig) -> Part:
     """Returns records per second of the job, the peers and the limits."""
     rounds: list[_Round] = []
     facts: Mapping[Pair, RawBSONDocument] = {}
     few: Mapping[Pair, RawBSONDocument] = {}
-    with new_testbed(drains.patient(bench.settings)) as testbed:
+    with new_testbed(drains.patient(config.settings)) as testbed:
         contestants.prepare(testbed)
-        for number in range(bench.rounds):
-            bench.say(f"throughput, round {number + 1} of {bench.rounds}")
+        for number in range(config.rounds):
+            config.say(f"throughput, round {number + 1} of {config.rounds}")
             if number:
                 testbed.fresh()
-            waiting = _fill(bench, testbed, facts, few)
+            waiting = _fill(config, testbed, facts, few)
             facts, few = waiting.facts, waiting.few
-            last = number == bench.rounds - 1
-            rounds.append(_round(bench, testbed, waiting, ours_first=number % 2 == 0, verified=last))
-    return Part("throughput", "Records that wait are drained into MongoDB", _rows(rounds), _settings(bench))
+            last = number == config.rounds - 1
+            rounds.append(_round(config, testbed, waiting, ours_first=number % 2 == 0, verified=last))
+    return Part("throughput", "Records that wait are drained into MongoDB", _rows(rounds), _settings(config))
 
 
-def _round(bench: Bench, testbed: Testbed, waiting: _Waiting, *, ours_first: bool, verified: bool) -> _Round:
+def _round(config: RunConfig, testbed: Testbed, waiting: _Waiting, *, ours_first: bool, verified: bool) -> _Round:
     result = _Round()
     if ours_first:
-        _ours(bench, testbed, waiting.ends, result, verified=verified)
+        _ours(config, testbed, waiting.ends, result, verified=verified)
     _limits(testbed, waiting, result)
     _peers(testbed, waiting, result)
     if not ours_first:
-        _ours(bench, testbed, waiting.ends, result, verified=verified)
+        _ours(config, testbed, waiting.ends, result, verified=verified)
     return result
 
 
 def _fill(
-    bench: Bench, testbed: Testbed, facts: Mapping[Pair, RawBSONDocument], few: Mapping[Pair, RawBSONDocument]
+    config: RunConfig, testbed: Testbed, facts: Mapping[Pair, RawBSONDocument], few: Mapping[Pair, RawBSONDocument]
 ) -> _Waiting:
     """Fills the topics. The expected facts are computed once, as each round has the same."""
     kafka, beside = testbed.settings.kafka, contestants.topics_beside()
     create_topics(kafka, [replace(stream, topic=beside[stream.name]) for stream in STREAMS], DEAD_LETTER_TOPIC)
-    ends = load(kafka, bench.plan(_FIRST))
-    few_ends = load(kafka, bench.plan(_FIRST, records=max(1, bench.records // _TUTORIAL_PART)), beside)
+    ends = load(kafka, config.plan(_FIRST))
+    few_ends = load(kafka, config.plan(_FIRST, records=max(1, config.records // _TUTORIAL_PART)), beside)
     return _Waiting(
         ends,
         facts or expected(testbed.settings, own_topics(), ends),
@@ -104,11 +103,11 @@ def _fill(
     )
 
 
-def _ours(bench: Bench, testbed: Testbed, ends: Ends, result: _Round, *, verified: bool) -> None:
+def _ours(config: RunConfig, testbed: Testbed, ends: Ends, result: _Round, *, verified: bool) -> None:
     with testbed.driver() as driver:
         first = drains.cold(driver, ends)
-        second = drains.warm(testbed, driver, bench.plan(_SECOND), first.ends)
-        repeated = drains.warm(testbed, driver, bench.plan(_REPEATED, repeats=_REPEATS), second.ends)
+        second = drains.warm(testbed, driver, config.plan(_SECOND), first.ends)
+        repeated = drains.warm(testbed, driver, config.plan(_REPEATED, repeats=_REPEATS), second.ends)
         if verified:
             result.remarks["warm"] = account(testbed.settings, deadline_s=_VERIFY_S)
     result.rates |= {"cold": first.rate, "warm": second.rate, "closed": second.rate_closed, "repeats": repeated.rate}
@@ -145,10 +144,10 @@ def _rows(rounds: list[_Round]) -> list[Row]:
     ]
 
 
-def _settings(bench: Bench) -> dict[str, object]:
+def _settings(config: RunConfig) -> dict[str, object]:
     return {
-        "records": bench.records,
-        "of them for the tutorials' design": bench.records // _TUTORIAL_PART,
-        "partitions": bench.settings.kafka.partitions,
-        "rounds": bench.rounds,
+        "records": config.records,
+        "of them for the tutorials' design": config.records // _TUTORIAL_PART,
+        "partitions": config.settings.kafka.partitions,
+        "rounds": config.rounds,
     }

@@ -1,1 +1,4 @@
-"""Other ways to do the job's work. Programs, run by path; each imports only what it would need elsewhere."""
+"""Programs that the job is compared with, run by path: peers, and limits (``spark_*``), which do a part of its work.
+
+A peer imports only what it would need elsewhere.
+"""

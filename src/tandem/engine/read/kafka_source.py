@@ -13,7 +13,6 @@ from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import Stream
 from tandem.engine.read.mongo_source import looked_up
-from tandem.engine.read.observed import observed
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.read.reject import Reasons
 from tandem.engine.spark.connection_options import kafka_options
@@ -27,6 +26,8 @@ STREAM_OPTIONS = {
     # Between two batches a consumer's next fetch waits at the broker. A batch must not wait until it returns.
     "kafka.fetch.max.wait.ms": "20",
 }
+# The metrics of a stream: how many events and control records a batch had, and the newest event time.
+EVENTS, CONTROL, NEWEST = "events", "control", "newest_ms"
 
 
 def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> DataFrame:
@@ -136,3 +137,12 @@ def _connection(config: JobConfig) -> dict[str, str]:
         "kafka.isolation.level": "read_committed",
         "includeHeaders": "true",
     }
+
+
+def observed(rows: DataFrame, stream: Stream) -> DataFrame:
+    """Returns the stream's rows; each batch's progress notes how many were events and control records, and the newest
+    event time."""
+    is_event = F.col(ASIDE).isNull()
+    newest = F.max(F.when(is_event, F.unix_millis(stream.event_time)))
+    control = F.count_if(F.col(ASIDE)[IS_CONTROL])
+    return rows.observe(stream.name, F.count_if(is_event).alias(EVENTS), control.alias(CONTROL), newest.alias(NEWEST))

@@ -1,17 +1,32 @@
-"""Checks whether a pipeline can resume from a checkpoint: Spark plans a batch on it without running it."""
+"""Checks whether a pipeline's code and settings fit a checkpoint.
+
+For the code, Spark plans a batch on the checkpoint without running it. The settings that decide which documents exist
+are recorded in the checkpoint when it is new: its state was made by these values. With others, part of the documents
+would follow the old ones and part the new ones. `tandem verify`, which knows one value of each, would then report
+differences.
+"""
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pyspark.errors import StreamingQueryException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
+from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.declare.stream import RECORD_FILE
+from tandem.engine.spark.checkpoint import last_planned
 from tandem.engine.spark.failure import Failure, failure_of
+from tandem.engine.spark.file_system import exists, read_text, write_text
 
 _Writer = Callable[[DataFrame, int], None]
+_PARAMETER = "job.parameters."
 
 
 class FitsError(Exception):
@@ -37,3 +52,78 @@ def misfit(start: Callable[[_Writer], StreamingQuery], folder: Path) -> Failure 
     except StreamingQueryException as error:
         return None if FitsError.__name__ in str(error) else failure_of(error, folder, fresh=True)
     return None
+
+
+def changed(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Failure | None:
+    """Returns which setting differs from the one that the checkpoint was begun with; None when none does.
+
+    What only one version of the pipeline's code has is no difference: which code fits the checkpoint, Spark says.
+
+    Raises:
+        OSError, Py4JJavaError: the file cannot be read.
+    """
+    now, before = deciding(pipeline, config), _recorded(spark, config)
+    for name in sorted(now.keys() & before.keys()):
+        if now[name] != before[name]:
+            return Failure(_words(name, before[name], now[name]), MUST_NOT_GO_ON)
+    return None
+
+
+def record(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
+    """Records the settings in a checkpoint that is new, or has none recorded yet.
+
+    Raises:
+        OSError, Py4JJavaError: the file cannot be written.
+    """
+    now = deciding(pipeline, config)
+    if _recorded(spark, config) != now:
+        write_text(spark, _location(config), json.dumps(now, indent=2, sort_keys=True))
+
+
+def deciding(pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
+    """Returns the settings that decide which documents exist, by their names: as JSON has them, with the defaults that
+    the transform declares."""
+    declared = inspect.signature(pipeline.transform).parameters.values()
+    defaults = {each.name: each.default for each in declared if _is_json(each.default)}
+    parameters = {f"{_PARAMETER}{name}": value for name, value in {**defaults, **config.parameters}.items()}
+    values = {
+        "job.lateness_seconds": config.lateness_seconds,
+        "job.max_clock_skew_seconds": config.max_clock_skew_seconds,
+        **parameters,
+    }
+    found: dict[str, Any] = json.loads(json.dumps(values))
+    return found
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _recorded(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
+    """Returns the settings that the checkpoint was begun with; none when no batch of it was planned yet."""
+    location = _location(config)
+    if last_planned(spark, config) is None or not exists(spark, location):
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(read_text(spark, location))
+    except ValueError:  # damaged: nothing is known, as in a checkpoint that is older than this file
+        return {}
+    return found
+
+
+def _location(config: JobConfig) -> str:
+    return f"{config.checkpoint}/{RECORD_FILE}"
+
+
+def _words(name: str, before: Any, now: Any) -> str:
+    variable = f"TANDEM_{name.upper().replace('.', '__')}"
+    old = before if isinstance(before, str) else json.dumps(before)
+    return (
+        f"{name} is {json.dumps(now)}, but the checkpoint was begun with {json.dumps(before)}: set it back "
+        f"({variable}={old}), or start with a new checkpoint and without the old documents, because `tandem verify` "
+        "would report documents that the new value does not produce (README: Recovery)"
+    )

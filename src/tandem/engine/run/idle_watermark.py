@@ -24,10 +24,10 @@ from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgres
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
-from tandem.engine.read.observed import EVENTS, NEWEST
+from tandem.engine.read.kafka_source import EVENTS, NEWEST
 from tandem.engine.run.attention import refused
 from tandem.engine.spark.connection_options import kafka_properties
-from tandem.engine.spark.log import values
+from tandem.engine.spark.job_log import values
 
 _log = logging.getLogger(__name__)
 

@@ -24,12 +24,11 @@ from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.kafka_source import as_stream, times_read
 from tandem.engine.read.parse import ASIDE
-from tandem.engine.run.checkpoint_compatibility import misfit
+from tandem.engine.run.checkpoint_compatibility import changed, misfit, record
 from tandem.engine.run.idle_watermark import Pacemaker
 from tandem.engine.run.job_progress import Heartbeat, ProgressListener, ProgressReporter
-from tandem.engine.run.recorded import changed, record
-from tandem.engine.run.reload import load_pipeline, reloaded
-from tandem.engine.run.signals import Wishes
+from tandem.engine.run.pipeline_loader import load_pipeline, reloaded
+from tandem.engine.run.signals import SignalHandler
 from tandem.engine.run.stop_file import StopFile
 from tandem.engine.spark.failure import (
     CannotGoOnError,
@@ -40,10 +39,9 @@ from tandem.engine.spark.failure import (
     failure_of_declaration,
     failure_of_java,
 )
-from tandem.engine.spark.files import appeared, read_text
-from tandem.engine.spark.java import remember_java_names, set_log_levels
-from tandem.engine.spark.log import log_to_stderr, values
-from tandem.engine.spark.runtime import describe
+from tandem.engine.spark.file_system import appeared, read_text
+from tandem.engine.spark.job_log import log_to_stderr, values
+from tandem.engine.spark.jvm import describe, remember_java_names, set_log_levels
 from tandem.engine.spark.secrets import SecretError
 from tandem.engine.write.batch_writer import BatchWriter
 from tandem.engine.write.document_schema import documents_of
@@ -79,8 +77,8 @@ def main(pipeline: Pipeline | None = None) -> None:
     parser.add_argument("--fit", action="store_true", help="only check whether the job can resume from its checkpoint")
     arguments = parser.parse_args()
     pipeline = pipeline or load_pipeline(arguments.pipeline)
-    wishes = Wishes()
-    wishes.listen()
+    signals = SignalHandler()
+    signals.listen()
     remember_java_names()
     spark = SparkSession.builder.appName(f"tandem {pipeline.name}").getOrCreate()
     config = JobConfig.parse(read_text(spark, arguments.config))
@@ -90,22 +88,22 @@ def main(pipeline: Pipeline | None = None) -> None:
         sys.exit(fit(spark, pipeline, config))
     _log.info("runtime", extra=values(**describe(spark, config)))
     if arguments.stop_when:
-        StopFile(spark, arguments.stop_when, wishes.stop).start()
+        StopFile(spark, arguments.stop_when, signals.stop).start()
     begin_when: str | None = arguments.begin_when
-    failure = _attempt(spark, pipeline, config, wishes.stopping, begin_when)
-    while wishes.begin_again():
+    failure = _attempt(spark, pipeline, config, signals.stopping, begin_when)
+    while signals.begin_again():
         try:
             pipeline = reloaded(pipeline)
             config = JobConfig.parse(read_text(spark, arguments.config))
         except Exception as error:
             failure = _told(failure_of_code(error, _folder(pipeline)) or Failure(repr(error)))
         else:
-            failure = _attempt(spark, pipeline, config, wishes.stopping, begin_when)
+            failure = _attempt(spark, pipeline, config, signals.stopping, begin_when)
         if failure:
-            wishes.stopping.wait()
+            signals.stopping.wait()
     with suppress(Py4JError, OSError):  # there may be no Java any more
         spark.stop()
-    sys.exit(ended(failure, config, wishes.stopping, _end_java))
+    sys.exit(ended(failure, config, signals.stopping, _end_java))
 
 
 def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event, end_java: Callable[[], object]) -> int:

@@ -26,12 +26,12 @@ from pyspark.sql.streaming.listener import (
 
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
-from tandem.engine.read.observed import CONTROL, EVENTS, NEWEST
+from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST
 from tandem.engine.run.attention import LATE_AT, REFUSED
 from tandem.engine.spark.checkpoint import checkpoint_id, last_committed, planned
-from tandem.engine.spark.log import values
+from tandem.engine.spark.job_log import values
+from tandem.engine.spark.jvm import describe
 from tandem.engine.spark.mongo_client import MongoCollection
-from tandem.engine.spark.runtime import describe
 
 # After so long without a report the job says that it lives; who hears nothing for much longer knows that it does not.
 HEARTBEAT_S = 3.0

@@ -23,13 +23,13 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.read.kafka_source import as_batch
 from tandem.engine.read.mongo_source import in_chunks, stored
+from tandem.engine.run.checkpoint_compatibility import changed
 from tandem.engine.run.final_windows import Windows, complete_since
 from tandem.engine.run.job_progress import newest_progress
-from tandem.engine.run.recorded import changed
-from tandem.engine.run.reload import load_pipeline
+from tandem.engine.run.pipeline_loader import load_pipeline
 from tandem.engine.spark.failure import CannotGoOnError
-from tandem.engine.spark.files import read_text
-from tandem.engine.spark.java import remember_java_names, set_log_levels
+from tandem.engine.spark.file_system import read_text
+from tandem.engine.spark.jvm import remember_java_names, set_log_levels
 from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.write.document_schema import documents_of
 from tandem.engine.write.mongo_sink import FEW, write_documents

@@ -1,4 +1,4 @@
-"""What a driver is asked for by signals: to stop, or to go on with the pipeline's code as it is now."""
+"""Handles the signals to a driver: to stop, or to resume with the pipeline's current code."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import threading
 RELOAD = signal.SIGHUP
 
 
-class Wishes:
-    """Hears the signals.
+class SignalHandler:
+    """Handles the signals.
 
     Attributes:
         stopping: set once the query is to be stopped after the batch that has begun.
@@ -23,15 +23,15 @@ class Wishes:
     def listen(self) -> None:
         """Takes over SIGTERM, SIGINT and ``RELOAD``."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._hear(again=False))
-        signal.signal(RELOAD, lambda *_: self._hear(again=True))
+            signal.signal(number, lambda *_: self._receive(again=False))
+        signal.signal(RELOAD, lambda *_: self._receive(again=True))
 
     def stop(self) -> None:
-        """Stops for good, as SIGTERM does."""
-        self._hear(again=False)
+        """Stops the job, as SIGTERM does."""
+        self._receive(again=False)
 
     def begin_again(self) -> bool:
-        """Returns whether the job is to go on with the code as it is now, and waits for the next wish from here on."""
+        """Returns whether the job is to resume with the current code; the next signal counts from here on."""
         if self._end or not self._again:
             return False
         self._again = False
@@ -41,6 +41,6 @@ class Wishes:
             self.stopping.set()
         return True
 
-    def _hear(self, *, again: bool) -> None:
+    def _receive(self, *, again: bool) -> None:
         self._again, self._end = self._again or again, self._end or not again
         self.stopping.set()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
-from tandem.engine.spark.files import exists
+from tandem.engine.spark.file_system import exists
 
 # To ask Cloud Storage costs money: at this pace, less than a cent a day.
 EVERY_S = 5.0

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pyspark.sql import SparkSession
 
 from tandem.engine.declare.job_config import JobConfig
-from tandem.engine.spark.files import exists, read_text
+from tandem.engine.spark.file_system import exists, read_text
 
 # Spark's file of a batch's offsets: a version, this line with what holds for the whole batch, then a line for each
 # source, or this one where a source had nothing yet.

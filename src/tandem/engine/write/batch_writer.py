@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import partial
 
-from pyspark import StorageLevel
+from pyspark import StorageLevel, inheritable_thread_target
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.listener import StreamingQueryProgress
@@ -23,7 +23,6 @@ from tandem.engine.spark.failure import AnotherDriverError
 from tandem.engine.write.compilation import Compilation
 from tandem.engine.write.dead_letters import DeadLetters
 from tandem.engine.write.mongo_sink import FEW, write_documents
-from tandem.engine.write.parallel import side_by_side
 from tandem.engine.write.superseded import Superseded
 
 _log = logging.getLogger(__name__)
@@ -145,3 +144,21 @@ def _counted(rows: DataFrame) -> tuple[int, int, bool]:
 
 def _rejected() -> Column:
     return ~F.col(f"{ASIDE}.{IS_CONTROL}")
+
+
+def side_by_side(threads: Executor, session: SparkSession, tasks: Sequence[Callable[[], None]]) -> None:
+    """Returns when all tasks have ended, whether or not one failed: what they work on may be gone afterwards.
+
+    Args:
+        threads: as many as there are tasks.
+        session: the caller's; what Spark knows of the caller's thread, such as the query that it works for, holds for
+            the tasks.
+        tasks: what to do.
+
+    Raises:
+        Exception: what the first of those that failed has raised.
+    """
+    begun = [threads.submit(inheritable_thread_target(session)(task)) for task in tasks]
+    wait(begun)
+    for each in begun:
+        each.result()

@@ -8,7 +8,7 @@ import structlog
 
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError
-from tandem.foreign.variables import log_not_passed_on
+from tandem.foreign.inheritance import log_not_passed_on
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import logs
 from tandem.platforms.compose.containers import failure_of, started_at, state_of

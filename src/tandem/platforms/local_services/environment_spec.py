@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from tandem import log
-from tandem.engine.spark.log import TEXT
+from tandem.engine.spark.job_log import TEXT
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.local_services.job_runners import JobRunners

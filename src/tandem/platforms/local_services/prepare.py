@@ -13,7 +13,7 @@ from tandem.artifacts import ensure_jars
 from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.ivy import check_spark
 from tandem.errors import EnvironmentNotReadyError
-from tandem.foreign.variables import log_not_passed_on
+from tandem.foreign.inheritance import log_not_passed_on
 from tandem.local_spark.java import Java, find_java
 from tandem.local_spark.local_spark import LocalSpark
 from tandem.platforms.local_services.layout import Layout

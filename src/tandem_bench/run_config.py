@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tandem.producer.plan import DEFAULT_SPAN, Mix, Plan
+from tandem.producer.record_plan import DEFAULT_SPAN, Mix, Plan
 from tandem.settings.model import Settings
-from tandem_bench.load import BETWEEN_SETS
+from tandem_bench.bulk_load import BETWEEN_SETS
 
 _SEED = 7
 # Event times are in the past, whenever it runs.
@@ -16,7 +16,7 @@ _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Bench:
+class RunConfig:
     """The settings of a run.
 
     Attributes:

@@ -1,11 +1,12 @@
 """Google on this machine, in one process: Dataproc, Secret Manager and the metadata server.
 
-``python -m tandem_rehearsal.google --settings FILE``; SIGTERM and SIGINT end the drivers and then this.
+``python -m tandem_rehearsal.google_apis --settings FILE``; SIGTERM and SIGINT end the drivers and then this.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import grpc
 from google.cloud.dataproc_v1 import Job
+from google.cloud.storage import Bucket
 
 from tandem.artifacts import ensure_jars
 from tandem.local_spark.java import find_java
@@ -21,17 +23,17 @@ from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.requests import label_of
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
-from tandem_rehearsal.batches import Batches
-from tandem_rehearsal.clusters import Clusters
+from tandem_rehearsal.batch_controller import BatchController
+from tandem_rehearsal.cluster_controller import ClusterController
 from tandem_rehearsal.credentials import Credentials
-from tandem_rehearsal.driver import DriverRunner
-from tandem_rehearsal.folders import keep_folders
+from tandem_rehearsal.driver_runner import DriverRunner
+from tandem_rehearsal.folders import layout_of
 from tandem_rehearsal.image import write_image
-from tandem_rehearsal.job_service import Driver, JobService
-from tandem_rehearsal.layout import layout_of
+from tandem_rehearsal.job_controller import DriverHandle, JobController
 from tandem_rehearsal.secret_manager import server
 
 _THREADS = 8
+_LISTED = ("offsets", "commits")
 
 
 def serve(settings: Settings) -> None:
@@ -47,14 +49,14 @@ def serve(settings: Settings) -> None:
     runner = DriverRunner(layout, java, image, bucket, settings.cache_dir, label_of(settings))
     runner.end_leftovers()
     place = (google.project or "", google.region or "")
-    clusters = Clusters(*place)
-    jobs = JobService(*place, clusters, partial(runner.launch, runtime=runtimes().default), runner.output)
+    clusters = ClusterController(*place)
+    jobs = JobController(*place, clusters, partial(runner.launch, runtime=runtimes().default), runner.output)
 
-    def serverless(job: Job) -> Driver:
+    def serverless(job: Job) -> DriverHandle:
         keep_folders(bucket, job)
         return runner.launch(job, runtimes().serverless)
 
-    batches = Batches(*place, serverless, runner.output)
+    batches = BatchController(*place, serverless, runner.output)
     secrets = server((google.rehearsal_port or 0) + 2, place[0], credentials.secrets)
     threading.Thread(target=secrets.serve_forever, daemon=True).start()
     dataproc = grpc.server(ThreadPoolExecutor(_THREADS))
@@ -68,10 +70,30 @@ def serve(settings: Settings) -> None:
     secrets.shutdown()
 
 
+def keep_folders(bucket: Bucket, job: Job) -> None:
+    """Writes a hidden object into each checkpoint folder that Spark lists before it writes there.
+
+    The storage stand-in loses empty folders, which an older Spark lists.
+
+    Args:
+        bucket: the bucket with the job's configuration and checkpoint.
+        job: the job to run.
+    """
+    arguments = list(job.pyspark_job.args)
+    config = _name(bucket, arguments[arguments.index("--config") + 1])
+    checkpoint = _name(bucket, json.loads(bucket.blob(config).download_as_bytes())["checkpoint"])
+    for folder in _LISTED:
+        bucket.blob(f"{checkpoint}/{folder}/.kept").upload_from_string(b"")
+
+
+def _name(bucket: Bucket, uri: str) -> str:
+    return uri.removeprefix(f"gs://{bucket.name}/")
+
+
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m tandem_rehearsal.google", description="Serves the stand-ins for Google."
+        prog="python -m tandem_rehearsal.google_apis", description="Serves the stand-ins for Google."
     )
     parser.add_argument("--settings", type=Path, required=True, help="a file with all settings")
     serve(Settings.model_validate_json(parser.parse_args().settings.read_text("utf-8")))

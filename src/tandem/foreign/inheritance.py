@@ -1,4 +1,4 @@
-"""Chooses the variables that a child program inherits: every child's environment begins here."""
+"""Chooses the variables and the locale of child programs: every child's environment begins here."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ _OBEYED = re.compile(
     r"|JAVA_HOME|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_\w+"
 )
 _log = structlog.get_logger(__name__)
+# Java and Python read arguments and file names by it: in the locale C a path with an accent names another folder.
+UTF8 = {"LC_ALL": "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"}
 
 
 def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

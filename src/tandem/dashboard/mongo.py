@@ -1,4 +1,4 @@
-"""Connects to MongoDB with short timeouts, so that an outage is noticed within seconds."""
+"""Connects to MongoDB with short timeouts, and checks every second whether it answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
+from tandem.dashboard.background import Watcher
+from tandem.dashboard.state import PipelineState
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import MongoSettings
 
@@ -16,6 +19,7 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeC
 # The server selection timeout.
 SELECTION_MS = 2000
 Documents = Database[dict[str, Any]]
+PING_EVERY_S = 1.0
 
 
 def database(mongo: MongoSettings, *, answer_within_ms: int) -> Documents:
@@ -43,3 +47,31 @@ def milliseconds(date: Any) -> int | None:
         return None if date is None else int(date)
     except (TypeError, ValueError):
         return None
+
+
+class MongoWatch(Watcher):
+    """Records whether MongoDB answers. A change stream notices too late: it tries to resume first.
+
+    Args:
+        database: the pipeline's database, on a connection with a short timeout.
+        state: the state to write to.
+    """
+
+    def __init__(self, database: Documents, state: PipelineState) -> None:
+        super().__init__("mongo-watch", (PyMongoError,))
+        self._database, self._state = database, state
+
+    def watch(self) -> None:
+        """See ``Watcher.watch``."""
+        version = str(self._database.client.server_info()["version"])
+        while not self.stopping.wait(PING_EVERY_S):
+            self._database.command("ping")
+            with self._state.lock:
+                if self._state.mongo.now(True, version):
+                    self._state.touch()
+
+    def lost(self, error: Exception) -> None:
+        """See ``Watcher.lost``."""
+        with self._state.lock:
+            if self._state.mongo.now(False, type(error).__name__):
+                self._state.touch()

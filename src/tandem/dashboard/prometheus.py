@@ -11,13 +11,13 @@ from prometheus_client.registry import Collector
 
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.snapshot import snapshot
-from tandem.dashboard.state import State
+from tandem.dashboard.state import PipelineState
 
-Watched = Iterable[tuple[State, Declaration]]
+Watched = Iterable[tuple[PipelineState, Declaration]]
 
 
 class _Pipeline(Collector):
-    def __init__(self, state: State, declaration: Declaration) -> None:
+    def __init__(self, state: PipelineState, declaration: Declaration) -> None:
         self._state, self._declaration = state, declaration
 
     def collect(self) -> Iterator[Metric]:

@@ -11,11 +11,10 @@ import psutil
 from tandem.errors import TandemError
 from tandem.platforms.observe import dashboard_url
 from tandem.settings.model import Settings
-from tandem_bench.arithmetic import Figure, percentile
-from tandem_bench.bench import Bench
 from tandem_bench.browser import Listeners, OpenPage, opened
 from tandem_bench.parts.idle import memory_of
-from tandem_bench.result import Part, Row
+from tandem_bench.result import Figure, Part, Row, percentile
+from tandem_bench.run_config import RunConfig
 from tandem_bench.stand_in import StandIn
 from tandem_bench.testbed import new_testbed
 
@@ -26,21 +25,21 @@ _EVERY_S = 5.0
 _SHOWN_S = 180
 
 
-def measure(bench: Bench) -> Part:
+def measure(config: RunConfig) -> Part:
     """Returns the figures with one open page, and with many."""
-    seconds = 30.0 if bench.quick else 120.0
+    seconds = 30.0 if config.quick else 120.0
     found: dict[tuple[str, str], list[float]] = {}
     remarks: dict[str, str] = {}
-    for number in range(bench.rounds):
+    for number in range(config.rounds):
         for pages in _PAGES:
-            bench.say(f"dashboard, {pages} open, round {number + 1} of {bench.rounds}")
-            figures, remark = _of(bench.settings, pages, seconds)
+            config.say(f"dashboard, {pages} open, round {number + 1} of {config.rounds}")
+            figures, remark = _of(config.settings, pages, seconds)
             name = "one page" if pages == 1 else f"{pages} pages"
             remarks[f"{name}: {next(iter(figures))[0]}"] = remark
             for (what, unit), value in figures.items():
                 found.setdefault((f"{name}: {what}", unit), []).append(value)
     rows = [Row(name, unit, Figure(tuple(each)), remark=remarks.get(name, "")) for (name, unit), each in found.items()]
-    settings = {"facts/s": int(RATE), "seconds": int(seconds), "rounds": bench.rounds}
+    settings = {"facts/s": int(RATE), "seconds": int(seconds), "rounds": config.rounds}
     return Part("dashboard", "The dashboard while facts are written", rows, settings)
 
 

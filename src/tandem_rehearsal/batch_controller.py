@@ -16,9 +16,9 @@ from google.longrunning.operations_pb2 import CancelOperationRequest, Operation
 from google.protobuf.empty_pb2 import Empty
 
 from tandem.runtimes import runtimes
-from tandem_rehearsal.clusters import check_place
+from tandem_rehearsal.cluster_controller import check_place
 from tandem_rehearsal.grpc_service import handler, refuse
-from tandem_rehearsal.job_service import Driver, Launch, wanted_by
+from tandem_rehearsal.job_controller import DriverHandle, Launch, wanted_by
 
 SERVICE, OPERATIONS = "google.cloud.dataproc.v1.BatchController", "google.longrunning.Operations"
 State = dataproc.Batch.State
@@ -29,14 +29,14 @@ _MINIMUM_TTL_S, _MAXIMUM_TTL_S = 600, 14 * 24 * 3600
 
 
 @dataclass
-class _Submitted:
+class _SubmittedBatch:
     batch: dataproc.Batch
     request_id: str
     cancelled: bool = False
-    driver: Driver | None = None
+    driver: DriverHandle | None = None
 
 
-class Batches:
+class BatchController:
     """Creates, reads and cancels serverless batches. It neither restarts a failed driver nor limits its time.
 
     Args:
@@ -49,7 +49,7 @@ class Batches:
     def __init__(self, project: str, region: str, launch: Launch, output: Callable[[str], str]) -> None:
         self._place, self._launch, self._output = (project, region), launch, output
         self._lock = threading.RLock()
-        self._batches: dict[str, _Submitted] = {}
+        self._batches: dict[str, _SubmittedBatch] = {}
 
     def services(self) -> tuple[grpc.GenericRpcHandler, ...]:
         """Returns the handlers for a gRPC server."""
@@ -83,7 +83,7 @@ class Batches:
             batch.name, batch.uuid = f"{request.parent}/batches/{request.batch_id}", str(uuid.uuid4())
             batch.operation = f"projects/{self._place[0]}/regions/{self._place[1]}/operations/{uuid.uuid4()}"
             batch.runtime_info = dataproc.RuntimeInfo(output_uri=self._output(batch.uuid))
-            submitted = _Submitted(batch, request.request_id)
+            submitted = _SubmittedBatch(batch, request.request_id)
             self._show(submitted, State.PENDING)
             self._batches[request.batch_id] = submitted
         threading.Thread(target=self._run, args=(submitted,), name=request.batch_id, daemon=True).start()
@@ -135,7 +135,7 @@ class Batches:
         if ttl and not _MINIMUM_TTL_S <= ttl.total_seconds() <= _MAXIMUM_TTL_S:
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "ttl must be between 10 minutes and 14 days")
 
-    def _run(self, submitted: _Submitted) -> None:
+    def _run(self, submitted: _SubmittedBatch) -> None:
         # This takes long if a Spark must be installed.
         driver = self._launch(_as_job(submitted.batch))
         with self._lock:
@@ -153,7 +153,7 @@ class Batches:
             else:
                 self._show(submitted, State.FAILED, f"the driver ended with exit code {code}")
 
-    def _end(self, submitted: _Submitted) -> None:
+    def _end(self, submitted: _SubmittedBatch) -> None:
         with self._lock:
             if submitted.batch.state not in _ACTIVE:
                 return
@@ -163,7 +163,7 @@ class Batches:
         if driver:
             driver.kill()
 
-    def _show(self, submitted: _Submitted, state: Any, message: str = "") -> None:
+    def _show(self, submitted: _SubmittedBatch, state: Any, message: str = "") -> None:
         # A new message: a reader may be writing the old one to its client.
         batch = dataproc.Batch(submitted.batch)
         batch.state, batch.state_message, batch.state_time = state, message, datetime.now(UTC)

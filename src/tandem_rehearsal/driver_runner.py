@@ -1,7 +1,8 @@
-"""Runs submitted jobs with spark-submit; Spark itself fetches all files from Cloud Storage."""
+"""Runs submitted jobs with the Spark of their runtime; Spark itself fetches all files from Cloud Storage."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from google.cloud.exceptions import GoogleCloudError
 from google.cloud.storage import Bucket
 from requests.exceptions import RequestException
 
+from tandem.artifacts.ivy import spark_jars
+from tandem.artifacts.packages import installed
 from tandem.job_files import RECONCILE, STREAM, temporary_folder
 from tandem.local_spark.java import Java, child_environment
 from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL
@@ -24,13 +27,52 @@ from tandem.supervision.logs import size_of
 from tandem.supervision.process import end, identify, recall, remember, spawn
 from tandem.supervision.state_folder import empty
 from tandem_rehearsal.image import write_logging
-from tandem_rehearsal.spark import spark_of
 
 # A driver's name here, by the file that it runs.
 _NAMES = {STREAM: "job", RECONCILE: "reconcile"}
 _UPLOAD_S = 1.0
 # A driver that does not stop within this time is killed.
 _STOP_S = 20.0
+
+
+@dataclass(frozen=True)
+class Spark:
+    """One Spark.
+
+    Attributes:
+        home: what ``SPARK_HOME`` is set to.
+        python_path: what Python finds its own half on; None for where it is installed.
+    """
+
+    home: Path
+    python_path: Path | None
+
+    @property
+    def submit(self) -> Path:
+        """The program ``spark-submit``."""
+        return self.home / "bin" / "spark-submit"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which its programs find it."""
+        found = {"SPARK_HOME": os.fspath(self.home)}
+        return found | ({"PYTHONPATH": os.fspath(self.python_path)} if self.python_path else {})
+
+
+def spark_of(runtime: Runtime, cache: Path) -> Spark:
+    """Returns the Spark of a runtime, installed now or by an earlier call.
+
+    Args:
+        runtime: whose.
+        cache: the folder of all downloads.
+
+    Raises:
+        EnvironmentNotReadyError: it cannot be installed.
+    """
+    if f"{importlib.metadata.version('pyspark')}.".startswith(f"{runtime.spark}."):
+        return Spark(spark_jars().parent, None)
+    folder = installed(runtime.name, (f"pyspark=={runtime.pyspark}",), cache)
+    return Spark(folder / "pyspark", folder)
 
 
 @dataclass

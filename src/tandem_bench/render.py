@@ -1,23 +1,62 @@
-"""Draws a part's figures as bars: one SVG file, readable on light and on dark pages."""
+"""Shows a result: tables for a terminal, and files with its JSON and a bar chart of each part."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
-from tandem_bench.result import Kind, Part
-from tandem_bench.table import number
+from rich.table import Table
 
+from tandem.errors import UsageError
+from tandem_bench.result import Part, Result, RowKind
+
+_STYLES = {RowKind.OURS: "bold", RowKind.LIMIT: "dim", RowKind.PEER: ""}
 _WIDTH, _BAR, _GAP, _LABELS, _FIGURES, _HEAD, _FOOT = 820, 18, 8, 300, 150, 40, 48
 # The maximum length of a limit's bar, relative to the longest bar of ours and of peers; longer bars are cut.
 _LONGEST_LIMIT = 2.0
-_COLOURS = {Kind.OURS: "#2563eb", Kind.LIMIT: "#9ca3af", Kind.PEER: "#d97706"}
+_COLOURS = {RowKind.OURS: "#2563eb", RowKind.LIMIT: "#9ca3af", RowKind.PEER: "#d97706"}
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1f2937}.small{font-size:11px;fill:#6b7280}"
     ".range{stroke:#111827;stroke-width:2}"
     "@media(prefers-color-scheme:dark){text{fill:#e5e7eb}.small{fill:#9ca3af}.range{stroke:#f9fafb}}"
 )
+
+
+def table(part: Part) -> Table:
+    """Returns a part's table: a row for each figure, with the median and the extremes of the rounds."""
+    result = Table(title=part.title, title_justify="left", caption=_settings(part), caption_justify="left")
+    result.add_column(part.name)
+    for column in ("median", "least", "most"):
+        result.add_column(column, justify="right")
+    result.add_column("unit")
+    if any(row.compared for row in part.rows):
+        result.add_column("first row over it", justify="right")
+    if any(row.remark for row in part.rows):
+        result.add_column("remark")
+    for row in part.rows:
+        values = row.figure.values
+        cells = [row.name, *(number(value) for value in (row.figure.median, min(values), max(values))), row.unit]
+        if any(each.compared for each in part.rows):
+            times = part.ratio(row)
+            cells.append("" if times is None else f"{times:.2f}")
+        if any(each.remark for each in part.rows):
+            cells.append(row.remark)
+        result.add_row(*cells, style=_STYLES[row.kind])
+    return result
+
+
+def number(value: float) -> str:
+    """Returns a number with three significant digits or more, thousands apart."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _settings(part: Part) -> str:
+    return ", ".join(f"{name} {value}" for name, value in part.settings.items())
 
 
 def draw(part: Part, about: Mapping[str, Any]) -> str:
@@ -31,7 +70,7 @@ def draw(part: Part, about: Mapping[str, Any]) -> str:
     """
     rows = [row for row in part.rows if row.unit == part.rows[0].unit]
     most = max(max(row.figure.values) for row in rows) or 1.0
-    compared = [max(row.figure.values) for row in rows if row.kind is not Kind.LIMIT]
+    compared = [max(row.figure.values) for row in rows if row.kind is not RowKind.LIMIT]
     if compared:
         most = min(most, _LONGEST_LIMIT * max(compared))
     scale = (_WIDTH - _LABELS - _FIGURES) / most
@@ -64,3 +103,20 @@ def draw(part: Part, about: Mapping[str, Any]) -> str:
 def _text(x: float, y: float, text: str, *, anchor: str = "start", small: bool = False) -> str:
     kind = ' class="small"' if small else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{escape(text)}</text>'
+
+
+def write(result: Result, folder: Path) -> list[Path]:
+    """Returns the files that were written.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    texts = {"bench.json": json.dumps(result.to_json(), indent=2) + "\n"}
+    texts |= {f"{part.name}.svg": draw(part, result.about) for part in result.parts}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}", hint="choose another --out") from None
+    return [folder / name for name in texts]

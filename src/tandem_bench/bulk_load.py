@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.generator import events
 from tandem.pipelines.orders_payments.streams import STREAMS
-from tandem.producer.plan import Plan
-from tandem.producer.record import Record
+from tandem.producer.ledger import Record
+from tandem.producer.record_plan import Plan
 from tandem.producer.sample import sample
 from tandem.settings.model import KafkaSettings
 from tandem.verify.topics import TopicReader

@@ -1,13 +1,19 @@
-"""What the job really runs on, as its first log line says it."""
+"""Describes the driver's Java and the versions in it, sets its log levels, and makes calls to it faster.
+
+py4j asks Java each time that a name is used, and Java looks for what is no class in every jar: ``functions`` in each
+package that PySpark imports, ``org`` of a dotted name. PySpark itself does so five hundred times for one small batch.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from py4j.java_gateway import JavaPackage, JVMView
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
@@ -50,3 +56,37 @@ def _jar_of(jvm: Any, name: str) -> dict[str, str] | None:
         return {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()[:16]}
     except (Py4JJavaError, AttributeError, OSError):
         return None
+
+
+def set_log_levels(spark: SparkSession, levels: Mapping[str, str]) -> None:
+    """Sets from which level on Spark's loggers log.
+
+    Args:
+        spark: in whose driver.
+        levels: levels by the logger's name; ``root`` for the root logger.
+    """
+    jvm: Any = spark._jvm
+    log4j = jvm.org.apache.logging.log4j
+    for name, level in levels.items():
+        log4j.core.config.Configurator.setLevel("" if name == "root" else name, log4j.Level.toLevel(level))
+
+
+def remember_java_names() -> None:
+    """Makes py4j ask once for each name, in this process. What is a class or a package stays one."""
+    for asks in (JVMView, JavaPackage):
+        _remember(asks)
+
+
+def _remember(asks: Any) -> None:
+    ask = asks.__getattr__
+    if getattr(ask, "remembers", False):
+        return
+
+    def remembered(self: Any, name: str) -> Any:
+        found = ask(self, name)
+        # Python asks __getattr__ only for what is not here.
+        vars(self)[name] = found
+        return found
+
+    remembered.remembers = True  # type: ignore[attr-defined]
+    asks.__getattr__ = remembered

@@ -1,13 +1,31 @@
-"""Base class of threads that watch one source and reconnect after an outage."""
+"""Background tasks: threads that watch one source, and the log of unexpected errors, which stop no task."""
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
 
-from tandem.dashboard.failures import Failures
+import structlog
 
+_log = structlog.get_logger(__name__)
 _RETRY_S = 1.0
+
+
+class ErrorLog:
+    """Logs each failure with its stack trace, but not the same one twice in a row.
+
+    Args:
+        what: the task's name, as the subject of the message.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what, self._last = what, ""
+
+    def log(self, error: Exception) -> None:
+        """Logs the error; call it from the handler."""
+        if self._last != (failure := f"{type(error).__name__}: {error}"):
+            _log.exception(f"{self._what} failed and starts again")
+        self._last = failure
 
 
 class Watcher(ABC):
@@ -20,7 +38,7 @@ class Watcher(ABC):
 
     def __init__(self, name: str, away: tuple[type[Exception], ...]) -> None:
         self.stopping = threading.Event()
-        self._away, self._failures = away, Failures(f"the watcher {name}")
+        self._away, self._errors = away, ErrorLog(f"the watcher {name}")
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -45,6 +63,6 @@ class Watcher(ABC):
             except self._away as error:
                 self.lost(error)
             except Exception as error:  # a page that freezes silently would be worse
-                self._failures.log(error)
+                self._errors.log(error)
                 self.lost(error)
             self.stopping.wait(_RETRY_S)

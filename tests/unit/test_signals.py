@@ -10,54 +10,54 @@ from pathlib import Path
 
 import pytest
 
-from tandem.engine.run.reload import reloaded
-from tandem.engine.run.signals import RELOAD, Wishes
+from tandem.engine.run.pipeline_loader import reloaded
+from tandem.engine.run.signals import RELOAD, SignalHandler
 from tandem.scaffold import write
 
 
 @pytest.fixture
-def wishes() -> Iterator[Wishes]:
+def signals() -> Iterator[SignalHandler]:
     numbers = (signal.SIGTERM, signal.SIGINT, RELOAD)
     before = [signal.getsignal(number) for number in numbers]
-    found = Wishes()
+    found = SignalHandler()
     found.listen()
     yield found
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
 
 
-def test_a_reload_stops_the_query_and_lets_it_begin_again(wishes: Wishes) -> None:
+def test_a_reload_stops_the_query_and_lets_it_begin_again(signals: SignalHandler) -> None:
     os.kill(os.getpid(), RELOAD)
-    assert wishes.stopping.wait(5)
-    assert wishes.begin_again()
-    assert not wishes.stopping.is_set()
-    assert not wishes.begin_again()
+    assert signals.stopping.wait(5)
+    assert signals.begin_again()
+    assert not signals.stopping.is_set()
+    assert not signals.begin_again()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_who_wants_it_to_end_wins(wishes: Wishes, number: int) -> None:
+def test_who_wants_it_to_end_wins(signals: SignalHandler, number: int) -> None:
     os.kill(os.getpid(), number)
     os.kill(os.getpid(), RELOAD)
-    assert wishes.stopping.wait(5)
-    assert not wishes.begin_again()
+    assert signals.stopping.wait(5)
+    assert not signals.begin_again()
 
 
 @pytest.mark.parametrize(("number", "again"), [(signal.SIGTERM, False), (RELOAD, True)])
 def test_a_signal_is_heard_also_when_it_comes_while_the_job_begins_again(
-    wishes: Wishes, monkeypatch: pytest.MonkeyPatch, number: int, again: bool
+    signals: SignalHandler, monkeypatch: pytest.MonkeyPatch, number: int, again: bool
 ) -> None:
-    clear = wishes.stopping.clear
+    clear = signals.stopping.clear
 
     def hearing() -> None:
         signal.raise_signal(number)
         clear()
 
-    monkeypatch.setattr(wishes.stopping, "clear", hearing)
+    monkeypatch.setattr(signals.stopping, "clear", hearing)
     signal.raise_signal(RELOAD)
-    assert wishes.begin_again()
-    assert wishes.stopping.is_set()
+    assert signals.begin_again()
+    assert signals.stopping.is_set()
     monkeypatch.undo()
-    assert wishes.begin_again() == again
+    assert signals.begin_again() == again
 
 
 def test_code_is_read_anew_in_all_modules(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import grpc
 from google.cloud import dataproc_v1 as dataproc
 
-from tandem_rehearsal.clusters import Clusters, check_place
+from tandem_rehearsal.cluster_controller import ClusterController, check_place
 from tandem_rehearsal.grpc_service import handler, refuse
 
 SERVICE = "google.cloud.dataproc.v1.JobController"
@@ -23,7 +23,7 @@ _ACTIVE = (State.PENDING, State.SETUP_DONE, State.RUNNING, State.CANCEL_PENDING,
 _THRASHING, _THRASHING_S = 4, 600.0
 
 
-class Driver(Protocol):
+class DriverHandle(Protocol):
     """A running driver."""
 
     def wait(self) -> int:
@@ -34,7 +34,7 @@ class Driver(Protocol):
 
 
 # Starts a job's driver; its output is under the URI that the job names.
-Launch = Callable[[dataproc.Job], Driver]
+Launch = Callable[[dataproc.Job], DriverHandle]
 
 
 def wanted_by(text: str, labels: Mapping[str, str]) -> bool:
@@ -44,15 +44,15 @@ def wanted_by(text: str, labels: Mapping[str, str]) -> bool:
 
 
 @dataclass
-class _Submitted:
+class _SubmittedJob:
     job: dataproc.Job
     request_id: str
     cancelled: bool = False
-    driver: Driver | None = None
+    driver: DriverHandle | None = None
     failures: list[float] = field(default_factory=list)
 
 
-class JobService:
+class JobController:
     """Submits, reads and cancels jobs.
 
     Args:
@@ -64,11 +64,11 @@ class JobService:
     """
 
     def __init__(
-        self, project: str, region: str, clusters: Clusters, launch: Launch, output: Callable[[str], str]
+        self, project: str, region: str, clusters: ClusterController, launch: Launch, output: Callable[[str], str]
     ) -> None:
         self._place, self._clusters, self._launch, self._output = (project, region), clusters, launch, output
         self._lock = threading.RLock()
-        self._jobs: dict[str, _Submitted] = {}
+        self._jobs: dict[str, _SubmittedJob] = {}
 
     def service(self) -> grpc.GenericRpcHandler:
         """Returns the handler for a gRPC server."""
@@ -101,7 +101,7 @@ class JobService:
             job = dataproc.Job(request.job)
             job.job_uuid = str(uuid.uuid4())
             job.driver_output_resource_uri = self._output(job.job_uuid)
-            submitted = _Submitted(job, request.request_id)
+            submitted = _SubmittedJob(job, request.request_id)
             self._show(submitted, State.PENDING)
             self._jobs[name] = submitted
         threading.Thread(target=self._run, args=(submitted,), name=name, daemon=True).start()
@@ -127,14 +127,14 @@ class JobService:
         threading.Thread(target=self._end, args=(submitted,), daemon=True).start()
         return submitted.job
 
-    def _known(self, name: str, context: grpc.ServicerContext) -> _Submitted:
+    def _known(self, name: str, context: grpc.ServicerContext) -> _SubmittedJob:
         with self._lock:
             found = self._jobs.get(name)
         if found is None:
             refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Job {name}")
         return found
 
-    def _end(self, submitted: _Submitted) -> None:
+    def _end(self, submitted: _SubmittedJob) -> None:
         with self._lock:
             if submitted.job.status.state not in _ACTIVE:
                 return
@@ -144,7 +144,7 @@ class JobService:
         if driver:
             driver.kill()
 
-    def _run(self, submitted: _Submitted) -> None:
+    def _run(self, submitted: _SubmittedJob) -> None:
         while True:
             with self._lock:
                 if submitted.cancelled:
@@ -165,14 +165,14 @@ class JobService:
                     self._show(submitted, State.ERROR, f"Google Cloud Dataproc Agent reports job failure: exit {code}")
                     return
 
-    def _may_start_again(self, submitted: _Submitted) -> bool:
+    def _may_start_again(self, submitted: _SubmittedJob) -> bool:
         now, limit = time.monotonic(), submitted.job.scheduling.max_failures_per_hour
         submitted.failures.append(now)
         recent = [moment for moment in submitted.failures if now - moment < _THRASHING_S]
         last_hour = [moment for moment in submitted.failures if now - moment < 3600]
         return len(last_hour) <= limit and len(recent) < _THRASHING
 
-    def _show(self, submitted: _Submitted, state: Any, details: str = "") -> None:
+    def _show(self, submitted: _SubmittedJob, state: Any, details: str = "") -> None:
         # A new message: a reader may be writing the old one to its client.
         job = dataproc.Job(submitted.job)
         job.status = dataproc.JobStatus(state=state, details=details, state_start_time=datetime.now(UTC))

@@ -16,7 +16,7 @@ from tandem_rehearsal.grpc_service import handler, refuse
 SERVICE = "google.cloud.dataproc.v1.ClusterController"
 
 
-class Clusters:
+class ClusterController:
     """Creates, reads and deletes clusters. A new one runs at once: its machine is this one.
 
     Args:
