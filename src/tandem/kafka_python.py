@@ -12,7 +12,7 @@ from kafka.record.default_records import DefaultRecordBatch
 _read_strictly = DefaultRecordBatch._read_msg
 
 
-def made(kind: Callable[..., Any], **options: Any) -> Any:
+def new_client(kind: Callable[..., Any], **options: Any) -> Any:
     """Returns a client.
 
     The library (3.0.12) starts its thread before it looks for Kafka, and leaks it if it finds none. Retries during an
@@ -79,4 +79,4 @@ def reader(**options: Any) -> Any:
         KafkaError: Kafka does not answer, or refuses the user.
     """
     own = {"isolation_level": "read_committed", "enable_auto_commit": False, "allow_auto_create_topics": False}
-    return made(KafkaConsumer, **own, **options)
+    return new_client(KafkaConsumer, **own, **options)

@@ -16,7 +16,7 @@ from pymongo.errors import OperationFailure
 
 from tandem.foreign import inherited
 from tandem.job_files import escaped
-from tandem.kafka_python import made
+from tandem.kafka_python import new_client
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.local_services.kafka import Kafka
 from tandem.platforms.local_services.layout import Layout
@@ -178,7 +178,7 @@ class GoogleStandIn(Service):
 
 
 def _administrator(settings: Settings, credentials: Credentials) -> KafkaAdminClient:
-    return made(
+    return new_client(
         KafkaAdminClient,
         bootstrap_servers=settings.kafka.bootstrap,
         security_protocol="SASL_SSL",

@@ -13,7 +13,7 @@ import pytest
 from kafka import KafkaAdminClient
 from pymongo import MongoClient
 
-from tandem.kafka_python import made
+from tandem.kafka_python import new_client
 from tandem.scaffold import write
 from tests import STATE
 from tests.environment import Environment
@@ -90,7 +90,7 @@ def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environm
     changed = declared.replace(letters, '"parcels_dead_letter_v2"')
     streams.write_text(changed.replace(indexes, '(("request_id",), ("kind",), ("responded_at",))'))
     environment.tandem("up")
-    with made(KafkaAdminClient, bootstrap_servers=environment.bootstrap) as admin:
+    with new_client(KafkaAdminClient, bootstrap_servers=environment.bootstrap) as admin:
         assert "parcels_dead_letter_v2" in admin.list_topics()
     with MongoClient(f"mongodb://127.0.0.1:{environment.first_port + 2}/?directConnection=true") as client:
         assert "responded_at_1" in client["parcels"]["parcels_unanswered"].index_information()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.cli import pipeline
+from tandem.cli import records
 from tandem.cli.session import Session
 from tandem.errors import TandemError
 from tandem.platforms import Job
@@ -151,7 +151,7 @@ def test_run_stops_every_job_that_it_started(
     monkeypatch.setattr(environment, "pipelines", lambda _: [names[each] for each in now])
     monkeypatch.setattr(environment, "stop", lambda _: done.append("the environment"))
     monkeypatch.setattr(job, "stop", lambda each: done.append(each.settings.pipeline))
-    pipeline.stop_started(session, [names[each] for each in before])
+    records.stop_started(session, [names[each] for each in before])
     assert done == [names.get(each, each) for each in stopped]
 
 
@@ -168,7 +168,7 @@ def test_a_job_that_cannot_be_stopped_does_not_keep_another_one_running(monkeypa
 
     monkeypatch.setattr(type(session.job), "stop", stop)
     with pytest.raises(TandemError, match="failed for orders_payments"):
-        pipeline.stop_started(session, [])
+        records.stop_started(session, [])
     assert done == ["orders_payments", "segment_revenue"]
 
 

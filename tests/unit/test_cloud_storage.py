@@ -17,9 +17,9 @@ from tandem.engine.declare.stream import RECORD_FILE
 from tandem.engine.spark.secrets import SecretError, access, resolve
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc.bucket import Bucket
+from tandem.platforms.dataproc.checkpoint_check import check_fit, copy_metadata
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.deploy import Deployment
-from tandem.platforms.dataproc.fitting import check_fit, copy_metadata
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
 from tandem.settings.load import load
 from tandem.settings.model import Settings

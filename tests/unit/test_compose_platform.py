@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.job_files import RECONCILE, STREAM, submitted
 from tandem.platforms import default_profile
-from tandem.platforms import services as clocks
-from tandem.platforms.compose import logs
+from tandem.platforms import service_checks as clocks
+from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import project_name, variables
 from tandem.platforms.compose.containers import Containers, failure_of, started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_builder, check_memory, find_engine
@@ -167,7 +167,7 @@ def test_who_follows_the_logs_does_not_wait_for_one_that_cannot_be_read() -> Non
         raise OSError("the engine has gone")
 
     container = SimpleNamespace(logs=lambda **_: broken())
-    found = list(logs.merged({"kafka": container}, follow=True, since=None))
+    found = list(container_logs.merged({"kafka": container}, follow=True, since=None))
     assert [line.text for line in found] == ["it runs", "its log is no longer readable: OSError"]
 
 

@@ -17,10 +17,10 @@ from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.lock import locked
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.pipelines.orders_payments.streams import ORDERS
-from tandem.platforms import doctor, provision, rights, services
+from tandem.platforms import doctor, provision, rights, service_checks
 from tandem.platforms.compose.engine import checkout
 from tandem.platforms.doctor import Finding, examine
-from tandem.platforms.services import kafka_rights, skew
+from tandem.platforms.service_checks import kafka_rights, skew
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -142,11 +142,11 @@ def test_a_topic_that_the_user_may_only_read_is_named(tmp_path: Path, monkeypatc
 def test_topics_that_producers_date_get_the_command_that_changes_them(
     monkeypatch: pytest.MonkeyPatch, bootstrap: str, command: str
 ) -> None:
-    monkeypatch.setattr(services, "producer_dated", lambda *_: ["t"])
+    monkeypatch.setattr(service_checks, "producer_dated", lambda *_: ["t"])
     own = load("embedded")
     own = own.model_copy(update={"kafka": own.kafka.model_copy(update={"bootstrap": bootstrap})})
     with pytest.raises(TandemError, match="t: message") as caught:
-        services.record_times(own)
+        service_checks.record_times(own)
     assert str(caught.value.hint).startswith(command)
     assert "message.timestamp.type=LogAppendTime" in str(caught.value.hint)
 

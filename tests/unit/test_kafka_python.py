@@ -17,10 +17,10 @@ from tandem.dashboard.declaration import declared
 from tandem.dashboard.state import PipelineState
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.errors import EnvironmentNotReadyError
-from tandem.kafka_python import made
+from tandem.kafka_python import new_client
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import check_kafka
-from tandem.platforms.services import kafka_clock
+from tandem.platforms.service_checks import kafka_clock
 from tandem.settings.load import load
 
 SETTINGS = load("embedded", {"kafka": {"port": 29955}})
@@ -69,7 +69,7 @@ def test_a_headers_key_may_be_of_any_bytes(compression: int) -> None:
     # The marks are not UTF-8 on the wire.
     builder._builder._buffer = builder._builder._buffer.replace(b"!!!", b"\xff\xc3(")
     builder.close()
-    made(lambda **_: None)  # as all our consumers are
+    new_client(lambda **_: None)  # as all our consumers are
     found = [record for batch in MemoryRecords(builder.buffer()) for record in batch]
     assert [(record.offset, record.key, record.value) for record in found] == [
         (number, b"key", b"value %d" % number) for number in range(len(keys))

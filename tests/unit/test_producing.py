@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from tandem.cli import pipeline
+from tandem.cli import records
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.producer import api, lookup
 from tandem.producer.record_plan import Plan
@@ -45,11 +45,11 @@ def test_windows_that_cannot_be_closed_leave_no_client_open(monkeypatch: pytest.
     def refuse(*_: object) -> None:
         raise EnvironmentNotReadyError("Kafka confirmed 0 of 8 control records", hint="")
 
-    monkeypatch.setattr(pipeline, "connect", lambda *_: "producer")
-    monkeypatch.setattr(pipeline, "close_windows", refuse)
-    monkeypatch.setattr(pipeline, "disconnect", closed.append)
+    monkeypatch.setattr(records, "connect", lambda *_: "producer")
+    monkeypatch.setattr(records, "close_windows", refuse)
+    monkeypatch.setattr(records, "disconnect", closed.append)
     with pytest.raises(EnvironmentNotReadyError):
-        pipeline.close_streams(load("embedded"), PLAN)
+        records.close_streams(load("embedded"), PLAN)
     assert closed == ["producer"]
 
 
@@ -68,7 +68,7 @@ def test_a_platform_that_does_not_answer_does_not_end_the_watch(monkeypatch: pyt
             raise answer
         return answer
 
-    monkeypatch.setattr(pipeline, "PROBLEM_POLL_S", 0.01)
+    monkeypatch.setattr(records, "PROBLEM_POLL_S", 0.01)
     job = SimpleNamespace(problem=problem)
-    with pytest.raises(TandemError, match="keeps restarting"), pipeline.stop_at_problem(cast(Any, job)) as stop:
+    with pytest.raises(TandemError, match="keeps restarting"), records.stop_at_problem(cast(Any, job)) as stop:
         assert stop.wait(10)

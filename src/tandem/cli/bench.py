@@ -16,7 +16,7 @@ app = typer.Typer()
 
 # Listed here because the bench is imported only when the command runs.
 PART_NAMES = ["throughput", "latency", "cold_start", "idle", "recovery", "inner_loop", "dashboard", "growth", "soak"]
-_NEEDED = ("confluent_kafka", "orjson", "playwright", "pyspark")
+_NEEDED = ("confluent_kafka", "orjson", "playwright", "pyspark", "tandem_bench")
 
 
 @app.command(rich_help_panel=INSPECT)
@@ -50,7 +50,7 @@ def bench(
     if missing:
         raise EnvironmentNotReadyError(
             f"{missing[0]} is not installed",
-            hint=f"run `scripts/bench`, which installs the packages; or {install_hint('bench')}",
+            hint=f"run `scripts/bench` in a checkout, which installs the packages; or {install_hint('bench')}",
         )
     from tandem_bench.render import table, write
     from tandem_bench.run import PROFILE, able, chosen, run, settings_of

@@ -10,7 +10,7 @@ import typer
 from tandem.cli.options import RUN, with_session
 from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.platforms import services
+from tandem.platforms import service_checks
 
 app = typer.Typer()
 
@@ -80,7 +80,7 @@ def submit(session: Session) -> None:
 def warn_of_topics(session: Session) -> None:
     """Warns of problems with the pipelines' topics, with the commands that fix them."""
     for job in session.jobs:
-        for check in (services.record_times, services.uncompacted):
+        for check in (service_checks.record_times, service_checks.uncompacted):
             try:
                 # A service that does not answer yet is skipped; `tandem doctor` checks it later.
                 with suppress(EnvironmentNotReadyError):

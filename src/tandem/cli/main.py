@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from tandem import log
-from tandem.cli import bench, cloud, dev, doctor, inspect, lifecycle, new, pipeline, shell
+from tandem.cli import bench, cloud, dev, doctor, inspect, lifecycle, new, records, shell
 from tandem.cli.options import with_session
 from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
@@ -26,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # The help shows the commands in this order.
-for module in (lifecycle, pipeline, inspect, doctor, bench, new, dev, shell, cloud):
+for module in (lifecycle, records, inspect, doctor, bench, new, dev, shell, cloud):
     app.add_typer(module.app)
 
 

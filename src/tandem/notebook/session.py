@@ -16,7 +16,7 @@ from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output, Pipeline
 from tandem.engine.declare.stream import Stream
 from tandem.engine.read.kafka_source import events_of, records_of, refused_of, transformed
-from tandem.engine.read.mongo_source import stored
+from tandem.engine.read.mongo_source import read_collection
 from tandem.engine.run.pipeline_loader import send_by_value
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.job_files import job_config
@@ -147,7 +147,7 @@ class Session:
         found = self._collections()
         if collection not in found:
             raise _no_such("collection", collection, found)
-        return stored(self.spark, self._config, collection)
+        return read_collection(self.spark, self._config, collection)
 
     def reload(self) -> None:
         """Reloads the pipeline from its files.

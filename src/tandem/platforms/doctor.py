@@ -20,7 +20,7 @@ from tandem.errors import TandemError
 from tandem.foreign.inheritance import effects
 from tandem.local_spark.heap import machine_memory
 from tandem.local_spark.java import find_java
-from tandem.platforms import services
+from tandem.platforms import service_checks
 from tandem.platforms.compose.cli import variables
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import check_builder, check_memory, checkout, find_engine
@@ -69,13 +69,13 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
     running = running or settings.backend == "dataproc"
     shared = {
         "disk": lambda: _disk(settings),
-        "Kafka": lambda: _when(running, lambda: services.kafka(settings)),
-        "Kafka's topics": lambda: _when(running, lambda: services.uncompacted(settings)),
-        "Kafka's rights": lambda: _when(running, lambda: services.kafka_rights(settings)),
-        "record times": lambda: _when(running, lambda: services.record_times(settings)),
-        "Kafka's clock": lambda: _when(running, lambda: services.kafka_clock(settings)),
-        "MongoDB": lambda: _when(running, lambda: services.replica_set(settings)),
-        "MongoDB's clock": lambda: _when(running, lambda: services.mongo_clock(settings)),
+        "Kafka": lambda: _when(running, lambda: service_checks.kafka(settings)),
+        "Kafka's topics": lambda: _when(running, lambda: service_checks.uncompacted(settings)),
+        "Kafka's rights": lambda: _when(running, lambda: service_checks.kafka_rights(settings)),
+        "record times": lambda: _when(running, lambda: service_checks.record_times(settings)),
+        "Kafka's clock": lambda: _when(running, lambda: service_checks.kafka_clock(settings)),
+        "MongoDB": lambda: _when(running, lambda: service_checks.replica_set(settings)),
+        "MongoDB's clock": lambda: _when(running, lambda: service_checks.mongo_clock(settings)),
     }
     for name, check in {**own(settings, running), **shared}.items():
         yield _found(name, check)
@@ -86,12 +86,12 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
 def _found(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, "good", check())
-    except services.Skipped as reason:
+    except service_checks.Skipped as reason:
         return Finding(name, "skipped", str(reason))
     except TandemError as error:
         return Finding(name, "bad", str(error), error.hint)
     except (KafkaError, PyMongoError) as error:
-        return Finding(name, "bad", f"does not answer: {type(error).__name__}", services.START)
+        return Finding(name, "bad", f"does not answer: {type(error).__name__}", service_checks.START)
     except (OSError, subprocess.SubprocessError) as error:  # the other checks still run
         said = " ".join(str(error).split())[:200] or type(error).__name__
         return Finding(name, "bad", f"check failed: {said}", "fix it and run `tandem doctor` again")
@@ -99,7 +99,7 @@ def _found(name: str, check: Callable[[], str]) -> Finding:
 
 def _when(running: bool, check: Callable[[], str]) -> str:
     if not running:
-        raise services.Skipped("the environment is not running")
+        raise service_checks.Skipped("the environment is not running")
     return check()
 
 
@@ -140,8 +140,8 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
             {name: int(value) for name, value in variables(settings, None).items() if name.endswith("_PORT")}, running
         ),
         "engine's disk": _engine_disk,
-        "engine's clock": services.engine_clock,
-        "Kafka from containers": lambda: _when(running, lambda: services.kafka_from_containers(settings)),
+        "engine's clock": service_checks.engine_clock,
+        "Kafka from containers": lambda: _when(running, lambda: service_checks.kafka_from_containers(settings)),
     }
 
 
@@ -168,7 +168,7 @@ def _jars(settings: Settings) -> str:
     for jar_set in map(locked().__getitem__, ENVIRONMENT):
         place = folder / f"{jar_set.name}-{jar_set.digest}"
         if not place.is_dir():
-            raise services.Skipped(f"{jar_set.name}: not downloaded yet; the first start downloads it")
+            raise service_checks.Skipped(f"{jar_set.name}: not downloaded yet; the first start downloads it")
         for jar in jar_set.jars:
             seen += 1
             file = place / jar.file
@@ -181,7 +181,7 @@ def _jars(settings: Settings) -> str:
 
 def _ports(ports: Mapping[str, int], running: bool) -> str:
     if running:
-        raise services.Skipped(f"in use by this environment: {', '.join(str(port) for port in ports.values())}")
+        raise service_checks.Skipped(f"in use by this environment: {', '.join(str(port) for port in ports.values())}")
     busy = {name: port for name, port in ports.items() if refusal(port)}
     if busy:
         holders = "; ".join(f"{port} is {holder(port)}" for port in busy.values())
@@ -212,7 +212,7 @@ def _engine_disk() -> str:
     """Checks the disk on which the engine keeps volumes and images."""
     folder = Path(Containers(find_engine()).info()["DockerRootDir"])
     if not folder.exists():
-        raise services.Skipped(f"{folder} is on the engine's own machine")
+        raise service_checks.Skipped(f"{folder} is on the engine's own machine")
     return _room(folder, hint="`docker system df` shows the usage; `docker system prune` frees unused space")
 
 

@@ -16,7 +16,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError
-from tandem.kafka_python import made
+from tandem.kafka_python import new_client
 from tandem.producer.connect import WhyNot, was_refused
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings
@@ -227,7 +227,7 @@ def administrator(kafka: KafkaSettings, what: str, **options: Any) -> Iterator[A
     """
     why = WhyNot()
     try:
-        with why, made(KafkaAdminClient, **kafka_client(kafka), **options) as admin:
+        with why, new_client(KafkaAdminClient, **kafka_client(kafka), **options) as admin:
             yield admin
     except KafkaError as error:
         cause, user = why.error or error, f"the user {kafka.username or '(none)'}"

@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.kafka_python import made, reader
+from tandem.kafka_python import new_client, reader
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import KafkaSettings
 
@@ -176,7 +176,7 @@ def check_uncompacted(kafka: KafkaSettings, topics: Sequence[str]) -> None:
     """
     wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, [_POLICY]) for topic in topics]
     try:
-        with made(KafkaAdminClient, **kafka_client(kafka), bootstrap_timeout_ms=_PATIENCE_MS) as admin:
+        with new_client(KafkaAdminClient, **kafka_client(kafka), bootstrap_timeout_ms=_PATIENCE_MS) as admin:
             found = admin.describe_configs(wanted, config_filter="all").get("topic", {})
     except KafkaError as error:
         raise EnvironmentNotReadyError(

@@ -22,7 +22,7 @@ _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 _END_BYTES = 16
 
 
-class AvroReading:
+class AvroFormat:
     """Reads records in Avro's single-object encoding, written by any of the stream's schemas.
 
     Args:
@@ -44,7 +44,7 @@ class AvroReading:
         }
 
     def columns(self) -> Mapping[str, Column]:
-        """See ``Reading.columns``."""
+        """See ``ValueFormat.columns``."""
         framed = F.concat(F.substring("value", HEADER_BYTES + 1, 2**31 - 1), _end())
         read = {
             f"_avro_{version.number}": F.when(
@@ -56,7 +56,7 @@ class AvroReading:
         return {"_json": F.when(F.col("key") == F.lit(CONTROL_KEY.encode()), parse_json(F.col("value"))), **read}
 
     def field(self, name: str, kind: FieldType) -> Column:
-        """See ``Reading.field``."""
+        """See ``ValueFormat.field``."""
         match kind:
             case FieldType.STRING | FieldType.INTEGER:
                 return self._raw(name, kind)
@@ -67,11 +67,11 @@ class AvroReading:
                 assert_never(kind)
 
     def checks(self) -> Sequence[Column]:
-        """See ``Reading.checks``."""
+        """See ``ValueFormat.checks``."""
         return [self._is_whole(), *(_is_sound(name, kind) for name, kind in self._stream.fields.items())]
 
     def stages(self) -> Sequence[Mapping[str, Column]]:
-        """See ``Reading.stages``."""
+        """See ``ValueFormat.stages``."""
         fields = self._stream.fields.items()
         return (
             self.columns(),
@@ -80,7 +80,7 @@ class AvroReading:
         )
 
     def value_rules(self) -> Sequence[Rule]:
-        """See ``Reading.value_rules``."""
+        """See ``ValueFormat.value_rules``."""
         no_header = (F.length("value") < HEADER_BYTES) | (F.substring("value", 1, len(MARK)) != MARK)
         error, why = DeadLetterError.NOT_AVRO, "the value is not one Avro record of its schema"
         encoding = "Avro's single-object encoding"
@@ -95,7 +95,7 @@ class AvroReading:
         ]
 
     def field_rules(self, name: str, kind: FieldType) -> Sequence[Rule]:
-        """See ``Reading.field_rules``."""
+        """See ``ValueFormat.field_rules``."""
         raw, value = F.col(f"_v_{name}"), F.col(f"_f_{name}")
         unusable = [each for each in self._avro.versions if self._sources[name][each.number] is None]
         missing = [self._headers[each.number] for each in unusable if self._avro.lacks(each, name)]

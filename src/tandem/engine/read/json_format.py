@@ -23,7 +23,7 @@ _WRONG_ESCAPE = (
 _JSON_ALONE = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 
 
-class JsonReading:
+class JsonFormat:
     """Reads JSON objects.
 
     Args:
@@ -34,21 +34,21 @@ class JsonReading:
         self._stream = stream
 
     def columns(self) -> Mapping[str, Column]:
-        """See ``Reading.columns``."""
+        """See ``ValueFormat.columns``."""
         plain = self._is_plain()
         return {"_plain": plain, "_json": F.when(~plain, parse_json(F.col("value"))), "_read": self._read()}
 
     def field(self, name: str, kind: FieldType) -> Column:
-        """See ``Reading.field``."""
+        """See ``ValueFormat.field``."""
         return _typed(F.col(f"_read.{name}"), kind)
 
     def checks(self) -> Sequence[Column]:
-        """See ``Reading.checks``."""
+        """See ``ValueFormat.checks``."""
         whole = F.col("_plain") | is_one_json_text()
         return [whole, *(_is_sound(name, kind) for name, kind in self._stream.fields.items())]
 
     def stages(self) -> Sequence[Mapping[str, Column]]:
-        """See ``Reading.stages``."""
+        """See ``ValueFormat.stages``."""
         fields = self._stream.fields
         return (
             {"_json": parse_json(F.col("value"))},
@@ -58,7 +58,7 @@ class JsonReading:
         )
 
     def value_rules(self) -> Sequence[Rule]:
-        """See ``Reading.value_rules``."""
+        """See ``ValueFormat.value_rules``."""
         not_utf8 = unless_prefixed("the value is not valid UTF-8", wanted="plain JSON")
         not_json = unless_prefixed("the value is not one JSON text", wanted="plain JSON")
         return [
@@ -72,7 +72,7 @@ class JsonReading:
         ]
 
     def field_rules(self, name: str, kind: FieldType) -> Sequence[Rule]:
-        """See ``Reading.field_rules``."""
+        """See ``ValueFormat.field_rules``."""
         found, value = F.col(f"_t_{name}"), F.col(f"_f_{name}")
         rules: list[Rule] = [
             (F.col(f"_v_{name}").isNull(), DeadLetterError.MISSING_FIELD, name),

@@ -19,7 +19,7 @@ _ONE_PARTITION = "com.mongodb.spark.sql.connector.read.partitioner.SinglePartiti
 _CHUNK = 10_000
 
 
-def stored(spark: SparkSession, config: JobConfig, collection: str, schema: str | None = None) -> DataFrame:
+def read_collection(spark: SparkSession, config: JobConfig, collection: str, schema: str | None = None) -> DataFrame:
     """Returns a collection's documents, read anew by each action.
 
     Args:
@@ -51,7 +51,7 @@ def in_chunks(ids: DataFrame) -> Iterator[list[str]]:
 def looked_up(spark: SparkSession, config: JobConfig, lookup: Lookup) -> DataFrame:
     """Returns the documents of a lookup."""
     schema = ", ".join(f"`{name}` {_type_of(kind)}" for name, kind in lookup.fields.items())
-    return stored(spark, config, lookup.collection, schema)
+    return read_collection(spark, config, lookup.collection, schema)
 
 
 def _type_of(kind: FieldType) -> str:

@@ -8,18 +8,18 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tandem.engine.declare.stream import Stream
-from tandem.engine.read.avro_format import AvroReading
-from tandem.engine.read.json_format import JsonReading, control_time, is_control, is_no_control
-from tandem.engine.read.value_format import Reading
+from tandem.engine.read.avro_format import AvroFormat
+from tandem.engine.read.json_format import JsonFormat, control_time, is_control, is_no_control
+from tandem.engine.read.value_format import ValueFormat
 
 # The column of what was set aside: null for an event, else the original record and whether it is a control record.
 ASIDE = "_aside"
 IS_CONTROL = "is_control"
 
 
-def reading_of(stream: Stream) -> Reading:
+def format_of(stream: Stream) -> ValueFormat:
     """Returns how a stream's values are read."""
-    return JsonReading(stream) if stream.format is None else AvroReading(stream, stream.format)
+    return JsonFormat(stream) if stream.format is None else AvroFormat(stream, stream.format)
 
 
 def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) -> DataFrame:
@@ -35,11 +35,13 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
         stream: what an event must look like.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
     """
-    reading = reading_of(stream)
+    value_format = format_of(stream)
     # Each stage is a projection of its own: Spark then evaluates each expression once for all its later uses.
-    parsed = records.withColumns(dict(reading.columns()))
-    typed = parsed.select("*", *(reading.field(name, kind).alias(f"_f_{name}") for name, kind in stream.fields.items()))
-    flagged = typed.withColumn("_event", _is_event(reading, stream, max_clock_skew_seconds))
+    parsed = records.withColumns(dict(value_format.columns()))
+    typed = parsed.select(
+        "*", *(value_format.field(name, kind).alias(f"_f_{name}") for name, kind in stream.fields.items())
+    )
+    flagged = typed.withColumn("_event", _is_event(value_format, stream, max_clock_skew_seconds))
     flagged = flagged.withColumn(
         "_control", ~F.col("_event") & is_control() & is_timely(control_time(), max_clock_skew_seconds)
     )
@@ -60,8 +62,8 @@ def is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
     return F.unix_micros(time) - F.lit(max_clock_skew_seconds * 1_000_000) <= F.unix_micros("timestamp")
 
 
-def _is_event(reading: Reading, stream: Stream, max_clock_skew_seconds: int) -> Column:
+def _is_event(value_format: ValueFormat, stream: Stream, max_clock_skew_seconds: int) -> Column:
     """Returns whether a record is an event; never null. ``reject.Reasons`` knows why where it is not."""
-    whole, *sound = reading.checks()
+    whole, *sound = value_format.checks()
     checks = [whole, is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds), is_no_control(), *sound]
     return F.coalesce(reduce(Column.__and__, checks), F.lit(False))

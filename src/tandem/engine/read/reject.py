@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from tandem.engine.declare.stream import CONTROL_TIME_FIELD, DeadLetterError, Stream
 from tandem.engine.read.json_format import control_time, is_control
-from tandem.engine.read.parse import reading_of
+from tandem.engine.read.parse import format_of
 from tandem.engine.read.value_format import Rule
 
 
@@ -24,9 +24,9 @@ class Reasons:
 
     def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
         late = f"more than {max_clock_skew_seconds} s after the record's Kafka timestamp"
-        reading = reading_of(stream)
+        value_format = format_of(stream)
         # Each stage reads what the one before it has worked out.
-        self._stages = (*reading.stages(), {"_control_time": control_time()})
+        self._stages = (*value_format.stages(), {"_control_time": control_time()})
         control: list[Rule] = [
             (is_control() & F.col("_control_time").isNull(), DeadLetterError.BAD_TIME, CONTROL_TIME_FIELD),
             # What parse did not take for a control record although its time can be read lies in the future.
@@ -35,8 +35,8 @@ class Reasons:
         rules: list[Rule] = [
             (F.coalesce(F.length("value") == 0, F.lit(True)), DeadLetterError.EMPTY_VALUE, "the record has no value"),
             *control,
-            *reading.value_rules(),
-            *(rule for name, kind in stream.fields.items() for rule in reading.field_rules(name, kind)),
+            *value_format.value_rules(),
+            *(rule for name, kind in stream.fields.items() for rule in value_format.field_rules(name, kind)),
             # All that is left: the fields are well-formed, so it was the event time.
             (F.lit(True), DeadLetterError.FUTURE_TIME, f"{stream.event_time}: {late}"),
         ]

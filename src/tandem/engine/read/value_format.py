@@ -15,7 +15,7 @@ from tandem.engine.declare.stream import REGISTRY_BYTES, REGISTRY_MAGIC, REGISTR
 Rule = tuple[Column, DeadLetterError, str | Column]
 
 
-class Reading(Protocol):
+class ValueFormat(Protocol):
     """One format. Its columns are expressions of the columns of a Kafka record, and of those before them."""
 
     def columns(self) -> Mapping[str, Column]:

@@ -15,7 +15,7 @@ from pyspark.sql.types import TimestampType
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output, Pipeline
 from tandem.engine.read.kafka_source import records_of
-from tandem.engine.read.mongo_source import in_chunks, stored
+from tandem.engine.read.mongo_source import in_chunks, read_collection
 from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.write.mongo_sink import write_documents
 
@@ -65,7 +65,7 @@ class Windows:
         complete = self._complete()
         expected = implied.where(complete)
         schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in expected.schema)
-        found = stored(self._spark, self._config, self._collection, schema).where(self._final & complete)
+        found = read_collection(self._spark, self._config, self._collection, schema).where(self._final & complete)
         found = found.persist(StorageLevel.DISK_ONLY)
         try:
             wrong = expected.join(found, _all_equal(expected, found), "left_anti").persist(StorageLevel.DISK_ONLY)

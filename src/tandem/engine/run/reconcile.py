@@ -22,7 +22,7 @@ from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.read.kafka_source import as_batch
-from tandem.engine.read.mongo_source import in_chunks, stored
+from tandem.engine.read.mongo_source import in_chunks, read_collection
 from tandem.engine.run.checkpoint_compatibility import changed
 from tandem.engine.run.final_windows import Windows, complete_since
 from tandem.engine.run.job_progress import newest_progress
@@ -147,4 +147,4 @@ class _Reconciliation:
         return sum(self._superseded.delete(collection, chunk) for chunk in in_chunks(wrong))
 
     def _ids(self, collection: str) -> DataFrame:
-        return stored(self._spark, self._config, collection, "_id string")
+        return read_collection(self._spark, self._config, collection, "_id string")

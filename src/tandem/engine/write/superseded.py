@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.stream import SUPERSEDED_COLLECTION
-from tandem.engine.read.mongo_source import in_chunks, stored
+from tandem.engine.read.mongo_source import in_chunks, read_collection
 from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.write.mongo_sink import FEW, write_documents
 
@@ -69,7 +69,7 @@ class Superseded:
         return self.delete(collection, [note["document"] for note in notes]) if notes else 0
 
     def _about(self, collection: str) -> DataFrame:
-        notes = stored(self._spark, self._config, SUPERSEDED_COLLECTION, "collection string, document string")
+        notes = read_collection(self._spark, self._config, SUPERSEDED_COLLECTION, "collection string, document string")
         return notes.where(F.col("collection") == collection)
 
     def delete(self, collection: str, ids: list[str]) -> int:

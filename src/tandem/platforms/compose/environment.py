@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.platforms.compose import logs
+from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.job import ComposeJob
 from tandem.platforms.compose.job_services import JOB
 from tandem.platforms.compose.project import Project
@@ -55,4 +55,4 @@ class ComposeEnvironment:
         if unknown := sorted(set(services) - set(found)):
             known = ", ".join(sorted(found)) or "none, because nothing was started"
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {known}")
-        return logs.merged({name: found[name] for name in services or sorted(found)}, follow, since)
+        return container_logs.merged({name: found[name] for name in services or sorted(found)}, follow, since)

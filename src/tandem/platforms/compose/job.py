@@ -10,7 +10,7 @@ from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign.inheritance import log_not_passed_on
 from tandem.platforms.base import START_DEADLINE_S
-from tandem.platforms.compose import logs
+from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
 from tandem.platforms.compose.engine import check_builder, check_memory, checkout
 from tandem.platforms.compose.job_services import RECONCILE, SETUP, JobServices
@@ -123,7 +123,7 @@ class ComposeJob:
             if reason := failure_of(container):
                 return f"{name} stopped: {reason}"
             if container.attrs["State"].get("Restarting"):
-                return f"{name} keeps restarting: {logs.essence(container)}"
+                return f"{name} keeps restarting: {container_logs.essence(container)}"
         return None
 
     def restart(self) -> None:
@@ -146,7 +146,7 @@ class ComposeJob:
             if reason := job and failure_of(job):
                 return f"{service} stopped: {reason}"
             ended = job is None or state_of(job) != "running"
-            return f"{service} ended{f': {logs.essence(job)}' if job else ''}" if ended else None
+            return f"{service} ended{f': {container_logs.essence(job)}' if job else ''}" if ended else None
 
         reload(self.settings, lambda: driver.kill(signal=RELOAD.name), problem)
 
@@ -178,7 +178,7 @@ class ComposeJob:
             sick = (state.get("Health") or {}).get("Status") == "unhealthy"
             if sick or state.get("Restarting") or (state["Status"] == "exited" and state["ExitCode"] != 0):
                 what = "is unhealthy" if sick else f"ended with exit code {state['ExitCode']}"
-                raise EnvironmentNotReadyError(f"{name} {what}: {logs.essence(container)}", hint=hint)
+                raise EnvironmentNotReadyError(f"{name} {what}: {container_logs.essence(container)}", hint=hint)
         raise EnvironmentNotReadyError("the containers could not be started", hint=hint)
 
     def _of_this_run(self, job: Any | None, newest: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -14,10 +14,10 @@ from tandem.local_spark.java import find_java
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
+from tandem.platforms.dataproc.checkpoint_check import check_fit
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
-from tandem.platforms.dataproc.fitting import check_fit
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.parity import runtime_of

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from tandem.errors import TandemError
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.parity import parity, runtime_of
-from tandem.platforms.services import Skipped
+from tandem.platforms.service_checks import Skipped
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
 

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.job_files import escaped, temporary_folder
-from tandem.kafka_python import made
+from tandem.kafka_python import new_client
 from tandem.local_spark.java import child_environment
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import Tools
@@ -100,7 +100,7 @@ class Kafka(Service):
 
     def administrator(self) -> KafkaAdminClient:
         """Returns a client that may do everything."""
-        return made(KafkaAdminClient, **kafka_client(self.settings.kafka), bootstrap_timeout_ms=1000)
+        return new_client(KafkaAdminClient, **kafka_client(self.settings.kafka), bootstrap_timeout_ms=1000)
 
     def probe(self, _pid: int, /) -> None:
         """Returns when the broker answers for its topics; its port is open before that."""
