@@ -13,8 +13,8 @@ from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
 from tandem.supervision.logs import merged
 from tandem.supervision.state_folder import SUPERVISOR
-from tandem_rehearsal.folders import SERVICES, layout_of
 from tandem_rehearsal.job import RehearsalJob, check_running
+from tandem_rehearsal.services import SERVICES, layout_of
 from tandem_rehearsal.supervisor import prepare
 
 

@@ -27,10 +27,10 @@ from tandem_rehearsal.batch_controller import BatchController
 from tandem_rehearsal.cluster_controller import ClusterController
 from tandem_rehearsal.credentials import Credentials
 from tandem_rehearsal.driver_runner import DriverRunner
-from tandem_rehearsal.folders import layout_of
 from tandem_rehearsal.image import write_image
 from tandem_rehearsal.job_controller import DriverHandle, JobController
 from tandem_rehearsal.secret_manager import server
+from tandem_rehearsal.services import layout_of
 
 _THREADS = 8
 _LISTED = ("offsets", "commits")

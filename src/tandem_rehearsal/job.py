@@ -15,7 +15,7 @@ from tandem.supervision.state_folder import SUPERVISOR
 from tandem.waiting import NotYetError, wait_for
 from tandem_rehearsal import services
 from tandem_rehearsal.credentials import Credentials
-from tandem_rehearsal.folders import SERVICES
+from tandem_rehearsal.services import SERVICES
 
 _STAND_INS_DEADLINE_S = 120.0
 

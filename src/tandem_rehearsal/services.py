@@ -17,6 +17,7 @@ from pymongo.errors import OperationFailure
 from tandem.foreign import inherited
 from tandem.job_files import escaped
 from tandem.kafka_python import new_client
+from tandem.local_spark.local_spark import SCRATCH
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.local_services.kafka import Kafka
 from tandem.platforms.local_services.layout import Layout
@@ -29,6 +30,8 @@ from tandem.supervision.service import Service
 from tandem.waiting import NotYetError
 from tandem_rehearsal.credentials import Credentials
 
+# In the order in which they are stopped.
+SERVICES = ("dashboard", "google", "storage", "mongod", "kafka")
 _ADMIN = "admin"
 # Of MongoDB's error codes those that say that it was done before.
 _UNAUTHORIZED, _THERE_ALREADY = 13, 51003
@@ -47,6 +50,11 @@ authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 # The controller is this process; nothing else reaches its port's protocol.
 super.users=User:admin;User:ANONYMOUS
 """
+
+
+def layout_of(settings: Settings) -> Layout:
+    """Returns the folders of a rehearsal."""
+    return Layout(settings.home, SERVICES, ("kafka", "mongo", "storage", SCRATCH))
 
 
 class SecuredKafka(Kafka):

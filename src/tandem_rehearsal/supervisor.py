@@ -14,8 +14,7 @@ from tandem.platforms.local_services.prepare import prepare as prepare_tools
 from tandem.settings.model import Settings
 from tandem.supervision.service import Service
 from tandem_rehearsal.credentials import Credentials
-from tandem_rehearsal.folders import layout_of
-from tandem_rehearsal.services import GoogleStandIn, SecuredKafka, SecuredMongod, StorageStandIn
+from tandem_rehearsal.services import GoogleStandIn, SecuredKafka, SecuredMongod, StorageStandIn, layout_of
 
 
 def prepare(settings: Settings, layout: Layout) -> Tools:

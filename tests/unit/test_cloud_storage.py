@@ -23,9 +23,8 @@ from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
 from tandem.settings.load import load
 from tandem.settings.model import Settings
-from tandem_rehearsal.folders import layout_of
 from tandem_rehearsal.secret_manager import server
-from tandem_rehearsal.services import StorageStandIn
+from tandem_rehearsal.services import StorageStandIn, layout_of
 
 PORT = 29910
 
