@@ -33,4 +33,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     )
     session = builder.config(map=with_limits(carried)).getOrCreate()
     yield session
+    # State stores are maintained until Java ends. Without a session each attempt logs an error.
+    session.sparkContext.setLogLevel("OFF")
     session.stop()
