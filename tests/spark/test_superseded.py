@@ -38,7 +38,7 @@ def test_what_a_note_is_about_goes(
     monkeypatch.setattr(superseded, "FEW", few)
     monkeypatch.setattr(superseded, "MongoCollection", lambda *_: notes)
     monkeypatch.setattr(
-        superseded, "stored", lambda *_: spark.createDataFrame(rows, "collection string, document string")
+        superseded, "read_collection", lambda *_: spark.createDataFrame(rows, "collection string, document string")
     )
     found = Superseded(spark, job_config("p"))
     monkeypatch.setattr(found, "delete", lambda _, ids: deleted.extend(ids) or len(ids))

@@ -73,7 +73,7 @@ def test_what_is_put_right(
     def write(documents: DataFrame, *_: object, **__: object) -> None:
         taken.update({row["_id"]: row["total"] for row in documents.collect()})
 
-    monkeypatch.setattr(windows, "stored", lambda *_: spark.createDataFrame(found, DOCUMENTS))
+    monkeypatch.setattr(windows, "read_collection", lambda *_: spark.createDataFrame(found, DOCUMENTS))
     monkeypatch.setattr(windows, "write_documents", write)
     monkeypatch.setattr(windows, "MongoCollection", MongoCollection)
     files = spark.read.schema(EVENTS).option("recursiveFileLookup", "true").option("ignoreMissingFiles", "true")
