@@ -246,7 +246,7 @@ def _start(
     spark: SparkSession, pipeline: Pipeline, config: JobConfig, write: Callable[[DataFrame, int], None]
 ) -> StreamingQuery:
     rows = as_stream(spark, pipeline, config)
-    # What is wrong in them is found now, not in the first batch that has events.
+    # Reports wrong documents now, not in the first batch that has events.
     documents_of(pipeline, rows.where(f"{ASIDE} is null").drop(ASIDE))
     return (
         rows.writeStream.queryName(pipeline.name)
