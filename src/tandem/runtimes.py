@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -23,6 +23,7 @@ class Runtime:
         scala: major and minor.
         jars: the set of the lock that goes with this Spark.
         pyspark: the package of it on PyPI that runs here in its place.
+        spark_overrides: the Spark settings that this runtime needs instead of a profile's.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Runtime:
     scala: str
     jars: str
     pyspark: str
+    spark_overrides: Mapping[str, str] = field(default_factory=dict)
 
     def differences(self, told: Mapping[str, Any]) -> list[str]:
         """Returns the differences of a job's versions.

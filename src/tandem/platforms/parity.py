@@ -35,6 +35,11 @@ def runtime_of(settings: Settings) -> Runtime:
     return table.serverless if in_the_cloud and settings.gcp.serverless else table.default
 
 
+def spark_settings(settings: Settings) -> dict[str, str]:
+    """Returns the Spark settings of a job in the cloud: the profile's, with what its runtime needs instead."""
+    return {**settings.spark, **runtime_of(settings).spark_overrides}
+
+
 def parity(settings: Settings) -> Parity:
     """Returns the comparison for the newest job of a profile.
 

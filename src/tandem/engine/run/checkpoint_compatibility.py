@@ -4,13 +4,16 @@ For the code, Spark plans a batch on the checkpoint without running it. The sett
 are recorded in the checkpoint when it is new: its state was made by these values. With others, part of the documents
 would follow the old ones and part the new ones. `tandem verify`, which knows one value of each, would then report
 differences.
+
+How the state is stored is fixed by a checkpoint's first start, too. Spark would go on with the old store and say so in
+the log alone, so the job would be as slow as before.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +24,14 @@ from pyspark.sql.streaming.query import StreamingQuery
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import RECORD_FILE
-from tandem.engine.spark.checkpoint import last_planned
+from tandem.engine.spark.checkpoint import last_planned, planned
 from tandem.engine.spark.failure import Failure, failure_of
 from tandem.engine.spark.file_system import exists, read_text, write_text
 
 _Writer = Callable[[DataFrame, int], None]
 _PARAMETER = "job.parameters."
+# Spark's settings of the format of the state.
+_STATE = ("spark.sql.streaming.stateStore.providerClass", "spark.sql.streaming.join.stateFormatVersion")
 
 
 class FitsError(Exception):
@@ -66,7 +71,26 @@ def changed(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Failu
     for name in sorted(now.keys() & before.keys()):
         if now[name] != before[name]:
             return Failure(_words(name, before[name], now[name]), MUST_NOT_GO_ON)
-    return None
+    return _other_state(spark, config)
+
+
+def _other_state(spark: SparkSession, config: JobConfig) -> Failure | None:
+    """Returns which setting of the state's format differs from the checkpoint's; None when none does."""
+    last = last_planned(spark, config)
+    before = {} if last is None else planned(spark, config, last).spark
+    there = {name: before[name] for name in _STATE if name in before}
+    if all(spark.conf.get(name) == value for name, value in there.items()):
+        return None
+    return Failure(
+        f"the checkpoint's state has another format ({_listed(there)}) than this version writes "
+        f"({_listed({name: spark.conf.get(name) for name in there})}): start with a new checkpoint, or keep the old "
+        f"format with TANDEM_SPARK='{json.dumps(there)}' (README: Recovery)",
+        MUST_NOT_GO_ON,
+    )
+
+
+def _listed(settings: Mapping[str, str | None]) -> str:
+    return ", ".join(f"{name.rpartition('.')[2]} {str(value).rpartition('.')[2]}" for name, value in settings.items())
 
 
 def record(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:

@@ -62,11 +62,13 @@ class Planned(NamedTuple):
         offsets: the next one to read after it, by topic and partition.
         at_ms: when Spark planned it, in milliseconds since the epoch; a batch that is done again keeps it.
         watermark_ms: by which it drops records and closes windows, in milliseconds since the epoch; 0 for none.
+        spark: the Spark settings that the checkpoint keeps from its first start on, such as the format of its state.
     """
 
     offsets: dict[str, dict[str, int]]
     watermark_ms: int
     at_ms: int
+    spark: dict[str, str]
 
 
 def planned(spark: SparkSession, config: JobConfig, batch_id: int) -> Planned:
@@ -82,4 +84,4 @@ def planned(spark: SparkSession, config: JobConfig, batch_id: int) -> Planned:
         if line != _NOTHING:
             offsets |= json.loads(line)
     about = json.loads(lines[_ABOUT])
-    return Planned(offsets, int(about["batchWatermarkMs"]), int(about["batchTimestampMs"]))
+    return Planned(offsets, int(about["batchWatermarkMs"]), int(about["batchTimestampMs"]), about.get("conf", {}))

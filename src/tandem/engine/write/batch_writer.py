@@ -10,19 +10,20 @@ from datetime import datetime
 from functools import partial
 
 from pyspark import StorageLevel, inheritable_thread_target
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output, Pipeline
-from tandem.engine.read.parse import ASIDE, IS_CONTROL
-from tandem.engine.spark.checkpoint import is_committed, planned
+from tandem.engine.read.parse import ASIDE
+from tandem.engine.spark.checkpoint import Planned, is_committed, planned
 from tandem.engine.spark.dates import is_old
 from tandem.engine.spark.failure import AnotherDriverError
 from tandem.engine.write.compilation import Compilation
 from tandem.engine.write.dead_letters import DeadLetters
 from tandem.engine.write.mongo_sink import FEW, write_documents
+from tandem.engine.write.small_batches import Counts, SmallBatches, events_of, is_rejected, is_small, rejected_of
 from tandem.engine.write.superseded import Superseded
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,10 @@ class BatchWriter:
     batch of a run, the only one that may be a replay, looks for those that are there. So all of it is written at once,
     in any order; dead letters as soon as it is certain that no other driver has done it.
 
+    A small batch is computed by one Spark job and written from the driver, as jobs would cost more than what they do. A
+    large one is cached and written by Spark's tasks. So is the first batch of a run: what the driver could not hold is
+    tried another way after a restart.
+
     Args:
         spark: the session.
         pipeline: what to write where.
@@ -53,20 +58,22 @@ class BatchWriter:
         self._superseded = Superseded(spark, config)
         # Kept from batch to batch: a thread that ends leaves its connection to Java behind.
         self._pool = ThreadPoolExecutor(len(pipeline.outputs) + 2, "write")
-        self._may_be_replay, self._had_dead = True, False
+        self._had_dead = False
         self._provisional = [output.collection_name for output in pipeline.outputs if output.superseded_by]
         self._passed: str | None = None
+        self._before: Planned | None = None
+        self._small: SmallBatches | None = None
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
         """Is the function for ``foreachBatch``."""
         if self._stopping.is_set():
             raise StopRequested
-        rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
-        try:
-            self._write(rows, batch_id)
-        finally:
-            rows.unpersist()
-        self._may_be_replay = False
+        now = planned(self._spark, self._config, batch_id)
+        if self._before and is_small(self._before, now):
+            self._write_small(batch, batch_id)
+        else:
+            self._write_large(batch, batch_id, now)
+        self._before = now
 
     def committed(self, progress: StreamingQueryProgress) -> None:
         """Takes note of a committed batch: what its watermark has passed, no batch writes any more."""
@@ -82,8 +89,31 @@ class BatchWriter:
         """Ends the threads, once the query has ended."""
         self._pool.shutdown(wait=False)
 
-    def _write(self, rows: DataFrame, batch_id: int) -> None:
-        counts: list[tuple[int, int, bool]] = []
+    def _write_small(self, batch: DataFrame, batch_id: int) -> None:
+        if self._small is None:
+            self._small = SmallBatches(batch, self._outputs, self._letters, self._config)
+        small = self._small
+        found = small.compute(batch)
+        self._compilation.note(batch, found.events)
+        tasks: list[Callable[[], None]] = []
+        if found.dead:
+            tasks.append(lambda: self._append(small.letters(), batch_id))
+        if found.events:
+            tasks += [partial(self._write_few, small, output, old=found.old) for output in self._outputs]
+        side_by_side(self._pool, batch.sparkSession, tasks)
+
+    def _write_few(self, small: SmallBatches, output: Output, *, old: bool) -> None:
+        self._written(output, small.write_documents(output, old=old))
+
+    def _write_large(self, batch: DataFrame, batch_id: int, now: Planned) -> None:
+        rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            self._write_cached(rows, batch_id, None if self._before else now.at_ms)
+        finally:
+            rows.unpersist()
+
+    def _write_cached(self, rows: DataFrame, batch_id: int, planned_ms: int | None) -> None:
+        counts: list[Counts] = []
         documents: list[DataFrame] = []
         letters: list[DataFrame] = []
 
@@ -91,59 +121,55 @@ class BatchWriter:
             counts.append(_counted(rows))
 
         def declare_documents() -> None:
-            events = rows.where(F.col(ASIDE).isNull()).drop(ASIDE)
-            documents.extend(output.documents(events) for output in self._outputs)
+            documents.extend(output.documents(events_of(rows)) for output in self._outputs)
 
         def declare_letters() -> None:
-            letters.append(self._letters.made_of(rows.where(_rejected()).select(f"{ASIDE}.*")))
+            letters.append(self._letters.made_of(rejected_of(rows)))
 
         def append_letters() -> None:
             if not letters:
                 declare_letters()
-            self._append(letters[0], batch_id)
+            self._append(letters[0], batch_id, planned_ms)
 
         # To declare what to write takes Python as long as Spark takes to compute a small batch. There are dead letters
         # in most batches or in few.
         declarations = [declare_documents, declare_letters] if self._had_dead else [declare_documents]
         side_by_side(self._pool, rows.sparkSession, [count, *declarations])
-        events, dead, old = counts[0]
-        self._compilation.note(rows, events)
+        found = counts[0]
+        self._compilation.note(rows, found.events)
         tasks: list[Callable[[], None]] = []
-        if dead:
+        if found.dead:
             tasks.append(append_letters)
-        if events:
-            few = events < FEW
+        if found.events:
+            few = found.events < FEW
             written = zip(self._outputs, documents, strict=True)
-            tasks += [partial(self._write_documents, output, made, few=few, old=old) for output, made in written]
+            tasks += [partial(self._write_documents, output, made, few=few, old=found.old) for output, made in written]
         side_by_side(self._pool, rows.sparkSession, tasks)
-        self._had_dead = dead > 0
+        self._had_dead = found.dead > 0
 
     def _write_documents(self, output: Output, documents: DataFrame, *, few: bool, old: bool) -> None:
         write_documents(documents, output.collection_name, self._config, few=few, old=old)
+        self._written(output, documents)
+
+    def _written(self, output: Output, documents: DataFrame) -> None:
         if output.superseded_by:
             self._superseded.remove(output.collection_name, documents)
 
-    def _append(self, letters: DataFrame, batch_id: int) -> None:
+    def _append(self, letters: DataFrame, batch_id: int, planned_ms: int | None = None) -> None:
         # Documents may be written again, by whomever; dead letters may not.
         if is_committed(self._spark, self._config, batch_id):
             raise AnotherDriverError
-        planned_ms = planned(self._spark, self._config, batch_id).at_ms if self._may_be_replay else None
         self._letters.append(letters, planned_ms=planned_ms)
 
 
-def _counted(rows: DataFrame) -> tuple[int, int, bool]:
-    """Returns how many events and how many dead letters there are, and whether there are old times.
+def _counted(rows: DataFrame) -> Counts:
+    """Returns what a batch has. It computes and caches the rows by it.
 
-    It computes and caches the rows by it. Which way to write is best depends on it, and what there is none of needs no
-    write.
+    Which way to write is best depends on it, and what there is none of needs no write.
     """
-    found = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(_rejected()), F.bool_or(is_old(rows)))
+    found = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(is_rejected()), F.bool_or(is_old(rows)))
     events, dead, old = found.collect()[0]
-    return int(events), int(dead), bool(old)
-
-
-def _rejected() -> Column:
-    return ~F.col(f"{ASIDE}.{IS_CONTROL}")
+    return Counts(int(events), int(dead), bool(old))
 
 
 def side_by_side(threads: Executor, session: SparkSession, tasks: Sequence[Callable[[], None]]) -> None:

@@ -15,6 +15,8 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.reject import Reasons
 from tandem.engine.spark.connection_options import kafka_options, kafka_properties
 from tandem.engine.spark.failure import CannotGoOnError, texts_of
+from tandem.engine.write.driver_rows import local_rows
+from tandem.engine.write.driver_writer import KAFKA, DriverWriter
 
 # A replayed batch looks for its dead letters from so long before it was planned: clocks of broker and cluster differ.
 _CLOCK_SLACK_MS = 10 * 60 * 1000
@@ -79,19 +81,25 @@ class DeadLetters:
             raise
 
     def _append(self, letters: DataFrame) -> None:
-        (
-            letters.write.format("kafka")
-            .options(**kafka_options(self._config))
-            .option("kafka.acks", "all")
+        local = local_rows(letters)
+        if local is None:
+            letters.write.format("kafka").options(**self._options).save()
+        else:
+            DriverWriter(letters, KAFKA, self._options).write(local)
+
+    @cached_property
+    def _options(self) -> dict[str, str]:
+        return {
+            **kafka_options(self._config),
+            "kafka.acks": "all",
             # A topic that is not there fails only after this time.
-            .option("kafka.max.block.ms", "20000")
-            .option("kafka.enable.idempotence", "true")
+            "kafka.max.block.ms": "20000",
+            "kafka.enable.idempotence": "true",
             # As large as the largest record that a source topic may hold, with room for the headers.
-            .option("kafka.max.request.size", str(32 * 1024 * 1024))
-            .option("includeHeaders", "true")
-            .option("topic", self._topic)
-            .save()
-        )
+            "kafka.max.request.size": str(32 * 1024 * 1024),
+            "includeHeaders": "true",
+            "topic": self._topic,
+        }
 
     def _raise_if_final(self, failure: str) -> None:
         """Raises if a retry cannot help. A batch must not be committed without its dead letters.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -10,12 +12,15 @@ from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.spark.connection_options import mongo_uri
 from tandem.engine.spark.dates import as_json, has_days_or_nested, may_change
 from tandem.engine.spark.failure import mongo_error, texts_of
+from tandem.engine.write.driver_rows import DriverRows, local_rows
+from tandem.engine.write.driver_writer import MONGODB, DriverWriter
 
 # A failed insert costs more than it can gain for fewer documents than these.
 FEW = 10_000
 # A batch is committed only when a majority has its documents on disk.
 WRITE_CONCERN = {"writeConcern.w": "majority", "writeConcern.journal": "true"}
 _DUPLICATE_KEY = 11000
+_REPLACE = {"operationType": "replace", "idFieldList": "_id"}
 
 
 def write_documents(
@@ -46,9 +51,59 @@ def write_documents(
     if not few and _inserted(_each_once(documents), collection, config, as_text=as_text):
         return
     try:
-        _save(documents, collection, config, as_text=as_text, operationType="replace", idFieldList="_id")
+        _save(documents, collection, config, as_text=as_text, **_REPLACE)
     except Py4JJavaError as error:
         raise mongo_error(texts_of(error), f"writing {collection}") from None
+
+
+class SmallWriter:
+    """Stores one collection's documents of small batches, from the driver; as ``write_documents`` would.
+
+    Args:
+        rows: of the batches.
+        documents: a query over ``rows.declared``.
+        collection: the collection's name.
+        config: where MongoDB is.
+    """
+
+    def __init__(self, rows: DriverRows, documents: DataFrame, collection: str, config: JobConfig) -> None:
+        self._rows, self._documents, self._collection, self._config = rows, documents, collection, config
+        self._days_or_nested = has_days_or_nested(documents)
+
+    @cached_property
+    def _as_text(self) -> tuple[DataFrame, DriverWriter]:
+        documents = as_json(self._documents)
+        return documents, self._writer(documents, as_text=True)
+
+    @cached_property
+    def _as_it_is(self) -> tuple[DataFrame, DriverWriter]:
+        return self._documents, self._writer(self._documents, as_text=False)
+
+    def _writer(self, documents: DataFrame, *, as_text: bool) -> DriverWriter:
+        options = {**_options(self._collection, self._config, as_text), **_REPLACE}
+        return DriverWriter(documents, MONGODB, options)
+
+    def write(self, *, old: bool) -> DataFrame:
+        """Stores the documents of the batch whose rows were collected last, and returns them.
+
+        Args:
+            old: as for ``write_documents``.
+
+        Raises:
+            JobError, CannotGoOnError: as for ``write_documents``.
+        """
+        declared, writer = self._as_text if old or self._days_or_nested else self._as_it_is
+        local = local_rows(self._rows.evaluated(declared))
+        documents = self._rows.evaluated(self._documents)
+        try:
+            if local is not None:
+                writer.write(local)
+                return documents
+        except Py4JJavaError:
+            # What is wrong, or was for a moment, shows when Spark's tasks try it again.
+            pass
+        write_documents(documents, self._collection, self._config, few=True, old=old)
+        return documents
 
 
 def _each_once(documents: DataFrame) -> DataFrame:
@@ -75,22 +130,22 @@ def _inserted(documents: DataFrame, collection: str, config: JobConfig, *, as_te
 
 def _save(documents: DataFrame, collection: str, config: JobConfig, *, as_text: bool, **options: str) -> None:
     written = as_json(documents) if as_text else documents
-    (
-        written.write.format("mongodb")
-        .mode("append")
-        .option("connection.uri", mongo_uri(config))
-        .option("database", config.mongo.database)
-        .option("collection", collection)
-        .options(**WRITE_CONCERN)
-        .option("ordered", "false")
-        .option("maxBatchSize", "10000")
-        .option("ignoreNullValues", "true")
+    written.write.format("mongodb").mode("append").options(**_options(collection, config, as_text), **options).save()
+
+
+def _options(collection: str, config: JobConfig, as_text: bool) -> dict[str, str]:
+    return {
+        "connection.uri": mongo_uri(config),
+        "database": config.mongo.database,
+        "collection": collection,
+        **WRITE_CONCERN,
+        "ordered": "false",
+        "maxBatchSize": "10000",
+        "ignoreNullValues": "true",
         # Ids and payloads from outside are data, never operators or documents: the connector may parse strings only
         # where all of them are written as JSON.
-        .option("convertJson", "any" if as_text else "false")
-        .options(**options)
-        .save()
-    )
+        "convertJson": "any" if as_text else "false",
+    }
 
 
 def _met_duplicates(failure: str) -> bool:

@@ -19,6 +19,7 @@ from tandem.job_files import STREAM
 from tandem.local_spark.local_spark import CHECKPOINT, LocalSpark, scratch_folder
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.release import checkpoint_of
+from tandem.platforms.parity import spark_settings
 from tandem.platforms.provision import streams_of
 from tandem.settings.model import Settings
 
@@ -108,7 +109,7 @@ def _planned(settings: Settings, home: Path) -> str | None:
         name: section.model_copy(update={"job_password": None})
         for name, section in (("kafka", settings.kafka), ("mongo", settings.mongo))
     }
-    own = settings.model_copy(update=here)
+    own = settings.model_copy(update={**here, "spark": spark_settings(settings)})
     spark = LocalSpark.find(settings)
     code, said = spark.run_batch(STREAM, own, home / "conf", home, "--fit", deadline_s=_DEADLINE_S)
     if code == 0:

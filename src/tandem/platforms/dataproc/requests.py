@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tandem.job_files import STREAM, with_limits
 from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of
-from tandem.platforms.parity import runtime_of
+from tandem.platforms.parity import runtime_of, spark_settings
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -179,7 +179,8 @@ def _arguments(settings: Settings, release: Release, name: str) -> list[str]:
 
 
 def _properties(settings: Settings, release: Release) -> dict[str, str]:
-    return with_limits(settings.spark if release.entry == STREAM else {**settings.spark, **_BATCH})
+    spark = spark_settings(settings)
+    return with_limits(spark if release.entry == STREAM else {**spark, **_BATCH})
 
 
 def _labels(settings: Settings, release: Release) -> dict[str, str]:

@@ -1,0 +1,55 @@
+"""Writes rows from the driver, by the writer that a connector makes for Spark's tasks: without a Spark job.
+
+The rows are converted and written by the same code as in a task.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+MONGODB = "com.mongodb.spark.sql.connector.MongoTableProvider"
+KAFKA = "org.apache.spark.sql.kafka010.KafkaSourceProvider"
+
+
+class DriverWriter:
+    """Writes rows of one schema to one place.
+
+    Args:
+        rows: a DataFrame of the schema.
+        provider: the connector's ``TableProvider``: ``MONGODB`` or ``KAFKA``.
+        options: the connector's, as for ``DataFrameWriter.options``.
+    """
+
+    def __init__(self, rows: DataFrame, provider: str, options: Mapping[str, str]) -> None:
+        spark: SparkSession = rows.sparkSession
+        jvm: Any = spark._jvm
+        schema, given = rows._jdf.schema(), dict(options)
+        catalyst, none = jvm.org.apache.spark.sql, jvm.java.util.Optional.empty()
+        connector = reduce(getattr, provider.split("."), jvm)()
+        transform = jvm.java.lang.Class.forName("org.apache.spark.sql.connector.expressions.Transform")
+        table = connector.getTable(schema, jvm.java.lang.reflect.Array.newInstance(transform, 0), given)
+        insensitive = catalyst.util.CaseInsensitiveStringMap(given)
+        about = catalyst.connector.write.LogicalWriteInfoImpl(str(uuid.uuid4()), schema, insensitive, none, none)
+        batch = table.newWriteBuilder(about).build().toBatch()
+        self._java_iterator = jvm.scala.jdk.javaapi.CollectionConverters.asJava
+        self._factory = batch.createBatchWriterFactory(catalyst.connector.write.PhysicalWriteInfoImpl(1))
+        self._numbers = itertools.count()
+
+    def write(self, rows: Any) -> None:
+        """Writes Spark's internal rows; returns once all of them are stored.
+
+        Args:
+            rows: a Scala sequence, as ``driver_rows.local_rows`` returns it.
+        """
+        writer = self._factory.createWriter(0, next(self._numbers))
+        try:
+            writer.writeAll(self._java_iterator(rows.iterator()))
+            writer.commit()
+        finally:
+            writer.close()
