@@ -51,8 +51,13 @@ def table(part: Part) -> Table:
 def number(value: float) -> str:
     """Returns a number with three significant digits or more, thousands apart."""
     if abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", " ")
+        return grouped(value)
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def grouped(value: float) -> str:
+    """Returns a whole number with its thousands apart."""
+    return f"{value:,.0f}".replace(",", " ")
 
 
 def _settings(part: Part) -> str:

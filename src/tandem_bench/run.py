@@ -13,7 +13,18 @@ from tandem.settings.model import Settings
 from tandem_bench.about import about
 from tandem_bench.browser import chromium
 from tandem_bench.bulk_load import load
-from tandem_bench.parts import cold_start, dashboard_cost, growth, idle, inner_loop, latency, recovery, soak, throughput
+from tandem_bench.parts import (
+    cold_start,
+    dashboard_cost,
+    full_windows,
+    growth,
+    idle,
+    inner_loop,
+    latency,
+    recovery,
+    soak,
+    throughput,
+)
 from tandem_bench.result import Part, Result
 from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import new_testbed
@@ -22,6 +33,7 @@ PARTS: Mapping[str, Callable[[RunConfig], Part]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
     "cold_start": cold_start.measure,
+    "full_windows": full_windows.measure,
     "idle": idle.measure,
     "recovery": recovery.measure,
     "inner_loop": inner_loop.measure,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,6 +25,10 @@ class RunConfig:
         rounds: the number of rounds.
         records: the approximate number of records in a drained backlog.
         say: prints a message for the user.
+        rows: the approximate number of rows that fill the join's windows.
+        rates: the steady loads with full windows, in records a second.
+        seconds: the measured time of a steady load; None for the part's own.
+        environments: the settings of each environment that parts with full windows measure.
     """
 
     settings: Settings
@@ -32,6 +36,10 @@ class RunConfig:
     rounds: int
     records: int
     say: Callable[[str], None]
+    rows: int
+    rates: Sequence[float]
+    seconds: float | None
+    environments: Sequence[Settings]
 
     def plan(self, number: int, *, records: int | None = None, repeats: float = 0.0) -> Plan:
         """Returns a set of records: the same one for the same arguments, all on time.

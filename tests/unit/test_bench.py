@@ -249,4 +249,15 @@ def test_nothing_of_the_bench_is_where_an_environment_of_the_users_is() -> None:
 
 @pytest.fixture
 def bench() -> RunConfig:
-    return RunConfig(settings=settings_of(31150), quick=True, rounds=1, records=1000, say=lambda _: None)
+    settings = settings_of(31150)
+    return RunConfig(
+        settings=settings,
+        quick=True,
+        rounds=1,
+        records=1000,
+        say=lambda _: None,
+        rows=1000,
+        rates=[1000.0],
+        seconds=None,
+        environments=[settings],
+    )

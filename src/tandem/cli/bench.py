@@ -15,7 +15,10 @@ from tandem.errors import EnvironmentNotReadyError, UsageError, install_hint
 app = typer.Typer()
 
 # Listed here because the bench is imported only when the command runs.
-PART_NAMES = ["throughput", "latency", "cold_start", "idle", "recovery", "inner_loop", "dashboard", "growth", "soak"]
+PART_NAMES = [
+    *("throughput", "latency", "cold_start", "full_windows", "idle", "recovery"),
+    *("inner_loop", "dashboard", "growth", "soak"),
+]
 _NEEDED = ("confluent_kafka", "orjson", "playwright", "pyspark", "tandem_bench")
 
 
@@ -35,6 +38,17 @@ def bench(
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each part (default: 3; with --quick 1).")] = None,
     records: Annotated[
         int | None, typer.Option(min=1000, help="Records in a drained backlog (default: 2000000; with --quick 50000).")
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1000, help="Rows that fill the join's windows (default: 2000000; with --quick 50000)."),
+    ] = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option(min=1, help="Records a second with full windows; repeat for several (default: 1000)."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=5, help="Measured seconds of a load with full windows (default: by part).")
     ] = None,
     out: Annotated[
         Path | None,
@@ -67,6 +81,10 @@ def bench(
         rounds=rounds or (1 if quick else 3),
         records=records or (50_000 if quick else 2_000_000),
         say=session.say,
+        rows=rows or (50_000 if quick else 2_000_000),
+        rates=rate or [1000.0],
+        seconds=seconds,
+        environments=[settings],
     )
     result = run(measured, names, lambda part: session.out.print(table(part)))
     for file in write(result, out or settings.state_dir / "results"):
