@@ -122,9 +122,10 @@ class Watch:
     """
 
     def __init__(self, mongo: MongoSettings, collection: str = FACTS.name) -> None:
-        self._client: MongoClient[dict[str, Any]] = MongoClient(**mongo_client(mongo))
+        self._client: MongoClient[dict[str, Any]] = MongoClient(**mongo_client(mongo), tz_aware=True)
         self._collection = self._client[mongo.database][collection]
         self._arrived: list[tuple[float, str, str]] = []
+        self._dated: list[tuple[float, float]] = []
         self._open, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -151,6 +152,13 @@ class Watch:
             self._stop.wait(_QUIET_S)
         return facts_seen(self._arrived, generator.sent)
 
+    def dated(self) -> list[tuple[float, float]]:
+        """Returns when each fact became visible, and the event time of the later one of its records.
+
+        Both are in seconds since the epoch. In real time, an event is sent at its event time.
+        """
+        return list(self._dated)
+
     def first(self, generator: LoadGenerator, accepted: Callable[[Seen], bool], *, deadline_s: float) -> Seen:
         """Returns the first accepted fact.
 
@@ -175,7 +183,9 @@ class Watch:
                 change = stream.try_next()
                 if change is not None:
                     fact = change["fullDocument"]
-                    self._arrived.append((time.time(), fact["order_id"], fact["payment_id"]))
+                    at = time.time()
+                    self._arrived.append((at, fact["order_id"], fact["payment_id"]))
+                    self._dated.append((at, max(fact["order_date"], fact["payment_date"]).timestamp()))
 
 
 def facts_seen(arrived: Sequence[tuple[float, str, str]], sent: Mapping[tuple[str, str], float]) -> list[Seen]:

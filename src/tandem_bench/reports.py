@@ -65,6 +65,17 @@ class Reports:
         at = {name: datetime.fromtimestamp(bound, UTC) for name, bound in bounds.items()}
         return list(self._collection.find({**self._query, "event": "batch", "at": at}).sort("$natural", 1))
 
+    def newest(self) -> Report:
+        """Returns the report of the newest batch.
+
+        Raises:
+            LookupError: there is none.
+        """
+        found = self._collection.find_one({**self._query, "event": "batch"}, sort=[("$natural", -1)])
+        if found is None:
+            raise LookupError("the driver has reported no batch")
+        return found
+
     def drained(self, ends: Ends, *, deadline_s: float) -> Report:
         """Returns the report of the first batch after which all records up to ``ends`` are committed.
 

@@ -14,7 +14,7 @@ from tandem.settings.model import Settings
 from tandem_bench.browser import Listeners, OpenPage, opened
 from tandem_bench.result import Figure, Part, Row, percentile
 from tandem_bench.run_config import RunConfig
-from tandem_bench.service_usage import memory_of
+from tandem_bench.services import memory_of
 from tandem_bench.stand_in import StandIn
 from tandem_bench.testbed import new_testbed
 

@@ -6,7 +6,8 @@ import time
 
 from tandem_bench.result import Figure, Part, Row
 from tandem_bench.run_config import RunConfig
-from tandem_bench.service_usage import UsageMeter, has_pss
+from tandem_bench.service_usage import UsageMeter
+from tandem_bench.services import memory_figure
 from tandem_bench.testbed import running_job
 
 _CORES, _MEMORY = "cores", "GiB"
@@ -33,5 +34,5 @@ def measure(config: RunConfig) -> Part:
         for unit, kept in ((_CORES, cores), (_MEMORY, memory))
         for name, values in kept.items()
     ]
-    settings = {"seconds": int(seconds), "rounds": config.rounds, "memory": "PSS" if has_pss() else "RSS"}
+    settings = {"seconds": int(seconds), "rounds": config.rounds, "memory": memory_figure(config.settings)}
     return Part("idle", "The whole environment while nothing comes", rows, settings)

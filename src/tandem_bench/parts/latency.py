@@ -8,20 +8,18 @@ from tandem_bench.bulk_load import ends_of, own_topics
 from tandem_bench.correctness import Judgement, account, expected
 from tandem_bench.load_generator import LoadGenerator, Watch, quantiles
 from tandem_bench.parts import contestants
+from tandem_bench.parts.steady import LEAST_WARM_S, RATE
 from tandem_bench.reports import Reports, batch_times
 from tandem_bench.result import Figure, Part, Row, RowKind
 from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import new_testbed, running_job
 
-RATE = 1000.0
 _VERIFY_S = 60.0
-# Payments come up to 20 seconds before their orders.
-_LEAST_WARM_S = 20.0
 
 
 def measure(config: RunConfig) -> Part:
     """Returns the latencies of the job and of the tutorials' design, and a batch's phases."""
-    warm_s, seconds = (_LEAST_WARM_S, 15.0) if config.quick else (40.0, 60.0)
+    warm_s, seconds = (LEAST_WARM_S, 15.0) if config.quick else (40.0, 60.0)
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
     batches: list[dict[str, float]] = []
