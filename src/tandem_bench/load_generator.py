@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 from confluent_kafka import Producer
 from pymongo import MongoClient
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.pipelines.orders_payments.generator import events
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
 from tandem.producer.record_plan import Mix, Plan
@@ -28,6 +28,8 @@ _AWAIT_MS = 100
 _FLUSH_S = _OPEN_S = 30.0
 # Longer than any batch of the job under this load.
 _QUIET_S = 5.0
+# The least part of its rate that a measurement may have.
+_SLOWEST = 0.95
 
 
 class Seen(NamedTuple):
@@ -54,6 +56,7 @@ class LoadGenerator:
 
     def __init__(self, kafka: KafkaSettings, rate: float) -> None:
         self.sent: dict[tuple[str, str], float] = {}
+        self._rate, self._taken = rate, 0
         self._producer = Producer({**PRODUCER, "linger.ms": 5, "bootstrap.servers": kafka.bootstrap})
         self._plan = Plan(
             seed=secrets.randbelow(1_000_000), count=None, start=datetime.now(UTC), mix=Mix(late=0), rate=rate / 2
@@ -74,11 +77,21 @@ class LoadGenerator:
         Args:
             warm_s: seconds before the measured time begins.
             seconds: the measured time.
+
+        Raises:
+            TandemError: this program is too slow for the rate, so the measurement is invalid.
         """
         self._stop.wait(warm_s)
-        since = time.time()
+        since, before = time.time(), self._taken
         self._stop.wait(seconds)
-        return since, time.time()
+        until = time.time()
+        # Repeats and malformed records make it a little more.
+        if (reached := (self._taken - before) / (until - since)) < _SLOWEST * self._rate and seconds >= 1:
+            raise TandemError(
+                f"the bench sent {reached:.0f} records a second instead of {self._rate:.0f}",
+                hint="choose a lower --rate; the measurement is invalid",
+            )
+        return since, until
 
     def end(self) -> None:
         """Stops sending; returns when Kafka has all records."""
@@ -94,6 +107,7 @@ class LoadGenerator:
             while not take(self._producer, record.topic, record):
                 if self._stop.is_set():
                     return
+            self._taken += 1
             # A repeat produces no second fact.
             self.sent.setdefault((record.topic, record.id), time.time())
             self._producer.poll(0)
@@ -108,9 +122,10 @@ class Watch:
     """
 
     def __init__(self, mongo: MongoSettings, collection: str = FACTS.name) -> None:
-        self._client: MongoClient[dict[str, Any]] = MongoClient(**mongo_client(mongo))
+        self._client: MongoClient[dict[str, Any]] = MongoClient(**mongo_client(mongo), tz_aware=True)
         self._collection = self._client[mongo.database][collection]
         self._arrived: list[tuple[float, str, str]] = []
+        self._dated: list[tuple[float, float]] = []
         self._open, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -137,6 +152,13 @@ class Watch:
             self._stop.wait(_QUIET_S)
         return facts_seen(self._arrived, generator.sent)
 
+    def dated(self) -> list[tuple[float, float]]:
+        """Returns when each fact became visible, and the event time of the later one of its records.
+
+        Both are in seconds since the epoch. In real time, an event is sent at its event time.
+        """
+        return list(self._dated)
+
     def first(self, generator: LoadGenerator, accepted: Callable[[Seen], bool], *, deadline_s: float) -> Seen:
         """Returns the first accepted fact.
 
@@ -161,7 +183,9 @@ class Watch:
                 change = stream.try_next()
                 if change is not None:
                     fact = change["fullDocument"]
-                    self._arrived.append((time.time(), fact["order_id"], fact["payment_id"]))
+                    at = time.time()
+                    self._arrived.append((at, fact["order_id"], fact["payment_id"]))
+                    self._dated.append((at, max(fact["order_date"], fact["payment_date"]).timestamp()))
 
 
 def facts_seen(arrived: Sequence[tuple[float, str, str]], sent: Mapping[tuple[str, str], float]) -> list[Seen]:

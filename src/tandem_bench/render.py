@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +27,45 @@ _STYLE = (
 
 
 def table(part: Part) -> Table:
-    """Returns a part's table: a row for each figure, with the median and the extremes of the rounds."""
-    result = Table(title=part.title, title_justify="left", caption=_settings(part), caption_justify="left")
+    """Returns a part's table: a row for each figure, with the median and the extremes of the rounds.
+
+    Remarks and settings stand below, so that it fits into 80 columns.
+    """
+    notes = [f"{row.title}: {row.remark}" for row in part.rows if row.remark]
+    caption = "\n".join([*notes, _settings(part)])
+    result = Table(title=part.title, title_justify="left", caption=caption, caption_justify="left")
     result.add_column(part.name)
     for column in ("median", "least", "most"):
-        result.add_column(column, justify="right")
-    result.add_column("unit")
-    if any(row.compared for row in part.rows):
-        result.add_column("first row over it", justify="right")
-    if any(row.remark for row in part.rows):
-        result.add_column("remark")
-    for row in part.rows:
-        values = row.figure.values
-        cells = [row.name, *(number(value) for value in (row.figure.median, min(values), max(values))), row.unit]
-        if any(each.compared for each in part.rows):
-            times = part.ratio(row)
-            cells.append("" if times is None else f"{times:.2f}")
-        if any(each.remark for each in part.rows):
-            cells.append(row.remark)
-        result.add_row(*cells, style=_STYLES[row.kind])
+        result.add_column(column, justify="right", no_wrap=True)
+    result.add_column("unit", no_wrap=True)
+    compared = any(row.compared for row in part.rows)
+    if compared:
+        result.add_column("first row over it", justify="right", max_width=9)
+    for group, rows in groupby(part.rows, key=lambda row: row.group):
+        if group:
+            result.add_section()
+            result.add_row(group, style="bold")
+        for row in rows:
+            values = row.figure.values
+            cells = [row.name, *(number(value) for value in (row.figure.median, min(values), max(values))), row.unit]
+            if compared:
+                times = part.ratio(row)
+                cells.append("" if times is None else f"{times:.2f}")
+            # The rows of a group are ours; its title is bold instead.
+            result.add_row(*cells, style="" if group else _STYLES[row.kind])
     return result
 
 
 def number(value: float) -> str:
     """Returns a number with three significant digits or more, thousands apart."""
     if abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", " ")
+        return grouped(value)
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def grouped(value: float) -> str:
+    """Returns a whole number with its thousands apart."""
+    return f"{value:,.0f}".replace(",", " ")
 
 
 def _settings(part: Part) -> str:
@@ -81,7 +94,7 @@ def draw(part: Part, about: Mapping[str, Any]) -> str:
         length, low, high = (scale * min(value, most) for value in values)
         label = f"{number(row.figure.median)}{' (cut)' if row.figure.median > most else ''}"
         lines += [
-            _text(_LABELS - 10, middle + 4, row.name, anchor="end"),
+            _text(_LABELS - 10, middle + 4, row.title, anchor="end"),
             f'<rect x="{_LABELS}" y="{top}" width="{length:.1f}" height="{_BAR}" rx="2" fill="{_COLOURS[row.kind]}"/>',
             f'<path d="M{_LABELS + low:.1f} {middle}H{_LABELS + high:.1f}" class="range"/>',
             _text(_LABELS + high + 8, middle + 4, label),

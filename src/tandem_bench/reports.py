@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from statistics import median
 from typing import Any, Self
 
 import psutil
@@ -20,6 +21,8 @@ from tandem.waiting import NotYetError, wait_for
 
 Report = Mapping[str, Any]
 Ends = Mapping[str, Offsets]
+# The long ones of Spark's phases of a batch.
+_PHASES = {"queryPlanning": "of it planning the stream", "addBatch": "of it computing and writing"}
 
 
 class Reports:
@@ -61,6 +64,17 @@ class Reports:
         bounds = {"$gte": since, "$lt": time.time() if until is None else until}
         at = {name: datetime.fromtimestamp(bound, UTC) for name, bound in bounds.items()}
         return list(self._collection.find({**self._query, "event": "batch", "at": at}).sort("$natural", 1))
+
+    def newest(self) -> Report:
+        """Returns the report of the newest batch.
+
+        Raises:
+            LookupError: there is none.
+        """
+        found = self._collection.find_one({**self._query, "event": "batch"}, sort=[("$natural", -1)])
+        if found is None:
+            raise LookupError("the driver has reported no batch")
+        return found
 
     def drained(self, ends: Ends, *, deadline_s: float) -> Report:
         """Returns the report of the first batch after which all records up to ``ends`` are committed.
@@ -114,3 +128,14 @@ def covers(report: Report, ends: Ends) -> bool:
 def batch_milliseconds(reports: Iterable[Report], phase: str = "triggerExecution") -> list[float]:
     """Returns the duration of each batch with records, or of one of Spark's phases, in milliseconds."""
     return [float(report["durations_ms"][phase]) for report in reports if report["input_rows"]]
+
+
+def batch_times(reports: Sequence[Report]) -> dict[str, float]:
+    """Returns the medians of a batch with records and of its phases, in milliseconds, by title.
+
+    Raises:
+        ValueError: no batch had records.
+    """
+    whole = median(batch_milliseconds(reports))
+    phases = {title: median(batch_milliseconds(reports, phase)) for phase, title in _PHASES.items()}
+    return {"a batch": whole, **phases, "of it offsets and checkpoint": whole - sum(phases.values())}

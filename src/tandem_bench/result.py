@@ -76,6 +76,7 @@ class Row:
         kind: the measured program.
         remark: a remark for the reader, such as lost records.
         compared: whether the table has the ratio of the part's first row to this one.
+        group: the conditions that a row shares with its neighbours; the table has it once, above them.
     """
 
     name: str
@@ -84,6 +85,44 @@ class Row:
     kind: RowKind = RowKind.OURS
     remark: str = ""
     compared: bool = False
+    group: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name with its group."""
+        return f"{self.group}: {self.name}" if self.group else self.name
+
+
+class Rounds:
+    """Collects rows while rounds are measured, in the order in which they are first added."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, str, str], list[float]] = {}
+        self._remarks: dict[tuple[str, str, str], str] = {}
+
+    def add(self, group: str, figures: Mapping[tuple[str, str], float], remark: str = "") -> None:
+        """Adds the values of one round.
+
+        Args:
+            group: their group.
+            figures: each value by its name and unit.
+            remark: a remark on the first of them; it replaces that of the previous round.
+        """
+        for place, ((name, unit), value) in enumerate(figures.items()):
+            key = (group, name, unit)
+            self._values.setdefault(key, []).append(value)
+            if remark and not place:
+                self._remarks[key] = remark
+
+    def rows(self) -> list[Row]:
+        """Returns a row for each name in each group; the rows of a group are neighbours."""
+        groups = list(dict.fromkeys(group for group, _, _ in self._values))
+        keys = sorted(self._values, key=lambda key: groups.index(key[0]))
+        return [
+            Row(name, unit, Figure(tuple(self._values[key])), remark=self._remarks.get(key, ""), group=group)
+            for key in keys
+            for group, name, unit in (key,)
+        ]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.platforms.compose.engine import find_engine
 from tandem.settings.load import load as load_settings
 from tandem.settings.model import Settings
 from tandem_bench.about import about
 from tandem_bench.browser import chromium
 from tandem_bench.bulk_load import load
-from tandem_bench.parts import cold_start, dashboard_cost, growth, idle, inner_loop, latency, recovery, soak, throughput
+from tandem_bench.parts import (
+    cold_start,
+    containers,
+    dashboard_cost,
+    full_windows,
+    growth,
+    idle,
+    inner_loop,
+    latency,
+    recovery,
+    soak,
+    state_growth,
+    sustained,
+    throughput,
+    trickle,
+)
 from tandem_bench.result import Part, Result
 from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import new_testbed
@@ -22,8 +38,13 @@ PARTS: Mapping[str, Callable[[RunConfig], Part]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
     "cold_start": cold_start.measure,
-    "idle": idle.measure,
+    "full_windows": full_windows.measure,
+    "state_growth": state_growth.measure,
+    "sustained": sustained.measure,
     "recovery": recovery.measure,
+    "containers": containers.measure,
+    "trickle": trickle.measure,
+    "idle": idle.measure,
     "inner_loop": inner_loop.measure,
     "dashboard": dashboard_cost.measure,
     "growth": growth.measure,
@@ -32,6 +53,10 @@ PARTS: Mapping[str, Callable[[RunConfig], Part]] = {
 # The parts of a quick run by default: together they take less than five minutes on two cores.
 _SHORT = ("throughput", "latency", "cold_start")
 PROFILE = "embedded"
+# Each profile whose environment can be measured, by its backend.
+PROFILES = {"embedded": PROFILE, "compose": "local"}
+_PROJECT = "tandem-bench"
+_NEEDS: Mapping[str, Callable[[], object]] = {"dashboard": lambda: chromium(), "containers": lambda: find_engine()}
 _LEARNING = 20_000
 _DEADLINE_S = 240.0
 
@@ -49,7 +74,7 @@ def chosen(names: Sequence[str], *, quick: bool) -> list[str]:
 
 
 def able(names: Sequence[str], *, named: bool, say: Callable[[str], None]) -> list[str]:
-    """Returns the parts that this machine can run; the dashboard needs a browser.
+    """Returns the parts that this machine can run: the dashboard needs a browser, containers need an engine.
 
     Args:
         names: the names of the chosen parts.
@@ -59,32 +84,37 @@ def able(names: Sequence[str], *, named: bool, say: Callable[[str], None]) -> li
     Raises:
         EnvironmentNotReadyError: a named part cannot run.
     """
-    if "dashboard" in names:
+    found = list(names)
+    for name, check in _NEEDS.items():
+        if name not in found:
+            continue
         try:
-            chromium()
+            check()
         except EnvironmentNotReadyError as error:
             if named:
                 raise
-            say(f"skipping the dashboard: {error}")
-            return [name for name in names if name != "dashboard"]
-    return list(names)
+            say(f"skipping the part {name}: {error}")
+            found.remove(name)
+    return found
 
 
-def settings_of(first_port: int) -> Settings:
-    """Returns the settings of the bench's environments: a state folder and five ports of their own.
+def settings_of(first_port: int, backend: str = "embedded") -> Settings:
+    """Returns the settings of the bench's environments: a state folder, a Compose project and ports of their own.
 
     Args:
-        first_port: the first of the ports.
+        first_port: the first of the five ports, or in containers of six.
+        backend: one of ``PROFILES``.
     """
-    ports = iter(range(first_port, first_port + 5))
+    kafka, controller, mongo, spark, dashboard, master = range(first_port, first_port + 6)
     overrides = {
         # The peers and the records are this pipeline's.
         "pipeline": "orders_payments",
-        "kafka": {"port": next(ports), "controller_port": next(ports)},
-        "mongo": {"port": next(ports)},
-        "ui": {"spark_port": next(ports), "dashboard_port": next(ports)},
+        "project": _PROJECT,
+        "kafka": {"port": kafka, "controller_port": controller},
+        "mongo": {"port": mongo},
+        "ui": {"spark_port": spark, "dashboard_port": dashboard, "master_port": master},
     }
-    settings = load_settings(PROFILE, overrides)
+    settings = load_settings(PROFILES[backend], overrides)
     return settings.model_copy(update={"state_dir": settings.state_dir / "bench"})
 
 

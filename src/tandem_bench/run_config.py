@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,6 +25,12 @@ class RunConfig:
         rounds: the number of rounds.
         records: the approximate number of records in a drained backlog.
         say: prints a message for the user.
+        rows: the approximate number of rows that fill the join's windows.
+        rates: steady loads in records a second; empty for the part's own.
+        warm_s: seconds of load before the measured time; None for the part's own.
+        seconds: the measured time of a load; None for the part's own.
+        containers: the settings of the environment in containers, with a Compose project of its own.
+        environments: the settings of each environment that is measured with full windows, a trickle, and recovery.
     """
 
     settings: Settings
@@ -32,6 +38,16 @@ class RunConfig:
     rounds: int
     records: int
     say: Callable[[str], None]
+    rows: int
+    rates: Sequence[float]
+    warm_s: float | None
+    seconds: float | None
+    containers: Settings
+    environments: Sequence[Settings]
+
+    def times(self, warm_s: float, seconds: float) -> tuple[float, float]:
+        """Returns the seconds of load before the measured time, and the measured time: the user's, or these."""
+        return warm_s if self.warm_s is None else self.warm_s, seconds if self.seconds is None else self.seconds
 
     def plan(self, number: int, *, records: int | None = None, repeats: float = 0.0) -> Plan:
         """Returns a set of records: the same one for the same arguments, all on time.

@@ -199,18 +199,6 @@ def running_job(settings: Settings) -> Iterator[Job]:
             environment.stop(volumes=True)
 
 
-def driver_of(job: Job) -> int:
-    """Returns the process id of the job's driver.
-
-    Raises:
-        TandemError: none runs.
-    """
-    driver = job.status()["job"]["pid_or_id"]
-    if driver is None:
-        raise TandemError("there is no driver", hint="see its log")
-    return int(driver)
-
-
 def variables(settings: Settings) -> Mapping[str, str]:
     """Returns the environment variables of a `tandem` command with these settings."""
     return {

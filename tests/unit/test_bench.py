@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import xml.etree.ElementTree as ElementTree
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +14,29 @@ import pytest
 from rich.console import Console
 
 from tandem.cli.bench import PART_NAMES
-from tandem.errors import EnvironmentNotReadyError, UsageError
-from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
-from tandem_bench import run
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.pipelines.orders_payments import oracle
+from tandem.pipelines.orders_payments.streams import COLLECTIONS, FACTS, ORDERS, PAYMENTS, STREAMS
+from tandem.verify.intake import Intake
+from tandem.verify.topics import TopicRecord
+from tandem_bench import full_state, run
 from tandem_bench.bulk_load import count
 from tandem_bench.correctness import Judgement, judge
 from tandem_bench.load_generator import Seen, facts_seen, quantiles
 from tandem_bench.parts.growth import fitting, heap_gib
 from tandem_bench.parts.soak import quarters
+from tandem_bench.parts.state_growth import with_windows
+from tandem_bench.parts.steady import Steady
+from tandem_bench.parts.sustained import committed_records
+from tandem_bench.plain_load import moment
+from tandem_bench.rate_search import is_flat, next_rate
 from tandem_bench.render import number, table, write
 from tandem_bench.reports import batch_milliseconds, covers
-from tandem_bench.result import Figure, Part, Result, Row, RowKind, percentile, ratio
+from tandem_bench.result import Figure, Part, Result, Rounds, Row, RowKind, percentile, ratio
 from tandem_bench.run import PARTS, chosen, settings_of
 from tandem_bench.run_config import RunConfig
+from tandem_bench.service_usage import Usage, usage
+from tandem_bench.services import Reading, family, reading_of, reading_of_stats
 
 ABOUT = {
     "at": "2026-11-24T20:00:00+00:00",
@@ -42,6 +54,16 @@ PART = Part(
     {"records": 1000},
 )
 RESULT = Result(ABOUT, [PART])
+
+
+BATCH = ("a batch", "of it planning the stream", "of it computing and writing", "of it offsets and checkpoint")
+
+
+def shown(part: Part, width: int) -> str:
+    """Returns a part's table on a terminal so wide."""
+    out = io.StringIO()
+    Console(file=out, width=width).print(table(part))
+    return out.getvalue()
 
 
 def test_a_figure_is_its_median_and_its_spread() -> None:
@@ -81,20 +103,39 @@ def test_numbers_are_written_as_precisely_as_they_are_read(value: float, text: s
     assert number(value) == text
 
 
-def test_the_table_tells_medians_extremes_ratios_and_remarks() -> None:
-    out = io.StringIO()
-    Console(file=out, width=200).print(table(PART))
-    lines = {line.split("│")[1].strip(): line.split("│") for line in out.getvalue().splitlines() if "│" in line}
-    assert [cell.strip() for cell in lines["ours"][2:8]] == ["30 000", "20 000", "40 000", "records/s", "", "verified"]
-    assert [cell.strip() for cell in lines["theirs & co"][2:8]] == [
-        "10 000",
-        "5 000",
-        "40 000",
-        "records/s",
-        "3.00",
-        "3 lost",
+def test_the_table_tells_medians_extremes_and_ratios_and_has_remarks_below() -> None:
+    printed = shown(PART, 200)
+    lines = {line.split("│")[1].strip(): line.split("│") for line in printed.splitlines() if "│" in line}
+    assert [cell.strip() for cell in lines["ours"][2:7]] == ["30 000", "20 000", "40 000", "records/s", ""]
+    assert [cell.strip() for cell in lines["theirs & co"][2:7]] == ["10 000", "5 000", "40 000", "records/s", "3.00"]
+    below = printed[printed.index("└") :]
+    assert "ours: verified" in below
+    assert "theirs & co: 3 lost" in below
+    assert "records 1000" in below
+
+
+def test_rows_of_one_group_stand_together_below_its_title() -> None:
+    found = Rounds()
+    for value in (1.0, 3.0, 2.0):
+        found.add("containers, 1 000 records/s", {("a batch", "ms"): value, ("job", "cores"): 10 * value}, "verified")
+        found.add("processes, 1 000 records/s", {("a batch", "ms"): 5 * value})
+    assert [(row.title, row.figure.values, row.remark) for row in found.rows()] == [
+        ("containers, 1 000 records/s: a batch", (1, 3, 2), "verified"),
+        ("containers, 1 000 records/s: job", (10, 30, 20), ""),
+        ("processes, 1 000 records/s: a batch", (5, 15, 10), ""),
     ]
-    assert "records 1000" in out.getvalue()
+    names = [line.split("│")[1].strip() for line in shown(Part("p", "P", found.rows()), 80).splitlines() if "│" in line]
+    assert names == ["containers, 1 000 records/s", "a batch", "job", "processes, 1 000 records/s", "a batch"]
+
+
+def test_a_table_fits_into_eighty_columns_without_cut_numbers() -> None:
+    load = Steady(0.4, 0.9, dict.fromkeys(BATCH, 1234.0), Usage({"job": 1.0}, {"job": 2.0}), 2_000_000)
+    found = Rounds()
+    found.add("containers, 10 000 records/s", load.figures(), "2 000 000 rows in state; 2100000 records verified")
+    printed = shown(Part("full_windows", "A steady load", found.rows()), 80)
+    assert all(len(line) <= 80 for line in printed.splitlines())
+    # No name needs a second line.
+    assert sum("│" in line for line in printed.splitlines()) == 1 + len(load.figures())
 
 
 def test_a_result_is_written_as_json_and_as_pictures(tmp_path: Path) -> None:
@@ -108,6 +149,7 @@ def test_a_result_is_written_as_json_and_as_pictures(tmp_path: Path) -> None:
         "unit": "records/s",
         "kind": "tandem",
         "remark": "verified",
+        "group": "",
         "values": [30_000, 40_000, 20_000],
         "median": 30_000,
         "spread": pytest.approx(2 / 3),
@@ -208,22 +250,121 @@ def test_parts_are_run_once_each_in_the_order_of_the_bench() -> None:
         chosen(["warp"], quick=True)
 
 
-def test_without_a_browser_the_dashboard_is_left_out_unless_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("part", "checked"), [("dashboard", "chromium"), ("containers", "find_engine")])
+def test_a_part_that_needs_what_is_absent_is_left_out_unless_it_was_named(
+    monkeypatch: pytest.MonkeyPatch, part: str, checked: str
+) -> None:
     def absent() -> str:
-        raise EnvironmentNotReadyError("there is no Chromium on PATH", hint="install it")
+        raise EnvironmentNotReadyError("there is none on PATH", hint="install it")
 
-    monkeypatch.setattr(run, "chromium", absent)
+    monkeypatch.setattr(run, checked, absent)
     said: list[str] = []
-    assert run.able(["idle", "dashboard"], named=False, say=said.append) == ["idle"]
-    assert said == ["skipping the dashboard: there is no Chromium on PATH"]
+    assert run.able(["idle", part], named=False, say=said.append) == ["idle"]
+    assert said == [f"skipping the part {part}: there is none on PATH"]
     assert run.able(["idle"], named=True, say=said.append) == ["idle"]
     with pytest.raises(EnvironmentNotReadyError):
-        run.able(["dashboard"], named=True, say=said.append)
+        run.able(["idle", part], named=True, say=said.append)
 
 
 def test_a_soak_compares_its_first_and_last_quarter() -> None:
     assert quarters([1, 3, 2, 50, 60, 70, 80, 90, 9, 8, 7, 6]) == (2, 7)
     assert quarters([5.0]) == (5, 5)
+
+
+def test_full_windows_hold_what_the_job_keeps_until_they_close(bench: RunConfig) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    plan = full_state.plan(bench.settings, 2_000_000, now)
+    job = bench.settings.job
+    assert (plan.start + plan.span, plan.count, plan.mix.late) == (now, 1_000_000, 0)
+    assert plan.span.total_seconds() == job.lateness_seconds + job.parameters["match_window_seconds"]
+
+
+def test_windows_are_so_long_that_a_load_keeps_so_many_rows(bench: RunConfig) -> None:
+    for rows in (10_000, 100_000, 2_100_000):
+        job = with_windows(bench.settings, rows, 1000.0).job
+        assert 1000 * (job.lateness_seconds + job.parameters["match_window_seconds"]) == rows
+    # The profile's own windows, at that rate.
+    assert (job.lateness_seconds, job.parameters["match_window_seconds"]) == (300, 1800)
+    assert bench.settings.job.lateness_seconds == 300
+
+
+def test_consumption_is_the_difference_of_two_readings() -> None:
+    before = {"job": Reading(10.0, 2**30), "kafka": Reading(5.0, 2**29)}
+    after = {"job": Reading(25.0, 2**31), "kafka": Reading(5.0, 2**30)}
+    assert usage(before, after, 10.0) == Usage({"job": 1.5, "kafka": 0.0}, {"job": 2.0, "kafka": 1.0})
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        # Its processor time begins again.
+        {"job": Reading(1.0, 2**30)},
+        {},
+        {"job": Reading(11.0, 2**30), "worker": Reading(1.0, 1)},
+    ],
+)
+def test_a_service_that_is_restarted_meanwhile_makes_a_measurement_invalid(after: dict[str, Reading]) -> None:
+    with pytest.raises(TandemError, match="restarted"):
+        usage({"job": Reading(10.0, 2**30)}, after, 10.0)
+
+
+@pytest.mark.parametrize("droppable", ["inactive_file", "total_inactive_file"])
+def test_the_memory_of_a_container_is_that_of_docker_stats(droppable: str) -> None:
+    stats = {
+        "cpu_stats": {"cpu_usage": {"total_usage": 2_500_000_000}},
+        "memory_stats": {"usage": 3000, "stats": {droppable: 1000}},
+    }
+    assert reading_of_stats(stats) == Reading(2.5, 2000)
+    assert reading_of_stats({**stats, "memory_stats": {"usage": 3000}}) == Reading(2.5, 3000)
+
+
+def test_the_memory_of_processes_is_what_they_really_hold() -> None:
+    found = reading_of(family(os.getpid()))
+    assert found.seconds > 0
+    assert 2**20 < found.memory < 2**36
+
+
+@pytest.mark.parametrize("limit", [500.0, 1000.0, 7000.0, 9000.0, 17_000.0, 33_000.0])
+def test_a_search_finds_the_highest_rate_in_few_tries(limit: float) -> None:
+    tried: dict[float, bool] = {}
+    while rate := next_rate(tried, 8000.0):
+        assert rate not in tried
+        tried[rate] = rate <= limit
+    best = max(rate for rate, held in tried.items() if held)
+    assert best <= limit <= 1.2 * best
+    assert len(tried) <= 9
+
+
+def test_a_lag_that_varies_with_the_batches_is_flat_and_one_that_grows_is_not() -> None:
+    times = [float(second) for second in range(300)]
+    # Batches of a second leave up to a second's records behind.
+    waves = [1000.0 * (second * 7 % 10) for second in range(300)]
+    assert is_flat(times, waves, 10_000.0)
+    assert is_flat(times, [20_000.0 - 50 * second for second in range(300)], 10_000.0)
+    # A fiftieth of what comes is left behind.
+    assert not is_flat(times, [wave + 200 * second for second, wave in enumerate(waves)], 10_000.0)
+
+
+def test_committed_records_are_counted_over_topics_and_partitions() -> None:
+    assert committed_records({"committed": {"a": {"0": 5, "1": 3}, "b": {"0": 2}}}) == 10
+
+
+def test_the_plain_load_sends_what_the_oracle_expects() -> None:
+    sent = [record for number in range(400) for record in moment("x", number, 100, "2026-01-01T00:00:00.000Z")]
+    arrivals = {stream.name: Intake(stream, max_clock_skew_seconds=10**9) for stream in STREAMS}
+    for stream in STREAMS:
+        values = [value for topic, _, value in sent if topic == stream.topic]
+        arrivals[stream.name].take(
+            TopicRecord(0, place, 2_000_000_000_000, b"key", value.encode(), []) for place, value in enumerate(values)
+        )
+    accepted = {name: intake.accepted for name, intake in arrivals.items()}
+    nothing: dict[str, set[str]] = {collection.name: set() for collection in COLLECTIONS}
+    found = oracle.expect(accepted, watermark_ms=0, late=set(), observed=nothing, match_window_seconds=1800)
+    # 300 orders were paid so far, but for every twentieth.
+    assert len(found.documents[FACTS.name]) == 300 - 300 // 20
+    assert len(accepted["orders"]) == 400
+    # One of fifty moments also has an order among the payments.
+    assert len(accepted["payments"]) == 400
 
 
 def test_growth_drains_only_what_the_machine_has_memory_for() -> None:
@@ -243,10 +384,26 @@ def test_nothing_of_the_bench_is_where_an_environment_of_the_users_is() -> None:
     settings = settings_of(31150)
     assert (settings.kafka.port, settings.kafka.controller_port, settings.mongo.port) == (31150, 31151, 31152)
     assert (settings.ui.spark_port, settings.ui.dashboard_port) == (31153, 31154)
+    containers = settings_of(31150, "compose")
+    assert (containers.backend, containers.project, containers.ui.master_port) == ("compose", "tandem-bench", 31155)
+    assert containers.kafka.bootstrap == settings.kafka.bootstrap
     assert settings.kafka.bootstrap == "127.0.0.1:31150"
     assert settings.state_dir.name == "bench"
 
 
 @pytest.fixture
 def bench() -> RunConfig:
-    return RunConfig(settings=settings_of(31150), quick=True, rounds=1, records=1000, say=lambda _: None)
+    settings = settings_of(31150)
+    return RunConfig(
+        settings=settings,
+        quick=True,
+        rounds=1,
+        records=1000,
+        say=lambda _: None,
+        rows=1000,
+        rates=[],
+        warm_s=None,
+        seconds=None,
+        containers=settings_of(31150, "compose"),
+        environments=[settings],
+    )

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from tandem.producer.record_plan import Plan
-from tandem.settings.model import Settings
+from tandem.settings.model import KafkaSettings, Settings
 from tandem_bench.bulk_load import count, load
-from tandem_bench.reports import Ends, Report
-from tandem_bench.testbed import MeasuredDriver, Testbed
+from tandem_bench.reports import Ends, Report, Reports
 
 _DEADLINE_S = 3600.0
+
+
+class Freezable(Protocol):
+    """A driver that can be suspended."""
+
+    @property
+    def reports(self) -> Reports:
+        """Its reports."""
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Suspends it while the block runs."""
 
 
 @dataclass(frozen=True)
@@ -31,22 +43,22 @@ class Drain:
     report: Report
 
 
-def cold(driver: MeasuredDriver, ends: Ends) -> Drain:
+def cold(driver: Freezable, ends: Ends) -> Drain:
     """Returns the drain of a backlog by a driver that has just started, from the start of its query."""
     return _watched(driver, ends, count(ends), driver.reports.started_at())
 
 
-def warm(testbed: Testbed, driver: MeasuredDriver, plan: Plan, before: Ends) -> Drain:
+def warm(kafka: KafkaSettings, driver: Freezable, plan: Plan, before: Ends) -> Drain:
     """Returns the drain of a further set, which is sent while the driver is suspended.
 
     Args:
-        testbed: Kafka and MongoDB.
+        kafka: Kafka's settings.
         driver: an idle driver.
         plan: the set; its event times follow those of the previous set.
         before: the topics' ends.
     """
     with driver.frozen():
-        ends = load(testbed.settings.kafka, plan)
+        ends = load(kafka, plan)
         began = time.time()
     return _watched(driver, ends, count(ends, before), began)
 
@@ -65,7 +77,7 @@ def patient(settings: Settings) -> Settings:
     )
 
 
-def _watched(driver: MeasuredDriver, ends: Ends, records: int, began: float) -> Drain:
+def _watched(driver: Freezable, ends: Ends, records: int, began: float) -> Drain:
     committed = driver.reports.drained(ends, deadline_s=_DEADLINE_S)
     closed = driver.reports.settled(committed, deadline_s=_DEADLINE_S)
     rate, rate_closed = (records / (report["at"].timestamp() - began) for report in (committed, closed))

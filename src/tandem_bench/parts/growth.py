@@ -93,14 +93,14 @@ def _drained(config: RunConfig, testbed: Testbed, warm_up: int, size: int) -> _F
     with testbed.driver() as driver:
         first = drains.cold(driver, ends)
         plan = config.plan(1, records=size)
-        drain = drains.warm(testbed, driver, plan, first.ends)
+        drain = drains.warm(testbed.settings.kafka, driver, plan, first.ends)
         ends = drain.ends
         # The second of them has only its own records to process: the first has closed a few more windows.
         for number in range(2):
             start = plan.start + plan.span + timedelta(seconds=number)
             # An order and a payment for each of the count.
             after = replace(plan, count=_FEW // 2, start=start, span=timedelta(seconds=1))
-            few = drains.warm(testbed, driver, after, ends)
+            few = drains.warm(testbed.settings.kafka, driver, after, ends)
             ends = few.ends
         return _Found(drain, few.report)
 

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
-import psutil
-
-from tandem.errors import TandemError
-from tandem.platforms.local_services.layout import SERVICES, Layout
-from tandem.supervision.process import recall
-from tandem.supervision.state_folder import SUPERVISOR
 from tandem_bench.result import Figure, Part, Row
 from tandem_bench.run_config import RunConfig
+from tandem_bench.service_usage import UsageMeter
+from tandem_bench.services import memory_figure
 from tandem_bench.testbed import running_job
 
 _CORES, _MEMORY = "cores", "GiB"
@@ -27,17 +20,13 @@ def measure(config: RunConfig) -> Part:
     cores: dict[str, list[float]] = {}
     memory: dict[str, list[float]] = {}
     with running_job(config.settings):
-        layout = Layout(config.settings.home)
         time.sleep(settle_s)
         for number in range(config.rounds):
             config.say(f"idle cost, round {number + 1} of {config.rounds}")
-            groups = _groups(layout)
-            before = _processor_seconds(groups)
+            meter = UsageMeter(config.settings)
             time.sleep(seconds)
-            after = _processor_seconds(groups)
-            held = {name: sum(map(memory_of, group)) / 2**30 for name, group in groups.items()}
-            used = {name: (after[name] - before[name]) / seconds for name in groups}
-            for found, kept in ((used, cores), (held, memory)):
+            used = meter.stop()
+            for found, kept in ((used.cores, cores), (used.memory, memory)):
                 for name, value in {_ALL: sum(found.values()), **found}.items():
                     kept.setdefault(name, []).append(value)
     rows = [
@@ -45,43 +34,5 @@ def measure(config: RunConfig) -> Part:
         for unit, kept in ((_CORES, cores), (_MEMORY, memory))
         for name, values in kept.items()
     ]
-    settings = {"seconds": int(seconds), "rounds": config.rounds, "memory": "PSS" if _has_pss() else "RSS"}
+    settings = {"seconds": int(seconds), "rounds": config.rounds, "memory": memory_figure(config.settings)}
     return Part("idle", "The whole environment while nothing comes", rows, settings)
-
-
-def _groups(layout: Layout) -> Mapping[str, list[psutil.Process]]:
-    """Returns the processes of each service and of the supervisor: each leads a process group."""
-    leaders = {name: recall(layout.pid(name)) for name in (SUPERVISOR, *SERVICES)}
-    absent = [name for name, identity in leaders.items() if identity is None]
-    if absent:
-        raise TandemError(f"{absent[0]} does not run", hint="its log tells why")
-    names = {identity.pid: name for name, identity in leaders.items() if identity}
-    groups: dict[str, list[psutil.Process]] = {name: [] for name in leaders}
-    for process in psutil.process_iter():
-        with suppress(ProcessLookupError, PermissionError):
-            name = names.get(os.getpgid(process.pid))
-            if name:
-                groups[name].append(process)
-    return groups
-
-
-def _processor_seconds(groups: Mapping[str, Iterable[psutil.Process]]) -> dict[str, float]:
-    return {name: sum(map(_seconds_of, group)) for name, group in groups.items()}
-
-
-def _seconds_of(process: psutil.Process) -> float:
-    with suppress(psutil.NoSuchProcess):
-        times = process.cpu_times()
-        return float(times.user + times.system)
-    return 0.0
-
-
-def memory_of(process: psutil.Process) -> int:
-    """Returns a process's memory with its part of shared pages: two Javas share one archive."""
-    with suppress(psutil.NoSuchProcess):
-        return int(process.memory_full_info().pss if _has_pss() else process.memory_info().rss)
-    return 0
-
-
-def _has_pss() -> bool:
-    return bool(psutil.LINUX)

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import median
-from typing import NamedTuple
-
 from tandem.settings.model import Settings
 from tandem_bench import programs
 from tandem_bench.bulk_load import ends_of, own_topics
 from tandem_bench.correctness import Judgement, account, expected
 from tandem_bench.load_generator import LoadGenerator, Watch, quantiles
 from tandem_bench.parts import contestants
-from tandem_bench.reports import Reports, batch_milliseconds
+from tandem_bench.parts.steady import LEAST_WARM_S, RATE
+from tandem_bench.reports import Reports, batch_times
 from tandem_bench.result import Figure, Part, Row, RowKind
 from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import new_testbed, running_job
 
-RATE = 1000.0
 _VERIFY_S = 60.0
-# The long ones of Spark's phases of a batch.
-_PLANNING, _WRITING = "queryPlanning", "addBatch"
-# Payments come up to 20 seconds before their orders.
-_LEAST_WARM_S = 20.0
-
-
-class _BatchTimes(NamedTuple):
-    """The medians of a batch and of two of its phases, in milliseconds."""
-
-    whole: float
-    planning: float
-    writing: float
 
 
 def measure(config: RunConfig) -> Part:
     """Returns the latencies of the job and of the tutorials' design, and a batch's phases."""
-    warm_s, seconds = (_LEAST_WARM_S, 15.0) if config.quick else (40.0, 60.0)
+    warm_s, seconds = (LEAST_WARM_S, 15.0) if config.quick else (40.0, 60.0)
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
-    batches: list[_BatchTimes] = []
+    batches: list[dict[str, float]] = []
     remark, judgement = "", Judgement()
     for number in range(config.rounds):
         config.say(f"latency, round {number + 1} of {config.rounds}")
@@ -55,7 +39,7 @@ def measure(config: RunConfig) -> Part:
     rows = [
         Row("Tandem, median", "s", Figure(p50), remark=remark),
         Row("Tandem, 99th percentile", "s", Figure(p99)),
-        *(Row(f"Tandem, {name}", "ms", Figure(values)) for name, values in _phases(batches)),
+        *(Row(f"Tandem, {name}", "ms", Figure(tuple(each[name] for each in batches))) for name in batches[0]),
     ]
     if theirs:
         p50, p99 = zip(*theirs, strict=True)
@@ -67,24 +51,13 @@ def measure(config: RunConfig) -> Part:
     return Part("latency", "From the producer to MongoDB's change stream", rows, settings)
 
 
-def _phases(batches: Sequence[_BatchTimes]) -> list[tuple[str, tuple[float, ...]]]:
-    """Returns the parts of a batch with their milliseconds, one for each round."""
-    return [
-        ("a batch", tuple(batch.whole for batch in batches)),
-        ("of it planning the stream", tuple(batch.planning for batch in batches)),
-        ("of it computing and writing", tuple(batch.writing for batch in batches)),
-        ("of it offsets and checkpoint", tuple(batch.whole - batch.planning - batch.writing for batch in batches)),
-    ]
-
-
-def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], _BatchTimes, str]:
+def _of_the_job(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], dict[str, float], str]:
     with running_job(settings), Reports(settings) as reports:
         with Watch(settings.mongo) as watch, LoadGenerator(settings.kafka, RATE) as generator:
             since, until = generator.run_for(warm_s, seconds)
             seen = watch.seen(generator)
-        batches = reports.batches(since, until)
-        took = [median(batch_milliseconds(batches, phase)) for phase in ("triggerExecution", _PLANNING, _WRITING)]
-        return quantiles(seen, since, until), _BatchTimes(*took), account(settings, deadline_s=_VERIFY_S)
+        batches = batch_times(reports.batches(since, until))
+        return quantiles(seen, since, until), batches, account(settings, deadline_s=_VERIFY_S)
 
 
 def _of_the_tutorial(settings: Settings, warm_s: float, seconds: float) -> tuple[tuple[float, float], Judgement]:

@@ -9,17 +9,15 @@ from itertools import groupby
 from statistics import median
 from typing import Any
 
-import psutil
-
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
 from tandem_bench.correctness import account
 from tandem_bench.load_generator import LoadGenerator
-from tandem_bench.parts.idle import memory_of
 from tandem_bench.reports import Reports, batch_milliseconds
 from tandem_bench.result import Figure, Part, Row
 from tandem_bench.run_config import RunConfig
-from tandem_bench.testbed import driver_of, running_job
+from tandem_bench.services import driver_processes, reading_of
+from tandem_bench.testbed import running_job
 
 _RATE = 2000.0
 _EVERY_S = 10.0
@@ -50,7 +48,7 @@ def measure(config: RunConfig) -> Part:
     seconds = 120.0 if config.quick else 1800.0
     settings = _short_windows(config.settings)
     samples: list[Mapping[str, float]] = []
-    with running_job(settings) as job, Reports(settings) as reports:
+    with running_job(settings), Reports(settings) as reports:
         with LoadGenerator(settings.kafka, _RATE) as generator:
             config.say(f"soak, {(_WARM_S + seconds) / 60:.0f} minutes")
             generator.run_for(_WARM_S, 0.0)
@@ -58,7 +56,7 @@ def measure(config: RunConfig) -> Part:
                 since, until = generator.run_for(0.0, _EVERY_S)
                 batches = reports.batches(since, until)
                 if batches:
-                    samples.append(_sample(batches, driver_of(job), settings))
+                    samples.append(_sample(batches, settings))
         remark = account(settings, deadline_s=_VERIFY_S)
     rows = []
     for name, unit in _UNITS.items():
@@ -97,14 +95,13 @@ def _left_bytes(settings: Settings) -> float:
         return float(json.load(answer)["gauges"][_USED_AFTER]["value"])
 
 
-def _sample(batches: Sequence[Mapping[str, Any]], driver: int, settings: Settings) -> dict[str, float]:
+def _sample(batches: Sequence[Mapping[str, Any]], settings: Settings) -> dict[str, float]:
     newest = batches[-1]
-    process = psutil.Process(driver)
     checkpoint = Layout(settings.home).checkpoint
     return {
         "state": float(newest["state_rows"]),
         "state bytes": newest["state_bytes"] / 2**20,
-        "memory of the driver": sum(map(memory_of, (process, *process.children(recursive=True)))) / 2**30,
+        "memory of the driver": reading_of(driver_processes(settings)).memory / 2**30,
         _LEFT: _left_bytes(settings) / 2**20,
         "checkpoint": float(sum(path.is_file() for path in checkpoint.rglob("*"))),
         _BATCHES: float(len(batches)),

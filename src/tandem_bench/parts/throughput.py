@@ -106,8 +106,8 @@ def _fill(
 def _ours(config: RunConfig, testbed: Testbed, ends: Ends, result: _Round, *, verified: bool) -> None:
     with testbed.driver() as driver:
         first = drains.cold(driver, ends)
-        second = drains.warm(testbed, driver, config.plan(_SECOND), first.ends)
-        repeated = drains.warm(testbed, driver, config.plan(_REPEATED, repeats=_REPEATS), second.ends)
+        second = drains.warm(testbed.settings.kafka, driver, config.plan(_SECOND), first.ends)
+        repeated = drains.warm(testbed.settings.kafka, driver, config.plan(_REPEATED, repeats=_REPEATS), second.ends)
         if verified:
             result.remarks["warm"] = account(testbed.settings, deadline_s=_VERIFY_S)
     result.rates |= {"cold": first.rate, "warm": second.rate, "closed": second.rate_closed, "repeats": repeated.rate}

@@ -1,0 +1,51 @@
+"""Containers: the drain of a backlog in containers, beside the same drain as processes."""
+
+from __future__ import annotations
+
+from tandem.settings.model import Settings
+from tandem_bench.bulk_load import ends_of, own_topics
+from tandem_bench.correctness import account
+from tandem_bench.parts import drains
+from tandem_bench.parts.steady import Figures, consumption, ratios, title_of
+from tandem_bench.reports import Reports
+from tandem_bench.result import Part, Rounds
+from tandem_bench.run_config import RunConfig
+from tandem_bench.service_usage import UsageMeter
+from tandem_bench.services import JobDriver
+from tandem_bench.testbed import running_job
+
+_VERIFY_S = 600.0
+_FIRST, _WARM, _CLOSED = (
+    ("a first drain", "records/s"),
+    ("a warm drain", "records/s"),
+    ("a warm drain, until windows close", "records/s"),
+)
+
+
+def measure(config: RunConfig) -> Part:
+    """Returns records per second of drains in both environments, and their ratios."""
+    found = Rounds()
+    both = (config.containers, config.settings)
+    for number in range(config.rounds):
+        config.say(f"containers, round {number + 1} of {config.rounds}")
+        rates: dict[str, Figures] = {}
+        for settings in both if number % 2 == 0 else reversed(both):
+            title = title_of(settings)
+            rates[title], memory, remark = _drained(config, drains.patient(settings))
+            found.add(title, rates[title] | memory, remark)
+        ours, base = (rates[title_of(settings)] for settings in both)
+        found.add("containers over processes", ratios(ours, base))
+    conditions = {"records": config.records, "rounds": config.rounds}
+    return Part("containers", "Records that wait are drained, beside all services", found.rows(), conditions)
+
+
+def _drained(config: RunConfig, settings: Settings) -> tuple[Figures, Figures, str]:
+    """Returns the rates, the memory after a warm drain, and a remark about the verified records."""
+    with running_job(settings), Reports(settings) as reports:
+        driver = JobDriver(settings, reports)
+        first = drains.warm(settings.kafka, driver, config.plan(0), ends_of(settings.kafka, own_topics()))
+        meter = UsageMeter(settings)
+        warm = drains.warm(settings.kafka, driver, config.plan(1), first.ends)
+        memory = {key: value for key, value in consumption(meter.stop()).items() if key[1] == "GiB"}
+        rates = {_FIRST: first.rate, _WARM: warm.rate, _CLOSED: warm.rate_closed}
+        return rates, memory, account(settings, deadline_s=_VERIFY_S)

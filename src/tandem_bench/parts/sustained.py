@@ -1,0 +1,115 @@
+"""Sustained rate: the highest steady load with full windows at which the job's lag does not grow."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import median
+
+from tandem.errors import TandemError
+from tandem.settings.model import Settings
+from tandem_bench.bulk_load import count, ends_of, own_topics
+from tandem_bench.correctness import account
+from tandem_bench.full_state import fill
+from tandem_bench.parts.steady import Figures, consumption, title_of
+from tandem_bench.plain_load import PlainLoad
+from tandem_bench.rate_search import is_flat, next_rate
+from tandem_bench.render import grouped
+from tandem_bench.reports import Report, Reports, batch_times
+from tandem_bench.result import Part, Rounds
+from tandem_bench.run_config import RunConfig
+from tandem_bench.service_usage import Usage, UsageMeter
+from tandem_bench.testbed import running_job
+
+_FIRST_RATE = 8000.0
+_EVERY_S = 1.0
+# A job so far behind does not keep up.
+_FAR_BEHIND_S = 60.0
+_DEADLINE_S = 1800.0
+_VERIFY_S = 1800.0
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A rate that the job sustained."""
+
+    lag_s: float
+    batches: dict[str, float]
+    usage: Usage
+    rows: int
+    verified: str
+
+    def figures(self, rate: float) -> Figures:
+        """Returns the values for the table."""
+        return {
+            ("highest rate with a flat lag", "records/s"): rate,
+            ("the lag, median", "s"): self.lag_s,
+            **{(name, "ms"): value for name, value in self.batches.items()},
+            **consumption(self.usage),
+        }
+
+
+def measure(config: RunConfig) -> Part:
+    """Returns the highest sustained rate in each environment, from one search."""
+    warm_s, seconds = config.times(60.0, 30.0 if config.quick else 300.0)
+    tries = 3 if config.quick else 5
+    found = Rounds()
+    for settings in config.environments:
+        held: dict[float, _Held] = {}
+        tried: dict[float, bool] = {}
+        while len(tried) < tries and (rate := next_rate(tried, next(iter(config.rates), _FIRST_RATE))):
+            config.say(f"sustained, {title_of(settings)}, {grouped(rate)} records/s, try {len(tried) + 1} of {tries}")
+            attempt = _try(settings, config.rows, rate, warm_s, seconds)
+            tried[rate] = attempt is not None
+            if attempt:
+                held[rate] = attempt
+        if not held:
+            raise TandemError(f"the lag grew at every rate: {_told(tried)}", hint="begin with a lower --rate")
+        best = max(held)
+        remark = f"{grouped(held[best].rows)} rows in state; {held[best].verified}; tried {_told(tried)}"
+        found.add(title_of(settings), held[best].figures(best), remark)
+    conditions = {"rows": config.rows, "warm s": int(warm_s), "seconds": int(seconds), "tries": tries}
+    return Part("sustained", "The highest load that the job sustains with full windows", found.rows(), conditions)
+
+
+def _told(tried: dict[float, bool]) -> str:
+    return ", ".join(f"{grouped(rate)} {'flat' if held else 'growing'}" for rate, held in tried.items())
+
+
+def _try(settings: Settings, rows: int, rate: float, warm_s: float, seconds: float) -> _Held | None:
+    """Returns the figures of a rate; None if the lag grows."""
+    with running_job(settings), Reports(settings) as reports:
+        fill(settings, reports, rows)
+        before = count(ends_of(settings.kafka, own_topics()))
+        with PlainLoad(settings.kafka, rate) as load:
+            load.wait(warm_s)
+            meter, since, sent = UsageMeter(settings), time.time(), load.sent
+            lags = _lags(load, reports, before, rate, seconds)
+            until, used = time.time(), meter.stop()
+            load.check(sent, until - since)
+            if lags is None:
+                return None
+            load.end()
+        reports.drained(ends_of(settings.kafka, own_topics()), deadline_s=_DEADLINE_S)
+        batches = reports.batches(since, until)
+        verified = account(settings, deadline_s=_VERIFY_S)
+        return _Held(median(lags) / rate, batch_times(batches), used, batches[-1]["state_rows"], verified)
+
+
+def _lags(load: PlainLoad, reports: Reports, before: int, rate: float, seconds: float) -> list[float] | None:
+    """Returns the lags of the measured time, in records; None if they grow."""
+    times, lags = [], []
+    began = time.monotonic()
+    while (now := time.monotonic() - began) < seconds:
+        lag = before + load.sent - committed_records(reports.newest())
+        if lag > _FAR_BEHIND_S * rate:
+            return None
+        times.append(now)
+        lags.append(float(max(0, lag)))
+        load.wait(_EVERY_S)
+    return lags if is_flat(times, lags, rate) else None
+
+
+def committed_records(report: Report) -> int:
+    """Returns the number of records that are committed after a report's batch."""
+    return sum(offset for offsets in report["committed"].values() for offset in offsets.values())
