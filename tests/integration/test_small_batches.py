@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from bson.raw_bson import RawBSONDocument
 from kafka import KafkaConsumer, TopicPartition
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -33,17 +34,25 @@ NOTHING = (None,) * 13
 # Each as if it were all of a batch: one old date changes how the whole batch is written.
 BATCHES = {
     "ordinary": [
-        ("1", "plain", 5, 5, 5.0, 0.1, True, NEW, Decimal("12.3400"), bytearray(b"\x00\xff"), ["a"])
-        + ({"text": "x", "long": 1, "at": NEW}, [{"long": 1, "texts": ["y", None]}], {"a": 1}),
-        ("2", '{"$date": 1}', -(2**31), 2**63 - 1, float("nan"), float("inf"), False, NEW, Decimal("-0.0001"))
-        + (bytearray(), [], {"text": "null", "long": None, "at": None}, [], {}),
-        ("3", "žluť 🐎\u2028\x01", 0, -(2**63), -0.0, -0.0, None, NEW, Decimal("9999999999999999.9999"))
-        + (None, ["$set", '"', "\\"], {"text": None, "long": 2**40, "at": NEW}, None, {"$numberLong": 1, "a.b": 2}),
+        (
+            *("1", "plain", 5, 5, 5.0, 0.1, True, NEW, Decimal("12.3400"), bytearray(b"\x00\xff"), ["a"]),
+            *({"text": "x", "long": 1, "at": NEW}, [{"long": 1, "texts": ["y", None]}], {"a": 1}),
+        ),
+        (
+            *("2", '{"$date": 1}', -(2**31), 2**63 - 1, float("nan"), float("inf"), False, NEW, Decimal("-0.0001")),
+            *(bytearray(), [], {"text": "null", "long": None, "at": None}, [], {}),
+        ),
+        (
+            *("3", "žluť 🐎\u2028\x01", 0, -(2**63), -0.0, -0.0, None, NEW, Decimal("9999999999999999.9999")),
+            *(None, ["$set", '"', "\\"], {"text": None, "long": 2**40, "at": NEW}, None, {"$numberLong": 1, "a.b": 2}),
+        ),
         ("4", *NOTHING),
     ],
     "old": [
-        ("5", "5", 5, 5, 5.0, 0.1, True, OLD, Decimal("1.0000"), bytearray(b"x"), ["[1]"])
-        + ({"text": "5", "long": 1, "at": OLD}, [{"long": 1, "texts": ["5"]}], {"5": 5}),
+        (
+            *("5", "5", 5, 5, 5.0, 0.1, True, OLD, Decimal("1.0000"), bytearray(b"x"), ["[1]"]),
+            *({"text": "5", "long": 1, "at": OLD}, [{"long": 1, "texts": ["5"]}], {"5": 5}),
+        ),
     ],
     "of one type": [("6", "text", *NOTHING[1:])],
 }
@@ -83,8 +92,6 @@ def evaluated(query: DataFrame, rows: DriverRows) -> None:
 
 
 def stored(database: Any, collection: str) -> dict[str, bytes]:
-    from bson.raw_bson import RawBSONDocument
-
     options = database.codec_options.with_options(document_class=RawBSONDocument)
     found = database.get_collection(collection, codec_options=options).find()
     return {document["_id"]: document.raw for document in found}

@@ -114,3 +114,35 @@ def test_a_deployment_is_told_before_the_old_job_is_stopped(
     monkeypatch.setattr(spark, "stop", lambda: None)
     assert job.fit(spark, PIPELINE, at(checkpoint, replace(BEGUN, lateness_seconds=1))) == MUST_NOT_GO_ON
     assert "job.lateness_seconds is 1, but the checkpoint was begun with 300" in capsys.readouterr().out
+
+
+STATE_STORE = "spark.sql.streaming.stateStore.providerClass"
+JOIN_FORMAT = "spark.sql.streaming.join.stateFormatVersion"
+
+
+def begun_with(checkpoint: Path, spark_settings: dict[str, str]) -> None:
+    about = {"batchWatermarkMs": 0, "batchTimestampMs": 0, "conf": spark_settings}
+    (checkpoint / "offsets" / "1").write_text(f"v1\n{json.dumps(about)}\n-")
+
+
+@pytest.mark.parametrize("name", [STATE_STORE, JOIN_FORMAT])
+def test_state_of_another_format_is_refused(spark: SparkSession, checkpoint: Path, name: str) -> None:
+    (checkpoint / "state").mkdir()
+    begun_with(checkpoint, {name: "some.Other"})
+    failure = changed(spark, PIPELINE, at(checkpoint))
+    assert failure is not None
+    assert failure.exit_code == MUST_NOT_GO_ON
+    assert f"the checkpoint's state has another format ({name.rpartition('.')[2]} Other)" in failure.reason
+    assert f"""keep the old format, TANDEM_SPARK='{{"{name}": "some.Other"}}'""" in failure.reason
+    assert "\n" not in failure.reason
+
+
+def test_state_of_the_same_format_is_taken(spark: SparkSession, checkpoint: Path) -> None:
+    (checkpoint / "state").mkdir()
+    begun_with(checkpoint, {name: str(spark.conf.get(name)) for name in (STATE_STORE, JOIN_FORMAT)})
+    assert changed(spark, PIPELINE, at(checkpoint)) is None
+
+
+def test_a_checkpoint_without_state_has_no_format(spark: SparkSession, checkpoint: Path) -> None:
+    begun_with(checkpoint, {STATE_STORE: "some.Other"})
+    assert changed(spark, PIPELINE, at(checkpoint)) is None

@@ -36,6 +36,7 @@ def test_a_batch_has_the_offsets_of_all_sources_that_have_some_and_a_watermark(t
     found = planned(cast(Any, None), config(tmp_path), 7)
     assert found.offsets == {"orders": {"0": 74, "1": 90}, "payments": {"0": 105}}
     assert (found.watermark_ms, found.at_ms) == (1795689599519, 1795689899519)
+    assert found.spark == {"spark.sql.shuffle.partitions": "2"}
 
 
 def test_a_damaged_file_is_no_answer(tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ def test_what_waits_is_known_from_the_driver_before(
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
     offsets = {"orders": {"0": 5}}
-    monkeypatch.setattr(progress, "planned", lambda *_: Planned(offsets, 1000, 2000))
+    monkeypatch.setattr(progress, "planned", lambda *_: Planned(offsets, 1000, 2000, {}))
     reporter = ProgressReporter(cast(Any, None), CONFIG)
     assert reporter.may_wait == waits
     reporter.report("started")
@@ -356,7 +356,7 @@ def reported_at_the_start(
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: committed)
     monkeypatch.setattr(progress, "checkpoint_id", lambda *_: "mine")
-    monkeypatch.setattr(progress, "planned", lambda *_: Planned({"orders": {"0": 5}}, 1000, 2000))
+    monkeypatch.setattr(progress, "planned", lambda *_: Planned({"orders": {"0": 5}}, 1000, 2000, {}))
     ProgressReporter(cast(Any, None), CONFIG).report("started")
     return {name: told[0][name] for name in progress.CARRIED}
 

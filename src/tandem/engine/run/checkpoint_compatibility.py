@@ -75,18 +75,27 @@ def changed(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Failu
 
 
 def _other_state(spark: SparkSession, config: JobConfig) -> Failure | None:
-    """Returns which setting of the state's format differs from the checkpoint's; None when none does."""
-    last = last_planned(spark, config)
-    before = {} if last is None else planned(spark, config, last).spark
-    there = {name: before[name] for name in _STATE if name in before}
-    if all(spark.conf.get(name) == value for name, value in there.items()):
+    """Returns why the state's format is not the checkpoint's; None when it is, or the checkpoint has no state."""
+    before = _state_settings(spark, config)
+    if all(spark.conf.get(name) == value for name, value in before.items()):
         return None
+    now = {name: spark.conf.get(name) for name in before}
     return Failure(
-        f"the checkpoint's state has another format ({_listed(there)}) than this version writes "
-        f"({_listed({name: spark.conf.get(name) for name in there})}): start with a new checkpoint, or keep the old "
-        f"format with TANDEM_SPARK='{json.dumps(there)}' (README: Recovery)",
+        f"the checkpoint's state has another format ({_listed(before)}) than the settings name ({_listed(now)}): start "
+        f"with a new checkpoint, or keep the old format, TANDEM_SPARK='{json.dumps(before)}' (README: Recovery)",
         MUST_NOT_GO_ON,
     )
+
+
+def _state_settings(spark: SparkSession, config: JobConfig) -> dict[str, str]:
+    last = last_planned(spark, config)
+    if last is None or not exists(spark, f"{config.checkpoint}/state"):
+        return {}
+    try:
+        found = planned(spark, config, last).spark
+    except (ValueError, LookupError):  # damaged: Spark says so
+        return {}
+    return {name: found[name] for name in _STATE if name in found}
 
 
 def _listed(settings: Mapping[str, str | None]) -> str:
