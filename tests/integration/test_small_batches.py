@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from pyspark.sql import functions as F
 from tandem.engine.declare.job_config import KafkaConfig, MongoConfig
 from tandem.engine.spark.dates import is_old
 from tandem.engine.write.dead_letters import DeadLetters
-from tandem.engine.write.driver_rows import DriverRows, local_rows
+from tandem.engine.write.driver_rows import DriverRows
 from tandem.engine.write.mongo_sink import SmallWriter, write_documents
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.environment import Environment
@@ -79,16 +80,11 @@ def test_the_driver_stores_what_tasks_store(
     write_documents(batch, "tasks", config, few=True, old=old)
     in_driver = DriverRows(batch)
     assert in_driver.collect(batch) == len(rows)
-    evaluated(in_driver.declared, in_driver)
-    written = SmallWriter(in_driver, in_driver.declared, "driver", config).write(old=old)
-    assert written.count() == len(rows)
+    assert in_driver.query(in_driver.declared).rows() is not None, "the driver must write these rows by itself"
+    SmallWriter(in_driver, in_driver.declared, "driver", config).write(old=old)
     by_tasks, by_driver = (stored(database, name) for name in ("tasks", "driver"))
     assert by_driver == by_tasks
     assert len(by_driver) == len(rows)
-
-
-def evaluated(query: DataFrame, rows: DriverRows) -> None:
-    assert local_rows(rows.evaluated(query)) is not None, "the driver must write these rows by itself"
 
 
 def stored(database: Any, collection: str) -> dict[str, bytes]:
@@ -100,48 +96,69 @@ def stored(database: Any, collection: str) -> dict[str, bytes]:
 def test_a_query_sees_the_rows_of_the_newest_batch(spark: SparkSession) -> None:
     first, second = (spark.createDataFrame([(each,)], "a bigint") for each in (1, 2))
     rows = DriverRows(first)
-    doubled = rows.declared.where("a > 0").select((F.col("a") * 2).alias("b"))
+    doubled = rows.query(rows.declared.where("a > 0").select((F.col("a") * 2).alias("b")))
     answers = []
     for batch in (first, second):
         rows.collect(batch)
-        answers.append(rows.evaluated(doubled).collect()[0]["b"])
-    assert answers == [2, 4]
+        answers.append((doubled.rows().apply(0).getLong(0), doubled.frame().collect()[0]["b"]))
+    assert answers == [(2, 2), (4, 4)]
+
+
+def test_a_query_may_have_the_rows_several_times(spark: SparkSession) -> None:
+    batch = spark.createDataFrame([(1,), (2,)], "a bigint")
+    rows = DriverRows(batch)
+    both = rows.query(reduce(DataFrame.union, (rows.declared.where(f"a = {each}") for each in (1, 2))))
+    rows.collect(batch)
+    assert sorted(row["a"] for row in both.frame().collect()) == [1, 2]
 
 
 def test_what_takes_a_job_is_left_to_spark(spark: SparkSession) -> None:
     batch = spark.createDataFrame([(1, date(2026, 1, 1)), (1, None)], "a bigint, day date")
     rows = DriverRows(batch)
     rows.collect(batch)
-    grouped = rows.evaluated(rows.declared.groupBy("a").count())
-    assert local_rows(grouped) is None
-    assert [tuple(row) for row in grouped.collect()] == [(1, 2)]
+    grouped = rows.query(rows.declared.groupBy("a").count())
+    assert grouped.rows() is None
+    assert [tuple(row) for row in grouped.frame().collect()] == [(1, 2)]
+
+
+def test_the_current_time_is_not_kept(spark: SparkSession) -> None:
+    batch = spark.createDataFrame([(1,)], "a bigint")
+    rows = DriverRows(batch)
+    rows.collect(batch)
+    timed = rows.query(rows.declared.select(F.current_timestamp().alias("at")))
+    assert timed.rows() is None
+    times = [timed.frame().collect()[0]["at"] for _ in range(2)]
+    assert times[0] < times[1]
 
 
 def test_the_driver_appends_the_same_dead_letters(spark: SparkSession, running: Environment) -> None:
     config = replace(job_config("orders_payments"), kafka=KafkaConfig(bootstrap=running.bootstrap))
     letters = DeadLetters(spark, PIPELINE, config)
-    records = kafka_rows(spark, PIPELINE.streams[0].topic, [b"{", b"", None, (b"key", "ž".encode("utf-16"))])
-    rejected = records.selectExpr("false AS is_control", "*")
+    values = [b"{", b"", None, (b"key", "ž".encode("utf-16")), b'{"order_id": 5}']
+    records = reduce(DataFrame.union, (kafka_rows(spark, stream.topic, values) for stream in PIPELINE.streams))
+    rejected = records.selectExpr("false AS is_control", "*").cache()
     rows = DriverRows(rejected)
     rows.collect(rejected)
-    made = rows.evaluated(letters.made_of(rows.declared))
-    evaluated(letters.made_of(rows.declared), rows)
-    partition = TopicPartition(PIPELINE.dead_letter_topic, 0)
+    queries = [rows.query(made) for made in letters.made_by_stream(rows.declared)]
+    assert all(query.rows() is not None for query in queries), "the driver must write these letters by itself"
+
+    def by_driver() -> None:
+        for query in queries:
+            letters.writer(query.declared).write(query.rows())
+
+    topic = PIPELINE.dead_letter_topic
     with KafkaConsumer(bootstrap_servers=running.bootstrap, auto_offset_reset="earliest") as consumer:
-        partitions = [
-            TopicPartition(partition.topic, each) for each in consumer.partitions_for_topic(partition.topic) or ()
-        ]
+        partitions = [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic) or ()]
         consumer.assign(partitions)
         answers = []
-        for written in (letters.made_of(rejected.cache()), made):
+        for write in (lambda: letters.append(letters.made_of(rejected), planned_ms=None), by_driver):
             before = consumer.end_offsets(partitions)
-            letters.append(written, planned_ms=None)
+            write()
             answers.append(read(consumer, before))
     assert answers[0] == answers[1]
-    assert len(answers[1]) == 4
-    assert {headers["source_timestamp"] for _, _, headers in answers[1]} == {
-        str(round(ARRIVED.timestamp() * 1000)).encode()
-    }
+    assert len(answers[1]) == len(values) * 2
+    arrived = str(round(ARRIVED.timestamp() * 1000)).encode()
+    assert {headers["source_timestamp"] for _, _, headers in answers[1]} == {arrived}
 
 
 def read(consumer: KafkaConsumer, since: dict[TopicPartition, int]) -> list[tuple[bytes, bytes, dict[str, bytes]]]:

@@ -97,13 +97,15 @@ class BatchWriter:
         self._compilation.note(batch, found.events)
         tasks: list[Callable[[], None]] = []
         if found.dead:
-            tasks.append(lambda: self._append(small.letters(), batch_id))
+            tasks.append(partial(self._append_few, small, batch_id))
         if found.events:
             tasks += [partial(self._write_few, small, output, old=found.old) for output in self._outputs]
         side_by_side(self._pool, batch.sparkSession, tasks)
 
     def _write_few(self, small: SmallBatches, output: Output, *, old: bool) -> None:
-        self._written(output, small.write_documents(output, old=old))
+        small.write_documents(output, old=old)
+        if self._has_notes(output):
+            self._superseded.remove(output.collection_name, small.documents(output))
 
     def _write_large(self, batch: DataFrame, batch_id: int, now: Planned) -> None:
         rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
@@ -149,17 +151,24 @@ class BatchWriter:
 
     def _write_documents(self, output: Output, documents: DataFrame, *, few: bool, old: bool) -> None:
         write_documents(documents, output.collection_name, self._config, few=few, old=old)
-        self._written(output, documents)
-
-    def _written(self, output: Output, documents: DataFrame) -> None:
-        if output.superseded_by:
+        if self._has_notes(output):
             self._superseded.remove(output.collection_name, documents)
 
-    def _append(self, letters: DataFrame, batch_id: int, planned_ms: int | None = None) -> None:
+    def _has_notes(self, output: Output) -> bool:
+        return output.superseded_by is not None and self._superseded.has_notes(output.collection_name)
+
+    def _append_few(self, small: SmallBatches, batch_id: int) -> None:
+        self._refuse_if_committed(batch_id)
+        small.append_letters()
+
+    def _append(self, letters: DataFrame, batch_id: int, planned_ms: int | None) -> None:
+        self._refuse_if_committed(batch_id)
+        self._letters.append(letters, planned_ms=planned_ms)
+
+    def _refuse_if_committed(self, batch_id: int) -> None:
         # Documents may be written again, by whomever; dead letters may not.
         if is_committed(self._spark, self._config, batch_id):
             raise AnotherDriverError
-        self._letters.append(letters, planned_ms=planned_ms)
 
 
 def _counted(rows: DataFrame) -> Counts:

@@ -15,7 +15,6 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.reject import Reasons
 from tandem.engine.spark.connection_options import kafka_options, kafka_properties
 from tandem.engine.spark.failure import CannotGoOnError, texts_of
-from tandem.engine.write.driver_rows import local_rows
 from tandem.engine.write.driver_writer import KAFKA, DriverWriter
 
 # A replayed batch looks for its dead letters from so long before it was planned: clocks of broker and cluster differ.
@@ -55,10 +54,14 @@ class DeadLetters:
         Args:
             rejected: rows of the fields of ``parse.ASIDE``; cached, since they are read more than once.
         """
-        reasoned = (
-            reasons.added_to(rejected.where(F.col("topic") == topic)) for topic, reasons in self._reasons.items()
-        )
-        return reduce(DataFrame.unionByName, reasoned).select(*self._letter)
+        return reduce(DataFrame.unionByName, self.made_by_stream(rejected))
+
+    def made_by_stream(self, rejected: DataFrame) -> list[DataFrame]:
+        """Returns the same of each stream alone."""
+        return [
+            reasons.added_to(rejected.where(F.col("topic") == topic)).select(*self._letter)
+            for topic, reasons in self._reasons.items()
+        ]
 
     def append(self, letters: DataFrame, *, planned_ms: int | None) -> None:
         """Appends dead letters, and none that is there already.
@@ -75,17 +78,14 @@ class DeadLetters:
         if planned_ms is not None:
             letters = not_yet_written(letters, planned_ms, self._topic, self._config)
         try:
-            self._append(letters)
+            letters.write.format("kafka").options(**self._options).save()
         except Py4JJavaError as error:
-            self._raise_if_final(texts_of(error))
+            self.raise_if_final(error)
             raise
 
-    def _append(self, letters: DataFrame) -> None:
-        local = local_rows(letters)
-        if local is None:
-            letters.write.format("kafka").options(**self._options).save()
-        else:
-            DriverWriter(letters, KAFKA, self._options).write(local)
+    def writer(self, letters: DataFrame) -> DriverWriter:
+        """Returns what appends such letters from the driver; see ``append``, which explains its errors."""
+        return DriverWriter(letters, KAFKA, self._options)
 
     @cached_property
     def _options(self) -> dict[str, str]:
@@ -101,12 +101,15 @@ class DeadLetters:
             "topic": self._topic,
         }
 
-    def _raise_if_final(self, failure: str) -> None:
+    def raise_if_final(self, error: Py4JJavaError) -> None:
         """Raises if a retry cannot help. A batch must not be committed without its dead letters.
 
         Kafka's error does not always name a missing topic: after a restart, it mentions a "partition" only.
+
+        Raises:
+            CannotGoOnError: as for ``append``.
         """
-        refused = re.search(_REFUSED, failure)
+        refused = re.search(_REFUSED, texts_of(error))
         if refused or self._is_missing():
             why = refused.group(0) if refused else "there is no such topic"
             raise CannotGoOnError(

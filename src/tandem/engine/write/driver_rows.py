@@ -1,8 +1,8 @@
 """Evaluates what is made of a batch's rows in the driver, without a Spark job.
 
 A small batch costs Spark little to compute and much to plan and to schedule. So its rows are collected once. What is
-made of them is declared once, as a query over rows that are not there yet. Each batch puts its rows in their place, and
-Spark's optimizer evaluates projections and filters of local rows by itself.
+made of them is declared, analyzed and optimized once, as a query over rows that are not there yet. Each batch puts its
+rows in their place, and a rule of Spark's optimizer evaluates projections and filters of rows that are there.
 """
 
 from __future__ import annotations
@@ -23,41 +23,80 @@ class DriverRows:
     """
 
     def __init__(self, batch: DataFrame) -> None:
-        self._session: SparkSession = batch.sparkSession
-        self._java_session = batch._jdf.sparkSession()
-        jvm: Any = self._session._jvm
-        self._java, self._sql = jvm.java.util, jvm.org.apache.spark.sql
-        self._seq = jvm.org.apache.spark.api.python.PythonUtils.toSeq
+        session = batch.sparkSession
+        jvm: Any = session._jvm
+        catalyst = jvm.org.apache.spark.sql.catalyst
+        self._relation = catalyst.plans.logical.LocalRelation
+        self._evaluate = catalyst.optimizer.ConvertToLocalRelation.apply
+        self._varies = catalyst.trees.TreePattern.CURRENT_LIKE()
+        self._list, self._seq = jvm.java.util.ArrayList, jvm.org.apache.spark.api.python.PythonUtils.toSeq
         self._wrapped = jvm.scala.collection.immutable.ArraySeq.unsafeWrapArray
-        self._output, self._not_streaming = batch._jdf.queryExecution().analyzed().output(), jvm.scala.Option.empty()
-        self._rows = self._none = self._relation(self._seq(self._java.ArrayList()))
-        self.declared = self._frame(self._none)
+        self._not_streaming = jvm.scala.Option.empty()
+        self._of_rows = jvm.org.apache.spark.sql.classic.Dataset.ofRows
+        self._session: SparkSession = session
+        self._java_session = batch._jdf.sparkSession()
+        self.declared = session.createDataFrame(session.sparkContext.emptyRDD(), batch.schema)
+        self._nothing = self.declared._jdf.queryExecution().analyzed()
+        self._rows = self._seq(self._list())
 
     def collect(self, batch: DataFrame) -> int:
         """Returns how many rows a batch has; computes it, and evaluates queries over its rows from now on."""
-        rows = self._wrapped(batch._jdf.queryExecution().executedPlan().executeCollect())
-        self._rows = self._relation(rows)
-        return int(rows.size())
+        self._rows = self._wrapped(batch._jdf.queryExecution().executedPlan().executeCollect())
+        return int(self._rows.size())
 
-    def evaluated(self, query: DataFrame) -> DataFrame:
-        """Returns a query over ``declared`` with the batch's rows in it."""
-        return self._frame(self._with_rows(query._jdf.queryExecution().analyzed()))
+    def query(self, declared: DataFrame) -> DriverQuery:
+        """Returns a query over ``declared``, ready to be evaluated for each batch."""
+        return DriverQuery(self, declared)
 
-    def _relation(self, rows: Any) -> Any:
-        return self._sql.catalyst.plans.logical.LocalRelation(self._output, rows, False, self._not_streaming)
-
-    def _with_rows(self, plan: Any) -> Any:
+    def put_into(self, plan: Any) -> Any:
+        """Returns a plan over ``declared`` with the batch's rows in it."""
         children = plan.children()
         if children.isEmpty():
-            return self._rows if plan.equals(self._none) else plan
-        replaced = [self._with_rows(children.apply(index)) for index in range(children.size())]
-        return plan.withNewChildren(self._seq(self._java.ArrayList(replaced)))
+            # Where a query has the rows several times, each of them has columns of its own.
+            is_declared = plan.sameResult(self._nothing)
+            return self._relation(plan.output(), self._rows, False, self._not_streaming) if is_declared else plan
+        replaced = [self.put_into(children.apply(index)) for index in range(children.size())]
+        return plan.withNewChildren(self._seq(self._list(replaced)))
 
-    def _frame(self, plan: Any) -> DataFrame:
-        return DataFrame(self._sql.classic.Dataset.ofRows(self._java_session, plan), self._session)
+    def evaluated(self, plan: Any) -> Any | None:
+        """Returns the rows of a plan, as Spark's internal ones in a Scala sequence; None where it takes a Spark job."""
+        while plan.getClass().getSimpleName() != "LocalRelation":
+            before, plan = plan, self._evaluate(plan)
+            if plan.fastEquals(before):
+                return None
+        return plan.data()
+
+    def varies(self, plan: Any) -> bool:
+        """Returns whether a plan has the current time in it."""
+        return bool(plan.containsPattern(self._varies))
+
+    def frame(self, plan: Any) -> DataFrame:
+        """Returns the DataFrame of a plan."""
+        return DataFrame(self._of_rows(self._java_session, plan), self._session)
 
 
-def local_rows(query: DataFrame) -> Any | None:
-    """Returns the rows of an evaluated query as Spark's internal ones; None where a Spark job must compute them."""
-    plan = query._jdf.queryExecution().optimizedPlan()
-    return plan.data() if plan.getClass().getSimpleName() == "LocalRelation" else None
+class DriverQuery:
+    """One query over the rows of each batch.
+
+    Args:
+        rows: of the batches.
+        declared: what is made of ``rows.declared``.
+
+    Attributes:
+        declared: likewise.
+    """
+
+    def __init__(self, rows: DriverRows, declared: DataFrame) -> None:
+        self.declared, self._of = declared, rows
+        execution = declared._jdf.queryExecution()
+        self._analyzed = execution.analyzed()
+        # Optimized once, the current time would stay what it is now.
+        self._optimized = None if rows.varies(self._analyzed) else execution.optimizedPlan()
+
+    def frame(self) -> DataFrame:
+        """Returns the batch's result, which a Spark job computes where it is used."""
+        return self._of.frame(self._of.put_into(self._analyzed))
+
+    def rows(self) -> Any | None:
+        """Returns the batch's result as Spark's internal rows in a Scala sequence; None where it takes a Spark job."""
+        return self._of.evaluated(self._of.put_into(self._optimized)) if self._optimized else None

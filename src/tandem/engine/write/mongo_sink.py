@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 
 from py4j.protocol import Py4JJavaError
@@ -12,7 +13,7 @@ from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.spark.connection_options import mongo_uri
 from tandem.engine.spark.dates import as_json, has_days_or_nested, may_change
 from tandem.engine.spark.failure import mongo_error, texts_of
-from tandem.engine.write.driver_rows import DriverRows, local_rows
+from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.driver_writer import MONGODB, DriverWriter
 
 # A failed insert costs more than it can gain for fewer documents than these.
@@ -61,30 +62,35 @@ class SmallWriter:
 
     Args:
         rows: of the batches.
-        documents: a query over ``rows.declared``.
+        documents: what is made of ``rows.declared``.
         collection: the collection's name.
         config: where MongoDB is.
     """
 
     def __init__(self, rows: DriverRows, documents: DataFrame, collection: str, config: JobConfig) -> None:
-        self._rows, self._documents, self._collection, self._config = rows, documents, collection, config
-        self._days_or_nested = has_days_or_nested(documents)
+        self._rows, self._collection, self._config = rows, collection, config
+        self._documents, self._days_or_nested = rows.query(documents), has_days_or_nested(documents)
 
     @cached_property
-    def _as_text(self) -> tuple[DataFrame, DriverWriter]:
-        documents = as_json(self._documents)
-        return documents, self._writer(documents, as_text=True)
+    def _as_text(self) -> tuple[DriverQuery, DriverWriter]:
+        query = self._rows.query(as_json(self._documents.declared))
+        return query, self._writer(query, as_text=True)
 
     @cached_property
-    def _as_it_is(self) -> tuple[DataFrame, DriverWriter]:
+    def _as_it_is(self) -> tuple[DriverQuery, DriverWriter]:
         return self._documents, self._writer(self._documents, as_text=False)
 
-    def _writer(self, documents: DataFrame, *, as_text: bool) -> DriverWriter:
-        options = {**_options(self._collection, self._config, as_text), **_REPLACE}
-        return DriverWriter(documents, MONGODB, options)
+    def _writer(self, query: DriverQuery, *, as_text: bool) -> DriverWriter:
+        return DriverWriter(query.declared, MONGODB, {**_options(self._collection, self._config, as_text), **_REPLACE})
 
-    def write(self, *, old: bool) -> DataFrame:
-        """Stores the documents of the batch whose rows were collected last, and returns them.
+    def documents(self) -> DataFrame:
+        """Returns the batch's documents."""
+        return self._documents.frame()
+
+    def write(self, *, old: bool) -> None:
+        """Stores the documents of the batch whose rows were collected last.
+
+        Where the driver cannot, Spark's tasks do: they compute what the driver does not, and try again what failed.
 
         Args:
             old: as for ``write_documents``.
@@ -92,18 +98,13 @@ class SmallWriter:
         Raises:
             JobError, CannotGoOnError: as for ``write_documents``.
         """
-        declared, writer = self._as_text if old or self._days_or_nested else self._as_it_is
-        local = local_rows(self._rows.evaluated(declared))
-        documents = self._rows.evaluated(self._documents)
-        try:
-            if local is not None:
-                writer.write(local)
-                return documents
-        except Py4JJavaError:
-            # What is wrong, or was for a moment, shows when Spark's tasks try it again.
-            pass
-        write_documents(documents, self._collection, self._config, few=True, old=old)
-        return documents
+        query, writer = self._as_text if old or self._days_or_nested else self._as_it_is
+        rows = query.rows()
+        if rows is not None:
+            with suppress(Py4JJavaError):
+                writer.write(rows)
+                return
+        write_documents(self.documents(), self._collection, self._config, few=True, old=old)
 
 
 def _each_once(documents: DataFrame) -> DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -15,7 +16,8 @@ from tandem.engine.read.parse import ASIDE, IS_CONTROL
 from tandem.engine.spark.checkpoint import Planned
 from tandem.engine.spark.dates import is_old
 from tandem.engine.write.dead_letters import DeadLetters
-from tandem.engine.write.driver_rows import DriverRows, local_rows
+from tandem.engine.write.driver_rows import DriverQuery, DriverRows
+from tandem.engine.write.driver_writer import DriverWriter
 from tandem.engine.write.mongo_sink import SmallWriter
 
 # A batch of so many records is small, unless its watermark moves so far that the windows of many more may close.
@@ -80,35 +82,52 @@ class SmallBatches:
     def __init__(self, batch: DataFrame, outputs: Sequence[Output], letters: DeadLetters, config: JobConfig) -> None:
         self._rows, self._letters = DriverRows(batch), letters
         declared = self._rows.declared
-        self._events, self._rejected = events_of(declared), rejected_of(declared)
-        self._old = declared.where(is_old(declared))
+        events, self._rejected = events_of(declared), rejected_of(declared)
+        self._events, self._dead, self._old = map(
+            self._rows.query, (events, self._rejected, declared.where(is_old(declared)))
+        )
         self._writers = {
-            output.collection_name: SmallWriter(
-                self._rows, output.documents(self._events), output.collection_name, config
-            )
+            output.collection_name: SmallWriter(self._rows, output.documents(events), output.collection_name, config)
             for output in outputs
         }
 
     def compute(self, batch: DataFrame) -> Counts:
         """Computes a batch; what is written from now on is made of it."""
         rows = self._rows.collect(batch)
-        events = self._count(self._events)
-        return Counts(events, self._count(self._rejected) if rows > events else 0, self._count(self._old) > 0)
+        events = _count(self._events)
+        return Counts(events, _count(self._dead) if rows > events else 0, _count(self._old) > 0)
 
-    def write_documents(self, output: Output, *, old: bool) -> DataFrame:
-        """Returns the documents of an output, once they are stored; see ``SmallWriter.write``."""
-        return self._writers[output.collection_name].write(old=old)
+    def write_documents(self, output: Output, *, old: bool) -> None:
+        """Stores the documents of an output; see ``SmallWriter.write``."""
+        self._writers[output.collection_name].write(old=old)
 
-    def letters(self) -> DataFrame:
-        """Returns the dead letters."""
-        return self._rows.evaluated(self._made_letters)
+    def documents(self, output: Output) -> DataFrame:
+        """Returns the documents of an output."""
+        return self._writers[output.collection_name].documents()
+
+    def append_letters(self) -> None:
+        """Appends the dead letters.
+
+        Raises:
+            CannotGoOnError: as for ``DeadLetters.append``.
+        """
+        for query, writer in self._made_letters:
+            rows = query.rows()
+            try:
+                if rows is not None:
+                    writer.write(rows)
+                    continue
+            except Py4JJavaError as error:
+                self._letters.raise_if_final(error)
+                raise
+            self._letters.append(query.frame(), planned_ms=None)
 
     @cached_property
-    def _made_letters(self) -> DataFrame:
-        return self._letters.made_of(self._rejected)
+    def _made_letters(self) -> list[tuple[DriverQuery, DriverWriter]]:
+        made = self._letters.made_by_stream(self._rejected)
+        return [(self._rows.query(letters), self._letters.writer(letters)) for letters in made]
 
-    def _count(self, query: DataFrame) -> int:
-        rows = local_rows(self._rows.evaluated(query))
-        if rows is None:
-            raise AssertionError("Spark does not evaluate a filter of local rows by itself")
-        return int(rows.size())
+
+def _count(query: DriverQuery) -> int:
+    rows = query.rows()
+    return int(query.frame().count() if rows is None else rows.size())

@@ -49,6 +49,10 @@ class Superseded:
         )
         write_documents(notes, SUPERSEDED_COLLECTION, self._config, few=True)
 
+    def has_notes(self, collection: str) -> bool:
+        """Returns whether there are notes about a collection's documents."""
+        return self._notes.has({"collection": collection})
+
     def remove(self, collection: str, written: DataFrame) -> int:
         """Returns how many documents that were just written a note says must not be; they are there no more.
 
@@ -59,8 +63,6 @@ class Superseded:
             collection: the documents' collection.
             written: the documents of a batch, from cached rows.
         """
-        if not self._notes.has({"collection": collection}):
-            return 0
         ids = [row["_id"] for row in written.select("_id").limit(FEW + 1).collect()]
         if len(ids) > FEW:
             about = self._about(collection).select(F.col("document").alias("_id"))
