@@ -31,7 +31,7 @@ _MONGO_MS = 5_000
 _Reading = Callable[[SparkSession, Stream, JobConfig, dict[str, int]], DataFrame]
 
 
-class Session:
+class PipelineSession:
     """A pipeline's topics, transform and collections as DataFrames. It only reads.
 
     A DataFrame of a topic ends where the topic ended at the call, so it always has the same rows.
