@@ -17,9 +17,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tandem.dashboard.key_search import SearchRunningError
 from tandem.dashboard.pages import Pages, UnknownPipelineError
 from tandem.dashboard.prometheus import registry
-from tandem.dashboard.story import Busy
 
 _STATIC = Path(__file__).parent / "static"
 _HEADERS = {
@@ -78,11 +78,11 @@ def application(pages: Pages) -> FastAPI:
 
         return EventSourceResponse(stream())
 
-    @app.get("/api/story")
-    def story(key: Annotated[str, Query(min_length=1, max_length=10_000)], pipeline: str | None = None) -> Response:
+    @app.get("/api/search")
+    def search(key: Annotated[str, Query(min_length=1, max_length=10_000)], pipeline: str | None = None) -> Response:
         try:
-            return JSONResponse(pages.of(pipeline).stories.of(key))
-        except Busy:
+            return JSONResponse(pages.of(pipeline).key_search.of(key))
+        except SearchRunningError:
             return JSONResponse({"detail": "another search runs; try again in a moment"}, status_code=503)
 
     @app.get("/api/now")

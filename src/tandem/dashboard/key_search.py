@@ -28,11 +28,11 @@ _SHOWN = 100
 _MAX_KEY = 10_000
 
 
-class Busy(Exception):
+class SearchRunningError(Exception):
     """Another search is running."""
 
 
-class Stories:
+class KeySearch:
     """Looks keys up, one at a time: a search reads as fast as it can.
 
     Args:
@@ -48,13 +48,13 @@ class Stories:
         self._one = threading.Lock()
 
     def of(self, key: str) -> dict[str, Any]:
-        """Returns the story of a key.
+        """Returns the records and documents of a key, and a sentence that sums them up.
 
         Raises:
-            Busy: another search runs.
+            SearchRunningError: another search runs.
         """
         if not self._one.acquire(timeout=DEADLINE_S):
-            raise Busy
+            raise SearchRunningError
         try:
             return self._of(key[:_MAX_KEY])
         finally:
@@ -136,10 +136,10 @@ class Stories:
         seen: set[str] = set()
         for record in sorted(found, key=lambda each: (each["at"], each["partition"], each["offset"])):
             if record["offset"] >= done.get(record["partition"], 0):
-                record["fate"] = "not yet in a committed batch"
-            elif record["fate"] == "accepted":
+                record["outcome"] = "not yet in a committed batch"
+            elif record["outcome"] == "accepted":
                 if record["identity"] in seen:
-                    record["fate"] = "a duplicate without effect"
+                    record["outcome"] = "a duplicate without effect"
                 seen.add(record["identity"])
         return sorted(found, key=lambda each: (each["at"], each["partition"], each["offset"]))
 
@@ -157,10 +157,10 @@ class Stories:
             return f"Unmatched: no match arrived in time; {len(leftovers)} unmatched documents have this {title}."
         if not records:
             return f"There are no records with this {title}." if not notes else "Nothing was found."
-        fates = [record["fate"] for record in records]
-        if all(fate.startswith("not yet") for fate in fates):
+        outcomes = [record["outcome"] for record in records]
+        if all(outcome.startswith("not yet") for outcome in outcomes):
             return "It was sent, but no committed batch of the job has it yet."
-        if all(fate.startswith("dead") for fate in fates):
+        if all(outcome.startswith("dead") for outcome in outcomes):
             return "It was rejected: see the reasons below, and the dead-letter topic."
         if self._declaration.view.aggregates:
             return f"It was read. Its window is written to the {noun} once the watermark has passed it."
@@ -186,8 +186,8 @@ def _record(record: TopicRecord, stream: Stream, validate: Validator) -> dict[st
     match outcome:
         case Accepted(fields):
             known |= {"event_time": int(fields[stream.event_time]) // 1000, "identity": str(fields[stream.identity])}
-            return {**known, "fate": "accepted"}
+            return {**known, "outcome": "accepted"}
         case Dead(error, detail):
-            return {**known, "fate": f"dead: {error}{f' ({detail})' if detail else ''}"}
+            return {**known, "outcome": f"dead: {error}{f' ({detail})' if detail else ''}"}
         case Control():
-            return {**known, "fate": "control"}
+            return {**known, "outcome": "control"}

@@ -18,7 +18,7 @@ _SHARE = 0.05
 _LOOK_S = 0.4
 
 
-class Accountant(Watcher):
+class OutcomeWatch(Watcher):
     """Counts again after each change.
 
     Args:
@@ -28,7 +28,7 @@ class Accountant(Watcher):
     """
 
     def __init__(self, database: Documents, declaration: Declaration, state: PipelineState) -> None:
-        super().__init__("accountant", (PyMongoError,))
+        super().__init__("outcome watch", (PyMongoError,))
         self._database, self._declaration, self._state = database, declaration, state
 
     def watch(self) -> None:
