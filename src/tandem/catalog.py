@@ -133,8 +133,8 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def names(own: Path) -> list[str]:
     """Returns all pipelines that can be found."""
-    found = (file for folder in (own, BUNDLED) for mark in _MARKS for file in folder.glob(f"*/{mark}"))
-    return sorted({file.parent.name for file in found})
+    files = (file for folder in (own, BUNDLED) for mark in _MARKS for file in folder.glob(f"*/{mark}"))
+    return sorted({file.parent.name for file in files})
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ class PipelineRegistry:
 
     def names(self) -> list[str]:
         """Returns their names in the order in which they were added."""
-        found = []
+        files = []
         for file in self._folder.glob("*.json"):
             try:
-                found.append((file.stat().st_mtime_ns, file.stem))
+                files.append((file.stat().st_mtime_ns, file.stem))
             except FileNotFoundError:  # removed since
                 continue
-        return [name for _, name in sorted(found)]
+        return [name for _, name in sorted(files)]
 
     def settings(self, name: str) -> Settings | None:
         """Returns the settings of a pipeline's job; None when it is not to run."""

@@ -86,13 +86,14 @@ def _destroy(job: Job, data: bool) -> None:
 @with_context
 def parity(context: CommandContext) -> None:
     """Compare the job's versions with the runtimes table. Exit with 1 on any difference."""
-    found = compared(context.settings)
-    for line in found.lines:
+    comparison = compared(context.settings)
+    for line in comparison.lines:
         print("\t".join(line))
-    if found.differences:
+    if comparison.differences:
         raise TandemError(
-            f"the job does not run on {found.wanted.name}: {'; '.join(found.differences)}",
-            hint=f"{found.wanted.name} is Dataproc's version {found.wanted.image}; containers use that of clusters",
+            f"the job does not run on {comparison.wanted.name}: {'; '.join(comparison.differences)}",
+            hint=f"{comparison.wanted.name} is Dataproc's version {comparison.wanted.image}; "
+            "containers use that of clusters",
         )
 
 

@@ -14,7 +14,7 @@ from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import ReloadableJob
 from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
-from tandem.platforms.reload import WAITS, Failures
+from tandem.platforms.reload import WAITS_HINT, Failures
 from tandem.settings.load import SETTINGS
 from tandem.settings.model import Settings
 
@@ -62,13 +62,13 @@ def _watch(context: CommandContext, known: dict[Path, int]) -> NoReturn:
         while True:
             time.sleep(_LOOK_S)  # not a wait for readiness: until somebody saves a file
             if (now := _saved(folder)) == known:
-                if error := failures.news():
-                    context.say(f"error: {error}\nhint: {WAITS}")
+                if error := failures.unreported():
+                    context.say(f"error: {error}\nhint: {WAITS_HINT}")
                 continue
             paths = now.keys() | known.keys()
             changed = ", ".join(sorted(path.name for path in paths if now.get(path) != known.get(path)))
             known, began = now, time.monotonic()
-            failures.told(None)
+            failures.record(None)
             try:
                 if context.refresh():
                     outdated = True
@@ -81,7 +81,7 @@ def _watch(context: CommandContext, known: dict[Path, int]) -> NoReturn:
                     outdated = False
                 _resume(_job(context))
             except TandemError as error:
-                failures.told(str(error))
+                failures.record(str(error))
                 context.say(f"{changed}: error: {error}\nhint: {error.hint}")
             else:
                 context.say(f"{changed}: reloaded in {time.monotonic() - began:.1f} s")
@@ -126,14 +126,14 @@ def _check(settings: Settings) -> None:
 
 def _saved(folder: Path) -> dict[Path, int]:
     """Returns the modification times of a pipeline's modules, schemas and settings."""
-    found = {}
+    modified = {}
     modules = (path for path in folder.glob("*.py") if not path.name.startswith("test_"))
     for path in (*modules, *folder.glob(SETTINGS), *folder.glob(f"{FOLDER}/*.avsc")):
         try:
-            found[path] = path.stat().st_mtime_ns
+            modified[path] = path.stat().st_mtime_ns
         except FileNotFoundError:  # editors replace files
             continue
-    return found
+    return modified
 
 
 def _dashboard(settings: Settings) -> str:

@@ -54,19 +54,19 @@ def status(
     if watch:
         _watch(context, as_json=as_json)
         return
-    found = collected(context)
+    shown = collected(context)
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(shown))
     else:
-        context.out.print(status_table(found))
+        context.out.print(status_table(shown))
 
 
 def collected(context: CommandContext) -> dict[str, Any]:
     """Returns the first named pipeline's status and a list of all named or running pipelines."""
-    found = context.job.status()
+    own = context.job.status()
     others = [name for name in context.environment.pipelines() if name not in context.pipelines]
     found_others = [_status_of(context, name) for name in (*context.pipelines[1:], *others)]
-    return {**found, "pipelines": [_of_pipeline(each) for each in (found, *found_others)]}
+    return {**own, "pipelines": [_of_pipeline(each) for each in (own, *found_others)]}
 
 
 def _status_of(context: CommandContext, pipeline: str) -> dict[str, Any]:
@@ -92,8 +92,8 @@ def _watch(context: CommandContext, *, as_json: bool) -> None:
     seen: deque[tuple[float, int]] = deque()
     with Live(console=context.out, auto_refresh=False, transient=False) as live:
         while True:
-            found = collected(context)
-            total, now = found["job"]["input_rows_total"], time.monotonic()
+            shown = collected(context)
+            total, now = shown["job"]["input_rows_total"], time.monotonic()
             if total is not None:
                 seen.append((now, total))
             # A batch may take longer than one refresh.
@@ -101,20 +101,20 @@ def _watch(context: CommandContext, *, as_json: bool) -> None:
                 seen.popleft()
             rate = max(0.0, (seen[-1][1] - seen[0][1]) / (now - seen[0][0])) if len(seen) > 1 else None
             live.update(
-                status_table({**found, "records a second": "-" if rate is None else f"{rate:.0f}"}), refresh=True
+                status_table({**shown, "records a second": "-" if rate is None else f"{rate:.0f}"}), refresh=True
             )
             time.sleep(_WATCH_S)
 
 
-def status_table(found: dict[str, Any]) -> Table:
+def status_table(shown: dict[str, Any]) -> Table:
     """Returns the status as a table that fits any terminal width."""
     table = Table(show_header=False, box=None)
     # Long addresses are folded, because a redrawn table must not be wider than the terminal.
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    _, *others = found["pipelines"]
+    _, *others = shown["pipelines"]
     further = {other["pipeline"]: {name: other[name] for name in other if name != "pipeline"} for other in others}
-    for name, value in _flat({**found, "pipelines": further}):
+    for name, value in _flat({**shown, "pipelines": further}):
         table.add_row(name, "-" if value is None else str(value))
     return table
 
@@ -196,8 +196,8 @@ def config_show(
     Secrets are shown as references.
     """
     places = {**context.loaded.origins, "profile": context.chosen[1]}
-    found = flat(context.shown_settings)
-    values = {name: {"value": value, "origin": places.get(name, "default")} for name, value in found}
+    effective = flat(context.shown_settings)
+    values = {name: {"value": value, "origin": places.get(name, "default")} for name, value in effective}
     if as_json:
         print(json.dumps(values, default=str, indent=2))
         return

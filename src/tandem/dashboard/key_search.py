@@ -73,11 +73,11 @@ class KeySearch:
         deadline = time.monotonic() + DEADLINE_S
         for stream in self._declaration.streams:
             try:
-                found, complete = self._records(stream, key, deadline)
+                of_stream, complete = self._records(stream, key, deadline)
             except TandemError as error:
                 notes.append(f"{error}: its records are not shown.")
                 continue
-            records += found
+            records += of_stream
             if not complete:
                 notes.append(f"Of {stream.topic} only the newest records were searched; older ones are not shown.")
         return {
@@ -104,19 +104,19 @@ class KeySearch:
     def _records(self, stream: Stream, key: str, deadline: float) -> tuple[list[dict[str, Any]], bool]:
         """Returns a stream's records of the key, oldest first, and whether the whole topic was searched."""
         validate = Validator(stream, max_clock_skew_seconds=self._settings.job.max_clock_skew_seconds)
-        found: list[dict[str, Any]] = []
+        matching: list[dict[str, Any]] = []
         with TopicReader(self._settings.kafka, stream.topic) as reader:
             first, ends = reader.beginnings(), reader.ends()
             read = 0
             while any(ends[number] > first[number] for number in ends):
                 if read >= MAX_RECORDS or time.monotonic() > deadline:
-                    return self._with_outcomes(found, stream), False
+                    return self._with_outcomes(matching, stream), False
                 start = {number: max(first[number], ends[number] - _CHUNK // len(ends)) for number in ends}
                 read += sum(ends[number] - start[number] for number in ends)
                 for record in self._about(reader.read(start, ends), key, validate):
-                    found.append(_record(record, stream, validate))
+                    matching.append(_record(record, stream, validate))
                 ends = start
-        return self._with_outcomes(found, stream), True
+        return self._with_outcomes(matching, stream), True
 
     def _about(self, records: Iterator[TopicRecord], key: str, validate: Validator) -> Iterator[TopicRecord]:
         raw, field = key.encode(errors="replace"), self._declaration.view.key
@@ -129,19 +129,19 @@ class KeySearch:
             if document is not None and document.get(field) == key:
                 yield record
 
-    def _with_outcomes(self, found: list[dict[str, Any]], stream: Stream) -> list[dict[str, Any]]:
+    def _with_outcomes(self, matching: list[dict[str, Any]], stream: Stream) -> list[dict[str, Any]]:
         """Returns the records in order, each with its outcome."""
         with self._state.lock:
             done = committed(self._state.progress, stream.topic)
         seen: set[str] = set()
-        for record in sorted(found, key=lambda each: (each["at"], each["partition"], each["offset"])):
+        for record in sorted(matching, key=lambda each: (each["at"], each["partition"], each["offset"])):
             if record["offset"] >= done.get(record["partition"], 0):
                 record["outcome"] = "not yet in a committed batch"
             elif record["outcome"] == "accepted":
                 if record["identity"] in seen:
                     record["outcome"] = "a duplicate without effect"
                 seen.add(record["identity"])
-        return sorted(found, key=lambda each: (each["at"], each["partition"], each["offset"]))
+        return sorted(matching, key=lambda each: (each["at"], each["partition"], each["offset"]))
 
     def _verdict(
         self,

@@ -67,13 +67,13 @@ def application(pages: Pages) -> FastAPI:
 
     @app.get("/api/events")
     async def events(pipeline: str | None = None) -> EventSourceResponse:
-        found = pages.of(pipeline)
+        shown = pages.of(pipeline)
 
         async def stream() -> AsyncIterator[ServerSentEvent]:
-            first = {"environment": found.about(), **found.past()}
+            first = {"environment": shown.about(), **shown.past()}
             yield ServerSentEvent(json.dumps(first, separators=(",", ":")), event="hello", retry=1000)
-            yield ServerSentEvent(json.dumps(found.present(), separators=(",", ":")), event="update")
-            async for update in found.publisher.updates():
+            yield ServerSentEvent(json.dumps(shown.present(), separators=(",", ":")), event="update")
+            async for update in shown.publisher.updates():
                 yield ServerSentEvent(update, event="update")
 
         return EventSourceResponse(stream())
@@ -87,8 +87,8 @@ def application(pages: Pages) -> FastAPI:
 
     @app.get("/api/now")
     def now(pipeline: str | None = None) -> JSONResponse:
-        found = pages.of(pipeline)
-        return JSONResponse({"environment": found.about(), **found.present()})
+        shown = pages.of(pipeline)
+        return JSONResponse({"environment": shown.about(), **shown.present()})
 
     @app.get("/metrics")
     def metrics() -> Response:

@@ -35,8 +35,8 @@ class ClassArchive:
     def __init__(self, cache: Path, java: Java, jars: Sequence[Path]) -> None:
         self._ahead_of_time = java.version >= _AHEAD_OF_TIME
         seen = [(str(jar), jar.stat().st_mtime_ns) for jar in jars]
-        told = (str(java.home), java.build, seen)
-        digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        key = (str(java.home), java.build, seen)
+        digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
         self._folder = cache / "classes"
         self._file = self._folder / f"spark-{digest}.{'aot' if self._ahead_of_time else 'jsa'}"
         # Another process may be recording the same.

@@ -40,18 +40,18 @@ def find_java(java_home: Path | None, minimum: int) -> Java:
     Raises:
         EnvironmentNotReadyError: there is none; the message names what was found.
     """
-    found = []
+    rejected = []
     for origin, program in (("JAVA_HOME", java_home and java_home / "bin" / "java"), ("PATH", shutil.which("java"))):
         if program is None:
-            found.append(f"none on {origin}" if origin == "PATH" else f"{origin} is not set")
+            rejected.append(f"none on {origin}" if origin == "PATH" else f"{origin} is not set")
             continue
         java = _probe(Path(program))
         if isinstance(java, Java) and java.version >= minimum:
             return java
         older = isinstance(java, Java) and f"{origin} has Java {java.version} ({program})"
-        found.append(older or f"{origin} has no working {program} ({java})")
+        rejected.append(older or f"{origin} has no working {program} ({java})")
     raise EnvironmentNotReadyError(
-        f"Java {minimum} or newer is needed: {', '.join(found)}",
+        f"Java {minimum} or newer is needed: {', '.join(rejected)}",
         hint="install one (Debian: apt install default-jre-headless; macOS: brew install openjdk), or set JAVA_HOME",
     )
 
@@ -79,8 +79,8 @@ def _probe(program: Path) -> Java | str:
         return "it does not end"
     # Java prints options from variables first, with their values.
     lines = [line for line in done.stderr.splitlines() if not _PICKED_UP.match(line)]
-    said = "\n".join(lines)
-    version, home = major_version(said), _HOME.search(said)
+    output = "\n".join(lines)
+    version, home = major_version(output), _HOME.search(output)
     if done.returncode != 0 or version is None or home is None:
         return next((line.strip()[:200] for line in lines if line.strip()), f"exit code {done.returncode}")
     build = " ".join(line.strip() for line in lines if "build" in line)

@@ -144,9 +144,9 @@ class PipelineSession:
             UsageError: the database has no such collection.
             EnvironmentNotReadyError: MongoDB does not answer.
         """
-        found = self._collections()
-        if collection not in found:
-            raise _no_such("collection", collection, found)
+        collections = self._collections()
+        if collection not in collections:
+            raise _no_such("collection", collection, collections)
         return read_collection(self.spark, self._config, collection)
 
     def reload(self) -> None:

@@ -93,8 +93,8 @@ def _found(name: str, check: Callable[[], str]) -> Finding:
     except (KafkaError, PyMongoError) as error:
         return Finding(name, "bad", f"does not answer: {type(error).__name__}", service_checks.START)
     except (OSError, subprocess.SubprocessError) as error:  # the other checks still run
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        return Finding(name, "bad", f"check failed: {said}", "fix it and run `tandem doctor` again")
+        message = " ".join(str(error).split())[:200] or type(error).__name__
+        return Finding(name, "bad", f"check failed: {message}", "fix it and run `tandem doctor` again")
 
 
 def _when(running: bool, check: Callable[[], str]) -> str:

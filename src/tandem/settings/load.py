@@ -187,18 +187,18 @@ def _with_typed_parameters(settings: Settings, known: Mapping[str, Any]) -> Sett
 
 def _origins(layers: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> dict[str, str]:
     """Returns the place that sets each value, by ``section.key``; of the environment, the variable."""
-    found: dict[str, str] = {}
+    origins: dict[str, str] = {}
     for place, values in layers.items():
         for name, _ in leaves(values):
-            found.setdefault(name, _variable_of(name, environment) if place == _ENVIRONMENT else place)
-    return found
+            origins.setdefault(name, _variable_of(name, environment) if place == _ENVIRONMENT else place)
+    return origins
 
 
 def _variable_of(name: str, environment: Mapping[str, str]) -> str:
     """Returns the variable that sets a value, itself or as a part of the JSON of its section."""
     path = tuple(name.split("."))
-    found = (setter(path[:length], environment) for length in range(len(path), 0, -1))
-    return next(filter(None, found), _ENVIRONMENT)
+    setters = (setter(path[:length], environment) for length in range(len(path), 0, -1))
+    return next(filter(None, setters), _ENVIRONMENT)
 
 
 def _wrong(error: ValidationError, profile: str) -> UsageError:
@@ -218,12 +218,12 @@ def _wrong(error: ValidationError, profile: str) -> UsageError:
 
 def _nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
     """Returns a dictionary that is nested like the settings."""
-    found: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     for path, value in values:
         for key in reversed(path):
             value = {key: value}
-        found = _merged(found, value)
-    return found
+        merged = _merged(merged, value)
+    return merged
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,8 +48,8 @@ def parse(line: str, service: str = "") -> LogLine:
     if line.startswith("{"):
         try:
             entry: dict[str, Any] = json.loads(line)
-            found = _of_mongod(entry) if "t" in entry else _of_tandem(entry)
-            return LogLine(found.at, found.level, found.text, service)
+            entry_line = _of_mongod(entry) if "t" in entry else _of_tandem(entry)
+            return LogLine(entry_line.at, entry_line.level, entry_line.text, service)
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
     match = _TEXT.fullmatch(line)

@@ -66,7 +66,7 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
         time.sleep(_FOLLOW_S)  # not a wait for readiness: the refresh interval
 
 
-def essence(log: Path, from_byte: int = 0) -> str:
+def error_summary(log: Path, from_byte: int = 0) -> str:
     """Returns the line after ``from_byte`` that most likely says what went wrong."""
     try:
         lines = [line for line in end_of(log, from_byte).splitlines() if line.strip()]
@@ -76,7 +76,7 @@ def essence(log: Path, from_byte: int = 0) -> str:
     return parse((bad or lines or ["it wrote nothing"])[-1]).text.strip()[:300]
 
 
-def tells_of_full_disk(log: Path, from_byte: int) -> bool:
+def reports_full_disk(log: Path, from_byte: int) -> bool:
     """Returns whether a log says after ``from_byte`` that the disk is full."""
     try:
         return "No space left on device" in end_of(log, from_byte)

@@ -49,12 +49,12 @@ def identify(pid: int) -> Identity:
     return _running(pid) or Identity(pid, "gone")
 
 
-def remember(path: Path, identity: Identity) -> None:
+def write_identity(path: Path, identity: Identity) -> None:
     """Writes an identity to a file."""
     write_json(path, asdict(identity))
 
 
-def recall(path: Path) -> Identity | None:
+def read_identity(path: Path) -> Identity | None:
     """Returns the identity in a file, or None when there is none."""
     try:
         return Identity(**json.loads(path.read_text("utf-8")))
@@ -62,9 +62,9 @@ def recall(path: Path) -> Identity | None:
         return None
 
 
-def forget(path: Path, identity: Identity) -> None:
+def remove_identity(path: Path, identity: Identity) -> None:
     """Removes the file of an identity, unless another process has its own there by now."""
-    if recall(path) == identity:
+    if read_identity(path) == identity:
         path.unlink(missing_ok=True)
 
 

@@ -13,8 +13,8 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.supervision import restart_policy
-from tandem.supervision.logs import end_of, essence, size_of, tells_of_full_disk
-from tandem.supervision.process import Ending, Identity, end, forget, identify, remember, spawn
+from tandem.supervision.logs import end_of, error_summary, reports_full_disk, size_of
+from tandem.supervision.process import Ending, Identity, end, identify, remove_identity, spawn, write_identity
 from tandem.supervision.restart_policy import CRASHES, Run
 from tandem.supervision.service import Service
 from tandem.supervision.state_file import StateFile
@@ -22,7 +22,7 @@ from tandem.supervision.state_folder import StateFolder
 from tandem.waiting import wait_for
 
 # The deadline when the state folder is gone: there is nothing to save.
-HASTE_S = 5.0
+AT_ONCE_S = 5.0
 _NEEDS_INTERVAL_S = 0.2
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class State(Enum):
 class _Request(Enum):
     RESTART = auto()
     STOP = auto()
-    STOP_IN_HASTE = auto()
+    STOP_AT_ONCE = auto()
 
 
 # The words of the state file. While a service stops, the file has the state before.
@@ -87,14 +87,14 @@ class ServiceRunner:
         """Starts to run the service; returns at once."""
         self._thread.start()
 
-    def stop(self, *, in_haste: bool = False) -> None:
+    def stop(self, *, at_once: bool = False) -> None:
         """Ends the program and returns when it has ended.
 
         Args:
-            in_haste: give it a few seconds only, regardless of its deadline.
+            at_once: give it a few seconds only, regardless of its deadline.
         """
         with self._changed:
-            self._request = _Request.STOP_IN_HASTE if in_haste else _Request.STOP
+            self._request = _Request.STOP_AT_ONCE if at_once else _Request.STOP
             self._changed.notify_all()
         self._thread.join()
         self._enter(State.IDLE, pid=None)
@@ -138,7 +138,7 @@ class ServiceRunner:
 
     @property
     def _stops(self) -> bool:
-        return self._request in (_Request.STOP, _Request.STOP_IN_HASTE)
+        return self._request in (_Request.STOP, _Request.STOP_AT_ONCE)
 
     def _enter(self, state: State, *, pid: int | None, error: str | None = "", restarted: bool = False) -> None:
         with self._changed:
@@ -191,7 +191,7 @@ class ServiceRunner:
         identity = identify(process.pid)
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
         try:
-            remember(folder.pid(service.name), identity)
+            write_identity(folder.pid(service.name), identity)
             self._enter(State.STARTING, pid=process.pid)
             if service.starts_early and self._await_needs(lambda: self._request is not None or _ended(process)):
                 service.on_needs_ready()
@@ -206,7 +206,7 @@ class ServiceRunner:
             run.code = process.returncode
             self._end(run, identity)
             process.wait()
-            forget(folder.pid(service.name), identity)
+            remove_identity(folder.pid(service.name), identity)
         run.error = self._outcome(run, process.returncode, from_byte)
 
     def _watch(self, process: Popen[bytes]) -> None:
@@ -241,10 +241,12 @@ class ServiceRunner:
         service, was_ready = self.service, run.ready_at is not None
         with self._changed:
             self._state, request = State.STOPPING, self._request
-        in_haste = request is _Request.STOP_IN_HASTE
+        at_once = request is _Request.STOP_AT_ONCE
         # A restart does not wait for what lingers.
         linger_s = service.linger_s() if was_ready and request is _Request.STOP else 0.0
-        ending = end(identity, min(service.stop_deadline_s, HASTE_S) if in_haste else service.stop_deadline_s, linger_s)
+        ending = end(
+            identity, min(service.stop_deadline_s, AT_ONCE_S) if at_once else service.stop_deadline_s, linger_s
+        )
         if ending is Ending.KILLED:
             _log.warning("a service did not stop when asked to and was killed", service=service.name)
         elif ending is Ending.WHOLE and was_ready:
@@ -254,7 +256,7 @@ class ServiceRunner:
         """Returns what ended the program."""
         log = self._folder.log(self.service.name)
         # A program that ended has given back what it could not use, or could not even write what was wrong.
-        if self._folder.disk_is_full or tells_of_full_disk(log, from_byte):
+        if self._folder.disk_is_full or reports_full_disk(log, from_byte):
             return self._folder.full_disk
         if reason := self.service.explain(code, end_of(log, from_byte)):
             run.cannot_run = run.ready_at is None
@@ -263,7 +265,7 @@ class ServiceRunner:
             # It had no time to say why.
             return f"killed by signal {-code}"
         how = f"ended with exit code {code}" if code >= 0 else f"crashed with {signal.Signals(-code).name}"
-        return f"{how}: {essence(log, from_byte)}"
+        return f"{how}: {error_summary(log, from_byte)}"
 
 
 def _ended(process: Popen[bytes]) -> bool:

@@ -28,7 +28,7 @@ class DynamicServices(Protocol):
     def update(self) -> None:
         """Starts and stops what is to; returns at once."""
 
-    def stop(self, *, in_haste: bool = False) -> None:
+    def stop(self, *, at_once: bool = False) -> None:
         """Stops all; see ``ServiceRunner.stop``."""
 
 
@@ -88,17 +88,17 @@ def supervise(
             if not folder.is_mine(lock):
                 _log.error("the state folder was removed: everything is stopped", home=str(folder.home))
                 states.close()
-                _stop_in_haste(runners, dynamic)
+                _stop_at_once(runners, dynamic)
                 break
             for log in folder.logs():
                 rotate(log)
     _log.info("stopped")
 
 
-def _stop_in_haste(runners: Sequence[ServiceRunner], dynamic: DynamicServices | None) -> None:
+def _stop_at_once(runners: Sequence[ServiceRunner], dynamic: DynamicServices | None) -> None:
     """Stops all at the same time: what they write to is gone, and the next environment wants their ports."""
     stops = [runner.stop for runner in runners] + ([dynamic.stop] if dynamic else [])
-    threads = [threading.Thread(target=stop, kwargs={"in_haste": True}) for stop in stops]
+    threads = [threading.Thread(target=stop, kwargs={"at_once": True}) for stop in stops]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,7 +11,7 @@ import psutil
 
 from tandem.errors import TandemError
 from tandem.platforms.local_services.layout import SERVICES, Layout
-from tandem.supervision.process import recall
+from tandem.supervision.process import read_identity
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem_bench.result import Figure, Part, Row
 from tandem_bench.run_config import RunConfig
@@ -37,8 +37,8 @@ def measure(config: RunConfig) -> Part:
             after = _processor_seconds(groups)
             held = {name: sum(map(memory_of, group)) / 2**30 for name, group in groups.items()}
             used = {name: (after[name] - before[name]) / seconds for name in groups}
-            for found, kept in ((used, cores), (held, memory)):
-                for name, value in {_ALL: sum(found.values()), **found}.items():
+            for usage, kept in ((used, cores), (held, memory)):
+                for name, value in {_ALL: sum(usage.values()), **usage}.items():
                     kept.setdefault(name, []).append(value)
     rows = [
         Row(name, unit, Figure(tuple(values)))
@@ -51,7 +51,7 @@ def measure(config: RunConfig) -> Part:
 
 def _groups(layout: Layout) -> Mapping[str, list[psutil.Process]]:
     """Returns the processes of each service and of the supervisor: each leads a process group."""
-    leaders = {name: recall(layout.pid(name)) for name in (SUPERVISOR, *SERVICES)}
+    leaders = {name: read_identity(layout.pid(name)) for name in (SUPERVISOR, *SERVICES)}
     absent = [name for name, identity in leaders.items() if identity is None]
     if absent:
         raise TandemError(f"{absent[0]} does not run", hint="its log tells why")

@@ -19,13 +19,13 @@ def warnings(report: Mapping[str, Any], now: float) -> dict[str, str]:
         report: the job's newest; empty when there is none.
         now: in seconds since the epoch.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     late_at = report.get(LATE_AT)
     if late_at is not None and now - late_at / 1000 < _LATE_NEWS_S:
-        found["late"] = late(report["late_total"], late_at / 1000)
+        texts["late"] = late(report["late_total"], late_at / 1000)
     if topics := report.get(REFUSED):
-        found["control"] = refused(topics)
-    return found
+        texts["control"] = refused(topics)
+    return texts
 
 
 def late(total: int, last: float) -> str:

@@ -91,8 +91,8 @@ def deciding(pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
         "job.max_clock_skew_seconds": config.max_clock_skew_seconds,
         **parameters,
     }
-    found: dict[str, Any] = json.loads(json.dumps(values))
-    return found
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
 
 
 def _is_json(value: Any) -> bool:
@@ -109,10 +109,10 @@ def _recorded(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
     if last_planned(spark, config) is None or not exists(spark, location):
         return {}
     try:
-        found: dict[str, Any] = json.loads(read_text(spark, location))
+        recorded: dict[str, Any] = json.loads(read_text(spark, location))
     except ValueError:  # damaged: nothing is known, as in a checkpoint that is older than this file
         return {}
-    return found
+    return recorded
 
 
 def _location(config: JobConfig) -> str:

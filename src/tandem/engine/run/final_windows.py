@@ -25,7 +25,7 @@ _LOG_APPEND_TIME = 1
 _NEVER_MS = 2**53
 
 
-class Windows:
+class FinalWindows:
     """The documents of one output that are final and of whose events all are still in the topics.
 
     Args:
@@ -57,7 +57,7 @@ class Windows:
         whole = documents.withColumns({name: F.date_trunc("millisecond", F.col(name)) for name in times})
         self._expected = whole.where(self._final)
 
-    def put_right(self, report: dict[str, Any]) -> None:
+    def repair(self, report: dict[str, Any]) -> None:
         """Writes those that are missing or differ, removes those that should not be, and adds both to the report."""
         implied = self._expected.persist(StorageLevel.DISK_ONLY)
         implied.count()
@@ -65,22 +65,22 @@ class Windows:
         complete = self._complete()
         expected = implied.where(complete)
         schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in expected.schema)
-        found = read_collection(self._spark, self._config, self._collection, schema).where(self._final & complete)
-        found = found.persist(StorageLevel.DISK_ONLY)
+        stored = read_collection(self._spark, self._config, self._collection, schema).where(self._final & complete)
+        stored = stored.persist(StorageLevel.DISK_ONLY)
         try:
-            wrong = expected.join(found, _all_equal(expected, found), "left_anti").persist(StorageLevel.DISK_ONLY)
-            new = wrong.join(found.select("_id"), "_id", "left_anti").count()
+            wrong = expected.join(stored, _all_equal(expected, stored), "left_anti").persist(StorageLevel.DISK_ONLY)
+            new = wrong.join(stored.select("_id"), "_id", "left_anti").count()
             report["compared"][self._collection] = expected.count()
             report["inserted"][self._collection] = new
             report["replaced"][self._collection] = (changed := wrong.count()) - new
             if changed:
                 write_documents(wrong, self._collection, self._config, few=True)
-            extra = found.join(expected, "_id", "left_anti")
+            extra = stored.join(expected, "_id", "left_anti")
             collection = MongoCollection(self._spark, self._config, self._collection)
             report["removed"][self._collection] = sum(collection.delete_ids(chunk) for chunk in in_chunks(extra))
             wrong.unpersist()
         finally:
-            found.unpersist()
+            stored.unpersist()
             implied.unpersist()
 
     def _complete(self) -> Column:
@@ -103,9 +103,9 @@ def complete_since(
         ends = committed[stream.topic]
         records = records_of(spark, stream, config, ends)
         first = records.groupBy("partition").agg(F.min("offset"), _since())
-        found = {str(partition): (offset, at) for partition, offset, at in first.collect()}
+        oldest_left = {str(partition): (offset, at) for partition, offset, at in first.collect()}
         # A partition of which nothing is left is complete from its next record on.
-        of_each = (found.get(partition, (end, int(time.time() * 1000))) for partition, end in ends.items())
+        of_each = (oldest_left.get(partition, (end, int(time.time() * 1000))) for partition, end in ends.items())
         begins += [at for offset, at in of_each if offset > 0]
     return max(begins) + config.max_clock_skew_seconds * 1000 if begins else None
 

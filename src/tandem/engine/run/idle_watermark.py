@@ -89,7 +89,7 @@ def due(
     return times
 
 
-class Pacemaker:
+class ControlRecordSender:
     """Watches the batches and sends control records from a thread of its own.
 
     The driver has no Python Kafka client on the cluster, so the connector's own Java client is used.
@@ -120,7 +120,7 @@ class Pacemaker:
         self._jvm: Any = spark._jvm
         self._topics = {stream.name: stream.topic for stream in pipeline.streams}
         self._config = config
-        # Spark's listener and the pacemaker's own thread change what follows.
+        # Spark's listener and the sender's thread change what follows.
         self._lock = threading.Lock()
         # When the query last looked what there is: while a batch runs, nobody knows what has come.
         self._looked_at = self._resumed_at = time.time()
@@ -131,7 +131,7 @@ class Pacemaker:
         self._refused: set[str] = set()
         self._on_refused = on_refused
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pacemaker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="control records", daemon=True)
 
     def start(self) -> None:
         """Begins to watch."""

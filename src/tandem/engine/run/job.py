@@ -25,7 +25,7 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.kafka_source import as_stream, times_read
 from tandem.engine.read.parse import ASIDE
 from tandem.engine.run.checkpoint_compatibility import changed, misfit, record
-from tandem.engine.run.idle_watermark import Pacemaker
+from tandem.engine.run.idle_watermark import ControlRecordSender
 from tandem.engine.run.job_progress import Heartbeat, ProgressListener, ProgressReporter
 from tandem.engine.run.pipeline_loader import load_pipeline, reloaded
 from tandem.engine.run.signals import SignalHandler
@@ -91,7 +91,7 @@ def main(pipeline: Pipeline | None = None) -> None:
         StopFile(spark, arguments.stop_when, signals.stop).start()
     begin_when: str | None = arguments.begin_when
     failure = _attempt(spark, pipeline, config, signals.stopping, begin_when)
-    while signals.begin_again():
+    while signals.restart_requested():
         try:
             pipeline = reloaded(pipeline)
             config = JobConfig.parse(read_text(spark, arguments.config))
@@ -182,7 +182,7 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
     if failure := changed(spark, pipeline, config):
         return _told(_reported(failure, reporter))
     record(spark, pipeline, config)
-    pacemaker = Pacemaker(
+    control_sender = ControlRecordSender(
         spark,
         pipeline,
         config,
@@ -191,10 +191,10 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
         on_refused=reporter.refused,
     )
     writer = BatchWriter(spark, pipeline, config, stopping)
-    listener = ProgressListener(reporter.batch, pacemaker.batch, writer.committed, on_idle=pacemaker.idle)
+    listener = ProgressListener(reporter.batch, control_sender.batch, writer.committed, on_idle=control_sender.idle)
     spark.streams.addListener(listener)
     try:
-        return _run(spark, pipeline, config, stopping, reporter, pacemaker, writer)
+        return _run(spark, pipeline, config, stopping, reporter, control_sender, writer)
     finally:
         writer.close()
         with suppress(Py4JError, OSError):
@@ -209,7 +209,7 @@ def _run(
     config: JobConfig,
     stopping: threading.Event,
     reporter: ProgressReporter,
-    pacemaker: Pacemaker,
+    control_sender: ControlRecordSender,
     writer: BatchWriter,
 ) -> Failure | None:
     try:
@@ -225,10 +225,10 @@ def _run(
         return _told(_reported(failure, reporter))
     reporter.report("started", error=None)
     heartbeat = Heartbeat(reporter)
-    pacemaker.start()
+    control_sender.start()
     heartbeat.start()
     failure = _await(query, stopping, _folder(pipeline), reporter)
-    pacemaker.stop()
+    control_sender.stop()
     heartbeat.stop()
     if failure is None:
         reporter.report("stopped", error=None)

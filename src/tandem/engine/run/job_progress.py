@@ -119,12 +119,12 @@ class ProgressReporter:
         self._last["unreported"] += unreported
         if unreported:
             with suppress(*_DAMAGED):
-                found = planned(spark, config, committed)
-                watermark = datetime.fromtimestamp(found.watermark_ms / 1000, UTC)
-                self._last.update(committed=found.offsets, watermark=_date(watermark))
+                plan = planned(spark, config, committed)
+                watermark = datetime.fromtimestamp(plan.watermark_ms / 1000, UTC)
+                self._last.update(committed=plan.offsets, watermark=_date(watermark))
         self.may_wait = bool(unreported or self._last["state_rows"])
-        noted = {name: told[NEWEST] for name, told in self._last["streams"].items()}
-        self.newest_ms = {name: newest for name, newest in noted.items() if newest is not None}
+        newest_ms = {name: stream[NEWEST] for name, stream in self._last["streams"].items()}
+        self.newest_ms = {name: newest for name, newest in newest_ms.items() if newest is not None}
 
     def report(self, event: str, **changes: Any) -> bool:
         """Returns whether MongoDB took a document of this event, with the last known values and these changes."""
@@ -154,7 +154,7 @@ class ProgressReporter:
         with self._order:
             self._last[REFUSED] = topics
 
-    def beat(self) -> None:
+    def report_if_silent(self) -> None:
         """Says that the job lives, when it has said nothing for a while."""
         with self._order:
             if time.monotonic() - self._reported_at >= HEARTBEAT_S:
@@ -231,7 +231,7 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._ended.wait(1):
-            self._reporter.beat()
+            self._reporter.report_if_silent()
 
 
 def newest_progress(collection: MongoCollection, pipeline: str) -> dict[str, Any] | None:

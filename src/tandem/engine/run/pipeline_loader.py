@@ -15,17 +15,17 @@ from tandem.engine.declare.pipeline import Pipeline
 
 def load_pipeline(package: str) -> Pipeline:
     """Returns the pipeline that a package declares; raises whatever is wrong in its files."""
-    found: Pipeline = importlib.import_module(f"{package}.transform").PIPELINE
-    return found
+    declared: Pipeline = importlib.import_module(f"{package}.transform").PIPELINE
+    return declared
 
 
 def reloaded(pipeline: Pipeline) -> Pipeline:
     """Returns the pipeline as its files declare it now; raises whatever is wrong in them."""
     package = pipeline.transform.__module__.rpartition(".")[0]
     forget(package)
-    found = load_pipeline(package)
+    current = load_pipeline(package)
     send_by_value(package)
-    return found
+    return current
 
 
 def send_by_value(package: str) -> None:

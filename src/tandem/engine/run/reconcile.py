@@ -24,7 +24,7 @@ from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.read.kafka_source import as_batch
 from tandem.engine.read.mongo_source import in_chunks, read_collection
 from tandem.engine.run.checkpoint_compatibility import changed
-from tandem.engine.run.final_windows import Windows, complete_since
+from tandem.engine.run.final_windows import FinalWindows, complete_since
 from tandem.engine.run.job_progress import newest_progress
 from tandem.engine.run.pipeline_loader import load_pipeline
 from tandem.engine.spark.failure import CannotGoOnError
@@ -107,13 +107,13 @@ class _Reconciliation:
         self._documents = documents_of(pipeline, rows)
         since = partial(complete_since, spark, pipeline, config, committed)
         self._windows = [
-            Windows(spark, config, output, window, self._documents[output.collection_name], since, watermark)
+            FinalWindows(spark, config, output, window, self._documents[output.collection_name], since, watermark)
             for output, window in windowed
         ]
 
     def run(self, report: dict[str, Any]) -> None:
         for windows in self._windows:
-            windows.put_right(report)
+            windows.repair(report)
         for output in self._final:
             name = output.collection_name
             report["compared"][name], report["inserted"][name] = self._insert(name)

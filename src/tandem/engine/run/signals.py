@@ -30,7 +30,7 @@ class SignalHandler:
         """Stops the job, as SIGTERM does."""
         self._receive(again=False)
 
-    def begin_again(self) -> bool:
+    def restart_requested(self) -> bool:
         """Returns whether the job is to resume with the current code; the next signal counts from here on."""
         if self._end or not self._again:
             return False

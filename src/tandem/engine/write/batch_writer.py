@@ -137,8 +137,8 @@ def _counted(rows: DataFrame) -> tuple[int, int, bool]:
     It computes and caches the rows by it. Which way to write is best depends on it, and what there is none of needs no
     write.
     """
-    found = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(_rejected()), F.bool_or(is_old(rows)))
-    events, dead, old = found.collect()[0]
+    counted = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(_rejected()), F.bool_or(is_old(rows)))
+    events, dead, old = counted.collect()[0]
     return int(events), int(dead), bool(old)
 
 

@@ -107,8 +107,8 @@ class Compose:
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         # Named explicitly, because the environment may name another project.
-        found = [_FILE, *(name for name in (_OVERRIDE,) if (self._folder / name).is_file())]
-        files = [word for name in (*found, *(["-"] if self._added else [])) for word in ("--file", name)]
+        names = [_FILE, *(name for name in (_OVERRIDE,) if (self._folder / name).is_file())]
+        files = [word for name in (*names, *(["-"] if self._added else [])) for word in ("--file", name)]
         return ["docker", "compose", *files, "--project-name", self._project, *arguments]
 
     def _where(self) -> dict[str, Any]:

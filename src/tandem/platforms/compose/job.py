@@ -123,7 +123,7 @@ class ComposeJob:
             if reason := failure_of(container):
                 return f"{name} stopped: {reason}"
             if container.attrs["State"].get("Restarting"):
-                return f"{name} keeps restarting: {container_logs.essence(container)}"
+                return f"{name} keeps restarting: {container_logs.error_summary(container)}"
         return None
 
     def restart(self) -> None:
@@ -146,7 +146,7 @@ class ComposeJob:
             if reason := job and failure_of(job):
                 return f"{service} stopped: {reason}"
             ended = job is None or state_of(job) != "running"
-            return f"{service} ended{f': {container_logs.essence(job)}' if job else ''}" if ended else None
+            return f"{service} ended{f': {container_logs.error_summary(job)}' if job else ''}" if ended else None
 
         reload(self.settings, lambda: driver.kill(signal=RELOAD.name), problem)
 
@@ -175,10 +175,10 @@ class ComposeJob:
         hint = "see Compose's output above and `tandem logs`"
         for name, container in self._project.containers.of(self._project.name).items():
             state = container.attrs["State"]
-            sick = (state.get("Health") or {}).get("Status") == "unhealthy"
-            if sick or state.get("Restarting") or (state["Status"] == "exited" and state["ExitCode"] != 0):
-                what = "is unhealthy" if sick else f"ended with exit code {state['ExitCode']}"
-                raise EnvironmentNotReadyError(f"{name} {what}: {container_logs.essence(container)}", hint=hint)
+            unhealthy = (state.get("Health") or {}).get("Status") == "unhealthy"
+            if unhealthy or state.get("Restarting") or (state["Status"] == "exited" and state["ExitCode"] != 0):
+                what = "is unhealthy" if unhealthy else f"ended with exit code {state['ExitCode']}"
+                raise EnvironmentNotReadyError(f"{name} {what}: {container_logs.error_summary(container)}", hint=hint)
         raise EnvironmentNotReadyError("the containers could not be started", hint=hint)
 
     def _of_this_run(self, job: Any | None, newest: dict[str, Any] | None) -> dict[str, Any] | None:

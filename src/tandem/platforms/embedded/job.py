@@ -21,8 +21,8 @@ from tandem.platforms.provision import create_collections, create_topics, indexe
 from tandem.platforms.reload import reload
 from tandem.platforms.running import check_running
 from tandem.settings.model import Settings
-from tandem.supervision.logs import essence
-from tandem.supervision.process import alive, recall, send
+from tandem.supervision.logs import error_summary
+from tandem.supervision.process import alive, read_identity, send
 from tandem.supervision.state_file import ServiceState, read_states
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem.waiting import NotYetError, wait_for
@@ -127,7 +127,7 @@ class EmbeddedJob:
             self.restart()
 
         def ask() -> None:
-            driver = recall(self._layout.pid(self._service))
+            driver = read_identity(self._layout.pid(self._service))
             if driver is None or not send(driver, RELOAD):
                 raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
 
@@ -141,7 +141,7 @@ class EmbeddedJob:
         def probe() -> None:
             if not self._supervisor.running():
                 log = layout.log(SUPERVISOR)
-                raise EnvironmentNotReadyError(f"the supervisor ended: {essence(log)}", hint=f"look at {log}")
+                raise EnvironmentNotReadyError(f"the supervisor ended: {error_summary(log)}", hint=f"look at {log}")
             if problem := self.problem():
                 raise EnvironmentNotReadyError(problem, hint=f"look at {layout.home / 'logs'}")
             states = read_states(layout.state, self._needed)
@@ -230,7 +230,7 @@ class EmbeddedJob:
         """Returns the services that run without a supervisor, by their recorded processes."""
         states = {}
         for service in (*SERVICES, self._service):
-            identity = recall(self._layout.pid(service))
+            identity = read_identity(self._layout.pid(service))
             runs = identity is not None and alive(identity)
             states[service] = ServiceState("running", identity.pid) if identity and runs else ServiceState()
         return states

@@ -18,7 +18,7 @@ from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import Tools
 from tandem.settings.model import Settings
-from tandem.supervision.process import forget, identify, remember
+from tandem.supervision.process import identify, remove_identity, write_identity
 from tandem.supervision.service import Service
 from tandem.supervision.state_file import StateFile
 from tandem.supervision.state_folder import SUPERVISOR
@@ -68,11 +68,11 @@ def run(settings: Settings, spec: EnvironmentSpec) -> int:
             runners,
         )
         identity = identify(os.getpid())
-        remember(layout.pid(SUPERVISOR), identity)
+        write_identity(layout.pid(SUPERVISOR), identity)
         try:
             supervise(runners, jobs, layout, states, signals, lock)
         finally:
-            forget(layout.pid(SUPERVISOR), identity)
+            remove_identity(layout.pid(SUPERVISOR), identity)
     return 0
 
 

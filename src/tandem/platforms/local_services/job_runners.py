@@ -59,11 +59,11 @@ class JobRunners:
                 except Exception:  # in one pipeline's files, for example; the other jobs are not affected
                     _log.exception("a job cannot be started", pipeline=name)
 
-    def stop(self, *, in_haste: bool = False) -> None:
+    def stop(self, *, at_once: bool = False) -> None:
         """Stops all at once; returns when they have ended. See ``ServiceRunner.stop``."""
         with self._updating:
             stopping = [
-                threading.Thread(target=runner.stop, kwargs={"in_haste": in_haste}) for runner in self._runners.values()
+                threading.Thread(target=runner.stop, kwargs={"at_once": at_once}) for runner in self._runners.values()
             ]
             for thread in stopping:
                 thread.start()

