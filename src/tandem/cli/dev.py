@@ -13,7 +13,8 @@ from tandem.cli.options import AUTHOR, with_context
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import ReloadableJob
-from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
+from tandem.platforms.observe import dashboard_url
+from tandem.platforms.provision import create_declared
 from tandem.platforms.reload import WAITS_HINT, Failures
 from tandem.settings.load import SETTINGS
 from tandem.settings.model import Settings
@@ -49,7 +50,7 @@ def dev(
             raise
         # Only the job's code failed, and the next save may fix it.
         context.say(f"error: {error}\nhint: {error.hint}")
-    context.say(f"watching {location.folder}; try `tandem produce`, `tandem verify` and {_dashboard(settings)}")
+    context.say(f"watching {location.folder}; try `tandem produce`, `tandem verify` and {dashboard_url(settings)}")
     _watch(context, known)
 
 
@@ -120,8 +121,7 @@ def _check(settings: Settings) -> None:
     location.forget()
     for module in ("transform", *(each for each in _OPTIONAL if location.file(each).is_file())):
         location.module(module)
-    create_topics(settings.kafka, *streams_of(location))
-    create_collections(settings.mongo, indexes_of(location))
+    create_declared(settings)
 
 
 def _saved(folder: Path) -> dict[Path, int]:
@@ -134,7 +134,3 @@ def _saved(folder: Path) -> dict[Path, int]:
         except FileNotFoundError:  # editors replace files
             continue
     return modified
-
-
-def _dashboard(settings: Settings) -> str:
-    return f"http://127.0.0.1:{settings.ui.dashboard_port}"

@@ -65,7 +65,8 @@ def run(
     context.check_conflicts()
     before, mine = context.environment.pipelines(), context.pipelines
     try:
-        context.say("already running" if set(mine) <= set(before) else f"starting {_started(before)}")
+        started = "the Spark job" if before else "Kafka, MongoDB and the Spark job"
+        context.say("already running" if set(mine) <= set(before) else f"starting {started}")
         context.for_each_job(lambda job: job.submit(), titles=False)
         context.for_each_job(lambda job: _run(context, job, count, seed, mix, ledger))
     finally:
@@ -74,10 +75,6 @@ def run(
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
             stop_started(context, before)
-
-
-def _started(before: list[str]) -> str:
-    return "the Spark job" if before else "Kafka, MongoDB and the Spark job"
 
 
 def stop_started(context: CommandContext, before: list[str]) -> None:

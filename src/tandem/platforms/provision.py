@@ -19,7 +19,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import new_client
 from tandem.producer.connect import WhyNot, was_refused
 from tandem.settings.connections import kafka_client, mongo_client
-from tandem.settings.model import KafkaSettings, MongoSettings
+from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
 # The fields of each index in order, by collection.
 Indexes = Mapping[str, Sequence[Sequence[str]]]
@@ -179,6 +179,16 @@ def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
         for collection, wanted in {**indexes, SUPERSEDED_COLLECTION: _NOTES}.items():
             for fields in wanted:
                 database[collection].create_index([(field, 1) for field in fields])
+
+
+def create_declared(settings: Settings) -> None:
+    """Creates a pipeline's missing topics, indexes and collections.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka or MongoDB refused.
+    """
+    create_topics(settings.kafka, *streams_of(settings.location))
+    create_collections(settings.mongo, indexes_of(settings.location))
 
 
 def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -139,13 +139,7 @@ def kill(identity: Identity) -> None:
                 send(member, signal.SIGKILL)
             raise NotYetError("it still runs")
 
-    wait_for(
-        f"process {identity.pid} to die",
-        probe,
-        deadline_s=_KILL_DEADLINE_S,
-        hint=f"kill -9 -- -{identity.pid}",
-        interval_s=0.05,
-    )
+    _wait(identity, "to die", probe, _KILL_DEADLINE_S)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -160,13 +154,12 @@ def _await_end(identity: Identity, what: str, *, leader_only: bool, deadline_s: 
         if alive(identity) if leader_only else _group(identity):
             raise NotYetError("it still runs")
 
-    wait_for(
-        f"process {identity.pid} {what}",
-        probe,
-        deadline_s=deadline_s,
-        hint=f"kill -9 -- -{identity.pid}",
-        interval_s=0.05,
-    )
+    _wait(identity, what, probe, deadline_s)
+
+
+def _wait(identity: Identity, what: str, probe: Callable[[], None], deadline_s: float) -> None:
+    pid = identity.pid
+    wait_for(f"process {pid} {what}", probe, deadline_s=deadline_s, hint=f"kill -9 -- -{pid}", interval_s=0.05)
 
 
 def _open(pid: int) -> int | None:

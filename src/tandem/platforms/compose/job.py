@@ -11,6 +11,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign.inheritance import log_not_passed_on
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import container_logs
+from tandem.platforms.compose.cli import ports
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
 from tandem.platforms.compose.engine import check_builder, check_memory, checkout
 from tandem.platforms.compose.job_services import RECONCILE, SETUP, JobServices
@@ -47,7 +48,7 @@ class ComposeJob:
             check_memory(project.engine, len(pipelines))
             check_builder(project.engine)
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
-                check_ports(self._ports())
+                check_ports(ports(self.settings))
                 log_not_passed_on()
         # Also if it runs: Compose starts missing services, recreates changed ones and leaves the others alone.
         self._start("up", "--detach", *_workers(len(pipelines)), job)
@@ -158,16 +159,6 @@ class ComposeJob:
         """Returns why the dashboard's container cannot be started; None if it can, or runs."""
         runs = state_of(self._project.container("dashboard")) != "stopped"
         return None if runs else dashboard_trouble(self.settings.ui.dashboard_port)
-
-    def _ports(self) -> dict[str, int]:
-        settings = self.settings
-        return {
-            "TANDEM_KAFKA__PORT": settings.kafka.port,
-            "TANDEM_MONGO__PORT": settings.mongo.port,
-            "TANDEM_UI__SPARK_PORT": settings.ui.spark_port,
-            "TANDEM_UI__MASTER_PORT": settings.ui.master_port,
-            "TANDEM_UI__DASHBOARD_PORT": settings.ui.dashboard_port,
-        }
 
     def _start(self, *arguments: str) -> None:
         if self._project.compose(self.settings).run(*arguments) == 0:

@@ -17,7 +17,7 @@ from tandem.platforms.local_services.supervisor_process import STOP_DEADLINE_S, 
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.ports import page_port
 from tandem.platforms.progress import ProgressReader, progress_of
-from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
+from tandem.platforms.provision import create_declared
 from tandem.platforms.reload import reload
 from tandem.platforms.running import check_running
 from tandem.settings.model import Settings
@@ -254,8 +254,7 @@ class EmbeddedJob:
         # If they are still starting, the supervisor creates them later.
         if all(states[name].state == "running" for name in servers):
             self._check_addresses()
-            create_topics(self.settings.kafka, *streams_of(self.settings.location))
-            create_collections(self.settings.mongo, indexes_of(self.settings.location))
+            create_declared(self.settings)
 
     def _at(self, port: int) -> Settings:
         """Returns the settings with a port for the driver's page."""

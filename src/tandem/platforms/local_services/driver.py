@@ -10,7 +10,7 @@ from tandem.job_files import STREAM, submitted
 from tandem.platforms.local_services.layout import JOB, Layout
 from tandem.platforms.local_services.prepare import Tools
 from tandem.platforms.progress import ProgressReader
-from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
+from tandem.platforms.provision import create_declared
 from tandem.settings.model import MongoSettings, Settings
 from tandem.supervision.service import Service
 from tandem.waiting import NotYetError
@@ -51,8 +51,7 @@ class Driver(Service):
         """Lets the job begin to read."""
         if self.name != JOB:
             # Those of the first pipeline are created with the services.
-            create_topics(self._settings.kafka, *streams_of(self._settings.location))
-            create_collections(self._settings.mongo, indexes_of(self._settings.location))
+            create_declared(self._settings)
         self._begin.touch()
 
     def probe(self, pid: int, /) -> None:
