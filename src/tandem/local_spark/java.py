@@ -23,9 +23,9 @@ class Java:
 
     Attributes:
         program: the ``java`` program.
-        home: what ``JAVA_HOME`` is set to for what it runs.
+        home: the value of ``JAVA_HOME`` for the programs that it runs.
         version: its major version.
-        build: all that it says of itself; another build, another Java.
+        build: its description, which identifies the build.
     """
 
     program: Path
@@ -38,7 +38,7 @@ def find_java(java_home: Path | None, minimum: int) -> Java:
     """Returns the first Java that is new enough: the one of JAVA_HOME, then the one on PATH.
 
     Raises:
-        EnvironmentNotReadyError: there is none; the message names what was found.
+        EnvironmentNotReadyError: there is none; the message names the rejected ones.
     """
     rejected = []
     for origin, program in (("JAVA_HOME", java_home and java_home / "bin" / "java"), ("PATH", shutil.which("java"))):
@@ -66,8 +66,8 @@ def major_version(output: str) -> int | None:
 
 
 def _probe(program: Path) -> Java | str:
-    """Returns the Java, or in a few words why it does not start."""
-    # One start tells the version and the home, which is not the program's folder where `java` is a link or a launcher.
+    """Returns the Java, or a short reason why it does not start."""
+    # One start prints the version and the home. `java` may be a link or a launcher in another folder.
     command = [str(program), "-XshowSettings:properties", "-version"]
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Opens a session, after checking that everything that it needs is installed."""
+"""Opens a session after checking its requirements."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Pat
 
 
 def identify(pid: int) -> Identity:
-    """Returns the identity of a process; one that has ended matches no process."""
+    """Returns the identity of a process; that of an ended process matches no other process."""
     return _running(pid) or Identity(pid, "gone")
 
 
@@ -55,7 +55,7 @@ def write_identity(path: Path, identity: Identity) -> None:
 
 
 def read_identity(path: Path) -> Identity | None:
-    """Returns the identity in a file, or None when there is none."""
+    """Returns the identity in a file; None if there is none."""
     try:
         return Identity(**json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
@@ -63,7 +63,7 @@ def read_identity(path: Path) -> Identity | None:
 
 
 def remove_identity(path: Path, identity: Identity) -> None:
-    """Removes the file of an identity, unless another process has its own there by now."""
+    """Removes an identity's file, unless another process has written its own identity there."""
     if read_identity(path) == identity:
         path.unlink(missing_ok=True)
 
@@ -76,7 +76,7 @@ def alive(identity: Identity) -> bool:
 def send(identity: Identity, number: signal.Signals) -> bool:
     """Sends a signal to this very process, and returns whether it still ran.
 
-    Linux holds on to the process between the look at it and the signal, so that no other one with its id can get it.
+    On Linux, a handle keeps the process id reserved between the check and the signal. No other process can get it.
     """
     with contextlib.ExitStack() as closing, contextlib.suppress(ProcessLookupError):
         handle = _open(identity.pid)
@@ -95,7 +95,7 @@ def send(identity: Identity, number: signal.Signals) -> bool:
 class Ending(Enum):
     """How a process and its group ended."""
 
-    GONE = "its leader was not there any more; the rest was killed"
+    GONE = "its leader had ended before; the rest was killed"
     KILLED = "it did not end when asked to"
     LEADER = "the leader ended when asked to; the rest was killed"
     WHOLE = "all of it ended when the leader was asked to"
@@ -133,7 +133,7 @@ def kill(identity: Identity) -> None:
     """
 
     def probe() -> None:
-        # One by one, and again for what they have started meanwhile: the group's id may be another one's by now.
+        # Each process by itself, because another group may have the id now; repeated for processes started meanwhile.
         if members := _group(identity):
             for member in members:
                 send(member, signal.SIGKILL)
@@ -143,7 +143,7 @@ def kill(identity: Identity) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes a file that a reader sees whole or not at all."""
+    """Writes a JSON file atomically."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(value, indent=2), "utf-8")
     draft.replace(path)
@@ -163,7 +163,7 @@ def _wait(identity: Identity, what: str, probe: Callable[[], None], deadline_s: 
 
 
 def _open(pid: int) -> int | None:
-    """Returns a handle on the process with this id; None where the system has no handles."""
+    """Returns a handle on the process with this id; None if the system has no handles."""
     if sys.platform != "linux":
         return None
     try:
@@ -175,7 +175,7 @@ def _open(pid: int) -> int | None:
 
 
 def _group(identity: Identity) -> list[Identity]:
-    """Returns the processes of a leader's group; none when its id is another process's by now."""
+    """Returns the processes of a leader's group; none if another process has its id now."""
     leader = _running(identity.pid)
     if leader and leader != identity:
         return []
@@ -196,7 +196,7 @@ def _group_id(pid: int) -> int | None:
 
 
 def _running(pid: int) -> Identity | None:
-    """Returns the identity of a process; None when it has ended, also as a zombie."""
+    """Returns the identity of a process; None if it has ended or is a zombie."""
     try:
         boot, process = psutil.boot_time(), psutil.Process(pid)
         if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
@@ -208,5 +208,5 @@ def _running(pid: int) -> Identity | None:
         return Identity(pid, f"{created:020.2f}")
     if psutil.boot_time() != boot:
         return _running(pid)
-    # Setting the clock moves both times; their distance stays, so that every process sees the same.
+    # A changed clock moves both times and keeps their difference, so every process computes the same value.
     return Identity(pid, f"{_BOOT_ID.read_text().strip()}/{round((created - boot) * 100):020d}")

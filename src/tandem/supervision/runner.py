@@ -59,8 +59,8 @@ class ServiceRunner:
 
     Args:
         service: the service.
-        folder: where its log and its process id go.
-        states: where its state goes.
+        folder: the folder of its log and its process id.
+        states: the file of its state.
         others: the runners of the services that it may need.
     """
 
@@ -100,10 +100,10 @@ class ServiceRunner:
         self._enter(State.IDLE, pid=None)
 
     def restart(self, service: Service | None = None) -> None:
-        """Lets the program be restarted, also when it was given up; returns at once.
+        """Requests a restart, even if the service was given up; returns at once.
 
         Args:
-            service: what to run from then on; None for the same service.
+            service: the service to run from then on; None for the same one.
         """
         with self._changed:
             self._next = service or self._next
@@ -112,7 +112,7 @@ class ServiceRunner:
                 self._changed.notify_all()
 
     def wait_until_ready(self, in_vain: Callable[[], bool]) -> bool:
-        """Returns whether the program is ready; False when it is in vain to wait for it."""
+        """Waits for the program and returns whether it is ready; False as soon as ``in_vain`` returns True."""
         with self._changed:
             while not self._changed.wait_for(lambda: self.is_ready, _NEEDS_INTERVAL_S):
                 if in_vain():
@@ -149,7 +149,7 @@ class ServiceRunner:
     def _pause(self, error: str, failures: int) -> None:
         """Returns when the service is to be started again, or to stop."""
         name, optional = self.service.name, self.service.optional
-        # The same error of a service that is restarted without end is logged once.
+        # An optional service restarts endlessly, so the same error is logged once.
         if not optional or error != self._logged:
             _log.warning("a service failed", service=name, error=error, failures=failures)
         self._logged = error
@@ -171,7 +171,7 @@ class ServiceRunner:
             self._run_to_its_end(run)
         except (TandemError, OSError) as problem:
             run.error = str(problem)
-        except Exception as problem:  # the thread must go on: without it the service would stay ended, unreported
+        except Exception as problem:  # without its thread, the service would stay down and nobody would know
             _log.exception("a service failed unexpectedly", service=self.service.name)
             run.error = f"{type(problem).__name__}: {problem}"
         return run
@@ -186,7 +186,7 @@ class ServiceRunner:
             if self._stops or self._next:
                 return
             process = spawn(service.command, log=folder.log(service.name), env=service.environment, cwd=folder.home)
-            # A restart that was requested until now is this start.
+            # This start fulfils a restart that was requested before.
             self._request = None
         identity = identify(process.pid)
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
@@ -215,7 +215,7 @@ class ServiceRunner:
             self._changed.notify_all()
 
     def _await_needs(self, in_vain: Callable[[], bool]) -> bool:
-        """Returns whether all are ready; False when it is in vain to wait for them."""
+        """Waits for the needed services and returns whether all are ready; see ``wait_until_ready``."""
         return all(need.wait_until_ready(in_vain) for need in self._needs)
 
     def _await_ready(self, run: Run, process: Popen[bytes], from_byte: int) -> None:
@@ -255,14 +255,14 @@ class ServiceRunner:
     def _outcome(self, run: Run, code: int, from_byte: int) -> str:
         """Returns what ended the program."""
         log = self._folder.log(self.service.name)
-        # A program that ended has given back what it could not use, or could not even write what was wrong.
+        # The ended program may have freed disk space, or could not log the error. So both are checked.
         if self._folder.disk_is_full or reports_full_disk(log, from_byte):
             return self._folder.full_disk
         if reason := self.service.explain(code, end_of(log, from_byte)):
             run.cannot_run = run.ready_at is None
             return reason
         if code < 0 and -code not in CRASHES:
-            # It had no time to say why.
+            # A killed program logs no reason.
             return f"killed by signal {-code}"
         how = f"ended with exit code {code}" if code >= 0 else f"crashed with {signal.Signals(-code).name}"
         return f"{how}: {error_summary(log, from_byte)}"
