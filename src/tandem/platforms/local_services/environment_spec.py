@@ -29,13 +29,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """What one kind of environment consists of.
+    """The parts of one kind of environment.
 
     Attributes:
         layout: returns the folders, given the settings.
-        prepare: finds what is needed; the caller owns the layout's lock.
-        services: makes the services, each after those that it needs; they are stopped in the reverse order.
-        driver: makes a pipeline's driver; None where jobs run elsewhere.
+        prepare: finds the programs and jars; the caller owns the layout's lock.
+        services: returns the services, each after those that it needs; they stop in the reverse order.
+        driver: returns a pipeline's driver; None if jobs run elsewhere.
     """
 
     layout: Callable[[Settings], Layout]
@@ -45,7 +45,7 @@ class EnvironmentSpec:
 
 
 def run(settings: Settings, spec: EnvironmentSpec) -> int:
-    """Runs everything until a signal ends it; returns the exit code. Only one such process owns a state folder.
+    """Runs the environment until a signal ends it; returns the exit code. Each state folder has one such process.
 
     Raises:
         TandemError: it cannot start.
