@@ -81,7 +81,7 @@ def record(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
 
 
 def deciding(pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
-    """Returns the settings that decide which documents exist, by name, as JSON values; with the transform's defaults."""
+    """Returns the settings that decide which documents exist, as JSON values by name, with the defaults."""
     declared = inspect.signature(pipeline.transform).parameters.values()
     defaults = {each.name: each.default for each in declared if _is_json(each.default)}
     parameters = {f"{_PARAMETER}{name}": value for name, value in {**defaults, **config.parameters}.items()}

@@ -1,7 +1,7 @@
 """The background process of the embedded environment: starts the services, keeps them running, stops them.
 
-``python -m tandem.platforms.embedded.supervisor --settings FILE``. SIGTERM and SIGINT stop all services. SIGUSR1 asks it
-to start and stop jobs by the registry.
+``python -m tandem.platforms.embedded.supervisor --settings FILE``. SIGTERM and SIGINT stop all services; SIGUSR1 starts
+and stops jobs by the registry.
 """
 
 from __future__ import annotations
