@@ -25,7 +25,7 @@ from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
 from tandem.producer.lookup import lookups_of, store_lookups
-from tandem.producer.record_plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
+from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
 from tandem.settings.model import Settings
 from tandem.verify.report import show
@@ -90,15 +90,7 @@ def stop_started(context: CommandContext, before: list[str]) -> None:
 
 def _run(context: CommandContext, job: Job, count: int, seed: int | None, mix: str, ledger: Path | None) -> None:
     job.wait_until_ready()
-    plan = make_plan(
-        count=count,
-        seed=seed,
-        mix=mix,
-        event_time=None,
-        rate=None,
-        span=DEFAULT_SPAN,
-        watermark=_watermark(job),
-    )
+    plan = make_plan(count=count, seed=seed, mix=mix, watermark=_watermark(job))
     context.say(f"sending {count} {_first(job)} and the events that belong to them, seed {plan.seed}")
     if plan.rate:
         context.say("sending in real time because the watermark is recent; unmatched events will stay pending")
@@ -142,10 +134,10 @@ def produce(
             count=count,
             seed=seed,
             mix=mix,
+            watermark=_watermark(job),
             event_time=event_time,
             rate=rate,
             span=timedelta(minutes=span_minutes),
-            watermark=_watermark(job),
         )
         context.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
         if plan.rate and plan.count and plan.mix.late:

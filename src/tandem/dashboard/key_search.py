@@ -134,14 +134,15 @@ class KeySearch:
         with self._state.lock:
             done = committed(self._state.progress, stream.topic)
         seen: set[str] = set()
-        for record in sorted(matching, key=lambda each: (each["at"], each["partition"], each["offset"])):
+        records = sorted(matching, key=lambda each: (each["at"], each["partition"], each["offset"]))
+        for record in records:
             if record["offset"] >= done.get(record["partition"], 0):
                 record["outcome"] = "not yet in a committed batch"
             elif record["outcome"] == "accepted":
                 if record["identity"] in seen:
                     record["outcome"] = "a duplicate without effect"
                 seen.add(record["identity"])
-        return sorted(matching, key=lambda each: (each["at"], each["partition"], each["offset"]))
+        return records
 
     def _verdict(
         self,

@@ -125,16 +125,14 @@ def producer_dated(kafka: KafkaSettings, streams: Sequence[Stream]) -> list[str]
     with administrator(kafka, "show the topics' settings", bootstrap_timeout_ms=3000) as admin:
         there = set(admin.list_topics())
         asked = [ConfigResource("TOPIC", topic, [_TIMESTAMP_TYPE]) for topic in topics if topic in there]
-        configs_by_topic = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}
-    if hidden := [topic for topic, configs in configs_by_topic.items() if _TIMESTAMP_TYPE not in configs]:
+        configs_of = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}
+    if hidden := [topic for topic, configs in configs_of.items() if _TIMESTAMP_TYPE not in configs]:
         raise EnvironmentNotReadyError(
             f"Kafka at {kafka.bootstrap} does not show the settings of {', '.join(hidden)} to the user "
             f"{kafka.username or '(none)'}",
             hint="grant the user the ACLs in docs/gcp.md; DESCRIBE_CONFIGS is missing",
         )
-    return [
-        topic for topic, configs in configs_by_topic.items() if configs[_TIMESTAMP_TYPE]["value"] != _LOG_APPEND_TIME
-    ]
+    return [topic for topic, configs in configs_of.items() if configs[_TIMESTAMP_TYPE]["value"] != _LOG_APPEND_TIME]
 
 
 def broker_time_fix(kafka: KafkaSettings, topics: Sequence[str]) -> str:

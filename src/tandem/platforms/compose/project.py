@@ -59,12 +59,8 @@ class Project:
 
     def running(self) -> list[str]:
         """Returns the pipelines whose jobs run or keep restarting."""
-        containers = self.containers.of(self.name)
-        return [
-            name
-            for name, services in job_services(containers).items()
-            if state_of(containers[services.job]) != "stopped"
-        ]
+        own = self.containers.of(self.name)
+        return [name for name, services in job_services(own).items() if state_of(own[services.job]) != "stopped"]
 
     def services_of(self, pipeline: str) -> JobServices:
         """Returns the services of a pipeline's job, or those that it will have."""
@@ -126,10 +122,8 @@ class Project:
         models = {}
         for pipeline in others:
             if pipeline != without:
-                environment = variables(self.settings_of(pipeline, settings), images) | {
-                    "COMPOSE_PROFILES": "local,tools"
-                }
-                models[pipeline] = Compose(checkout(), self.name, environment).model()["services"]
+                values = variables(self.settings_of(pipeline, settings), images) | {"COMPOSE_PROFILES": "local,tools"}
+                models[pipeline] = Compose(checkout(), self.name, values).model()["services"]
         pages = [] if first in (None, without) else [first]
         return Compose(checkout(), self.name, own, added_to_compose(models, pages))
 

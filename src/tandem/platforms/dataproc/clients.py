@@ -88,9 +88,8 @@ class Clients:
             return "none: a stand-in accepts any login"
         credentials = self._credentials
         call("logging in", lambda: credentials.refresh(Request()))  # type: ignore[no-untyped-call]
-        return str(
-            getattr(credentials, "service_account_email", None) or getattr(credentials, "account", None) or "a user's"
-        )
+        account = getattr(credentials, "service_account_email", None) or getattr(credentials, "account", None)
+        return str(account or "a user's")
 
     def close(self) -> None:
         """Closes the connection to Dataproc; pending calls fail."""
