@@ -17,7 +17,7 @@ CRASHES = frozenset({signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABR
 
 
 @dataclass
-class Run:
+class ServiceRun:
     """One run of a program, from its start to its end.
 
     Attributes:
@@ -33,7 +33,7 @@ class Run:
     cannot_run: bool = False
 
 
-def failures_after(run: Run, failures: int, final_codes: Collection[int]) -> int:
+def failures_after(run: ServiceRun, failures: int, final_codes: Collection[int]) -> int:
     """Returns the number of failed runs in a row, this one included.
 
     Args:

@@ -15,7 +15,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.supervision import restart_policy
 from tandem.supervision.logs import end_of, error_summary, reports_full_disk, size_of
 from tandem.supervision.process import Ending, Identity, end, identify, remove_identity, spawn, write_identity
-from tandem.supervision.restart_policy import CRASHES, Run
+from tandem.supervision.restart_policy import CRASHES, ServiceRun
 from tandem.supervision.service import Service
 from tandem.supervision.state_file import StateFile
 from tandem.supervision.state_folder import StateFolder
@@ -162,9 +162,9 @@ class ServiceRunner:
         with self._changed:
             self._changed.wait_for(lambda: self._request is not None, delay_s)
 
-    def _run_once(self) -> Run:
+    def _run_once(self) -> ServiceRun:
         """Returns the run when it has ended."""
-        run = Run()
+        run = ServiceRun()
         with self._changed:
             self.service, self._next = self._next or self.service, None
         try:
@@ -176,7 +176,7 @@ class ServiceRunner:
             run.error = f"{type(problem).__name__}: {problem}"
         return run
 
-    def _run_to_its_end(self, run: Run) -> None:
+    def _run_to_its_end(self, run: ServiceRun) -> None:
         service, folder = self.service, self._folder
         if not service.starts_early and not self._await_needs(lambda: self._request is not None):
             return
@@ -218,7 +218,7 @@ class ServiceRunner:
         """Waits for the needed services and returns whether all are ready; see ``wait_until_ready``."""
         return all(need.wait_until_ready(in_vain) for need in self._needs)
 
-    def _await_ready(self, run: Run, process: Popen[bytes], from_byte: int) -> None:
+    def _await_ready(self, run: ServiceRun, process: Popen[bytes], from_byte: int) -> None:
         service, hint = self.service, f"look at {self._folder.log(self.service.name)}"
 
         def probe() -> None:
@@ -237,7 +237,7 @@ class ServiceRunner:
             interval_s=0.2,
         )
 
-    def _end(self, run: Run, identity: Identity) -> None:
+    def _end(self, run: ServiceRun, identity: Identity) -> None:
         service, was_ready = self.service, run.ready_at is not None
         with self._changed:
             self._state, request = State.STOPPING, self._request
@@ -252,7 +252,7 @@ class ServiceRunner:
         elif ending is Ending.WHOLE and was_ready:
             service.on_stopped()
 
-    def _outcome(self, run: Run, code: int, from_byte: int) -> str:
+    def _outcome(self, run: ServiceRun, code: int, from_byte: int) -> str:
         """Returns what ended the program."""
         log = self._folder.log(self.service.name)
         # The ended program may have freed disk space, or could not log the error. So both are checked.
