@@ -21,8 +21,8 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from tandem.cli.context import CommandContext
 from tandem.cli.inspect import collected
-from tandem.cli.session import Session
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -120,7 +120,7 @@ class Environment:
         """
         variables = self.variables
         with _VARIABLES, patch.dict(os.environ, variables, clear=True):
-            answer: dict[str, Any] = json.loads(json.dumps(collected(Session(announces=False))))
+            answer: dict[str, Any] = json.loads(json.dumps(collected(CommandContext(announces=False))))
         return answer
 
     def caught_up(self) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tandem.notebook.session import Session
+    from tandem.notebook.pipeline_session import PipelineSession
 
 __version__ = "0.1.0"
 
 
-def session(profile: str | None = None, pipeline: str | None = None) -> Session:
+def session(profile: str | None = None, pipeline: str | None = None) -> PipelineSession:
     """Returns a pipeline's topics, transform and collections as DataFrames of a Spark in this process.
 
     Args:

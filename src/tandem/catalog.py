@@ -1,4 +1,4 @@
-"""Finds a pipeline by its name: in the user's own folder, then among those that come with Tandem."""
+"""Finds a pipeline by its name, in the user's folder or among the bundled ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PipelineLocation:
 
     Attributes:
         name: the pipeline's.
-        package: its Python package, which its modules import each other by.
+        package: its Python package.
         folder: the package's folder.
     """
 
@@ -63,7 +63,7 @@ class PipelineLocation:
             UsageError: there is none, or it cannot be imported; the message names the line.
         """
         if str(self.root) not in sys.path:
-            # At the end, so that nothing beside a user's pipelines hides an installed package.
+            # At the end, so that files beside a user's pipelines hide no installed package.
             sys.path.append(str(self.root))
         try:
             self._import_parent()
@@ -133,20 +133,20 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def names(own: Path) -> list[str]:
     """Returns all pipelines that can be found."""
-    found = (file for folder in (own, BUNDLED) for mark in _MARKS for file in folder.glob(f"*/{mark}"))
-    return sorted({file.parent.name for file in found})
+    files = (file for folder in (own, BUNDLED) for mark in _MARKS for file in folder.glob(f"*/{mark}"))
+    return sorted({file.parent.name for file in files})
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What a pipeline declares for programs without Spark.
+    """A pipeline's declarations for programs without Spark.
 
     Attributes:
-        streams: what it reads.
-        dead_letter_topic: where records go that it cannot accept.
-        collections: what it writes.
-        lookups: what its transform looks up.
-        view: what the dashboard shows; None where the module ``streams`` has no ``VIEW``.
+        streams: the streams that it reads.
+        dead_letter_topic: the topic of rejected records.
+        collections: the collections that it writes.
+        lookups: the collections that its transform looks up.
+        view: what the dashboard shows; None if the module ``streams`` has no ``VIEW``.
     """
 
     streams: tuple[Stream, ...]
@@ -157,7 +157,7 @@ class Declared:
 
 
 def declared_by(location: PipelineLocation) -> Declared:
-    """Returns what a pipeline's module ``streams`` declares; without one, what ``transform`` implies.
+    """Returns the declarations of a pipeline's module ``streams``; without it, those that ``transform`` implies.
 
     Raises:
         UsageError: the module is wrong.
@@ -188,7 +188,7 @@ def declared_by(location: PipelineLocation) -> Declared:
 
 
 def _plain_view(pipeline: Pipeline, results: Collection) -> View:
-    """Returns a view of a collection; where its fields are not declared, by those of the first stream."""
+    """Returns a view of a collection; without declared fields, it shows those of the first stream."""
     stream = pipeline.streams[0]
     fields: Mapping[str, str] = results.fields or stream.fields
     shown = {name: Shown.TIME if kind == FieldType.TIMESTAMP else Shown.TEXT for name, kind in fields.items()}

@@ -15,7 +15,7 @@ from tandem.engine.declare.avro_schema import JAVA_LIMITS
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
-# What can be submitted, by the module that a pipeline may have for it. Jobs in the cloud have these values as labels.
+# The programs to submit, named after the optional module of a pipeline. Jobs in the cloud have these names as labels.
 STREAM, RECONCILE = "join_stream", "reconcile"
 _FILES = {STREAM: "job.py", RECONCILE: "reconcile.py"}
 _ENGINE = Path(engine.__file__).parent / "submitted"
@@ -80,7 +80,7 @@ logger.kafka.filter.burst.maxBurst = 5
 # Cache misses after a restart are expected.
 logger.state.name = org.apache.spark.sql.execution.streaming.state
 logger.state.level = error
-# The sink expects duplicates on insert, but these loggers report each as an error. The query reports what fails it.
+# The sink expects duplicates on insert, but these loggers report each as an error. The query reports its own failure.
 logger.task.name = org.apache.spark.executor.Executor
 logger.task.level = off
 logger.tasks.name = org.apache.spark.scheduler.TaskSetManager
@@ -135,11 +135,11 @@ def for_batch(settings: Settings) -> Settings:
 
 @dataclass(frozen=True)
 class Submitted:
-    """What is submitted of a pipeline to every Spark.
+    """A program to submit to Spark.
 
     Attributes:
-        file: the Python file: a file of the pipeline, or one of the engine.
-        arguments: those that name the pipeline to a file of the engine.
+        file: the Python file, of the pipeline or of the engine.
+        arguments: the arguments that name the pipeline to a file of the engine.
     """
 
     file: Path
@@ -156,7 +156,7 @@ def driver_arguments(folder: Path) -> tuple[str, ...]:
 
 
 def submitted(location: PipelineLocation, entry: str) -> Submitted:
-    """Returns what is submitted to run the stream (``STREAM``) or to repair its results (``RECONCILE``)."""
+    """Returns the program that runs the stream (``STREAM``) or repairs its results (``RECONCILE``)."""
     own = location.file(entry)
     if entry == STREAM and own.is_file():
         return Submitted(own, ())
@@ -164,7 +164,7 @@ def submitted(location: PipelineLocation, entry: str) -> Submitted:
 
 
 def driver_environment(folder: Path) -> dict[str, str]:
-    """Returns the variables that give a driver started as a Python program Spark's settings."""
+    """Returns the variables that pass Spark's settings to a driver that starts as a Python program."""
     return {
         "SPARK_CONF_DIR": str(folder / "empty"),
         "PYSPARK_SUBMIT_ARGS": f"--properties-file {shlex.quote(str(folder / 'spark.conf'))} pyspark-shell",
@@ -191,7 +191,7 @@ def job_config(settings: Settings, checkpoint: str) -> JobConfig:
 
 
 def _connection(kind: type[_Connection], section: KafkaSettings | MongoSettings) -> _Connection:
-    """Returns what the job needs of a section, with the password's place for the job."""
+    """Returns the job's part of a section, with the job's reference to the password."""
     values = section.model_dump(mode="json", include={field.name for field in fields(kind)})
     return kind(**{**values, "password": section.job_password or section.password})
 

@@ -31,8 +31,8 @@ def new_client(kind: Callable[..., Any], **options: Any) -> Any:
     DefaultRecordBatch._read_msg = _read
     connections: list[KafkaNetClient] = []
 
-    def connect(**told: Any) -> KafkaNetClient:
-        connections.append(KafkaNetClient(**told))
+    def connect(**arguments: Any) -> KafkaNetClient:
+        connections.append(KafkaNetClient(**arguments))
         return connections[-1]
 
     try:
@@ -57,8 +57,8 @@ class _Batch(bytearray):
     """A batch's bytes; parts of it can be decoded, whatever they are."""
 
     def __getitem__(self, place: Any) -> Any:
-        found = super().__getitem__(place)
-        return _Part(found) if isinstance(place, slice) else found
+        part = super().__getitem__(place)
+        return _Part(part) if isinstance(place, slice) else part
 
 
 class _Part(bytearray):

@@ -1,4 +1,4 @@
-"""The pipelines that an environment runs: a file for each, which commands write and supervisor and dashboard read."""
+"""The pipelines that an environment runs, as files that commands write and supervisor and dashboard read."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tandem.settings.model import Settings
 
 
 class PipelineRegistry:
-    """The pipelines whose jobs are to run, each with its settings.
+    """The pipelines to run, each with its settings.
 
-    A file is the settings' JSON and nothing else. It is replaced as a whole, so that anyone may read it at any time.
+    Each pipeline has a file with its settings as JSON. It is replaced atomically, so it can be read at any time.
 
     Args:
-        folder: where the files are.
+        folder: the folder of the files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -23,16 +23,16 @@ class PipelineRegistry:
 
     def names(self) -> list[str]:
         """Returns their names in the order in which they were added."""
-        found = []
+        files = []
         for file in self._folder.glob("*.json"):
             try:
-                found.append((file.stat().st_mtime_ns, file.stem))
+                files.append((file.stat().st_mtime_ns, file.stem))
             except FileNotFoundError:  # removed since
                 continue
-        return [name for _, name in sorted(found)]
+        return [name for _, name in sorted(files)]
 
     def settings(self, name: str) -> Settings | None:
-        """Returns the settings of a pipeline's job; None when it is not to run."""
+        """Returns the settings of a pipeline's job; None if it is not registered."""
         try:
             return Settings.model_validate_json(self._file(name).read_text("utf-8"))
         except FileNotFoundError:
@@ -43,7 +43,7 @@ class PipelineRegistry:
         return [settings for settings in map(self.settings, self.names()) if settings]
 
     def add(self, settings: Settings) -> None:
-        """Adds a pipeline; one that is registered stays as it is."""
+        """Adds a pipeline; a registered one stays unchanged."""
         if not self._file(settings.pipeline).exists():
             self._draft(settings).replace(self._file(settings.pipeline))
 

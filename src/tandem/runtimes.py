@@ -36,18 +36,18 @@ class Runtime:
     pyspark: str
     spark_overrides: Mapping[str, str] = field(default_factory=dict)
 
-    def differences(self, told: Mapping[str, Any]) -> list[str]:
+    def differences(self, reported: Mapping[str, Any]) -> list[str]:
         """Returns the differences of a job's versions.
 
         Args:
-            told: the job's own ``engine.spark.jvm.describe``.
+            reported: the job's own ``engine.spark.jvm.describe``.
         """
         wanted = {"spark": self.spark, "java": self.java, "python": self.python, "scala": self.scala}
         # The table says no more of a version than matters: 25 is any 25.0.3.
         return [
-            f"{name} {told.get(name)}, not {version}"
+            f"{name} {reported.get(name)}, not {version}"
             for name, version in wanted.items()
-            if not f"{told.get(name)}.".startswith(f"{version}.")
+            if not f"{reported.get(name)}.".startswith(f"{version}.")
         ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tandem.producer.ledger import Record
 from tandem.producer.odd_records import ODD_AMOUNTS, ODD_ENDINGS
 from tandem.producer.record_plan import Mix, Plan
-from tandem.producer.sample import Event, Fate, Moment, sample
+from tandem.producer.sample import Event, Moment, MomentKind, sample
 from tandem.verify.interval import (
     MATCHED,
     UNMATCHED,
@@ -29,11 +29,11 @@ __all__ = [
     "Event",
     "EventId",
     "Expectation",
-    "Fate",
     "Fields",
     "IntervalJoin",
     "Mix",
     "Moment",
+    "MomentKind",
     "Observed",
     "Oracle",
     "Plan",

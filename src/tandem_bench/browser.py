@@ -55,8 +55,8 @@ class OpenPage:
 
     def updates(self) -> list[float]:
         """Returns the milliseconds from each new update to the frame that shows it."""
-        found: list[float] = self._page.evaluate("window.updates.splice(0)")
-        return found
+        delays: list[float] = self._page.evaluate("window.updates.splice(0)")
+        return delays
 
     def heap(self) -> float:
         """Returns the memory of the page's script after a garbage collection, in MiB."""

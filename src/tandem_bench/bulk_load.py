@@ -61,11 +61,11 @@ def load(kafka: KafkaSettings, plan: Plan, topics: Mapping[str, str] | None = No
 
 def ends_of(kafka: KafkaSettings, topics: Mapping[str, str]) -> Ends:
     """Returns the offset behind the last record of each partition, by topic."""
-    found = {}
+    ends = {}
     for topic in topics.values():
         with TopicReader(kafka, topic) as reader:
-            found[topic] = reader.ends()
-    return found
+            ends[topic] = reader.ends()
+    return ends
 
 
 def count(ends: Ends, begins: Ends | None = None) -> int:

@@ -37,8 +37,8 @@ class Judgement:
 
     def __str__(self) -> str:
         """Returns the remark for the table."""
-        found = {"lost": self.lost, "doubled": self.doubled, "invented": self.invented}
-        return ", ".join(f"{number} {name}" for name, number in found.items() if number) or "nothing lost or doubled"
+        counts = {"lost": self.lost, "doubled": self.doubled, "invented": self.invented}
+        return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing lost or doubled"
 
 
 def expected(
@@ -61,8 +61,8 @@ def expected(
         accepted[stream.name] = intake.accepted
     nothing: dict[str, set[str]] = {collection.name: set() for collection in COLLECTIONS}
     window = settings.job.parameters["match_window_seconds"]
-    found = oracle.expect(accepted, watermark_ms=0, late=set(), observed=nothing, match_window_seconds=window)
-    facts = found.documents[FACTS.name].values()
+    expectation = oracle.expect(accepted, watermark_ms=0, late=set(), observed=nothing, match_window_seconds=window)
+    facts = expectation.documents[FACTS.name].values()
     return {pair_of(fact): RawBSONDocument(encode(fact)) for fact in facts}
 
 
@@ -93,6 +93,6 @@ def account(settings: Settings, *, deadline_s: float) -> str:
     """
     report = verify(settings, settle_deadline_s=deadline_s)
     if not report.ok:
-        found = ", ".join(f"{problem.count} {problem.kind} in {problem.where}" for problem in report.problems)
-        raise TandemError(f"the job's result is wrong: {found}", hint="see its log; the measurement is invalid")
+        problems = ", ".join(f"{problem.count} {problem.kind} in {problem.where}" for problem in report.problems)
+        raise TandemError(f"the job's result is wrong: {problems}", hint="see its log; the measurement is invalid")
     return f"{report.total['consumed']} records verified"

@@ -195,13 +195,13 @@ def facts_seen(arrived: Sequence[tuple[float, str, str]], sent: Mapping[tuple[st
         arrived: the time of each fact, with the ids of its order and its payment.
         sent: the time of each record's first sending, by topic and id.
     """
-    found = []
+    measured = []
     for at, order_id, payment_id in arrived:
         both = (sent.get((ORDERS.topic, order_id)), sent.get((PAYMENTS.topic, payment_id)))
         if both[0] is not None and both[1] is not None:
             later = max(both[0], both[1])
-            found.append(Seen(at, at - later, later))
-    return found
+            measured.append(Seen(at, at - later, later))
+    return measured
 
 
 def quantiles(seen: Sequence[Seen], since: float, until: float) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from typing import IO, Any
 from tandem.errors import TandemError
 from tandem.foreign import inherited
 from tandem.job_files import driver_arguments
-from tandem.supervision.logs import essence
+from tandem.supervision.logs import error_summary
 from tandem_bench.testbed import Testbed, ignoring_interrupts
 
 _FOLDER = Path(__file__).parent
@@ -41,14 +41,14 @@ class Program:
         try:
             for line in self._output:
                 with suppress(ValueError):
-                    found = json.loads(line)
-                    if isinstance(found, dict):
-                        return found
+                    document = json.loads(line)
+                    if isinstance(document, dict):
+                        return document
         finally:
             watchdog.cancel()
         code = self._process.wait()
         raise TandemError(
-            f"{self._name} ended with exit code {code}: {essence(self._log)}", hint=f"look at {self._log}"
+            f"{self._name} ended with exit code {code}: {error_summary(self._log)}", hint=f"look at {self._log}"
         )
 
 

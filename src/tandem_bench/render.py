@@ -102,11 +102,11 @@ def draw(part: Part, about: Mapping[str, Any]) -> str:
     height = _HEAD + len(rows) * (_BAR + _GAP) + _FOOT
     machine = about["machine"]
     rounds = len(rows[0].figure.values)
-    feet = (
+    footnotes = (
         f"median and extremes of {rounds}; {', '.join(f'{name} {value}' for name, value in part.settings.items())}",
         f"{machine['cores']} cores of {machine['processor']}, revision {about['revision']}, {about['at'][:10]}",
     )
-    lines += [_text(0, height - 24 + 16 * place, foot, small=True) for place, foot in enumerate(feet)]
+    lines += [_text(0, height - 24 + 16 * place, footnote, small=True) for place, footnote in enumerate(footnotes)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
         f'role="img"><title>{escape(part.title)}</title><style>{_STYLE}</style>\n' + "\n".join(lines) + "\n</svg>\n"

@@ -49,10 +49,10 @@ class Reports:
 
     def started_at(self) -> float:
         """Returns when the driver's query began, in seconds since the epoch."""
-        found = self._collection.find_one({**self._query, "event": "started"})
-        if found is None:
+        report = self._collection.find_one({**self._query, "event": "started"})
+        if report is None:
             raise LookupError("the driver has not reported its start")
-        return float(found["at"].timestamp())
+        return float(report["at"].timestamp())
 
     def batches(self, since: float = 0.0, until: float | None = None) -> list[Report]:
         """Returns the reports of batches committed within a time, the oldest first.

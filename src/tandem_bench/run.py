@@ -131,7 +131,7 @@ def run(config: RunConfig, names: Sequence[str], done: Callable[[Part], None]) -
     """
     with _alone(config.settings):
         with new_testbed(config.settings) as testbed:
-            found = about(config.settings, testbed.tools)
+            properties = about(config.settings, testbed.tools)
             if not testbed.tools.spark(config.settings).archive.recorded:
                 config.say("the first driver records Java's archive of classes")
                 with testbed.driver() as driver:
@@ -141,7 +141,7 @@ def run(config: RunConfig, names: Sequence[str], done: Callable[[Part], None]) -
         for name in names:
             parts.append(PARTS[name](config))
             done(parts[-1])
-        return Result(found, parts)
+        return Result(properties, parts)
 
 
 @contextmanager

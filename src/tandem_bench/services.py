@@ -16,7 +16,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.compose.project import Project
 from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
 from tandem.settings.model import Settings
-from tandem.supervision.process import recall
+from tandem.supervision.process import read_identity
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem_bench.reports import Reports
 
@@ -133,7 +133,7 @@ def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
 
 def _groups(layout: Layout) -> dict[str, list[psutil.Process]]:
     """Returns the processes of each service and of the supervisor: each leads a process group."""
-    leaders = {name: recall(layout.pid(name)) for name in (SUPERVISOR, *SERVICES)}
+    leaders = {name: read_identity(layout.pid(name)) for name in (SUPERVISOR, *SERVICES)}
     absent = [name for name, identity in leaders.items() if identity is None]
     if absent:
         raise TandemError(f"{absent[0]} does not run", hint="its log tells why")

@@ -93,10 +93,10 @@ class BatchController:
     def _get(self, request: dataproc.GetBatchRequest, context: grpc.ServicerContext) -> dataproc.Batch:
         name = self._check_place(request.name, context)
         with self._lock:
-            found = self._batches.get(name)
-        if found is None:
+            batch = self._batches.get(name)
+        if batch is None:
             refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Batch {request.name}")
-        return found.batch
+        return batch.batch
 
     def _list(
         self, request: dataproc.ListBatchesRequest, context: grpc.ServicerContext
@@ -110,19 +110,19 @@ class BatchController:
 
     def _cancel(self, request: CancelOperationRequest, context: grpc.ServicerContext) -> Empty:
         with self._lock:
-            found = next((each for each in self._batches.values() if each.batch.operation == request.name), None)
-        if found is None:
+            batch = next((each for each in self._batches.values() if each.batch.operation == request.name), None)
+        if batch is None:
             refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Operation {request.name}")
-        threading.Thread(target=self._end, args=(found,), daemon=True).start()
+        threading.Thread(target=self._end, args=(batch,), daemon=True).start()
         return Empty()
 
     def _check_place(self, name: str, context: grpc.ServicerContext) -> str:
         """Returns the last part of a name, after checking the rest."""
-        found = _PARENT.fullmatch(name)
-        if found is None:
+        parts = _PARENT.fullmatch(name)
+        if parts is None:
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Malformed name: '{name}'")
-        check_place(found[1], found[2], self._place, context)
-        return found[3] or ""
+        check_place(parts[1], parts[2], self._place, context)
+        return parts[3] or ""
 
     def _check(self, request: dataproc.CreateBatchRequest, context: grpc.ServicerContext) -> None:
         """Rejects requests that Google's documentation calls invalid."""

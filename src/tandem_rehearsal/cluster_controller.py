@@ -58,10 +58,10 @@ class ClusterController:
     def _get(self, request: dataproc.GetClusterRequest, context: grpc.ServicerContext) -> dataproc.Cluster:
         self._check(request, context)
         with self._lock:
-            found = self._clusters.get(request.cluster_name)
-        if found is None:
+            cluster = self._clusters.get(request.cluster_name)
+        if cluster is None:
             refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Cluster {request.cluster_name}")
-        return found
+        return cluster
 
     def _delete(self, request: dataproc.DeleteClusterRequest, context: grpc.ServicerContext) -> Operation:
         self._check(request, context)

@@ -24,7 +24,7 @@ from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL
 from tandem.platforms.local_services.layout import Layout
 from tandem.runtimes import Runtime
 from tandem.supervision.logs import size_of
-from tandem.supervision.process import end, identify, recall, remember, spawn
+from tandem.supervision.process import end, identify, read_identity, spawn, write_identity
 from tandem.supervision.state_folder import empty
 from tandem_rehearsal.image import write_logging
 
@@ -55,8 +55,8 @@ class Spark:
     @property
     def environment(self) -> dict[str, str]:
         """The variables by which its programs find it."""
-        found = {"SPARK_HOME": os.fspath(self.home)}
-        return found | ({"PYTHONPATH": os.fspath(self.python_path)} if self.python_path else {})
+        paths = {"SPARK_HOME": os.fspath(self.home)}
+        return paths | ({"PYTHONPATH": os.fspath(self.python_path)} if self.python_path else {})
 
 
 def spark_of(runtime: Runtime, cache: Path) -> Spark:
@@ -100,7 +100,7 @@ class DriverRunner:
         """Kills the drivers that a killed stand-in left behind."""
         files = (file for name in _NAMES.values() for file in self.layout.run.glob(f"{name}*.json"))
         for file in list(files):
-            if left := recall(file):
+            if left := read_identity(file):
                 end(left, _STOP_S)
                 file.unlink(missing_ok=True)
 
@@ -143,7 +143,7 @@ class DriverRunner:
         )
         process = spawn(command(job, self.image, spark.submit), log=log, env=environment, cwd=self.layout.scratch)
         identity = identify(process.pid)
-        remember(self.layout.pid(name), identity)
+        write_identity(self.layout.pid(name), identity)
         return RunningDriver(self, job, process, log, from_byte)
 
     def upload(self, job: dataproc.Job, content: bytes) -> bool:

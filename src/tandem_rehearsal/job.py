@@ -86,12 +86,12 @@ class RehearsalJob:
                 problem=None,
                 dashboard=False,
             )
-        found = self._cloud.status()
-        problem = self._stand_in_problem() or found["problem"]
+        of_job = self._cloud.status()
+        problem = self._stand_in_problem() or of_job["problem"]
         first = self._supervisor.registry.names()[:1] in ([], [self.settings.pipeline])
         url = dashboard_url(self.settings) + ("" if first else f"/?pipeline={self.settings.pipeline}")
         why = read_states(self._layout.state, SERVICES)["dashboard"].trouble
-        return {**found, "dashboard": {"url": url, "problem": why}, "problem": problem}
+        return {**of_job, "dashboard": {"url": url, "problem": why}, "problem": problem}
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs documents that late records affect; see ``Job.reconcile``."""

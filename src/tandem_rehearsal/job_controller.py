@@ -129,10 +129,10 @@ class JobController:
 
     def _known(self, name: str, context: grpc.ServicerContext) -> _SubmittedJob:
         with self._lock:
-            found = self._jobs.get(name)
-        if found is None:
+            job = self._jobs.get(name)
+        if job is None:
             refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Job {name}")
-        return found
+        return job
 
     def _end(self, submitted: _SubmittedJob) -> None:
         with self._lock:

@@ -28,10 +28,10 @@ def server(port: int, project: str, folder: Path) -> ThreadingHTTPServer:
         def do_GET(self) -> None:
             if self.path == _TOKEN_PATH:
                 self._identify()
-            elif found := _VERSION.fullmatch(self.path):
-                self._tell(found[1], found[2], found[3], access=bool(found[4]))
+            elif match := _VERSION.fullmatch(self.path):
+                self._tell(match[1], match[2], match[3], access=bool(match[4]))
             else:
-                self._answer(404, _error(404, "NOT_FOUND", f"The requested URL {self.path} was not found."))
+                self._answer(404, _error(404, "NOT_FOUND", f"The requested URL {self.path} was not match."))
 
         def _identify(self) -> None:
             # A page in a browser cannot send this header.

@@ -92,7 +92,7 @@ def test_records_flow_on_the_page_while_they_are_sent(page: Page, running: Envir
 
 
 @pytest.mark.parametrize("prefix", ["<img src=x onerror=document.title='broken'>", "a.b", "$set", "x|y", "ž\\u0041\"'"])
-def test_the_story_of_an_order_with_a_hostile_id(prefix: str, page: Page, running: Environment) -> None:
+def test_the_search_for_an_order_with_a_hostile_id(prefix: str, page: Page, running: Environment) -> None:
     order_id = f"{prefix} {uuid.uuid4().hex[:8]}"
     places: list[str] = []
     client = Producer({"bootstrap.servers": running.bootstrap})
@@ -107,33 +107,33 @@ def test_the_story_of_an_order_with_a_hostile_id(prefix: str, page: Page, runnin
     with running.database() as database:
         running.wait("the fact", lambda: database[FACTS.name].find_one({"order_id": order_id}))
 
-    # A fact is there before its batch is committed and reported, and only then do its records have a fate.
+    # A fact is there before its batch is committed and reported, and only then do its records have an outcome.
     def reported() -> bool:
-        answer = page.request.get(f"{page.url}api/story", params={"key": order_id})
+        answer = page.request.get(f"{page.url}api/search", params={"key": order_id})
         return answer.ok and "not yet" not in answer.text()
 
     running.wait("the batch's report", reported)
     page.get_by_label("Order id").fill(order_id)
     page.keyboard.press("Enter")
-    story = page.locator("#story")
-    expect(story.locator("h3")).to_have_text(f"Order id {order_id}")
-    expect(story.locator(".verdict")).to_have_text("Matched: 1 of the facts have this order id.")
-    rows = story.locator("tbody tr")
+    result = page.locator("#search-result")
+    expect(result.locator("h3")).to_have_text(f"Order id {order_id}")
+    expect(result.locator(".verdict")).to_have_text("Matched: 1 of the facts have this order id.")
+    rows = result.locator("tbody tr")
     expect(rows).to_have_count(4)
-    told = [" ".join(row.locator("td").all_inner_texts()) for row in rows.all()]
+    shown = [" ".join(row.locator("td").all_inner_texts()) for row in rows.all()]
     for place in places:
-        assert any(f"{ORDERS.topic} {place} " in text for text in told), (place, told)
-    assert sum("a duplicate" in text for text in told) == 1
-    assert sum("dead: wrong_type (payment_id)" in text for text in told) == 1
-    expect(story.locator("dd", has_text="<b>bold</b>")).to_be_visible()
-    expect(page.locator("#story img, #newest img, #story b, #newest b")).to_have_count(0)
+        assert any(f"{ORDERS.topic} {place} " in text for text in shown), (place, shown)
+    assert sum("a duplicate" in text for text in shown) == 1
+    assert sum("dead: wrong_type (payment_id)" in text for text in shown) == 1
+    expect(result.locator("dd", has_text="<b>bold</b>")).to_be_visible()
+    expect(page.locator("#search-result img, #newest img, #search-result b, #newest b")).to_have_count(0)
     assert page.title() != "broken"
 
 
 def test_an_order_that_nobody_sent(page: Page) -> None:
     page.get_by_label("Order id").fill('{"$ne": null}')
     page.get_by_role("button", name="Look up").click()
-    expect(page.locator("#story .verdict")).to_have_text("There are no records with this order id.")
+    expect(page.locator("#search-result .verdict")).to_have_text("There are no records with this order id.")
 
 
 def test_the_keyboard_reaches_everything(page: Page) -> None:
@@ -147,23 +147,23 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
     assert "key" in reached
     assert reached.count("BUTTON") >= 2, reached
-    # A story is above the row that asked for it: the focus goes there, and the table goes on.
+    # The result is above the row that was pressed: the focus goes there, and the table goes on.
     page.keyboard.press("Enter")
-    expect(page.locator("#story .story")).to_be_focused()
-    expect(page.locator("#story .verdict")).to_be_visible()
-    page.locator("#story button").focus()
+    expect(page.locator("#search-result .search-result")).to_be_focused()
+    expect(page.locator("#search-result .verdict")).to_be_visible()
+    page.locator("#search-result button").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#key")).to_be_focused()
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_nobody_is_shut_out(scheme: Any, width: int, browser: Browser, running: Environment, page: Page) -> None:
-    """axe finds nothing in either colour, wide or on a phone, with a story open; nothing scrolls sideways."""
+    """axe finds nothing in either colour, wide or on a phone, with a search result open; nothing scrolls sideways."""
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 844})
     expect(page.locator("#newest tbody button").first).to_be_visible()
     page.locator("#newest tbody button").first.click()
-    expect(page.locator("#story .verdict")).to_be_visible()
+    expect(page.locator("#search-result .verdict")).to_be_visible()
     page.screenshot(path=PICTURES / f"{scheme}-{width}.png", full_page=True)
     page.evaluate(AXE)
     found = page.evaluate("axe.run()")
@@ -175,7 +175,7 @@ def test_nobody_is_shut_out(scheme: Any, width: int, browser: Browser, running: 
 def test_nothing_secret_and_nothing_foreign_is_served(page: Page, running: Environment) -> None:
     answer = page.request.get(page.url)
     assert "script-src 'self'" in answer.headers["content-security-policy"]
-    assert page.request.post(f"{page.url}api/story?key=x").status == 405
+    assert page.request.post(f"{page.url}api/search?key=x").status == 405
     assert page.request.get(page.url, headers={"host": "elsewhere.example"}).status == 400
     text = page.request.get(f"{page.url}api/now").text()
     assert "mongodb://" not in text

@@ -246,7 +246,7 @@ def test_compose_alone_refuses_several_pipelines(stack: Stack) -> None:
     command = ["docker", "compose", "run", "--rm", "--no-deps", "setup"]
     done = subprocess.run(command, cwd=ROOT, env=several, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert "error: this program is about one pipeline, and TANDEM_PIPELINE names 2" in done.stderr + done.stdout
+    assert "error: this program serves one pipeline, and TANDEM_PIPELINE names 2" in done.stderr + done.stdout
 
 
 def test_a_busy_port_is_named(stack: Stack) -> None:

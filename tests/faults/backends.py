@@ -13,7 +13,7 @@ import pytest
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import find_engine
 from tandem.platforms.local_services.layout import Layout
-from tandem.supervision.process import recall
+from tandem.supervision.process import read_identity
 from tandem.supervision.state_file import read_states
 
 PIPELINE = "orders_payments"
@@ -49,7 +49,7 @@ class Processes:
         return read_states(self._layout.state, ("job",))["job"].restarts
 
     def pids(self, service: str) -> list[int]:
-        identity = recall(self._layout.pid({"mongo": "mongod"}.get(service, service)))
+        identity = read_identity(self._layout.pid({"mongo": "mongod"}.get(service, service)))
         return _with_children(identity.pid) if identity else []
 
 

@@ -98,7 +98,7 @@ def test_the_loop_runs_and_no_secret_is_found(locked: Locked) -> None:
     addresses = [*pages, *(f"api/v1/applications/{application}/{each}" for each in interface)]
     texts |= {address: page(f"{ui}/{address}") for address in addresses}
     shown = f"http://127.0.0.1:{environment.first_port + 5}"
-    texts |= {address: page(f"{shown}/{address}") for address in ("", "api/now", "api/story?key=x", "metrics")}
+    texts |= {address: page(f"{shown}/{address}") for address in ("", "api/now", "api/search?key=x", "metrics")}
     with urllib.request.urlopen(f"{shown}/api/events", timeout=30) as events:
         texts["api/events"] = "".join(events.readline().decode() for _ in range(8))
     texts |= {f"process {each.pid}": " ".join(each.cmdline()) for each in environment.processes()}

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.run import final_windows as windows
-from tandem.engine.run.final_windows import Windows
+from tandem.engine.run.final_windows import FinalWindows
 from tandem.pipeline import Output
 from tests.spark.records import ARRIVED, job_config
 
@@ -90,7 +90,7 @@ def test_what_is_put_right(
     # The last minute is not over.
     watermark = ARRIVED + timedelta(seconds=150)
     report: dict[str, Any] = {"compared": {}, "inserted": {}, "replaced": {}, "removed": {}}
-    Windows(spark, job_config("p"), output, ("begin", "end"), documents, since, watermark).put_right(report)
+    FinalWindows(spark, job_config("p"), output, ("begin", "end"), documents, since, watermark).repair(report)
     assert taken == written
     assert gone == removed
     there = {row[0] for row in found}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tandem.cli import records
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
 from tandem.errors import TandemError
 from tandem.platforms import Job
 from tandem.runtimes import runtimes
@@ -145,20 +145,20 @@ def test_run_stops_every_job_that_it_started(
     names = {"a": "orders_payments", "b": "segment_revenue"}
     for name, value in SETTINGS.items() if profile == "gcp" else ():
         monkeypatch.setenv(name, value)
-    session = Session(profile, ",".join(names.values()))
+    context = CommandContext(profile, ",".join(names.values()))
     done: list[str] = []
-    environment, job = type(session.environment), type(session.job)
+    environment, job = type(context.environment), type(context.job)
     monkeypatch.setattr(environment, "pipelines", lambda _: [names[each] for each in now])
     monkeypatch.setattr(environment, "stop", lambda _: done.append("the environment"))
     monkeypatch.setattr(job, "stop", lambda each: done.append(each.settings.pipeline))
-    records.stop_started(session, [names[each] for each in before])
+    records.stop_started(context, [names[each] for each in before])
     assert done == [names.get(each, each) for each in stopped]
 
 
 def test_a_job_that_cannot_be_stopped_does_not_keep_another_one_running(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
-    session = Session("gcp", "orders_payments,segment_revenue")
+    context = CommandContext("gcp", "orders_payments,segment_revenue")
     done: list[str] = []
 
     def stop(job: Job) -> None:
@@ -166,9 +166,9 @@ def test_a_job_that_cannot_be_stopped_does_not_keep_another_one_running(monkeypa
         if len(done) == 1:
             raise TandemError("Dataproc does not answer", hint="try again")
 
-    monkeypatch.setattr(type(session.job), "stop", stop)
+    monkeypatch.setattr(type(context.job), "stop", stop)
     with pytest.raises(TandemError, match="failed for orders_payments"):
-        records.stop_started(session, [])
+        records.stop_started(context, [])
     assert done == ["orders_payments", "segment_revenue"]
 
 

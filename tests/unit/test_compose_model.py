@@ -156,13 +156,13 @@ def test_no_service_has_more_power_than_it_needs(kind: str, profile: str) -> Non
 
 
 def test_both_kinds_of_images_have_one_contract() -> None:
-    def essence(kind: str) -> dict[str, dict[str, Any]]:
+    def comparable(kind: str) -> dict[str, dict[str, Any]]:
         return {
             name: {key: value for key, value in service.items() if key not in ("image", "build")}
             for name, service in services(kind, "local").items()
         }
 
-    assert essence("official") == essence("built")
+    assert comparable("official") == comparable("built")
     differing = [
         n for n, s in services("built", "local").items() if s["image"] != services("official", "local")[n]["image"]
     ]

@@ -346,7 +346,7 @@ def test_metrics_are_for_any_hosts_name_and_pages_for_this_machines(served: tupl
 
     for host in ("dashboard:8080", "host.docker.internal:29950", "localhost:29950"):
         assert [status(path, host) for path in ("/metrics", "/health")] == [200, 200]
-    private = ("/", "/api/now", "/api/events", "/api/story?key=a", "/static/app.js", "/metrics/", "//metrics")
+    private = ("/", "/api/now", "/api/events", "/api/search?key=a", "/static/app.js", "/metrics/", "//metrics")
     assert {status(path, "evil.example") for path in private} == {400}
 
 

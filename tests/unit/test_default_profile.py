@@ -11,7 +11,7 @@ import pytest
 from tandem.errors import UsageError
 from tandem.platforms import default_profile
 from tandem.platforms.local_services.layout import Layout
-from tandem.supervision.process import Identity, identify, remember
+from tandem.supervision.process import Identity, identify, write_identity
 
 Docker = Callable[[str], Path]
 
@@ -47,7 +47,7 @@ esac
 def embedded_runs(tmp_path: Path, identity: Identity, profile: str = "embedded") -> Path:
     layout = Layout(tmp_path / "state" / profile)
     layout.create()
-    remember(layout.pid("supervisor"), identity)
+    write_identity(layout.pid("supervisor"), identity)
     return layout.home
 
 

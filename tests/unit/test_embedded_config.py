@@ -24,7 +24,7 @@ from tandem.runtimes import runtimes
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.supervision import logs
-from tandem.supervision.logs import essence, merged
+from tandem.supervision.logs import error_summary, merged
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def test_who_follows_a_log_reads_each_line_once_whenever_it_is_emptied(
 def test_what_ended_a_program_is_found_after_its_log_was_emptied(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("2026-11-22T10:00:02.000Z ERROR the cause\n")
-    assert essence(log, from_byte=10_000) == "the cause"
+    assert error_summary(log, from_byte=10_000) == "the cause"
 
 
 STRANGE = "zoë 漢 🐎 a\\b"

@@ -76,7 +76,7 @@ def test_what_is_refused_of_a_pipeline_as_a_whole_is_told_and_not_tried_again(
     reporter.report.return_value = True
     monkeypatch.setattr(job, "ProgressReporter", lambda *_: reporter)
     monkeypatch.setattr(job, "changed", lambda *_: None)
-    for name in ("record", "Pacemaker", "BatchWriter"):
+    for name in ("record", "ControlRecordSender", "BatchWriter"):
         monkeypatch.setattr(job, name, anything)
     monkeypatch.setattr(job, "as_stream", read)
     failure = job.run(anything, PIPELINE, anything, threading.Event())

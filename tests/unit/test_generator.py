@@ -271,7 +271,7 @@ def test_an_event_that_is_dated_too_early_is_refused() -> None:
         for event in generator.events(moment):
             yield event._replace(fields={**event.fields, event.stream.event_time: moment.time_ms - 26 * 60_000})
 
-    with pytest.raises(ValueError, match=r"an event of orders in a moment of fate .* is dated too early"):
+    with pytest.raises(ValueError, match=r"an event of orders in a moment of kind .* is dated too early"):
         list(sample(PLAN, ORDERS, early))
 
 

@@ -16,7 +16,7 @@ from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.supervisor_process import SupervisorProcess
 from tandem.settings.load import load
-from tandem.supervision.process import Ending, Identity, alive, end, identify, kill, remember, send, spawn
+from tandem.supervision.process import Ending, Identity, alive, end, identify, kill, send, spawn, write_identity
 from tandem.waiting import NotYetError, wait_for
 
 # The leader starts a child in its own group, says so, and then does what it is told.
@@ -116,7 +116,7 @@ def test_the_supervisor_is_asked_only_when_it_is_one(start: Callable[[str], Iden
     """Of one that was killed, the process id may be another program's, which the signal would end."""
     theirs, layout = start(LEADER.format(child=STAYS)), Layout(tmp_path / "home")
     layout.create()
-    remember(layout.pid("supervisor"), Identity(theirs.pid, "another boot/1"))
+    write_identity(layout.pid("supervisor"), Identity(theirs.pid, "another boot/1"))
     settings = load("embedded", {"state_dir": tmp_path})
     EmbeddedJob(settings, layout, SupervisorProcess(layout, "no.module", lambda *_: None)).ask_restart()
     os.kill(theirs.pid, 0)

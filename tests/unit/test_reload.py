@@ -32,4 +32,4 @@ def test_a_driver_that_ends_meanwhile_is_told_with_its_reason(monkeypatch: pytes
     with pytest.raises(EnvironmentNotReadyError, match="exit code 4: the match window was changed") as caught:
         module.reload(load("embedded", {"state_dir": tmp_path}), lambda: asked.append(None), lambda: next(reasons))
     assert asked == [None]
-    assert caught.value.hint == module.WAITS
+    assert caught.value.hint == module.WAITS_HINT

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tandem.catalog import BUNDLED
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms import Job
@@ -43,18 +43,18 @@ def test_several_are_named_with_commas_and_each_has_settings_of_its_own(monkeypa
     assert load("embedded").pipeline == "orders_payments"
     # The command line wins.
     assert read_settings("embedded", {"pipeline": "segment_revenue"}).pipelines == ("segment_revenue",)
-    parameters = [job.settings.job.parameters for job in Session("embedded").jobs]
+    parameters = [job.settings.job.parameters for job in CommandContext("embedded").jobs]
     assert parameters == [{"match_window_seconds": 1800}, {"window_seconds": 60}]
 
 
 def test_a_parameter_is_for_the_pipelines_that_a_command_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANDEM_JOB__PARAMETERS__WINDOW_SECONDS", "30")
     monkeypatch.setenv("TANDEM_MONGO__PORT", "1001")
-    assert Session("embedded", "segment_revenue").settings.job.parameters == {"window_seconds": 30}
-    beside = Session("embedded", "segment_revenue").job_of("orders_payments").settings
+    assert CommandContext("embedded", "segment_revenue").settings.job.parameters == {"window_seconds": 30}
+    beside = CommandContext("embedded", "segment_revenue").job_of("orders_payments").settings
     assert (beside.job.parameters, beside.mongo.port) == ({"match_window_seconds": 1800}, 1001)
     with pytest.raises(UsageError, match="orders_payments has no parameter 'window_seconds'"):
-        _ = Session("embedded", "orders_payments").settings
+        _ = CommandContext("embedded", "orders_payments").settings
 
 
 def test_a_program_that_is_about_one_pipeline_refuses_several(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_a_program_that_is_about_one_pipeline_refuses_several(monkeypatch: pytes
 
 def test_one_that_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match="no pipeline 'nowhere'"):
-        _ = Session("embedded", "orders_payments,nowhere").jobs
+        _ = CommandContext("embedded", "orders_payments,nowhere").jobs
 
 
 def test_what_fails_for_one_is_still_done_for_the_other(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,13 +79,13 @@ def test_what_fails_for_one_is_still_done_for_the_other(capsys: pytest.CaptureFi
             raise UsageError("it is wrong", hint="mend it")
 
     with pytest.raises(UsageError, match=r"failed for orders_payments$"):
-        Session("embedded", BOTH).for_each_job(do)
+        CommandContext("embedded", BOTH).for_each_job(do)
     assert done == ["orders_payments", "segment_revenue"]
     told = capsys.readouterr().err
     assert "error: orders_payments: it is wrong\nhint: mend it" in told
     assert told.count("tandem: profile") == 1
     with pytest.raises(TandemError, match=r"^it is wrong$"):
-        Session("embedded").for_each_job(lambda job: done.clear() or do(job))
+        CommandContext("embedded").for_each_job(lambda job: done.clear() or do(job))
 
 
 def test_two_that_would_write_into_one_place_are_refused(tmp_path: Path) -> None:
@@ -179,21 +179,21 @@ def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: 
 def test_a_saved_settings_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write("parcels", tmp_path / "pipelines").folder
     monkeypatch.setenv("TANDEM_PIPELINES_DIR", str(folder.parent))
-    session = Session("embedded", "parcels")
-    job = session.job
-    assert not session.refresh()
-    assert session.job is job
+    context = CommandContext("embedded", "parcels")
+    job = context.job
+    assert not context.refresh()
+    assert context.job is job
     file = folder / "settings.toml"
     good = file.read_text()
     file.write_text(f"{good}[job")
     with pytest.raises(UsageError, match=r"settings\.toml: "):
-        session.refresh()
-    assert session.settings.job.trigger_seconds == 0
+        context.refresh()
+    assert context.settings.job.trigger_seconds == 0
     file.write_text(good.replace("[job.parameters]", "[job]\ntrigger_seconds = 0.5\n[job.parameters]"))
-    assert session.refresh()
-    assert session.settings.job.trigger_seconds == 0.5
-    assert session.job is not job
-    assert not session.refresh()
+    assert context.refresh()
+    assert context.settings.job.trigger_seconds == 0.5
+    assert context.job is not job
+    assert not context.refresh()
 
 
 def test_the_first_pipelines_job_needs_no_name(tmp_path: Path) -> None:

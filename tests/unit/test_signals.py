@@ -29,9 +29,9 @@ def signals() -> Iterator[SignalHandler]:
 def test_a_reload_stops_the_query_and_lets_it_begin_again(signals: SignalHandler) -> None:
     os.kill(os.getpid(), RELOAD)
     assert signals.stopping.wait(5)
-    assert signals.begin_again()
+    assert signals.restart_requested()
     assert not signals.stopping.is_set()
-    assert not signals.begin_again()
+    assert not signals.restart_requested()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -39,7 +39,7 @@ def test_who_wants_it_to_end_wins(signals: SignalHandler, number: int) -> None:
     os.kill(os.getpid(), number)
     os.kill(os.getpid(), RELOAD)
     assert signals.stopping.wait(5)
-    assert not signals.begin_again()
+    assert not signals.restart_requested()
 
 
 @pytest.mark.parametrize(("number", "again"), [(signal.SIGTERM, False), (RELOAD, True)])
@@ -54,10 +54,10 @@ def test_a_signal_is_heard_also_when_it_comes_while_the_job_begins_again(
 
     monkeypatch.setattr(signals.stopping, "clear", hearing)
     signal.raise_signal(RELOAD)
-    assert signals.begin_again()
+    assert signals.restart_requested()
     assert signals.stopping.is_set()
     monkeypatch.undo()
-    assert signals.begin_again() == again
+    assert signals.restart_requested() == again
 
 
 def test_code_is_read_anew_in_all_modules(tmp_path: Path) -> None:

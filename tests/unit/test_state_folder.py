@@ -95,7 +95,7 @@ def test_a_supervisor_whose_state_was_removed_ends_everything(
     layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
     """Also when another environment has its state there already: what is of that one is not touched."""
-    monkeypatch.setattr(runner, "HASTE_S", 0.2)
+    monkeypatch.setattr(runner, "AT_ONCE_S", 0.2)
     stubborn = ("bash", "-c", "trap '' TERM; while :; do sleep 0.05; done")
     patient = Sleeping("mongod", stubborn)
     patient.stop_deadline_s = 600

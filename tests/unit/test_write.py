@@ -30,7 +30,7 @@ def test_the_writers_threads_end_with_the_query(monkeypatch: pytest.MonkeyPatch,
     rows = MagicMock()
     query = rows.writeStream.queryName().foreachBatch().option().trigger().start()
     query.isActive = False
-    for name in ("ProgressReporter", "Pacemaker", "record"):
+    for name in ("ProgressReporter", "ControlRecordSender", "record"):
         monkeypatch.setattr(job, name, MagicMock())
     monkeypatch.setattr(job, "changed", lambda *_: None)
     monkeypatch.setattr(job, "as_stream", MagicMock(return_value=rows, side_effect=raised))

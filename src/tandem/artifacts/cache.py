@@ -104,10 +104,10 @@ def _install(root: Path, jar_set: JarSet, java: Path | str, fetcher: Fetch, on_j
 def _verify(file: Path, expected: str) -> None:
     if not file.is_file():
         raise EnvironmentNotReadyError(f"{file.name} was not downloaded", hint="try again")
-    found = sha256_of(file)
-    if found != expected:
+    digest = sha256_of(file)
+    if digest != expected:
         raise EnvironmentNotReadyError(
-            f"{file.name} has sha256 {found}, but jars.lock says {expected}; nothing was installed",
+            f"{file.name} has sha256 {digest}, but jars.lock says {expected}; nothing was installed",
             hint="try again; if the error persists, a mirror or proxy serves a changed file: ask its administrator",
         )
 

@@ -46,13 +46,13 @@ def check_spark(wanted: str) -> str:
     """
     jars = spark_jars()
     core = next(jars.glob("spark-core_*.jar"), None)
-    found = core.stem.rpartition("-")[2] if core else "without Spark's jars"
-    if found != wanted:
+    installed = core.stem.rpartition("-")[2] if core else "without Spark's jars"
+    if installed != wanted:
         raise EnvironmentNotReadyError(
-            f"PySpark {wanted} is needed, but {jars.parent} is PySpark {found}",
+            f"PySpark {wanted} is needed, but {jars.parent} is PySpark {installed}",
             hint=f"unset PYTHONPATH if it names that folder, else {install_hint('embedded')}",
         )
-    return f"{found} ({jars.parent})"
+    return f"{installed} ({jars.parent})"
 
 
 def fetch(

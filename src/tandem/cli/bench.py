@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.options import INSPECT, with_session
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
+from tandem.cli.options import INSPECT, with_context
 from tandem.errors import EnvironmentNotReadyError, UsageError, install_hint
 
 app = typer.Typer()
@@ -33,9 +33,9 @@ _NEEDED = ("confluent_kafka", "orjson", "playwright", "pyspark", "tandem_bench")
 
 
 @app.command(rich_help_panel=INSPECT)
-@with_session
+@with_context
 def bench(
-    session: Session,
+    context: CommandContext,
     parts: Annotated[
         list[str] | None,
         typer.Argument(
@@ -88,22 +88,22 @@ def bench(
     from tandem_bench.run import PROFILE, able, chosen, run, settings_of
     from tandem_bench.run_config import RunConfig
 
-    if session.profile not in (None, PROFILE):
+    if context.profile not in (None, PROFILE):
         raise UsageError(
             f"the bench measures the profile {PROFILE} only", hint="remove --profile; --backend measures containers"
         )
     backends = list(dict.fromkeys(backend or [Backend.EMBEDDED]))
     if Backend.COMPOSE in backends:
         find_engine()
-    names = able(chosen(parts or [], quick=quick), named=bool(parts), say=session.say)
+    names = able(chosen(parts or [], quick=quick), named=bool(parts), say=context.say)
     settings = settings_of(first_port)
-    session.say(f"tandem: profile {settings.profile}, backend {settings.backend} (measured by the bench)")
+    context.say(f"tandem: profile {settings.profile}, backend {settings.backend} (measured by the bench)")
     measured = RunConfig(
         settings=settings,
         quick=quick,
         rounds=rounds or (1 if quick else 3),
         records=records or (50_000 if quick else 2_000_000),
-        say=session.say,
+        say=context.say,
         rows=rows or (50_000 if quick else 2_000_000),
         rates=rate or [],
         warm_s=warm,
@@ -111,6 +111,6 @@ def bench(
         containers=settings_of(first_port, Backend.COMPOSE),
         environments=[settings_of(first_port, each) for each in backends],
     )
-    result = run(measured, names, lambda part: session.out.print(table(part)))
+    result = run(measured, names, lambda part: context.out.print(table(part)))
     for file in write(result, out or settings.state_dir / "results"):
-        session.say(f"wrote {file}")
+        context.say(f"wrote {file}")

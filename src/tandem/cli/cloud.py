@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from tandem.cli.context import CommandContext
 from tandem.cli.lifecycle import warn_of_topics
-from tandem.cli.options import CLOUD, with_session
-from tandem.cli.session import Session
+from tandem.cli.options import CLOUD, with_context
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import DeployedJob, Job
 from tandem.platforms.dataproc import check_libraries
@@ -22,9 +22,9 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=CLOUD)
-@with_session
+@with_context
 def deploy(
-    session: Session,
+    context: CommandContext,
     plan: Annotated[bool, typer.Option("--plan", help="Print every call and its cost; change nothing.")] = False,
     wait: Annotated[bool, typer.Option(help="Return when the job has committed its first batch.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON (with --plan).")] = False,
@@ -34,30 +34,30 @@ def deploy(
     Several pipelines get a job each, on the same cluster.
     """
     if plan:
-        _in_the_cloud(session.shown_settings)
-        for loaded in session.loaded_each:
-            _show_plan(session, loaded, as_json=as_json)
+        _in_the_cloud(context.shown_settings)
+        for loaded in context.loaded_each:
+            _show_plan(context, loaded, as_json=as_json)
         return
-    _in_the_cloud(session.settings)
-    session.check_conflicts()
-    session.for_each_job(lambda job: _deploy(job, wait))
-    warn_of_topics(session)
-    session.say("the job is running; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
+    _in_the_cloud(context.settings)
+    context.check_conflicts()
+    context.for_each_job(lambda job: _deploy(job, wait))
+    warn_of_topics(context)
+    context.say("the job is running; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
 
 
 @app.command(rich_help_panel=CLOUD)
-@with_session
+@with_context
 def destroy(
-    session: Session,
+    context: CommandContext,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data: Annotated[
         bool, typer.Option("--data", help="Also delete topics, collections, checkpoint and uploads permanently.")
     ] = False,
 ) -> None:
     """Stop the job after its current batch and delete its cluster. Data is kept unless --data is given."""
-    settings = session.settings
+    settings = context.settings
     _in_the_cloud(settings)
-    names = ", ".join(session.pipelines)
+    names = ", ".join(context.pipelines)
     cluster = (
         "" if settings.gcp.serverless else f" and its cluster {settings.gcp.cluster}, unless other jobs run on it,"
     )
@@ -66,8 +66,8 @@ def destroy(
         what += f", and all its data in {settings.kafka.bootstrap}, {settings.mongo.uri} and gs://{settings.gcp.bucket}"
     if not yes and not typer.confirm(f"destroy {what}?", err=True):
         raise typer.Abort
-    session.for_each_job(lambda job: _destroy(job, data))
-    session.say("destroyed" + (", with all its data" if data else "; topics, collections and checkpoint are kept"))
+    context.for_each_job(lambda job: _destroy(job, data))
+    context.say("destroyed" + (", with all its data" if data else "; topics, collections and checkpoint are kept"))
 
 
 def _deploy(job: Job, wait: bool) -> None:
@@ -83,16 +83,17 @@ def _destroy(job: Job, data: bool) -> None:
 
 
 @app.command(rich_help_panel=CLOUD)
-@with_session
-def parity(session: Session) -> None:
+@with_context
+def parity(context: CommandContext) -> None:
     """Compare the job's versions with the runtimes table. Exit with 1 on any difference."""
-    found = compared(session.settings)
-    for line in found.lines:
+    comparison = compared(context.settings)
+    for line in comparison.lines:
         print("\t".join(line))
-    if found.differences:
+    if comparison.differences:
         raise TandemError(
-            f"the job does not run on {found.wanted.name}: {'; '.join(found.differences)}",
-            hint=f"{found.wanted.name} is Dataproc's version {found.wanted.image}; containers use that of clusters",
+            f"the job does not run on {comparison.wanted.name}: {'; '.join(comparison.differences)}",
+            hint=f"{comparison.wanted.name} is Dataproc's version {comparison.wanted.image}; "
+            "containers use that of clusters",
         )
 
 
@@ -104,7 +105,7 @@ def _in_the_cloud(settings: Settings) -> None:
         )
 
 
-def _show_plan(session: Session, loaded: LoadedSettings, *, as_json: bool) -> None:
+def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool) -> None:
     check_libraries("gcp")
     from tandem.platforms.dataproc.costs import notes
     from tandem.platforms.dataproc.plan import calls
@@ -126,6 +127,6 @@ def _show_plan(session: Session, loaded: LoadedSettings, *, as_json: bool) -> No
         print("\n".join(f"     {line[2:]}" for line in lines[1:-1]))
     print("approximate costs, by the list prices of us-central1:")
     print("\n".join(f"  - {line}" for line in costs))
-    session.say("plan only: nothing was called or changed")
+    context.say("plan only: nothing was called or changed")
     if missing:
-        session.say(f"to deploy, set these in .env.{settings.profile}: {', '.join(missing)}")
+        context.say(f"to deploy, set these in .env.{settings.profile}: {', '.join(missing)}")

@@ -8,13 +8,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tandem.cli.options import AUTHOR, with_session
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
+from tandem.cli.options import AUTHOR, with_context
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import ReloadableJob
-from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
-from tandem.platforms.reload import WAITS, Failures
+from tandem.platforms.observe import dashboard_url
+from tandem.platforms.provision import create_declared
+from tandem.platforms.reload import WAITS_HINT, Failures
 from tandem.settings.load import SETTINGS
 from tandem.settings.model import Settings
 
@@ -26,17 +27,17 @@ _OPTIONAL = ("streams", "oracle", "generator")
 
 
 @app.command(rich_help_panel=AUTHOR)
-@with_session
+@with_context
 def dev(
-    session: Session,
+    context: CommandContext,
     name: Annotated[str | None, typer.Argument(help="Pipeline to work on (default: the one of --pipeline).")] = None,
 ) -> None:
     """Start everything and reload the job whenever you save a file. Stop with Ctrl-C.
 
     Errors are reported with file and line; fix the file and save again. The environment stays up afterwards.
     """
-    session.pipeline = name or session.pipeline
-    settings, job = session.settings, _job(session)
+    context.pipeline = name or context.pipeline
+    settings, job = context.settings, _job(context)
     location = settings.location
     # Files saved while the environment starts count as changed.
     known = _saved(location.folder)
@@ -48,59 +49,59 @@ def dev(
         if job.problem() is None and job.status()["job"]["state"] != "running":
             raise
         # Only the job's code failed, and the next save may fix it.
-        session.say(f"error: {error}\nhint: {error.hint}")
-    session.say(f"watching {location.folder}; try `tandem produce`, `tandem verify` and {_dashboard(settings)}")
-    _watch(session, known)
+        context.say(f"error: {error}\nhint: {error.hint}")
+    context.say(f"watching {location.folder}; try `tandem produce`, `tandem verify` and {dashboard_url(settings)}")
+    _watch(context, known)
 
 
-def _watch(session: Session, known: dict[Path, int]) -> NoReturn:
+def _watch(context: CommandContext, known: dict[Path, int]) -> NoReturn:
     """Reloads the job whenever a file is saved, and prints its failures between two saves."""
-    folder = session.settings.location.folder
-    failures = Failures(session.settings)
+    folder = context.settings.location.folder
+    failures = Failures(context.settings)
     outdated = False
     try:
         while True:
             time.sleep(_LOOK_S)  # not a wait for readiness: until somebody saves a file
             if (now := _saved(folder)) == known:
-                if error := failures.news():
-                    session.say(f"error: {error}\nhint: {WAITS}")
+                if error := failures.unreported():
+                    context.say(f"error: {error}\nhint: {WAITS_HINT}")
                 continue
             paths = now.keys() | known.keys()
             changed = ", ".join(sorted(path.name for path in paths if now.get(path) != known.get(path)))
             known, began = now, time.monotonic()
-            failures.told(None)
+            failures.record(None)
             try:
-                if session.refresh():
+                if context.refresh():
                     outdated = True
                     failures.close()
-                    failures = Failures(session.settings)
-                _check(session.settings)
+                    failures = Failures(context.settings)
+                _check(context.settings)
                 if outdated:
                     # A running driver cannot change Spark's settings.
-                    _job(session).restart()
+                    _job(context).restart()
                     outdated = False
-                _resume(_job(session))
+                _resume(_job(context))
             except TandemError as error:
-                failures.told(str(error))
-                session.say(f"{changed}: error: {error}\nhint: {error.hint}")
+                failures.record(str(error))
+                context.say(f"{changed}: error: {error}\nhint: {error.hint}")
             else:
-                session.say(f"{changed}: reloaded in {time.monotonic() - began:.1f} s")
+                context.say(f"{changed}: reloaded in {time.monotonic() - began:.1f} s")
     finally:
         failures.close()
 
 
-def _job(session: Session) -> ReloadableJob:
+def _job(context: CommandContext) -> ReloadableJob:
     """Returns the job with the current settings.
 
     Raises:
         UsageError: the job does not run from this machine's files.
     """
-    if not isinstance(session.job, ReloadableJob):
+    if not isinstance(context.job, ReloadableJob):
         raise UsageError(
-            f"the job of profile {session.settings.profile} does not run from this machine's files",
+            f"the job of profile {context.settings.profile} does not run from this machine's files",
             hint="use --profile embedded or --profile local",
         )
-    return session.job
+    return context.job
 
 
 def _resume(job: ReloadableJob) -> None:
@@ -120,21 +121,16 @@ def _check(settings: Settings) -> None:
     location.forget()
     for module in ("transform", *(each for each in _OPTIONAL if location.file(each).is_file())):
         location.module(module)
-    create_topics(settings.kafka, *streams_of(location))
-    create_collections(settings.mongo, indexes_of(location))
+    create_declared(settings)
 
 
 def _saved(folder: Path) -> dict[Path, int]:
     """Returns the modification times of a pipeline's modules, schemas and settings."""
-    found = {}
+    modified = {}
     modules = (path for path in folder.glob("*.py") if not path.name.startswith("test_"))
     for path in (*modules, *folder.glob(SETTINGS), *folder.glob(f"{FOLDER}/*.avsc")):
         try:
-            found[path] = path.stat().st_mtime_ns
+            modified[path] = path.stat().st_mtime_ns
         except FileNotFoundError:  # editors replace files
             continue
-    return found
-
-
-def _dashboard(settings: Settings) -> str:
-    return f"http://127.0.0.1:{settings.ui.dashboard_port}"
+    return modified

@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tandem.cli.options import INSPECT, with_session
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
+from tandem.cli.options import INSPECT, with_context
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.doctor import examine
 
@@ -21,14 +21,14 @@ _COLOURS = {"good": "green", "bad": "bold red", "skipped": "dim"}
 
 
 @app.command(rich_help_panel=INSPECT)
-@with_session
+@with_context
 def doctor(
-    session: Session,
+    context: CommandContext,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Check the environment and suggest fixes. Exit with 3 if a check fails."""
-    settings = session.settings
-    findings = list(examine(settings, running=_running(session)))
+    settings = context.settings
+    findings = list(examine(settings, running=_running(context)))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -37,14 +37,14 @@ def doctor(
             table.add_row(Text(finding.state, style=_COLOURS[finding.state]), finding.check, Text(finding.value))
             if finding.fix:
                 table.add_row("", "", Text(f"fix: {finding.fix}"))
-        session.out.print(table)
+        context.out.print(table)
     bad = [finding.check for finding in findings if finding.state == "bad"]
     if bad:
         raise EnvironmentNotReadyError(f"failed checks: {', '.join(bad)}", hint="see the fix under each failed check")
 
 
-def _running(session: Session) -> bool:
+def _running(context: CommandContext) -> bool:
     try:
-        return bool(session.job.status()["job"]["state"] != "stopped")
+        return bool(context.job.status()["job"]["state"] != "stopped")
     except TandemError:  # one of the checks reports an engine that does not answer
         return False

@@ -14,8 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tandem.cli.options import INSPECT, with_session
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
+from tandem.cli.options import INSPECT, with_context
 from tandem.errors import TandemError, UsageError
 from tandem.settings.load import profiles
 from tandem.settings.loaded import flat
@@ -32,46 +32,46 @@ app.add_typer(_config, name="config", rich_help_panel=INSPECT)
 
 
 @_profile.callback()
-@with_session
-def _profile_group(_: Session) -> None:
+@with_context
+def _profile_group(_: CommandContext) -> None:
     """List and show profiles."""
 
 
 @_config.callback()
-@with_session
-def _config_group(_: Session) -> None:
+@with_context
+def _config_group(_: CommandContext) -> None:
     """Show the profile's settings."""
 
 
 @app.command(rich_help_panel=INSPECT)
-@with_session
+@with_context
 def status(
-    session: Session,
+    context: CommandContext,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until interrupted.")] = False,
 ) -> None:
     """Show the services, their addresses and the job's progress."""
     if watch:
-        _watch(session, as_json=as_json)
+        _watch(context, as_json=as_json)
         return
-    found = collected(session)
+    shown = collected(context)
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(shown))
     else:
-        session.out.print(status_table(found))
+        context.out.print(status_table(shown))
 
 
-def collected(session: Session) -> dict[str, Any]:
+def collected(context: CommandContext) -> dict[str, Any]:
     """Returns the first named pipeline's status and a list of all named or running pipelines."""
-    found = session.job.status()
-    others = [name for name in session.environment.pipelines() if name not in session.pipelines]
-    found_others = [_status_of(session, name) for name in (*session.pipelines[1:], *others)]
-    return {**found, "pipelines": [_of_pipeline(each) for each in (found, *found_others)]}
+    own = context.job.status()
+    others = [name for name in context.environment.pipelines() if name not in context.pipelines]
+    found_others = [_status_of(context, name) for name in (*context.pipelines[1:], *others)]
+    return {**own, "pipelines": [_of_pipeline(each) for each in (own, *found_others)]}
 
 
-def _status_of(session: Session, pipeline: str) -> dict[str, Any]:
+def _status_of(context: CommandContext, pipeline: str) -> dict[str, Any]:
     try:
-        return session.job_of(pipeline).status()
+        return context.job_of(pipeline).status()
     except TandemError as error:  # it runs, but its files or settings are invalid now
         none = {"pipeline": pipeline, "ready": False, "mongo": {"database": None}, "job": {}}
         dashboard = {"url": None, "problem": None}
@@ -83,17 +83,17 @@ def _of_pipeline(status: dict[str, Any]) -> dict[str, Any]:
     return {**own, "database": status["mongo"]["database"]}
 
 
-def _watch(session: Session, *, as_json: bool) -> None:
+def _watch(context: CommandContext, *, as_json: bool) -> None:
     """Prints the status repeatedly, as lines of JSON or as a table that is redrawn in place."""
     if as_json:
         while True:
-            print(json.dumps(collected(session)), flush=True)
+            print(json.dumps(collected(context)), flush=True)
             time.sleep(_WATCH_S)  # not a wait for readiness: the refresh interval
     seen: deque[tuple[float, int]] = deque()
-    with Live(console=session.out, auto_refresh=False, transient=False) as live:
+    with Live(console=context.out, auto_refresh=False, transient=False) as live:
         while True:
-            found = collected(session)
-            total, now = found["job"]["input_rows_total"], time.monotonic()
+            shown = collected(context)
+            total, now = shown["job"]["input_rows_total"], time.monotonic()
             if total is not None:
                 seen.append((now, total))
             # A batch may take longer than one refresh.
@@ -101,20 +101,20 @@ def _watch(session: Session, *, as_json: bool) -> None:
                 seen.popleft()
             rate = max(0.0, (seen[-1][1] - seen[0][1]) / (now - seen[0][0])) if len(seen) > 1 else None
             live.update(
-                status_table({**found, "records a second": "-" if rate is None else f"{rate:.0f}"}), refresh=True
+                status_table({**shown, "records a second": "-" if rate is None else f"{rate:.0f}"}), refresh=True
             )
             time.sleep(_WATCH_S)
 
 
-def status_table(found: dict[str, Any]) -> Table:
+def status_table(shown: dict[str, Any]) -> Table:
     """Returns the status as a table that fits any terminal width."""
     table = Table(show_header=False, box=None)
     # Long addresses are folded, because a redrawn table must not be wider than the terminal.
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    _, *others = found["pipelines"]
+    _, *others = shown["pipelines"]
     further = {other["pipeline"]: {name: other[name] for name in other if name != "pipeline"} for other in others}
-    for name, value in _flat({**found, "pipelines": further}):
+    for name, value in _flat({**shown, "pipelines": further}):
         table.add_row(name, "-" if value is None else str(value))
     return table
 
@@ -130,17 +130,17 @@ def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]
 
 
 @app.command(rich_help_panel=INSPECT)
-@with_session
+@with_context
 def logs(
-    session: Session,
+    context: CommandContext,
     services: Annotated[list[str] | None, typer.Argument(help="Services to show (default: all).")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until interrupted.")] = False,
     since: Annotated[str | None, typer.Option(help="Skip older lines: 90s, 10m, 2h or an ISO 8601 time.")] = None,
 ) -> None:
     """Print the services' logs in order of time."""
-    for line in session.environment.logs(services or (), follow=follow, since=moment(since)):
-        if session.out.is_terminal:
-            session.out.print(Text(str(line), style=_COLOURS.get(line.level or "", "")), soft_wrap=True)
+    for line in context.environment.logs(services or (), follow=follow, since=moment(since)):
+        if context.out.is_terminal:
+            context.out.print(Text(str(line), style=_COLOURS.get(line.level or "", "")), soft_wrap=True)
         else:
             print(line, flush=follow)
 
@@ -164,40 +164,40 @@ def moment(text: str | None) -> datetime | None:
 
 
 @_profile.command("list")
-@with_session
-def profile_list(_: Session) -> None:
+@with_context
+def profile_list(_: CommandContext) -> None:
     """List the profiles with their descriptions."""
     for name, values in profiles().items():
         print(f"{name}\t{values.get('description', '')}")
 
 
 @_profile.command("current")
-@with_session
-def profile_current(session: Session) -> None:
+@with_context
+def profile_current(context: CommandContext) -> None:
     """Print the profile that commands use."""
-    print(session.chosen[0])
+    print(context.chosen[0])
 
 
 @_profile.command("show")
-@with_session
-def profile_show(session: Session) -> None:
+@with_context
+def profile_show(context: CommandContext) -> None:
     """Print the profile's settings as JSON. A missing required value is its name in angle brackets."""
-    print(session.shown_settings.model_dump_json(indent=2, exclude={"location"}))
+    print(context.shown_settings.model_dump_json(indent=2, exclude={"location"}))
 
 
 @_config.command("show")
-@with_session
+@with_context
 def config_show(
-    session: Session,
+    context: CommandContext,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print each setting with its value and origin: a flag, a variable, a file, or the default.
 
     Secrets are shown as references.
     """
-    places = {**session.loaded.origins, "profile": session.chosen[1]}
-    found = flat(session.shown_settings)
-    values = {name: {"value": value, "origin": places.get(name, "default")} for name, value in found}
+    places = {**context.loaded.origins, "profile": context.chosen[1]}
+    effective = flat(context.shown_settings)
+    values = {name: {"value": value, "origin": places.get(name, "default")} for name, value in effective}
     if as_json:
         print(json.dumps(values, default=str, indent=2))
         return
@@ -206,4 +206,4 @@ def config_show(
         table.add_column(title, overflow="fold")
     for name, each in values.items():
         table.add_row(name, Text("-" if each["value"] is None else str(each["value"])), Text(str(each["origin"])))
-    session.out.print(table)
+    context.out.print(table)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.options import RUN, with_session
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
+from tandem.cli.options import RUN, with_context
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import service_checks
 
@@ -16,74 +16,74 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=RUN)
-@with_session
+@with_context
 def up(
-    session: Session,
+    context: CommandContext,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the job has committed its first batch.")] = False,
 ) -> None:
     """Start Kafka, MongoDB, the dashboard and the job. Services that already run are left alone."""
-    session.check_conflicts()
-    session.for_each_job(lambda job: job.submit(), titles=False)
+    context.check_conflicts()
+    context.for_each_job(lambda job: job.submit(), titles=False)
     if wait:
-        session.for_each_job(lambda job: job.wait_until_ready())
-        warn_of_topics(session)
-    status = session.job.status()
-    session.say(f"Kafka     {status['kafka']['bootstrap']}")
-    session.say(f"MongoDB   {status['mongo']['uri']}  database {status['mongo']['database']}")
+        context.for_each_job(lambda job: job.wait_until_ready())
+        warn_of_topics(context)
+    status = context.job.status()
+    context.say(f"Kafka     {status['kafka']['bootstrap']}")
+    context.say(f"MongoDB   {status['mongo']['uri']}  database {status['mongo']['database']}")
     if url := status["dashboard"]["url"]:
         why = status["dashboard"]["problem"]
-        session.say(f"dashboard {url}{f' is not available: {why}' if why else ''}")
-    for job in session.jobs:
+        context.say(f"dashboard {url}{f' is not available: {why}' if why else ''}")
+    for job in context.jobs:
         state = job.status()["job"]["state"]
-        shown = f"{job.settings.pipeline}: {state}" if len(session.jobs) > 1 else state
-        session.say(f"job       {shown}")
-    session.say("run `tandem status` to see progress, `tandem down` to stop")
+        shown = f"{job.settings.pipeline}: {state}" if len(context.jobs) > 1 else state
+        context.say(f"job       {shown}")
+    context.say("run `tandem status` to see progress, `tandem down` to stop")
 
 
 @app.command(rich_help_panel=RUN)
-@with_session
+@with_context
 def down(
-    session: Session,
+    context: CommandContext,
     volumes: Annotated[bool, typer.Option("--volumes", help="Also delete topics, database and checkpoint.")] = False,
 ) -> None:
     """Stop the environment. Topics, database and checkpoint are kept unless --volumes is given.
 
     With --pipeline, stop only that pipeline's job while other pipelines run.
     """
-    if session.settings.backend == "dataproc":
+    if context.settings.backend == "dataproc":
         raise UsageError("`down` is not available for cloud profiles", hint="use `tandem destroy`")
-    named = session.pipelines if session.pipeline else []
-    others = [name for name in session.environment.pipelines() if name not in named] if named else []
+    named = context.pipelines if context.pipeline else []
+    others = [name for name in context.environment.pipelines() if name not in named] if named else []
     if others and volumes:
         raise UsageError(
             f"`--volumes` would also delete the topics, database and checkpoint of {', '.join(others)}",
             hint="to stop all pipelines and delete their data, run `tandem down --volumes` without --pipeline",
         )
     if others:
-        session.for_each_job(lambda job: job.stop())
-        session.say(f"stopped; still running: {', '.join(others)}")
+        context.for_each_job(lambda job: job.stop())
+        context.say(f"stopped; still running: {', '.join(others)}")
         return
-    ran = session.environment.stop(volumes=volumes)
-    result = "stopped" if ran else f"nothing is running here: looked for {session.environment.where()}"
-    session.say(result + (", and its data is deleted" if volumes else ""))
+    ran = context.environment.stop(volumes=volumes)
+    result = "stopped" if ran else f"nothing is running here: looked for {context.environment.where()}"
+    context.say(result + (", and its data is deleted" if volumes else ""))
 
 
 @app.command(rich_help_panel=RUN)
-@with_session
-def submit(session: Session) -> None:
+@with_context
+def submit(context: CommandContext) -> None:
     """Restart the job after its current batch, with the current code and the same checkpoint."""
-    session.for_each_job(lambda job: job.restart())
-    warn_of_topics(session)
-    session.say("the job is running")
+    context.for_each_job(lambda job: job.restart())
+    warn_of_topics(context)
+    context.say("the job is running")
 
 
-def warn_of_topics(session: Session) -> None:
+def warn_of_topics(context: CommandContext) -> None:
     """Warns of problems with the pipelines' topics, with the commands that fix them."""
-    for job in session.jobs:
+    for job in context.jobs:
         for check in (service_checks.record_times, service_checks.uncompacted):
             try:
                 # A service that does not answer yet is skipped; `tandem doctor` checks it later.
                 with suppress(EnvironmentNotReadyError):
                     check(job.settings)
             except TandemError as error:
-                session.say(f"warning: {error}\nhint: {error.hint}")
+                context.say(f"warning: {error}\nhint: {error.hint}")

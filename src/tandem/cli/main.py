@@ -11,8 +11,8 @@ import typer
 
 from tandem import log
 from tandem.cli import bench, cloud, dev, doctor, inspect, lifecycle, new, records, shell
-from tandem.cli.options import with_session
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
+from tandem.cli.options import with_context
 from tandem.errors import TandemError, UsageError
 from tandem.foreign.inheritance import adapt_this_process
 
@@ -31,8 +31,8 @@ for module in (lifecycle, records, inspect, doctor, bench, new, dev, shell, clou
 
 
 @app.callback()
-@with_session
-def _root(_: Session) -> None:
+@with_context
+def _root(_: CommandContext) -> None:
     """Kafka, Spark and MongoDB streaming pipelines, the same on a laptop and in the cloud."""
 
 
@@ -44,7 +44,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     log.to_console()
     adapt_this_process()
-    # An error may occur before the session exists.
+    # An error may occur before the context exists.
     debug = "--debug" in sys.argv
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from tandem.cli.options import AUTHOR, with_session
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
+from tandem.cli.options import AUTHOR, with_context
 from tandem.scaffold import Format, write
 from tandem.settings.load import own_pipelines
 
@@ -15,9 +15,9 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=AUTHOR)
-@with_session
+@with_context
 def new(
-    session: Session,
+    context: CommandContext,
     name: Annotated[str, typer.Argument(help="Name of the pipeline: its folder, and the prefix of its topics.")],
     values: Annotated[Format, typer.Option("--format", help="Format of the records' values.")] = Format.JSON,
 ) -> None:
@@ -28,5 +28,5 @@ def new(
     """
     location = write(name, own_pipelines(), values)
     print(location.folder)
-    session.say(f"run it with `tandem --pipeline {name} run`, test it with `pytest {location.folder}`")
-    session.say("begin with streams.py")
+    context.say(f"run it with `tandem --pipeline {name} run`, test it with `pytest {location.folder}`")
+    context.say("begin with streams.py")

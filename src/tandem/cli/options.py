@@ -9,24 +9,24 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
 
 RUN, INSPECT, AUTHOR, CLOUD = "Run", "Inspect", "Author", "Cloud"
 
 P = ParamSpec("P")
 
 
-def with_session(command: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
-    """Returns the command with the shared options; its first argument is the session that they choose."""
+def with_context(command: Callable[Concatenate[CommandContext, P], None]) -> Callable[..., None]:
+    """Returns the command with the shared options; its first argument is the context that they fill."""
 
     @functools.wraps(command)
     def wrapper(context: typer.Context, *, profile: Any, pipeline: Any, debug: bool, **own: Any) -> None:
-        session = context.ensure_object(Session)
+        command_context = context.ensure_object(CommandContext)
         # The same options may also stand before the command's name; the last one wins.
-        session.profile = session.profile if profile is None else profile
-        session.pipeline = session.pipeline if pipeline is None else pipeline
-        session.debug = session.debug or debug
-        command(session, **own)  # type: ignore[call-arg]  # Typer passes the command's own parameters by name
+        command_context.profile = command_context.profile if profile is None else profile
+        command_context.pipeline = command_context.pipeline if pipeline is None else pipeline
+        command_context.debug = command_context.debug or debug
+        command(command_context, **own)  # type: ignore[call-arg]  # Typer passes the command's own parameters by name
 
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
     shared = inspect.signature(_shared, eval_str=True).parameters.values()

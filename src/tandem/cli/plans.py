@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 from tandem.catalog import declared_by
 from tandem.errors import TandemError
 from tandem.producer.connect import connect, disconnect
-from tandem.producer.record_plan import DEFAULT_REAL_RATE, LATE_AFTER, SETTLED, Mix, Plan
+from tandem.producer.record_plan import DEFAULT_REAL_RATE, DEFAULT_SPAN, LATE_AFTER, SETTLED, Mix, Plan
 from tandem.settings.model import Settings
 from tandem.verify.intake import expected_watermark
 from tandem.waiting import wait_for
@@ -38,10 +38,10 @@ def make_plan(
     count: int,
     seed: int | None,
     mix: str,
-    event_time: EventTime | None,
-    rate: float | None,
-    span: timedelta,
     watermark: datetime | None,
+    event_time: EventTime | None = None,
+    rate: float | None = None,
+    span: timedelta = DEFAULT_SPAN,
 ) -> Plan:
     """Returns the plan of the records to generate.
 
@@ -49,11 +49,11 @@ def make_plan(
         count: events of the first stream; 0 for endless, in real time only.
         seed: None for a new one.
         mix: as for ``Mix.parse``.
+        watermark: the job's, as ``known_watermark`` returns it.
         event_time: None for compressed, or for real time if the watermark leaves no room for the span.
         rate: events of the first stream a second in real time; None for a low rate, or a high one if real time was
             not requested.
         span: the event time that a compressed set covers.
-        watermark: the job's, as ``known_watermark`` returns it.
     """
     now = datetime.now(UTC)
     start = now - _FIRST

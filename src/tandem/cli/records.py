@@ -14,9 +14,9 @@ from typing import Annotated
 import typer
 
 from tandem.catalog import declared_by
-from tandem.cli.options import RUN, with_session
+from tandem.cli.context import CommandContext
+from tandem.cli.options import RUN, with_context
 from tandem.cli.plans import EventTime, closing_time, known_watermark, make_plan
-from tandem.cli.session import Session
 from tandem.errors import TandemError, UsageError
 from tandem.foreign import inherited
 from tandem.platforms import Job
@@ -25,7 +25,7 @@ from tandem.producer.api import produce as send_all
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
 from tandem.producer.lookup import lookups_of, store_lookups
-from tandem.producer.record_plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
+from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
 from tandem.settings.model import Settings
 from tandem.verify.report import show
@@ -48,9 +48,9 @@ Ledgers = Annotated[Path | None, typer.Option(help="Folder for ledgers: one JSON
 
 
 @app.command(rich_help_panel=RUN)
-@with_session
+@with_context
 def run(
-    session: Session,
+    context: CommandContext,
     count: Count = 10_000,
     seed: Seed = None,
     mix: MixOption = "",
@@ -62,59 +62,48 @@ def run(
     Exit with 0 only if every record is accounted for.
     """
     Mix.parse(mix, Mix())  # reports a wrong value before anything starts
-    session.check_conflicts()
-    before, mine = session.environment.pipelines(), session.pipelines
+    context.check_conflicts()
+    before, mine = context.environment.pipelines(), context.pipelines
     try:
-        session.say("already running" if set(mine) <= set(before) else f"starting {_started(before)}")
-        session.for_each_job(lambda job: job.submit(), titles=False)
-        session.for_each_job(lambda job: _run(session, job, count, seed, mix, ledger))
+        started = "the Spark job" if before else "Kafka, MongoDB and the Spark job"
+        context.say("already running" if set(mine) <= set(before) else f"starting {started}")
+        context.for_each_job(lambda job: job.submit(), titles=False)
+        context.for_each_job(lambda job: _run(context, job, count, seed, mix, ledger))
     finally:
         if not keep and not set(mine) <= set(before):
             # The first Ctrl-C ends the run; a second one must not interrupt the stop.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
-            stop_started(session, before)
+            stop_started(context, before)
 
 
-def _started(before: list[str]) -> str:
-    return "the Spark job" if before else "Kafka, MongoDB and the Spark job"
-
-
-def stop_started(session: Session, before: list[str]) -> None:
+def stop_started(context: CommandContext, before: list[str]) -> None:
     """Stops the environment, or only the started jobs if it is a cloud or pipelines ran before."""
-    if not before and not isinstance(session.job, DeployedJob):
-        session.environment.stop()
+    if not before and not isinstance(context.job, DeployedJob):
+        context.environment.stop()
         return
     # If nothing ran before, this includes jobs that failed: their cluster may still exist.
-    now = session.environment.pipelines() if before else session.pipelines
+    now = context.environment.pipelines() if before else context.pipelines
     started = set(now) - set(before)
-    session.for_each_job(lambda job: job.stop() if job.settings.pipeline in started else None, titles=False)
+    context.for_each_job(lambda job: job.stop() if job.settings.pipeline in started else None, titles=False)
 
 
-def _run(session: Session, job: Job, count: int, seed: int | None, mix: str, ledger: Path | None) -> None:
+def _run(context: CommandContext, job: Job, count: int, seed: int | None, mix: str, ledger: Path | None) -> None:
     job.wait_until_ready()
-    plan = make_plan(
-        count=count,
-        seed=seed,
-        mix=mix,
-        event_time=None,
-        rate=None,
-        span=DEFAULT_SPAN,
-        watermark=_watermark(job),
-    )
-    session.say(f"sending {count} {_first(job)} and the events that belong to them, seed {plan.seed}")
+    plan = make_plan(count=count, seed=seed, mix=mix, watermark=_watermark(job))
+    context.say(f"sending {count} {_first(job)} and the events that belong to them, seed {plan.seed}")
     if plan.rate:
-        session.say("sending in real time because the watermark is recent; unmatched events will stay pending")
-    _send(session, job, plan, None, ledger)
+        context.say("sending in real time because the watermark is recent; unmatched events will stay pending")
+    _send(context, job, plan, None, ledger)
     close_streams(job.settings, plan)
-    session.say("waiting for the job, then comparing MongoDB with the topics")
-    _verify(session, job, SETTLE_SECONDS, as_json=False)
+    context.say("waiting for the job, then comparing MongoDB with the topics")
+    _verify(context, job, SETTLE_SECONDS, as_json=False)
 
 
 @app.command(rich_help_panel=RUN)
-@with_session
+@with_context
 def produce(
-    session: Session,
+    context: CommandContext,
     count: Annotated[
         int, typer.Option(min=0, help="Events of the first stream; 0 sends endlessly, in real time.")
     ] = 10_000,
@@ -145,33 +134,33 @@ def produce(
             count=count,
             seed=seed,
             mix=mix,
+            watermark=_watermark(job),
             event_time=event_time,
             rate=rate,
             span=timedelta(minutes=span_minutes),
-            watermark=_watermark(job),
         )
-        session.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
+        context.say(f"sending in {'real' if plan.rate else 'compressed'} event time, seed {plan.seed}")
         if plan.rate and plan.count and plan.mix.late:
             minutes = LATE_AFTER.total_seconds() / 60
-            session.say(
+            context.say(
                 f"late records are sent {minutes:g} minutes after their event time, so this takes as long; "
                 "use --mix late=0 to send none, or --event-time compressed to send them at once"
             )
-        summaries = _send(session, job, plan, rate, ledger)
+        summaries = _send(context, job, plan, rate, ledger)
         if close:
             close_streams(job.settings, plan)
         if as_json:
             print(json.dumps({name: {"seconds": s.seconds, "classes": s.counts} for name, s in summaries.items()}))
 
-    if count == 0 and len(session.jobs) > 1:
+    if count == 0 and len(context.jobs) > 1:
         raise UsageError("`--count 0` (endless) works for one pipeline at a time", hint="use --pipeline NAME")
-    session.for_each_job(send)
+    context.for_each_job(send)
 
 
 @app.command(rich_help_panel=RUN)
-@with_session
+@with_context
 def verify(
-    session: Session,
+    context: CommandContext,
     wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the job to catch up.")] = SETTLE_SECONDS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -179,29 +168,29 @@ def verify(
 
     The documents are computed without Spark.
     """
-    session.for_each_job(lambda job: _verify(session, job, wait, as_json=as_json))
+    context.for_each_job(lambda job: _verify(context, job, wait, as_json=as_json))
 
 
 @app.command(rich_help_panel=RUN)
-@with_session
+@with_context
 def reconcile(
-    session: Session,
+    context: CommandContext,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Repair documents that late records affect: insert missing ones, replace or remove outdated ones.
 
     The job's transform runs as a batch over the topics. It is safe to run beside the job, and to run again.
     """
-    session.for_each_job(lambda job: _reconcile(session, job, as_json=as_json))
+    context.for_each_job(lambda job: _reconcile(context, job, as_json=as_json))
 
 
-def _reconcile(session: Session, job: Job, *, as_json: bool) -> None:
+def _reconcile(context: CommandContext, job: Job, *, as_json: bool) -> None:
     report = job.reconcile()
     if as_json:
         print(json.dumps(report))
         return
     if not report["compared"]:
-        session.say("the job has not committed a batch yet, so there is nothing to reconcile")
+        context.say("the job has not committed a batch yet, so there is nothing to reconcile")
     done = {what: report[what] for what in ("compared", "inserted", "replaced", "removed")}
     for collection in {name: None for numbers in done.values() for name in numbers}:
         counts = (f"{numbers[collection]} {what}" for what, numbers in done.items() if collection in numbers)
@@ -212,13 +201,15 @@ def _watermark(job: Job) -> datetime | None:
     return known_watermark(job.settings, job.status()["job"]["watermark"])
 
 
-def _send(session: Session, job: Job, plan: Plan, rate: float | None, ledgers: Path | None) -> dict[str, Summary]:
+def _send(
+    context: CommandContext, job: Job, plan: Plan, rate: float | None, ledgers: Path | None
+) -> dict[str, Summary]:
     settings, location = job.settings, job.settings.location
     # The producers use this job's pipeline, however it was chosen.
     chosen = {"TANDEM_PIPELINE": location.name, "TANDEM_PIPELINES_DIR": str(settings.pipelines_dir)}
     # Stored before the events that refer to them.
     for name, number in store_lookups(settings.mongo, lookups_of(location), plan).items():
-        session.say(f"  {name}: {number} documents")
+        context.say(f"  {name}: {number} documents")
     with stop_at_problem(job) as stop:
         summaries = send_all(
             [stream.name for stream in declared_by(location).streams],
@@ -230,7 +221,7 @@ def _send(session: Session, job: Job, plan: Plan, rate: float | None, ledgers: P
             stop=stop,
         )
     for name, summary in summaries.items():
-        session.say(f"  {name}: {summary.total()} records in {summary.seconds:.1f} s")
+        context.say(f"  {name}: {summary.total()} records in {summary.seconds:.1f} s")
     return summaries
 
 
@@ -279,7 +270,7 @@ def close_streams(settings: Settings, plan: Plan) -> None:
             disconnect(producer)
 
 
-def _verify(session: Session, job: Job, deadline_s: float, *, as_json: bool) -> None:
+def _verify(context: CommandContext, job: Job, deadline_s: float, *, as_json: bool) -> None:
     try:
         report = compare(job.settings, settle_deadline_s=deadline_s, problem=job.problem)
     except TandemError:
@@ -290,7 +281,7 @@ def _verify(session: Session, job: Job, deadline_s: float, *, as_json: bool) -> 
     if as_json:
         print(json.dumps(report.to_json()))
     else:
-        show(report, session.out)
+        show(report, context.out)
     if not report.ok:
         raise TandemError(
             "MongoDB and the topics do not agree", hint="see the examples in the table, and `tandem logs job`"

@@ -10,8 +10,8 @@ from typing import Any
 
 import typer
 
-from tandem.cli.options import AUTHOR, with_session
-from tandem.cli.session import Session
+from tandem.cli.context import CommandContext
+from tandem.cli.options import AUTHOR, with_context
 from tandem.errors import TandemError
 from tandem.notebook.open import session_of
 
@@ -26,13 +26,13 @@ spark              the Spark session
 
 
 @app.command(rich_help_panel=AUTHOR)
-@with_session
-def shell(session: Session) -> None:
+@with_context
+def shell(context: CommandContext) -> None:
     """Open Python with the pipeline's topics, transform and collections as DataFrames.
 
     It is IPython if that is installed.
     """
-    with session_of(session.settings) as opened:
+    with session_of(context.settings) as opened:
         known = {"session": opened, "spark": opened.spark}
         banner = _BANNER.format(session=opened)
         try:

@@ -33,7 +33,7 @@ def declared(location: PipelineLocation) -> Declaration:
     Raises:
         UsageError: it is wrong, or its module ``streams`` has no ``VIEW``.
     """
-    found = declared_by(location)
-    if found.view is None:
+    declaration = declared_by(location)
+    if declaration.view is None:
         raise UsageError(f"pipeline {location.name!r} declares no VIEW", hint=f"add one to {location.file('streams')}")
-    return Declaration(location.name, found.streams, found.dead_letter_topic, found.view)
+    return Declaration(location.name, declaration.streams, declaration.dead_letter_topic, declaration.view)

@@ -59,18 +59,18 @@ def problems(state: PipelineState, declaration: Declaration, now: float) -> list
         declaration: the pipeline's streams.
         now: ``time.monotonic()``.
     """
-    found: list[Alert] = []
+    alerts: list[Alert] = []
     if state.mongo.up is False:
         since = f"MongoDB has not answered since {_clock(state.mongo.since)} UTC."
-        found.append(Alert("mongo", "error", f"{since} All numbers are from before; the job waits for MongoDB, too."))
+        alerts.append(Alert("mongo", "error", f"{since} All numbers are from before; the job waits for MongoDB, too."))
     if state.kafka.up is False:
         since = f"Kafka has not answered since {_clock(state.kafka.since)} UTC."
-        found.append(Alert("kafka", "error", f"{since} No records can be read; records a second and lag are unknown."))
-    found += _job(state, declaration, now)
+        alerts.append(Alert("kafka", "error", f"{since} No records can be read; records a second and lag are unknown."))
+    alerts += _job(state, declaration, now)
     if state.mongo.up:
         texts = warnings(state.progress or {}, time.time())
-        found += [Alert(code, "warning", f"{text[0].upper()}{text[1:]}.") for code, text in texts.items()]
-    return [asdict(problem) for problem in found]
+        alerts += [Alert(code, "warning", f"{text[0].upper()}{text[1:]}.") for code, text in texts.items()]
+    return [asdict(problem) for problem in alerts]
 
 
 def _job(state: PipelineState, declaration: Declaration, now: float) -> list[Alert]:

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tandem.dashboard.accountant import Accountant
 from tandem.dashboard.declaration import declared
 from tandem.dashboard.health import job_state
 from tandem.dashboard.job_watch import JobWatch
+from tandem.dashboard.key_search import KeySearch
 from tandem.dashboard.mongo import MongoWatch, database
+from tandem.dashboard.outcome_watch import OutcomeWatch
 from tandem.dashboard.publisher import Publisher
 from tandem.dashboard.result_watch import ResultWatch
 from tandem.dashboard.snapshot import environment, history, snapshot
 from tandem.dashboard.state import PipelineState
-from tandem.dashboard.story import Stories
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.settings.model import Settings
 
@@ -47,10 +47,10 @@ class Page:
             JobWatch(live, self.declaration.name, self.state),
             ResultWatch(live, self.declaration.view, self.state),
             TopicWatch(settings.kafka, self.declaration, self.state),
-            Accountant(patient, self.declaration, self.state),
+            OutcomeWatch(patient, self.declaration, self.state),
         )
         self.publisher = Publisher(self.state, self.present)
-        self.stories = Stories(settings, live, self.declaration, self.state)
+        self.key_search = KeySearch(settings, live, self.declaration, self.state)
         self._publishing: asyncio.Task[None] | None = None
 
     def start(self) -> None:

@@ -46,9 +46,9 @@ class ResultWatch(Watcher):
         results = self._database[self._view.results.name]
         if not self._state.newest:
             shown = {column.field: 1 for column in self._view.columns}
-            found = list(results.find({}, {"_id": 1, **shown}, sort=[("$natural", -1)]).limit(12))
+            latest = list(results.find({}, {"_id": 1, **shown}, sort=[("$natural", -1)]).limit(12))
             with self._state.lock:
-                self._state.newest.extend(reversed(found))
+                self._state.newest.extend(reversed(latest))
                 self._state.touch()
         counted = results.estimated_document_count()
         while not self.stopping.is_set():

@@ -103,8 +103,8 @@ class Seconds:
 
     def latencies(self, first: int, last: int) -> list[float]:
         """Returns the latencies of some seconds, in order; only of the last ``SINGLE_S``."""
-        found = (self._seconds.get(second) for second in range(first, last + 1))
-        return sorted(latency for entry in found if entry for latency in entry.latencies)
+        points = (self._seconds.get(second) for second in range(first, last + 1))
+        return sorted(latency for entry in points if entry for latency in entry.latencies)
 
     def _entry(self, second: int) -> _Second:
         entry = self._seconds.get(second)

@@ -17,9 +17,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tandem.dashboard.key_search import SearchRunningError
 from tandem.dashboard.pages import Pages, UnknownPipelineError
 from tandem.dashboard.prometheus import registry
-from tandem.dashboard.story import Busy
 
 _STATIC = Path(__file__).parent / "static"
 _HEADERS = {
@@ -67,28 +67,28 @@ def application(pages: Pages) -> FastAPI:
 
     @app.get("/api/events")
     async def events(pipeline: str | None = None) -> EventSourceResponse:
-        found = pages.of(pipeline)
+        shown = pages.of(pipeline)
 
         async def stream() -> AsyncIterator[ServerSentEvent]:
-            first = {"environment": found.about(), **found.past()}
+            first = {"environment": shown.about(), **shown.past()}
             yield ServerSentEvent(json.dumps(first, separators=(",", ":")), event="hello", retry=1000)
-            yield ServerSentEvent(json.dumps(found.present(), separators=(",", ":")), event="update")
-            async for update in found.publisher.updates():
+            yield ServerSentEvent(json.dumps(shown.present(), separators=(",", ":")), event="update")
+            async for update in shown.publisher.updates():
                 yield ServerSentEvent(update, event="update")
 
         return EventSourceResponse(stream())
 
-    @app.get("/api/story")
-    def story(key: Annotated[str, Query(min_length=1, max_length=10_000)], pipeline: str | None = None) -> Response:
+    @app.get("/api/search")
+    def search(key: Annotated[str, Query(min_length=1, max_length=10_000)], pipeline: str | None = None) -> Response:
         try:
-            return JSONResponse(pages.of(pipeline).stories.of(key))
-        except Busy:
+            return JSONResponse(pages.of(pipeline).key_search.of(key))
+        except SearchRunningError:
             return JSONResponse({"detail": "another search runs; try again in a moment"}, status_code=503)
 
     @app.get("/api/now")
     def now(pipeline: str | None = None) -> JSONResponse:
-        found = pages.of(pipeline)
-        return JSONResponse({"environment": found.about(), **found.present()})
+        shown = pages.of(pipeline)
+        return JSONResponse({"environment": shown.about(), **shown.present()})
 
     @app.get("/metrics")
     def metrics() -> Response:

@@ -90,7 +90,7 @@ class TopicWatch(Watcher):
         ends: dict[str, dict[int, int]] = {}
         for part, offset in offsets.items():
             ends.setdefault(part.topic, {})[part.partition] = int(offset)
-        now, totals = time.monotonic(), {topic: sum(found.values()) for topic, found in ends.items()}
+        now, totals = time.monotonic(), {topic: sum(partitions.values()) for topic, partitions in ends.items()}
         self._history.append((now, totals))
         while len(self._history) > 2 and now - self._history[0][0] > _RATE_S:
             self._history.popleft()

@@ -62,19 +62,19 @@ def adapt_this_process() -> None:
 
 def not_passed_on(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Returns the parts that no program inherits, by variable: ``""`` for all of it."""
-    found = {name: "" for name in sorted(environ) if _reason(name)}
+    removed = {name: "" for name in sorted(environ) if _reason(name)}
     if other := [entry for entry in _entries(environ) if _holds_spark(entry)]:
-        found[_PATH] = os.pathsep.join(other)
+        removed[_PATH] = os.pathsep.join(other)
     for name in java_options.VARIABLES:
         if left := java_options.left_out(environ.get(name, "")):
-            found[name] = " ".join(left)
-    return found
+            removed[name] = " ".join(left)
+    return removed
 
 
 def log_not_passed_on() -> None:
     """Logs one line that names the variables, set for other programs, that no program gets."""
-    if found := not_passed_on():
-        names = ", ".join(f"{name} ({part})" if part else name for name, part in found.items())
+    if ignored := not_passed_on():
+        names = ", ".join(f"{name} ({part})" if part else name for name, part in ignored.items())
         _log.info("not passed on to any program; `tandem doctor` says why", variables=names)
 
 

@@ -50,13 +50,13 @@ def for_clients(environ: Mapping[str, str]) -> dict[str, str]:
     apt reads only the lower case, other programs the upper. Google's, Docker's and Python's clients would all use the
     proxy for 127.0.0.1.
     """
-    found = {name: text for name in PROXIES if (text := value(environ, name))}
-    if not found:
+    proxies = {name: text for name in PROXIES if (text := value(environ, name))}
+    if not proxies:
         return {}
     direct = [part.strip() for part in value(environ, DIRECT).split(",") if part.strip()]
     if "*" not in direct:
         direct = list(dict.fromkeys((*direct, *_LOOPBACK)))
-    both = found | {DIRECT: ",".join(direct)}
+    both = proxies | {DIRECT: ",".join(direct)}
     return both | {name.lower(): text for name, text in both.items()}
 
 

@@ -1,6 +1,6 @@
-"""Keeps Java's archive of the classes that Spark loads, with which a driver starts in half the time.
+"""Keeps Java's archive of Spark's classes, which halves a driver's start time.
 
-The first driver records it. It is an ahead-of-time cache from Java 25 on, a class data archive (AppCDS) before.
+The first driver records it. From Java 25 on it is an ahead-of-time cache, before that a class data archive (AppCDS).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import structlog
 
 from tandem.local_spark.java import Java
 
-# To write 200 MB and, from Java 25 on, to compile ahead of time.
+# Java writes 200 MB and, from version 25 on, compiles ahead of time.
 RECORDING_DEADLINE_S = 90.0
 _AHEAD_OF_TIME = 25
 _UNUSED_S = 30 * 86_400
@@ -23,20 +23,20 @@ _log = structlog.get_logger(__name__)
 
 
 class ClassArchive:
-    """The archive for one Java and one class path; the driver also starts without it.
+    """The archive for one Java and one class path; a driver can start without it.
 
     Args:
-        cache: the folder of everything downloaded and made.
-        java: what runs the driver.
-        jars: the class path: Spark's own folder of jars, and ours. Java silently refuses an archive of another class
-            path, so what it compares is part of the archive's name.
+        cache: the cache folder.
+        java: the driver's Java.
+        jars: the class path: Spark's folder of jars, and Tandem's jars. Java silently ignores an archive for another
+            class path, so the archive's name depends on it.
     """
 
     def __init__(self, cache: Path, java: Java, jars: Sequence[Path]) -> None:
         self._ahead_of_time = java.version >= _AHEAD_OF_TIME
         seen = [(str(jar), jar.stat().st_mtime_ns) for jar in jars]
-        told = (str(java.home), java.build, seen)
-        digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        key = (str(java.home), java.build, seen)
+        digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
         self._folder = cache / "classes"
         self._file = self._folder / f"spark-{digest}.{'aot' if self._ahead_of_time else 'jsa'}"
         # Another process may be recording the same.
@@ -49,17 +49,17 @@ class ClassArchive:
         return self._file.exists()
 
     def options(self, record: bool = True) -> str:
-        """Returns Java's options to use the archive, or to record it where there is none.
+        """Returns Java's options to use the archive, or to record it if it does not exist.
 
         Args:
-            record: False for a program that is killed when its driver has ended, or that loads other classes.
+            record: False for a driver whose Java is killed at its end, or that loads other classes.
         """
         self._recording = False
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._draft.unlink(missing_ok=True)
             if self._file.exists():
-                # Its time says that it is in use.
+                # The modification time shows that it is in use.
                 self._file.touch()
                 use = "AOTCache" if self._ahead_of_time else "SharedArchiveFile"
                 quiet = "aot=off,cds=off,class+path=off" if self._ahead_of_time else "cds=off,cds+dynamic=off"

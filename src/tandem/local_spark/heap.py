@@ -7,12 +7,12 @@ from pathlib import Path
 import psutil
 
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
-# A larger heap collects garbage less often, and holds a larger backlog. The rest is for MongoDB, Kafka and the user.
+# A larger heap needs less garbage collection and holds a larger backlog. MongoDB, Kafka and the user need the rest.
 _HEAP_SHARE = 0.4
-# Above the most of these Java needs wider references, so that less would fit.
+# Above the maximum, Java's references double in size, so the heap would hold less.
 _LEAST_HEAP_MIB, _MOST_HEAP_MIB = 4 * 1024, 30 * 1024
-# What Java begins with, where the heap is large enough: it does not grow step by step while a backlog is read, and a
-# young generation that holds a batch's rows copies few of them.
+# The initial sizes, if the heap is large enough. The heap need not grow while the job reads a backlog. A young
+# generation that holds a batch's rows copies few of them.
 _START_MIB, _YOUNG_MIB = 3 * 1024, 1500
 _BYTES = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
@@ -23,7 +23,7 @@ def machine_memory() -> int:
     try:
         return min(total, int(_LIMIT.read_text()))
     except (OSError, ValueError):
-        # No such file outside of a container, and "max" in one without a limit.
+        # Outside of a container there is no file; in one without a limit it holds "max".
         return total
 
 
@@ -33,15 +33,15 @@ def heap_mib(memory: int) -> int:
 
 
 def heap_settings() -> dict[str, str]:
-    """Returns Spark's setting for a driver's heap on this machine, for where the profile and the pipeline have none."""
+    """Returns Spark's setting for a driver's heap, if neither the profile nor the pipeline has one."""
     return {"spark.driver.memory": f"{heap_mib(machine_memory())}m"}
 
 
 def start_options(memory: str) -> str:
-    """Returns Java's options for what a heap of this size begins with.
+    """Returns Java's options for the initial sizes of a heap.
 
     Args:
-        memory: as ``spark.driver.memory`` has it.
+        memory: the heap's maximum, as in ``spark.driver.memory``.
     """
     number, unit = (memory[:-1], memory[-1].lower()) if memory[-1].isalpha() else (memory, "")
     mib = int(number) * _BYTES.get(unit, 1) // 2**20

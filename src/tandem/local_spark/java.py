@@ -23,9 +23,9 @@ class Java:
 
     Attributes:
         program: the ``java`` program.
-        home: what ``JAVA_HOME`` is set to for what it runs.
+        home: the value of ``JAVA_HOME`` for the programs that it runs.
         version: its major version.
-        build: all that it says of itself; another build, another Java.
+        build: its description, which identifies the build.
     """
 
     program: Path
@@ -38,20 +38,20 @@ def find_java(java_home: Path | None, minimum: int) -> Java:
     """Returns the first Java that is new enough: the one of JAVA_HOME, then the one on PATH.
 
     Raises:
-        EnvironmentNotReadyError: there is none; the message names what was found.
+        EnvironmentNotReadyError: there is none; the message names the rejected ones.
     """
-    found = []
+    rejected = []
     for origin, program in (("JAVA_HOME", java_home and java_home / "bin" / "java"), ("PATH", shutil.which("java"))):
         if program is None:
-            found.append(f"none on {origin}" if origin == "PATH" else f"{origin} is not set")
+            rejected.append(f"none on {origin}" if origin == "PATH" else f"{origin} is not set")
             continue
         java = _probe(Path(program))
         if isinstance(java, Java) and java.version >= minimum:
             return java
         older = isinstance(java, Java) and f"{origin} has Java {java.version} ({program})"
-        found.append(older or f"{origin} has no working {program} ({java})")
+        rejected.append(older or f"{origin} has no working {program} ({java})")
     raise EnvironmentNotReadyError(
-        f"Java {minimum} or newer is needed: {', '.join(found)}",
+        f"Java {minimum} or newer is needed: {', '.join(rejected)}",
         hint="install one (Debian: apt install default-jre-headless; macOS: brew install openjdk), or set JAVA_HOME",
     )
 
@@ -66,8 +66,8 @@ def major_version(output: str) -> int | None:
 
 
 def _probe(program: Path) -> Java | str:
-    """Returns the Java, or in a few words why it does not start."""
-    # One start tells the version and the home, which is not the program's folder where `java` is a link or a launcher.
+    """Returns the Java, or a short reason why it does not start."""
+    # One start prints the version and the home. `java` may be a link or a launcher in another folder.
     command = [str(program), "-XshowSettings:properties", "-version"]
     try:
         done = subprocess.run(
@@ -79,8 +79,8 @@ def _probe(program: Path) -> Java | str:
         return "it does not end"
     # Java prints options from variables first, with their values.
     lines = [line for line in done.stderr.splitlines() if not _PICKED_UP.match(line)]
-    said = "\n".join(lines)
-    version, home = major_version(said), _HOME.search(said)
+    output = "\n".join(lines)
+    version, home = major_version(output), _HOME.search(output)
     if done.returncode != 0 or version is None or home is None:
         return next((line.strip()[:200] for line in lines if line.strip()), f"exit code {done.returncode}")
     build = " ".join(line.strip() for line in lines if "build" in line)

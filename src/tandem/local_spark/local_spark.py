@@ -28,12 +28,12 @@ CHECKPOINT, SCRATCH = "checkpoint", "scratch"
 
 @dataclass(frozen=True)
 class LocalSpark:
-    """What Spark drivers on this machine run on.
+    """The Java and the jars of the Spark drivers on this machine.
 
     Attributes:
         java: the Java.
         jars: the class path besides Spark's own jars.
-        archive: Java's archive of the classes of every driver with this class path.
+        archive: Java's class archive for this class path.
     """
 
     java: Java
@@ -52,17 +52,17 @@ class LocalSpark:
 
     @classmethod
     def of(cls, settings: Settings, java: Java, jars: Sequence[Path]) -> LocalSpark:
-        """Returns the Spark of a Java and jars that were found before."""
+        """Returns the Spark for a given Java and jars."""
         return cls(java, tuple(jars), ClassArchive(settings.cache_dir, java, (spark_jars(), *jars)))
 
     def configure(self, settings: Settings, folder: Path, home: Path, *, record: bool = False) -> None:
-        """Writes all that a driver reads.
+        """Writes the files that a driver reads.
 
         Args:
-            settings: the profile's.
-            folder: an existing folder.
-            home: has the folders of checkpoints and of what Spark spills.
-            record: whether the driver records the class archive where there is none.
+            settings: the profile's settings.
+            folder: an existing folder for the files.
+            home: the folder of the checkpoints and of Spark's temporary data.
+            record: whether the driver records the class archive if it does not exist.
         """
         write_configuration(settings, self.jars, folder, home, self.archive.options(record=record))
 
@@ -87,16 +87,16 @@ class LocalSpark:
         log: Path | None = None,
         deadline_s: float | None = None,
     ) -> tuple[int, str]:
-        """Returns the exit code and the output of a driver that ends by itself, with its Java ended.
+        """Runs a driver to its end, and returns its exit code and output after its Java has ended.
 
         Args:
-            entry: what is run of the pipeline; see ``submitted``.
-            settings: the pipeline's.
-            folder: where the driver's configuration goes.
+            entry: the program to run; see ``submitted``.
+            settings: the pipeline's settings.
+            folder: the folder for the driver's configuration.
             home: as for ``configure``.
-            options: further arguments of the file.
-            log: gets what the driver writes to its standard error; None to drop that.
-            deadline_s: how long the driver may take, in seconds.
+            options: further arguments.
+            log: the file for the driver's standard error; None to discard it.
+            deadline_s: the driver's time limit, in seconds.
 
         Raises:
             TimeoutExpired: the driver took longer, and was killed.
@@ -119,14 +119,14 @@ class LocalSpark:
         try:
             output, _ = process.communicate(timeout=deadline_s)
         finally:
-            # Its Java, too; also when the user interrupts.
+            # This ends its Java, even if the user interrupts.
             kill(identity)
             process.wait()
         return process.returncode, output
 
 
 def write_configuration(settings: Settings, jars: Sequence[Path], folder: Path, home: Path, java_options: str) -> None:
-    """Writes all that a driver on this machine reads; see ``LocalSpark.configure``."""
+    """Writes the files that a driver on this machine reads; see ``LocalSpark.configure``."""
     classpath = ":".join(map(str, jars))
     temporary, scratch = folder / "tmp", home / SCRATCH
     empty(temporary)
@@ -136,7 +136,7 @@ def write_configuration(settings: Settings, jars: Sequence[Path], folder: Path, 
         "spark.driver.extraClassPath": classpath,
         "spark.executor.extraClassPath": classpath,
         "spark.driver.memory": memory,
-        # Java obeys the last of several: the profile's and the user's own options stand behind these.
+        # Java uses the last of several options. The profile's and the user's options follow these.
         "spark.driver.defaultJavaOptions": (
             f'"{temporary_folder(temporary)}" {java_options} {start_options(memory)}'.strip()
         ),
@@ -144,12 +144,12 @@ def write_configuration(settings: Settings, jars: Sequence[Path], folder: Path, 
         "spark.sql.warehouse.dir": f"file://{scratch}/warehouse",
         "spark.ui.port": str(settings.ui.spark_port),
     }
-    # Not Path.as_uri(): Hadoop takes a percent sign for itself.
+    # Not Path.as_uri(): Hadoop does not decode its percent signs.
     write_job_files(folder, settings, checkpoint=f"file://{home}/{CHECKPOINT}", spark=own)
 
 
 def scratch_folder(prefix: str, settings: Settings) -> TemporaryDirectory[str]:
-    """Returns a folder for a Spark that runs beside the job and keeps nothing.
+    """Returns a temporary folder for a Spark that runs beside the job.
 
     Raises:
         EnvironmentNotReadyError: the state folder cannot be written.

@@ -1,4 +1,4 @@
-"""Starts Spark in this process as the platforms start it for a batch: with the profile's settings and our jars."""
+"""Starts Spark in this process with the profile's settings and Tandem's jars."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tandem.settings.model import Settings
 
 
 def start_spark(settings: Settings, folder: Path) -> SparkSession:
-    """Returns a local Spark session, the one that runs already where an earlier call has started it.
+    """Returns a local Spark session, or the running one of an earlier call.
 
     Args:
-        settings: the profile's.
-        folder: an empty one, for Spark's configuration and for what it spills.
+        settings: the profile's settings.
+        folder: an empty folder for Spark's configuration and temporary data.
 
     Raises:
         EnvironmentNotReadyError: there is no Java, or the jars cannot be fetched.
-        UsageError: this process runs a Spark of its own.
+        UsageError: this process runs another Spark.
     """
     if is_remote():
         raise UsageError(
@@ -36,7 +36,7 @@ def start_spark(settings: Settings, folder: Path) -> SparkSession:
     local.configure(for_batch(settings), folder, folder)
     with _environment(local.environment(settings.location, folder)):
         spark = SparkSession.builder.appName(f"tandem {settings.pipeline} session").getOrCreate()
-    # A process has one Java, which keeps the class path that it was started with.
+    # A process has one Java, whose class path cannot change.
     if str(local.jars[0]) not in str(spark.conf.get("spark.driver.extraClassPath", "")):
         raise UsageError(
             "a Spark without Tandem's jars runs in this process",
@@ -47,7 +47,7 @@ def start_spark(settings: Settings, folder: Path) -> SparkSession:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Lets Spark start with these variables and no others; what the process had is put back."""
+    """Replaces the environment variables while Spark starts, and restores them afterwards."""
     before = dict(os.environ)
     try:
         _change(variables)
@@ -57,7 +57,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _change(variables: Mapping[str, str]) -> None:
-    # Never all of them at once: other threads of the process may read theirs.
+    # The environment is never empty, because other threads may read it.
     os.environ.update(variables)
     for name in os.environ.keys() - variables.keys():
         del os.environ[name]

@@ -18,13 +18,13 @@ def default_profile() -> tuple[str, str]:
     """
     from tandem.platforms.running import running
 
-    found = running()
-    if len(found) > 1:
+    active = running()
+    if len(active) > 1:
         raise UsageError(
-            f"several environments run here: {', '.join(f'{name} ({why})' for name, why in found.items())}",
-            hint=f"choose one: --profile {' or --profile '.join(found)}",
+            f"several environments run here: {', '.join(f'{name} ({why})' for name, why in active.items())}",
+            hint=f"choose one: --profile {' or --profile '.join(active)}",
         )
-    return next(iter(found.items()), None) or possible_profile()
+    return next(iter(active.items()), None) or possible_profile()
 
 
 def possible_profile() -> tuple[str, str]:

@@ -22,16 +22,16 @@ def check_conflicts(jobs: Iterable[Settings], running: Iterable[str] = ()) -> No
         UsageError: the message names both pipelines, and the shared topic or collection.
     """
     starting = list(jobs)
-    found = {settings.pipeline: settings for settings in starting}
+    checked = {settings.pipeline: settings for settings in starting}
     for name in running:
-        if name not in found:
+        if name not in checked:
             # A running pipeline may be in another folder than this one.
             with suppress(UsageError):
-                found[name] = load(starting[0].profile, {"pipeline": name}, named=False)
-    if len(found) < 2:
+                checked[name] = load(starting[0].profile, {"pipeline": name}, named=False)
+    if len(checked) < 2:
         return
     writers: dict[str, str] = {}
-    for settings in found.values():
+    for settings in checked.values():
         for place in _written(settings):
             other = writers.setdefault(place, settings.pipeline)
             if other != settings.pipeline:

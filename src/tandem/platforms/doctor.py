@@ -21,6 +21,7 @@ from tandem.foreign.inheritance import effects
 from tandem.local_spark.heap import machine_memory
 from tandem.local_spark.java import find_java
 from tandem.platforms import service_checks
+from tandem.platforms.compose.cli import ports as compose_ports
 from tandem.platforms.compose.cli import variables
 from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import check_builder, check_memory, checkout, find_engine
@@ -93,8 +94,8 @@ def _found(name: str, check: Callable[[], str]) -> Finding:
     except (KafkaError, PyMongoError) as error:
         return Finding(name, "bad", f"does not answer: {type(error).__name__}", service_checks.START)
     except (OSError, subprocess.SubprocessError) as error:  # the other checks still run
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        return Finding(name, "bad", f"check failed: {said}", "fix it and run `tandem doctor` again")
+        message = " ".join(str(error).split())[:200] or type(error).__name__
+        return Finding(name, "bad", f"check failed: {message}", "fix it and run `tandem doctor` again")
 
 
 def _when(running: bool, check: Callable[[], str]) -> str:
@@ -136,9 +137,7 @@ def _compose_checks(settings: Settings, running: bool) -> Mapping[str, Callable[
         "buildx": lambda: check_builder(find_engine()),
         ".env": lambda: dotenv(settings),
         "mounted files": lambda: _mounts(settings),
-        "ports": lambda: _ports(
-            {name: int(value) for name, value in variables(settings, None).items() if name.endswith("_PORT")}, running
-        ),
+        "ports": lambda: _ports(compose_ports(settings), running),
         "engine's disk": _engine_disk,
         "engine's clock": service_checks.engine_clock,
         "Kafka from containers": lambda: _when(running, lambda: service_checks.kafka_from_containers(settings)),

@@ -63,9 +63,9 @@ def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
         raise TandemError(f"the reconciliation failed: {own[1].strip()}", hint=_AGAIN)
     # The first line that names one: stack traces and consequences follow.
     lines = [line.strip() for line in log.splitlines()]
-    said = [line for line in lines if re.match(r"(: |Caused by: )?[\w.]+(Error|Exception)\b", line)]
+    errors = [line for line in lines if re.match(r"(: |Caused by: )?[\w.]+(Error|Exception)\b", line)]
     raise TandemError(
-        f"the reconciliation failed: {said[0].lstrip(': ')[:300] if said else f'exit code {code}'}",
+        f"the reconciliation failed: {errors[0].lstrip(': ')[:300] if errors else f'exit code {code}'}",
         hint=_AGAIN,
     )
 
@@ -114,8 +114,8 @@ def status(
         first: whether the dashboard shows this pipeline by default.
         spark_port: the port of Spark's page on this machine; None if there is none.
     """
-    told = newest or {}
-    watermark = told.get("watermark")
+    report = newest or {}
+    watermark = report.get("watermark")
     page = "" if first else f"/?pipeline={settings.pipeline}"
     return {
         "profile": settings.profile,
@@ -126,12 +126,12 @@ def status(
         "job": {
             "state": state,
             "pid_or_id": driver,
-            "last_batch": told.get("batch"),
-            "input_rows_total": told.get("input_rows_total"),
+            "last_batch": report.get("batch"),
+            "input_rows_total": report.get("input_rows_total"),
             "lag": behind,
             "watermark": watermark.astimezone(UTC).isoformat().replace("+00:00", "Z") if watermark else None,
             # Records dropped as late since the topics' beginning.
-            "late_total": told.get("late_total"),
+            "late_total": report.get("late_total"),
             "url": None if spark_port is None else f"http://127.0.0.1:{spark_port}",
         },
         "dashboard": {
@@ -140,5 +140,5 @@ def status(
         },
         "problem": problem,
         # What needs attention while the job runs.
-        "warnings": list(warnings(told, time.time()).values()),
+        "warnings": list(warnings(report, time.time()).values()),
     }

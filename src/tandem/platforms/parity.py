@@ -53,10 +53,11 @@ def parity(settings: Settings) -> Parity:
     return compare(runtime_of(settings), newest["runtime"])
 
 
-def compare(wanted: Runtime, told: Mapping[str, Any]) -> Parity:
+def compare(wanted: Runtime, reported: Mapping[str, Any]) -> Parity:
     """Returns the comparison of a row of the table with a job's report (``engine.spark.jvm.describe``)."""
-    versions = [(name, str(told[name]), str(getattr(wanted, name))) for name in ("spark", "java", "python", "scala")]
+    names = ("spark", "java", "python", "scala")
+    versions = [(name, str(reported[name]), str(getattr(wanted, name))) for name in names]
     jars = {jar.file: jar.sha256[:16] for jar in locked()[wanted.jars].jars}
-    connectors = [(jar["file"], str(jar["sha256"]), jars.get(jar["file"], "-")) for jar in told["connectors"]]
+    connectors = [(jar["file"], str(jar["sha256"]), jars.get(jar["file"], "-")) for jar in reported["connectors"]]
     other = [f"{file} is not that of the lock" for file, digest, locked_digest in connectors if digest != locked_digest]
-    return Parity(wanted, (*versions, *connectors), (*wanted.differences(told), *other))
+    return Parity(wanted, (*versions, *connectors), (*wanted.differences(reported), *other))

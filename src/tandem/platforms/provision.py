@@ -19,7 +19,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import new_client
 from tandem.producer.connect import WhyNot, was_refused
 from tandem.settings.connections import kafka_client, mongo_client
-from tandem.settings.model import KafkaSettings, MongoSettings
+from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
 # The fields of each index in order, by collection.
 Indexes = Mapping[str, Sequence[Sequence[str]]]
@@ -125,14 +125,14 @@ def producer_dated(kafka: KafkaSettings, streams: Sequence[Stream]) -> list[str]
     with administrator(kafka, "show the topics' settings", bootstrap_timeout_ms=3000) as admin:
         there = set(admin.list_topics())
         asked = [ConfigResource("TOPIC", topic, [_TIMESTAMP_TYPE]) for topic in topics if topic in there]
-        found = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}
-    if hidden := [topic for topic, configs in found.items() if _TIMESTAMP_TYPE not in configs]:
+        configs_of = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}
+    if hidden := [topic for topic, configs in configs_of.items() if _TIMESTAMP_TYPE not in configs]:
         raise EnvironmentNotReadyError(
             f"Kafka at {kafka.bootstrap} does not show the settings of {', '.join(hidden)} to the user "
             f"{kafka.username or '(none)'}",
             hint="grant the user the ACLs in docs/gcp.md; DESCRIBE_CONFIGS is missing",
         )
-    return [topic for topic, configs in found.items() if configs[_TIMESTAMP_TYPE]["value"] != _LOG_APPEND_TIME]
+    return [topic for topic, configs in configs_of.items() if configs[_TIMESTAMP_TYPE]["value"] != _LOG_APPEND_TIME]
 
 
 def broker_time_fix(kafka: KafkaSettings, topics: Sequence[str]) -> str:
@@ -177,6 +177,16 @@ def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
         for collection, wanted in {**indexes, SUPERSEDED_COLLECTION: _NOTES}.items():
             for fields in wanted:
                 database[collection].create_index([(field, 1) for field in fields])
+
+
+def create_declared(settings: Settings) -> None:
+    """Creates a pipeline's missing topics, indexes and collections.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka or MongoDB refused.
+    """
+    create_topics(settings.kafka, *streams_of(settings.location))
+    create_collections(settings.mongo, indexes_of(settings.location))
 
 
 def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]:

@@ -11,7 +11,7 @@ from tandem.platforms.progress import ProgressReader
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
-WAITS = "the job waits for the next change; see `tandem logs job`"
+WAITS_HINT = "the job waits for the next change; see `tandem logs job`"
 
 
 def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], str | None]) -> None:
@@ -27,7 +27,7 @@ def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], st
 
     def probe() -> str | None:
         if why := problem():
-            raise EnvironmentNotReadyError(why, hint=WAITS)
+            raise EnvironmentNotReadyError(why, hint=WAITS_HINT)
         newest = reader.newest()
         if newest is None or (before is not None and newest["run"] == before["run"]):
             raise NotYetError("the previous version is still running")
@@ -44,7 +44,7 @@ def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], st
     finally:
         reader.close()
     if error:
-        raise TandemError(error, hint=WAITS)
+        raise TandemError(error, hint=WAITS_HINT)
 
 
 class Failures:
@@ -56,19 +56,19 @@ class Failures:
 
     def __init__(self, settings: Settings) -> None:
         self._reader = ProgressReader(settings.mongo, settings.pipeline)
-        self._told: str | None = None
+        self._reported: str | None = None
 
-    def news(self) -> str | None:
+    def unreported(self) -> str | None:
         """Returns why the newest run has failed, unless it was reported already."""
         newest = self._reader.newest()
-        if newest is None or newest["event"] != "failed" or newest["error"] == self._told:
+        if newest is None or newest["event"] != "failed" or newest["error"] == self._reported:
             return None
-        self._told = str(newest["error"])
-        return self._told
+        self._reported = str(newest["error"])
+        return self._reported
 
-    def told(self, error: str | None) -> None:
+    def record(self, error: str | None) -> None:
         """Marks an error as reported; None reports the next one even if it is the same."""
-        self._told = error
+        self._reported = error
 
     def close(self) -> None:
         """Closes the connection."""

@@ -10,7 +10,7 @@ from tandem.checkout import checkout
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 from tandem.settings.load import read_settings
-from tandem.supervision.process import alive, recall
+from tandem.supervision.process import alive, read_identity
 from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
 _PROCESSES = ("embedded", "rehearsal")
@@ -20,15 +20,15 @@ _PATIENCE_S = 5
 
 def running() -> dict[str, str]:
     """Returns the profiles whose environments run here, each with the evidence."""
-    found = {}
+    active = {}
     for profile in _PROCESSES:
         home = read_settings(profile).settings.home
-        supervisor = recall(StateFolder(home).pid(SUPERVISOR))
+        supervisor = read_identity(StateFolder(home).pid(SUPERVISOR))
         if supervisor and alive(supervisor):
-            found[profile] = f"it runs here, with its state in {home}"
+            active[profile] = f"it runs here, with its state in {home}"
     if project := _project():
-        found["local"] = f"its containers run here, in the Compose project {project}"
-    return found
+        active["local"] = f"its containers run here, in the Compose project {project}"
+    return active
 
 
 def check_running(pipeline: str, running: Sequence[str]) -> None:

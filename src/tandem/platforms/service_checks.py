@@ -68,8 +68,8 @@ def kafka_from_containers(settings: Settings) -> str:
     asked = containers.run_in(project, "dashboard", "python", "-c", _ASK_KAFKA) if project else None
     if asked is None:
         raise Skipped("the dashboard's container, in which this check runs, is not running")
-    code, said = asked
-    lines = said.strip().splitlines()
+    code, output = asked
+    lines = output.strip().splitlines()
     if code != 0:
         raise TandemError(f"no answer in a container: {lines[-1][:200] if lines else f'exit code {code}'}", hint=START)
     return f"{lines[-1]} topics at the brokers' own address"
@@ -105,10 +105,10 @@ def kafka_clock(settings: Settings) -> str:
             for n in consumer.partitions_for_topic(s.topic) or ()
         ]
         consumer.assign(parts)
-        found = consumer.offsets_for_times(dict.fromkeys(parts, ahead_of_now))
+        offsets = consumer.offsets_for_times(dict.fromkeys(parts, ahead_of_now))
     finally:
         consumer.close()
-    if any(each is not None for each in found.values()):
+    if any(each is not None for each in offsets.values()):
         raise TandemError("the broker's clock is ahead", hint="set the clocks of both machines by NTP")
     return "no record is dated in the future"
 

@@ -33,7 +33,7 @@ _KEYLESS_SHARE = 0.01
 _draws = struct.Struct(">IQQ").unpack
 
 
-class Fate(StrEnum):
+class MomentKind(StrEnum):
     """The special kinds of moments; ``Mix`` has their shares."""
 
     VALID = "valid"
@@ -48,7 +48,7 @@ class Moment(NamedTuple):
     Attributes:
         id: unique to the moment among all plans; identities are made from it.
         time_ms: its time, in milliseconds since 1970.
-        fate: its special kind.
+        kind: its special kind.
         chance: the moment's own random numbers, while its events are made; every stream gets the same ones.
         scale: the ratio of durations to those in compressed time; see ``scaled``.
         followed: whether other moments follow that are more than an hour later.
@@ -56,7 +56,7 @@ class Moment(NamedTuple):
 
     id: str
     time_ms: int
-    fate: Fate
+    kind: MomentKind
     chance: Random
     scale: float = 1.0
     followed: bool = False
@@ -72,7 +72,7 @@ class Event(NamedTuple):
     Attributes:
         stream: its stream.
         fields: the values; a timestamp in milliseconds since 1970. The event time may lie before the moment's in a
-            moment of fate ``EARLY``, by at most ``REACH_MS``.
+            moment of kind ``EARLY``, by at most ``REACH_MS``.
         key: the Kafka key; None for the event's identity.
         late: whether it arrives late in a moment of that kind.
     """
@@ -152,14 +152,14 @@ class _Sampler:
         return self._start_ms + index * self._span_ms // self._count
 
     def hold(self, index: int, *, early: bool) -> None:
-        """Makes and holds the records of a moment, if ``early`` says truly whether that is its fate."""
+        """Makes and holds the records of a moment if it is early, or if it is not, as asked."""
         draw, moments, own = _draws(blake2b(self._seed + b"%d" % index, digest_size=20).digest())
         if (self._unmatched_below <= draw < self._early_below) is not early:
             return
         followed, chance = index < self._followed_below, self._chance
         chance.begin(moments)
-        fate = Fate.EARLY if early else self._fate(draw, late=followed or self._rate is not None)
-        moment = Moment(f"{self._name}-{index}", self.time_ms(index), fate, chance, self._scale, followed)
+        kind = MomentKind.EARLY if early else self._kind(draw, late=followed or self._rate is not None)
+        moment = Moment(f"{self._name}-{index}", self.time_ms(index), kind, chance, self._scale, followed)
         events = [event for event in self._events(moment) if event.stream.name == self._stream.name]
         chance.begin(own ^ self._own)
         for event in events:
@@ -171,23 +171,23 @@ class _Sampler:
         while held and (time_ms is None or held[0][0] <= time_ms):
             yield heapq.heappop(held)[2]
 
-    def _fate(self, draw: int, *, late: bool) -> Fate:
-        """Returns the fate of a moment that is not early, given whether it may be late."""
+    def _kind(self, draw: int, *, late: bool) -> MomentKind:
+        """Returns the kind of a moment that is not early, given whether it may be late."""
         if draw < self._unmatched_below:
-            return Fate.UNMATCHED
-        return Fate.LATE if late and draw < self._late_below else Fate.VALID
+            return MomentKind.UNMATCHED
+        return MomentKind.LATE if late and draw < self._late_below else MomentKind.VALID
 
     def _hold_records(self, event: Event, moment: Moment, chance: Random) -> None:
         """Holds the event's record, its repeats and malformed records, each until its time of arrival."""
         stream, mix = self._stream, self._plan.mix
         fields, values = event.fields, self._values
         arrival, identity = fields[stream.event_time], fields[stream.identity]
-        if arrival < moment.time_ms - (self.reach_ms if moment.fate is Fate.EARLY else 0):
-            raise ValueError(f"an event of {stream.name} in a moment of fate {moment.fate} is dated too early")
-        late = event.late and moment.fate is Fate.LATE
-        kind = moment.fate
-        if (kind is Fate.LATE and not late) or (kind is Fate.EARLY and arrival >= moment.time_ms):
-            kind = Fate.VALID
+        if arrival < moment.time_ms - (self.reach_ms if moment.kind is MomentKind.EARLY else 0):
+            raise ValueError(f"an event of {stream.name} in a moment of kind {moment.kind} is dated too early")
+        late = event.late and moment.kind is MomentKind.LATE
+        kind = moment.kind
+        if (kind is MomentKind.LATE and not late) or (kind is MomentKind.EARLY and arrival >= moment.time_ms):
+            kind = MomentKind.VALID
         value = values.unusual(fields, chance.random()) if chance.random() < _UNUSUAL_SHARE else values.plain(fields)
         key = None if chance.random() < _KEYLESS_SHARE else (event.key or identity).encode()
         record = Record(stream.topic, key, value, identity, kind.value)

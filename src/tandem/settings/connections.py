@@ -1,4 +1,4 @@
-"""The settings of a connection, rendered for the libraries that make it, with the secrets that they name."""
+"""Renders the settings of a connection, with its secrets, for the client libraries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def kafka_client(kafka: KafkaSettings) -> dict[str, Any]:
     """Returns the arguments of every kafka-python client: the brokers and the login.
 
     Raises:
-        EnvironmentNotReadyError: the password is not where the settings say.
+        EnvironmentNotReadyError: the password's reference leads to no secret.
     """
     options: dict[str, Any] = {"bootstrap_servers": kafka.bootstrap, "security_protocol": kafka.security}
     if kafka.security == "SASL_SSL":
@@ -27,7 +27,7 @@ def mongo_client(mongo: MongoSettings) -> dict[str, Any]:
     """Returns the arguments of every pymongo client: the database and the login.
 
     Raises:
-        EnvironmentNotReadyError: the password is not where the settings say.
+        EnvironmentNotReadyError: the password's reference leads to no secret.
     """
     options: dict[str, Any] = {"host": mongo.uri}
     if mongo.username and mongo.password:
@@ -37,15 +37,15 @@ def mongo_client(mongo: MongoSettings) -> dict[str, Any]:
 
 
 def resolve(reference: Reference) -> str:
-    """Returns the secret itself; see ``engine.spark.secrets.resolve``, which the job uses where it runs.
+    """Returns the secret that a reference names, on this machine; the job uses ``engine.spark.secrets.resolve``.
 
     Raises:
-        EnvironmentNotReadyError: it is not there, or empty, or of Secret Manager, which is for the job only.
+        EnvironmentNotReadyError: it is missing or empty, or in Secret Manager, which only the job reads.
     """
     if reference.startswith("gsm:"):
         raise EnvironmentNotReadyError(
             f"the secret {reference} is for the job; nothing on this machine reads Secret Manager",
-            hint="name it in kafka.job_password or mongo.job_password, and in ...password a place on this machine",
+            hint="set kafka.job_password or mongo.job_password to it, and ...password to a secret on this machine",
         )
     try:
         return secrets.resolve(reference)

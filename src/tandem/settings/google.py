@@ -1,4 +1,4 @@
-"""The settings of what runs in Google Cloud."""
+"""The settings for Google Cloud."""
 
 from __future__ import annotations
 
@@ -10,42 +10,45 @@ from tandem.engine.declare.job_config import METADATA, SECRET_MANAGER
 
 
 class GoogleSettings(BaseModel):
-    """Where in Google Cloud the job runs, on what, and by which addresses Google is reached."""
+    """Where the job runs in Google Cloud, on which machines, and the addresses of Google's services."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     project: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9:.-]{4,}$")
     region: str | None = Field(default=None, pattern=r"^[a-z]+-[a-z]+[0-9]+$")
-    # Holds what is uploaded and the checkpoint. It is created by a person: a typing error must not create one.
     bucket: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$")
-    # Whom the machines of the cluster act as; None for the project's default account, which may do more than it should.
+    """The bucket of the uploads and the checkpoint. You create it, so that a typing error cannot create one."""
     service_account: str | None = None
+    """The service account of the cluster's machines; None for the project's default, which has too many rights."""
     subnetwork: str | None = None
-    # Whether the job is a serverless batch, of another runtime, in place of a job on a cluster.
     serverless: bool = False
-    # After so long Google ends a serverless batch, whatever it is doing; fourteen days are the most that can be had.
+    """Whether the job runs as a serverless batch, which has another runtime, instead of on a cluster."""
     ttl_hours: int = Field(default=336, ge=1, le=336)
-    # Used when there is one of this name, else created.
+    """The lifetime of a serverless batch; Google then ends it and allows at most fourteen days."""
     cluster: str = Field(pattern=r"^[a-z]([a-z0-9-]{0,49}[a-z0-9])?$")
+    """The cluster; ``tandem deploy`` creates it if it does not exist."""
     machine: str = "n2-standard-4"
-    # 0 for a single machine that is master and worker.
     workers: int = Field(default=2, ge=0)
-    # A cluster that was created here and has no job for so long deletes itself: a failed job must not cost for ever.
+    """The number of workers; 0 for a single machine that is master and worker."""
     idle_delete_minutes: int = Field(default=60, ge=5)
-    # The first of three ports on this machine, for Dataproc, Cloud Storage, and Secret Manager with the metadata
-    # server; None for Google's own addresses. They and the credentials are all that a rehearsal differs by.
+    """A cluster that Tandem created deletes itself after this time without a job, to save costs."""
     rehearsal_port: int | None = Field(default=None, ge=1, le=65533)
-    # None for the one of the region.
+    """The first of three ports of the rehearsal's stand-ins; None for Google's own addresses.
+
+    They stand for Dataproc, Cloud Storage, and Secret Manager with the metadata server. A rehearsal differs from the
+    cloud only in these addresses and the credentials.
+    """
     dataproc_address: str | None = Field(default_factory=lambda values: _here(values, 0))
+    """The address of Dataproc; None for the region's."""
     storage_url: str = Field(
         default_factory=lambda values: _url(_here(values, 1)) or "https://storage.googleapis.com",
     )
     secret_manager_url: str = Field(default_factory=lambda values: _url(_here(values, 2)) or SECRET_MANAGER)
     metadata_url: str = Field(default_factory=lambda values: _url(_here(values, 2)) or METADATA)
-    # None: those that Google's libraries find, of a login by gcloud or of the machine.
     credentials: Literal["none"] | None = Field(
         default_factory=lambda values: "none" if values["rehearsal_port"] else None
     )
+    """None for those that Google's libraries find, from ``gcloud`` or the machine."""
 
 
 def _here(values: dict[str, Any], offset: int) -> str | None:

@@ -24,7 +24,7 @@ SETTINGS = "settings.toml"
 _COMMAND_LINE = "command line"
 _ENVIRONMENT = "environment"
 _MISSING = "missing"
-# References to a file: relative to the folder in which the settings are loaded.
+# These may refer to a file by a path that is relative to the working folder.
 _PASSWORDS = (("kafka", "password"), ("mongo", "password"))
 
 
@@ -35,7 +35,7 @@ def profiles() -> dict[str, dict[str, Any]]:
 
 
 def chosen_profile(flag: str | None) -> tuple[str, str] | None:
-    """Returns the profile that was asked for and by what, the flag or ``TANDEM_PROFILE``; None when none was."""
+    """Returns the profile that the flag or ``TANDEM_PROFILE`` names, and which of them; None if neither does."""
     if flag:
         return flag, "--profile"
     named = os.environ.get("TANDEM_PROFILE")
@@ -43,7 +43,7 @@ def chosen_profile(flag: str | None) -> tuple[str, str] | None:
 
 
 def own_pipelines() -> Path:
-    """Returns the user's folder of pipelines, for which no profile is needed; it need not be there."""
+    """Returns the user's folder of pipelines, without a profile; it may not exist."""
     return _absolute(os.environ.get("TANDEM_PIPELINES_DIR") or _document()["base"]["pipelines_dir"])
 
 
@@ -51,13 +51,13 @@ def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None,
     """Returns the settings of a profile, complete; the arguments are those of ``read_settings``.
 
     Raises:
-        UsageError: as ``read_settings`` does, or a required value is set nowhere.
+        UsageError: as ``read_settings`` does, or a required value is not set.
     """
     return read_settings(profile, overrides, named=named).complete()
 
 
 def load_one() -> Settings:
-    """Returns the settings of TANDEM_PROFILE for a program that is about one pipeline.
+    """Returns the settings of TANDEM_PROFILE for a program that serves one pipeline.
 
     Raises:
         UsageError: several are named, or as ``load`` does.
@@ -66,7 +66,7 @@ def load_one() -> Settings:
     first, *others = loaded.pipelines
     if others:
         raise UsageError(
-            f"this program is about one pipeline, and TANDEM_PIPELINE names {len(others) + 1}",
+            f"this program serves one pipeline, and TANDEM_PIPELINE names {len(others) + 1}",
             hint=f"name one, such as {first}; `tandem --profile local --pipeline a,b up` starts containers for each",
         )
     return loaded.complete()
@@ -75,15 +75,15 @@ def load_one() -> Settings:
 def read_settings(
     profile: str | None = None, overrides: Mapping[str, Any] | None = None, *, named: bool = True
 ) -> LoadedSettings:
-    """Returns the settings of a profile, with the places that they come from.
+    """Returns the settings of a profile with their origins.
 
     Args:
         profile: its name; None for ``TANDEM_PROFILE``.
-        overrides: values of command-line flags, nested like the settings; they win over everything else.
-        named: whether the pipeline is one that the command names; only those get the environment's parameters.
+        overrides: values of command-line flags, nested like the settings; they take precedence.
+        named: whether the command names the pipeline; only then the environment's parameters apply to it.
 
     Raises:
-        UsageError: there is no such profile or pipeline, or a value is wrong; the message names setting and places.
+        UsageError: the profile or pipeline does not exist, or a value is wrong; the message names setting and places.
     """
     document = _document()
     base, name = document["base"], _profile_in(document["profile"], profile)
@@ -99,7 +99,7 @@ def read_settings(
         str(dotenv): _nested(values_of(variables)),
         f"profiles.toml [profile.{name}]": document["profile"][name],
     }
-    # These choose the pipeline, whose own file is the next layer.
+    # These layers choose the pipeline; its settings.toml is the next layer.
     chosen = _merged(base, *reversed(layers.values()))
     pipelines = names_in(str(chosen["pipeline"]))
     location = find(pipelines[0], _absolute(chosen["pipelines_dir"]))
@@ -119,7 +119,7 @@ def read_settings(
 
 
 def _document() -> dict[str, Any]:
-    """Returns the file's document; a profile that is like another one has that one's values, too."""
+    """Returns profiles.toml; a profile with ``like`` has the values of that profile, too."""
     document = tomllib.loads(resources.files(__package__).joinpath("profiles.toml").read_text("utf-8"))
     own: dict[str, dict[str, Any]] = document["profile"]
     like = {name: own[values.pop("like")] if "like" in values else {} for name, values in own.items()}
@@ -137,7 +137,7 @@ def _profile_in(known: Mapping[str, Any], flag: str | None) -> str:
 
 
 def _of_pipeline(location: PipelineLocation) -> dict[str, Any]:
-    """Returns the values of a pipeline's own file; without a database there, that of the pipeline's name."""
+    """Returns the values of a pipeline's settings.toml; the default database has the pipeline's name."""
     file = location.folder / SETTINGS
     try:
         values = tomllib.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
@@ -147,7 +147,7 @@ def _of_pipeline(location: PipelineLocation) -> dict[str, Any]:
 
 
 def _resolved(values: Mapping[str, Any], home: str) -> dict[str, Any]:
-    """Returns the values with absolute paths, and with this profile's folder in place of ``{home}``."""
+    """Returns the values with absolute paths, and with the profile's folder for ``{home}``."""
     paths = {path for path, kind in fields() if Path in (kind, *get_args(kind))}
 
     def resolved(value: Any, path: tuple[str, ...]) -> Any:
@@ -165,7 +165,7 @@ def _resolved(values: Mapping[str, Any], home: str) -> dict[str, Any]:
 
 
 def _with_typed_parameters(settings: Settings, known: Mapping[str, Any]) -> Settings:
-    """Returns the settings with the parameters in the types of the pipeline's own: a variable holds but text."""
+    """Returns the settings with parameters of the types in settings.toml, because a variable holds only text."""
     typed: dict[str, Any] = {}
     for name, value in settings.job.parameters.items():
         if name not in known:
@@ -175,7 +175,7 @@ def _with_typed_parameters(settings: Settings, known: Mapping[str, Any]) -> Sett
             )
         kind = type(known[name])
         try:
-            # By pydantic: Python's own bool takes any text for true, and int cuts off what it cannot hold.
+            # Python's bool would accept any text as true, and int would truncate fractions.
             typed[name] = str(value) if kind is str else TypeAdapter(kind).validate_python(value)
         except ValidationError:
             raise UsageError(
@@ -186,19 +186,19 @@ def _with_typed_parameters(settings: Settings, known: Mapping[str, Any]) -> Sett
 
 
 def _origins(layers: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the place that sets each value, by ``section.key``; of the environment, the variable."""
-    found: dict[str, str] = {}
+    """Returns the place or variable that sets each value, by ``section.key``."""
+    origins: dict[str, str] = {}
     for place, values in layers.items():
         for name, _ in leaves(values):
-            found.setdefault(name, _variable_of(name, environment) if place == _ENVIRONMENT else place)
-    return found
+            origins.setdefault(name, _variable_of(name, environment) if place == _ENVIRONMENT else place)
+    return origins
 
 
 def _variable_of(name: str, environment: Mapping[str, str]) -> str:
-    """Returns the variable that sets a value, itself or as a part of the JSON of its section."""
+    """Returns the variable that sets a value, alone or in the JSON of its section."""
     path = tuple(name.split("."))
-    found = (setter(path[:length], environment) for length in range(len(path), 0, -1))
-    return next(filter(None, found), _ENVIRONMENT)
+    setters = (setter(path[:length], environment) for length in range(len(path), 0, -1))
+    return next(filter(None, setters), _ENVIRONMENT)
 
 
 def _wrong(error: ValidationError, profile: str) -> UsageError:
@@ -217,13 +217,13 @@ def _wrong(error: ValidationError, profile: str) -> UsageError:
 
 
 def _nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
-    """Returns a dictionary that is nested like the settings."""
-    found: dict[str, Any] = {}
+    """Returns the values as a dictionary that is nested like the settings."""
+    merged: dict[str, Any] = {}
     for path, value in values:
         for key in reversed(path):
             value = {key: value}
-        found = _merged(found, value)
-    return found
+        merged = _merged(merged, value)
+    return merged
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Settings together with the places that they come from."""
+"""Settings with their origins."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tandem.settings.variables import variable
 
 @dataclass(frozen=True)
 class LoadedSettings:
-    """What one load of a profile returns.
+    """The loaded settings of a profile.
 
     Attributes:
-        settings: in which required values may be missing; see ``complete``.
-        pipelines: all pipelines that are named; the settings are those of the first one.
-        origins: by ``section.key``, the variable, file or command line that sets a value; a default has none.
-        missing: the ``section.key`` of each value that is required, if only to deploy, and set nowhere.
+        settings: the settings of the first named pipeline; required values may be missing, see ``complete``.
+        pipelines: all named pipelines.
+        origins: by ``section.key``, the variable, file or command line that sets a value; defaults have none.
+        missing: the ``section.key`` of each required value that is not set, including those needed only to deploy.
     """
 
     settings: Settings
@@ -32,7 +32,7 @@ class LoadedSettings:
         """Returns the settings for use.
 
         Raises:
-            UsageError: a required value is set nowhere; the message names the setting and the places tried.
+            UsageError: a required value is not set; the message names the setting and the places.
         """
         require(self.settings, self.settings.required)
         return self.settings
@@ -47,22 +47,22 @@ class LoadedSettings:
 
 
 def require(settings: Settings, names: Iterable[str]) -> None:
-    """Raises when one of the settings, named ``section.key``, is set nowhere.
+    """Raises if one of the settings, named ``section.key``, is not set.
 
     Raises:
-        UsageError: the message names the setting and the places tried.
+        UsageError: the message names the setting and the places.
     """
     if missing := missing_of(settings, names):
         name, profile = missing[0], settings.profile
         raise UsageError(
             f"setting {name} of profile {profile}: it has no default and is not set "
             f"({places_tried(name.split('.'), profile)})",
-            hint=f"`tandem --profile {profile} config show` lists all settings, and those that are missing",
+            hint=f"`tandem --profile {profile} config show` lists all settings and the missing ones",
         )
 
 
 def missing_of(settings: Settings, names: Iterable[str]) -> tuple[str, ...]:
-    """Returns those of the settings, named ``section.key``, that are set nowhere."""
+    """Returns the names that have no value, from settings named ``section.key``."""
     parts = (name.partition(".") for name in names)
     return tuple(
         f"{section}.{key}" for section, _, key in parts if key not in getattr(settings, section).model_fields_set
@@ -70,7 +70,7 @@ def missing_of(settings: Settings, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def places_tried(path: Sequence[str], profile: str) -> str:
-    """Returns the places in which a setting is looked for, as an error message has them."""
+    """Returns the places that can set a value, for an error message."""
     dotenv = Path(f".env.{profile}")
     absent = "" if dotenv.exists() else " (not there)"
     return f"looked at: {variable(path)}, {dotenv}{absent}, profiles.toml, the pipeline's settings.toml"

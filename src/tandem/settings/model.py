@@ -15,14 +15,14 @@ from tandem.settings.google import GoogleSettings
 
 def _checked(reference: str) -> str:
     if not is_reference(reference):
-        # It may be the secret itself, so it is not repeated.
+        # The message does not repeat the value, which may be the secret itself.
         raise ValueError(
-            "a secret is named by env:VARIABLE, file:PATH or gsm:projects/P/secrets/S, and never written down itself"
+            "expected a reference (env:VARIABLE, file:PATH, gsm:projects/P/secrets/S), not the secret itself"
         )
     return reference
 
 
-# Names a secret. It is resolved when a client is made: see ``connections.resolve``.
+# Names a secret; ``connections.resolve`` reads it when a client needs it.
 Reference = Annotated[str, AfterValidator(_checked)]
 
 
@@ -40,14 +40,14 @@ class KafkaSettings(_Frozen):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     username: str | None = None
     password: Reference | None = None
-    # Where the job finds the password, when that is elsewhere than here.
     job_password: Reference | None = None
-    # Of a broker whose certificate no public authority signed.
+    """The job's reference to the password; default: ``password``."""
     ca: Path | None = None
+    """The authority's certificate, if no public authority signed the brokers' certificates."""
     partitions: int = Field(ge=1)
     replication_factor: int = Field(ge=1)
-    # Of topics that are created, besides those that the engine needs.
     topic_configs: dict[str, str] = {}
+    """Further settings of new topics."""
 
 
 class MongoSettings(_Frozen):
@@ -59,45 +59,46 @@ class MongoSettings(_Frozen):
     database: str = Field(min_length=1)
     username: str | None = None
     password: Reference | None = None
-    # As for Kafka. The authority is for this machine's clients; Java's have it in their trust store.
     job_password: Reference | None = None
+    """The job's reference to the password; default: ``password``."""
     ca: Path | None = None
+    """The authority's certificate for this machine's clients. The job's Java has it in its trust store."""
 
     @field_validator("uri")
     @classmethod
     def _holds_no_login(cls, uri: str) -> str:
         if "@" in uri:
-            # It may be the secret itself, so it is not repeated.
-            raise ValueError("a login does not belong into the address; set mongo.username and mongo.password")
+            # The message does not repeat the address, which may hold the password.
+            raise ValueError("remove the credentials from the address; set mongo.username and mongo.password")
         return uri
 
 
 class JobSettings(_Frozen):
-    """The streaming job's settings besides its addresses. All durations are in seconds."""
+    """The streaming job's settings, without its addresses. All durations are in seconds."""
 
     lateness_seconds: int = Field(ge=1)
     max_clock_skew_seconds: int = Field(ge=0)
     idle_timeout_seconds: int = Field(ge=1)
-    # While no topic brings events, what may still come is dated this long before now; 0: dated now.
     outage_tolerance_seconds: int = Field(ge=0)
-    # From one batch's start to the next one's; 0 for as soon as there are records.
+    """While all topics are quiet, the watermark stays this long behind now."""
     trigger_seconds: float = Field(default=0.0, ge=0)
-    # Keyword arguments of the pipeline's transform; which there are, its settings.toml says.
+    """The time from one batch's start to the next; 0 starts a batch as soon as there are records."""
     parameters: dict[str, Any] = {}
+    """Keyword arguments of the transform; the pipeline's settings.toml declares them."""
 
 
 class UiSettings(_Frozen):
-    """Where the dashboard is, and Spark's pages: the driver's, and in containers the master's."""
+    """The ports of the dashboard and of Spark's pages: the driver's and, in containers, the master's."""
 
     dashboard_port: int = Field(default=8080, ge=1, le=65535)
     spark_port: int = Field(default=14040, ge=1, le=65535)
     master_port: int = Field(default=18080, ge=1, le=65535)
-    # Whether the job writes what Spark's history server shows.
     event_log: bool = False
+    """Whether the job writes event logs for Spark's history server."""
 
 
 class LogSettings(_Frozen):
-    """How programs log whose lines are kept: for a person, or as JSON for what collects them."""
+    """The format of the logs that are kept: text for people, or JSON for log collectors."""
 
     format: Literal["text", "json"] = "text"
 
@@ -105,22 +106,23 @@ class LogSettings(_Frozen):
 class Settings(_Frozen):
     """Everything that differs between environments.
 
-    A plain value: ``settings.load`` reads the environment and the disk, this class reads neither. All paths are
-    absolute, so a process that works in another folder reads the same value from the JSON of ``model_dump_json``.
+    A plain value: only ``settings.load`` reads the environment and the disk. All paths are absolute, so that a process
+    in another folder reads the same value from the JSON of ``model_dump_json``.
     """
 
     profile: str
     backend: Literal["embedded", "compose", "dataproc", "rehearsal"]
     description: str = ""
-    # What has no default and cannot have one, for example the address of a cloud's brokers; then what only a job needs.
     required: tuple[str, ...] = ()
+    """The settings that the profile cannot have a default for, for example the address of a cloud's brokers."""
     required_to_deploy: tuple[str, ...] = ()
-    # The first of those that are named, `a,b`: each of the others has settings of its own.
+    """The same for settings that only a deployed job needs."""
     pipeline: str
-    # The user's own pipelines. Those that come with Tandem are found as well.
+    """The pipeline. Of several named ones, ``a,b``, each has its own settings."""
     pipelines_dir: Path
-    # Where the loader has found the pipeline. Nothing sets it.
+    """The user's folder of pipelines. The bundled pipelines are always available."""
     location: PipelineLocation
+    """Where the loader found the pipeline. It cannot be set."""
     kafka: KafkaSettings
     mongo: MongoSettings
     job: JobSettings
@@ -128,21 +130,23 @@ class Settings(_Frozen):
     ui: UiSettings = UiSettings()
     log: LogSettings = LogSettings()
     spark: dict[str, str] = {}
-    # The default is ``.tandem`` in Tandem's checkout; without a checkout, in the user's Git repository.
     state_dir: Path
+    """The folder of all state; default: ``.tandem`` in Tandem's checkout or, without one, in your Git repository."""
     cache_dir: Path
-    # Of containers: where Kafka's and MongoDB's images come from, and the Compose project. None: the platform decides.
     images: Literal["official", "built"] | None = None
+    """The source of Kafka's and MongoDB's images; None lets Tandem choose."""
     project: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    # The certificate authority of a company's proxy, for the building of images. PIP_CERT, REQUESTS_CA_BUNDLE and
-    # SSL_CERT_FILE set it, too, and JAVA_HOME the other.
+    """The Compose project; None derives it from the checkout's path."""
     ca: Path | None = None
+    """The certificate authority of a company's proxy, for image builds. PIP_CERT, REQUESTS_CA_BUNDLE and SSL_CERT_FILE
+    set it, too."""
     java_home: Path | None = None
+    """The Java to use. JAVA_HOME sets it, too."""
 
     @field_validator("spark")
     @classmethod
     def _java_takes_its_heap(cls, spark: dict[str, str]) -> dict[str, str]:
-        # Spark gives it to Java as it is.
+        # Spark passes it to Java unchanged.
         memory = spark.get("spark.driver.memory", "1g")
         if not re.fullmatch("[0-9]+[kmgt]?", memory, re.IGNORECASE):
             raise ValueError(f"spark.driver.memory is {memory!r}; write a whole number and k, m, g or t, such as 4g")
@@ -150,5 +154,5 @@ class Settings(_Frozen):
 
     @property
     def home(self) -> Path:
-        """The folder of everything this profile keeps: data, checkpoint, logs, process ids."""
+        """The folder of this profile's data, checkpoint, logs and process ids."""
         return self.state_dir / self.profile

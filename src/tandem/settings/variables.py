@@ -17,14 +17,14 @@ from tandem.errors import UsageError
 from tandem.settings.model import Settings
 
 PREFIX = "TANDEM_"
-# No settings: Compose interpolates these, and `scripts/` read the last one.
+# Not settings: Compose interpolates these, and `scripts/` reads the last one.
 _OTHERS = (
     *("TANDEM_DEMO_RATE", "TANDEM_KAFKA_PASSWORD_FILE", "TANDEM_PIPELINES_MOUNT", "TANDEM_UI__HISTORY_PORT"),
     *("TANDEM_VERSION", "TANDEM_VENV"),
 )
 # The pipeline declares its parameters; `settings.load` checks them.
 _PARAMETERS = "TANDEM_JOB__PARAMETERS"
-# Settings that other programs have, too, under the names that those read; the first one that is set wins.
+# Settings that have other programs' variables, too; the first variable that is set wins.
 _SHARED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("ca",): ("TANDEM_CA", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
     ("java_home",): ("TANDEM_JAVA_HOME", "JAVA_HOME"),
@@ -32,10 +32,10 @@ _SHARED: dict[tuple[str, ...], tuple[str, ...]] = {
 
 
 def read_dotenv(file: Path) -> dict[str, str]:
-    """Returns the variables in a file of lines ``NAME=value``; none when there is no such file.
+    """Returns the variables in a file of lines ``NAME=value``; none if the file does not exist.
 
     Raises:
-        UsageError: it cannot be read, is no UTF-8, or has a line that is no assignment.
+        UsageError: the file cannot be read, is not UTF-8, or has another line.
     """
     try:
         content = file.read_bytes()
@@ -53,14 +53,14 @@ def read_dotenv(file: Path) -> dict[str, str]:
 
 
 def check(variables: Mapping[str, str], place: str) -> None:
-    """Raises when a variable with our prefix is no setting, or holds a text where several values belong.
+    """Raises if a variable with Tandem's prefix is not a setting, or needs JSON and has none.
 
     Args:
-        variables: with values; those of other programs are left alone.
-        place: where they stand.
+        variables: variables and their values; other programs' variables are ignored.
+        place: their origin, for the message.
 
     Raises:
-        UsageError: the message names the variable, the hint the nearest one that there is.
+        UsageError: the message names the variable, the hint the most similar setting.
     """
     known = {variable(path): kind for path, kind in fields()} | dict.fromkeys(_OTHERS, str)
     # A secret may be in a variable of any name.
@@ -70,7 +70,7 @@ def check(variables: Mapping[str, str], place: str) -> None:
         if not upper.startswith(PREFIX) or upper.startswith(f"{_PARAMETERS}__") or name in named:
             continue
         if upper not in known:
-            # Without what they all begin with, which would make any two alike.
+            # Without the common prefix, which would make any two similar.
             near = get_close_matches(upper.removeprefix(PREFIX), (each.removeprefix(PREFIX) for each in known), n=1)
             raise UsageError(
                 f"{place} has {name}, which is no setting",
@@ -82,10 +82,10 @@ def check(variables: Mapping[str, str], place: str) -> None:
 
 
 def values_of(variables: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yields each value that variables set, with the names that lead to it; an empty variable sets none.
+    """Yields the path and the value of each setting that variables set; an empty variable sets none.
 
     Args:
-        variables: such as ``check`` lets pass.
+        variables: variables that ``check`` accepts.
     """
     given = _given(variables)
     for path, kind in fields():
@@ -97,23 +97,23 @@ def values_of(variables: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], A
 
 
 def setter(path: tuple[str, ...], variables: Mapping[str, str]) -> str | None:
-    """Returns the variable that sets a value, given the names that lead to it; None when none does."""
+    """Returns the variable that sets the value at a path; None if none does."""
     given = _given(variables)
     return next((name for name in _SHARED.get(path, (variable(path),)) if name in given), None)
 
 
 def without_parameters(variables: Mapping[str, str]) -> dict[str, str]:
-    """Returns the variables less those that set a transform's parameters."""
+    """Returns the variables without those of a transform's parameters."""
     return {name: value for name, value in variables.items() if not name.upper().startswith(_PARAMETERS)}
 
 
 def variable(path: Sequence[str]) -> str:
-    """Returns the variable that sets a value, given the names that lead to it."""
+    """Returns the name of the variable for a path, such as ``("kafka", "port")``."""
     return PREFIX + "__".join(path).upper()
 
 
 def fields() -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yields the names that lead to each section and each setting, with its type; a section before its settings."""
+    """Yields the path and type of each section and setting; a section before its settings."""
     for name, field in Settings.model_fields.items():
         if name == "location":
             continue
@@ -130,7 +130,7 @@ def _text(file: Path, content: bytes) -> str:
         position = text.find("\0")
     except UnicodeDecodeError as error:
         position = error.start
-    # What has zeros has two bytes for each letter.
+    # A zero byte means UTF-16.
     if position >= 0:
         raise UsageError(f"{file} is not UTF-8: byte {position + 1}", hint="save the file as UTF-8")
     return text
@@ -154,7 +154,7 @@ def _check_json(kind: Any, text: str, name: str, place: str) -> None:
 
 
 def _json_type(kind: Any) -> type | None:
-    """Returns the type of the JSON in which a variable holds several values; None for a single value."""
+    """Returns the JSON type of a variable with several values; None for a single value."""
     if _is_section(kind) or get_origin(kind) is dict:
         return dict
     return list if get_origin(kind) is tuple else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,8 +48,7 @@ def parse(line: str, service: str = "") -> LogLine:
     if line.startswith("{"):
         try:
             entry: dict[str, Any] = json.loads(line)
-            found = _of_mongod(entry) if "t" in entry else _of_tandem(entry)
-            return LogLine(found.at, found.level, found.text, service)
+            return replace(_of_mongod(entry) if "t" in entry else _of_tandem(entry), service=service)
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
     match = _TEXT.fullmatch(line)

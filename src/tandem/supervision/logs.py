@@ -1,4 +1,4 @@
-"""Rotates the services' log files and reads them: merged by time, or the one line that says what went wrong."""
+"""Rotates the services' log files and reads them: merged by time, or the line that reports an error."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def rotate(log: Path) -> None:
-    """Copies a log that has become large, over the copy before, and empties the log.
+    """Copies a large log over its previous copy and empties the log.
 
-    The program that writes it appends to the file that it has open, so it is not disturbed. The copy gets its name
-    last: by that a reader that follows the log sees that the log was emptied.
+    The program keeps its file open and appends to it, so the rotation does not disturb it. The copy gets its name last.
+    A reader that follows the log then sees that the log was emptied.
     """
     draft = log.with_suffix(".log.copy")
     with suppress(OSError):  # no such log, or no copy of it
@@ -39,12 +39,12 @@ def rotate(log: Path) -> None:
 
 
 def rotated(log: Path) -> Path:
-    """Returns where the copy of a log is."""
+    """Returns the path of a log's copy."""
     return log.with_suffix(".log.1")
 
 
 def size_of(log: Path) -> int:
-    """Returns a log's size in bytes; what is written from now on comes after that."""
+    """Returns a log's size in bytes; new lines start at this byte."""
     return log.stat().st_size if log.exists() else 0
 
 
@@ -53,7 +53,7 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
 
     Args:
         files: log files by service.
-        follow: continue with what is written from now on.
+        follow: also yield new lines.
         since: skip older lines; with a time zone.
     """
     tails = [_Tail(service, file) for service, file in files.items()]
@@ -66,7 +66,7 @@ def merged(files: Mapping[str, Path], follow: bool, since: datetime | None) -> I
         time.sleep(_FOLLOW_S)  # not a wait for readiness: the refresh interval
 
 
-def essence(log: Path, from_byte: int = 0) -> str:
+def error_summary(log: Path, from_byte: int = 0) -> str:
     """Returns the line after ``from_byte`` that most likely says what went wrong."""
     try:
         lines = [line for line in end_of(log, from_byte).splitlines() if line.strip()]
@@ -76,7 +76,7 @@ def essence(log: Path, from_byte: int = 0) -> str:
     return parse((bad or lines or ["it wrote nothing"])[-1]).text.strip()[:300]
 
 
-def tells_of_full_disk(log: Path, from_byte: int) -> bool:
+def reports_full_disk(log: Path, from_byte: int) -> bool:
     """Returns whether a log says after ``from_byte`` that the disk is full."""
     try:
         return "No space left on device" in end_of(log, from_byte)
@@ -85,7 +85,7 @@ def tells_of_full_disk(log: Path, from_byte: int) -> bool:
 
 
 def end_of(log: Path, from_byte: int = 0) -> str:
-    """Returns the end of a log after ``from_byte``, or of all when the log was emptied since.
+    """Returns the end of a log after ``from_byte``, or the end of the whole log if it was emptied since.
 
     Raises:
         OSError: it cannot be read.
@@ -97,7 +97,7 @@ def end_of(log: Path, from_byte: int = 0) -> str:
 
 
 def _changed(file: Path) -> int:
-    """Returns when a file was written, as a number; 0 when there is none."""
+    """Returns a file's modification time in nanoseconds; 0 if it does not exist."""
     try:
         return file.stat().st_mtime_ns
     except FileNotFoundError:
@@ -115,18 +115,18 @@ class _Tail:
 
     def read(self) -> Iterator[LogLine]:
         with suppress(FileNotFoundError), self._file.open("rb") as stream:
-            # Of this very file: by its name it may be another one meanwhile.
+            # The status of the open file: another file may have its name now.
             status = os.fstat(stream.fileno())
             copied = _changed(rotated(self._file))
             if status.st_ino != self._inode:
                 self._position, self._inode = 0, status.st_ino
             elif copied != self._copied:
-                # It was emptied: what came before that is in the copy.
+                # It was emptied, and the copy has the earlier lines.
                 with suppress(FileNotFoundError), rotated(self._file).open("rb") as copy:
                     yield from self._lines(copy)
                 self._position = 0
             elif status.st_size < self._position:
-                # It was emptied, and either the copy is about to come, or there is none.
+                # It was emptied, and the copy is not there yet or failed.
                 self._emptied = not self._emptied
                 if self._emptied:
                     return
@@ -136,7 +136,7 @@ class _Tail:
 
     def _lines(self, stream: IO[bytes]) -> Iterator[LogLine]:
         stream.seek(self._position)
-        # All at once: it may be emptied while its lines are used.
+        # Read at once, because the log may be emptied while the caller uses its lines.
         for raw in BytesIO(stream.read()):
             if not raw.endswith(b"\n"):  # still being written
                 break

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -45,26 +45,26 @@ def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Pat
 
 
 def identify(pid: int) -> Identity:
-    """Returns the identity of a process; one that has ended matches no process."""
+    """Returns the identity of a process; that of an ended process matches no other process."""
     return _running(pid) or Identity(pid, "gone")
 
 
-def remember(path: Path, identity: Identity) -> None:
+def write_identity(path: Path, identity: Identity) -> None:
     """Writes an identity to a file."""
     write_json(path, asdict(identity))
 
 
-def recall(path: Path) -> Identity | None:
-    """Returns the identity in a file, or None when there is none."""
+def read_identity(path: Path) -> Identity | None:
+    """Returns the identity in a file; None if there is none."""
     try:
         return Identity(**json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def forget(path: Path, identity: Identity) -> None:
-    """Removes the file of an identity, unless another process has its own there by now."""
-    if recall(path) == identity:
+def remove_identity(path: Path, identity: Identity) -> None:
+    """Removes an identity's file, unless another process has written its own identity there."""
+    if read_identity(path) == identity:
         path.unlink(missing_ok=True)
 
 
@@ -76,7 +76,7 @@ def alive(identity: Identity) -> bool:
 def send(identity: Identity, number: signal.Signals) -> bool:
     """Sends a signal to this very process, and returns whether it still ran.
 
-    Linux holds on to the process between the look at it and the signal, so that no other one with its id can get it.
+    On Linux, a handle keeps the process id reserved between the check and the signal. No other process can get it.
     """
     with contextlib.ExitStack() as closing, contextlib.suppress(ProcessLookupError):
         handle = _open(identity.pid)
@@ -95,7 +95,7 @@ def send(identity: Identity, number: signal.Signals) -> bool:
 class Ending(Enum):
     """How a process and its group ended."""
 
-    GONE = "its leader was not there any more; the rest was killed"
+    GONE = "its leader had ended before; the rest was killed"
     KILLED = "it did not end when asked to"
     LEADER = "the leader ended when asked to; the rest was killed"
     WHOLE = "all of it ended when the leader was asked to"
@@ -133,23 +133,17 @@ def kill(identity: Identity) -> None:
     """
 
     def probe() -> None:
-        # One by one, and again for what they have started meanwhile: the group's id may be another one's by now.
+        # Each process by itself, because another group may have the id now; repeated for processes started meanwhile.
         if members := _group(identity):
             for member in members:
                 send(member, signal.SIGKILL)
             raise NotYetError("it still runs")
 
-    wait_for(
-        f"process {identity.pid} to die",
-        probe,
-        deadline_s=_KILL_DEADLINE_S,
-        hint=f"kill -9 -- -{identity.pid}",
-        interval_s=0.05,
-    )
+    _wait(identity, "to die", probe, _KILL_DEADLINE_S)
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes a file that a reader sees whole or not at all."""
+    """Writes a JSON file atomically."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(value, indent=2), "utf-8")
     draft.replace(path)
@@ -160,17 +154,16 @@ def _await_end(identity: Identity, what: str, *, leader_only: bool, deadline_s: 
         if alive(identity) if leader_only else _group(identity):
             raise NotYetError("it still runs")
 
-    wait_for(
-        f"process {identity.pid} {what}",
-        probe,
-        deadline_s=deadline_s,
-        hint=f"kill -9 -- -{identity.pid}",
-        interval_s=0.05,
-    )
+    _wait(identity, what, probe, deadline_s)
+
+
+def _wait(identity: Identity, what: str, probe: Callable[[], None], deadline_s: float) -> None:
+    pid = identity.pid
+    wait_for(f"process {pid} {what}", probe, deadline_s=deadline_s, hint=f"kill -9 -- -{pid}", interval_s=0.05)
 
 
 def _open(pid: int) -> int | None:
-    """Returns a handle on the process with this id; None where the system has no handles."""
+    """Returns a handle on the process with this id; None if the system has no handles."""
     if sys.platform != "linux":
         return None
     try:
@@ -182,7 +175,7 @@ def _open(pid: int) -> int | None:
 
 
 def _group(identity: Identity) -> list[Identity]:
-    """Returns the processes of a leader's group; none when its id is another process's by now."""
+    """Returns the processes of a leader's group; none if another process has its id now."""
     leader = _running(identity.pid)
     if leader and leader != identity:
         return []
@@ -203,7 +196,7 @@ def _group_id(pid: int) -> int | None:
 
 
 def _running(pid: int) -> Identity | None:
-    """Returns the identity of a process; None when it has ended, also as a zombie."""
+    """Returns the identity of a process; None if it has ended or is a zombie."""
     try:
         boot, process = psutil.boot_time(), psutil.Process(pid)
         if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
@@ -215,5 +208,5 @@ def _running(pid: int) -> Identity | None:
         return Identity(pid, f"{created:020.2f}")
     if psutil.boot_time() != boot:
         return _running(pid)
-    # Setting the clock moves both times; their distance stays, so that every process sees the same.
+    # A changed clock moves both times and keeps their difference, so every process computes the same value.
     return Identity(pid, f"{_BOOT_ID.read_text().strip()}/{round((created - boot) * 100):020d}")

@@ -7,22 +7,22 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-# A run that was ready for so long did not fail at once. After so many runs in a row that did, the service is given up.
+# A run that was ready this long resets the count of failures. After the maximum in a row, the service is given up.
 GOOD_RUN_S = 60.0
 MAX_FAILURES = 5
 MAX_BACKOFF_S = 8.0
 _BACKOFF_S = 0.5
-# What a program does to itself: an instruction that this processor does not have, a fault, an abort.
+# The signals of a crash: an unknown instruction, a memory fault, an abort.
 CRASHES = frozenset({signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGTRAP})
 
 
 @dataclass
-class Run:
+class ServiceRun:
     """One run of a program, from its start to its end.
 
     Attributes:
-        error: what ended it.
-        code: its exit code; None when it did not start, or had to be ended because it did not become ready.
+        error: the reason for its end.
+        code: its exit code; None if it did not start, or was ended because it did not become ready.
         ready_at: when it became ready, by the monotonic clock.
         cannot_run: whether it cannot run on this machine.
     """
@@ -33,7 +33,7 @@ class Run:
     cannot_run: bool = False
 
 
-def failures_after(run: Run, failures: int, final_codes: Collection[int]) -> int:
+def failures_after(run: ServiceRun, failures: int, final_codes: Collection[int]) -> int:
     """Returns the number of failed runs in a row, this one included.
 
     Args:
@@ -45,7 +45,7 @@ def failures_after(run: Run, failures: int, final_codes: Collection[int]) -> int
     by_signal = run.code is not None and run.code < 0
     failures = 1 if lasted >= GOOD_RUN_S or (by_signal and lasted > 0) else failures + 1
     if by_signal and -(run.code or 0) not in CRASHES:
-        # Another process has killed it. That is no failure of its own, however often it happens.
+        # Another process has killed it, so it is never given up for that.
         return min(failures, MAX_FAILURES - 1)
     return MAX_FAILURES if run.cannot_run or run.code in final_codes else failures
 

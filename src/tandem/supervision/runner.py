@@ -13,16 +13,16 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.supervision import restart_policy
-from tandem.supervision.logs import end_of, essence, size_of, tells_of_full_disk
-from tandem.supervision.process import Ending, Identity, end, forget, identify, remember, spawn
-from tandem.supervision.restart_policy import CRASHES, Run
+from tandem.supervision.logs import end_of, error_summary, reports_full_disk, size_of
+from tandem.supervision.process import Ending, Identity, end, identify, remove_identity, spawn, write_identity
+from tandem.supervision.restart_policy import CRASHES, ServiceRun
 from tandem.supervision.service import Service
 from tandem.supervision.state_file import StateFile
 from tandem.supervision.state_folder import StateFolder
 from tandem.waiting import wait_for
 
 # The deadline when the state folder is gone: there is nothing to save.
-HASTE_S = 5.0
+AT_ONCE_S = 5.0
 _NEEDS_INTERVAL_S = 0.2
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class State(Enum):
 class _Request(Enum):
     RESTART = auto()
     STOP = auto()
-    STOP_IN_HASTE = auto()
+    STOP_AT_ONCE = auto()
 
 
 # The words of the state file. While a service stops, the file has the state before.
@@ -59,8 +59,8 @@ class ServiceRunner:
 
     Args:
         service: the service.
-        folder: where its log and its process id go.
-        states: where its state goes.
+        folder: the folder of its log and its process id.
+        states: the file of its state.
         others: the runners of the services that it may need.
     """
 
@@ -87,23 +87,23 @@ class ServiceRunner:
         """Starts to run the service; returns at once."""
         self._thread.start()
 
-    def stop(self, *, in_haste: bool = False) -> None:
+    def stop(self, *, at_once: bool = False) -> None:
         """Ends the program and returns when it has ended.
 
         Args:
-            in_haste: give it a few seconds only, regardless of its deadline.
+            at_once: give it a few seconds only, regardless of its deadline.
         """
         with self._changed:
-            self._request = _Request.STOP_IN_HASTE if in_haste else _Request.STOP
+            self._request = _Request.STOP_AT_ONCE if at_once else _Request.STOP
             self._changed.notify_all()
         self._thread.join()
         self._enter(State.IDLE, pid=None)
 
     def restart(self, service: Service | None = None) -> None:
-        """Lets the program be restarted, also when it was given up; returns at once.
+        """Requests a restart, even if the service was given up; returns at once.
 
         Args:
-            service: what to run from then on; None for the same service.
+            service: the service to run from then on; None for the same one.
         """
         with self._changed:
             self._next = service or self._next
@@ -112,7 +112,7 @@ class ServiceRunner:
                 self._changed.notify_all()
 
     def wait_until_ready(self, in_vain: Callable[[], bool]) -> bool:
-        """Returns whether the program is ready; False when it is in vain to wait for it."""
+        """Waits for the program and returns whether it is ready; False as soon as ``in_vain`` returns True."""
         with self._changed:
             while not self._changed.wait_for(lambda: self.is_ready, _NEEDS_INTERVAL_S):
                 if in_vain():
@@ -138,7 +138,7 @@ class ServiceRunner:
 
     @property
     def _stops(self) -> bool:
-        return self._request in (_Request.STOP, _Request.STOP_IN_HASTE)
+        return self._request in (_Request.STOP, _Request.STOP_AT_ONCE)
 
     def _enter(self, state: State, *, pid: int | None, error: str | None = "", restarted: bool = False) -> None:
         with self._changed:
@@ -149,7 +149,7 @@ class ServiceRunner:
     def _pause(self, error: str, failures: int) -> None:
         """Returns when the service is to be started again, or to stop."""
         name, optional = self.service.name, self.service.optional
-        # The same error of a service that is restarted without end is logged once.
+        # An optional service restarts endlessly, so the same error is logged once.
         if not optional or error != self._logged:
             _log.warning("a service failed", service=name, error=error, failures=failures)
         self._logged = error
@@ -162,21 +162,21 @@ class ServiceRunner:
         with self._changed:
             self._changed.wait_for(lambda: self._request is not None, delay_s)
 
-    def _run_once(self) -> Run:
+    def _run_once(self) -> ServiceRun:
         """Returns the run when it has ended."""
-        run = Run()
+        run = ServiceRun()
         with self._changed:
             self.service, self._next = self._next or self.service, None
         try:
             self._run_to_its_end(run)
         except (TandemError, OSError) as problem:
             run.error = str(problem)
-        except Exception as problem:  # the thread must go on: without it the service would stay ended, unreported
+        except Exception as problem:  # without its thread, the service would stay down and nobody would know
             _log.exception("a service failed unexpectedly", service=self.service.name)
             run.error = f"{type(problem).__name__}: {problem}"
         return run
 
-    def _run_to_its_end(self, run: Run) -> None:
+    def _run_to_its_end(self, run: ServiceRun) -> None:
         service, folder = self.service, self._folder
         if not service.starts_early and not self._await_needs(lambda: self._request is not None):
             return
@@ -186,12 +186,12 @@ class ServiceRunner:
             if self._stops or self._next:
                 return
             process = spawn(service.command, log=folder.log(service.name), env=service.environment, cwd=folder.home)
-            # A restart that was requested until now is this start.
+            # This start fulfils a restart that was requested before.
             self._request = None
         identity = identify(process.pid)
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
         try:
-            remember(folder.pid(service.name), identity)
+            write_identity(folder.pid(service.name), identity)
             self._enter(State.STARTING, pid=process.pid)
             if service.starts_early and self._await_needs(lambda: self._request is not None or _ended(process)):
                 service.on_needs_ready()
@@ -206,7 +206,7 @@ class ServiceRunner:
             run.code = process.returncode
             self._end(run, identity)
             process.wait()
-            forget(folder.pid(service.name), identity)
+            remove_identity(folder.pid(service.name), identity)
         run.error = self._outcome(run, process.returncode, from_byte)
 
     def _watch(self, process: Popen[bytes]) -> None:
@@ -215,10 +215,10 @@ class ServiceRunner:
             self._changed.notify_all()
 
     def _await_needs(self, in_vain: Callable[[], bool]) -> bool:
-        """Returns whether all are ready; False when it is in vain to wait for them."""
+        """Waits for the needed services and returns whether all are ready; see ``wait_until_ready``."""
         return all(need.wait_until_ready(in_vain) for need in self._needs)
 
-    def _await_ready(self, run: Run, process: Popen[bytes], from_byte: int) -> None:
+    def _await_ready(self, run: ServiceRun, process: Popen[bytes], from_byte: int) -> None:
         service, hint = self.service, f"look at {self._folder.log(self.service.name)}"
 
         def probe() -> None:
@@ -237,33 +237,35 @@ class ServiceRunner:
             interval_s=0.2,
         )
 
-    def _end(self, run: Run, identity: Identity) -> None:
+    def _end(self, run: ServiceRun, identity: Identity) -> None:
         service, was_ready = self.service, run.ready_at is not None
         with self._changed:
             self._state, request = State.STOPPING, self._request
-        in_haste = request is _Request.STOP_IN_HASTE
+        at_once = request is _Request.STOP_AT_ONCE
         # A restart does not wait for what lingers.
         linger_s = service.linger_s() if was_ready and request is _Request.STOP else 0.0
-        ending = end(identity, min(service.stop_deadline_s, HASTE_S) if in_haste else service.stop_deadline_s, linger_s)
+        ending = end(
+            identity, min(service.stop_deadline_s, AT_ONCE_S) if at_once else service.stop_deadline_s, linger_s
+        )
         if ending is Ending.KILLED:
             _log.warning("a service did not stop when asked to and was killed", service=service.name)
         elif ending is Ending.WHOLE and was_ready:
             service.on_stopped()
 
-    def _outcome(self, run: Run, code: int, from_byte: int) -> str:
+    def _outcome(self, run: ServiceRun, code: int, from_byte: int) -> str:
         """Returns what ended the program."""
         log = self._folder.log(self.service.name)
-        # A program that ended has given back what it could not use, or could not even write what was wrong.
-        if self._folder.disk_is_full or tells_of_full_disk(log, from_byte):
+        # The ended program may have freed disk space, or could not log the error. So both are checked.
+        if self._folder.disk_is_full or reports_full_disk(log, from_byte):
             return self._folder.full_disk
         if reason := self.service.explain(code, end_of(log, from_byte)):
             run.cannot_run = run.ready_at is None
             return reason
         if code < 0 and -code not in CRASHES:
-            # It had no time to say why.
+            # A killed program logs no reason.
             return f"killed by signal {-code}"
         how = f"ended with exit code {code}" if code >= 0 else f"crashed with {signal.Signals(-code).name}"
-        return f"{how}: {essence(log, from_byte)}"
+        return f"{how}: {error_summary(log, from_byte)}"
 
 
 def _ended(process: Popen[bytes]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 
 class Service:
-    """One program, with what a runner calls on its way from start to end.
+    """One program, with the methods that a runner calls from its start to its end.
 
     Args:
         name: the service's name.
@@ -15,8 +15,8 @@ class Service:
 
     Attributes:
         needs: the services that must be ready before each start.
-        starts_early: whether it starts before they are, and waits for ``on_needs_ready``.
-        optional: whether everything else works without it; then it is restarted however often it fails.
+        starts_early: whether it starts before they are ready and waits for ``on_needs_ready``.
+        optional: whether everything else works without it; then it is restarted after every failure.
         retry_on: a client's exceptions that mean "not ready yet" when ``probe`` raises them.
         start_deadline_s: how long it may take to be ready.
         stop_deadline_s: how long it may take to end after SIGTERM.
@@ -35,10 +35,10 @@ class Service:
         self.name, self.command, self.environment = name, command, environment
 
     def prepare(self) -> None:
-        """Writes what the program reads; called before every start."""
+        """Writes the program's files; called before every start."""
 
     def on_needs_ready(self) -> None:
-        """Lets a program go on that starts early."""
+        """Lets a program continue that starts early."""
 
     def probe(self, _pid: int, /) -> None:
         """Returns when the program is ready, given its process id.
@@ -48,18 +48,18 @@ class Service:
         """
 
     def on_ready(self) -> None:
-        """Completes a start, before any service starts that needs this one."""
+        """Completes the start; services that need this one start afterwards."""
 
     def linger_s(self) -> float:
-        """Returns how long what the program started may go on after a stop, in seconds, before it is killed."""
+        """Returns how many seconds the program's children may run after a stop, before they are killed."""
         return 0.0
 
     def on_stopped(self) -> None:
-        """Called when it was ready and has ended with all that it started, because it was asked to."""
+        """Called after a requested stop, if the program was ready and ended with all its children."""
 
     def explain(self, _code: int, _output: str, /) -> str | None:
-        """Returns why the program cannot run on this machine, given its exit code and what it wrote to its log.
+        """Returns why the program cannot run on this machine, given its exit code and its log; None if unknown.
 
-        It is then not restarted, unless it was ready before. None when these do not tell.
+        With a reason, it is not restarted unless it was ready before.
         """
         return None

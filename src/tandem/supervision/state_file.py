@@ -1,4 +1,4 @@
-"""Keeps the states of a supervisor's services in one file, which any process may read."""
+"""Keeps the states of a supervisor's services in a file for other processes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class ServiceState:
     Attributes:
         state: ``stopped``, ``starting``, ``running`` or ``failed`` (given up).
         pid: its process, if there is one.
-        restarts: how often it was started again after a failure.
-        error: what ended it last, in one line.
+        restarts: the number of restarts after a failure.
+        error: the reason for its last end, in one line.
     """
 
     state: str = "stopped"
@@ -30,12 +30,12 @@ class ServiceState:
 
     @property
     def trouble(self) -> str | None:
-        """The error for which it was restarted; None when it runs, or starts for the first time."""
+        """The error that caused its restart; None if it runs or starts for the first time."""
         return self.error if self.state == "starting" else None
 
 
 class StateFile:
-    """The file of the services' states, as its one writer sees it.
+    """The file of the services' states, for its only writer.
 
     Args:
         path: the file.
@@ -60,7 +60,7 @@ class StateFile:
             self._write()
 
     def close(self) -> None:
-        """Writes no more: the file is gone, or another supervisor's."""
+        """Stops writing, because the file is gone or belongs to another supervisor."""
         with self._lock:
             self._closed = True
 
@@ -79,7 +79,7 @@ class StateFile:
 
 
 def read_states(path: Path, services: Collection[str] = ()) -> dict[str, ServiceState]:
-    """Returns the states in a file; of these services ``stopped`` when they are not in it."""
+    """Returns the states in a file; these services are ``stopped`` if the file lacks them."""
     states = {service: ServiceState() for service in services}
     try:
         document = json.loads(path.read_text("utf-8"))

@@ -51,7 +51,7 @@ class StateFolder:
         return self.home / "logs" / f"{service}.log"
 
     def logs(self) -> list[Path]:
-        """Returns the logs that programs append to while the supervisor runs."""
+        """Returns the logs of the running programs."""
         return [self.log(name) for name in (*self.services, SUPERVISOR)]
 
     def pid(self, service: str) -> Path:
@@ -75,7 +75,7 @@ class StateFolder:
             raise unwritable(self.home, error) from None
 
     def forget(self) -> None:
-        """Removes all data; when it is interrupted, the next start completes it."""
+        """Removes all data; the next start completes an interrupted removal."""
         self._forgetting.touch()
         for name in self.data:
             if (self.home / name).exists():
@@ -84,9 +84,9 @@ class StateFolder:
 
     @contextmanager
     def locked(self) -> Iterator[int | None]:
-        """Yields the lock's file descriptor when this process now owns the folder, until the block or the process ends.
+        """Locks the folder until the block or the process ends; yields the lock's file descriptor.
 
-        None when another process owns it.
+        Yields None if another process has the lock.
         """
         with (self.run / "lock").open("w") as lock:
             try:
@@ -99,7 +99,7 @@ class StateFolder:
             yield lock.fileno()
 
     def is_mine(self, lock: int) -> bool:
-        """Returns whether the folder is still the one that was locked: not removed, nor another one in its place."""
+        """Returns whether the locked folder still exists: it was neither removed nor replaced."""
         try:
             return os.path.samestat(os.fstat(lock), (self.run / "lock").stat())
         except (FileNotFoundError, NotADirectoryError):
@@ -112,7 +112,7 @@ class StateFolder:
 
     @property
     def full_disk(self) -> str:
-        """The error of a service that a full disk has ended."""
+        """The error of a service that failed because the disk is full."""
         return f"the disk of {self.home} is full"
 
     @property
@@ -128,6 +128,6 @@ def unwritable(home: Path, error: OSError) -> EnvironmentNotReadyError:
 
 
 def empty(folder: Path) -> None:
-    """Makes a folder that is empty, without what an earlier run has left in it."""
+    """Creates an empty folder; deletes what an earlier run left there."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -17,24 +17,24 @@ from tandem.supervision.service import Service
 from tandem.supervision.state_file import StateFile
 from tandem.supervision.state_folder import StateFolder
 
-# Asks a supervisor to compare what runs with what is to run.
+# Asks a supervisor to compare the running jobs with the registered ones.
 UPDATE = signal.SIGUSR1
 _log = structlog.get_logger(__name__)
 
 
 class DynamicServices(Protocol):
-    """Services that come and go while the others run."""
+    """Services that start and stop while the others run."""
 
     def update(self) -> None:
-        """Starts and stops what is to; returns at once."""
+        """Starts new services and stops removed ones; returns at once."""
 
-    def stop(self, *, in_haste: bool = False) -> None:
+    def stop(self, *, at_once: bool = False) -> None:
         """Stops all; see ``ServiceRunner.stop``."""
 
 
 def received_signals() -> SimpleQueue[int]:
     """Returns a queue that gets each signal for a supervisor: SIGTERM, SIGINT and ``UPDATE``."""
-    # A signal handler must not take a lock that the interrupted code may hold; this queue is made for that.
+    # A signal handler must not take a lock that the interrupted code may hold. SimpleQueue allows that.
     signals: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, UPDATE):
         signal.signal(number, lambda received, _frame: signals.put(received))
@@ -45,9 +45,9 @@ def runners_of(services: Iterable[Service], folder: StateFolder, states: StateFi
     """Returns a runner for each service.
 
     Args:
-        services: each after those that it needs.
+        services: the services; each one follows those that it needs.
         folder: the state folder.
-        states: where states go.
+        states: the file of their states.
     """
     runners: list[ServiceRunner] = []
     for service in services:
@@ -69,12 +69,12 @@ def supervise(
         runners: in the order in which they are started; they are stopped in the reverse order.
         dynamic: further services, stopped before the others.
         folder: the state folder.
-        states: where states go.
+        states: the file of their states.
         signals: the signals that this process receives.
-        lock: of the state folder.
+        lock: the state folder's lock, as ``StateFolder.locked`` yields it.
     """
     with ExitStack() as stopping:
-        # Any end of this block stops each service, even when another one does not stop.
+        # The stack stops every service, even if another one fails to stop.
         for runner in runners:
             runner.start()
             stopping.callback(runner.stop)
@@ -88,17 +88,17 @@ def supervise(
             if not folder.is_mine(lock):
                 _log.error("the state folder was removed: everything is stopped", home=str(folder.home))
                 states.close()
-                _stop_in_haste(runners, dynamic)
+                _stop_at_once(runners, dynamic)
                 break
             for log in folder.logs():
                 rotate(log)
     _log.info("stopped")
 
 
-def _stop_in_haste(runners: Sequence[ServiceRunner], dynamic: DynamicServices | None) -> None:
-    """Stops all at the same time: what they write to is gone, and the next environment wants their ports."""
+def _stop_at_once(runners: Sequence[ServiceRunner], dynamic: DynamicServices | None) -> None:
+    """Stops all in parallel: their files are gone, and the next environment needs their ports."""
     stops = [runner.stop for runner in runners] + ([dynamic.stop] if dynamic else [])
-    threads = [threading.Thread(target=stop, kwargs={"in_haste": True}) for stop in stops]
+    threads = [threading.Thread(target=stop, kwargs={"at_once": True}) for stop in stops]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -108,7 +108,8 @@ def _stop_in_haste(runners: Sequence[ServiceRunner], dynamic: DynamicServices | 
 def _next(signals: SimpleQueue[int]) -> int | None:
     """Returns the next signal, or None after a second.
 
-    Python runs a handler before it waits or when a wait is interrupted. What comes in between would wait for the next.
+    Python runs a signal handler before a wait or when it interrupts one. A signal in between would stay unnoticed until
+    the next, so no wait is endless.
     """
     try:
         return signals.get(timeout=1)

@@ -16,17 +16,17 @@ class CollectionDifferences:
 
     Args:
         collection: its name.
-        found: the stored documents.
+        stored: the stored documents.
         expected: the expected documents, by ``_id``.
     """
 
-    def __init__(self, collection: str, found: Iterable[Document], expected: Mapping[str, Document]) -> None:
+    def __init__(self, collection: str, stored: Iterable[Document], expected: Mapping[str, Document]) -> None:
         self._collection = collection
         # The differing fields of an expected document that exists, and the document.
         self._wrong: dict[str, tuple[Document, set[str]]] = {}
         self._unexpected: list[Document] = []
         self._missing = set(expected)
-        for document in found:
+        for document in stored:
             must_be = _of_its_id(document, expected)
             if must_be is None:
                 self._unexpected.append(document)
@@ -75,18 +75,18 @@ def _of_its_id(document: Document, expected: Mapping[str, Document]) -> Document
     return expected.get(identity) if type(identity) is str else None
 
 
-def _differing(found: Document, expected: Document) -> set[str]:
+def _differing(stored: Document, expected: Document) -> set[str]:
     """Returns the fields that differ in presence, value or type.
 
     5.0 and true equal integers in Python, not here.
     """
     return {
         name
-        for name in found.keys() | expected.keys()
-        if name not in found
+        for name in stored.keys() | expected.keys()
+        if name not in stored
         or name not in expected
-        or found[name] != expected[name]
-        or (type(found[name]) is not type(expected[name]) and type(found[name]) is not Int64)
+        or stored[name] != expected[name]
+        or (type(stored[name]) is not type(expected[name]) and type(stored[name]) is not Int64)
     }
 
 

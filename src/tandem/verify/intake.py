@@ -56,15 +56,15 @@ class Intake:
         for record in records:
             self.consumed += 1
             arrived = record.timestamp if record.by_broker else None
-            found = self._validate(record.key, record.value, record.timestamp)
-            if isinstance(found, Dead):
+            outcome = self._validate(record.key, record.value, record.timestamp)
+            if isinstance(outcome, Dead):
                 key = f"{self.stream.topic}-{record.partition}-{record.offset}".encode()
-                self.dead[key] = Letter(record.value, self._headers(record, found))
-            elif isinstance(found, Control):
+                self.dead[key] = Letter(record.value, self._headers(record, outcome))
+            elif isinstance(outcome, Control):
                 self.control += 1
-                self.arrivals.append(Arrival(arrived, self.stream.name, found.time, None))
+                self.arrivals.append(Arrival(arrived, self.stream.name, outcome.time, None))
             else:
-                self._event(arrived, found.fields)
+                self._event(arrived, outcome.fields)
 
     def _event(self, at: int | None, fields: Fields) -> None:
         identity, time = str(fields[self.stream.identity]), int(fields[self.stream.event_time])

@@ -115,10 +115,10 @@ class Validator:
             value = document.get(name)
             if value is None:
                 return Dead(DeadLetterError.NULL_FIELD if name in document else DeadLetterError.MISSING_FIELD, name)
-            found = read(value)
-            if type(found) is DeadLetterError:
-                return Dead(found, name)
-            fields[name] = found
+            result = read(value)
+            if type(result) is DeadLetterError:
+                return Dead(result, name)
+            fields[name] = result
         return self._timely(fields, latest)
 
     def _timely(self, fields: Fields, latest: int) -> Accepted | Dead:

@@ -149,26 +149,26 @@ def _record(fields: Mapping[str, _Read]) -> _Read:
 def _pair(value: _Read) -> _Read:
     def read(data: bytes, at: int) -> tuple[tuple[bytes, Any], int]:
         key, at = _bytes(data, at)
-        found, at = value(data, at)
-        return (key, found), at
+        item, at = value(data, at)
+        return (key, item), at
 
     return read
 
 
 def _many(item: _Read, into: Callable[[list[Any]], Any]) -> _Read:
     def read(data: bytes, at: int) -> tuple[Any, int]:
-        found: list[Any] = []
+        values: list[Any] = []
         while True:
             count, at = _long(data, at)
             if count < 0:  # the block's size in bytes follows, for readers that skip it
                 count, (_, at) = -count, _long(data, at)
             if count == 0:
-                return into(found), at
-            if len(found) + count > MAX_ITEMS:
+                return into(values), at
+            if len(values) + count > MAX_ITEMS:
                 raise ValueError("too many items")
             for _ in range(count):
                 each, at = item(data, at)
-                found.append(each)
+                values.append(each)
 
     return read
 

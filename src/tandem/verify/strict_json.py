@@ -138,9 +138,9 @@ class Parser:
 
     def _take(self, sign: str) -> bool:
         self._skip_blank()
-        found = self._text.startswith(sign, self._at)
-        self._at += found
-        return found
+        is_there = self._text.startswith(sign, self._at)
+        self._at += is_there
+        return is_there
 
 
 def _number(match: re.Match[str]) -> int | float:

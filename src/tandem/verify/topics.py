@@ -67,16 +67,16 @@ class TopicReader:
             )
         try:
             with self._answering():
-                found = self._consumer.partitions_for_topic(topic)
+                partitions = self._consumer.partitions_for_topic(topic)
         except EnvironmentNotReadyError:
             self._consumer.close()
             raise
-        if not found:
+        if not partitions:
             self._consumer.close()
             raise EnvironmentNotReadyError(
                 f"Kafka at {kafka.bootstrap} has no topic {topic}", hint="`tandem up` creates the pipeline's topics"
             )
-        self._partitions = {number: TopicPartition(topic, number) for number in sorted(found)}
+        self._partitions = {number: TopicPartition(topic, number) for number in sorted(partitions)}
 
     def __enter__(self) -> Self:
         return self
@@ -177,13 +177,13 @@ def check_uncompacted(kafka: KafkaSettings, topics: Sequence[str]) -> None:
     wanted = [ConfigResource(ConfigResourceType.TOPIC, topic, [_POLICY]) for topic in topics]
     try:
         with new_client(KafkaAdminClient, **kafka_client(kafka), bootstrap_timeout_ms=_PATIENCE_MS) as admin:
-            found = admin.describe_configs(wanted, config_filter="all").get("topic", {})
+            configs = admin.describe_configs(wanted, config_filter="all").get("topic", {})
     except KafkaError as error:
         raise EnvironmentNotReadyError(
             f"Kafka at {kafka.bootstrap} does not answer: {type(error).__name__}",
             hint="check with `tandem status` that it is running",
         ) from None
-    compacted = [topic for topic in topics if "compact" in (found.get(topic, {}).get(_POLICY, {}).get("value") or "")]
+    compacted = [topic for topic in topics if "compact" in (configs.get(topic, {}).get(_POLICY, {}).get("value") or "")]
     if compacted:
         raise TandemError(
             f"Kafka compacts {', '.join(compacted)}: `tandem verify` cannot account for records that Kafka has removed",

@@ -130,8 +130,8 @@ class _Stored:
         self._database = database
 
     def ids(self, collection: str) -> Set[str]:
-        found = self._database[collection].find({}, {"_id": 1}, batch_size=20_000)
-        return {document["_id"] for document in found if isinstance(document["_id"], str)}
+        documents = self._database[collection].find({}, {"_id": 1}, batch_size=20_000)
+        return {document["_id"] for document in documents if isinstance(document["_id"], str)}
 
     def read(self, collection: str) -> Iterable[dict[str, Any]]:
         return self._database[collection].find({}, batch_size=5_000)

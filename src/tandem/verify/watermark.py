@@ -46,7 +46,7 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
     time is not after the watermark of everything that arrived up to its own millisecond. The engine's begins at 0, that
     is 1970, and not at none: what is dated then or before may be late even in the first batch of all.
     What arrived at an unknown time may have moved the watermark before all others, and come after all others.
-    A further record of the same event is a repeat and is not looked at: its first record decided the fate of the event.
+    A further record of the same event is a repeat and is not looked at: its first record decided the outcome.
     """
     newest: dict[str, int | None] = dict.fromkeys(streams)
     watermark = 0

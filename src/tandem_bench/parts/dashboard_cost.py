@@ -28,7 +28,7 @@ _SHOWN_S = 180
 def measure(config: RunConfig) -> Part:
     """Returns the figures with one open page, and with many."""
     seconds = 30.0 if config.quick else 120.0
-    found: dict[tuple[str, str], list[float]] = {}
+    values: dict[tuple[str, str], list[float]] = {}
     remarks: dict[str, str] = {}
     for number in range(config.rounds):
         for pages in _PAGES:
@@ -37,8 +37,8 @@ def measure(config: RunConfig) -> Part:
             name = "one page" if pages == 1 else f"{pages} pages"
             remarks[f"{name}: {next(iter(figures))[0]}"] = remark
             for (what, unit), value in figures.items():
-                found.setdefault((f"{name}: {what}", unit), []).append(value)
-    rows = [Row(name, unit, Figure(tuple(each)), remark=remarks.get(name, "")) for (name, unit), each in found.items()]
+                values.setdefault((f"{name}: {what}", unit), []).append(value)
+    rows = [Row(name, unit, Figure(tuple(each)), remark=remarks.get(name, "")) for (name, unit), each in values.items()]
     settings = {"facts/s": int(RATE), "seconds": int(seconds), "rounds": config.rounds}
     return Part("dashboard", "The dashboard while facts are written", rows, settings)
 

@@ -43,20 +43,20 @@ def measure(config: RunConfig) -> Part:
     sizes = fitting(wanted, machine_memory() / 2**30)
     if missing := [size for size in wanted if size not in sizes]:
         config.say(f"growth skips {missing}: so many records do not fit into this machine's memory")
-    found: dict[int, list[_Found]] = {size: [] for size in sizes}
+    by_size: dict[int, list[_Found]] = {size: [] for size in sizes}
     heap = heap_gib(sizes[0])
     with new_testbed(_with_heap(drains.patient(config.settings), heap)) as testbed:
         for number in range(config.rounds):
             config.say(f"growth, round {number + 1} of {config.rounds}")
             for size in sizes if number % 2 == 0 else reversed(sizes):
                 testbed.fresh()
-                found[size].append(_drained(config, testbed, least, size))
+                by_size[size].append(_drained(config, testbed, least, size))
     rows = [
         Row(
             f"{size:,} records".replace(",", " "),
             "records/s",
-            Figure(tuple(each.drain.rate for each in found[size])),
-            remark=_state(found[size][-1].drain.report),
+            Figure(tuple(each.drain.rate for each in by_size[size])),
+            remark=_state(by_size[size][-1].drain.report),
             compared=size != sizes[0],
         )
         for size in sizes
@@ -64,8 +64,8 @@ def measure(config: RunConfig) -> Part:
         Row(
             f"then {_FEW} records",
             "ms",
-            Figure(tuple(value for each in found[size] for value in batch_milliseconds([each.few]))),
-            remark=_state(found[size][-1].few),
+            Figure(tuple(value for each in by_size[size] for value in batch_milliseconds([each.few]))),
+            remark=_state(by_size[size][-1].few),
         )
         for size in sizes
     ]

@@ -6,7 +6,7 @@ import { buildFlow, renderFlow, renderTiles } from "./flow.js";
 import { buildNewest, renderNewest } from "./newest.js";
 import { renderPipelines } from "./pipelines.js";
 import { byId, element } from "./dom.js";
-import { listen } from "./story.js";
+import { listen } from "./search.js";
 import { clock } from "./format.js";
 
 // The server speaks at least once a second.

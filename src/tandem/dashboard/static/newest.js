@@ -1,7 +1,7 @@
 // The newest documents. A click on the first column looks up the key.
 import { byId, element } from "./dom.js";
 import { count, time } from "./format.js";
-import { tell } from "./story.js";
+import { search } from "./search.js";
 
 let body = null, drawn = "";
 
@@ -32,7 +32,7 @@ export function renderNewest(rows, environment) {
 function cell(value, column, environment) {
   if (column.field === environment.key && !environment.aggregates) {
     const button = element("button", { type: "button", title: "Look up" }, String(value));
-    button.addEventListener("click", () => tell(String(value), { go: true }));
+    button.addEventListener("click", () => search(String(value), { go: true }));
     return element("td", { class: "text" }, button);
   }
   if (column.shown === "time") return element("td", { class: "time" }, time(value));

@@ -102,14 +102,14 @@ class Avro:
         """
         pattern = re.compile(rf"{re.escape(subject)}\.v([1-9][0-9]*)\.avsc")
         folder = resources.files(package).joinpath(FOLDER)
-        found = {
+        sources = {
             int(match[1]): each.read_text("utf-8")
             for each in (folder.iterdir() if folder.is_dir() else ())
             if (match := pattern.fullmatch(each.name))
         }
-        if not found:
+        if not sources:
             raise ValueError(f"there is no {FOLDER}/{subject}.v1.avsc in {package}")
-        return cls.parse(subject, found)
+        return cls.parse(subject, sources)
 
     @classmethod
     def parse(cls, subject: str, texts: Mapping[int, str]) -> Avro:
@@ -142,11 +142,11 @@ class Avro:
     def check(self, fields: Mapping[str, FieldType]) -> None:
         """Raises ValueError when the newest schema lacks a declared field, or has it with another type."""
         for name, kind in fields.items():
-            found = self.newest.fields.get(name)
+            of_name = self.newest.fields.get(name)
             place = file_of(self.subject, self.newest.number)
-            if found is None:
+            if of_name is None:
                 raise ValueError(f"{place}: has no field {name!r}, which the stream declares")
-            if kind_of(found["type"])[0] is not kind:
+            if kind_of(of_name["type"])[0] is not kind:
                 raise ValueError(f"{place}: field {name!r} is declared as {kind}, which is {_wanted(kind)} in Avro")
 
     def source(self, version: Version, name: str, kind: FieldType) -> Source | None:
@@ -155,10 +155,10 @@ class Avro:
 
         None when that cannot be: it has another type, or it is missing and there is no default; see ``lacks``.
         """
-        newest, found = self.newest.fields[name], version.fields
-        named = next((each for each in (name, *newest.get("aliases", ())) if each in found), None)
+        newest, fields = self.newest.fields[name], version.fields
+        named = next((each for each in (name, *newest.get("aliases", ())) if each in fields), None)
         if named is not None:
-            its_kind, micros = kind_of(found[named]["type"])
+            its_kind, micros = kind_of(fields[named]["type"])
             return Source(named, micros) if its_kind is kind else None
         if "default" not in newest:
             return None

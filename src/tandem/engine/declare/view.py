@@ -64,7 +64,7 @@ class View:
         title: the pipeline's name for people.
         results: the collection of what the pipeline makes.
         noun: what one such document is called, in the plural.
-        columns: what is shown of the newest ones; the first is what a story is asked for by.
+        columns: what is shown of the newest ones; the first is the key that the page searches for.
         event_times: the fields with the event times that a result is made of.
         key: the field that the events of all streams share, and unless they are aggregates the results and leftovers.
         key_title: its name for people.

@@ -1,4 +1,4 @@
-"""The interval join that keeps rows without a partner and lets rows that were set aside pass through."""
+"""The interval join, which keeps unmatched rows and passes dead letters and control records through."""
 
 from collections.abc import Mapping
 
@@ -13,23 +13,24 @@ def interval_join(
 ) -> DataFrame:
     """Returns the full outer join of two streams whose times differ by at most ``within_seconds``.
 
-    The condition bounds the times on both sides and both carry a watermark, so Spark can evict state and emits a row
-    without partner once none can come. A row with ``ASIDE`` set (a dead letter, a control record) fails the condition
-    on its own side; Spark then emits it at once as an outer row and never stores it, so one query carries everything
-    and each record is read and parsed once.
+    The condition bounds the times on both sides, and both have a watermark. So Spark evicts state, and emits an
+    unmatched row once no match can arrive.
+
+    A row with ``ASIDE`` set (a dead letter or a control record) never meets the condition. Spark emits it at once as an
+    outer row and does not store it. So one query carries all rows, and reads and parses each record once.
 
     Args:
-        left: columns distinct from those of ``right`` but for ``ASIDE``, which both have or neither.
-        right: likewise.
+        left: the left rows; no column but ``ASIDE`` has a name of ``right``. Both or neither have ``ASIDE``.
+        right: the right rows.
         on: the equal columns, left and right.
         times: the event-time columns (timestamp), left and right.
-        within_seconds: the largest difference of the two times, both ways, inclusive.
+        within_seconds: the largest difference of the two times in either direction, inclusive.
     """
     aside_left, aside_right = f"{ASIDE}_left", f"{ASIDE}_right"
     carries = ASIDE in left.columns
     left = left.withColumnRenamed(ASIDE, aside_left)
     right = right.withColumnRenamed(ASIDE, aside_right)
-    # A literal: Spark derives from the condition when state may go, and reads no computed interval there.
+    # A literal, because Spark derives the eviction of state from the condition and ignores computed intervals.
     within = F.expr(f"INTERVAL '{int(within_seconds)}' SECOND")
     condition = (
         (F.col(on[0]) == F.col(on[1]))
@@ -44,13 +45,13 @@ def interval_join(
 
 
 def no_longer_alone(pairs: DataFrame, kinds: Mapping[str, tuple[str, str]], *, within_seconds: int) -> DataFrame:
-    """Returns, for ``SupersededBy``, the ``_id``s that both events of each pair would have as ones without a partner.
+    """Returns, for ``SupersededBy``, the ``_id``s that the events of each pair would have as unmatched documents.
 
     Args:
         pairs: the documents of pairs.
-        kinds: by what begins such an ``_id`` (``<kind>|<identity>``): the pairs' columns with an event's identity and
-            its event time.
-        within_seconds: as for ``interval_join``; so long after its time an event without a partner is written.
+        kinds: the pairs' columns with an event's identity and event time, by the kind that begins an unmatched
+            document's ``_id`` (``<kind>|<identity>``).
+        within_seconds: as for ``interval_join``; an unmatched event is written this long after its time.
     """
     window = F.expr(f"INTERVAL '{int(within_seconds)}' SECOND")
     alone = [

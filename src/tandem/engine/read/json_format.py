@@ -73,11 +73,11 @@ class JsonFormat:
 
     def field_rules(self, name: str, kind: FieldType) -> Sequence[Rule]:
         """See ``ValueFormat.field_rules``."""
-        found, value = F.col(f"_t_{name}"), F.col(f"_f_{name}")
+        json_type, value = F.col(f"_t_{name}"), F.col(f"_f_{name}")
         rules: list[Rule] = [
             (F.col(f"_v_{name}").isNull(), DeadLetterError.MISSING_FIELD, name),
-            (found == "VOID", DeadLetterError.NULL_FIELD, name),
-            (found != _json_type_of(kind), DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
+            (json_type == "VOID", DeadLetterError.NULL_FIELD, name),
+            (json_type != _json_type_of(kind), DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
         ]
         match kind:
             case FieldType.STRING:

@@ -8,31 +8,31 @@ from typing import Any
 
 # Fields of a job's report: when the last late records were dropped, and the topics that refuse control records.
 LATE_AT, REFUSED = "late_at_ms", "refused_topics"
-# After so long without another late record the number is history, not news.
+# After this time without another late record, the warning ends.
 _LATE_NEWS_S = 600.0
 
 
 def warnings(report: Mapping[str, Any], now: float) -> dict[str, str]:
-    """Returns a sentence for each thing that the report warns of, by a code for programs.
+    """Returns the warnings of a report as sentences, by a code for programs.
 
     Args:
-        report: the job's newest; empty when there is none.
-        now: in seconds since the epoch.
+        report: the job's newest report; empty if there is none.
+        now: the current time, in seconds since the epoch.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     late_at = report.get(LATE_AT)
     if late_at is not None and now - late_at / 1000 < _LATE_NEWS_S:
-        found["late"] = late(report["late_total"], late_at / 1000)
+        texts["late"] = late(report["late_total"], late_at / 1000)
     if topics := report.get(REFUSED):
-        found["control"] = refused(topics)
-    return found
+        texts["control"] = refused(topics)
+    return texts
 
 
 def late(total: int, last: float) -> str:
-    """Returns what follows from late records, and what repairs it.
+    """Returns the consequence of late records, and the command that repairs it.
 
     Args:
-        total: how many there were.
+        total: the number of late records.
         last: when the job dropped the last one, in seconds since the epoch.
     """
     at = datetime.fromtimestamp(last, UTC).strftime("%H:%M:%S")
@@ -43,7 +43,7 @@ def late(total: int, last: float) -> str:
 
 
 def refused(topics: Iterable[str]) -> str:
-    """Returns what follows when the job may not write to topics that it reads, and what to do."""
+    """Returns the consequence if the job has no WRITE right on topics that it reads, and what to do."""
     names = ", ".join(sorted(topics))
     return (
         f"control records for topic {names} are refused (no WRITE right): unmatched documents will not appear while "

@@ -41,12 +41,12 @@ class FitsError(Exception):
 def misfit(start: Callable[[_Writer], StreamingQuery], folder: Path) -> Failure | None:
     """Returns why the query cannot resume from its checkpoint; None if it can.
 
-    Spark compares the state that the checkpoint has with the state that the query needs when it plans a batch, and asks
-    for the batch to be written behind that.
+    When Spark plans a batch, it compares the checkpoint's state with the state that the query needs. Only then it calls
+    the function that writes the batch.
 
     Args:
-        start: starts the query, given what writes a batch.
-        folder: the pipeline's.
+        start: starts the query, given the function that writes a batch.
+        folder: the pipeline's folder.
     """
 
     def write(_batch: DataFrame, _batch_id: int) -> None:
@@ -60,9 +60,9 @@ def misfit(start: Callable[[_Writer], StreamingQuery], folder: Path) -> Failure 
 
 
 def changed(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Failure | None:
-    """Returns which setting differs from the one that the checkpoint was begun with; None when none does.
+    """Returns the failure if a setting differs from the checkpoint's; None if none does.
 
-    What only one version of the pipeline's code has is no difference: which code fits the checkpoint, Spark says.
+    A parameter that only one version of the code has is not compared. Spark decides whether the code fits.
 
     Raises:
         OSError, Py4JJavaError: the file cannot be read.
@@ -103,7 +103,7 @@ def _listed(settings: Mapping[str, str | None]) -> str:
 
 
 def record(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
-    """Records the settings in a checkpoint that is new, or has none recorded yet.
+    """Records the settings in a checkpoint that has none recorded yet.
 
     Raises:
         OSError, Py4JJavaError: the file cannot be written.
@@ -114,8 +114,7 @@ def record(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
 
 
 def deciding(pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
-    """Returns the settings that decide which documents exist, by their names: as JSON has them, with the defaults that
-    the transform declares."""
+    """Returns the settings that decide which documents exist, as JSON values by name, with the defaults."""
     declared = inspect.signature(pipeline.transform).parameters.values()
     defaults = {each.name: each.default for each in declared if _is_json(each.default)}
     parameters = {f"{_PARAMETER}{name}": value for name, value in {**defaults, **config.parameters}.items()}
@@ -124,8 +123,8 @@ def deciding(pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
         "job.max_clock_skew_seconds": config.max_clock_skew_seconds,
         **parameters,
     }
-    found: dict[str, Any] = json.loads(json.dumps(values))
-    return found
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
 
 
 def _is_json(value: Any) -> bool:
@@ -137,15 +136,15 @@ def _is_json(value: Any) -> bool:
 
 
 def _recorded(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
-    """Returns the settings that the checkpoint was begun with; none when no batch of it was planned yet."""
+    """Returns the checkpoint's settings; none if it has no planned batch yet."""
     location = _location(config)
     if last_planned(spark, config) is None or not exists(spark, location):
         return {}
     try:
-        found: dict[str, Any] = json.loads(read_text(spark, location))
-    except ValueError:  # damaged: nothing is known, as in a checkpoint that is older than this file
+        recorded: dict[str, Any] = json.loads(read_text(spark, location))
+    except ValueError:  # damaged; treated like an old checkpoint without this file
         return {}
-    return found
+    return recorded
 
 
 def _location(config: JobConfig) -> str:

@@ -1,4 +1,4 @@
-"""Puts aggregates right that late records, or a correction of a lookup, have made wrong."""
+"""Repairs aggregates that late records or a corrected lookup have made wrong."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from tandem.engine.read.mongo_source import in_chunks, read_collection
 from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.write.mongo_sink import write_documents
 
-# Of Spark's column timestampType.
+# The value of Spark's column timestampType for the broker's time.
 _LOG_APPEND_TIME = 1
-# After every window.
+# Later than every window.
 _NEVER_MS = 2**53
 
 
-class Windows:
-    """The documents of one output that are final and of whose events all are still in the topics.
+class FinalWindows:
+    """The documents of one output whose windows are final and whose events are all still in the topics.
 
     Args:
         spark: the session.
-        config: where MongoDB is.
-        output: which collection.
-        window: the output's.
-        documents: what the topics imply.
-        since: returns from which event time on windows are complete, in milliseconds since 1970; None when all are.
-        watermark: the job's.
+        config: MongoDB's address.
+        output: the output.
+        window: the names of its fields with the window's begin and end.
+        documents: the documents that the topics imply.
+        since: returns the event time from which windows are complete, in milliseconds since 1970; None if all are.
+        watermark: the job's watermark.
     """
 
     def __init__(
@@ -53,38 +53,38 @@ class Windows:
         self._begin, end = window
         self._final = F.col(end) <= F.lit(watermark)
         times = [field.name for field in documents.schema if isinstance(field.dataType, TimestampType)]
-        # As MongoDB keeps them.
+        # MongoDB keeps milliseconds.
         whole = documents.withColumns({name: F.date_trunc("millisecond", F.col(name)) for name in times})
         self._expected = whole.where(self._final)
 
-    def put_right(self, report: dict[str, Any]) -> None:
-        """Writes those that are missing or differ, removes those that should not be, and adds both to the report."""
+    def repair(self, report: dict[str, Any]) -> None:
+        """Writes missing and differing documents, removes surplus ones, and adds the numbers to the report."""
         implied = self._expected.persist(StorageLevel.DISK_ONLY)
         implied.count()
-        # Only now: what retention removes before the topics are read is missing in what they imply.
+        # Only after the topics are read: retention may remove records until then, and the documents would lack them.
         complete = self._complete()
         expected = implied.where(complete)
         schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in expected.schema)
-        found = read_collection(self._spark, self._config, self._collection, schema).where(self._final & complete)
-        found = found.persist(StorageLevel.DISK_ONLY)
+        stored = read_collection(self._spark, self._config, self._collection, schema).where(self._final & complete)
+        stored = stored.persist(StorageLevel.DISK_ONLY)
         try:
-            wrong = expected.join(found, _all_equal(expected, found), "left_anti").persist(StorageLevel.DISK_ONLY)
-            new = wrong.join(found.select("_id"), "_id", "left_anti").count()
+            wrong = expected.join(stored, _all_equal(expected, stored), "left_anti").persist(StorageLevel.DISK_ONLY)
+            new = wrong.join(stored.select("_id"), "_id", "left_anti").count()
             report["compared"][self._collection] = expected.count()
             report["inserted"][self._collection] = new
             report["replaced"][self._collection] = (changed := wrong.count()) - new
             if changed:
                 write_documents(wrong, self._collection, self._config, few=True)
-            extra = found.join(expected, "_id", "left_anti")
+            extra = stored.join(expected, "_id", "left_anti")
             collection = MongoCollection(self._spark, self._config, self._collection)
             report["removed"][self._collection] = sum(collection.delete_ids(chunk) for chunk in in_chunks(extra))
             wrong.unpersist()
         finally:
-            found.unpersist()
+            stored.unpersist()
             implied.unpersist()
 
     def _complete(self) -> Column:
-        """Returns which windows all events are still in the topics of."""
+        """Returns the condition for windows whose events are all still in the topics."""
         since_ms = self._since()
         return F.lit(True) if since_ms is None else F.unix_millis(self._begin) >= since_ms
 
@@ -92,20 +92,20 @@ class Windows:
 def complete_since(
     spark: SparkSession, pipeline: Pipeline, config: JobConfig, committed: Mapping[str, Mapping[str, int]]
 ) -> int | None:
-    """Returns from which event time on all events are in the topics, in milliseconds since 1970; None for from ever.
+    """Returns the event time from which the topics hold all events, in milliseconds since 1970; None if they hold all.
 
-    Retention removes the oldest records of a partition. What is left begins at a time of Kafka's, and an event is dated
-    at most the clock skew after it arrived. Where a producer's clock has dated what is left, nothing is known to be
-    complete.
+    Retention removes the oldest records of a partition. An event time is at most the clock skew after the record's
+    arrival. So the arrival of the oldest record left, plus the skew, is that time. If producers set the record times,
+    the arrival is unknown and no window counts as complete.
     """
     begins: list[int] = []
     for stream in pipeline.streams:
         ends = committed[stream.topic]
         records = records_of(spark, stream, config, ends)
         first = records.groupBy("partition").agg(F.min("offset"), _since())
-        found = {str(partition): (offset, at) for partition, offset, at in first.collect()}
-        # A partition of which nothing is left is complete from its next record on.
-        of_each = (found.get(partition, (end, int(time.time() * 1000))) for partition, end in ends.items())
+        oldest_left = {str(partition): (offset, at) for partition, offset, at in first.collect()}
+        # An empty partition is complete from its next record on.
+        of_each = (oldest_left.get(partition, (end, int(time.time() * 1000))) for partition, end in ends.items())
         begins += [at for offset, at in of_each if offset > 0]
     return max(begins) + config.max_clock_skew_seconds * 1000 if begins else None
 

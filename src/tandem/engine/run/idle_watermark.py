@@ -1,8 +1,8 @@
-"""Keeps a quiet topic from holding back the others: sends control records that move its watermark.
+"""Sends control records to quiet topics, so that they do not hold back the watermark.
 
-Spark's watermark is the oldest of the streams' own. A topic without new records would freeze it, and nothing without a
-partner would ever be written. A control record is appended behind all that is in its partition, so what waits there to
-be read comes before it and cannot become late by it.
+Spark's watermark is the minimum of the streams' watermarks. A topic without new records would freeze it, and Spark
+would never emit unmatched rows. A control record stands behind all records of its partition. The job reads those
+records first, so a control record cannot make them late.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Clock:
-    """What is known of one stream's time.
+    """The times of one stream, in seconds since the epoch.
 
     Attributes:
-        seen_at: when its latest event was committed, in seconds of ``time.time``; at first when the job started.
-        newest: its newest event time, in seconds since the epoch; None before the first event.
-        sent: the newest control record's event time, likewise.
-        tried_at: when a control record was last sent or refused, in seconds of ``time.time``.
+        seen_at: when the job committed its latest event; at first, when the job started.
+        newest: its newest event time; None before the first event.
+        sent: the event time of its newest control record; None before the first one.
+        tried_at: when Kafka last accepted or refused a control record.
     """
 
     seen_at: float
@@ -56,24 +56,23 @@ def due(
     outage_tolerance_seconds: float,
     resumed_at: float = 0.0,
 ) -> dict[str, float]:
-    """Returns the event time of the control record that each quiet stream needs, in seconds since the epoch.
+    """Returns the event time of the next control record by quiet stream, in seconds since the epoch.
 
-    ``now`` is the moment at which the query looked last: a topic is not quiet because a batch takes long.
+    While some streams are active, a quiet one gets the newest event time of the slowest active stream. So a replayed
+    history keeps its own time. While all are quiet, upstream may be cut off and deliver a backlog later. Each stream
+    then gets the time ``outage_tolerance_seconds`` before now.
 
-    A quiet stream follows the slowest active one's newest event: a history that is being replayed keeps its own time.
-    When all are quiet, upstream may be cut off and deliver a backlog later, so what can still come is dated
-    ``outage_tolerance_seconds`` before now. A stream gets at most one control record within ``idle_timeout_seconds``,
-    and only one that moves its time.
+    A stream gets at most one control record within ``idle_timeout_seconds``, and only if that advances its time.
 
     Args:
-        clocks: what is known of each stream.
-        now: see above, in seconds of ``time.time``.
-        idle_timeout_seconds: after so long without events a stream is quiet.
-        outage_tolerance_seconds: see above.
-        resumed_at: when the first events came after all streams had been quiet. The other streams' backlogs may follow,
-            so a stream that is still quiet waits for another timeout.
+        clocks: the times of each stream.
+        now: when the query last looked for records, in seconds since the epoch. A long batch makes no topic quiet.
+        idle_timeout_seconds: a stream is quiet after this time without events.
+        outage_tolerance_seconds: the age of the oldest events that a backlog may still deliver.
+        resumed_at: when the first events arrived after all streams had been quiet. The backlogs of the other streams
+            may follow, so a stream that is still quiet gets no control record for another timeout.
     """
-    # The streams that brought events until the latest ones came are active, also once these are long ago.
+    # A stream is active if it had events shortly before the latest event, even if that was long ago.
     latest = min(now, max(clock.seen_at for clock in clocks.values()))
     quiet = {name for name, clock in clocks.items() if latest - clock.seen_at >= idle_timeout_seconds}
     active = [clock.newest for name, clock in clocks.items() if name not in quiet]
@@ -89,22 +88,21 @@ def due(
     return times
 
 
-class Pacemaker:
-    """Watches the batches and sends control records from a thread of its own.
+class ControlRecordSender:
+    """Watches the batches and sends control records from its own thread.
 
-    The driver has no Python Kafka client on the cluster, so the connector's own Java client is used.
+    A cluster's driver has no Python client of Kafka, so it uses the Java client of Spark's Kafka connector.
 
     Args:
         spark: the session.
-        pipeline: whose topics.
-        config: where Kafka is, and how long a topic may be quiet.
-        waits: whether rows may wait in the state that the query goes on with. Without anything to read it begins with
-            no batch that would tell.
+        pipeline: the pipeline.
+        config: Kafka's address, and how long a topic may be quiet.
+        waits: whether the restored state may hold rows. A query without new records runs no batch that reports them.
         newest_ms: each stream's newest event time so far, in milliseconds since the epoch.
-        on_refused: called with the topics that refuse control records, whenever these are others than before.
+        on_refused: called with the topics that refuse control records, whenever these topics change.
 
     Attributes:
-        clocks: what is known of each stream's time.
+        clocks: the times of each stream.
     """
 
     def __init__(
@@ -120,9 +118,9 @@ class Pacemaker:
         self._jvm: Any = spark._jvm
         self._topics = {stream.name: stream.topic for stream in pipeline.streams}
         self._config = config
-        # Spark's listener and the pacemaker's own thread change what follows.
+        # Guards the fields below: Spark's listener and the sender's thread change them.
         self._lock = threading.Lock()
-        # When the query last looked what there is: while a batch runs, nobody knows what has come.
+        # When the query last looked for records. While a batch runs, newer records are unknown.
         self._looked_at = self._resumed_at = time.time()
         self.clocks = {
             name: Clock(self._looked_at, newest_ms[name] / 1000 if name in newest_ms else None) for name in self._topics
@@ -131,19 +129,19 @@ class Pacemaker:
         self._refused: set[str] = set()
         self._on_refused = on_refused
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pacemaker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="control records", daemon=True)
 
     def start(self) -> None:
-        """Begins to watch."""
+        """Starts the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends; waits for what is being sent, but no longer than ten seconds."""
+        """Stops the thread; waits up to ten seconds for records that it is sending."""
         self._ended.set()
         self._thread.join(timeout=10)
 
     def batch(self, progress: StreamingQueryProgress) -> None:
-        """Takes note of a committed batch."""
+        """Updates the clocks after a committed batch."""
         rows = {name: row for name, row in progress.observedMetrics.items() if row[EVENTS]}
         with self._lock:
             now = time.time()
@@ -158,7 +156,7 @@ class Pacemaker:
                 self.clocks[name] = replace(clock, seen_at=now, newest=newest)
 
     def idle(self, event: QueryIdleEvent) -> None:
-        """Takes note that the query has found nothing new."""
+        """Records that the query found no new records."""
         with self._lock:
             self._looked_at = datetime.fromisoformat(event.timestamp).timestamp()
 
@@ -167,15 +165,15 @@ class Pacemaker:
             try:
                 if times := self.due():
                     self.send(times)
-            except Exception as error:  # Kafka is away or the JVM ends; the next round tries again
+            except Exception as error:  # Kafka does not answer or the JVM ends; the next round tries again
                 _log.warning("control records not sent: %s", type(error).__name__)
                 self._ended.wait(self._config.idle_timeout_seconds)
 
     def due(self) -> dict[str, float]:
-        """Returns the event time of the control record that each quiet stream needs now; see the function ``due``."""
+        """Returns the event time of the next control record by quiet stream; see the function ``due``."""
         idle, tolerance = self._config.idle_timeout_seconds, self._config.outage_tolerance_seconds
         with self._lock:
-            # Without rows in state nothing waits for the watermark.
+            # Without rows in state, no row waits for the watermark.
             return due(self.clocks, self._looked_at, idle, tolerance, self._resumed_at) if self._waiting else {}
 
     def send(self, times: Mapping[str, float]) -> None:
@@ -190,7 +188,7 @@ class Pacemaker:
                 with self._lock:
                     clock = self.clocks[name]
                     sent = moment if is_sent else clock.sent
-                    # Again after another timeout, should rows still wait then.
+                    # If rows still wait after another timeout, the next record follows.
                     self.clocks[name] = replace(clock, sent=sent, tried_at=time.time())
                 if is_sent:
                     _log.info("control records sent to a quiet topic", extra=values(topic=topic, watermark=text))
@@ -199,7 +197,7 @@ class Pacemaker:
             producer.close()
 
     def _append(self, producer: Any, topic: str, value: bytes) -> bool:
-        """Returns whether Kafka has confirmed a record in each partition; False when it does not let the job write."""
+        """Returns whether Kafka confirmed a record in each partition; False if the job has no WRITE right."""
         try:
             sent = [
                 producer.send(self._record(topic, partition.partition(), value))

@@ -25,7 +25,7 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.read.kafka_source import as_stream, times_read
 from tandem.engine.read.parse import ASIDE
 from tandem.engine.run.checkpoint_compatibility import changed, misfit, record
-from tandem.engine.run.idle_watermark import Pacemaker
+from tandem.engine.run.idle_watermark import ControlRecordSender
 from tandem.engine.run.job_progress import Heartbeat, ProgressListener, ProgressReporter
 from tandem.engine.run.pipeline_loader import load_pipeline, reloaded
 from tandem.engine.run.signals import SignalHandler
@@ -46,26 +46,26 @@ from tandem.engine.spark.secrets import SecretError
 from tandem.engine.write.batch_writer import BatchWriter
 from tandem.engine.write.document_schema import documents_of
 
-# How soon it is noticed that the job is to stop, or to go on with other code.
+# How often the job checks whether it must stop or reload.
 _LOOK_S = 0.2
-# How long a Java that answers no more may take to end.
+# How long a Java that no longer answers may take to end.
 _END_S = 10.0
 _log = logging.getLogger("tandem.job")
 
 
 def main(pipeline: Pipeline | None = None) -> None:
-    """Runs a pipeline as told by ``--config``; exits 0 when stopped by a signal or by ``--stop-when``.
+    """Runs a pipeline with the configuration of ``--config``; exits with 0 after a signal or ``--stop-when``.
 
-    With ``--begin-when`` Spark may start before Kafka and MongoDB are there: the query waits until they are said to be.
+    With ``--begin-when``, Spark starts before Kafka and MongoDB are ready. The query starts once the file exists.
 
-    SIGHUP lets it go on with the pipeline's code and the configuration as they are then. Code that cannot start is
-    waited for to change again.
-    When it failed, the exit code is that of the ``Failure``. With ``--fit`` it reads nothing and exits so, or 0.
+    SIGHUP reloads the pipeline's code and the configuration. If the new code cannot start, the job waits for the next
+    signal. After a failure, the exit code is that of the ``Failure``. With ``--fit`` the job reads no records, checks
+    its checkpoint and exits.
 
     Args:
-        pipeline: what to run; None for the pipeline that ``--pipeline`` names.
+        pipeline: the pipeline to run; None for the one that ``--pipeline`` names.
     """
-    # A file may hold arguments that the command itself cannot know: @FILE, one on each line.
+    # Arguments may stand in a file, one on each line: @FILE.
     parser = argparse.ArgumentParser(description="Runs the streaming job of a pipeline.", fromfile_prefix_chars="@")
     if pipeline is None:
         parser.add_argument("--pipeline", required=True, metavar="PACKAGE", help="the package that declares it")
@@ -91,29 +91,29 @@ def main(pipeline: Pipeline | None = None) -> None:
         StopFile(spark, arguments.stop_when, signals.stop).start()
     begin_when: str | None = arguments.begin_when
     failure = _attempt(spark, pipeline, config, signals.stopping, begin_when)
-    while signals.begin_again():
+    while signals.restart_requested():
         try:
             pipeline = reloaded(pipeline)
             config = JobConfig.parse(read_text(spark, arguments.config))
         except Exception as error:
-            failure = _told(failure_of_code(error, _folder(pipeline)) or Failure(repr(error)))
+            failure = _logged(failure_of_code(error, _folder(pipeline)) or Failure(repr(error)))
         else:
             failure = _attempt(spark, pipeline, config, signals.stopping, begin_when)
         if failure:
             signals.stopping.wait()
-    with suppress(Py4JError, OSError):  # there may be no Java any more
+    with suppress(Py4JError, OSError):  # Java may have ended
         spark.stop()
     sys.exit(ended(failure, config, signals.stopping, _end_java))
 
 
 def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event, end_java: Callable[[], object]) -> int:
-    """Returns the job's exit code, once it may exit: see ``JobConfig.final_exit_code`` and ``failure_file``.
+    """Waits until the job may exit and returns its exit code; see ``JobConfig.final_exit_code`` and ``failure_file``.
 
     Args:
-        failure: what ended the query; None when the job was told to stop.
-        config: what the job was told.
-        stopping: set once the job must stop.
-        end_java: gives back the memory of a job that does not exit yet.
+        failure: the query's failure; None if the job was asked to stop.
+        config: the job's configuration.
+        stopping: set when the job must stop.
+        end_java: ends Java, to free the memory of a job that does not exit yet.
     """
     if failure is None or failure.exit_code != MUST_NOT_GO_ON:
         return failure.exit_code if failure else 0
@@ -122,20 +122,20 @@ def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event,
         end_java()
         _log.error("a restart cannot help: the job waits until it is stopped or restarted by hand")
         stopping.wait()
-    # A code that stands for success needs somebody to have the reason.
+    # The exit code may mean success only if the reason was reported.
     return config.final_exit_code if failure.reported else MUST_NOT_GO_ON
 
 
 def _end_java() -> None:
     java: subprocess.Popen[bytes] | None = SparkContext._gateway.proc  # type: ignore[union-attr]
     if java and java.stdin:
-        # It ends with this pipe.
+        # Java ends when this pipe closes.
         java.stdin.close()
         _exit_code()
 
 
 def fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
-    """Returns the exit code, after printing why it is not 0."""
+    """Checks whether the job can resume; returns the exit code and prints the reason if it is not 0."""
     folder = _folder(pipeline)
     try:
         failure = changed(spark, pipeline, config) or misfit(
@@ -161,10 +161,10 @@ def _attempt(
     try:
         return run(spark, pipeline, config, stopping)
     except (Py4JJavaError, SecretError) as error:
-        return _told(failure_at_start(error))
+        return _logged(failure_at_start(error))
 
 
-def _told(failure: Failure) -> Failure:
+def _logged(failure: Failure) -> Failure:
     _log.error("the job cannot start: %s", failure.reason)
     return failure
 
@@ -174,15 +174,15 @@ def _folder(pipeline: Pipeline) -> Path:
 
 
 def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> Failure | None:
-    """Runs the query until ``stopping`` is set and returns None, or why it failed.
+    """Runs the query until ``stopping`` is set; returns None, or the failure that ended it.
 
-    A batch that has begun is finished and committed first, so that a restart has nothing to do again.
+    The query finishes and commits its current batch first, so a restart repeats no work.
     """
     reporter = ProgressReporter(spark, config, times_read(pipeline))
     if failure := changed(spark, pipeline, config):
-        return _told(_reported(failure, reporter))
+        return _logged(_reported(failure, reporter))
     record(spark, pipeline, config)
-    pacemaker = Pacemaker(
+    control_sender = ControlRecordSender(
         spark,
         pipeline,
         config,
@@ -191,14 +191,14 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
         on_refused=reporter.refused,
     )
     writer = BatchWriter(spark, pipeline, config, stopping)
-    listener = ProgressListener(reporter.batch, pacemaker.batch, writer.committed, on_idle=pacemaker.idle)
+    listener = ProgressListener(reporter.batch, control_sender.batch, writer.committed, on_idle=control_sender.idle)
     spark.streams.addListener(listener)
     try:
-        return _run(spark, pipeline, config, stopping, reporter, pacemaker, writer)
+        return _run(spark, pipeline, config, stopping, reporter, control_sender, writer)
     finally:
         writer.close()
         with suppress(Py4JError, OSError):
-            # Its last batch is told of, and nothing of a run that may come after it.
+            # The listener gets the last batch, but no event of a later run.
             spark._jsc.sc().listenerBus().waitUntilEmpty()
             spark.streams.removeListener(listener)
 
@@ -209,7 +209,7 @@ def _run(
     config: JobConfig,
     stopping: threading.Event,
     reporter: ProgressReporter,
-    pacemaker: Pacemaker,
+    control_sender: ControlRecordSender,
     writer: BatchWriter,
 ) -> Failure | None:
     try:
@@ -222,13 +222,13 @@ def _run(
             failure = failure_at_start(error)
         if failure is None:
             raise
-        return _told(_reported(failure, reporter))
+        return _logged(_reported(failure, reporter))
     reporter.report("started", error=None)
     heartbeat = Heartbeat(reporter)
-    pacemaker.start()
+    control_sender.start()
     heartbeat.start()
     failure = _await(query, stopping, _folder(pipeline), reporter)
-    pacemaker.stop()
+    control_sender.stop()
     heartbeat.stop()
     if failure is None:
         reporter.report("stopped", error=None)
@@ -246,7 +246,7 @@ def _start(
     spark: SparkSession, pipeline: Pipeline, config: JobConfig, write: Callable[[DataFrame, int], None]
 ) -> StreamingQuery:
     rows = as_stream(spark, pipeline, config)
-    # Reports wrong documents now, not in the first batch that has events.
+    # Wrong documents are reported here, not in the first batch with events.
     documents_of(pipeline, rows.where(f"{ASIDE} is null").drop(ASIDE))
     return (
         rows.writeStream.queryName(pipeline.name)
@@ -262,24 +262,23 @@ def _await(
 ) -> Failure | None:
     try:
         while not stopping.is_set():
-            if query.awaitTermination(_LOOK_S):  # type: ignore[arg-type]  # it takes parts of a second
+            if query.awaitTermination(_LOOK_S):  # type: ignore[arg-type]  # it accepts fractions of a second
                 return Failure("the streaming query stopped unexpectedly")
         _log.info("stopping after the current batch")
-        # Stopping a query interrupts it. The writer refuses the next batch, so the running one ends either here or
-        # there.
+        # A stop would interrupt the batch, so wait for its end. The writer refuses the next batch.
         while query.isActive and query.status["isTriggerActive"]:
             time.sleep(0.05)
         query.stop()
     except StreamingQueryException as error:
         return None if stopping.is_set() else failure_of(error, folder, fresh=not reporter.has_committed)
     except (Py4JError, OSError):
-        # A signal to the whole process group ends the JVM first. What it was doing is done again at the next start.
+        # A signal to the process group ends the JVM first. The next start repeats its batch.
         return None if stopping.is_set() else failure_of_java(_exit_code(), fresh=not reporter.has_committed)
     return None
 
 
 def _exit_code() -> int | None:
-    """Returns that of this driver's Java, which answers no more; None when it has not ended, or did not start here."""
+    """Returns the exit code of this driver's Java; None if it has not ended, or another process started it."""
     java: subprocess.Popen[bytes] | None = SparkContext._gateway.proc  # type: ignore[union-attr]
     try:
         return java.wait(_END_S) if java else None

@@ -1,4 +1,4 @@
-"""Reports what the job does to a capped MongoDB collection: the same on a laptop and in the cloud."""
+"""Writes the job's progress to a capped MongoDB collection, on a laptop and in the cloud alike."""
 
 from __future__ import annotations
 
@@ -33,36 +33,36 @@ from tandem.engine.spark.job_log import values
 from tandem.engine.spark.jvm import describe
 from tandem.engine.spark.mongo_client import MongoCollection
 
-# After so long without a report the job says that it lives; who hears nothing for much longer knows that it does not.
+# The job reports at least this often. A reader that sees no report for much longer takes the job for dead.
 HEARTBEAT_S = 3.0
-# So long MongoDB may take to answer before it is said that it does not.
+# The job logs a warning if MongoDB takes longer than this to answer.
 SILENCE_S = 5.0
-# Which checkpoint a report is about: the id that Spark gave it.
+# The field with the id that Spark gave the checkpoint.
 CHECKPOINT = "checkpoint"
-# What another driver on the same checkpoint continues.
+# The fields that the next driver on the same checkpoint continues.
 CARRIED = (
     *(CHECKPOINT, "batch", "input_rows_total", "late_total", LATE_AT, "unreported", "watermark", "committed"),
     *("streams", "state_rows"),
 )
-# A damaged checkpoint ends the query, which then says so.
+# The errors of a damaged checkpoint. They are ignored here, because the query fails with a clear message.
 _DAMAGED = (OSError, Py4JJavaError, ValueError, LookupError)
 _log = logging.getLogger(__name__)
 
 
 class ProgressReporter:
-    """Writes one document for each batch and each change of the job's state, and some while nothing happens.
+    """Writes a document after each batch, at each change of the job's state, and every few seconds while it is idle.
 
-    A document's ``event`` is ``started``, ``batch``, ``idle`` (it has committed and lives), ``stopped`` or ``failed``.
-    A document that cannot be written is logged and dropped: progress must never stop the job.
+    A document's ``event`` is ``started``, ``batch``, ``idle`` (after the first commit), ``stopped`` or ``failed``.
+    If MongoDB does not accept a document, the reporter logs that and drops it. Progress must never stop the job.
 
     Args:
         spark: the session.
-        config: where MongoDB is.
-        times_read: how many times the query reads each record; Spark counts it as often.
+        config: MongoDB's address.
+        times_read: how many times the query reads each record; Spark counts a record each time.
 
     Attributes:
-        may_wait: whether the state that the job goes on with may hold rows.
-        newest_ms: the newest event time that this state has seen of each stream, in milliseconds since the epoch.
+        may_wait: whether the restored state may hold rows.
+        newest_ms: each stream's newest event time in the restored state, in milliseconds since the epoch.
         has_committed: whether this driver has committed a batch.
     """
 
@@ -75,7 +75,7 @@ class ProgressReporter:
             "pid": os.getpid(),
             "runtime": describe(spark, config),
         }
-        # The listener, the heartbeat and the main thread report; a reader takes the newest document for the truth.
+        # The listener, the heartbeat and the main thread report. Readers use the newest document, so order matters.
         self._order = threading.RLock()
         self._reported_at, self.has_committed = time.monotonic(), False
         self._ended: str | None = None
@@ -103,11 +103,11 @@ class ProgressReporter:
     def _carry_over(self, spark: SparkSession, config: JobConfig) -> None:
         """Continues the counts of the previous driver on the same checkpoint; a new checkpoint starts at zero.
 
-        The previous driver may have been ended between a batch's commit and its report. Then the totals lack what that
-        batch would have added, and ``unreported`` counts such batches. What was committed, and the watermark, are
-        looked up: should nothing new come, no batch will tell of them, and the job would seem to be behind for ever.
+        The previous driver may have died between a batch's commit and its report. The totals lack that batch, and
+        ``unreported`` counts it. Its offsets and watermark come from the checkpoint. Without them, the job would seem
+        to lag until the next batch, which may never come.
         """
-        # On a new checkpoint, too: a job that MongoDB refuses must stop here.
+        # Read on a new checkpoint, too: the job must stop here if MongoDB refuses it.
         document = newest_progress(self._collection, config.pipeline)
         committed = last_committed(spark, config)
         if committed is None:
@@ -119,29 +119,29 @@ class ProgressReporter:
         self._last["unreported"] += unreported
         if unreported:
             with suppress(*_DAMAGED):
-                found = planned(spark, config, committed)
-                watermark = datetime.fromtimestamp(found.watermark_ms / 1000, UTC)
-                self._last.update(committed=found.offsets, watermark=_date(watermark))
+                plan = planned(spark, config, committed)
+                watermark = datetime.fromtimestamp(plan.watermark_ms / 1000, UTC)
+                self._last.update(committed=plan.offsets, watermark=_date(watermark))
         self.may_wait = bool(unreported or self._last["state_rows"])
-        noted = {name: told[NEWEST] for name, told in self._last["streams"].items()}
-        self.newest_ms = {name: newest for name, newest in noted.items() if newest is not None}
+        newest_ms = {name: stream[NEWEST] for name, stream in self._last["streams"].items()}
+        self.newest_ms = {name: newest for name, newest in newest_ms.items() if newest is not None}
 
     def report(self, event: str, **changes: Any) -> bool:
-        """Returns whether MongoDB took a document of this event, with the last known values and these changes."""
+        """Writes a document with the last known values and these changes; returns whether MongoDB accepted it."""
         with self._order:
             self._last.update(changes)
-            # Spark tells of the last batch when it likes, also after the job has said that it ends.
+            # Spark may report the last batch after the job has reported its end.
             event = self._ended or event
             self._ended = event if event in ("stopped", "failed") else None
             document = {**self._fixed, "event": event, "at": _date(datetime.now(UTC)), **self._last}
-            # Its client waits half a minute before it gives up, and so does a batch: nobody should wonder meanwhile.
+            # MongoDB's client gives up after half a minute, here and in a batch. The user learns of the wait before.
             awaited = threading.Timer(SILENCE_S, _log.warning, ["MongoDB does not answer; the job waits for it"])
             awaited.daemon = True
             awaited.start()
             try:
                 self._collection.insert(document)
                 written = True
-            except Exception as error:  # whatever it is: the next report may get through, and the job goes on
+            except Exception as error:  # the next report may get through, and the job continues
                 _log.warning("progress not written: %s", type(error).__name__)
                 written = False
             finally:
@@ -150,12 +150,12 @@ class ProgressReporter:
             return written
 
     def refused(self, topics: list[str]) -> None:
-        """Takes note of the topics that refuse control records; the next report tells."""
+        """Sets the topics that refuse control records, for the next report."""
         with self._order:
             self._last[REFUSED] = topics
 
-    def beat(self) -> None:
-        """Says that the job lives, when it has said nothing for a while."""
+    def report_if_silent(self) -> None:
+        """Reports that the job is alive if the last report is some seconds old."""
         with self._order:
             if time.monotonic() - self._reported_at >= HEARTBEAT_S:
                 self.report("idle" if self.has_committed else "started")
@@ -209,10 +209,10 @@ class ProgressReporter:
 
 
 class Heartbeat:
-    """Lets the job say that it lives, also in a long batch, from a thread of its own.
+    """Reports from its own thread that the job is alive, also during a long batch.
 
     Args:
-        reporter: what says it.
+        reporter: the reporter.
     """
 
     def __init__(self, reporter: ProgressReporter) -> None:
@@ -221,30 +221,30 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends; waits for what is being said, but no longer than ten seconds."""
+        """Stops the thread; waits up to ten seconds for a report that it is writing."""
         self._ended.set()
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
         while not self._ended.wait(1):
-            self._reporter.beat()
+            self._reporter.report_if_silent()
 
 
 def newest_progress(collection: MongoCollection, pipeline: str) -> dict[str, Any] | None:
-    """Returns what a pipeline's job reported last."""
+    """Returns the newest progress document of a pipeline."""
     return collection.newest({"pipeline": pipeline})
 
 
 class ProgressListener(StreamingQueryListener):
-    """Passes on what the next query that starts tells, and no other.
+    """Passes on the events of the next query that starts, and of no other.
 
     Args:
         on_batch: called with each committed batch.
-        on_idle: called when the query has found nothing new.
+        on_idle: called when the query found no new records.
     """
 
     def __init__(

@@ -14,24 +14,24 @@ from tandem.engine.declare.pipeline import Pipeline
 
 
 def load_pipeline(package: str) -> Pipeline:
-    """Returns the pipeline that a package declares; raises whatever is wrong in its files."""
-    found: Pipeline = importlib.import_module(f"{package}.transform").PIPELINE
-    return found
+    """Returns the pipeline that a package declares; errors in its files are raised unchanged."""
+    declared: Pipeline = importlib.import_module(f"{package}.transform").PIPELINE
+    return declared
 
 
 def reloaded(pipeline: Pipeline) -> Pipeline:
-    """Returns the pipeline as its files declare it now; raises whatever is wrong in them."""
+    """Returns the pipeline, read from its files again; errors in them are raised unchanged."""
     package = pipeline.transform.__module__.rpartition(".")[0]
     forget(package)
-    found = load_pipeline(package)
+    current = load_pipeline(package)
     send_by_value(package)
-    return found
+    return current
 
 
 def send_by_value(package: str) -> None:
-    """Lets Spark's Python workers get a package's functions with their code.
+    """Sends a package's functions to Spark's Python workers with their code.
 
-    By their names alone, a worker that lives on would take them from the modules that it has imported before.
+    By name alone, a reused worker would take them from the modules that it imported before.
     """
     register: Callable[[ModuleType], None] = cloudpickle.register_pickle_by_value
     register(sys.modules[package])

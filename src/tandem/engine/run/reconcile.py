@@ -24,7 +24,7 @@ from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.read.kafka_source import as_batch
 from tandem.engine.read.mongo_source import in_chunks, read_collection
 from tandem.engine.run.checkpoint_compatibility import changed
-from tandem.engine.run.final_windows import Windows, complete_since
+from tandem.engine.run.final_windows import FinalWindows, complete_since
 from tandem.engine.run.job_progress import newest_progress
 from tandem.engine.run.pipeline_loader import load_pipeline
 from tandem.engine.spark.failure import CannotGoOnError
@@ -58,7 +58,7 @@ def main() -> None:
             raise CannotGoOnError(failure.reason)
         report = reconcile(spark, pipeline, config)
     except CannotGoOnError as error:
-        # In the form of an error: by its name the platforms find in the log why it failed.
+        # The platforms find the reason in the log by the error's name.
         sys.stderr.write(f"{CannotGoOnError.__name__}: {error}\n")
         sys.exit(MUST_NOT_GO_ON)
     spark.stop()
@@ -66,15 +66,13 @@ def main() -> None:
 
 
 def reconcile(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
-    """Inserts the documents that are missing, removes those that they supersede, and puts aggregates right.
+    """Inserts missing documents, removes superseded ones, and repairs aggregates; returns the numbers.
 
-    Returns what was done.
-
-    To do it again changes nothing. Memory is bounded: Spark spills to disk what does not fit.
+    A repetition changes nothing. Memory is bounded, because Spark spills to disk.
 
     Returns:
-        ``compared``, ``inserted``, ``replaced`` and ``removed``: how many documents, by collection; empty when the job
-        has not committed anything. ``seconds``: how long it took.
+        ``compared``, ``inserted``, ``replaced`` and ``removed``: numbers of documents by collection; empty if the job
+        has not committed a batch. ``seconds``: the duration.
     """
     began = time.monotonic()
     progress = newest_progress(MongoCollection(spark, config, PROGRESS_COLLECTION), pipeline.name)
@@ -97,7 +95,7 @@ class _Reconciliation:
     ) -> None:
         self._spark, self._config = spark, config
         self._watermark = watermark
-        # Where Spark finds while it runs that there are no rows, it would drop what observes them, too.
+        # With this rule, Spark would drop the observation of a plan that turns out to have no rows.
         spark.conf.set("spark.sql.adaptive.optimizer.excludedRules", _PRUNES_EMPTY)
         windowed = [(output, output.window) for output in pipeline.outputs if output.window is not None]
         self._final = [each for each in pipeline.outputs if each.superseded_by is None and each.window is None]
@@ -107,13 +105,13 @@ class _Reconciliation:
         self._documents = documents_of(pipeline, rows)
         since = partial(complete_since, spark, pipeline, config, committed)
         self._windows = [
-            Windows(spark, config, output, window, self._documents[output.collection_name], since, watermark)
+            FinalWindows(spark, config, output, window, self._documents[output.collection_name], since, watermark)
             for output, window in windowed
         ]
 
     def run(self, report: dict[str, Any]) -> None:
         for windows in self._windows:
-            windows.put_right(report)
+            windows.repair(report)
         for output in self._final:
             name = output.collection_name
             report["compared"][name], report["inserted"][name] = self._insert(name)
@@ -123,10 +121,10 @@ class _Reconciliation:
         self._superseded.forget([output.collection_name for output, _ in self._provisional], self._watermark)
 
     def _insert(self, collection: str) -> tuple[int, int]:
-        """Returns how many documents there should be, repeats counted each time, and how many were missing."""
+        """Inserts missing documents; returns the numbers of expected ones, with repeats, and of missing ones."""
         compared = Observation()
         expected = self._documents[collection].observe(compared, F.count(F.lit(1)).alias("rows"))
-        # Repeats of an event make the same document again.
+        # A repeated event produces the same document.
         missing = expected.join(self._ids(collection), "_id", "left_anti").dropDuplicates(["_id"])
         missing = missing.persist(StorageLevel.DISK_ONLY)
         try:
@@ -142,7 +140,7 @@ class _Reconciliation:
         return int(compared.get["rows"]), count
 
     def _remove(self, collection: str, overtaken: DataFrame) -> int:
-        """Returns how many documents were there that must not be."""
+        """Removes superseded documents and returns their number."""
         wrong = self._ids(collection).join(overtaken.select("_id"), "_id", "left_semi")
         return sum(self._superseded.delete(collection, chunk) for chunk in in_chunks(wrong))
 

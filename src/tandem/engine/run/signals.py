@@ -1,11 +1,11 @@
-"""Handles the signals to a driver: to stop, or to resume with the pipeline's current code."""
+"""Handles a driver's signals: stop, or resume with the pipeline's current code."""
 
 from __future__ import annotations
 
 import signal
 import threading
 
-# Sent by `tandem dev`. A driver that stays keeps its Java warm: seconds instead of a start.
+# Sent by `tandem dev`. The driver keeps its warm Java, so a reload is faster than a restart.
 RELOAD = signal.SIGHUP
 
 
@@ -13,7 +13,7 @@ class SignalHandler:
     """Handles the signals.
 
     Attributes:
-        stopping: set once the query is to be stopped after the batch that has begun.
+        stopping: set when the query must stop after its current batch.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class SignalHandler:
         self._again = self._end = False
 
     def listen(self) -> None:
-        """Takes over SIGTERM, SIGINT and ``RELOAD``."""
+        """Installs the handlers of SIGTERM, SIGINT and ``RELOAD``."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._receive(again=False))
         signal.signal(RELOAD, lambda *_: self._receive(again=True))
@@ -30,13 +30,13 @@ class SignalHandler:
         """Stops the job, as SIGTERM does."""
         self._receive(again=False)
 
-    def begin_again(self) -> bool:
-        """Returns whether the job is to resume with the current code; the next signal counts from here on."""
+    def restart_requested(self) -> bool:
+        """Returns whether the job must resume with the current code; clears the request."""
         if self._end or not self._again:
             return False
         self._again = False
         self.stopping.clear()
-        # A signal that has come since then would be lost.
+        # Otherwise a signal that arrived meanwhile would be lost.
         if self._end or self._again:
             self.stopping.set()
         return True

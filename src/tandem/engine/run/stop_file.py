@@ -12,18 +12,18 @@ from pyspark.sql import SparkSession
 
 from tandem.engine.spark.file_system import exists
 
-# To ask Cloud Storage costs money: at this pace, less than a cent a day.
+# Requests to Cloud Storage cost money: at this interval, less than a cent a day.
 EVERY_S = 5.0
 _log = logging.getLogger("tandem.job")
 
 
 class StopFile:
-    """Watches for a file from a thread of its own.
+    """Waits for a file in its own thread.
 
     Args:
-        spark: the session by whose file systems it is looked for.
+        spark: the session, whose file systems find the file.
         location: the file's URI.
-        stop: called once, when the file is there.
+        stop: called once when the file exists.
     """
 
     def __init__(self, spark: SparkSession, location: str, stop: Callable[[], None]) -> None:
@@ -31,7 +31,7 @@ class StopFile:
         self._thread = threading.Thread(target=self._watch, name="stop file", daemon=True)
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the thread."""
         self._thread.start()
 
     def _watch(self) -> None:
@@ -43,5 +43,5 @@ class StopFile:
                     self._stop()
                     return
             except (Py4JError, OSError) as error:
-                # The job runs without it; the next check may succeed.
+                # The job does not depend on it, and the next check may succeed.
                 _log.warning("cannot look for %s: %s", self._location, type(error).__name__)

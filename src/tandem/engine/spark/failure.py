@@ -121,11 +121,11 @@ def failure_of(error: StreamingQueryException, folder: Path, *, fresh: bool) -> 
     if _MEMORY.search(text):
         return _out_of_memory(fresh)
     # State that cannot be fetched now is not damaged, though Spark uses the same error for both.
-    if told := _storage_failure(text):
-        return Failure(told[:_LIMIT])
+    if storage := _storage_failure(text):
+        return Failure(storage[:_LIMIT])
     for pattern, words in _FINAL:
-        if found := re.search(pattern, text):
-            return Failure(f"{words} [{found.group(0)}]", MUST_NOT_GO_ON)
+        if match := re.search(pattern, text):
+            return Failure(f"{words} [{match.group(0)}]", MUST_NOT_GO_ON)
     return Failure((_line_of(text, folder) or text.strip().splitlines()[0])[:_LIMIT])
 
 
@@ -148,12 +148,12 @@ def _out_of_memory(fresh: bool) -> Failure:
 
 def _storage_failure(text: str) -> str | None:
     """Returns Cloud Storage's failure; None if it is not the cause."""
-    found = _STORAGE.search(text)
-    if found is None:
+    match = _STORAGE.search(text)
+    if match is None:
         return None
     status = _STATUS.search(text)
     return (
-        f"Cloud Storage refused a request or did not answer{f' ({status[1]})' if status else ''}, about {found[1]}; "
+        f"Cloud Storage refused a request or did not answer{f' ({status[1]})' if status else ''}, about {match[1]}; "
         "the next start resumes from the last committed batch"
     )
 
@@ -183,8 +183,8 @@ def failure_of_code(error: Exception, folder: Path) -> Failure | None:
     own = [frame for frame in frames if Path(frame.filename).parent == folder]
     if not own:
         return None
-    said = str(error).strip().splitlines() or [""]
-    text = f"{own[-1].filename}:{own[-1].lineno}: {type(error).__name__}: {said[0]}"
+    message = str(error).strip().splitlines() or [""]
+    text = f"{own[-1].filename}:{own[-1].lineno}: {type(error).__name__}: {message[0]}"
     return Failure(text[:_LIMIT], MUST_NOT_GO_ON)
 
 
@@ -192,19 +192,19 @@ def failure_of_declaration(error: Exception) -> Failure:
     """Returns why the engine or Spark rejects a pipeline. No row was read that the text could quote."""
     if isinstance(error, CannotGoOnError):
         return Failure(str(error), MUST_NOT_GO_ON)
-    said = str(error).strip().splitlines() or [""]
-    return Failure(f"the pipeline cannot run: {type(error).__name__}: {said[0]}"[:_LIMIT], MUST_NOT_GO_ON)
+    message = str(error).strip().splitlines() or [""]
+    return Failure(f"the pipeline cannot run: {type(error).__name__}: {message[0]}"[:_LIMIT], MUST_NOT_GO_ON)
 
 
 def failure_at_start(error: Exception) -> Failure:
     """Returns why the query did not start: MongoDB, which has the progress, is read first, then the checkpoint."""
     if isinstance(error, SecretError):
         return Failure(str(error), MUST_NOT_GO_ON)
-    said = texts_of(cast("Py4JJavaError", error))
-    if "com.mongodb" not in said:
-        return Failure(f"the query cannot be started: {said.splitlines()[-1]}"[:_LIMIT])
-    told = mongo_error(said, "reading the job's progress")
-    return Failure(str(told), MUST_NOT_GO_ON if isinstance(told, CannotGoOnError) else FAILED)
+    texts = texts_of(cast("Py4JJavaError", error))
+    if "com.mongodb" not in texts:
+        return Failure(f"the query cannot be started: {texts.splitlines()[-1]}"[:_LIMIT])
+    reason = mongo_error(texts, "reading the job's progress")
+    return Failure(str(reason), MUST_NOT_GO_ON if isinstance(reason, CannotGoOnError) else FAILED)
 
 
 def mongo_error(failure: str, what: str) -> JobError:
@@ -224,15 +224,15 @@ def mongo_error(failure: str, what: str) -> JobError:
     classes = dict.fromkeys(
         re.findall(r"(?<![\w.])(?:com\.mongodb|java|org\.bson)[\w.]*\.(\w+(?:Exception|Error))", failure)
     )
-    told = f"({', '.join(classes)}; error codes: {', '.join(codes) or 'none'})"
+    details = f"({', '.join(classes)}; error codes: {', '.join(codes) or 'none'})"
     if login := next((_LOGIN[code] for code in codes if code in _LOGIN), None):
-        return CannotGoOnError(f"{what} failed: {login} {told}; fix this and restart the job")
+        return CannotGoOnError(f"{what} failed: {login} {details}; fix this and restart the job")
     if _TOO_LARGE & {*codes, *classes}:
         return CannotGoOnError(
-            f"{what} failed: a document is larger than MongoDB's limit of 16 MiB {told}; write smaller documents, "
+            f"{what} failed: a document is larger than MongoDB's limit of 16 MiB {details}; write smaller documents, "
             "and limit the topics' records (max.message.bytes)"
         )
-    return JobError(f"{what} failed {told}")
+    return JobError(f"{what} failed {details}")
 
 
 def texts_of(error: Py4JJavaError) -> str:

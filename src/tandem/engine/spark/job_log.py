@@ -38,9 +38,9 @@ def log_to_stderr(form: str) -> None:
 class _TextLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         named: dict[str, Any] = getattr(record, _VALUES, {})
-        told = "".join(f" {name}={_text(value)}" for name, value in named.items())
+        pairs = "".join(f" {name}={_text(value)}" for name, value in named.items())
         trace = f" {self.formatException(record.exc_info)}" if record.exc_info else ""
-        line = f"{_time(record)} {record.levelname} {record.name} {record.getMessage()}{told}{trace}"
+        line = f"{_time(record)} {record.levelname} {record.name} {record.getMessage()}{pairs}{trace}"
         return line.replace("\n", "\\n")
 
 

@@ -35,7 +35,12 @@ def describe(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
     Under ``connectors`` each jar has its ``file`` and the first 16 digits of its ``sha256``. No secret is told.
     """
     jvm: Any = spark._jvm
-    told = (config.pipeline, config.lateness_seconds, config.max_clock_skew_seconds, sorted(config.parameters.items()))
+    declared = (
+        config.pipeline,
+        config.lateness_seconds,
+        config.max_clock_skew_seconds,
+        sorted(config.parameters.items()),
+    )
     return {
         "spark": spark.version,
         "java": jvm.java.lang.System.getProperty("java.version"),
@@ -43,7 +48,7 @@ def describe(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
         "python": platform.python_version(),
         "master": spark.sparkContext.master,
         "connectors": [jar for name in _CONNECTORS if (jar := _jar_of(jvm, name))],
-        "settings": hashlib.sha256(repr(told).encode()).hexdigest()[:16],
+        "settings": hashlib.sha256(repr(declared).encode()).hexdigest()[:16],
     }
 
 
@@ -83,10 +88,10 @@ def _remember(asks: Any) -> None:
         return
 
     def remembered(self: Any, name: str) -> Any:
-        found = ask(self, name)
+        attribute = ask(self, name)
         # Python asks __getattr__ only for what is not here.
-        vars(self)[name] = found
-        return found
+        vars(self)[name] = attribute
+        return attribute
 
     remembered.remembers = True  # type: ignore[attr-defined]
     asks.__getattr__ = remembered

@@ -60,8 +60,8 @@ class MongoCollection:
 
     def newest(self, query: Mapping[str, Any]) -> Document | None:
         """Returns the document of a capped collection that was stored last."""
-        found = self._collection.find(self._bson(query)).sort(self._bson({"$natural": -1})).first()
-        return None if found is None else dict(json.loads(found.toJson()))
+        document = self._collection.find(self._bson(query)).sort(self._bson({"$natural": -1})).first()
+        return None if document is None else dict(json.loads(document.toJson()))
 
     def has(self, query: Mapping[str, Any]) -> bool:
         """Returns whether there is such a document."""
@@ -69,13 +69,13 @@ class MongoCollection:
 
     def with_ids(self, ids: Sequence[str]) -> list[Document]:
         """Returns the documents with these ``_id``s; one request for each page of ids."""
-        found: list[Document] = []
+        documents: list[Document] = []
         for page in pages(ids):
             cursor = self._collection.find(self._bson({"_id": {"$in": page}})).batchSize(len(page))
             # In one piece: each call of Java is a round trip, too.
             answer = self._jvm.org.bson.Document("found", cursor.into(self._jvm.java.util.ArrayList()))
-            found += json.loads(answer.toJson())["found"]
-        return found
+            documents += json.loads(answer.toJson())["found"]
+        return documents
 
     def delete(self, query: Mapping[str, Any]) -> int:
         """Returns how many documents were deleted."""

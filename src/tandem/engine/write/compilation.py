@@ -1,38 +1,38 @@
-"""Decides whether Spark compiles its queries to Java, or interprets them.
+"""Decides whether Spark compiles a query to Java code or interprets it.
 
-To compile takes half of a new driver's first batches; what it gains shows with many rows: of a batch, or of a join's
-state, all of which every batch looks at.
+Compilation takes half the time of a new driver's first batches. It pays off with many rows in a batch or in a join's
+state, which every batch scans.
 """
 
 from __future__ import annotations
 
 from pyspark.sql import DataFrame, SparkSession
 
-# As many events as make the gain larger than what compiling takes on a cold Java: in one batch, or in all.
+# From this many events on, in one batch or in all, compilation gains more time than it takes on a cold JVM.
 MANY = 40_000
 MANY_IN_ALL = 1_000_000
-# The second one Spark has for its own tests; both ways give the same, and there is no other to choose.
+# Spark has the second setting for its own tests. Both modes give the same results, and no other setting chooses one.
 _WHOLE_STAGE, _PROJECTIONS = "spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode"
 INTERPRETED = {_WHOLE_STAGE: "false", _PROJECTIONS: "NO_CODEGEN"}
 _DEFAULTS = {_WHOLE_STAGE: "true", _PROJECTIONS: "FALLBACK"}
 
 
 class Compilation:
-    """Lets a query interpret until there were many events, and compile from then on, unless settings forbid it.
+    """Interprets a query until it has read many events, then compiles it, unless the settings forbid that.
 
     Args:
-        spark: the session in which the query is started next; the query goes on with a copy of its settings.
+        spark: the session in which the query starts next; the query keeps a copy of the session's settings.
     """
 
     def __init__(self, spark: SparkSession) -> None:
         self._compiles, self._events = False, 0
-        # What the driver was started with, not what an earlier query of this session was given.
+        # The driver's own settings, not those that an earlier query left in the session.
         given = spark.sparkContext.getConf()
         self._busy = {name: given.get(name, default) or default for name, default in _DEFAULTS.items()}
         _set(spark, INTERPRETED)
 
     def note(self, batch: DataFrame, events: int) -> None:
-        """Takes note of how many events a batch of the query has."""
+        """Counts a batch's events, and turns compilation on once there were many."""
         self._events += events
         if not self._compiles and (events >= MANY or self._events >= MANY_IN_ALL):
             self._compiles = True

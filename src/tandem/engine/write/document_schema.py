@@ -28,9 +28,9 @@ def documents_of(pipeline: Pipeline, events: DataFrame) -> dict[str, DataFrame]:
     """
     documents = {output.collection_name: output.documents(events) for output in pipeline.outputs}
     declared = (output.collection for output in pipeline.outputs if isinstance(output.collection, Collection))
-    found = [each for collection in declared for each in _differences(collection, documents[collection.name])]
-    if found:
-        raise CannotGoOnError(f"the documents are not as declared: {'; '.join(found)}")
+    differences = [each for collection in declared for each in _differences(collection, documents[collection.name])]
+    if differences:
+        raise CannotGoOnError(f"the documents are not as declared: {'; '.join(differences)}")
     return documents
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
-from tandem.testing import ODD_AMOUNTS, ODD_ENDINGS, Event, Fate, Moment
+from tandem.testing import ODD_AMOUNTS, ODD_ENDINGS, Event, Moment, MomentKind
 
 _EARLY_MS = 25 * 60_000
 _PAYMENT_MS = 4 * 60_000
@@ -29,15 +29,15 @@ def events(moment: Moment) -> Iterator[Event]:
 
     reach_ms = moment.scaled(_PAYMENT_MS)
     after_ms = chance.randrange(reach_ms)
-    if moment.fate is Fate.EARLY:
+    if moment.kind is MomentKind.EARLY:
         after_ms = -1 - chance.randrange(moment.scaled(_EARLY_MS) - 1)
-    if moment.fate is Fate.UNMATCHED:
+    if moment.kind is MomentKind.UNMATCHED:
         # Of those that can, every fourth names an order that is there, but is dated outside the match window.
         if moment.followed and chance.random() < 0.25:
             after_ms += _OUTSIDE_WINDOW_MS
         else:
             order_id = f"o-{moment.id}-none"
-    several = moment.fate in (Fate.VALID, Fate.LATE) and chance.random() < _SEVERAL_SHARE
+    several = moment.kind in (MomentKind.VALID, MomentKind.LATE) and chance.random() < _SEVERAL_SHARE
     for number in range(chance.randint(2, 4) if several else 1):
         paid_ms = time_ms + ((after_ms + number * reach_ms // 4) % reach_ms if number else after_ms)
         payment = {

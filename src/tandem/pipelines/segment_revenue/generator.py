@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, SALES
-from tandem.testing import ODD_AMOUNTS, Event, Fate, Moment, Plan
+from tandem.testing import ODD_AMOUNTS, Event, Moment, MomentKind, Plan
 
 _CUSTOMERS = 200
 _SEGMENTS = ("business", "consumer", "partner", "a|b\\c")
@@ -17,9 +17,9 @@ def events(moment: Moment) -> Iterator[Event]:
     chance = moment.chance
     amount = chance.choice(ODD_AMOUNTS) if chance.random() < 0.002 else chance.randrange(1, 100_000)
     # One without a partner is one of a customer who is in no segment.
-    customer = "nobody" if moment.fate is Fate.UNMATCHED else f"customer-{chance.randrange(_CUSTOMERS)}"
+    customer = "nobody" if moment.kind is MomentKind.UNMATCHED else f"customer-{chance.randrange(_CUSTOMERS)}"
     # An early one is dated before its moment, by a clock that is slow.
-    before_ms = moment.scaled(chance.randrange(1, 120_000)) if moment.fate is Fate.EARLY else 0
+    before_ms = moment.scaled(chance.randrange(1, 120_000)) if moment.kind is MomentKind.EARLY else 0
     fields = {
         "sale_id": f"sale-{moment.id}",
         "sold_at": moment.time_ms - before_ms,

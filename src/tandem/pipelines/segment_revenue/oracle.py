@@ -113,12 +113,12 @@ class _Group:
             "revenue": Decimal128(Decimal(sum(self.sales.values()) - left_out.amount)),
         }
 
-    def left_out(self, found: Document | None) -> _LeftOut:
+    def left_out(self, stored: Document | None) -> _LeftOut:
         """Returns which of those that may have been late were not counted, by what the document says."""
-        if not self.late or found is None:
+        if not self.late or stored is None:
             return self._amounting(self.late)
-        missing = len(self.sales) - found.get("sales", 0)
-        amount = sum(self.sales.values()) - _whole(found.get("revenue"))
+        missing = len(self.sales) - stored.get("sales", 0)
+        amount = sum(self.sales.values()) - _whole(stored.get("revenue"))
         if not 0 < missing <= len(self.late):
             return _LeftOut(set(), 0)
         if comb(len(self.late), missing) > _MOST_COMBINATIONS:

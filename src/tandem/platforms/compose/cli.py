@@ -54,6 +54,11 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
+def ports(settings: Settings) -> dict[str, int]:
+    """Returns the ports of the containers on this machine by the variable that sets each."""
+    return {name: int(value) for name, value in variables(settings, None).items() if name.endswith("_PORT")}
+
+
 def _mounted(own: Path) -> Path | None:
     """Returns the user's folder of pipelines; None for the checkout's if it does not exist."""
     if not own.is_dir():
@@ -107,8 +112,8 @@ class Compose:
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         # Named explicitly, because the environment may name another project.
-        found = [_FILE, *(name for name in (_OVERRIDE,) if (self._folder / name).is_file())]
-        files = [word for name in (*found, *(["-"] if self._added else [])) for word in ("--file", name)]
+        names = [_FILE, *(name for name in (_OVERRIDE,) if (self._folder / name).is_file())]
+        files = [word for name in (*names, *(["-"] if self._added else [])) for word in ("--file", name)]
         return ["docker", "compose", *files, "--project-name", self._project, *arguments]
 
     def _where(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def merged(containers: Mapping[str, Any], follow: bool, since: datetime | None) 
     yield from heapq.merge(*streams, key=lambda line: line.at or _BEGINNING)
 
 
-def essence(container: Any) -> str:
+def error_summary(container: Any) -> str:
     """Returns the last line that a container wrote."""
     lines = [line for line in container.logs(tail=20).decode(errors="replace").splitlines() if line.strip()]
     bad = [line for line in lines if "rror" in line]

@@ -40,8 +40,8 @@ class Containers:
 
     def project_of(self, folder: Path) -> str | None:
         """Returns the project whose containers were created from this checkout."""
-        found = self._list({_FOLDER: str(folder)})
-        return found[0].labels[_PROJECT] if found else None
+        own = self._list({_FOLDER: str(folder)})
+        return own[0].labels[_PROJECT] if own else None
 
     def of(self, project: str) -> dict[str, Any]:
         """Returns the project's containers by service, stopped ones too."""
@@ -96,8 +96,8 @@ def failure_of(container: Any) -> str | None:
     checks = (container.attrs["State"].get("Health") or {}).get("Log") or ()
     # The engine keeps the results of earlier runs.
     own = [check for check in checks if datetime.fromisoformat(check["Start"]) >= started_at(container)]
-    said = own[-1]["Output"].strip() if own and container.attrs["State"]["Running"] else ""
-    return said.removeprefix(_FAILED) if said.startswith(_FAILED) else None
+    output = own[-1]["Output"].strip() if own and container.attrs["State"]["Running"] else ""
+    return output.removeprefix(_FAILED) if output.startswith(_FAILED) else None
 
 
 def state_of(container: Any | None) -> str:

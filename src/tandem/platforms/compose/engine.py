@@ -73,14 +73,14 @@ def find_engine() -> Engine:
     if not info.get("ServerVersion"):
         errors = " ".join(info.get("ServerErrors") or ["no answer"])
         raise EnvironmentNotReadyError(_reason(errors), hint=_HINT)
-    found = re.match(r"v?(\d+)\.(\d+)", _ask("compose", "version", "--short"))
-    if found is None or (int(found[1]), int(found[2])) < MINIMUM_COMPOSE:
+    version = re.match(r"v?(\d+)\.(\d+)", _ask("compose", "version", "--short"))
+    if version is None or (int(version[1]), int(version[2])) < MINIMUM_COMPOSE:
         wanted = ".".join(map(str, MINIMUM_COMPOSE))
         raise EnvironmentNotReadyError(
-            f"Docker Compose {wanted} or newer is needed, but {found[0] if found else 'none'} is installed",
+            f"Docker Compose {wanted} or newer is needed, but {version[0] if version else 'none'} is installed",
             hint="install the Compose plugin (Debian: docker-compose-v2 or docker-compose)",
         )
-    return Engine(host=host, memory=int(info.get("MemTotal") or 0), compose=f"{found[1]}.{found[2]}")
+    return Engine(host=host, memory=int(info.get("MemTotal") or 0), compose=f"{version[1]}.{version[2]}")
 
 
 def check_builder(engine: Engine) -> str:
@@ -92,19 +92,19 @@ def check_builder(engine: Engine) -> str:
     if tuple(map(int, engine.compose.split("."))) < _COMPOSE_WITH_BUILDX:
         return f"not needed by Compose {engine.compose}"
     try:
-        said = _ask("buildx", "version")
+        output = _ask("buildx", "version")
     except EnvironmentNotReadyError:
-        said = ""
-    found = re.search(r"buildx v?((\d+)\.(\d+)\S*)", said)
-    if found is None or (int(found[2]), int(found[3])) < _MINIMUM_BUILDX:
+        output = ""
+    match = re.search(r"buildx v?((\d+)\.(\d+)\S*)", output)
+    if match is None or (int(match[2]), int(match[3])) < _MINIMUM_BUILDX:
         wanted = ".".join(map(str, _MINIMUM_BUILDX))
         raise EnvironmentNotReadyError(
             f"Compose {engine.compose} builds images with buildx {wanted} or newer, "
-            f"but {found[1] if found else 'none'} is installed",
+            f"but {match[1] if match else 'none'} is installed",
             hint="install it (Docker's packages: docker-buildx-plugin; Debian: docker-buildx), "
             "or use `--profile embedded`",
         )
-    return found[1]
+    return match[1]
 
 
 def check_memory(engine: Engine, jobs: int = 1) -> None:

@@ -48,11 +48,11 @@ class ComposeEnvironment:
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
     ) -> Iterator[LogLine]:
         """Yields the containers' log lines; see ``Environment.logs``."""
-        found = self._project.containers.of(self._project.name)
+        by_service = self._project.containers.of(self._project.name)
         own = self._project.services_of(self._settings.pipeline).job
         # Of several jobs, the first named pipeline's.
-        services = [own if name == JOB and own in found else name for name in services]
-        if unknown := sorted(set(services) - set(found)):
-            known = ", ".join(sorted(found)) or "none, because nothing was started"
+        services = [own if name == JOB and own in by_service else name for name in services]
+        if unknown := sorted(set(services) - set(by_service)):
+            known = ", ".join(sorted(by_service)) or "none, because nothing was started"
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {known}")
-        return container_logs.merged({name: found[name] for name in services or sorted(found)}, follow, since)
+        return container_logs.merged({name: by_service[name] for name in services or sorted(by_service)}, follow, since)

@@ -11,6 +11,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign.inheritance import log_not_passed_on
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.compose import container_logs
+from tandem.platforms.compose.cli import ports
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
 from tandem.platforms.compose.engine import check_builder, check_memory, checkout
 from tandem.platforms.compose.job_services import RECONCILE, SETUP, JobServices
@@ -47,7 +48,7 @@ class ComposeJob:
             check_memory(project.engine, len(pipelines))
             check_builder(project.engine)
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
-                check_ports(self._ports())
+                check_ports(ports(self.settings))
                 log_not_passed_on()
         # Also if it runs: Compose starts missing services, recreates changed ones and leaves the others alone.
         self._start("up", "--detach", *_workers(len(pipelines)), job)
@@ -123,7 +124,7 @@ class ComposeJob:
             if reason := failure_of(container):
                 return f"{name} stopped: {reason}"
             if container.attrs["State"].get("Restarting"):
-                return f"{name} keeps restarting: {container_logs.essence(container)}"
+                return f"{name} keeps restarting: {container_logs.error_summary(container)}"
         return None
 
     def restart(self) -> None:
@@ -146,7 +147,7 @@ class ComposeJob:
             if reason := job and failure_of(job):
                 return f"{service} stopped: {reason}"
             ended = job is None or state_of(job) != "running"
-            return f"{service} ended{f': {container_logs.essence(job)}' if job else ''}" if ended else None
+            return f"{service} ended{f': {container_logs.error_summary(job)}' if job else ''}" if ended else None
 
         reload(self.settings, lambda: driver.kill(signal=RELOAD.name), problem)
 
@@ -159,26 +160,16 @@ class ComposeJob:
         runs = state_of(self._project.container("dashboard")) != "stopped"
         return None if runs else dashboard_trouble(self.settings.ui.dashboard_port)
 
-    def _ports(self) -> dict[str, int]:
-        settings = self.settings
-        return {
-            "TANDEM_KAFKA__PORT": settings.kafka.port,
-            "TANDEM_MONGO__PORT": settings.mongo.port,
-            "TANDEM_UI__SPARK_PORT": settings.ui.spark_port,
-            "TANDEM_UI__MASTER_PORT": settings.ui.master_port,
-            "TANDEM_UI__DASHBOARD_PORT": settings.ui.dashboard_port,
-        }
-
     def _start(self, *arguments: str) -> None:
         if self._project.compose(self.settings).run(*arguments) == 0:
             return
         hint = "see Compose's output above and `tandem logs`"
         for name, container in self._project.containers.of(self._project.name).items():
             state = container.attrs["State"]
-            sick = (state.get("Health") or {}).get("Status") == "unhealthy"
-            if sick or state.get("Restarting") or (state["Status"] == "exited" and state["ExitCode"] != 0):
-                what = "is unhealthy" if sick else f"ended with exit code {state['ExitCode']}"
-                raise EnvironmentNotReadyError(f"{name} {what}: {container_logs.essence(container)}", hint=hint)
+            unhealthy = (state.get("Health") or {}).get("Status") == "unhealthy"
+            if unhealthy or state.get("Restarting") or (state["Status"] == "exited" and state["ExitCode"] != 0):
+                what = "is unhealthy" if unhealthy else f"ended with exit code {state['ExitCode']}"
+                raise EnvironmentNotReadyError(f"{name} {what}: {container_logs.error_summary(container)}", hint=hint)
         raise EnvironmentNotReadyError("the containers could not be started", hint=hint)
 
     def _of_this_run(self, job: Any | None, newest: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -49,10 +49,10 @@ def _unreadable(folder: Path, uid: int) -> Iterator[Path]:
 
 def _readable(path: Path, uid: int) -> bool:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:  # a broken link, or a file that an editor has just replaced
         return True
-    needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(found.st_mode) else 0)
+    needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(status.st_mode) else 0)
     # The same bits of the owner, or of the group, count where it is one of theirs.
-    needed <<= 6 if found.st_uid == uid else 3 if found.st_gid == uid else 0
-    return found.st_mode & needed == needed
+    needed <<= 6 if status.st_uid == uid else 3 if status.st_gid == uid else 0
+    return status.st_mode & needed == needed

@@ -59,8 +59,8 @@ class Project:
 
     def running(self) -> list[str]:
         """Returns the pipelines whose jobs run or keep restarting."""
-        found = self.containers.of(self.name)
-        return [name for name, services in job_services(found).items() if state_of(found[services.job]) != "stopped"]
+        own = self.containers.of(self.name)
+        return [name for name, services in job_services(own).items() if state_of(own[services.job]) != "stopped"]
 
     def services_of(self, pipeline: str) -> JobServices:
         """Returns the services of a pipeline's job, or those that it will have."""
@@ -122,8 +122,8 @@ class Project:
         models = {}
         for pipeline in others:
             if pipeline != without:
-                told = variables(self.settings_of(pipeline, settings), images) | {"COMPOSE_PROFILES": "local,tools"}
-                models[pipeline] = Compose(checkout(), self.name, told).model()["services"]
+                values = variables(self.settings_of(pipeline, settings), images) | {"COMPOSE_PROFILES": "local,tools"}
+                models[pipeline] = Compose(checkout(), self.name, values).model()["services"]
         pages = [] if first in (None, without) else [first]
         return Compose(checkout(), self.name, own, added_to_compose(models, pages))
 

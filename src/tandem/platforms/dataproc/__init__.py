@@ -22,9 +22,9 @@ def check_libraries(extra: str) -> None:
     """
     for module in (*_GOOGLE, *(_NAMES if extra == "rehearsal" else ())):
         try:
-            found = importlib.util.find_spec(module)
+            spec = importlib.util.find_spec(module)
         except ModuleNotFoundError:
-            found = None
-        if found is None:
+            spec = None
+        if spec is None:
             name = _NAMES.get(module, "Google's client library")
             raise EnvironmentNotReadyError(f"{name} is not installed", hint=install_hint(extra))

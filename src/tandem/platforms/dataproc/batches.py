@@ -41,8 +41,8 @@ class Batches(Runs):
 
     def _all(self, wanted: str) -> Iterable[Run]:
         request = {"parent": batches_parent(self._settings), "filter": wanted}
-        found = call("listing the batches", lambda: list(self._client.list_batches(request=request, retry=None)))
-        return map(_run, found)
+        listed = call("listing the batches", lambda: list(self._client.list_batches(request=request, retry=None)))
+        return map(_run, listed)
 
     def cancel(self, run: Run) -> None:
         """Ends a run at once; see ``Runs.cancel``."""

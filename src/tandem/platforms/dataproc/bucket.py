@@ -83,8 +83,8 @@ class Bucket:
 
     def names(self, prefix: str) -> list[str]:
         """Returns the names of all objects with a prefix."""
-        found = call(f"listing {prefix}", lambda: list(self._client.list_blobs(self._name, prefix=prefix, retry=None)))
-        return [str(blob.name) for blob in found]
+        blobs = call(f"listing {prefix}", lambda: list(self._client.list_blobs(self._name, prefix=prefix, retry=None)))
+        return [str(blob.name) for blob in blobs]
 
     def read(self, name: str) -> bytes:
         """Returns an object's content."""
@@ -92,10 +92,10 @@ class Bucket:
 
     def remove_all(self) -> int:
         """Removes the pipeline's checkpoint and uploads; returns the number of objects."""
-        found = self.names(folder_of(self._settings))
-        for name in found:
+        names = self.names(folder_of(self._settings))
+        for name in names:
             self.remove(name)
-        return len(found)
+        return len(names)
 
     def output(self, location: str, since: int = 0) -> Iterator[bytes]:
         """Yields a driver's output, in pieces.
@@ -105,10 +105,10 @@ class Bucket:
             since: the number of pieces to skip.
         """
         bucket, _, prefix = location.removeprefix("gs://").partition("/")
-        found = call(
+        blobs = call(
             "listing the driver's output", lambda: list(self._client.list_blobs(bucket, prefix=prefix, retry=None))
         )
-        for blob in sorted(found, key=lambda each: str(each.name))[since:]:
+        for blob in sorted(blobs, key=lambda each: str(each.name))[since:]:
             yield call("reading the driver's output", partial(blob.download_as_bytes, retry=None))
 
     @property

@@ -58,9 +58,9 @@ def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
             f"{what} failed: {_message(error)}", hint=hint or "docs/gcp.md lists what must exist before"
         ) from None
     except (exceptions.Forbidden, exceptions.PermissionDenied) as error:
-        if found := _DISABLED.search(str(error)):
+        if match := _DISABLED.search(str(error)):
             raise EnvironmentNotReadyError(
-                f"{what} failed: the project does not use {found[1]} yet", hint=f"`gcloud services enable {found[1]}`"
+                f"{what} failed: the project does not use {match[1]} yet", hint=f"`gcloud services enable {match[1]}`"
             ) from None
         raise EnvironmentNotReadyError(
             f"{what} is not allowed: {_message(error)}", hint="docs/gcp.md lists the required roles"

@@ -111,10 +111,10 @@ def _planned(settings: Settings, home: Path) -> str | None:
     }
     own = settings.model_copy(update={**here, "spark": spark_settings(settings)})
     spark = LocalSpark.find(settings)
-    code, said = spark.run_batch(STREAM, own, home / "conf", home, "--fit", deadline_s=_DEADLINE_S)
+    code, output = spark.run_batch(STREAM, own, home / "conf", home, "--fit", deadline_s=_DEADLINE_S)
     if code == 0:
         return None
-    reason = next(iter(said.splitlines()[-1:]), "")
+    reason = next(iter(output.splitlines()[-1:]), "")
     if code == MUST_NOT_GO_ON and reason:
         return reason
     _log.warning(

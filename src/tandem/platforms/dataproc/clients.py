@@ -86,9 +86,10 @@ class Clients:
 
         if self._google.credentials == "none":
             return "none: a stand-in accepts any login"
-        found = self._credentials
-        call("logging in", lambda: found.refresh(Request()))  # type: ignore[no-untyped-call]
-        return str(getattr(found, "service_account_email", None) or getattr(found, "account", None) or "a user's")
+        credentials = self._credentials
+        call("logging in", lambda: credentials.refresh(Request()))  # type: ignore[no-untyped-call]
+        account = getattr(credentials, "service_account_email", None) or getattr(credentials, "account", None)
+        return str(account or "a user's")
 
     def close(self) -> None:
         """Closes the connection to Dataproc; pending calls fail."""
@@ -103,10 +104,10 @@ class Clients:
         if self._google.credentials == "none":
             return cast("Credentials", AnonymousCredentials())  # type: ignore[no-untyped-call]
         try:
-            found, _ = auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+            credentials, _ = auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
         except DefaultCredentialsError:
             raise EnvironmentNotReadyError("no login for Google Cloud was found", hint=_LOGIN) from None
-        return found
+        return credentials
 
     @property
     def _address(self) -> str:

@@ -45,8 +45,8 @@ class Cluster:
         from google.api_core.exceptions import AlreadyExists
 
         name = self._google.cluster
-        found = self.find()
-        if found is None:
+        existing = self.find()
+        if existing is None:
             _log.info("creating the cluster; this takes some minutes and costs from now on", cluster=name)
             request = cluster_request(self._settings)
             # One id for this attempt and its retries: a deleted cluster may be created again.
@@ -82,15 +82,15 @@ class Cluster:
         """Deletes the cluster if Tandem created it; returns whether it did."""
         from google.api_core.exceptions import NotFound
 
-        found = self.find()
-        if found is None or LABEL not in found.labels:
+        existing = self.find()
+        if existing is None or LABEL not in existing.labels:
             return False
         # Only this cluster, not a newer one of the same name.
         request = {
             "project_id": self._google.project,
             "region": self._google.region,
             "cluster_name": self._google.cluster,
-            "cluster_uuid": found.cluster_uuid,
+            "cluster_uuid": existing.cluster_uuid,
             "request_id": str(uuid.uuid4()),
         }
 
@@ -113,13 +113,13 @@ class Cluster:
     def _probe(self) -> None:
         from google.cloud.dataproc_v1 import ClusterStatus
 
-        found = self.find()
-        if found is None:
+        existing = self.find()
+        if existing is None:
             raise NotYetError("it does not exist yet")
-        state = ClusterStatus.State(found.status.state)
+        state = ClusterStatus.State(existing.status.state)
         if state in (ClusterStatus.State.ERROR, ClusterStatus.State.STOPPED):
             raise EnvironmentNotReadyError(
-                f"the cluster {self._google.cluster} is {state.name}: {found.status.detail or 'no reason given'}",
+                f"the cluster {self._google.cluster} is {state.name}: {existing.status.detail or 'no reason given'}",
                 hint=_HINT,
             )
         if state != ClusterStatus.State.RUNNING:

@@ -22,11 +22,11 @@ class ClusterJobs(Runs):
     def get(self, name: str) -> Run:
         """Returns a job as it is now."""
         google = self._settings.gcp
-        found = call(
+        submitted = call(
             f"looking at the job {name}",
             lambda: self._client.get_job(project_id=google.project, region=google.region, job_id=name, retry=None),
         )
-        return _run(found)
+        return _run(submitted)
 
     def submit(self, release: Release, predecessor: str | None) -> Run:
         """Returns the submitted job; see ``Runs.submit``."""
@@ -53,15 +53,15 @@ class ClusterJobs(Runs):
             cluster_name=google.cluster,
             job_state_matcher=ListJobsRequest.JobStateMatcher.ACTIVE,
         )
-        found = call("listing the active jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))
+        jobs_there = call("listing the active jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))
         mine = label_of(self._settings)
-        return sorted(job.reference.job_id for job in found if job.labels.get(LABEL) != mine)
+        return sorted(job.reference.job_id for job in jobs_there if job.labels.get(LABEL) != mine)
 
     def _all(self, wanted: str) -> Iterable[Run]:
         google = self._settings.gcp
         request = {"project_id": google.project, "region": google.region, "filter": wanted}
-        found = call("listing the jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))
-        return map(_run, found)
+        listed = call("listing the jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))
+        return map(_run, listed)
 
     def cancel(self, run: Run) -> None:
         """Ends a run at once; see ``Runs.cancel``."""

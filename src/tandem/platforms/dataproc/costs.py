@@ -49,7 +49,7 @@ def _serverless(settings: Settings) -> Iterator[str]:
 def _cluster(settings: Settings) -> Iterator[str]:
     google = settings.gcp
     machines = 1 + google.workers
-    cpus = machines * int(found[1]) if (found := re.search(r"-(\d+)$", google.machine)) else None
+    cpus = machines * int(match[1]) if (match := re.search(r"-(\d+)$", google.machine)) else None
     if cpus:
         hourly = cpus * (_DATAPROC_PER_CPU_HOUR + _MACHINE_PER_CPU_HOUR)
         yield (

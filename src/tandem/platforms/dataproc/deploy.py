@@ -118,10 +118,10 @@ class Deployment:
             EnvironmentNotReadyError: Dataproc does not answer or denies access.
             TandemError: it runs there, or the region is wrong.
         """
-        found, serverless = self._elsewhere.newest(), self._settings.gcp.serverless
-        if found and found.active:
+        newest, serverless = self._elsewhere.newest(), self._settings.gcp.serverless
+        if newest and newest.active:
             raise TandemError(
-                f"the pipeline already runs {'on a cluster' if serverless else 'as a serverless batch'} ({found.id}), "
+                f"the pipeline already runs {'on a cluster' if serverless else 'as a serverless batch'} ({newest.id}), "
                 "and both would use its checkpoint",
                 hint=f"stop that first: TANDEM_GCP__SERVERLESS={str(not serverless).lower()} tandem destroy",
             )

@@ -48,17 +48,17 @@ def _cluster(settings: Settings) -> str:
     cluster, wanted = _deployment(settings).cluster, runtime_of(settings).image
     if cluster is None:
         raise Skipped(f"not needed: a serverless batch of runtime {wanted}, for {settings.gcp.ttl_hours} hours")
-    if (found := cluster.find()) is None:
+    if (existing := cluster.find()) is None:
         return f"none named {settings.gcp.cluster}; deploy creates it with image {wanted}"
-    image = found.config.software_config.image_version
+    image = existing.config.software_config.image_version
     # Google adds the patch: 4.0.3-debian13 is a 4.0-debian13.
     version, _, system = wanted.partition("-")
     if not (image == wanted or (image.startswith(f"{version}.") and image.endswith(system))):
         raise TandemError(
-            f"{found.cluster_name} has image {image or 'unknown'}, but the jars are for {wanted}",
+            f"{existing.cluster_name} has image {image or 'unknown'}, but the jars are for {wanted}",
             hint="use a cluster of that image, or change `default` in runtimes.toml and lock the jars again",
         )
-    return f"{found.cluster_name}, {found.status.state.name}, image {image}"
+    return f"{existing.cluster_name}, {existing.status.state.name}, image {image}"
 
 
 def _job(settings: Settings) -> str:
@@ -75,9 +75,9 @@ def _runtime(settings: Settings) -> str:
         raise Skipped("the stand-in uses this machine's versions; `tandem parity` compares them")
     if _deployment(settings).jobs.newest() is None:
         raise Skipped("no job has reported it yet")
-    found = parity(settings)
-    if found.differences:
+    comparison = parity(settings)
+    if comparison.differences:
         raise TandemError(
-            "; ".join(found.differences), hint="see `tandem parity`; then deploy again, or to another cluster"
+            "; ".join(comparison.differences), hint="see `tandem parity`; then deploy again, or to another cluster"
         )
-    return f"{found.wanted.name}: " + ", ".join(f"{name} {version}" for name, version, _ in found.lines[:4])
+    return f"{comparison.wanted.name}: " + ", ".join(f"{name} {version}" for name, version, _ in comparison.lines[:4])

@@ -76,5 +76,5 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
 def _json(request: Any) -> Mapping[str, Any]:
     from google.protobuf.json_format import MessageToDict
 
-    found: dict[str, Any] = MessageToDict(type(request).pb(request))
-    return found
+    body: dict[str, Any] = MessageToDict(type(request).pb(request))
+    return body

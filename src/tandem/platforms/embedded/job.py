@@ -17,12 +17,12 @@ from tandem.platforms.local_services.supervisor_process import STOP_DEADLINE_S, 
 from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
 from tandem.platforms.ports import page_port
 from tandem.platforms.progress import ProgressReader, progress_of
-from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
+from tandem.platforms.provision import create_declared
 from tandem.platforms.reload import reload
 from tandem.platforms.running import check_running
 from tandem.settings.model import Settings
-from tandem.supervision.logs import essence
-from tandem.supervision.process import alive, recall, send
+from tandem.supervision.logs import error_summary
+from tandem.supervision.process import alive, read_identity, send
 from tandem.supervision.state_file import ServiceState, read_states
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem.waiting import NotYetError, wait_for
@@ -127,7 +127,7 @@ class EmbeddedJob:
             self.restart()
 
         def ask() -> None:
-            driver = recall(self._layout.pid(self._service))
+            driver = read_identity(self._layout.pid(self._service))
             if driver is None or not send(driver, RELOAD):
                 raise EnvironmentNotReadyError("no job runs", hint="`tandem submit` starts one")
 
@@ -141,7 +141,7 @@ class EmbeddedJob:
         def probe() -> None:
             if not self._supervisor.running():
                 log = layout.log(SUPERVISOR)
-                raise EnvironmentNotReadyError(f"the supervisor ended: {essence(log)}", hint=f"look at {log}")
+                raise EnvironmentNotReadyError(f"the supervisor ended: {error_summary(log)}", hint=f"look at {log}")
             if problem := self.problem():
                 raise EnvironmentNotReadyError(problem, hint=f"look at {layout.home / 'logs'}")
             states = read_states(layout.state, self._needed)
@@ -230,7 +230,7 @@ class EmbeddedJob:
         """Returns the services that run without a supervisor, by their recorded processes."""
         states = {}
         for service in (*SERVICES, self._service):
-            identity = recall(self._layout.pid(service))
+            identity = read_identity(self._layout.pid(service))
             runs = identity is not None and alive(identity)
             states[service] = ServiceState("running", identity.pid) if identity and runs else ServiceState()
         return states
@@ -254,8 +254,7 @@ class EmbeddedJob:
         # If they are still starting, the supervisor creates them later.
         if all(states[name].state == "running" for name in servers):
             self._check_addresses()
-            create_topics(self.settings.kafka, *streams_of(self.settings.location))
-            create_collections(self.settings.mongo, indexes_of(self.settings.location))
+            create_declared(self.settings)
 
     def _at(self, port: int) -> Settings:
         """Returns the settings with a port for the driver's page."""

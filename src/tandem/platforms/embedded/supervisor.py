@@ -1,7 +1,7 @@
 """The background process of the embedded environment: starts the services, keeps them running, stops them.
 
-``python -m tandem.platforms.embedded.supervisor --settings FILE``; SIGTERM and SIGINT stop all, SIGUSR1 lets it compare
-the jobs that run with those that are to run.
+``python -m tandem.platforms.embedded.supervisor --settings FILE``. SIGTERM and SIGINT stop all services; SIGUSR1 starts
+and stops jobs by the registry.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tandem.supervision.service import Service
 
 def services(settings: Settings, tools: Tools, layout: Layout) -> Sequence[Service]:
     """Returns Kafka, MongoDB and the dashboard."""
-    # Stopped in the reverse order nothing loses what it writes to before it has stopped.
+    # They stop in the reverse order, so each stops before the services that it writes to.
     return Kafka(settings, tools, layout), Mongod(settings, tools.mongod, layout), Dashboard(settings, layout)
 
 

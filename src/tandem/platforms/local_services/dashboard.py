@@ -1,4 +1,4 @@
-"""The dashboard: a program of its own, so that nothing else depends on it."""
+"""The dashboard as a separate program, so that nothing else depends on it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tandem.waiting import NotYetError
 
 
 class Dashboard(Service):
-    """The dashboard; it is ready when it answers, whether Kafka and MongoDB do or not."""
+    """The dashboard; it is ready when it answers, even if Kafka and MongoDB do not."""
 
-    # Together with the drivers, whose start takes longer: so it delays nothing.
+    # It starts together with the drivers. Their start takes longer, so it delays nothing.
     needs = ("kafka", "mongod")
     optional = True
     retry_on = (OSError,)
@@ -30,7 +30,7 @@ class Dashboard(Service):
         super().__init__("dashboard", (*command, "--registry", str(layout.pipelines)), inherited())
 
     def prepare(self) -> None:
-        """Writes the settings, unless another program would answer in the dashboard's place.
+        """Writes the settings.
 
         Raises:
             EnvironmentNotReadyError: the port is busy.
@@ -41,7 +41,7 @@ class Dashboard(Service):
 
     def probe(self, _pid: int, /) -> None:
         """Returns when the dashboard answers."""
-        # It is on this machine, whatever proxy leads out of it.
+        # The dashboard is on this machine, so no proxy is needed.
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with direct.open(f"{dashboard_url(self._settings)}/health", timeout=2) as answer:
             if answer.status != 200:

@@ -10,7 +10,7 @@ from tandem.job_files import STREAM, submitted
 from tandem.platforms.local_services.layout import JOB, Layout
 from tandem.platforms.local_services.prepare import Tools
 from tandem.platforms.progress import ProgressReader
-from tandem.platforms.provision import create_collections, create_topics, indexes_of, streams_of
+from tandem.platforms.provision import create_declared
 from tandem.settings.model import MongoSettings, Settings
 from tandem.supervision.service import Service
 from tandem.waiting import NotYetError
@@ -20,7 +20,7 @@ class Driver(Service):
     """The driver of a pipeline's job; it is ready when it has reported its start."""
 
     needs = ("kafka", "mongod")
-    # Spark starts while Kafka and MongoDB do; a topic that is not there yet would end the query.
+    # Spark starts in parallel with Kafka and MongoDB. The query must wait, because a missing topic would end it.
     starts_early = True
     start_deadline_s = 180.0
     stop_deadline_s = 30.0
@@ -44,15 +44,14 @@ class Driver(Service):
         """Writes the job's configuration."""
         self._begin.unlink(missing_ok=True)
         self._folder.mkdir(exist_ok=True)
-        # Several drivers would write the same archive at the same time.
+        # Only the first driver records the archive, because several would write the same file.
         self._spark.configure(self._settings, self._folder, self._layout.home, record=self.name == JOB)
 
     def on_needs_ready(self) -> None:
         """Lets the job begin to read."""
         if self.name != JOB:
-            # Those of the first pipeline are created with the services.
-            create_topics(self._settings.kafka, *streams_of(self._settings.location))
-            create_collections(self._settings.mongo, indexes_of(self._settings.location))
+            # The services create those of the first pipeline.
+            create_declared(self._settings)
         self._begin.touch()
 
     def probe(self, pid: int, /) -> None:
@@ -72,5 +71,5 @@ class Driver(Service):
 
 @cache
 def _reader(mongo: MongoSettings, pipeline: str) -> ProgressReader:
-    """Returns the reader for all drivers that a pipeline has one after the other."""
+    """Returns the reader that all successive drivers of a pipeline share."""
     return ProgressReader(mongo, pipeline)

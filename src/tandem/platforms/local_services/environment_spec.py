@@ -18,7 +18,7 @@ from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import Tools
 from tandem.settings.model import Settings
-from tandem.supervision.process import forget, identify, remember
+from tandem.supervision.process import identify, remove_identity, write_identity
 from tandem.supervision.service import Service
 from tandem.supervision.state_file import StateFile
 from tandem.supervision.state_folder import SUPERVISOR
@@ -29,13 +29,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """What one kind of environment consists of.
+    """The parts of one kind of environment.
 
     Attributes:
         layout: returns the folders, given the settings.
-        prepare: finds what is needed; the caller owns the layout's lock.
-        services: makes the services, each after those that it needs; they are stopped in the reverse order.
-        driver: makes a pipeline's driver; None where jobs run elsewhere.
+        prepare: finds the programs and jars; the caller owns the layout's lock.
+        services: returns the services, each after those that it needs; they stop in the reverse order.
+        driver: returns a pipeline's driver; None if jobs run elsewhere.
     """
 
     layout: Callable[[Settings], Layout]
@@ -45,7 +45,7 @@ class EnvironmentSpec:
 
 
 def run(settings: Settings, spec: EnvironmentSpec) -> int:
-    """Runs everything until a signal ends it; returns the exit code. Only one such process owns a state folder.
+    """Runs the environment until a signal ends it; returns the exit code. Each state folder has one such process.
 
     Raises:
         TandemError: it cannot start.
@@ -68,11 +68,11 @@ def run(settings: Settings, spec: EnvironmentSpec) -> int:
             runners,
         )
         identity = identify(os.getpid())
-        remember(layout.pid(SUPERVISOR), identity)
+        write_identity(layout.pid(SUPERVISOR), identity)
         try:
             supervise(runners, jobs, layout, states, signals, lock)
         finally:
-            forget(layout.pid(SUPERVISOR), identity)
+            remove_identity(layout.pid(SUPERVISOR), identity)
     return 0
 
 

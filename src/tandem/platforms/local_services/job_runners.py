@@ -18,13 +18,13 @@ _log = structlog.get_logger(__name__)
 
 
 class JobRunners:
-    """Runs a driver for each pipeline that is to run.
+    """Runs a driver for each registered pipeline.
 
     Args:
-        registry: what is to run.
-        make: makes a pipeline's driver.
+        registry: the pipelines to run.
+        make: returns a pipeline's driver.
         folder: the state folder.
-        states: where states go.
+        states: the file of the states.
         update_again: called from any thread when another ``update`` is due.
         others: the runners of the services that drivers need.
     """
@@ -56,14 +56,14 @@ class JobRunners:
             for name in wanted:
                 try:
                     self._run(name)
-                except Exception:  # in one pipeline's files, for example; the other jobs are not affected
+                except Exception:  # for example in one pipeline's files; the other jobs continue
                     _log.exception("a job cannot be started", pipeline=name)
 
-    def stop(self, *, in_haste: bool = False) -> None:
-        """Stops all at once; returns when they have ended. See ``ServiceRunner.stop``."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Stops all drivers in parallel; returns when they have ended. See ``ServiceRunner.stop``."""
         with self._updating:
             stopping = [
-                threading.Thread(target=runner.stop, kwargs={"in_haste": in_haste}) for runner in self._runners.values()
+                threading.Thread(target=runner.stop, kwargs={"at_once": at_once}) for runner in self._runners.values()
             ]
             for thread in stopping:
                 thread.start()

@@ -70,8 +70,8 @@ logger.config.name = org.apache.kafka.common.config
 logger.config.level = error
 """
 
-# A broker for one laptop: a small heap, the serial collector, and only the quick compiler, which takes a third off its
-# start and leaves the cores to the driver.
+# A broker for one laptop: a small heap, the serial collector, and only the fast compiler. That shortens the start by a
+# third and leaves the cores to the driver.
 _JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
 
 
@@ -91,7 +91,7 @@ class Kafka(Service):
         super().__init__("kafka", (*self._java, "kafka.Kafka", str(self.file)), child_environment(tools.java))
 
     def prepare(self) -> None:
-        """Writes the configuration, and formats the storage where it is new."""
+        """Writes the configuration, and formats a new storage."""
         empty(self._temporary)
         self.file.write_text(properties(self.settings, self._layout), "utf-8")
         self._logging.write_text(_LOG4J, "utf-8")
@@ -99,11 +99,11 @@ class Kafka(Service):
             _format([*self._java, "kafka.tools.StorageTool"], self.file, self.environment)
 
     def administrator(self) -> KafkaAdminClient:
-        """Returns a client that may do everything."""
+        """Returns an administrator's client."""
         return new_client(KafkaAdminClient, **kafka_client(self.settings.kafka), bootstrap_timeout_ms=1000)
 
     def probe(self, _pid: int, /) -> None:
-        """Returns when the broker answers for its topics; its port is open before that."""
+        """Returns when the broker answers for its topics; an open port is not enough."""
         with self.administrator() as admin:
             if not admin.describe_cluster().get("brokers"):
                 raise NotYetError("no broker is registered")
@@ -120,7 +120,7 @@ def properties(settings: Settings, layout: Layout) -> str:
     return _PROPERTIES.format(
         port=kafka.port,
         controller_port=kafka.controller_port,
-        # Clients get this address. It differs from the listener's when a proxy stands between.
+        # Clients get this address. It differs from the listener's if there is a proxy.
         bootstrap=kafka.bootstrap,
         data=escaped(str(layout.kafka)),
         partitions=kafka.partitions,
@@ -129,7 +129,7 @@ def properties(settings: Settings, layout: Layout) -> str:
 
 def _format(tool: list[str], configuration: Path, env: Mapping[str, str]) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    # In one word: an id may begin with a dash.
+    # As one word, because an id may begin with a dash.
     command = [*tool, "format", "--ignore-formatted", f"--cluster-id={cluster}", "-c", str(configuration)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=60, check=False)
     if done.returncode != 0:

@@ -9,9 +9,9 @@ from pathlib import Path
 from tandem.local_spark.local_spark import CHECKPOINT, SCRATCH
 from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
-# In the order in which they are stopped: nothing loses what it writes to before it has stopped itself.
+# In the order in which they stop: a service stops before those that it writes to.
 SERVICES = ("dashboard", "job", "mongod", "kafka")
-# The job of the pipeline with which the environment was started; any other's is called after its pipeline, too.
+# The job of the first pipeline. The names of other jobs end with their pipeline.
 JOB = "job"
 
 
@@ -29,12 +29,12 @@ class Layout(StateFolder):
 
     @property
     def settings(self) -> Path:
-        """The settings with which the supervisor runs: those of the first pipeline."""
+        """The supervisor's settings: those of the first pipeline."""
         return self.conf / "settings.json"
 
     @property
     def pipelines(self) -> Path:
-        """The pipelines that are to run; see ``PipelineRegistry``."""
+        """The pipelines to run; see ``PipelineRegistry``."""
         return self.run / "pipelines"
 
     @property
@@ -54,7 +54,7 @@ class Layout(StateFolder):
 
     @property
     def scratch(self) -> Path:
-        """What Spark spills."""
+        """Spark's temporary data."""
         return self.home / SCRATCH
 
     @property
@@ -63,7 +63,7 @@ class Layout(StateFolder):
         return (self.conf, *super().folders, self.pipelines)
 
     def job(self, pipeline: str) -> str:
-        """Returns the name of the service that is a pipeline's job."""
+        """Returns the name of a pipeline's job as a service."""
         try:
             first = json.loads(self.settings.read_text("utf-8"))["pipeline"]
         except (OSError, ValueError, KeyError):
@@ -71,13 +71,13 @@ class Layout(StateFolder):
         return JOB if pipeline == first else f"{JOB}-{pipeline}"
 
     def conf_of(self, service: str) -> Path:
-        """Returns the folder of what a job's driver reads."""
+        """Returns the folder of a driver's configuration."""
         return self.conf if service == JOB else self.conf / service
 
     def other_jobs(self) -> list[str]:
-        """Returns the jobs of other pipelines than the first that have run here, whether they run now or not."""
+        """Returns the jobs that have ever run here, without the first pipeline's."""
         return sorted(log.stem for log in (self.home / "logs").glob(f"{JOB}-*.log"))
 
     def logs(self) -> list[Path]:
-        """Returns the logs that programs append to while the supervisor runs."""
+        """Returns the logs of the running programs."""
         return [self.log(name) for name in (*self.services, JOB, *self.other_jobs(), SUPERVISOR)]

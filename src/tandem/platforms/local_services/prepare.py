@@ -22,7 +22,7 @@ from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.provision import streams_of
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
-from tandem.supervision.process import alive, end, recall
+from tandem.supervision.process import alive, end, read_identity
 
 _LEFTOVER_DEADLINE_S = 30.0
 _MINIMUM_FREE_BYTES = 256 * 2**20
@@ -48,19 +48,19 @@ def prepare(
     listens: Callable[[Settings], Mapping[str, int]] | None = None,
     jars: Collection[str] = ENVIRONMENT,
 ) -> Tools:
-    """Returns the tools for a start, after ending the services that a killed supervisor left.
+    """Ends the services that a killed supervisor left, and returns the tools for a start.
 
     The caller owns the layout's lock.
 
     Args:
-        settings: the profile's.
-        layout: where all is kept.
-        listens: returns the ports of what is started, by the variable that sets each; None for ``ports``.
-        jars: which sets of the lock are needed.
+        settings: the profile's settings.
+        layout: the folders.
+        listens: returns the needed ports by the variable that sets each; None for ``ports``.
+        jars: the needed sets of the lock.
 
     Raises:
-        EnvironmentNotReadyError: something is missing or in the way.
-        UsageError: there is no such pipeline.
+        EnvironmentNotReadyError: something is missing, or a port is busy.
+        UsageError: the pipeline does not exist.
     """
     streams_of(settings.location)
     end_leftovers(layout)
@@ -77,7 +77,7 @@ def prepare(
 
 
 def check_disk(layout: Layout) -> None:
-    """Raises when the disk has too little space for the services.
+    """Raises if the disk has too little space for the services.
 
     Raises:
         EnvironmentNotReadyError: too little is free.
@@ -103,15 +103,15 @@ def ports(settings: Settings) -> dict[str, int]:
 
 def end_leftovers(layout: Layout) -> bool:
     """Ends the services that run without a supervisor, and returns whether there were any."""
-    found = False
+    any_left = False
     for service in (*layout.services, *layout.other_jobs()):
         file = layout.pid(service)
-        identity = recall(file)
+        identity = read_identity(file)
         if identity is None:
             continue
         if alive(identity):
-            found = True
+            any_left = True
             _log.info("stopping what was left running", service=service, pid=identity.pid)
         end(identity, _LEFTOVER_DEADLINE_S)
         file.unlink(missing_ok=True)
-    return found
+    return any_left

@@ -11,14 +11,14 @@ from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import end_leftovers
 from tandem.settings.model import Settings
-from tandem.supervision.logs import essence, size_of
-from tandem.supervision.process import alive, end, recall, send, spawn
+from tandem.supervision.logs import error_summary, size_of
+from tandem.supervision.process import alive, end, read_identity, send, spawn
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem.supervision.supervisor import UPDATE
 from tandem.waiting import NotYetError, wait_for
 
-# The supervisor stops its services one after another, each within its own deadline; the first driver also writes Java's
-# archive of classes.
+# The supervisor stops its services one after another, each within its deadline. The first driver also writes Java's
+# class archive.
 STOP_DEADLINE_S = 240.0
 
 
@@ -26,12 +26,12 @@ class SupervisorProcess:
     """The supervisor of one environment.
 
     Args:
-        layout: where all is kept.
-        module: the supervisor's.
-        prepare: finds what is needed before it is started; the supervisor does so, too.
+        layout: the environment's folders.
+        module: the supervisor's module.
+        prepare: finds the programs and jars before the start; the supervisor calls it, too.
 
     Attributes:
-        registry: the pipelines whose jobs are to run.
+        registry: the pipelines to run.
     """
 
     def __init__(self, layout: Layout, module: str, prepare: Callable[[Settings, Layout], object]) -> None:
@@ -40,33 +40,33 @@ class SupervisorProcess:
 
     def running(self) -> bool:
         """Returns whether the supervisor runs."""
-        supervisor = recall(self._layout.pid(SUPERVISOR))
+        supervisor = read_identity(self._layout.pid(SUPERVISOR))
         return supervisor is not None and alive(supervisor)
 
     def pipelines(self) -> list[str]:
-        """Returns the pipelines whose jobs are to run here, the first one first."""
+        """Returns the pipelines to run, the first one first; none if the supervisor does not run."""
         return self.registry.names() if self.running() else []
 
     def update(self) -> None:
-        """Has the supervisor start and stop jobs as the registry says; returns at once."""
-        if supervisor := recall(self._layout.pid(SUPERVISOR)):
+        """Asks the supervisor to start and stop jobs by the registry; returns at once."""
+        if supervisor := read_identity(self._layout.pid(SUPERVISOR)):
             send(supervisor, UPDATE)
 
     def start(self, settings: Settings) -> None:
         """Starts the supervisor and returns when it runs; no job starts until one is added.
 
         Args:
-            settings: of the first job.
+            settings: the first job's settings.
 
         Raises:
-            EnvironmentNotReadyError: something is missing, or it ended.
+            EnvironmentNotReadyError: something is missing, or the supervisor ended.
         """
         layout = self._layout
-        # An error in it is reported before anything starts, and with its line.
+        # This reports an error in the transform, with its line, before anything starts.
         settings.location.module("transform")
         layout.create()
         with layout.locked() as lock:
-            # Here as well as in the supervisor: the user sees the progress bar and the error at once.
+            # The supervisor does this, too. Here the user sees the progress bar and errors.
             if lock is not None:
                 self._prepare(settings, layout)
                 layout.settings.write_text(settings.model_dump_json(indent=2), "utf-8")
@@ -83,7 +83,7 @@ class SupervisorProcess:
                 return
             if code:
                 raise EnvironmentNotReadyError(
-                    f"the supervisor ended: {essence(log, from_byte)}", hint=f"look at {log}"
+                    f"the supervisor ended: {error_summary(log, from_byte)}", hint=f"look at {log}"
                 )
             raise NotYetError("it has not written its process id")
 
@@ -95,16 +95,16 @@ class SupervisorProcess:
         This includes services that a killed supervisor left.
 
         Args:
-            forget: whether to remove all data then.
+            forget: also remove all data.
 
         Raises:
-            EnvironmentNotReadyError: it is being started at this moment.
+            EnvironmentNotReadyError: another process is starting it.
         """
         layout = self._layout
         if not layout.run.exists():
             return False
         ran = self.running()
-        if supervisor := recall(layout.pid(SUPERVISOR)):
+        if supervisor := read_identity(layout.pid(SUPERVISOR)):
             end(supervisor, STOP_DEADLINE_S)
             layout.pid(SUPERVISOR).unlink(missing_ok=True)
         with layout.locked() as lock:

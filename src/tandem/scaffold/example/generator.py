@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tandem.scaffold.example.streams import REQUESTS, RESPONSES
-from tandem.testing import Event, Fate, Moment
+from tandem.testing import Event, Moment, MomentKind
 
 _SERVICES = ("search", "cart", "checkout")
 _STATUSES = (200, 200, 200, 404, 503)
@@ -15,14 +15,14 @@ def events(moment: Moment) -> Iterator[Event]:
     request_id = f"request-{moment.id}"
     service, status = chance.choice(_SERVICES), chance.choice(_STATUSES)
     took_ms = moment.scaled(chance.randrange(1, 240_000))
-    if moment.fate is Fate.EARLY:  # by a clock that is slow
+    if moment.kind is MomentKind.EARLY:  # by a clock that is slow
         took_ms = -took_ms
     yield Event(
         REQUESTS, {"request_id": request_id, "service": service, "requested_at": moment.time_ms}, key=request_id
     )
-    if moment.fate is Fate.UNMATCHED and chance.random() < 0.5:
+    if moment.kind is MomentKind.UNMATCHED and chance.random() < 0.5:
         return
-    answers = f"{request_id}-unknown" if moment.fate is Fate.UNMATCHED else request_id
+    answers = f"{request_id}-unknown" if moment.kind is MomentKind.UNMATCHED else request_id
     yield Event(
         RESPONSES,
         {

@@ -14,10 +14,10 @@ from py4j.protocol import Py4JJavaError
 
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST
-from tandem.engine.run import idle_watermark as pacemaker
+from tandem.engine.run import idle_watermark
 from tandem.engine.run import job_progress as progress
 from tandem.engine.run.attention import LATE_AT, REFUSED, warnings
-from tandem.engine.run.idle_watermark import Clock, Pacemaker, due
+from tandem.engine.run.idle_watermark import Clock, ControlRecordSender, due
 from tandem.engine.run.job_progress import ProgressReporter
 from tandem.engine.spark.checkpoint import Planned
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
@@ -118,7 +118,7 @@ def at(second: float) -> str:
 
 
 class Kafka:
-    """What the pacemaker uses of Java, with topics that refuse records."""
+    """What the sender uses of Java, with topics that refuse records."""
 
     def __init__(self) -> None:
         self.refusing: set[str] = set()
@@ -154,7 +154,7 @@ class Refusal(Py4JJavaError):
 
 
 class Beat:
-    """A pacemaker that is asked rather than running, at seconds after it was made."""
+    """A sender that is asked rather than running, at seconds after it was made."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, *, waits: bool = False, newest_ms: dict[str, int] | None = None
@@ -163,7 +163,7 @@ class Beat:
         self._now(0)
         self.refused: list[list[str]] = []
         self.kafka = Kafka()
-        self.pacemaker = Pacemaker(
+        self.control_sender = ControlRecordSender(
             cast(Any, SimpleNamespace(_jvm=self.kafka.jvm)),
             PIPELINE,
             CONFIG,
@@ -180,15 +180,15 @@ class Beat:
             stateOperators=[SimpleNamespace(numRowsTotal=1)],
             observedMetrics={n: {EVENTS: e, CONTROL: 0, NEWEST: int(second * 1000)} for n, e in events.items()},
         )
-        self.pacemaker.batch(cast(Any, batch))
+        self.control_sender.batch(cast(Any, batch))
 
     def finds_nothing(self, second: float) -> None:
         self._now(second)
-        self.pacemaker.idle(cast(Any, SimpleNamespace(timestamp=at(second))))
+        self.control_sender.idle(cast(Any, SimpleNamespace(timestamp=at(second))))
 
     def due(self, second: float) -> set[str]:
         self._now(second)
-        return set(self.pacemaker.due())
+        return set(self.control_sender.due())
 
     def _now(self, second: float) -> None:
         self._patch.setattr(time, "time", lambda: STARTED + second)
@@ -255,26 +255,26 @@ def test_a_topic_that_refuses_control_records_is_reported_and_keeps_no_other_fro
     beat = Beat(monkeypatch, waits=True)
     beat.kafka.refusing = {ORDERS.topic}
     beat.finds_nothing(31)
-    beat.pacemaker.send(beat.pacemaker.due())
+    beat.control_sender.send(beat.control_sender.due())
     assert (beat.kafka.sent, beat.refused) == ([PAYMENTS.topic], [[ORDERS.topic]])
     # Not before another timeout, and said once.
     beat.finds_nothing(60)
     assert beat.due(60) == set()
     beat.finds_nothing(62)
-    beat.pacemaker.send(beat.pacemaker.due())
+    beat.control_sender.send(beat.control_sender.due())
     assert len(beat.refused) == 1
     assert [record.getMessage() for record in caplog.records] == [warnings({REFUSED: [ORDERS.topic]}, 0)["control"]]
     assert "(no WRITE right): unmatched documents will not appear while orders_topic_data_v1 is quiet" in caplog.text
     beat.kafka.refusing = set()
     beat.finds_nothing(99)
-    beat.pacemaker.send(beat.pacemaker.due())
+    beat.control_sender.send(beat.control_sender.due())
     assert beat.refused[1:] == [[]]
 
 
 def test_a_batch_that_is_committed_while_a_control_record_is_noted_is_not_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Spark's listener and the pacemaker's thread change the same clock."""
+    """Spark's listener and the sender's thread change the same clock."""
     beat = Beat(monkeypatch, waits=True)
     beat.finds_nothing(31)
     listener = threading.Thread(target=lambda: beat.commits(40, begun=39, orders=1))
@@ -285,10 +285,10 @@ def test_a_batch_that_is_committed_while_a_control_record_is_noted_is_not_forgot
             listener.join(0.5)  # it has to wait for us, and comes through where it need not
         return Clock(**{**vars(clock), **changes})
 
-    monkeypatch.setattr(pacemaker, "replace", slowly)
-    beat.pacemaker.send(beat.pacemaker.due())
+    monkeypatch.setattr(idle_watermark, "replace", slowly)
+    beat.control_sender.send(beat.control_sender.due())
     listener.join()
-    clock = beat.pacemaker.clocks["orders"]
+    clock = beat.control_sender.clocks["orders"]
     assert (clock.newest, clock.sent) == (40.0, STARTED + 31 - TOLERANCE)
 
 

@@ -28,11 +28,11 @@ _SHOWN = 100
 _MAX_KEY = 10_000
 
 
-class Busy(Exception):
+class SearchRunningError(Exception):
     """Another search is running."""
 
 
-class Stories:
+class KeySearch:
     """Looks keys up, one at a time: a search reads as fast as it can.
 
     Args:
@@ -48,13 +48,13 @@ class Stories:
         self._one = threading.Lock()
 
     def of(self, key: str) -> dict[str, Any]:
-        """Returns the story of a key.
+        """Returns the records and documents of a key, and a sentence that sums them up.
 
         Raises:
-            Busy: another search runs.
+            SearchRunningError: another search runs.
         """
         if not self._one.acquire(timeout=DEADLINE_S):
-            raise Busy
+            raise SearchRunningError
         try:
             return self._of(key[:_MAX_KEY])
         finally:
@@ -73,11 +73,11 @@ class Stories:
         deadline = time.monotonic() + DEADLINE_S
         for stream in self._declaration.streams:
             try:
-                found, complete = self._records(stream, key, deadline)
+                of_stream, complete = self._records(stream, key, deadline)
             except TandemError as error:
                 notes.append(f"{error}: its records are not shown.")
                 continue
-            records += found
+            records += of_stream
             if not complete:
                 notes.append(f"Of {stream.topic} only the newest records were searched; older ones are not shown.")
         return {
@@ -104,19 +104,19 @@ class Stories:
     def _records(self, stream: Stream, key: str, deadline: float) -> tuple[list[dict[str, Any]], bool]:
         """Returns a stream's records of the key, oldest first, and whether the whole topic was searched."""
         validate = Validator(stream, max_clock_skew_seconds=self._settings.job.max_clock_skew_seconds)
-        found: list[dict[str, Any]] = []
+        matching: list[dict[str, Any]] = []
         with TopicReader(self._settings.kafka, stream.topic) as reader:
             first, ends = reader.beginnings(), reader.ends()
             read = 0
             while any(ends[number] > first[number] for number in ends):
                 if read >= MAX_RECORDS or time.monotonic() > deadline:
-                    return self._with_outcomes(found, stream), False
+                    return self._with_outcomes(matching, stream), False
                 start = {number: max(first[number], ends[number] - _CHUNK // len(ends)) for number in ends}
                 read += sum(ends[number] - start[number] for number in ends)
                 for record in self._about(reader.read(start, ends), key, validate):
-                    found.append(_record(record, stream, validate))
+                    matching.append(_record(record, stream, validate))
                 ends = start
-        return self._with_outcomes(found, stream), True
+        return self._with_outcomes(matching, stream), True
 
     def _about(self, records: Iterator[TopicRecord], key: str, validate: Validator) -> Iterator[TopicRecord]:
         raw, field = key.encode(errors="replace"), self._declaration.view.key
@@ -129,19 +129,20 @@ class Stories:
             if document is not None and document.get(field) == key:
                 yield record
 
-    def _with_outcomes(self, found: list[dict[str, Any]], stream: Stream) -> list[dict[str, Any]]:
+    def _with_outcomes(self, matching: list[dict[str, Any]], stream: Stream) -> list[dict[str, Any]]:
         """Returns the records in order, each with its outcome."""
         with self._state.lock:
             done = committed(self._state.progress, stream.topic)
         seen: set[str] = set()
-        for record in sorted(found, key=lambda each: (each["at"], each["partition"], each["offset"])):
+        records = sorted(matching, key=lambda each: (each["at"], each["partition"], each["offset"]))
+        for record in records:
             if record["offset"] >= done.get(record["partition"], 0):
-                record["fate"] = "not yet in a committed batch"
-            elif record["fate"] == "accepted":
+                record["outcome"] = "not yet in a committed batch"
+            elif record["outcome"] == "accepted":
                 if record["identity"] in seen:
-                    record["fate"] = "a duplicate without effect"
+                    record["outcome"] = "a duplicate without effect"
                 seen.add(record["identity"])
-        return sorted(found, key=lambda each: (each["at"], each["partition"], each["offset"]))
+        return records
 
     def _verdict(
         self,
@@ -157,10 +158,10 @@ class Stories:
             return f"Unmatched: no match arrived in time; {len(leftovers)} unmatched documents have this {title}."
         if not records:
             return f"There are no records with this {title}." if not notes else "Nothing was found."
-        fates = [record["fate"] for record in records]
-        if all(fate.startswith("not yet") for fate in fates):
+        outcomes = [record["outcome"] for record in records]
+        if all(outcome.startswith("not yet") for outcome in outcomes):
             return "It was sent, but no committed batch of the job has it yet."
-        if all(fate.startswith("dead") for fate in fates):
+        if all(outcome.startswith("dead") for outcome in outcomes):
             return "It was rejected: see the reasons below, and the dead-letter topic."
         if self._declaration.view.aggregates:
             return f"It was read. Its window is written to the {noun} once the watermark has passed it."
@@ -186,8 +187,8 @@ def _record(record: TopicRecord, stream: Stream, validate: Validator) -> dict[st
     match outcome:
         case Accepted(fields):
             known |= {"event_time": int(fields[stream.event_time]) // 1000, "identity": str(fields[stream.identity])}
-            return {**known, "fate": "accepted"}
+            return {**known, "outcome": "accepted"}
         case Dead(error, detail):
-            return {**known, "fate": f"dead: {error}{f' ({detail})' if detail else ''}"}
+            return {**known, "outcome": f"dead: {error}{f' ({detail})' if detail else ''}"}
         case Control():
-            return {**known, "fate": "control"}
+            return {**known, "outcome": "control"}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from pyspark.sql import DataFrame, SparkSession
 
 from tandem.engine.declare.job_config import JobConfig
-from tandem.engine.declare.pipeline import Output, Pipeline
+from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import Stream
 from tandem.engine.read.kafka_source import events_of, records_of, refused_of, transformed
 from tandem.engine.read.mongo_source import read_collection
@@ -27,11 +27,12 @@ from tandem.settings.model import Settings
 from tandem.verify.topics import TopicReader
 
 _MONGO_MS = 5_000
+_T = TypeVar("_T")
 # The engine's functions of a stream's records up to their ends.
 _Reading = Callable[[SparkSession, Stream, JobConfig, dict[str, int]], DataFrame]
 
 
-class Session:
+class PipelineSession:
     """A pipeline's topics, transform and collections as DataFrames. It only reads.
 
     A DataFrame of a topic ends where the topic ended at the call, so it always has the same rows.
@@ -134,7 +135,7 @@ class Session:
         Raises:
             UsageError: the pipeline writes no such collection.
         """
-        output = self._output(collection)
+        output = _named("output", collection, {each.collection_name: each for each in self.pipeline.outputs})
         return output.documents(self.transform() if rows is None else rows)
 
     def stored(self, collection: str) -> DataFrame:
@@ -144,9 +145,7 @@ class Session:
             UsageError: the database has no such collection.
             EnvironmentNotReadyError: MongoDB does not answer.
         """
-        found = self._collections()
-        if collection not in found:
-            raise _no_such("collection", collection, found)
+        _named("collection", collection, dict.fromkeys(self._collections()))
         return read_collection(self.spark, self._config, collection)
 
     def reload(self) -> None:
@@ -181,16 +180,7 @@ class Session:
         return declared
 
     def _stream(self, name: str) -> Stream:
-        for stream in self.pipeline.streams:
-            if stream.name == name:
-                return stream
-        raise _no_such("stream", name, self.streams)
-
-    def _output(self, collection: str) -> Output:
-        for output in self.pipeline.outputs:
-            if output.collection_name == collection:
-                return output
-        raise _no_such("output", collection, self.outputs)
+        return _named("stream", name, {stream.name: stream for stream in self.pipeline.streams})
 
     def _read(self, read: _Reading, name: str) -> DataFrame:
         stream = self._stream(name)
@@ -210,5 +200,7 @@ class Session:
             ) from None
 
 
-def _no_such(what: str, name: str, known: Any) -> UsageError:
-    return UsageError(f"there is no {what} {name!r}", hint=f"choose one of: {', '.join(known) or 'there are none'}")
+def _named(what: str, name: str, known: Mapping[str, _T]) -> _T:
+    if name in known:
+        return known[name]
+    raise UsageError(f"there is no {what} {name!r}", hint=f"choose one of: {', '.join(known) or 'there are none'}")

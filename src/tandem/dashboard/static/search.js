@@ -10,43 +10,43 @@ export function listen(environment) {
   byId("key-label").textContent = title;
   byId("search").addEventListener("submit", (event) => {
     event.preventDefault();
-    tell(byId("key").value);
+    search(byId("key").value);
   });
 }
 
 // With `go` the focus moves to the result: it is above the pressed row, maybe out of sight.
-export async function tell(key, { go = false } = {}) {
+export async function search(key, { go = false } = {}) {
   if (!key) return;
   const mine = (asked += 1);
   byId("key").value = key;
   show(element("p", {}, "Searching the topics and MongoDB…"));
   let parts;
   try {
-    const answer = await fetch(`/api/story?${new URLSearchParams({ key, pipeline })}`);
-    const story = await answer.json();
-    parts = answer.ok ? told(story) : [element("p", { class: "verdict" }, `No answer: ${typeof story.detail === "string" ? story.detail : "the request was refused"}.`)];
+    const answer = await fetch(`/api/search?${new URLSearchParams({ key, pipeline })}`);
+    const found = await answer.json();
+    parts = answer.ok ? resultOf(found) : [element("p", { class: "verdict" }, `No answer: ${typeof found.detail === "string" ? found.detail : "the request was refused"}.`)];
   } catch {
     parts = [element("p", { class: "verdict" }, "The server does not answer; try again when the page is live again.")];
   }
   if (mine !== asked) return;
   show(...parts);
-  if (go) byId("story").firstChild.focus();
+  if (go) byId("search-result").firstChild.focus();
 }
 
 function show(...parts) {
-  byId("story").replaceChildren(element("div", { class: "story", tabindex: "-1" }, ...parts));
+  byId("search-result").replaceChildren(element("div", { class: "search-result", tabindex: "-1" }, ...parts));
 }
 
-function told(story) {
+function resultOf(found) {
   const close = element("button", { type: "button" }, "Close");
-  close.addEventListener("click", () => { byId("story").replaceChildren(); byId("key").focus(); });
+  close.addEventListener("click", () => { byId("search-result").replaceChildren(); byId("key").focus(); });
   return [
-    element("h3", {}, `${title} ${story.key}`),
-    element("p", { class: "verdict" }, story.verdict),
-    ...section("Records in Kafka", story.records.length ? [table(story.records)] : []),
-    ...story.results.flatMap((document) => section("Document", [fields(document)])),
-    ...story.leftovers.flatMap((document) => section("Unmatched", [fields(document)])),
-    ...story.notes.map((note) => element("p", { class: "note" }, note)),
+    element("h3", {}, `${title} ${found.key}`),
+    element("p", { class: "verdict" }, found.verdict),
+    ...section("Records in Kafka", found.records.length ? [table(found.records)] : []),
+    ...found.results.flatMap((document) => section("Document", [fields(document)])),
+    ...found.leftovers.flatMap((document) => section("Unmatched", [fields(document)])),
+    ...found.notes.map((note) => element("p", { class: "note" }, note)),
     close,
   ];
 }
@@ -60,7 +60,7 @@ function table(records) {
     element("tbody", {}, ...records.map((record) => element("tr", {},
       element("td", { class: "text" }, record.topic), element("td", {}, String(record.partition)), element("td", {}, String(record.offset)),
       element("td", { class: "time" }, time(record.at)), element("td", { class: "time" }, time(record.event_time)),
-      element("td", { class: "text" }, record.fate))))));
+      element("td", { class: "text" }, record.outcome))))));
 }
 
 function fields(document) {

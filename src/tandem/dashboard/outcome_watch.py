@@ -18,7 +18,7 @@ _SHARE = 0.05
 _LOOK_S = 0.4
 
 
-class Accountant(Watcher):
+class OutcomeWatch(Watcher):
     """Counts again after each change.
 
     Args:
@@ -28,7 +28,7 @@ class Accountant(Watcher):
     """
 
     def __init__(self, database: Documents, declaration: Declaration, state: PipelineState) -> None:
-        super().__init__("accountant", (PyMongoError,))
+        super().__init__("outcome watch", (PyMongoError,))
         self._database, self._declaration, self._state = database, declaration, state
 
     def watch(self) -> None:
@@ -51,7 +51,7 @@ class Accountant(Watcher):
         view = self._declaration.view
         results = self._database[view.results.name].count_documents({})
         leftovers = self._database[view.leftovers.name].count_documents({}) if view.leftovers else 0
-        found = {stream.name: self._documents(stream.name, results) for stream in self._declaration.streams}
+        written = {stream.name: self._documents(stream.name, results) for stream in self._declaration.streams}
         # Read after the documents: a batch writes its documents before it commits.
         report = self._database[PROGRESS_COLLECTION].find_one(
             {"pipeline": self._declaration.name}, sort=[("$natural", -1)]
@@ -62,12 +62,12 @@ class Accountant(Watcher):
         streams: dict[str, dict[str, int | None]] = {}
         sound = True
         for stream in self._declaration.streams:
-            noted = ((report or {}).get("streams") or {}).get(stream.name) or {}
+            reported = ((report or {}).get("streams") or {}).get(stream.name) or {}
             counts: dict[str, int | None] = {
                 "consumed": sum(committed(report, stream.topic).values()),
-                **found[stream.name],
+                **written[stream.name],
                 "dead": sum(number for (topic, _), number in dead.items() if topic == stream.topic),
-                "control": int(noted.get("control") or 0),
+                "control": int(reported.get("control") or 0),
             }
             known = sum(number or 0 for name, number in counts.items() if name != "consumed")
             rest = (counts["consumed"] or 0) - known

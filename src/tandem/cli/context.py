@@ -18,7 +18,7 @@ from tandem.settings.model import Settings
 
 
 @dataclass
-class Session:
+class CommandContext:
     """One run of the command line.
 
     Attributes:
@@ -89,7 +89,7 @@ class Session:
         """Loads the first named pipeline's settings again; returns whether they have changed.
 
         Raises:
-            UsageError: they are invalid now; the session keeps the previous ones.
+            UsageError: they are invalid now; the context keeps the previous ones.
         """
         loaded = self._read()
         settings = loaded.complete()
