@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import ends_of, own_topics
+from tandem_bench.correctness import account
 from tandem_bench.load_generator import LoadGenerator, Watch, quantiles
 from tandem_bench.reports import Reports, batch_times
 from tandem_bench.service_usage import Usage, UsageMeter
@@ -89,6 +90,15 @@ def measured(settings: Settings, reports: Reports, rate: float, warm_s: float, s
     batches = reports.batches(since, until) or reports.batches(until)[:1]
     p50, p99 = quantiles(seen, since, until)
     return Steady(p50, p99, batch_times(batches), used, batches[-1]["state_rows"])
+
+
+def verified(settings: Settings, reports: Reports) -> str:
+    """Verifies the job's result; returns a remark with the number of records and the driver's Java.
+
+    Raises:
+        TandemError: the result is wrong, so the measurement is invalid.
+    """
+    return f"{account(settings, deadline_s=_DEADLINE_S)}, Java {reports.newest()['runtime']['java']}"
 
 
 def ratios(ours: Figures, base: Figures) -> Figures:

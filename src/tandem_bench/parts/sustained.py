@@ -9,9 +9,8 @@ from statistics import median
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import count, ends_of, own_topics
-from tandem_bench.correctness import account
 from tandem_bench.full_state import fill
-from tandem_bench.parts.steady import Figures, consumption, title_of
+from tandem_bench.parts.steady import Figures, consumption, title_of, verified
 from tandem_bench.plain_load import PlainLoad
 from tandem_bench.rate_search import is_flat, next_rate
 from tandem_bench.render import grouped
@@ -26,7 +25,6 @@ _EVERY_S = 1.0
 # A job so far behind does not keep up.
 _FAR_BEHIND_S = 60.0
 _DEADLINE_S = 1800.0
-_VERIFY_S = 1800.0
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,7 @@ class _Held:
     lag_s: float
     batches: dict[str, float]
     usage: Usage
-    rows: int
-    verified: str
+    remark: str
 
     def figures(self, rate: float) -> Figures:
         """Returns the values for the table."""
@@ -52,7 +49,7 @@ class _Held:
 def measure(config: RunConfig) -> Part:
     """Returns the highest sustained rate in each environment, from one search."""
     warm_s, seconds = config.times(60.0, 30.0 if config.quick else 300.0)
-    tries = 3 if config.quick else 5
+    tries = 2 if config.quick else 5
     found = Rounds()
     for settings in config.environments:
         held: dict[float, _Held] = {}
@@ -66,7 +63,7 @@ def measure(config: RunConfig) -> Part:
         if not held:
             raise TandemError(f"the lag grew at every rate: {_told(tried)}", hint="begin with a lower --rate")
         best = max(held)
-        remark = f"{grouped(held[best].rows)} rows in state; {held[best].verified}; tried {_told(tried)}"
+        remark = f"{held[best].remark}; tried {_told(tried)}"
         found.add(title_of(settings), held[best].figures(best), remark)
     conditions = {"rows": config.rows, "warm s": int(warm_s), "seconds": int(seconds), "tries": tries}
     return Part("sustained", "The highest load that the job sustains with full windows", found.rows(), conditions)
@@ -92,8 +89,8 @@ def _try(settings: Settings, rows: int, rate: float, warm_s: float, seconds: flo
             load.end()
         reports.drained(ends_of(settings.kafka, own_topics()), deadline_s=_DEADLINE_S)
         batches = reports.batches(since, until)
-        verified = account(settings, deadline_s=_VERIFY_S)
-        return _Held(median(lags) / rate, batch_times(batches), used, batches[-1]["state_rows"], verified)
+        remark = f"{grouped(batches[-1]['state_rows'])} rows in state; {verified(settings, reports)}"
+        return _Held(median(lags) / rate, batch_times(batches), used, remark)
 
 
 def _lags(load: PlainLoad, reports: Reports, before: int, rate: float, seconds: float) -> list[float] | None:

@@ -12,9 +12,8 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.compose.project import Project
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
-from tandem_bench.correctness import account
 from tandem_bench.load_generator import Watch
-from tandem_bench.parts.steady import Figures, title_of
+from tandem_bench.parts.steady import Figures, title_of, verified
 from tandem_bench.reports import Reports, batch_times
 from tandem_bench.result import Part, Rounds, percentile
 from tandem_bench.run_config import RunConfig
@@ -24,7 +23,6 @@ from tandem_bench.testbed import ignoring_interrupts, running_job, variables
 # The rate of .env, in orders a second.
 _ORDERS_PER_S = 5
 _PRODUCERS = "producers"
-_VERIFY_S = 300.0
 # For facts whose records came at the end of the measured time.
 _LAST_FACTS_S = 10.0
 
@@ -41,7 +39,7 @@ def measure(config: RunConfig) -> Part:
             with _producers(settings) as beside:
                 time.sleep(warm_s)
                 rounds = [_minute(settings, reports, beside, seconds) for _ in range(config.rounds)]
-            remark = account(settings, deadline_s=_VERIFY_S)
+            remark = verified(settings, reports)
         for figures in rounds:
             found.add(title_of(settings), figures, remark)
     conditions = {"orders/s": _ORDERS_PER_S, "warm s": int(warm_s), "seconds": int(seconds), "rounds": config.rounds}
