@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -21,6 +22,7 @@ from tandem_bench.service_usage import Usage, UsageMeter
 from tandem_bench.testbed import running_job
 
 _FIRST_RATE = 8000.0
+_TRIES = 5
 _EVERY_S = 1.0
 # A job so far behind does not keep up.
 _FAR_BEHIND_S = 60.0
@@ -47,15 +49,14 @@ class _Held:
 
 
 def measure(config: RunConfig) -> Part:
-    """Returns the highest sustained rate in each environment, from one search."""
+    """Returns the highest sustained rate in each environment: of the given rates, or from one search."""
     warm_s, seconds = config.times(60.0, 30.0 if config.quick else 300.0)
-    tries = 2 if config.quick else 5
     found = Rounds()
     for settings in config.environments:
         held: dict[float, _Held] = {}
         tried: dict[float, bool] = {}
-        while len(tried) < tries and (rate := next_rate(tried, next(iter(config.rates), _FIRST_RATE))):
-            config.say(f"sustained, {title_of(settings)}, {grouped(rate)} records/s, try {len(tried) + 1} of {tries}")
+        while rate := _next(config, tried):
+            config.say(f"sustained, {title_of(settings)}, {grouped(rate)} records/s")
             attempt = _try(settings, config.rows, rate, warm_s, seconds)
             tried[rate] = attempt is not None
             if attempt:
@@ -65,11 +66,18 @@ def measure(config: RunConfig) -> Part:
         best = max(held)
         remark = f"{held[best].remark}; tried {_told(tried)}"
         found.add(title_of(settings), held[best].figures(best), remark)
-    conditions = {"rows": config.rows, "warm s": int(warm_s), "seconds": int(seconds), "tries": tries}
+    conditions = {"rows": config.rows, "warm s": int(warm_s), "seconds": int(seconds)}
     return Part("sustained", "The highest load that the job sustains with full windows", found.rows(), conditions)
 
 
-def _told(tried: dict[float, bool]) -> str:
+def _next(config: RunConfig, tried: Mapping[float, bool]) -> float | None:
+    """Returns the next of the given rates, or of a search; None at the end."""
+    if config.rates:
+        return next((rate for rate in config.rates if rate not in tried), None)
+    return next_rate(tried, _FIRST_RATE) if len(tried) < (2 if config.quick else _TRIES) else None
+
+
+def _told(tried: Mapping[float, bool]) -> str:
     return ", ".join(f"{grouped(rate)} {'flat' if held else 'growing'}" for rate, held in tried.items())
 
 
@@ -82,10 +90,10 @@ def _try(settings: Settings, rows: int, rate: float, warm_s: float, seconds: flo
             load.wait(warm_s)
             meter, since, sent = UsageMeter(settings), time.time(), load.sent
             lags = _lags(load, reports, before, rate, seconds)
-            until, used = time.time(), meter.stop()
-            load.check(sent, until - since)
             if lags is None:
                 return None
+            until, used = time.time(), meter.stop()
+            load.check(sent, until - since)
             load.end()
         reports.drained(ends_of(settings.kafka, own_topics()), deadline_s=_DEADLINE_S)
         batches = reports.batches(since, until)
