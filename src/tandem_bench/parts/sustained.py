@@ -55,7 +55,7 @@ def measure(config: RunConfig) -> Part:
     for settings in config.environments:
         held: dict[float, _Held] = {}
         tried: dict[float, bool] = {}
-        while rate := _next(config, tried):
+        while rate := next_to_try(config, tried):
             config.say(f"sustained, {title_of(settings)}, {grouped(rate)} records/s")
             attempt = _try(settings, config.rows, rate, warm_s, seconds)
             tried[rate] = attempt is not None
@@ -70,7 +70,7 @@ def measure(config: RunConfig) -> Part:
     return Part("sustained", "The highest load that the job sustains with full windows", found.rows(), conditions)
 
 
-def _next(config: RunConfig, tried: Mapping[float, bool]) -> float | None:
+def next_to_try(config: RunConfig, tried: Mapping[float, bool]) -> float | None:
     """Returns the next of the given rates, or of a search; None at the end."""
     if config.rates:
         return next((rate for rate in config.rates if rate not in tried), None)
