@@ -65,6 +65,23 @@ class Reports:
         at = {name: datetime.fromtimestamp(bound, UTC) for name, bound in bounds.items()}
         return list(self._collection.find({**self._query, "event": "batch", "at": at}).sort("$natural", 1))
 
+    def loaded(self, since: float, until: float) -> list[Report]:
+        """Returns the reports of batches with records committed within a time, at least of the next one after it.
+
+        Args:
+            since: in seconds since the epoch.
+            until: likewise.
+
+        Raises:
+            LookupError: there is none.
+        """
+        found = [report for report in self.batches(since) if report["input_rows"]]
+        bound = datetime.fromtimestamp(until, UTC)
+        within = [report for report in found if report["at"] < bound] or found[:1]
+        if not within:
+            raise LookupError("the driver has reported no batch with records")
+        return within
+
     def newest(self) -> Report:
         """Returns the report of the newest batch.
 

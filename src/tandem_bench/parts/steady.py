@@ -86,8 +86,7 @@ def measured(settings: Settings, reports: Reports, rate: float, warm_s: float, s
         # So that a slow job's facts are all among them.
         reports.drained(ends_of(settings.kafka, own_topics()), deadline_s=_DEADLINE_S)
         seen = watch.seen(generator)
-    # A batch may take longer than the measured time.
-    batches = reports.batches(since, until) or reports.batches(until)[:1]
+    batches = reports.loaded(since, until)
     p50, p99 = quantiles(seen, since, until)
     return Steady(p50, p99, batch_times(batches), used, batches[-1]["state_rows"])
 

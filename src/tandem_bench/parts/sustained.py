@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from tandem.errors import TandemError
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import count, ends_of, own_topics
 from tandem_bench.full_state import fill
@@ -23,6 +22,7 @@ from tandem_bench.testbed import running_job
 
 _FIRST_RATE = 8000.0
 _TRIES = 5
+_LAGS = {True: "flat", False: "growing"}
 _EVERY_S = 1.0
 # A job so far behind does not keep up.
 _FAR_BEHIND_S = 60.0
@@ -53,19 +53,11 @@ def measure(config: RunConfig) -> Part:
     warm_s, seconds = config.times(60.0, 30.0 if config.quick else 300.0)
     found = Rounds()
     for settings in config.environments:
-        held: dict[float, _Held] = {}
-        tried: dict[float, bool] = {}
-        while rate := next_to_try(config, tried):
+        tried: dict[float, _Held | None] = {}
+        while rate := next_to_try(config, {each: held is not None for each, held in tried.items()}):
             config.say(f"sustained, {title_of(settings)}, {grouped(rate)} records/s")
-            attempt = _try(settings, config.rows, rate, warm_s, seconds)
-            tried[rate] = attempt is not None
-            if attempt:
-                held[rate] = attempt
-        if not held:
-            raise TandemError(f"the lag grew at every rate: {_told(tried)}", hint="begin with a lower --rate")
-        best = max(held)
-        remark = f"{held[best].remark}; tried {_told(tried)}"
-        found.add(title_of(settings), held[best].figures(best), remark)
+            tried[rate] = _try(settings, config.rows, rate, warm_s, seconds)
+        found.add(title_of(settings), *_summary(tried))
     conditions = {"rows": config.rows, "warm s": int(warm_s), "seconds": int(seconds)}
     return Part("sustained", "The highest load that the job sustains with full windows", found.rows(), conditions)
 
@@ -77,8 +69,16 @@ def next_to_try(config: RunConfig, tried: Mapping[float, bool]) -> float | None:
     return next_rate(tried, _FIRST_RATE) if len(tried) < (2 if config.quick else _TRIES) else None
 
 
-def _told(tried: Mapping[float, bool]) -> str:
-    return ", ".join(f"{grouped(rate)} {'flat' if held else 'growing'}" for rate, held in tried.items())
+def _summary(tried: Mapping[float, _Held | None]) -> tuple[Figures, str]:
+    """Returns the values for the table, and a remark."""
+    held = {rate: attempt for rate, attempt in tried.items() if attempt}
+    failed = [rate for rate in tried if rate not in held]
+    remarks = [held[max(held)].remark] if held else []
+    remarks.append(f"tried {', '.join(f'{grouped(rate)} {_LAGS[rate in held]}' for rate in tried)}")
+    figures = held[max(held)].figures(max(held)) if held else {}
+    if failed:
+        figures["lowest rate with a growing lag", "records/s"] = min(failed)
+    return figures, "; ".join(remarks)
 
 
 def _try(settings: Settings, rows: int, rate: float, warm_s: float, seconds: float) -> _Held | None:
@@ -96,7 +96,7 @@ def _try(settings: Settings, rows: int, rate: float, warm_s: float, seconds: flo
             load.check(sent, until - since)
             load.end()
         reports.drained(ends_of(settings.kafka, own_topics()), deadline_s=_DEADLINE_S)
-        batches = reports.batches(since, until)
+        batches = reports.loaded(since, until)
         remark = f"{grouped(batches[-1]['state_rows'])} rows in state; {verified(settings, reports)}"
         return _Held(median(lags) / rate, batch_times(batches), used, remark)
 

@@ -53,7 +53,7 @@ def _minute(settings: Settings, reports: Reports, beside: Beside, seconds: float
         used, until = meter.stop(), time.time()
         time.sleep(_LAST_FACTS_S)
         latencies = [at - dated for at, dated in watch.dated() if since <= dated < until]
-    batches = reports.batches(since, until)
+    batches = reports.loaded(since, until)
     return {
         **_cores(used),
         ("event to document, median", "s"): percentile(latencies, 0.5),
