@@ -12,6 +12,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.compose.project import Project
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
+from tandem_bench.bulk_load import ends_of, own_topics
 from tandem_bench.load_generator import Watch
 from tandem_bench.parts.steady import Figures, title_of, verified
 from tandem_bench.reports import Reports, batch_times
@@ -23,8 +24,7 @@ from tandem_bench.testbed import ignoring_interrupts, running_job, variables
 # The rate of .env, in orders a second.
 _ORDERS_PER_S = 5
 _PRODUCERS = "producers"
-# For facts whose records came at the end of the measured time.
-_LAST_FACTS_S = 10.0
+_DEADLINE_S = 600.0
 
 Beside = Mapping[str, int]
 
@@ -37,6 +37,8 @@ def measure(config: RunConfig) -> Part:
         config.say(f"trickle, {title_of(settings)}: waiting {warm_s:.0f} s")
         with running_job(settings), Reports(settings) as reports:
             with _producers(settings) as beside:
+                # The producers start meanwhile.
+                reports.loaded(began := time.time(), began)
                 time.sleep(warm_s)
                 rounds = [_minute(settings, reports, beside, seconds) for _ in range(config.rounds)]
             remark = verified(settings, reports)
@@ -51,7 +53,8 @@ def _minute(settings: Settings, reports: Reports, beside: Beside, seconds: float
         meter, since = UsageMeter(settings, beside), time.time()
         time.sleep(seconds)
         used, until = meter.stop(), time.time()
-        time.sleep(_LAST_FACTS_S)
+        # The facts of the last records, too.
+        reports.drained(ends_of(settings.kafka, own_topics()), deadline_s=_DEADLINE_S)
         latencies = [at - dated for at, dated in watch.dated() if since <= dated < until]
     batches = reports.loaded(since, until)
     return {
