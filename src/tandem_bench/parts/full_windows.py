@@ -25,7 +25,7 @@ def measure(config: RunConfig) -> Part:
                 group = f"{title_of(settings)}, {grouped(rate)} records/s"
                 found.add(group, load.figures(), f"{grouped(load.state_rows)} rows in state; {remark}")
     conditions = {"rows": config.rows, "warm s": int(warm_s), "seconds": int(seconds), "rounds": config.rounds}
-    memory = ", ".join(f"{title_of(each)}' {memory_figure(each)}" for each in config.environments)
+    memory = ", ".join(f"{memory_figure(each)} ({title_of(each)})" for each in config.environments)
     return Part(
         "full_windows",
         "A steady load while the join's windows are full",
