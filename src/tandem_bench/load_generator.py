@@ -125,7 +125,7 @@ class Watch:
         self._client: MongoClient[dict[str, Any]] = MongoClient(**mongo_client(mongo), tz_aware=True)
         self._collection = self._client[mongo.database][collection]
         self._arrived: list[tuple[float, str, str]] = []
-        self._dated: list[tuple[float, float]] = []
+        self._dates: list[tuple[float, Any, Any]] = []
         self._open, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -157,7 +157,7 @@ class Watch:
 
         Both are in seconds since the epoch. In real time, an event is sent at its event time.
         """
-        return list(self._dated)
+        return [(at, max(ordered, paid).timestamp()) for at, ordered, paid in list(self._dates)]
 
     def first(self, generator: LoadGenerator, accepted: Callable[[Seen], bool], *, deadline_s: float) -> Seen:
         """Returns the first accepted fact.
@@ -185,7 +185,7 @@ class Watch:
                     fact = change["fullDocument"]
                     at = time.time()
                     self._arrived.append((at, fact["order_id"], fact["payment_id"]))
-                    self._dated.append((at, max(fact["order_date"], fact["payment_date"]).timestamp()))
+                    self._dates.append((at, fact.get("order_date"), fact.get("payment_date")))
 
 
 def facts_seen(arrived: Sequence[tuple[float, str, str]], sent: Mapping[tuple[str, str], float]) -> list[Seen]:

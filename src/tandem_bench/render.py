@@ -31,7 +31,7 @@ def table(part: Part) -> Table:
 
     Remarks and settings stand below, so that it fits into 80 columns.
     """
-    notes = [f"{row.title}: {row.remark}" for row in part.rows if row.remark]
+    notes = [f"{row.group or row.name}: {row.remark}" for row in part.rows if row.remark]
     caption = "\n".join([*notes, _settings(part)])
     result = Table(title=part.title, title_justify="left", caption=caption, caption_justify="left")
     result.add_column(part.name)

@@ -21,6 +21,7 @@ from tandem.waiting import NotYetError, wait_for
 
 Report = Mapping[str, Any]
 Ends = Mapping[str, Offsets]
+_NEXT_BATCH_S = 600.0
 # The long ones of Spark's phases of a batch.
 _PHASES = {"queryPlanning": "of it planning the stream", "addBatch": "of it computing and writing"}
 
@@ -64,6 +65,24 @@ class Reports:
         bounds = {"$gte": since, "$lt": time.time() if until is None else until}
         at = {name: datetime.fromtimestamp(bound, UTC) for name, bound in bounds.items()}
         return list(self._collection.find({**self._query, "event": "batch", "at": at}).sort("$natural", 1))
+
+    def loaded(self, since: float, until: float) -> list[Report]:
+        """Returns the reports of batches with records committed within a time; if there is none, waits for the next.
+
+        Args:
+            since: in seconds since the epoch.
+            until: likewise.
+
+        Raises:
+            EnvironmentNotReadyError: none comes within ten minutes.
+        """
+        within = [report for report in self.batches(since, until) if report["input_rows"]]
+        begin = datetime.fromtimestamp(since, UTC)
+        return within or [
+            self._first(
+                "a batch with records", lambda report: report["input_rows"] and report["at"] >= begin, _NEXT_BATCH_S
+            )
+        ]
 
     def newest(self) -> Report:
         """Returns the report of the newest batch.

@@ -65,7 +65,7 @@ def memory_of(process: psutil.Process) -> int:
 
 def memory_figure(settings: Settings) -> str:
     """Returns which figure of memory an environment's readings have."""
-    return "of the control group" if settings.backend == "compose" else "PSS" if psutil.LINUX else "RSS"
+    return "as docker stats" if settings.backend == "compose" else "PSS" if psutil.LINUX else "RSS"
 
 
 @dataclass(frozen=True)

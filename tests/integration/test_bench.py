@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tandem.errors import EnvironmentNotReadyError
+from tandem.platforms.compose.engine import find_engine
 from tandem_bench.run import PARTS
 from tests import ROOT, STATE
 from tests.environment import Environment
@@ -20,6 +22,8 @@ from tests.environment import Environment
 FIRST_PORT = 29760
 # Its own place and ports win over what a user has set for the others.
 BENCH = Environment(STATE / "bench", 29720)
+ROWS = 20_000
+SMALL = ("--rows", str(ROWS), "--rate", "500", "--warm", "20", "--seconds", "15")
 COMMAND = [str(ROOT / "scripts" / "bench"), "--quick", "--first-port", str(FIRST_PORT)]
 
 
@@ -55,16 +59,44 @@ def test_what_cannot_be_measured_is_said_before_anything_starts(arguments: list[
 
 
 @pytest.mark.on_demand
-def test_recovery_is_measured(tmp_path: Path) -> None:
-    printed, document = bench(tmp_path, "recovery")
+def test_recovery_is_measured_with_an_empty_and_with_a_full_state(tmp_path: Path) -> None:
+    printed, document = bench(tmp_path, "recovery", *SMALL)
     (part,) = document["parts"]
-    first, caught_up = part["rows"]
-    assert 0 < first["median"] <= caught_up["median"]
-    assert "records verified" in first["remark"]
-    assert first["name"] in printed
+    empty, full = part["rows"][:2], part["rows"][2:4]
+    for first, caught_up in (empty, full):
+        assert 0 < first["median"] <= caught_up["median"]
+        assert "records verified" in first["remark"]
+        assert first["name"] in printed
+    assert empty[0]["group"] != full[0]["group"]
+    # The same number of records a second, and the filled ones.
+    assert verified(full[0]) - verified(empty[0]) > ROWS / 2
     assert document["about"]["machine"]["cores"] >= 1
     assert document["about"]["versions"]["mongod"]
     assert (tmp_path / "recovery.svg").read_text().startswith("<svg")
+
+
+def verified(row: dict[str, Any]) -> int:
+    found = re.search(r"(\d+) records verified", row["remark"])
+    assert found, row
+    return int(found[1])
+
+
+@pytest.mark.on_demand
+@pytest.mark.parametrize("part", ["full_windows", "recovery", "sustained", "trickle"])
+def test_an_environment_in_containers_is_measured(tmp_path: Path, part: str) -> None:
+    find_engine_or_skip()
+    _, document = bench(tmp_path, part, "--backend", "compose", *SMALL)
+    (found,) = document["parts"]
+    assert all(value > 0 for row in found["rows"] for value in row["values"])
+    assert all("containers" in row["group"] for row in found["rows"])
+    assert verified(found["rows"][0]) > 0
+
+
+def find_engine_or_skip() -> None:
+    try:
+        find_engine()
+    except EnvironmentNotReadyError as error:
+        pytest.skip(f"{error}: the containers are not measured")
 
 
 @pytest.mark.on_demand
@@ -83,7 +115,9 @@ def test_a_peer_joins_what_it_is_given(tmp_path: Path) -> None:
 @pytest.mark.on_demand
 @pytest.mark.parametrize("part", [name for name in PARTS if name not in ("recovery", "throughput")])
 def test_a_part_is_measured(tmp_path: Path, part: str) -> None:
-    _, document = bench(tmp_path, part, "--records", "8000")
+    if part == "containers":
+        find_engine_or_skip()
+    _, document = bench(tmp_path, part, "--records", "8000", *SMALL)
     (found,) = document["parts"]
     assert all(value > 0 for row in found["rows"] for value in row["values"])
 

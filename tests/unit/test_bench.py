@@ -6,6 +6,7 @@ import io
 import json
 import os
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from tandem_bench.parts.growth import fitting, heap_gib
 from tandem_bench.parts.soak import quarters
 from tandem_bench.parts.state_growth import with_windows
 from tandem_bench.parts.steady import Steady
-from tandem_bench.parts.sustained import committed_records
+from tandem_bench.parts.sustained import committed_records, next_to_try
 from tandem_bench.plain_load import moment
 from tandem_bench.rate_search import is_flat, next_rate
 from tandem_bench.render import number, table, write
@@ -333,6 +334,17 @@ def test_a_search_finds_the_highest_rate_in_few_tries(limit: float) -> None:
     best = max(rate for rate, held in tried.items() if held)
     assert best <= limit <= 1.2 * best
     assert len(tried) <= 9
+
+
+def test_given_rates_are_tried_and_no_others(bench: RunConfig) -> None:
+    given = replace(bench, rates=[500.0, 4000.0])
+    assert next_to_try(given, {}) == 500
+    assert next_to_try(given, {500.0: False}) == 4000
+    assert next_to_try(given, {500.0: True, 4000.0: True}) is None
+    # A quick search has two tries.
+    assert next_to_try(bench, {8000.0: True}) == 16_000
+    assert next_to_try(bench, {8000.0: True, 16_000.0: True}) is None
+    assert next_to_try(replace(bench, quick=False), {8000.0: True, 16_000.0: True}) == 32_000
 
 
 def test_a_lag_that_varies_with_the_batches_is_flat_and_one_that_grows_is_not() -> None:

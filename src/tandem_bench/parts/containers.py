@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import ends_of, own_topics
-from tandem_bench.correctness import account
 from tandem_bench.parts import drains
-from tandem_bench.parts.steady import Figures, consumption, ratios, title_of
+from tandem_bench.parts.steady import Figures, consumption, ratios, title_of, verified
 from tandem_bench.reports import Reports
 from tandem_bench.result import Part, Rounds
 from tandem_bench.run_config import RunConfig
@@ -14,7 +13,6 @@ from tandem_bench.service_usage import UsageMeter
 from tandem_bench.services import JobDriver
 from tandem_bench.testbed import running_job
 
-_VERIFY_S = 600.0
 _FIRST, _WARM, _CLOSED = (
     ("a first drain", "records/s"),
     ("a warm drain", "records/s"),
@@ -48,4 +46,4 @@ def _drained(config: RunConfig, settings: Settings) -> tuple[Figures, Figures, s
         warm = drains.warm(settings.kafka, driver, config.plan(1), first.ends)
         memory = {key: value for key, value in consumption(meter.stop()).items() if key[1] == "GiB"}
         rates = {_FIRST: first.rate, _WARM: warm.rate, _CLOSED: warm.rate_closed}
-        return rates, memory, account(settings, deadline_s=_VERIFY_S)
+        return rates, memory, verified(settings, reports)

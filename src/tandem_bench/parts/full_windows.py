@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from tandem.settings.model import Settings
-from tandem_bench.correctness import account
 from tandem_bench.full_state import fill
-from tandem_bench.parts.steady import RATE, Steady, measured, title_of
+from tandem_bench.parts.steady import RATE, Steady, measured, title_of, verified
 from tandem_bench.render import grouped
 from tandem_bench.reports import Reports
 from tandem_bench.result import Part, Rounds
 from tandem_bench.run_config import RunConfig
 from tandem_bench.services import memory_figure
 from tandem_bench.testbed import running_job
-
-_VERIFY_S = 600.0
 
 
 def measure(config: RunConfig) -> Part:
@@ -23,12 +20,12 @@ def measure(config: RunConfig) -> Part:
     for number in range(config.rounds):
         for settings in config.environments:
             config.say(f"full windows, {title_of(settings)}, round {number + 1} of {config.rounds}")
-            loads, verified = _of(config, settings, warm_s, seconds)
+            loads, remark = _of(config, settings, warm_s, seconds)
             for rate, load in loads.items():
                 group = f"{title_of(settings)}, {grouped(rate)} records/s"
-                found.add(group, load.figures(), f"{grouped(load.state_rows)} rows in state; {verified}")
+                found.add(group, load.figures(), f"{grouped(load.state_rows)} rows in state; {remark}")
     conditions = {"rows": config.rows, "warm s": int(warm_s), "seconds": int(seconds), "rounds": config.rounds}
-    memory = ", ".join(f"{title_of(each)}' {memory_figure(each)}" for each in config.environments)
+    memory = ", ".join(f"{memory_figure(each)} ({title_of(each)})" for each in config.environments)
     return Part(
         "full_windows",
         "A steady load while the join's windows are full",
@@ -42,4 +39,4 @@ def _of(config: RunConfig, settings: Settings, warm_s: float, seconds: float) ->
     with running_job(settings), Reports(settings) as reports:
         fill(settings, reports, config.rows)
         loads = {rate: measured(settings, reports, rate, warm_s, seconds) for rate in config.rates or [RATE]}
-        return loads, account(settings, deadline_s=_VERIFY_S)
+        return loads, verified(settings, reports)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from tandem.settings.model import Settings
-from tandem_bench.correctness import account
 from tandem_bench.full_state import fill
 from tandem_bench.load_generator import LoadGenerator, Watch
-from tandem_bench.parts.steady import RATE, Figures, ratios, title_of
+from tandem_bench.parts.steady import RATE, Figures, ratios, title_of, verified
 from tandem_bench.render import grouped
 from tandem_bench.reports import Reports
 from tandem_bench.result import Part, Rounds
@@ -15,7 +14,6 @@ from tandem_bench.services import JobDriver
 from tandem_bench.testbed import running_job
 
 _DEADLINE_S = 600.0
-_VERIFY_S = 600.0
 # A fact this soon after its records shows that the backlog is done.
 _CAUGHT_UP_S = 2.0
 _FIRST = ("killed to the first new fact", "s")
@@ -49,7 +47,7 @@ def _of(config: RunConfig, settings: Settings, rows: int, warm_s: float) -> tupl
         with Watch(settings.mongo) as watch, LoadGenerator(settings.kafka, RATE) as generator:
             found = [_round(driver, watch, generator, warm_s) for _ in range(config.rounds)]
         rows = reports.newest()["state_rows"]
-        return found, f"{grouped(rows)} rows in state; {account(settings, deadline_s=_VERIFY_S)}"
+        return found, f"{grouped(rows)} rows in state; {verified(settings, reports)}"
 
 
 def _round(driver: JobDriver, watch: Watch, generator: LoadGenerator, warm_s: float) -> Figures:

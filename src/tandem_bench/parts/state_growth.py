@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from tandem.settings.model import Settings
-from tandem_bench.correctness import account
 from tandem_bench.full_state import fill
-from tandem_bench.parts.steady import RATE, Steady, measured, ratios
+from tandem_bench.parts.steady import RATE, Steady, measured, ratios, verified
 from tandem_bench.render import grouped
 from tandem_bench.reports import Reports
 from tandem_bench.result import Part, Rounds
 from tandem_bench.run_config import RunConfig
 from tandem_bench.testbed import running_job
 
-_VERIFY_S = 600.0
 _PARTS = (200, 20, 4, 1)
 # A shorter match window would leave out most of the payments.
 _LEAST_WINDOW_S = 5
@@ -30,8 +28,7 @@ def measure(config: RunConfig) -> Part:
         config.say(f"growth by state, round {number + 1} of {config.rounds}")
         loads: dict[int, Steady] = {}
         for size in sizes if number % 2 == 0 else reversed(sizes):
-            loads[size], verified = _of(with_windows(config.settings, size, rate), size, rate, warm_s, seconds)
-            remark = f"{grouped(loads[size].state_rows)} rows in state; {verified}"
+            loads[size], remark = _of(with_windows(config.settings, size, rate), size, rate, warm_s, seconds)
             found.add(f"{grouped(size)} rows", loads[size].figures(), remark)
         found.add("largest state over smallest", ratios(loads[sizes[-1]].speed(), loads[sizes[0]].speed()))
     conditions = {"records/s": int(rate), "warm s": int(warm_s), "seconds": int(seconds), "rounds": config.rounds}
@@ -51,4 +48,4 @@ def _of(settings: Settings, rows: int, rate: float, warm_s: float, seconds: floa
     with running_job(settings), Reports(settings) as reports:
         fill(settings, reports, rows)
         load = measured(settings, reports, rate, warm_s, seconds)
-        return load, account(settings, deadline_s=_VERIFY_S)
+        return load, f"{grouped(load.state_rows)} rows in state; {verified(settings, reports)}"

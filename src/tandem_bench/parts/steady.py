@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import ends_of, own_topics
+from tandem_bench.correctness import account
 from tandem_bench.load_generator import LoadGenerator, Watch, quantiles
 from tandem_bench.reports import Reports, batch_times
 from tandem_bench.service_usage import Usage, UsageMeter
@@ -85,10 +86,18 @@ def measured(settings: Settings, reports: Reports, rate: float, warm_s: float, s
         # So that a slow job's facts are all among them.
         reports.drained(ends_of(settings.kafka, own_topics()), deadline_s=_DEADLINE_S)
         seen = watch.seen(generator)
-    # A batch may take longer than the measured time.
-    batches = reports.batches(since, until) or reports.batches(until)[:1]
+    batches = reports.loaded(since, until)
     p50, p99 = quantiles(seen, since, until)
     return Steady(p50, p99, batch_times(batches), used, batches[-1]["state_rows"])
+
+
+def verified(settings: Settings, reports: Reports) -> str:
+    """Verifies the job's result; returns a remark with the number of records and the driver's Java.
+
+    Raises:
+        TandemError: the result is wrong, so the measurement is invalid.
+    """
+    return f"{account(settings, deadline_s=_DEADLINE_S)}, Java {reports.newest()['runtime']['java']}"
 
 
 def ratios(ours: Figures, base: Figures) -> Figures:

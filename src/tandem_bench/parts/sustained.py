@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from tandem.errors import TandemError
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import count, ends_of, own_topics
-from tandem_bench.correctness import account
 from tandem_bench.full_state import fill
-from tandem_bench.parts.steady import Figures, consumption, title_of
+from tandem_bench.parts.steady import Figures, consumption, title_of, verified
 from tandem_bench.plain_load import PlainLoad
 from tandem_bench.rate_search import is_flat, next_rate
 from tandem_bench.render import grouped
@@ -22,11 +21,12 @@ from tandem_bench.service_usage import Usage, UsageMeter
 from tandem_bench.testbed import running_job
 
 _FIRST_RATE = 8000.0
+_TRIES = 5
+_LAGS = {True: "flat", False: "growing"}
 _EVERY_S = 1.0
 # A job so far behind does not keep up.
 _FAR_BEHIND_S = 60.0
 _DEADLINE_S = 1800.0
-_VERIFY_S = 1800.0
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class _Held:
     lag_s: float
     batches: dict[str, float]
     usage: Usage
-    rows: int
-    verified: str
+    remark: str
 
     def figures(self, rate: float) -> Figures:
         """Returns the values for the table."""
@@ -50,30 +49,36 @@ class _Held:
 
 
 def measure(config: RunConfig) -> Part:
-    """Returns the highest sustained rate in each environment, from one search."""
+    """Returns the highest sustained rate in each environment: of the given rates, or from one search."""
     warm_s, seconds = config.times(60.0, 30.0 if config.quick else 300.0)
-    tries = 3 if config.quick else 5
     found = Rounds()
     for settings in config.environments:
-        held: dict[float, _Held] = {}
-        tried: dict[float, bool] = {}
-        while len(tried) < tries and (rate := next_rate(tried, next(iter(config.rates), _FIRST_RATE))):
-            config.say(f"sustained, {title_of(settings)}, {grouped(rate)} records/s, try {len(tried) + 1} of {tries}")
-            attempt = _try(settings, config.rows, rate, warm_s, seconds)
-            tried[rate] = attempt is not None
-            if attempt:
-                held[rate] = attempt
-        if not held:
-            raise TandemError(f"the lag grew at every rate: {_told(tried)}", hint="begin with a lower --rate")
-        best = max(held)
-        remark = f"{grouped(held[best].rows)} rows in state; {held[best].verified}; tried {_told(tried)}"
-        found.add(title_of(settings), held[best].figures(best), remark)
-    conditions = {"rows": config.rows, "warm s": int(warm_s), "seconds": int(seconds), "tries": tries}
+        tried: dict[float, _Held | None] = {}
+        while rate := next_to_try(config, {each: held is not None for each, held in tried.items()}):
+            config.say(f"sustained, {title_of(settings)}, {grouped(rate)} records/s")
+            tried[rate] = _try(settings, config.rows, rate, warm_s, seconds)
+        found.add(title_of(settings), *_summary(tried))
+    conditions = {"rows": config.rows, "warm s": int(warm_s), "seconds": int(seconds)}
     return Part("sustained", "The highest load that the job sustains with full windows", found.rows(), conditions)
 
 
-def _told(tried: dict[float, bool]) -> str:
-    return ", ".join(f"{grouped(rate)} {'flat' if held else 'growing'}" for rate, held in tried.items())
+def next_to_try(config: RunConfig, tried: Mapping[float, bool]) -> float | None:
+    """Returns the next of the given rates, or of a search; None at the end."""
+    if config.rates:
+        return next((rate for rate in config.rates if rate not in tried), None)
+    return next_rate(tried, _FIRST_RATE) if len(tried) < (2 if config.quick else _TRIES) else None
+
+
+def _summary(tried: Mapping[float, _Held | None]) -> tuple[Figures, str]:
+    """Returns the values for the table, and a remark."""
+    held = {rate: attempt for rate, attempt in tried.items() if attempt}
+    failed = [rate for rate in tried if rate not in held]
+    remarks = [held[max(held)].remark] if held else []
+    remarks.append(f"tried {', '.join(f'{grouped(rate)} {_LAGS[rate in held]}' for rate in tried)}")
+    figures = held[max(held)].figures(max(held)) if held else {}
+    if failed:
+        figures["lowest rate with a growing lag", "records/s"] = min(failed)
+    return figures, "; ".join(remarks)
 
 
 def _try(settings: Settings, rows: int, rate: float, warm_s: float, seconds: float) -> _Held | None:
@@ -85,15 +90,15 @@ def _try(settings: Settings, rows: int, rate: float, warm_s: float, seconds: flo
             load.wait(warm_s)
             meter, since, sent = UsageMeter(settings), time.time(), load.sent
             lags = _lags(load, reports, before, rate, seconds)
-            until, used = time.time(), meter.stop()
-            load.check(sent, until - since)
             if lags is None:
                 return None
+            until, used = time.time(), meter.stop()
+            load.check(sent, until - since)
             load.end()
         reports.drained(ends_of(settings.kafka, own_topics()), deadline_s=_DEADLINE_S)
-        batches = reports.batches(since, until)
-        verified = account(settings, deadline_s=_VERIFY_S)
-        return _Held(median(lags) / rate, batch_times(batches), used, batches[-1]["state_rows"], verified)
+        batches = reports.loaded(since, until)
+        remark = f"{grouped(batches[-1]['state_rows'])} rows in state; {verified(settings, reports)}"
+        return _Held(median(lags) / rate, batch_times(batches), used, remark)
 
 
 def _lags(load: PlainLoad, reports: Reports, before: int, rate: float, seconds: float) -> list[float] | None:

@@ -12,9 +12,9 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.compose.project import Project
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
-from tandem_bench.correctness import account
+from tandem_bench.bulk_load import ends_of, own_topics
 from tandem_bench.load_generator import Watch
-from tandem_bench.parts.steady import Figures, title_of
+from tandem_bench.parts.steady import Figures, title_of, verified
 from tandem_bench.reports import Reports, batch_times
 from tandem_bench.result import Part, Rounds, percentile
 from tandem_bench.run_config import RunConfig
@@ -24,9 +24,7 @@ from tandem_bench.testbed import ignoring_interrupts, running_job, variables
 # The rate of .env, in orders a second.
 _ORDERS_PER_S = 5
 _PRODUCERS = "producers"
-_VERIFY_S = 300.0
-# For facts whose records came at the end of the measured time.
-_LAST_FACTS_S = 10.0
+_DEADLINE_S = 600.0
 
 Beside = Mapping[str, int]
 
@@ -39,9 +37,11 @@ def measure(config: RunConfig) -> Part:
         config.say(f"trickle, {title_of(settings)}: waiting {warm_s:.0f} s")
         with running_job(settings), Reports(settings) as reports:
             with _producers(settings) as beside:
+                # The producers start meanwhile.
+                reports.loaded(began := time.time(), began)
                 time.sleep(warm_s)
                 rounds = [_minute(settings, reports, beside, seconds) for _ in range(config.rounds)]
-            remark = account(settings, deadline_s=_VERIFY_S)
+            remark = verified(settings, reports)
         for figures in rounds:
             found.add(title_of(settings), figures, remark)
     conditions = {"orders/s": _ORDERS_PER_S, "warm s": int(warm_s), "seconds": int(seconds), "rounds": config.rounds}
@@ -53,9 +53,10 @@ def _minute(settings: Settings, reports: Reports, beside: Beside, seconds: float
         meter, since = UsageMeter(settings, beside), time.time()
         time.sleep(seconds)
         used, until = meter.stop(), time.time()
-        time.sleep(_LAST_FACTS_S)
+        # The facts of the last records, too.
+        reports.drained(ends_of(settings.kafka, own_topics()), deadline_s=_DEADLINE_S)
         latencies = [at - dated for at, dated in watch.dated() if since <= dated < until]
-    batches = reports.batches(since, until)
+    batches = reports.loaded(since, until)
     return {
         **_cores(used),
         ("event to document, median", "s"): percentile(latencies, 0.5),
