@@ -71,7 +71,7 @@ DEFAULTS: list[tuple[Kind, Any, Any]] = [
     (FieldType.INTEGER_32, 2**31 - 1, 2**31 - 1),
     (FieldType.DOUBLE, 1, 1.0),
     (FieldType.decimal(5, 2), "1.5", Decimal("1.50")),
-    (FieldType.decimal(34, 4), Decimal(10**29), Decimal(10**29)),
+    (FieldType.decimal(34, 4), Decimal(10**29), Decimal("1" + "0" * 29 + ".0000")),
     (FieldType.DATE, date(2026, 1, 1), date(2026, 1, 1)),
     (FieldType.TIMESTAMP, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), 1_000_000),
     (FieldType.BYTES, b"", b""),

@@ -195,7 +195,8 @@ class _Sampler:
         if (kind is Fate.LATE and not late) or (kind is Fate.EARLY and arrival >= moment.time_ms):
             kind = Fate.VALID
         value = values.unusual(fields, chance.random()) if chance.random() < _UNUSUAL_SHARE else values.plain(fields)
-        key = None if chance.random() < _KEYLESS_SHARE else (event.key or identity).encode()
+        keyless = chance.random() < _KEYLESS_SHARE and stream.identity_paths is not None
+        key = None if keyless else (event.key or identity).encode()
         record = Record(stream.topic, key, value, identity, kind.value)
         self._hold(arrival + _LATE_MS if late else arrival, record)
         if chance.random() < mix.repeats and not late:
