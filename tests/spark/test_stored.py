@@ -47,14 +47,33 @@ NESTED: dict[str, Kind] = {
 FLAT = Stream("s", "s", FIELDS, event_time="at", identity="id")
 RICH = Stream("s", "s", {**FIELDS, **NESTED}, event_time="at", identity=("id", "large", "flag", "price", "day"))
 ONE: dict[str, Any] = {
-    "id": "a|b", "at": "2026-11-22T11:00:00.123456Z", "small": -1, "large": 2**63 - 1, "flag": True, "ratio": -0.0,
-    "price": "123456789012345678901234567890.1234", "raw": "/wA=", "status": '{"$date": 1}', "coupon": "",
-    "day": "1500-03-10", "inner": {"$x.y": None}, "items": [{"price": 1.5}, {"price": 0, "raw": ""}],
+    "id": "a|b",
+    "at": "2026-11-22T11:00:00.123456Z",
+    "small": -1,
+    "large": 2**63 - 1,
+    "flag": True,
+    "ratio": -0.0,
+    "price": "123456789012345678901234567890.1234",
+    "raw": "/wA=",
+    "status": '{"$date": 1}',
+    "coupon": "",
+    "day": "1500-03-10",
+    "inner": {"$x.y": None},
+    "items": [{"price": 1.5}, {"price": 0, "raw": ""}],
     "days": {"a.b": "0001-01-01", "$c": "9999-12-31", "": "2026-01-01"},
 }
 OTHER: dict[str, Any] = {
-    **ONE, "id": "c", "small": 5, "ratio": 5, "price": 0, "coupon": None, "flag": False, "items": [], "days": {},
-    "inner": {"$x.y": "[1]", "at": -1}, "prices": {"x": "-0.00", "y": 999.99},
+    **ONE,
+    "id": "c",
+    "small": 5,
+    "ratio": 5,
+    "price": 0,
+    "coupon": None,
+    "flag": False,
+    "items": [],
+    "days": {},
+    "inner": {"$x.y": "[1]", "at": -1},
+    "prices": {"x": "-0.00", "y": 999.99},
 }
 THIRD = {name: value for name, value in OTHER.items() if name not in ("inner", "coupon", "prices")} | {"id": "d"}
 _OPTIONS = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)

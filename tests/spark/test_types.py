@@ -12,8 +12,9 @@ from base64 import b64encode
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal as Exact
+from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -37,9 +38,12 @@ from tandem.engine.declare.kind import (
     Timestamp,
     TimeUnit,
 )
-from tandem.pipeline import FieldType, RecordPart, Stream
-from tandem.verify.reference import Accepted
+from tandem.engine.read.kafka_source import streamed
+from tandem.engine.read.parse import parse
+from tandem.pipeline import DeadLetterError, FieldType, Output, Pipeline, RecordPart, Stream
+from tandem.verify.reference import Accepted, Dead
 from tests.spark.answers import Item, engine_answers, reference_answers, same
+from tests.spark.records import SCHEMA, job_config
 
 # A declaration costs two Spark jobs, so each is tried with many records.
 RECORDS = 150
@@ -285,3 +289,56 @@ def test_the_examples_are_of_both_sorts() -> None:
         pytest.skip("the property was not tried")
     print(COUNTED)  # noqa: T201
     assert 0.1 < COUNTED["accepted"] / COUNTED["records"] < 0.9
+
+
+PATHS: dict[str, Kind] = {
+    **OWN,
+    "items": FieldType.array(
+        FieldType.record(
+            {"sku": FieldType.STRING, "price": FieldType.decimal(5, 2), "tags": FieldType.array(FieldType.TEXT)}
+        )
+    ),
+    "prices": FieldType.map(FieldType.record({"net": FieldType.INTEGER_32})).optional(),
+}
+LINE = {"sku": "x", "price": "1.50", "tags": []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "detail"),
+    [
+        (
+            {"items": [LINE, LINE, LINE, {**LINE, "price": "dear"}]},
+            "wrong_type",
+            "items[3].price: not of type decimal(5,2)",
+        ),
+        ({"items": [LINE, {"sku": "x"}]}, "missing_field", "items[1].price"),
+        ({"items": [{**LINE, "sku": ""}]}, "empty_field", "items[0].sku"),
+        ({"items": [{**LINE, "tags": ["a", None]}]}, "null_field", "items[0].tags[1]"),
+        ({"items": [LINE, None]}, "null_field", "items[1]"),
+        ({"items": LINE}, "wrong_type", "items: not of type array"),
+        ({"inner": {**GOOD["inner"], "day": "2026-02-30"}}, "bad_time", "inner.day"),
+        ({"inner": {**GOOD["inner"], "at": 10**15}}, "bad_time", "inner.at"),
+        ({"prices": {"secret": {"net": 1.5}}}, "wrong_type", "prices[*].net: not of type 32-bit integer"),
+        ({"prices": {"a\0": {"net": 1}}}, "wrong_type", "prices: not of type map"),
+        ({"prices": 5}, "wrong_type", "prices: not of type map"),
+        ({"at": "2999-01-01T00:00:00Z"}, "future_time", "at: more than 300 s after the record's Kafka timestamp"),
+    ],
+)
+def test_a_dead_letter_names_the_path(spark: SparkSession, changes: dict[str, Any], error: str, detail: str) -> None:
+    stream = Stream("s", "s", PATHS, event_time="at", identity="id")
+    items: list[Item] = [json.dumps({**GOOD, "items": [LINE], **changes}).encode()]
+    found, expected = engine_answers(spark, stream, items)[0], reference_answers(stream, items)[0]
+    assert found == Dead(cast(DeadLetterError, error), detail)
+    assert same(found, expected)
+
+
+@pytest.mark.parametrize("event_time", ["when.it was", RecordPart.TIMESTAMP])
+def test_a_streams_watermark_may_have_any_name(spark: SparkSession, tmp_path: Path, event_time: Any) -> None:
+    fields: dict[str, Kind] = {"id": FieldType.STRING, "when.it was": FieldType.TIMESTAMP}
+    stream = Stream("s", "s", fields, event_time=event_time, identity=RecordPart.KEY)
+    pipeline = Pipeline("p", (stream,), lambda rows: rows, (Output("c", lambda rows: rows),), "dead")
+    records = spark.readStream.schema(SCHEMA).parquet(str(tmp_path))
+    rows = streamed(pipeline, [parse(records, stream, max_clock_skew_seconds=300)], {}, job_config("p"))
+    dated = [field.name for field in rows.schema if "spark.watermarkDelayMs" in str(field.json())]
+    assert dated == [stream.time_column]
+    assert set(rows.columns) >= {*fields, stream.time_column, "identity"}

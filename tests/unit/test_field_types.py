@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -10,10 +11,12 @@ from typing import Any, cast
 
 import pytest
 
+from tandem.engine.declare import field_type
 from tandem.engine.declare import kind as kinds
 from tandem.engine.declare.kind import Kind
 from tandem.pipeline import FieldType, RecordPart, Stream
 from tandem.pipelines.orders_payments.streams import ORDERS
+from tandem.producer import document_id as producer_id
 from tandem.producer.values import values_of
 from tandem.scaffold.avro import schema_of
 from tandem.verify.reference import Validator
@@ -216,10 +219,10 @@ def test_no_field_is_named_like_a_column_that_is_added() -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (FieldType.BOOLEAN, "'amount' is a boolean"),
-        (FieldType.EPOCH_SECONDS, "'amount' is a timestamp in seconds"),
+        (FieldType.BOOLEAN, "'amount' is of type boolean"),
+        (FieldType.EPOCH_SECONDS, "'amount' is of type timestamp in seconds"),
         (FieldType.INTEGER.optional(), "'amount' is optional"),
-        (FieldType.array(FieldType.STRING), "'amount' is a array"),
+        (FieldType.array(FieldType.STRING), "'amount' is of type array"),
     ],
 )
 def test_what_avro_cannot_have_yet_is_refused(kind: Kind, words: str) -> None:
@@ -250,3 +253,9 @@ def test_what_is_stored_has_mongodbs_types() -> None:
         "{'id': 'a', 'at': DatetimeMS(-1), 'price': Decimal128('1.50'), 'day': DatetimeMS(-86400000), "
         "'inner': {'at': DatetimeMS(1)}, 'days': [DatetimeMS(86400000)], 'prices': {'a.b': Decimal128('0.00')}}"
     )
+
+
+@pytest.mark.parametrize("module", [field_type, producer_id], ids=lambda module: module.__name__)
+def test_the_examples_of_docstrings_are_true(module: Any) -> None:
+    found = doctest.testmod(module)
+    assert (found.attempted > 0, found.failed) == (True, 0)

@@ -151,7 +151,7 @@ class Avro:
         with another type."""
         for name, kind in fields.items():
             if kind not in [*_IN_AVRO]:
-                described = "optional" if kind.is_optional else f"a {kind}"
+                described = "optional" if kind.is_optional else f"of type {kind}"
                 raise ValueError(
                     f"field {name!r} is {described}: in Avro a stream has STRING, INTEGER and TIMESTAMP fields, all of "
                     "them required"
