@@ -14,7 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 from tandem.engine.declare.collection import ID, Collection, Lookup
-from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.field_type import DocumentType
+from tandem.engine.declare.kind import Timestamp
 from tandem.engine.declare.modules import forget
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import Stream
@@ -190,15 +191,19 @@ def declared_by(location: PipelineLocation) -> Declared:
 def _plain_view(pipeline: Pipeline, results: Collection) -> View:
     """Returns a view of a collection; without declared fields, it shows those of the first stream."""
     stream = pipeline.streams[0]
-    fields: Mapping[str, str] = results.fields or stream.fields
-    shown = {name: Shown.TIME if kind == FieldType.TIMESTAMP else Shown.TEXT for name, kind in fields.items()}
+    times = {name for name, kind in stream.fields.items() if isinstance(kind, Timestamp)}
+    if results.fields:
+        times = {name for name, kind in results.fields.items() if kind is DocumentType.TIMESTAMP}
+    fields = tuple(results.fields or stream.fields)
+    shown = {name: Shown.TIME if name in times else Shown.TEXT for name in fields}
+    time, identity = stream.time_column, stream.identity_column
     return View(
         title=pipeline.name,
         results=results,
         noun="documents",
         columns=(Column(ID, ID), *(Column(name, name, how) for name, how in shown.items())),
-        event_times=(stream.event_time,) if stream.event_time in fields else (),
-        key=stream.identity,
-        key_title=stream.identity,
-        aggregates=stream.identity not in fields,
+        event_times=(time,) if time in fields else (),
+        key=identity,
+        key_title=identity,
+        aggregates=identity not in fields,
     )

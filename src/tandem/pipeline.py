@@ -12,7 +12,7 @@ from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.collection import Collection, Lookup
 from tandem.engine.declare.field_type import DocumentType, FieldType
 from tandem.engine.declare.pipeline import Output, Pipeline, SupersededBy
-from tandem.engine.declare.stream import DeadLetterError, Stream
+from tandem.engine.declare.stream import DeadLetterError, RecordPart, Stream
 from tandem.engine.declare.view import Column, Shown, Tally, View
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Lookup",
     "Output",
     "Pipeline",
+    "RecordPart",
     "Shown",
     "Stream",
     "SupersededBy",
@@ -37,10 +38,10 @@ __all__ = [
 
 if TYPE_CHECKING:
     from tandem.engine.join.interval_join import interval_join, no_longer_alone
-    from tandem.engine.write.document_id import document_id
+    from tandem.engine.read.document_id import document_id
 else:
     _WITH_SPARK = {
-        "document_id": "tandem.engine.write.document_id",
+        "document_id": "tandem.engine.read.document_id",
         "interval_join": "tandem.engine.join.interval_join",
         "no_longer_alone": "tandem.engine.join.interval_join",
     }

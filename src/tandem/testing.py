@@ -5,20 +5,14 @@ It needs no Spark. What it offers never runs in the job.
 
 from __future__ import annotations
 
+from tandem.producer.document_id import document_id
 from tandem.producer.ledger import Record
 from tandem.producer.odd_records import ODD_AMOUNTS, ODD_ENDINGS
 from tandem.producer.record_plan import Mix, Plan
 from tandem.producer.sample import Event, Moment, MomentKind, sample
-from tandem.verify.interval import (
-    MATCHED,
-    UNMATCHED,
-    Fields,
-    IntervalJoin,
-    Side,
-    date,
-    document_id,
-)
+from tandem.verify.interval import MATCHED, UNMATCHED, Fields, IntervalJoin, Side
 from tandem.verify.oracle import Document, EventId, Expectation, Observed, Oracle
+from tandem.verify.stored import date, day, stored
 
 __all__ = [
     "MATCHED",
@@ -40,6 +34,8 @@ __all__ = [
     "Record",
     "Side",
     "date",
+    "day",
     "document_id",
     "sample",
+    "stored",
 ]

@@ -56,7 +56,7 @@ def is_committed(spark: Any, config: Any, batch_id: int) -> bool:
 
 # For each protection the names that make it, as ``module:attribute``, and what replaces them. A dictionary is updated.
 REPLACEMENTS: Mapping[str, Mapping[str, object]] = {
-    "an _id of the event's identity only": {"tandem.engine.write.document_id:document_id": document_id},
+    "an _id of the event's identity only": {"tandem.engine.read.document_id:document_id": document_id},
     "dead letters": {"tandem.engine.write.dead_letters:DeadLetters.append": append},
     "the check for dead letters that a repeated batch has already written": {
         "tandem.engine.write.dead_letters:not_yet_written": not_yet_written

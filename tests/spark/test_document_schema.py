@@ -28,6 +28,7 @@ ALL = {
     DocumentType.BOOLEAN: ("boolean",),
     DocumentType.TIMESTAMP: ("timestamp",),
     DocumentType.DATE: ("date",),
+    DocumentType.BYTES: ("binary",),
     DocumentType.ARRAY: ("array<string>",),
     DocumentType.OBJECT: ("struct<a: int>", "map<string, int>"),
 }

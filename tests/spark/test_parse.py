@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from tandem.engine.declare.kind import Declared, Kind
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.write.compilation import INTERPRETED, Compilation
-from tandem.pipeline import FieldType, Stream
+from tandem.pipeline import Stream
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.verify.reference import Accepted, Control, Dead
 from tests.avro import SALES
@@ -207,9 +208,12 @@ def test_a_schema_registrys_prefix_is_named_with_what_to_do(spark: SparkSession,
 
 
 def test_an_unknown_field_type_is_refused(spark: SparkSession) -> None:
-    unknown = cast(FieldType, "decimal")
-    stream = replace(ORDERS, fields={**ORDERS.fields, "amount": unknown})
-    with pytest.raises(AssertionError, match="decimal"):
+    @dataclass(frozen=True)
+    class Money(Declared):
+        """Nothing knows it."""
+
+    stream = replace(ORDERS, fields={**ORDERS.fields, "amount": cast(Kind, Money())})
+    with pytest.raises(AssertionError, match="Money"):
         engine_answers(spark, stream, [order()])
 
 

@@ -272,6 +272,10 @@ def test_of_an_address_its_hosts_are_shown(declaration: Declaration) -> None:
 def test_a_number_that_a_browser_cannot_hold_is_text() -> None:
     assert shown(2**53, Shown.MONEY) == str(2**53)
     assert shown(5, Shown.MONEY) == 5
+    nested = [{"price": Decimal128("1.50"), "at": DatetimeMS(0), "ž": True}]
+    assert shown(nested, Shown.TEXT) == (
+        '[{"price": {"$numberDecimal": "1.50"}, "at": {"$date": "1970-01-01T00:00:00Z"}, "ž": true}]'
+    )
     assert shown(DatetimeMS(-(2**60)), Shown.TIME) == -(2**60)
 
 

@@ -1,42 +1,261 @@
-"""A field type that a module does not know is an error there, and not a string. The type check finds it earlier."""
+"""What may be declared of a field; a type that a module does not know is an error there, and not a string."""
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Callable
-from dataclasses import replace
-from typing import cast
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 
-from tandem.pipeline import FieldType
+from tandem.engine.declare import field_type
+from tandem.engine.declare import kind as kinds
+from tandem.engine.declare.kind import Kind
+from tandem.pipeline import FieldType, RecordPart, Stream
 from tandem.pipelines.orders_payments.streams import ORDERS
+from tandem.producer import document_id as producer_id
 from tandem.producer.values import values_of
 from tandem.scaffold.avro import schema_of
-from tandem.verify.avro_reference import AvroRecords
 from tandem.verify.reference import Validator
+from tandem.verify.stored import stored
 from tests.avro import SALES
 
-UNKNOWN = cast(FieldType, "decimal")
-STREAM = replace(ORDERS, fields={**ORDERS.fields, "amount": UNKNOWN})
+
+@dataclass(frozen=True)
+class Money(kinds.Declared):
+    """A type that nothing knows. The type check finds it earlier."""
 
 
-def in_avro() -> None:
-    assert SALES.format is not None
-    # As a stream it would be refused before.
-    stream = replace(SALES, format=None, fields={**SALES.fields, "amount": UNKNOWN})
-    AvroRecords(stream, SALES.format)
+STREAM = replace(ORDERS, fields={**ORDERS.fields, "amount": cast(Kind, Money())})
 
 
 @pytest.mark.parametrize(
     "look",
     [
         lambda: Validator(STREAM, max_clock_skew_seconds=1),
-        in_avro,
         lambda: values_of(STREAM),
         lambda: schema_of(STREAM, "n"),
     ],
-    ids=["verify", "verify avro", "producer", "scaffold"],
+    ids=["verify", "producer", "scaffold"],
 )
 def test_an_unknown_type_is_refused(look: Callable[[], object]) -> None:
-    with pytest.raises(AssertionError, match="decimal"):
+    with pytest.raises(AssertionError, match="Money"):
         look()
+
+
+@pytest.mark.parametrize(("precision", "scale"), [(35, 2), (0, 0), (5, 6), (5, -1)])
+def test_a_decimal_fits_into_mongodbs(precision: int, scale: int) -> None:
+    with pytest.raises(ValueError, match=rf"decimal\({precision},{scale}\): MongoDB has 1 to 34 digits"):
+        FieldType.decimal(precision, scale)
+
+
+@pytest.mark.parametrize("symbols", [(), ("",), ("a", "a")])
+def test_an_enum_has_different_symbols(symbols: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="an enum has at least one symbol"):
+        FieldType.enum(*symbols)
+
+
+@pytest.mark.parametrize("declare", [FieldType.array, FieldType.map])
+def test_items_and_values_are_there(declare: Callable[[Kind], Kind]) -> None:
+    assert declare(FieldType.STRING).optional().is_optional
+    for absent in (FieldType.STRING.optional(), FieldType.STRING.default("x")):
+        with pytest.raises(ValueError, match="cannot be optional"):
+            declare(absent)
+
+
+DEFAULTS: list[tuple[Kind, Any, Any]] = [
+    (FieldType.STRING, "x", "x"),
+    (FieldType.TEXT, "", ""),
+    (FieldType.BOOLEAN, False, False),
+    (FieldType.INTEGER, -(2**63), -(2**63)),
+    (FieldType.INTEGER_32, 2**31 - 1, 2**31 - 1),
+    (FieldType.DOUBLE, 1, 1.0),
+    (FieldType.decimal(5, 2), "1.5", Decimal("1.50")),
+    (FieldType.decimal(34, 4), Decimal(10**29), Decimal("1" + "0" * 29 + ".0000")),
+    (FieldType.DATE, date(2026, 1, 1), date(2026, 1, 1)),
+    (FieldType.TIMESTAMP, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), 1_000_000),
+    (FieldType.BYTES, b"", b""),
+    (FieldType.enum("a", "b"), "b", "b"),
+    (FieldType.array(FieldType.STRING), [], []),
+    (FieldType.map(FieldType.STRING), {}, {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "found"), DEFAULTS, ids=lambda each: str(each))
+def test_a_default_is_a_value_of_its_type(kind: Kind, value: Any, found: Any) -> None:
+    declared = kind.default(value)
+    assert (declared.is_optional, repr(declared.fallback)) == (True, repr(found))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (FieldType.STRING, ""),
+        (FieldType.STRING, 5),
+        (FieldType.BOOLEAN, 1),
+        (FieldType.INTEGER, True),
+        (FieldType.INTEGER, 2**63),
+        (FieldType.INTEGER_32, 2**31),
+        (FieldType.DOUBLE, float("nan")),
+        (FieldType.decimal(5, 2), "1.555"),
+        (FieldType.decimal(5, 2), 1.5),
+        (FieldType.decimal(5, 2), "1000"),
+        (FieldType.decimal(5, 2), "nan"),
+        (FieldType.DATE, datetime(2026, 1, 1, tzinfo=UTC)),
+        (FieldType.TIMESTAMP, datetime(2026, 1, 1)),
+        (FieldType.TIMESTAMP, 5),
+        (FieldType.BYTES, ""),
+        (FieldType.enum("a"), "b"),
+        (FieldType.array(FieldType.STRING), ["x"]),
+        (FieldType.record({"a": FieldType.STRING}), {}),
+    ],
+    ids=lambda each: str(each),
+)
+def test_another_default_is_refused(kind: Kind, value: Any) -> None:
+    with pytest.raises(ValueError, match="is no default of type"):
+        kind.default(value)
+
+
+def stream(fields: dict[str, Kind] | None = None, **changes: Any) -> Stream:
+    own: dict[str, Kind] = {"id": FieldType.STRING, "at": FieldType.TIMESTAMP}
+    settings: dict[str, Any] = {"event_time": "at", "identity": "id", **changes}
+    return Stream("s", "s", {**own, **(fields or {})}, **settings)
+
+
+@pytest.mark.parametrize("name", ["a.b", "it's", 'the "best"', "two words", "$set", "`", "ключ", "_x", "-", "headers"])
+def test_names_may_be_odd(name: str) -> None:
+    assert name in stream({name: FieldType.record({name: FieldType.STRING})}).fields
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "a\0b", "'\"", "_aside", "_aside_left", "ID"])
+def test_a_name_that_cannot_be_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^stream s: field") as error:
+        stream({name: FieldType.STRING})
+    assert repr(name) in str(error.value)
+    if name != "ID":
+        with pytest.raises(ValueError, match="field"):
+            FieldType.record({name: FieldType.STRING})
+
+
+def test_a_record_has_fields_and_an_end() -> None:
+    with pytest.raises(ValueError, match="at least one declared field"):
+        FieldType.record({})
+    deep: Kind = FieldType.STRING
+    for _ in range(50):
+        deep = FieldType.array(deep)
+    assert stream({"deep": deep})
+    with pytest.raises(ValueError, match="nested deeper than 50"):
+        stream({"deep": FieldType.array(deep)})
+
+
+NESTED = {
+    "after": FieldType.record(
+        {"id": FieldType.INTEGER, "at": FieldType.EPOCH_MICROSECONDS, "by.whom": FieldType.STRING}
+    ),
+    "before": FieldType.record({"id": FieldType.INTEGER}).optional(),
+    "price": FieldType.DOUBLE,
+    "items": FieldType.array(FieldType.record({"sku": FieldType.STRING})),
+    "coupon": FieldType.STRING.optional(),
+    "shop": FieldType.STRING.default("main"),
+}
+
+
+@pytest.mark.parametrize(
+    ("identity", "paths", "column"),
+    [
+        ("id", (("id",),), "id"),
+        (("id",), (("id",),), "id"),
+        ("shop", (("shop",),), "shop"),
+        ("after.id", (("after", "id"),), "identity"),
+        ("after.by.whom", (("after", "by.whom"),), "identity"),
+        (("shop", "after.id"), (("shop",), ("after", "id")), "identity"),
+        (RecordPart.KEY, None, "identity"),
+    ],
+)
+def test_an_identity_may_be_nested_several_or_the_key(identity: Any, paths: Any, column: str) -> None:
+    found = stream(dict(NESTED), identity=identity)
+    assert (found.identity_paths, found.identity_column) == (paths, column)
+
+
+@pytest.mark.parametrize("name", ["no", "coupon", "before.id", "price", "at", "after", "items.sku", "id.x", ""])
+def test_another_identity_is_refused(name: str) -> None:
+    for identity in (name, ("id", name)):
+        with pytest.raises(ValueError, match="is not a declared field that every record has") as error:
+            stream(dict(NESTED), identity=identity)
+        assert repr(name) in str(error.value)
+
+
+def test_an_identity_names_something() -> None:
+    with pytest.raises(ValueError, match="names no field"):
+        stream(identity=())
+
+
+def test_an_event_time_may_be_nested_or_the_records() -> None:
+    for event_time, path, column in (
+        ("at", ("at",), "at"),
+        ("after.at", ("after", "at"), "event_time"),
+        (RecordPart.TIMESTAMP, None, "event_time"),
+    ):
+        found = stream(dict(NESTED), event_time=event_time)
+        assert (found.event_time_path, found.time_column) == (path, column)
+    for wrong in ("id", "no", "after.id"):
+        with pytest.raises(ValueError, match="is not a declared timestamp field"):
+            stream(dict(NESTED), event_time=wrong)
+
+
+def test_no_field_is_named_like_a_column_that_is_added() -> None:
+    assert stream({"identity": FieldType.STRING})
+    with pytest.raises(ValueError, match="a field is named like the column identity"):
+        stream({"Identity": FieldType.STRING}, identity=RecordPart.KEY)
+    with pytest.raises(ValueError, match="a field is named like the column identity"):
+        stream({"identity": FieldType.STRING}, identity=("id", "identity"))
+    with pytest.raises(ValueError, match="a field is named like the column event_time"):
+        stream({"event_time": FieldType.STRING}, event_time=RecordPart.TIMESTAMP)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (FieldType.BOOLEAN, "'amount' is of type boolean"),
+        (FieldType.EPOCH_SECONDS, "'amount' is of type timestamp in seconds"),
+        (FieldType.INTEGER.optional(), "'amount' is optional"),
+        (FieldType.array(FieldType.STRING), "'amount' is of type array"),
+    ],
+)
+def test_what_avro_cannot_have_yet_is_refused(kind: Kind, words: str) -> None:
+    with pytest.raises(ValueError, match=f"field {words}: in Avro a stream has STRING"):
+        replace(SALES, fields={**SALES.fields, "amount": kind})
+
+
+def test_what_is_stored_has_mongodbs_types() -> None:
+    fields: dict[str, Kind] = {
+        "price": FieldType.decimal(5, 2),
+        "day": FieldType.DATE,
+        "inner": FieldType.record({"x": FieldType.STRING.optional(), "at": FieldType.TIMESTAMP}),
+        "days": FieldType.array(FieldType.DATE),
+        "prices": FieldType.map(FieldType.decimal(5, 2)),
+        "coupon": FieldType.STRING.optional(),
+    }
+    event: dict[str, Any] = {
+        "id": "a",
+        "at": -1,
+        "price": Decimal("1.50"),
+        "day": date(1969, 12, 31),
+        "coupon": None,
+        "inner": {"x": None, "at": 1_999},
+        "days": [date(1970, 1, 2)],
+        "prices": {"a.b": Decimal("0.00")},
+    }
+    assert repr(stored(stream(fields), {**event, "identity": "not a field"})) == (
+        "{'id': 'a', 'at': DatetimeMS(-1), 'price': Decimal128('1.50'), 'day': DatetimeMS(-86400000), "
+        "'inner': {'at': DatetimeMS(1)}, 'days': [DatetimeMS(86400000)], 'prices': {'a.b': Decimal128('0.00')}}"
+    )
+
+
+@pytest.mark.parametrize("module", [field_type, producer_id], ids=lambda module: module.__name__)
+def test_the_examples_of_docstrings_are_true(module: Any) -> None:
+    found = doctest.testmod(module)
+    assert (found.attempted > 0, found.failed) == (True, 0)

@@ -7,25 +7,27 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Context, Decimal
 from functools import cache
 from itertools import islice
 from typing import Any
 
 import pytest
 
-from tandem.engine.declare.field_type import TIMESTAMP_PATTERN, FieldType
+from tandem.engine.declare.kind import TIMESTAMP_PATTERN
 from tandem.errors import UsageError
-from tandem.pipeline import Stream
+from tandem.pipeline import FieldType, RecordPart, Stream
 from tandem.pipelines.orders_payments import generator
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.producer.api import arguments
+from tandem.producer.json_encoding import iso
 from tandem.producer.ledger import Record
 from tandem.producer.main import parser_of, plan_of
-from tandem.producer.odd_records import MALFORMED
+from tandem.producer.odd_records import MALFORMED, applies
 from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
-from tandem.producer.values import iso
+from tandem.verify.reference import Accepted, Dead, Validator
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
 PLAN = Plan(seed=7, count=10_000, start=START)
@@ -67,9 +69,9 @@ def accepted(value: bytes | None, stream: Stream) -> dict[str, Any] | None:
         return None
     for name, kind in stream.fields.items():
         each = fields.get(name)
-        if kind is FieldType.INTEGER:
+        if kind == FieldType.INTEGER:
             good = type(each) is int and -(2**63) <= each < 2**63
-        elif kind is FieldType.STRING:
+        elif kind == FieldType.STRING:
             good = isinstance(each, str) and each != ""
         else:
             good = isinstance(each, str) and re.fullmatch(TIMESTAMP_PATTERN, each) is not None and _is_real(each)
@@ -130,7 +132,9 @@ def test_events_are_accepted_and_malformed_records_are_not(generate: Any, stream
     plan = replace(PLAN, count=5_000, mix=Mix(malformed=0.5))
     events(sent(generate, plan), stream)
     spoiled = [each for each in sent(generate, plan) if each.kind.startswith("malformed")]
-    assert {each.kind for each in spoiled} == {f"malformed:{kind}" for kind in (*MALFORMED, "huge")}
+    assert {each.kind for each in spoiled} == {
+        f"malformed:{kind}" for kind in (*MALFORMED, "huge") if applies(kind, stream)
+    }
     for each in spoiled:
         assert accepted(each.value, stream) is None, each
         assert each.key is not None or each.value is not None
@@ -278,3 +282,65 @@ def test_an_event_that_is_dated_too_early_is_refused() -> None:
 def test_iso() -> None:
     assert iso(0) == "1970-01-01T00:00:00.000Z"
     assert iso(PLAN.start_ms + 61_002) == "2026-11-22T10:01:01.002Z"
+
+
+RICH = Stream(
+    name="rich",
+    topic="rich_v1",
+    fields={
+        "after": FieldType.record(
+            {"number": FieldType.INTEGER_32, "shop": FieldType.STRING, "at": FieldType.EPOCH_MICROSECONDS}
+        ),
+        "price": FieldType.decimal(34, 4),
+        "day": FieldType.DATE,
+        "raw": FieldType.BYTES,
+        "coupon": FieldType.STRING.optional(),
+        "items": FieldType.array(FieldType.record({"price": FieldType.decimal(5, 2), "sold_at": FieldType.TIMESTAMP})),
+        "prices": FieldType.map(FieldType.decimal(5, 2)).default({}),
+        "days": FieldType.array(FieldType.DATE),
+    },
+    event_time="after.at",
+    identity=("after.shop", "after.number"),
+)
+KEYED = Stream("keyed", "keyed_v1", {"n": FieldType.INTEGER}, event_time=RecordPart.TIMESTAMP, identity=RecordPart.KEY)
+
+
+def rich(moment: Moment) -> Iterator[Event]:
+    chance = moment.chance
+    fields = {
+        "after": {"number": chance.randrange(1000), "shop": f"s-{moment.id}", "at": moment.time_ms},
+        "price": Decimal(chance.randrange(10**15) * 10**19 + 1).scaleb(-4, context=Context(prec=34)),
+        "day": date(2026, 11, 22),
+        "raw": b"\xff\x00",
+        "coupon": chance.choice([None, "x"]),
+        "items": [{"price": Decimal("1.50"), "sold_at": moment.time_ms}] * chance.randrange(3),
+        "prices": {"a.b": Decimal("0.10")},
+        "days": [date(1, 1, 1)],
+    }
+    yield Event(RICH, fields)
+    yield Event(KEYED, {"n": 5}, key=f"k-{moment.id}")
+
+
+@pytest.mark.parametrize("stream", [RICH, KEYED], ids=["rich", "keyed"])
+def test_records_of_any_type_are_what_they_are_meant_to_be(stream: Stream) -> None:
+    validate = Validator(stream, max_clock_skew_seconds=300)
+    plan = Plan(seed=3, count=4_000, start=START, mix=Mix(malformed=0.3))
+    seen: dict[str, int] = {}
+    for record in sample(plan, stream, rich):
+        found = validate(record.key, record.value, PLAN.start_ms + 100 * 3_600_000)
+        if record.kind.startswith("malformed:"):
+            assert isinstance(found, Dead), record
+            seen[record.kind] = seen.get(record.kind, 0) + 1
+        else:
+            assert isinstance(found, Accepted), (record, found)
+            assert found.fields["identity"] == record.id
+    # All that apply to such records are among them.
+    assert {kind.removeprefix("malformed:") for kind in seen} | {"huge"} >= {
+        kind for kind in MALFORMED if applies(kind, stream)
+    }
+    assert ("malformed:wrong_nested" in seen, "malformed:null_amount" in seen) == (stream is RICH, True)
+
+
+def test_a_sample_needs_an_identity() -> None:
+    with pytest.raises(ValueError, match="an event of keyed needs a key"):
+        list(sample(PLAN, KEYED, lambda _: [Event(KEYED, {"n": 5})]))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
+import pytest
 from bson.datetime_ms import DatetimeMS
 
 from tandem.pipelines.orders_payments.oracle import expect
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
-from tandem.testing import Expectation
+from tandem.testing import Expectation, IntervalJoin, Side, document_id
 
 SECOND = 1_000_000
 WINDOW_SECONDS = 1800
@@ -140,3 +143,43 @@ def test_each_late_event_is_judged_for_itself() -> None:
 def test_late_event_that_can_only_wait_is_waiting() -> None:
     found = expected([order()], [], late={("orders", "o")}, watermark_ms=0)
     assert found.outcome == {("orders", "o"): "waiting"}
+
+
+LINES = IntervalJoin(
+    left=Side("orders", "order", "event_time", lambda order: {"total": order["total"]}),
+    right=Side("lines", "line", "at", lambda line: {"n": line["n"]}),
+    refers=("order.shop", "order.number"),
+    matches="matches",
+    leftovers="leftovers",
+    document=lambda order, line: {"total": order["total"], "n": line["n"]},
+    within="seconds",
+)
+
+
+def test_events_may_refer_to_an_identity_of_several_nested_fields() -> None:
+    accepted = {
+        "orders": {"a\\|b|5": {"identity": "a\\|b|5", "event_time": 0, "total": 1}},
+        "lines": {
+            "1": {"n": 1, "at": 0, "order": {"shop": "a|b", "number": 5}},
+            "2": {"n": 2, "at": 0, "order": {"shop": "a|b", "number": 6}},
+            "3": {"n": 3, "at": 0, "order": {"shop": "a|b", "number": None}},
+            "4": {"n": 4, "at": 0, "order": None},
+        },
+    }
+    observed: dict[str, set[str]] = {"matches": set(), "leftovers": set()}
+    found = LINES.expect(accepted, watermark_ms=FAR_MS, late=set(), observed=observed, seconds=10)
+    assert set(found.documents["matches"]) == {"a\\\\\\|b\\|5|1"}
+    assert set(found.documents["leftovers"]) == {"line|2", "line|3", "line|4"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "identity"),
+    [
+        (("a",), "a"),
+        (("a|b", "c\\d"), "a\\|b|c\\\\d"),
+        ((5, -1, True, False), "5|-1|true|false"),
+        ((Decimal("1.50"), Decimal("0E-7"), date(1, 1, 1)), "1.50|0.0000000|0001-01-01"),
+    ],
+)
+def test_each_type_has_one_text_in_an_id(parts: tuple[Any, ...], identity: str) -> None:
+    assert document_id(*parts) == identity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +14,12 @@ from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.mongo import Documents, milliseconds
 from tandem.dashboard.snapshot import shown
 from tandem.dashboard.state import PipelineState, committed
+from tandem.engine.declare.field_name import value_at
+from tandem.engine.declare.kind import Date, Timestamp
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.view import Shown
 from tandem.errors import TandemError
+from tandem.producer.document_id import text_of
 from tandem.settings.model import Settings
 from tandem.verify.reference import Accepted, Control, Dead, Validator
 from tandem.verify.topics import TopicReader, TopicRecord
@@ -26,6 +30,8 @@ DEADLINE_S = 10.0
 _CHUNK = 20_000
 _SHOWN = 100
 _MAX_KEY = 10_000
+# One that MongoDB can look for.
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 class SearchRunningError(Exception):
@@ -90,11 +96,19 @@ class KeySearch:
         }
 
     def _documents(self, collection: str, key: str) -> list[dict[str, Any]]:
-        # A string is safe here: MongoDB looks for operators only in documents.
-        return list(self._database[collection].find({self._declaration.view.key: {"$eq": key}}).limit(_SHOWN))
+        # A string is safe here: MongoDB looks for operators only in documents. The key may be one of integers.
+        wanted: list[str | int] = [key]
+        if _INTEGER.fullmatch(key):
+            wanted.append(int(key))
+        return list(self._database[collection].find({self._declaration.view.key: {"$in": wanted}}).limit(_SHOWN))
 
     def _shown(self, document: dict[str, Any]) -> dict[str, Any]:
-        times = {f for stream in self._declaration.streams for f, kind in stream.fields.items() if kind == "timestamp"}
+        times = {
+            name
+            for stream in self._declaration.streams
+            for name, kind in stream.fields.items()
+            if isinstance(kind, Timestamp | Date)
+        }
         return {
             name: {"time": milliseconds(value)} if name in times else shown(value, Shown.TEXT)
             for name, value in document.items()
@@ -113,20 +127,25 @@ class KeySearch:
                     return self._with_outcomes(matching, stream), False
                 start = {number: max(first[number], ends[number] - _CHUNK // len(ends)) for number in ends}
                 read += sum(ends[number] - start[number] for number in ends)
-                for record in self._about(reader.read(start, ends), key, validate):
+                for record in self._about(reader.read(start, ends), key, stream, validate):
                     matching.append(_record(record, stream, validate))
                 ends = start
         return self._with_outcomes(matching, stream), True
 
-    def _about(self, records: Iterator[TopicRecord], key: str, validate: Validator) -> Iterator[TopicRecord]:
+    def _about(
+        self, records: Iterator[TopicRecord], key: str, stream: Stream, validate: Validator
+    ) -> Iterator[TopicRecord]:
         raw, field = key.encode(errors="replace"), self._declaration.view.key
+        if field == stream.identity_column and field not in stream.fields:
+            yield from (record for record in records if _identity(record, stream, validate) == key)
+            return
         for record in records:
             value = record.value
             # JSON may escape any character, so missing bytes prove nothing if the value has an escape.
             if not value or (raw not in value and b"\\" not in value):
                 continue
             document = validate.document(value)
-            if document is not None and document.get(field) == key:
+            if document is not None and _is(value_at(document, field), key):
                 yield record
 
     def _with_outcomes(self, matching: list[dict[str, Any]], stream: Stream) -> list[dict[str, Any]]:
@@ -173,6 +192,15 @@ class KeySearch:
         return "It was read and waits for a match; it is written as unmatched once the watermark has passed its time."
 
 
+def _is(value: Any, key: str) -> bool:
+    return isinstance(value, str | int) and text_of(value) == key
+
+
+def _identity(record: TopicRecord, stream: Stream, validate: Validator) -> str | None:
+    outcome = validate(record.key, record.value, record.timestamp)
+    return outcome.fields[stream.identity_column] if isinstance(outcome, Accepted) else None
+
+
 def _record(record: TopicRecord, stream: Stream, validate: Validator) -> dict[str, Any]:
     outcome = validate(record.key, record.value, record.timestamp)
     known: dict[str, Any] = {
@@ -186,7 +214,8 @@ def _record(record: TopicRecord, stream: Stream, validate: Validator) -> dict[st
     }
     match outcome:
         case Accepted(fields):
-            known |= {"event_time": int(fields[stream.event_time]) // 1000, "identity": str(fields[stream.identity])}
+            identity = text_of(fields[stream.identity_column])
+            known |= {"event_time": int(fields[stream.time_column]) // 1000, "identity": identity}
             return {**known, "outcome": "accepted"}
         case Dead(error, detail):
             return {**known, "outcome": f"dead: {error}{f' ({detail})' if detail else ''}"}

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
+from bson import json_util
+
 from tandem import __version__
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.health import job_state, problems
@@ -167,6 +169,8 @@ def shown(value: Any, kind: Shown) -> Any:
     """Returns a field's value for the page: a time in milliseconds since 1970, else a text or number."""
     if kind is Shown.TIME:
         return milliseconds(value)
+    if isinstance(value, dict | list):
+        return json_util.dumps(value, json_options=json_util.RELAXED_JSON_OPTIONS, ensure_ascii=False)[:200]
     # A number beyond 2^53 would lose its last digits in a browser.
     exact = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
     return value if exact or value is None else str(value)[:200]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from typing import Any
 
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from tandem.engine.declare.avro_schema import HEADER_BYTES, MARK, Avro, Source, Version
-from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import String, Timestamp
 from tandem.engine.declare.stream import Stream
 
 Fields = Mapping[str, Any]
@@ -57,14 +57,19 @@ class AvroValues:
     """
 
     def __init__(self, stream: Stream, avro: Avro) -> None:
-        self._stream = stream
         self._encoders: list[tuple[_Sources, AvroEncoder]] = []
         for version in avro.versions:
             sources = {name: avro.source(version, name, kind) for name, kind in stream.fields.items()}
             usable = {name: source for name, source in sources.items() if source}
             if len(usable) == len(sources):
                 self._encoders.append((usable, AvroEncoder(version)))
-        self._times = {name for name, kind in stream.fields.items() if is_time(kind)}
+        path = next(iter(stream.identity_paths or ()), ("",))
+        # The first field of the identity, and the event time; empty where they are no text, and no field.
+        self.identity = path[0] if isinstance(stream.fields.get(path[0]), String) else ""
+        self.event_time = "".join(stream.event_time_path or ())
+        needed = {**dict.fromkeys(_ABOUT_IDENTITY, self.identity), **dict.fromkeys(_ABOUT_TIME, self.event_time)}
+        self._kinds = [kind for kind in MALFORMED if needed.get(kind, True)]
+        self._times = {name for name, kind in stream.fields.items() if isinstance(kind, Timestamp)}
 
     def plain(self, fields: Fields) -> bytes:
         """See ``Values.plain``."""
@@ -76,17 +81,12 @@ class AvroValues:
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
         """See ``Values.malformed``."""
-        kind = _KINDS[int(choice * len(_KINDS))]
+        kind = self._kinds[int(choice * len(self._kinds))]
         return kind, MALFORMED[kind](self, fields)
 
     def spoiled(self, fields: Fields, **changes: Any) -> bytes:
         """Returns the event with other values, those of times in the schema's own unit."""
         return self._written(fields, len(self._encoders) - 1, **changes)
-
-    @property
-    def stream(self) -> Stream:
-        """The records' stream."""
-        return self._stream
 
     def _written(self, fields: Fields, which: int, **changes: Any) -> bytes:
         sources, encode = self._encoders[which]
@@ -101,7 +101,7 @@ class AvroValues:
 
 
 def _invalid_utf8(values: AvroValues, fields: Fields) -> bytes:
-    identity = str(fields[values.stream.identity]).encode()
+    identity = str(fields[values.identity]).encode()
     return values.plain(fields).replace(identity, b"\xff" + identity[1:], 1)
 
 
@@ -111,7 +111,7 @@ def _unknown(values: AvroValues, fields: Fields) -> bytes:
 
 
 def _future(values: AvroValues, fields: Fields) -> bytes:
-    return values.plain({**fields, values.stream.event_time: _FAR_FUTURE_MS})
+    return values.plain({**fields, values.event_time: _FAR_FUTURE_MS})
 
 
 MALFORMED: Mapping[str, Callable[[AvroValues, Fields], bytes | None]] = {
@@ -129,19 +129,8 @@ MALFORMED: Mapping[str, Callable[[AvroValues, Fields], bytes | None]] = {
     "endless_text": lambda values, fields: values.plain(fields)[:HEADER_BYTES] + _ENDLESS,
     "negative_text": lambda values, fields: values.plain(fields)[:HEADER_BYTES] + _NEGATIVE,
     "invalid_utf8": _invalid_utf8,
-    "empty_id": lambda values, fields: values.spoiled(fields, **{values.stream.identity: ""}),
-    "no_time": lambda values, fields: values.spoiled(fields, **{values.stream.event_time: _NO_TIME}),
+    "empty_id": lambda values, fields: values.spoiled(fields, **{values.identity: ""}),
+    "no_time": lambda values, fields: values.spoiled(fields, **{values.event_time: _NO_TIME}),
     "far_future": _future,
 }
-_KINDS = tuple(MALFORMED)
-
-
-def is_time(kind: FieldType) -> bool:
-    """Returns whether a sample's field of this type is a time in milliseconds since 1970."""
-    match kind:
-        case FieldType.TIMESTAMP:
-            return True
-        case FieldType.STRING | FieldType.INTEGER:
-            return False
-        case _:
-            assert_never(kind)
+_ABOUT_IDENTITY, _ABOUT_TIME = ("invalid_utf8", "empty_id"), ("no_time", "far_future")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.field_name import Path
+from tandem.engine.declare.kind import Array, Integer, Kind, Map, Record, String, TimeUnit
 from tandem.engine.declare.stream import Stream
+from tandem.producer.document_id import at, replaced
 
 Fields = Mapping[str, Any]
 
@@ -53,14 +55,23 @@ def malformed(fields: Fields, stream: Stream, choice: float) -> tuple[str, bytes
     place = choice * _HUGE_EVERY
     if place >= _HUGE_EVERY - 1:
         return "huge", b"x" * _HUGE_BYTES
-    kinds = _KINDS if FieldType.INTEGER in stream.fields.values() else _KINDS_WITHOUT_INTEGER
+    kinds = [kind for kind in _KINDS if applies(kind, stream)]
     kind = kinds[int(place / (_HUGE_EVERY - 1) * len(kinds))]
     return kind, MALFORMED[kind](fields, stream)
 
 
+def applies(kind: str, stream: Stream) -> bool:
+    """Returns whether a stream's records can be malformed so: it may have no such field."""
+    what = _ABOUT.get(kind.rpartition("_")[2])
+    return what is None or what(stream) is not None
+
+
 def _time(change: Callable[[datetime], str]) -> Callable[[Fields, Stream], bytes]:
     def form(fields: Fields, stream: Stream) -> bytes:
-        return dump({**fields, stream.event_time: change(datetime.fromisoformat(fields[stream.event_time]))})
+        path = _time_path(stream)
+        return dump(
+            fields if path is None else replaced(fields, path, change(datetime.fromisoformat(at(fields, path))))
+        )
 
     return form
 
@@ -76,26 +87,79 @@ _UNUSUAL: tuple[Callable[[Fields, Stream], bytes], ...] = (
 )
 
 
-def _with(kind: FieldType | None, value: Any) -> Callable[[Fields, Stream], bytes]:
-    """Returns a spoiler that sets the first field of a type, or the identity, to a value."""
+def _identity_path(stream: Stream) -> Path | None:
+    """Returns where the first field of the identity is; None where it is no text."""
+    path, *_ = stream.identity_paths or ((),)
+    kind = _kind_at(stream, path)
+    return path if isinstance(kind, String) and not kind.may_be_empty and not kind.is_optional else None
 
+
+def _time_path(stream: Stream) -> Path | None:
+    """Returns where the event time is; None where it is no text."""
+    path = stream.event_time_path
+    kind = _kind_at(stream, path) if path else None
+    return path if kind and not kind.is_optional and getattr(kind, "unit", None) is TimeUnit.ISO_8601 else None
+
+
+def _amount_path(stream: Stream) -> Path | None:
+    """Returns where the first integer is."""
+    return next((path for path, kind in _values(stream.fields) if isinstance(kind, Integer)), None)
+
+
+def _nested_path(stream: Stream) -> Path | None:
+    """Returns where the first array, map or record is."""
+    found = (name for name, kind in stream.fields.items() if isinstance(kind, Array | Map | Record))
+    return next(((name,) for name in found), None)
+
+
+# What the kinds of malformed records with such an ending need.
+_ABOUT: Mapping[str, Callable[[Stream], Path | None]] = {
+    "id": _identity_path,
+    "key": _identity_path,
+    "time": _time_path,
+    "only": _time_path,
+    "future": _time_path,
+    "amount": _amount_path,
+    "nested": _nested_path,
+}
+
+
+def _values(fields: Mapping[str, Kind]) -> Iterator[tuple[Path, Kind]]:
+    """Yields the required fields, those of nested records too."""
+    for name, kind in fields.items():
+        if not kind.is_optional:
+            yield (name,), kind
+            if isinstance(kind, Record):
+                yield from (((name, *inner), each) for inner, each in _values(kind.fields))
+
+
+def _kind_at(stream: Stream, path: Path) -> Kind | None:
+    return dict(_values(stream.fields)).get(path)
+
+
+def _with(find: Callable[[Stream], Path | None], value: Any) -> Callable[[Fields, Stream], bytes]:
+    """Returns a spoiler that sets a field to a value."""
+    return lambda fields, stream: dump(replaced(fields, _there(find(stream)), value))
+
+
+def _without(find: Callable[[Stream], Path | None]) -> Callable[[Fields, Stream], bytes]:
     def spoil(fields: Fields, stream: Stream) -> bytes:
-        return dump({**fields, _name(stream, kind): value})
+        *outer, name = _there(find(stream))
+        rest = {other: value for other, value in at(fields, tuple(outer)).items() if other != name}
+        return dump(replaced(fields, tuple(outer), rest) if outer else rest)
 
     return spoil
 
 
-def _without(kind: FieldType | None) -> Callable[[Fields, Stream], bytes]:
-    def spoil(fields: Fields, stream: Stream) -> bytes:
-        return dump({name: value for name, value in fields.items() if name != _name(stream, kind)})
+def _there(path: Path | None) -> Path:
+    if path is None:
+        raise ValueError("the stream has no such field")
+    return path
 
-    return spoil
 
-
-def _name(stream: Stream, kind: FieldType | None) -> str:
-    if kind is FieldType.TIMESTAMP:
-        return stream.event_time
-    return stream.identity if kind is None else next(name for name, each in stream.fields.items() if each is kind)
+def _twice(fields: Fields, stream: Stream) -> bytes:
+    name = json.dumps(_there(_identity_path(stream))[0], ensure_ascii=False)
+    return dump(fields)[:-1] + f', {name}: "other"}}'.encode()
 
 
 def _extra(value: bytes) -> Callable[[Fields, Stream], bytes]:
@@ -106,35 +170,35 @@ MALFORMED: Mapping[str, Callable[[Fields, Stream], bytes | None]] = {
     "null_value": lambda *_: None,
     "empty": lambda *_: b"",
     "blank": lambda *_: b"   ",
-    "invalid_utf8": lambda fields, _: dump(fields).replace(b': "', b': "\xff', 1),
+    "invalid_utf8": _extra(b'"\xff"'),
     "truncated": lambda fields, _: dump(fields)[:-5],
     "trailing_garbage": lambda fields, _: dump(fields) + b" garbage",
     "two_objects": lambda fields, _: dump(fields) * 2,
-    "duplicate_key": lambda fields, stream: dump(fields)[:-1] + f', "{stream.identity}": "other"}}'.encode(),
+    "duplicate_key": _twice,
     "deep_nesting": _extra(b"[" * _TOO_DEEP + b"]" * _TOO_DEEP),
     "lone_surrogate": _extra(rb'"\ud800"'),
     "array": lambda fields, _: b"[" + dump(fields) + b"]",
     "json_null": lambda *_: b"null",
     "json_text": lambda *_: b'"text"',
-    "missing_id": _without(None),
-    "null_id": _with(None, None),
-    "empty_id": _with(None, ""),
-    "number_id": _with(None, 5),
-    "object_id": _with(None, {"$oid": "5"}),
-    "missing_amount": _without(FieldType.INTEGER),
-    "null_amount": _with(FieldType.INTEGER, None),
-    "text_amount": _with(FieldType.INTEGER, "5"),
-    "decimal_amount": _with(FieldType.INTEGER, 5.0),
-    "true_amount": _with(FieldType.INTEGER, True),
-    "big_amount": _with(FieldType.INTEGER, 2**63),
-    "nan_amount": _with(FieldType.INTEGER, float("nan")),
-    "missing_time": _without(FieldType.TIMESTAMP),
-    "null_time": _with(FieldType.TIMESTAMP, None),
-    "number_time": _with(FieldType.TIMESTAMP, 1_795_386_447_000),
-    "text_time": _with(FieldType.TIMESTAMP, "yesterday"),
-    "date_only": _with(FieldType.TIMESTAMP, "2026-11-22"),
-    "impossible_time": _with(FieldType.TIMESTAMP, "2026-02-30T12:00:00Z"),
-    "far_future": _with(FieldType.TIMESTAMP, _FAR_FUTURE),
+    "missing_id": _without(_identity_path),
+    "null_id": _with(_identity_path, None),
+    "empty_id": _with(_identity_path, ""),
+    "number_id": _with(_identity_path, 5),
+    "object_id": _with(_identity_path, {"$oid": "5"}),
+    "missing_amount": _without(_amount_path),
+    "null_amount": _with(_amount_path, None),
+    "text_amount": _with(_amount_path, "5"),
+    "decimal_amount": _with(_amount_path, 5.0),
+    "true_amount": _with(_amount_path, True),
+    "big_amount": _with(_amount_path, 2**63),
+    "nan_amount": _with(_amount_path, float("nan")),
+    "missing_time": _without(_time_path),
+    "null_time": _with(_time_path, None),
+    "number_time": _with(_time_path, 1_795_386_447_000),
+    "text_time": _with(_time_path, "yesterday"),
+    "date_only": _with(_time_path, "2026-11-22"),
+    "impossible_time": _with(_time_path, "2026-02-30T12:00:00Z"),
+    "wrong_nested": _with(_nested_path, 5),
+    "far_future": _with(_time_path, _FAR_FUTURE),
 }
 _KINDS = tuple(MALFORMED)
-_KINDS_WITHOUT_INTEGER = tuple(kind for kind in _KINDS if not kind.endswith("_amount"))

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from tandem.engine.declare.stream import Stream
+from tandem.producer.document_id import at, identity_in, with_identity
 from tandem.producer.ledger import Record
 from tandem.producer.record_plan import LATE_AFTER, Plan
 from tandem.producer.values import values_of
@@ -71,8 +72,9 @@ class Event(NamedTuple):
 
     Attributes:
         stream: its stream.
-        fields: the values; a timestamp in milliseconds since 1970. The event time may lie before the moment's in a
-            moment of kind ``EARLY``, by at most ``REACH_MS``.
+        fields: the values: a timestamp in milliseconds since 1970, a decimal as ``Decimal``, a date as ``date``, a
+            record as a mapping; None for what is absent. The event time may lie before the moment's in a moment of fate
+            ``EARLY``, by at most ``REACH_MS``.
         key: the Kafka key; None for the event's identity.
         late: whether it arrives late in a moment of that kind.
     """
@@ -126,7 +128,7 @@ class _Sampler:
 
     def __init__(self, plan: Plan, stream: Stream, events: Callable[[Moment], Iterable[Event]]) -> None:
         self._plan, self._stream, self._events = plan, stream, events
-        self._values = values_of(stream)
+        self._values, self._time_path = values_of(stream), stream.event_time_path
         self._name, self._seed, self._own = plan.name, f"{plan.seed}:".encode(), crc32(stream.name.encode())
         self._start_ms, self._span_ms, self._count, self._rate = plan.start_ms, plan.span_ms, plan.count or 1, plan.rate
         self._scale = 1.0 if plan.rate is None else _REAL_TIME_SCALE
@@ -181,7 +183,11 @@ class _Sampler:
         """Holds the event's record, its repeats and malformed records, each until its time of arrival."""
         stream, mix = self._stream, self._plan.mix
         fields, values = event.fields, self._values
-        arrival, identity = fields[stream.event_time], fields[stream.identity]
+        # What its record's timestamp dates happens when it arrives.
+        arrival = moment.time_ms if self._time_path is None else int(at(fields, self._time_path))
+        identity = identity_in(stream, fields) or event.key
+        if not identity:
+            raise ValueError(f"an event of {stream.name} needs a key, which identifies it")
         if arrival < moment.time_ms - (self.reach_ms if moment.kind is MomentKind.EARLY else 0):
             raise ValueError(f"an event of {stream.name} in a moment of kind {moment.kind} is dated too early")
         late = event.late and moment.kind is MomentKind.LATE
@@ -189,14 +195,15 @@ class _Sampler:
         if (kind is MomentKind.LATE and not late) or (kind is MomentKind.EARLY and arrival >= moment.time_ms):
             kind = MomentKind.VALID
         value = values.unusual(fields, chance.random()) if chance.random() < _UNUSUAL_SHARE else values.plain(fields)
-        key = None if chance.random() < _KEYLESS_SHARE else (event.key or identity).encode()
+        keyless = chance.random() < _KEYLESS_SHARE and stream.identity_paths is not None
+        key = None if keyless else (event.key or identity).encode()
         record = Record(stream.topic, key, value, identity, kind.value)
         self._hold(arrival + _LATE_MS if late else arrival, record)
         if chance.random() < mix.repeats and not late:
             self._hold(self._again(arrival, moment, chance.random()), replace(record, kind="repeat"))
         if chance.random() < mix.malformed:
             label = f"bad-{stream.name}-{moment.id}"
-            what, spoiled = values.malformed({**fields, stream.identity: label}, chance.random())
+            what, spoiled = values.malformed(with_identity(stream, fields, label), chance.random())
             # A record needs a key or a value.
             keyless = chance.random() < 0.25 and spoiled is not None
             bad = Record(stream.topic, None if keyless else label.encode(), spoiled, label, f"malformed:{what}")

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Protocol
 
 from tandem.engine.declare.stream import Stream
 from tandem.producer import odd_records
-from tandem.producer.avro_values import AvroValues, is_time
+from tandem.producer.avro_values import AvroValues
+from tandem.producer.json_encoding import fields_encoder
 
-_MINUTE_MS = 60_000
 Fields = Mapping[str, Any]
 
 
 class Values(Protocol):
     """One format.
 
-    A timestamp among the fields is in milliseconds since 1970; a choice is a number in [0, 1).
+    Fields are those of ``sample.Event``; a choice is a number in [0, 1).
     """
 
     def plain(self, fields: Fields) -> bytes:
@@ -41,7 +39,7 @@ class JsonValues:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._times = [name for name, kind in stream.fields.items() if is_time(kind)]
+        self._written = fields_encoder(stream.fields)
 
     def plain(self, fields: Fields) -> bytes:
         """See ``Values.plain``."""
@@ -54,17 +52,3 @@ class JsonValues:
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
         """See ``Values.malformed``."""
         return odd_records.malformed(self._written(fields), self._stream, choice)
-
-    def _written(self, fields: Fields) -> Fields:
-        return {**fields, **{name: iso(fields[name]) for name in self._times}}
-
-
-def iso(time_ms: int) -> str:
-    """Returns milliseconds since the epoch as ISO 8601 in UTC."""
-    minute, rest = divmod(time_ms, _MINUTE_MS)
-    return f"{_minute(minute)}:{rest // 1000:02d}.{rest % 1000:03d}Z"
-
-
-@lru_cache(maxsize=256)
-def _minute(minute: int) -> str:
-    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")

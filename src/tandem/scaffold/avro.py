@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, assert_never
+from typing import Any
 
-from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import Integer, Kind, String, Timestamp
 from tandem.engine.declare.stream import Stream
 
 _IMPORT = "from tandem.pipeline import "
@@ -23,16 +23,16 @@ def schema_of(stream: Stream, namespace: str) -> str:
     return json.dumps(schema, indent=2) + "\n"
 
 
-def _type_of(kind: FieldType) -> Any:
+def _type_of(kind: Kind) -> Any:
     match kind:
-        case FieldType.STRING:
+        case String():
             return "string"
-        case FieldType.INTEGER:
+        case Integer():
             return "long"
-        case FieldType.TIMESTAMP:
+        case Timestamp():
             return {"type": "long", "logicalType": "timestamp-millis"}
         case _:
-            assert_never(kind)
+            raise AssertionError(f"a new pipeline has no field of type {kind}")
 
 
 def in_avro(text: str, streams: Iterable[Stream]) -> str:

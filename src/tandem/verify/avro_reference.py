@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple
 
 import fastavro
 
 from tandem.engine.declare.avro_schema import HEADER_BYTES, MARK, MICROS, Avro, Version
-from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS, Kind, String, Timestamp
 from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.producer.avro_values import header_of
+from tandem.verify.field_values import Refused
 from tandem.verify.strict_avro import decoder
-
-# The years that ISO 8601 writes with four digits: 0001 to 9999.
-_FIRST, _BEHIND_LAST = -62_135_596_800_000_000, 253_402_300_800_000_000
-
-
-class Refused(Exception):
-    """A record is rejected: the error code, and the field, if any."""
-
-    def __init__(self, error: DeadLetterError, detail: str = "") -> None:
-        super().__init__(error)
-        self.error, self.detail = error, detail
 
 
 class _Step(NamedTuple):
     """Takes one declared field from the records of one schema."""
 
     name: str
-    kind: FieldType
+    kind: Kind
     refused: DeadLetterError | None = None
     taken: str | None = None
     default: Any = None
@@ -52,7 +42,7 @@ class AvroRecords:
             steps = [_step(name, kind, written, newest[name]) for name, kind in stream.fields.items()]
             self._known[header_of(version)] = decoder(parsed), steps
 
-    def fields(self, value: bytes) -> dict[str, str | int]:
+    def fields(self, value: bytes) -> dict[str, Any]:
         """Returns the declared fields of a record, a timestamp in microseconds.
 
         Raises:
@@ -85,7 +75,7 @@ def _by_name(version: Version) -> dict[str, Mapping[str, Any]]:
     return {each["name"]: each for each in version.schema["fields"]}
 
 
-def _step(name: str, kind: FieldType, written: Mapping[str, Mapping[str, Any]], newest: Mapping[str, Any]) -> _Step:
+def _step(name: str, kind: Kind, written: Mapping[str, Mapping[str, Any]], newest: Mapping[str, Any]) -> _Step:
     for candidate in (name, *newest.get("aliases", [])):
         if candidate in written:
             micros = _unit(written[candidate]["type"], kind)
@@ -97,7 +87,7 @@ def _step(name: str, kind: FieldType, written: Mapping[str, Mapping[str, Any]], 
     return _Step(name, kind, refused=DeadLetterError.MISSING_FIELD)
 
 
-def _unit(avro_type: Any, kind: FieldType) -> int | None:
+def _unit(avro_type: Any, kind: Kind) -> int | None:
     """Returns the microseconds in one unit of a type, 1 if it is no time, None if the type does not fit."""
     branches = avro_type if isinstance(avro_type, list) else [avro_type]
     if isinstance(avro_type, list) and "null" in avro_type:
@@ -108,14 +98,12 @@ def _unit(avro_type: Any, kind: FieldType) -> int | None:
     base, logical = (only.get("type"), str(only.get("logicalType"))) if isinstance(only, dict) else (only, "")
     is_time = base == "long" and logical in MICROS
     match kind:
-        case FieldType.STRING:
+        case String():
             return 1 if base == "string" else None
-        case FieldType.INTEGER:
-            return 1 if base in ("int", "long") and not is_time else None
-        case FieldType.TIMESTAMP:
+        case Timestamp():
             return MICROS[logical] if is_time else None
         case _:
-            assert_never(kind)
+            return 1 if base in ("int", "long") and not is_time else None
 
 
 def _taken(step: _Step, document: Mapping[str, Any]) -> str | int:
@@ -126,18 +114,16 @@ def _taken(step: _Step, document: Mapping[str, Any]) -> str | int:
         raise Refused(DeadLetterError.NULL_FIELD, step.name)
     found: str | int = value
     match step.kind:
-        case FieldType.INTEGER:
-            return found
-        case FieldType.STRING:
+        case String():
             return _text(value, step.name)
-        case FieldType.TIMESTAMP:
+        case Timestamp():
             return _time(value * step.micros, step.name)
         case _:
-            assert_never(step.kind)
+            return found
 
 
 def _time(micros: int, name: str) -> int:
-    if not _FIRST <= micros < _BEHIND_LAST:
+    if not FIRST_MICROS <= micros <= LAST_MICROS:
         raise Refused(DeadLetterError.BAD_TIME, name)
     return micros
 

@@ -76,18 +76,26 @@ def _of_its_id(document: Document, expected: Mapping[str, Document]) -> Document
 
 
 def _differing(stored: Document, expected: Document) -> set[str]:
-    """Returns the fields that differ in presence, value or type.
+    """Returns the fields that differ in presence, value or type; one that is expected to be None must not be there.
 
     5.0 and true equal integers in Python, not here.
     """
     return {
         name
         for name in stored.keys() | expected.keys()
-        if name not in stored
-        or name not in expected
-        or stored[name] != expected[name]
-        or (type(stored[name]) is not type(expected[name]) and type(stored[name]) is not Int64)
+        if (expected.get(name) is not None if name not in stored else not _equal(stored[name], expected.get(name)))
     }
+
+
+def _equal(found: Any, expected: Any) -> bool:
+    """Returns whether two values are equal and of the same types, whatever is inside of them."""
+    if type(found) is dict and isinstance(expected, Mapping):
+        return not _differing(found, expected)
+    if type(found) is list and isinstance(expected, list | tuple):
+        return len(found) == len(expected) and all(map(_equal, found, expected))
+    # Null is stored nowhere.
+    same_type = type(found) is type(expected) or (type(found) is Int64 and type(expected) is int)
+    return same_type and found is not None and bool(found == expected)
 
 
 def _content(document: Document) -> frozenset[tuple[str, Any]]:

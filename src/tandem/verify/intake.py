@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tandem.catalog import declared_by
 from tandem.engine.declare.stream import Stream
+from tandem.producer.document_id import text_of
 from tandem.settings.model import Settings
 from tandem.verify.reference import Control, Dead, Fields, Validator
 from tandem.verify.topics import TopicReader, TopicRecord
@@ -49,6 +50,7 @@ class Intake:
         self.versions: dict[str, list[Fields]] = {}
         self.dead: dict[bytes, Letter] = {}
         self.arrivals: list[Arrival] = []
+        self._identity, self._time = stream.identity_column, stream.time_column
         self._validate = Validator(stream, max_clock_skew_seconds=max_clock_skew_seconds)
 
     def take(self, records: Iterable[TopicRecord]) -> None:
@@ -67,7 +69,7 @@ class Intake:
                 self._event(arrived, outcome.fields)
 
     def _event(self, at: int | None, fields: Fields) -> None:
-        identity, time = str(fields[self.stream.identity]), int(fields[self.stream.event_time])
+        identity, time = text_of(fields[self._identity]), int(fields[self._time])
         self.arrivals.append(Arrival(at, self.stream.name, time, identity))
         first = self.accepted.setdefault(identity, fields)
         if first is fields:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from bson.datetime_ms import DatetimeMS
-
+from tandem.engine.declare.field_name import value_at
+from tandem.producer.document_id import document_id, text_of
 from tandem.verify.oracle import Document, EventId, Expectation
 
 Fields = Mapping[str, Any]
@@ -24,7 +24,7 @@ class Side:
     Attributes:
         stream: its name.
         kind: the name of one of its events; the ``_id`` of an unmatched one is ``<kind>|<identity>``.
-        event_time: the field with its event time.
+        event_time: the column with its event time.
         document: the fields of the document of an unmatched event; ``_id`` is added.
     """
 
@@ -45,7 +45,8 @@ class IntervalJoin:
     Attributes:
         left: the stream that is referred to.
         right: the stream that refers to it.
-        refers: the field of ``right`` with the identity of an event of ``left``.
+        refers: the field of ``right`` with the identity of an event of ``left``, or its path; several for an identity
+            of several fields. An event in which one of them is absent has no partner.
         matches: the collection of pairs; a document's ``_id`` is the ``document_id`` of both identities.
         leftovers: the collection of unmatched events.
         document: the fields of a pair's document; ``_id`` is added.
@@ -54,7 +55,7 @@ class IntervalJoin:
 
     left: Side
     right: Side
-    refers: str
+    refers: str | tuple[str, ...]
     matches: str
     leftovers: str
     document: Callable[[Fields, Fields], Document]
@@ -116,9 +117,20 @@ class IntervalJoin:
         self, left: Mapping[str, Fields], right: Mapping[str, Fields], window_us: int
     ) -> Iterator[tuple[str, str]]:
         for identity, fields in right.items():
-            partner = left.get(fields[self.refers])
+            referred = self._referred(fields)
+            if referred is None:
+                continue
+            partner = left.get(referred)
             if partner is not None and abs(fields[self.right.event_time] - partner[self.left.event_time]) <= window_us:
-                yield fields[self.refers], identity
+                yield referred, identity
+
+    def _referred(self, fields: Fields) -> str | None:
+        """Returns the identity that an event of ``right`` refers to."""
+        if isinstance(self.refers, str):
+            part = value_at(fields, self.refers)
+            return None if part is None else text_of(part)
+        parts = [value_at(fields, each) for each in self.refers]
+        return None if None in parts else document_id(*parts)
 
     def _events(self, pair: tuple[str, str]) -> tuple[EventId, EventId]:
         return (self.left.stream, pair[0]), (self.right.stream, pair[1])
@@ -132,13 +144,3 @@ class IntervalJoin:
             if document_id(*pair) in observed[self.matches]:
                 found.update(self._events(pair))
         return found
-
-
-def document_id(*texts: str) -> str:
-    """Returns the texts joined by ``|``; one inside a text is escaped by ``\\``, so no two lists share a result."""
-    return "|".join(text.replace("\\", "\\\\").replace("|", "\\|") for text in texts)
-
-
-def date(micros: int) -> DatetimeMS:
-    """Returns an event's timestamp as MongoDB stores it, in whole milliseconds."""
-    return DatetimeMS(micros // 1000)

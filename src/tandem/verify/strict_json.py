@@ -23,8 +23,14 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LITERALS = {"true": True, "false": False, "null": None}
 
 
+class Number(str):
+    """The text of a number with a fraction or an exponent: as another type it would lose digits."""
+
+    __slots__ = ()
+
+
 def parse(text: str) -> Any:
-    """Returns the value of a JSON text.
+    """Returns the value of a JSON text; numbers are ``int`` or ``Number``.
 
     Args:
         text: as decoded from strict UTF-8, so without surrogates.
@@ -54,7 +60,7 @@ def _reject(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_reject)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_reject, parse_float=Number)
 
 
 class Parser:
@@ -143,10 +149,10 @@ class Parser:
         return is_there
 
 
-def _number(match: re.Match[str]) -> int | float:
+def _number(match: re.Match[str]) -> int | Number:
     digits = sum(character.isdigit() for character in match[0])
     # As measured: the parser does not count a leading zero, unless both a fraction and an exponent follow.
     uncounted = match[1] == "0" and not (match[2] and match[3])
     if digits - uncounted > MAX_NUMBER_DIGITS:
         raise ValueError("number too long")
-    return float(match[0]) if match[2] or match[3] else int(match[0])
+    return Number(match[0]) if match[2] or match[3] else int(match[0])

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any, assert_never
+from typing import Any
 
-from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import Integer, Kind, String, Timestamp
 
 FOLDER = "schemas"
 MARK = b"\xc3\x01"
@@ -34,6 +34,13 @@ MICROS = {"timestamp-millis": 1000, "timestamp-micros": 1}
 # What Avro's specification leaves in a schema's canonical form, of which the fingerprint is taken.
 _CANONICAL = ("name", "namespace", "type", "fields", "symbols", "items", "values", "size")
 _NAMED = ("record", "enum", "fixed")
+# The types that a stream's fields can have, and what they are in a schema.
+_STRING, _INTEGER, _TIMESTAMP = String(), Integer(), Timestamp()
+_IN_AVRO: Mapping[Kind, str] = {
+    _STRING: "a string",
+    _INTEGER: "an int or a long",
+    _TIMESTAMP: "a long with the logicalType timestamp-millis or timestamp-micros",
+}
 
 
 @dataclass(frozen=True)
@@ -139,17 +146,25 @@ class Avro:
         """What producers write by; its defaults and aliases hold for records of the others."""
         return self.versions[-1]
 
-    def check(self, fields: Mapping[str, FieldType]) -> None:
-        """Raises ValueError when the newest schema lacks a declared field, or has it with another type."""
+    def check(self, fields: Mapping[str, Kind]) -> None:
+        """Raises ValueError when a stream in Avro cannot have a declared field, or the newest schema lacks it or has it
+        with another type."""
         for name, kind in fields.items():
+            if kind not in [*_IN_AVRO]:
+                described = "optional" if kind.is_optional else f"of type {kind}"
+                raise ValueError(
+                    f"field {name!r} is {described}: in Avro a stream has STRING, INTEGER and TIMESTAMP fields, all of "
+                    "them required"
+                )
             of_name = self.newest.fields.get(name)
             place = file_of(self.subject, self.newest.number)
             if of_name is None:
                 raise ValueError(f"{place}: has no field {name!r}, which the stream declares")
-            if kind_of(of_name["type"])[0] is not kind:
-                raise ValueError(f"{place}: field {name!r} is declared as {kind}, which is {_wanted(kind)} in Avro")
+            if kind_of(of_name["type"])[0] != kind:
+                wanted = _IN_AVRO[kind]
+                raise ValueError(f"{place}: field {name!r} is declared as {kind}, which is {wanted} in Avro")
 
-    def source(self, version: Version, name: str, kind: FieldType) -> Source | None:
+    def source(self, version: Version, name: str, kind: Kind) -> Source | None:
         """Returns where a declared field of this version's records comes from, as Avro resolves schemas: the field of
         its name or of an alias, else the default of the newest schema.
 
@@ -159,7 +174,7 @@ class Avro:
         named = next((each for each in (name, *newest.get("aliases", ())) if each in fields), None)
         if named is not None:
             its_kind, micros = kind_of(fields[named]["type"])
-            return Source(named, micros) if its_kind is kind else None
+            return Source(named, micros) if its_kind == kind else None
         if "default" not in newest:
             return None
         return Source(None, kind_of(newest["type"])[1], newest["default"])
@@ -174,7 +189,7 @@ def file_of(subject: str, number: int) -> str:
     return f"{FOLDER}/{subject}.v{number}.avsc"
 
 
-def kind_of(avro_type: Any) -> tuple[FieldType | None, int]:
+def kind_of(avro_type: Any) -> tuple[Kind | None, int]:
     """Returns the declared type that an Avro type is, or a union of it with null, and a time's unit in microseconds."""
     if isinstance(avro_type, list):
         others = [each for each in avro_type if each != "null"]
@@ -183,22 +198,10 @@ def kind_of(avro_type: Any) -> tuple[FieldType | None, int]:
     if isinstance(avro_type, dict):
         avro_type, logical = avro_type.get("type"), avro_type.get("logicalType")
     if avro_type == "string":
-        return FieldType.STRING, 1
+        return _STRING, 1
     if avro_type == "long" and logical in MICROS:
-        return FieldType.TIMESTAMP, MICROS[logical]
-    return (FieldType.INTEGER if avro_type in ("int", "long") else None), 1
-
-
-def _wanted(kind: FieldType) -> str:
-    match kind:
-        case FieldType.STRING:
-            return "a string"
-        case FieldType.INTEGER:
-            return "an int or a long"
-        case FieldType.TIMESTAMP:
-            return "a long with the logicalType timestamp-millis or timestamp-micros"
-        case _:
-            assert_never(kind)
+        return _TIMESTAMP, MICROS[logical]
+    return (_INTEGER if avro_type in ("int", "long") else None), 1
 
 
 def _canonical(schema: Any) -> Any:

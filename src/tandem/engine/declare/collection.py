@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from tandem.engine.declare.field_type import DocumentType, FieldType
+from tandem.engine.declare.field_type import DocumentType
+from tandem.engine.declare.kind import Kind
 
 # The field that identifies a document. Every document has it, as a string, so no collection declares it.
 ID = "_id"
@@ -53,7 +54,7 @@ class Lookup:
     """
 
     collection: str
-    fields: Mapping[str, FieldType]
+    fields: Mapping[str, Kind]
     indexes: Indexes = ()
 
     def __post_init__(self) -> None:

@@ -1,25 +1,110 @@
-"""The types that fields of records and of documents can be declared with."""
+"""Declares the types of fields: those of records, and those of documents."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final, final
 
-# ISO 8601 with `T` or a space, optional seconds, and behind seconds up to six digits of fraction and `Z` or an offset
-# of at most 18 hours (Java's limit). Without an offset the time is UTC. The pattern comes before any cast: Spark's cast
-# alone also accepts a bare year, a bare time, surrounding blanks and zone names, and it knows no offset without
-# seconds. Written in the common subset of Java's and Python's syntax.
-TIMESTAMP_PATTERN = (
-    r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}"
-    r"(:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-]((0[0-9]|1[0-7])(:?[0-5][0-9])?|18(:?00)?))?)?"
+from tandem.engine.declare.kind import (
+    Array,
+    Boolean,
+    Bytes,
+    Date,
+    Decimal,
+    Double,
+    Enum,
+    Integer,
+    Kind,
+    Map,
+    Record,
+    String,
+    Timestamp,
+    TimeUnit,
 )
 
 
-class FieldType(StrEnum):
-    """What a field may be declared as, and what that is in JSON; in Avro see ``engine.declare.avro_schema.kind_of``."""
+@final
+class FieldType:
+    """The types of a record's fields.
 
-    STRING = "string"  # a JSON string, not empty
-    INTEGER = "integer"  # a JSON integer that fits 64 bits; 5.0 and "5" are not
-    TIMESTAMP = "timestamp"  # a JSON string that matches TIMESTAMP_PATTERN and names a real time
+    Each of them may be followed by ``optional()`` or ``default(value)``. There is no coercion: the string "5" is no
+    integer, and 5 no string.
+
+    >>> fields = {
+    ...     "order_id": FieldType.STRING,
+    ...     "ordered_at": FieldType.EPOCH_MILLISECONDS,
+    ...     "status": FieldType.enum("new", "paid"),
+    ...     "coupon": FieldType.STRING.optional(),
+    ...     "items": FieldType.array(
+    ...         FieldType.record(
+    ...             {
+    ...                 "sku": FieldType.STRING,
+    ...                 "price": FieldType.decimal(12, 2),
+    ...                 "count": FieldType.INTEGER_32.default(1),
+    ...             }
+    ...         )
+    ...     ),
+    ... }
+    >>> str(fields["items"].items.fields["price"])
+    'decimal(12,2)'
+
+    Attributes:
+        STRING: a string, not empty.
+        TEXT: a string that may be empty.
+        BOOLEAN: true or false.
+        INTEGER: an integer of 64 bits.
+        INTEGER_32: an integer of 32 bits.
+        DOUBLE: a number in floating point.
+        DATE: a string like 2026-11-29.
+        TIMESTAMP: a string in ISO 8601, up to microseconds; without an offset it is UTC.
+        EPOCH_SECONDS: an integer, the seconds since 1970, UTC.
+        EPOCH_MILLISECONDS: the same in milliseconds.
+        EPOCH_MICROSECONDS: the same in microseconds.
+        BYTES: a string in base64.
+    """
+
+    STRING: Final = String()
+    TEXT: Final = String(may_be_empty=True)
+    BOOLEAN: Final = Boolean()
+    INTEGER: Final = Integer()
+    INTEGER_32: Final = Integer(bits=32)
+    DOUBLE: Final = Double()
+    DATE: Final = Date()
+    TIMESTAMP: Final = Timestamp()
+    EPOCH_SECONDS: Final = Timestamp(TimeUnit.SECONDS)
+    EPOCH_MILLISECONDS: Final = Timestamp(TimeUnit.MILLISECONDS)
+    EPOCH_MICROSECONDS: Final = Timestamp(TimeUnit.MICROSECONDS)
+    BYTES: Final = Bytes()
+
+    @staticmethod
+    def decimal(precision: int, scale: int) -> Decimal:
+        """Returns the type of an exact number with so many digits, ``scale`` of them behind the point.
+
+        In a record it is a number without an exponent, or a string of one. It is never rounded: one that does not fit
+        is a dead letter. MongoDB has 34 digits.
+        """
+        return Decimal(precision, scale)
+
+    @staticmethod
+    def enum(*symbols: str) -> Enum:
+        """Returns the type of a string that is one of the symbols."""
+        return Enum(symbols)
+
+    @staticmethod
+    def record(fields: Mapping[str, Kind]) -> Record:
+        """Returns the type of a nested record; other fields in it are ignored."""
+        return Record(fields)
+
+    @staticmethod
+    def array(items: Kind) -> Array:
+        """Returns the type of an array of items of one type, none of them null."""
+        return Array(items)
+
+    @staticmethod
+    def map(values: Kind) -> Map:
+        """Returns the type of an object with any keys and values of one type, none of them null."""
+        return Map(values)
 
 
 class DocumentType(StrEnum):
@@ -32,5 +117,6 @@ class DocumentType(StrEnum):
     BOOLEAN = "boolean"
     TIMESTAMP = "timestamp"
     DATE = "date"
+    BYTES = "binary"
     ARRAY = "array"
     OBJECT = "object"  # struct or map

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from types import MappingProxyType
+from typing import Literal
 
 from tandem.engine.declare.avro_schema import Avro
-from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.field_name import Path, check_names, find
+from tandem.engine.declare.kind import MAX_DEPTH, Boolean, Date, Decimal, Integer, Kind, String, Timestamp, depth
+from tandem.engine.declare.kind import Enum as EnumType
 
 # The capped collection in which the job tells what it does.
 PROGRESS_COLLECTION = "tandem_progress"
@@ -49,31 +52,105 @@ class DeadLetterError(StrEnum):
     FUTURE_TIME = "future_time"  # event time too far after the record's Kafka timestamp
 
 
+class RecordPart(Enum):
+    """A part of a Kafka record besides its value."""
+
+    KEY = "key"
+    TIMESTAMP = "timestamp"
+
+
+# The columns of a stream's rows that its fields do not have; see ``Stream``.
+EVENT_TIME, IDENTITY = "event_time", "identity"
+# The types whose values have one text, which ``_id``s are made of.
+_IDENTIFIES = (String, Integer, Boolean, Decimal, Date, EnumType)
+
+
 @dataclass(frozen=True)
 class Stream:
     """Declares one topic's records.
 
+    A field of a nested record is named by its path, such as ``after.id``. Its rows have the declared fields. Where the
+    event time is not one of them, but nested or the record's, they also have a column ``event_time``. Where the
+    identity is not one of them, but nested, several or the record's key, they have a column ``identity``: a string,
+    which of several fields is their ``document_id``.
+
     Attributes:
         name: what the pipeline calls the stream; the name of its argument of ``transform``.
         topic: the Kafka topic.
-        fields: the required fields in the order in which they are checked. Other fields are ignored.
-        event_time: the field of type timestamp that carries the event time.
-        identity: the field that identifies an event; a second record with the same identity is a repeat.
+        fields: the fields in the order in which they are checked. Other fields are ignored.
+        event_time: the field of type timestamp that carries the event time; ``RecordPart.TIMESTAMP`` for the record's.
+        identity: the field that identifies an event, or several that do so together; a second record with the same
+            identity is a repeat. ``RecordPart.KEY`` for the record's key, which must be a text of at least one
+            character.
         format: the schemas, where values are Avro; None where they are JSON.
+
+    Raises:
+        ValueError: Spark or MongoDB cannot have such fields; or the event time or the identity is none of them, may be
+            absent, or has a type that does not do.
     """
 
     name: str
     topic: str
-    fields: Mapping[str, FieldType]
-    event_time: str
-    identity: str
+    fields: Mapping[str, Kind]
+    event_time: str | Literal[RecordPart.TIMESTAMP]
+    identity: str | tuple[str, ...] | Literal[RecordPart.KEY]
     format: Avro | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
-        if self.fields.get(self.event_time) is not FieldType.TIMESTAMP:
-            raise ValueError(f"stream {self.name}: event_time {self.event_time!r} is not a declared timestamp field")
-        if self.fields.get(self.identity) is not FieldType.STRING:
-            raise ValueError(f"stream {self.name}: identity {self.identity!r} is not a declared string field")
+        try:
+            check_names(self.fields)
+        except ValueError as error:
+            raise ValueError(f"stream {self.name}: {error}") from None
+        if max(map(depth, self.fields.values())) > MAX_DEPTH:
+            raise ValueError(f"stream {self.name}: fields are nested deeper than {MAX_DEPTH}")
+        added = [EVENT_TIME] if len(self.event_time_path or ()) != 1 else []
+        added += [IDENTITY] if [len(path) for path in self.identity_paths or ()] != [1] else []
+        for column in added:
+            if column in map(str.lower, self.fields):
+                raise ValueError(f"stream {self.name}: a field is named like the column {column} that is added")
         if self.format is not None:
             self.format.check(self.fields)
+
+    @property
+    def event_time_path(self) -> Path | None:
+        """The names that lead to the event time; None for the record's timestamp."""
+        if self.event_time is RecordPart.TIMESTAMP:
+            return None
+        found = find(self.fields, self.event_time)
+        if found is None or not isinstance(found[1], Timestamp):
+            raise ValueError(
+                f"stream {self.name}: event_time {self.event_time!r} is not a declared timestamp field that every "
+                "record has"
+            )
+        return found[0]
+
+    @property
+    def identity_paths(self) -> tuple[Path, ...] | None:
+        """The names that lead to each field of the identity; None for the record's key."""
+        if self.identity is RecordPart.KEY:
+            return None
+        paths = []
+        for each in (self.identity,) if isinstance(self.identity, str) else self.identity:
+            found = find(self.fields, each)
+            if found is None or not isinstance(found[1], _IDENTIFIES):
+                raise ValueError(
+                    f"stream {self.name}: identity {each!r} is not a declared field that every record has, of type "
+                    "string, integer, boolean, decimal, date or enum"
+                )
+            paths.append(found[0])
+        if not paths:
+            raise ValueError(f"stream {self.name}: the identity names no field")
+        return tuple(paths)
+
+    @property
+    def time_column(self) -> str:
+        """The column of the rows with the event time."""
+        path = self.event_time_path
+        return path[0] if path is not None and len(path) == 1 else EVENT_TIME
+
+    @property
+    def identity_column(self) -> str:
+        """The column of the rows with the identity."""
+        paths = self.identity_paths
+        return paths[0][0] if paths is not None and len(paths) == 1 and len(paths[0]) == 1 else IDENTITY

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Any, assert_never
+from typing import Any
 
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
 from tandem.engine.declare.avro_schema import HEADER_BYTES, MARK, Avro, Source, Version
-from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS, Kind, String, Timestamp
 from tandem.engine.declare.stream import CONTROL_KEY, DeadLetterError, Stream
+from tandem.engine.read.field_reasons import reason_of
 from tandem.engine.read.json_format import parse_json
 from tandem.engine.read.value_format import Rule, unless_prefixed
 
-# The times that ISO 8601 can write with four digits of a year, in microseconds since 1970.
-_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 _END_BYTES = 16
 
 
@@ -43,7 +42,7 @@ class AvroFormat:
             for name, kind in stream.fields.items()
         }
 
-    def columns(self) -> Mapping[str, Column]:
+    def columns(self) -> Sequence[Mapping[str, Column]]:
         """See ``ValueFormat.columns``."""
         framed = F.concat(F.substring("value", HEADER_BYTES + 1, 2**31 - 1), _end())
         read = {
@@ -53,18 +52,14 @@ class AvroFormat:
             )
             for version in self._avro.versions
         }
-        return {"_json": F.when(F.col("key") == F.lit(CONTROL_KEY.encode()), parse_json(F.col("value"))), **read}
+        return ({"_json": F.when(F.col("key") == F.lit(CONTROL_KEY.encode()), parse_json(F.col("value"))), **read},)
 
-    def field(self, name: str, kind: FieldType) -> Column:
+    def field(self, name: str, kind: Kind) -> Column:
         """See ``ValueFormat.field``."""
-        match kind:
-            case FieldType.STRING | FieldType.INTEGER:
-                return self._raw(name, kind)
-            case FieldType.TIMESTAMP:
-                micros = self._raw(name, kind, in_micros=True)
-                return F.when(micros.between(_FIRST, _LAST), F.timestamp_micros(micros))
-            case _:
-                assert_never(kind)
+        if not isinstance(kind, Timestamp):
+            return self._raw(name, kind)
+        micros = self._raw(name, kind, in_micros=True)
+        return F.when(micros.between(FIRST_MICROS, LAST_MICROS), F.timestamp_micros(micros))
 
     def checks(self) -> Sequence[Column]:
         """See ``ValueFormat.checks``."""
@@ -74,7 +69,7 @@ class AvroFormat:
         """See ``ValueFormat.stages``."""
         fields = self._stream.fields.items()
         return (
-            self.columns(),
+            *self.columns(),
             {f"_v_{name}": self._raw(name, kind) for name, kind in fields}
             | {f"_f_{name}": self.field(name, kind) for name, kind in fields},
         )
@@ -94,32 +89,23 @@ class AvroFormat:
             (~F.coalesce(self._is_whole(), F.lit(False)), error, why),
         ]
 
-    def field_rules(self, name: str, kind: FieldType) -> Sequence[Rule]:
-        """See ``ValueFormat.field_rules``."""
+    def field_reason(self, name: str, kind: Kind) -> Column:
+        """See ``ValueFormat.field_reason``."""
         raw, value = F.col(f"_v_{name}"), F.col(f"_f_{name}")
         unusable = [each for each in self._avro.versions if self._sources[name][each.number] is None]
         missing = [self._headers[each.number] for each in unusable if self._avro.lacks(each, name)]
         changed = [self._headers[each.number] for each in unusable if not self._avro.lacks(each, name)]
-        rules: list[Rule] = [
-            (_header().isin(*missing) if missing else F.lit(False), DeadLetterError.MISSING_FIELD, name),
-            (
-                _header().isin(*changed) if changed else F.lit(False),
-                DeadLetterError.WRONG_TYPE,
-                f"{name}: not of type {kind}",
-            ),
-            (raw.isNull(), DeadLetterError.NULL_FIELD, name),
-        ]
-        match kind:
-            case FieldType.STRING:
-                rules.append((~F.is_valid_utf8(raw), DeadLetterError.NOT_UTF8, name))
-                rules.append((raw == "", DeadLetterError.EMPTY_FIELD, name))
-            case FieldType.TIMESTAMP:
-                rules.append((value.isNull(), DeadLetterError.BAD_TIME, name))
-            case FieldType.INTEGER:
-                pass
-            case _:
-                assert_never(kind)
-        return rules
+        found = F.when(
+            _header().isin(*missing) if missing else F.lit(False), reason_of(DeadLetterError.MISSING_FIELD, name)
+        ).when(
+            _header().isin(*changed) if changed else F.lit(False),
+            reason_of(DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
+        )
+        found = found.when(raw.isNull(), reason_of(DeadLetterError.NULL_FIELD, name))
+        if isinstance(kind, String):
+            found = found.when(~F.is_valid_utf8(raw), reason_of(DeadLetterError.NOT_UTF8, name))
+            return found.when(raw == "", reason_of(DeadLetterError.EMPTY_FIELD, name))
+        return found.when(value.isNull(), reason_of(DeadLetterError.BAD_TIME, name))
 
     def _is_by(self, number: int) -> Column:
         """Returns whether a record says that it was written by this schema."""
@@ -129,7 +115,7 @@ class AvroFormat:
         """Returns whether the value is one record of its schema, with nothing behind it."""
         return reduce(Column.__or__, (_equal(f"_avro_{number}.end") for number in self._headers))
 
-    def _raw(self, name: str, kind: FieldType, *, in_micros: bool = False) -> Column:
+    def _raw(self, name: str, kind: Kind, *, in_micros: bool = False) -> Column:
         """Returns the value that stands in the record, or the default; null where neither is."""
         chosen: Column | None = None
         for number, source in self._sources[name].items():
@@ -142,32 +128,16 @@ class AvroFormat:
         return chosen
 
 
-def _value(number: int, source: Source, kind: FieldType, *, in_micros: bool) -> Column:
+def _value(number: int, source: Source, kind: Kind, *, in_micros: bool) -> Column:
     value = F.lit(source.default) if source.name is None else F.col(f"_avro_{number}.value.`{source.name}`")
-    value = value.cast(_spark_type(kind))
+    value = value.cast("string" if isinstance(kind, String) else "bigint")
     # Of a number so large nothing is left; it is no time in any case.
     return F.try_multiply(value, F.lit(source.micros)) if in_micros and source.micros > 1 else value
 
 
-def _spark_type(kind: FieldType) -> str:
-    match kind:
-        case FieldType.STRING:
-            return "string"
-        case FieldType.INTEGER | FieldType.TIMESTAMP:
-            return "bigint"
-        case _:
-            assert_never(kind)
-
-
-def _is_sound(name: str, kind: FieldType) -> Column:
+def _is_sound(name: str, kind: Kind) -> Column:
     value = F.col(f"_f_{name}")
-    match kind:
-        case FieldType.STRING:
-            return (value != "") & F.is_valid_utf8(value)
-        case FieldType.INTEGER | FieldType.TIMESTAMP:
-            return value.isNotNull()
-        case _:
-            assert_never(kind)
+    return (value != "") & F.is_valid_utf8(value) if isinstance(kind, String) else value.isNotNull()
 
 
 def _header() -> Column:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import assert_never
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructType
 
-from tandem.engine.declare.field_type import TIMESTAMP_PATTERN, FieldType
+from tandem.engine.declare.kind import Integer, Kind, Record, String, Timestamp, TimeUnit
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, DeadLetterError, Stream
+from tandem.engine.read.field_reasons import field_reason, member
+from tandem.engine.read.typed_values import field_value, is_sound, json_type, scalar, shape_of
 from tandem.engine.read.value_format import Rule, unless_prefixed
+from tandem.engine.spark.dates import quoted
 
 # An escape like \u00e9 with another character than a hexadecimal digit. Of one beyond ASCII Spark's JSON parser looks
 # at the lower eight bits alone, and may find a digit there.
@@ -21,10 +25,11 @@ _WRONG_ESCAPE = (
 )
 # What Spark reads besides JSON where it is not told otherwise.
 _JSON_ALONE = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
+_SIMPLE_NAME = re.compile(r"[A-Za-z0-9_.$ -]+")
 
 
 class JsonFormat:
-    """Reads JSON objects.
+    """Reads JSON objects, each of which is parsed to a variant and taken apart.
 
     Args:
         stream: what an event must look like.
@@ -33,62 +38,71 @@ class JsonFormat:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
-    def columns(self) -> Mapping[str, Column]:
+    def columns(self) -> Sequence[Mapping[str, Column]]:
         """See ``ValueFormat.columns``."""
-        plain = self._is_plain()
-        return {"_plain": plain, "_json": F.when(~plain, parse_json(F.col("value"))), "_read": self._read()}
+        # What is read may be optional, all of it; the record itself may not.
+        shape = shape_of(Record(self._stream.fields))
+        return ({"_json": parse_json(F.col("value"))}, {"_raw": F.try_variant_get("_json", "$[0]", shape)})
 
-    def field(self, name: str, kind: FieldType) -> Column:
+    def field(self, name: str, kind: Kind) -> Column:
         """See ``ValueFormat.field``."""
-        return _typed(F.col(f"_read.{name}"), kind)
+        return field_value(kind, F.col("_raw")[name])
 
     def checks(self) -> Sequence[Column]:
         """See ``ValueFormat.checks``."""
-        whole = F.col("_plain") | is_one_json_text()
-        return [whole, *(_is_sound(name, kind) for name, kind in self._stream.fields.items())]
+        sound = (self._is_sound(name, kind) for name, kind in self._stream.fields.items())
+        return [is_one_json_text() & F.col("_raw").isNotNull(), *sound]
 
     def stages(self) -> Sequence[Mapping[str, Column]]:
         """See ``ValueFormat.stages``."""
-        fields = self._stream.fields
-        return (
-            {"_json": parse_json(F.col("value"))},
-            {f"_v_{name}": json_field(name) for name in fields},
-            {f"_t_{name}": json_type(F.col(f"_v_{name}")) for name in fields}
-            | {f"_f_{name}": _typed_field(name, kind) for name, kind in fields.items()},
-        )
+        names = self._stream.fields
+        return ({"_json": parse_json(F.col("value"))}, {f"_v_{name}": json_field(name) for name in names})
 
     def value_rules(self) -> Sequence[Rule]:
         """See ``ValueFormat.value_rules``."""
+        whole = F.try_variant_get("_json", "$[0]", "variant")
         not_utf8 = unless_prefixed("the value is not valid UTF-8", wanted="plain JSON")
         not_json = unless_prefixed("the value is not one JSON text", wanted="plain JSON")
         return [
             (~F.is_valid_utf8(F.col("value").cast("string")), DeadLetterError.NOT_UTF8, not_utf8),
             (~is_one_json_text(), DeadLetterError.NOT_JSON, not_json),
-            (
-                json_type(F.try_variant_get("_json", "$[0]", "variant")) != "OBJECT",
-                DeadLetterError.NOT_OBJECT,
-                "the value is JSON but not an object",
-            ),
+            (json_type(whole) != "OBJECT", DeadLetterError.NOT_OBJECT, "the value is JSON but not an object"),
         ]
 
-    def field_rules(self, name: str, kind: FieldType) -> Sequence[Rule]:
-        """See ``ValueFormat.field_rules``."""
-        json_type, value = F.col(f"_t_{name}"), F.col(f"_f_{name}")
-        rules: list[Rule] = [
-            (F.col(f"_v_{name}").isNull(), DeadLetterError.MISSING_FIELD, name),
-            (json_type == "VOID", DeadLetterError.NULL_FIELD, name),
-            (json_type != _json_type_of(kind), DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
-        ]
-        match kind:
-            case FieldType.STRING:
-                rules.append((value == "", DeadLetterError.EMPTY_FIELD, name))
-            case FieldType.TIMESTAMP:
-                rules.append((value.isNull(), DeadLetterError.BAD_TIME, name))
-            case FieldType.INTEGER:
-                pass
-            case _:
-                assert_never(kind)
-        return rules
+    def field_reason(self, name: str, kind: Kind) -> Column:
+        """See ``ValueFormat.field_reason``."""
+        return field_reason(kind, F.col(quoted(f"_v_{name}")), name)
+
+    def _is_sound(self, name: str, kind: Kind) -> Column:
+        return is_sound(kind, F.col(quoted(f"_f_{name}")), F.col("_raw")[name])
+
+
+class FlatJsonFormat(JsonFormat):
+    """Reads JSON objects of a few simple types, all of them required, faster: most records need no variant.
+
+    Args:
+        stream: of which ``is_flat`` holds.
+    """
+
+    @staticmethod
+    def can_read(stream: Stream) -> bool:
+        """Returns whether a stream's records are so simple."""
+        return all(_is_simple(name, kind) for name, kind in stream.fields.items())
+
+    def columns(self) -> Sequence[Mapping[str, Column]]:
+        """See ``ValueFormat.columns``."""
+        plain = self._is_plain()
+        return ({"_plain": plain, "_json": F.when(~plain, parse_json(F.col("value"))), "_read": self._read()},)
+
+    def field(self, name: str, kind: Kind) -> Column:
+        """See ``ValueFormat.field``."""
+        value = F.col("_read")[name]
+        return scalar(kind, value) if isinstance(kind, Timestamp) else value
+
+    def checks(self) -> Sequence[Column]:
+        """See ``ValueFormat.checks``."""
+        whole = F.col("_plain") | is_one_json_text()
+        return [whole, *(self._is_sound(name, kind) for name, kind in self._stream.fields.items())]
 
     def _is_plain(self) -> Column:
         """Returns whether the text is so simple that ``_read`` alone says what it is; never null. Most records are.
@@ -97,7 +111,7 @@ class JsonFormat:
         when all of these were read, there is no other key, none is there twice, and nothing stands behind the record.
         """
         text = F.col("value").cast("string")
-        marks = sum(4 if _json_type_of(kind) == "STRING" else 2 for kind in self._stream.fields.values())
+        marks = sum(2 if isinstance(kind, Integer) else 4 for kind in self._stream.fields.values())
         simple = text.rlike(rf'^\{{(?:[^\\"}}]*+"){{{marks}}}[^\\"}}]*+\}}\z')
         other_key = F.coalesce(F.col("key") != CONTROL_KEY.encode(), F.lit(True))
         return other_key & F.coalesce(F.is_valid_utf8(text) & simple, F.lit(False))
@@ -109,8 +123,39 @@ class JsonFormat:
         equal keys, and whatever stands behind the record. But to take values out of a variant costs more than to read
         the text once more.
         """
-        fields = ", ".join(f"`{name}` {_json_type_of(kind)}" for name, kind in self._stream.fields.items())
+        fields = StructType()
+        for name, kind in self._stream.fields.items():
+            fields.add(name, LongType() if isinstance(kind, Integer) else StringType())
         return F.from_json(F.col("value").cast("string"), fields, _JSON_ALONE)
+
+    def _is_sound(self, name: str, kind: Kind) -> Column:
+        """Returns whether a field has its declared type and a value.
+
+        As an integer Spark reads nothing but an integer, and what matches the pattern of a time can only have been a
+        string. As a string it reads anything; but only text that looks like another JSON value may have been one. In
+        plain text the key is there once, and its value is a string when a quotation mark follows.
+        """
+        value = F.col(quoted(f"_f_{name}"))
+        if not isinstance(kind, String):
+            return value.isNotNull()
+        may_be_other = value.rlike(r"^([\[{]|(-?[0-9][-+.0-9eE]*|true|false)\z)")
+        quotes = F.col("value").cast("string").rlike(rf'"\Q{name}\E"\s*:\s*"')
+        is_string = F.when(F.col("_plain"), quotes).otherwise(json_type(json_field(name)) == "STRING")
+        return (value != "") & (~may_be_other | is_string)
+
+
+def _is_simple(name: str, kind: Kind) -> bool:
+    if kind.is_optional or not _SIMPLE_NAME.fullmatch(name):
+        return False
+    match kind:
+        case String():
+            return not kind.may_be_empty
+        case Integer():
+            return kind.bits == 64
+        case Timestamp():
+            return kind.unit is TimeUnit.ISO_8601
+        case _:
+            return False
 
 
 def parse_json(value: Column) -> Column:
@@ -133,19 +178,7 @@ def is_one_json_text() -> Column:
 
 def json_field(name: str) -> Column:
     """Returns a field of the record as a variant; null where the record has no such field or is no object."""
-    return F.try_variant_get("_json", f"$[0]['{name}']", "variant")
-
-
-def json_type(variant: Column) -> Column:
-    """Returns a variant's type: ``OBJECT``, ``ARRAY``, ``STRING``, ``BIGINT``, ``VOID`` for a JSON null, and others.
-
-    ``schema_of_variant`` alone would descend into what is nested: a thousand levels are more than a thread's stack.
-    """
-    return (
-        F.when(F.try_variant_get(variant, "$", "map<string, variant>").isNotNull(), "OBJECT")
-        .when(F.try_variant_get(variant, "$", "array<variant>").isNotNull(), "ARRAY")
-        .otherwise(F.schema_of_variant(variant))
-    )
+    return member("_json", name, of="$[0]")
 
 
 def is_control() -> Column:
@@ -160,55 +193,4 @@ def is_no_control() -> Column:
 
 def control_time() -> Column:
     """Returns the event time of a control record, or null."""
-    return _typed_field(CONTROL_TIME_FIELD, FieldType.TIMESTAMP)
-
-
-def _typed_field(name: str, kind: FieldType) -> Column:
-    """Returns a field's value, or null; meaningful only where the JSON type is the declared one."""
-    return _typed(F.try_variant_get("_json", f"$[0]['{name}']", _json_type_of(kind)), kind)
-
-
-def _json_type_of(kind: FieldType) -> str:
-    """Returns what Spark calls the JSON type of a field's values."""
-    match kind:
-        case FieldType.STRING | FieldType.TIMESTAMP:
-            return "STRING"
-        case FieldType.INTEGER:
-            return "BIGINT"
-        case _:
-            assert_never(kind)
-
-
-def _typed(value: Column, kind: FieldType) -> Column:
-    match kind:
-        case FieldType.STRING | FieldType.INTEGER:
-            return value
-        case FieldType.TIMESTAMP:
-            return F.when(value.rlike(f"^(?:{TIMESTAMP_PATTERN})\\z"), value.try_cast("timestamp"))
-        case _:
-            assert_never(kind)
-
-
-def _is_sound(name: str, kind: FieldType) -> Column:
-    """Returns whether a field has its declared type and a value.
-
-    As an integer Spark reads nothing but an integer, and what matches the pattern of a time can only have been a
-    string. As a string it reads anything; but only text that looks like another JSON value may have been one. In plain
-    text the key is there once, and its value is a string when a quotation mark follows.
-    """
-    value = F.col(f"_f_{name}")
-    match kind:
-        case FieldType.INTEGER | FieldType.TIMESTAMP:
-            return value.isNotNull()
-        case FieldType.STRING:
-            return is_text(name, value)
-        case _:
-            assert_never(kind)
-
-
-def is_text(name: str, value: Column) -> Column:
-    """Returns whether a field is a string of at least one character; see ``_is_sound``."""
-    may_be_other = value.rlike(r"^([\[{]|(-?[0-9][-+.0-9eE]*|true|false)\z)")
-    quoted = F.col("value").cast("string").rlike(rf'"\Q{name}\E"\s*:\s*"')
-    is_string = F.when(F.col("_plain"), quoted).otherwise(json_type(json_field(name)) == "STRING")
-    return (value != "") & (~may_be_other | is_string)
+    return scalar(Timestamp(), member("_json", CONTROL_TIME_FIELD, of="$[0]", kind="string"))

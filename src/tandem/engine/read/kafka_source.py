@@ -16,6 +16,7 @@ from tandem.engine.read.mongo_source import looked_up
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.read.reject import Reasons
 from tandem.engine.spark.connection_options import kafka_options
+from tandem.engine.spark.dates import quoted
 
 # A batch reads all that waits: a limit would read partitions at different paces, and make those behind late.
 STREAM_OPTIONS = {
@@ -54,7 +55,7 @@ def streamed(
 ) -> DataFrame:
     """Returns what ``as_stream`` does of the parsed rows of each stream, which need not be Kafka's."""
     timed = [
-        observed(each.withWatermark(stream.event_time, f"{config.lateness_seconds} seconds"), stream)
+        observed(each.withWatermark(quoted(stream.time_column), f"{config.lateness_seconds} seconds"), stream)
         for each, stream in zip(rows, pipeline.streams, strict=True)
     ]
     if pipeline.keeps_aside:
@@ -147,6 +148,6 @@ def observed(rows: DataFrame, stream: Stream) -> DataFrame:
     """Returns the stream's rows; each batch's progress notes how many were events and control records, and the newest
     event time."""
     is_event = F.col(ASIDE).isNull()
-    newest = F.max(F.when(is_event, F.unix_millis(stream.event_time)))
+    newest = F.max(F.when(is_event, F.unix_millis(quoted(stream.time_column))))
     control = F.count_if(F.col(ASIDE)[IS_CONTROL])
     return rows.observe(stream.name, F.count_if(is_event).alias(EVENTS), control.alias(CONTROL), newest.alias(NEWEST))

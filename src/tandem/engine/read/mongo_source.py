@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import assert_never, cast
+from typing import cast
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DataType, StructType
 
 from tandem.engine.declare.collection import Lookup
-from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.read.typed_values import spark_type
 from tandem.engine.spark.connection_options import mongo_uri
-from tandem.engine.spark.dates import as_stored, from_stored
+from tandem.engine.spark.dates import as_stored, from_stored, quoted
 
 _ONE_PARTITION = "com.mongodb.spark.sql.connector.read.partitioner.SinglePartitionPartitioner"
 _CHUNK = 10_000
@@ -50,17 +50,5 @@ def in_chunks(ids: DataFrame) -> Iterator[list[str]]:
 
 def looked_up(spark: SparkSession, config: JobConfig, lookup: Lookup) -> DataFrame:
     """Returns the documents of a lookup."""
-    schema = ", ".join(f"`{name}` {_type_of(kind)}" for name, kind in lookup.fields.items())
+    schema = ", ".join(f"{quoted(name)} {spark_type(kind)}" for name, kind in lookup.fields.items())
     return read_collection(spark, config, lookup.collection, schema)
-
-
-def _type_of(kind: FieldType) -> str:
-    match kind:
-        case FieldType.STRING:
-            return "string"
-        case FieldType.INTEGER:
-            return "bigint"
-        case FieldType.TIMESTAMP:
-            return "timestamp"
-        case _:
-            assert_never(kind)

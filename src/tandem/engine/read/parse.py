@@ -7,23 +7,31 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.stream import Stream
+from tandem.engine.declare.field_name import Path
+from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS
+from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.read.avro_format import AvroFormat
-from tandem.engine.read.json_format import JsonFormat, control_time, is_control, is_no_control
-from tandem.engine.read.value_format import ValueFormat
+from tandem.engine.read.document_id import document_id
+from tandem.engine.read.json_format import FlatJsonFormat, JsonFormat, control_time, is_control, is_no_control
+from tandem.engine.read.value_format import Rule, ValueFormat
+from tandem.engine.spark.dates import quoted
 
 # The column of what was set aside: null for an event, else the original record and whether it is a control record.
 ASIDE = "_aside"
 IS_CONTROL = "is_control"
+# What the details of dead letters call the parts of a record that may identify or date it.
+KEY, TIMESTAMP = "the record's key", "the record's timestamp"
 
 
 def format_of(stream: Stream) -> ValueFormat:
     """Returns how a stream's values are read."""
-    return JsonFormat(stream) if stream.format is None else AvroFormat(stream, stream.format)
+    if stream.format is not None:
+        return AvroFormat(stream, stream.format)
+    return FlatJsonFormat(stream) if FlatJsonFormat.can_read(stream) else JsonFormat(stream)
 
 
 def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) -> DataFrame:
-    """Returns one row for each record: the stream's fields with their types, and ``ASIDE``.
+    """Returns one row for each record: the stream's columns with their types, and ``ASIDE``.
 
     In a row set aside all fields are null, but for the event time of a control record. So a record that is not an event
     can neither match nor move the watermark, however odd its content. Why a record is no event is found out later, by
@@ -37,7 +45,9 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
     """
     value_format = format_of(stream)
     # Each stage is a projection of its own: Spark then evaluates each expression once for all its later uses.
-    parsed = records.withColumns(dict(value_format.columns()))
+    parsed = records
+    for stage in value_format.columns():
+        parsed = parsed.withColumns(dict(stage))
     typed = parsed.select(
         "*", *(value_format.field(name, kind).alias(f"_f_{name}") for name, kind in stream.fields.items())
     )
@@ -45,14 +55,17 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
     flagged = flagged.withColumn(
         "_control", ~F.col("_event") & is_control() & is_timely(control_time(), max_clock_skew_seconds)
     )
-    fields = {name: F.when(F.col("_event"), F.col(f"_f_{name}")) for name in stream.fields}
-    fields[stream.event_time] = fields[stream.event_time].when(F.col("_control"), control_time())
+    columns = {name: _field((name,)) for name in stream.fields}
+    columns.setdefault(stream.identity_column, _identity(stream))
+    columns[stream.time_column] = _event_time(stream)
+    values = {name: F.when(F.col("_event"), column) for name, column in columns.items()}
+    values[stream.time_column] = values[stream.time_column].when(F.col("_control"), control_time())
     aside = F.struct(
         F.coalesce("_control", F.lit(False)).alias(IS_CONTROL),
         *("topic", "partition", "offset", "timestamp", "key", "value", "headers"),
     )
     return flagged.select(
-        *(column.alias(name) for name, column in fields.items()), F.when(~F.col("_event"), aside).alias(ASIDE)
+        *(column.alias(name) for name, column in values.items()), F.when(~F.col("_event"), aside).alias(ASIDE)
     )
 
 
@@ -62,8 +75,44 @@ def is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
     return F.unix_micros(time) - F.lit(max_clock_skew_seconds * 1_000_000) <= F.unix_micros("timestamp")
 
 
+def key_rules(stream: Stream) -> list[Rule]:
+    """Returns why a record's key cannot identify an event, where it has to, in this order."""
+    if stream.identity_paths is not None:
+        return []
+    key = F.col("key")
+    return [
+        (key.isNull(), DeadLetterError.MISSING_FIELD, KEY),
+        (F.length(key) == 0, DeadLetterError.EMPTY_FIELD, KEY),
+        (~F.is_valid_utf8(key.cast("string")), DeadLetterError.NOT_UTF8, KEY),
+    ]
+
+
+def time_rules(stream: Stream) -> list[Rule]:
+    """Returns why a record's timestamp cannot be an event time, where it has to."""
+    if stream.event_time_path is not None:
+        return []
+    return [(~F.unix_micros("timestamp").between(FIRST_MICROS, LAST_MICROS), DeadLetterError.BAD_TIME, TIMESTAMP)]
+
+
 def _is_event(value_format: ValueFormat, stream: Stream, max_clock_skew_seconds: int) -> Column:
     """Returns whether a record is an event; never null. ``reject.Reasons`` knows why where it is not."""
     whole, *sound = value_format.checks()
-    checks = [whole, is_timely(F.col(f"_f_{stream.event_time}"), max_clock_skew_seconds), is_no_control(), *sound]
+    broken = [~condition for condition, *_ in (*key_rules(stream), *time_rules(stream))]
+    checks = [whole, is_timely(_event_time(stream), max_clock_skew_seconds), is_no_control(), *sound, *broken]
     return F.coalesce(reduce(Column.__and__, checks), F.lit(False))
+
+
+def _event_time(stream: Stream) -> Column:
+    path = stream.event_time_path
+    return F.col("timestamp") if path is None else _field(path)
+
+
+def _identity(stream: Stream) -> Column:
+    paths = stream.identity_paths
+    if paths is None:
+        return F.col("key").cast("string")
+    return _field(paths[0]).cast("string") if len(paths) == 1 else document_id(*map(_field, paths))
+
+
+def _field(path: Path) -> Column:
+    return reduce(Column.__getitem__, path[1:], F.col(quoted(f"_f_{path[0]}")))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.stream import CONTROL_TIME_FIELD, DeadLetterError, Stream
+from tandem.engine.declare.stream import CONTROL_TIME_FIELD, DeadLetterError, RecordPart, Stream
+from tandem.engine.read.field_reasons import reason_of
 from tandem.engine.read.json_format import control_time, is_control
-from tandem.engine.read.parse import format_of
+from tandem.engine.read.parse import TIMESTAMP, format_of, key_rules, time_rules
 from tandem.engine.read.value_format import Rule
 
 
@@ -24,6 +27,7 @@ class Reasons:
 
     def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
         late = f"more than {max_clock_skew_seconds} s after the record's Kafka timestamp"
+        time = TIMESTAMP if isinstance(stream.event_time, RecordPart) else stream.event_time
         value_format = format_of(stream)
         # Each stage reads what the one before it has worked out.
         self._stages = (*value_format.stages(), {"_control_time": control_time()})
@@ -36,13 +40,15 @@ class Reasons:
             (F.coalesce(F.length("value") == 0, F.lit(True)), DeadLetterError.EMPTY_VALUE, "the record has no value"),
             *control,
             *value_format.value_rules(),
-            *(rule for name, kind in stream.fields.items() for rule in value_format.field_rules(name, kind)),
-            # All that is left: the fields are well-formed, so it was the event time.
-            (F.lit(True), DeadLetterError.FUTURE_TIME, f"{stream.event_time}: {late}"),
         ]
-        chain = F.when(rules[0][0], _reason(*rules[0][1:]))
-        for condition, error, detail in rules[1:]:
-            chain = chain.when(condition, _reason(error, detail))
+        fields = [value_format.field_reason(name, kind) for name, kind in stream.fields.items()]
+        others: list[Rule] = [
+            *key_rules(stream),
+            *time_rules(stream),
+            # All that is left: the fields are well-formed, so it was the event time.
+            (F.lit(True), DeadLetterError.FUTURE_TIME, f"{time}: {late}"),
+        ]
+        chain = F.coalesce(_first(rules), *fields, _first(others))
         self._reason = {"_reason": chain}
 
     def added_to(self, rejected: DataFrame) -> DataFrame:
@@ -60,5 +66,10 @@ class Reasons:
         return staged.select(*rejected.columns, "_reason.error", "_reason.detail")
 
 
-def _reason(error: DeadLetterError, detail: str | Column) -> Column:
-    return F.struct(F.lit(str(error)).alias("error"), F.lit(detail).alias("detail"))
+def _first(rules: Sequence[Rule]) -> Column:
+    """Returns the reason of the first rule that a record breaks; null where it breaks none."""
+    (condition, error, detail), *others = rules
+    chain = F.when(condition, reason_of(error, detail))
+    for condition, error, detail in others:
+        chain = chain.when(condition, reason_of(error, detail))
+    return chain

@@ -8,7 +8,7 @@ from typing import Protocol
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import Kind
 from tandem.engine.declare.stream import REGISTRY_BYTES, REGISTRY_MAGIC, REGISTRY_PREFIX, DeadLetterError
 
 # When it holds, the code and the detail.
@@ -18,23 +18,26 @@ Rule = tuple[Column, DeadLetterError, str | Column]
 class ValueFormat(Protocol):
     """One format. Its columns are expressions of the columns of a Kafka record, and of those before them."""
 
-    def columns(self) -> Mapping[str, Column]:
-        """Returns what is read of the value; ``_json`` is among them, for control records are JSON in any format."""
+    def columns(self) -> Sequence[Mapping[str, Column]]:
+        """Returns what is read of the value, each stage made of those before it.
 
-    def field(self, name: str, kind: FieldType) -> Column:
+        ``_json`` is among it, for control records are JSON in any format.
+        """
+
+    def field(self, name: str, kind: Kind) -> Column:
         """Returns a field with its type, from ``columns``; null, or anything, where the record has no such value."""
 
     def checks(self) -> Sequence[Column]:
         """Returns what holds of an event, given ``field`` of each declared field as ``_f_<name>``; may be null."""
 
     def stages(self) -> Sequence[Mapping[str, Column]]:
-        """Returns the columns that ``rules`` need, each stage made of those before it."""
+        """Returns the columns that the rules and reasons need, each stage made of those before it."""
 
     def value_rules(self) -> Sequence[Rule]:
         """Returns why a value cannot be read, in this order."""
 
-    def field_rules(self, name: str, kind: FieldType) -> Sequence[Rule]:
-        """Returns why a field of a value that can be read is not acceptable, in this order."""
+    def field_reason(self, name: str, kind: Kind) -> Column:
+        """Returns why a field is not acceptable, given a value that can be read: an error and a detail, or null."""
 
 
 def unless_prefixed(detail: str, *, wanted: str) -> Column:

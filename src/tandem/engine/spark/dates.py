@@ -32,7 +32,7 @@ def may_change(documents: DataFrame) -> bool:
 def is_old(rows: DataFrame) -> Column:
     """Returns whether a time in a row is so old that the connector may change it; never null."""
     times = [field.name for field in rows.schema if field.dataType == TimestampType()]
-    old = (F.coalesce(F.col(_quoted(name)) < F.expr(_AGREED), F.lit(False)) for name in times)
+    old = (F.coalesce(F.col(quoted(name)) < F.expr(_AGREED), F.lit(False)) for name in times)
     return reduce(Column.__or__, old, F.lit(False))
 
 
@@ -44,7 +44,7 @@ def has_days_or_nested(documents: DataFrame) -> bool:
 def as_json(documents: DataFrame) -> DataFrame:
     """Returns the documents with each date, and each string, as text in extended JSON."""
     return documents.selectExpr(
-        *(f"{_json(_quoted(field.name), field.dataType)} AS {_quoted(field.name)}" for field in documents.schema)
+        *(f"{_json(quoted(field.name), field.dataType)} AS {quoted(field.name)}" for field in documents.schema)
     )
 
 
@@ -69,7 +69,7 @@ def as_stored(kind: DataType) -> DataType:
 def from_stored(documents: DataFrame, schema: StructType) -> DataFrame:
     """Returns documents that were read with the type ``as_stored(schema)`` with dates again."""
     return documents.selectExpr(
-        *(f"{_date(_quoted(field.name), field.dataType)} AS {_quoted(field.name)}" for field in schema)
+        *(f"{_date(quoted(field.name), field.dataType)} AS {quoted(field.name)}" for field in schema)
     )
 
 
@@ -114,7 +114,7 @@ def _inside(value: str, kind: DataType, depth: int, convert: _Conversion) -> str
             return f"TRANSFORM_VALUES({value}, (name{depth}, {item}) -> {convert(item, kind.valueType, depth + 1)})"
         case StructType():
             fields = (
-                f"{_text(field.name)}, {convert(f'{value}.{_quoted(field.name)}', field.dataType, depth)}"
+                f"{_text(field.name)}, {convert(f'{value}.{quoted(field.name)}', field.dataType, depth)}"
                 for field in kind
             )
             return f"IF({value} IS NULL, NULL, NAMED_STRUCT({', '.join(fields)}))"
@@ -138,7 +138,8 @@ def _has(kind: DataType, wanted: tuple[type[DataType], ...]) -> bool:
             return isinstance(kind, wanted)
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Returns a column's name as an expression of SQL has it."""
     return f"`{name.replace('`', '``')}`"
 
 

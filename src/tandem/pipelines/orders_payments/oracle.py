@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tandem.pipelines.orders_payments.streams import FACTS
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS
 from tandem.pipelines.orders_payments.streams import UNMATCHED as LEFTOVERS
-from tandem.testing import MATCHED, UNMATCHED, Document, Fields, IntervalJoin, Side, date
+from tandem.testing import MATCHED, UNMATCHED, Document, Fields, IntervalJoin, Side, date, stored
 
 OUTCOMES = (MATCHED, UNMATCHED)
 
@@ -23,11 +23,11 @@ def _fact(order: Fields, payment: Fields) -> Document:
 
 
 def _unmatched_order(order: Fields) -> Document:
-    return {**order, **{name: date(order[name]) for name in ("order_date", "created_at")}, "kind": "order"}
+    return {**stored(ORDERS, order), "kind": "order"}
 
 
 def _unmatched_payment(payment: Fields) -> Document:
-    return {**payment, **{name: date(payment[name]) for name in ("payment_date", "created_at")}, "kind": "payment"}
+    return {**stored(PAYMENTS, payment), "kind": "payment"}
 
 
 expect = IntervalJoin(

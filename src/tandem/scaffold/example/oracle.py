@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from tandem.scaffold.example.streams import ANSWERED, UNANSWERED
-from tandem.testing import MATCHED, UNMATCHED, Document, Fields, IntervalJoin, Side, date
+from tandem.scaffold.example.streams import ANSWERED, REQUESTS, RESPONSES, UNANSWERED
+from tandem.testing import MATCHED, UNMATCHED, Document, Fields, IntervalJoin, Side, stored
 
 # The outcomes of events, besides waiting and late.
 OUTCOMES = (MATCHED, UNMATCHED)
 
 
 def _answer(request: Fields, response: Fields) -> Document:
-    requested_at, responded_at = date(request["requested_at"]), date(response["responded_at"])
-    return {
-        "request_id": request["request_id"],
-        "response_id": response["response_id"],
-        "service": request["service"],
-        "status": response["status"],
-        "requested_at": requested_at,
-        "responded_at": responded_at,
-        "duration_ms": int(responded_at) - int(requested_at),
-    }
+    both = {**stored(RESPONSES, response), **stored(REQUESTS, request)}
+    return {**both, "duration_ms": int(both["responded_at"]) - int(both["requested_at"])}
 
 
 def _unanswered_request(request: Fields) -> Document:
-    return {**request, "requested_at": date(request["requested_at"]), "kind": "request"}
+    return {**stored(REQUESTS, request), "kind": "request"}
 
 
 def _unasked_response(response: Fields) -> Document:
-    return {**response, "responded_at": date(response["responded_at"]), "kind": "response"}
+    return {**stored(RESPONSES, response), "kind": "response"}
 
 
 expect = IntervalJoin(

@@ -12,9 +12,11 @@ def document_id(*parts: Column | str) -> Column:
     """Returns the parts joined by ``|``; one inside a part is escaped by ``\\``, so that no two lists share a result.
 
     Args:
-        parts: strings, by column or its name; null where one of them is null.
+        parts: columns or their names; the result is null where one of them is null. A string is written as it is, an
+            integer in digits, a boolean as ``true`` or ``false``, a date as 2026-11-29, a decimal with all digits of
+            its scale. Of a timestamp take ``unix_micros``: its text depends on the session's time zone.
     """
-    escaped = [_escaped(F.col(part) if isinstance(part, str) else part) for part in parts]
+    escaped = [_escaped((F.col(part) if isinstance(part, str) else part).cast("string")) for part in parts]
     return reduce(lambda left, right: F.concat(left, F.lit("|"), right), escaped)
 
 

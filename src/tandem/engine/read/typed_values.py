@@ -1,0 +1,262 @@
+"""Turns the variants of a JSON record into values of declared types, without coercion.
+
+A value is null where the record has none of the declared type. So one rule tells whether a record fits: what is not
+optional is not null. ``field_reasons`` finds out why one does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, assert_never
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from tandem.engine.declare.kind import (
+    BASE64_PATTERN,
+    DATE_PATTERN,
+    FIRST_MICROS,
+    LAST_MICROS,
+    TIMESTAMP_PATTERN,
+    Array,
+    Boolean,
+    Bytes,
+    Date,
+    Decimal,
+    Double,
+    Enum,
+    Integer,
+    Kind,
+    Map,
+    Record,
+    String,
+    Timestamp,
+    TimeUnit,
+)
+from tandem.engine.spark.dates import quoted
+
+_LARGEST_DOUBLE = 1.7976931348623157e308
+_INTEGER, _TEXT = "BIGINT", "STRING"
+# Numbers with a fraction and without an exponent, and integers of more than 64 bits, are decimals of up to 38 digits.
+_EXACT = rf"{_INTEGER}|DECIMAL\(.*"
+
+
+def spark_type(kind: Kind) -> str:
+    """Returns the type of a field's column."""
+    match kind:
+        case String() | Enum():
+            return "string"
+        case Boolean():
+            return "boolean"
+        case Integer():
+            return "bigint" if kind.bits == 64 else "int"
+        case Double():
+            return "double"
+        case Decimal():
+            return f"decimal({kind.precision},{kind.scale})"
+        case Date():
+            return "date"
+        case Timestamp():
+            return "timestamp"
+        case Bytes():
+            return "binary"
+        case Record() | Array() | Map():
+            return _container(kind, spark_type)
+        case _:
+            assert_never(kind)
+
+
+def shape_of(kind: Kind) -> str:
+    """Returns the type that a variant is taken apart to: each value of the record that may be of any type, a variant.
+
+    What is optional stays whole: whether it is absent or of another type shows in a variant alone.
+    """
+    if kind.is_optional or not isinstance(kind, Record | Array | Map):
+        return "variant"
+    return _container(kind, shape_of)
+
+
+def json_type(variant: Column) -> Column:
+    """Returns a variant's type: ``OBJECT``, ``ARRAY``, ``STRING``, ``BIGINT``, ``VOID`` for a JSON null, and others.
+
+    ``schema_of_variant`` alone would descend into what is nested: a thousand levels are more than a thread's stack.
+    """
+    return (
+        F.when(F.try_variant_get(variant, "$", "map<string, variant>").isNotNull(), "OBJECT")
+        .when(F.try_variant_get(variant, "$", "array<variant>").isNotNull(), "ARRAY")
+        .otherwise(F.schema_of_variant(variant))
+    )
+
+
+def json_types_of(kind: Kind) -> str:
+    """Returns a pattern of the names that ``json_type`` has for a type's values."""
+    match kind:
+        case String() | Enum() | Date() | Bytes():
+            return _TEXT
+        case Timestamp():
+            return _TEXT if kind.unit is TimeUnit.ISO_8601 else _INTEGER
+        case Boolean():
+            return "BOOLEAN"
+        case Integer():
+            return _INTEGER
+        case Double():
+            return rf"{_EXACT}|DOUBLE"
+        case Decimal():
+            return rf"{_EXACT}|{_TEXT}"
+        case Record() | Map():
+            return "OBJECT"
+        case Array():
+            return "ARRAY"
+        case _:
+            assert_never(kind)
+
+
+def is_of(kind: Kind, variant: Column) -> Column:
+    """Returns whether a variant has one of a type's JSON types."""
+    return json_type(variant).rlike(rf"^({json_types_of(kind)})\z")
+
+
+def field_value(kind: Kind, raw: Column) -> Column:
+    """Returns a field's value or its default; null where there is neither, and where it has another type.
+
+    Args:
+        kind: its declared type.
+        raw: what ``shape_of`` has made of it.
+    """
+    if not kind.is_optional:
+        return _typed(kind, raw)
+    if isinstance(kind, Record | Array | Map):
+        found = let(F.try_variant_get(raw, "$", _container(kind, shape_of)), lambda inner: _typed(kind, inner))
+    else:
+        found = _typed(kind, raw)
+    return found if kind.fallback is None else F.when(is_absent(raw), _literal(kind)).otherwise(found)
+
+
+def is_sound(kind: Kind, value: Column, raw: Column) -> Column:
+    """Returns whether a field is as declared, given its ``field_value``; never null."""
+    sound = value.isNotNull()
+    return sound | is_absent(raw) if kind.is_optional and kind.fallback is None else sound
+
+
+def is_absent(raw: Column) -> Column:
+    """Returns whether an optional field, a variant, is missing or null."""
+    return raw.isNull() | F.is_variant_null(raw)
+
+
+def scalar(kind: Kind, value: Column) -> Column:
+    """Returns a value of a JSON type of ``json_types_of``, as ``raw_type`` has it, with its declared type; or null."""
+    match kind:
+        case String():
+            return value if kind.may_be_empty else F.nullif(value, F.lit(""))
+        case Boolean():
+            return value
+        case Integer():
+            return value if kind.bits == 64 else value.try_cast("int")
+        case Double():
+            # There is one zero: a number without an exponent has lost its sign.
+            return F.when(F.abs(value) <= _LARGEST_DOUBLE, value + F.lit(0.0))
+        case Decimal():
+            return _matching(value, kind.pattern, value.cast(spark_type(kind)))
+        case Date():
+            return _matching(value, DATE_PATTERN, value.try_cast("date"))
+        case Timestamp():
+            return _timestamp(kind.unit, value)
+        case Bytes():
+            whole = F.length(value) % 4 == 0
+            return F.when(whole & value.rlike(rf"^{BASE64_PATTERN}\z"), F.unbase64(value))
+        case Enum():
+            return F.when(value.isin(*kind.symbols), value)
+        case Record() | Array() | Map():
+            raise AssertionError(f"{kind} is no scalar")
+        case _:
+            assert_never(kind)
+
+
+def raw_type(kind: Kind) -> str:
+    """Returns the type that ``scalar`` takes."""
+    match kind:
+        case Boolean():
+            return "boolean"
+        case Integer():
+            return "bigint"
+        case Double():
+            return "double"
+        case Timestamp():
+            return "string" if kind.unit is TimeUnit.ISO_8601 else "bigint"
+        case _:
+            return "string"
+
+
+def _typed(kind: Kind, raw: Column) -> Column:
+    match kind:
+        case Record():
+            values = F.struct(*(field_value(each, raw[name]).alias(name) for name, each in kind.fields.items()))
+            # Bound, so that nothing is computed again for the answer whether all of it is sound.
+            return let(F.struct(values.alias("value"), raw.alias("raw")), lambda both: _if_sound(kind, both))
+        case Array():
+            items = F.transform(raw, lambda item: _typed(kind.items, item))
+            return let(items, lambda found: F.when(F.forall(found, lambda item: item.isNotNull()), found))
+        case Map():
+            values = F.transform_values(raw, lambda _, value: _typed(kind.values, value))
+            return let(values, lambda found: F.when(F.forall(F.map_entries(found), _is_entry), found))
+        case _:
+            return scalar(kind, F.when(is_of(kind, raw), F.try_variant_get(raw, "$", raw_type(kind))))
+
+
+def _if_sound(kind: Record, both: Column) -> Column:
+    value, raw = both["value"], both["raw"]
+    sound = (is_sound(each, value[name], raw[name]) for name, each in kind.fields.items())
+    return F.when(reduce(Column.__and__, sound, raw.isNotNull()), value)
+
+
+def _is_entry(entry: Column) -> Column:
+    return entry["value"].isNotNull() & is_storable(entry["key"])
+
+
+def is_storable(key: Column) -> Column:
+    """Returns whether MongoDB can have a field of this name."""
+    return ~key.contains("\0")
+
+
+def let(value: Column, use: Callable[[Column], Column]) -> Column:
+    """Returns ``use(value)``, with the value computed once."""
+    return F.get(F.transform(F.array(value), use), F.lit(0))
+
+
+def _timestamp(unit: TimeUnit, value: Column) -> Column:
+    if unit is TimeUnit.ISO_8601:
+        return _matching(value, TIMESTAMP_PATTERN, value.try_cast("timestamp"))
+    micros = F.try_multiply(value, F.lit(unit.micros)) if unit.micros > 1 else value
+    return F.when(micros.between(FIRST_MICROS, LAST_MICROS), F.timestamp_micros(micros))
+
+
+def _matching(text: Column, pattern: str, value: Column) -> Column:
+    return F.when(text.rlike(rf"^(?:{pattern})\z"), value)
+
+
+def _literal(kind: Kind) -> Column:
+    value: Any = kind.fallback
+    match kind:
+        case Timestamp():
+            return F.timestamp_micros(F.lit(value))
+        case Array():
+            return F.array().cast(spark_type(kind))
+        case Map():
+            return F.create_map().cast(spark_type(kind))
+        case Decimal():
+            return F.lit(format(value, "f")).cast(spark_type(kind))
+        case Date():
+            return F.lit(str(value)).cast(spark_type(kind))
+        case _:
+            return F.lit(value).cast(spark_type(kind))
+
+
+def _container(kind: Record | Array | Map, inner: Callable[[Kind], str]) -> str:
+    match kind:
+        case Record():
+            return f"struct<{', '.join(f'{quoted(name)}: {inner(each)}' for name, each in kind.fields.items())}>"
+        case Array():
+            return f"array<{inner(kind.items)}>"
+        case Map():
+            return f"map<string, {inner(kind.values)}>"

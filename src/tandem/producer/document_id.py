@@ -1,0 +1,64 @@
+"""Makes the ``_id`` of a document, as ``engine.read.document_id`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from functools import reduce
+from operator import getitem
+from typing import Any
+
+from tandem.engine.declare.field_name import Path
+from tandem.engine.declare.stream import Stream
+
+# The types that ``document_id`` has one text for.
+Part = str | int | Decimal | date
+
+
+def document_id(*parts: Part) -> str:
+    """Returns the parts joined by ``|``; one inside a part is escaped by ``\\``, so no two lists share a result.
+
+    >>> document_id("a|b", 5, True, Decimal("1.50"), date(2026, 11, 29))
+    'a\\\\|b|5|true|1.50|2026-11-29'
+
+    Args:
+        parts: values of an event; a string is written as it is, an integer in digits, a boolean as ``true`` or
+            ``false``, a date as 2026-11-29, a decimal with all digits of its scale.
+    """
+    return "|".join(text_of(part).replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+
+
+def text_of(part: Part) -> str:
+    """Returns the text of one part, as Spark casts it to a string."""
+    if isinstance(part, bool):
+        return "true" if part else "false"
+    return format(part, "f") if isinstance(part, Decimal) else str(part)
+
+
+def identity_in(stream: Stream, fields: Mapping[str, Any]) -> str | None:
+    """Returns the identity that an event's fields give it; None where it is the record's key."""
+    if stream.identity_paths is None:
+        return None
+    parts: list[Any] = [at(fields, path) for path in stream.identity_paths]
+    return text_of(parts[0]) if len(parts) == 1 else document_id(*parts)
+
+
+def with_identity(stream: Stream, fields: Mapping[str, Any], label: str) -> Mapping[str, Any]:
+    """Returns an event's fields with the first text of its identity replaced; as they are where it has none."""
+    for path in stream.identity_paths or ():
+        if isinstance(at(fields, path), str):
+            return replaced(fields, path, label)
+    return fields
+
+
+def at(fields: Mapping[str, Any], path: Path) -> Any:
+    """Returns the value at a path of nested fields."""
+    found: Any = reduce(getitem, path, fields)
+    return found
+
+
+def replaced(fields: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
+    """Returns a copy of nested fields with another value at a path."""
+    name, *rest = path
+    return {**fields, name: replaced(fields[name], tuple(rest), value) if rest else value}

@@ -1,0 +1,286 @@
+"""Reads the fields of one JSON record by their declared types, independently of ``engine.read.typed_values``."""
+
+from __future__ import annotations
+
+import binascii
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal as Exact
+from functools import lru_cache
+from typing import Any, NoReturn, assert_never
+
+from tandem.engine.declare.kind import (
+    BASE64_PATTERN,
+    DATE_PATTERN,
+    DIGITS,
+    FIRST_MICROS,
+    LAST_MICROS,
+    TIMESTAMP_PATTERN,
+    Array,
+    Boolean,
+    Bytes,
+    Date,
+    Decimal,
+    Double,
+    Enum,
+    Integer,
+    Kind,
+    Map,
+    Record,
+    String,
+    Timestamp,
+    TimeUnit,
+)
+from tandem.engine.declare.stream import DeadLetterError
+from tandem.verify.strict_json import Number
+
+# The most digits of a number, and of its fraction, that Spark's parser keeps exactly.
+_EXACT_DIGITS = 38
+_TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
+_DATE, _BASE64 = re.compile(DATE_PATTERN), re.compile(BASE64_PATTERN)
+_EPOCH = date(1970, 1, 1).toordinal()
+
+# From a JSON value, never None, to the field's value.
+Read = Callable[[Any], Any]
+
+
+class Refused(Exception):
+    """A record is rejected: the error code, and the path of the field, if any."""
+
+    def __init__(self, error: DeadLetterError, path: str = "") -> None:
+        super().__init__(error)
+        self.error, self.path = error, path
+
+    def inside(self, outer: str) -> Refused:
+        """Returns the same with a path that begins further outside."""
+        return Refused(self.error, outer + (self.path if self.path[:1] in ("", "[") else f".{self.path}"))
+
+
+def fields_reader(fields: Mapping[str, Kind]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Returns the function from a JSON object to the values of its declared fields; None for those that are absent.
+
+    A timestamp is in microseconds since 1970, UTC. The function raises ``Refused`` for the first field in the declared
+    order that is not as declared.
+    """
+    parts = tuple((name, reader(kind), kind.is_optional, kind.fallback) for name, kind in fields.items())
+
+    def read(document: dict[str, Any]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, read_one, is_optional, fallback in parts:
+            value = document.get(name)
+            if value is not None:
+                try:
+                    values[name] = read_one(value)
+                except Refused as refused:
+                    raise refused.inside(name) from None
+            elif is_optional:
+                values[name] = fallback
+            else:
+                raise Refused(DeadLetterError.NULL_FIELD if name in document else DeadLetterError.MISSING_FIELD, name)
+        return values
+
+    return read
+
+
+def reader(kind: Kind) -> Read:
+    """Returns the function from a field's JSON value to its typed value; it raises ``Refused`` for any other value."""
+    match kind:
+        case String():
+            return _text if kind.may_be_empty else _string
+        case Boolean():
+            return lambda value: value if type(value) is bool else _wrong()
+        case Integer():
+            least, most = -kind.largest - 1, kind.largest
+            return lambda value: value if type(value) is int and least <= value <= most else _wrong()
+        case Double():
+            return _double
+        case Decimal():
+            return _decimal(kind)
+        case Date():
+            return _date
+        case Timestamp():
+            return _timestamp if kind.unit is TimeUnit.ISO_8601 else _epoch(kind.unit.micros)
+        case Bytes():
+            return _bytes
+        case Enum():
+            symbols = frozenset(kind.symbols)
+            return lambda value: value if type(value) is str and value in symbols else _wrong()
+        case Record():
+            read = fields_reader(kind.fields)
+            return lambda value: read(value) if type(value) is dict else _wrong()
+        case Array():
+            return _array(reader(kind.items))
+        case Map():
+            return _map(reader(kind.values))
+        case _:
+            assert_never(kind)
+
+
+def _wrong() -> NoReturn:
+    raise Refused(DeadLetterError.WRONG_TYPE)
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        _wrong()
+    return value
+
+
+def _string(value: Any) -> str:
+    text = _text(value)
+    if not text:
+        raise Refused(DeadLetterError.EMPTY_FIELD)
+    return text
+
+
+def _double(value: Any) -> float:
+    if type(value) not in (int, Number):
+        _wrong()
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        _wrong()
+    # There is one zero.
+    return number + 0.0
+
+
+def _decimal(kind: Decimal) -> Read:
+    pattern, unit = re.compile(kind.pattern), Exact(1).scaleb(-kind.scale)
+
+    def read(value: Any) -> Exact:
+        if type(value) not in (str, int, Number):
+            _wrong()
+        text = str(value)
+        if pattern.fullmatch(text) is None or (type(value) is Number and not _is_exact(text)):
+            _wrong()
+        # There is one zero.
+        number = Exact(text).quantize(unit, context=DIGITS)
+        return number if number else abs(number)
+
+    return read
+
+
+def _is_exact(number: str) -> bool:
+    whole, _, fraction = number.lstrip("-").partition(".")
+    return len(fraction) <= _EXACT_DIGITS and len((whole + fraction).lstrip("0")) <= _EXACT_DIGITS
+
+
+def _date(value: Any) -> date:
+    if _DATE.fullmatch(_text(value)):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise Refused(DeadLetterError.BAD_TIME)
+
+
+def _timestamp(value: Any) -> int:
+    time = micros(_text(value))
+    if time is None:
+        raise Refused(DeadLetterError.BAD_TIME)
+    return time
+
+
+def _epoch(unit: int) -> Read:
+    def read(value: Any) -> int:
+        # JSON's other integers are no numbers of 64 bits.
+        if type(value) is not int or not -(2**63) <= value < 2**63:
+            _wrong()
+        time: int = value * unit
+        if not FIRST_MICROS <= time <= LAST_MICROS:
+            raise Refused(DeadLetterError.BAD_TIME)
+        return time
+
+    return read
+
+
+def _bytes(value: Any) -> bytes:
+    if len(_text(value)) % 4 or _BASE64.fullmatch(value) is None:
+        _wrong()
+    return binascii.a2b_base64(value)
+
+
+def _array(read_item: Read) -> Read:
+    def read(value: Any) -> list[Any]:
+        if type(value) is not list:
+            _wrong()
+        found: list[Any] = []
+        for number, item in enumerate(value):
+            try:
+                found.append(_present(item, read_item))
+            except Refused as refused:
+                raise refused.inside(f"[{number}]") from None
+        return found
+
+    return read
+
+
+def _map(read_value: Read) -> Read:
+    def read(value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            _wrong()
+        found: dict[str, Any] = {}
+        # A key is content of the record, and the order of keys has no meaning: so the least reason, not the first.
+        reasons: list[Refused] = []
+        for key, each in value.items():
+            if "\0" in key:  # no name of a field in MongoDB
+                reasons.append(Refused(DeadLetterError.WRONG_TYPE))
+            try:
+                found[key] = _present(each, read_value)
+            except Refused as refused:
+                reasons.append(refused.inside("[*]"))
+        if reasons:
+            raise min(reasons, key=lambda reason: (reason.error, reason.path))
+        return found
+
+    return read
+
+
+def _present(value: Any, read: Read) -> Any:
+    if value is None:
+        raise Refused(DeadLetterError.NULL_FIELD)
+    return read(value)
+
+
+def micros(text: str) -> int | None:
+    """Returns a timestamp in microseconds since 1970, UTC; None if it is not a valid time.
+
+    Integers all the way: with an offset the time may lie before year 1 or after 9999, where ``datetime`` ends.
+    """
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        return None
+    seconds, fraction, zone = match[1], match[2], match[3]
+    if zone and not seconds:  # the engine's cast takes an offset only behind seconds
+        return None
+    minute = _minute(text[:16])
+    second = int(seconds[1:3]) if seconds else 0
+    if minute is None or second > 59:
+        return None
+    total = minute * 60 + second
+    if zone and zone != "Z":
+        total -= _offset(zone)
+    return total * 1_000_000 + (int(fraction[1:].ljust(6, "0")) if fraction else 0)
+
+
+@lru_cache(maxsize=4096)
+def _minute(text: str) -> int | None:
+    """Returns ``YYYY-MM-DD?HH:MM`` as minutes since 1970; cached, as events of a minute arrive together."""
+    hour, minute = int(text[11:13]), int(text[14:16])
+    if hour > 23 or minute > 59:
+        return None
+    try:
+        day = date(int(text[:4]), int(text[5:7]), int(text[8:10]))
+    except ValueError:
+        return None
+    return ((day.toordinal() - _EPOCH) * 24 + hour) * 60 + minute
+
+
+def _offset(zone: str) -> int:
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+    return -seconds if zone[0] == "-" else seconds

@@ -1,0 +1,60 @@
+"""Turns an event's fields into what MongoDB stores of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date as Day
+from typing import Any
+
+from bson.datetime_ms import DatetimeMS
+from bson.decimal128 import Decimal128
+
+from tandem.engine.declare.kind import Array, Date, Decimal, Kind, Map, Record, Timestamp
+from tandem.engine.declare.stream import Stream
+
+_EPOCH = Day(1970, 1, 1)
+_DAY_MS = 86_400_000
+
+
+def stored(stream: Stream, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a stream's declared fields of an event as documents have them.
+
+    Dates are ``DatetimeMS``, a day at its beginning in UTC; decimals ``Decimal128``. What is absent is left out.
+
+    Args:
+        stream: the declaration.
+        event: the event's columns, as ``expect`` gets them.
+    """
+    return _record(stream.fields, event)
+
+
+def date(micros: int) -> DatetimeMS:
+    """Returns an event's timestamp as MongoDB stores it, in whole milliseconds."""
+    return DatetimeMS(micros // 1000)
+
+
+def _record(fields: Mapping[str, Kind], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _value(kind, values[name]) for name, kind in fields.items() if values[name] is not None}
+
+
+def _value(kind: Kind, value: Any) -> Any:
+    match kind:
+        case Timestamp():
+            return date(value)
+        case Date():
+            return day(value)
+        case Decimal():
+            return Decimal128(value)
+        case Record():
+            return _record(kind.fields, value)
+        case Array():
+            return [_value(kind.items, item) for item in value]
+        case Map():
+            return {key: _value(kind.values, item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def day(value: Day) -> DatetimeMS:
+    """Returns a day as MongoDB stores it, at its beginning in UTC."""
+    return DatetimeMS((value - _EPOCH).days * _DAY_MS)

@@ -1,0 +1,55 @@
+"""What counts as a difference between a stored document and the expected one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from bson.datetime_ms import DatetimeMS
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+
+from tandem.verify.documents import CollectionDifferences
+
+EXPECTED: dict[str, Any] = {
+    "_id": "a",
+    "items": [{"price": Decimal128("1.50"), "count": 2, "at": DatetimeMS(0)}],
+    "inner": {"flag": True, "ratio": 5.0},
+    "coupon": None,
+}
+STORED: dict[str, Any] = {name: value for name, value in EXPECTED.items() if name != "coupon"}
+
+
+def differs(**changes: Any) -> bool:
+    return bool(CollectionDifferences("c", [{**STORED, **changes}], {"a": EXPECTED}))
+
+
+def items(**changes: Any) -> list[Any]:
+    return [{**STORED["items"][0], **changes}]
+
+
+def test_what_is_expected_to_be_absent_is_not_there() -> None:
+    assert not differs()
+    assert not differs(items=items(count=Int64(2)))
+    assert differs(coupon=None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"items": []},
+        {"items": STORED["items"] * 2},
+        {"items": items(price=Decimal128("1.5"))},
+        {"items": items(price=1.5)},
+        {"items": items(count=2.0)},
+        {"items": items(at=Int64(0))},
+        {"items": items(more=1)},
+        {"inner": {"flag": 1, "ratio": 5.0}},
+        {"inner": {"flag": True, "ratio": Int64(5)}},
+        {"inner": {"flag": True}},
+        {"inner": None},
+        {"items": {"0": STORED["items"][0]}},
+    ],
+)
+def test_differences_inside_of_something_count(changes: dict[str, Any]) -> None:
+    assert differs(**changes)
