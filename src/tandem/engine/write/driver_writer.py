@@ -47,6 +47,8 @@ class DriverWriter:
         Args:
             rows: a Scala sequence, as ``driver_rows.local_rows`` returns it.
         """
+        if rows.isEmpty():
+            return
         writer = self._factory.createWriter(0, next(self._numbers))
         try:
             writer.writeAll(self._java_iterator(rows.iterator()))
