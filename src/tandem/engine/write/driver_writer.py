@@ -45,7 +45,7 @@ class DriverWriter:
         """Writes Spark's internal rows; returns once all of them are stored.
 
         Args:
-            rows: a Scala sequence, as ``driver_rows.local_rows`` returns it.
+            rows: a Scala sequence, as ``DriverQuery.rows`` returns it.
         """
         if rows.isEmpty():
             return
