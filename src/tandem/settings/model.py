@@ -112,6 +112,10 @@ class Settings(_Frozen):
     profile: str
     backend: Literal["embedded", "compose", "dataproc", "rehearsal"]
     description: str = ""
+    # What its containers, cluster, jobs and objects are named after; of a profile of `tandem.toml`, tandem-NAME.
+    environment: str = Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
+    # Whether what loses data, or sends generated records, needs the profile's name as a confirmation.
+    protected: bool = False
     # What has no default and cannot have one, for example the address of a cloud's brokers; then what only a job needs.
     required: tuple[str, ...] = ()
     required_to_deploy: tuple[str, ...] = ()
