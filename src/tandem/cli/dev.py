@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tandem.cli.options import AUTHOR, with_session
+from tandem.cli.protection import Confirm, confirm
 from tandem.cli.session import Session
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
@@ -30,6 +31,7 @@ _OPTIONAL = ("streams", "oracle", "generator")
 def dev(
     session: Session,
     name: Annotated[str | None, typer.Argument(help="Pipeline to work on (default: the one of --pipeline).")] = None,
+    confirmed: Confirm = None,
 ) -> None:
     """Start everything and reload the job whenever you save a file. Stop with Ctrl-C.
 
@@ -37,6 +39,7 @@ def dev(
     """
     session.pipeline = name or session.pipeline
     settings, job = session.settings, _job(session)
+    confirm(session, "reload its job at every save", confirmed)
     location = settings.location
     # Files saved while the environment starts count as changed.
     known = _saved(location.folder)

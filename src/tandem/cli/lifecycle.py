@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from tandem.cli.options import RUN, with_session
+from tandem.cli.protection import Confirm, confirm, confirm_version
 from tandem.cli.session import Session
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import service_checks
+from tandem.platforms.base import DeployedJob
 
 app = typer.Typer()
 
@@ -20,9 +22,13 @@ app = typer.Typer()
 def up(
     session: Session,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the job has committed its first batch.")] = False,
+    name: Confirm = None,
 ) -> None:
     """Start Kafka, MongoDB, the dashboard and the job. Services that already run are left alone."""
     session.check_conflicts()
+    if isinstance(session.job, DeployedJob):
+        # There, it replaces a job of another version.
+        confirm_version(session, name)
     session.for_each_job(lambda job: job.submit(), titles=False)
     if wait:
         session.for_each_job(lambda job: job.wait_until_ready())
@@ -45,20 +51,24 @@ def up(
 def down(
     session: Session,
     volumes: Annotated[bool, typer.Option("--volumes", help="Also delete topics, database and checkpoint.")] = False,
+    name: Confirm = None,
 ) -> None:
     """Stop the environment. Topics, database and checkpoint are kept unless --volumes is given.
 
-    With --pipeline, stop only that pipeline's job while other pipelines run.
+    With --pipeline, stop only that pipeline's job while other pipelines run. To delete a protected profile's data, type
+    its name, or use --confirm.
     """
     if session.settings.backend == "dataproc":
         raise UsageError("`down` is not available for cloud profiles", hint="use `tandem destroy`")
     named = session.pipelines if session.pipeline else []
-    others = [name for name in session.environment.pipelines() if name not in named] if named else []
+    others = [each for each in session.environment.pipelines() if each not in named] if named else []
     if others and volumes:
         raise UsageError(
             f"`--volumes` would also delete the topics, database and checkpoint of {', '.join(others)}",
             hint="to stop all pipelines and delete their data, run `tandem down --volumes` without --pipeline",
         )
+    if volumes:
+        confirm(session, f"delete topics, database and checkpoint of {session.environment.where()}", name)
     if others:
         session.for_each_job(lambda job: job.stop())
         session.say(f"stopped; still running: {', '.join(others)}")
@@ -70,8 +80,12 @@ def down(
 
 @app.command(rich_help_panel=RUN)
 @with_session
-def submit(session: Session) -> None:
-    """Restart the job after its current batch, with the current code and the same checkpoint."""
+def submit(session: Session, name: Confirm = None) -> None:
+    """Restart the job after its current batch, with the current code and the same checkpoint.
+
+    For a protected profile, a version that could not be checked against the checkpoint needs the profile's name.
+    """
+    confirm_version(session, name)
     session.for_each_job(lambda job: job.restart())
     warn_of_topics(session)
     session.say("the job is running")
