@@ -340,7 +340,7 @@ def comparisons_by_name(source: str) -> list[int]:
         if not isinstance(node, ast.Compare):
             continue
         sides = [node.left, *node.comparators]
-        inner = [each for side in sides for each in ast.walk(side)]
+        inner = [each for side in sides for each in (side, *getattr(side, "elts", ()))]
         names = {each.value for each in inner if isinstance(each, ast.Constant)}
         about = {each.attr for each in inner if isinstance(each, ast.Attribute)}
         about |= {each.id for each in inner if isinstance(each, ast.Name)}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ protected = false
 [profile.staging]
 like = "production"
 protected = false
+[profile.shared]
+like = "staging"
 """
 
 
@@ -57,20 +60,27 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def changes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lets every first change of a command raise ``ReachedError``; the cloud has its settings."""
 
     def reached(*_: object, **__: object) -> Any:
         raise ReachedError("reached", hint="")
 
-    for profile in ("production", "staging"):
+    for profile in ("production", "shared", "staging"):
         Path(f".env.{profile}").write_text("".join(f"{name}={value}\n" for name, value in SETTINGS.items()))
+    with Path(".env.staging").open("a") as variables:
+        variables.write("TANDEM_KAFKA__BOOTSTRAP=pkc-1:9092\nTANDEM_MONGO__DATABASE=staging\n")
     monkeypatch.setattr(Session, "check_conflicts", lambda _: None)
     monkeypatch.setattr(records, "make_plan", reached)
     monkeypatch.setattr(records, "_watermark", lambda _: None)
     for job in (DataprocJob, EmbeddedJob):
         for method in ("submit", "restart", "stop"):
             monkeypatch.setattr(job, method, reached)
+    # `run` ignores them while it stops what it has started.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def outcome(*arguments: str) -> Exception | None:
@@ -148,6 +158,29 @@ def test_a_job_is_replaced_unasked_only_by_a_version_that_was_checked(
     assert "cannot resume" in str(outcome("--profile", "production", command, "--confirm", "production"))
     # An unprotected profile is asked nothing, and checked once: by the deployment.
     assert isinstance(outcome("--profile", "staging", command), ReachedError)
+
+
+@pytest.mark.parametrize(
+    ("own", "named"),
+    [
+        ("", "127.0.0.1:29949"),
+        ("TANDEM_MONGO__DATABASE=other", "127.0.0.1:29949"),
+        ("TANDEM_KAFKA__BOOTSTRAP=pkc-1:9092", "ecommerce_mart in mongodb://127.0.0.1:29949/"),
+    ],
+)
+@pytest.mark.parametrize("command", [("destroy", "--data", "--yes"), ("run",), ("produce",)])
+def test_what_a_protected_profile_shares_is_protected_with_it(
+    changes: None, command: tuple[str, ...], own: str, named: str
+) -> None:
+    with Path(".env.shared").open("a") as variables:
+        variables.write(f"{own}\n")
+    for name in ((), ("--confirm", "shared")):
+        refused = outcome("--profile", "shared", *command, *name)
+        assert isinstance(refused, UsageError)
+        assert str(refused).startswith(f"shared and the protected production share {named}, and this would ")
+    # With a Kafka and a database of its own, or where nothing happens to data.
+    assert isinstance(outcome("--profile", "staging", *command), ReachedError)
+    assert isinstance(outcome("--profile", "shared", "destroy", "--yes"), ReachedError)
 
 
 def data_of(profile: str) -> Path:

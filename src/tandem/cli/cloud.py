@@ -19,6 +19,7 @@ from tandem.platforms.parity import parity as compared
 from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
 from tandem.settings.profiles import profiles
+from tandem.settings.protection import check_unshared
 
 app = typer.Typer()
 
@@ -72,6 +73,8 @@ def destroy(
     what = f"the job of {pipelines}{cluster} in {settings.gcp.project}"
     if data:
         what += f", and all its data in {settings.kafka.bootstrap}, {settings.mongo.uri} and gs://{settings.gcp.bucket}"
+    if data:
+        check_unshared(settings, f"destroy {what}")
     confirmed = confirm(session, f"destroy {what}", name) is not None
     if not (yes or confirmed) and not typer.confirm(f"destroy {what}?", err=True):
         raise typer.Abort

@@ -26,6 +26,7 @@ from tandem.producer.api import produce as send_all
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.record_plan import DEFAULT_SPAN, LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
+from tandem.settings.protection import check_unshared, sending
 from tandem.verify.report import show
 from tandem.verify.settle import RESUMES
 from tandem.verify.verify import verify as compare
@@ -78,7 +79,8 @@ def run(
 
 def _confirm_sending(session: Session, name: str | None) -> None:
     """Asks before generated records are mixed with a protected profile's own, from which nothing removes them."""
-    confirm(session, f"send generated records to {session.settings.kafka.bootstrap}", name)
+    check_unshared(session.settings, sending(session.settings))
+    confirm(session, sending(session.settings), name)
 
 
 def _started(before: list[str]) -> str:

@@ -16,7 +16,7 @@ from tandem.producer.api import produce
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.record_plan import DEFAULT_REAL_RATE, Mix, Plan
 from tandem.settings.load import load_one
-from tandem.settings.protection import OPTION, check_confirmed
+from tandem.settings.protection import OPTION, check_sending
 
 
 def main() -> int:
@@ -35,7 +35,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = load_one()
-        check_confirmed(settings, f"send generated records to {settings.kafka.bootstrap}", options.confirm)
+        check_sending(settings, options.confirm)
         log.to_stderr(settings.log.format)
         location = settings.location
         # Every process computes the same events, so a restarted one resumes.

@@ -23,7 +23,7 @@ from tandem.producer.record_plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
 from tandem.producer.send import Summary, send, serve_metrics
 from tandem.settings.load import load
-from tandem.settings.protection import OPTION, check_confirmed
+from tandem.settings.protection import OPTION, check_sending
 
 INTERRUPTED = 130
 Events = Callable[[Moment], Iterable[Event]]
@@ -70,7 +70,7 @@ def main(stream: Stream | None = None, events: Events | None = None, arguments: 
 def _produce(stream: Stream | None, events: Events | None, options: argparse.Namespace, stop: _Stop) -> Summary:
     plan = plan_of(options)
     settings = load(options.profile)
-    check_confirmed(settings, f"send generated records to {settings.kafka.bootstrap}", options.confirm)
+    check_sending(settings, options.confirm)
     stream = stream or _declared(settings.location, options.stream)
     events = events or _generator(settings.location)
     log.to_stderr(settings.log.format)
