@@ -9,7 +9,7 @@ import typer
 from tandem.cli.options import AUTHOR, with_session
 from tandem.cli.session import Session
 from tandem.scaffold import Format, write
-from tandem.settings.profiles import own_pipelines
+from tandem.settings.load import own_pipelines
 
 app = typer.Typer()
 

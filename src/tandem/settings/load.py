@@ -35,6 +35,11 @@ def chosen_profile(flag: str | None) -> tuple[str, str] | None:
     return (named, "TANDEM_PROFILE") if named else None
 
 
+def own_pipelines() -> Path:
+    """Returns the user's folder of pipelines, for which no profile is needed; it need not be there."""
+    return absolute(os.environ.get("TANDEM_PIPELINES_DIR") or base()["pipelines_dir"])
+
+
 def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None, *, named: bool = True) -> Settings:
     """Returns the settings of a profile, complete; the arguments are those of ``read_settings``.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tandem.checkout import STATE
-from tandem.settings.layers import absolute, merged
+from tandem.settings.layers import merged
 from tandem.settings.model import Settings
 from tandem.settings.own_profiles import KEYS, read
 from tandem.settings.variables import fields
@@ -54,11 +53,6 @@ def base() -> dict[str, Any]:
     """Returns the values that all profiles have."""
     values: dict[str, Any] = _packaged()["base"]
     return values
-
-
-def own_pipelines() -> Path:
-    """Returns the user's folder of pipelines, for which no profile is needed; it need not be there."""
-    return absolute(os.environ.get("TANDEM_PIPELINES_DIR") or base()["pipelines_dir"])
 
 
 def own_file() -> Path:
