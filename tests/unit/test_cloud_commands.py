@@ -15,7 +15,7 @@ from tandem.cli.context import CommandContext
 from tandem.errors import TandemError
 from tandem.platforms import Job
 from tandem.runtimes import runtimes
-from tandem.settings.load import profiles
+from tandem.settings.profiles import profiles
 from tests.readme import commands_of, run
 
 SETTINGS = {
@@ -180,7 +180,7 @@ def test_the_plan_in_the_documentation_works() -> None:
 
 
 def test_the_rehearsal_differs_from_the_cloud_by_addresses_and_credentials() -> None:
-    cloud, rehearsal = profiles()["gcp"], profiles()["rehearsal"]
+    cloud, rehearsal = profiles()["gcp"].values, profiles()["rehearsal"].values
     places = {
         "kafka": {"port", "controller_port", "username", "password", "job_password", "ca", "replication_factor"},
         "mongo": {"port", "options", "username", "password", "job_password", "ca"},

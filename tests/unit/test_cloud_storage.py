@@ -17,7 +17,7 @@ from tandem.engine.declare.stream import RECORD_FILE
 from tandem.engine.spark.secrets import SecretError, access, resolve
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc.bucket import Bucket
-from tandem.platforms.dataproc.checkpoint_check import check_fit, copy_metadata
+from tandem.platforms.dataproc.checkpoint_check import copy_metadata, doubt_of
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
@@ -201,14 +201,14 @@ def test_a_refusal_is_said_at_once(answers: list[int], settings: Settings, statu
 
 
 def test_a_checkpoint_of_other_topics_is_told(bucket: Bucket, settings: Settings) -> None:
-    check_fit(settings, bucket)  # there is none
+    doubt_of(settings, bucket)  # there is none
     stored = Clients(settings.gcp).storage.bucket("tandem-rehearsal")
     folder = f"{checkpoint_of(settings).removeprefix('gs://tandem-rehearsal/')}/orders_payments"
     offsets = 'v1\n{"batchWatermarkMs": 0}\n{"orders_topic_data_v1": {"0": 7}}\n{"refunds": {"0": 7}}'
     for name, text in (("metadata", "{}"), ("commits/9", "v1"), ("commits/10", "v1"), ("offsets/10", offsets)):
         stored.blob(f"{folder}/{name}").upload_from_string(text)
     with pytest.raises(TandemError, match="but the checkpoint belongs to orders_topic_data_v1, refunds") as refused:
-        check_fit(settings, bucket)
+        doubt_of(settings, bucket)
     assert "nothing was changed" in str(refused.value)
     assert checkpoint_of(settings) in refused.value.hint
 

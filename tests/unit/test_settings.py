@@ -10,9 +10,10 @@ import pytest
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.settings.connections import kafka_client, resolve
-from tandem.settings.load import load, profiles, read_settings
+from tandem.settings.load import load, read_settings
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
+from tandem.settings.profiles import profiles
 from tandem.settings.variables import check
 
 CLOUD = {

@@ -14,7 +14,7 @@ from tandem.local_spark.java import find_java
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
-from tandem.platforms.dataproc.checkpoint_check import check_fit
+from tandem.platforms.dataproc.checkpoint_check import doubt_of
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
@@ -126,6 +126,17 @@ class Deployment:
                 hint=f"stop that first: TANDEM_GCP__SERVERLESS={str(not serverless).lower()} tandem destroy",
             )
 
+    def doubt(self) -> str | None:
+        """Returns why this version could not be checked against the checkpoint; None if it was, or runs already.
+
+        Raises:
+            TandemError: it cannot resume from the checkpoint.
+        """
+        newest = self.jobs.newest()
+        if newest and newest.release == release(self._settings).digest:
+            return None
+        return doubt_of(self._settings, self.bucket)
+
     def deploy(self, *, anew: bool = False) -> Run:
         """Returns the submitted job, which may still be starting, or the running job of the same release.
 
@@ -138,9 +149,8 @@ class Deployment:
         settings = self._settings
         made = release(settings)
         self.check()
-        newest = self.jobs.newest()
-        if newest is None or newest.release != made.digest:
-            check_fit(settings, self.bucket)
+        if reason := self.doubt():
+            _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=reason)
         create_topics(settings.kafka, *streams_of(settings.location))
         self._warn_of_rights()
         create_collections(settings.mongo, indexes_of(settings.location))

@@ -129,6 +129,10 @@ class DataprocJob:
         lines = [line for line in output.splitlines() if line.startswith('{"compared"')]
         return reconcile_report(int(run.state != "stopped"), "\n".join(lines), output)
 
+    def doubt(self) -> str | None:
+        """Returns why this version could not be checked against the checkpoint; see ``Job.doubt``."""
+        return self.deployment.doubt()
+
     def problem(self) -> str | None:
         """Returns why the job failed permanently; see ``Job.problem``."""
         # A missing answer from Google may resolve by itself.
