@@ -18,7 +18,8 @@ from google.protobuf.empty_pb2 import Empty
 from tandem.runtimes import runtimes
 from tandem_rehearsal.cluster_controller import check_place
 from tandem_rehearsal.grpc_service import handler, refuse
-from tandem_rehearsal.job_controller import DriverHandle, Launch, wanted_by
+from tandem_rehearsal.job_controller import DriverHandle, Launch
+from tandem_rehearsal.list_filter import matching
 
 SERVICE, OPERATIONS = "google.cloud.dataproc.v1.BatchController", "google.longrunning.Operations"
 State = dataproc.Batch.State
@@ -104,8 +105,9 @@ class BatchController:
         self._check_place(request.parent, context)
         with self._lock:
             batches = [each.batch for each in reversed(self._batches.values())]
+        fields = ("batch_id", "batch_uuid", "state")
         return dataproc.ListBatchesResponse(
-            batches=[each for each in batches if wanted_by(request.filter, each.labels)]
+            batches=[each for each in batches if matching(request.filter, fields, _values(each), each.labels, context)]
         )
 
     def _cancel(self, request: CancelOperationRequest, context: grpc.ServicerContext) -> Empty:
@@ -168,6 +170,14 @@ class BatchController:
         batch = dataproc.Batch(submitted.batch)
         batch.state, batch.state_message, batch.state_time = state, message, datetime.now(UTC)
         submitted.batch = batch
+
+
+def _values(batch: dataproc.Batch) -> dict[str, str]:
+    return {
+        "batch_id": batch.name.rpartition("/")[2],
+        "batch_uuid": batch.uuid,
+        "state": dataproc.Batch.State(batch.state).name,
+    }
 
 
 def _as_job(batch: dataproc.Batch) -> dataproc.Job:

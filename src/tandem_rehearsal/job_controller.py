@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from google.cloud import dataproc_v1 as dataproc
 
 from tandem_rehearsal.cluster_controller import ClusterController, check_place
 from tandem_rehearsal.grpc_service import handler, refuse
+from tandem_rehearsal.list_filter import matching
 
 SERVICE = "google.cloud.dataproc.v1.JobController"
 State = dataproc.JobStatus.State
@@ -35,12 +36,6 @@ class DriverHandle(Protocol):
 
 # Starts a job's driver; its output is under the URI that the job names.
 Launch = Callable[[dataproc.Job], DriverHandle]
-
-
-def wanted_by(text: str, labels: Mapping[str, str]) -> bool:
-    """Returns whether these labels match a filter of the form labels.NAME = VALUE."""
-    key, _, value = text.partition(" = ")
-    return not key or labels.get(key.removeprefix("labels.")) == value
 
 
 @dataclass
@@ -115,8 +110,9 @@ class JobController:
         check_place(request.project_id, request.region, self._place, context)
         with self._lock:
             jobs = [each.job for each in reversed(self._jobs.values())]
-        wanted = [job for job in jobs if wanted_by(request.filter, job.labels)]
-        if request.job_state_matcher == dataproc.ListJobsRequest.JobStateMatcher.ACTIVE:
+        wanted = [job for job in jobs if matching(request.filter, ("status.state",), _values(job), job.labels, context)]
+        # Google ignores the matcher where a filter is given.
+        if not request.filter and request.job_state_matcher == dataproc.ListJobsRequest.JobStateMatcher.ACTIVE:
             wanted = [job for job in wanted if job.status.state in _ACTIVE]
         here = [job for job in wanted if request.cluster_name in ("", job.placement.cluster_name)]
         return dataproc.ListJobsResponse(jobs=here)
@@ -177,3 +173,7 @@ class JobController:
         job = dataproc.Job(submitted.job)
         job.status = dataproc.JobStatus(state=state, details=details, state_start_time=datetime.now(UTC))
         submitted.job = job
+
+
+def _values(job: dataproc.Job) -> dict[str, str]:
+    return {"status.state": "ACTIVE" if job.status.state in _ACTIVE else "NON_ACTIVE"}

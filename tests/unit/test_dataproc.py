@@ -538,3 +538,61 @@ def test_a_job_here_reloads_and_a_job_in_the_cloud_is_forgotten_alone(profile: s
     settings = load(profile, CLOUD if profile == "gcp" else None)
     job = environment_for(settings).job(settings)
     assert (isinstance(job, ReloadableJob), isinstance(job, DeployedJob)) == (local, not local)
+
+
+def in_bucket(bucket: str, **gcp: object) -> Settings:
+    return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "bucket": bucket, **gcp}})
+
+
+@pytest.mark.parametrize("serverless", [False, True])
+def test_environments_in_one_project_and_region_do_not_see_each_others_jobs(
+    settings: Settings, server: Server, serverless: bool
+) -> None:
+    account = "job@some-project.iam.gserviceaccount.com"
+    ours, theirs = (
+        Deployment(in_bucket(bucket, serverless=serverless, service_account=account))
+        for bucket in ("some-bucket", "other-bucket")
+    )
+    for each in (ours, theirs):
+        if each.cluster:
+            each.cluster.ensure()
+    run = theirs.jobs.submit(release(in_bucket("other-bucket", serverless=serverless)), None)
+    assert ours.jobs.newest() is None
+    assert ours.jobs.active_streams() == []
+    assert [each.id for each in theirs.jobs.active_streams()] == [run.id]
+    own = ours.jobs.submit(release(in_bucket("some-bucket", serverless=serverless)), None)
+    newest = [each.newest() for each in (ours.jobs, theirs.jobs)]
+    assert [each and each.id for each in newest] == [own.id, run.id]
+    if not serverless:
+        assert (ours.jobs.others_on_cluster(), theirs.jobs.others_on_cluster()) == ([run.id], [own.id])
+
+
+def test_a_job_of_another_environment_is_not_stopped(settings: Settings, server: Server) -> None:
+    clients, marks = Clients(settings.gcp), Marks()
+    Cluster(settings, clients.clusters).ensure()
+    other = in_bucket("other-bucket")
+    run = ClusterJobs(other, clients.jobs, Marks()).submit(release(other), None)  # type: ignore[arg-type]
+    jobs = ClusterJobs(settings, clients.jobs, marks)  # type: ignore[arg-type]
+    with pytest.raises(TandemError, match="belongs to another pipeline or environment and is left alone"):
+        jobs.stop(run)
+    assert (jobs.get(run.id).active, marks.put_names) == (True, [])
+
+
+def test_a_cluster_of_another_environment_is_used_and_stays(settings: Settings, server: Server) -> None:
+    clients = Clients(settings.gcp)
+    theirs, ours = (Cluster(each, clients.clusters) for each in (in_bucket("other-bucket"), settings))
+    theirs.ensure()
+    ours.ensure()
+    assert not ours.delete()
+    assert theirs.delete()
+
+
+@pytest.mark.parametrize("wrong", ["labels.tandem", "cluster = tandem", "labels.tandem = a OR labels.tandem = b"])
+def test_a_filter_that_google_refuses_is_refused(settings: Settings, server: Server, wrong: str) -> None:
+    from google.api_core.exceptions import InvalidArgument
+
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    ClusterJobs(settings, clients.jobs, Marks()).submit(release(settings), None)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="Invalid list filter"):
+        clients.jobs.list_jobs({"project_id": "some-project", "region": "europe-west3", "filter": wrong})

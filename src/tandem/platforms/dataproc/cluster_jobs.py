@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
-from tandem.platforms.dataproc.requests import LABEL, label_of, submit_request
+from tandem.platforms.dataproc.requests import submit_request
 from tandem.platforms.dataproc.runs import Run, Runs, run_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class ClusterJobs(Runs):
         return call("submitting the job", send)
 
     def others_on_cluster(self) -> list[str]:
-        """Returns the ids of all active jobs on the cluster except this pipeline's; see ``Runs.others_on_cluster``."""
+        """Returns the ids of all active jobs on the cluster except ours; see ``Runs.others_on_cluster``."""
         from google.cloud.dataproc_v1 import ListJobsRequest
 
         google = self._settings.gcp
@@ -54,8 +54,7 @@ class ClusterJobs(Runs):
             job_state_matcher=ListJobsRequest.JobStateMatcher.ACTIVE,
         )
         found = call("listing the active jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))
-        mine = label_of(self._settings)
-        return sorted(job.reference.job_id for job in found if job.labels.get(LABEL) != mine)
+        return sorted(run.id for run in map(_run, found) if not self._owns(run))
 
     def _all(self, wanted: str) -> Iterable[Run]:
         google = self._settings.gcp

@@ -117,6 +117,11 @@ def release(settings: Settings, entry: str = STREAM) -> Release:
     )
 
 
+def root_of(settings: Settings) -> str:
+    """Returns the URI below which an environment keeps its releases and checkpoints."""
+    return f"gs://{settings.gcp.bucket}/{_PREFIX}"
+
+
 def folder_of(settings: Settings) -> str:
     """Returns the prefix of the pipeline's objects in the bucket, with a slash at the end."""
     return f"{_PREFIX}/{settings.pipeline}/"
@@ -129,7 +134,7 @@ def object_of(settings: Settings, upload: Upload) -> str:
 
 def checkpoint_of(settings: Settings) -> str:
     """Returns the folder of the pipeline's checkpoints, the same for all releases."""
-    return f"gs://{settings.gcp.bucket}/{folder_of(settings)}checkpoint"
+    return f"{root_of(settings)}/{settings.pipeline}/checkpoint"
 
 
 def _package(location: PipelineLocation) -> bytes:

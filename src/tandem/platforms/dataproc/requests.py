@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
 from tandem.job_files import STREAM, with_limits
-from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of
+from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of, root_of
 from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from google.cloud.dataproc_v1 import CreateBatchRequest, CreateClusterRequest, SubmitJobRequest
 
 LABEL = "tandem"
+ENVIRONMENT_LABEL = "tandem-environment"
 RELEASE_LABEL = "tandem-release"
 # What was submitted of the pipeline: ``STREAM`` or ``RECONCILE``.
 ENTRY_LABEL = "tandem-entry"
@@ -34,9 +36,19 @@ def label_value(pipeline: str) -> str:
     return pipeline.lower()[:63]
 
 
+def environment_of(settings: Settings) -> str:
+    """Returns the label's value of an environment: jobs that share checkpoints have the same one."""
+    return f"e{hashlib.sha256(root_of(settings).encode()).hexdigest()[:15]}"
+
+
+def environment_filter(settings: Settings) -> str:
+    """Returns the filter for the jobs or serverless batches of an environment."""
+    return f"labels.{ENVIRONMENT_LABEL} = {environment_of(settings)}"
+
+
 def jobs_filter(settings: Settings) -> str:
-    """Returns the filter for a pipeline's jobs or serverless batches."""
-    return f"labels.{LABEL} = {label_of(settings)}"
+    """Returns the filter for a pipeline's jobs or serverless batches in its environment."""
+    return f"labels.{LABEL} = {label_of(settings)} AND {environment_filter(settings)}"
 
 
 def uri(settings: Settings, upload: Upload) -> str:
@@ -76,7 +88,7 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
         project_id=google.project or "",
         cluster_name=google.cluster,
         config=config,
-        labels={LABEL: label_of(settings)},
+        labels=_owner(settings),
     )
     return dataproc.CreateClusterRequest(project_id=google.project or "", region=google.region or "", cluster=cluster)
 
@@ -183,4 +195,8 @@ def _properties(settings: Settings, release: Release) -> dict[str, str]:
 
 
 def _labels(settings: Settings, release: Release) -> dict[str, str]:
-    return {LABEL: label_of(settings), RELEASE_LABEL: release.digest, ENTRY_LABEL: release.entry}
+    return {**_owner(settings), RELEASE_LABEL: release.digest, ENTRY_LABEL: release.entry}
+
+
+def _owner(settings: Settings) -> dict[str, str]:
+    return {LABEL: label_of(settings), ENVIRONMENT_LABEL: environment_of(settings)}
