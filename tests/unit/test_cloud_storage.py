@@ -7,6 +7,7 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem_rehearsal.batch_controller import DEPLOYER
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import StorageStandIn, layout_of
 
@@ -51,12 +53,29 @@ def bucket(settings: Settings) -> Iterator[Bucket]:
         process.wait()
 
 
+@dataclass
+class Caller:
+    """Whom the metadata server takes this process for.
+
+    Attributes:
+        account: the account of its machine; None if the machine is not Google's.
+    """
+
+    account: str | None
+
+
 @pytest.fixture
-def secrets(settings: Settings) -> Iterator[Path]:
+def caller(settings: Settings) -> Caller:
+    return Caller(settings.gcp.service_account)
+
+
+@pytest.fixture
+def secrets(settings: Settings, caller: Caller) -> Iterator[Path]:
     """The folder of the secrets."""
     folder = settings.home / "secrets"
     folder.mkdir(parents=True)
-    serving = server(PORT + 2, "rehearsal-project", folder)
+    readers = {settings.gcp.service_account or ""}
+    serving = server(PORT + 2, "rehearsal-project", folder, readers, lambda _: caller.account)
     thread = threading.Thread(target=serving.serve_forever)
     thread.start()
     access.cache_clear()
@@ -107,6 +126,23 @@ def test_the_job_finds_a_secret_by_its_machines_identity(secrets: Path, settings
     address = f"{urls[1]}/v1/projects/rehearsal-project/secrets/kafka-password/versions/latest:access"
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(address)
+
+
+@pytest.mark.parametrize(
+    ("account", "said"),
+    [(DEPLOYER, "Secret Manager Secret Accessor"), (None, "does not exist")],
+)
+def test_nobody_but_the_jobs_account_reads_a_secret(
+    secrets: Path, settings: Settings, caller: Caller, account: str | None, said: str
+) -> None:
+    (secrets / "kafka-password").write_text("hunter2")
+    caller.account = account
+    with pytest.raises(SecretError, match=said):
+        resolve(
+            "gsm:projects/rehearsal-project/secrets/kafka-password",
+            settings.gcp.metadata_url,
+            settings.gcp.secret_manager_url,
+        )
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,13 @@ class GoogleSettings(BaseModel):
     workers: int = Field(default=2, ge=0)
     # A cluster that was created here and has no job for so long deletes itself: a failed job must not cost for ever.
     idle_delete_minutes: int = Field(default=60, ge=5)
-    # The first of three ports on this machine, for Dataproc, Cloud Storage, and Secret Manager with the metadata
-    # server; None for Google's own addresses. They and the credentials are all that a rehearsal differs by.
+    # The first of three ports on this machine: for Dataproc and Cloud Logging, for Cloud Storage, and for Secret
+    # Manager with the metadata server; None for Google's own addresses. A rehearsal differs by them and by the
+    # credentials alone.
     rehearsal_port: int | None = Field(default=None, ge=1, le=65533)
     # None for the one of the region.
     dataproc_address: str | None = Field(default_factory=lambda values: _here(values, 0))
+    logging_address: str = Field(default_factory=lambda values: _here(values, 0) or "logging.googleapis.com:443")
     storage_url: str = Field(
         default_factory=lambda values: _url(_here(values, 1)) or "https://storage.googleapis.com",
     )

@@ -113,7 +113,7 @@ def read_settings(
     except ValidationError as error:
         raise _wrong(error, name) from None
     settings = _with_typed_parameters(settings, own.get("job", {}).get("parameters", {}))
-    missing = missing_of(settings, (*settings.required, *settings.required_to_deploy))
+    missing = missing_of(settings, settings.needed_to_deploy)
     origins = {**_origins(layers, environment), **dict.fromkeys(missing, _MISSING)}
     return LoadedSettings(settings, pipelines, origins, missing)
 

@@ -115,6 +115,8 @@ class Settings(_Frozen):
     # What has no default and cannot have one, for example the address of a cloud's brokers; then what only a job needs.
     required: tuple[str, ...] = ()
     required_to_deploy: tuple[str, ...] = ()
+    # Besides these, what only a serverless batch needs.
+    required_serverless: tuple[str, ...] = ()
     # The first of those that are named, `a,b`: each of the others has settings of its own.
     pipeline: str
     # The user's own pipelines. Those that come with Tandem are found as well.
@@ -147,6 +149,12 @@ class Settings(_Frozen):
         if not re.fullmatch("[0-9]+[kmgt]?", memory, re.IGNORECASE):
             raise ValueError(f"spark.driver.memory is {memory!r}; write a whole number and k, m, g or t, such as 4g")
         return spark
+
+    @property
+    def needed_to_deploy(self) -> tuple[str, ...]:
+        """The settings, named ``section.key``, without which nothing is deployed."""
+        serverless = self.required_serverless if self.gcp.serverless else ()
+        return (*self.required, *self.required_to_deploy, *serverless)
 
     @property
     def home(self) -> Path:

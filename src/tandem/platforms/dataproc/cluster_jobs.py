@@ -67,6 +67,15 @@ class ClusterJobs(Runs):
         google = self._settings.gcp
         self._client.cancel_job(project_id=google.project, region=google.region, job_id=run.id, retry=None)
 
+    def log_filter(self, run: Run) -> str:
+        """Returns the filter for a driver's entries; see ``Runs.log_filter``."""
+        google = self._settings.gcp
+        return (
+            f'resource.type = "cloud_dataproc_job" AND resource.labels.region = "{google.region}" '
+            f'AND resource.labels.job_id = "{run.id}" AND resource.labels.job_uuid = "{run.uuid}" '
+            f'AND logName = "projects/{google.project}/logs/dataproc.job.driver"'
+        )
+
     def _kill_hint(self, run: Run) -> str:
         return f"`gcloud dataproc jobs kill {run.id} --region={self._settings.gcp.region}`"
 
@@ -80,4 +89,5 @@ def _run(job: Job) -> Run:
         status.state_start_time,
         status.details,
         job.driver_output_resource_uri,
+        job.job_uuid,
     )

@@ -26,7 +26,7 @@ def checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 
 def _settings(settings: Settings) -> str:
-    require(settings, (*settings.required, *settings.required_to_deploy))
+    require(settings, settings.needed_to_deploy)
     return f"project {settings.gcp.project}, region {settings.gcp.region}"
 
 

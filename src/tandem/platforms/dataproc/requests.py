@@ -67,7 +67,10 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
     from google.protobuf.duration_pb2 import Duration
 
     google = settings.gcp
-    properties = {"dataproc:dataproc.allow.zero.workers": "true"} if google.workers == 0 else {}
+    # The drivers' output goes to Cloud Logging, too.
+    properties = {"dataproc:dataproc.logging.stackdriver.job.driver.enable": "true"}
+    if google.workers == 0:
+        properties["dataproc:dataproc.allow.zero.workers"] = "true"
     config = dataproc.ClusterConfig(
         # For the drivers' output; otherwise Google creates two buckets of its own.
         config_bucket=google.bucket or "",
@@ -152,9 +155,12 @@ def batch_request(settings: Settings, release: Release, predecessor: str | None)
     batch_id = f"{settings.pipeline.lower().replace('_', '-')[:40].strip('-')}-{job_id.rpartition('-')[2]}"
     execution = dataproc.ExecutionConfig(
         service_account=google.service_account or "",
+        # By default, a batch acts as its creator since runtime 3.0, and a person may not read the secrets.
+        authentication_config=dataproc.AuthenticationConfig(
+            user_workload_authentication_type=dataproc.AuthenticationConfig.AuthenticationType.SERVICE_ACCOUNT
+        ),
         # By default, Google ends a batch after four hours.
         ttl=Duration(seconds=3600 * google.ttl_hours),
-        staging_bucket=google.bucket or "",
         **({"subnetwork_uri": google.subnetwork} if google.subnetwork else {}),
     )
     batch = dataproc.Batch(
@@ -187,7 +193,7 @@ def _ids(settings: Settings, release: Release, predecessor: str | None) -> tuple
 def _arguments(settings: Settings, release: Release, name: str) -> list[str]:
     stop = ["--stop-when", f"gs://{settings.gcp.bucket}/{stop_object(settings, name)}"]
     config = ["--config", uri(settings, release.config)]
-    return [*config, *release.arguments, *(stop if release.entry == STREAM else [])]
+    return [*config, *release.arguments, *(stop if release.entry == STREAM else ["--report", name])]
 
 
 def _properties(settings: Settings, release: Release) -> dict[str, str]:

@@ -63,7 +63,8 @@ class Run:
         pipeline: the label's value of the pipeline.
         environment: the label's value of the environment.
         details: Dataproc's text about the state; it may be empty.
-        output: the URI prefix of the objects with its driver's output.
+        output: the URI prefix of the objects with its driver's output; empty if there are none.
+        uuid: what tells it from other runs of its id.
         cancelled: whether it was cancelled.
     """
 
@@ -76,6 +77,7 @@ class Run:
     environment: str
     details: str
     output: str
+    uuid: str
     cancelled: bool = False
 
     @property
@@ -84,7 +86,7 @@ class Run:
         return self.state in ("starting", "running", "stopping")
 
 
-def run_of(name: str, labels: Any, state: str, since: datetime | None, details: str, output: str) -> Run:
+def run_of(name: str, labels: Any, state: str, since: datetime | None, details: str, output: str, uuid: str) -> Run:
     """Returns a job or a batch as a run.
 
     Args:
@@ -94,6 +96,7 @@ def run_of(name: str, labels: Any, state: str, since: datetime | None, details: 
         since: the time of the last change of state.
         details: Dataproc's text about the state.
         output: the URI of its driver's output.
+        uuid: what tells it from others of its id.
     """
     return Run(
         id=name,
@@ -105,6 +108,7 @@ def run_of(name: str, labels: Any, state: str, since: datetime | None, details: 
         environment=labels.get(ENVIRONMENT_LABEL, ""),
         details=" ".join(details.split())[:300],
         output=output,
+        uuid=uuid,
         cancelled=state == "CANCELLED",
     )
 
@@ -137,6 +141,10 @@ class Runs(ABC):
     @abstractmethod
     def cancel(self, run: Run) -> None:
         """Cancels a run at once."""
+
+    @abstractmethod
+    def log_filter(self, run: Run) -> str:
+        """Returns the filter for the entries of a run's driver in Cloud Logging."""
 
     @abstractmethod
     def _kill_hint(self, run: Run) -> str:
