@@ -29,6 +29,7 @@ from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
+from tandem.platforms.dataproc.costs import notes
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob, problem_of, state_of
@@ -290,7 +291,11 @@ def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> 
     (job,) = server.started
     assert job.pyspark_job.main_python_file_uri == planned["SubmitJob"]["job"]["pysparkJob"]["mainPythonFileUri"]
     assert planned["SubmitJob"]["job"]["reference"]["jobId"] == run.id
-    assert dict(job.pyspark_job.properties) == with_limits(settings.spark)
+    assert dict(job.pyspark_job.properties) == {**with_limits(settings.spark), "spark.eventLog.enabled": "false"}
+    for machines in (found.config.master_config, found.config.worker_config):
+        assert (machines.disk_config.boot_disk_type, machines.disk_config.boot_disk_size_gb) == ("pd-balanced", 100)
+    # Google removes temporary files from a bucket of its own, and not from ours.
+    assert found.config.temp_bucket == ""
 
 
 def test_answers_that_are_lost_submit_nothing_twice(settings: Settings, server: Server) -> None:
@@ -630,3 +635,12 @@ def test_a_serverless_batch_has_its_output_in_a_log_only(serverless: Settings, s
     assert run.output == ""
     found = Clients(serverless.gcp).batches.get_batch(name=f"{batches_parent(serverless)}/batches/{run.id}")
     assert found.environment_config.execution_config.staging_bucket == ""
+
+
+def test_the_plan_counts_disks_logs_and_what_a_bucket_keeps(settings: Settings) -> None:
+    told = "\n".join(notes(settings))
+    assert "disks: 3 x 100 GB pd-balanced: $30 a month" in told
+    assert "bucket: $0.02 a month for each GiB; with soft delete" in told
+    assert "Cloud Logging: about 0.4 GiB a month" in told
+    other = in_bucket("some-bucket", disk_type="hyperdisk-balanced")
+    assert "hyperdisk-balanced: not counted" in "\n".join(notes(other))

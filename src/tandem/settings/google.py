@@ -30,6 +30,9 @@ class GoogleSettings(BaseModel):
     machine: str = "n2-standard-4"
     # 0 for a single machine that is master and worker.
     workers: int = Field(default=2, ge=0)
+    # Each machine's boot disk, which also has what Spark spills and the state; Google's own default is 500 GB.
+    disk_gb: int = Field(default=100, ge=50)
+    disk_type: str = "pd-balanced"
     # A cluster that was created here and has no job for so long deletes itself: a failed job must not cost for ever.
     idle_delete_minutes: int = Field(default=60, ge=5)
     # The first of three ports on this machine: for Dataproc and Cloud Logging, for Cloud Storage, and for Secret

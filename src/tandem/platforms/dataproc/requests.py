@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 from tandem.job_files import STREAM, with_limits
 from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of, root_of
 from tandem.platforms.parity import runtime_of
+from tandem.settings.google import GoogleSettings
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
-    from google.cloud.dataproc_v1 import CreateBatchRequest, CreateClusterRequest, SubmitJobRequest
+    from google.cloud.dataproc_v1 import (
+        CreateBatchRequest,
+        CreateClusterRequest,
+        InstanceGroupConfig,
+        SubmitJobRequest,
+    )
 
 LABEL = "tandem"
 ENVIRONMENT_LABEL = "tandem-environment"
@@ -22,6 +28,7 @@ ENTRY_LABEL = "tandem-entry"
 _NAMESPACE = uuid.UUID("6f5b0f6e-3f0c-4f6c-9d4e-7b0f5a1c2d3e")
 # Dataproc's maximum in an hour. It gives up after more than four in ten minutes.
 _RESTARTS_AN_HOUR = 10
+_EVENT_LOG_OFF = {"spark.eventLog.enabled": "false"}
 # Small partitions avoid spills in a batch's joins.
 _BATCH = {"spark.sql.shuffle.partitions": "32"}
 
@@ -72,9 +79,8 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
     if google.workers == 0:
         properties["dataproc:dataproc.allow.zero.workers"] = "true"
     config = dataproc.ClusterConfig(
-        # For the drivers' output; otherwise Google creates two buckets of its own.
+        # For the drivers' output. Temporary files go to a bucket of Google's, which removes them after ninety days.
         config_bucket=google.bucket or "",
-        temp_bucket=google.bucket or "",
         gce_cluster_config=dataproc.GceClusterConfig(
             service_account=google.service_account or "",
             service_account_scopes=["https://www.googleapis.com/auth/cloud-platform"],
@@ -82,8 +88,8 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
             # It reaches Kafka and MongoDB through Cloud NAT.
             internal_ip_only=True,
         ),
-        master_config=dataproc.InstanceGroupConfig(num_instances=1, machine_type_uri=google.machine),
-        worker_config=dataproc.InstanceGroupConfig(num_instances=google.workers, machine_type_uri=google.machine),
+        master_config=_machines(google, 1),
+        worker_config=_machines(google, google.workers),
         software_config=dataproc.SoftwareConfig(image_version=runtime_of(settings).image, properties=properties),
         lifecycle_config=dataproc.LifecycleConfig(idle_delete_ttl=Duration(seconds=60 * google.idle_delete_minutes)),
     )
@@ -94,6 +100,13 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
         labels=_owner(settings),
     )
     return dataproc.CreateClusterRequest(project_id=google.project or "", region=google.region or "", cluster=cluster)
+
+
+def _machines(google: GoogleSettings, number: int) -> InstanceGroupConfig:
+    from google.cloud import dataproc_v1 as dataproc
+
+    disk = dataproc.DiskConfig(boot_disk_type=google.disk_type, boot_disk_size_gb=google.disk_gb)
+    return dataproc.InstanceGroupConfig(num_instances=number, machine_type_uri=google.machine, disk_config=disk)
 
 
 def batches_parent(settings: Settings) -> str:
@@ -126,7 +139,8 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
             args=_arguments(settings, release, job_id),
             python_file_uris=[uri(settings, release.package)],
             jar_file_uris=[uri(settings, jar) for jar in release.jars],
-            properties=_properties(settings, release),
+            # The event log of a job without an end has none either.
+            properties={**_EVENT_LOG_OFF, **_properties(settings, release)},
             logging_config=dataproc.LoggingConfig(
                 driver_log_levels={
                     name: getattr(dataproc.LoggingConfig.Level, level) for name, level in LOG_LEVELS.items()
