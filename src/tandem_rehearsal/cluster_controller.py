@@ -38,10 +38,10 @@ class ClusterController:
             DeleteCluster=(self._delete, dataproc.DeleteClusterRequest, Operation),
         )
 
-    def runs(self, name: str) -> bool:
-        """Returns whether there is such a cluster."""
+    def find(self, name: str) -> dataproc.Cluster | None:
+        """Returns a cluster; None if there is none of this name."""
         with self._lock:
-            return name in self._clusters
+            return self._clusters.get(name)
 
     def _create(self, request: dataproc.CreateClusterRequest, context: grpc.ServicerContext) -> Operation:
         self._check(request, context)
@@ -51,6 +51,8 @@ class ClusterController:
                 refuse(context, grpc.StatusCode.ALREADY_EXISTS, f"Already exists: Cluster {name}")
             cluster = dataproc.Cluster(request.cluster)
             cluster.cluster_uuid = str(uuid.uuid4())
+            # Google creates a bucket where none is named.
+            cluster.config.config_bucket = cluster.config.config_bucket or f"dataproc-staging-{self._place[1]}"
             cluster.status = dataproc.ClusterStatus(state=dataproc.ClusterStatus.State.RUNNING)
             self._clusters[name] = cluster
         return _done("create", dataproc.Cluster.pb(cluster))

@@ -184,11 +184,11 @@ def test_the_rehearsal_differs_from_the_cloud_by_addresses_and_credentials() -> 
     places = {
         "kafka": {"port", "controller_port", "username", "password", "job_password", "ca", "replication_factor"},
         "mongo": {"port", "options", "username", "password", "job_password", "ca"},
-        "gcp": {"project", "region", "bucket", "rehearsal_port"},
+        "gcp": {"project", "region", "bucket", "service_account", "rehearsal_port"},
         "job": {"trigger_seconds"},
         "ui": {"dashboard_port", "spark_port"},
     }
-    own = {"backend", "description", "required", "required_to_deploy"}
+    own = {"backend", "description", "required", "required_to_deploy", "required_serverless"}
     for section in (cloud.keys() | rehearsal.keys()) - own:
         ours, theirs = rehearsal.get(section, {}), cloud.get(section, {})
         if not isinstance(ours, dict):

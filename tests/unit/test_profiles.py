@@ -22,7 +22,7 @@ from tandem.platforms.local_services.prepare import ports
 from tandem.platforms.ports import check_ports
 from tandem.settings.load import load, read_settings
 from tandem.settings.profiles import profiles
-from tandem.supervision.process import identify, remember
+from tandem.supervision.process import identify, write_identity
 from tandem_rehearsal.supervisor import ports as rehearsal_ports
 from tests import ROOT
 
@@ -239,7 +239,7 @@ def test_a_users_profile_that_runs_is_the_default(tmp_path: Path, monkeypatch: p
     Path(".env.cloud").write_text("no assignment")
     layout = Layout(tmp_path / ".tandem" / "second")
     layout.create()
-    remember(layout.pid("supervisor"), identify(os.getpid()))
+    write_identity(layout.pid("supervisor"), identify(os.getpid()))
     assert default_profile()[0] == "second"
 
 

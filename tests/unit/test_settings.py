@@ -116,7 +116,7 @@ def test_what_runs_here_asks_for_nothing_of_the_cloud(profile: str, monkeypatch:
     for name in [name for name in os.environ if name.startswith(("TANDEM_", "GOOGLE_"))]:
         monkeypatch.delenv(name)
     settings = load(profile)
-    require(settings, (*settings.required, *settings.required_to_deploy))
+    require(settings, settings.needed_to_deploy)
     assert not (settings.gcp.rehearsal_port is None and settings.gcp.project)
 
 

@@ -30,16 +30,21 @@ class GoogleSettings(BaseModel):
     machine: str = "n2-standard-4"
     workers: int = Field(default=2, ge=0)
     """The number of workers; 0 for a single machine that is master and worker."""
+    disk_gb: int = Field(default=100, ge=50)
+    """The size of each machine's boot disk, which also has the state and what Spark spills. Google's default is 500."""
+    disk_type: str = "pd-balanced"
     idle_delete_minutes: int = Field(default=60, ge=5)
     """A cluster that Tandem created deletes itself after this time without a job, to save costs."""
     rehearsal_port: int | None = Field(default=None, ge=1, le=65533)
     """The first of three ports of the rehearsal's stand-ins; None for Google's own addresses.
 
-    They stand for Dataproc, Cloud Storage, and Secret Manager with the metadata server. A rehearsal differs from the
-    cloud only in these addresses and the credentials.
+    They stand for Dataproc with Cloud Logging, Cloud Storage, and Secret Manager with the metadata server. A rehearsal
+    differs from the cloud only in these addresses and the credentials.
     """
     dataproc_address: str | None = Field(default_factory=lambda values: _here(values, 0))
     """The address of Dataproc; None for the region's."""
+    logging_address: str = Field(default_factory=lambda values: _here(values, 0) or "logging.googleapis.com:443")
+    """The address of Cloud Logging."""
     storage_url: str = Field(
         default_factory=lambda values: _url(_here(values, 1)) or "https://storage.googleapis.com",
     )

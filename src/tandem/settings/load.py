@@ -109,7 +109,7 @@ def read_settings(
             hint=f"remove {variable(('protected',))}, and confirm a command with --confirm {found.name}",
         )
     settings = _with_typed_parameters(settings, own.get("job", {}).get("parameters", {}))
-    missing = missing_of(settings, (*settings.required, *settings.required_to_deploy))
+    missing = missing_of(settings, settings.needed_to_deploy)
     origins = {**_origins(layers, environment), **dict.fromkeys(missing, _MISSING)}
     return LoadedSettings(settings, pipelines, origins, missing)
 

@@ -121,6 +121,8 @@ class Settings(_Frozen):
     """The settings that the profile cannot have a default for, for example the address of a cloud's brokers."""
     required_to_deploy: tuple[str, ...] = ()
     """The same for settings that only a deployed job needs."""
+    required_serverless: tuple[str, ...] = ()
+    """The same for settings that only a serverless batch needs."""
     pipeline: str
     """The pipeline. Of several named ones, ``a,b``, each has its own settings."""
     pipelines_dir: Path
@@ -155,6 +157,12 @@ class Settings(_Frozen):
         if not re.fullmatch("[0-9]+[kmgt]?", memory, re.IGNORECASE):
             raise ValueError(f"spark.driver.memory is {memory!r}; write a whole number and k, m, g or t, such as 4g")
         return spark
+
+    @property
+    def needed_to_deploy(self) -> tuple[str, ...]:
+        """The settings, named ``section.key``, without which nothing is deployed."""
+        serverless = self.required_serverless if self.gcp.serverless else ()
+        return (*self.required, *self.required_to_deploy, *serverless)
 
     @property
     def home(self) -> Path:

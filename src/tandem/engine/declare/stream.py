@@ -15,6 +15,8 @@ from tandem.engine.declare.field_type import FieldType
 
 # The capped collection in which the job tells what it does.
 PROGRESS_COLLECTION = "tandem_progress"
+# What reconcile told, one document for each run in the cloud.
+RECONCILIATION_COLLECTION = "tandem_reconciliations"
 # Documents that reconcile found to be overtaken and that the job may still come to write.
 SUPERSEDED_COLLECTION = "tandem_superseded"
 # The file in a checkpoint with the settings that it was begun with.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import grpc
     from google.auth.credentials import Credentials
     from google.cloud.dataproc_v1 import BatchControllerClient, ClusterControllerClient, JobControllerClient
+    from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
     from google.cloud.storage import Client as StorageClient
 
@@ -76,6 +77,16 @@ class Clients:
         transport = SecretManagerServiceRestTransport(host=host, credentials=self._credentials, url_scheme=scheme)
         return SecretManagerServiceClient(transport=transport)
 
+    @cached_property
+    def logs(self) -> LoggingServiceV2Client:
+        """Lists log entries."""
+        from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
+        from google.cloud.logging_v2.services.logging_service_v2.transports import LoggingServiceV2GrpcTransport
+
+        host = self._google.logging_address
+        transport = LoggingServiceV2GrpcTransport(host=host, channel=self._channel_to(host))
+        return LoggingServiceV2Client(transport=transport)
+
     def login(self) -> str:
         """Returns the account of the login.
 
@@ -92,8 +103,10 @@ class Clients:
         return str(account or "a user's")
 
     def close(self) -> None:
-        """Closes the connection to Dataproc; pending calls fail."""
+        """Closes the connections; pending calls fail."""
         self._channel.close()
+        if "logs" in self.__dict__:
+            self.logs.transport.close()  # type: ignore[no-untyped-call]
 
     @cached_property
     def _credentials(self) -> Credentials:
@@ -115,9 +128,12 @@ class Clients:
 
     @cached_property
     def _channel(self) -> grpc.Channel:
+        return self._channel_to(self._address)
+
+    def _channel_to(self, address: str) -> grpc.Channel:
         import grpc
         from google.api_core import grpc_helpers
 
         if self._google.credentials == "none":
-            return grpc.insecure_channel(self._address)
-        return grpc_helpers.create_channel(self._address, credentials=self._credentials)
+            return grpc.insecure_channel(address)
+        return grpc_helpers.create_channel(address, credentials=self._credentials)

@@ -10,7 +10,7 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
-from tandem.platforms.dataproc.requests import LABEL, cluster_request
+from tandem.platforms.dataproc.requests import ENVIRONMENT_LABEL, cluster_request, environment_of
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
@@ -79,11 +79,11 @@ class Cluster:
         return call(f"looking for the cluster {self._google.cluster}", get)
 
     def delete(self) -> bool:
-        """Deletes the cluster if Tandem created it; returns whether it did."""
+        """Deletes the cluster if a deployment of this environment created it; returns whether it did."""
         from google.api_core.exceptions import NotFound
 
         existing = self.find()
-        if existing is None or LABEL not in existing.labels:
+        if existing is None or existing.labels.get(ENVIRONMENT_LABEL) != environment_of(self._settings):
             return False
         # Only this cluster, not a newer one of the same name.
         request = {

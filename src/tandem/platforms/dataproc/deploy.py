@@ -18,6 +18,7 @@ from tandem.platforms.dataproc.checkpoint_check import doubt_of
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
+from tandem.platforms.dataproc.driver_log import DriverLog
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.parity import runtime_of
@@ -48,6 +49,7 @@ class Deployment:
         bucket: the bucket of the releases and checkpoints.
         cluster: the job's cluster; None for serverless batches.
         jobs: the pipeline's runs in the service that the settings choose.
+        log: the output of their drivers.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -59,6 +61,7 @@ class Deployment:
         on_cluster: Runs = ClusterJobs(settings, clients.jobs, self.bucket)
         serverless: Runs = Batches(settings, clients.batches, self.bucket)
         self.jobs, self._elsewhere = (serverless, on_cluster) if settings.gcp.serverless else (on_cluster, serverless)
+        self.log = DriverLog(settings, clients, self.bucket, self.jobs)
 
     @property
     def services(self) -> tuple[Runs, Runs]:
@@ -66,7 +69,7 @@ class Deployment:
         return self.jobs, self._elsewhere
 
     def close(self) -> None:
-        """Closes the connection to Dataproc."""
+        """Closes the connections to Google."""
         self._clients.close()
 
     def login(self) -> str:
@@ -168,8 +171,8 @@ class Deployment:
         _log.info("submitted", job=run.id, release=made.digest)
         return run
 
-    def reconcile(self) -> tuple[Run, str]:
-        """Returns the finished batch, and its driver's output.
+    def reconcile(self) -> Run:
+        """Returns the finished batch.
 
         Raises:
             TandemError: it could not be submitted, or did not end.
@@ -179,8 +182,7 @@ class Deployment:
         newest = self.jobs.newest(RECONCILE)
         run = newest if newest and newest.active else self.jobs.submit(made, newest.id if newest else None)
         _log.info("reconciling", job=run.id)
-        ended = self.jobs.await_end(run, _RECONCILE_DEADLINE_S)
-        return ended, b"".join(self.bucket.output(ended.output)).decode(errors="replace")
+        return self.jobs.await_end(run, _RECONCILE_DEADLINE_S)
 
     def _upload(self, made: Release) -> None:
         uploaded = sum(self.bucket.upload(upload, partial(self._jar, upload.name)) for upload in made.uploads)

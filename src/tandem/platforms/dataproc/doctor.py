@@ -18,6 +18,7 @@ def checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
         "settings": lambda: _settings(settings),
         "login": lambda: _deployment(settings).login(),
         "bucket": lambda: _bucket(settings),
+        "bucket's costs": lambda: _bucket_costs(settings),
         "secrets": lambda: _secrets(settings),
         "cluster": lambda: _cluster(settings),
         "job": lambda: _job(settings),
@@ -26,7 +27,7 @@ def checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 
 def _settings(settings: Settings) -> str:
-    require(settings, (*settings.required, *settings.required_to_deploy))
+    require(settings, settings.needed_to_deploy)
     return f"project {settings.gcp.project}, region {settings.gcp.region}"
 
 
@@ -38,6 +39,29 @@ def _deployment(settings: Settings) -> Deployment:
 def _bucket(settings: Settings) -> str:
     _deployment(settings).bucket.check()
     return f"gs://{settings.gcp.bucket}, readable"
+
+
+def _bucket_costs(settings: Settings) -> str:
+    if settings.backend == "rehearsal":
+        raise Skipped("the stand-in's objects cost nothing")
+    policy, bucket = _deployment(settings).bucket.policy(), f"gs://{settings.gcp.bucket}"
+    if policy is None:
+        raise Skipped("this login may not see the bucket's settings (role Storage Legacy Bucket Reader)")
+    update = f"`gcloud storage buckets update {bucket}"
+    if policy.soft_delete_s:
+        raise TandemError(
+            f"{bucket} keeps deleted objects for {policy.soft_delete_s / 86_400:g} days, and each batch of the job "
+            "deletes some fifty",
+            hint=f"{update} --clear-soft-delete`",
+        )
+    if policy.versioned:
+        raise TandemError(f"{bucket} keeps each version of its objects", hint=f"{update} --no-versioning`")
+    if not policy.removes_output:
+        raise TandemError(
+            f"{bucket} keeps drivers' output for ever: no lifecycle rule deletes it",
+            hint=f"{update} --lifecycle-file=FILE`, with the file of docs/gcp.md",
+        )
+    return f"{bucket}: no soft delete, no versions, and drivers' output is deleted at some age"
 
 
 def _secrets(settings: Settings) -> str:

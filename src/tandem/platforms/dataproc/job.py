@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -15,17 +14,16 @@ import structlog
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.runs import Run
-from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
+from tandem.platforms.observe import has_committed, lag_of, reason_in, reconcile_failed, status
 from tandem.platforms.progress import progress_of
 from tandem.platforms.provision import remove_collections, remove_topics
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
-from tandem.supervision.log_line import LogLine, parse
+from tandem.supervision.log_line import LogLine
 from tandem.waiting import NotYetError, wait_for
 
 # A cluster takes minutes to be created, and the first driver on it a minute to start.
 _FIRST_BATCH_DEADLINE_S = 900.0
-_FOLLOW_S = 2.0
 _LOOK = "`tandem logs job`"
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +42,7 @@ class DataprocJob:
     @cached_property
     def deployment(self) -> Deployment:
         """The pipeline in its Google project."""
-        require(self.settings, (*self.settings.required, *self.settings.required_to_deploy))
+        require(self.settings, self.settings.needed_to_deploy)
         return Deployment(self.settings)
 
     def submit(self) -> None:
@@ -124,10 +122,15 @@ class DataprocJob:
         cluster = self.deployment.cluster
         if cluster and cluster.find() is None:
             raise EnvironmentNotReadyError("there is no cluster to reconcile on", hint="`tandem deploy` creates it")
-        run, output = self.deployment.reconcile()
-        # The driver's standard output and log are one stream; the report is its last JSON line.
-        lines = [line for line in output.splitlines() if line.startswith('{"compared"')]
-        return reconcile_report(int(run.state != "stopped"), "\n".join(lines), output)
+        run = self.deployment.reconcile()
+        with progress_of(self.settings) as reader:
+            told = reader.reconciliation(run.id)
+        if told is None:
+            raise reconcile_failed(self._said_of(run))
+        if told["error"]:
+            raise reconcile_failed(told["error"])
+        report: dict[str, Any] = json.loads(told["report"])
+        return report
 
     def doubt(self) -> str | None:
         """Returns why this version could not be checked against the checkpoint; see ``Job.doubt``."""
@@ -146,23 +149,7 @@ class DataprocJob:
 
     def logs(self, follow: bool = False, since: datetime | None = None) -> Iterator[LogLine]:
         """Yields the output of the newest job's driver; see ``Environment.logs``."""
-        run = self._newest_submitted()
-        pieces, rest = 0, b""
-        moment: datetime | None = None
-        while True:
-            now = self.deployment.jobs.get(run.id)
-            for piece in self.deployment.bucket.output(now.output, pieces) if now.output else ():
-                pieces += 1
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in (parse(raw.decode(errors="replace").rstrip(), "job") for raw in lines):
-                    moment = line.at or moment
-                    if since is None or (moment and moment >= since):
-                        yield replace(line, at=moment)
-            if not follow or not now.active:
-                if rest:
-                    yield parse(rest.decode(errors="replace"), "job")
-                return
-            time.sleep(_FOLLOW_S)  # not a wait for readiness: the refresh interval
+        yield from self.deployment.log.lines(self._newest_submitted(), follow=follow, since=since)
 
     def close(self) -> None:
         """Closes the connection to Dataproc; a new one is opened when needed."""
@@ -172,6 +159,13 @@ class DataprocJob:
 
     def _committed(self, run: Run, newest: dict[str, Any] | None) -> bool:
         return run.state == "running" and _is_of(run, newest) and has_committed(self.settings, newest)
+
+    def _said_of(self, run: Run) -> str:
+        """Returns why a reconciliation failed that has not reported it: by its log, else by Dataproc."""
+        with suppress(TandemError):
+            if reason := reason_in("\n".join(line.text for line in self.deployment.log.lines(run))):
+                return reason
+        return run.details or f"the job {run.id} is {run.state} and has not reported"
 
     def _newest(self) -> tuple[Run | None, str | None]:
         """Returns the newest job, or why it is unknown."""

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 from tandem.job_files import STREAM, with_limits
 from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of, root_of
 from tandem.platforms.parity import runtime_of, spark_settings
+from tandem.settings.google import GoogleSettings
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
-    from google.cloud.dataproc_v1 import CreateBatchRequest, CreateClusterRequest, SubmitJobRequest
+    from google.cloud.dataproc_v1 import (
+        CreateBatchRequest,
+        CreateClusterRequest,
+        InstanceGroupConfig,
+        SubmitJobRequest,
+    )
 
 LABEL = "tandem"
 ENVIRONMENT_LABEL = "tandem-environment"
@@ -22,6 +28,7 @@ ENTRY_LABEL = "tandem-entry"
 _NAMESPACE = uuid.UUID("6f5b0f6e-3f0c-4f6c-9d4e-7b0f5a1c2d3e")
 # Dataproc's maximum in an hour. It gives up after more than four in ten minutes.
 _RESTARTS_AN_HOUR = 10
+_EVENT_LOG_OFF = {"spark.eventLog.enabled": "false"}
 # Small partitions avoid spills in a batch's joins.
 _BATCH = {"spark.sql.shuffle.partitions": "32"}
 
@@ -44,9 +51,14 @@ def environment_of(settings: Settings) -> str:
     return f"{settings.environment}-{hashlib.sha256(root_of(settings).encode()).hexdigest()[:8]}"
 
 
+def environment_filter(settings: Settings) -> str:
+    """Returns the filter for the jobs or serverless batches of an environment."""
+    return f"labels.{ENVIRONMENT_LABEL} = {environment_of(settings)}"
+
+
 def jobs_filter(settings: Settings) -> str:
-    """Returns the filter for a pipeline's jobs or serverless batches."""
-    return f"labels.{LABEL} = {label_of(settings)}"
+    """Returns the filter for a pipeline's jobs or serverless batches in its environment."""
+    return f"labels.{LABEL} = {label_of(settings)} AND {environment_filter(settings)}"
 
 
 def uri(settings: Settings, upload: Upload) -> str:
@@ -65,11 +77,13 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
     from google.protobuf.duration_pb2 import Duration
 
     google = settings.gcp
-    properties = {"dataproc:dataproc.allow.zero.workers": "true"} if google.workers == 0 else {}
+    # The drivers' output goes to Cloud Logging, too.
+    properties = {"dataproc:dataproc.logging.stackdriver.job.driver.enable": "true"}
+    if google.workers == 0:
+        properties["dataproc:dataproc.allow.zero.workers"] = "true"
     config = dataproc.ClusterConfig(
-        # For the drivers' output; otherwise Google creates two buckets of its own.
+        # For the drivers' output. Temporary files go to a bucket of Google's, which removes them after ninety days.
         config_bucket=google.bucket or "",
-        temp_bucket=google.bucket or "",
         gce_cluster_config=dataproc.GceClusterConfig(
             service_account=google.service_account or "",
             service_account_scopes=["https://www.googleapis.com/auth/cloud-platform"],
@@ -77,8 +91,8 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
             # It reaches Kafka and MongoDB through Cloud NAT.
             internal_ip_only=True,
         ),
-        master_config=dataproc.InstanceGroupConfig(num_instances=1, machine_type_uri=google.machine),
-        worker_config=dataproc.InstanceGroupConfig(num_instances=google.workers, machine_type_uri=google.machine),
+        master_config=_machines(google, 1),
+        worker_config=_machines(google, google.workers),
         software_config=dataproc.SoftwareConfig(image_version=runtime_of(settings).image, properties=properties),
         lifecycle_config=dataproc.LifecycleConfig(idle_delete_ttl=Duration(seconds=60 * google.idle_delete_minutes)),
     )
@@ -89,6 +103,13 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
         labels=_owner(settings),
     )
     return dataproc.CreateClusterRequest(project_id=google.project or "", region=google.region or "", cluster=cluster)
+
+
+def _machines(google: GoogleSettings, number: int) -> InstanceGroupConfig:
+    from google.cloud import dataproc_v1 as dataproc
+
+    disk = dataproc.DiskConfig(boot_disk_type=google.disk_type, boot_disk_size_gb=google.disk_gb)
+    return dataproc.InstanceGroupConfig(num_instances=number, machine_type_uri=google.machine, disk_config=disk)
 
 
 def batches_parent(settings: Settings) -> str:
@@ -121,7 +142,8 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
             args=_arguments(settings, release, job_id),
             python_file_uris=[uri(settings, release.package)],
             jar_file_uris=[uri(settings, jar) for jar in release.jars],
-            properties=_properties(settings, release),
+            # The event log of a job without an end has none either.
+            properties={**_EVENT_LOG_OFF, **_properties(settings, release)},
             logging_config=dataproc.LoggingConfig(
                 driver_log_levels={
                     name: getattr(dataproc.LoggingConfig.Level, level) for name, level in LOG_LEVELS.items()
@@ -150,9 +172,12 @@ def batch_request(settings: Settings, release: Release, predecessor: str | None)
     batch_id = f"{settings.pipeline.lower().replace('_', '-')[:40].strip('-')}-{job_id.rpartition('-')[2]}"
     execution = dataproc.ExecutionConfig(
         service_account=google.service_account or "",
+        # By default, a batch acts as its creator since runtime 3.0, and a person may not read the secrets.
+        authentication_config=dataproc.AuthenticationConfig(
+            user_workload_authentication_type=dataproc.AuthenticationConfig.AuthenticationType.SERVICE_ACCOUNT
+        ),
         # By default, Google ends a batch after four hours.
         ttl=Duration(seconds=3600 * google.ttl_hours),
-        staging_bucket=google.bucket or "",
         **({"subnetwork_uri": google.subnetwork} if google.subnetwork else {}),
     )
     batch = dataproc.Batch(
@@ -185,7 +210,7 @@ def _ids(settings: Settings, release: Release, predecessor: str | None) -> tuple
 def _arguments(settings: Settings, release: Release, name: str) -> list[str]:
     stop = ["--stop-when", f"gs://{settings.gcp.bucket}/{stop_object(settings, name)}"]
     config = ["--config", uri(settings, release.config)]
-    return [*config, *release.arguments, *(stop if release.entry == STREAM else [])]
+    return [*config, *release.arguments, *(stop if release.entry == STREAM else ["--report", name])]
 
 
 def _properties(settings: Settings, release: Release) -> dict[str, str]:

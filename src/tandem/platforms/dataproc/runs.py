@@ -10,15 +10,18 @@ from typing import Any
 
 import structlog
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.job_files import STREAM
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
 from tandem.platforms.dataproc.requests import (
     ENTRY_LABEL,
+    ENVIRONMENT_LABEL,
     LABEL,
     RELEASE_LABEL,
+    environment_filter,
+    environment_of,
     jobs_filter,
     label_of,
     stop_object,
@@ -58,8 +61,10 @@ class Run:
         release: the digest of the submitted release.
         entry: the pipeline's file that it runs.
         pipeline: the label's value of the pipeline.
+        environment: the label's value of the environment.
         details: Dataproc's text about the state; it may be empty.
-        output: the URI prefix of the objects with its driver's output.
+        output: the URI prefix of the objects with its driver's output; empty if there are none.
+        uuid: what tells it from other runs of its id.
         cancelled: whether it was cancelled.
     """
 
@@ -69,8 +74,10 @@ class Run:
     release: str
     entry: str
     pipeline: str
+    environment: str
     details: str
     output: str
+    uuid: str
     cancelled: bool = False
 
     @property
@@ -79,7 +86,7 @@ class Run:
         return self.state in ("starting", "running", "stopping")
 
 
-def run_of(name: str, labels: Any, state: str, since: datetime | None, details: str, output: str) -> Run:
+def run_of(name: str, labels: Any, state: str, since: datetime | None, details: str, output: str, uuid: str) -> Run:
     """Returns a job or a batch as a run.
 
     Args:
@@ -89,6 +96,7 @@ def run_of(name: str, labels: Any, state: str, since: datetime | None, details: 
         since: the time of the last change of state.
         details: Dataproc's text about the state.
         output: the URI of its driver's output.
+        uuid: what tells it from others of its id.
     """
     return Run(
         id=name,
@@ -97,8 +105,10 @@ def run_of(name: str, labels: Any, state: str, since: datetime | None, details: 
         release=labels.get(RELEASE_LABEL, ""),
         entry=labels.get(ENTRY_LABEL, ""),
         pipeline=labels.get(LABEL, ""),
+        environment=labels.get(ENVIRONMENT_LABEL, ""),
         details=" ".join(details.split())[:300],
         output=output,
+        uuid=uuid,
         cancelled=state == "CANCELLED",
     )
 
@@ -133,6 +143,10 @@ class Runs(ABC):
         """Cancels a run at once."""
 
     @abstractmethod
+    def log_filter(self, run: Run) -> str:
+        """Returns the filter for the entries of a run's driver in Cloud Logging."""
+
+    @abstractmethod
     def _kill_hint(self, run: Run) -> str:
         """Returns the command that ends a run."""
 
@@ -146,16 +160,25 @@ class Runs(ABC):
         Args:
             entry: the pipeline's file that it runs.
         """
-        wanted = (label_of(self._settings), entry)
-        runs = [run for run in self._all(jobs_filter(self._settings)) if (run.pipeline, run.entry) == wanted]
+        runs = [run for run in self._all(jobs_filter(self._settings)) if self._owns(run) and run.entry == entry]
         return max(runs, key=lambda run: (run.active, run.since is not None and run.since.timestamp()), default=None)
 
     def active_streams(self) -> list[Run]:
-        """Returns the active streams of all pipelines."""
-        return [run for run in self._all("") if run.active and run.pipeline and run.entry == STREAM]
+        """Returns the active streams of all pipelines in the environment."""
+        found = self._all(environment_filter(self._settings))
+        return [run for run in found if run.active and self._is_here(run) and run.entry == STREAM]
 
     def stop(self, run: Run) -> None:
-        """Returns when a run has ended, after its current batch or, if that takes too long, cancelled."""
+        """Returns when a run has ended, after its current batch or, if that takes too long, cancelled.
+
+        Raises:
+            TandemError: the run belongs to another pipeline or environment.
+        """
+        if not self._owns(run):
+            raise TandemError(
+                f"the job {run.id} belongs to another pipeline or environment and is left alone",
+                hint="stop it with the settings that it was deployed with",
+            )
         mark = stop_object(self._settings, run.id)
         self._bucket.put(mark)
         try:
@@ -165,6 +188,14 @@ class Runs(ABC):
             call(f"cancelling the job {run.id}", lambda: self.cancel(run))
             self.await_end(run, _CANCEL_DEADLINE_S)
         self._bucket.remove(mark)
+
+    def _owns(self, run: Run) -> bool:
+        """Returns whether a run is this pipeline's in this environment."""
+        return self._is_here(run) and run.pipeline == label_of(self._settings)
+
+    def _is_here(self, run: Run) -> bool:
+        """Returns whether a run is of this environment."""
+        return run.environment == environment_of(self._settings)
 
     def await_end(self, run: Run, deadline_s: float) -> Run:
         """Returns a run once it has ended.
