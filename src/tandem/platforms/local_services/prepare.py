@@ -10,7 +10,6 @@ from pathlib import Path
 import structlog
 
 from tandem.artifacts import ensure_jars
-from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.ivy import check_spark
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign.inheritance import log_not_passed_on
@@ -39,14 +38,14 @@ class Tools:
 
     def spark(self, settings: Settings) -> LocalSpark:
         """Returns what a profile's drivers run on."""
-        return LocalSpark.of(settings, self.java, self.jars["spark"])
+        return LocalSpark.of(settings, self.java, self.jars[runtimes().default.jars])
 
 
 def prepare(
     settings: Settings,
     layout: Layout,
     listens: Callable[[Settings], Mapping[str, int]] | None = None,
-    jars: Collection[str] = ENVIRONMENT,
+    jars: Collection[str] | None = None,
 ) -> Tools:
     """Returns the tools for a start, after ending the services that a killed supervisor left.
 
@@ -56,7 +55,7 @@ def prepare(
         settings: the profile's.
         layout: where all is kept.
         listens: returns the ports of what is started, by the variable that sets each; None for ``ports``.
-        jars: which sets of the lock are needed.
+        jars: which sets of the lock are needed; None for those of an environment.
 
     Raises:
         EnvironmentNotReadyError: something is missing or in the way.
