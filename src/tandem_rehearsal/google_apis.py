@@ -1,4 +1,4 @@
-"""Google on this machine, in one process: Dataproc, Secret Manager and the metadata server.
+"""Google on this machine, in one process: Dataproc, Secret Manager, the metadata server and the project's APIs.
 
 ``python -m tandem_rehearsal.google_apis --settings FILE``; SIGTERM and SIGINT end the drivers and then this.
 """
@@ -29,6 +29,7 @@ from tandem_rehearsal.credentials import Credentials
 from tandem_rehearsal.driver_runner import DriverRunner
 from tandem_rehearsal.image import write_image
 from tandem_rehearsal.job_controller import DriverHandle, JobController
+from tandem_rehearsal.project_api import ProjectApi
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import layout_of
 
@@ -57,7 +58,7 @@ def serve(settings: Settings) -> None:
         return runner.launch(job, runtimes().serverless)
 
     batches = BatchController(*place, serverless, runner.output)
-    secrets = server((google.rehearsal_port or 0) + 2, place[0], credentials.secrets)
+    secrets = server((google.rehearsal_port or 0) + 2, ProjectApi(*place), credentials.secrets)
     threading.Thread(target=secrets.serve_forever, daemon=True).start()
     dataproc = grpc.server(ThreadPoolExecutor(_THREADS))
     dataproc.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services()))

@@ -23,6 +23,7 @@ from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem_rehearsal.project_api import ProjectApi
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import StorageStandIn, layout_of
 
@@ -56,7 +57,7 @@ def secrets(settings: Settings) -> Iterator[Path]:
     """The folder of the secrets."""
     folder = settings.home / "secrets"
     folder.mkdir(parents=True)
-    serving = server(PORT + 2, "rehearsal-project", folder)
+    serving = server(PORT + 2, ProjectApi("rehearsal-project", "rehearsal-north1"), folder)
     thread = threading.Thread(target=serving.serve_forever)
     thread.start()
     access.cache_clear()

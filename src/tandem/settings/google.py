@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tandem.engine.declare.job_config import METADATA, SECRET_MANAGER
 
@@ -28,10 +28,11 @@ class GoogleSettings(BaseModel):
     # Used when there is one of this name, else created.
     cluster: str = Field(pattern=r"^[a-z]([a-z0-9-]{0,49}[a-z0-9])?$")
     machine: str = "n2-standard-4"
-    # 0 for a single machine that is master and worker.
+    # 0 for a single machine that is master and worker, else at least 2.
     workers: int = Field(default=2, ge=0)
     # A cluster that was created here and has no job for so long deletes itself: a failed job must not cost for ever.
-    idle_delete_minutes: int = Field(default=60, ge=5)
+    # Google allows five minutes to fourteen days.
+    idle_delete_minutes: int = Field(default=60, ge=5, le=20160)
     # The first of three ports on this machine, for Dataproc, Cloud Storage, and Secret Manager with the metadata
     # server; None for Google's own addresses. They and the credentials are all that a rehearsal differs by.
     rehearsal_port: int | None = Field(default=None, ge=1, le=65533)
@@ -46,6 +47,17 @@ class GoogleSettings(BaseModel):
     credentials: Literal["none"] | None = Field(
         default_factory=lambda values: "none" if values["rehearsal_port"] else None
     )
+
+    def api_url(self, name: str) -> str:
+        """Returns the URL of an API of Google's that has no setting of its own, such as ``compute``."""
+        return _url(_here({"rehearsal_port": self.rehearsal_port}, 2)) or f"https://{name}.googleapis.com"
+
+    @field_validator("workers")
+    @classmethod
+    def _are_as_many_as_google_allows(cls, workers: int) -> int:
+        if workers == 1:
+            raise ValueError("a cluster has no worker (one machine for all) or at least 2")
+        return workers
 
 
 def _here(values: dict[str, Any], offset: int) -> str | None:

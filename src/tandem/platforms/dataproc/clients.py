@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
+from tandem.platforms.dataproc.project import Project
+from tandem.platforms.dataproc.requests import SCOPE
 from tandem.settings.google import GoogleSettings
 
 if TYPE_CHECKING:
@@ -76,6 +78,13 @@ class Clients:
         transport = SecretManagerServiceRestTransport(host=host, credentials=self._credentials, url_scheme=scheme)
         return SecretManagerServiceClient(transport=transport)
 
+    @cached_property
+    def project(self) -> Project:
+        """Describes the project."""
+        from google.auth.transport.requests import AuthorizedSession
+
+        return Project(self._google, AuthorizedSession(self._credentials))  # type: ignore[no-untyped-call]
+
     def login(self) -> str:
         """Returns the account of the login.
 
@@ -88,7 +97,7 @@ class Clients:
             return "none: a stand-in accepts any login"
         found = self._credentials
         call("logging in", lambda: found.refresh(Request()))  # type: ignore[no-untyped-call]
-        return str(getattr(found, "service_account_email", None) or getattr(found, "account", None) or "a user's")
+        return _account(found)
 
     def close(self) -> None:
         """Closes the connection to Dataproc; pending calls fail."""
@@ -103,9 +112,18 @@ class Clients:
         if self._google.credentials == "none":
             return cast("Credentials", AnonymousCredentials())  # type: ignore[no-untyped-call]
         try:
-            found, _ = auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-        except DefaultCredentialsError:
-            raise EnvironmentNotReadyError("no login for Google Cloud was found", hint=_LOGIN) from None
+            found, _ = auth.default(scopes=[SCOPE])
+        except DefaultCredentialsError as error:
+            raise _no_login(error) from None
+        return self._with_quota_project(found)
+
+    def _with_quota_project(self, found: Credentials) -> Credentials:
+        """Returns a login that counts against a project's quota: a person's has no project of its own."""
+        from google.auth.external_account_authorized_user import Credentials as WorkforceCredentials
+        from google.oauth2.credentials import Credentials as PersonalCredentials
+
+        if isinstance(found, PersonalCredentials | WorkforceCredentials) and not found.quota_project_id:
+            return cast("Credentials", found.with_quota_project(self._google.project))
         return found
 
     @property
@@ -120,3 +138,21 @@ class Clients:
         if self._google.credentials == "none":
             return grpc.insecure_channel(self._address)
         return grpc_helpers.create_channel(self._address, credentials=self._credentials)
+
+
+def _account(login: Credentials) -> str:
+    """Returns what to call a login: Google does not tell who a federated identity is."""
+    from google.auth.external_account import Credentials as FederatedCredentials
+    from google.auth.impersonated_credentials import Credentials as ImpersonatedCredentials
+
+    account = getattr(login, "service_account_email", None) or getattr(login, "account", None)
+    if isinstance(login, FederatedCredentials):
+        return f"a federated identity{f' as {account}' if account else ''}"
+    return f"{account}, impersonated" if isinstance(login, ImpersonatedCredentials) else str(account or "a user's")
+
+
+def _no_login(error: Exception) -> EnvironmentNotReadyError:
+    # A file that is named but cannot be used has other messages than no login at all.
+    none = "default credentials were not found" in str(error)
+    reason = "no login for Google Cloud was found" if none else f"the login for Google Cloud cannot be used: {error}"
+    return EnvironmentNotReadyError(reason, hint=_LOGIN)
