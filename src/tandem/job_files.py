@@ -15,7 +15,7 @@ from tandem.engine.declare.avro_schema import JAVA_LIMITS
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
-# What can be submitted, by the module that a pipeline may have for it. Jobs in the cloud have these values as labels.
+# What can be submitted, by the module that a pipeline may have for it.
 STREAM, RECONCILE = "join_stream", "reconcile"
 _FILES = {STREAM: "job.py", RECONCILE: "reconcile.py"}
 _ENGINE = Path(engine.__file__).parent / "submitted"

@@ -20,7 +20,7 @@ from tandem.artifacts.ivy import spark_jars
 from tandem.artifacts.packages import installed
 from tandem.job_files import RECONCILE, STREAM, temporary_folder
 from tandem.local_spark.java import Java, child_environment
-from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL
+from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL, label_value, name_of
 from tandem.platforms.local_services.layout import Layout
 from tandem.runtimes import Runtime
 from tandem.supervision.logs import size_of
@@ -28,8 +28,8 @@ from tandem.supervision.process import end, identify, recall, remember, spawn
 from tandem.supervision.state_folder import empty
 from tandem_rehearsal.image import write_logging
 
-# A driver's name here, by the file that it runs.
-_NAMES = {STREAM: "job", RECONCILE: "reconcile"}
+# A driver's name here, by the label of the file that it runs.
+_NAMES = {label_value(STREAM): "job", label_value(RECONCILE): "reconcile"}
 _UPLOAD_S = 1.0
 # A driver that does not stop within this time is killed.
 _STOP_S = 20.0
@@ -125,7 +125,7 @@ class DriverRunner:
         }
         name = _NAMES[job.labels[ENTRY_LABEL]]
         if job.labels[LABEL] != self.first:
-            name = f"{name}-{job.labels[LABEL]}"
+            name = f"{name}-{name_of(job.labels[LABEL])}"
         logging = self.layout.conf / f"{name}-log4j2.properties"
         write_logging(logging, levels)
         temporary = self.layout.conf / f"{name}-tmp"

@@ -64,7 +64,11 @@ def status(
 def collected(session: Session) -> dict[str, Any]:
     """Returns the first named pipeline's status and a list of all named or running pipelines."""
     found = session.job.status()
-    others = [name for name in session.environment.pipelines() if name not in session.pipelines]
+    try:
+        running = session.environment.pipelines()
+    except TandemError as error:  # what else runs is unknown then
+        running, found["problem"] = [], found["problem"] or str(error)
+    others = [name for name in running if name not in session.pipelines]
     found_others = [_status_of(session, name) for name in (*session.pipelines[1:], *others)]
     return {**found, "pipelines": [_of_pipeline(each) for each in (found, *found_others)]}
 

@@ -82,11 +82,12 @@ def _started(before: list[str]) -> str:
 
 def stop_started(session: Session, before: list[str]) -> None:
     """Stops the environment, or only the started jobs if it is a cloud or pipelines ran before."""
-    if not before and not isinstance(session.job, DeployedJob):
+    in_the_cloud = isinstance(session.job, DeployedJob)
+    if not before and not in_the_cloud:
         session.environment.stop()
         return
-    # If nothing ran before, this includes jobs that failed: their cluster may still exist.
-    now = session.environment.pipelines() if before else session.pipelines
+    # In the cloud this includes jobs that failed: their cluster may still exist.
+    now = session.pipelines if in_the_cloud else session.environment.pipelines()
     started = set(now) - set(before)
     session.for_each_job(lambda job: job.stop() if job.settings.pipeline in started else None, titles=False)
 

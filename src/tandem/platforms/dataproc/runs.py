@@ -20,7 +20,7 @@ from tandem.platforms.dataproc.requests import (
     LABEL,
     RELEASE_LABEL,
     jobs_filter,
-    label_of,
+    of_entry,
     stop_object,
 )
 from tandem.settings.model import Settings
@@ -56,11 +56,12 @@ class Run:
         state: ``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``.
         since: the time of the last change of state.
         release: the digest of the submitted release.
-        entry: the pipeline's file that it runs.
+        entry: the label's value of the pipeline's file that it runs.
         pipeline: the label's value of the pipeline.
         details: Dataproc's text about the state; it may be empty.
         output: the URI prefix of the objects with its driver's output.
         cancelled: whether it was cancelled.
+        restarts_left: how often Dataproc will still restart its driver, None if it restarts none.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Run:
     details: str
     output: str
     cancelled: bool = False
+    restarts_left: int | None = None
 
     @property
     def active(self) -> bool:
@@ -124,9 +126,12 @@ class Runs(ABC):
     def submit(self, release: Release, predecessor: str | None) -> Run:
         """Submits a release and returns the run; the uploads and the cluster must exist."""
 
+    # The service's filter for active runs.
+    _active: str
+
     @abstractmethod
     def _all(self, wanted: str) -> Iterable[Run]:
-        """Returns the service's runs that match a filter; all if it is empty."""
+        """Returns the service's runs that match a filter."""
 
     @abstractmethod
     def cancel(self, run: Run) -> None:
@@ -146,13 +151,14 @@ class Runs(ABC):
         Args:
             entry: the pipeline's file that it runs.
         """
-        wanted = (label_of(self._settings), entry)
-        runs = [run for run in self._all(jobs_filter(self._settings)) if (run.pipeline, run.entry) == wanted]
+        wanted = f"{jobs_filter(self._settings)} AND {of_entry(entry)}"
+        # Google keeps every run of the past, so they are listed only if none is active.
+        runs = list(self._all(f"{self._active} AND {wanted}")) or self._all(wanted)
         return max(runs, key=lambda run: (run.active, run.since is not None and run.since.timestamp()), default=None)
 
     def active_streams(self) -> list[Run]:
         """Returns the active streams of all pipelines."""
-        return [run for run in self._all("") if run.active and run.pipeline and run.entry == STREAM]
+        return [run for run in self._all(f"{self._active} AND {of_entry(STREAM)}") if run.pipeline]
 
     def stop(self, run: Run) -> None:
         """Returns when a run has ended, after its current batch or, if that takes too long, cancelled."""
