@@ -39,7 +39,7 @@ def check_network(google: GoogleSettings, project: Project) -> str:
         raise TandemError(
             f"no firewall rule of the network {name} allows {', '.join(closed)} between the cluster's machines",
             hint=f"`gcloud compute firewall-rules create tandem --network={name} --direction=INGRESS "
-            f"--allow=tcp,udp,icmp --source-ranges={subnetwork['ipCidrRange']}`",
+            f"--allow=tcp,udp,icmp --source-ranges={subnetwork['ipCidrRange']}`; firewall policies are not looked at",
         )
     if not subnetwork.get("privateIpGoogleAccess"):
         raise TandemError(
