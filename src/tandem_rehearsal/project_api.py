@@ -61,10 +61,10 @@ class ProjectApi:
         Args:
             path: the path and the query.
             body: of a POST; None for a GET.
-            headers: those of the request.
+            headers: those of the request, by their names in small letters.
         """
         url = urlsplit(path)
-        token = headers.get("Authorization", "").removeprefix("Bearer ")
+        token = headers.get("authorization", "").removeprefix("Bearer ")
         if token in self.people and not headers.get("x-goog-user-project"):
             text = (
                 "Your application is authenticating by using local Application Default Credentials. The API requires "

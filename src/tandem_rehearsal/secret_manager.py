@@ -40,8 +40,9 @@ def server(port: int, project: ProjectApi, folder: Path) -> ThreadingHTTPServer:
             self._describe(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
         def _describe(self, body: dict[str, Any] | None) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
             missing = _error(404, "NOT_FOUND", f"The requested URL {self.path} was not found.")
-            self._answer(*(project.answer(self.path, body, dict(self.headers)) or (404, missing)))
+            self._answer(*(project.answer(self.path, body, headers) or (404, missing)))
 
         def _identify(self) -> None:
             # A page in a browser cannot send this header.
