@@ -20,6 +20,7 @@ from tandem_rehearsal.cluster_controller import check_place
 from tandem_rehearsal.grpc_service import handler, refuse
 from tandem_rehearsal.job_controller import DriverHandle
 from tandem_rehearsal.list_filter import matching
+from tandem_rehearsal.request_rules import check_labels, check_request_id
 
 SERVICE, OPERATIONS = "google.cloud.dataproc.v1.BatchController", "google.longrunning.Operations"
 State = dataproc.Batch.State
@@ -30,6 +31,8 @@ DEPLOYER = "deployer@example.com"
 Launch = Callable[[dataproc.Batch], DriverHandle]
 _ACTIVE = (State.PENDING, State.RUNNING, State.CANCELLING)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{2,61}[a-z0-9]")
+# Properties of Google's own, besides Spark's.
+_GOOGLES = {"dataproc.artifacts.remove": frozenset({"conscrypt", "delta-lake", "iceberg", "spark-bigquery-connector"})}
 _PARENT = re.compile(r"projects/([^/]+)/locations/([^/]+)(?:/batches/([^/]+))?")
 _MINIMUM_TTL_S, _MAXIMUM_TTL_S = 600, 14 * 24 * 3600
 
@@ -111,9 +114,12 @@ class BatchController:
         with self._lock:
             batches = [each.batch for each in reversed(self._batches.values())]
         fields = ("batch_id", "batch_uuid", "state")
-        return dataproc.ListBatchesResponse(
-            batches=[each for each in batches if matching(request.filter, fields, _values(each), each.labels, context)]
-        )
+        wanted = [
+            each
+            for each in batches
+            if matching(request.filter, fields, _values(each), each.labels, context, alternatives=True)
+        ]
+        return dataproc.ListBatchesResponse(batches=wanted)
 
     def _cancel(self, request: CancelOperationRequest, context: grpc.ServicerContext) -> Empty:
         with self._lock:
@@ -133,7 +139,9 @@ class BatchController:
 
     def _check(self, request: dataproc.CreateBatchRequest, context: grpc.ServicerContext) -> None:
         """Rejects requests that Google's documentation calls invalid."""
-        version = request.batch.runtime_config.version
+        check_labels(request.batch.labels, context)
+        check_request_id(request.request_id, context)
+        version, properties = request.batch.runtime_config.version, request.batch.runtime_config.properties
         ttl = request.batch.environment_config.execution_config.ttl
         if not _ID.fullmatch(request.batch_id):
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Invalid batch id '{request.batch_id}'")
@@ -143,6 +151,13 @@ class BatchController:
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "ttl must be between 10 minutes and 14 days")
         if not account_of(request.batch, DEPLOYER):
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Runtime {version} needs a custom service account")
+        for name, value in properties.items():
+            known = name.startswith("spark.") or value in _GOOGLES.get(name, ())
+            if not known:
+                refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Unsupported property: {name}={value}")
+        if not 2 <= int(properties.get("spark.executor.instances", "2")) <= 2000:
+            text = "spark.executor.instances must be at least 2 and at most 2000"
+            refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
 
     def _run(self, submitted: _SubmittedBatch) -> None:
         # This takes long if a Spark must be installed.
@@ -203,6 +218,7 @@ def account_of(batch: dataproc.Batch, creator: str = "") -> str:
 def as_job(batch: dataproc.Batch) -> dataproc.Job:
     """Returns an equivalent job."""
     what = batch.pyspark_batch
+    spark = {name: value for name, value in batch.runtime_config.properties.items() if name not in _GOOGLES}
     return dataproc.Job(
         job_uuid=batch.uuid,
         labels=batch.labels,
@@ -212,6 +228,6 @@ def as_job(batch: dataproc.Batch) -> dataproc.Job:
             python_file_uris=what.python_file_uris,
             jar_file_uris=what.jar_file_uris,
             file_uris=what.file_uris,
-            properties=batch.runtime_config.properties,
+            properties=spark,
         ),
     )

@@ -18,7 +18,7 @@ from tandem.artifacts.ivy import spark_jars
 from tandem.artifacts.packages import installed
 from tandem.job_files import RECONCILE, STREAM, temporary_folder
 from tandem.local_spark.java import Java, child_environment
-from tandem.platforms.dataproc.requests import ENTRY_LABEL, ENVIRONMENT_LABEL, LABEL
+from tandem.platforms.dataproc.requests import ENTRY_LABEL, ENVIRONMENT_LABEL, LABEL, label_value, name_of
 from tandem.platforms.local_services.layout import Layout
 from tandem.runtimes import Runtime
 from tandem.supervision.logs import size_of
@@ -27,8 +27,8 @@ from tandem.supervision.state_folder import empty
 from tandem_rehearsal.driver_output import Output
 from tandem_rehearsal.image import write_logging
 
-# A driver's name here, by the file that it runs.
-_NAMES = {STREAM: "job", RECONCILE: "reconcile"}
+# A driver's name here, by the label of the file that it runs.
+_NAMES = {label_value(STREAM): "job", label_value(RECONCILE): "reconcile"}
 _UPLOAD_S = 1.0
 # A driver that does not stop within this time is killed.
 _STOP_S = 20.0
@@ -118,8 +118,13 @@ class DriverRunner:
             name: dataproc.LoggingConfig.Level(level).name
             for name, level in job.pyspark_job.logging_config.driver_log_levels.items()
         }
-        labels = zip((job.labels[LABEL], job.labels[ENVIRONMENT_LABEL]), self.first, strict=True)
-        name = "-".join((_NAMES[job.labels[ENTRY_LABEL]], *(label for label, first in labels if label != first)))
+        first_pipeline, first_environment = self.first
+        parts = [_NAMES[job.labels[ENTRY_LABEL]]]
+        if job.labels[LABEL] != first_pipeline:
+            parts.append(name_of(job.labels[LABEL]))
+        if job.labels[ENVIRONMENT_LABEL] != first_environment:
+            parts.append(job.labels[ENVIRONMENT_LABEL])
+        name = "-".join(parts)
         logging = self.layout.conf / f"{name}-log4j2.properties"
         write_logging(logging, levels)
         temporary = self.layout.conf / f"{name}-tmp"

@@ -1,4 +1,4 @@
-"""Google on this machine, in one process: Dataproc, Cloud Logging, Secret Manager and the metadata server.
+"""Google on this machine: Dataproc, Cloud Logging, Secret Manager, the metadata server and the project's APIs.
 
 ``python -m tandem_rehearsal.google_apis --settings FILE``; SIGTERM and SIGINT end the drivers and then this.
 """
@@ -27,6 +27,7 @@ from tandem_rehearsal.driver_runner import DriverRunner
 from tandem_rehearsal.image import write_image
 from tandem_rehearsal.job_controller import JobController
 from tandem_rehearsal.machines import Machines
+from tandem_rehearsal.project_api import ProjectApi
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import layout_of
 
@@ -51,7 +52,8 @@ def serve(settings: Settings) -> None:
     jobs = JobController(*place, clusters, machines.of_cluster)
     batches = BatchController(*place, machines.of_batch)
     readers = {google.service_account or ""}
-    secrets = server((google.rehearsal_port or 0) + 2, place[0], credentials.secrets, readers, runner.account_at)
+    port = (google.rehearsal_port or 0) + 2
+    secrets = server(port, ProjectApi(*place), credentials.secrets, readers, runner.account_at)
     threading.Thread(target=secrets.serve_forever, daemon=True).start()
     dataproc = grpc.server(ThreadPoolExecutor(_THREADS))
     dataproc.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services(), logs.service()))

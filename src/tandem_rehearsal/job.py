@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tandem.errors import EnvironmentNotReadyError
-from tandem.platforms.dataproc.environment import running_pipelines
+from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.local_services.layout import JOB, Layout
 from tandem.platforms.local_services.supervisor_process import SupervisorProcess
@@ -57,7 +57,7 @@ class RehearsalJob:
     def stop(self) -> None:
         """Stops this pipeline's job, and the stand-ins if no other job is left; see ``Job.stop``."""
         mine, running = self.settings.pipeline, self._supervisor.running()
-        last = not running or running_pipelines(self._cloud) in ([], [mine])
+        last = not running or active_pipelines(self._cloud.deployment.services) in ([], [mine])
         if running:
             self._cloud.stop()
             self._supervisor.registry.remove(mine)

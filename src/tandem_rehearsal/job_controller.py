@@ -16,12 +16,17 @@ from google.cloud import dataproc_v1 as dataproc
 from tandem_rehearsal.cluster_controller import ClusterController, check_place
 from tandem_rehearsal.grpc_service import handler, refuse
 from tandem_rehearsal.list_filter import matching
+from tandem_rehearsal.request_rules import check_job_id, check_labels, check_request_id
 
 SERVICE = "google.cloud.dataproc.v1.JobController"
 State = dataproc.JobStatus.State
-_ACTIVE = (State.PENDING, State.SETUP_DONE, State.RUNNING, State.CANCEL_PENDING, State.CANCEL_STARTED)
+_ACTIVE = (
+    *(State.PENDING, State.SETUP_DONE, State.RUNNING, State.ATTEMPT_FAILURE),
+    *(State.CANCEL_PENDING, State.CANCEL_STARTED),
+)
 # Dataproc's rule: after this many failures within these seconds, the job is not restarted.
 _THRASHING, _THRASHING_S = 4, 600.0
+_MOST_AN_HOUR, _MOST = 10, 240
 
 
 class DriverHandle(Protocol):
@@ -83,6 +88,10 @@ class JobController:
     def _submit(self, request: dataproc.SubmitJobRequest, context: grpc.ServicerContext) -> dataproc.Job:
         check_place(request.project_id, request.region, self._place, context)
         name = request.job.reference.job_id
+        check_job_id(name, context)
+        check_request_id(request.request_id, context)
+        check_labels(request.job.labels, context)
+        _check_scheduling(request.job.scheduling, context)
         cluster = self._clusters.find(request.job.placement.cluster_name)
         if cluster is None:
             refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Cluster {request.job.placement.cluster_name}")
@@ -111,7 +120,7 @@ class JobController:
         with self._lock:
             jobs = [each.job for each in reversed(self._jobs.values())]
         wanted = [job for job in jobs if matching(request.filter, ("status.state",), _values(job), job.labels, context)]
-        # Google ignores the matcher where a filter is given.
+        # Google ignores the matcher beside a filter.
         if not request.filter and request.job_state_matcher == dataproc.ListJobsRequest.JobStateMatcher.ACTIVE:
             wanted = [job for job in wanted if job.status.state in _ACTIVE]
         here = [job for job in wanted if request.cluster_name in ("", job.placement.cluster_name)]
@@ -157,22 +166,33 @@ class JobController:
                 if code == 0:
                     self._show(submitted, State.DONE)
                     return
+                why = f"Google Cloud Dataproc Agent reports job failure: exit {code}"
                 if not self._may_start_again(submitted):
-                    self._show(submitted, State.ERROR, f"Google Cloud Dataproc Agent reports job failure: exit {code}")
+                    self._show(submitted, State.ERROR, why)
                     return
+                self._show(submitted, State.ATTEMPT_FAILURE, why)
 
     def _may_start_again(self, submitted: _SubmittedJob) -> bool:
-        now, limit = time.monotonic(), submitted.job.scheduling.max_failures_per_hour
+        now, scheduling = time.monotonic(), submitted.job.scheduling
         submitted.failures.append(now)
         recent = [moment for moment in submitted.failures if now - moment < _THRASHING_S]
         last_hour = [moment for moment in submitted.failures if now - moment < 3600]
-        return len(last_hour) <= limit and len(recent) < _THRASHING
+        left = len(submitted.failures) <= scheduling.max_failures_total
+        return left and len(last_hour) <= scheduling.max_failures_per_hour and len(recent) < _THRASHING
 
     def _show(self, submitted: _SubmittedJob, state: Any, details: str = "") -> None:
         # A new message: a reader may be writing the old one to its client.
         job = dataproc.Job(submitted.job)
+        if job.status.state:
+            job.status_history.append(job.status)
         job.status = dataproc.JobStatus(state=state, details=details, state_start_time=datetime.now(UTC))
         submitted.job = job
+
+
+def _check_scheduling(scheduling: dataproc.JobScheduling, context: grpc.ServicerContext) -> None:
+    if scheduling.max_failures_per_hour > _MOST_AN_HOUR or scheduling.max_failures_total > _MOST:
+        text = f"At most {_MOST_AN_HOUR} failures an hour and {_MOST} in total are allowed"
+        refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
 
 
 def _values(job: dataproc.Job) -> dict[str, str]:

@@ -116,7 +116,7 @@ def test_the_plan_has_a_job_for_each_pipeline_on_one_cluster(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     plans = [json.loads(line) for line in done.stdout.splitlines()]
     jobs = [call["about"]["job"] for plan in plans for call in plan["calls"] if call["method"] == "SubmitJob"]
-    assert [job["labels"]["tandem"] for job in jobs] == ["orders_payments", "segment_revenue"]
+    assert [job["labels"]["tandem"] for job in jobs] == ["orders-payments", "segment-revenue"]
     assert {job["placement"]["clusterName"] for job in jobs} == {"tandem"}
 
 

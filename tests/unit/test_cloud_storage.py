@@ -28,6 +28,7 @@ from tandem.platforms.service_checks import Skipped
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem_rehearsal.batch_controller import DEPLOYER
+from tandem_rehearsal.project_api import ProjectApi
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import StorageStandIn, layout_of
 
@@ -78,7 +79,8 @@ def secrets(settings: Settings, caller: Caller) -> Iterator[Path]:
     folder = settings.home / "secrets"
     folder.mkdir(parents=True)
     readers = {settings.gcp.service_account or ""}
-    serving = server(PORT + 2, "rehearsal-project", folder, readers, lambda _: caller.account)
+    project = ProjectApi("rehearsal-project", "rehearsal-north1")
+    serving = server(PORT + 2, project, folder, readers, lambda _: caller.account)
     thread = threading.Thread(target=serving.serve_forever)
     thread.start()
     access.cache_clear()

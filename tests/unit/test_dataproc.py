@@ -35,7 +35,8 @@ from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob, problem_of, state_of
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
-from tandem.platforms.dataproc.requests import batch_request, batches_parent, submit_request
+from tandem.platforms.dataproc.requests import SCOPE, batch_request, batches_parent, submit_request
+from tandem.platforms.parity import spark_settings
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -199,7 +200,7 @@ def test_without_a_file_of_its_own_the_engines_is_submitted_with_the_package(tmp
     assert (made.main.name, made.main.content) == ("job.py", engine.read_bytes())
     job = submit_request(settings, made, None).job
     assert list(job.pyspark_job.args)[2:4] == ["--pipeline", "submitted_pipelines.parcels"]
-    assert job.labels["tandem-entry"] == "join_stream"
+    assert job.labels["tandem-entry"] == "join-stream"
     with zipfile.ZipFile(BytesIO(made.package.content or b"")) as archive:
         assert "submitted_pipelines/parcels/__init__.py" in archive.namelist()
 
@@ -393,7 +394,9 @@ def test_a_job_that_does_not_stop_is_cancelled(
 def test_a_cluster_of_somebody_else_is_used_and_stays(settings: Settings, server: Server) -> None:
     client = Clients(settings.gcp).clusters
     cluster = Cluster(settings, client)
-    theirs = dataproc.Cluster(project_id="some-project", cluster_name="tandem")
+    machines = dataproc.GceClusterConfig(service_account_scopes=[SCOPE])
+    config = dataproc.ClusterConfig(gce_cluster_config=machines)
+    theirs = dataproc.Cluster(project_id="some-project", cluster_name="tandem", config=config)
     client.create_cluster(project_id="some-project", region="europe-west3", cluster=theirs)
     cluster.ensure()
     assert not cluster.delete()
@@ -448,7 +451,7 @@ def test_a_serverless_batch_is_submitted_once_found_and_asked_to_stop(serverless
     assert list(job.pyspark_job.args)[2:] == ["--stop-when", f"gs://some-bucket/tandem/orders_payments/stop/{run.id}"]
     planned = next(call.about for call in calls(serverless, made) if call.method == "CreateBatch")
     assert planned["batchId"] == run.id
-    assert dict(job.pyspark_job.properties) == with_limits(serverless.spark)
+    assert dict(job.pyspark_job.properties) == with_limits(spark_settings(serverless))
 
 
 def test_a_serverless_batch_that_does_not_stop_is_cancelled(
@@ -534,11 +537,11 @@ def test_what_pipelines_share_stays_for_those_that_are_left(settings: Settings, 
     ]
     jobs = ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
     both = [jobs, Batches(settings, clients.batches, Marks())]  # type: ignore[arg-type]
-    assert active_pipelines(settings, both) == ["orders_payments", "segment_revenue"]
+    assert active_pipelines(both) == ["orders_payments", "segment_revenue"]
     assert jobs.others_on_cluster() == [runs[1].id]
     clients.jobs.cancel_job(project_id="some-project", region="europe-west3", job_id=runs[1].id)
     ClusterJobs(other, clients.jobs, Marks()).await_end(runs[1], 10)  # type: ignore[arg-type]
-    assert active_pipelines(other, both) == ["orders_payments"]
+    assert active_pipelines(both) == ["orders_payments"]
     assert jobs.others_on_cluster() == []
     # Whoever is last deletes it, also when the other one's deployment has created it.
     assert Cluster(other, clients.clusters).delete()

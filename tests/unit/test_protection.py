@@ -19,6 +19,7 @@ from tandem.cli import records
 from tandem.cli.context import CommandContext
 from tandem.cli.main import app
 from tandem.errors import TandemError, UsageError
+from tandem.platforms.dataproc.environment import DataprocEnvironment
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.settings.load import load
@@ -71,6 +72,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with Path(".env.staging").open("a") as variables:
         variables.write("TANDEM_KAFKA__BOOTSTRAP=pkc-1:9092\nTANDEM_MONGO__DATABASE=staging\n")
     monkeypatch.setattr(CommandContext, "check_conflicts", lambda _: None)
+    monkeypatch.setattr(DataprocEnvironment, "pipelines", lambda _: [])
     monkeypatch.setattr(records, "make_plan", reached)
     monkeypatch.setattr(records, "_watermark", lambda _: None)
     for job in (DataprocJob, EmbeddedJob):

@@ -64,7 +64,11 @@ def status(
 def collected(context: CommandContext) -> dict[str, Any]:
     """Returns the first named pipeline's status and a list of all named or running pipelines."""
     own = context.job.status()
-    others = [name for name in context.environment.pipelines() if name not in context.pipelines]
+    try:
+        running = context.environment.pipelines()
+    except TandemError as error:  # what else runs is unknown then
+        running, own["problem"] = [], own["problem"] or str(error)
+    others = [name for name in running if name not in context.pipelines]
     found_others = [_status_of(context, name) for name in (*context.pipelines[1:], *others)]
     return {**own, "pipelines": [_of_pipeline(each) for each in (own, *found_others)]}
 

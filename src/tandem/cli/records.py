@@ -86,11 +86,12 @@ def _confirm_sending(context: CommandContext, name: str | None) -> None:
 
 def stop_started(context: CommandContext, before: list[str]) -> None:
     """Stops the environment, or only the started jobs if it is a cloud or pipelines ran before."""
-    if not before and not isinstance(context.job, DeployedJob):
+    in_the_cloud = isinstance(context.job, DeployedJob)
+    if not before and not in_the_cloud:
         context.environment.stop()
         return
-    # If nothing ran before, this includes jobs that failed: their cluster may still exist.
-    now = context.environment.pipelines() if before else context.pipelines
+    # In the cloud this includes jobs that failed: their cluster may still exist.
+    now = context.pipelines if in_the_cloud else context.environment.pipelines()
     started = set(now) - set(before)
     context.for_each_job(lambda job: job.stop() if job.settings.pipeline in started else None, titles=False)
 

@@ -116,7 +116,8 @@ class Environment(Protocol):
     def pipelines(self) -> list[str]:
         """Returns the pipelines whose jobs run or should run here, the first one first.
 
-        It does not raise.
+        Raises:
+            TandemError: a cloud does not answer. What runs is unknown then.
         """
 
     def stop(self, volumes: bool = False) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from kafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
-from tandem.artifacts.cache import ENVIRONMENT
+from tandem.artifacts.cache import environment_sets
 from tandem.artifacts.ivy import check_spark
 from tandem.artifacts.lock import locked, sha256_of
 from tandem.errors import TandemError
@@ -165,7 +165,7 @@ def _mongod() -> str:
 def _jars(settings: Settings) -> str:
     folder = settings.cache_dir / "jars"
     bad, seen = [], 0
-    for jar_set in map(locked().__getitem__, ENVIRONMENT):
+    for jar_set in map(locked().__getitem__, environment_sets()):
         place = folder / f"{jar_set.name}-{jar_set.digest}"
         if not place.is_dir():
             raise service_checks.Skipped(f"{jar_set.name}: not downloaded yet; the first start downloads it")

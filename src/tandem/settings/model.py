@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tandem.catalog import PipelineLocation
 from tandem.engine.spark.secrets import is_reference
@@ -21,6 +21,8 @@ def _checked(reference: str) -> str:
         )
     return reference
 
+
+EXECUTORS = "spark.executor.instances"
 
 # Names a secret; ``connections.resolve`` reads it when a client needs it.
 Reference = Annotated[str, AfterValidator(_checked)]
@@ -156,6 +158,15 @@ class Settings(_Frozen):
         memory = spark.get("spark.driver.memory", "1g")
         if not re.fullmatch("[0-9]+[kmgt]?", memory, re.IGNORECASE):
             raise ValueError(f"spark.driver.memory is {memory!r}; write a whole number and k, m, g or t, such as 4g")
+        return spark
+
+    @field_validator("spark")
+    @classmethod
+    def _has_executors_as_google_allows(cls, spark: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        number, google = spark.get(EXECUTORS, "2"), info.data.get("gcp")
+        least, most = (2, 2000) if google and google.serverless else (1, 10_000)
+        if not (number.isascii() and number.isdigit() and least <= int(number) <= most):
+            raise ValueError(f"{EXECUTORS} is {number!r}; here it is a whole number from {least} to {most}")
         return spark
 
     @property

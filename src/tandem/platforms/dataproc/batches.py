@@ -18,6 +18,7 @@ class Batches(Runs):
     """The serverless batches of a profile's pipeline."""
 
     _client: BatchControllerClient
+    _active = "(state = PENDING OR state = RUNNING OR state = CANCELLING)"
 
     def get(self, name: str) -> Run:
         """Returns the current state of a batch."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
+from tandem.platforms.dataproc.project import Project
+from tandem.platforms.dataproc.requests import SCOPE
 from tandem.settings.google import GoogleSettings
 
 if TYPE_CHECKING:
@@ -87,6 +89,13 @@ class Clients:
         transport = LoggingServiceV2GrpcTransport(host=host, channel=self._channel_to(host))
         return LoggingServiceV2Client(transport=transport)
 
+    @cached_property
+    def project(self) -> Project:
+        """Describes the project."""
+        from google.auth.transport.requests import AuthorizedSession
+
+        return Project(self._google, AuthorizedSession(self._credentials))  # type: ignore[no-untyped-call]
+
     def login(self) -> str:
         """Returns the account of the login.
 
@@ -97,10 +106,9 @@ class Clients:
 
         if self._google.credentials == "none":
             return "none: a stand-in accepts any login"
-        credentials = self._credentials
-        call("logging in", lambda: credentials.refresh(Request()))  # type: ignore[no-untyped-call]
-        account = getattr(credentials, "service_account_email", None) or getattr(credentials, "account", None)
-        return str(account or "a user's")
+        login = self._credentials
+        call("logging in", lambda: login.refresh(Request()))  # type: ignore[no-untyped-call]
+        return _account(login)
 
     def close(self) -> None:
         """Closes the connections; pending calls fail."""
@@ -117,10 +125,19 @@ class Clients:
         if self._google.credentials == "none":
             return cast("Credentials", AnonymousCredentials())  # type: ignore[no-untyped-call]
         try:
-            credentials, _ = auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-        except DefaultCredentialsError:
-            raise EnvironmentNotReadyError("no login for Google Cloud was found", hint=_LOGIN) from None
-        return credentials
+            login, _ = auth.default(scopes=[SCOPE])
+        except DefaultCredentialsError as error:
+            raise _no_login(error) from None
+        return self._with_quota_project(login)
+
+    def _with_quota_project(self, login: Credentials) -> Credentials:
+        """Returns a login that counts against a project's quota: a person's has no project of its own."""
+        from google.auth.external_account_authorized_user import Credentials as WorkforceCredentials
+        from google.oauth2.credentials import Credentials as PersonalCredentials
+
+        if isinstance(login, PersonalCredentials | WorkforceCredentials) and not login.quota_project_id:
+            return cast("Credentials", login.with_quota_project(self._google.project))
+        return login
 
     @property
     def _address(self) -> str:
@@ -137,3 +154,21 @@ class Clients:
         if self._google.credentials == "none":
             return grpc.insecure_channel(address)
         return grpc_helpers.create_channel(address, credentials=self._credentials)
+
+
+def _account(login: Credentials) -> str:
+    """Returns what to call a login: Google does not tell who a federated identity is."""
+    from google.auth.external_account import Credentials as FederatedCredentials
+    from google.auth.impersonated_credentials import Credentials as ImpersonatedCredentials
+
+    account = getattr(login, "service_account_email", None) or getattr(login, "account", None)
+    if isinstance(login, FederatedCredentials):
+        return f"a federated identity{f' as {account}' if account else ''}"
+    return f"{account}, impersonated" if isinstance(login, ImpersonatedCredentials) else str(account or "a user's")
+
+
+def _no_login(error: Exception) -> EnvironmentNotReadyError:
+    # A file that is named but cannot be used has other messages than no login at all.
+    none = "default credentials were not found" in str(error)
+    reason = "no login for Google Cloud was found" if none else f"the login for Google Cloud cannot be used: {error}"
+    return EnvironmentNotReadyError(reason, hint=_LOGIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tandem.platforms.dataproc.calls import call
@@ -18,6 +19,7 @@ class ClusterJobs(Runs):
     """The jobs of a profile's pipeline, on whatever cluster."""
 
     _client: JobControllerClient
+    _active = "status.state = ACTIVE"
 
     def get(self, name: str) -> Run:
         """Returns a job as it is now."""
@@ -82,7 +84,7 @@ class ClusterJobs(Runs):
 
 def _run(job: Job) -> Run:
     status = job.status
-    return run_of(
+    run = run_of(
         job.reference.job_id,
         job.labels,
         status.state.name,
@@ -91,3 +93,11 @@ def _run(job: Job) -> Run:
         job.driver_output_resource_uri,
         job.job_uuid,
     )
+    return replace(run, restarts_left=_restarts_left(job))
+
+
+def _restarts_left(job: Job) -> int | None:
+    """Returns how often Dataproc will still restart a driver. It counts every failure in the job's life."""
+    most = job.scheduling.max_failures_total
+    states = [status.state.name for status in (*job.status_history, job.status)]
+    return max(0, most - states.count("ATTEMPT_FAILURE")) if most else None

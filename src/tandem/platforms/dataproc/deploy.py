@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from tandem.artifacts import ensure_jars
-from tandem.errors import TandemError, UsageError
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.job_files import RECONCILE
 from tandem.local_spark.java import find_java
 from tandem.platforms.dataproc.batches import Batches
@@ -19,6 +19,7 @@ from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.driver_log import DriverLog
+from tandem.platforms.dataproc.network import check_network
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.parity import runtime_of
@@ -80,6 +81,18 @@ class Deployment:
         """
         return self._clients.login()
 
+    def check_apis(self) -> str:
+        """Returns a line about the project's APIs; see ``Project.check_apis``."""
+        return self._clients.project.check_apis()
+
+    def check_roles(self) -> str:
+        """Returns the login's roles; see ``Project.check_roles``."""
+        return self._clients.project.check_roles()
+
+    def check_network(self) -> str:
+        """Returns a line about the network of the cluster's machines; see ``network.check_network``."""
+        return check_network(self._settings.gcp, self._clients.project)
+
     def check(self) -> None:
         """Raises if a requirement of the deployment is not met; changes nothing.
 
@@ -103,10 +116,10 @@ class Deployment:
         check_mongo(self._settings.mongo)
 
     def check_secrets(self) -> list[str]:
-        """Returns the names of the secrets that the job will read, after checking that each has a version.
+        """Returns the names of the secrets that the job will read, after checking that each has an enabled version.
 
         Raises:
-            EnvironmentNotReadyError: a secret has no version.
+            EnvironmentNotReadyError: a secret has no version, or its newest one is disabled or destroyed.
         """
         references = (self._settings.kafka.job_password, self._settings.mongo.job_password)
         names = [(reference or "").removeprefix("gsm:") for reference in references]
@@ -202,8 +215,14 @@ class Deployment:
 
     def _check_secret(self, name: str) -> None:
         version = name if "/versions/" in name else f"{name}/versions/latest"
-        call(
+        found = call(
             f"looking for the secret {name}",
             lambda: self._clients.secrets.get_secret_version(name=version, retry=None),
             hint=f"`gcloud secrets create {name.split('/')[3]} --data-file=FILE`, or name another in ...job_password",
         )
+        if found.state.name != "ENABLED":
+            number, secret = found.name.rpartition("/")[2], name.split("/")[3]
+            raise EnvironmentNotReadyError(
+                f"the secret {name} cannot be read: its version {number} is {found.state.name}",
+                hint=f"`gcloud secrets versions enable {number} --secret={secret}`, or add a version",
+            )

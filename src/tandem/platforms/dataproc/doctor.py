@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tandem.errors import TandemError
+from tandem.platforms.dataproc.cluster import check_scopes
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.job import few_restarts
 from tandem.platforms.parity import parity, runtime_of
 from tandem.platforms.service_checks import Skipped
 from tandem.settings.loaded import require
@@ -17,6 +19,9 @@ def checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
     return {
         "settings": lambda: _settings(settings),
         "login": lambda: _deployment(settings).login(),
+        "roles": lambda: _deployment(settings).check_roles(),
+        "APIs": lambda: _deployment(settings).check_apis(),
+        "network": lambda: _deployment(settings).check_network(),
         "bucket": lambda: _bucket(settings),
         "bucket's costs": lambda: _bucket_costs(settings),
         "secrets": lambda: _secrets(settings),
@@ -82,6 +87,7 @@ def _cluster(settings: Settings) -> str:
             f"{existing.cluster_name} has image {image or 'unknown'}, but the jars are for {wanted}",
             hint="use a cluster of that image, or change `default` in runtimes.toml and lock the jars again",
         )
+    check_scopes(existing)
     return f"{existing.cluster_name}, {existing.status.state.name}, image {image}"
 
 
@@ -91,7 +97,10 @@ def _job(settings: Settings) -> str:
         return "no job was submitted"
     if newest.state == "failed":
         raise TandemError(f"{newest.id} failed: {newest.details}", hint="`tandem logs job`")
-    return f"{newest.id}, {newest.state}, release {newest.release}"
+    if few := few_restarts(newest):
+        raise TandemError(few, hint="`tandem submit`")
+    left = "" if newest.restarts_left is None else f", {newest.restarts_left} restarts left"
+    return f"{newest.id}, {newest.state}, release {newest.release}{left}"
 
 
 def _runtime(settings: Settings) -> str:

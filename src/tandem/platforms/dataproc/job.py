@@ -13,6 +13,7 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.refusals import recognised
 from tandem.platforms.dataproc.runs import Run
 from tandem.platforms.observe import has_committed, lag_of, reason_in, reconcile_failed, status
 from tandem.platforms.progress import progress_of
@@ -24,6 +25,8 @@ from tandem.waiting import NotYetError, wait_for
 
 # A cluster takes minutes to be created, and the first driver on it a minute to start.
 _FIRST_BATCH_DEADLINE_S = 900.0
+# Two hours at Dataproc's limit of ten an hour.
+_FEW_RESTARTS = 20
 _LOOK = "`tandem logs job`"
 _log = structlog.get_logger(__name__)
 
@@ -99,6 +102,7 @@ class DataprocJob:
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
         run, trouble = self._newest()
+        without = "unknown" if trouble else "stopped"
         newest, behind = None, None
         try:
             with progress_of(self.settings) as reader:
@@ -106,9 +110,9 @@ class DataprocJob:
             behind = lag_of(self.settings, newest) if newest else None
         except TandemError as error:  # a password is missing
             trouble = trouble or str(error)
-        return status(
+        found = status(
             self.settings,
-            state=state_of(run, newest) if run else "stopped",
+            state=state_of(run, newest) if run else without,
             driver=run.id if run and run.active else None,
             ready=bool(run and self._committed(run, newest)),
             newest=newest,
@@ -116,6 +120,9 @@ class DataprocJob:
             problem=trouble or problem_of(run, newest),
             dashboard=False,
         )
+        found["job"]["restarts_left"] = run.restarts_left if run and run.active else None
+        found["warnings"] += [few] if run and (few := few_restarts(run)) else []
+        return found
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs documents that late records affect, in a job of its own; see ``Job.reconcile``."""
@@ -186,6 +193,16 @@ def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
     return bool(newest and run.since and newest["at"] >= run.since)
 
 
+def few_restarts(run: Run) -> str | None:
+    """Returns a warning if Dataproc will soon restart a running job's driver no more."""
+    if not run.active or run.restarts_left is None or run.restarts_left >= _FEW_RESTARTS:
+        return None
+    return (
+        f"Dataproc restarts the driver of {run.id} only {run.restarts_left} more times, also if each failure is days "
+        "apart; `tandem submit` replaces the job by one with all its restarts"
+    )
+
+
 def state_of(run: Run, newest: dict[str, Any] | None) -> str:
     """Returns a run's state; a job that must not be restarted reports why and ends with exit code 0."""
     done = run.state == "stopped" and not run.cancelled
@@ -202,4 +219,5 @@ def problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
         cut = newest and newest["event"] not in ("stopped", "failed")
         return f"the job {run.id} was cancelled or reached its time limit" if cut else None
     own = newest["error"] if newest and newest["event"] == "failed" else None
-    return f"the job {run.id} failed: {own or run.details}"
+    refusal = recognised(run.details)
+    return f"the job {run.id} failed: {own or (f'{refusal.reason}: {refusal.hint}' if refusal else run.details)}"

@@ -83,8 +83,8 @@ class Release:
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that change with any byte of the release."""
-        return hashlib.sha256("\n".join(upload.address for upload in self.uploads).encode()).hexdigest()[:16]
+        """A letter and fifteen hex digits that change with any byte of the release: a valid label value."""
+        return "r" + hashlib.sha256("\n".join(upload.address for upload in self.uploads).encode()).hexdigest()[:15]
 
 
 def release(settings: Settings, entry: str = STREAM) -> Release:

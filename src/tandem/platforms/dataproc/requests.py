@@ -25,9 +25,18 @@ ENVIRONMENT_LABEL = "tandem-environment"
 RELEASE_LABEL = "tandem-release"
 # What was submitted of the pipeline: ``STREAM`` or ``RECONCILE``.
 ENTRY_LABEL = "tandem-entry"
+# What the login and the machines ask for; roles decide what they may do with it.
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _NAMESPACE = uuid.UUID("6f5b0f6e-3f0c-4f6c-9d4e-7b0f5a1c2d3e")
-# Dataproc's maximum in an hour. It gives up after more than four in ten minutes.
-_RESTARTS_AN_HOUR = 10
+# Dataproc's maxima in an hour and in a job's life. It gives up after four failures in ten minutes.
+_RESTARTS_AN_HOUR, _RESTARTS = 10, 240
+_CLUSTER_PROPERTIES = {
+    # Google's images put Conscrypt before Java's own TLS. Kafka's and MongoDB's clients are tested with Java's.
+    "dataproc:dataproc.conscrypt.provider.enable": "false",
+    # The drivers' output goes to Cloud Logging, too.
+    "dataproc:dataproc.logging.stackdriver.job.driver.enable": "true",
+}
+_BATCH_PROPERTIES = {"dataproc.artifacts.remove": "conscrypt"}
 _EVENT_LOG_OFF = {"spark.eventLog.enabled": "false"}
 # Small partitions avoid spills in a batch's joins.
 _BATCH = {"spark.sql.shuffle.partitions": "32"}
@@ -38,9 +47,14 @@ def label_of(settings: Settings) -> str:
     return label_value(settings.pipeline)
 
 
-def label_value(pipeline: str) -> str:
-    """Returns a pipeline's name as a valid label value."""
-    return pipeline.lower()[:63]
+def label_value(name: str) -> str:
+    """Returns the name of a pipeline or of a submitted module as a valid label value (RFC 1035, no underscores)."""
+    return name.replace("_", "-")
+
+
+def name_of(label: str) -> str:
+    """Returns the name of which ``label_value`` is the value; a name has no dashes."""
+    return label.replace("-", "_")
 
 
 def environment_of(settings: Settings) -> str:
@@ -61,6 +75,11 @@ def jobs_filter(settings: Settings) -> str:
     return f"labels.{LABEL} = {label_of(settings)} AND {environment_filter(settings)}"
 
 
+def of_entry(entry: str) -> str:
+    """Returns the filter for the runs of a submitted module, such as ``STREAM``."""
+    return f"labels.{ENTRY_LABEL} = {label_value(entry)}"
+
+
 def uri(settings: Settings, upload: Upload) -> str:
     """Returns an upload's URI."""
     return f"gs://{settings.gcp.bucket}/{object_of(settings, upload)}"
@@ -77,8 +96,7 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
     from google.protobuf.duration_pb2 import Duration
 
     google = settings.gcp
-    # The drivers' output goes to Cloud Logging, too.
-    properties = {"dataproc:dataproc.logging.stackdriver.job.driver.enable": "true"}
+    properties = dict(_CLUSTER_PROPERTIES)
     if google.workers == 0:
         properties["dataproc:dataproc.allow.zero.workers"] = "true"
     config = dataproc.ClusterConfig(
@@ -86,7 +104,7 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
         config_bucket=google.bucket or "",
         gce_cluster_config=dataproc.GceClusterConfig(
             service_account=google.service_account or "",
-            service_account_scopes=["https://www.googleapis.com/auth/cloud-platform"],
+            service_account_scopes=[SCOPE],
             subnetwork_uri=google.subnetwork or "",
             # It reaches Kafka and MongoDB through Cloud NAT.
             internal_ip_only=True,
@@ -133,7 +151,7 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
     job_id, request_id = _ids(settings, release, predecessor)
     # A failed reconcile is repeated by the user, not by Dataproc.
     streams = release.entry == STREAM
-    restarts = {"max_failures_per_hour": _RESTARTS_AN_HOUR, "max_failures_total": 240} if streams else {}
+    restarts = {"max_failures_per_hour": _RESTARTS_AN_HOUR, "max_failures_total": _RESTARTS} if streams else {}
     job = dataproc.Job(
         reference=dataproc.JobReference(project_id=google.project or "", job_id=job_id),
         placement=dataproc.JobPlacement(cluster_name=google.cluster),
@@ -168,8 +186,8 @@ def batch_request(settings: Settings, release: Release, predecessor: str | None)
 
     google = settings.gcp
     job_id, request_id = _ids(settings, release, predecessor)
-    # A batch's name may have only these letters, and at most so many.
-    batch_id = f"{settings.pipeline.lower().replace('_', '-')[:40].strip('-')}-{job_id.rpartition('-')[2]}"
+    # A batch's id may have at most 63 letters.
+    batch_id = f"{label_of(settings)[:40].strip('-')}-{job_id.rpartition('-')[2]}"
     execution = dataproc.ExecutionConfig(
         service_account=google.service_account or "",
         # By default, a batch acts as its creator since runtime 3.0, and a person may not read the secrets.
@@ -188,7 +206,7 @@ def batch_request(settings: Settings, release: Release, predecessor: str | None)
             jar_file_uris=[uri(settings, jar) for jar in release.jars],
         ),
         runtime_config=dataproc.RuntimeConfig(
-            version=runtime_of(settings).image, properties=_properties(settings, release)
+            version=runtime_of(settings).image, properties=_properties(settings, release) | _BATCH_PROPERTIES
         ),
         environment_config=dataproc.EnvironmentConfig(execution_config=execution),
         labels=_labels(settings, release),
@@ -203,7 +221,7 @@ def _ids(settings: Settings, release: Release, predecessor: str | None) -> tuple
     google = settings.gcp
     intent = "/".join((google.project or "", google.region or "", settings.pipeline, release.digest, predecessor or ""))
     request_id = str(uuid.uuid5(_NAMESPACE, intent))
-    name = settings.pipeline if release.entry == STREAM else f"{settings.pipeline}-{release.entry}"
+    name = label_of(settings) if release.entry == STREAM else f"{label_of(settings)}-{release.entry}"
     return f"{name}-{release.digest[:8]}-{request_id[:8]}", request_id
 
 
@@ -219,7 +237,7 @@ def _properties(settings: Settings, release: Release) -> dict[str, str]:
 
 
 def _labels(settings: Settings, release: Release) -> dict[str, str]:
-    return {**_owner(settings), RELEASE_LABEL: release.digest, ENTRY_LABEL: release.entry}
+    return {**_owner(settings), RELEASE_LABEL: release.digest, ENTRY_LABEL: label_value(release.entry)}
 
 
 def _owner(settings: Settings) -> dict[str, str]:

@@ -24,6 +24,7 @@ from tandem.platforms.dataproc.requests import (
     environment_of,
     jobs_filter,
     label_of,
+    of_entry,
     stop_object,
 )
 from tandem.settings.model import Settings
@@ -59,13 +60,14 @@ class Run:
         state: ``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``.
         since: the time of the last change of state.
         release: the digest of the submitted release.
-        entry: the pipeline's file that it runs.
+        entry: the label's value of the pipeline's file that it runs.
         pipeline: the label's value of the pipeline.
         environment: the label's value of the environment.
         details: Dataproc's text about the state; it may be empty.
         output: the URI prefix of the objects with its driver's output; empty if there are none.
         uuid: what tells it from other runs of its id.
         cancelled: whether it was cancelled.
+        restarts_left: how often Dataproc will still restart its driver, None if it restarts none.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Run:
     output: str
     uuid: str
     cancelled: bool = False
+    restarts_left: int | None = None
 
     @property
     def active(self) -> bool:
@@ -134,9 +137,12 @@ class Runs(ABC):
     def submit(self, release: Release, predecessor: str | None) -> Run:
         """Submits a release and returns the run; the uploads and the cluster must exist."""
 
+    # The service's filter for active runs.
+    _active: str
+
     @abstractmethod
     def _all(self, wanted: str) -> Iterable[Run]:
-        """Returns the service's runs that match a filter; all if it is empty."""
+        """Returns the service's runs that match a filter."""
 
     @abstractmethod
     def cancel(self, run: Run) -> None:
@@ -160,13 +166,14 @@ class Runs(ABC):
         Args:
             entry: the pipeline's file that it runs.
         """
-        runs = [run for run in self._all(jobs_filter(self._settings)) if self._owns(run) and run.entry == entry]
+        wanted = f"{jobs_filter(self._settings)} AND {of_entry(entry)}"
+        # Google keeps every run of the past, so they are listed only if none is active.
+        runs = list(self._all(f"{self._active} AND {wanted}")) or self._all(wanted)
         return max(runs, key=lambda run: (run.active, run.since is not None and run.since.timestamp()), default=None)
 
     def active_streams(self) -> list[Run]:
         """Returns the active streams of all pipelines in the environment."""
-        found = self._all(environment_filter(self._settings))
-        return [run for run in found if run.active and self._is_here(run) and run.entry == STREAM]
+        return list(self._all(f"{self._active} AND {environment_filter(self._settings)} AND {of_entry(STREAM)}"))
 
     def stop(self, run: Run) -> None:
         """Returns when a run has ended, after its current batch or, if that takes too long, cancelled.
@@ -191,11 +198,8 @@ class Runs(ABC):
 
     def _owns(self, run: Run) -> bool:
         """Returns whether a run is this pipeline's in this environment."""
-        return self._is_here(run) and run.pipeline == label_of(self._settings)
-
-    def _is_here(self, run: Run) -> bool:
-        """Returns whether a run is of this environment."""
-        return run.environment == environment_of(self._settings)
+        mine = (environment_of(self._settings), label_of(self._settings))
+        return (run.environment, run.pipeline) == mine
 
     def await_end(self, run: Run, deadline_s: float) -> Run:
         """Returns a run once it has ended.
