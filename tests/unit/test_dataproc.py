@@ -556,22 +556,25 @@ def test_a_job_here_reloads_and_a_job_in_the_cloud_is_forgotten_alone(profile: s
     assert (isinstance(job, ReloadableJob), isinstance(job, DeployedJob)) == (local, not local)
 
 
+@pytest.mark.parametrize("apart", [("other-bucket", "tandem"), ("some-bucket", "tandem-staging")])
 @pytest.mark.parametrize("serverless", [False, True])
 def test_environments_in_one_project_and_region_do_not_see_each_others_jobs(
-    settings: Settings, server: Server, serverless: bool
+    settings: Settings, server: Server, serverless: bool, apart: tuple[str, str]
 ) -> None:
-    ours, theirs = (
-        Deployment(in_bucket(bucket, serverless=serverless, service_account=ACCOUNT))
-        for bucket in ("some-bucket", "other-bucket")
-    )
+    google = {"serverless": serverless, "service_account": ACCOUNT, "cluster": "tandem"}
+    both = [
+        in_bucket(bucket, **google).model_copy(update={"environment": name})
+        for bucket, name in (("some-bucket", "tandem"), apart)
+    ]
+    ours, theirs = map(Deployment, both)
     for each in (ours, theirs):
         if each.cluster:
             each.cluster.ensure()
-    run = theirs.jobs.submit(release(in_bucket("other-bucket", serverless=serverless)), None)
+    run = theirs.jobs.submit(release(both[1]), None)
     assert ours.jobs.newest() is None
     assert ours.jobs.active_streams() == []
     assert [each.id for each in theirs.jobs.active_streams()] == [run.id]
-    own = ours.jobs.submit(release(in_bucket("some-bucket", serverless=serverless)), None)
+    own = ours.jobs.submit(release(both[0]), None)
     newest = [each.newest() for each in (ours.jobs, theirs.jobs)]
     assert [each and each.id for each in newest] == [own.id, run.id]
     if not serverless:

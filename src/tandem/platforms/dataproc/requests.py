@@ -60,7 +60,7 @@ def name_of(label: str) -> str:
 def environment_of(settings: Settings) -> str:
     """Returns the label's value of an environment: jobs that share checkpoints have the same one.
 
-    It begins with the environment's name; the rest differs by the bucket.
+    It begins with the environment's name; the rest is a digest of its folder in the bucket.
     """
     return f"{settings.environment}-{hashlib.sha256(root_of(settings).encode()).hexdigest()[:8]}"
 
