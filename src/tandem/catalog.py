@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
+from keyword import iskeyword
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +25,9 @@ from tandem.engine.declare.view import Column, Shown, View
 from tandem.errors import UsageError
 
 BUNDLED = Path(__file__).parent / "pipelines"
+# What Google's ids and labels, MongoDB's databases and Python's packages allow alike.
+NAME_RULE = "lower-case letters, digits and _, for example page_views; at most 63, not with _ at an end"
+_NAME = re.compile(r"[a-z]([a-z0-9_]{0,61}[a-z0-9])?")
 # Either of these files makes a folder a pipeline.
 _MARKS = ("streams.py", "transform.py")
 # What a module ``streams`` must have.
@@ -117,14 +122,21 @@ def find(name: str, own: Path) -> PipelineLocation:
     Raises:
         UsageError: there is no such pipeline.
     """
-    if name.isidentifier():
+    if not is_name(name) and name in _folders(own):
+        raise UsageError(f"{own / name} has a name that a pipeline cannot have", hint=f"rename it: {NAME_RULE}")
+    if is_name(name):
         for package, folder in ((own.name, own / name), ("tandem.pipelines", BUNDLED / name)):
             if any((folder / mark).is_file() for mark in _MARKS):
                 return PipelineLocation(name, f"{package}.{name}", folder)
     raise UsageError(
         f"there is no pipeline {name!r} in {own} or among Tandem's own",
-        hint=f"choose one of: {', '.join(names(own))}; or `tandem new {name if name.isidentifier() else 'NAME'}`",
+        hint=f"choose one of: {', '.join(names(own))}; or `tandem new {name if is_name(name) else 'NAME'}`",
     )
+
+
+def is_name(name: str) -> bool:
+    """Returns whether a pipeline may have a name: in every profile the same, so that each pipeline can be deployed."""
+    return _NAME.fullmatch(name) is not None and not iskeyword(name)
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -134,8 +146,13 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def names(own: Path) -> list[str]:
     """Returns all pipelines that can be found."""
+    return sorted(filter(is_name, _folders(own)))
+
+
+def _folders(own: Path) -> set[str]:
+    """Returns the names of all folders of pipelines."""
     files = (file for folder in (own, BUNDLED) for mark in _MARKS for file in folder.glob(f"*/{mark}"))
-    return sorted({file.parent.name for file in files})
+    return {file.parent.name for file in files}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_STATE = ".tandem"
+# The folder of environments' state.
+STATE = ".tandem"
 
 
 def checkout() -> Path | None:
@@ -21,4 +22,4 @@ def state_folder() -> Path:
     """
     here = Path.cwd()
     repository = next((each for each in (here, *here.parents) if (each / ".git").exists()), here)
-    return (checkout() or repository) / _STATE
+    return (checkout() or repository) / STATE

@@ -15,7 +15,7 @@ from tandem.engine.declare.avro_schema import JAVA_LIMITS
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
-# The programs to submit, named after the optional module of a pipeline. Jobs in the cloud have these names as labels.
+# The programs to submit, named after the optional module of a pipeline.
 STREAM, RECONCILE = "join_stream", "reconcile"
 _FILES = {STREAM: "job.py", RECONCILE: "reconcile.py"}
 _ENGINE = Path(engine.__file__).parent / "submitted"

@@ -18,12 +18,21 @@ from google.protobuf.empty_pb2 import Empty
 from tandem.runtimes import runtimes
 from tandem_rehearsal.cluster_controller import check_place
 from tandem_rehearsal.grpc_service import handler, refuse
-from tandem_rehearsal.job_controller import DriverHandle, Launch, wanted_by
+from tandem_rehearsal.job_controller import DriverHandle
+from tandem_rehearsal.list_filter import matching
+from tandem_rehearsal.request_rules import check_labels, check_request_id
 
 SERVICE, OPERATIONS = "google.cloud.dataproc.v1.BatchController", "google.longrunning.Operations"
 State = dataproc.Batch.State
+Authentication = dataproc.AuthenticationConfig.AuthenticationType
+# Who creates every batch.
+DEPLOYER = "deployer@example.com"
+# Starts a batch's driver.
+Launch = Callable[[dataproc.Batch], DriverHandle]
 _ACTIVE = (State.PENDING, State.RUNNING, State.CANCELLING)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{2,61}[a-z0-9]")
+# Properties of Google's own, besides Spark's.
+_GOOGLES = {"dataproc.artifacts.remove": frozenset({"conscrypt", "delta-lake", "iceberg", "spark-bigquery-connector"})}
 _PARENT = re.compile(r"projects/([^/]+)/locations/([^/]+)(?:/batches/([^/]+))?")
 _MINIMUM_TTL_S, _MAXIMUM_TTL_S = 600, 14 * 24 * 3600
 
@@ -43,11 +52,10 @@ class BatchController:
         project: the only project.
         region: the only region.
         launch: starts drivers.
-        output: returns the URI prefix of a driver's output, given the batch's uuid.
     """
 
-    def __init__(self, project: str, region: str, launch: Launch, output: Callable[[str], str]) -> None:
-        self._place, self._launch, self._output = (project, region), launch, output
+    def __init__(self, project: str, region: str, launch: Launch) -> None:
+        self._place, self._launch = (project, region), launch
         self._lock = threading.RLock()
         self._batches: dict[str, _SubmittedBatch] = {}
 
@@ -82,7 +90,8 @@ class BatchController:
             batch = dataproc.Batch(request.batch)
             batch.name, batch.uuid = f"{request.parent}/batches/{request.batch_id}", str(uuid.uuid4())
             batch.operation = f"projects/{self._place[0]}/regions/{self._place[1]}/operations/{uuid.uuid4()}"
-            batch.runtime_info = dataproc.RuntimeInfo(output_uri=self._output(batch.uuid))
+            # Runtimes since 3.0 have no staging bucket: there is no URI of the output.
+            batch.creator, batch.runtime_info = DEPLOYER, dataproc.RuntimeInfo()
             submitted = _SubmittedBatch(batch, request.request_id)
             self._show(submitted, State.PENDING)
             self._batches[request.batch_id] = submitted
@@ -104,9 +113,13 @@ class BatchController:
         self._check_place(request.parent, context)
         with self._lock:
             batches = [each.batch for each in reversed(self._batches.values())]
-        return dataproc.ListBatchesResponse(
-            batches=[each for each in batches if wanted_by(request.filter, each.labels)]
-        )
+        fields = ("batch_id", "batch_uuid", "state")
+        wanted = [
+            each
+            for each in batches
+            if matching(request.filter, fields, _values(each), each.labels, context, alternatives=True)
+        ]
+        return dataproc.ListBatchesResponse(batches=wanted)
 
     def _cancel(self, request: CancelOperationRequest, context: grpc.ServicerContext) -> Empty:
         with self._lock:
@@ -126,7 +139,9 @@ class BatchController:
 
     def _check(self, request: dataproc.CreateBatchRequest, context: grpc.ServicerContext) -> None:
         """Rejects requests that Google's documentation calls invalid."""
-        version = request.batch.runtime_config.version
+        check_labels(request.batch.labels, context)
+        check_request_id(request.request_id, context)
+        version, properties = request.batch.runtime_config.version, request.batch.runtime_config.properties
         ttl = request.batch.environment_config.execution_config.ttl
         if not _ID.fullmatch(request.batch_id):
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Invalid batch id '{request.batch_id}'")
@@ -134,10 +149,19 @@ class BatchController:
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Runtime version '{version}' is not supported")
         if ttl and not _MINIMUM_TTL_S <= ttl.total_seconds() <= _MAXIMUM_TTL_S:
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "ttl must be between 10 minutes and 14 days")
+        if not account_of(request.batch, DEPLOYER):
+            refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Runtime {version} needs a custom service account")
+        for name, value in properties.items():
+            known = name.startswith("spark.") or value in _GOOGLES.get(name, ())
+            if not known:
+                refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Unsupported property: {name}={value}")
+        if not 2 <= int(properties.get("spark.executor.instances", "2")) <= 2000:
+            text = "spark.executor.instances must be at least 2 and at most 2000"
+            refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
 
     def _run(self, submitted: _SubmittedBatch) -> None:
         # This takes long if a Spark must be installed.
-        driver = self._launch(_as_job(submitted.batch))
+        driver = self._launch(submitted.batch)
         with self._lock:
             submitted.driver = driver
             if not submitted.cancelled:
@@ -170,9 +194,31 @@ class BatchController:
         submitted.batch = batch
 
 
-def _as_job(batch: dataproc.Batch) -> dataproc.Job:
+def _values(batch: dataproc.Batch) -> dict[str, str]:
+    return {
+        "batch_id": batch.name.rpartition("/")[2],
+        "batch_uuid": batch.uuid,
+        "state": dataproc.Batch.State(batch.state).name,
+    }
+
+
+def account_of(batch: dataproc.Batch, creator: str = "") -> str:
+    """Returns the account that a batch's driver acts as: since runtime 3.0 its creator, unless it asks for another.
+
+    Args:
+        batch: the batch.
+        creator: who creates it; empty for the one that it names.
+    """
+    execution = batch.environment_config.execution_config
+    if execution.authentication_config.user_workload_authentication_type == Authentication.SERVICE_ACCOUNT:
+        return str(execution.service_account)
+    return creator or str(batch.creator)
+
+
+def as_job(batch: dataproc.Batch) -> dataproc.Job:
     """Returns an equivalent job."""
     what = batch.pyspark_batch
+    spark = {name: value for name, value in batch.runtime_config.properties.items() if name not in _GOOGLES}
     return dataproc.Job(
         job_uuid=batch.uuid,
         labels=batch.labels,
@@ -182,6 +228,6 @@ def _as_job(batch: dataproc.Batch) -> dataproc.Job:
             python_file_uris=what.python_file_uris,
             jar_file_uris=what.jar_file_uris,
             file_uris=what.file_uris,
-            properties=batch.runtime_config.properties,
+            properties=spark,
         ),
     )

@@ -7,29 +7,28 @@ import os
 import subprocess
 import sys
 import threading
-from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from google.cloud import dataproc_v1 as dataproc
-from google.cloud.exceptions import GoogleCloudError
-from google.cloud.storage import Bucket
-from requests.exceptions import RequestException
 
 from tandem.artifacts.ivy import spark_jars
 from tandem.artifacts.packages import installed
 from tandem.job_files import RECONCILE, STREAM, temporary_folder
 from tandem.local_spark.java import Java, child_environment
-from tandem.platforms.dataproc.requests import ENTRY_LABEL, LABEL
+from tandem.platforms.dataproc.requests import ENTRY_LABEL, ENVIRONMENT_LABEL, LABEL, label_value, name_of
 from tandem.platforms.local_services.layout import Layout
 from tandem.runtimes import Runtime
 from tandem.supervision.logs import size_of
 from tandem.supervision.process import end, identify, read_identity, spawn, write_identity
 from tandem.supervision.state_folder import empty
+from tandem_rehearsal.driver_output import Output
 from tandem_rehearsal.image import write_logging
 
-# A driver's name here, by the file that it runs.
-_NAMES = {STREAM: "job", RECONCILE: "reconcile"}
+# A driver's name here, by the label of the file that it runs.
+_NAMES = {label_value(STREAM): "job", label_value(RECONCILE): "reconcile"}
 _UPLOAD_S = 1.0
 # A driver that does not stop within this time is killed.
 _STOP_S = 20.0
@@ -77,24 +76,22 @@ def spark_of(runtime: Runtime, cache: Path) -> Spark:
 
 @dataclass
 class DriverRunner:
-    """Starts drivers, one at a time per file of a pipeline, and uploads their output in pieces.
+    """Starts drivers, one at a time per file of a pipeline in an environment, and passes their output on.
 
     Attributes:
         layout: the folders for logs and process ids.
         java: the drivers' Java.
         image: Spark's defaults.
-        bucket: the bucket for the output.
         cache: the folder in which further Sparks are installed.
-        first: the label of the pipeline whose drivers are named by the file alone.
+        first: the labels of the pipeline and the environment whose drivers are named by the file alone.
     """
 
     layout: Layout
     java: Java
     image: Path
-    bucket: Bucket
     cache: Path
-    first: str
-    _pieces: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    first: tuple[str, str]
+    _running: list[RunningDriver] = field(default_factory=list)
 
     def end_leftovers(self) -> None:
         """Kills the drivers that a killed stand-in left behind."""
@@ -104,28 +101,30 @@ class DriverRunner:
                 end(left, _STOP_S)
                 file.unlink(missing_ok=True)
 
-    def output(self, job: str) -> str:
-        """Returns the URI prefix of a job's output.
+    def account_at(self, port: int) -> str | None:
+        """Returns the account of the driver that has a connection from a port; None if no driver has it."""
+        return next((driver.account for driver in list(self._running) if driver.uses(port)), None)
 
-        Args:
-            job: its uuid.
-        """
-        return f"gs://{self.bucket.name}/google-cloud-dataproc-metainfo/jobs/{job}/driveroutput"
-
-    def launch(self, job: dataproc.Job, runtime: Runtime) -> RunningDriver:
+    def launch(self, job: dataproc.Job, runtime: Runtime, account: str, output: Output) -> RunningDriver:
         """Starts the driver of a job.
 
         Args:
             job: the submitted job.
             runtime: the versions to run on.
+            account: the account that it acts as.
+            output: takes what it prints.
         """
         levels = {
             name: dataproc.LoggingConfig.Level(level).name
             for name, level in job.pyspark_job.logging_config.driver_log_levels.items()
         }
-        name = _NAMES[job.labels[ENTRY_LABEL]]
-        if job.labels[LABEL] != self.first:
-            name = f"{name}-{job.labels[LABEL]}"
+        first_pipeline, first_environment = self.first
+        parts = [_NAMES[job.labels[ENTRY_LABEL]]]
+        if job.labels[LABEL] != first_pipeline:
+            parts.append(name_of(job.labels[LABEL]))
+        if job.labels[ENVIRONMENT_LABEL] != first_environment:
+            parts.append(job.labels[ENVIRONMENT_LABEL])
+        name = "-".join(parts)
         logging = self.layout.conf / f"{name}-log4j2.properties"
         write_logging(logging, levels)
         temporary = self.layout.conf / f"{name}-tmp"
@@ -144,40 +143,64 @@ class DriverRunner:
         process = spawn(command(job, self.image, spark.submit), log=log, env=environment, cwd=self.layout.scratch)
         identity = identify(process.pid)
         write_identity(self.layout.pid(name), identity)
-        return RunningDriver(self, job, process, log, from_byte)
-
-    def upload(self, job: dataproc.Job, content: bytes) -> bool:
-        """Returns whether a piece of output was uploaded; otherwise the next piece includes it."""
-        prefix = self.output(job.job_uuid).removeprefix(f"gs://{self.bucket.name}/")
-        try:
-            self.bucket.blob(f"{prefix}.{self._pieces[job.job_uuid]:09}").upload_from_string(content)
-        except (GoogleCloudError, RequestException):
-            return False
-        self._pieces[job.job_uuid] += 1
-        return True
+        driver = RunningDriver(process, account, output, log, from_byte, self.layout.pid(name))
+        self._running = [each for each in self._running if not each.ended]
+        self._running.append(driver)
+        return driver
 
 
 class RunningDriver:
-    """One driver: spark-submit, its Java process and the Python process below that."""
+    """One driver: spark-submit, its Java process and the Python process below that.
+
+    Args:
+        process: spark-submit.
+        account: the account that the driver acts as.
+        output: takes what it prints.
+        log: the file that it prints to.
+        from_byte: where its output begins in that file.
+        pid_file: the file that names the process while it runs.
+    """
 
     def __init__(
-        self, runner: DriverRunner, job: dataproc.Job, process: subprocess.Popen[bytes], log: Path, from_byte: int
+        self,
+        process: subprocess.Popen[bytes],
+        account: str,
+        output: Output,
+        log: Path,
+        from_byte: int,
+        pid_file: Path,
     ) -> None:
-        self._runner, self._job, self._process = runner, job, process
+        self.account = account
+        self._process, self._output, self._pid_file = process, output, pid_file
         self._identity = identify(process.pid)
         self._log, self._position = log, from_byte
         self._ended = threading.Event()
         self._uploader = threading.Thread(target=self._upload, daemon=True)
         self._uploader.start()
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._ended.is_set()
+
+    def uses(self, port: int) -> bool:
+        """Returns whether one of its processes has a connection from a port of this machine."""
+        with suppress(psutil.Error):
+            leader = psutil.Process(self._identity.pid)
+            for process in (leader, *leader.children(recursive=True)):
+                with suppress(psutil.Error):  # it has just ended
+                    if any(each.laddr.port == port for each in process.net_connections("tcp")):
+                        return True
+        return False
+
     def wait(self) -> int:
-        """Returns its exit code once it has ended and all its output is in the bucket."""
+        """Returns its exit code once it has ended and all its output is passed on."""
         code = self._process.wait()
         # Python runs for a moment after Java was killed.
         end(self._identity, _STOP_S)
         self._ended.set()
         self._uploader.join()
-        self._runner.layout.pid(self._log.stem).unlink(missing_ok=True)
+        self._pid_file.unlink(missing_ok=True)
         return code
 
     def kill(self) -> None:
@@ -193,7 +216,7 @@ class RunningDriver:
                     self._position = 0
                 stream.seek(self._position)
                 content = stream.read()
-            if content and self._runner.upload(self._job, content):
+            if content and self._output(content):
                 self._position += len(content)
 
 

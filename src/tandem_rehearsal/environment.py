@@ -59,7 +59,7 @@ class RehearsalEnvironment:
     ) -> Iterator[LogLine]:
         """Yields the job's log from Cloud Storage, or all logs from files; see ``Environment.logs``."""
         if list(services) == [JOB]:
-            check_running(self._supervisor)
+            check_running(self._supervisor, self._settings.profile)
             return self._cloud.logs(services, follow, since)
         known = (*SERVICES, JOB, *self._layout.other_jobs(), "reconcile", SUPERVISOR)
         if unknown := sorted(set(services) - set(known)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tandem.errors import EnvironmentNotReadyError
-from tandem.platforms.dataproc.environment import running_pipelines
+from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.local_services.layout import JOB, Layout
 from tandem.platforms.local_services.supervisor_process import SupervisorProcess
@@ -46,18 +46,18 @@ class RehearsalJob:
 
     def wait_until_ready(self) -> None:
         """Waits for the job on the stand-ins; see ``Job.wait_until_ready``."""
-        check_running(self._supervisor)
+        check_running(self._supervisor, self.settings.profile)
         self._cloud.wait_until_ready()
 
     def restart(self) -> None:
         """Replaces the running job by this source; see ``Job.restart``."""
-        check_running(self._supervisor)
+        check_running(self._supervisor, self.settings.profile)
         self._cloud.restart()
 
     def stop(self) -> None:
         """Stops this pipeline's job, and the stand-ins if no other job is left; see ``Job.stop``."""
         mine, running = self.settings.pipeline, self._supervisor.running()
-        last = not running or running_pipelines(self._cloud) in ([], [mine])
+        last = not running or active_pipelines(self._cloud.deployment.services) in ([], [mine])
         if running:
             self._cloud.stop()
             self._supervisor.registry.remove(mine)
@@ -95,8 +95,12 @@ class RehearsalJob:
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs documents that late records affect; see ``Job.reconcile``."""
-        check_running(self._supervisor)
+        check_running(self._supervisor, self.settings.profile)
         return self._cloud.reconcile()
+
+    def doubt(self) -> str | None:
+        """Returns why this version could not be checked; see ``Job.doubt``."""
+        return self._cloud.doubt() if self._supervisor.running() else None
 
     def problem(self) -> str | None:
         """Returns the problem of a stand-in or of the job; see ``Job.problem``."""
@@ -126,11 +130,11 @@ class RehearsalJob:
         wait_for("the stand-ins", probe, deadline_s=_STAND_INS_DEADLINE_S, hint=f"look at {log}", interval_s=0.2)
 
 
-def check_running(supervisor: SupervisorProcess) -> None:
-    """Raises if the stand-ins do not run.
+def check_running(supervisor: SupervisorProcess, profile: str) -> None:
+    """Raises if the stand-ins of a profile do not run.
 
     Raises:
         EnvironmentNotReadyError: they do not run.
     """
     if not supervisor.running():
-        raise EnvironmentNotReadyError("nothing runs", hint="start it with `tandem --profile rehearsal up`")
+        raise EnvironmentNotReadyError("nothing runs", hint=f"start it with `tandem --profile {profile} up`")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,12 +15,18 @@ from google.cloud import dataproc_v1 as dataproc
 
 from tandem_rehearsal.cluster_controller import ClusterController, check_place
 from tandem_rehearsal.grpc_service import handler, refuse
+from tandem_rehearsal.list_filter import matching
+from tandem_rehearsal.request_rules import check_job_id, check_labels, check_request_id
 
 SERVICE = "google.cloud.dataproc.v1.JobController"
 State = dataproc.JobStatus.State
-_ACTIVE = (State.PENDING, State.SETUP_DONE, State.RUNNING, State.CANCEL_PENDING, State.CANCEL_STARTED)
+_ACTIVE = (
+    *(State.PENDING, State.SETUP_DONE, State.RUNNING, State.ATTEMPT_FAILURE),
+    *(State.CANCEL_PENDING, State.CANCEL_STARTED),
+)
 # Dataproc's rule: after this many failures within these seconds, the job is not restarted.
 _THRASHING, _THRASHING_S = 4, 600.0
+_MOST_AN_HOUR, _MOST = 10, 240
 
 
 class DriverHandle(Protocol):
@@ -33,19 +39,14 @@ class DriverHandle(Protocol):
         """Kills it and its children."""
 
 
-# Starts a job's driver; its output is under the URI that the job names.
-Launch = Callable[[dataproc.Job], DriverHandle]
-
-
-def wanted_by(text: str, labels: Mapping[str, str]) -> bool:
-    """Returns whether these labels match a filter of the form labels.NAME = VALUE."""
-    key, _, value = text.partition(" = ")
-    return not key or labels.get(key.removeprefix("labels.")) == value
+# Starts a job's driver on a cluster; its output is under the URI that the job names.
+Launch = Callable[[dataproc.Job, dataproc.Cluster], DriverHandle]
 
 
 @dataclass
 class _SubmittedJob:
     job: dataproc.Job
+    cluster: dataproc.Cluster
     request_id: str
     cancelled: bool = False
     driver: DriverHandle | None = None
@@ -60,13 +61,10 @@ class JobController:
         region: the only region.
         clusters: the clusters, as a job needs one.
         launch: starts drivers.
-        output: returns the URI prefix of a driver's output, given the job's uuid.
     """
 
-    def __init__(
-        self, project: str, region: str, clusters: ClusterController, launch: Launch, output: Callable[[str], str]
-    ) -> None:
-        self._place, self._clusters, self._launch, self._output = (project, region), clusters, launch, output
+    def __init__(self, project: str, region: str, clusters: ClusterController, launch: Launch) -> None:
+        self._place, self._clusters, self._launch = (project, region), clusters, launch
         self._lock = threading.RLock()
         self._jobs: dict[str, _SubmittedJob] = {}
 
@@ -89,9 +87,14 @@ class JobController:
 
     def _submit(self, request: dataproc.SubmitJobRequest, context: grpc.ServicerContext) -> dataproc.Job:
         check_place(request.project_id, request.region, self._place, context)
-        cluster, name = request.job.placement.cluster_name, request.job.reference.job_id
-        if not self._clusters.runs(cluster):
-            refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Cluster {cluster}")
+        name = request.job.reference.job_id
+        check_job_id(name, context)
+        check_request_id(request.request_id, context)
+        check_labels(request.job.labels, context)
+        _check_scheduling(request.job.scheduling, context)
+        cluster = self._clusters.find(request.job.placement.cluster_name)
+        if cluster is None:
+            refuse(context, grpc.StatusCode.NOT_FOUND, f"Not found: Cluster {request.job.placement.cluster_name}")
         with self._lock:
             before = self._jobs.get(name)
             if before and before.request_id == request.request_id:
@@ -100,8 +103,9 @@ class JobController:
                 refuse(context, grpc.StatusCode.ALREADY_EXISTS, f"Already exists: Job {name}")
             job = dataproc.Job(request.job)
             job.job_uuid = str(uuid.uuid4())
-            job.driver_output_resource_uri = self._output(job.job_uuid)
-            submitted = _SubmittedJob(job, request.request_id)
+            folder = f"gs://{cluster.config.config_bucket}/google-cloud-dataproc-metainfo/{cluster.cluster_uuid}"
+            job.driver_output_resource_uri = f"{folder}/jobs/{name}/driveroutput"
+            submitted = _SubmittedJob(job, cluster, request.request_id)
             self._show(submitted, State.PENDING)
             self._jobs[name] = submitted
         threading.Thread(target=self._run, args=(submitted,), name=name, daemon=True).start()
@@ -115,8 +119,9 @@ class JobController:
         check_place(request.project_id, request.region, self._place, context)
         with self._lock:
             jobs = [each.job for each in reversed(self._jobs.values())]
-        wanted = [job for job in jobs if wanted_by(request.filter, job.labels)]
-        if request.job_state_matcher == dataproc.ListJobsRequest.JobStateMatcher.ACTIVE:
+        wanted = [job for job in jobs if matching(request.filter, ("status.state",), _values(job), job.labels, context)]
+        # Google ignores the matcher beside a filter.
+        if not request.filter and request.job_state_matcher == dataproc.ListJobsRequest.JobStateMatcher.ACTIVE:
             wanted = [job for job in wanted if job.status.state in _ACTIVE]
         here = [job for job in wanted if request.cluster_name in ("", job.placement.cluster_name)]
         return dataproc.ListJobsResponse(jobs=here)
@@ -151,7 +156,7 @@ class JobController:
                     self._show(submitted, State.CANCELLED)
                     return
                 self._show(submitted, State.RUNNING)
-                driver = submitted.driver = self._launch(submitted.job)
+                driver = submitted.driver = self._launch(submitted.job, submitted.cluster)
             code = driver.wait()
             with self._lock:
                 submitted.driver = None
@@ -161,19 +166,34 @@ class JobController:
                 if code == 0:
                     self._show(submitted, State.DONE)
                     return
+                why = f"Google Cloud Dataproc Agent reports job failure: exit {code}"
                 if not self._may_start_again(submitted):
-                    self._show(submitted, State.ERROR, f"Google Cloud Dataproc Agent reports job failure: exit {code}")
+                    self._show(submitted, State.ERROR, why)
                     return
+                self._show(submitted, State.ATTEMPT_FAILURE, why)
 
     def _may_start_again(self, submitted: _SubmittedJob) -> bool:
-        now, limit = time.monotonic(), submitted.job.scheduling.max_failures_per_hour
+        now, scheduling = time.monotonic(), submitted.job.scheduling
         submitted.failures.append(now)
         recent = [moment for moment in submitted.failures if now - moment < _THRASHING_S]
         last_hour = [moment for moment in submitted.failures if now - moment < 3600]
-        return len(last_hour) <= limit and len(recent) < _THRASHING
+        left = len(submitted.failures) <= scheduling.max_failures_total
+        return left and len(last_hour) <= scheduling.max_failures_per_hour and len(recent) < _THRASHING
 
     def _show(self, submitted: _SubmittedJob, state: Any, details: str = "") -> None:
         # A new message: a reader may be writing the old one to its client.
         job = dataproc.Job(submitted.job)
+        if job.status.state:
+            job.status_history.append(job.status)
         job.status = dataproc.JobStatus(state=state, details=details, state_start_time=datetime.now(UTC))
         submitted.job = job
+
+
+def _check_scheduling(scheduling: dataproc.JobScheduling, context: grpc.ServicerContext) -> None:
+    if scheduling.max_failures_per_hour > _MOST_AN_HOUR or scheduling.max_failures_total > _MOST:
+        text = f"At most {_MOST_AN_HOUR} failures an hour and {_MOST} in total are allowed"
+        refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
+
+
+def _values(job: dataproc.Job) -> dict[str, str]:
+    return {"status.state": "ACTIVE" if job.status.state in _ACTIVE else "NON_ACTIVE"}

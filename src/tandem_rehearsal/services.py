@@ -161,7 +161,7 @@ class StorageStandIn(Service):
 
 
 class GoogleStandIn(Service):
-    """Dataproc, Secret Manager and the metadata server."""
+    """Dataproc, Cloud Logging, Secret Manager and the metadata server."""
 
     retry_on = (OSError,)
     stop_deadline_s = 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tandem.artifacts.cache import ENVIRONMENT
+from tandem.artifacts.cache import environment_sets
 from tandem.platforms.local_services.dashboard import Dashboard
 from tandem.platforms.local_services.environment_spec import EnvironmentSpec, main
 from tandem.platforms.local_services.layout import Layout
@@ -24,7 +24,7 @@ def prepare(settings: Settings, layout: Layout) -> Tools:
         EnvironmentNotReadyError: something is missing or in the way.
     """
     Credentials(settings.home).make()
-    return prepare_tools(settings, layout, ports, (*ENVIRONMENT, "rehearsal"))
+    return prepare_tools(settings, layout, ports, (*environment_sets(), "rehearsal"))
 
 
 def ports(settings: Settings) -> dict[str, int]:

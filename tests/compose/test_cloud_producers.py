@@ -67,7 +67,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("compose", "pipelines"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("docker-compose.yml", ".env"):
+    for name in ("docker-compose.yml", ".env", "tandem.toml"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 

@@ -112,7 +112,7 @@ def with_other_code(environment: Environment, name: str, addition: str) -> Envir
     shutil.rmtree(checkout, ignore_errors=True)
     for folder in ("src", "compose", "pipelines"):
         shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for each in (".env", "docker-compose.yml"):
+    for each in (".env", "docker-compose.yml", "tandem.toml"):
         shutil.copy(ROOT / each, checkout)
     source = checkout / "src"
     file = source / "tandem" / "pipelines" / "orders_payments" / name

@@ -24,7 +24,7 @@ def test_records_are_joined_by_the_deployed_job(deployed: Environment) -> None:
     assert report["ok"], report
     status = deployed.status()
     assert (status["ready"], status["job"]["state"]) == (True, "running")
-    assert status["job"]["pid_or_id"].startswith("orders_payments-")
+    assert status["job"]["pid_or_id"].startswith("orders-payments-")
 
 
 def test_the_checkpoint_and_the_job_are_in_cloud_storage(deployed: Environment) -> None:

@@ -36,16 +36,23 @@ def test_every_clone_has_the_line_endings_that_programs_in_containers_read(clone
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Docker shows every file as the container's own")
 def test_files_that_containers_cannot_read_are_named_with_the_command_that_fixes_all(clone: Path) -> None:
     with pytest.raises(EnvironmentNotReadyError, match="is not readable for the containers") as caught:
-        check_mounts(clone, clone / "pipelines")
+        check_mounts(clone, clone / "pipelines", clone / "tandem.toml")
     subprocess.run(["bash", "-c", caught.value.hint], check=True)
-    check_mounts(clone, clone / "pipelines")
+    check_mounts(clone, clone / "pipelines", clone / "tandem.toml")
+    (clone / "tandem.toml").chmod(0o600)
+    with pytest.raises(EnvironmentNotReadyError, match=r"tandem\.toml is not readable"):
+        check_mounts(clone, clone / "pipelines", clone / "tandem.toml")
+    (clone / "tandem.toml").unlink()
+    with pytest.raises(EnvironmentNotReadyError, match=r"tandem\.toml is missing") as missing:
+        check_mounts(clone, clone / "pipelines", clone / "tandem.toml")
+    subprocess.run(["bash", "-c", missing.value.hint], umask=0o022, check=True)
     # One of the user's own, and one whose owner is the containers' user.
     new = clone / "pipelines" / "new.py"
     new.touch(0o600)
     with pytest.raises(EnvironmentNotReadyError, match=r"new\.py is not readable"):
-        check_mounts(clone, clone / "pipelines")
+        check_mounts(clone, clone / "pipelines", clone / "tandem.toml")
     new.chmod(0o604)
-    check_mounts(clone, clone / "pipelines")
+    check_mounts(clone, clone / "pipelines", clone / "tandem.toml")
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def test_a_container_says_what_it_cannot_read(public: Path) -> None:
     told = run()
     assert (told.returncode, told.stdout) == (1, "")
     assert f"error: {mounted} is not readable by uid " in told.stderr
-    assert "chmod -R go+rX src compose pipelines" in told.stderr
+    assert "chmod -R go+rX src compose pipelines tandem.toml" in told.stderr
     mounted.chmod(0o755)
     (mounted / "health.sh").chmod(0o644)
     assert run().stdout == "it runs\n"

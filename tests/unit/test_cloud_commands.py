@@ -15,7 +15,7 @@ from tandem.cli.context import CommandContext
 from tandem.errors import TandemError
 from tandem.platforms import Job
 from tandem.runtimes import runtimes
-from tandem.settings.load import profiles
+from tandem.settings.profiles import profiles
 from tests.readme import commands_of, run
 
 SETTINGS = {
@@ -116,7 +116,7 @@ def test_the_plan_has_a_job_for_each_pipeline_on_one_cluster(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     plans = [json.loads(line) for line in done.stdout.splitlines()]
     jobs = [call["about"]["job"] for plan in plans for call in plan["calls"] if call["method"] == "SubmitJob"]
-    assert [job["labels"]["tandem"] for job in jobs] == ["orders_payments", "segment_revenue"]
+    assert [job["labels"]["tandem"] for job in jobs] == ["orders-payments", "segment-revenue"]
     assert {job["placement"]["clusterName"] for job in jobs} == {"tandem"}
 
 
@@ -180,15 +180,15 @@ def test_the_plan_in_the_documentation_works() -> None:
 
 
 def test_the_rehearsal_differs_from_the_cloud_by_addresses_and_credentials() -> None:
-    cloud, rehearsal = profiles()["gcp"], profiles()["rehearsal"]
+    cloud, rehearsal = profiles()["gcp"].values, profiles()["rehearsal"].values
     places = {
         "kafka": {"port", "controller_port", "username", "password", "job_password", "ca", "replication_factor"},
         "mongo": {"port", "options", "username", "password", "job_password", "ca"},
-        "gcp": {"project", "region", "bucket", "rehearsal_port"},
+        "gcp": {"project", "region", "bucket", "service_account", "rehearsal_port"},
         "job": {"trigger_seconds"},
         "ui": {"dashboard_port", "spark_port"},
     }
-    own = {"backend", "description", "required", "required_to_deploy"}
+    own = {"backend", "description", "required", "required_to_deploy", "required_serverless"}
     for section in (cloud.keys() | rehearsal.keys()) - own:
         ours, theirs = rehearsal.get(section, {}), cloud.get(section, {})
         if not isinstance(ours, dict):

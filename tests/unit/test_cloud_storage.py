@@ -7,8 +7,10 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -17,12 +19,16 @@ from tandem.engine.declare.stream import RECORD_FILE
 from tandem.engine.spark.secrets import SecretError, access, resolve
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc.bucket import Bucket
-from tandem.platforms.dataproc.checkpoint_check import check_fit, copy_metadata
+from tandem.platforms.dataproc.checkpoint_check import copy_metadata, doubt_of
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.doctor import checks
 from tandem.platforms.dataproc.release import Upload, checkpoint_of, object_of
+from tandem.platforms.service_checks import Skipped
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem_rehearsal.batch_controller import DEPLOYER
+from tandem_rehearsal.project_api import ProjectApi
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import StorageStandIn, layout_of
 
@@ -51,12 +57,30 @@ def bucket(settings: Settings) -> Iterator[Bucket]:
         process.wait()
 
 
+@dataclass
+class Caller:
+    """Whom the metadata server takes this process for.
+
+    Attributes:
+        account: the account of its machine; None if the machine is not Google's.
+    """
+
+    account: str | None
+
+
 @pytest.fixture
-def secrets(settings: Settings) -> Iterator[Path]:
+def caller(settings: Settings) -> Caller:
+    return Caller(settings.gcp.service_account)
+
+
+@pytest.fixture
+def secrets(settings: Settings, caller: Caller) -> Iterator[Path]:
     """The folder of the secrets."""
     folder = settings.home / "secrets"
     folder.mkdir(parents=True)
-    serving = server(PORT + 2, "rehearsal-project", folder)
+    readers = {settings.gcp.service_account or ""}
+    project = ProjectApi("rehearsal-project", "rehearsal-north1")
+    serving = server(PORT + 2, project, folder, readers, lambda _: caller.account)
     thread = threading.Thread(target=serving.serve_forever)
     thread.start()
     access.cache_clear()
@@ -110,6 +134,23 @@ def test_the_job_finds_a_secret_by_its_machines_identity(secrets: Path, settings
 
 
 @pytest.mark.parametrize(
+    ("account", "said"),
+    [(DEPLOYER, "Secret Manager Secret Accessor"), (None, "does not exist")],
+)
+def test_nobody_but_the_jobs_account_reads_a_secret(
+    secrets: Path, settings: Settings, caller: Caller, account: str | None, said: str
+) -> None:
+    (secrets / "kafka-password").write_text("hunter2")
+    caller.account = account
+    with pytest.raises(SecretError, match=said):
+        resolve(
+            "gsm:projects/rehearsal-project/secrets/kafka-password",
+            settings.gcp.metadata_url,
+            settings.gcp.secret_manager_url,
+        )
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [
         ("projects/rehearsal-project/secrets/none", "does not exist"),
@@ -151,15 +192,22 @@ def test_a_secret_of_secret_manager_is_for_the_job_only(settings: Settings) -> N
         resolve_here("gsm:projects/p/secrets/s")
 
 
+class Answers(list[int]):
+    """Statuses that a Cloud Storage of our own answers with, one after another; then it answers with ``found``."""
+
+    found: dict[str, Any]
+
+
 @pytest.fixture
-def answers(settings: Settings) -> Iterator[list[int]]:
-    """Statuses that a Cloud Storage of our own answers with, one after another; then it has an empty bucket."""
-    statuses: list[int] = []
+def answers(settings: Settings) -> Iterator[Answers]:
+    """What it answers: at first that the bucket is empty."""
+    statuses = Answers()
+    statuses.found = {"items": []}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status = statuses.pop(0) if statuses else 200
-            said = {"error": {"code": status, "message": "for this test"}} if status != 200 else {"items": []}
+            said = {"error": {"code": status, "message": "for this test"}} if status != 200 else statuses.found
             content = json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -178,7 +226,7 @@ def answers(settings: Settings) -> Iterator[list[int]]:
         thread.join()
 
 
-def test_too_many_requests_and_outages_are_waited_for(answers: list[int], settings: Settings) -> None:
+def test_too_many_requests_and_outages_are_waited_for(answers: Answers, settings: Settings) -> None:
     answers += [429, 503, 500]
     Bucket(settings, Clients(settings.gcp).storage).check()
     assert answers == []
@@ -191,7 +239,7 @@ def test_too_many_requests_and_outages_are_waited_for(answers: list[int], settin
         (401, "Google does not accept the login", "gcloud auth"),
     ],
 )
-def test_a_refusal_is_said_at_once(answers: list[int], settings: Settings, status: int, said: str, hint: str) -> None:
+def test_a_refusal_is_said_at_once(answers: Answers, settings: Settings, status: int, said: str, hint: str) -> None:
     answers += [status] * 10
     with pytest.raises(EnvironmentNotReadyError, match=said) as refused:
         Bucket(settings, Clients(settings.gcp).storage).check()
@@ -201,14 +249,14 @@ def test_a_refusal_is_said_at_once(answers: list[int], settings: Settings, statu
 
 
 def test_a_checkpoint_of_other_topics_is_told(bucket: Bucket, settings: Settings) -> None:
-    check_fit(settings, bucket)  # there is none
+    doubt_of(settings, bucket)  # there is none
     stored = Clients(settings.gcp).storage.bucket("tandem-rehearsal")
     folder = f"{checkpoint_of(settings).removeprefix('gs://tandem-rehearsal/')}/orders_payments"
     offsets = 'v1\n{"batchWatermarkMs": 0}\n{"orders_topic_data_v1": {"0": 7}}\n{"refunds": {"0": 7}}'
     for name, text in (("metadata", "{}"), ("commits/9", "v1"), ("commits/10", "v1"), ("offsets/10", offsets)):
         stored.blob(f"{folder}/{name}").upload_from_string(text)
     with pytest.raises(TandemError, match="but the checkpoint belongs to orders_topic_data_v1, refunds") as refused:
-        check_fit(settings, bucket)
+        doubt_of(settings, bucket)
     assert "nothing was changed" in str(refused.value)
     assert checkpoint_of(settings) in refused.value.hint
 
@@ -234,3 +282,45 @@ def test_a_checkpoint_is_copied_while_the_job_purges_old_batches(
     assert copy_metadata(settings, bucket, copy) == b"offsets/10"
     copied = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
     assert copied == {*kept[:-1], "offsets/11"}
+
+
+BUCKET = {
+    "softDeletePolicy": {"retentionDurationSeconds": "604800", "effectiveTime": "2026-11-29T10:00:00Z"},
+    "lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 365, "matchesPrefix": ["tmp/"]}}]},
+    "versioning": {"enabled": True},
+}
+KEEPS_NOTHING = {
+    "softDeletePolicy": {"retentionDurationSeconds": "0"},
+    "lifecycle": {
+        "rule": [{"action": {"type": "Delete"}, "condition": {"age": 30, "matchesPrefix": ["google-cloud-dataproc-"]}}]
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("differing", "said"),
+    [
+        ({}, "keeps deleted objects for 7 days"),
+        ({"softDeletePolicy": {"retentionDurationSeconds": "0"}}, "keeps each version"),
+        ({"softDeletePolicy": {"retentionDurationSeconds": "0"}, "versioning": {}}, "keeps drivers' output for ever"),
+        (KEEPS_NOTHING | {"versioning": {}}, None),
+    ],
+)
+def test_a_bucket_that_keeps_what_is_deleted_is_told(
+    settings: Settings, answers: Answers, differing: dict[str, object], said: str | None
+) -> None:
+    answers.found = {"name": "tandem-rehearsal", **BUCKET, **differing}
+    cloud = settings.model_copy(update={"backend": "dataproc"})
+    check = checks(cloud)["bucket's costs"]
+    if said is None:
+        assert "no soft delete" in check()
+        return
+    with pytest.raises(TandemError, match=said) as refused:
+        check()
+    assert refused.value.hint.startswith("`gcloud storage buckets update gs://tandem-rehearsal --")
+
+
+def test_a_bucket_whose_settings_are_hidden_is_not_judged(settings: Settings, answers: Answers) -> None:
+    answers.append(403)
+    with pytest.raises(Skipped, match="Storage Legacy Bucket Reader"):
+        checks(settings.model_copy(update={"backend": "dataproc"}))["bucket's costs"]()

@@ -213,6 +213,27 @@ def test_each_service_carries_its_own_profile(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_services_of_a_users_profile_carry_its_name_and_its_file(kind: str) -> None:
+    chosen = (
+        ("TANDEM_LOCAL_PROFILE", "second"),
+        ("TANDEM_CLOUD_PROFILE", "staging"),
+        ("TANDEM_PROFILES_MOUNT", "/home/me/tandem.toml"),
+    )
+    for profile, expected in (("local", "second"), ("history", "second"), ("gcp", "staging")):
+        for name, service in model(kind, profile, *chosen)["services"].items():
+            assert service["labels"]["tandem.profile"] == expected, name
+            environment = service.get("environment") or {}
+            mounts = {mount["target"]: mount["source"] for mount in service["volumes"] if mount["type"] == "bind"}
+            if "TANDEM_PROFILE" not in environment:
+                assert not name.startswith(("setup", "producers", "dashboard", "cloud"))
+                continue
+            assert environment["TANDEM_PROFILE"] == expected, name
+            assert mounts["/opt/tandem/tandem.toml"] == "/home/me/tandem.toml", name
+            if profile == "gcp":
+                assert mounts["/opt/tandem/.env.staging"] == str(ROOT / ".env.staging"), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_cloud_profile_starts_nothing_local(kind: str) -> None:
     found = services(kind, "gcp")
     assert sorted(found) == ["cloud-dashboard", "cloud-producers"]

@@ -36,9 +36,20 @@ def container(**state: Any) -> Any:
 
 
 def test_another_path_is_another_project() -> None:
-    assert project_name(Path("/a")) == project_name(Path("/a"))
-    assert project_name(Path("/a")) != project_name(Path("/b"))
-    assert project_name(Path("/a")).startswith("tandem-")
+    assert project_name(Path("/a"), "tandem") == project_name(Path("/a"), "tandem")
+    assert project_name(Path("/a"), "tandem") != project_name(Path("/b"), "tandem")
+    assert project_name(Path("/a"), "tandem-second").startswith("tandem-second-")
+
+
+def test_a_named_project_of_another_profile_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(owner: str) -> str:
+        kafka = SimpleNamespace(labels={"tandem.profile": owner})
+        monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {"kafka": kafka}))
+        return Project(load("local", {"project": "mine"})).name
+
+    assert named("local") == "mine"
+    with pytest.raises(UsageError, match="the Compose project mine belongs to the profile second, not to local"):
+        named("second")
 
 
 def test_what_is_set_reaches_the_compose_files() -> None:

@@ -20,7 +20,7 @@ from google.cloud import dataproc_v1 as dataproc
 
 import tandem
 from tandem.catalog import BUNDLED
-from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.job_files import with_limits
 from tandem.platforms import environment_for
 from tandem.platforms.base import DeployedJob, ReloadableJob
@@ -29,20 +29,23 @@ from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
+from tandem.platforms.dataproc.costs import notes
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.environment import active_pipelines
-from tandem.platforms.dataproc.job import problem_of, state_of
+from tandem.platforms.dataproc.job import DataprocJob, problem_of, state_of
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
-from tandem.platforms.dataproc.requests import batch_request, submit_request
+from tandem.platforms.dataproc.requests import SCOPE, batch_request, batches_parent, submit_request
+from tandem.platforms.parity import spark_settings
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings
-from tandem_rehearsal.batch_controller import BatchController
+from tandem_rehearsal.batch_controller import DEPLOYER, BatchController, account_of, as_job
 from tandem_rehearsal.cluster_controller import ClusterController
 from tandem_rehearsal.job_controller import JobController
 
 PORT = 29900
+ACCOUNT = "tandem-job@some-project.iam.gserviceaccount.com"
 CLOUD = {
     "kafka": {
         "bootstrap": "pkc-1.confluent.cloud:9092",
@@ -64,6 +67,10 @@ CLOUD = {
         "credentials": "none",
     },
 }
+
+
+def in_bucket(bucket: str, **gcp: object) -> Settings:
+    return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "bucket": bucket, **gcp}})
 
 
 @pytest.fixture
@@ -99,8 +106,15 @@ class Server:
     codes: list[int] = field(default_factory=list)
     refusals: list[grpc.StatusCode] = field(default_factory=list)
 
-    def launch(self, job: dataproc.Job) -> Program:
+    accounts: list[str] = field(default_factory=list)
+
+    def of_cluster(self, job: dataproc.Job, _: dataproc.Cluster) -> Program:
         self.started.append(job)
+        return Program(self.codes)
+
+    def of_batch(self, batch: dataproc.Batch) -> Program:
+        self.started.append(as_job(batch))
+        self.accounts.append(account_of(batch))
         return Program(self.codes)
 
 
@@ -126,12 +140,8 @@ class Refusing(grpc.ServerInterceptor):
 def server() -> Iterator[Server]:
     state = Server()
     clusters = ClusterController("some-project", "europe-west3")
-    jobs = JobController(
-        "some-project", "europe-west3", clusters, state.launch, lambda job: f"gs://some-bucket/{job}/out"
-    )
-    batches = BatchController(
-        "some-project", "europe-west3", state.launch, lambda batch: f"gs://some-bucket/{batch}/out"
-    )
+    jobs = JobController("some-project", "europe-west3", clusters, state.of_cluster)
+    batches = BatchController("some-project", "europe-west3", state.of_batch)
     with ThreadPoolExecutor(4) as pool:
         serving = grpc.server(pool, interceptors=[Refusing(state)])
         serving.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services()))
@@ -190,7 +200,7 @@ def test_without_a_file_of_its_own_the_engines_is_submitted_with_the_package(tmp
     assert (made.main.name, made.main.content) == ("job.py", engine.read_bytes())
     job = submit_request(settings, made, None).job
     assert list(job.pyspark_job.args)[2:4] == ["--pipeline", "submitted_pipelines.parcels"]
-    assert job.labels["tandem-entry"] == "join_stream"
+    assert job.labels["tandem-entry"] == "join-stream"
     with zipfile.ZipFile(BytesIO(made.package.content or b"")) as archive:
         assert "submitted_pipelines/parcels/__init__.py" in archive.namelist()
 
@@ -282,7 +292,11 @@ def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> 
     (job,) = server.started
     assert job.pyspark_job.main_python_file_uri == planned["SubmitJob"]["job"]["pysparkJob"]["mainPythonFileUri"]
     assert planned["SubmitJob"]["job"]["reference"]["jobId"] == run.id
-    assert dict(job.pyspark_job.properties) == with_limits(settings.spark)
+    assert dict(job.pyspark_job.properties) == {**with_limits(settings.spark), "spark.eventLog.enabled": "false"}
+    for machines in (found.config.master_config, found.config.worker_config):
+        assert (machines.disk_config.boot_disk_type, machines.disk_config.boot_disk_size_gb) == ("pd-balanced", 100)
+    # Google removes temporary files from a bucket of its own, and not from ours.
+    assert found.config.temp_bucket == ""
 
 
 def test_answers_that_are_lost_submit_nothing_twice(settings: Settings, server: Server) -> None:
@@ -357,7 +371,7 @@ def test_a_batch_is_not_taken_for_the_stream(settings: Settings, server: Server)
     first, second = (job.pyspark_job for job in server.started)
     assert (first.main_python_file_uri.rpartition("/")[2], list(first.args)[0::2]) == (
         "reconcile.py",
-        ["--config", "--pipeline"],
+        ["--config", "--pipeline", "--report"],
     )
     assert list(second.args)[0::2] == ["--config", "--stop-when"]
 
@@ -380,7 +394,9 @@ def test_a_job_that_does_not_stop_is_cancelled(
 def test_a_cluster_of_somebody_else_is_used_and_stays(settings: Settings, server: Server) -> None:
     client = Clients(settings.gcp).clusters
     cluster = Cluster(settings, client)
-    theirs = dataproc.Cluster(project_id="some-project", cluster_name="tandem")
+    machines = dataproc.GceClusterConfig(service_account_scopes=[SCOPE])
+    config = dataproc.ClusterConfig(gce_cluster_config=machines)
+    theirs = dataproc.Cluster(project_id="some-project", cluster_name="tandem", config=config)
     client.create_cluster(project_id="some-project", region="europe-west3", cluster=theirs)
     cluster.ensure()
     assert not cluster.delete()
@@ -406,7 +422,7 @@ def test_no_server_is_said_in_a_line(settings: Settings, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def serverless(settings: Settings) -> Settings:
-    return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "serverless": True}})
+    return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "serverless": True, "service_account": ACCOUNT}})
 
 
 def batches_of(settings: Settings, marks: Marks) -> Batches:
@@ -435,7 +451,7 @@ def test_a_serverless_batch_is_submitted_once_found_and_asked_to_stop(serverless
     assert list(job.pyspark_job.args)[2:] == ["--stop-when", f"gs://some-bucket/tandem/orders_payments/stop/{run.id}"]
     planned = next(call.about for call in calls(serverless, made) if call.method == "CreateBatch")
     assert planned["batchId"] == run.id
-    assert dict(job.pyspark_job.properties) == with_limits(serverless.spark)
+    assert dict(job.pyspark_job.properties) == with_limits(spark_settings(serverless))
 
 
 def test_a_serverless_batch_that_does_not_stop_is_cancelled(
@@ -461,7 +477,7 @@ def test_a_serverless_batch_that_fails_is_told_and_not_started_again(serverless:
 
 @pytest.mark.parametrize("now_serverless", [True, False])
 def test_a_pipeline_runs_in_one_of_the_services_only(settings: Settings, server: Server, now_serverless: bool) -> None:
-    both = {each: load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "serverless": each}}) for each in (True, False)}
+    both = {each: in_bucket("some-bucket", serverless=each, service_account=ACCOUNT) for each in (True, False)}
     before = Deployment(both[not now_serverless])
     if before.cluster:
         before.cluster.ensure()
@@ -521,11 +537,11 @@ def test_what_pipelines_share_stays_for_those_that_are_left(settings: Settings, 
     ]
     jobs = ClusterJobs(settings, clients.jobs, Marks())  # type: ignore[arg-type]
     both = [jobs, Batches(settings, clients.batches, Marks())]  # type: ignore[arg-type]
-    assert active_pipelines(settings, both) == ["orders_payments", "segment_revenue"]
+    assert active_pipelines(both) == ["orders_payments", "segment_revenue"]
     assert jobs.others_on_cluster() == [runs[1].id]
     clients.jobs.cancel_job(project_id="some-project", region="europe-west3", job_id=runs[1].id)
     ClusterJobs(other, clients.jobs, Marks()).await_end(runs[1], 10)  # type: ignore[arg-type]
-    assert active_pipelines(other, both) == ["orders_payments"]
+    assert active_pipelines(both) == ["orders_payments"]
     assert jobs.others_on_cluster() == []
     # Whoever is last deletes it, also when the other one's deployment has created it.
     assert Cluster(other, clients.clusters).delete()
@@ -538,3 +554,99 @@ def test_a_job_here_reloads_and_a_job_in_the_cloud_is_forgotten_alone(profile: s
     settings = load(profile, CLOUD if profile == "gcp" else None)
     job = environment_for(settings).job(settings)
     assert (isinstance(job, ReloadableJob), isinstance(job, DeployedJob)) == (local, not local)
+
+
+@pytest.mark.parametrize("apart", [("other-bucket", "tandem"), ("some-bucket", "tandem-staging")])
+@pytest.mark.parametrize("serverless", [False, True])
+def test_environments_in_one_project_and_region_do_not_see_each_others_jobs(
+    settings: Settings, server: Server, serverless: bool, apart: tuple[str, str]
+) -> None:
+    google = {"serverless": serverless, "service_account": ACCOUNT, "cluster": "tandem"}
+    both = [
+        in_bucket(bucket, **google).model_copy(update={"environment": name})
+        for bucket, name in (("some-bucket", "tandem"), apart)
+    ]
+    ours, theirs = map(Deployment, both)
+    for each in (ours, theirs):
+        if each.cluster:
+            each.cluster.ensure()
+    run = theirs.jobs.submit(release(both[1]), None)
+    assert ours.jobs.newest() is None
+    assert ours.jobs.active_streams() == []
+    assert [each.id for each in theirs.jobs.active_streams()] == [run.id]
+    own = ours.jobs.submit(release(both[0]), None)
+    newest = [each.newest() for each in (ours.jobs, theirs.jobs)]
+    assert [each and each.id for each in newest] == [own.id, run.id]
+    if not serverless:
+        assert (ours.jobs.others_on_cluster(), theirs.jobs.others_on_cluster()) == ([run.id], [own.id])
+
+
+def test_a_job_of_another_environment_is_not_stopped(settings: Settings, server: Server) -> None:
+    clients, marks = Clients(settings.gcp), Marks()
+    Cluster(settings, clients.clusters).ensure()
+    other = in_bucket("other-bucket")
+    run = ClusterJobs(other, clients.jobs, Marks()).submit(release(other), None)  # type: ignore[arg-type]
+    jobs = ClusterJobs(settings, clients.jobs, marks)  # type: ignore[arg-type]
+    with pytest.raises(TandemError, match="belongs to another pipeline or environment and is left alone"):
+        jobs.stop(run)
+    assert (jobs.get(run.id).active, marks.put_names) == (True, [])
+
+
+def test_a_cluster_of_another_environment_is_used_and_stays(settings: Settings, server: Server) -> None:
+    clients = Clients(settings.gcp)
+    theirs, ours = (Cluster(each, clients.clusters) for each in (in_bucket("other-bucket"), settings))
+    theirs.ensure()
+    ours.ensure()
+    assert not ours.delete()
+    assert theirs.delete()
+
+
+@pytest.mark.parametrize("wrong", ["labels.tandem", "cluster = tandem", "labels.tandem = a OR labels.tandem = b"])
+def test_a_filter_that_google_refuses_is_refused(settings: Settings, server: Server, wrong: str) -> None:
+    from google.api_core.exceptions import InvalidArgument
+
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    ClusterJobs(settings, clients.jobs, Marks()).submit(release(settings), None)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="Invalid list filter"):
+        clients.jobs.list_jobs({"project_id": "some-project", "region": "europe-west3", "filter": wrong})
+
+
+def test_a_serverless_batch_acts_as_the_service_account(serverless: Settings, server: Server) -> None:
+    batches_of(serverless, Marks()).submit(release(serverless), None)
+    assert server.accounts == [ACCOUNT]
+
+
+def test_a_batch_that_asks_for_no_account_acts_as_whoever_creates_it(serverless: Settings, server: Server) -> None:
+    request = batch_request(serverless, release(serverless), None)
+    request.batch.environment_config.execution_config.authentication_config = dataproc.AuthenticationConfig()
+    server.codes = [0]
+    Clients(serverless.gcp).batches.create_batch(request=request)
+    batches_of(serverless, Marks()).await_end(batches_of(serverless, Marks()).get(request.batch_id), 10)
+    assert server.accounts == [DEPLOYER]
+
+
+def test_a_serverless_batch_needs_an_account(settings: Settings, server: Server) -> None:
+    none = in_bucket("some-bucket", serverless=True)
+    with pytest.raises(UsageError, match=r"setting gcp\.service_account of profile gcp") as refused:
+        DataprocJob(none).submit()
+    assert "TANDEM_GCP__SERVICE_ACCOUNT" in str(refused.value)
+    with pytest.raises(TandemError, match="needs a custom service account"):
+        batches_of(none, Marks()).submit(release(none), None)
+
+
+def test_a_serverless_batch_has_its_output_in_a_log_only(serverless: Settings, server: Server) -> None:
+    batches = batches_of(serverless, Marks())
+    run = batches.submit(release(serverless), None)
+    assert run.output == ""
+    found = Clients(serverless.gcp).batches.get_batch(name=f"{batches_parent(serverless)}/batches/{run.id}")
+    assert found.environment_config.execution_config.staging_bucket == ""
+
+
+def test_the_plan_counts_disks_logs_and_what_a_bucket_keeps(settings: Settings) -> None:
+    told = "\n".join(notes(settings))
+    assert "disks: 3 x 100 GB pd-balanced: $30 a month" in told
+    assert "bucket: $0.02 a month for each GiB; with soft delete" in told
+    assert "Cloud Logging: about 0.4 GiB a month" in told
+    other = in_bucket("some-bucket", disk_type="hyperdisk-balanced")
+    assert "hyperdisk-balanced: not counted" in "\n".join(notes(other))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tandem.artifacts.cache import ENVIRONMENT
+from tandem.artifacts.cache import environment_sets
 from tandem.artifacts.lock import locked
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.pipelines.orders_payments.streams import ORDERS
@@ -77,7 +77,7 @@ def test_a_check_that_fails_keeps_no_other_from_being_made(tmp_path: Path, monke
 
 
 def test_a_jar_that_is_not_the_one_of_the_lock_is_named(tmp_path: Path) -> None:
-    for jar_set in map(locked().__getitem__, ENVIRONMENT):
+    for jar_set in map(locked().__getitem__, environment_sets()):
         place = tmp_path / "jars" / f"{jar_set.name}-{jar_set.digest}"
         place.mkdir(parents=True)
         for jar in jar_set.jars:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from tandem.cli import records
+from tandem.cli import plans, records
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.producer import api, lookup
 from tandem.producer.record_plan import Plan
@@ -45,11 +45,11 @@ def test_windows_that_cannot_be_closed_leave_no_client_open(monkeypatch: pytest.
     def refuse(*_: object) -> None:
         raise EnvironmentNotReadyError("Kafka confirmed 0 of 8 control records", hint="")
 
-    monkeypatch.setattr(records, "connect", lambda *_: "producer")
-    monkeypatch.setattr(records, "close_windows", refuse)
-    monkeypatch.setattr(records, "disconnect", closed.append)
+    monkeypatch.setattr(plans, "connect", lambda *_: "producer")
+    monkeypatch.setattr(plans, "close_windows", refuse)
+    monkeypatch.setattr(plans, "disconnect", closed.append)
     with pytest.raises(EnvironmentNotReadyError):
-        records.close_streams(load("embedded"), PLAN)
+        plans.close_streams(load("embedded"), PLAN)
     assert closed == ["producer"]
 
 

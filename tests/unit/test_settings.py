@@ -10,9 +10,10 @@ import pytest
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.settings.connections import kafka_client, resolve
-from tandem.settings.load import load, profiles, read_settings
+from tandem.settings.load import load, read_settings
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
+from tandem.settings.profiles import profiles
 from tandem.settings.variables import check
 
 CLOUD = {
@@ -115,7 +116,7 @@ def test_what_runs_here_asks_for_nothing_of_the_cloud(profile: str, monkeypatch:
     for name in [name for name in os.environ if name.startswith(("TANDEM_", "GOOGLE_"))]:
         monkeypatch.delenv(name)
     settings = load(profile)
-    require(settings, (*settings.required, *settings.required_to_deploy))
+    require(settings, settings.needed_to_deploy)
     assert not (settings.gcp.rehearsal_port is None and settings.gcp.project)
 
 

@@ -18,16 +18,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from tandem.artifacts.ivy import fetch
 from tandem.artifacts.lock import JarSet, locked, sha256_of
 from tandem.errors import EnvironmentNotReadyError
+from tandem.runtimes import runtimes
 from tandem.waiting import wait_for
 
 Fetch = Callable[..., None]
-# The sets of an environment; the lock also has sets for the bench and the rehearsal.
-ENVIRONMENT = ("spark", "kafka")
 _log = structlog.get_logger(__name__)
 
 
+def environment_sets() -> tuple[str, str]:
+    """Returns the sets of an environment; the lock also has sets for other runtimes, the bench and the rehearsal."""
+    return runtimes().default.jars, "kafka"
+
+
 def ensure_jars(
-    cache: Path, java: Path | str, names: Iterable[str] = ENVIRONMENT, fetcher: Fetch = fetch
+    cache: Path, java: Path | str, names: Iterable[str] | None = None, fetcher: Fetch = fetch
 ) -> dict[str, tuple[Path, ...]]:
     """Returns the jars of each set, downloaded and verified now or by an earlier call.
 
@@ -37,13 +41,13 @@ def ensure_jars(
     Args:
         cache: the folder of all downloads.
         java: the program to run Ivy with; unused if all jars exist.
-        names: the sets of the lock.
+        names: the sets of the lock; None for those of an environment.
         fetcher: the download function; ``artifacts.ivy.fetch``.
 
     Raises:
         EnvironmentNotReadyError: no network, a checksum that differs, a cache that cannot be written, a full disk.
     """
-    sets = [locked()[name] for name in names]
+    sets = [locked()[name] for name in (environment_sets() if names is None else names)]
     root = cache / "jars"
     if not all(_complete(root, jar_set) for jar_set in sets):
         with _explained(root):

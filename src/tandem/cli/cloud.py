@@ -11,12 +11,15 @@ import typer
 from tandem.cli.context import CommandContext
 from tandem.cli.lifecycle import warn_of_topics
 from tandem.cli.options import CLOUD, with_context
+from tandem.cli.protection import Confirm, confirm, confirm_version
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import DeployedJob, Job
 from tandem.platforms.dataproc import check_libraries
 from tandem.platforms.parity import parity as compared
 from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
+from tandem.settings.profiles import profiles
+from tandem.settings.protection import check_unshared
 
 app = typer.Typer()
 
@@ -28,6 +31,7 @@ def deploy(
     plan: Annotated[bool, typer.Option("--plan", help="Print every call and its cost; change nothing.")] = False,
     wait: Annotated[bool, typer.Option(help="Return when the job has committed its first batch.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON (with --plan).")] = False,
+    name: Confirm = None,
 ) -> None:
     """Upload the job with its package and jars, create missing resources, and submit the job.
 
@@ -40,6 +44,7 @@ def deploy(
         return
     _in_the_cloud(context.settings)
     context.check_conflicts()
+    confirm_version(context, name)
     context.for_each_job(lambda job: _deploy(job, wait))
     warn_of_topics(context)
     context.say("the job is running; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
@@ -53,18 +58,25 @@ def destroy(
     data: Annotated[
         bool, typer.Option("--data", help="Also delete topics, collections, checkpoint and uploads permanently.")
     ] = False,
+    name: Confirm = None,
 ) -> None:
-    """Stop the job after its current batch and delete its cluster. Data is kept unless --data is given."""
+    """Stop the job after its current batch and delete its cluster. Data is kept unless --data is given.
+
+    A protected profile's name must be typed, or given by --confirm; --yes does not suffice.
+    """
     settings = context.settings
     _in_the_cloud(settings)
-    names = ", ".join(context.pipelines)
+    pipelines = ", ".join(context.pipelines)
     cluster = (
         "" if settings.gcp.serverless else f" and its cluster {settings.gcp.cluster}, unless other jobs run on it,"
     )
-    what = f"the job of {names}{cluster} in {settings.gcp.project}"
+    what = f"the job of {pipelines}{cluster} in {settings.gcp.project}"
     if data:
         what += f", and all its data in {settings.kafka.bootstrap}, {settings.mongo.uri} and gs://{settings.gcp.bucket}"
-    if not yes and not typer.confirm(f"destroy {what}?", err=True):
+    if data:
+        check_unshared(settings, f"destroy {what}")
+    confirmed = confirm(context, f"destroy {what}", name) is not None
+    if not (yes or confirmed) and not typer.confirm(f"destroy {what}?", err=True):
         raise typer.Abort
     context.for_each_job(lambda job: _destroy(job, data))
     context.say("destroyed" + (", with all its data" if data else "; topics, collections and checkpoint are kept"))
@@ -129,4 +141,6 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
     print("\n".join(f"  - {line}" for line in costs))
     context.say("plan only: nothing was called or changed")
     if missing:
-        context.say(f"to deploy, set these in .env.{settings.profile}: {', '.join(missing)}")
+        own = profiles()[settings.profile].file
+        table = f" or [profile.{settings.profile}] of {own.name}" if own else ""
+        context.say(f"to deploy, set these in .env.{settings.profile}{table}: {', '.join(missing)}")

@@ -10,6 +10,7 @@ import typer
 
 from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, with_context
+from tandem.cli.protection import Confirm, confirm
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import ReloadableJob
@@ -31,6 +32,7 @@ _OPTIONAL = ("streams", "oracle", "generator")
 def dev(
     context: CommandContext,
     name: Annotated[str | None, typer.Argument(help="Pipeline to work on (default: the one of --pipeline).")] = None,
+    confirmed: Confirm = None,
 ) -> None:
     """Start everything and reload the job whenever you save a file. Stop with Ctrl-C.
 
@@ -38,6 +40,7 @@ def dev(
     """
     context.pipeline = name or context.pipeline
     settings, job = context.settings, _job(context)
+    confirm(context, "reload its job at every save", confirmed)
     location = settings.location
     # Files saved while the environment starts count as changed.
     known = _saved(location.folder)

@@ -17,8 +17,8 @@ from rich.text import Text
 from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, with_context
 from tandem.errors import TandemError, UsageError
-from tandem.settings.load import profiles
 from tandem.settings.loaded import flat
+from tandem.settings.profiles import Profile, profiles
 
 _WATCH_S = 2.0
 _RATE_S = 10.0
@@ -64,7 +64,11 @@ def status(
 def collected(context: CommandContext) -> dict[str, Any]:
     """Returns the first named pipeline's status and a list of all named or running pipelines."""
     own = context.job.status()
-    others = [name for name in context.environment.pipelines() if name not in context.pipelines]
+    try:
+        running = context.environment.pipelines()
+    except TandemError as error:  # what else runs is unknown then
+        running, own["problem"] = [], own["problem"] or str(error)
+    others = [name for name in running if name not in context.pipelines]
     found_others = [_status_of(context, name) for name in (*context.pipelines[1:], *others)]
     return {**own, "pipelines": [_of_pipeline(each) for each in (own, *found_others)]}
 
@@ -165,10 +169,28 @@ def moment(text: str | None) -> datetime | None:
 
 @_profile.command("list")
 @with_context
-def profile_list(_: CommandContext) -> None:
-    """List the profiles with their descriptions."""
-    for name, values in profiles().items():
-        print(f"{name}\t{values.get('description', '')}")
+def profile_list(
+    _: CommandContext,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+) -> None:
+    """List the profiles: name, description, and where each is defined: packaged, or a file."""
+    known = profiles().values()
+    if as_json:
+        print(json.dumps([_listed(each) for each in known]))
+        return
+    for each in known:
+        protected = " (protected)" if each.values.get("protected") else ""
+        print(f"{each.name}\t{each.values['description']}{protected}\t{each.origin}")
+
+
+def _listed(profile: Profile) -> dict[str, Any]:
+    values = profile.values
+    own = {"name": profile.name, "like": profile.like, "origin": profile.origin}
+    return {
+        **own,
+        **{name: values[name] for name in ("backend", "description")},
+        "protected": bool(values.get("protected")),
+    }
 
 
 @_profile.command("current")

@@ -9,8 +9,10 @@ import typer
 
 from tandem.cli.context import CommandContext
 from tandem.cli.options import RUN, with_context
+from tandem.cli.protection import Confirm, confirm, confirm_version
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import service_checks
+from tandem.platforms.base import DeployedJob
 
 app = typer.Typer()
 
@@ -20,9 +22,13 @@ app = typer.Typer()
 def up(
     context: CommandContext,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the job has committed its first batch.")] = False,
+    name: Confirm = None,
 ) -> None:
     """Start Kafka, MongoDB, the dashboard and the job. Services that already run are left alone."""
     context.check_conflicts()
+    if isinstance(context.job, DeployedJob):
+        # There, it replaces a job of another version.
+        confirm_version(context, name)
     context.for_each_job(lambda job: job.submit(), titles=False)
     if wait:
         context.for_each_job(lambda job: job.wait_until_ready())
@@ -45,20 +51,24 @@ def up(
 def down(
     context: CommandContext,
     volumes: Annotated[bool, typer.Option("--volumes", help="Also delete topics, database and checkpoint.")] = False,
+    name: Confirm = None,
 ) -> None:
     """Stop the environment. Topics, database and checkpoint are kept unless --volumes is given.
 
-    With --pipeline, stop only that pipeline's job while other pipelines run.
+    With --pipeline, stop only that pipeline's job while other pipelines run. To delete a protected profile's data, type
+    its name, or use --confirm.
     """
     if context.settings.backend == "dataproc":
         raise UsageError("`down` is not available for cloud profiles", hint="use `tandem destroy`")
     named = context.pipelines if context.pipeline else []
-    others = [name for name in context.environment.pipelines() if name not in named] if named else []
+    others = [each for each in context.environment.pipelines() if each not in named] if named else []
     if others and volumes:
         raise UsageError(
             f"`--volumes` would also delete the topics, database and checkpoint of {', '.join(others)}",
             hint="to stop all pipelines and delete their data, run `tandem down --volumes` without --pipeline",
         )
+    if volumes:
+        confirm(context, f"delete topics, database and checkpoint of {context.environment.where()}", name)
     if others:
         context.for_each_job(lambda job: job.stop())
         context.say(f"stopped; still running: {', '.join(others)}")
@@ -70,8 +80,12 @@ def down(
 
 @app.command(rich_help_panel=RUN)
 @with_context
-def submit(context: CommandContext) -> None:
-    """Restart the job after its current batch, with the current code and the same checkpoint."""
+def submit(context: CommandContext, name: Confirm = None) -> None:
+    """Restart the job after its current batch, with the current code and the same checkpoint.
+
+    For a protected profile, a version that could not be checked against the checkpoint needs the profile's name.
+    """
+    confirm_version(context, name)
     context.for_each_job(lambda job: job.restart())
     warn_of_topics(context)
     context.say("the job is running")

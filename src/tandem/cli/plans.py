@@ -1,4 +1,4 @@
-"""Plans generated records whose event times are ahead of the watermark."""
+"""Plans generated records whose event times are ahead of the watermark, and moves the watermark past them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 from tandem.catalog import declared_by
 from tandem.errors import TandemError
 from tandem.producer.connect import connect, disconnect
+from tandem.producer.control import close_windows
 from tandem.producer.record_plan import DEFAULT_REAL_RATE, DEFAULT_SPAN, LATE_AFTER, SETTLED, Mix, Plan
 from tandem.settings.model import Settings
 from tandem.verify.intake import expected_watermark
@@ -96,6 +97,17 @@ def known_watermark(settings: Settings, reported: str | None) -> datetime | None
     )
     known = None if reported is None else datetime.fromisoformat(reported)
     return max(filter(None, (expected, known)), default=None)
+
+
+def close_streams(settings: Settings, plan: Plan) -> None:
+    """Moves the watermark past a plan's events, so that what is unmatched is written."""
+    streams = declared_by(settings.location).streams
+    producer = connect(settings.kafka, [stream.topic for stream in streams])
+    if producer is not None:
+        try:
+            close_windows(producer, streams, closing_time(plan))
+        finally:
+            disconnect(producer)
 
 
 def closing_time(plan: Plan) -> datetime | None:

@@ -16,18 +16,17 @@ import typer
 from tandem.catalog import declared_by
 from tandem.cli.context import CommandContext
 from tandem.cli.options import RUN, with_context
-from tandem.cli.plans import EventTime, closing_time, known_watermark, make_plan
+from tandem.cli.plans import EventTime, close_streams, known_watermark, make_plan
+from tandem.cli.protection import Confirm, confirm
 from tandem.errors import TandemError, UsageError
 from tandem.foreign import inherited
 from tandem.platforms import Job
 from tandem.platforms.base import DeployedJob
 from tandem.producer.api import produce as send_all
-from tandem.producer.connect import connect, disconnect
-from tandem.producer.control import close_windows
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
-from tandem.settings.model import Settings
+from tandem.settings.protection import check_unshared, sending
 from tandem.verify.report import show
 from tandem.verify.settle import RESUMES
 from tandem.verify.verify import verify as compare
@@ -56,12 +55,14 @@ def run(
     mix: MixOption = "",
     keep: Annotated[bool, typer.Option("--keep", help="Leave the environment running.")] = False,
     ledger: Ledgers = None,
+    name: Confirm = None,
 ) -> None:
     """Start the environment, send generated records, verify the results, and stop it again.
 
     Exit with 0 only if every record is accounted for.
     """
     Mix.parse(mix, Mix())  # reports a wrong value before anything starts
+    _confirm_sending(context, name)
     context.check_conflicts()
     before, mine = context.environment.pipelines(), context.pipelines
     try:
@@ -77,13 +78,20 @@ def run(
             stop_started(context, before)
 
 
+def _confirm_sending(context: CommandContext, name: str | None) -> None:
+    """Asks before generated records are mixed with a protected profile's own, from which nothing removes them."""
+    check_unshared(context.settings, sending(context.settings))
+    confirm(context, sending(context.settings), name)
+
+
 def stop_started(context: CommandContext, before: list[str]) -> None:
     """Stops the environment, or only the started jobs if it is a cloud or pipelines ran before."""
-    if not before and not isinstance(context.job, DeployedJob):
+    in_the_cloud = isinstance(context.job, DeployedJob)
+    if not before and not in_the_cloud:
         context.environment.stop()
         return
-    # If nothing ran before, this includes jobs that failed: their cluster may still exist.
-    now = context.environment.pipelines() if before else context.pipelines
+    # In the cloud this includes jobs that failed: their cluster may still exist.
+    now = context.pipelines if in_the_cloud else context.environment.pipelines()
     started = set(now) - set(before)
     context.for_each_job(lambda job: job.stop() if job.settings.pipeline in started else None, titles=False)
 
@@ -126,6 +134,7 @@ def produce(
     ] = False,
     ledger: Ledgers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON.")] = False,
+    name: Confirm = None,
 ) -> None:
     """Send generated records to the topics, each stream from its own process."""
 
@@ -154,6 +163,7 @@ def produce(
 
     if count == 0 and len(context.jobs) > 1:
         raise UsageError("`--count 0` (endless) works for one pipeline at a time", hint="use --pipeline NAME")
+    _confirm_sending(context, name)
     context.for_each_job(send)
 
 
@@ -215,6 +225,8 @@ def _send(
             [stream.name for stream in declared_by(location).streams],
             plan,
             profile=settings.profile,
+            # Before, the user was asked.
+            confirmed=True,
             variables=location.variables(inherited() | chosen),
             rate=rate,
             ledgers=ledgers,
@@ -257,17 +269,6 @@ def stop_at_problem(job: Job) -> Iterator[threading.Event]:
 
 def _first(job: Job) -> str:
     return declared_by(job.settings.location).streams[0].name
-
-
-def close_streams(settings: Settings, plan: Plan) -> None:
-    """Moves the watermark past a plan's events, so that what is unmatched is written."""
-    streams = declared_by(settings.location).streams
-    producer = connect(settings.kafka, [stream.topic for stream in streams])
-    if producer is not None:
-        try:
-            close_windows(producer, streams, closing_time(plan))
-        finally:
-            disconnect(producer)
 
 
 def _verify(context: CommandContext, job: Job, deadline_s: float, *, as_json: bool) -> None:

@@ -48,7 +48,8 @@ class LocalSpark:
             EnvironmentNotReadyError: there is no Java, or the jars cannot be fetched.
         """
         java = find_java(settings.java_home, runtimes().minimum_java)
-        return cls.of(settings, java, ensure_jars(settings.cache_dir, java.program, ("spark",))["spark"])
+        jars = runtimes().default.jars
+        return cls.of(settings, java, ensure_jars(settings.cache_dir, java.program, (jars,))[jars])
 
     @classmethod
     def of(cls, settings: Settings, java: Java, jars: Sequence[Path]) -> LocalSpark:

@@ -10,6 +10,8 @@ from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
 
 START_DEADLINE_S = 240.0
+# A local job's answer to ``Job.doubt``.
+UNCHECKED = "only the started job finds out whether this version can resume from the checkpoint"
 
 
 class Job(Protocol):
@@ -47,6 +49,15 @@ class Job(Protocol):
 
         Raises:
             EnvironmentNotReadyError: nothing runs, or the job did not start.
+        """
+
+    def doubt(self) -> str | None:
+        """Returns why nothing shows, before the restart, that this version can resume from the checkpoint.
+
+        None: that was checked, or there is nothing to resume from.
+
+        Raises:
+            TandemError: it cannot resume; the message names the reason.
         """
 
     def status(self) -> dict[str, Any]:
@@ -105,7 +116,8 @@ class Environment(Protocol):
     def pipelines(self) -> list[str]:
         """Returns the pipelines whose jobs run or should run here, the first one first.
 
-        It does not raise.
+        Raises:
+            TandemError: a cloud does not answer. What runs is unknown then.
         """
 
     def stop(self, volumes: bool = False) -> bool:

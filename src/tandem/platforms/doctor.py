@@ -13,7 +13,7 @@ from pathlib import Path
 from kafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
-from tandem.artifacts.cache import ENVIRONMENT
+from tandem.artifacts.cache import environment_sets
 from tandem.artifacts.ivy import check_spark
 from tandem.artifacts.lock import locked, sha256_of
 from tandem.errors import TandemError
@@ -31,6 +31,7 @@ from tandem.platforms.local_services.prepare import ports as embedded_ports
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
+from tandem.settings.profiles import own_file
 
 _MINIMUM_DISK_GIB = 2
 _MINIMUM_MEMORY_GIB = 4
@@ -164,7 +165,7 @@ def _mongod() -> str:
 def _jars(settings: Settings) -> str:
     folder = settings.cache_dir / "jars"
     bad, seen = [], 0
-    for jar_set in map(locked().__getitem__, ENVIRONMENT):
+    for jar_set in map(locked().__getitem__, environment_sets()):
         place = folder / f"{jar_set.name}-{jar_set.digest}"
         if not place.is_dir():
             raise service_checks.Skipped(f"{jar_set.name}: not downloaded yet; the first start downloads it")
@@ -221,7 +222,7 @@ def _compose_version() -> str:
 
 
 def _mounts(settings: Settings) -> str:
-    check_mounts(checkout(), settings.pipelines_dir)
+    check_mounts(checkout(), settings.pipelines_dir, own_file())
     return "readable for the containers' users"
 
 

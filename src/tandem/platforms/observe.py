@@ -59,15 +59,22 @@ def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
     if code == 0 and lines:
         report: dict[str, Any] = json.loads(lines[-1])
         return report
+    raise reconcile_failed(reason_in(log) or f"exit code {code}")
+
+
+def reason_in(log: str) -> str | None:
+    """Returns why a batch failed, as its log says; None if it does not."""
     if own := re.search(r"\b(?:JobError|CannotGoOnError): (.+)", log):
-        raise TandemError(f"the reconciliation failed: {own[1].strip()}", hint=_AGAIN)
+        return own[1].strip()
     # The first line that names one: stack traces and consequences follow.
     lines = [line.strip() for line in log.splitlines()]
     errors = [line for line in lines if re.match(r"(: |Caused by: )?[\w.]+(Error|Exception)\b", line)]
-    raise TandemError(
-        f"the reconciliation failed: {errors[0].lstrip(': ')[:300] if errors else f'exit code {code}'}",
-        hint=_AGAIN,
-    )
+    return errors[0].lstrip(": ")[:300] if errors else None
+
+
+def reconcile_failed(reason: str) -> TandemError:
+    """Returns the error of a failed reconciliation."""
+    return TandemError(f"the reconciliation failed: {reason}", hint=_AGAIN)
 
 
 def mongo_address(mongo: MongoSettings) -> str:
@@ -103,7 +110,8 @@ def status(
 
     Args:
         settings: the profile's settings.
-        state: the job's state: ``stopped``, ``starting``, ``running`` or ``failed``.
+        state: the job's state: ``stopped``, ``starting``, ``running``, ``failed``, or ``unknown`` if a cloud does not
+            answer.
         driver: the id of its process or container.
         ready: whether records that are sent now are joined.
         newest: the newest progress document of any driver.

@@ -13,7 +13,8 @@ from kafka.errors import KafkaError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION, RECONCILIATION_COLLECTION
+from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import reader
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
@@ -34,7 +35,8 @@ class ProgressReader:
             **mongo_client(mongo), serverSelectionTimeoutMS=1000, connectTimeoutMS=1000, connect=False
         )
         aware = CodecOptions[dict[str, Any]](tz_aware=True, tzinfo=UTC)
-        self._collection = self._client[mongo.database].get_collection(PROGRESS_COLLECTION, codec_options=aware)
+        self._database = self._client[mongo.database]
+        self._collection = self._database.get_collection(PROGRESS_COLLECTION, codec_options=aware)
         self._pipeline = pipeline
 
     def answers(self) -> bool:
@@ -50,6 +52,22 @@ class ProgressReader:
             return self._collection.find_one({"pipeline": self._pipeline}, sort=[("$natural", -1)])
         except PyMongoError:
             return None
+
+    def reconciliation(self, name: str) -> dict[str, Any] | None:
+        """Returns the stored document of a run of ``engine.run.reconcile``; None if it stored none.
+
+        ``error`` is why it failed, or None, and then ``report`` is its report as JSON.
+
+        Raises:
+            EnvironmentNotReadyError: MongoDB does not answer.
+        """
+        try:
+            return self._database[RECONCILIATION_COLLECTION].find_one({"_id": name})
+        except PyMongoError as error:
+            raise EnvironmentNotReadyError(
+                f"MongoDB does not answer, and it has the report of {name}: {type(error).__name__}",
+                hint="run `tandem reconcile` again; it is safe",
+            ) from None
 
     def close(self) -> None:
         """Closes the connection."""

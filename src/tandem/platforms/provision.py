@@ -14,7 +14,12 @@ from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
 from tandem.catalog import PipelineLocation, declared_by
-from tandem.engine.declare.stream import PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, Stream
+from tandem.engine.declare.stream import (
+    PROGRESS_COLLECTION,
+    RECONCILIATION_COLLECTION,
+    SUPERSEDED_COLLECTION,
+    Stream,
+)
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import new_client
 from tandem.producer.connect import WhyNot, was_refused
@@ -215,6 +220,7 @@ def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> None
         # Other pipelines may use the same database.
         about = {
             PROGRESS_COLLECTION: ("pipeline", [location.name]),
+            RECONCILIATION_COLLECTION: ("pipeline", [location.name]),
             SUPERSEDED_COLLECTION: ("collection", indexes_of(location)),
         }
         for collection, (field, values) in about.items():

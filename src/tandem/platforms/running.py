@@ -10,10 +10,15 @@ from tandem.checkout import checkout
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 from tandem.settings.load import read_settings
+from tandem.settings.model import Settings
+from tandem.settings.profiles import profiles
 from tandem.supervision.process import alive, read_identity
 from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
 _PROCESSES = ("embedded", "rehearsal")
+_PROJECT, _FOLDER = "com.docker.compose.project", "com.docker.compose.project.working_dir"
+# compose/base.yml has it on every container.
+PROFILE_LABEL = "tandem.profile"
 # A slower engine counts as not running here; whether it can run anything is checked with more patience.
 _PATIENCE_S = 5
 
@@ -21,13 +26,12 @@ _PATIENCE_S = 5
 def running() -> dict[str, str]:
     """Returns the profiles whose environments run here, each with the evidence."""
     active = {}
-    for profile in _PROCESSES:
-        home = read_settings(profile).settings.home
-        supervisor = read_identity(StateFolder(home).pid(SUPERVISOR))
+    for settings in _of_backends(*_PROCESSES):
+        supervisor = read_identity(StateFolder(settings.home).pid(SUPERVISOR))
         if supervisor and alive(supervisor):
-            active[profile] = f"it runs here, with its state in {home}"
-    if project := _project():
-        active["local"] = f"its containers run here, in the Compose project {project}"
+            active[settings.profile] = f"it runs here, with its state in {settings.home}"
+    for name, project in _projects(_of_backends("compose")).items():
+        active[name] = f"its containers run here, in the Compose project {project}"
     return active
 
 
@@ -50,21 +54,28 @@ def check_running(pipeline: str, running: Sequence[str]) -> None:
         )
 
 
-def _project() -> str | None:
-    """Returns the Compose project in which this checkout's Kafka runs; None if none does.
+def _of_backends(*backends: str) -> list[Settings]:
+    """Returns the settings of all profiles with these backends; a cloud's are not read."""
+    return [read_settings(name).settings for name, each in profiles().items() if each.values["backend"] in backends]
+
+
+def _projects(known: Sequence[Settings]) -> dict[str, str]:
+    """Returns the Compose project in which each profile's Kafka runs, for those that run from this checkout.
 
     One call of ``docker ps`` costs some 30 ms. Containers that only watch a cloud environment have no Kafka.
+
+    Args:
+        known: the settings of the profiles with the backend ``compose``.
     """
     folder = checkout()
     if folder is None or shutil.which("docker") is None:
-        return None
-    named = read_settings("local").settings.project
-    mine = f"com.docker.compose.project={named}" if named else f"com.docker.compose.project.working_dir={folder}"
-    labels = (mine, "com.docker.compose.service=kafka", "com.docker.compose.oneoff=False")
+        return {}
+    labels = ("com.docker.compose.service=kafka", "com.docker.compose.oneoff=False")
     filters = (word for label in labels for word in ("--filter", f"label={label}"))
+    shown = "\t".join(f'{{{{.Label "{label}"}}}}' for label in (_PROJECT, _FOLDER, PROFILE_LABEL))
     try:
         done = subprocess.run(
-            ("docker", "ps", *filters, "--format", '{{.Label "com.docker.compose.project"}}'),
+            ("docker", "ps", *filters, "--format", shown),
             env=inherited(),
             capture_output=True,
             text=True,
@@ -72,5 +83,13 @@ def _project() -> str | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return next(iter(done.stdout.split()), None) if done.returncode == 0 else None
+        return {}
+    if done.returncode != 0:
+        return {}
+    found = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 2]
+    return {
+        settings.profile: project
+        for settings in known
+        for project, place, profile in found
+        if profile == settings.profile and (settings.project == project if settings.project else place == str(folder))
+    }

@@ -64,7 +64,7 @@ def kafka_rights(settings: Settings) -> str:
 def kafka_from_containers(settings: Settings) -> str:
     """Checks in the dashboard's container that the address that Kafka advertises works there."""
     containers = Containers(find_engine())
-    project = settings.project or containers.project_of(checkout())
+    project = settings.project or containers.project_of(checkout(), settings.profile)
     asked = containers.run_in(project, "dashboard", "python", "-c", _ASK_KAFKA) if project else None
     if asked is None:
         raise Skipped("the dashboard's container, in which this check runs, is not running")

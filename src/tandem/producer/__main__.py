@@ -16,6 +16,7 @@ from tandem.producer.api import produce
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.record_plan import DEFAULT_REAL_RATE, Mix, Plan
 from tandem.settings.load import load_one
+from tandem.settings.protection import OPTION, check_sending
 
 
 def main() -> int:
@@ -27,12 +28,14 @@ def main() -> int:
         metavar="ADDRESS:PORT",
         help="serve the first stream's metrics here; the others use the following ports",
     )
+    parser.add_argument(OPTION, metavar="PROFILE", help="name of the protected profile")
     options = parser.parse_args()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = load_one()
+        check_sending(settings, options.confirm)
         log.to_stderr(settings.log.format)
         location = settings.location
         # Every process computes the same events, so a restarted one resumes.
@@ -42,6 +45,7 @@ def main() -> int:
             [stream.name for stream in declared_by(location).streams],
             plan,
             profile=settings.profile,
+            confirmed=True,
             variables=location.variables(inherited()),
             metrics=options.metrics,
             stop=stop,

@@ -15,6 +15,7 @@ from pathlib import Path
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.producer.record_plan import Plan
 from tandem.producer.send import Summary
+from tandem.settings.protection import OPTION
 
 _ERRORS = {each.exit_code: each for each in (TandemError, UsageError, EnvironmentNotReadyError)}
 _POLL_SECONDS = 0.1
@@ -25,6 +26,7 @@ def produce(
     plan: Plan,
     *,
     profile: str,
+    confirmed: bool = False,
     variables: Mapping[str, str],
     rate: float | None = None,
     ledgers: Path | None = None,
@@ -40,6 +42,7 @@ def produce(
         streams: the names of the streams to send.
         plan: the plan of the records, the same for all, so that their records belong together.
         profile: the profile's name.
+        confirmed: whether the user allows a protected profile's producers to send.
         variables: the producers' environment variables, which let them find the pipeline.
         rate: records per second of each producer if the plan is compressed; None for no limit.
         ledgers: a folder for the ledgers, one ``<stream>.jsonl`` each, appended to; None for none.
@@ -61,6 +64,7 @@ def produce(
                 [
                     # Without the current folder on the path, whose packages could hide ours.
                     *(sys.executable, "-P", "-m", "tandem.producer.main", stream, *arguments(plan, profile, rate)),
+                    *([f"{OPTION}={profile}"] if confirmed else []),
                     *_ledger_arguments(stream, ledgers),
                     *_metrics_arguments(metrics, number),
                 ],

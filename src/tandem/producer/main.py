@@ -23,6 +23,7 @@ from tandem.producer.record_plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
 from tandem.producer.send import Summary, send, serve_metrics
 from tandem.settings.load import load
+from tandem.settings.protection import OPTION, check_sending
 
 INTERRUPTED = 130
 Events = Callable[[Moment], Iterable[Event]]
@@ -69,6 +70,7 @@ def main(stream: Stream | None = None, events: Events | None = None, arguments: 
 def _produce(stream: Stream | None, events: Events | None, options: argparse.Namespace, stop: _Stop) -> Summary:
     plan = plan_of(options)
     settings = load(options.profile)
+    check_sending(settings, options.confirm)
     stream = stream or _declared(settings.location, options.stream)
     events = events or _generator(settings.location)
     log.to_stderr(settings.log.format)
@@ -168,6 +170,7 @@ def parser_of(stream: str | None) -> argparse.ArgumentParser:
     add("--wait", type=float, default=DEFAULT_DEADLINE_SECONDS, help="seconds to wait for Kafka")
     add("--metrics", metavar="ADDRESS:PORT", help="serve metrics for Prometheus there, at /metrics")
     add("--profile", help="profile to use (default: TANDEM_PROFILE)")
+    add(OPTION, metavar="PROFILE", help="name of the protected profile")
     add("--json", action="store_true", help="print the summary as JSON to standard output")
     add("--debug", action="store_true", help="show the stack trace of an error")
     return parser

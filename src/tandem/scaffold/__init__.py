@@ -7,10 +7,9 @@ import shutil
 import sys
 from enum import StrEnum
 from itertools import groupby
-from keyword import iskeyword
 from pathlib import Path
 
-from tandem.catalog import BUNDLED, PipelineLocation
+from tandem.catalog import BUNDLED, NAME_RULE, PipelineLocation, is_name
 from tandem.engine.declare.avro_schema import file_of
 from tandem.errors import TandemError, UsageError
 from tandem.scaffold.avro import in_avro, schema_of
@@ -18,7 +17,6 @@ from tandem.scaffold.example.streams import STREAMS
 
 _EXAMPLE = Path(__file__).parent / "example"
 _PACKAGE = f"{__name__}.example"
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 # What all pipelines of a folder share: it makes them importable from their tests.
 _SHARED = ("__init__.py", "conftest.py")
 
@@ -77,10 +75,8 @@ def _to_avro(location: PipelineLocation) -> None:
 
 
 def _check(name: str, own: Path) -> None:
-    if not _NAME.fullmatch(name) or iskeyword(name):
-        raise UsageError(
-            f"{name!r} is no name for a pipeline", hint="lower-case letters, digits and _, for example page_views"
-        )
+    if not is_name(name):
+        raise UsageError(f"{name!r} is no name for a pipeline", hint=NAME_RULE)
     if (own / name).exists():
         raise UsageError(f"{own / name} is there already", hint="choose another name; nothing was changed")
     if (BUNDLED / name).exists():

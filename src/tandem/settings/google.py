@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tandem.engine.declare.job_config import METADATA, SECRET_MANAGER
 
@@ -29,17 +29,22 @@ class GoogleSettings(BaseModel):
     """The cluster; ``tandem deploy`` creates it if it does not exist."""
     machine: str = "n2-standard-4"
     workers: int = Field(default=2, ge=0)
-    """The number of workers; 0 for a single machine that is master and worker."""
-    idle_delete_minutes: int = Field(default=60, ge=5)
+    """The number of workers; 0 for a single machine that is master and worker, else at least 2."""
+    disk_gb: int = Field(default=100, ge=50)
+    """The size of each machine's boot disk, which also has the state and what Spark spills. Google's default is 500."""
+    disk_type: str = "pd-balanced"
+    idle_delete_minutes: int = Field(default=60, ge=5, le=20160)
     """A cluster that Tandem created deletes itself after this time without a job, to save costs."""
     rehearsal_port: int | None = Field(default=None, ge=1, le=65533)
     """The first of three ports of the rehearsal's stand-ins; None for Google's own addresses.
 
-    They stand for Dataproc, Cloud Storage, and Secret Manager with the metadata server. A rehearsal differs from the
-    cloud only in these addresses and the credentials.
+    They stand for Dataproc with Cloud Logging, Cloud Storage, and Secret Manager with the metadata server. A rehearsal
+    differs from the cloud only in these addresses and the credentials.
     """
     dataproc_address: str | None = Field(default_factory=lambda values: _here(values, 0))
     """The address of Dataproc; None for the region's."""
+    logging_address: str = Field(default_factory=lambda values: _here(values, 0) or "logging.googleapis.com:443")
+    """The address of Cloud Logging."""
     storage_url: str = Field(
         default_factory=lambda values: _url(_here(values, 1)) or "https://storage.googleapis.com",
     )
@@ -49,6 +54,17 @@ class GoogleSettings(BaseModel):
         default_factory=lambda values: "none" if values["rehearsal_port"] else None
     )
     """None for those that Google's libraries find, from ``gcloud`` or the machine."""
+
+    def api_url(self, name: str) -> str:
+        """Returns the URL of an API of Google's that has no setting of its own, such as ``compute``."""
+        return _url(_here({"rehearsal_port": self.rehearsal_port}, 2)) or f"https://{name}.googleapis.com"
+
+    @field_validator("workers")
+    @classmethod
+    def _are_as_many_as_google_allows(cls, workers: int) -> int:
+        if workers == 1:
+            raise ValueError("a cluster has no worker (one machine for all) or at least 2")
+        return workers
 
 
 def _here(values: dict[str, Any], offset: int) -> str | None:

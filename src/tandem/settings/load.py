@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
-from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from tandem.catalog import PipelineLocation, find, names_in
 from tandem.checkout import state_folder
 from tandem.errors import UsageError
+from tandem.settings.layers import absolute, merged, nested, with_absolute_paths
 from tandem.settings.loaded import LoadedSettings, leaves, missing_of, places_tried
 from tandem.settings.model import Settings
-from tandem.settings.variables import check, fields, read_dotenv, setter, values_of, without_parameters
+from tandem.settings.profiles import Profile, base, own_file, profiles
+from tandem.settings.variables import check, fields, read_dotenv, setter, values_of, variable, without_parameters
 
 # The file in a pipeline's folder that sets what the pipeline wants of its environment.
 SETTINGS = "settings.toml"
 _COMMAND_LINE = "command line"
 _ENVIRONMENT = "environment"
 _MISSING = "missing"
-# These may refer to a file by a path that is relative to the working folder.
-_PASSWORDS = (("kafka", "password"), ("mongo", "password"))
-
-
-def profiles() -> dict[str, dict[str, Any]]:
-    """Returns each profile's values with the base section merged in, by name."""
-    document = _document()
-    return {name: _merged(document["base"], values) for name, values in document["profile"].items()}
 
 
 def chosen_profile(flag: str | None) -> tuple[str, str] | None:
@@ -44,7 +37,7 @@ def chosen_profile(flag: str | None) -> tuple[str, str] | None:
 
 def own_pipelines() -> Path:
     """Returns the user's folder of pipelines, without a profile; it may not exist."""
-    return _absolute(os.environ.get("TANDEM_PIPELINES_DIR") or _document()["base"]["pipelines_dir"])
+    return absolute(os.environ.get("TANDEM_PIPELINES_DIR") or base()["pipelines_dir"])
 
 
 def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None, *, named: bool = True) -> Settings:
@@ -85,9 +78,8 @@ def read_settings(
     Raises:
         UsageError: the profile or pipeline does not exist, or a value is wrong; the message names setting and places.
     """
-    document = _document()
-    base, name = document["base"], _profile_in(document["profile"], profile)
-    dotenv = Path(f".env.{name}")
+    found = _named(profile)
+    dotenv = Path(f".env.{found.name}")
     variables = read_dotenv(dotenv)
     check(variables, str(dotenv))
     check(os.environ, "the environment")
@@ -95,45 +87,43 @@ def read_settings(
     # The first one wins.
     layers: dict[str, Mapping[str, Any]] = {
         _COMMAND_LINE: overrides or {},
-        _ENVIRONMENT: _nested(values_of(environment)),
-        str(dotenv): _nested(values_of(variables)),
-        f"profiles.toml [profile.{name}]": document["profile"][name],
+        _ENVIRONMENT: nested(values_of(environment)),
+        str(dotenv): nested(values_of(variables)),
+        **dict(found.layers),
     }
     # These layers choose the pipeline; its settings.toml is the next layer.
-    chosen = _merged(base, *reversed(layers.values()))
+    chosen = merged(base(), *reversed(layers.values()))
     pipelines = names_in(str(chosen["pipeline"]))
-    location = find(pipelines[0], _absolute(chosen["pipelines_dir"]))
+    location = find(pipelines[0], absolute(chosen["pipelines_dir"]))
     own = _of_pipeline(location)
-    layers |= {"the pipeline's settings.toml": own, "profiles.toml [base]": base}
-    values = _merged({"state_dir": state_folder()}, *reversed(layers.values()))
-    values |= {"profile": name, "pipeline": location.name, "location": location}
-    home = _absolute(values["state_dir"]) / name
+    layers |= {"the pipeline's settings.toml": own, "profiles.toml [base]": base()}
+    values = merged({"state_dir": state_folder()}, *reversed(layers.values()))
+    values |= {"profile": found.name, "pipeline": location.name, "location": location}
     try:
-        settings = Settings.model_validate(_resolved(values, str(home)))
+        settings = Settings.model_validate(_resolved(values))
     except ValidationError as error:
-        raise _wrong(error, name) from None
+        raise _wrong(error, found.name) from None
+    if found.values.get("protected") and not settings.protected:
+        raise UsageError(
+            f"the profile {found.name} is protected by {found.origin}, and cannot be unprotected elsewhere",
+            hint=f"remove {variable(('protected',))}, and confirm a command with --confirm {found.name}",
+        )
     settings = _with_typed_parameters(settings, own.get("job", {}).get("parameters", {}))
-    missing = missing_of(settings, (*settings.required, *settings.required_to_deploy))
+    missing = missing_of(settings, settings.needed_to_deploy)
     origins = {**_origins(layers, environment), **dict.fromkeys(missing, _MISSING)}
     return LoadedSettings(settings, pipelines, origins, missing)
 
 
-def _document() -> dict[str, Any]:
-    """Returns profiles.toml; a profile with ``like`` has the values of that profile, too."""
-    document = tomllib.loads(resources.files(__package__).joinpath("profiles.toml").read_text("utf-8"))
-    own: dict[str, dict[str, Any]] = document["profile"]
-    like = {name: own[values.pop("like")] if "like" in values else {} for name, values in own.items()}
-    return {**document, "profile": {name: _merged(like[name], values) for name, values in own.items()}}
-
-
-def _profile_in(known: Mapping[str, Any], flag: str | None) -> str:
-    chosen = chosen_profile(flag)
+def _named(name: str | None) -> Profile:
+    known = profiles()
+    chosen = chosen_profile(name)
     if chosen is None:
         raise UsageError("no profile is named", hint=f"set TANDEM_PROFILE to one of: {', '.join(sorted(known))}")
-    name, _ = chosen
-    if name not in known:
-        raise UsageError(f"there is no profile {name!r}", hint=f"choose one of: {', '.join(sorted(known))}")
-    return name
+    wanted, _ = chosen
+    if wanted not in known:
+        own = "" if own_file().exists() else f"; there is no {own_file()} with profiles of your own"
+        raise UsageError(f"there is no profile {wanted!r}", hint=f"choose one of: {', '.join(sorted(known))}{own}")
+    return known[wanted]
 
 
 def _of_pipeline(location: PipelineLocation) -> dict[str, Any]:
@@ -143,25 +133,23 @@ def _of_pipeline(location: PipelineLocation) -> dict[str, Any]:
         values = tomllib.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: {error}", hint="it is a TOML file, like profiles.toml") from None
-    return _merged({"mongo": {"database": location.name}}, values)
+    return merged({"mongo": {"database": location.name}}, values)
 
 
-def _resolved(values: Mapping[str, Any], home: str) -> dict[str, Any]:
-    """Returns the values with absolute paths, and with the profile's folder for ``{home}``."""
-    paths = {path for path, kind in fields() if Path in (kind, *get_args(kind))}
+def _resolved(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values with absolute paths and with the placeholders replaced."""
+    home = absolute(values["state_dir"]) / values["profile"]
+    placeholders = {"{home}": str(home), "{environment}": str(values["environment"])}
 
-    def resolved(value: Any, path: tuple[str, ...]) -> Any:
+    def filled(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {key: resolved(inner, (*path, key)) for key, inner in value.items()}
+            return {key: filled(inner) for key, inner in value.items()}
         if isinstance(value, str):
-            value = value.replace("{home}", home)
-        if path in paths and isinstance(value, str | Path):
-            return _absolute(value)
-        if path in _PASSWORDS and isinstance(value, str) and value.startswith("file:"):
-            return f"file:{_absolute(value.removeprefix('file:'))}"
+            for name, text in placeholders.items():
+                value = value.replace(name, text)
         return value
 
-    return {key: resolved(value, (key,)) for key, value in values.items()}
+    return with_absolute_paths(filled(values))
 
 
 def _with_typed_parameters(settings: Settings, known: Mapping[str, Any]) -> Settings:
@@ -214,30 +202,3 @@ def _wrong(error: ValidationError, profile: str) -> UsageError:
         f"there is no setting {name}, which profile {profile} has ({places})",
         hint=f"did you mean {near[0]}?" if near else "remove it where it is set",
     )
-
-
-def _nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
-    """Returns the values as a dictionary that is nested like the settings."""
-    merged: dict[str, Any] = {}
-    for path, value in values:
-        for key in reversed(path):
-            value = {key: value}
-        merged = _merged(merged, value)
-    return merged
-
-
-def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns one dictionary of all layers' values; a later layer wins."""
-    result: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            known = result.get(key)
-            if isinstance(known, Mapping) and isinstance(value, Mapping):
-                result[key] = _merged(known, value)
-            else:
-                result[key] = value
-    return result
-
-
-def _absolute(path: str | Path) -> Path:
-    return Path(path).expanduser().absolute()

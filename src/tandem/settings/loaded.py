@@ -9,6 +9,7 @@ from typing import Any
 
 from tandem.errors import UsageError
 from tandem.settings.model import Settings
+from tandem.settings.profiles import FILE, profiles
 from tandem.settings.variables import variable
 
 
@@ -73,7 +74,9 @@ def places_tried(path: Sequence[str], profile: str) -> str:
     """Returns the places that can set a value, for an error message."""
     dotenv = Path(f".env.{profile}")
     absent = "" if dotenv.exists() else " (not there)"
-    return f"looked at: {variable(path)}, {dotenv}{absent}, profiles.toml, the pipeline's settings.toml"
+    known = profiles().get(profile)
+    own = f"{FILE}, " if known and known.file else ""
+    return f"looked at: {variable(path)}, {dotenv}{absent}, {own}profiles.toml, the pipeline's settings.toml"
 
 
 def flat(settings: Settings) -> Iterator[tuple[str, Any]]:

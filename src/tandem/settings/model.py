@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tandem.catalog import PipelineLocation
 from tandem.engine.spark.secrets import is_reference
@@ -21,6 +21,8 @@ def _checked(reference: str) -> str:
         )
     return reference
 
+
+EXECUTORS = "spark.executor.instances"
 
 # Names a secret; ``connections.resolve`` reads it when a client needs it.
 Reference = Annotated[str, AfterValidator(_checked)]
@@ -113,10 +115,16 @@ class Settings(_Frozen):
     profile: str
     backend: Literal["embedded", "compose", "dataproc", "rehearsal"]
     description: str = ""
+    environment: str = Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
+    """What containers, cluster, jobs and objects are named after. A profile NAME of `tandem.toml` has tandem-NAME."""
+    protected: bool = False
+    """Whether commands that lose data or send generated records need the profile's name as a confirmation."""
     required: tuple[str, ...] = ()
     """The settings that the profile cannot have a default for, for example the address of a cloud's brokers."""
     required_to_deploy: tuple[str, ...] = ()
     """The same for settings that only a deployed job needs."""
+    required_serverless: tuple[str, ...] = ()
+    """The same for settings that only a serverless batch needs."""
     pipeline: str
     """The pipeline. Of several named ones, ``a,b``, each has its own settings."""
     pipelines_dir: Path
@@ -151,6 +159,21 @@ class Settings(_Frozen):
         if not re.fullmatch("[0-9]+[kmgt]?", memory, re.IGNORECASE):
             raise ValueError(f"spark.driver.memory is {memory!r}; write a whole number and k, m, g or t, such as 4g")
         return spark
+
+    @field_validator("spark")
+    @classmethod
+    def _has_executors_as_google_allows(cls, spark: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        number, google = spark.get(EXECUTORS, "2"), info.data.get("gcp")
+        least, most = (2, 2000) if google and google.serverless else (1, 10_000)
+        if not (number.isascii() and number.isdigit() and least <= int(number) <= most):
+            raise ValueError(f"{EXECUTORS} is {number!r}; here it is a whole number from {least} to {most}")
+        return spark
+
+    @property
+    def needed_to_deploy(self) -> tuple[str, ...]:
+        """The settings, named ``section.key``, without which nothing is deployed."""
+        serverless = self.required_serverless if self.gcp.serverless else ()
+        return (*self.required, *self.required_to_deploy, *serverless)
 
     @property
     def home(self) -> Path:

@@ -19,8 +19,8 @@ from tandem.settings.model import Settings
 PREFIX = "TANDEM_"
 # Not settings: Compose interpolates these, and `scripts/` reads the last one.
 _OTHERS = (
-    *("TANDEM_DEMO_RATE", "TANDEM_KAFKA_PASSWORD_FILE", "TANDEM_PIPELINES_MOUNT", "TANDEM_UI__HISTORY_PORT"),
-    *("TANDEM_VERSION", "TANDEM_VENV"),
+    *("TANDEM_DEMO_RATE", "TANDEM_KAFKA_PASSWORD_FILE", "TANDEM_PIPELINES_MOUNT", "TANDEM_PROFILES_MOUNT"),
+    *("TANDEM_CLOUD_PROFILE", "TANDEM_LOCAL_PROFILE", "TANDEM_UI__HISTORY_PORT", "TANDEM_VERSION", "TANDEM_VENV"),
 )
 # The pipeline declares its parameters; `settings.load` checks them.
 _PARAMETERS = "TANDEM_JOB__PARAMETERS"
@@ -119,8 +119,13 @@ def fields() -> Iterator[tuple[tuple[str, ...], Any]]:
             continue
         kind: Any = field.annotation
         yield (name,), kind
-        for inner, inner_field in kind.model_fields.items() if _is_section(kind) else ():
+        for inner, inner_field in kind.model_fields.items() if is_section(kind) else ():
             yield (name, inner), inner_field.annotation
+
+
+def is_section(kind: Any) -> bool:
+    """Returns whether a setting of this type is a section with settings of its own."""
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _text(file: Path, content: bytes) -> str:
@@ -155,10 +160,6 @@ def _check_json(kind: Any, text: str, name: str, place: str) -> None:
 
 def _json_type(kind: Any) -> type | None:
     """Returns the JSON type of a variable with several values; None for a single value."""
-    if _is_section(kind) or get_origin(kind) is dict:
+    if is_section(kind) or get_origin(kind) is dict:
         return dict
     return list if get_origin(kind) is tuple else None
-
-
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)

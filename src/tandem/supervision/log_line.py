@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 # Level names of Java, Python and mongod, and our names for them.
 _LEVELS = {
     **dict.fromkeys(("TRACE", "DEBUG", "D", "D1", "D2", "D3", "D4", "D5"), "debug"),
-    **dict.fromkeys(("INFO", "I"), "info"),
+    **dict.fromkeys(("INFO", "NOTICE", "I"), "info"),
     **dict.fromkeys(("WARN", "WARNING", "W"), "warning"),
-    **dict.fromkeys(("ERROR", "FATAL", "CRITICAL", "E", "F"), "error"),
+    **dict.fromkeys(("ERROR", "FATAL", "CRITICAL", "ALERT", "EMERGENCY", "E", "F"), "error"),
 }
 _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 # `2026-11-24 10:00:00,000 WARN text`, with brackets around the time (Kafka), or as logfmt.
@@ -59,6 +60,21 @@ def parse(line: str, service: str = "") -> LogLine:
     return LogLine(_time(match["time"]), level, text, service)
 
 
+def of_fields(fields: Mapping[str, Any], at: datetime, severity: str, service: str = "") -> LogLine:
+    """Returns the line of an event whose time and severity are known.
+
+    Args:
+        fields: ``message``, ``logger`` and the event's values.
+        at: the event's time, with a time zone.
+        severity: a level by any program's name.
+        service: the service's name.
+    """
+    named = ("logger", "message")
+    values = (f"{name}={_value(value)}" for name, value in fields.items() if value is not None and name not in named)
+    text = " ".join(filter(None, (*map(fields.get, named), *values)))
+    return LogLine(at, _LEVELS.get(severity), text, service)
+
+
 def _of_mongod(entry: dict[str, Any]) -> LogLine:
     attributes = json.dumps(entry["attr"], ensure_ascii=False) if "attr" in entry else ""
     return LogLine(
@@ -68,10 +84,8 @@ def _of_mongod(entry: dict[str, Any]) -> LogLine:
 
 def _of_tandem(entry: dict[str, Any]) -> LogLine:
     """Parses a JSON line of ours or of Spark: time, severity, logger, message, and the event's values."""
-    at, level, message = _time(entry.pop("time")), _LEVELS.get(entry.pop("severity")), entry.pop("message")
-    logger = entry.pop("logger", None)
-    values = (f"{name}={_value(value)}" for name, value in entry.items() if value is not None)
-    return LogLine(at, level, " ".join(filter(None, (logger, message, *values))))
+    at, severity, _ = _time(entry.pop("time")), entry.pop("severity"), entry["message"]
+    return of_fields(entry, at, severity)
 
 
 def _value(value: Any) -> str:

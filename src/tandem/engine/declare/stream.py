@@ -18,6 +18,8 @@ from tandem.engine.declare.kind import Enum as EnumType
 
 # The capped collection in which the job tells what it does.
 PROGRESS_COLLECTION = "tandem_progress"
+# What reconcile told, one document for each run in the cloud.
+RECONCILIATION_COLLECTION = "tandem_reconciliations"
 # Documents that reconcile found to be overtaken and that the job may still come to write.
 SUPERSEDED_COLLECTION = "tandem_superseded"
 # The file in a checkpoint with the settings that it was begun with.

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
 from tandem.engine.declare.pipeline import Pipeline
-from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION, RECONCILIATION_COLLECTION
 from tandem.engine.read.kafka_source import as_batch
 from tandem.engine.read.mongo_source import in_chunks, read_collection
 from tandem.engine.run.checkpoint_compatibility import changed
@@ -39,7 +39,10 @@ _PRUNES_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelati
 
 
 def main() -> None:
-    """Reconciles the pipeline of ``--pipeline`` by ``--config``, and prints the report as one line of JSON."""
+    """Reconciles the pipeline of ``--pipeline`` by ``--config``, and prints the report as one line of JSON.
+
+    With ``--report NAME`` it also stores the report, or why it failed, in MongoDB under that name.
+    """
     parser = argparse.ArgumentParser(
         description="Repairs documents that late records of a pipeline affect.", fromfile_prefix_chars="@"
     )
@@ -47,6 +50,7 @@ def main() -> None:
     parser.add_argument(
         "--config", required=True, help="JSON file of tandem.engine.declare.job_config.JobConfig; a path or a URI"
     )
+    parser.add_argument("--report", metavar="NAME", help="store the report in MongoDB under this name, too")
     arguments = parser.parse_args()
     pipeline = load_pipeline(arguments.pipeline)
     remember_java_names()
@@ -57,12 +61,25 @@ def main() -> None:
         if failure := changed(spark, pipeline, config):
             raise CannotGoOnError(failure.reason)
         report = reconcile(spark, pipeline, config)
+        if arguments.report:
+            _store(spark, config, arguments.report, report=report)
     except CannotGoOnError as error:
+        if arguments.report:
+            _store(spark, config, arguments.report, error=str(error))
         # The platforms find the reason in the log by the error's name.
         sys.stderr.write(f"{CannotGoOnError.__name__}: {error}\n")
         sys.exit(MUST_NOT_GO_ON)
     spark.stop()
     sys.stdout.write(json.dumps(report) + "\n")
+
+
+def _store(
+    spark: SparkSession, config: JobConfig, name: str, *, report: dict[str, Any] | None = None, error: str | None = None
+) -> None:
+    # As text: MongoDB takes no dots in names of fields, and collections may have them.
+    told = None if report is None else json.dumps(report)
+    document = {"_id": name, "pipeline": config.pipeline, "report": told, "error": error}
+    MongoCollection(spark, config, RECONCILIATION_COLLECTION).insert(document)
 
 
 def reconcile(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:

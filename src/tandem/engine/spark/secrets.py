@@ -81,8 +81,11 @@ def _get_once(request: urllib.request.Request) -> Any:
             raise AccessError("does not exist") from None
         if error.code in (401, 403):
             raise AccessError(
-                "may not be read by the job's service account; it needs the role Secret Manager Secret Accessor"
+                "may not be read by the job's service account; it needs the role Secret Manager Secret Accessor, and "
+                "its machines the scope cloud-platform"
             ) from None
+        if error.code == 400:
+            raise AccessError("may not be read: its version is disabled or destroyed") from None
         raise AccessError(f"was refused with HTTP status {error.code}") from None
     except (OSError, ValueError, HTTPException) as error:
         raise _Passing(type(error).__name__) from None

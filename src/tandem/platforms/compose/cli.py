@@ -12,15 +12,16 @@ from typing import Any
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.foreign import inherited
 from tandem.settings.model import Settings
+from tandem.settings.profiles import own_file
 
 # Where compose/base.yml mounts it.
 _OWN = "pipelines"
 _FILE, _OVERRIDE = "docker-compose.yml", "docker-compose.override.yml"
 
 
-def project_name(folder: Path) -> str:
-    """Returns the name of a checkout's Compose project, which depends on its path."""
-    return f"tandem-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+def project_name(folder: Path, environment: str) -> str:
+    """Returns the name of an environment's Compose project, which depends on the checkout's path."""
+    return f"{environment}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
 
 
 def variables(settings: Settings, images: str | None) -> dict[str, str]:
@@ -43,6 +44,8 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
         "TANDEM_JOB__OUTAGE_TOLERANCE_SECONDS": settings.job.outage_tolerance_seconds,
         "TANDEM_PIPELINE": settings.pipeline,
         "TANDEM_PIPELINES_MOUNT": _mounted(settings.pipelines_dir),
+        "TANDEM_LOCAL_PROFILE": settings.profile,
+        "TANDEM_PROFILES_MOUNT": own_file() if own_file().is_file() else None,
         "TANDEM_JOB__MAX_CLOCK_SKEW_SECONDS": settings.job.max_clock_skew_seconds,
         "TANDEM_JOB__TRIGGER_SECONDS": settings.job.trigger_seconds,
         "TANDEM_JOB__PARAMETERS": json.dumps(settings.job.parameters),

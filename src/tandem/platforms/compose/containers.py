@@ -13,6 +13,7 @@ from docker.errors import DockerException, NotFound
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.compose.engine import Engine
+from tandem.platforms.running import PROFILE_LABEL
 
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
@@ -38,9 +39,9 @@ class Containers:
         with _answering():
             return dict(self._client.info())
 
-    def project_of(self, folder: Path) -> str | None:
-        """Returns the project whose containers were created from this checkout."""
-        own = self._list({_FOLDER: str(folder)})
+    def project_of(self, folder: Path, profile: str) -> str | None:
+        """Returns the project whose containers were created from this checkout for a profile."""
+        own = self._list({_FOLDER: str(folder), PROFILE_LABEL: profile})
         return own[0].labels[_PROJECT] if own else None
 
     def of(self, project: str) -> dict[str, Any]:

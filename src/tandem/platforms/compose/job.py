@@ -9,7 +9,7 @@ import structlog
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign.inheritance import log_not_passed_on
-from tandem.platforms.base import START_DEADLINE_S
+from tandem.platforms.base import START_DEADLINE_S, UNCHECKED
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import ports
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
@@ -22,6 +22,7 @@ from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.progress import progress_of
 from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
+from tandem.settings.profiles import own_file
 from tandem.waiting import NotYetError, wait_for
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ class ComposeJob:
         """Starts the services and this pipeline's job; see ``Job.submit``."""
         project, job = self._project, self._services.job
         pipelines = {*project.jobs(), self.settings.pipeline}
-        check_mounts(checkout(), self.settings.pipelines_dir)
+        check_mounts(checkout(), self.settings.pipelines_dir, own_file())
         if state_of(project.container(job)) != "running":
             check_memory(project.engine, len(pipelines))
             check_builder(project.engine)
@@ -115,6 +116,10 @@ class ComposeJob:
         compose, service = self._project.compose(self.settings), self._services.named(RECONCILE)
         return reconcile_report(*compose.output_of("run", "--rm", "--no-deps", "--no-TTY", service))
 
+    def doubt(self) -> str | None:
+        """Returns that nothing is checked before the restart; see ``Job.doubt``."""
+        return UNCHECKED
+
     def problem(self) -> str | None:
         """Returns why a container does not stay up; see ``Job.problem``."""
         others = {each.job for name, each in self._project.jobs().items() if name != self.settings.pipeline}
@@ -130,7 +135,7 @@ class ComposeJob:
     def restart(self) -> None:
         """Runs the setup with the current settings and starts a new driver; see ``Job.restart``."""
         self._project.check_running(self.settings.pipeline)
-        check_mounts(checkout(), self.settings.pipelines_dir)
+        check_mounts(checkout(), self.settings.pipelines_dir, own_file())
         self._start("run", "--rm", "--no-deps", self._services.named(SETUP))
         self._start("up", "--detach", "--no-deps", "--force-recreate", self._services.job)
         self.wait_until_ready()

@@ -17,29 +17,36 @@ _PIPELINES_READER = 1000
 _GENERATED = ("__pycache__", ".egg-info")
 
 
-def check_mounts(checkout: Path, pipelines: Path) -> None:
+def check_mounts(checkout: Path, pipelines: Path, profiles: Path) -> None:
     """Raises if a container's user cannot read a mounted file, for example after a clone with umask 077.
 
     Args:
         checkout: the folder of ``docker-compose.yml``.
         pipelines: the user's folder of pipelines.
+        profiles: the user's file of profiles; without one, containers get the checkout's.
 
     Raises:
         EnvironmentNotReadyError: the message names a path, the hint has the command that fixes all.
     """
+    own = profiles if profiles.is_file() else checkout / profiles.name
+    if not own.is_file():
+        raise EnvironmentNotReadyError(f"{own} is missing", hint=f"cd {checkout} && git checkout {own.name}")
     if sys.platform != "linux":  # elsewhere Docker shows every file as the container's own
         return
-    readers = {checkout / name: uid for name, uid in _READERS.items()} | {pipelines: _PIPELINES_READER}
+    readers = {checkout / name: uid for name, uid in _READERS.items()}
+    readers |= dict.fromkeys((pipelines, own), _PIPELINES_READER)
     for folder, uid in readers.items():
         if path := next(_unreadable(folder, uid), None):
-            others = "" if pipelines.parent == checkout else f" {pipelines}"
+            others = "".join(f" {each}" for each in (pipelines, own) if each.parent != checkout)
             raise EnvironmentNotReadyError(
                 f"{path} is not readable for the containers, which run as other users (uid {uid})",
-                hint=f"cd {checkout} && chmod -R go+rX src compose pipelines{others}",
+                hint=f"cd {checkout} && chmod -R go+rX src compose pipelines {own.name}{others}",
             )
 
 
 def _unreadable(folder: Path, uid: int) -> Iterator[Path]:
+    if folder.is_file() and not _readable(folder, uid):
+        yield folder
     for name, folders, files in os.walk(folder):
         folders[:] = [each for each in folders if not each.endswith(_GENERATED)]
         for path in (Path(name), *(Path(name, each) for each in files)):

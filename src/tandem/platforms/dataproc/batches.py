@@ -18,6 +18,7 @@ class Batches(Runs):
     """The serverless batches of a profile's pipeline."""
 
     _client: BatchControllerClient
+    _active = "(state = PENDING OR state = RUNNING OR state = CANCELLING)"
 
     def get(self, name: str) -> Run:
         """Returns the current state of a batch."""
@@ -48,6 +49,15 @@ class Batches(Runs):
         """Ends a run at once; see ``Runs.cancel``."""
         self._client.cancel_operation({"name": self._get(run.id).operation}, retry=None)
 
+    def log_filter(self, run: Run) -> str:
+        """Returns the filter for a driver's entries; see ``Runs.log_filter``."""
+        google = self._settings.gcp
+        return (
+            f'resource.type = "cloud_dataproc_batch" AND resource.labels.location = "{google.region}" '
+            f'AND resource.labels.batch_id = "{run.id}" '
+            f'AND logName = "projects/{google.project}/logs/dataproc.googleapis.com%2Foutput"'
+        )
+
     def _kill_hint(self, run: Run) -> str:
         return f"`gcloud dataproc batches cancel {run.id} --region={self._settings.gcp.region}`"
 
@@ -64,4 +74,5 @@ def _run(batch: Batch) -> Run:
         batch.state_time,
         batch.state_message,
         batch.runtime_info.output_uri,
+        batch.uuid,
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Upload, folder_of, object_of
@@ -14,6 +15,31 @@ from tandem.settings.model import Settings
 if TYPE_CHECKING:
     from google.cloud.storage import Bucket as GoogleBucket
     from google.cloud.storage import Client
+
+
+# Below it are the files of a cluster, too. Only the pieces of drivers' output end in a digit.
+OUTPUT_PREFIX = "google-cloud-dataproc-metainfo/"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What Google does with deleted objects, and which objects it deletes.
+
+    Attributes:
+        soft_delete_s: for how many seconds deleted objects are kept, and paid.
+        versioned: whether replaced and deleted objects are kept for good.
+        removes_output: whether drivers' output is deleted at some age.
+    """
+
+    soft_delete_s: int
+    versioned: bool
+    removes_output: bool
+
+
+def _covers(condition: Mapping[str, Any]) -> bool:
+    """Returns whether a lifecycle rule's condition is met by old pieces of drivers' output."""
+    prefixes = condition.get("matchesPrefix") or [OUTPUT_PREFIX]
+    return "age" in condition and any(OUTPUT_PREFIX.startswith(prefix) for prefix in prefixes)
 
 
 class Bucket:
@@ -39,6 +65,24 @@ class Bucket:
         what = f"looking at the bucket {self._name}"
         # By its objects: reading the bucket itself needs a further role.
         call(what, lambda: list(self._client.list_blobs(self._name, max_results=1, retry=None)), hint=hint)
+
+    def policy(self) -> Policy | None:
+        """Returns what Google does with deleted objects; None if this login may not see it."""
+        from google.api_core.exceptions import Forbidden
+
+        def get() -> Policy | None:
+            try:
+                found = self._client.get_bucket(self._name, retry=None)
+            except Forbidden:
+                return None
+            rules = [rule for rule in found.lifecycle_rules if rule["action"]["type"] == "Delete"]
+            return Policy(
+                soft_delete_s=int(found.soft_delete_policy.retention_duration_seconds or 0),
+                versioned=bool(found.versioning_enabled),
+                removes_output=any(_covers(rule["condition"]) for rule in rules),
+            )
+
+        return call(f"looking at the settings of the bucket {self._name}", get)
 
     def upload(self, upload: Upload, file: Callable[[], Path]) -> bool:
         """Uploads a file unless its object exists; returns whether it was uploaded.

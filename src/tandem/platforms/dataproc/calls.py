@@ -13,6 +13,7 @@ from requests.exceptions import Timeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.platforms.dataproc.refusals import recognised
 
 T = TypeVar("T")
 # Each call may be made twice: it only reads, or an id or a condition makes the second call change nothing.
@@ -28,9 +29,8 @@ _PASSING = (
     Timeout,
 )
 PATIENCE_S = 60.0
-# The clients' message if a name has no address, and the API's name in Google's message if it is not enabled.
+# The clients' message if a name has no address.
 _NO_ADDRESS = re.compile(r"DNS resolution failed|errors resolving|[Nn]ame resolution")
-_DISABLED = re.compile(r"has not been used in project .{0,500}?apis/api/([a-z.]+)")
 
 
 def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
@@ -42,7 +42,7 @@ def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
         hint: what to do if the named resource does not exist.
 
     Raises:
-        EnvironmentNotReadyError: a login, a permission, a resource or the network is missing.
+        EnvironmentNotReadyError: a login, a permission, quota, a resource or the network is missing.
         TandemError: Google refused for another reason.
     """
     retrying = Retrying(
@@ -53,39 +53,35 @@ def call(what: str, function: Callable[[], T], *, hint: str = "") -> T:
     )
     try:
         return retrying(function)
-    except exceptions.NotFound as error:
-        raise EnvironmentNotReadyError(
-            f"{what} failed: {_message(error)}", hint=hint or "docs/gcp.md lists what must exist before"
-        ) from None
-    except (exceptions.Forbidden, exceptions.PermissionDenied) as error:
-        if match := _DISABLED.search(str(error)):
-            raise EnvironmentNotReadyError(
-                f"{what} failed: the project does not use {match[1]} yet", hint=f"`gcloud services enable {match[1]}`"
-            ) from None
-        raise EnvironmentNotReadyError(
-            f"{what} is not allowed: {_message(error)}", hint="docs/gcp.md lists the required roles"
-        ) from None
-    except (exceptions.Unauthorized, GoogleAuthError) as error:
-        raise EnvironmentNotReadyError(
-            f"{what} failed, Google does not accept the login: {_message(error)}",
-            hint="`gcloud auth application-default login`",
-        ) from None
-    except exceptions.InvalidArgument as error:
-        raise TandemError(
-            f"{what} failed: {_message(error)}", hint="check the settings that begin with gcp. in `tandem config show`"
-        ) from None
-    except _PASSING as error:
+    except (exceptions.GoogleAPICallError, GoogleAuthError, NoConnectionError, Timeout) as error:
+        raise _error_of(what, error, hint) from None
+
+
+def _error_of(what: str, error: Exception, hint: str) -> TandemError:
+    """Returns the error for a user, by what Google says, else by its kind."""
+    failed = f"{what} failed: {_message(error)}"
+    if refusal := recognised(str(error)):
+        return EnvironmentNotReadyError(f"{what} failed: {refusal.reason}", hint=refusal.hint)
+    if isinstance(error, _PASSING):
         if _NO_ADDRESS.search(str(error)):
-            raise EnvironmentNotReadyError(
-                f"{what} failed: {_message(error)}",
-                hint="check that gcp.region is an existing region, and that this machine has a network",
-            ) from None
-        raise EnvironmentNotReadyError(
-            f"{what} failed, also after {PATIENCE_S:.0f} s: {_message(error)}",
-            hint="try again; completed steps are not repeated",
-        ) from None
-    except exceptions.GoogleAPICallError as error:
-        raise TandemError(f"{what} failed: {_message(error)}", hint="`tandem deploy --plan` prints the calls") from None
+            return EnvironmentNotReadyError(
+                failed, hint="check that gcp.region is an existing region, and that this machine has a network"
+            )
+        late = f"{what} failed, also after {PATIENCE_S:.0f} s: {_message(error)}"
+        return EnvironmentNotReadyError(late, hint="try again; completed steps are not repeated")
+    match error:
+        case exceptions.NotFound():
+            return EnvironmentNotReadyError(failed, hint=hint or "docs/gcp.md lists what must exist before")
+        case exceptions.Forbidden():
+            denied = f"{what} is not allowed: {_message(error)}"
+            return EnvironmentNotReadyError(denied, hint="docs/gcp.md lists the required roles")
+        case exceptions.Unauthorized() | GoogleAuthError():
+            unknown = f"{what} failed, Google does not accept the login: {_message(error)}"
+            return EnvironmentNotReadyError(unknown, hint="`gcloud auth application-default login`")
+        case exceptions.InvalidArgument():
+            return TandemError(failed, hint="check the settings that begin with gcp. in `tandem config show`")
+        case _:
+            return TandemError(failed, hint="`tandem deploy --plan` prints the calls")
 
 
 def _message(error: Exception) -> str:

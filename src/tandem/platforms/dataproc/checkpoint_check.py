@@ -10,8 +10,6 @@ import json
 import subprocess
 from pathlib import Path
 
-import structlog
-
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
 from tandem.engine.declare.stream import RECORD_FILE
 from tandem.errors import EnvironmentNotReadyError, TandemError
@@ -26,33 +24,29 @@ from tandem.settings.model import Settings
 # Folders below that of the state: what each operator keeps, without what it has kept.
 _ABOUT_STATE = ("_metadata", "_stateSchema")
 _DEADLINE_S = 300.0
-_log = structlog.get_logger(__name__)
 
 
-def check_fit(settings: Settings, bucket: Bucket) -> None:
-    """Raises if this version of the pipeline cannot resume from its checkpoint; changes nothing.
+def doubt_of(settings: Settings, bucket: Bucket) -> str | None:
+    """Returns why it cannot be checked here whether this version can resume from its checkpoint; changes nothing.
 
-    If that cannot be checked here, a warning says so, and the job checks it at its start.
+    None if it can resume. The job checks it again at its start.
 
     Raises:
-        TandemError: it cannot; the message names the reason.
+        TandemError: it cannot resume; the message names the reason.
     """
     with scratch_folder("fit-", settings) as name:
         home = Path(name)
         offsets = copy_metadata(settings, bucket, home / CHECKPOINT / settings.pipeline)
         if offsets is None:
-            return
+            return None
         # Spark compares topics only with Kafka's.
         there, wanted = _topics(offsets), {stream.topic for stream in streams_of(settings.location)[0]}
         if there and there != wanted:
             raise _misfit(settings, f"it reads {_listed(wanted)}, but the checkpoint belongs to {_listed(there)}")
         try:
-            reason = _planned(settings, home)
+            return _planned(settings, home)
         except (EnvironmentNotReadyError, subprocess.TimeoutExpired) as error:
-            _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=str(error))
-            return
-        if reason:
-            raise _misfit(settings, reason)
+            return str(error)
 
 
 def copy_metadata(settings: Settings, bucket: Bucket, target: Path) -> bytes | None:
@@ -98,9 +92,10 @@ def _topics(offsets: bytes) -> set[str]:
 
 
 def _planned(settings: Settings, home: Path) -> str | None:
-    """Returns why the job cannot start on the copy; None if it can, or if that is unknown.
+    """Returns why it is unknown whether the job can start on the copy; None if it can.
 
     Raises:
+        TandemError: it cannot.
         EnvironmentNotReadyError: there is no Spark on this machine.
         TimeoutExpired: Spark does not end in time.
     """
@@ -116,12 +111,8 @@ def _planned(settings: Settings, home: Path) -> str | None:
         return None
     reason = next(iter(output.splitlines()[-1:]), "")
     if code == MUST_NOT_GO_ON and reason:
-        return reason
-    _log.warning(
-        "cannot check here whether this version fits the checkpoint; the job will",
-        reason=reason or f"Spark ended with exit code {code}",
-    )
-    return None
+        raise _misfit(settings, reason)
+    return reason or f"Spark ended with exit code {code}"
 
 
 def _misfit(settings: Settings, reason: str) -> TandemError:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, cast
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
+from tandem.platforms.dataproc.project import Project
+from tandem.platforms.dataproc.requests import SCOPE
 from tandem.settings.google import GoogleSettings
 
 if TYPE_CHECKING:
     import grpc
     from google.auth.credentials import Credentials
     from google.cloud.dataproc_v1 import BatchControllerClient, ClusterControllerClient, JobControllerClient
+    from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
     from google.cloud.storage import Client as StorageClient
 
@@ -76,6 +79,23 @@ class Clients:
         transport = SecretManagerServiceRestTransport(host=host, credentials=self._credentials, url_scheme=scheme)
         return SecretManagerServiceClient(transport=transport)
 
+    @cached_property
+    def logs(self) -> LoggingServiceV2Client:
+        """Lists log entries."""
+        from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
+        from google.cloud.logging_v2.services.logging_service_v2.transports import LoggingServiceV2GrpcTransport
+
+        host = self._google.logging_address
+        transport = LoggingServiceV2GrpcTransport(host=host, channel=self._channel_to(host))
+        return LoggingServiceV2Client(transport=transport)
+
+    @cached_property
+    def project(self) -> Project:
+        """Describes the project."""
+        from google.auth.transport.requests import AuthorizedSession
+
+        return Project(self._google, AuthorizedSession(self._credentials))  # type: ignore[no-untyped-call]
+
     def login(self) -> str:
         """Returns the account of the login.
 
@@ -86,14 +106,15 @@ class Clients:
 
         if self._google.credentials == "none":
             return "none: a stand-in accepts any login"
-        credentials = self._credentials
-        call("logging in", lambda: credentials.refresh(Request()))  # type: ignore[no-untyped-call]
-        account = getattr(credentials, "service_account_email", None) or getattr(credentials, "account", None)
-        return str(account or "a user's")
+        login = self._credentials
+        call("logging in", lambda: login.refresh(Request()))  # type: ignore[no-untyped-call]
+        return _account(login)
 
     def close(self) -> None:
-        """Closes the connection to Dataproc; pending calls fail."""
+        """Closes the connections; pending calls fail."""
         self._channel.close()
+        if "logs" in self.__dict__:
+            self.logs.transport.close()  # type: ignore[no-untyped-call]
 
     @cached_property
     def _credentials(self) -> Credentials:
@@ -104,10 +125,19 @@ class Clients:
         if self._google.credentials == "none":
             return cast("Credentials", AnonymousCredentials())  # type: ignore[no-untyped-call]
         try:
-            credentials, _ = auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-        except DefaultCredentialsError:
-            raise EnvironmentNotReadyError("no login for Google Cloud was found", hint=_LOGIN) from None
-        return credentials
+            login, _ = auth.default(scopes=[SCOPE])
+        except DefaultCredentialsError as error:
+            raise _no_login(error) from None
+        return self._with_quota_project(login)
+
+    def _with_quota_project(self, login: Credentials) -> Credentials:
+        """Returns a login that counts against a project's quota: a person's has no project of its own."""
+        from google.auth.external_account_authorized_user import Credentials as WorkforceCredentials
+        from google.oauth2.credentials import Credentials as PersonalCredentials
+
+        if isinstance(login, PersonalCredentials | WorkforceCredentials) and not login.quota_project_id:
+            return cast("Credentials", login.with_quota_project(self._google.project))
+        return login
 
     @property
     def _address(self) -> str:
@@ -115,9 +145,30 @@ class Clients:
 
     @cached_property
     def _channel(self) -> grpc.Channel:
+        return self._channel_to(self._address)
+
+    def _channel_to(self, address: str) -> grpc.Channel:
         import grpc
         from google.api_core import grpc_helpers
 
         if self._google.credentials == "none":
-            return grpc.insecure_channel(self._address)
-        return grpc_helpers.create_channel(self._address, credentials=self._credentials)
+            return grpc.insecure_channel(address)
+        return grpc_helpers.create_channel(address, credentials=self._credentials)
+
+
+def _account(login: Credentials) -> str:
+    """Returns what to call a login: Google does not tell who a federated identity is."""
+    from google.auth.external_account import Credentials as FederatedCredentials
+    from google.auth.impersonated_credentials import Credentials as ImpersonatedCredentials
+
+    account = getattr(login, "service_account_email", None) or getattr(login, "account", None)
+    if isinstance(login, FederatedCredentials):
+        return f"a federated identity{f' as {account}' if account else ''}"
+    return f"{account}, impersonated" if isinstance(login, ImpersonatedCredentials) else str(account or "a user's")
+
+
+def _no_login(error: Exception) -> EnvironmentNotReadyError:
+    # A file that is named but cannot be used has other messages than no login at all.
+    none = "default credentials were not found" in str(error)
+    reason = "no login for Google Cloud was found" if none else f"the login for Google Cloud cannot be used: {error}"
+    return EnvironmentNotReadyError(reason, hint=_LOGIN)

@@ -10,7 +10,8 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
-from tandem.platforms.dataproc.requests import LABEL, cluster_request
+from tandem.platforms.dataproc.refusals import Refusal, recognised
+from tandem.platforms.dataproc.requests import ENVIRONMENT_LABEL, SCOPE, cluster_request, environment_of
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
@@ -40,7 +41,7 @@ class Cluster:
         """Returns when the cluster runs; creates it if there is none.
 
         Raises:
-            EnvironmentNotReadyError: the cluster failed or did not start in time.
+            EnvironmentNotReadyError: the cluster failed, did not start in time, or may not read secrets.
         """
         from google.api_core.exceptions import AlreadyExists
 
@@ -59,6 +60,8 @@ class Cluster:
                     return
 
             call(f"creating the cluster {name}", create)
+        else:
+            check_scopes(existing)
         wait_for(f"the cluster {name}", self._probe, deadline_s=_DEADLINE_S, hint=_HINT, interval_s=self._pace_s)
 
     def find(self) -> GoogleCluster | None:
@@ -79,11 +82,11 @@ class Cluster:
         return call(f"looking for the cluster {self._google.cluster}", get)
 
     def delete(self) -> bool:
-        """Deletes the cluster if Tandem created it; returns whether it did."""
+        """Deletes the cluster if a deployment of this environment created it; returns whether it did."""
         from google.api_core.exceptions import NotFound
 
         existing = self.find()
-        if existing is None or LABEL not in existing.labels:
+        if existing is None or existing.labels.get(ENVIRONMENT_LABEL) != environment_of(self._settings):
             return False
         # Only this cluster, not a newer one of the same name.
         request = {
@@ -118,9 +121,10 @@ class Cluster:
             raise NotYetError("it does not exist yet")
         state = ClusterStatus.State(existing.status.state)
         if state in (ClusterStatus.State.ERROR, ClusterStatus.State.STOPPED):
+            detail = existing.status.detail
+            refusal = recognised(detail) or Refusal(detail or "no reason given", _HINT)
             raise EnvironmentNotReadyError(
-                f"the cluster {self._google.cluster} is {state.name}: {existing.status.detail or 'no reason given'}",
-                hint=_HINT,
+                f"the cluster {self._google.cluster} is {state.name}: {refusal.reason}", hint=refusal.hint
             )
         if state != ClusterStatus.State.RUNNING:
             raise NotYetError(f"it is {state.name}")
@@ -129,3 +133,17 @@ class Cluster:
     def _pace_s(self) -> float:
         # Google limits the calls a minute; a stand-in does not, and is ready at once.
         return 0.2 if self._google.credentials == "none" else 5.0
+
+
+def check_scopes(cluster: GoogleCluster) -> None:
+    """Raises if the machines of a cluster may not ask for secrets, whatever the roles of their account.
+
+    Raises:
+        EnvironmentNotReadyError: the cluster was created without the scope.
+    """
+    if SCOPE not in cluster.config.gce_cluster_config.service_account_scopes:
+        raise EnvironmentNotReadyError(
+            f"the machines of the cluster {cluster.cluster_name} have no access to Secret Manager: "
+            f"it was created without the scope cloud-platform, which cannot be added later",
+            hint="create a cluster with --scopes=cloud-platform, or name another in gcp.cluster",
+        )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
-from tandem.platforms.dataproc.requests import LABEL, label_of, submit_request
+from tandem.platforms.dataproc.requests import submit_request
 from tandem.platforms.dataproc.runs import Run, Runs, run_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ class ClusterJobs(Runs):
     """The jobs of a profile's pipeline, on whatever cluster."""
 
     _client: JobControllerClient
+    _active = "status.state = ACTIVE"
 
     def get(self, name: str) -> Run:
         """Returns a job as it is now."""
@@ -43,7 +45,7 @@ class ClusterJobs(Runs):
         return call("submitting the job", send)
 
     def others_on_cluster(self) -> list[str]:
-        """Returns the ids of all active jobs on the cluster except this pipeline's; see ``Runs.others_on_cluster``."""
+        """Returns the ids of all active jobs on the cluster except ours; see ``Runs.others_on_cluster``."""
         from google.cloud.dataproc_v1 import ListJobsRequest
 
         google = self._settings.gcp
@@ -54,8 +56,7 @@ class ClusterJobs(Runs):
             job_state_matcher=ListJobsRequest.JobStateMatcher.ACTIVE,
         )
         jobs_there = call("listing the active jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))
-        mine = label_of(self._settings)
-        return sorted(job.reference.job_id for job in jobs_there if job.labels.get(LABEL) != mine)
+        return sorted(run.id for run in map(_run, jobs_there) if not self._owns(run))
 
     def _all(self, wanted: str) -> Iterable[Run]:
         google = self._settings.gcp
@@ -68,17 +69,35 @@ class ClusterJobs(Runs):
         google = self._settings.gcp
         self._client.cancel_job(project_id=google.project, region=google.region, job_id=run.id, retry=None)
 
+    def log_filter(self, run: Run) -> str:
+        """Returns the filter for a driver's entries; see ``Runs.log_filter``."""
+        google = self._settings.gcp
+        return (
+            f'resource.type = "cloud_dataproc_job" AND resource.labels.region = "{google.region}" '
+            f'AND resource.labels.job_id = "{run.id}" AND resource.labels.job_uuid = "{run.uuid}" '
+            f'AND logName = "projects/{google.project}/logs/dataproc.job.driver"'
+        )
+
     def _kill_hint(self, run: Run) -> str:
         return f"`gcloud dataproc jobs kill {run.id} --region={self._settings.gcp.region}`"
 
 
 def _run(job: Job) -> Run:
     status = job.status
-    return run_of(
+    run = run_of(
         job.reference.job_id,
         job.labels,
         status.state.name,
         status.state_start_time,
         status.details,
         job.driver_output_resource_uri,
+        job.job_uuid,
     )
+    return replace(run, restarts_left=_restarts_left(job))
+
+
+def _restarts_left(job: Job) -> int | None:
+    """Returns how often Dataproc will still restart a driver. It counts every failure in the job's life."""
+    most = job.scheduling.max_failures_total
+    states = [status.state.name for status in (*job.status_history, job.status)]
+    return max(0, most - states.count("ATTEMPT_FAILURE")) if most else None

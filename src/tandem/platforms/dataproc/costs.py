@@ -16,7 +16,13 @@ _UNIT_HOUR = 0.06
 _UNITS_PER_CPU, _UNITS_PER_GIB = 0.6, 0.1
 _DISK_GIB_MONTH = 0.04
 _SERVERLESS_CPUS, _SERVERLESS_GIB, _SERVERLESS_DISK_GIB = 4, 10.3, 400
+# Boot disks, for each GiB and month.
+_BOOT_DISK = {"pd-standard": 0.04, "pd-balanced": 0.10, "pd-ssd": 0.17}
 _PER_1000_WRITES = 0.005
+_STORAGE_GIB_MONTH = 0.02
+_SOFT_DELETE_DAYS = 7
+# Cloud Logging, beyond the first fifty GiB of a project's month. A batch logs a line of so many bytes.
+_LOG_GIB, _LOG_LINE_BYTES = 0.50, 1500
 # Offsets, commits and four state stores per partition; each is written and renamed.
 _WRITES_A_BATCH = 4
 _WRITES_A_PARTITION = 12
@@ -31,6 +37,13 @@ def notes(settings: Settings) -> Iterator[str]:
     writes = _WRITES_A_BATCH + _WRITES_A_PARTITION * partitions
     daily = 86_400 / every_s * writes / 1000 * _PER_1000_WRITES
     yield f"checkpoint: about {writes} writes to Cloud Storage every {every_s:g} s: up to ${daily:.2f} a day"
+    kept = _SOFT_DELETE_DAYS * _STORAGE_GIB_MONTH
+    yield (
+        f"bucket: ${_STORAGE_GIB_MONTH:.2f} a month for each GiB; with soft delete, which Google sets by default, "
+        f"another ${kept:.2f} for each GiB of checkpoint that is replaced in a day: `tandem doctor` tells"
+    )
+    logged = 30 * 86_400 / every_s * _LOG_LINE_BYTES / 2**30
+    yield (f"Cloud Logging: about {logged:.1f} GiB a month; ${_LOG_GIB:.2f} for each GiB beyond the project's first 50")
     yield f"Kafka and MongoDB: by their own price lists; topics of {settings.kafka.partitions} partitions"
 
 
@@ -54,8 +67,11 @@ def _cluster(settings: Settings) -> Iterator[str]:
         hourly = cpus * (_DATAPROC_PER_CPU_HOUR + _MACHINE_PER_CPU_HOUR)
         yield (
             f"cluster: {machines} x {google.machine}, {cpus} vCPU: about ${hourly:.2f} an hour, "
-            f"${hourly * _HOURS_A_MONTH:.0f} a month, disks and network not counted"
+            f"${hourly * _HOURS_A_MONTH:.0f} a month, network not counted"
         )
     else:
         yield f"cluster: {machines} x {google.machine}: $0.010 an hour for each vCPU, and the machines themselves"
+    price = _BOOT_DISK.get(google.disk_type)
+    monthly = f"${machines * google.disk_gb * price:.0f} a month" if price else "not counted: see Google's price list"
+    yield f"disks: {machines} x {google.disk_gb} GB {google.disk_type}: {monthly}"
     yield f"it deletes itself after {google.idle_delete_minutes} minutes without a job, if Tandem created it"

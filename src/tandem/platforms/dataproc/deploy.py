@@ -8,16 +8,18 @@ from pathlib import Path
 import structlog
 
 from tandem.artifacts import ensure_jars
-from tandem.errors import TandemError, UsageError
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.job_files import RECONCILE
 from tandem.local_spark.java import find_java
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
-from tandem.platforms.dataproc.checkpoint_check import check_fit
+from tandem.platforms.dataproc.checkpoint_check import doubt_of
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
+from tandem.platforms.dataproc.driver_log import DriverLog
+from tandem.platforms.dataproc.network import check_network
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
 from tandem.platforms.parity import runtime_of
@@ -48,6 +50,7 @@ class Deployment:
         bucket: the bucket of the releases and checkpoints.
         cluster: the job's cluster; None for serverless batches.
         jobs: the pipeline's runs in the service that the settings choose.
+        log: the output of their drivers.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -59,6 +62,7 @@ class Deployment:
         on_cluster: Runs = ClusterJobs(settings, clients.jobs, self.bucket)
         serverless: Runs = Batches(settings, clients.batches, self.bucket)
         self.jobs, self._elsewhere = (serverless, on_cluster) if settings.gcp.serverless else (on_cluster, serverless)
+        self.log = DriverLog(settings, clients, self.bucket, self.jobs)
 
     @property
     def services(self) -> tuple[Runs, Runs]:
@@ -66,7 +70,7 @@ class Deployment:
         return self.jobs, self._elsewhere
 
     def close(self) -> None:
-        """Closes the connection to Dataproc."""
+        """Closes the connections to Google."""
         self._clients.close()
 
     def login(self) -> str:
@@ -76,6 +80,18 @@ class Deployment:
             EnvironmentNotReadyError: there is no login, or Google does not accept it.
         """
         return self._clients.login()
+
+    def check_apis(self) -> str:
+        """Returns a line about the project's APIs; see ``Project.check_apis``."""
+        return self._clients.project.check_apis()
+
+    def check_roles(self) -> str:
+        """Returns the login's roles; see ``Project.check_roles``."""
+        return self._clients.project.check_roles()
+
+    def check_network(self) -> str:
+        """Returns a line about the network of the cluster's machines; see ``network.check_network``."""
+        return check_network(self._settings.gcp, self._clients.project)
 
     def check(self) -> None:
         """Raises if a requirement of the deployment is not met; changes nothing.
@@ -100,10 +116,10 @@ class Deployment:
         check_mongo(self._settings.mongo)
 
     def check_secrets(self) -> list[str]:
-        """Returns the names of the secrets that the job will read, after checking that each has a version.
+        """Returns the names of the secrets that the job will read, after checking that each has an enabled version.
 
         Raises:
-            EnvironmentNotReadyError: a secret has no version.
+            EnvironmentNotReadyError: a secret has no version, or its newest one is disabled or destroyed.
         """
         references = (self._settings.kafka.job_password, self._settings.mongo.job_password)
         names = [(reference or "").removeprefix("gsm:") for reference in references]
@@ -126,6 +142,17 @@ class Deployment:
                 hint=f"stop that first: TANDEM_GCP__SERVERLESS={str(not serverless).lower()} tandem destroy",
             )
 
+    def doubt(self) -> str | None:
+        """Returns why this version could not be checked against the checkpoint; None if it was, or runs already.
+
+        Raises:
+            TandemError: it cannot resume from the checkpoint.
+        """
+        newest = self.jobs.newest()
+        if newest and newest.release == release(self._settings).digest:
+            return None
+        return doubt_of(self._settings, self.bucket)
+
     def deploy(self, *, anew: bool = False) -> Run:
         """Returns the submitted job, which may still be starting, or the running job of the same release.
 
@@ -138,9 +165,8 @@ class Deployment:
         settings = self._settings
         made = release(settings)
         self.check()
-        newest = self.jobs.newest()
-        if newest is None or newest.release != made.digest:
-            check_fit(settings, self.bucket)
+        if reason := self.doubt():
+            _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=reason)
         create_topics(settings.kafka, *streams_of(settings.location))
         self._warn_of_rights()
         create_collections(settings.mongo, indexes_of(settings.location))
@@ -158,8 +184,8 @@ class Deployment:
         _log.info("submitted", job=run.id, release=made.digest)
         return run
 
-    def reconcile(self) -> tuple[Run, str]:
-        """Returns the finished batch, and its driver's output.
+    def reconcile(self) -> Run:
+        """Returns the finished batch.
 
         Raises:
             TandemError: it could not be submitted, or did not end.
@@ -169,8 +195,7 @@ class Deployment:
         newest = self.jobs.newest(RECONCILE)
         run = newest if newest and newest.active else self.jobs.submit(made, newest.id if newest else None)
         _log.info("reconciling", job=run.id)
-        ended = self.jobs.await_end(run, _RECONCILE_DEADLINE_S)
-        return ended, b"".join(self.bucket.output(ended.output)).decode(errors="replace")
+        return self.jobs.await_end(run, _RECONCILE_DEADLINE_S)
 
     def _upload(self, made: Release) -> None:
         uploaded = sum(self.bucket.upload(upload, partial(self._jar, upload.name)) for upload in made.uploads)
@@ -190,8 +215,14 @@ class Deployment:
 
     def _check_secret(self, name: str) -> None:
         version = name if "/versions/" in name else f"{name}/versions/latest"
-        call(
+        found = call(
             f"looking for the secret {name}",
             lambda: self._clients.secrets.get_secret_version(name=version, retry=None),
             hint=f"`gcloud secrets create {name.split('/')[3]} --data-file=FILE`, or name another in ...job_password",
         )
+        if found.state.name != "ENABLED":
+            number, secret = found.name.rpartition("/")[2], name.split("/")[3]
+            raise EnvironmentNotReadyError(
+                f"the secret {name} cannot be read: its version {number} is {found.state.name}",
+                hint=f"`gcloud secrets versions enable {number} --secret={secret}`, or add a version",
+            )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tandem.errors import TandemError
+from tandem.platforms.dataproc.cluster import check_scopes
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.job import few_restarts
 from tandem.platforms.parity import parity, runtime_of
 from tandem.platforms.service_checks import Skipped
 from tandem.settings.loaded import require
@@ -17,7 +19,11 @@ def checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
     return {
         "settings": lambda: _settings(settings),
         "login": lambda: _deployment(settings).login(),
+        "roles": lambda: _deployment(settings).check_roles(),
+        "APIs": lambda: _deployment(settings).check_apis(),
+        "network": lambda: _deployment(settings).check_network(),
         "bucket": lambda: _bucket(settings),
+        "bucket's costs": lambda: _bucket_costs(settings),
         "secrets": lambda: _secrets(settings),
         "cluster": lambda: _cluster(settings),
         "job": lambda: _job(settings),
@@ -26,7 +32,7 @@ def checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 
 def _settings(settings: Settings) -> str:
-    require(settings, (*settings.required, *settings.required_to_deploy))
+    require(settings, settings.needed_to_deploy)
     return f"project {settings.gcp.project}, region {settings.gcp.region}"
 
 
@@ -38,6 +44,29 @@ def _deployment(settings: Settings) -> Deployment:
 def _bucket(settings: Settings) -> str:
     _deployment(settings).bucket.check()
     return f"gs://{settings.gcp.bucket}, readable"
+
+
+def _bucket_costs(settings: Settings) -> str:
+    if settings.backend == "rehearsal":
+        raise Skipped("the stand-in's objects cost nothing")
+    policy, bucket = _deployment(settings).bucket.policy(), f"gs://{settings.gcp.bucket}"
+    if policy is None:
+        raise Skipped("this login may not see the bucket's settings (role Storage Legacy Bucket Reader)")
+    update = f"`gcloud storage buckets update {bucket}"
+    if policy.soft_delete_s:
+        raise TandemError(
+            f"{bucket} keeps deleted objects for {policy.soft_delete_s / 86_400:g} days, and each batch of the job "
+            "deletes some fifty",
+            hint=f"{update} --clear-soft-delete`",
+        )
+    if policy.versioned:
+        raise TandemError(f"{bucket} keeps each version of its objects", hint=f"{update} --no-versioning`")
+    if not policy.removes_output:
+        raise TandemError(
+            f"{bucket} keeps drivers' output for ever: no lifecycle rule deletes it",
+            hint=f"{update} --lifecycle-file=FILE`, with the file of docs/gcp.md",
+        )
+    return f"{bucket}: no soft delete, no versions, and drivers' output is deleted at some age"
 
 
 def _secrets(settings: Settings) -> str:
@@ -58,6 +87,7 @@ def _cluster(settings: Settings) -> str:
             f"{existing.cluster_name} has image {image or 'unknown'}, but the jars are for {wanted}",
             hint="use a cluster of that image, or change `default` in runtimes.toml and lock the jars again",
         )
+    check_scopes(existing)
     return f"{existing.cluster_name}, {existing.status.state.name}, image {image}"
 
 
@@ -67,7 +97,10 @@ def _job(settings: Settings) -> str:
         return "no job was submitted"
     if newest.state == "failed":
         raise TandemError(f"{newest.id} failed: {newest.details}", hint="`tandem logs job`")
-    return f"{newest.id}, {newest.state}, release {newest.release}"
+    if few := few_restarts(newest):
+        raise TandemError(few, hint="`tandem submit`")
+    left = "" if newest.restarts_left is None else f", {newest.restarts_left} restarts left"
+    return f"{newest.id}, {newest.state}, release {newest.release}{left}"
 
 
 def _runtime(settings: Settings) -> str:

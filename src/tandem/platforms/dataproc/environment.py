@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
-from tandem import catalog
-from tandem.errors import TandemError, UsageError
+from tandem.errors import UsageError
 from tandem.platforms.dataproc.job import DataprocJob
-from tandem.platforms.dataproc.requests import label_value
+from tandem.platforms.dataproc.requests import name_of
 from tandem.platforms.dataproc.runs import Runs
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
@@ -31,7 +30,7 @@ class DataprocEnvironment:
 
     def pipelines(self) -> list[str]:
         """Returns the pipelines whose jobs are active; see ``Environment.pipelines``."""
-        return running_pipelines(self._first)
+        return active_pipelines(self._first.deployment.services)
 
     def stop(self, volumes: bool = False) -> bool:
         """Stops only the first named pipeline's job; see ``Environment.stop``.
@@ -63,23 +62,15 @@ class DataprocEnvironment:
         self._first.close()
 
 
-def running_pipelines(job: DataprocJob) -> list[str]:
-    """Returns the pipelines whose jobs are active in a job's project; none if Google does not answer."""
-    try:
-        return active_pipelines(job.settings, job.deployment.services)
-    except TandemError:
-        return []
-
-
-def active_pipelines(settings: Settings, services: Iterable[Runs]) -> list[str]:
+def active_pipelines(services: Iterable[Runs]) -> list[str]:
     """Returns the pipelines with an active stream; the one that has run longest comes first.
 
     Args:
-        settings: the settings of any of them.
         services: the runs in both of Dataproc's services.
+
+    Raises:
+        TandemError: Google does not answer or denies access. What runs is unknown then.
     """
     streams = [run for service in services for run in service.active_streams()]
-    labels = [run.pipeline for run in sorted(streams, key=lambda run: run.since.timestamp() if run.since else 0.0)]
-    # A label does not allow all characters of a name.
-    names = {label_value(name): name for name in catalog.names(settings.pipelines_dir)}
-    return list(dict.fromkeys(names.get(label, label) for label in labels))
+    streams.sort(key=lambda run: run.since.timestamp() if run.since else 0.0)
+    return list(dict.fromkeys(name_of(run.pipeline) for run in streams))

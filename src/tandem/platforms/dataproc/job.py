@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -14,18 +13,20 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.refusals import recognised
 from tandem.platforms.dataproc.runs import Run
-from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
+from tandem.platforms.observe import has_committed, lag_of, reason_in, reconcile_failed, status
 from tandem.platforms.progress import progress_of
 from tandem.platforms.provision import remove_collections, remove_topics
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
-from tandem.supervision.log_line import LogLine, parse
+from tandem.supervision.log_line import LogLine
 from tandem.waiting import NotYetError, wait_for
 
 # A cluster takes minutes to be created, and the first driver on it a minute to start.
 _FIRST_BATCH_DEADLINE_S = 900.0
-_FOLLOW_S = 2.0
+# Two hours at Dataproc's limit of ten an hour.
+_FEW_RESTARTS = 20
 _LOOK = "`tandem logs job`"
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ class DataprocJob:
     @cached_property
     def deployment(self) -> Deployment:
         """The pipeline in its Google project."""
-        require(self.settings, (*self.settings.required, *self.settings.required_to_deploy))
+        require(self.settings, self.settings.needed_to_deploy)
         return Deployment(self.settings)
 
     def submit(self) -> None:
@@ -101,6 +102,7 @@ class DataprocJob:
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
         run, trouble = self._newest()
+        without = "unknown" if trouble else "stopped"
         newest, behind = None, None
         try:
             with progress_of(self.settings) as reader:
@@ -108,9 +110,9 @@ class DataprocJob:
             behind = lag_of(self.settings, newest) if newest else None
         except TandemError as error:  # a password is missing
             trouble = trouble or str(error)
-        return status(
+        found = status(
             self.settings,
-            state=state_of(run, newest) if run else "stopped",
+            state=state_of(run, newest) if run else without,
             driver=run.id if run and run.active else None,
             ready=bool(run and self._committed(run, newest)),
             newest=newest,
@@ -118,16 +120,28 @@ class DataprocJob:
             problem=trouble or problem_of(run, newest),
             dashboard=False,
         )
+        found["job"]["restarts_left"] = run.restarts_left if run and run.active else None
+        found["warnings"] += [few] if run and (few := few_restarts(run)) else []
+        return found
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs documents that late records affect, in a job of its own; see ``Job.reconcile``."""
         cluster = self.deployment.cluster
         if cluster and cluster.find() is None:
             raise EnvironmentNotReadyError("there is no cluster to reconcile on", hint="`tandem deploy` creates it")
-        run, output = self.deployment.reconcile()
-        # The driver's standard output and log are one stream; the report is its last JSON line.
-        lines = [line for line in output.splitlines() if line.startswith('{"compared"')]
-        return reconcile_report(int(run.state != "stopped"), "\n".join(lines), output)
+        run = self.deployment.reconcile()
+        with progress_of(self.settings) as reader:
+            told = reader.reconciliation(run.id)
+        if told is None:
+            raise reconcile_failed(self._said_of(run))
+        if told["error"]:
+            raise reconcile_failed(told["error"])
+        report: dict[str, Any] = json.loads(told["report"])
+        return report
+
+    def doubt(self) -> str | None:
+        """Returns why this version could not be checked against the checkpoint; see ``Job.doubt``."""
+        return self.deployment.doubt()
 
     def problem(self) -> str | None:
         """Returns why the job failed permanently; see ``Job.problem``."""
@@ -142,23 +156,7 @@ class DataprocJob:
 
     def logs(self, follow: bool = False, since: datetime | None = None) -> Iterator[LogLine]:
         """Yields the output of the newest job's driver; see ``Environment.logs``."""
-        run = self._newest_submitted()
-        pieces, rest = 0, b""
-        moment: datetime | None = None
-        while True:
-            now = self.deployment.jobs.get(run.id)
-            for piece in self.deployment.bucket.output(now.output, pieces) if now.output else ():
-                pieces += 1
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in (parse(raw.decode(errors="replace").rstrip(), "job") for raw in lines):
-                    moment = line.at or moment
-                    if since is None or (moment and moment >= since):
-                        yield replace(line, at=moment)
-            if not follow or not now.active:
-                if rest:
-                    yield parse(rest.decode(errors="replace"), "job")
-                return
-            time.sleep(_FOLLOW_S)  # not a wait for readiness: the refresh interval
+        yield from self.deployment.log.lines(self._newest_submitted(), follow=follow, since=since)
 
     def close(self) -> None:
         """Closes the connection to Dataproc; a new one is opened when needed."""
@@ -168,6 +166,13 @@ class DataprocJob:
 
     def _committed(self, run: Run, newest: dict[str, Any] | None) -> bool:
         return run.state == "running" and _is_of(run, newest) and has_committed(self.settings, newest)
+
+    def _said_of(self, run: Run) -> str:
+        """Returns why a reconciliation failed that has not reported it: by its log, else by Dataproc."""
+        with suppress(TandemError):
+            if reason := reason_in("\n".join(line.text for line in self.deployment.log.lines(run))):
+                return reason
+        return run.details or f"the job {run.id} is {run.state} and has not reported"
 
     def _newest(self) -> tuple[Run | None, str | None]:
         """Returns the newest job, or why it is unknown."""
@@ -188,6 +193,16 @@ def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
     return bool(newest and run.since and newest["at"] >= run.since)
 
 
+def few_restarts(run: Run) -> str | None:
+    """Returns a warning if Dataproc will soon restart a running job's driver no more."""
+    if not run.active or run.restarts_left is None or run.restarts_left >= _FEW_RESTARTS:
+        return None
+    return (
+        f"Dataproc restarts the driver of {run.id} only {run.restarts_left} more times, also if each failure is days "
+        "apart; `tandem submit` replaces the job by one with all its restarts"
+    )
+
+
 def state_of(run: Run, newest: dict[str, Any] | None) -> str:
     """Returns a run's state; a job that must not be restarted reports why and ends with exit code 0."""
     done = run.state == "stopped" and not run.cancelled
@@ -204,4 +219,5 @@ def problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
         cut = newest and newest["event"] not in ("stopped", "failed")
         return f"the job {run.id} was cancelled or reached its time limit" if cut else None
     own = newest["error"] if newest and newest["event"] == "failed" else None
-    return f"the job {run.id} failed: {own or run.details}"
+    refusal = recognised(run.details)
+    return f"the job {run.id} failed: {own or (f'{refusal.reason}: {refusal.hint}' if refusal else run.details)}"

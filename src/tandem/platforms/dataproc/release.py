@@ -28,7 +28,6 @@ LOG_LEVELS = {
     "org.apache.spark.sql.util.CaseInsensitiveStringMap": "ERROR",
     "org.apache.spark.util.Utils": "OFF",
 }
-_PREFIX = "tandem"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -84,8 +83,8 @@ class Release:
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that change with any byte of the release."""
-        return hashlib.sha256("\n".join(upload.address for upload in self.uploads).encode()).hexdigest()[:16]
+        """A letter and fifteen hex digits that change with any byte of the release: a valid label value."""
+        return "r" + hashlib.sha256("\n".join(upload.address for upload in self.uploads).encode()).hexdigest()[:15]
 
 
 def release(settings: Settings, entry: str = STREAM) -> Release:
@@ -117,9 +116,14 @@ def release(settings: Settings, entry: str = STREAM) -> Release:
     )
 
 
+def root_of(settings: Settings) -> str:
+    """Returns the URI below which an environment keeps its releases and checkpoints."""
+    return f"gs://{settings.gcp.bucket}/{settings.environment}"
+
+
 def folder_of(settings: Settings) -> str:
     """Returns the prefix of the pipeline's objects in the bucket, with a slash at the end."""
-    return f"{_PREFIX}/{settings.pipeline}/"
+    return f"{settings.environment}/{settings.pipeline}/"
 
 
 def object_of(settings: Settings, upload: Upload) -> str:
@@ -129,7 +133,7 @@ def object_of(settings: Settings, upload: Upload) -> str:
 
 def checkpoint_of(settings: Settings) -> str:
     """Returns the folder of the pipeline's checkpoints, the same for all releases."""
-    return f"gs://{settings.gcp.bucket}/{folder_of(settings)}checkpoint"
+    return f"{root_of(settings)}/{settings.pipeline}/checkpoint"
 
 
 def _package(location: PipelineLocation) -> bytes:

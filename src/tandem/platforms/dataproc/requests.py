@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
 from tandem.job_files import STREAM, with_limits
-from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of
+from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of, root_of
 from tandem.platforms.parity import runtime_of, spark_settings
+from tandem.settings.google import GoogleSettings
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
-    from google.cloud.dataproc_v1 import CreateBatchRequest, CreateClusterRequest, SubmitJobRequest
+    from google.cloud.dataproc_v1 import (
+        CreateBatchRequest,
+        CreateClusterRequest,
+        InstanceGroupConfig,
+        SubmitJobRequest,
+    )
 
 LABEL = "tandem"
+ENVIRONMENT_LABEL = "tandem-environment"
 RELEASE_LABEL = "tandem-release"
 # What was submitted of the pipeline: ``STREAM`` or ``RECONCILE``.
 ENTRY_LABEL = "tandem-entry"
+# What the login and the machines ask for; roles decide what they may do with it.
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _NAMESPACE = uuid.UUID("6f5b0f6e-3f0c-4f6c-9d4e-7b0f5a1c2d3e")
-# Dataproc's maximum in an hour. It gives up after more than four in ten minutes.
-_RESTARTS_AN_HOUR = 10
+# Dataproc's maxima in an hour and in a job's life. It gives up after four failures in ten minutes.
+_RESTARTS_AN_HOUR, _RESTARTS = 10, 240
+_CLUSTER_PROPERTIES = {
+    # Google's images put Conscrypt before Java's own TLS. Kafka's and MongoDB's clients are tested with Java's.
+    "dataproc:dataproc.conscrypt.provider.enable": "false",
+    # The drivers' output goes to Cloud Logging, too.
+    "dataproc:dataproc.logging.stackdriver.job.driver.enable": "true",
+}
+_BATCH_PROPERTIES = {"dataproc.artifacts.remove": "conscrypt"}
+_EVENT_LOG_OFF = {"spark.eventLog.enabled": "false"}
 # Small partitions avoid spills in a batch's joins.
 _BATCH = {"spark.sql.shuffle.partitions": "32"}
 
@@ -29,14 +47,37 @@ def label_of(settings: Settings) -> str:
     return label_value(settings.pipeline)
 
 
-def label_value(pipeline: str) -> str:
-    """Returns a pipeline's name as a valid label value."""
-    return pipeline.lower()[:63]
+def label_value(name: str) -> str:
+    """Returns the name of a pipeline or of a submitted module as a valid label value (RFC 1035, no underscores)."""
+    return name.replace("_", "-")
+
+
+def name_of(label: str) -> str:
+    """Returns the name of which ``label_value`` is the value; a name has no dashes."""
+    return label.replace("-", "_")
+
+
+def environment_of(settings: Settings) -> str:
+    """Returns the label's value of an environment: jobs that share checkpoints have the same one.
+
+    It begins with the environment's name; the rest is a digest of its folder in the bucket.
+    """
+    return f"{settings.environment}-{hashlib.sha256(root_of(settings).encode()).hexdigest()[:8]}"
+
+
+def environment_filter(settings: Settings) -> str:
+    """Returns the filter for the jobs or serverless batches of an environment."""
+    return f"labels.{ENVIRONMENT_LABEL} = {environment_of(settings)}"
 
 
 def jobs_filter(settings: Settings) -> str:
-    """Returns the filter for a pipeline's jobs or serverless batches."""
-    return f"labels.{LABEL} = {label_of(settings)}"
+    """Returns the filter for a pipeline's jobs or serverless batches in its environment."""
+    return f"labels.{LABEL} = {label_of(settings)} AND {environment_filter(settings)}"
+
+
+def of_entry(entry: str) -> str:
+    """Returns the filter for the runs of a submitted module, such as ``STREAM``."""
+    return f"labels.{ENTRY_LABEL} = {label_value(entry)}"
 
 
 def uri(settings: Settings, upload: Upload) -> str:
@@ -55,20 +96,21 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
     from google.protobuf.duration_pb2 import Duration
 
     google = settings.gcp
-    properties = {"dataproc:dataproc.allow.zero.workers": "true"} if google.workers == 0 else {}
+    properties = dict(_CLUSTER_PROPERTIES)
+    if google.workers == 0:
+        properties["dataproc:dataproc.allow.zero.workers"] = "true"
     config = dataproc.ClusterConfig(
-        # For the drivers' output; otherwise Google creates two buckets of its own.
+        # For the drivers' output. Temporary files go to a bucket of Google's, which removes them after ninety days.
         config_bucket=google.bucket or "",
-        temp_bucket=google.bucket or "",
         gce_cluster_config=dataproc.GceClusterConfig(
             service_account=google.service_account or "",
-            service_account_scopes=["https://www.googleapis.com/auth/cloud-platform"],
+            service_account_scopes=[SCOPE],
             subnetwork_uri=google.subnetwork or "",
             # It reaches Kafka and MongoDB through Cloud NAT.
             internal_ip_only=True,
         ),
-        master_config=dataproc.InstanceGroupConfig(num_instances=1, machine_type_uri=google.machine),
-        worker_config=dataproc.InstanceGroupConfig(num_instances=google.workers, machine_type_uri=google.machine),
+        master_config=_machines(google, 1),
+        worker_config=_machines(google, google.workers),
         software_config=dataproc.SoftwareConfig(image_version=runtime_of(settings).image, properties=properties),
         lifecycle_config=dataproc.LifecycleConfig(idle_delete_ttl=Duration(seconds=60 * google.idle_delete_minutes)),
     )
@@ -76,9 +118,16 @@ def cluster_request(settings: Settings) -> CreateClusterRequest:
         project_id=google.project or "",
         cluster_name=google.cluster,
         config=config,
-        labels={LABEL: label_of(settings)},
+        labels=_owner(settings),
     )
     return dataproc.CreateClusterRequest(project_id=google.project or "", region=google.region or "", cluster=cluster)
+
+
+def _machines(google: GoogleSettings, number: int) -> InstanceGroupConfig:
+    from google.cloud import dataproc_v1 as dataproc
+
+    disk = dataproc.DiskConfig(boot_disk_type=google.disk_type, boot_disk_size_gb=google.disk_gb)
+    return dataproc.InstanceGroupConfig(num_instances=number, machine_type_uri=google.machine, disk_config=disk)
 
 
 def batches_parent(settings: Settings) -> str:
@@ -102,7 +151,7 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
     job_id, request_id = _ids(settings, release, predecessor)
     # A failed reconcile is repeated by the user, not by Dataproc.
     streams = release.entry == STREAM
-    restarts = {"max_failures_per_hour": _RESTARTS_AN_HOUR, "max_failures_total": 240} if streams else {}
+    restarts = {"max_failures_per_hour": _RESTARTS_AN_HOUR, "max_failures_total": _RESTARTS} if streams else {}
     job = dataproc.Job(
         reference=dataproc.JobReference(project_id=google.project or "", job_id=job_id),
         placement=dataproc.JobPlacement(cluster_name=google.cluster),
@@ -111,7 +160,8 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
             args=_arguments(settings, release, job_id),
             python_file_uris=[uri(settings, release.package)],
             jar_file_uris=[uri(settings, jar) for jar in release.jars],
-            properties=_properties(settings, release),
+            # The event log of a job without an end has none either.
+            properties={**_EVENT_LOG_OFF, **_properties(settings, release)},
             logging_config=dataproc.LoggingConfig(
                 driver_log_levels={
                     name: getattr(dataproc.LoggingConfig.Level, level) for name, level in LOG_LEVELS.items()
@@ -136,13 +186,16 @@ def batch_request(settings: Settings, release: Release, predecessor: str | None)
 
     google = settings.gcp
     job_id, request_id = _ids(settings, release, predecessor)
-    # A batch's name may have only these letters, and at most so many.
-    batch_id = f"{settings.pipeline.lower().replace('_', '-')[:40].strip('-')}-{job_id.rpartition('-')[2]}"
+    # A batch's id may have at most 63 letters.
+    batch_id = f"{label_of(settings)[:40].strip('-')}-{job_id.rpartition('-')[2]}"
     execution = dataproc.ExecutionConfig(
         service_account=google.service_account or "",
+        # By default, a batch acts as its creator since runtime 3.0, and a person may not read the secrets.
+        authentication_config=dataproc.AuthenticationConfig(
+            user_workload_authentication_type=dataproc.AuthenticationConfig.AuthenticationType.SERVICE_ACCOUNT
+        ),
         # By default, Google ends a batch after four hours.
         ttl=Duration(seconds=3600 * google.ttl_hours),
-        staging_bucket=google.bucket or "",
         **({"subnetwork_uri": google.subnetwork} if google.subnetwork else {}),
     )
     batch = dataproc.Batch(
@@ -153,7 +206,7 @@ def batch_request(settings: Settings, release: Release, predecessor: str | None)
             jar_file_uris=[uri(settings, jar) for jar in release.jars],
         ),
         runtime_config=dataproc.RuntimeConfig(
-            version=runtime_of(settings).image, properties=_properties(settings, release)
+            version=runtime_of(settings).image, properties=_properties(settings, release) | _BATCH_PROPERTIES
         ),
         environment_config=dataproc.EnvironmentConfig(execution_config=execution),
         labels=_labels(settings, release),
@@ -168,14 +221,14 @@ def _ids(settings: Settings, release: Release, predecessor: str | None) -> tuple
     google = settings.gcp
     intent = "/".join((google.project or "", google.region or "", settings.pipeline, release.digest, predecessor or ""))
     request_id = str(uuid.uuid5(_NAMESPACE, intent))
-    name = settings.pipeline if release.entry == STREAM else f"{settings.pipeline}-{release.entry}"
+    name = label_of(settings) if release.entry == STREAM else f"{label_of(settings)}-{release.entry}"
     return f"{name}-{release.digest[:8]}-{request_id[:8]}", request_id
 
 
 def _arguments(settings: Settings, release: Release, name: str) -> list[str]:
     stop = ["--stop-when", f"gs://{settings.gcp.bucket}/{stop_object(settings, name)}"]
     config = ["--config", uri(settings, release.config)]
-    return [*config, *release.arguments, *(stop if release.entry == STREAM else [])]
+    return [*config, *release.arguments, *(stop if release.entry == STREAM else ["--report", name])]
 
 
 def _properties(settings: Settings, release: Release) -> dict[str, str]:
@@ -184,4 +237,8 @@ def _properties(settings: Settings, release: Release) -> dict[str, str]:
 
 
 def _labels(settings: Settings, release: Release) -> dict[str, str]:
-    return {LABEL: label_of(settings), RELEASE_LABEL: release.digest, ENTRY_LABEL: release.entry}
+    return {**_owner(settings), RELEASE_LABEL: release.digest, ENTRY_LABEL: label_value(release.entry)}
+
+
+def _owner(settings: Settings) -> dict[str, str]:
+    return {LABEL: label_of(settings), ENVIRONMENT_LABEL: environment_of(settings)}

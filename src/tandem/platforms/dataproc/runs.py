@@ -10,17 +10,21 @@ from typing import Any
 
 import structlog
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.job_files import STREAM
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
 from tandem.platforms.dataproc.requests import (
     ENTRY_LABEL,
+    ENVIRONMENT_LABEL,
     LABEL,
     RELEASE_LABEL,
+    environment_filter,
+    environment_of,
     jobs_filter,
     label_of,
+    of_entry,
     stop_object,
 )
 from tandem.settings.model import Settings
@@ -56,11 +60,14 @@ class Run:
         state: ``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``.
         since: the time of the last change of state.
         release: the digest of the submitted release.
-        entry: the pipeline's file that it runs.
+        entry: the label's value of the pipeline's file that it runs.
         pipeline: the label's value of the pipeline.
+        environment: the label's value of the environment.
         details: Dataproc's text about the state; it may be empty.
-        output: the URI prefix of the objects with its driver's output.
+        output: the URI prefix of the objects with its driver's output; empty if there are none.
+        uuid: what tells it from other runs of its id.
         cancelled: whether it was cancelled.
+        restarts_left: how often Dataproc will still restart its driver, None if it restarts none.
     """
 
     id: str
@@ -69,9 +76,12 @@ class Run:
     release: str
     entry: str
     pipeline: str
+    environment: str
     details: str
     output: str
+    uuid: str
     cancelled: bool = False
+    restarts_left: int | None = None
 
     @property
     def active(self) -> bool:
@@ -79,7 +89,7 @@ class Run:
         return self.state in ("starting", "running", "stopping")
 
 
-def run_of(name: str, labels: Any, state: str, since: datetime | None, details: str, output: str) -> Run:
+def run_of(name: str, labels: Any, state: str, since: datetime | None, details: str, output: str, uuid: str) -> Run:
     """Returns a job or a batch as a run.
 
     Args:
@@ -89,6 +99,7 @@ def run_of(name: str, labels: Any, state: str, since: datetime | None, details: 
         since: the time of the last change of state.
         details: Dataproc's text about the state.
         output: the URI of its driver's output.
+        uuid: what tells it from others of its id.
     """
     return Run(
         id=name,
@@ -97,8 +108,10 @@ def run_of(name: str, labels: Any, state: str, since: datetime | None, details: 
         release=labels.get(RELEASE_LABEL, ""),
         entry=labels.get(ENTRY_LABEL, ""),
         pipeline=labels.get(LABEL, ""),
+        environment=labels.get(ENVIRONMENT_LABEL, ""),
         details=" ".join(details.split())[:300],
         output=output,
+        uuid=uuid,
         cancelled=state == "CANCELLED",
     )
 
@@ -124,13 +137,20 @@ class Runs(ABC):
     def submit(self, release: Release, predecessor: str | None) -> Run:
         """Submits a release and returns the run; the uploads and the cluster must exist."""
 
+    # The service's filter for active runs.
+    _active: str
+
     @abstractmethod
     def _all(self, wanted: str) -> Iterable[Run]:
-        """Returns the service's runs that match a filter; all if it is empty."""
+        """Returns the service's runs that match a filter."""
 
     @abstractmethod
     def cancel(self, run: Run) -> None:
         """Cancels a run at once."""
+
+    @abstractmethod
+    def log_filter(self, run: Run) -> str:
+        """Returns the filter for the entries of a run's driver in Cloud Logging."""
 
     @abstractmethod
     def _kill_hint(self, run: Run) -> str:
@@ -146,16 +166,26 @@ class Runs(ABC):
         Args:
             entry: the pipeline's file that it runs.
         """
-        wanted = (label_of(self._settings), entry)
-        runs = [run for run in self._all(jobs_filter(self._settings)) if (run.pipeline, run.entry) == wanted]
+        wanted = f"{jobs_filter(self._settings)} AND {of_entry(entry)}"
+        # Google keeps every run of the past, so they are listed only if none is active.
+        runs = list(self._all(f"{self._active} AND {wanted}")) or self._all(wanted)
         return max(runs, key=lambda run: (run.active, run.since is not None and run.since.timestamp()), default=None)
 
     def active_streams(self) -> list[Run]:
-        """Returns the active streams of all pipelines."""
-        return [run for run in self._all("") if run.active and run.pipeline and run.entry == STREAM]
+        """Returns the active streams of all pipelines in the environment."""
+        return list(self._all(f"{self._active} AND {environment_filter(self._settings)} AND {of_entry(STREAM)}"))
 
     def stop(self, run: Run) -> None:
-        """Returns when a run has ended, after its current batch or, if that takes too long, cancelled."""
+        """Returns when a run has ended, after its current batch or, if that takes too long, cancelled.
+
+        Raises:
+            TandemError: the run belongs to another pipeline or environment.
+        """
+        if not self._owns(run):
+            raise TandemError(
+                f"the job {run.id} belongs to another pipeline or environment and is left alone",
+                hint="stop it with the settings that it was deployed with",
+            )
         mark = stop_object(self._settings, run.id)
         self._bucket.put(mark)
         try:
@@ -165,6 +195,11 @@ class Runs(ABC):
             call(f"cancelling the job {run.id}", lambda: self.cancel(run))
             self.await_end(run, _CANCEL_DEADLINE_S)
         self._bucket.remove(mark)
+
+    def _owns(self, run: Run) -> bool:
+        """Returns whether a run is this pipeline's in this environment."""
+        mine = (environment_of(self._settings), label_of(self._settings))
+        return (run.environment, run.pipeline) == mine
 
     def await_end(self, run: Run, deadline_s: float) -> Run:
         """Returns a run once it has ended.

@@ -10,7 +10,7 @@ from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError
 from tandem.job_files import RECONCILE
 from tandem.local_spark.local_spark import LocalSpark
-from tandem.platforms.base import START_DEADLINE_S
+from tandem.platforms.base import START_DEADLINE_S, UNCHECKED
 from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
 from tandem.platforms.local_services.prepare import ports
 from tandem.platforms.local_services.supervisor_process import STOP_DEADLINE_S, SupervisorProcess
@@ -91,6 +91,10 @@ class EmbeddedJob:
         spark = LocalSpark.find(self.settings)
         code, output = spark.run_batch(RECONCILE, self.settings, folder, self._layout.home, log=log)
         return reconcile_report(code, output, log.read_text(errors="replace"))
+
+    def doubt(self) -> str | None:
+        """Returns that nothing is checked before the restart; see ``Job.doubt``."""
+        return UNCHECKED
 
     def problem(self) -> str | None:
         """Returns why a service was given up, or that the disk is full; see ``Job.problem``."""

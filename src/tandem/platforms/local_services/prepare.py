@@ -10,7 +10,6 @@ from pathlib import Path
 import structlog
 
 from tandem.artifacts import ensure_jars
-from tandem.artifacts.cache import ENVIRONMENT
 from tandem.artifacts.ivy import check_spark
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign.inheritance import log_not_passed_on
@@ -39,14 +38,14 @@ class Tools:
 
     def spark(self, settings: Settings) -> LocalSpark:
         """Returns what a profile's drivers run on."""
-        return LocalSpark.of(settings, self.java, self.jars["spark"])
+        return LocalSpark.of(settings, self.java, self.jars[runtimes().default.jars])
 
 
 def prepare(
     settings: Settings,
     layout: Layout,
     listens: Callable[[Settings], Mapping[str, int]] | None = None,
-    jars: Collection[str] = ENVIRONMENT,
+    jars: Collection[str] | None = None,
 ) -> Tools:
     """Ends the services that a killed supervisor left, and returns the tools for a start.
 
@@ -56,7 +55,7 @@ def prepare(
         settings: the profile's settings.
         layout: the folders.
         listens: returns the needed ports by the variable that sets each; None for ``ports``.
-        jars: the needed sets of the lock.
+        jars: the needed sets of the lock; None for those of an environment.
 
     Raises:
         EnvironmentNotReadyError: something is missing, or a port is busy.

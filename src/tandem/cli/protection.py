@@ -1,0 +1,49 @@
+"""Asks for a protected profile's name before a command that loses data or sends generated records."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tandem.cli.context import CommandContext
+from tandem.settings.protection import OPTION, check_confirmed, check_name
+
+Confirm = Annotated[
+    str | None,
+    typer.Option(OPTION, metavar="PROFILE", help="Name of the protected profile, instead of typing it when asked."),
+]
+
+
+def confirm(context: CommandContext, what: str, name: str | None) -> str | None:
+    """Returns the name of the profile as the user gave it, by the option or at the terminal; None if it needs none.
+
+    Args:
+        context: the command whose profile may be protected.
+        what: what would be done, as a verb and its object.
+        name: the option's value.
+
+    Raises:
+        UsageError: the profile is protected, and its name was not given or is another one.
+    """
+    settings = context.settings
+    if settings.protected and name is None and sys.stdin.isatty():
+        question = f"the profile {settings.profile} is protected, and this would {what}; type its name to go on"
+        name = typer.prompt(question, default="", show_default=False, err=True)
+    check_confirmed(settings, what, name)
+    return name
+
+
+def confirm_version(context: CommandContext, name: str | None) -> None:
+    """Asks before a protected profile's job is replaced by a version that may not resume from its checkpoint.
+
+    Raises:
+        UsageError: as ``confirm`` does.
+        TandemError: a version cannot resume.
+    """
+    check_name(context.settings, name)
+    if not context.settings.protected:
+        return
+    if doubts := [f"{job.settings.pipeline}: {doubt}" for job in context.jobs if (doubt := job.doubt())]:
+        confirm(context, f"replace a job unchecked ({'; '.join(doubts)})", name)

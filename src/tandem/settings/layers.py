@@ -1,0 +1,56 @@
+"""Merges layers of values that are nested like the settings, and resolves the paths in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from tandem.settings.variables import fields
+
+# References to a file.
+_PASSWORDS = (("kafka", "password"), ("mongo", "password"))
+
+
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns one dictionary of all layers' values; a later layer wins."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            known = result.get(key)
+            if isinstance(known, Mapping) and isinstance(value, Mapping):
+                result[key] = merged(known, value)
+            else:
+                result[key] = value
+    return result
+
+
+def nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
+    """Returns a dictionary that is nested like the settings, of values with the names that lead to them."""
+    found: dict[str, Any] = {}
+    for path, value in values:
+        for key in reversed(path):
+            value = {key: value}
+        found = merged(found, value)
+    return found
+
+
+def with_absolute_paths(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns values that are nested like the settings, with absolute paths."""
+    paths = {path for path, kind in fields() if Path in (kind, *get_args(kind))}
+
+    def resolved(value: Any, path: tuple[str, ...]) -> Any:
+        if isinstance(value, Mapping):
+            return {key: resolved(inner, (*path, key)) for key, inner in value.items()}
+        if path in paths and isinstance(value, str | Path):
+            return absolute(value)
+        if path in _PASSWORDS and isinstance(value, str) and value.startswith("file:"):
+            return f"file:{absolute(value.removeprefix('file:'))}"
+        return value
+
+    return {key: resolved(value, (key,)) for key, value in values.items()}
+
+
+def absolute(path: str | Path) -> Path:
+    """Returns an absolute path; a relative one is relative to the current folder."""
+    return Path(path).expanduser().absolute()

@@ -1,0 +1,143 @@
+"""Reads the user's file of profiles and checks it as a whole, whichever of its profiles is used."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn, get_origin
+
+from tandem.errors import UsageError
+from tandem.settings.variables import fields, is_section
+
+# In a profile's table, besides settings.
+KEYS = ("like", "port_offset")
+# The profile that this one is like decides it, or the loader.
+_NOT_SET = ("backend", "profile")
+# It goes into labels and names of Google, Compose and files. The names that follow from it must be short enough.
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
+# Folders beside those of the profiles' state: of the bench.
+_TAKEN = ("bench", "results")
+_LARGEST_OFFSET = 30_000
+
+
+def read(file: Path, packaged: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Returns the tables of the user's profiles by name; none if there is no such file.
+
+    Args:
+        file: a TOML file of tables ``[profile.NAME]``.
+        packaged: the names of the profiles that come with Tandem.
+
+    Raises:
+        UsageError: something in it is wrong; the message names the file and the profile.
+    """
+    document = _document(file)
+    for key in document:
+        if key != "profile":
+            raise UsageError(f"{file} has {key}, which is no part of it", hint="did you mean [profile.NAME]?")
+    tables = document.get("profile", {})
+    if not (isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values())):
+        raise UsageError(f"{file}: profile is no table of profiles", hint='write [profile.NAME] and like = "gcp"')
+    for name, table in tables.items():
+        _check_name(name, packaged, file)
+        _check_keys(name, table, file)
+        _check_like(name, tables, packaged, file)
+    return tables
+
+
+def _document(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8-sig"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}", hint="it is a TOML file of profiles") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: {error}", hint="it is a TOML file of profiles, in UTF-8") from None
+
+
+def _check_name(name: str, packaged: Collection[str], file: Path) -> None:
+    if name in packaged:
+        raise UsageError(
+            f"{file}: the profile {name} comes with Tandem and cannot be defined again",
+            hint=f'choose another name, with like = "{name}"; or set the values in .env.{name}',
+        )
+    if name in _TAKEN or not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{file}: {name!r} cannot be a profile's name",
+            hint="labels, clusters and folders are named after it: use at most 30 lower-case letters, digits and "
+            f"dashes, beginning with a letter and not ending with a dash, and not {' or '.join(_TAKEN)}",
+        )
+
+
+def _check_like(name: str, tables: Mapping[str, Mapping[str, Any]], packaged: Collection[str], file: Path) -> None:
+    """Raises unless ``like`` leads to a profile that comes with Tandem."""
+    chain = [name]
+    while chain[-1] not in packaged:
+        here = chain[-1]
+        like = tables[here].get("like")
+        if like is None:
+            raise UsageError(
+                f"{file}: the profile {here} does not say which one it is like",
+                hint=f'add like = "NAME" to [profile.{here}]; packaged profiles are {", ".join(packaged)}',
+            )
+        if like in chain:
+            circle = " is like ".join([*chain[chain.index(like) :], like])
+            raise UsageError(f"{file}: {circle}", hint="let one of them be like a profile that comes with Tandem")
+        known = [*packaged, *tables]
+        if like not in known:
+            near = get_close_matches(str(like), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(known)}"
+            raise UsageError(f"{file}: the profile {here} is like {like!r}, which does not exist", hint=hint)
+        chain.append(like)
+
+
+def _check_keys(name: str, table: Mapping[str, Any], file: Path) -> None:
+    kinds = dict(fields())
+    for key, value in table.items():
+        if key in KEYS:
+            continue
+        kind = kinds.get((key,))
+        if kind is None or key in _NOT_SET:
+            _no_setting(name, key, file)
+        if is_section(kind):
+            _check_table(name, key, value, file)
+            for inner in value:
+                inner_kind = kinds.get((key, inner))
+                if inner_kind is None:
+                    _no_setting(name, f"{key}.{inner}", file)
+                if get_origin(inner_kind) is dict:
+                    _check_table(name, f"{key}.{inner}", value[inner], file)
+        elif get_origin(kind) is dict:
+            _check_table(name, key, value, file)
+    if type(table.get("protected", False)) is not bool:
+        raise UsageError(f"{file}: protected of the profile {name} is no truth value", hint="write true or false")
+    offset = table.get("port_offset", 1)
+    if type(offset) is not int or not 0 < offset <= _LARGEST_OFFSET:
+        raise UsageError(
+            f"{file}: port_offset of the profile {name} is {offset!r}",
+            hint=f"write a whole number from 1 to {_LARGEST_OFFSET}; it is added to each port",
+        )
+
+
+def _check_table(name: str, key: str, value: Any, file: Path) -> None:
+    if not isinstance(value, dict):
+        raise UsageError(
+            f"{file}: {key} of the profile {name} is no table", hint=f"write [profile.{name}.{key}] and its settings"
+        )
+
+
+def _no_setting(name: str, key: str, file: Path) -> NoReturn:
+    if key in _NOT_SET:
+        raise UsageError(
+            f"{file}: the profile {name} sets {key}, which it has from the profile that it is like",
+            hint=f"remove it, or change like in [profile.{name}]",
+        )
+    known = [*KEYS, *(".".join(path) for path, _ in fields() if path[0] not in _NOT_SET)]
+    near = get_close_matches(key, known, n=1)
+    raise UsageError(
+        f"{file}: the profile {name} has {key}, which is no setting",
+        hint=f"did you mean {near[0]}?" if near else "remove it; `tandem config show` lists all settings",
+    )

@@ -1,0 +1,130 @@
+"""Reads the profiles: those that come with Tandem, and the user's own in ``tandem.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from tandem.checkout import STATE
+from tandem.settings.layers import merged
+from tandem.settings.model import Settings
+from tandem.settings.own_profiles import KEYS, read
+from tandem.settings.variables import fields
+
+# The user's file, in the current folder: beside ``.env.<profile>`` and the folder of pipelines.
+FILE = "tandem.toml"
+_PACKAGED = "profiles.toml"
+# A profile never has these from another one of the user's.
+_IDENTITY = ("environment", "project")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One profile.
+
+    Attributes:
+        name: its name.
+        like: the profile whose values it has where it sets none itself; None for none.
+        file: the user's file that defines it; None if it comes with Tandem.
+        layers: the places that set its values, and the values; the first one wins.
+    """
+
+    name: str
+    like: str | None
+    file: Path | None
+    layers: tuple[tuple[str, Mapping[str, Any]], ...]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All of its values, nested like the settings, without those of the base."""
+        return merged(*(values for _, values in reversed(self.layers)))
+
+    @property
+    def origin(self) -> str:
+        """Where it is defined: ``packaged``, or the path of the user's file."""
+        return "packaged" if self.file is None else str(self.file)
+
+
+def base() -> dict[str, Any]:
+    """Returns the values that all profiles have."""
+    values: dict[str, Any] = _packaged()["base"]
+    return values
+
+
+def own_file() -> Path:
+    """Returns the path of the user's file of profiles; it need not be there."""
+    return Path.cwd() / FILE
+
+
+def profiles() -> dict[str, Profile]:
+    """Returns all profiles by name, those that come with Tandem first.
+
+    Raises:
+        UsageError: the user's file is wrong; the message names the file and the profile.
+    """
+    packaged = _packaged()["profile"]
+    found: dict[str, Profile] = {}
+    for name, values in packaged.items():
+        like = found[values["like"]] if "like" in values else None
+        layer = (f"{_PACKAGED} [profile.{name}]", _settings_of(values))
+        found[name] = Profile(name, like.name if like else None, None, (layer, *(like.layers if like else ())))
+    file = own_file()
+    own = read(file, packaged)
+    for name in own:
+        _add(name, own, found, file)
+    return found
+
+
+def _add(name: str, own: Mapping[str, Mapping[str, Any]], found: dict[str, Profile], file: Path) -> Profile:
+    """Adds one of the user's profiles, after the one that it is like."""
+    if name in found:
+        return found[name]
+    table = own[name]
+    like = _add(table["like"], own, found, file)
+    place = f"{FILE} [profile.{name}]"
+    described = {"description": f"like {like.name}", **_settings_of(table)}
+    layers: list[tuple[str, Mapping[str, Any]]] = [(place, described)]
+    if offset := table.get("port_offset"):
+        layers.append((f"{place} port_offset", _moved_ports(like, offset)))
+    # What is named after the profile wins over what comes with Tandem.
+    named: list[tuple[str, Mapping[str, Any]]] = [
+        ("the profile's name", {"environment": f"tandem-{name}"}),
+        (f"beside {FILE}", {"state_dir": file.parent / STATE}),
+    ]
+    theirs = [(place, _inherited(values)) for place, values in like.layers if place.startswith(FILE)]
+    packaged = [layer for layer in like.layers if layer[0].startswith(_PACKAGED)]
+    found[name] = Profile(name, like.name, file, (*layers, *theirs, *named, *packaged))
+    return found[name]
+
+
+def _inherited(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a profile's values for one that is like it: without those by which the two are kept apart."""
+    return {key: value for key, value in values.items() if key not in _IDENTITY}
+
+
+def _moved_ports(like: Profile, offset: int) -> dict[str, Any]:
+    """Returns a profile's ports on this machine, each plus the offset, nested like the settings."""
+    values = merged(base(), like.values)
+    moved: dict[str, Any] = {}
+    for path, _ in fields():
+        section, name = path[0], path[-1]
+        if len(path) == 1 or not name.endswith("port"):
+            continue
+        default = Settings.model_fields[section].annotation.model_fields[name].default  # type: ignore[union-attr]
+        port = values.get(section, {}).get(name, default)
+        # Without a number, the profile does not use it.
+        if isinstance(port, int):
+            moved = merged(moved, {section: {name: port + offset}})
+    return moved
+
+
+def _settings_of(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in KEYS}
+
+
+def _packaged() -> dict[str, Any]:
+    return tomllib.loads(resources.files(__package__).joinpath(_PACKAGED).read_text("utf-8"))

@@ -1,0 +1,323 @@
+"""Requests keep Google's documented rules, which the stand-in checks; what is near a limit is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+from google.api_core.exceptions import InvalidArgument
+from google.cloud import dataproc_v1 as dataproc
+
+from tandem.catalog import is_name
+from tandem.cli import inspect
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.platforms.dataproc.batches import Batches
+from tandem.platforms.dataproc.clients import Clients
+from tandem.platforms.dataproc.cluster import Cluster
+from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
+from tandem.platforms.dataproc.environment import DataprocEnvironment, active_pipelines
+from tandem.platforms.dataproc.job import DataprocJob, few_restarts, problem_of
+from tandem.platforms.dataproc.release import release
+from tandem.platforms.dataproc.requests import (
+    ENTRY_LABEL,
+    LABEL,
+    RELEASE_LABEL,
+    SCOPE,
+    batch_request,
+    cluster_request,
+    label_of,
+    label_value,
+    name_of,
+    submit_request,
+)
+from tandem.platforms.dataproc.runs import Run, Runs
+from tandem.scaffold import write
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+from tandem_rehearsal.batch_controller import BatchController
+from tandem_rehearsal.cluster_controller import ClusterController
+from tandem_rehearsal.job_controller import JobController
+from tests.unit.test_dataproc import ACCOUNT, CLOUD, Marks, Program
+
+PORT = 29970
+PLACE = ("some-project", "europe-west3")
+
+
+@dataclass
+class Server:
+    """Dataproc with a small quota, and the exit codes of its drivers."""
+
+    codes: list[int] = field(default_factory=list)
+    jobs: Any = None
+
+    def of_cluster(self, _job: dataproc.Job, _cluster: dataproc.Cluster) -> Program:
+        return Program(self.codes)
+
+    def of_batch(self, _: dataproc.Batch) -> Program:
+        return Program(self.codes)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    state = Server()
+    clusters = ClusterController(*PLACE, cpus=12)
+    jobs = state.jobs = JobController(*PLACE, clusters, state.of_cluster)
+    batches = BatchController(*PLACE, state.of_batch)
+    with ThreadPoolExecutor(4) as pool:
+        serving = grpc.server(pool)
+        serving.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services()))
+        serving.add_insecure_port(f"127.0.0.1:{PORT}")
+        serving.start()
+        yield state
+        jobs.stop()
+        batches.stop()
+        serving.stop(None).wait()
+
+
+def settings_of(**google: Any) -> Settings:
+    own = {"dataproc_address": f"127.0.0.1:{PORT}", "service_account": ACCOUNT}
+    return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], **own, **google}})
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return settings_of()
+
+
+def jobs_of(settings: Settings) -> ClusterJobs:
+    return ClusterJobs(settings, Clients(settings.gcp).jobs, Marks())  # type: ignore[arg-type]
+
+
+def batches_of(settings: Settings) -> Batches:
+    return Batches(settings, Clients(settings.gcp).batches, Marks())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["Größe", "größe", "Orders", "_own", "own_", "1st", "import", "a" * 64, "a-b", "a.b"])
+def test_a_name_that_google_would_refuse_is_refused_everywhere(tmp_path: Path, name: str) -> None:
+    own = tmp_path / "pipelines" / name
+    own.mkdir(parents=True)
+    (own / "transform.py").touch()
+    for profile in ("embedded", "gcp"):
+        with pytest.raises(UsageError, match="has a name that a pipeline cannot have") as told:
+            load(profile, {**CLOUD, "pipeline": name, "pipelines_dir": own.parent})
+        assert told.value.hint.startswith("rename it: lower-case letters, digits and _")
+    with pytest.raises(UsageError, match="no name for a pipeline"):
+        write(name, tmp_path / "others")
+
+
+@pytest.mark.parametrize("name", ["orders_payments", "a", "a1", "a__b", "a" * 63])
+def test_a_label_is_valid_and_leads_back_to_the_name(name: str) -> None:
+    assert is_name(name)
+    assert "_" not in label_value(name)
+    assert name_of(label_value(name)) == name
+
+
+@pytest.mark.parametrize("labels", [{"tandem": "orders_payments"}, {"tandem": "1a"}, {"Tandem": "a"}, {"tandem": "a-"}])
+def test_the_stand_in_refuses_other_labels(server: Server, settings: Settings, labels: dict[str, str]) -> None:
+    request = cluster_request(settings)
+    request.cluster.labels = labels
+    with pytest.raises(InvalidArgument, match="Invalid label"):
+        Clients(settings.gcp).clusters.create_cluster(request=request)
+
+
+def test_a_pipeline_with_the_longest_name_can_be_deployed(server: Server, tmp_path: Path) -> None:
+    place = write("p" * 63, tmp_path / "long_pipelines")
+    own = {"pipeline": "p" * 63, "pipelines_dir": place.folder.parent}
+    settings = settings_of().model_copy(update={"pipeline": own["pipeline"], "location": place})
+    serverless = settings.model_copy(update={"gcp": settings_of(serverless=True).gcp})
+    Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    for entry in ("join_stream", "reconcile"):
+        made = release(settings, entry)
+        assert jobs_of(settings).submit(made, None).entry == label_value(entry)
+        assert batches_of(serverless).submit(release(serverless, entry), None).pipeline == "p" * 63
+
+
+@pytest.mark.parametrize("text", ["labels.tandem=a OR labels.tandem=b", "state = RUNNING", "name = a", "tandem"])
+def test_the_stand_in_refuses_filters_that_google_does_not_document(
+    server: Server, settings: Settings, text: str
+) -> None:
+    client = Clients(settings.gcp).jobs
+    Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    jobs_of(settings).submit(release(settings), None)
+    with pytest.raises(InvalidArgument, match="Invalid list filter"):
+        list(client.list_jobs(request={"project_id": PLACE[0], "region": PLACE[1], "filter": text}))
+
+
+@pytest.mark.parametrize("serverless", [False, True])
+def test_runs_are_filtered_by_google(server: Server, monkeypatch: pytest.MonkeyPatch, serverless: bool) -> None:
+    settings, other = settings_of(serverless=serverless), load("gcp", {**CLOUD, "pipeline": "segment_revenue"})
+    other = other.model_copy(update={"gcp": settings.gcp})
+    if not serverless:
+        Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    runs = {each.pipeline: (batches_of if serverless else jobs_of)(each) for each in (settings, other)}
+    server.codes = [0]
+    first = runs["orders_payments"].submit(release(settings), None)
+    runs["orders_payments"].await_end(first, 10)
+    second = runs["orders_payments"].submit(release(settings), first.id)
+    runs["orders_payments"].submit(release(settings, "reconcile"), None)
+    theirs = runs["segment_revenue"].submit(release(other), None)
+
+    got: list[str] = []
+    kind = type(runs["orders_payments"])
+    everything = kind._all  # noqa: SLF001
+
+    def counting(self: Runs, wanted: str) -> list[Run]:
+        found = list(everything(self, wanted))  # type: ignore[arg-type]
+        got.extend(run.id for run in found)
+        return found
+
+    monkeypatch.setattr(kind, "_all", counting)
+    newest = runs["orders_payments"].newest()
+    assert (newest and newest.id, got) == (second.id, [second.id])
+    got.clear()
+    assert active_pipelines([runs["orders_payments"]]) == ["orders_payments", "segment_revenue"]
+    assert sorted(got) == sorted([second.id, theirs.id])
+
+
+def test_a_cluster_beyond_the_quota_is_told_in_words(server: Server) -> None:
+    settings = settings_of(machine="n2-standard-8")
+    with pytest.raises(EnvironmentNotReadyError, match=r"too small \(CPUS: 24 requested, 12 available\)") as told:
+        Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    assert "gcp.workers" in told.value.hint
+
+
+def test_a_batch_beyond_the_quota_is_told_in_words() -> None:
+    details = "Insufficient 'CPUS' quota. Requested 12.0, available 8.0."
+    run = Run("a", "failed", None, "r1", "join-stream", "a", "tandem-1", details, "", "")
+    assert "CPUS: 12 requested, 8 available): ask for more" in str(problem_of(run, None))
+
+
+def test_a_cluster_that_may_not_read_secrets_is_refused(server: Server, settings: Settings) -> None:
+    client = Clients(settings.gcp).clusters
+    theirs = dataproc.Cluster(project_id=PLACE[0], cluster_name="tandem")
+    client.create_cluster(project_id=PLACE[0], region=PLACE[1], cluster=theirs)
+    with pytest.raises(EnvironmentNotReadyError, match="without the scope cloud-platform") as told:
+        Cluster(settings, client).ensure()
+    assert "--scopes=cloud-platform" in told.value.hint
+
+
+def test_a_created_cluster_has_javas_own_tls_and_reads_secrets(server: Server, settings: Settings) -> None:
+    cluster = Cluster(settings, Clients(settings.gcp).clusters)
+    cluster.ensure()
+    found = cluster.find()
+    assert found is not None
+    assert found.config.software_config.properties["dataproc:dataproc.conscrypt.provider.enable"] == "false"
+    assert SCOPE in found.config.gce_cluster_config.service_account_scopes
+
+
+def test_a_serverless_batch_has_javas_own_tls(server: Server) -> None:
+    settings = settings_of(serverless=True)
+    request = batch_request(settings, release(settings), None)
+    assert request.batch.runtime_config.properties["dataproc.artifacts.remove"] == "conscrypt"
+    assert batches_of(settings).submit(release(settings), None).active
+    request.batch.runtime_config.properties["dataproc.conscrypt"] = "false"
+    request.batch_id, request.request_id = "another-batch", ""
+    with pytest.raises(InvalidArgument, match="Unsupported property"):
+        Clients(settings.gcp).batches.create_batch(request=request)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"gcp": {"idle_delete_minutes": 20161}}, "gcp.idle_delete_minutes"),
+        ({"gcp": {"idle_delete_minutes": 4}}, "gcp.idle_delete_minutes"),
+        ({"gcp": {"workers": 1}}, "no worker .one machine for all. or at least 2"),
+        ({"gcp": {"serverless": True}, "spark": {"spark.executor.instances": "1"}}, "whole number from 2 to 2000"),
+        ({"gcp": {"serverless": True}, "spark": {"spark.executor.instances": "2001"}}, "whole number from 2 to 2000"),
+        ({"spark": {"spark.executor.instances": "two"}}, "whole number from 1 to"),
+    ],
+)
+def test_values_outside_googles_bounds_are_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        load("gcp", {**CLOUD, **values, "gcp": {**CLOUD["gcp"], **values.get("gcp", {})}})
+
+
+def test_the_largest_and_smallest_values_are_accepted_by_the_stand_in(server: Server) -> None:
+    for number, google in enumerate(({"idle_delete_minutes": 20160, "workers": 2}, {"idle_delete_minutes": 5})):
+        settings = settings_of(**google, cluster=f"tandem-{number}", machine="n2-standard-2")
+        Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    request = cluster_request(settings)
+    request.cluster.cluster_name, request.cluster.config.worker_config.num_instances = "other", 1
+    with pytest.raises(InvalidArgument, match="minimum of 2 workers"):
+        Clients(settings.gcp).clusters.create_cluster(request=request)
+
+
+def test_one_machine_is_a_cluster(server: Server) -> None:
+    settings = settings_of(workers=0)
+    Cluster(settings, Clients(settings.gcp).clusters).ensure()
+
+
+def test_failures_are_counted_over_the_jobs_life(server: Server, settings: Settings) -> None:
+    server.codes = [1, 1]
+    Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    jobs = jobs_of(settings)
+    run = jobs.submit(release(settings), None)
+    assert run.restarts_left == 240
+
+    # The third driver runs.
+    while (now := jobs.get(run.id)).state != "running" or now.restarts_left != 238:
+        assert now.active
+    assert few_restarts(now) is None
+
+
+def test_a_job_ends_after_its_last_restart(server: Server, settings: Settings) -> None:
+    server.codes = [1] * 3
+    Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    request = submit_request(settings, release(settings), None)
+    request.job.scheduling.max_failures_total = 2
+    Clients(settings.gcp).jobs.submit_job(request=request)
+    jobs = jobs_of(settings)
+    ended = jobs.await_end(jobs.get(request.job.reference.job_id), 10)
+    assert (ended.state, ended.restarts_left) == ("failed", 0)
+
+
+@pytest.mark.parametrize(("left", "told"), [(None, False), (19, True), (0, True), (20, False)])
+def test_the_last_restarts_are_announced(left: int | None, told: bool) -> None:
+    run = Run("a", "running", None, "r1", "join-stream", "a", "tandem-1", "", "", "", restarts_left=left)
+    assert bool(few_restarts(run)) == told
+
+
+def test_no_answer_does_not_look_like_nothing_running(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nobody listens.
+    monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
+    with pytest.raises(EnvironmentNotReadyError, match="failed, also after"):
+        DataprocEnvironment(settings).pipelines()
+
+
+def test_the_state_of_a_job_is_unknown_without_an_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(_: Settings) -> None:
+        raise TandemError("MongoDB did not answer", hint="try again")
+
+    monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
+    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", silent)
+    found = DataprocJob(settings).status()
+    assert (found["job"]["state"], found["ready"]) == ("unknown", False)
+    assert "failed, also after" in found["problem"]
+
+
+def test_status_says_that_it_does_not_know_what_else_runs() -> None:
+    def unknown() -> list[str]:
+        raise TandemError("listing the jobs failed", hint="try again")
+
+    own = {"pipeline": "a", "ready": True, "job": {}, "dashboard": {}, "problem": None, "warnings": []}
+    own["mongo"] = {"database": "a"}
+    context: Any = SimpleNamespace(
+        job=SimpleNamespace(status=lambda: own), environment=SimpleNamespace(pipelines=unknown), pipelines=("a",)
+    )
+    assert inspect.collected(context)["problem"] == "listing the jobs failed"
+
+
+def test_labels_of_a_request(settings: Settings) -> None:
+    made = release(settings)
+    labels = dict(submit_request(settings, made, None).job.labels)
+    assert labels[LABEL] == label_of(settings) == "orders-payments"
+    assert labels[ENTRY_LABEL] == "join-stream"
+    assert labels[RELEASE_LABEL] == made.digest
+    assert len(made.digest) == 16
+    assert made.digest.startswith("r")
