@@ -132,16 +132,22 @@ class FlatJsonFormat(JsonFormat):
         """Returns whether a field has its declared type and a value.
 
         As an integer Spark reads nothing but an integer, and what matches the pattern of a time can only have been a
-        string. As a string it reads anything; but only text that looks like another JSON value may have been one. In
-        plain text the key is there once, and its value is a string when a quotation mark follows.
+        string.
         """
         value = F.col(quoted(f"_f_{name}"))
-        if not isinstance(kind, String):
-            return value.isNotNull()
-        may_be_other = value.rlike(r"^([\[{]|(-?[0-9][-+.0-9eE]*|true|false)\z)")
-        quotes = F.col("value").cast("string").rlike(rf'"\Q{name}\E"\s*:\s*"')
-        is_string = F.when(F.col("_plain"), quotes).otherwise(json_type(json_field(name)) == "STRING")
-        return (value != "") & (~may_be_other | is_string)
+        return is_text(name, value) if isinstance(kind, String) else value.isNotNull()
+
+
+def is_text(name: str, value: Column) -> Column:
+    """Returns whether a field that ``FlatJsonFormat`` has read is a string of at least one character.
+
+    As a string Spark reads anything; but only text that looks like another JSON value may have been one. In plain text
+    the key is there once, and its value is a string when a quotation mark follows.
+    """
+    may_be_other = value.rlike(r"^([\[{]|(-?[0-9][-+.0-9eE]*|true|false)\z)")
+    quotes = F.col("value").cast("string").rlike(rf'"\Q{name}\E"\s*:\s*"')
+    is_string = F.when(F.col("_plain"), quotes).otherwise(json_type(json_field(name)) == "STRING")
+    return (value != "") & (~may_be_other | is_string)
 
 
 def _is_simple(name: str, kind: Kind) -> bool:
