@@ -26,6 +26,10 @@ def append(self: Any, letters: Any, *, planned_ms: int | None) -> None:
     """Appends nothing."""
 
 
+def append_letters(self: Any) -> None:
+    """Appends nothing."""
+
+
 def not_yet_written(letters: Any, planned_ms: int, topic: str, config: Any) -> Any:
     return letters
 
@@ -57,7 +61,10 @@ def is_committed(spark: Any, config: Any, batch_id: int) -> bool:
 # For each protection the names that make it, as ``module:attribute``, and what replaces them. A dictionary is updated.
 REPLACEMENTS: Mapping[str, Mapping[str, object]] = {
     "an _id of the event's identity only": {"tandem.engine.read.document_id:document_id": document_id},
-    "dead letters": {"tandem.engine.write.dead_letters:DeadLetters.append": append},
+    "dead letters": {
+        "tandem.engine.write.dead_letters:DeadLetters.append": append,
+        "tandem.engine.write.small_batches:SmallBatches.append_letters": append_letters,
+    },
     "the check for dead letters that a repeated batch has already written": {
         "tandem.engine.write.dead_letters:not_yet_written": not_yet_written
     },

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import reduce
 from typing import Any
@@ -17,8 +17,10 @@ from pyspark.sql import functions as F
 
 from tandem.engine.declare.job_config import KafkaConfig, MongoConfig
 from tandem.engine.spark.dates import is_old
+from tandem.engine.spark.failure import JobError
+from tandem.engine.write import mongo_sink
 from tandem.engine.write.dead_letters import DeadLetters
-from tandem.engine.write.driver_rows import DriverRows
+from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.mongo_sink import SmallWriter, write_documents
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.environment import Environment
@@ -71,20 +73,28 @@ def database(running: Environment) -> Iterator[Any]:
 @pytest.mark.parametrize("columns", [["*"], FLAT], ids=["all types", "flat"])
 @pytest.mark.parametrize("rows", BATCHES.values(), ids=BATCHES)
 def test_the_driver_stores_what_tasks_store(
-    spark: SparkSession, running: Environment, database: Any, rows: list[tuple[Any, ...]], columns: list[str]
+    spark: SparkSession,
+    running: Environment,
+    database: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: list[tuple[Any, ...]],
+    columns: list[str],
 ) -> None:
-    uri = f"mongodb://127.0.0.1:{running.first_port + 2}/?directConnection=true"
-    config = replace(job_config("any"), mongo=MongoConfig(uri=uri, database="small_batches"))
+    config = replace(job_config("any"), mongo=MongoConfig(uri=uri_of(running), database="small_batches"))
     batch = spark.createDataFrame(rows, TYPES).select(*columns)
     old = bool(batch.where(is_old(batch)).count())
     write_documents(batch, "tasks", config, few=True, old=old)
     in_driver = DriverRows(batch)
     assert in_driver.collect(batch) == len(rows)
-    assert in_driver.query(in_driver.declared).rows() is not None, "the driver must write these rows by itself"
-    SmallWriter(in_driver, in_driver.declared, "driver", config).write(old=old)
+    monkeypatch.setattr(mongo_sink, "write_documents", pytest.fail)
+    SmallWriter(in_driver, in_driver.placeholder, "driver", config).write(old=old)
     by_tasks, by_driver = (stored(database, name) for name in ("tasks", "driver"))
     assert by_driver == by_tasks
     assert len(by_driver) == len(rows)
+
+
+def uri_of(environment: Environment) -> str:
+    return f"mongodb://127.0.0.1:{environment.first_port + 2}/?directConnection=true"
 
 
 def stored(database: Any, collection: str) -> dict[str, bytes]:
@@ -93,42 +103,66 @@ def stored(database: Any, collection: str) -> dict[str, bytes]:
     return {document["_id"]: document.raw for document in found}
 
 
+def test_a_failed_write_is_done_again_by_tasks(spark: SparkSession, running: Environment, database: Any) -> None:
+    config = replace(job_config("any"), mongo=MongoConfig(uri=uri_of(running), database="small_batches"))
+    batch = spark.createDataFrame([("1",)], "_id string")
+    rows = DriverRows(batch)
+    rows.collect(batch)
+    wrong = replace(config, mongo=replace(config.mongo, uri="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=500"))
+    writer = SmallWriter(rows, rows.placeholder, "tasks", wrong)
+    with pytest.raises(JobError, match="writing tasks failed"):
+        writer.write(old=False)
+    assert stored(database, "tasks") == {}
+    writer = SmallWriter(
+        rows, rows.placeholder.select(F.expr("assert_true(_id = '2', _id)").alias("x"), "_id"), "t", config
+    )
+    with pytest.raises(JobError) as failed:
+        writer.write(old=False)
+    assert "1" not in str(failed.value).replace("writing t failed", "")
+
+
 def test_a_query_sees_the_rows_of_the_newest_batch(spark: SparkSession) -> None:
     first, second = (spark.createDataFrame([(each,)], "a bigint") for each in (1, 2))
     rows = DriverRows(first)
-    doubled = rows.query(rows.declared.where("a > 0").select((F.col("a") * 2).alias("b")))
+    doubled = DriverQuery(rows, rows.placeholder.where("a > 0").select((F.col("a") * 2).alias("b")))
     answers = []
     for batch in (first, second):
         rows.collect(batch)
         answers.append((doubled.rows().apply(0).getLong(0), doubled.frame().collect()[0]["b"]))
     assert answers == [(2, 2), (4, 4)]
+    rows.clear()
+    assert doubled.rows().size() == 0
 
 
 def test_a_query_may_have_the_rows_several_times(spark: SparkSession) -> None:
     batch = spark.createDataFrame([(1,), (2,)], "a bigint")
     rows = DriverRows(batch)
-    both = rows.query(reduce(DataFrame.union, (rows.declared.where(f"a = {each}") for each in (1, 2))))
+    both = DriverQuery(rows, reduce(DataFrame.union, (rows.placeholder.where(f"a = {each}") for each in (1, 2))))
     rows.collect(batch)
     assert sorted(row["a"] for row in both.frame().collect()) == [1, 2]
 
 
-def test_what_takes_a_job_is_left_to_spark(spark: SparkSession) -> None:
-    batch = spark.createDataFrame([(1, date(2026, 1, 1)), (1, None)], "a bigint, day date")
-    rows = DriverRows(batch)
-    rows.collect(batch)
-    grouped = rows.query(rows.declared.groupBy("a").count())
-    assert grouped.rows() is None
-    assert [tuple(row) for row in grouped.frame().collect()] == [(1, 2)]
-
-
-def test_the_current_time_is_not_kept(spark: SparkSession) -> None:
-    batch = spark.createDataFrame([(1,)], "a bigint")
-    rows = DriverRows(batch)
-    rows.collect(batch)
-    timed = rows.query(rows.declared.select(F.current_timestamp().alias("at")))
-    assert timed.rows() is None
-    times = [timed.frame().collect()[0]["at"] for _ in range(2)]
-    assert times[0] < times[1]
+@pytest.mark.parametrize(
+    "query",
+    [
+        lambda rows: rows.groupBy("a").count(),
+        lambda rows: rows.select(F.explode("list")),
+        lambda rows: rows.join(rows.select("a"), "a"),
+        # Planned once, these would be the same in every batch.
+        lambda rows: rows.select(F.current_timestamp()),
+        lambda rows: rows.select(F.rand()),
+        lambda rows: rows.select(F.uuid()),
+        lambda rows: rows.where(rows.select("a").where("a > 0").exists()),
+        lambda rows: rows.select(F.udf(str)("a")),
+    ],
+    ids=["group", "explode", "join", "time", "random", "uuid", "subquery", "Python"],
+)
+def test_what_the_driver_cannot_evaluate_is_left_to_tasks(
+    spark: SparkSession, query: Callable[[DataFrame], DataFrame]
+) -> None:
+    rows = DriverRows(spark.createDataFrame([(1, [1])], "a bigint, list array<bigint>"))
+    assert DriverQuery(rows, query(rows.placeholder)).needs_a_job
+    assert not DriverQuery(rows, rows.placeholder.where("a > 0").select("list")).needs_a_job
 
 
 def test_the_driver_appends_the_same_dead_letters(spark: SparkSession, running: Environment) -> None:
@@ -139,8 +173,7 @@ def test_the_driver_appends_the_same_dead_letters(spark: SparkSession, running: 
     rejected = records.selectExpr("false AS is_control", "*").cache()
     rows = DriverRows(rejected)
     rows.collect(rejected)
-    queries = [rows.query(made) for made in letters.made_by_stream(rows.declared)]
-    assert all(query.rows() is not None for query in queries), "the driver must write these letters by itself"
+    queries = [DriverQuery(rows, made) for made in letters.made_by_stream(rows.placeholder)]
 
     def by_driver() -> None:
         for query in queries:

@@ -40,7 +40,8 @@ class Output:
     Attributes:
         collection: the collection. Its name alone is enough; then the documents are not checked and have no indexes.
         documents: a pure function from the transform's rows to this collection's documents, with a string ``_id`` that
-            depends on the document's identity only, so that a replay writes the same documents again.
+            depends on the document's identity only, so that a replay writes the same documents again. It may be called
+            once for many batches.
         superseded_by: what makes these documents wrong, when they say that something has not come which may come late;
             ``reconcile`` removes them then. None for documents that are right once and for all; ``reconcile`` inserts
             those that are missing.

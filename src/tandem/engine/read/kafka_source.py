@@ -26,8 +26,8 @@ STREAM_OPTIONS = {
     "failOnDataLoss": "true",
     # Between two batches a consumer's next fetch waits at the broker. A batch must not wait until it returns.
     "kafka.fetch.max.wait.ms": "20",
-    # A batch costs nearly the same for one record as for hundreds. So few records wait for more, but no longer than the
-    # delay since the last batch; a steady load of a hundred a second and topic does not wait.
+    # A batch costs nearly the same for one record as for hundreds. So fewer records than these wait for more, for up to
+    # a second. A steady load of some hundred records a second never waits.
     "minOffsetsPerTrigger": "50",
     "maxTriggerDelay": "1s",
 }

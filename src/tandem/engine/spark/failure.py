@@ -53,7 +53,7 @@ _FINAL = (
 _OUT_OF_MEMORY_CODE = 52
 _MEMORY = re.compile(rf"\bOutOfMemoryError\b|Command exited with code {_OUT_OF_MEMORY_CODE}\b")
 _OUT_OF_MEMORY = (
-    "Java ran out of memory: waiting records and records of open windows must fit into its heap. "
+    "Java ran out of memory: the records of a batch, which are all that wait in Kafka, must fit into its heap. "
     "Increase spark.driver.memory, in a cluster spark.executor.memory (README: Recovery); "
     "the job resumes where it stopped"
 )

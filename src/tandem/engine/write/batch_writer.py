@@ -40,9 +40,9 @@ class BatchWriter:
     batch of a run, the only one that may be a replay, looks for those that are there. So all of it is written at once,
     in any order; dead letters as soon as it is certain that no other driver has done it.
 
-    A small batch is computed by one Spark job and written from the driver, as jobs would cost more than what they do. A
-    large one is cached and written by Spark's tasks. So is the first batch of a run: what the driver could not hold is
-    tried another way after a restart.
+    A small batch is computed by one Spark job and written by the driver, because planning and scheduling more jobs
+    costs more than the writes. A large batch is cached and written by Spark's tasks. So is the first batch of a run:
+    should a batch have been too large for the driver, the restart writes it by tasks.
 
     Args:
         spark: the session.
@@ -60,6 +60,7 @@ class BatchWriter:
         self._pool = ThreadPoolExecutor(len(pipeline.outputs) + 2, "write")
         self._had_dead = False
         self._provisional = [output.collection_name for output in pipeline.outputs if output.superseded_by]
+        self._aggregates = any(output.window for output in pipeline.outputs)
         self._passed: str | None = None
         self._before: Planned | None = None
         self._small: SmallBatches | None = None
@@ -69,8 +70,9 @@ class BatchWriter:
         if self._stopping.is_set():
             raise StopRequested
         now = planned(self._spark, self._config, batch_id)
-        if self._before and is_small(self._before, now):
-            self._write_small(batch, batch_id)
+        small = self._small_for(batch, now)
+        if small:
+            self._write_small(small, batch, batch_id)
         else:
             self._write_large(batch, batch_id, now)
         self._before = now
@@ -89,23 +91,40 @@ class BatchWriter:
         """Ends the threads, once the query has ended."""
         self._pool.shutdown(wait=False)
 
-    def _write_small(self, batch: DataFrame, batch_id: int) -> None:
+    def _small_for(self, batch: DataFrame, now: Planned) -> SmallBatches | None:
+        """Returns what writes the batch if it is small; None if it is large."""
+        seconds = self._config.trigger_seconds
+        if self._before is None or not is_small(self._before, now, seconds, aggregates=self._aggregates):
+            return None
         if self._small is None:
             self._small = SmallBatches(batch, self._outputs, self._letters, self._config)
-        small = self._small
+        return self._small if self._small.are_possible else None
+
+    def _write_small(self, small: SmallBatches, batch: DataFrame, batch_id: int) -> None:
+        try:
+            self._write_collected(small, batch, batch_id)
+        finally:
+            small.clear()
+
+    def _write_collected(self, small: SmallBatches, batch: DataFrame, batch_id: int) -> None:
         found = small.compute(batch)
         self._compilation.note(batch, found.events)
         tasks: list[Callable[[], None]] = []
         if found.dead:
             tasks.append(partial(self._append_few, small, batch_id))
         if found.events:
-            tasks += [partial(self._write_few, small, output, old=found.old) for output in self._outputs]
+            # More rows than records: windows were closed, or a record has many partners.
+            write = self._write_few if found.events < FEW else self._write_many
+            tasks += [partial(write, small, output, old=found.old) for output in self._outputs]
         side_by_side(self._pool, batch.sparkSession, tasks)
 
     def _write_few(self, small: SmallBatches, output: Output, *, old: bool) -> None:
         small.write_documents(output, old=old)
         if self._has_notes(output):
             self._superseded.remove(output.collection_name, small.documents(output))
+
+    def _write_many(self, small: SmallBatches, output: Output, *, old: bool) -> None:
+        self._write_documents(output, small.documents(output), few=False, old=old)
 
     def _write_large(self, batch: DataFrame, batch_id: int, now: Planned) -> None:
         rows = batch.persist(StorageLevel.MEMORY_AND_DISK)

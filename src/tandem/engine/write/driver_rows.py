@@ -1,61 +1,67 @@
 """Evaluates what is made of a batch's rows in the driver, without a Spark job.
 
 A small batch costs Spark little to compute and much to plan and to schedule. So its rows are collected once. What is
-made of them is declared, analyzed and optimized once, as a query over rows that are not there yet. Each batch puts its
-rows in their place, and a rule of Spark's optimizer evaluates projections and filters of rows that are there.
+made of them is declared, analyzed and optimized once, as a query over a placeholder. Each batch puts its rows in the
+place of that, and a rule of Spark's optimizer evaluates projections and filters of rows that are in the driver.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 
 class DriverRows:
-    """The rows of one query's batches, one batch after another.
+    """The rows of the batch that was collected last.
 
     Args:
         batch: a batch of the query; only its schema is used.
 
     Attributes:
-        declared: a DataFrame of that schema without rows, to declare queries over.
+        placeholder: a DataFrame of that schema without rows, to declare queries over.
     """
 
     def __init__(self, batch: DataFrame) -> None:
         session = batch.sparkSession
         jvm: Any = session._jvm
         catalyst = jvm.org.apache.spark.sql.catalyst
-        self._relation = catalyst.plans.logical.LocalRelation
+        self._local_relation = catalyst.plans.logical.LocalRelation
         self._evaluate = catalyst.optimizer.ConvertToLocalRelation.apply
-        self._varies = catalyst.trees.TreePattern.CURRENT_LIKE()
+        patterns = catalyst.trees.TreePattern
+        # The current time, subqueries and random values: planned once, they would be what they were then.
+        self._changing = (
+            patterns.CURRENT_LIKE(),
+            patterns.PLAN_EXPRESSION(),
+            patterns.EXPRESSION_WITH_RANDOM_SEED(),
+        )
         self._list, self._seq = jvm.java.util.ArrayList, jvm.org.apache.spark.api.python.PythonUtils.toSeq
         self._wrapped = jvm.scala.collection.immutable.ArraySeq.unsafeWrapArray
         self._not_streaming = jvm.scala.Option.empty()
-        self._of_rows = jvm.org.apache.spark.sql.classic.Dataset.ofRows
-        self._session: SparkSession = session
-        self._java_session = batch._jdf.sparkSession()
-        self.declared = session.createDataFrame(session.sparkContext.emptyRDD(), batch.schema)
-        self._nothing = self.declared._jdf.queryExecution().analyzed()
-        self._rows = self._seq(self._list())
+        self._of_rows, self._java_session = jvm.org.apache.spark.sql.classic.Dataset.ofRows, batch._jdf.sparkSession()
+        self._session = session
+        self.placeholder = session.createDataFrame(session.sparkContext.emptyRDD(), batch.schema)
+        self._placeholder_plan = self.placeholder._jdf.queryExecution().analyzed()
+        self.clear()
 
     def collect(self, batch: DataFrame) -> int:
-        """Returns how many rows a batch has; computes it, and evaluates queries over its rows from now on."""
+        """Returns how many rows a batch has. It computes the batch; every query is over its rows from now on."""
         self._rows = self._wrapped(batch._jdf.queryExecution().executedPlan().executeCollect())
         return int(self._rows.size())
 
-    def query(self, declared: DataFrame) -> DriverQuery:
-        """Returns a query over ``declared``, ready to be evaluated for each batch."""
-        return DriverQuery(self, declared)
+    def clear(self) -> None:
+        """Forgets the rows, so that they take no memory until the next batch."""
+        self._rows = self._seq(self._list())
 
-    def put_into(self, plan: Any) -> Any:
-        """Returns a plan over ``declared`` with the batch's rows in it."""
+    def with_batch_rows(self, plan: Any) -> Any:
+        """Returns a plan over the placeholder with the batch's rows in it."""
         children = plan.children()
         if children.isEmpty():
             # Where a query has the rows several times, each of them has columns of its own.
-            is_declared = plan.sameResult(self._nothing)
-            return self._relation(plan.output(), self._rows, False, self._not_streaming) if is_declared else plan
-        replaced = [self.put_into(children.apply(index)) for index in range(children.size())]
+            if plan.sameResult(self._placeholder_plan):
+                return self._local_relation(plan.output(), self._rows, False, self._not_streaming)
+            return plan
+        replaced = [self.with_batch_rows(children.apply(index)) for index in range(children.size())]
         return plan.withNewChildren(self._seq(self._list(replaced)))
 
     def evaluated(self, plan: Any) -> Any | None:
@@ -66,9 +72,9 @@ class DriverRows:
                 return None
         return plan.data()
 
-    def varies(self, plan: Any) -> bool:
-        """Returns whether a plan has the current time in it."""
-        return bool(plan.containsPattern(self._varies))
+    def changes(self, plan: Any) -> bool:
+        """Returns whether a plan must be made anew for each batch."""
+        return any(plan.containsPattern(pattern) for pattern in self._changing)
 
     def frame(self, plan: Any) -> DataFrame:
         """Returns the DataFrame of a plan."""
@@ -79,24 +85,30 @@ class DriverQuery:
     """One query over the rows of each batch.
 
     Args:
-        rows: of the batches.
-        declared: what is made of ``rows.declared``.
+        source: the rows.
+        declared: what is made of ``source.placeholder``.
 
     Attributes:
         declared: likewise.
+        needs_a_job: whether the driver cannot evaluate it: that depends on the query alone, not on the rows.
     """
 
-    def __init__(self, rows: DriverRows, declared: DataFrame) -> None:
-        self.declared, self._of = declared, rows
+    def __init__(self, source: DriverRows, declared: DataFrame) -> None:
+        self.declared, self._source = declared, source
         execution = declared._jdf.queryExecution()
-        self._analyzed = execution.analyzed()
-        # Optimized once, the current time would stay what it is now.
-        self._optimized = None if rows.varies(self._analyzed) else execution.optimizedPlan()
+        self._analyzed, self._optimized = execution.analyzed(), execution.optimizedPlan()
+        self.needs_a_job = source.changes(self._analyzed) or self._evaluated() is None
+
+    def rows(self) -> Any:
+        """Returns the result, as Spark's internal rows in a Scala sequence."""
+        rows = self._evaluated()
+        if rows is None:
+            raise AssertionError("the driver cannot evaluate this query")
+        return rows
 
     def frame(self) -> DataFrame:
-        """Returns the batch's result, which a Spark job computes where it is used."""
-        return self._of.frame(self._of.put_into(self._analyzed))
+        """Returns the result as a DataFrame."""
+        return self._source.frame(self._source.with_batch_rows(self._analyzed))
 
-    def rows(self) -> Any | None:
-        """Returns the batch's result as Spark's internal rows in a Scala sequence; None where it takes a Spark job."""
-        return self._of.evaluated(self._of.put_into(self._optimized)) if self._optimized else None
+    def _evaluated(self) -> Any | None:
+        return self._source.evaluated(self._source.with_batch_rows(self._optimized))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
 from functools import cached_property
 
 from py4j.protocol import Py4JJavaError
+from pyspark.errors.exceptions.captured import CapturedException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -21,6 +22,7 @@ FEW = 10_000
 # A batch is committed only when a majority has its documents on disk.
 WRITE_CONCERN = {"writeConcern.w": "majority", "writeConcern.journal": "true"}
 _DUPLICATE_KEY = 11000
+_log = logging.getLogger(__name__)
 _REPLACE = {"operationType": "replace", "idFieldList": "_id"}
 
 
@@ -62,35 +64,32 @@ class SmallWriter:
 
     Args:
         rows: of the batches.
-        documents: what is made of ``rows.declared``.
+        documents: what is made of ``rows.placeholder``.
         collection: the collection's name.
         config: where MongoDB is.
+
+    Attributes:
+        documents: the documents of the batch that was collected last.
     """
 
     def __init__(self, rows: DriverRows, documents: DataFrame, collection: str, config: JobConfig) -> None:
         self._rows, self._collection, self._config = rows, collection, config
-        self._documents, self._days_or_nested = rows.query(documents), has_days_or_nested(documents)
+        self.documents, self._days_or_nested = DriverQuery(rows, documents), has_days_or_nested(documents)
 
     @cached_property
     def _as_text(self) -> tuple[DriverQuery, DriverWriter]:
-        query = self._rows.query(as_json(self._documents.declared))
+        query = DriverQuery(self._rows, as_json(self.documents.declared))
         return query, self._writer(query, as_text=True)
 
     @cached_property
     def _as_it_is(self) -> tuple[DriverQuery, DriverWriter]:
-        return self._documents, self._writer(self._documents, as_text=False)
+        return self.documents, self._writer(self.documents, as_text=False)
 
     def _writer(self, query: DriverQuery, *, as_text: bool) -> DriverWriter:
         return DriverWriter(query.declared, MONGODB, {**_options(self._collection, self._config, as_text), **_REPLACE})
 
-    def documents(self) -> DataFrame:
-        """Returns the batch's documents."""
-        return self._documents.frame()
-
     def write(self, *, old: bool) -> None:
-        """Stores the documents of the batch whose rows were collected last.
-
-        Where the driver cannot, Spark's tasks do: they compute what the driver does not, and try again what failed.
+        """Stores the documents of the batch. What fails, Spark's tasks try again, and explain.
 
         Args:
             old: as for ``write_documents``.
@@ -98,13 +97,16 @@ class SmallWriter:
         Raises:
             JobError, CannotGoOnError: as for ``write_documents``.
         """
-        query, writer = self._as_text if old or self._days_or_nested else self._as_it_is
-        rows = query.rows()
-        if rows is not None:
-            with suppress(Py4JJavaError):
-                writer.write(rows)
-                return
-        write_documents(self.documents(), self._collection, self._config, few=True, old=old)
+        try:
+            query, writer = self._as_text if old or self._days_or_nested else self._as_it_is
+            writer.write(query.rows())
+        except (Py4JJavaError, CapturedException) as error:
+            # Its text may quote records.
+            _log.warning("documents not written by the driver: %s", type(error).__name__)
+            # The login may have changed since.
+            for name in ("_as_text", "_as_it_is"):
+                vars(self).pop(name, None)
+            write_documents(self.documents.frame(), self._collection, self._config, few=True, old=old)
 
 
 def _each_once(documents: DataFrame) -> DataFrame:

@@ -39,19 +39,22 @@ class Counts(NamedTuple):
     old: bool
 
 
-def is_small(before: Planned, now: Planned) -> bool:
+def is_small(before: Planned, now: Planned, trigger_seconds: float, *, aggregates: bool) -> bool:
     """Returns whether a batch has few rows, as far as one knows before it is computed.
 
     Args:
         before: what is noted of the batch before.
         now: what is noted of the batch.
+        trigger_seconds: from one batch's start to the next one's.
+        aggregates: whether all groups of a window come out when the watermark reaches its end.
     """
     read = (
         end - before.offsets.get(topic, {}).get(partition, 0)
         for topic, ends in now.offsets.items()
         for partition, end in ends.items()
     )
-    return sum(read) <= _RECORDS and now.watermark_ms - before.watermark_ms <= _WATERMARK_MS
+    steady_ms = 0 if aggregates else max(_WATERMARK_MS, round(2000 * trigger_seconds))
+    return sum(read) <= _RECORDS and now.watermark_ms - before.watermark_ms <= steady_ms
 
 
 def events_of(rows: DataFrame) -> DataFrame:
@@ -72,30 +75,41 @@ def is_rejected() -> Column:
 class SmallBatches:
     """Declares once what is written of every small batch of a query.
 
+    ``compute`` comes first for each batch, ``clear`` last; the other functions between them are about that batch.
+
     Args:
         batch: the first one.
         outputs: which documents to write.
         letters: what makes dead letters.
         config: where MongoDB is.
+
+    Attributes:
+        are_possible: whether the driver can evaluate all outputs: projections and filters of the rows, without the
+            current time, random values and subqueries.
     """
 
     def __init__(self, batch: DataFrame, outputs: Sequence[Output], letters: DeadLetters, config: JobConfig) -> None:
         self._rows, self._letters = DriverRows(batch), letters
-        declared = self._rows.declared
-        events, self._rejected = events_of(declared), rejected_of(declared)
-        self._events, self._dead, self._old = map(
-            self._rows.query, (events, self._rejected, declared.where(is_old(declared)))
+        rows = self._rows.placeholder
+        events, self._rejected = events_of(rows), rejected_of(rows)
+        self._events, self._dead, self._old = (
+            DriverQuery(self._rows, made) for made in (events, self._rejected, rows.where(is_old(rows)))
         )
         self._writers = {
             output.collection_name: SmallWriter(self._rows, output.documents(events), output.collection_name, config)
             for output in outputs
         }
+        self.are_possible = not any(writer.documents.needs_a_job for writer in self._writers.values())
 
     def compute(self, batch: DataFrame) -> Counts:
-        """Computes a batch; what is written from now on is made of it."""
+        """Computes a batch."""
         rows = self._rows.collect(batch)
         events = _count(self._events)
         return Counts(events, _count(self._dead) if rows > events else 0, _count(self._old) > 0)
+
+    def clear(self) -> None:
+        """Forgets the batch."""
+        self._rows.clear()
 
     def write_documents(self, output: Output, *, old: bool) -> None:
         """Stores the documents of an output; see ``SmallWriter.write``."""
@@ -103,7 +117,7 @@ class SmallBatches:
 
     def documents(self, output: Output) -> DataFrame:
         """Returns the documents of an output."""
-        return self._writers[output.collection_name].documents()
+        return self._writers[output.collection_name].documents.frame()
 
     def append_letters(self) -> None:
         """Appends the dead letters.
@@ -111,23 +125,18 @@ class SmallBatches:
         Raises:
             CannotGoOnError: as for ``DeadLetters.append``.
         """
-        for query, writer in self._made_letters:
-            rows = query.rows()
-            try:
-                if rows is not None:
-                    writer.write(rows)
-                    continue
-            except Py4JJavaError as error:
-                self._letters.raise_if_final(error)
-                raise
-            self._letters.append(query.frame(), planned_ms=None)
+        try:
+            for query, writer in self._made_letters:
+                writer.write(query.rows())
+        except Py4JJavaError as error:
+            self._letters.raise_if_final(error)
+            raise
 
     @cached_property
     def _made_letters(self) -> list[tuple[DriverQuery, DriverWriter]]:
         made = self._letters.made_by_stream(self._rejected)
-        return [(self._rows.query(letters), self._letters.writer(letters)) for letters in made]
+        return [(DriverQuery(self._rows, letters), self._letters.writer(letters)) for letters in made]
 
 
 def _count(query: DriverQuery) -> int:
-    rows = query.rows()
-    return int(query.frame().count() if rows is None else rows.size())
+    return int(query.rows().size())
