@@ -77,7 +77,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(records, "make_plan", reached)
     monkeypatch.setattr(records, "_watermark", lambda _: None)
     for job in (DataprocJob, EmbeddedJob):
-        for method in ("submit", "restart", "stop"):
+        for method in ("submit", "restart", "stop", "reconcile"):
             monkeypatch.setattr(job, method, reached)
     # `run` ignores them while it stops what it has started.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -171,13 +171,16 @@ def test_a_job_is_replaced_unasked_only_by_a_version_that_was_checked(
         ("TANDEM_KAFKA__BOOTSTRAP=pkc-1:9092", "ecommerce_mart in 127.0.0.1:29949"),
     ],
 )
-@pytest.mark.parametrize("command", [("destroy", "--data", "--yes"), ("run",), ("produce",)])
+@pytest.mark.parametrize(
+    "command",
+    [("destroy", "--data", "--yes"), ("run",), ("produce",), ("deploy",), ("submit",), ("up",), ("reconcile",)],
+)
 def test_what_a_protected_profile_shares_is_protected_with_it(
     changes: None, command: tuple[str, ...], own: str, named: str
 ) -> None:
     with Path(".env.shared").open("a") as variables:
         variables.write(f"{own}\n")
-    for name in ((), ("--confirm", "shared")):
+    for name in ((), ("--confirm", "shared"))[: 1 + (command[0] in ASKING)]:
         refused = outcome("--profile", "shared", *command, *name)
         assert isinstance(refused, UsageError)
         assert str(refused).startswith(f"shared and the protected production share {named}, and this would ")
@@ -209,6 +212,16 @@ def test_an_address_is_shared_however_it_is_written(changes: None, kafka: str, u
         assert isinstance(refused, ReachedError)
     else:
         assert str(refused).startswith(f"staging and the protected production share {named}, and this would ")
+
+
+@pytest.mark.parametrize("command", [("destroy", "--data", "--yes"), ("produce",), ("deploy",), ("reconcile",)])
+def test_each_named_pipelines_database_is_compared(changes: None, command: tuple[str, ...]) -> None:
+    write("parcels", Path("pipelines"))
+    with Path(".env.shared").open("a") as variables:
+        variables.write("TANDEM_KAFKA__BOOTSTRAP=pkc-1:9092\nTANDEM_MONGO__DATABASE=parcels\n")
+    assert isinstance(outcome("--profile", "shared", *command), ReachedError)
+    refused = outcome("--profile", "shared", "--pipeline", "orders_payments,parcels", *command)
+    assert "shared and the protected production share parcels in" in str(refused)
 
 
 def test_a_profile_that_its_variables_protect_is_not_shared(changes: None) -> None:
