@@ -18,9 +18,11 @@ from tandem.catalog import is_name
 from tandem.cli import inspect
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc.batches import Batches
+from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
+from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.environment import DataprocEnvironment, active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob, few_restarts, problem_of
 from tandem.platforms.dataproc.release import release
@@ -88,6 +90,13 @@ def settings_of(**google: Any) -> Settings:
 @pytest.fixture
 def settings() -> Settings:
     return settings_of()
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the checks of a deployment that ask Dataproc."""
+    monkeypatch.setattr(Bucket, "check", lambda _: None)
+    monkeypatch.setattr(Deployment, "check_secrets", lambda _: [])
 
 
 def jobs_of(settings: Settings) -> ClusterJobs:
@@ -178,6 +187,46 @@ def test_runs_are_filtered_by_google(server: Server, monkeypatch: pytest.MonkeyP
     got.clear()
     assert active_pipelines([runs["orders_payments"]]) == ["orders_payments", "segment_revenue"]
     assert sorted(got) == sorted([second.id, theirs.id])
+
+
+@pytest.mark.parametrize("serverless", [False, True])
+@pytest.mark.parametrize("labels", [{}, {LABEL: "orders-payments", ENTRY_LABEL: "join-stream"}])
+def test_a_job_of_an_earlier_version_is_found_by_its_configuration(
+    server: Server, checks: None, serverless: bool, labels: dict[str, str]
+) -> None:
+    settings = settings_of()
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    if serverless:
+        batch = batch_request(settings_of(serverless=True), release(settings), None)
+        batch.batch.labels = labels
+        clients.batches.create_batch(request=batch)
+        running, end = batch.batch_id, "batches cancel"
+    else:
+        job = submit_request(settings, release(settings), None)
+        job.job.labels = labels
+        clients.jobs.submit_job(request=job)
+        running, end = job.job.reference.job_id, "jobs kill"
+    for now in (settings, settings_of(serverless=True)):
+        with pytest.raises(TandemError, match=f"the job {running} of an earlier version of Tandem runs on") as told:
+            Deployment(now).check()
+        assert told.value.hint == f"stop it first: `gcloud dataproc {end} {running} --region=europe-west3`"
+        with pytest.raises(TandemError, match="of an earlier version"):
+            DataprocJob(now).stop()
+    other = load("gcp", {**CLOUD, "pipeline": "segment_revenue"}).model_copy(update={"gcp": settings.gcp})
+    for elsewhere in (other, settings_of(bucket="other-bucket"), settings.model_copy(update={"environment": "other"})):
+        Deployment(elsewhere).check_earlier()
+    runs = (batches_of if serverless else jobs_of)(settings)
+    runs.cancel(runs.get(running))
+    runs.await_end(runs.get(running), 10)
+    Deployment(settings).check_earlier()
+
+
+def test_a_running_job_of_this_version_is_none_of_an_earlier_one(server: Server, settings: Settings) -> None:
+    Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    for entry in ("join_stream", "reconcile"):
+        jobs_of(settings).submit(release(settings, entry), None)
+    Deployment(settings).check_earlier()
 
 
 def test_a_cluster_beyond_the_quota_is_told_in_words(server: Server) -> None:

@@ -86,7 +86,10 @@ class Cluster:
         from google.api_core.exceptions import NotFound
 
         existing = self.find()
-        if existing is None or existing.labels.get(ENVIRONMENT_LABEL) != environment_of(self._settings):
+        if existing is None:
+            return False
+        if not self._owns(existing):
+            _log.info("the cluster is kept, because this environment did not create it", cluster=existing.cluster_name)
             return False
         # Only this cluster, not a newer one of the same name.
         request = {
@@ -112,6 +115,10 @@ class Cluster:
 
         wait_for("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=_HINT, interval_s=self._pace_s)
         return True
+
+    def _owns(self, cluster: GoogleCluster) -> bool:
+        """Returns whether a deployment of this environment created a cluster."""
+        return bool(cluster.labels.get(ENVIRONMENT_LABEL) == environment_of(self._settings))
 
     def _probe(self) -> None:
         from google.cloud.dataproc_v1 import ClusterStatus

@@ -81,6 +81,7 @@ class DataprocJob:
         The cluster is deleted if Tandem created it and no other job is left on it.
         """
         deployment = self.deployment
+        deployment.check_earlier()
         newest = deployment.jobs.newest()
         if newest and newest.active:
             _log.info("stopping the job after its current batch", job=newest.id)

@@ -8,6 +8,8 @@ from typing import Any
 
 from tandem.platforms.dataproc.release import Release, checkpoint_of, object_of
 from tandem.platforms.dataproc.requests import (
+    ACTIVE_BATCHES,
+    ACTIVE_JOBS,
     batch_request,
     batches_parent,
     cluster_request,
@@ -51,6 +53,8 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
         name = (reference or "").removeprefix("gsm:")
         yield Call("Secret Manager", "GetSecretVersion", {"name": name}, changes=False)
     yield elsewhere
+    yield Call("Dataproc", "ListJobs", {**place, "filter": ACTIVE_JOBS}, changes=False)
+    yield Call("Dataproc", "ListBatches", {**of_batches, "filter": ACTIVE_BATCHES}, changes=False)
     yield newest
     read = {"bucket": google.bucket, "prefix": checkpoint_of(settings).removeprefix(f"gs://{google.bucket}/")}
     when = "unless this release runs: checks whether it can resume from the checkpoint"
