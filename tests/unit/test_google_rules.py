@@ -57,6 +57,7 @@ class Server:
 
     codes: list[int] = field(default_factory=list)
     jobs: Any = None
+    clusters: Any = None
 
     def of_cluster(self, _job: dataproc.Job, _cluster: dataproc.Cluster) -> Program:
         return Program(self.codes)
@@ -68,7 +69,7 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     state = Server()
-    clusters = ClusterController(*PLACE, cpus=12)
+    clusters = state.clusters = ClusterController(*PLACE, cpus=12)
     jobs = state.jobs = JobController(*PLACE, clusters, state.of_cluster)
     batches = BatchController(*PLACE, state.of_batch)
     with ThreadPoolExecutor(4) as pool:
@@ -249,6 +250,40 @@ def test_a_cluster_that_may_not_read_secrets_is_refused(server: Server, settings
     with pytest.raises(EnvironmentNotReadyError, match="without the scope cloud-platform") as told:
         Cluster(settings, client).ensure()
     assert "--scopes=cloud-platform" in told.value.hint
+
+
+@pytest.mark.parametrize(
+    ("state", "detail", "created_by", "said", "hint"),
+    [
+        ("ERROR", "no machine answered", "tandem", "is ERROR: no machine answered", "then `tandem destroy`, which"),
+        ("ERROR", "", "tandem", "is ERROR: no reason given", "clusters describe tandem --region=europe-west3`; then"),
+        ("ERROR", "Quota 'CPUS' exceeded. Limit: 8.0", "tandem", "too small", "or set a smaller gcp.machine or fewer"),
+        ("ERROR", "", "other", "is ERROR", "then `gcloud dataproc clusters delete tandem --region=europe-west3`, or"),
+        ("STOPPED", "", "tandem", "is STOPPED", "`gcloud dataproc clusters start tandem --region=europe-west3`"),
+    ],
+)
+def test_a_cluster_that_will_not_run_is_told_with_a_way_out(
+    server: Server, settings: Settings, state: str, detail: str, created_by: str, said: str, hint: str
+) -> None:
+    client = Clients(settings.gcp).clusters
+    Cluster(settings.model_copy(update={"environment": created_by}), client).ensure()
+    found = server.clusters.find("tandem")
+    found.status = dataproc.ClusterStatus(state=dataproc.ClusterStatus.State[state], detail=detail)
+    with pytest.raises(EnvironmentNotReadyError, match=f"the cluster tandem .*{said}") as told:
+        Cluster(settings, client).ensure()
+    assert hint in told.value.hint
+    if created_by == "tandem" and state != "STOPPED":
+        # The hint leads out of it.
+        assert Cluster(settings, client).delete()
+        Cluster(settings, client).ensure()
+
+
+@pytest.mark.parametrize("state", ["UPDATING", "ERROR_DUE_TO_UPDATE"])
+def test_a_cluster_that_accepts_jobs_is_used(server: Server, settings: Settings, state: str) -> None:
+    cluster = Cluster(settings, Clients(settings.gcp).clusters)
+    cluster.ensure()
+    server.clusters.find("tandem").status.state = dataproc.ClusterStatus.State[state]
+    cluster.ensure()
 
 
 def test_a_created_cluster_has_javas_own_tls_and_reads_secrets(server: Server, settings: Settings) -> None:

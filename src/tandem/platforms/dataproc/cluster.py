@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from google.cloud.dataproc_v1 import ClusterControllerClient
 
 _DEADLINE_S = 900.0
-_HINT = "look at it: `gcloud dataproc clusters describe NAME --region=REGION`"
+# In these states a cluster accepts jobs.
+_ACCEPTING = ("RUNNING", "UPDATING", "ERROR_DUE_TO_UPDATE")
 _log = structlog.get_logger(__name__)
 
 
@@ -62,7 +63,7 @@ class Cluster:
             call(f"creating the cluster {name}", create)
         else:
             check_scopes(existing)
-        wait_for(f"the cluster {name}", self._probe, deadline_s=_DEADLINE_S, hint=_HINT, interval_s=self._pace_s)
+        wait_for(f"the cluster {name}", self._probe, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
 
     def find(self) -> GoogleCluster | None:
         """Returns the cluster, or None if there is none."""
@@ -113,7 +114,7 @@ class Cluster:
             if self.find() is not None:
                 raise NotYetError("it is still being deleted")
 
-        wait_for("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=_HINT, interval_s=self._pace_s)
+        wait_for("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
         return True
 
     def _owns(self, cluster: GoogleCluster) -> bool:
@@ -121,20 +122,33 @@ class Cluster:
         return bool(cluster.labels.get(ENVIRONMENT_LABEL) == environment_of(self._settings))
 
     def _probe(self) -> None:
-        from google.cloud.dataproc_v1 import ClusterStatus
-
         existing = self.find()
         if existing is None:
             raise NotYetError("it does not exist yet")
-        state = ClusterStatus.State(existing.status.state)
-        if state in (ClusterStatus.State.ERROR, ClusterStatus.State.STOPPED):
-            detail = existing.status.detail
-            refusal = recognised(detail) or Refusal(detail or "no reason given", _HINT)
+        self._check_state(existing)
+        if existing.status.state.name not in _ACCEPTING:
+            raise NotYetError(f"it is {existing.status.state.name}")
+
+    def _check_state(self, cluster: GoogleCluster) -> None:
+        """Raises if a cluster will not run by itself."""
+        name, state, detail = cluster.cluster_name, cluster.status.state.name, cluster.status.detail
+        if state == "STOPPED":
+            raise EnvironmentNotReadyError(f"the cluster {name} is STOPPED", hint=self._gcloud("start"))
+        if state == "ERROR":
+            refusal = recognised(detail) or Refusal(detail or "no reason given", self._look)
+            # As long as it exists, every deployment finds it again.
+            again = "`tandem destroy`, which deletes this cluster, and `tandem deploy`"
+            way_out = again if self._owns(cluster) else f"{self._gcloud('delete')}, or name another in gcp.cluster"
             raise EnvironmentNotReadyError(
-                f"the cluster {self._google.cluster} is {state.name}: {refusal.reason}", hint=refusal.hint
+                f"the cluster {name} is {state}: {refusal.reason}", hint=f"{refusal.hint}; then {way_out}"
             )
-        if state != ClusterStatus.State.RUNNING:
-            raise NotYetError(f"it is {state.name}")
+
+    @property
+    def _look(self) -> str:
+        return f"look at it: {self._gcloud('describe')}"
+
+    def _gcloud(self, command: str) -> str:
+        return f"`gcloud dataproc clusters {command} {self._google.cluster} --region={self._google.region}`"
 
     @property
     def _pace_s(self) -> float:
