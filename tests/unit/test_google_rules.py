@@ -243,12 +243,14 @@ def test_a_batch_beyond_the_quota_is_told_in_words() -> None:
     assert "CPUS: 12 requested, 8 available): ask for more" in str(problem_of(run, None))
 
 
-def test_a_cluster_that_may_not_read_secrets_is_refused(server: Server, settings: Settings) -> None:
+def test_a_cluster_that_may_not_read_secrets_is_refused_before_anything_is_created(
+    server: Server, checks: None, settings: Settings
+) -> None:
     client = Clients(settings.gcp).clusters
     theirs = dataproc.Cluster(project_id=PLACE[0], cluster_name="tandem")
     client.create_cluster(project_id=PLACE[0], region=PLACE[1], cluster=theirs)
     with pytest.raises(EnvironmentNotReadyError, match="without the scope cloud-platform") as told:
-        Cluster(settings, client).ensure()
+        Deployment(settings).check()
     assert "--scopes=cloud-platform" in told.value.hint
 
 
@@ -272,6 +274,8 @@ def test_a_cluster_that_will_not_run_is_told_with_a_way_out(
     with pytest.raises(EnvironmentNotReadyError, match=f"the cluster tandem .*{said}") as told:
         Cluster(settings, client).ensure()
     assert hint in told.value.hint
+    with pytest.raises(EnvironmentNotReadyError, match=said):
+        Cluster(settings, client).check()
     if created_by == "tandem" and state != "STOPPED":
         # The hint leads out of it.
         assert Cluster(settings, client).delete()

@@ -38,17 +38,26 @@ class Cluster:
         self._google = settings.gcp
         self._client = client
 
+    def check(self) -> None:
+        """Raises if there is a cluster that cannot run the job; changes nothing.
+
+        Raises:
+            EnvironmentNotReadyError: the cluster failed, is stopped, or may not read secrets.
+        """
+        if existing := self.find():
+            _check_scopes(existing)
+            self._check_state(existing)
+
     def ensure(self) -> None:
         """Returns when the cluster runs; creates it if there is none.
 
         Raises:
-            EnvironmentNotReadyError: the cluster failed, did not start in time, or may not read secrets.
+            EnvironmentNotReadyError: the cluster failed, or did not start in time.
         """
         from google.api_core.exceptions import AlreadyExists
 
         name = self._google.cluster
-        existing = self.find()
-        if existing is None:
+        if self.find() is None:
             _log.info("creating the cluster; this takes some minutes and costs from now on", cluster=name)
             request = cluster_request(self._settings)
             # One id for this attempt and its retries: a deleted cluster may be created again.
@@ -61,8 +70,6 @@ class Cluster:
                     return
 
             call(f"creating the cluster {name}", create)
-        else:
-            check_scopes(existing)
         wait_for(f"the cluster {name}", self._probe, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
 
     def find(self) -> GoogleCluster | None:
@@ -156,7 +163,7 @@ class Cluster:
         return 0.2 if self._google.credentials == "none" else 5.0
 
 
-def check_scopes(cluster: GoogleCluster) -> None:
+def _check_scopes(cluster: GoogleCluster) -> None:
     """Raises if the machines of a cluster may not ask for secrets, whatever the roles of their account.
 
     Raises:

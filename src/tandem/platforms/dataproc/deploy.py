@@ -112,6 +112,8 @@ class Deployment:
         self.check_secrets()
         self.check_elsewhere()
         self.check_earlier()
+        if self.cluster:
+            self.cluster.check()
         check_kafka(self._settings.kafka)
         check_topics(self._settings.kafka, *streams_of(self._settings.location))
         check_mongo(self._settings.mongo)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tandem.errors import TandemError
-from tandem.platforms.dataproc.cluster import check_scopes
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.job import few_restarts
 from tandem.platforms.parity import parity, runtime_of
@@ -87,7 +86,7 @@ def _cluster(settings: Settings) -> str:
             f"{existing.cluster_name} has image {image or 'unknown'}, but the jars are for {wanted}",
             hint="use a cluster of that image, or change `default` in runtimes.toml and lock the jars again",
         )
-    check_scopes(existing)
+    cluster.check()
     return f"{existing.cluster_name}, {existing.status.state.name}, image {image}"
 
 
