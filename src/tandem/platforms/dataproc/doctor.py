@@ -52,6 +52,11 @@ def _bucket_costs(settings: Settings) -> str:
     if policy is None:
         raise Skipped("this login may not see the bucket's settings (role Storage Legacy Bucket Reader)")
     update = f"`gcloud storage buckets update {bucket}"
+    if policy.removes_checkpoint:
+        raise TandemError(
+            f"a lifecycle rule of {bucket} deletes the checkpoint",
+            hint=f"{update} --lifecycle-file=FILE`, with a matchesPrefix in each rule, as in docs/gcp.md",
+        )
     if policy.soft_delete_s:
         raise TandemError(
             f"{bucket} keeps deleted objects for {policy.soft_delete_s / 86_400:g} days, and each batch of the job "
