@@ -6,7 +6,26 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from tandem.errors import EnvironmentNotReadyError
 from tandem.settings.model import Settings
+
+
+def handed_on(file: Path) -> Settings:
+    """Returns the settings that a command has written to a file for other processes.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        EnvironmentNotReadyError: a command of another version of Tandem has written it.
+    """
+    try:
+        return Settings.model_validate_json(file.read_text("utf-8"))
+    except ValidationError:
+        raise EnvironmentNotReadyError(
+            f"the environment was started by another version of Tandem, whose {file} cannot be used",
+            hint="`tandem down`, then `tandem up`",
+        ) from None
 
 
 class PipelineRegistry:
@@ -32,15 +51,27 @@ class PipelineRegistry:
         return [name for _, name in sorted(files)]
 
     def settings(self, name: str) -> Settings | None:
-        """Returns the settings of a pipeline's job; None if it is not registered."""
+        """Returns the settings of a pipeline's job; None if it is not registered.
+
+        Raises:
+            EnvironmentNotReadyError: another version of Tandem registered it.
+        """
         try:
-            return Settings.model_validate_json(self._file(name).read_text("utf-8"))
+            return handed_on(self._file(name))
         except FileNotFoundError:
             return None
 
     def all(self) -> list[Settings]:
-        """Returns the settings of all pipelines."""
+        """Returns the settings of all pipelines; see ``settings``."""
         return [settings for settings in map(self.settings, self.names()) if settings]
+
+    def readable(self) -> list[Settings]:
+        """Returns the settings of all pipelines, without those that another version of Tandem registered."""
+        found: list[Settings] = []
+        for name in self.names():
+            with suppress(EnvironmentNotReadyError):
+                found += filter(None, [self.settings(name)])
+        return found
 
     def add(self, settings: Settings) -> None:
         """Adds a pipeline; a registered one stays unchanged."""

@@ -42,7 +42,7 @@ class RehearsalEnvironment:
     def stop(self, volumes: bool = False) -> bool:
         """Stops the jobs of all pipelines and the stand-ins; see ``Environment.stop``."""
         if self._supervisor.running():
-            for other in self._supervisor.registry.all():
+            for other in self._supervisor.registry.readable():
                 if other.pipeline != self._settings.pipeline:
                     self._cloud.job(other).stop()
             self._cloud.stop()

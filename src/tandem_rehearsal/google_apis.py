@@ -15,6 +15,7 @@ import grpc
 
 from tandem.artifacts import ensure_jars
 from tandem.local_spark.java import find_java
+from tandem.pipeline_registry import handed_on
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.requests import environment_of, label_of
 from tandem.runtimes import runtimes
@@ -72,7 +73,7 @@ def main() -> None:
         prog="python -m tandem_rehearsal.google_apis", description="Serves the stand-ins for Google."
     )
     parser.add_argument("--settings", type=Path, required=True, help="a file with all settings")
-    serve(Settings.model_validate_json(parser.parse_args().settings.read_text("utf-8")))
+    serve(handed_on(parser.parse_args().settings))
 
 
 if __name__ == "__main__":

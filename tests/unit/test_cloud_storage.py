@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 import urllib.request
@@ -31,6 +32,7 @@ from tandem_rehearsal.batch_controller import DEPLOYER
 from tandem_rehearsal.project_api import ProjectApi
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import StorageStandIn, layout_of
+from tests import ROOT
 
 PORT = 29910
 
@@ -300,6 +302,7 @@ KEEPS_NOTHING = {
 @pytest.mark.parametrize(
     ("differing", "said"),
     [
+        ({"lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 30}}]}}, "deletes the checkpoint"),
         ({}, "keeps deleted objects for 7 days"),
         ({"softDeletePolicy": {"retentionDurationSeconds": "0"}}, "keeps each version"),
         ({"softDeletePolicy": {"retentionDurationSeconds": "0"}, "versioning": {}}, "keeps drivers' output for ever"),
@@ -318,6 +321,54 @@ def test_a_bucket_that_keeps_what_is_deleted_is_told(
     with pytest.raises(TandemError, match=said) as refused:
         check()
     assert refused.value.hint.startswith("`gcloud storage buckets update gs://tandem-rehearsal --")
+
+
+DIGITS = list("0123456789")
+OUTPUT = "google-cloud-dataproc-metainfo/"
+
+
+@pytest.mark.parametrize(
+    ("condition", "removes_output", "removes_checkpoint"),
+    [
+        ({"age": 30}, True, True),
+        ({"age": 30, "matchesPrefix": [""]}, True, True),
+        ({"age": 30, "matchesPrefix": ["tandem/"]}, False, True),
+        ({"age": 30, "matchesPrefix": [OUTPUT, "tand"]}, True, True),
+        ({"age": 30, "matchesPrefix": ["tandem/orders_payments/checkpoint/orders_payments/state/"]}, False, True),
+        ({"age": 30, "matchesPrefix": ["tandem/orders_payments/objects/", "tandem-staging/"]}, False, False),
+        ({"age": 30, "matchesPrefix": [OUTPUT], "matchesSuffix": DIGITS}, True, False),
+        ({"age": 30, "matchesSuffix": DIGITS}, True, True),
+        ({"age": 30, "matchesSuffix": ["7"]}, False, True),
+        ({"age": 30, "matchesSuffix": ["p"]}, False, True),
+        ({"age": 30, "matchesSuffix": ["1.zip"]}, False, True),
+        ({"age": 30, "matchesSuffix": [".tmp", ".csv"]}, False, False),
+        ({"createdBefore": "2026-01-01"}, False, True),
+        ({"age": 30, "isLive": True}, True, True),
+        ({"age": 30, "isLive": False}, False, False),
+        ({"age": 30, "numNewerVersions": 3}, False, False),
+        ({"daysSinceNoncurrentTime": 7}, False, False),
+    ],
+)
+def test_what_a_lifecycle_rule_deletes(
+    settings: Settings,
+    answers: Answers,
+    condition: dict[str, object],
+    removes_output: bool,
+    removes_checkpoint: bool,
+) -> None:
+    rule = {"action": {"type": "Delete"}, "condition": condition}
+    answers.found = {"name": "tandem-rehearsal", **KEEPS_NOTHING, "lifecycle": {"rule": [rule]}}
+    policy = Bucket(settings, Clients(settings.gcp).storage).policy()
+    assert policy is not None
+    assert (policy.removes_output, policy.removes_checkpoint) == (removes_output, removes_checkpoint)
+
+
+def test_the_documented_lifecycle_rule_deletes_output_only(settings: Settings, answers: Answers) -> None:
+    (shown,) = re.findall(r"```json\n(\{.*?)```", (ROOT / "docs" / "gcp.md").read_text("utf-8"), re.DOTALL)
+    answers.found = {"name": "tandem-rehearsal", **KEEPS_NOTHING, "lifecycle": json.loads(shown)}
+    policy = Bucket(settings, Clients(settings.gcp).storage).policy()
+    assert policy is not None
+    assert (policy.removes_output, policy.removes_checkpoint) == (True, False)
 
 
 def test_a_bucket_whose_settings_are_hidden_is_not_judged(settings: Settings, answers: Answers) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.cloud import dataproc_v1 as dataproc
+from structlog.testing import capture_logs
 
 import tandem
 from tandem.catalog import BUNDLED
@@ -399,7 +400,9 @@ def test_a_cluster_of_somebody_else_is_used_and_stays(settings: Settings, server
     theirs = dataproc.Cluster(project_id="some-project", cluster_name="tandem", config=config)
     client.create_cluster(project_id="some-project", region="europe-west3", cluster=theirs)
     cluster.ensure()
-    assert not cluster.delete()
+    with capture_logs() as logged:
+        assert not cluster.delete()
+    assert [each["event"] for each in logged] == ["the cluster is kept, because this environment did not create it"]
     assert cluster.find() is not None
 
 

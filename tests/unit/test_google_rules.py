@@ -18,9 +18,11 @@ from tandem.catalog import is_name
 from tandem.cli import inspect
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms.dataproc.batches import Batches
+from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
+from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.environment import DataprocEnvironment, active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob, few_restarts, problem_of
 from tandem.platforms.dataproc.release import release
@@ -55,6 +57,7 @@ class Server:
 
     codes: list[int] = field(default_factory=list)
     jobs: Any = None
+    clusters: Any = None
 
     def of_cluster(self, _job: dataproc.Job, _cluster: dataproc.Cluster) -> Program:
         return Program(self.codes)
@@ -66,7 +69,7 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     state = Server()
-    clusters = ClusterController(*PLACE, cpus=12)
+    clusters = state.clusters = ClusterController(*PLACE, cpus=12)
     jobs = state.jobs = JobController(*PLACE, clusters, state.of_cluster)
     batches = BatchController(*PLACE, state.of_batch)
     with ThreadPoolExecutor(4) as pool:
@@ -88,6 +91,13 @@ def settings_of(**google: Any) -> Settings:
 @pytest.fixture
 def settings() -> Settings:
     return settings_of()
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the checks of a deployment that ask Dataproc."""
+    monkeypatch.setattr(Bucket, "check", lambda _: None)
+    monkeypatch.setattr(Deployment, "check_secrets", lambda _: [])
 
 
 def jobs_of(settings: Settings) -> ClusterJobs:
@@ -180,6 +190,46 @@ def test_runs_are_filtered_by_google(server: Server, monkeypatch: pytest.MonkeyP
     assert sorted(got) == sorted([second.id, theirs.id])
 
 
+@pytest.mark.parametrize("serverless", [False, True])
+@pytest.mark.parametrize("labels", [{}, {LABEL: "orders-payments", ENTRY_LABEL: "join-stream"}])
+def test_a_job_of_an_earlier_version_is_found_by_its_configuration(
+    server: Server, checks: None, serverless: bool, labels: dict[str, str]
+) -> None:
+    settings = settings_of()
+    clients = Clients(settings.gcp)
+    Cluster(settings, clients.clusters).ensure()
+    if serverless:
+        batch = batch_request(settings_of(serverless=True), release(settings), None)
+        batch.batch.labels = labels
+        clients.batches.create_batch(request=batch)
+        running, end = batch.batch_id, "batches cancel"
+    else:
+        job = submit_request(settings, release(settings), None)
+        job.job.labels = labels
+        clients.jobs.submit_job(request=job)
+        running, end = job.job.reference.job_id, "jobs kill"
+    for now in (settings, settings_of(serverless=True)):
+        with pytest.raises(TandemError, match=f"the job {running} of an earlier version of Tandem runs on") as told:
+            Deployment(now).check()
+        assert told.value.hint == f"stop it first: `gcloud dataproc {end} {running} --region=europe-west3`"
+        with pytest.raises(TandemError, match="of an earlier version"):
+            DataprocJob(now).stop()
+    other = load("gcp", {**CLOUD, "pipeline": "segment_revenue"}).model_copy(update={"gcp": settings.gcp})
+    for elsewhere in (other, settings_of(bucket="other-bucket"), settings.model_copy(update={"environment": "other"})):
+        Deployment(elsewhere).check_earlier()
+    runs = (batches_of if serverless else jobs_of)(settings)
+    runs.cancel(runs.get(running))
+    runs.await_end(runs.get(running), 10)
+    Deployment(settings).check_earlier()
+
+
+def test_a_running_job_of_this_version_is_none_of_an_earlier_one(server: Server, settings: Settings) -> None:
+    Cluster(settings, Clients(settings.gcp).clusters).ensure()
+    for entry in ("join_stream", "reconcile"):
+        jobs_of(settings).submit(release(settings, entry), None)
+    Deployment(settings).check_earlier()
+
+
 def test_a_cluster_beyond_the_quota_is_told_in_words(server: Server) -> None:
     settings = settings_of(machine="n2-standard-8")
     with pytest.raises(EnvironmentNotReadyError, match=r"too small \(CPUS: 24 requested, 12 available\)") as told:
@@ -193,13 +243,51 @@ def test_a_batch_beyond_the_quota_is_told_in_words() -> None:
     assert "CPUS: 12 requested, 8 available): ask for more" in str(problem_of(run, None))
 
 
-def test_a_cluster_that_may_not_read_secrets_is_refused(server: Server, settings: Settings) -> None:
+def test_a_cluster_that_may_not_read_secrets_is_refused_before_anything_is_created(
+    server: Server, checks: None, settings: Settings
+) -> None:
     client = Clients(settings.gcp).clusters
     theirs = dataproc.Cluster(project_id=PLACE[0], cluster_name="tandem")
     client.create_cluster(project_id=PLACE[0], region=PLACE[1], cluster=theirs)
     with pytest.raises(EnvironmentNotReadyError, match="without the scope cloud-platform") as told:
-        Cluster(settings, client).ensure()
+        Deployment(settings).check()
     assert "--scopes=cloud-platform" in told.value.hint
+
+
+@pytest.mark.parametrize(
+    ("state", "detail", "created_by", "said", "hint"),
+    [
+        ("ERROR", "no machine answered", "tandem", "is ERROR: no machine answered", "then `tandem destroy`, which"),
+        ("ERROR", "", "tandem", "is ERROR: no reason given", "clusters describe tandem --region=europe-west3`; then"),
+        ("ERROR", "Quota 'CPUS' exceeded. Limit: 8.0", "tandem", "too small", "or set a smaller gcp.machine or fewer"),
+        ("ERROR", "", "other", "is ERROR", "then `gcloud dataproc clusters delete tandem --region=europe-west3`, or"),
+        ("STOPPED", "", "tandem", "is STOPPED", "`gcloud dataproc clusters start tandem --region=europe-west3`"),
+    ],
+)
+def test_a_cluster_that_will_not_run_is_told_with_a_way_out(
+    server: Server, settings: Settings, state: str, detail: str, created_by: str, said: str, hint: str
+) -> None:
+    client = Clients(settings.gcp).clusters
+    Cluster(settings.model_copy(update={"environment": created_by}), client).ensure()
+    found = server.clusters.find("tandem")
+    found.status = dataproc.ClusterStatus(state=dataproc.ClusterStatus.State[state], detail=detail)
+    with pytest.raises(EnvironmentNotReadyError, match=f"the cluster tandem .*{said}") as told:
+        Cluster(settings, client).ensure()
+    assert hint in told.value.hint
+    with pytest.raises(EnvironmentNotReadyError, match=said):
+        Cluster(settings, client).check()
+    if created_by == "tandem" and state != "STOPPED":
+        # The hint leads out of it.
+        assert Cluster(settings, client).delete()
+        Cluster(settings, client).ensure()
+
+
+@pytest.mark.parametrize("state", ["UPDATING", "ERROR_DUE_TO_UPDATE"])
+def test_a_cluster_that_accepts_jobs_is_used(server: Server, settings: Settings, state: str) -> None:
+    cluster = Cluster(settings, Clients(settings.gcp).clusters)
+    cluster.ensure()
+    server.clusters.find("tandem").status.state = dataproc.ClusterStatus.State[state]
+    cluster.ensure()
 
 
 def test_a_created_cluster_has_javas_own_tls_and_reads_secrets(server: Server, settings: Settings) -> None:

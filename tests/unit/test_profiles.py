@@ -234,9 +234,10 @@ def test_two_environments_on_the_same_ports_are_refused() -> None:
 
 def test_a_users_profile_that_runs_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    define('[profile.second]\nlike = "embedded"\n[profile.cloud]\nlike = "gcp"\n')
-    # A cloud's settings are nobody's business here.
-    Path(".env.cloud").write_text("no assignment")
+    define('[profile.first]\nlike = "embedded"\n[profile.second]\nlike = "first"\n[profile.cloud]\nlike = "gcp"\n')
+    # The settings of a cloud, or of a profile that is not used, are nobody's business here.
+    for other in ("cloud", "first"):
+        Path(f".env.{other}").write_text("no assignment")
     layout = Layout(tmp_path / ".tandem" / "second")
     layout.create()
     write_identity(layout.pid("supervisor"), identify(os.getpid()))

@@ -22,6 +22,7 @@ from tandem.errors import TandemError, UsageError
 from tandem.platforms.dataproc.environment import DataprocEnvironment
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.embedded.job import EmbeddedJob
+from tandem.scaffold import write
 from tandem.settings.load import load
 from tests.unit.test_cloud_commands import SETTINGS
 
@@ -76,7 +77,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(records, "make_plan", reached)
     monkeypatch.setattr(records, "_watermark", lambda _: None)
     for job in (DataprocJob, EmbeddedJob):
-        for method in ("submit", "restart", "stop"):
+        for method in ("submit", "restart", "stop", "reconcile"):
             monkeypatch.setattr(job, method, reached)
     # `run` ignores them while it stops what it has started.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -167,22 +168,86 @@ def test_a_job_is_replaced_unasked_only_by_a_version_that_was_checked(
     [
         ("", "127.0.0.1:29949"),
         ("TANDEM_MONGO__DATABASE=other", "127.0.0.1:29949"),
-        ("TANDEM_KAFKA__BOOTSTRAP=pkc-1:9092", "ecommerce_mart in mongodb://127.0.0.1:29949/"),
+        ("TANDEM_KAFKA__BOOTSTRAP=pkc-1:9092", "ecommerce_mart in 127.0.0.1:29949"),
     ],
 )
-@pytest.mark.parametrize("command", [("destroy", "--data", "--yes"), ("run",), ("produce",)])
+@pytest.mark.parametrize(
+    "command",
+    [("destroy", "--data", "--yes"), ("run",), ("produce",), ("deploy",), ("submit",), ("up",), ("reconcile",)],
+)
 def test_what_a_protected_profile_shares_is_protected_with_it(
     changes: None, command: tuple[str, ...], own: str, named: str
 ) -> None:
     with Path(".env.shared").open("a") as variables:
         variables.write(f"{own}\n")
-    for name in ((), ("--confirm", "shared")):
+    for name in ((), ("--confirm", "shared"))[: 1 + (command[0] in ASKING)]:
         refused = outcome("--profile", "shared", *command, *name)
         assert isinstance(refused, UsageError)
         assert str(refused).startswith(f"shared and the protected production share {named}, and this would ")
     # With a Kafka and a database of its own, or where nothing happens to data.
     assert isinstance(outcome("--profile", "staging", *command), ReachedError)
     assert isinstance(outcome("--profile", "shared", "destroy", "--yes"), ReachedError)
+
+
+@pytest.mark.parametrize(
+    ("kafka", "uri", "named"),
+    [
+        ("other-1:9092, PKC-9:9092", "mongodb://other/", "pkc-9:9092"),
+        ("pkc-8:9092,other-1:9092", "mongodb://other/", "pkc-8:9092"),
+        ("pkc-8", "mongodb://other/", "pkc-8:9092"),
+        ("other-1:9092", "mongodb+srv://Cluster.Example.net/?retryWrites=true", "mart in cluster.example.net:27017"),
+        ("other-1:9092", "mongodb://other:1,cluster.example.net:27017/", "mart in cluster.example.net:27017"),
+        ("other-1:9092", "mongodb://cluster.example.net:27018/", None),
+        ("pkc-8:9093", "mongodb://other/cluster.example.net", None),
+    ],
+)
+def test_an_address_is_shared_however_it_is_written(changes: None, kafka: str, uri: str, named: str | None) -> None:
+    written = {"production": ("pkc-8:9092,pkc-9:9092", "mongodb+srv://cluster.example.net"), "staging": (kafka, uri)}
+    for profile, (theirs, mongo) in written.items():
+        values = {"KAFKA__BOOTSTRAP": theirs, "MONGO__URI": mongo, "MONGO__DATABASE": "mart"}
+        with Path(f".env.{profile}").open("a") as variables:
+            variables.writelines(f"TANDEM_{name}={value}\n" for name, value in values.items())
+    refused = outcome("--profile", "staging", "produce")
+    if named is None:
+        assert isinstance(refused, ReachedError)
+    else:
+        assert str(refused).startswith(f"staging and the protected production share {named}, and this would ")
+
+
+@pytest.mark.parametrize("command", [("destroy", "--data", "--yes"), ("produce",), ("deploy",), ("reconcile",)])
+def test_each_named_pipelines_database_is_compared(changes: None, command: tuple[str, ...]) -> None:
+    write("parcels", Path("pipelines"))
+    with Path(".env.shared").open("a") as variables:
+        variables.write("TANDEM_KAFKA__BOOTSTRAP=pkc-1:9092\nTANDEM_MONGO__DATABASE=parcels\n")
+    assert isinstance(outcome("--profile", "shared", *command), ReachedError)
+    refused = outcome("--profile", "shared", "--pipeline", "orders_payments,parcels", *command)
+    assert "shared and the protected production share parcels in" in str(refused)
+
+
+def test_a_profile_that_its_variables_protect_is_not_shared(changes: None) -> None:
+    values = {**SETTINGS, "TANDEM_KAFKA__BOOTSTRAP": "pkc-1:9092"}
+    lines = [f"{name}={value}\n" for name, value in values.items()]
+    Path(".env.gcp").write_text("".join(lines))
+    assert isinstance(outcome("--profile", "staging", "produce"), ReachedError)
+    Path(".env.gcp").write_text("".join([*lines, "TANDEM_PROTECTED=true\n"]))
+    refused = outcome("--profile", "staging", "destroy", "--data", "--yes")
+    assert str(refused).startswith("staging and the protected gcp share pkc-1:9092, and this would destroy")
+    Path(".env.gcp").write_text("no assignment")
+    refused = outcome("--profile", "staging", "produce")
+    assert isinstance(refused, UsageError)
+    assert str(refused).startswith("cannot check what staging shares with gcp: .env.gcp, line 1")
+
+
+def test_this_shells_variables_are_not_another_profiles(changes: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_KAFKA__BOOTSTRAP", "pkc-1:9092")
+    monkeypatch.setenv("TANDEM_MONGO__DATABASE", "staging")
+    assert isinstance(outcome("--profile", "staging", "produce"), ReachedError)
+    # But where pipelines are is the command's own.
+    write("parcels", Path("elsewhere"))
+    monkeypatch.setenv("TANDEM_PIPELINES_DIR", "elsewhere")
+    assert isinstance(outcome("--profile", "staging", "--pipeline", "parcels", "produce"), ReachedError)
+    monkeypatch.setenv("TANDEM_KAFKA__BOOTSTRAP", SETTINGS["TANDEM_KAFKA__BOOTSTRAP"])
+    assert "the protected production share" in str(outcome("--profile", "staging", "produce"))
 
 
 def data_of(profile: str) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -15,9 +17,11 @@ import pytest
 from tandem.catalog import BUNDLED
 from tandem.cli.context import CommandContext
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.pipeline_registry import PipelineRegistry
+from tandem.pipeline_registry import PipelineRegistry, handed_on
 from tandem.platforms import Job
 from tandem.platforms.conflicts import check_conflicts
+from tandem.platforms.dataproc.environment import DataprocEnvironment
+from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
@@ -28,6 +32,8 @@ from tandem.settings.model import Settings
 from tandem.supervision.service import Service
 from tandem.supervision.state_file import ServiceState, StateFile, read_states
 from tandem.waiting import NotYetError, wait_for
+from tandem_rehearsal.environment import RehearsalEnvironment
+from tandem_rehearsal.services import layout_of
 
 BOTH = "orders_payments, segment_revenue"
 
@@ -153,6 +159,41 @@ def test_the_registry_keeps_the_order_and_what_runs(tmp_path: Path) -> None:
     assert not registry.asked_restart("segment_revenue")
     registry.update(settings_of("segment_revenue", tmp_path))
     assert registry.names() == ["orders_payments"]
+
+
+def written_by_another_version(folder: Path, pipeline: str, change: Callable[[dict[str, Any]], object]) -> Path:
+    """Registers a pipeline in a folder as another version of Tandem would; returns its file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{pipeline}.json"
+    document = settings_of(pipeline, folder).model_dump(mode="json")
+    change(document)
+    file.write_text(json.dumps(document))
+    return file
+
+
+def test_settings_of_before_environments_had_names_are_read(tmp_path: Path) -> None:
+    written_by_another_version(tmp_path, "orders_payments", lambda settings: settings.pop("environment"))
+    assert PipelineRegistry(tmp_path).all() == [settings_of("orders_payments", tmp_path)]
+
+
+def test_what_another_version_registered_is_told_and_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = layout_of(load("rehearsal", {"state_dir": tmp_path}))
+    layout.create()
+    file = written_by_another_version(layout.pipelines, "segment_revenue", lambda settings: settings.update(new=1))
+    registry = PipelineRegistry(layout.pipelines)
+    registry.add(settings_of("orders_payments", tmp_path))
+    for read in (registry.all, lambda: registry.settings("segment_revenue"), lambda: handed_on(file)):
+        with pytest.raises(EnvironmentNotReadyError, match="was started by another version of Tandem") as told:
+            read()
+        assert told.value.hint == "`tandem down`, then `tandem up`"
+    assert [each.pipeline for each in registry.readable()] == ["orders_payments"]
+    monkeypatch.setattr(SupervisorProcess, "running", lambda _: True)
+    monkeypatch.setattr(DataprocEnvironment, "stop", lambda _: True)
+    monkeypatch.setattr(DataprocJob, "stop", lambda _: None)
+    assert RehearsalEnvironment(load("rehearsal", {"state_dir": tmp_path})).stop()
+    assert registry.names() == []
 
 
 def test_a_driver_with_other_settings_is_outdated_until_it_is_restarted(layout: Layout, tmp_path: Path) -> None:

@@ -70,6 +70,23 @@ def layout(tmp_path: Path) -> Layout:
     return found
 
 
+def test_a_repository_ignores_the_state_in_it(tmp_path: Path) -> None:
+    def untracked() -> str:
+        git = ("git", "-C", str(tmp_path), "status", "--porcelain", "--untracked-files=all")
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout
+
+    subprocess.run(("git", "init", "--quiet", str(tmp_path)), check=True)
+    (tmp_path / "tandem.toml").touch()
+    layout = Layout(tmp_path / ".tandem" / "embedded")
+    layout.create()
+    layout.log("kafka").touch()
+    assert untracked() == "?? tandem.toml\n"
+    (layout.home / ".gitignore").unlink()
+    assert "?? .tandem/embedded/logs/kafka.log\n" in untracked()
+    layout.create()
+    assert untracked() == "?? tandem.toml\n"
+
+
 @pytest.fixture
 def states(layout: Layout) -> StateFile:
     return StateFile(layout.state)

@@ -11,7 +11,7 @@ import typer
 from tandem.cli.context import CommandContext
 from tandem.cli.lifecycle import warn_of_topics
 from tandem.cli.options import CLOUD, with_context
-from tandem.cli.protection import Confirm, confirm, confirm_version
+from tandem.cli.protection import Confirm, check_apart, confirm, confirm_version
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import DeployedJob, Job
 from tandem.platforms.dataproc import check_libraries
@@ -19,7 +19,6 @@ from tandem.platforms.parity import parity as compared
 from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
 from tandem.settings.profiles import profiles
-from tandem.settings.protection import check_unshared
 
 app = typer.Typer()
 
@@ -73,8 +72,7 @@ def destroy(
     what = f"the job of {pipelines}{cluster} in {settings.gcp.project}"
     if data:
         what += f", and all its data in {settings.kafka.bootstrap}, {settings.mongo.uri} and gs://{settings.gcp.bucket}"
-    if data:
-        check_unshared(settings, f"destroy {what}")
+        check_apart(context, f"destroy {what}")
     confirmed = confirm(context, f"destroy {what}", name) is not None
     if not (yes or confirmed) and not typer.confirm(f"destroy {what}?", err=True):
         raise typer.Abort

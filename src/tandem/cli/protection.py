@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tandem.cli.context import CommandContext
-from tandem.settings.protection import OPTION, check_confirmed, check_name
+from tandem.settings.protection import OPTION, check_confirmed, check_name, check_unshared
 
 Confirm = Annotated[
     str | None,
@@ -35,14 +35,21 @@ def confirm(context: CommandContext, what: str, name: str | None) -> str | None:
     return name
 
 
+def check_apart(context: CommandContext, what: str) -> None:
+    """Raises if a named pipeline's topics or collections are a protected profile's, too; see ``check_unshared``."""
+    for job in context.jobs:
+        check_unshared(job.settings, what)
+
+
 def confirm_version(context: CommandContext, name: str | None) -> None:
     """Asks before a protected profile's job is replaced by a version that may not resume from its checkpoint.
 
     Raises:
-        UsageError: as ``confirm`` does.
+        UsageError: as ``confirm`` does, or the job would write to another profile's collections, which is protected.
         TandemError: a version cannot resume.
     """
     check_name(context.settings, name)
+    check_apart(context, "start a job there")
     if not context.settings.protected:
         return
     if doubts := [f"{job.settings.pipeline}: {doubt}" for job in context.jobs if (doubt := job.doubt())]:

@@ -17,7 +17,7 @@ from tandem.catalog import declared_by
 from tandem.cli.context import CommandContext
 from tandem.cli.options import RUN, with_context
 from tandem.cli.plans import EventTime, close_streams, known_watermark, make_plan
-from tandem.cli.protection import Confirm, confirm
+from tandem.cli.protection import Confirm, check_apart, confirm
 from tandem.errors import TandemError, UsageError
 from tandem.foreign import inherited
 from tandem.platforms import Job
@@ -26,7 +26,7 @@ from tandem.producer.api import produce as send_all
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
-from tandem.settings.protection import check_unshared, sending
+from tandem.settings.protection import sending
 from tandem.verify.report import show
 from tandem.verify.settle import RESUMES
 from tandem.verify.verify import verify as compare
@@ -80,7 +80,7 @@ def run(
 
 def _confirm_sending(context: CommandContext, name: str | None) -> None:
     """Asks before generated records are mixed with a protected profile's own, from which nothing removes them."""
-    check_unshared(context.settings, sending(context.settings))
+    check_apart(context, sending(context.settings))
     confirm(context, sending(context.settings), name)
 
 
@@ -191,6 +191,7 @@ def reconcile(
 
     The job's transform runs as a batch over the topics. It is safe to run beside the job, and to run again.
     """
+    check_apart(context, "change documents there")
     context.for_each_job(lambda job: _reconcile(context, job, as_json=as_json))
 
 

@@ -13,7 +13,7 @@ from tandem import log
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.server import application
 from tandem.errors import TandemError
-from tandem.pipeline_registry import PipelineRegistry
+from tandem.pipeline_registry import PipelineRegistry, handed_on
 from tandem.settings.load import load, read_settings
 from tandem.settings.model import Settings
 
@@ -30,13 +30,13 @@ def main() -> int:
     parser.add_argument("--listen", metavar="ADDRESS:PORT", help="default: 127.0.0.1 and the port of the settings")
     arguments = parser.parse_args()
     try:
-        named = [_read(arguments.settings)] if arguments.settings else _named()
+        named = [handed_on(arguments.settings)] if arguments.settings else _named()
         settings, registry = named[0], arguments.registry and PipelineRegistry(arguments.registry)
         log.to_stderr(settings.log.format)
         url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
         host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")
         # While the environment starts, no pipeline is registered yet.
-        app = application(Pages(lambda: (registry and registry.all()) or named))
+        app = application(Pages(lambda: (registry and registry.readable()) or named))
     except TandemError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_code
@@ -48,10 +48,6 @@ def main() -> int:
 
 def _named() -> list[Settings]:
     return [load(overrides={"pipeline": name}) for name in read_settings().pipelines]
-
-
-def _read(file: Path) -> Settings:
-    return Settings.model_validate_json(file.read_text("utf-8"))
 
 
 if __name__ == "__main__":

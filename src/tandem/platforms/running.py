@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tandem.checkout import checkout
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.foreign import inherited
 from tandem.settings.load import read_settings
 from tandem.settings.model import Settings
@@ -55,8 +56,13 @@ def check_running(pipeline: str, running: Sequence[str]) -> None:
 
 
 def _of_backends(*backends: str) -> list[Settings]:
-    """Returns the settings of all profiles with these backends; a cloud's are not read."""
-    return [read_settings(name).settings for name, each in profiles().items() if each.values["backend"] in backends]
+    """Returns the settings of all profiles with these backends; a cloud's are not read, and wrong ones are left out."""
+    found = []
+    for name, each in profiles().items():
+        if each.values["backend"] in backends:
+            with suppress(UsageError):
+                found.append(read_settings(name).settings)
+    return found
 
 
 def _projects(known: Sequence[Settings]) -> dict[str, str]:

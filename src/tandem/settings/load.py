@@ -66,7 +66,11 @@ def load_one() -> Settings:
 
 
 def read_settings(
-    profile: str | None = None, overrides: Mapping[str, Any] | None = None, *, named: bool = True
+    profile: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    named: bool = True,
+    shell: bool = True,
 ) -> LoadedSettings:
     """Returns the settings of a profile with their origins.
 
@@ -74,6 +78,7 @@ def read_settings(
         profile: its name; None for ``TANDEM_PROFILE``.
         overrides: values of command-line flags, nested like the settings; they take precedence.
         named: whether the command names the pipeline; only then the environment's parameters apply to it.
+        shell: whether the environment applies at all; it is not meant for a profile that is only compared.
 
     Raises:
         UsageError: the profile or pipeline does not exist, or a value is wrong; the message names setting and places.
@@ -83,7 +88,9 @@ def read_settings(
     variables = read_dotenv(dotenv)
     check(variables, str(dotenv))
     check(os.environ, "the environment")
-    environment = os.environ if named else without_parameters(os.environ)
+    environment: Mapping[str, str] = os.environ if shell else {}
+    if not named:
+        environment = without_parameters(environment)
     # The first one wins.
     layers: dict[str, Mapping[str, Any]] = {
         _COMMAND_LINE: overrides or {},

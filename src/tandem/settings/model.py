@@ -115,7 +115,7 @@ class Settings(_Frozen):
     profile: str
     backend: Literal["embedded", "compose", "dataproc", "rehearsal"]
     description: str = ""
-    environment: str = Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
+    environment: str = Field(default="tandem", pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
     """What containers, cluster, jobs and objects are named after. A profile NAME of `tandem.toml` has tandem-NAME."""
     protected: bool = False
     """Whether commands that lose data or send generated records need the profile's name as a confirmation."""

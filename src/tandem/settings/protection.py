@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from tandem.errors import UsageError
 from tandem.settings.load import read_settings
 from tandem.settings.model import Settings
@@ -74,19 +76,43 @@ def check_unshared(settings: Settings, what: str) -> None:
     if settings.backend != "dataproc":
         return
     for name, profile in profiles().items():
-        if name == settings.profile or not profile.values.get("protected"):
+        if name == settings.profile or profile.values["backend"] != "dataproc":
             continue
-        theirs = read_settings(name, {"pipeline": settings.pipeline}, named=False).settings
-        if shared := _shared(settings, theirs):
+        theirs = _beside(settings, name)
+        if theirs.protected and (shared := _shared(settings, theirs)):
             raise UsageError(
                 f"{settings.profile} and the protected {name} share {shared}, and this would {what}",
                 hint=f"give {settings.profile} a Kafka cluster and a database of its own, or use --profile {name}",
             )
 
 
+def _beside(settings: Settings, name: str) -> Settings:
+    """Returns another profile's settings of the same pipeline, as its files have them.
+
+    Raises:
+        UsageError: they are wrong, so that nobody knows what the two profiles share.
+    """
+    same = {"pipeline": settings.pipeline, "pipelines_dir": settings.pipelines_dir}
+    try:
+        return read_settings(name, same, named=False, shell=False).settings
+    except UsageError as error:
+        raise UsageError(f"cannot check what {settings.profile} shares with {name}: {error}", hint=error.hint) from None
+
+
 def _shared(mine: Settings, theirs: Settings) -> str | None:
     """Returns what two environments of one pipeline both use; None for nothing. A default is no address of a cloud."""
-    if "bootstrap" in theirs.kafka.model_fields_set and mine.kafka.bootstrap == theirs.kafka.bootstrap:
-        return mine.kafka.bootstrap
-    there = (mine.mongo.uri, mine.mongo.database) == (theirs.mongo.uri, theirs.mongo.database)
-    return f"{mine.mongo.database} in {mine.mongo.uri}" if there and "uri" in theirs.mongo.model_fields_set else None
+    if "bootstrap" in theirs.kafka.model_fields_set:
+        ours, other = (_hosts(each.kafka.bootstrap, 9092) for each in (mine, theirs))
+        if common := ours & other:
+            return ", ".join(sorted(common))
+    if "uri" in theirs.mongo.model_fields_set and mine.mongo.database == theirs.mongo.database:
+        ours, other = (_hosts(urlsplit(each.mongo.uri).netloc, 27017) for each in (mine, theirs))
+        if common := ours & other:
+            return f"{mine.mongo.database} in {', '.join(sorted(common))}"
+    return None
+
+
+def _hosts(addresses: str, port: int) -> set[str]:
+    """Returns the addresses of a list as ``host:port``, so that an address has one spelling."""
+    hosts = (host.strip().lower() for host in addresses.rpartition("@")[2].split(","))
+    return {host if ":" in host.rpartition("]")[2] else f"{host}:{port}" for host in hosts if host}

@@ -67,6 +67,9 @@ class StateFolder:
         try:
             for folder in self.folders:
                 folder.mkdir(parents=True, exist_ok=True)
+            # Its data and keys are not for the user's repository.
+            if not (ignored := self.home / ".gitignore").exists():
+                ignored.write_text("*\n")
             if self._forgetting.exists():
                 self.forget()
             for name in self.data:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
-from tandem.platforms.dataproc.requests import batch_request, batches_parent
+from tandem.platforms.dataproc.requests import ACTIVE_BATCHES, batch_request, batches_parent
 from tandem.platforms.dataproc.runs import Run, Runs, run_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class Batches(Runs):
     """The serverless batches of a profile's pipeline."""
 
     _client: BatchControllerClient
-    _active = "(state = PENDING OR state = RUNNING OR state = CANCELLING)"
+    _active = ACTIVE_BATCHES
 
     def get(self, name: str) -> Run:
         """Returns the current state of a batch."""
@@ -75,4 +75,5 @@ def _run(batch: Batch) -> Run:
         batch.state_message,
         batch.runtime_info.output_uri,
         batch.uuid,
+        batch.pyspark_batch.args,
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
+from string import digits
 from typing import TYPE_CHECKING, Any
 
 from tandem.platforms.dataproc.calls import call
-from tandem.platforms.dataproc.release import Upload, folder_of, object_of
+from tandem.platforms.dataproc.release import Upload, checkpoint_of, folder_of, object_of
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 
 # Below it are the files of a cluster, too. Only the pieces of drivers' output end in a digit.
 OUTPUT_PREFIX = "google-cloud-dataproc-metainfo/"
+# What the names of a checkpoint's objects end with.
+_CHECKPOINT_ENDS = (*digits, ".changelog", ".crc", ".delta", ".json", ".snapshot", ".sst", ".zip", "metadata", "schema")
+# Conditions that no live object meets: none of them has a newer version or a custom time.
+_NOT_LIVE = {
+    *("numNewerVersions", "daysSinceNoncurrentTime", "noncurrentTimeBefore"),
+    *("daysSinceCustomTime", "customTimeBefore"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,17 +38,38 @@ class Policy:
         soft_delete_s: for how many seconds deleted objects are kept, and paid.
         versioned: whether replaced and deleted objects are kept for good.
         removes_output: whether drivers' output is deleted at some age.
+        removes_checkpoint: whether a rule deletes objects of the checkpoint.
     """
 
     soft_delete_s: int
     versioned: bool
     removes_output: bool
+    removes_checkpoint: bool
 
 
-def _covers(condition: Mapping[str, Any]) -> bool:
-    """Returns whether a lifecycle rule's condition is met by old pieces of drivers' output."""
-    prefixes = condition.get("matchesPrefix") or [OUTPUT_PREFIX]
-    return "age" in condition and any(OUTPUT_PREFIX.startswith(prefix) for prefix in prefixes)
+def _covers_output(condition: Mapping[str, Any]) -> bool:
+    """Returns whether all old pieces of drivers' output meet a lifecycle rule's condition."""
+    prefixes, suffixes = _names(condition)
+    pieces = OUTPUT_PREFIX.startswith(prefixes) and all(digit.endswith(suffixes) for digit in digits)
+    return _is_for_live(condition) and "age" in condition and pieces
+
+
+def _hits(condition: Mapping[str, Any], folder: str) -> bool:
+    """Returns whether objects of a checkpoint's folder can meet a lifecycle rule's condition."""
+    prefixes, suffixes = _names(condition)
+    below = any(folder.startswith(prefix) or prefix.startswith(folder) for prefix in prefixes)
+    pairs = product(_CHECKPOINT_ENDS, suffixes)
+    return _is_for_live(condition) and below and any(end.endswith(each) or each.endswith(end) for end, each in pairs)
+
+
+def _names(condition: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the prefixes and suffixes of the names that a condition is about; one that is empty for all names."""
+    return tuple(condition.get("matchesPrefix") or [""]), tuple(condition.get("matchesSuffix") or [""])
+
+
+def _is_for_live(condition: Mapping[str, Any]) -> bool:
+    """Returns whether live objects can meet a lifecycle rule's condition."""
+    return condition.get("isLive") is not False and not _NOT_LIVE & condition.keys()
 
 
 class Bucket:
@@ -76,10 +106,12 @@ class Bucket:
             except Forbidden:
                 return None
             rules = [rule for rule in found.lifecycle_rules if rule["action"]["type"] == "Delete"]
+            checkpoint = checkpoint_of(self._settings).removeprefix(f"gs://{self._name}/") + "/"
             return Policy(
                 soft_delete_s=int(found.soft_delete_policy.retention_duration_seconds or 0),
                 versioned=bool(found.versioning_enabled),
-                removes_output=any(_covers(rule["condition"]) for rule in rules),
+                removes_output=any(_covers_output(rule["condition"]) for rule in rules),
+                removes_checkpoint=any(_hits(rule["condition"], checkpoint) for rule in rules),
             )
 
         return call(f"looking at the settings of the bucket {self._name}", get)

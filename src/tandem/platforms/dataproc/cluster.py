@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from google.cloud.dataproc_v1 import ClusterControllerClient
 
 _DEADLINE_S = 900.0
-_HINT = "look at it: `gcloud dataproc clusters describe NAME --region=REGION`"
+# In these states a cluster accepts jobs.
+_ACCEPTING = ("RUNNING", "UPDATING", "ERROR_DUE_TO_UPDATE")
 _log = structlog.get_logger(__name__)
 
 
@@ -37,17 +38,26 @@ class Cluster:
         self._google = settings.gcp
         self._client = client
 
+    def check(self) -> None:
+        """Raises if there is a cluster that cannot run the job; changes nothing.
+
+        Raises:
+            EnvironmentNotReadyError: the cluster failed, is stopped, or may not read secrets.
+        """
+        if existing := self.find():
+            _check_scopes(existing)
+            self._check_state(existing)
+
     def ensure(self) -> None:
         """Returns when the cluster runs; creates it if there is none.
 
         Raises:
-            EnvironmentNotReadyError: the cluster failed, did not start in time, or may not read secrets.
+            EnvironmentNotReadyError: the cluster failed, or did not start in time.
         """
         from google.api_core.exceptions import AlreadyExists
 
         name = self._google.cluster
-        existing = self.find()
-        if existing is None:
+        if self.find() is None:
             _log.info("creating the cluster; this takes some minutes and costs from now on", cluster=name)
             request = cluster_request(self._settings)
             # One id for this attempt and its retries: a deleted cluster may be created again.
@@ -60,9 +70,7 @@ class Cluster:
                     return
 
             call(f"creating the cluster {name}", create)
-        else:
-            check_scopes(existing)
-        wait_for(f"the cluster {name}", self._probe, deadline_s=_DEADLINE_S, hint=_HINT, interval_s=self._pace_s)
+        wait_for(f"the cluster {name}", self._probe, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
 
     def find(self) -> GoogleCluster | None:
         """Returns the cluster, or None if there is none."""
@@ -86,7 +94,10 @@ class Cluster:
         from google.api_core.exceptions import NotFound
 
         existing = self.find()
-        if existing is None or existing.labels.get(ENVIRONMENT_LABEL) != environment_of(self._settings):
+        if existing is None:
+            return False
+        if not self._owns(existing):
+            _log.info("the cluster is kept, because this environment did not create it", cluster=existing.cluster_name)
             return False
         # Only this cluster, not a newer one of the same name.
         request = {
@@ -110,24 +121,41 @@ class Cluster:
             if self.find() is not None:
                 raise NotYetError("it is still being deleted")
 
-        wait_for("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=_HINT, interval_s=self._pace_s)
+        wait_for("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
         return True
 
-    def _probe(self) -> None:
-        from google.cloud.dataproc_v1 import ClusterStatus
+    def _owns(self, cluster: GoogleCluster) -> bool:
+        """Returns whether a deployment of this environment created a cluster."""
+        return bool(cluster.labels.get(ENVIRONMENT_LABEL) == environment_of(self._settings))
 
+    def _probe(self) -> None:
         existing = self.find()
         if existing is None:
             raise NotYetError("it does not exist yet")
-        state = ClusterStatus.State(existing.status.state)
-        if state in (ClusterStatus.State.ERROR, ClusterStatus.State.STOPPED):
-            detail = existing.status.detail
-            refusal = recognised(detail) or Refusal(detail or "no reason given", _HINT)
+        self._check_state(existing)
+        if existing.status.state.name not in _ACCEPTING:
+            raise NotYetError(f"it is {existing.status.state.name}")
+
+    def _check_state(self, cluster: GoogleCluster) -> None:
+        """Raises if a cluster will not run by itself."""
+        name, state, detail = cluster.cluster_name, cluster.status.state.name, cluster.status.detail
+        if state == "STOPPED":
+            raise EnvironmentNotReadyError(f"the cluster {name} is STOPPED", hint=self._gcloud("start"))
+        if state == "ERROR":
+            refusal = recognised(detail) or Refusal(detail or "no reason given", self._look)
+            # As long as it exists, every deployment finds it again.
+            again = "`tandem destroy`, which deletes this cluster, and `tandem deploy`"
+            way_out = again if self._owns(cluster) else f"{self._gcloud('delete')}, or name another in gcp.cluster"
             raise EnvironmentNotReadyError(
-                f"the cluster {self._google.cluster} is {state.name}: {refusal.reason}", hint=refusal.hint
+                f"the cluster {name} is {state}: {refusal.reason}", hint=f"{refusal.hint}; then {way_out}"
             )
-        if state != ClusterStatus.State.RUNNING:
-            raise NotYetError(f"it is {state.name}")
+
+    @property
+    def _look(self) -> str:
+        return f"look at it: {self._gcloud('describe')}"
+
+    def _gcloud(self, command: str) -> str:
+        return f"`gcloud dataproc clusters {command} {self._google.cluster} --region={self._google.region}`"
 
     @property
     def _pace_s(self) -> float:
@@ -135,7 +163,7 @@ class Cluster:
         return 0.2 if self._google.credentials == "none" else 5.0
 
 
-def check_scopes(cluster: GoogleCluster) -> None:
+def _check_scopes(cluster: GoogleCluster) -> None:
     """Raises if the machines of a cluster may not ask for secrets, whatever the roles of their account.
 
     Raises:

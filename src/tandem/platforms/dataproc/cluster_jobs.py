@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.release import Release
-from tandem.platforms.dataproc.requests import submit_request
+from tandem.platforms.dataproc.requests import ACTIVE_JOBS, submit_request
 from tandem.platforms.dataproc.runs import Run, Runs, run_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class ClusterJobs(Runs):
     """The jobs of a profile's pipeline, on whatever cluster."""
 
     _client: JobControllerClient
-    _active = "status.state = ACTIVE"
+    _active = ACTIVE_JOBS
 
     def get(self, name: str) -> Run:
         """Returns a job as it is now."""
@@ -92,6 +92,7 @@ def _run(job: Job) -> Run:
         status.details,
         job.driver_output_resource_uri,
         job.job_uuid,
+        job.pyspark_job.args,
     )
     return replace(run, restarts_left=_restarts_left(job))
 

@@ -99,7 +99,7 @@ class Deployment:
         Raises:
             UsageError: the job would look for a secret on a machine that does not have it.
             EnvironmentNotReadyError: something is missing or denies access; the message names it.
-            TandemError: the pipeline runs in Dataproc's other service.
+            TandemError: the pipeline runs in Dataproc's other service, or as a job of an earlier version of Tandem.
         """
         secrets = (("kafka", self._settings.kafka.job_password), ("mongo", self._settings.mongo.job_password))
         for section, reference in secrets:
@@ -111,6 +111,9 @@ class Deployment:
         self.bucket.check()
         self.check_secrets()
         self.check_elsewhere()
+        self.check_earlier()
+        if self.cluster:
+            self.cluster.check()
         check_kafka(self._settings.kafka)
         check_topics(self._settings.kafka, *streams_of(self._settings.location))
         check_mongo(self._settings.mongo)
@@ -141,6 +144,11 @@ class Deployment:
                 "and both would use its checkpoint",
                 hint=f"stop that first: TANDEM_GCP__SERVERLESS={str(not serverless).lower()} tandem destroy",
             )
+
+    def check_earlier(self) -> None:
+        """Raises if a job of an earlier version of Tandem uses the checkpoint; see ``Runs.check_earlier``."""
+        for service in self.services:
+            service.check_earlier()
 
     def doubt(self) -> str | None:
         """Returns why this version could not be checked against the checkpoint; None if it was, or runs already.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tandem.errors import TandemError
-from tandem.platforms.dataproc.cluster import check_scopes
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.job import few_restarts
 from tandem.platforms.parity import parity, runtime_of
@@ -53,6 +52,11 @@ def _bucket_costs(settings: Settings) -> str:
     if policy is None:
         raise Skipped("this login may not see the bucket's settings (role Storage Legacy Bucket Reader)")
     update = f"`gcloud storage buckets update {bucket}"
+    if policy.removes_checkpoint:
+        raise TandemError(
+            f"a lifecycle rule of {bucket} deletes the checkpoint",
+            hint=f"{update} --lifecycle-file=FILE`, with a matchesPrefix in each rule, as in docs/gcp.md",
+        )
     if policy.soft_delete_s:
         raise TandemError(
             f"{bucket} keeps deleted objects for {policy.soft_delete_s / 86_400:g} days, and each batch of the job "
@@ -87,7 +91,7 @@ def _cluster(settings: Settings) -> str:
             f"{existing.cluster_name} has image {image or 'unknown'}, but the jars are for {wanted}",
             hint="use a cluster of that image, or change `default` in runtimes.toml and lock the jars again",
         )
-    check_scopes(existing)
+    cluster.check()
     return f"{existing.cluster_name}, {existing.status.state.name}, image {image}"
 
 

@@ -81,6 +81,7 @@ class DataprocJob:
         The cluster is deleted if Tandem created it and no other job is left on it.
         """
         deployment = self.deployment
+        deployment.check_earlier()
         newest = deployment.jobs.newest()
         if newest and newest.active:
             _log.info("stopping the job after its current batch", job=newest.id)
@@ -198,8 +199,8 @@ def few_restarts(run: Run) -> str | None:
     if not run.active or run.restarts_left is None or run.restarts_left >= _FEW_RESTARTS:
         return None
     return (
-        f"Dataproc restarts the driver of {run.id} only {run.restarts_left} more times, also if each failure is days "
-        "apart; `tandem submit` replaces the job by one with all its restarts"
+        f"Dataproc will restart the driver of {run.id} only {run.restarts_left} more times in this job's life, however "
+        "far apart its failures are; `tandem submit` replaces the job by one with all its restarts"
     )
 
 

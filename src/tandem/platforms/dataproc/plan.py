@@ -8,6 +8,8 @@ from typing import Any
 
 from tandem.platforms.dataproc.release import Release, checkpoint_of, object_of
 from tandem.platforms.dataproc.requests import (
+    ACTIVE_BATCHES,
+    ACTIVE_JOBS,
     batch_request,
     batches_parent,
     cluster_request,
@@ -51,6 +53,11 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
         name = (reference or "").removeprefix("gsm:")
         yield Call("Secret Manager", "GetSecretVersion", {"name": name}, changes=False)
     yield elsewhere
+    yield Call("Dataproc", "ListJobs", {**place, "filter": ACTIVE_JOBS}, changes=False)
+    yield Call("Dataproc", "ListBatches", {**of_batches, "filter": ACTIVE_BATCHES}, changes=False)
+    cluster = Call("Dataproc", "GetCluster", {**place, "clusterName": google.cluster}, changes=False)
+    if not google.serverless:
+        yield cluster
     yield newest
     read = {"bucket": google.bucket, "prefix": checkpoint_of(settings).removeprefix(f"gs://{google.bucket}/")}
     when = "unless this release runs: checks whether it can resume from the checkpoint"
@@ -62,7 +69,7 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
         about = {"bucket": google.bucket, "name": object_of(settings, upload), "ifGenerationMatch": 0}
         yield Call("Cloud Storage", "objects.insert", about, "if it is missing")
     if not google.serverless:
-        yield Call("Dataproc", "GetCluster", {**place, "clusterName": google.cluster}, changes=False)
+        yield cluster
         yield Call("Dataproc", "CreateCluster", _json(cluster_request(settings)), "if there is no such cluster")
     yield newest
     about = {"bucket": google.bucket, "name": stop_object(settings, "<id of the running job>")}

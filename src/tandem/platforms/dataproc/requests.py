@@ -25,6 +25,9 @@ ENVIRONMENT_LABEL = "tandem-environment"
 RELEASE_LABEL = "tandem-release"
 # What was submitted of the pipeline: ``STREAM`` or ``RECONCILE``.
 ENTRY_LABEL = "tandem-entry"
+# Filters for the active ones.
+ACTIVE_JOBS = "status.state = ACTIVE"
+ACTIVE_BATCHES = "(state = PENDING OR state = RUNNING OR state = CANCELLING)"
 # What the login and the machines ask for; roles decide what they may do with it.
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _NAMESPACE = uuid.UUID("6f5b0f6e-3f0c-4f6c-9d4e-7b0f5a1c2d3e")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import structlog
@@ -14,7 +15,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.job_files import STREAM
 from tandem.platforms.dataproc.bucket import Bucket
 from tandem.platforms.dataproc.calls import call
-from tandem.platforms.dataproc.release import Release
+from tandem.platforms.dataproc.release import Release, folder_of
 from tandem.platforms.dataproc.requests import (
     ENTRY_LABEL,
     ENVIRONMENT_LABEL,
@@ -66,6 +67,7 @@ class Run:
         details: Dataproc's text about the state; it may be empty.
         output: the URI prefix of the objects with its driver's output; empty if there are none.
         uuid: what tells it from other runs of its id.
+        config: the URI of the job's configuration; empty if it is no job of Tandem's.
         cancelled: whether it was cancelled.
         restarts_left: how often Dataproc will still restart its driver, None if it restarts none.
     """
@@ -80,6 +82,7 @@ class Run:
     details: str
     output: str
     uuid: str
+    config: str = ""
     cancelled: bool = False
     restarts_left: int | None = None
 
@@ -89,7 +92,16 @@ class Run:
         return self.state in ("starting", "running", "stopping")
 
 
-def run_of(name: str, labels: Any, state: str, since: datetime | None, details: str, output: str, uuid: str) -> Run:
+def run_of(
+    name: str,
+    labels: Any,
+    state: str,
+    since: datetime | None,
+    details: str,
+    output: str,
+    uuid: str,
+    arguments: Sequence[str],
+) -> Run:
     """Returns a job or a batch as a run.
 
     Args:
@@ -100,7 +112,9 @@ def run_of(name: str, labels: Any, state: str, since: datetime | None, details: 
         details: Dataproc's text about the state.
         output: the URI of its driver's output.
         uuid: what tells it from others of its id.
+        arguments: those of its driver.
     """
+    pairs = dict(pairwise(arguments))
     return Run(
         id=name,
         state=_STATES.get(state, "starting"),
@@ -112,6 +126,7 @@ def run_of(name: str, labels: Any, state: str, since: datetime | None, details: 
         details=" ".join(details.split())[:300],
         output=output,
         uuid=uuid,
+        config=pairs.get("--config", ""),
         cancelled=state == "CANCELLED",
     )
 
@@ -174,6 +189,20 @@ class Runs(ABC):
     def active_streams(self) -> list[Run]:
         """Returns the active streams of all pipelines in the environment."""
         return list(self._all(f"{self._active} AND {environment_filter(self._settings)} AND {of_entry(STREAM)}"))
+
+    def check_earlier(self) -> None:
+        """Raises if a job of an earlier version of Tandem uses the pipeline's checkpoint: it has other labels.
+
+        Raises:
+            TandemError: the message names it, the hint the command that ends it.
+        """
+        folder = f"gs://{self._settings.gcp.bucket}/{folder_of(self._settings)}"
+        for run in self._all(self._active):
+            if run.config.startswith(folder) and not self._owns(run):
+                raise TandemError(
+                    f"the job {run.id} of an earlier version of Tandem runs on this checkpoint",
+                    hint=f"stop it first: {self._kill_hint(run)}",
+                )
 
     def stop(self, run: Run) -> None:
         """Returns when a run has ended, after its current batch or, if that takes too long, cancelled.

@@ -13,7 +13,7 @@ import structlog
 from tandem import log
 from tandem.engine.spark.job_log import TEXT
 from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.pipeline_registry import PipelineRegistry
+from tandem.pipeline_registry import PipelineRegistry, handed_on
 from tandem.platforms.local_services.job_runners import JobRunners
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import Tools
@@ -85,7 +85,7 @@ def main(spec: EnvironmentSpec) -> int:
     arguments = parser.parse_args()
     log.to_stderr(TEXT)
     try:
-        return run(Settings.model_validate_json(arguments.settings.read_text("utf-8")), spec)
+        return run(handed_on(arguments.settings), spec)
     except TandemError as error:
         kind = "environment" if isinstance(error, EnvironmentNotReadyError) else "settings"
         _log.error("cannot start", kind=kind, error=str(error), hint=error.hint)
