@@ -51,6 +51,14 @@ def test_indexes_are_of_declared_fields() -> None:
         Collection("facts", FACTS.fields, (("key", "ky"),))
 
 
+@pytest.mark.parametrize("name", ["$set", "a.b", ".", "$", "a\0"])
+def test_a_name_that_no_document_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"the collection facts: field .* rename it in the transform") as error:
+        Collection("facts", {"key": DocumentType.STRING, name: DocumentType.STRING})
+    assert repr(name) in str(error.value)
+    assert Collection("facts", {"a$": DocumentType.STRING, "two words": DocumentType.STRING})
+
+
 def test_a_window_is_of_declared_fields() -> None:
     assert declared(Output(FACTS, DOCUMENTS, window=("at", "at")))
     with pytest.raises(ValueError, match="the window names unknown fields of the collection facts: end"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from tandem.engine.declare.field_name import unusable_in_documents
 from tandem.engine.declare.field_type import DocumentType
 from tandem.engine.declare.kind import Kind
 
@@ -26,7 +27,7 @@ class Collection:
         indexes: the indexes besides that of ``_id``: the fields of each, in order.
 
     Raises:
-        ValueError: an index names a field that is not declared.
+        ValueError: documents cannot have a field of such a name, or an index names a field that is not declared.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Collection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        for problem in unusable_in_documents(self.fields):
+            raise ValueError(f"the collection {self.name}: {problem}")
         for index in self.indexes:
             # A dot leads into an object.
             check_fields(self, f"the index {index}", (name.partition(".")[0] for name in index))

@@ -33,6 +33,18 @@ def check_names(names: Iterable[str]) -> None:
             raise ValueError(f"fields {alike} differ in case alone, which Spark does not tell apart")
 
 
+def unusable_in_documents(names: Iterable[str]) -> list[str]:
+    """Returns what is wrong with names of the fields of documents; those of nested fields are not looked at.
+
+    MongoDB's driver replaces no document with a field that begins with ``$``. A query takes a dot for a path.
+    """
+    return [
+        f"field {name!r}: a document's field cannot begin with $ or have a dot or a NUL; rename it in the transform"
+        for name in names
+        if name.startswith("$") or "." in name or "\0" in name
+    ]
+
+
 def find(fields: Mapping[str, Kind], path: str) -> tuple[Path, Kind] | None:
     """Returns the field that a path such as ``after.id`` leads to, and its type; None where there is none.
 
