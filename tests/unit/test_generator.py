@@ -27,6 +27,7 @@ from tandem.producer.main import parser_of, plan_of
 from tandem.producer.odd_records import MALFORMED, applies
 from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
+from tandem.producer.values import values_of
 from tandem.verify.reference import Accepted, Dead, Validator
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -339,6 +340,21 @@ def test_records_of_any_type_are_what_they_are_meant_to_be(stream: Stream) -> No
         kind for kind in MALFORMED if applies(kind, stream)
     }
     assert ("malformed:wrong_nested" in seen, "malformed:null_amount" in seen) == (stream is RICH, True)
+
+
+def test_an_unusual_record_has_the_events_own_content() -> None:
+    """What is added to it is never a field that the stream declares."""
+    fields = {
+        "id": FieldType.STRING,
+        "at": FieldType.TIMESTAMP,
+        "channel": FieldType.STRING,
+        "tags": FieldType.array(FieldType.STRING).optional(),
+    }
+    stream = Stream("s", "s", fields, event_time="at", identity="id")
+    values, event = values_of(stream), {"id": "a", "at": PLAN.start_ms, "channel": "shop", "tags": None}
+    unusual = [json.loads(values.unusual(event, choice / 10)) for choice in range(10)]
+    assert {(each["channel"], "tags" in each) for each in unusual} == {("shop", False)}
+    assert any(each.keys() > {"id", "at", "channel"} for each in unusual)
 
 
 def test_a_sample_needs_an_identity() -> None:

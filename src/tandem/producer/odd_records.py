@@ -77,8 +77,15 @@ def _time(change: Callable[[datetime], str]) -> Callable[[Fields, Stream], bytes
 
 
 _INDIA = timezone(timedelta(hours=5, minutes=30))
+_UNDECLARED: Fields = {"channel": "web", "tags": ["a", {"b": None}], "": 1.5}
+
+
+def _with_undeclared(fields: Fields, stream: Stream) -> bytes:
+    return dump({name: each for name, each in _UNDECLARED.items() if name not in stream.fields} | {**fields})
+
+
 _UNUSUAL: tuple[Callable[[Fields, Stream], bytes], ...] = (
-    lambda fields, _: dump({**fields, "channel": "web", "tags": ["a", {"b": None}], "": 1.5}),
+    _with_undeclared,
     lambda fields, _: json.dumps(fields, indent=2).encode() + b"\n",
     lambda fields, _: dump({name: fields[name] for name in sorted(fields, reverse=True)}),
     _time(lambda time: time.astimezone(_INDIA).isoformat()),
