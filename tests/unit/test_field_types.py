@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
+from pyspark import cloudpickle
 
 from tandem.engine.declare import field_type
 from tandem.engine.declare import kind as kinds
@@ -228,6 +229,19 @@ def test_no_field_is_named_like_a_column_that_is_added() -> None:
 def test_what_avro_cannot_have_yet_is_refused(kind: Kind, words: str) -> None:
     with pytest.raises(ValueError, match=f"field {words}: in Avro a stream has STRING"):
         replace(SALES, fields={**SALES.fields, "amount": kind})
+
+
+def test_what_a_stream_has_worked_out_is_kept_and_never_compared() -> None:
+    first, second = (stream(dict(NESTED), identity=("id", "after.id"), event_time="after.at") for _ in range(2))
+    assert first.identity_paths is first.identity_paths
+    assert first.event_time_path is first.event_time_path
+    assert (first.identity_column, first.time_column) == ("identity", "event_time")
+    assert first == second
+    copied = cloudpickle.loads(cloudpickle.dumps(first))
+    assert (copied, copied.identity_paths, copied.time_column) == (first, first.identity_paths, first.time_column)
+    changed = replace(first, event_time="at", identity="id")
+    assert (changed.identity_paths, changed.time_column) == ((("id",),), "at")
+    assert "_paths" not in repr(first)
 
 
 def test_what_is_stored_has_mongodbs_types() -> None:

@@ -24,7 +24,7 @@ from tandem.producer.api import arguments
 from tandem.producer.json_encoding import iso
 from tandem.producer.ledger import Record
 from tandem.producer.main import parser_of, plan_of
-from tandem.producer.odd_records import MALFORMED, applies
+from tandem.producer.odd_records import kinds_of
 from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
 from tandem.producer.values import values_of
@@ -133,9 +133,7 @@ def test_events_are_accepted_and_malformed_records_are_not(generate: Any, stream
     plan = replace(PLAN, count=5_000, mix=Mix(malformed=0.5))
     events(sent(generate, plan), stream)
     spoiled = [each for each in sent(generate, plan) if each.kind.startswith("malformed")]
-    assert {each.kind for each in spoiled} == {
-        f"malformed:{kind}" for kind in (*MALFORMED, "huge") if applies(kind, stream)
-    }
+    assert {each.kind for each in spoiled} == {f"malformed:{kind}" for kind in (*kinds_of(stream), "huge")}
     for each in spoiled:
         assert accepted(each.value, stream) is None, each
         assert each.key is not None or each.value is not None
@@ -336,9 +334,7 @@ def test_records_of_any_type_are_what_they_are_meant_to_be(stream: Stream) -> No
             assert isinstance(found, Accepted), (record, found)
             assert found.fields["identity"] == record.id
     # All that apply to such records are among them.
-    assert {kind.removeprefix("malformed:") for kind in seen} | {"huge"} >= {
-        kind for kind in MALFORMED if applies(kind, stream)
-    }
+    assert {kind.removeprefix("malformed:") for kind in seen} | {"huge"} >= {*kinds_of(stream)}
     assert ("malformed:wrong_nested" in seen, "malformed:null_amount" in seen) == (stream is RICH, True)
 
 

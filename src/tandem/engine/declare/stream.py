@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -114,7 +115,7 @@ class Stream:
         if self.format is not None:
             self.format.check(self.fields)
 
-    @property
+    @cached_property
     def event_time_path(self) -> Path | None:
         """The names that lead to the event time; None for the record's timestamp."""
         if self.event_time is RecordPart.TIMESTAMP:
@@ -127,7 +128,7 @@ class Stream:
             )
         return found[0]
 
-    @property
+    @cached_property
     def identity_paths(self) -> tuple[Path, ...] | None:
         """The names that lead to each field of the identity; None for the record's key."""
         if self.identity is RecordPart.KEY:
@@ -145,13 +146,13 @@ class Stream:
             raise ValueError(f"stream {self.name}: the identity names no field")
         return tuple(paths)
 
-    @property
+    @cached_property
     def time_column(self) -> str:
         """The column of the rows with the event time."""
         path = self.event_time_path
         return path[0] if path is not None and len(path) == 1 else EVENT_TIME
 
-    @property
+    @cached_property
     def identity_column(self) -> str:
         """The column of the rows with the identity."""
         paths = self.identity_paths
