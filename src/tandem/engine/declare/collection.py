@@ -9,6 +9,7 @@ from types import MappingProxyType
 from tandem.engine.declare.field_name import unusable_in_documents
 from tandem.engine.declare.field_type import DocumentType
 from tandem.engine.declare.kind import Kind
+from tandem.engine.declare.kind import check_fields as check_kinds
 
 # The field that identifies a document. Every document has it, as a string, so no collection declares it.
 ID = "_id"
@@ -27,7 +28,8 @@ class Collection:
         indexes: the indexes besides that of ``_id``: the fields of each, in order.
 
     Raises:
-        ValueError: documents cannot have a field of such a name, or an index names a field that is not declared.
+        ValueError: documents cannot have a field of such a name or type; or an index names a field that is not
+            declared.
     """
 
     name: str
@@ -36,6 +38,9 @@ class Collection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        for name, kind in self.fields.items():
+            if kind not in [*DocumentType]:
+                raise ValueError(f"the collection {self.name}: field {name!r}: {kind!r} is not a DocumentType")
         for problem in unusable_in_documents(self.fields):
             raise ValueError(f"the collection {self.name}: {problem}")
         for index in self.indexes:
@@ -54,6 +59,9 @@ class Lookup:
         collection: its name.
         fields: what is read of its documents, and the types that they have there; null where a document lacks one.
         indexes: the indexes besides that of ``_id``: the fields of each, in order.
+
+    Raises:
+        ValueError: Spark cannot have such fields.
     """
 
     collection: str
@@ -62,6 +70,10 @@ class Lookup:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        try:
+            check_kinds(self.fields)
+        except ValueError as error:
+            raise ValueError(f"the lookup {self.collection}: {error}") from None
 
 
 def check_fields(collection: Collection, what: str, names: Iterable[str]) -> None:

@@ -25,12 +25,17 @@ def check_names(names: Iterable[str]) -> None:
             raise ValueError(
                 f"field {name!r}: a name is not empty, has printable characters only, and not both kinds of quotes"
             )
-        if name.startswith(RESERVED):
+        if folded(name).startswith(RESERVED):
             raise ValueError(f"field {name!r}: names that begin with {RESERVED} are the engine's own")
-    for folded, number in Counter(name.lower() for name in names).items():
+    for name_of_all, number in Counter(map(folded, names)).items():
         if number > 1:
-            alike = ", ".join(repr(name) for name in names if name.lower() == folded)
+            alike = ", ".join(repr(name) for name in names if folded(name) == name_of_all)
             raise ValueError(f"fields {alike} differ in case alone, which Spark does not tell apart")
+
+
+def folded(name: str) -> str:
+    """Returns what is the same for names that Spark does not tell apart, as Java's ``equalsIgnoreCase`` does not."""
+    return name.upper().lower()
 
 
 def unusable_in_documents(names: Iterable[str]) -> list[str]:
