@@ -81,6 +81,21 @@ def test_what_is_no_type_is_refused_by_its_field(wrong: Any) -> None:
             declare(wrong)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FieldType.INTEGER.default(0),
+        FieldType.array(FieldType.record({"tags": FieldType.map(FieldType.STRING).default({})})),
+        FieldType.map(FieldType.record({"n": FieldType.INTEGER.default(1)})).optional(),
+    ],
+    ids=lambda each: str(each),
+)
+def test_a_lookup_has_no_defaults(kind: Kind) -> None:
+    assert Lookup("segments", {"x": FieldType.INTEGER.optional()})
+    with pytest.raises(ValueError, match=r"^the lookup segments: field 'x' has a default, which a lookup cannot have"):
+        Lookup("segments", {"x": kind})
+
+
 @pytest.mark.parametrize("declare", [FieldType.array, FieldType.map])
 def test_items_and_values_are_there(declare: Callable[[Kind], Kind]) -> None:
     assert declare(FieldType.STRING).optional().is_optional

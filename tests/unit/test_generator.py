@@ -353,6 +353,38 @@ def test_an_unusual_record_has_the_events_own_content() -> None:
     assert any(each.keys() > {"id", "at", "channel"} for each in unusual)
 
 
+DEFAULTED = Stream(
+    "defaulted",
+    "defaulted_v1",
+    {
+        "shop": FieldType.STRING.default("main"),
+        "number": FieldType.INTEGER,
+        "inner": FieldType.record({"day": FieldType.DATE.default(date(2026, 11, 22))}),
+        "at": FieldType.TIMESTAMP.default(START + timedelta(days=1, microseconds=1500)),
+    },
+    event_time="at",
+    identity=("shop", "number", "inner.day"),
+)
+
+
+@pytest.mark.parametrize("absent", [{}, {"shop": None, "at": None, "inner": {"day": None}}])
+def test_an_event_may_leave_out_what_has_a_default(absent: dict[str, Any]) -> None:
+    def events(moment: Moment) -> Iterator[Event]:
+        yield Event(DEFAULTED, {"inner": {}, "number": int(moment.id.rpartition("-")[2]), **absent})
+
+    plan = Plan(seed=3, count=400, start=START, mix=Mix(malformed=0.3))
+    validate = Validator(DEFAULTED, max_clock_skew_seconds=300)
+    for record in sample(plan, DEFAULTED, events):
+        found = validate(record.key, record.value, plan.start_ms + 2 * 86_400_000)
+        if record.kind.startswith("malformed:"):
+            assert isinstance(found, Dead), record
+        else:
+            assert isinstance(found, Accepted), (record, found)
+            assert found.fields["identity"] == record.id
+
+
 def test_a_sample_needs_an_identity() -> None:
+    with pytest.raises(ValueError, match=r"an event of defaulted has no number"):
+        list(sample(PLAN, DEFAULTED, lambda _: [Event(DEFAULTED, {"inner": {}})]))
     with pytest.raises(ValueError, match="an event of keyed needs a key"):
         list(sample(PLAN, KEYED, lambda _: [Event(KEYED, {"n": 5})]))

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tandem.engine.declare.field_name import unusable_in_documents
 from tandem.engine.declare.field_type import DocumentType
-from tandem.engine.declare.kind import Kind
+from tandem.engine.declare.kind import Array, Kind, Map, Record
 from tandem.engine.declare.kind import check_fields as check_kinds
 
 # The field that identifies a document. Every document has it, as a string, so no collection declares it.
@@ -61,7 +61,7 @@ class Lookup:
         indexes: the indexes besides that of ``_id``: the fields of each, in order.
 
     Raises:
-        ValueError: Spark cannot have such fields.
+        ValueError: Spark cannot have such fields, or one of them has a default.
     """
 
     collection: str
@@ -72,6 +72,9 @@ class Lookup:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         try:
             check_kinds(self.fields)
+            for name, kind in self.fields.items():
+                if _has_default(kind):
+                    raise ValueError(f"field {name!r} has a default, which a lookup cannot have: null is what it lacks")
         except ValueError as error:
             raise ValueError(f"the lookup {self.collection}: {error}") from None
 
@@ -86,3 +89,17 @@ def check_fields(collection: Collection, what: str, names: Iterable[str]) -> Non
 def name_of(collection: Collection | str) -> str:
     """Returns the name of a collection that is declared, or of which only the name is."""
     return collection if isinstance(collection, str) else collection.name
+
+
+def _has_default(kind: Kind) -> bool:
+    """Returns whether a type or one inside of it has a default."""
+    match kind:
+        case Record():
+            inside = any(map(_has_default, kind.fields.values()))
+        case Array():
+            inside = _has_default(kind.items)
+        case Map():
+            inside = _has_default(kind.values)
+        case _:
+            inside = False
+    return inside or kind.fallback is not None
