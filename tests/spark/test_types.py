@@ -299,6 +299,7 @@ PATHS: dict[str, Kind] = {
         )
     ),
     "prices": FieldType.map(FieldType.record({"net": FieldType.INTEGER_32})).optional(),
+    "[0]": FieldType.record({"[1]": FieldType.STRING}).optional(),
 }
 LINE = {"sku": "x", "price": "1.50", "tags": []}
 
@@ -319,6 +320,13 @@ LINE = {"sku": "x", "price": "1.50", "tags": []}
         ({"inner": {**GOOD["inner"], "day": "2026-02-30"}}, "bad_time", "inner.day"),
         ({"inner": {**GOOD["inner"], "at": 10**15}}, "bad_time", "inner.at"),
         ({"prices": {"secret": {"net": 1.5}}}, "wrong_type", "prices[*].net: not of type 32-bit integer"),
+        (
+            {"prices": {"a": 5, "b": {"net": 1.5}, "c": {"net": 1}}},
+            "wrong_type",
+            "prices[*].net: not of type 32-bit integer",
+        ),
+        ({"prices": {"a": None, "b": {"net": None}}}, "null_field", "prices[*]"),
+        ({"[0]": {"[1]": 5}}, "wrong_type", "[0].[1]: not of type string"),
         ({"prices": {"a\0": {"net": 1}}}, "wrong_type", "prices: not of type map"),
         ({"prices": 5}, "wrong_type", "prices: not of type map"),
         ({"at": "2999-01-01T00:00:00Z"}, "future_time", "at: more than 300 s after the record's Kafka timestamp"),
