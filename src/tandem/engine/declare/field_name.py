@@ -50,20 +50,25 @@ def unusable_in_documents(names: Iterable[str]) -> list[str]:
     ]
 
 
-def find(fields: Mapping[str, Kind], path: str) -> tuple[Path, Kind] | None:
+def find(fields: Mapping[str, Kind], path: str, *, may_be_absent: bool = False) -> tuple[Path, Kind] | None:
     """Returns the field that a path such as ``after.id`` leads to, and its type; None where there is none.
 
-    A name may have dots itself. The path leads through records, and to nothing that may be absent.
+    A name may have dots itself. The path leads through records.
+
+    Args:
+        fields: the declared fields.
+        path: the names, with a dot between them.
+        may_be_absent: whether it may lead through what may be absent, or to it.
     """
     parts = path.split(".")
     for number in range(len(parts), 0, -1):
         name, rest = ".".join(parts[:number]), ".".join(parts[number:])
         kind = fields.get(name)
-        if kind is None or (kind.is_optional and kind.fallback is None):
+        if kind is None or (kind.is_optional and kind.fallback is None and not may_be_absent):
             continue
         if not rest:
             return (name,), kind
-        inner = find(getattr(kind, "fields", {}), rest)
+        inner = find(getattr(kind, "fields", {}), rest, may_be_absent=may_be_absent)
         if inner is not None:
             return (name, *inner[0]), inner[1]
     return None
