@@ -52,18 +52,18 @@ def as_json(documents: DataFrame) -> DataFrame:
 
 
 def as_stored(kind: DataType) -> DataType:
-    """Returns a type with numbers in place of dates: milliseconds since 1970."""
+    """Returns a type with numbers in place of dates, milliseconds since 1970; a stored document may lack anything."""
     match kind:
         case TimestampType() | DateType():
             return LongType()
         case ArrayType():
-            return ArrayType(as_stored(kind.elementType), kind.containsNull)
+            return ArrayType(as_stored(kind.elementType))
         case MapType():
-            return MapType(kind.keyType, as_stored(kind.valueType), kind.valueContainsNull)
+            return MapType(kind.keyType, as_stored(kind.valueType))
         case StructType():
             stored = StructType()
             for field in kind:
-                stored.add(field.name, as_stored(field.dataType), field.nullable)
+                stored.add(field.name, as_stored(field.dataType))
             return stored
         case _:
             return kind
