@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.collection import Collection, Lookup
 from tandem.engine.declare.field_type import DocumentType, FieldType
+from tandem.engine.declare.kind import Kind
 from tandem.engine.declare.pipeline import Output, Pipeline, SupersededBy
 from tandem.engine.declare.stream import DeadLetterError, RecordPart, Stream
 from tandem.engine.declare.view import Column, Shown, Tally, View
@@ -22,6 +23,7 @@ __all__ = [
     "DeadLetterError",
     "DocumentType",
     "FieldType",
+    "Kind",
     "Lookup",
     "Output",
     "Pipeline",

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from tandem.engine.spark.dates import as_json, as_stored, from_stored, may_change
+from tandem.engine.spark.dates import as_json, as_stored, from_stored, is_old, may_change
 from tests.foreign import milliseconds
 
 # What the Julian calendar has and the Gregorian has not, and the other way round; offsets to the second; the far ends.
@@ -102,3 +102,34 @@ def test_what_is_inside_of_something_is_written_and_read_too(spark: SparkSession
 def test_old_dates_alone_need_care(spark: SparkSession, text: str, changes: bool) -> None:
     assert may_change(dated(spark, "2026-01-01T00:00:00Z", text)) is changes
     assert not may_change(spark.createDataFrame([("a", 1)], "_id string, amount long"))
+
+
+DAYS = ("1900-12-31", "1901-01-01")
+OLD_PLACES = (
+    "DATE '{day}'",
+    "array(null, TIMESTAMP '{day} 00:00:00Z')",
+    "map('a', DATE '{day}')",
+    "map(TIMESTAMP '{day} 00:00:00Z', 1)",
+    "named_struct('n', 1, 'a.`b', named_struct('at', TIMESTAMP '{day} 00:00:00Z'))",
+    "array(named_struct('named', map('a', array(array(TIMESTAMP '{day} 00:00:00Z')))))",
+)
+
+
+def is_old_in(rows: DataFrame) -> bool:
+    return bool(rows.select(is_old(rows)).collect()[0][0])
+
+
+def test_rows_are_old_wherever_an_old_date_is(spark: SparkSession) -> None:
+    """A transform may take a date out of anything, and make a flat document of it."""
+    for place in OLD_PLACES:
+        rows = spark.sql("SELECT 1 AS n" + "".join(f", {place.format(day=day)} AS `{day}`" for day in DAYS))
+        assert is_old_in(rows) is True, place
+        assert is_old_in(rows.drop("1900-12-31")) is False, place
+        assert is_old_in(rows.select(F.when(F.col("n") == 2, F.col("`1900-12-31`")).alias("absent"))) is False, place
+
+
+def test_what_is_set_aside_is_not_old(spark: SparkSession) -> None:
+    old = "named_struct('timestamp', TIMESTAMP '1500-03-10 00:00:00Z')"
+    assert is_old_in(spark.sql(f"SELECT TIMESTAMP '1999-01-01' AS at, {old} AS other"))
+    assert not is_old_in(spark.sql(f"SELECT TIMESTAMP '1999-01-01' AS at, {old} AS _aside"))
+    assert not is_old_in(spark.sql(f"SELECT 1 AS n, {old} AS _aside"))

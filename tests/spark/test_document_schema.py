@@ -83,6 +83,18 @@ def test_without_declared_fields_any_documents_do(spark: SparkSession) -> None:
     assert documents_of(pipeline_of("c", Collection("d")), empty(spark, "number int")).keys() == {"c", "d"}
 
 
+@pytest.mark.parametrize("name", ["$set", "a.b"])
+@pytest.mark.parametrize("collection", ["c", Collection("c"), Collection("c", {"a": DocumentType.STRING})])
+def test_a_name_that_no_document_can_have_is_refused(
+    spark: SparkSession, collection: Collection | str, name: str
+) -> None:
+    with pytest.raises(CannotGoOnError) as error:
+        documents_of(pipeline_of(collection), empty(spark, f"_id string, a string, `{name}` string"))
+    assert f"c: field {name!r}" in str(error.value)
+    nested = empty(spark, f"_id string, a string, b struct<`{name}`: string>")
+    assert documents_of(pipeline_of("c"), nested)
+
+
 @pytest.mark.parametrize(
     ("package", "parameters"),
     [

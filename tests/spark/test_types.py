@@ -17,7 +17,7 @@ from random import Random
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
@@ -38,6 +38,7 @@ from tandem.engine.declare.kind import (
     Timestamp,
     TimeUnit,
 )
+from tandem.engine.read.json_format import FlatJsonFormat
 from tandem.engine.read.kafka_source import streamed
 from tandem.engine.read.parse import parse
 from tandem.pipeline import DeadLetterError, FieldType, Output, Pipeline, RecordPart, Stream
@@ -49,7 +50,7 @@ from tests.spark.records import SCHEMA, job_config
 RECORDS = 150
 DECLARATIONS = max(1, int(os.environ.get("TYPE_EXAMPLES", "900")) // RECORDS)
 
-NAMES = ("a", "b", "x.y", "it's", 'the "one"', "$set", "two words", "`")
+NAMES = ("a", "b", "x.y", "[0]", "it's", 'the "one"', "$set", "two words", "`")
 SCALARS: tuple[Kind, ...] = (
     FieldType.STRING,
     FieldType.TEXT,
@@ -252,9 +253,22 @@ def dump(value: Any) -> str:
     return "[" + ", ".join(map(dump, value)) + "]" if isinstance(value, list) else json.dumps(value)
 
 
+FLAT_NAMES = ("a", "b", "x.y", "$set", "two words", "-", "extra", "_corrupt_record")
+# They are read in another way, most of their records without a variant.
+FLAT_KINDS = (FieldType.STRING, FieldType.INTEGER, FieldType.TIMESTAMP)
+
+
+def flat(fields: Mapping[str, Kind]) -> Stream:
+    return Stream("s", "s", {"id": FieldType.STRING, "at": FieldType.TIMESTAMP, **fields}, "at", "id")
+
+
+flat_streams = st.dictionaries(st.sampled_from(FLAT_NAMES), st.sampled_from(FLAT_KINDS), max_size=4).map(flat)
+
+
 def item(stream: Stream, chance: Random) -> Item:
     others = {name: kind for name, kind in stream.fields.items() if name not in OWN}
-    own = GOOD if chance.random() < 0.7 else record_of(OWN, chance)
+    good = {name: value for name, value in GOOD.items() if name in stream.fields}
+    own = good if chance.random() < 0.7 else record_of({name: OWN[name] for name in good}, chance)
     value = dump({**own, **record_of(others, chance)}).encode()
     if chance.random() < 0.05:
         at = chance.randrange(len(value))
@@ -272,6 +286,25 @@ def item(stream: Stream, chance: Random) -> Item:
 )
 @given(stream=streams, chance=st.randoms(use_true_random=True))
 def test_any_text_by_any_declaration_is_read_alike(spark: SparkSession, stream: Stream, chance: Random) -> None:
+    read_alike(spark, stream, chance)
+
+
+@settings(
+    max_examples=max(1, DECLARATIONS // 3),
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@example(stream=flat(dict(zip(FLAT_NAMES[:-1], FLAT_KINDS * 3, strict=False))), chance=Random(1))
+@example(stream=flat({"_corrupt_record": FieldType.STRING}), chance=Random(2))
+@given(stream=flat_streams, chance=st.randoms(use_true_random=True))
+def test_any_text_by_a_flat_declaration_is_read_alike(spark: SparkSession, stream: Stream, chance: Random) -> None:
+    assert FlatJsonFormat.can_read(stream) is ("_corrupt_record" not in stream.fields)
+    read_alike(spark, stream, chance)
+
+
+def read_alike(spark: SparkSession, stream: Stream, chance: Random) -> None:
     items = [item(stream, chance) for _ in range(RECORDS)]
     found, expected = engine_answers(spark, stream, items), reference_answers(stream, items)
     COUNTED["records"] += len(items)
@@ -299,6 +332,7 @@ PATHS: dict[str, Kind] = {
         )
     ),
     "prices": FieldType.map(FieldType.record({"net": FieldType.INTEGER_32})).optional(),
+    "[0]": FieldType.record({"[1]": FieldType.STRING}).optional(),
 }
 LINE = {"sku": "x", "price": "1.50", "tags": []}
 
@@ -319,6 +353,13 @@ LINE = {"sku": "x", "price": "1.50", "tags": []}
         ({"inner": {**GOOD["inner"], "day": "2026-02-30"}}, "bad_time", "inner.day"),
         ({"inner": {**GOOD["inner"], "at": 10**15}}, "bad_time", "inner.at"),
         ({"prices": {"secret": {"net": 1.5}}}, "wrong_type", "prices[*].net: not of type 32-bit integer"),
+        (
+            {"prices": {"a": 5, "b": {"net": 1.5}, "c": {"net": 1}}},
+            "wrong_type",
+            "prices[*].net: not of type 32-bit integer",
+        ),
+        ({"prices": {"a": None, "b": {"net": None}}}, "null_field", "prices[*]"),
+        ({"[0]": {"[1]": 5}}, "wrong_type", "[0].[1]: not of type string"),
         ({"prices": {"a\0": {"net": 1}}}, "wrong_type", "prices: not of type map"),
         ({"prices": 5}, "wrong_type", "prices: not of type map"),
         ({"at": "2999-01-01T00:00:00Z"}, "future_time", "at: more than 300 s after the record's Kafka timestamp"),

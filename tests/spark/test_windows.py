@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from tandem.engine.run import final_windows as windows
 from tandem.engine.run.final_windows import FinalWindows
+from tandem.engine.spark.dates import as_stored
 from tandem.pipeline import Output
 from tests.spark.records import ARRIVED, job_config
 
@@ -30,6 +34,66 @@ def summed(events: DataFrame) -> DataFrame:
     rows = events.groupBy(F.window("at", "1 minute").alias("w"), number.alias("_id"))
     total = rows.agg(F.sum("amount").alias("total"))
     return total.select("_id", F.col("w.start").alias("begin"), F.col("w.end").alias("end"), "total")
+
+
+RICH = (
+    "_id string NOT NULL, begin timestamp, end timestamp, prices map<string, decimal(5,2)>, "
+    "`two words` struct<`it's`: array<timestamp>, `a.b`: map<string, struct<at: timestamp, n: int>>>"
+)
+
+
+def rich(identity: str, at: datetime, prices: dict[str, Any], **changes: Any) -> tuple[Any, ...]:
+    inner = {"it's": [at], "a.b": {"x": {"at": at, "n": None}, "y": {"at": None, "n": 1}}}
+    return identity, ARRIVED, ARRIVED + timedelta(minutes=1), prices, {**inner, **changes}
+
+
+def test_aggregates_of_any_type_are_compared(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MongoDB has milliseconds, no order of a map's keys, and nothing that is null inside of something."""
+    sent, kept = ARRIVED + timedelta(microseconds=1234), ARRIVED + timedelta(milliseconds=1)
+    one, two = Decimal("1.00"), Decimal("2.00")
+    expected = [
+        rich("same", sent, {"a": one, "b": two, "c": None}),
+        rich("map", sent, {"a": one, "b": two}),
+        rich("time", sent, {}),
+        rich("nested", sent, {}),
+        (*rich("null", sent, {})[:3], None, None),
+        rich("new", sent, {}),
+    ]
+    stored = [
+        rich("same", kept, {"b": two, "a": one}),
+        rich("map", kept, {"a": one, "b": one}),
+        rich("time", kept + timedelta(milliseconds=1), {}),
+        rich("nested", kept, {}, **{"a.b": {"x": {"at": kept, "n": 5}, "y": {"at": None, "n": 1}}}),
+        (*rich("null", sent, {})[:3], None, None),
+        rich("surplus", kept, {}),
+    ]
+    kind = StructType.fromDDL(RICH)
+    taken: list[DataFrame] = []
+    schemas: list[StructType] = []
+
+    def read(*arguments: Any) -> DataFrame:
+        schemas.append(arguments[3])
+        return spark.createDataFrame(stored, kind)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(windows, "read_collection", read)
+    monkeypatch.setattr(windows, "write_documents", lambda documents, *_, **__: taken.append(documents))
+    monkeypatch.setattr(windows, "MongoCollection", lambda *_: SimpleNamespace(delete_ids=len))
+    documents = spark.createDataFrame(expected, kind)  # type: ignore[arg-type]
+    report: dict[str, Any] = {"compared": {}, "inserted": {}, "replaced": {}, "removed": {}}
+    output = Output("minutes", summed, window=("begin", "end"))
+    watermark = ARRIVED + timedelta(minutes=1)
+    FinalWindows(spark, job_config("p"), output, ("begin", "end"), documents, lambda: None, watermark).repair(report)
+    assert report == {
+        "compared": {"minutes": 6},
+        "inserted": {"minutes": 1},
+        "replaced": {"minutes": 3},
+        "removed": {"minutes": 1},
+    }
+    (wrong,), (schema,) = taken, schemas
+    assert sorted(row["_id"] for row in wrong.collect()) == ["map", "nested", "new", "time"]
+    assert wrong.schema == schema == documents.schema
+    # What is read may lack anything.
+    assert all(field.nullable for field in as_stored(schema))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 from kafka import TopicPartition
 from prometheus_client import generate_latest
@@ -24,6 +26,7 @@ from tandem.dashboard import mongo, publisher, result_watch, topic_watch
 from tandem.dashboard.declaration import Declaration, declared
 from tandem.dashboard.health import SILENT_S, STILL_S, problems
 from tandem.dashboard.job_watch import JobWatch
+from tandem.dashboard.key_search import about, stored_keys
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.prometheus import registry
 from tandem.dashboard.result_watch import ResultWatch
@@ -33,10 +36,14 @@ from tandem.dashboard.state import PipelineState
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.run.attention import LATE_AT, REFUSED
-from tandem.pipeline import Shown
+from tandem.pipeline import FieldType, RecordPart, Shown, Stream
+from tandem.producer.values import values_of
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tandem.verify.reference import Validator
+from tandem.verify.topics import TopicRecord
 from tests import dashboard
+from tests.avro import SALES
 from tests.dashboard import wait_until
 
 NOW = 1000.0
@@ -277,6 +284,104 @@ def test_a_number_that_a_browser_cannot_hold_is_text() -> None:
         '[{"price": {"$numberDecimal": "1.50"}, "at": {"$date": "1970-01-01T00:00:00Z"}, "ž": true}]'
     )
     assert shown(DatetimeMS(-(2**60)), Shown.TIME) == -(2**60)
+
+
+def test_each_type_of_a_document_is_shown_as_it_is_declared() -> None:
+    shown_as = [
+        (True, "true"),
+        (b"\xff\x00", "/wA="),
+        (Decimal128("0E-7"), "0.0000000"),
+        (DatetimeMS(5), {"time": 5}),
+        (DBRef("x", 1, a=True), '{"$ref": "x", "$id": 1, "a": true}'),
+        (None, None),
+        ("x" * 300, "x" * 200),
+    ]
+    assert [shown(value, Shown.TEXT) for value, _ in shown_as] == [text for _, text in shown_as]
+    assert shown(DatetimeMS(5), Shown.MONEY) == {"time": 5}
+
+
+def test_a_key_of_any_type_is_looked_for() -> None:
+    top = 2**63
+    assert stored_keys("o-1") == ["o-1"]
+    assert stored_keys("true") == ["true", True]
+    assert stored_keys("2026-11-29") == ["2026-11-29", DatetimeMS(1_795_910_400_000)]
+    assert stored_keys("2026-02-30") == ["2026-02-30"]
+    assert stored_keys("1.50") == ["1.50", Decimal128("1.50")]
+    assert stored_keys("5") == ["5", 5, Decimal128("5")]
+    assert stored_keys(str(top - 1)) == [str(top - 1), top - 1, Decimal128(str(top - 1))]
+    assert stored_keys(str(-top)) == [str(-top), -top, Decimal128(str(-top))]
+    assert stored_keys(str(top)) == [str(top), Decimal128(str(top))]
+    for text in ("05", "1e5", "9" * 35, "0." + "1" * 34, "NaN", ""):
+        assert stored_keys(text) == [text]
+
+
+KEYED = Stream(
+    "s",
+    "s",
+    {
+        "id": FieldType.STRING,
+        "price": FieldType.decimal(5, 2),
+        "day": FieldType.DATE.optional(),
+        "flag": FieldType.BOOLEAN.default(False),
+        "inner": FieldType.record({"n": FieldType.INTEGER}),
+    },
+    event_time=RecordPart.TIMESTAMP,
+    identity="id",
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "key", "found"),
+    [
+        ("price", "5.00", [0, 1]),
+        ("price", "5", [0, 1]),
+        ("day", "2026-11-29", [0, 3]),
+        ("flag", "true", [0]),
+        ("flag", "false", [1, 2, 3]),
+        ("inner.n", "7", [0, 3]),
+        ("id", "a", [0, 3]),
+    ],
+)
+def test_records_are_found_by_a_key_of_any_type(field: str, key: str, found: list[int]) -> None:
+    values: list[dict[str, Any]] = [
+        {"id": "a", "price": 5, "day": "2026-11-29", "flag": True, "inner": {"n": 7}},
+        {"id": "b", "price": "5.000", "inner": {"n": -7}},
+        {"id": "c", "price": 5.5, "day": None, "inner": {"n": 8}},
+        {"id": "a", "price": "dear", "day": "2026-11-29", "flag": False, "inner": {"n": 7}},
+    ]
+    records = [TopicRecord(0, n, 0, None, json.dumps(value).encode(), []) for n, value in enumerate(values)]
+    assert [each.offset for each in about(records, key, field, KEYED, Validator(KEYED, max_clock_skew_seconds=1))] == (
+        found
+    )
+
+
+def test_a_key_of_the_record_is_no_field_of_its_value() -> None:
+    stream = replace(KEYED, identity=RecordPart.KEY)
+    value = json.dumps({"id": "a", "price": 5, "inner": {"n": 7}, "identity": "k"}).encode()
+    records = [TopicRecord(0, n, 0, key, value, []) for n, key in enumerate((b"k", b"other"))]
+    validate = Validator(stream, max_clock_skew_seconds=1)
+    assert [each.offset for each in about(records, "k", "identity", stream, validate)] == [0]
+
+
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [(DatetimeMS(-86_400_000), "1969-12-31"), (Decimal128("0E-7"), "0.0000000"), (2**62, str(2**62))],
+)
+def test_a_key_is_shown_as_it_is_looked_up(
+    state: PipelineState, declaration: Declaration, stored: Any, text: str
+) -> None:
+    state.newest.append({declaration.view.key: stored})
+    column = [column.field for column in declaration.view.columns].index(declaration.view.key)
+    assert snapshot(state, declaration)["newest"][0][column] == text
+    assert stored in stored_keys(text)
+
+
+def test_records_in_avro_are_found_by_an_integer() -> None:
+    amount = 2**40
+    values = [values_of(SALES).plain({"id": "a", "at": 0, "amount": each}) for each in (1, amount)]
+    records = [TopicRecord(0, n, 0, None, value, []) for n, value in enumerate(values)]
+    validate = Validator(SALES, max_clock_skew_seconds=1)
+    assert [each.offset for each in about(records, str(amount), "amount", SALES, validate)] == [1]
 
 
 def test_metrics_leave_out_what_is_not_known(state: PipelineState, declaration: Declaration) -> None:

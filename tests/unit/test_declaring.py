@@ -11,7 +11,7 @@ import pytest
 
 from tandem.catalog import declared_by
 from tandem.errors import UsageError
-from tandem.pipeline import Collection, Column, DocumentType, Output, Pipeline, SupersededBy, Tally, View
+from tandem.pipeline import Collection, Column, DocumentType, FieldType, Output, Pipeline, SupersededBy, Tally, View
 from tandem.platforms.provision import indexes_of
 from tandem.scaffold import write
 
@@ -49,6 +49,20 @@ def test_indexes_are_of_declared_fields() -> None:
     assert Collection("facts", indexes=(("anything",),)).indexes
     with pytest.raises(ValueError, match=r"the index \('key', 'ky'\) names unknown fields of the collection facts: ky"):
         Collection("facts", FACTS.fields, (("key", "ky"),))
+
+
+@pytest.mark.parametrize("name", ["$set", "a.b", ".", "$", "a\0"])
+def test_a_name_that_no_document_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"the collection facts: field .* rename it in the transform") as error:
+        Collection("facts", {"key": DocumentType.STRING, name: DocumentType.STRING})
+    assert repr(name) in str(error.value)
+    assert Collection("facts", {"a$": DocumentType.STRING, "two words": DocumentType.STRING})
+
+
+@pytest.mark.parametrize("wrong", ["text", FieldType.STRING, str])
+def test_documents_have_types_of_documents(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"the collection facts: field 'key': .* is not a DocumentType"):
+        Collection("facts", {"key": wrong})
 
 
 def test_a_window_is_of_declared_fields() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import bson
 import pytest
 from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
@@ -22,6 +24,22 @@ STORED: dict[str, Any] = {name: value for name, value in EXPECTED.items() if nam
 
 def differs(**changes: Any) -> bool:
     return bool(CollectionDifferences("c", [{**STORED, **changes}], {"a": EXPECTED}))
+
+
+REFERENCES: list[dict[str, Any]] = [
+    {"$ref": "x", "$id": 1},
+    {"more": {"$id": "y", "$ref": "x", "$db": "z"}, "$ref": "x", "$id": {"a": [{"$ref": "", "$id": "y"}]}},
+]
+
+
+@pytest.mark.parametrize("inner", REFERENCES)
+def test_what_looks_like_a_reference_is_a_document(inner: dict[str, Any]) -> None:
+    expected = {"a": {"_id": "a", "inner": inner, "items": [inner]}}
+    stored: dict[str, Any] = bson.decode(bson.encode(expected["a"]))
+    assert isinstance(stored["inner"], DBRef)
+    assert not CollectionDifferences("c", [stored], expected)
+    assert CollectionDifferences("c", [{**stored, "inner": DBRef("x", 2)}], expected)
+    assert CollectionDifferences("c", [stored], {"a": {**expected["a"], "inner": "x"}})
 
 
 def items(**changes: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -10,11 +11,13 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
+from pyspark import cloudpickle
 
 from tandem.engine.declare import field_type
 from tandem.engine.declare import kind as kinds
 from tandem.engine.declare.kind import Kind
-from tandem.pipeline import FieldType, RecordPart, Stream
+from tandem.engine.read.json_format import FlatJsonFormat
+from tandem.pipeline import DocumentType, FieldType, Lookup, RecordPart, Stream
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.producer import document_id as producer_id
 from tandem.producer.values import values_of
@@ -58,6 +61,41 @@ def test_an_enum_has_different_symbols(symbols: tuple[str, ...]) -> None:
         FieldType.enum(*symbols)
 
 
+@pytest.mark.parametrize("symbols", [["a", "b"], 5, None])
+def test_the_symbols_of_an_enum_are_strings(symbols: Any) -> None:
+    with pytest.raises(ValueError, match=r"the symbols of an enum are strings, as in FieldType.enum\('a', 'b'\)"):
+        FieldType.enum(symbols)
+
+
+@pytest.mark.parametrize("wrong", ["string", {"a": FieldType.STRING}, str, DocumentType.STRING, None, FieldType])
+def test_what_is_no_type_is_refused_by_its_field(wrong: Any) -> None:
+    refused = rf"{re.escape(repr(wrong))} is not a type of FieldType"
+    with pytest.raises(ValueError, match=rf"^stream s: field 'x': {refused}"):
+        stream({"x": wrong})
+    with pytest.raises(ValueError, match=rf"^field 'x': {refused}"):
+        FieldType.record({"x": wrong})
+    with pytest.raises(ValueError, match=rf"^the lookup segments: field 'x': {refused}"):
+        Lookup("segments", {"x": wrong})
+    for declare, what in ((FieldType.array, "an item of an array"), (FieldType.map, "a value of a map")):
+        with pytest.raises(ValueError, match=rf"^{what}: {refused}"):
+            declare(wrong)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FieldType.INTEGER.default(0),
+        FieldType.array(FieldType.record({"tags": FieldType.map(FieldType.STRING).default({})})),
+        FieldType.map(FieldType.record({"n": FieldType.INTEGER.default(1)})).optional(),
+    ],
+    ids=lambda each: str(each),
+)
+def test_a_lookup_has_no_defaults(kind: Kind) -> None:
+    assert Lookup("segments", {"x": FieldType.INTEGER.optional()})
+    with pytest.raises(ValueError, match=r"^the lookup segments: field 'x' has a default, which a lookup cannot have"):
+        Lookup("segments", {"x": kind})
+
+
 @pytest.mark.parametrize("declare", [FieldType.array, FieldType.map])
 def test_items_and_values_are_there(declare: Callable[[Kind], Kind]) -> None:
     assert declare(FieldType.STRING).optional().is_optional
@@ -74,6 +112,7 @@ DEFAULTS: list[tuple[Kind, Any, Any]] = [
     (FieldType.INTEGER_32, 2**31 - 1, 2**31 - 1),
     (FieldType.DOUBLE, 1, 1.0),
     (FieldType.decimal(5, 2), "1.5", Decimal("1.50")),
+    (FieldType.decimal(5, 2), "-0", Decimal("0.00")),
     (FieldType.decimal(34, 4), Decimal(10**29), Decimal("1" + "0" * 29 + ".0000")),
     (FieldType.DATE, date(2026, 1, 1), date(2026, 1, 1)),
     (FieldType.TIMESTAMP, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), 1_000_000),
@@ -100,7 +139,10 @@ def test_a_default_is_a_value_of_its_type(kind: Kind, value: Any, found: Any) ->
         (FieldType.INTEGER, 2**63),
         (FieldType.INTEGER_32, 2**31),
         (FieldType.DOUBLE, float("nan")),
+        (FieldType.DOUBLE, 10**400),
         (FieldType.decimal(5, 2), "1.555"),
+        (FieldType.decimal(5, 2), True),
+        (FieldType.decimal(5, 2), (0, (1, 5), -1)),
         (FieldType.decimal(5, 2), 1.5),
         (FieldType.decimal(5, 2), "1000"),
         (FieldType.decimal(5, 2), "nan"),
@@ -130,12 +172,12 @@ def test_names_may_be_odd(name: str) -> None:
     assert name in stream({name: FieldType.record({name: FieldType.STRING})}).fields
 
 
-@pytest.mark.parametrize("name", ["", "a\nb", "a\0b", "'\"", "_aside", "_aside_left", "ID"])
+@pytest.mark.parametrize("name", ["", "a\nb", "a\0b", "'\"", "_aside", "_aside_left", "_ASIDE", "ID", "\u0131d"])
 def test_a_name_that_cannot_be_is_refused_by_its_name(name: str) -> None:
     with pytest.raises(ValueError, match=r"^stream s: field") as error:
         stream({name: FieldType.STRING})
     assert repr(name) in str(error.value)
-    if name != "ID":
+    if name.upper() != "ID":
         with pytest.raises(ValueError, match="field"):
             FieldType.record({name: FieldType.STRING})
 
@@ -149,6 +191,12 @@ def test_a_record_has_fields_and_an_end() -> None:
     assert stream({"deep": deep})
     with pytest.raises(ValueError, match="nested deeper than 50"):
         stream({"deep": FieldType.array(deep)})
+
+
+def test_the_column_of_what_spark_cannot_parse_is_read_in_another_way() -> None:
+    assert FlatJsonFormat.can_read(stream({"_corrupt": FieldType.STRING}))
+    for kind in (FieldType.STRING, FieldType.INTEGER):
+        assert not FlatJsonFormat.can_read(stream({"_corrupt_record": kind}))
 
 
 NESTED = {
@@ -188,6 +236,18 @@ def test_another_identity_is_refused(name: str) -> None:
         assert repr(name) in str(error.value)
 
 
+@pytest.mark.parametrize("identity", [RecordPart.TIMESTAMP, 5, (RecordPart.KEY, "id"), [5]])
+def test_an_identity_is_of_fields_or_the_key(identity: Any) -> None:
+    with pytest.raises(ValueError, match=r"^stream s: identity .* is not a declared field .*or use RecordPart\.KEY"):
+        stream(identity=identity)
+
+
+@pytest.mark.parametrize("event_time", [RecordPart.KEY, 5, ("at",), None])
+def test_an_event_time_is_a_field_or_the_records(event_time: Any) -> None:
+    with pytest.raises(ValueError, match=r"^stream s: event_time .* is not a .*or use RecordPart\.TIMESTAMP"):
+        stream(event_time=event_time)
+
+
 def test_an_identity_names_something() -> None:
     with pytest.raises(ValueError, match="names no field"):
         stream(identity=())
@@ -211,6 +271,8 @@ def test_no_field_is_named_like_a_column_that_is_added() -> None:
     with pytest.raises(ValueError, match="a field is named like the column identity"):
         stream({"Identity": FieldType.STRING}, identity=RecordPart.KEY)
     with pytest.raises(ValueError, match="a field is named like the column identity"):
+        stream({"\u0131dentity": FieldType.STRING}, identity=RecordPart.KEY)
+    with pytest.raises(ValueError, match="a field is named like the column identity"):
         stream({"identity": FieldType.STRING}, identity=("id", "identity"))
     with pytest.raises(ValueError, match="a field is named like the column event_time"):
         stream({"event_time": FieldType.STRING}, event_time=RecordPart.TIMESTAMP)
@@ -220,6 +282,7 @@ def test_no_field_is_named_like_a_column_that_is_added() -> None:
     ("kind", "words"),
     [
         (FieldType.BOOLEAN, "'amount' is of type boolean"),
+        (FieldType.TEXT, "'amount' is of type text"),
         (FieldType.EPOCH_SECONDS, "'amount' is of type timestamp in seconds"),
         (FieldType.INTEGER.optional(), "'amount' is optional"),
         (FieldType.array(FieldType.STRING), "'amount' is of type array"),
@@ -228,6 +291,19 @@ def test_no_field_is_named_like_a_column_that_is_added() -> None:
 def test_what_avro_cannot_have_yet_is_refused(kind: Kind, words: str) -> None:
     with pytest.raises(ValueError, match=f"field {words}: in Avro a stream has STRING"):
         replace(SALES, fields={**SALES.fields, "amount": kind})
+
+
+def test_what_a_stream_has_worked_out_is_kept_and_never_compared() -> None:
+    first, second = (stream(dict(NESTED), identity=("id", "after.id"), event_time="after.at") for _ in range(2))
+    assert first.identity_paths is first.identity_paths
+    assert first.event_time_path is first.event_time_path
+    assert (first.identity_column, first.time_column) == ("identity", "event_time")
+    assert first == second
+    copied = cloudpickle.loads(cloudpickle.dumps(first))
+    assert (copied, copied.identity_paths, copied.time_column) == (first, first.identity_paths, first.time_column)
+    changed = replace(first, event_time="at", identity="id")
+    assert (changed.identity_paths, changed.time_column) == ((("id",),), "at")
+    assert "_paths" not in repr(first)
 
 
 def test_what_is_stored_has_mongodbs_types() -> None:

@@ -24,9 +24,10 @@ from tandem.producer.api import arguments
 from tandem.producer.json_encoding import iso
 from tandem.producer.ledger import Record
 from tandem.producer.main import parser_of, plan_of
-from tandem.producer.odd_records import MALFORMED, applies
+from tandem.producer.odd_records import kinds_of
 from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
+from tandem.producer.values import values_of
 from tandem.verify.reference import Accepted, Dead, Validator
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -132,9 +133,7 @@ def test_events_are_accepted_and_malformed_records_are_not(generate: Any, stream
     plan = replace(PLAN, count=5_000, mix=Mix(malformed=0.5))
     events(sent(generate, plan), stream)
     spoiled = [each for each in sent(generate, plan) if each.kind.startswith("malformed")]
-    assert {each.kind for each in spoiled} == {
-        f"malformed:{kind}" for kind in (*MALFORMED, "huge") if applies(kind, stream)
-    }
+    assert {each.kind for each in spoiled} == {f"malformed:{kind}" for kind in (*kinds_of(stream), "huge")}
     for each in spoiled:
         assert accepted(each.value, stream) is None, each
         assert each.key is not None or each.value is not None
@@ -335,12 +334,57 @@ def test_records_of_any_type_are_what_they_are_meant_to_be(stream: Stream) -> No
             assert isinstance(found, Accepted), (record, found)
             assert found.fields["identity"] == record.id
     # All that apply to such records are among them.
-    assert {kind.removeprefix("malformed:") for kind in seen} | {"huge"} >= {
-        kind for kind in MALFORMED if applies(kind, stream)
-    }
+    assert {kind.removeprefix("malformed:") for kind in seen} | {"huge"} >= {*kinds_of(stream)}
     assert ("malformed:wrong_nested" in seen, "malformed:null_amount" in seen) == (stream is RICH, True)
 
 
+def test_an_unusual_record_has_the_events_own_content() -> None:
+    """What is added to it is never a field that the stream declares."""
+    fields = {
+        "id": FieldType.STRING,
+        "at": FieldType.TIMESTAMP,
+        "channel": FieldType.STRING,
+        "tags": FieldType.array(FieldType.STRING).optional(),
+    }
+    stream = Stream("s", "s", fields, event_time="at", identity="id")
+    values, event = values_of(stream), {"id": "a", "at": PLAN.start_ms, "channel": "shop", "tags": None}
+    unusual = [json.loads(values.unusual(event, choice / 10)) for choice in range(10)]
+    assert {(each["channel"], "tags" in each) for each in unusual} == {("shop", False)}
+    assert any(each.keys() > {"id", "at", "channel"} for each in unusual)
+
+
+DEFAULTED = Stream(
+    "defaulted",
+    "defaulted_v1",
+    {
+        "shop": FieldType.STRING.default("main"),
+        "number": FieldType.INTEGER,
+        "inner": FieldType.record({"day": FieldType.DATE.default(date(2026, 11, 22))}),
+        "at": FieldType.TIMESTAMP.default(START + timedelta(days=1, microseconds=1500)),
+    },
+    event_time="at",
+    identity=("shop", "number", "inner.day"),
+)
+
+
+@pytest.mark.parametrize("absent", [{}, {"shop": None, "at": None, "inner": {"day": None}}])
+def test_an_event_may_leave_out_what_has_a_default(absent: dict[str, Any]) -> None:
+    def events(moment: Moment) -> Iterator[Event]:
+        yield Event(DEFAULTED, {"inner": {}, "number": int(moment.id.rpartition("-")[2]), **absent})
+
+    plan = Plan(seed=3, count=400, start=START, mix=Mix(malformed=0.3))
+    validate = Validator(DEFAULTED, max_clock_skew_seconds=300)
+    for record in sample(plan, DEFAULTED, events):
+        found = validate(record.key, record.value, plan.start_ms + 2 * 86_400_000)
+        if record.kind.startswith("malformed:"):
+            assert isinstance(found, Dead), record
+        else:
+            assert isinstance(found, Accepted), (record, found)
+            assert found.fields["identity"] == record.id
+
+
 def test_a_sample_needs_an_identity() -> None:
+    with pytest.raises(ValueError, match=r"an event of defaulted has no number"):
+        list(sample(PLAN, DEFAULTED, lambda _: [Event(DEFAULTED, {"inner": {}})]))
     with pytest.raises(ValueError, match="an event of keyed needs a key"):
         list(sample(PLAN, KEYED, lambda _: [Event(KEYED, {"n": 5})]))

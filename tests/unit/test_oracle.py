@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -170,6 +171,18 @@ def test_events_may_refer_to_an_identity_of_several_nested_fields() -> None:
     found = LINES.expect(accepted, watermark_ms=FAR_MS, late=set(), observed=observed, seconds=10)
     assert set(found.documents["matches"]) == {"a\\\\\\|b\\|5|1"}
     assert set(found.documents["leftovers"]) == {"line|2", "line|3", "line|4"}
+
+
+@pytest.mark.parametrize("refers", ["order", ("order",)])
+def test_one_field_that_refers_is_the_identity_as_it_is(refers: Any) -> None:
+    accepted = {
+        "orders": {"a|b": {"identity": "a|b", "event_time": 0, "total": 1}},
+        "lines": {"1": {"n": 1, "at": 0, "order": "a|b"}, "2": {"n": 2, "at": 0, "order": None}},
+    }
+    observed: dict[str, set[str]] = {"matches": set(), "leftovers": set()}
+    join = replace(LINES, refers=refers)
+    found = join.expect(accepted, watermark_ms=FAR_MS, late=set(), observed=observed, seconds=10)
+    assert (set(found.documents["matches"]), set(found.documents["leftovers"])) == ({"a\\|b|1"}, {"line|2"})
 
 
 @pytest.mark.parametrize(

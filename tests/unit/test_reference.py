@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tandem.engine.declare.stream import CONTROL_KEY, REGISTRY_PREFIX
-from tandem.pipeline import FieldType, Stream
+from tandem.pipeline import DeadLetterError, FieldType, RecordPart, Stream
 from tandem.verify import strict_json
 from tandem.verify.reference import Accepted, Control, Dead, Validator, micros
 
@@ -240,3 +240,33 @@ def test_both_parsers_reject_the_same(text: str) -> None:
         return True
 
     assert accepts(lambda: strict_json.parse(text)) == accepts(strict_json.Parser(text).parse)
+
+
+NESTED = Stream(
+    "s",
+    "s",
+    {
+        "m": FieldType.map(FieldType.record({"net": FieldType.INTEGER})),
+        "[0]": FieldType.record({"[1]": FieldType.STRING}).optional(),
+        ".": FieldType.record({".": FieldType.STRING}).optional(),
+    },
+    event_time=RecordPart.TIMESTAMP,
+    identity=RecordPart.KEY,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "path"),
+    [
+        ({"m": {"a": 5, "b": {"net": "x"}}}, DeadLetterError.WRONG_TYPE, "m[*].net"),
+        ({"m": {"a": 5, "b": {"net": 1}}}, DeadLetterError.WRONG_TYPE, "m[*]"),
+        ({"m": {"a\0": {"net": "x"}}}, DeadLetterError.WRONG_TYPE, "m"),
+        ({"m": {"a": None, "b": {"net": None}}}, DeadLetterError.NULL_FIELD, "m[*]"),
+        ({"m": {}, "[0]": {"[1]": 5}}, DeadLetterError.WRONG_TYPE, "[0].[1]"),
+        ({"m": {}, ".": {".": ""}}, DeadLetterError.EMPTY_FIELD, "..."),
+    ],
+)
+def test_the_path_is_the_one_that_the_engine_names(value: Any, error: DeadLetterError, path: str) -> None:
+    """The engine takes the least of its details, of which a wrong type's goes on behind the path with a colon."""
+    validate = Validator(NESTED, max_clock_skew_seconds=1)
+    assert validate(b"k", json.dumps(value).encode(), 0) == Dead(error, path)

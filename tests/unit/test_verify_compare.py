@@ -16,6 +16,7 @@ from bson.objectid import ObjectId
 from rich.console import Console
 
 from tandem.catalog import find
+from tandem.pipeline import FieldType, RecordPart, Stream
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
@@ -51,6 +52,17 @@ def order(identity: str, at: str, amount: int = 7) -> dict[str, Any]:
 
 def payment(identity: str, at: str, of: str, amount: int = 9) -> dict[str, Any]:
     return {"payment_id": identity, "order_id": of, "payment_date": at, "created_at": at, "amount": amount}
+
+
+def test_a_record_that_is_sent_again_has_another_time_and_no_other_content() -> None:
+    """Where the record's timestamp is the event time, either time may be stored, and neither is a fault."""
+    fields = {"event": FieldType.STRING, "amount": FieldType.INTEGER}
+    stream = Stream("s", "s", fields, event_time=RecordPart.TIMESTAMP, identity="event")
+    intake = Intake(stream, max_clock_skew_seconds=300)
+    sent = [("a", 1), ("a", 1), ("b", 1), ("b", 1), ("b", 2), ("c", 1), ("c", 2)]
+    intake.take(record(n, {"event": event, "amount": amount}, ARRIVED_MS + n) for n, (event, amount) in enumerate(sent))
+    assert list(intake.conflicting) == ["b", "c"]
+    assert [version["event_time"] for version in intake.versions["a"]] == [(ARRIVED_MS + 1) * 1000]
 
 
 def letter(offset: int, value: bytes | None, error: str) -> TopicRecord:

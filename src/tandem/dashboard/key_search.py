@@ -5,23 +5,28 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import date
+from decimal import Decimal as Exact
 from typing import Any
 
+from bson.decimal128 import Decimal128
 from pymongo.errors import PyMongoError
 
 from tandem.dashboard.declaration import Declaration
 from tandem.dashboard.mongo import Documents, milliseconds
 from tandem.dashboard.snapshot import shown
 from tandem.dashboard.state import PipelineState, committed
-from tandem.engine.declare.field_name import value_at
-from tandem.engine.declare.kind import Date, Timestamp
+from tandem.engine.declare.field_name import find, value_at
+from tandem.engine.declare.kind import DATE_PATTERN, MAX_PRECISION, Decimal, String
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.view import Shown
 from tandem.errors import TandemError
 from tandem.producer.document_id import text_of
 from tandem.settings.model import Settings
 from tandem.verify.reference import Accepted, Control, Dead, Validator
+from tandem.verify.stored import day
 from tandem.verify.topics import TopicReader, TopicRecord
 
 # A search reads topics backwards from their newest records, up to this number and time.
@@ -30,8 +35,8 @@ DEADLINE_S = 10.0
 _CHUNK = 20_000
 _SHOWN = 100
 _MAX_KEY = 10_000
-# One that MongoDB can look for.
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_BOOLEAN, _DAY = re.compile("true|false"), re.compile(DATE_PATTERN)
+_INTEGER, _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})"), re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 
 class SearchRunningError(Exception):
@@ -90,30 +95,15 @@ class KeySearch:
             "key": key,
             "verdict": self._verdict(results, leftovers, records, notes),
             "records": records[:_SHOWN],
-            "results": [self._shown(document) for document in results],
-            "leftovers": [self._shown(document) for document in leftovers],
+            "results": [_shown(document) for document in results],
+            "leftovers": [_shown(document) for document in leftovers],
             "notes": notes,
         }
 
     def _documents(self, collection: str, key: str) -> list[dict[str, Any]]:
-        # A string is safe here: MongoDB looks for operators only in documents. The key may be one of integers.
-        wanted: list[str | int] = [key]
-        if _INTEGER.fullmatch(key):
-            wanted.append(int(key))
-        return list(self._database[collection].find({self._declaration.view.key: {"$in": wanted}}).limit(_SHOWN))
-
-    def _shown(self, document: dict[str, Any]) -> dict[str, Any]:
-        times = {
-            name
-            for stream in self._declaration.streams
-            for name, kind in stream.fields.items()
-            if isinstance(kind, Timestamp | Date)
-        }
-        return {
-            name: {"time": milliseconds(value)} if name in times else shown(value, Shown.TEXT)
-            for name, value in document.items()
-            if value is not None
-        }
+        # A string is safe here: MongoDB looks for operators only in documents.
+        wanted = {self._declaration.view.key: {"$in": stored_keys(key)}}
+        return list(self._database[collection].find(wanted).limit(_SHOWN))
 
     def _records(self, stream: Stream, key: str, deadline: float) -> tuple[list[dict[str, Any]], bool]:
         """Returns a stream's records of the key, oldest first, and whether the whole topic was searched."""
@@ -127,26 +117,10 @@ class KeySearch:
                     return self._with_outcomes(matching, stream), False
                 start = {number: max(first[number], ends[number] - _CHUNK // len(ends)) for number in ends}
                 read += sum(ends[number] - start[number] for number in ends)
-                for record in self._about(reader.read(start, ends), key, stream, validate):
+                for record in about(reader.read(start, ends), key, self._declaration.view.key, stream, validate):
                     matching.append(_record(record, stream, validate))
                 ends = start
         return self._with_outcomes(matching, stream), True
-
-    def _about(
-        self, records: Iterator[TopicRecord], key: str, stream: Stream, validate: Validator
-    ) -> Iterator[TopicRecord]:
-        raw, field = key.encode(errors="replace"), self._declaration.view.key
-        if field == stream.identity_column and field not in stream.fields:
-            yield from (record for record in records if _identity(record, stream, validate) == key)
-            return
-        for record in records:
-            value = record.value
-            # JSON may escape any character, so missing bytes prove nothing if the value has an escape.
-            if not value or (raw not in value and b"\\" not in value):
-                continue
-            document = validate.document(value)
-            if document is not None and _is(value_at(document, field), key):
-                yield record
 
     def _with_outcomes(self, matching: list[dict[str, Any]], stream: Stream) -> list[dict[str, Any]]:
         """Returns the records in order, each with its outcome."""
@@ -192,13 +166,74 @@ class KeySearch:
         return "It was read and waits for a match; it is written as unmatched once the watermark has passed its time."
 
 
+def stored_keys(key: str) -> list[Any]:
+    """Returns the values that documents may have whose text is a key: identities may be of any of these types."""
+    found: list[Any] = [key]
+    if _BOOLEAN.fullmatch(key):
+        found.append(key == "true")
+    if _DAY.fullmatch(key):
+        with suppress(ValueError):
+            found.append(day(date.fromisoformat(key)))
+    if _INTEGER.fullmatch(key) and -(2**63) <= int(key) < 2**63:
+        found.append(int(key))
+    if (number := _number(key)) is not None:
+        found.append(Decimal128(number))
+    return found
+
+
+def about(
+    records: Iterable[TopicRecord], key: str, field: str, stream: Stream, validate: Validator
+) -> Iterator[TopicRecord]:
+    """Yields the records of a stream that have a key.
+
+    Args:
+        records: some of the stream's.
+        key: the text of a value.
+        field: a field of the stream, or its path, or the column with its identity.
+        stream: the declaration.
+        validate: of the stream.
+    """
+    raw, written, added = key.encode(errors="replace"), _is_written(stream, field), _is_added(stream, field)
+    for record in records:
+        value = record.value
+        # JSON may escape any character, so missing bytes prove nothing if the value has an escape.
+        if not value or (written and raw not in value and b"\\" not in value):
+            continue
+        found = [] if added else [validate.document(value)]
+        if not written and isinstance(outcome := validate(record.key, value, record.timestamp), Accepted):
+            found.append(outcome.fields)
+        if any(fields is not None and _is(value_at(fields, field), key) for fields in found):
+            yield record
+
+
+def _is_added(stream: Stream, field: str) -> bool:
+    """Returns whether a field is the column of the identity, which a record's value does not have."""
+    return field == stream.identity_column and field not in stream.fields
+
+
+def _is_written(stream: Stream, field: str) -> bool:
+    """Returns whether a field's value stands in each record as its text: bytes tell whether to look closer."""
+    if _is_added(stream, field):
+        return False
+    _, kind = find(stream.fields, field, may_be_absent=True) or ((), None)
+    if isinstance(kind, Decimal) or (kind is not None and kind.fallback is not None):
+        return False
+    return stream.format is None or isinstance(kind, String)
+
+
 def _is(value: Any, key: str) -> bool:
-    return isinstance(value, str | int) and text_of(value) == key
+    if isinstance(value, Exact):
+        return value == _number(key)
+    return isinstance(value, str | int | date) and text_of(value) == key
 
 
-def _identity(record: TopicRecord, stream: Stream, validate: Validator) -> str | None:
-    outcome = validate(record.key, record.value, record.timestamp)
-    return outcome.fields[stream.identity_column] if isinstance(outcome, Accepted) else None
+def _number(key: str) -> Exact | None:
+    """Returns the number that a key is, if MongoDB has it."""
+    return Exact(key) if _NUMBER.fullmatch(key) and sum(map(str.isdigit, key)) <= MAX_PRECISION else None
+
+
+def _shown(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: shown(value, Shown.TEXT) for name, value in document.items() if value is not None}
 
 
 def _record(record: TopicRecord, stream: Stream, validate: Validator) -> dict[str, Any]:

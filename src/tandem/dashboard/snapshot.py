@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
+from contextlib import suppress
 from dataclasses import asdict
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from bson import json_util
+from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
+from bson.decimal128 import Decimal128
 
 from tandem import __version__
 from tandem.dashboard.declaration import Declaration
@@ -16,6 +22,7 @@ from tandem.dashboard.mongo import milliseconds
 from tandem.dashboard.series import LENGTH_S, Point, quantile
 from tandem.dashboard.state import Batch, PipelineState, committed, lag
 from tandem.engine.declare.view import Shown
+from tandem.producer.document_id import text_of
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
@@ -162,15 +169,41 @@ def _point(point: Point) -> list[float | None]:
 
 
 def _row(document: dict[str, Any], declaration: Declaration) -> list[Any]:
-    return [shown(document.get(column.field), column.shown) for column in declaration.view.columns]
+    key = None if declaration.view.aggregates else declaration.view.key
+    return [
+        _key(value) if column.field == key else shown(value, column.shown)
+        for column, value in ((column, document.get(column.field)) for column in declaration.view.columns)
+    ]
+
+
+def _key(value: Any) -> Any:
+    """Returns a key as it is looked up: one that is a date is a day."""
+    if isinstance(value, DatetimeMS):
+        with suppress(OverflowError):
+            return str(date(1970, 1, 1) + timedelta(milliseconds=int(value)))
+    return shown(value, Shown.TEXT)
 
 
 def shown(value: Any, kind: Shown) -> Any:
-    """Returns a field's value for the page: a time in milliseconds since 1970, else a text or number."""
+    """Returns a field's value for the page: a time in milliseconds since 1970, else a text or number.
+
+    A time that is not declared to be one is a mapping ``{"time": milliseconds}``.
+    """
     if kind is Shown.TIME:
         return milliseconds(value)
-    if isinstance(value, dict | list):
-        return json_util.dumps(value, json_options=json_util.RELAXED_JSON_OPTIONS, ensure_ascii=False)[:200]
-    # A number beyond 2^53 would lose its last digits in a browser.
-    exact = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
-    return value if exact or value is None else str(value)[:200]
+    match value:
+        case DatetimeMS():
+            return {"time": int(value)}
+        case dict() | list() | DBRef():
+            return json_util.dumps(value, json_options=json_util.RELAXED_JSON_OPTIONS, ensure_ascii=False)[:200]
+        case bool():
+            return text_of(value)
+        case bytes():
+            return b64encode(value).decode()[:200]
+        case Decimal128():
+            return format(value.to_decimal(), "f")[:200]
+        # A number beyond 2^53 would lose its last digits in a browser.
+        case int() if abs(value) < 2**53:
+            return value
+        case _:
+            return None if value is None else str(value)[:200]

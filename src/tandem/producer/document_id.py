@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import reduce
 from operator import getitem
 from typing import Any
 
-from tandem.engine.declare.field_name import Path
+from tandem.engine.declare.field_name import Path, find
 from tandem.engine.declare.stream import Stream
 
 # The types that ``document_id`` has one text for.
@@ -40,14 +40,18 @@ def identity_in(stream: Stream, fields: Mapping[str, Any]) -> str | None:
     """Returns the identity that an event's fields give it; None where it is the record's key."""
     if stream.identity_paths is None:
         return None
-    parts: list[Any] = [at(fields, path) for path in stream.identity_paths]
+    return identity_of([_part(stream, fields, path) for path in stream.identity_paths])
+
+
+def identity_of(parts: Sequence[Part]) -> str:
+    """Returns the identity that values have together; one alone is its text as it is."""
     return text_of(parts[0]) if len(parts) == 1 else document_id(*parts)
 
 
 def with_identity(stream: Stream, fields: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     """Returns an event's fields with the first text of its identity replaced; as they are where it has none."""
     for path in stream.identity_paths or ():
-        if isinstance(at(fields, path), str):
+        if isinstance(_part(stream, fields, path), str):
             return replaced(fields, path, label)
     return fields
 
@@ -58,7 +62,30 @@ def at(fields: Mapping[str, Any], path: Path) -> Any:
     return found
 
 
+def given(fields: Mapping[str, Any], path: Path) -> Any:
+    """Returns the value at a path of nested fields; None where the last of them is left out."""
+    *outer, name = path
+    return reduce(getitem, outer, fields).get(name)
+
+
+def default_at(stream: Stream, path: Path) -> Any:
+    """Returns what a field is that an event leaves out, as ``Declared.fallback`` has it.
+
+    Raises:
+        ValueError: the event must have it.
+    """
+    found = find(stream.fields, ".".join(path))
+    if found is None or found[1].fallback is None:
+        raise ValueError(f"an event of {stream.name} has no {'.'.join(path)}")
+    return found[1].fallback
+
+
 def replaced(fields: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
     """Returns a copy of nested fields with another value at a path."""
     name, *rest = path
     return {**fields, name: replaced(fields[name], tuple(rest), value) if rest else value}
+
+
+def _part(stream: Stream, fields: Mapping[str, Any], path: Path) -> Any:
+    value = given(fields, path)
+    return default_at(stream, path) if value is None else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -44,24 +44,28 @@ def unusual(fields: Fields, stream: Stream, choice: float) -> bytes:
     return _UNUSUAL[int(choice * len(_UNUSUAL))](fields, stream)
 
 
-def malformed(fields: Fields, stream: Stream, choice: float) -> tuple[str, bytes | None]:
+def kinds_of(stream: Stream) -> tuple[str, ...]:
+    """Returns the kinds of malformed records that a stream can have: it may lack the field of others."""
+    return tuple(kind for kind in MALFORMED if _applies(kind, stream))
+
+
+def malformed(fields: Fields, stream: Stream, kinds: Sequence[str], choice: float) -> tuple[str, bytes | None]:
     """Returns a kind and a value that must become a dead letter.
 
     Args:
         fields: a valid event of its own, which gets changed.
         stream: what the event would belong to.
+        kinds: those of ``kinds_of`` the stream.
         choice: which kind, in [0, 1).
     """
     place = choice * _HUGE_EVERY
     if place >= _HUGE_EVERY - 1:
         return "huge", b"x" * _HUGE_BYTES
-    kinds = [kind for kind in _KINDS if applies(kind, stream)]
     kind = kinds[int(place / (_HUGE_EVERY - 1) * len(kinds))]
     return kind, MALFORMED[kind](fields, stream)
 
 
-def applies(kind: str, stream: Stream) -> bool:
-    """Returns whether a stream's records can be malformed so: it may have no such field."""
+def _applies(kind: str, stream: Stream) -> bool:
     what = _ABOUT.get(kind.rpartition("_")[2])
     return what is None or what(stream) is not None
 
@@ -77,8 +81,15 @@ def _time(change: Callable[[datetime], str]) -> Callable[[Fields, Stream], bytes
 
 
 _INDIA = timezone(timedelta(hours=5, minutes=30))
+_UNDECLARED: Fields = {"channel": "web", "tags": ["a", {"b": None}], "": 1.5}
+
+
+def _with_undeclared(fields: Fields, stream: Stream) -> bytes:
+    return dump({name: each for name, each in _UNDECLARED.items() if name not in stream.fields} | {**fields})
+
+
 _UNUSUAL: tuple[Callable[[Fields, Stream], bytes], ...] = (
-    lambda fields, _: dump({**fields, "channel": "web", "tags": ["a", {"b": None}], "": 1.5}),
+    _with_undeclared,
     lambda fields, _: json.dumps(fields, indent=2).encode() + b"\n",
     lambda fields, _: dump({name: fields[name] for name in sorted(fields, reverse=True)}),
     _time(lambda time: time.astimezone(_INDIA).isoformat()),
@@ -201,4 +212,3 @@ MALFORMED: Mapping[str, Callable[[Fields, Stream], bytes | None]] = {
     "wrong_nested": _with(_nested_path, 5),
     "far_future": _with(_time_path, _FAR_FUTURE),
 }
-_KINDS = tuple(MALFORMED)

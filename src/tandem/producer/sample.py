@@ -17,8 +17,9 @@ from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from tandem.engine.declare.field_name import Path
 from tandem.engine.declare.stream import Stream
-from tandem.producer.document_id import at, identity_in, with_identity
+from tandem.producer.document_id import default_at, given, identity_in, with_identity
 from tandem.producer.ledger import Record
 from tandem.producer.record_plan import LATE_AFTER, Plan
 from tandem.producer.values import values_of
@@ -184,7 +185,7 @@ class _Sampler:
         stream, mix = self._stream, self._plan.mix
         fields, values = event.fields, self._values
         # What its record's timestamp dates happens when it arrives.
-        arrival = moment.time_ms if self._time_path is None else int(at(fields, self._time_path))
+        arrival = moment.time_ms if self._time_path is None else self._dated(fields, self._time_path)
         identity = identity_in(stream, fields) or event.key
         if not identity:
             raise ValueError(f"an event of {stream.name} needs a key, which identifies it")
@@ -208,6 +209,11 @@ class _Sampler:
             keyless = chance.random() < 0.25 and spoiled is not None
             bad = Record(stream.topic, None if keyless else label.encode(), spoiled, label, f"malformed:{what}")
             self._hold(arrival, bad)
+
+    def _dated(self, fields: Mapping[str, Any], path: Path) -> int:
+        """Returns an event's time, in milliseconds since 1970."""
+        time_ms = given(fields, path)
+        return int(default_at(self._stream, path) // 1000 if time_ms is None else time_ms)
 
     def _again(self, arrival: int, moment: Moment, draw: float) -> int:
         """Returns when a repeat arrives: half of them at once, most others within minutes, some too late."""

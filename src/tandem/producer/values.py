@@ -38,7 +38,7 @@ class JsonValues:
     """JSON in UTF-8."""
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        self._stream, self._kinds = stream, odd_records.kinds_of(stream)
         self._written = fields_encoder(stream.fields)
 
     def plain(self, fields: Fields) -> bytes:
@@ -51,4 +51,4 @@ class JsonValues:
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
         """See ``Values.malformed``."""
-        return odd_records.malformed(self._written(fields), self._stream, choice)
+        return odd_records.malformed(self._written(fields), self._stream, self._kinds, choice)

@@ -80,7 +80,7 @@ def compare(
     due = dict(chain.from_iterable(intake.dead.items() for intake in intakes))
     _letters(dead_letter_topic, letters, due, beginnings or {}, problems)
     for intake in intakes:
-        for identity in intake.versions:
+        for identity in intake.conflicting:
             problems.add(Kind.CONFLICTING, intake.stream.name, identity)
     streams = {intake.stream.name: _counts(intake, expected) for intake in intakes}
     missing = sum(counts["late"] for counts in streams.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bson.dbref import DBRef
 from bson.int64 import Int64
 
 from tandem.verify.oracle import Document
@@ -89,6 +90,8 @@ def _differing(stored: Document, expected: Document) -> set[str]:
 
 def _equal(found: Any, expected: Any) -> bool:
     """Returns whether two values are equal and of the same types, whatever is inside of them."""
+    if isinstance(found, DBRef):  # so PyMongo reads any nested document with the fields $ref and $id
+        found = dict(found.as_doc())
     if type(found) is dict and isinstance(expected, Mapping):
         return not _differing(found, expected)
     if type(found) is list and isinstance(expected, list | tuple):

@@ -55,30 +55,34 @@ class Refused(Exception):
 
     def inside(self, outer: str) -> Refused:
         """Returns the same with a path that begins further outside."""
-        return Refused(self.error, outer + (self.path if self.path[:1] in ("", "[") else f".{self.path}"))
+        return Refused(self.error, outer + self.path)
 
 
-def fields_reader(fields: Mapping[str, Kind]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def fields_reader(fields: Mapping[str, Kind], mark: str = "") -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Returns the function from a JSON object to the values of its declared fields; None for those that are absent.
 
     A timestamp is in microseconds since 1970, UTC. The function raises ``Refused`` for the first field in the declared
     order that is not as declared.
+
+    Args:
+        fields: the declared fields.
+        mark: what stands before a name in a path, a dot inside of another record.
     """
-    parts = tuple((name, reader(kind), kind.is_optional, kind.fallback) for name, kind in fields.items())
+    parts = tuple((name, mark + name, reader(kind), kind.is_optional, kind.fallback) for name, kind in fields.items())
 
     def read(document: dict[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for name, read_one, is_optional, fallback in parts:
+        for name, path, read_one, is_optional, fallback in parts:
             value = document.get(name)
             if value is not None:
                 try:
                     values[name] = read_one(value)
                 except Refused as refused:
-                    raise refused.inside(name) from None
+                    raise refused.inside(path) from None
             elif is_optional:
                 values[name] = fallback
             else:
-                raise Refused(DeadLetterError.NULL_FIELD if name in document else DeadLetterError.MISSING_FIELD, name)
+                raise Refused(DeadLetterError.NULL_FIELD if name in document else DeadLetterError.MISSING_FIELD, path)
         return values
 
     return read
@@ -108,7 +112,7 @@ def reader(kind: Kind) -> Read:
             symbols = frozenset(kind.symbols)
             return lambda value: value if type(value) is str and value in symbols else _wrong()
         case Record():
-            read = fields_reader(kind.fields)
+            read = fields_reader(kind.fields, ".")
             return lambda value: read(value) if type(value) is dict else _wrong()
         case Array():
             return _array(reader(kind.items))
@@ -234,10 +238,15 @@ def _map(read_value: Read) -> Read:
             except Refused as refused:
                 reasons.append(refused.inside("[*]"))
         if reasons:
-            raise min(reasons, key=lambda reason: (reason.error, reason.path))
+            raise min(reasons, key=_detail)
         return found
 
     return read
+
+
+def _detail(refused: Refused) -> tuple[str, str]:
+    """Returns what the engine compares: the detail of a wrong type goes on behind its path."""
+    return refused.error, refused.path + (":" if refused.error is DeadLetterError.WRONG_TYPE else "")
 
 
 def _present(value: Any, read: Read) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -52,6 +52,15 @@ class Intake:
         self.arrivals: list[Arrival] = []
         self._identity, self._time = stream.identity_column, stream.time_column
         self._validate = Validator(stream, max_clock_skew_seconds=max_clock_skew_seconds)
+
+    @property
+    def conflicting(self) -> Iterator[str]:
+        """The events that were sent with different contents, but for the time of the record itself."""
+        ignored = {self._time} if self.stream.event_time_path is None else set()
+        for identity, versions in self.versions.items():
+            first = self.accepted[identity]
+            if any(version[name] != first[name] for version in versions for name in first.keys() - ignored):
+                yield identity
 
     def take(self, records: Iterable[TopicRecord]) -> None:
         """Adds records that were not added before."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tandem.engine.declare.field_name import value_at
-from tandem.producer.document_id import document_id, text_of
+from tandem.producer.document_id import document_id, identity_of
 from tandem.verify.oracle import Document, EventId, Expectation
 
 Fields = Mapping[str, Any]
@@ -126,11 +126,9 @@ class IntervalJoin:
 
     def _referred(self, fields: Fields) -> str | None:
         """Returns the identity that an event of ``right`` refers to."""
-        if isinstance(self.refers, str):
-            part = value_at(fields, self.refers)
-            return None if part is None else text_of(part)
-        parts = [value_at(fields, each) for each in self.refers]
-        return None if None in parts else document_id(*parts)
+        paths = (self.refers,) if isinstance(self.refers, str) else self.refers
+        parts = [value_at(fields, path) for path in paths]
+        return None if None in parts else identity_of(parts)
 
     def _events(self, pair: tuple[str, str]) -> tuple[EventId, EventId]:
         return (self.left.stream, pair[0]), (self.right.stream, pair[1])

@@ -35,6 +35,7 @@ function cell(value, column, environment) {
     button.addEventListener("click", () => search(String(value), { go: true }));
     return element("td", { class: "text" }, button);
   }
+  if (value !== null && typeof value === "object") return element("td", { class: "time" }, time(value.time));
   if (column.shown === "time") return element("td", { class: "time" }, time(value));
   if (column.shown === "money") return element("td", { class: "number" }, typeof value === "number" ? count(value) : String(value ?? "–"));
   return element("td", { class: "text" }, String(value ?? "–"));

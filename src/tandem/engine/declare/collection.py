@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from tandem.engine.declare.field_name import unusable_in_documents
 from tandem.engine.declare.field_type import DocumentType
-from tandem.engine.declare.kind import Kind
+from tandem.engine.declare.kind import Array, Kind, Map, Record
+from tandem.engine.declare.kind import check_fields as check_kinds
 
 # The field that identifies a document. Every document has it, as a string, so no collection declares it.
 ID = "_id"
@@ -26,7 +28,8 @@ class Collection:
         indexes: the indexes besides that of ``_id``: the fields of each, in order.
 
     Raises:
-        ValueError: an index names a field that is not declared.
+        ValueError: documents cannot have a field of such a name or type; or an index names a field that is not
+            declared.
     """
 
     name: str
@@ -35,6 +38,11 @@ class Collection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        for name, kind in self.fields.items():
+            if kind not in [*DocumentType]:
+                raise ValueError(f"the collection {self.name}: field {name!r}: {kind!r} is not a DocumentType")
+        for problem in unusable_in_documents(self.fields):
+            raise ValueError(f"the collection {self.name}: {problem}")
         for index in self.indexes:
             # A dot leads into an object.
             check_fields(self, f"the index {index}", (name.partition(".")[0] for name in index))
@@ -51,6 +59,9 @@ class Lookup:
         collection: its name.
         fields: what is read of its documents, and the types that they have there; null where a document lacks one.
         indexes: the indexes besides that of ``_id``: the fields of each, in order.
+
+    Raises:
+        ValueError: Spark cannot have such fields, or one of them has a default.
     """
 
     collection: str
@@ -59,6 +70,13 @@ class Lookup:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        try:
+            check_kinds(self.fields)
+            for name, kind in self.fields.items():
+                if _has_default(kind):
+                    raise ValueError(f"field {name!r} has a default, which a lookup cannot have: null is what it lacks")
+        except ValueError as error:
+            raise ValueError(f"the lookup {self.collection}: {error}") from None
 
 
 def check_fields(collection: Collection, what: str, names: Iterable[str]) -> None:
@@ -71,3 +89,17 @@ def check_fields(collection: Collection, what: str, names: Iterable[str]) -> Non
 def name_of(collection: Collection | str) -> str:
     """Returns the name of a collection that is declared, or of which only the name is."""
     return collection if isinstance(collection, str) else collection.name
+
+
+def _has_default(kind: Kind) -> bool:
+    """Returns whether a type or one inside of it has a default."""
+    match kind:
+        case Record():
+            inside = any(map(_has_default, kind.fields.values()))
+        case Array():
+            inside = _has_default(kind.items)
+        case Map():
+            inside = _has_default(kind.values)
+        case _:
+            inside = False
+    return inside or kind.fallback is not None

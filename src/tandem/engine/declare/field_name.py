@@ -25,28 +25,50 @@ def check_names(names: Iterable[str]) -> None:
             raise ValueError(
                 f"field {name!r}: a name is not empty, has printable characters only, and not both kinds of quotes"
             )
-        if name.startswith(RESERVED):
+        if folded(name).startswith(RESERVED):
             raise ValueError(f"field {name!r}: names that begin with {RESERVED} are the engine's own")
-    for folded, number in Counter(name.lower() for name in names).items():
+    for name_of_all, number in Counter(map(folded, names)).items():
         if number > 1:
-            alike = ", ".join(repr(name) for name in names if name.lower() == folded)
+            alike = ", ".join(repr(name) for name in names if folded(name) == name_of_all)
             raise ValueError(f"fields {alike} differ in case alone, which Spark does not tell apart")
 
 
-def find(fields: Mapping[str, Kind], path: str) -> tuple[Path, Kind] | None:
+def folded(name: str) -> str:
+    """Returns what is the same for names that Spark does not tell apart, as Java's ``equalsIgnoreCase`` does not."""
+    return name.upper().lower()
+
+
+def unusable_in_documents(names: Iterable[str]) -> list[str]:
+    """Returns what is wrong with names of the fields of documents; those of nested fields are not looked at.
+
+    MongoDB's driver replaces no document with a field that begins with ``$``. A query takes a dot for a path.
+    """
+    return [
+        f"field {name!r}: a document's field cannot begin with $ or have a dot or a NUL; rename it in the transform"
+        for name in names
+        if name.startswith("$") or "." in name or "\0" in name
+    ]
+
+
+def find(fields: Mapping[str, Kind], path: str, *, may_be_absent: bool = False) -> tuple[Path, Kind] | None:
     """Returns the field that a path such as ``after.id`` leads to, and its type; None where there is none.
 
-    A name may have dots itself. The path leads through records, and to nothing that may be absent.
+    A name may have dots itself. The path leads through records.
+
+    Args:
+        fields: the declared fields.
+        path: the names, with a dot between them.
+        may_be_absent: whether it may lead through what may be absent, or to it.
     """
     parts = path.split(".")
     for number in range(len(parts), 0, -1):
         name, rest = ".".join(parts[:number]), ".".join(parts[number:])
         kind = fields.get(name)
-        if kind is None or (kind.is_optional and kind.fallback is None):
+        if kind is None or (kind.is_optional and kind.fallback is None and not may_be_absent):
             continue
         if not rest:
             return (name,), kind
-        inner = find(getattr(kind, "fields", {}), rest)
+        inner = find(getattr(kind, "fields", {}), rest, may_be_absent=may_be_absent)
         if inner is not None:
             return (name, *inner[0]), inner[1]
     return None

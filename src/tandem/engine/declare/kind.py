@@ -29,8 +29,6 @@ FIRST_MICROS, LAST_MICROS = -62_135_596_800_000_000, 253_402_300_799_999_999
 MAX_PRECISION = 34
 # Python's own context would refuse numbers of more than 28 digits.
 DIGITS = decimal.Context(prec=MAX_PRECISION)
-# MongoDB takes documents of a hundred levels; a transform may nest a record into others.
-MAX_DEPTH = 50
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -71,7 +69,7 @@ class String(Declared):
     may_be_empty: bool = False
 
     def __str__(self) -> str:
-        return "string"
+        return "text" if self.may_be_empty else "string"
 
 
 @dataclass(frozen=True)
@@ -175,6 +173,8 @@ class Enum(Declared):
     symbols: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if not all(isinstance(symbol, str) for symbol in self.symbols):
+            raise ValueError("the symbols of an enum are strings, as in FieldType.enum('a', 'b')")
         if not self.symbols or len(set(self.symbols)) < len(self.symbols) or "" in self.symbols:
             raise ValueError("an enum has at least one symbol, none of them empty, and each once")
 
@@ -190,7 +190,7 @@ class Record(Declared):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
-        check_names(self.fields)
+        check_fields(self.fields)
 
     def __str__(self) -> str:
         return "record"
@@ -203,7 +203,7 @@ class Array(Declared):
     items: Kind
 
     def __post_init__(self) -> None:
-        _refuse_optional(self.items, "an item of an array")
+        _check_inside(self.items, "an item of an array")
 
     def __str__(self) -> str:
         return "array"
@@ -216,7 +216,7 @@ class Map(Declared):
     values: Kind
 
     def __post_init__(self) -> None:
-        _refuse_optional(self.values, "a value of a map")
+        _check_inside(self.values, "a value of a map")
 
     def __str__(self) -> str:
         return "map"
@@ -226,20 +226,20 @@ class Map(Declared):
 Kind = String | Boolean | Integer | Double | Decimal | Date | Timestamp | Bytes | Enum | Record | Array | Map
 
 
-def depth(kind: Kind) -> int:
-    """Returns how many levels of documents a field of this type has, 0 for a value."""
-    match kind:
-        case Record():
-            return 1 + max(map(depth, kind.fields.values()))
-        case Array():
-            return 1 + depth(kind.items)
-        case Map():
-            return 1 + depth(kind.values)
-        case _:
-            return 0
+def check_fields(fields: Mapping[str, Kind]) -> None:
+    """Raises ValueError where there cannot be such fields, with the name."""
+    check_names(fields)
+    for name, kind in fields.items():
+        _check_declared(kind, f"field {name!r}")
 
 
-def _refuse_optional(kind: Kind, what: str) -> None:
+def _check_declared(kind: Kind, what: str) -> None:
+    if not isinstance(kind, Declared):
+        raise ValueError(f"{what}: {kind!r} is not a type of FieldType")
+
+
+def _check_inside(kind: Kind, what: str) -> None:
+    _check_declared(kind, what)
     if kind.is_optional:
         raise ValueError(f"{what} cannot be optional: MongoDB's connector leaves out what is null")
 
@@ -248,7 +248,7 @@ def _checked(kind: Kind, value: Any) -> Any:
     """Returns a default as an event's fields have it; raises ValueError where the type has no such value."""
     try:
         found = _default(kind, value)
-    except (TypeError, ValueError, decimal.InvalidOperation):
+    except (TypeError, ValueError, ArithmeticError):
         found = None
     if found is None:
         raise ValueError(f"{value!r} is no default of type {kind}")
@@ -271,7 +271,8 @@ def _default(kind: Kind, value: Any) -> Any:
             exact = decimal.Decimal(value)
             rounded = exact.quantize(decimal.Decimal(1).scaleb(-kind.scale), context=DIGITS)
             fits = rounded == exact and len(rounded.as_tuple().digits) <= kind.precision
-            return rounded if fits and type(value) is not float else None
+            # There is one zero.
+            return (rounded or abs(rounded)) if fits and type(value) in (int, str, decimal.Decimal) else None
         case Date():
             return value if type(value) is date else None
         case Timestamp():

@@ -8,12 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
 from tandem.engine.declare.avro_schema import Avro
-from tandem.engine.declare.field_name import Path, check_names, find
-from tandem.engine.declare.kind import MAX_DEPTH, Boolean, Date, Decimal, Integer, Kind, String, Timestamp, depth
+from tandem.engine.declare.field_name import Path, find, folded
+from tandem.engine.declare.kind import (
+    Array,
+    Boolean,
+    Date,
+    Decimal,
+    Integer,
+    Kind,
+    Map,
+    Record,
+    String,
+    Timestamp,
+    check_fields,
+)
 from tandem.engine.declare.kind import Enum as EnumType
 
 # The capped collection in which the job tells what it does.
@@ -63,6 +76,8 @@ class RecordPart(Enum):
 
 # The columns of a stream's rows that its fields do not have; see ``Stream``.
 EVENT_TIME, IDENTITY = "event_time", "identity"
+# MongoDB takes documents of a hundred levels; a transform may nest a record into others.
+_MAX_DEPTH = 50
 # The types whose values have one text, which ``_id``s are made of.
 _IDENTIFIES = (String, Integer, Boolean, Decimal, Date, EnumType)
 
@@ -101,58 +116,71 @@ class Stream:
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         try:
-            check_names(self.fields)
+            check_fields(self.fields)
         except ValueError as error:
             raise ValueError(f"stream {self.name}: {error}") from None
-        if max(map(depth, self.fields.values())) > MAX_DEPTH:
-            raise ValueError(f"stream {self.name}: fields are nested deeper than {MAX_DEPTH}")
+        if max(map(_depth, self.fields.values())) > _MAX_DEPTH:
+            raise ValueError(f"stream {self.name}: fields are nested deeper than {_MAX_DEPTH}")
         added = [EVENT_TIME] if len(self.event_time_path or ()) != 1 else []
         added += [IDENTITY] if [len(path) for path in self.identity_paths or ()] != [1] else []
         for column in added:
-            if column in map(str.lower, self.fields):
+            if column in map(folded, self.fields):
                 raise ValueError(f"stream {self.name}: a field is named like the column {column} that is added")
         if self.format is not None:
             self.format.check(self.fields)
 
-    @property
+    @cached_property
     def event_time_path(self) -> Path | None:
         """The names that lead to the event time; None for the record's timestamp."""
         if self.event_time is RecordPart.TIMESTAMP:
             return None
-        found = find(self.fields, self.event_time)
+        found = find(self.fields, self.event_time) if isinstance(self.event_time, str) else None
         if found is None or not isinstance(found[1], Timestamp):
             raise ValueError(
                 f"stream {self.name}: event_time {self.event_time!r} is not a declared timestamp field that every "
-                "record has"
+                "record has; name one, or use RecordPart.TIMESTAMP"
             )
         return found[0]
 
-    @property
+    @cached_property
     def identity_paths(self) -> tuple[Path, ...] | None:
         """The names that lead to each field of the identity; None for the record's key."""
         if self.identity is RecordPart.KEY:
             return None
         paths = []
-        for each in (self.identity,) if isinstance(self.identity, str) else self.identity:
-            found = find(self.fields, each)
+        for each in self.identity if isinstance(self.identity, tuple | list) else (self.identity,):
+            found = find(self.fields, each) if isinstance(each, str) else None
             if found is None or not isinstance(found[1], _IDENTIFIES):
                 raise ValueError(
                     f"stream {self.name}: identity {each!r} is not a declared field that every record has, of type "
-                    "string, integer, boolean, decimal, date or enum"
+                    "string, integer, boolean, decimal, date or enum; name one, or use RecordPart.KEY"
                 )
             paths.append(found[0])
         if not paths:
             raise ValueError(f"stream {self.name}: the identity names no field")
         return tuple(paths)
 
-    @property
+    @cached_property
     def time_column(self) -> str:
         """The column of the rows with the event time."""
         path = self.event_time_path
         return path[0] if path is not None and len(path) == 1 else EVENT_TIME
 
-    @property
+    @cached_property
     def identity_column(self) -> str:
         """The column of the rows with the identity."""
         paths = self.identity_paths
         return paths[0][0] if paths is not None and len(paths) == 1 and len(paths[0]) == 1 else IDENTITY
+
+
+def _depth(kind: Kind) -> int:
+    """Returns how many levels of documents a field of this type has, 0 for a value."""
+    match kind:
+        case Record():
+            return 1 + max(map(_depth, kind.fields.values()))
+        case Array():
+            return 1 + _depth(kind.items)
+        case Map():
+            return 1 + _depth(kind.values)
+        case _:
+            return 0

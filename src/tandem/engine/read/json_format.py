@@ -25,6 +25,8 @@ _WRONG_ESCAPE = (
 )
 # What Spark reads besides JSON where it is not told otherwise.
 _JSON_ALONE = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
+# Into a field of this name Spark writes the text that it cannot parse.
+_CORRUPT = "_corrupt_record"
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_.$ -]+")
 
 
@@ -151,7 +153,7 @@ def is_text(name: str, value: Column) -> Column:
 
 
 def _is_simple(name: str, kind: Kind) -> bool:
-    if kind.is_optional or not _SIMPLE_NAME.fullmatch(name):
+    if kind.is_optional or not _SIMPLE_NAME.fullmatch(name) or name == _CORRUPT:
         return False
     match kind:
         case String():

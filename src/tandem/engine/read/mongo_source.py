@@ -19,7 +19,9 @@ _ONE_PARTITION = "com.mongodb.spark.sql.connector.read.partitioner.SinglePartiti
 _CHUNK = 10_000
 
 
-def read_collection(spark: SparkSession, config: JobConfig, collection: str, schema: str | None = None) -> DataFrame:
+def read_collection(
+    spark: SparkSession, config: JobConfig, collection: str, schema: StructType | str | None = None
+) -> DataFrame:
     """Returns a collection's documents, read anew by each action.
 
     Args:
@@ -37,7 +39,9 @@ def read_collection(spark: SparkSession, config: JobConfig, collection: str, sch
         # The connector's own choice fails on an empty collection; little is read fast enough by one task.
         .option("partitioner", _ONE_PARTITION)
     )
-    found = cast("StructType", DataType.fromDDL(schema)) if schema is not None else reader.load().schema
+    if schema is None:
+        schema = reader.load().schema
+    found = cast("StructType", DataType.fromDDL(schema)) if isinstance(schema, str) else schema
     return from_stored(reader.schema(cast("StructType", as_stored(found))).load(), found)
 
 

@@ -10,15 +10,19 @@ from typing import Any
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import TimestampType
+from pyspark.sql.types import ArrayType, DataType, MapType, StructType, TimestampType
 
+from tandem.engine.declare.field_name import RESERVED
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output, Pipeline
 from tandem.engine.read.kafka_source import records_of
 from tandem.engine.read.mongo_source import in_chunks, read_collection
+from tandem.engine.spark.dates import quoted
 from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.write.mongo_sink import write_documents
 
+# Columns of what a document is compared by.
+_EXPECTED, _STORED = f"{RESERVED}_expected", f"{RESERVED}_stored"
 # The value of Spark's column timestampType for the broker's time.
 _LOG_APPEND_TIME = 1
 # Later than every window.
@@ -51,10 +55,10 @@ class FinalWindows:
         self._spark, self._config, self._collection = spark, config, output.collection_name
         self._since = since
         self._begin, end = window
-        self._final = F.col(end) <= F.lit(watermark)
+        self._final = F.col(quoted(end)) <= F.lit(watermark)
         times = [field.name for field in documents.schema if isinstance(field.dataType, TimestampType)]
         # MongoDB keeps milliseconds.
-        whole = documents.withColumns({name: F.date_trunc("millisecond", F.col(name)) for name in times})
+        whole = documents.withColumns({name: F.date_trunc("millisecond", F.col(quoted(name))) for name in times})
         self._expected = whole.where(self._final)
 
     def repair(self, report: dict[str, Any]) -> None:
@@ -64,11 +68,11 @@ class FinalWindows:
         # Only after the topics are read: retention may remove records until then, and the documents would lack them.
         complete = self._complete()
         expected = implied.where(complete)
-        schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in expected.schema)
-        stored = read_collection(self._spark, self._config, self._collection, schema).where(self._final & complete)
+        stored = read_collection(self._spark, self._config, self._collection, expected.schema)
+        stored = stored.where(self._final & complete)
         stored = stored.persist(StorageLevel.DISK_ONLY)
         try:
-            wrong = expected.join(stored, _all_equal(expected, stored), "left_anti").persist(StorageLevel.DISK_ONLY)
+            wrong = _differing(expected, stored).persist(StorageLevel.DISK_ONLY)
             new = wrong.join(stored.select("_id"), "_id", "left_anti").count()
             report["compared"][self._collection] = expected.count()
             report["inserted"][self._collection] = new
@@ -86,7 +90,7 @@ class FinalWindows:
     def _complete(self) -> Column:
         """Returns the condition for windows whose events are all still in the topics."""
         since_ms = self._since()
-        return F.lit(True) if since_ms is None else F.unix_millis(self._begin) >= since_ms
+        return F.lit(True) if since_ms is None else F.unix_millis(F.col(quoted(self._begin))) >= since_ms
 
 
 def complete_since(
@@ -114,8 +118,35 @@ def _since() -> Column:
     return F.when(F.min("timestampType") == _LOG_APPEND_TIME, F.min(F.unix_millis("timestamp"))).otherwise(_NEVER_MS)
 
 
-def _all_equal(left: DataFrame, right: DataFrame) -> Column:
-    condition = F.lit(True)
-    for name in left.columns:
-        condition = condition & left[name].eqNullSafe(right[name])
-    return condition
+def _differing(expected: DataFrame, stored: DataFrame) -> DataFrame:
+    """Returns the expected documents that are not stored as they are."""
+    content = F.struct(*(_content(F.col(quoted(field.name)), field.dataType) for field in expected.schema))
+    there = stored.select(content.alias(_STORED))
+    return (
+        expected.withColumn(_EXPECTED, content)
+        .join(there, F.col(_EXPECTED) == F.col(_STORED), "left_anti")
+        .drop(_EXPECTED)
+    )
+
+
+def _content(value: Column, kind: DataType) -> Column:
+    """Returns what of a value is stored, in types that can be compared: times as milliseconds, maps as sorted entries.
+
+    The connector leaves out what is null inside of arrays and maps.
+    """
+    match kind:
+        case TimestampType():
+            return F.unix_millis(value)
+        case ArrayType():
+            items = F.filter(value, lambda item: item.isNotNull())
+            return F.transform(items, lambda item: _content(item, kind.elementType))
+        case MapType():
+            entries = F.filter(F.map_entries(value), lambda entry: entry["value"].isNotNull())
+            return F.array_sort(
+                F.transform(entries, lambda entry: F.struct(entry["key"], _content(entry["value"], kind.valueType)))
+            )
+        case StructType():
+            fields = (_content(value[field.name], field.dataType) for field in kind)
+            return F.when(value.isNotNull(), F.struct(*fields))
+        case _:
+            return value

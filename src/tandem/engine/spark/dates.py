@@ -8,14 +8,15 @@ dates are written as text in MongoDB's extended JSON, which the connector parses
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, DateType, LongType, MapType, StringType, StructType, TimestampType
 
+from tandem.engine.declare.field_name import RESERVED
+
 # From here on both calendars and all zones agree.
-_AGREED = "TIMESTAMP '1901-01-01 00:00:00Z'"
+_AGREED, _AGREED_DAY = "TIMESTAMP '1901-01-01 00:00:00Z'", "DATE '1901-01-01'"
 _DAY_MS = 86_400_000
 # From an expression of SQL, its type and how deep it stands, to another expression.
 _Conversion = Callable[[str, DataType, int], str]
@@ -30,14 +31,16 @@ def may_change(documents: DataFrame) -> bool:
 
 
 def is_old(rows: DataFrame) -> Column:
-    """Returns whether a time in a row is so old that the connector may change it; never null."""
-    times = [field.name for field in rows.schema if field.dataType == TimestampType()]
-    old = (F.coalesce(F.col(quoted(name)) < F.expr(_AGREED), F.lit(False)) for name in times)
-    return reduce(Column.__or__, old, F.lit(False))
+    """Returns whether a date anywhere in a row is so old that the connector may change it; never null.
+
+    The columns of records that are set aside are left out: no document is made of them.
+    """
+    old = (_is_old(quoted(field.name), field.dataType) for field in rows.schema if field.name != RESERVED)
+    return F.expr(f"COALESCE({' OR '.join(filter(None, old)) or 'NULL'}, FALSE)")
 
 
 def has_days_or_nested(documents: DataFrame) -> bool:
-    """Returns whether there are dates that ``is_old`` does not look at: those of a day, or inside of something."""
+    """Returns whether there are dates that the connector may change however new they are: days, or nested ones."""
     return any(field.dataType != TimestampType() and _has_dates(field.dataType) for field in documents.schema)
 
 
@@ -49,18 +52,18 @@ def as_json(documents: DataFrame) -> DataFrame:
 
 
 def as_stored(kind: DataType) -> DataType:
-    """Returns a type with numbers in place of dates: milliseconds since 1970."""
+    """Returns a type with numbers in place of dates, milliseconds since 1970; a stored document may lack anything."""
     match kind:
         case TimestampType() | DateType():
             return LongType()
         case ArrayType():
-            return ArrayType(as_stored(kind.elementType), kind.containsNull)
+            return ArrayType(as_stored(kind.elementType))
         case MapType():
-            return MapType(kind.keyType, as_stored(kind.valueType), kind.valueContainsNull)
+            return MapType(kind.keyType, as_stored(kind.valueType))
         case StructType():
             stored = StructType()
             for field in kind:
-                stored.add(field.name, as_stored(field.dataType), field.nullable)
+                stored.add(field.name, as_stored(field.dataType))
             return stored
         case _:
             return kind
@@ -71,6 +74,27 @@ def from_stored(documents: DataFrame, schema: StructType) -> DataFrame:
     return documents.selectExpr(
         *(f"{_date(quoted(field.name), field.dataType)} AS {quoted(field.name)}" for field in schema)
     )
+
+
+def _is_old(value: str, kind: DataType, depth: int = 0) -> str:
+    """Returns the condition that there is an old date in a value, null or false where not; empty for no dates."""
+    item = f"item{depth}"
+    match kind:
+        case TimestampType():
+            return f"{value} < {_AGREED}"
+        case DateType():
+            return f"{value} < {_AGREED_DAY}"
+        case ArrayType():
+            inside = _is_old(item, kind.elementType, depth + 1)
+            return inside and f"EXISTS({value}, {item} -> {inside})"
+        case MapType():
+            entry = StructType().add("key", kind.keyType).add("value", kind.valueType)
+            return _is_old(f"MAP_ENTRIES({value})", ArrayType(entry), depth)
+        case StructType():
+            fields = (_is_old(f"{value}.{quoted(field.name)}", field.dataType, depth) for field in kind)
+            return " OR ".join(filter(None, fields))
+        case _:
+            return ""
 
 
 def _json(value: str, kind: DataType, depth: int = 0) -> str:

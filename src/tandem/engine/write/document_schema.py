@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import DataType
 
 from tandem.engine.declare.collection import ID, Collection
+from tandem.engine.declare.field_name import unusable_in_documents
 from tandem.engine.declare.field_type import DocumentType
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.spark.failure import CannotGoOnError
@@ -24,9 +25,15 @@ def documents_of(pipeline: Pipeline, events: DataFrame) -> dict[str, DataFrame]:
     """Returns the documents that the transform's rows make, by collection.
 
     Raises:
-        CannotGoOnError: the fields are not the declared ones; the message names each difference.
+        CannotGoOnError: the fields are not the declared ones, or MongoDB takes none of such a name; the message names
+            each of them.
     """
     documents = {output.collection_name: output.documents(events) for output in pipeline.outputs}
+    unusable = [
+        f"{name}: {problem}" for name, each in documents.items() for problem in unusable_in_documents(each.columns)
+    ]
+    if unusable:
+        raise CannotGoOnError("; ".join(unusable))
     declared = (output.collection for output in pipeline.outputs if isinstance(output.collection, Collection))
     differences = [each for collection in declared for each in _differences(collection, documents[collection.name])]
     if differences:
