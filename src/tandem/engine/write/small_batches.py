@@ -99,7 +99,8 @@ class SmallBatches:
             output.collection_name: SmallWriter(self._rows, output.documents(events), output.collection_name, config)
             for output in outputs
         }
-        self.are_possible = not any(writer.documents.needs_a_job for writer in self._writers.values())
+        documents = (writer.documents for writer in self._writers.values())
+        self.are_possible = not any(query.needs_a_job for query in (self._events, self._dead, self._old, *documents))
 
     def compute(self, batch: DataFrame) -> Counts:
         """Computes a batch."""
@@ -127,7 +128,10 @@ class SmallBatches:
         """
         try:
             for query, writer in self._made_letters:
-                writer.write(query.rows())
+                if query.needs_a_job:
+                    self._letters.append(query.frame(), planned_ms=None)
+                else:
+                    writer.write(query.rows())
         except Py4JJavaError as error:
             self._letters.raise_if_final(error)
             raise
