@@ -20,6 +20,8 @@ class DriverRows:
 
     Attributes:
         placeholder: a DataFrame of that schema without rows, to declare queries over.
+        rows: the rows, as Spark's internal ones in a Scala sequence.
+        no_rows: an empty sequence of them.
     """
 
     def __init__(self, batch: DataFrame) -> None:
@@ -42,26 +44,27 @@ class DriverRows:
         self._session = session
         self.placeholder = session.createDataFrame(session.sparkContext.emptyRDD(), batch.schema)
         self._placeholder_plan = self.placeholder._jdf.queryExecution().analyzed()
+        self.no_rows = self._seq(self._list())
         self.clear()
 
     def collect(self, batch: DataFrame) -> int:
         """Returns how many rows a batch has. It computes the batch; every query is over its rows from now on."""
-        self._rows = self._wrapped(batch._jdf.queryExecution().executedPlan().executeCollect())
-        return int(self._rows.size())
+        self.rows = self._wrapped(batch._jdf.queryExecution().executedPlan().executeCollect())
+        return int(self.rows.size())
 
     def clear(self) -> None:
         """Forgets the rows, so that they take no memory until the next batch."""
-        self._rows = self._seq(self._list())
+        self.rows = self.no_rows
 
-    def with_batch_rows(self, plan: Any) -> Any:
-        """Returns a plan over the placeholder with the batch's rows in it."""
+    def with_rows(self, plan: Any, rows: Any) -> Any:
+        """Returns a plan over the placeholder with such rows in it."""
         children = plan.children()
         if children.isEmpty():
             # Where a query has the rows several times, each of them has columns of its own.
             if plan.sameResult(self._placeholder_plan):
-                return self._local_relation(plan.output(), self._rows, False, self._not_streaming)
+                return self._local_relation(plan.output(), rows, False, self._not_streaming)
             return plan
-        replaced = [self.with_batch_rows(children.apply(index)) for index in range(children.size())]
+        replaced = [self.with_rows(children.apply(index), rows) for index in range(children.size())]
         return plan.withNewChildren(self._seq(self._list(replaced)))
 
     def evaluated(self, plan: Any) -> Any | None:
@@ -97,18 +100,18 @@ class DriverQuery:
         self.declared, self._source = declared, source
         execution = declared._jdf.queryExecution()
         self._analyzed, self._optimized = execution.analyzed(), execution.optimizedPlan()
-        self.needs_a_job = source.changes(self._analyzed) or self._evaluated() is None
+        self.needs_a_job = source.changes(self._analyzed) or self._evaluated(source.no_rows) is None
 
     def rows(self) -> Any:
         """Returns the result, as Spark's internal rows in a Scala sequence."""
-        rows = self._evaluated()
+        rows = self._evaluated(self._source.rows)
         if rows is None:
             raise AssertionError("the driver cannot evaluate this query")
         return rows
 
     def frame(self) -> DataFrame:
         """Returns the result as a DataFrame."""
-        return self._source.frame(self._source.with_batch_rows(self._analyzed))
+        return self._source.frame(self._source.with_rows(self._analyzed, self._source.rows))
 
-    def _evaluated(self) -> Any | None:
-        return self._source.evaluated(self._source.with_batch_rows(self._optimized))
+    def _evaluated(self, rows: Any) -> Any | None:
+        return self._source.evaluated(self._source.with_rows(self._optimized, rows))

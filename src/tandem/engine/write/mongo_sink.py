@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.spark.connection_options import mongo_uri
 from tandem.engine.spark.dates import as_json, has_days_or_nested, may_change
-from tandem.engine.spark.failure import mongo_error, texts_of
+from tandem.engine.spark.failure import JobError, mongo_error, texts_of
 from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.driver_writer import MONGODB, DriverWriter
 
@@ -100,9 +100,12 @@ class SmallWriter:
         try:
             query, writer = self._as_text if old or self._days_or_nested else self._as_it_is
             writer.write(query.rows())
-        except (Py4JJavaError, CapturedException) as error:
-            # Its text may quote records.
-            _log.warning("documents not written by the driver: %s", type(error).__name__)
+        except CapturedException as error:
+            # A row that the documents' expressions fail on, which the text may quote.
+            what = error.getCondition() or type(error).__name__
+            raise JobError(f"writing {self._collection} failed: {what}") from None
+        except Py4JJavaError:
+            _log.warning("documents not written by the driver; tasks try it again")
             # The login may have changed since.
             for name in ("_as_text", "_as_it_is"):
                 vars(self).pop(name, None)
