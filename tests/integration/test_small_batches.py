@@ -24,7 +24,6 @@ from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.mongo_sink import SmallWriter, write_documents
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.environment import Environment
-from tests.spark.conftest import spark as spark
 from tests.spark.records import ARRIVED, job_config, kafka_rows
 
 TYPES = (
