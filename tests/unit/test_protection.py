@@ -281,7 +281,7 @@ def test_the_name_is_asked_for_at_a_terminal(typed: str, code: int) -> None:
     kept = data_of("server")
     ended, said = tandem("tandem", "--profile", "server", "down", "--volumes", terminal=typed)
     assert (ended, kept.exists()) == (code, code != 0)
-    assert "type its name to go on" in said
+    assert "type its name to continue" in said
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tandem.cli.context import CommandContext
-from tandem.cli.options import INSPECT, with_context
+from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import EnvironmentNotReadyError, UsageError, install_hint
 
 app = typer.Typer()
@@ -32,7 +32,7 @@ class Backend(StrEnum):
 _NEEDED = ("confluent_kafka", "orjson", "playwright", "pyspark", "tandem_bench")
 
 
-@app.command(rich_help_panel=INSPECT)
+@app.command(rich_help_panel=INSPECT, epilog=examples("tandem bench --quick", "tandem bench latency --rounds 5"))
 @with_context
 def bench(
     context: CommandContext,
@@ -71,9 +71,10 @@ def bench(
     ] = None,
     first_port: Annotated[int, typer.Option(min=1024, max=65530, help="First of the six ports to use.")] = 29900,
 ) -> None:
-    """Measure the embedded profile beside its limits and peers, each in an environment of its own.
+    """Measure the embedded profile and its peers.
 
-    Full windows, sustained load, recovery and the trickle can also be measured in containers.
+    Each measurement has its own environment. Full windows, sustained load, recovery and the trickle can also be
+    measured in containers.
 
     Stop other programs first. Exit with 1 if a measured program lost or duplicated records.
     """

@@ -10,7 +10,7 @@ import typer
 
 from tandem.cli.context import CommandContext
 from tandem.cli.lifecycle import warn_of_topics
-from tandem.cli.options import CLOUD, with_context
+from tandem.cli.options import CLOUD, examples, with_context
 from tandem.cli.protection import Confirm, check_apart, confirm, confirm_version
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import DeployedJob, Job
@@ -23,7 +23,9 @@ from tandem.settings.profiles import profiles
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=CLOUD)
+@app.command(
+    rich_help_panel=CLOUD, epilog=examples("tandem --profile gcp deploy --plan", "tandem --profile gcp deploy")
+)
 @with_context
 def deploy(
     context: CommandContext,
@@ -32,9 +34,10 @@ def deploy(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON (with --plan).")] = False,
     name: Confirm = None,
 ) -> None:
-    """Upload the job with its package and jars, create missing resources, and submit the job.
+    """Upload the job and run it on Google Cloud.
 
-    Several pipelines get a job each, on the same cluster.
+    Tandem uploads the job's package and jars, creates missing resources, and submits the job. Several pipelines get a
+    job each, on the same cluster.
     """
     if plan:
         _in_the_cloud(context.shown_settings)
@@ -49,7 +52,9 @@ def deploy(
     context.say("the job is running; `tandem status` shows its progress, `tandem destroy` stops it and its costs")
 
 
-@app.command(rich_help_panel=CLOUD)
+@app.command(
+    rich_help_panel=CLOUD, epilog=examples("tandem --profile gcp destroy", "tandem --profile gcp destroy --data")
+)
 @with_context
 def destroy(
     context: CommandContext,
@@ -59,9 +64,10 @@ def destroy(
     ] = False,
     name: Confirm = None,
 ) -> None:
-    """Stop the job after its current batch and delete its cluster. Data is kept unless --data is given.
+    """Stop the job, delete its cluster and keep its data.
 
-    A protected profile's name must be typed, or given by --confirm; --yes does not suffice.
+    The job finishes its current batch first. With --data, also delete topics, collections, checkpoint and uploads. For
+    a protected profile, type its name or use --confirm; --yes is not enough.
     """
     settings = context.settings
     _in_the_cloud(settings)
@@ -92,13 +98,22 @@ def _destroy(job: Job, data: bool) -> None:
         job.forget()
 
 
-@app.command(rich_help_panel=CLOUD)
+@app.command(rich_help_panel=CLOUD, epilog=examples("tandem parity", "tandem parity --json"))
 @with_context
-def parity(context: CommandContext) -> None:
-    """Compare the job's versions with the runtimes table. Exit with 1 on any difference."""
+def parity(
+    context: CommandContext,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Compare the job's versions with those of the cloud.
+
+    Exit with 1 on any difference.
+    """
     comparison = compared(context.settings)
-    for line in comparison.lines:
-        print("\t".join(line))
+    if as_json:
+        print(json.dumps({"lines": comparison.lines, "differences": comparison.differences}))
+    else:
+        for line in comparison.lines:
+            print("\t".join(line))
     if comparison.differences:
         raise TandemError(
             f"the job does not run on {comparison.wanted.name}: {'; '.join(comparison.differences)}",

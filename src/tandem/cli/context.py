@@ -1,4 +1,4 @@
-"""The state that every command shares: the settings, the environment and the named jobs, loaded when used."""
+"""The state that commands share: settings, environment and jobs, loaded when used."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class CommandContext:
         return True
 
     def job_of(self, pipeline: str) -> Job:
-        """Returns a pipeline's job. If it is not named, the settings of named pipelines do not apply to it.
+        """Returns a pipeline's job; options for the named pipelines do not apply to others.
 
         Raises:
             UsageError: its files or settings are invalid.
@@ -111,7 +111,7 @@ class CommandContext:
         return next(named, None) or self.environment.job(load(self.chosen[0], beside, named=False))
 
     def for_each_job(self, do: Callable[[Job], object], *, titles: bool = True) -> None:
-        """Calls a function for each named job. A failure for one job does not skip the others.
+        """Calls a function for each named job; a failure does not skip the other jobs.
 
         Args:
             do: the function.
@@ -137,7 +137,7 @@ class CommandContext:
             raise type(first)(f"failed for {', '.join(failed)}", hint="see the errors above") from first
 
     def check_conflicts(self) -> None:
-        """Raises if a named job would write to the same topic or collection as another named or running job.
+        """Raises if a named job would write to another job's topic or collection.
 
         Raises:
             UsageError: the message names both pipelines.

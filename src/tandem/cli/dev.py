@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tandem.cli.context import CommandContext
-from tandem.cli.options import AUTHOR, with_context
+from tandem.cli.options import AUTHOR, examples, with_context
 from tandem.cli.protection import Confirm, confirm
 from tandem.engine.declare.avro_schema import FOLDER
 from tandem.errors import TandemError, UsageError
@@ -23,20 +23,21 @@ from tandem.settings.model import Settings
 app = typer.Typer()
 
 _LOOK_S = 0.2
-# Those that a pipeline may do without.
+# The modules that a pipeline does not need.
 _OPTIONAL = ("streams", "oracle", "generator")
 
 
-@app.command(rich_help_panel=AUTHOR)
+@app.command(rich_help_panel=AUTHOR, epilog=examples("tandem dev page_views"))
 @with_context
 def dev(
     context: CommandContext,
     name: Annotated[str | None, typer.Argument(help="Pipeline to work on (default: the one of --pipeline).")] = None,
     confirmed: Confirm = None,
 ) -> None:
-    """Start everything and reload the job whenever you save a file. Stop with Ctrl-C.
+    """Start everything and reload the job whenever you save a file.
 
-    Errors are reported with file and line; fix the file and save again. The environment stays up afterwards.
+    Errors are reported with file and line; fix the file and save again. Stop with Ctrl-C. The environment stays up
+    afterwards.
     """
     context.pipeline = name or context.pipeline
     settings, job = context.settings, _job(context)
@@ -64,7 +65,7 @@ def _watch(context: CommandContext, known: dict[Path, int]) -> NoReturn:
     outdated = False
     try:
         while True:
-            time.sleep(_LOOK_S)  # not a wait for readiness: until somebody saves a file
+            time.sleep(_LOOK_S)  # not a wait for readiness: the interval of the search for saved files
             if (now := _saved(folder)) == known:
                 if error := failures.unreported():
                     context.say(f"error: {error}\nhint: {WAITS_HINT}")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tandem.cli.context import CommandContext
-from tandem.cli.options import INSPECT, with_context
+from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.doctor import examine
 
@@ -20,13 +20,16 @@ app = typer.Typer()
 _COLOURS = {"good": "green", "bad": "bold red", "skipped": "dim"}
 
 
-@app.command(rich_help_panel=INSPECT)
+@app.command(rich_help_panel=INSPECT, epilog=examples("tandem doctor", "tandem --profile gcp doctor"))
 @with_context
 def doctor(
     context: CommandContext,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Check the environment and suggest fixes. Exit with 3 if a check fails."""
+    """Check the environment and suggest fixes.
+
+    Exit with 3 if a check fails.
+    """
     settings = context.settings
     findings = list(examine(settings, running=_running(context)))
     if as_json:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tandem.cli.context import CommandContext
-from tandem.cli.options import INSPECT, with_context
+from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import TandemError, UsageError
 from tandem.settings.loaded import flat
 from tandem.settings.profiles import Profile, profiles
@@ -43,14 +43,14 @@ def _config_group(_: CommandContext) -> None:
     """Show the profile's settings."""
 
 
-@app.command(rich_help_panel=INSPECT)
+@app.command(rich_help_panel=INSPECT, epilog=examples("tandem status", "tandem status --watch", "tandem status --json"))
 @with_context
 def status(
     context: CommandContext,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until interrupted.")] = False,
 ) -> None:
-    """Show the services, their addresses and the job's progress."""
+    """Show the services and the job's progress."""
     if watch:
         _watch(context, as_json=as_json)
         return
@@ -66,7 +66,7 @@ def collected(context: CommandContext) -> dict[str, Any]:
     own = context.job.status()
     try:
         running = context.environment.pipelines()
-    except TandemError as error:  # what else runs is unknown then
+    except TandemError as error:  # the other pipelines are unknown then
         running, own["problem"] = [], own["problem"] or str(error)
     others = [name for name in running if name not in context.pipelines]
     found_others = [_status_of(context, name) for name in (*context.pipelines[1:], *others)]
@@ -133,7 +133,9 @@ def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]
             yield f"{before}{name}", value
 
 
-@app.command(rich_help_panel=INSPECT)
+@app.command(
+    rich_help_panel=INSPECT, epilog=examples("tandem logs", "tandem logs job --follow", "tandem logs --since 10m")
+)
 @with_context
 def logs(
     context: CommandContext,
@@ -150,7 +152,7 @@ def logs(
 
 
 def moment(text: str | None) -> datetime | None:
-    """Returns the time of ``--since``, in UTC if it names no zone; None for None.
+    """Returns the time of ``--since``; a time without a zone is in UTC.
 
     Raises:
         UsageError: the text is neither a duration nor a time.
@@ -173,7 +175,7 @@ def profile_list(
     _: CommandContext,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
-    """List the profiles: name, description, and where each is defined: packaged, or a file."""
+    """List the profiles with their descriptions and files."""
     known = profiles().values()
     if as_json:
         print(json.dumps([_listed(each) for each in known]))
@@ -195,15 +197,22 @@ def _listed(profile: Profile) -> dict[str, Any]:
 
 @_profile.command("current")
 @with_context
-def profile_current(context: CommandContext) -> None:
+def profile_current(
+    context: CommandContext,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the profile and the reason as JSON.")] = False,
+) -> None:
     """Print the profile that commands use."""
-    print(context.chosen[0])
+    name, why = context.chosen
+    print(json.dumps({"profile": name, "reason": why}) if as_json else name)
 
 
 @_profile.command("show")
 @with_context
 def profile_show(context: CommandContext) -> None:
-    """Print the profile's settings as JSON. A missing required value is its name in angle brackets."""
+    """Print the profile's settings as JSON.
+
+    A missing required value is shown as its name in angle brackets.
+    """
     print(context.shown_settings.model_dump_json(indent=2, exclude={"location"}))
 
 
@@ -213,9 +222,9 @@ def config_show(
     context: CommandContext,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Print each setting with its value and origin: a flag, a variable, a file, or the default.
+    """Print each setting with its value and its origin.
 
-    Secrets are shown as references.
+    The origin is a flag, a variable, a file or the default. Secrets are shown as references.
     """
     places = {**context.loaded.origins, "profile": context.chosen[1]}
     effective = flat(context.shown_settings)

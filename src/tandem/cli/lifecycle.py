@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tandem.cli.context import CommandContext
-from tandem.cli.options import RUN, with_context
+from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.protection import Confirm, confirm, confirm_version
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import service_checks
@@ -17,17 +18,22 @@ from tandem.platforms.base import DeployedJob
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=RUN)
+@app.command(
+    rich_help_panel=RUN, epilog=examples("tandem up", "tandem up --wait", "tandem --pipeline orders_payments up")
+)
 @with_context
 def up(
     context: CommandContext,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the job has committed its first batch.")] = False,
     name: Confirm = None,
 ) -> None:
-    """Start Kafka, MongoDB, the dashboard and the job. Services that already run are left alone."""
+    """Start Kafka, MongoDB, the dashboard and the job.
+
+    Services that already run are not restarted.
+    """
     context.check_conflicts()
     if isinstance(context.job, DeployedJob):
-        # There, it replaces a job of another version.
+        # In the cloud, `up` replaces a job of another version.
         confirm_version(context, name)
     context.for_each_job(lambda job: job.submit(), titles=False)
     if wait:
@@ -36,27 +42,42 @@ def up(
     status = context.job.status()
     context.say(f"Kafka     {status['kafka']['bootstrap']}")
     context.say(f"MongoDB   {status['mongo']['uri']}  database {status['mongo']['database']}")
-    if url := status["dashboard"]["url"]:
-        why = status["dashboard"]["problem"]
-        context.say(f"dashboard {url}{f' is not available: {why}' if why else ''}")
-    for job in context.jobs:
-        state = job.status()["job"]["state"]
-        shown = f"{job.settings.pipeline}: {state}" if len(context.jobs) > 1 else state
-        context.say(f"job       {shown}")
-    context.say("run `tandem status` to see progress, `tandem down` to stop")
+    statuses = [status, *(job.status() for job in context.jobs[1:])]
+    for line in last_lines(statuses, stop="destroy" if isinstance(context.job, DeployedJob) else "down"):
+        context.say(line)
 
 
-@app.command(rich_help_panel=RUN)
+def last_lines(statuses: Sequence[Mapping[str, Any]], *, stop: str) -> list[str]:
+    """Returns the lines that end ``up``: whether the jobs are ready, the dashboard, the logs, and how to stop.
+
+    Args:
+        statuses: the status of each job, the first named one first.
+        stop: the command that stops the environment.
+    """
+    lines = []
+    for status in statuses:
+        name = f"{status['pipeline']}: " if len(statuses) > 1 else ""
+        state = (
+            "yes" if status["ready"] else f"not yet, the job is {status['job']['state']}; see `tandem status --watch`"
+        )
+        lines.append(f"ready     {name}{state}")
+    if url := statuses[0]["dashboard"]["url"]:
+        why = statuses[0]["dashboard"]["problem"]
+        lines.append(f"dashboard {url}{f' is not available: {why}' if why else ''}")
+    return [*lines, "logs      tandem logs --follow", f"stop      tandem {stop}"]
+
+
+@app.command(rich_help_panel=RUN, epilog=examples("tandem down", "tandem down --volumes"))
 @with_context
 def down(
     context: CommandContext,
     volumes: Annotated[bool, typer.Option("--volumes", help="Also delete topics, database and checkpoint.")] = False,
     name: Confirm = None,
 ) -> None:
-    """Stop the environment. Topics, database and checkpoint are kept unless --volumes is given.
+    """Stop the environment and keep its data.
 
-    With --pipeline, stop only that pipeline's job while other pipelines run. To delete a protected profile's data, type
-    its name, or use --confirm.
+    With --volumes, also delete topics, database and checkpoint. With --pipeline, stop only that pipeline's job while
+    other pipelines run. To delete a protected profile's data, type its name, or use --confirm.
     """
     if context.settings.backend == "dataproc":
         raise UsageError("`down` is not available for cloud profiles", hint="use `tandem destroy`")
@@ -74,16 +95,17 @@ def down(
         context.say(f"stopped; still running: {', '.join(others)}")
         return
     ran = context.environment.stop(volumes=volumes)
-    result = "stopped" if ran else f"nothing is running here: looked for {context.environment.where()}"
+    result = "stopped" if ran else f"nothing is running here; searched {context.environment.where()}"
     context.say(result + (", and its data is deleted" if volumes else ""))
 
 
-@app.command(rich_help_panel=RUN)
+@app.command(rich_help_panel=RUN, epilog=examples("tandem submit"))
 @with_context
 def submit(context: CommandContext, name: Confirm = None) -> None:
-    """Restart the job after its current batch, with the current code and the same checkpoint.
+    """Restart the job with the current code and the same checkpoint.
 
-    For a protected profile, a version that could not be checked against the checkpoint needs the profile's name.
+    The job finishes its current batch first. If the profile is protected and the new version cannot be checked against
+    the checkpoint, type the profile's name, or use --confirm.
     """
     confirm_version(context, name)
     context.for_each_job(lambda job: job.restart())
@@ -96,7 +118,7 @@ def warn_of_topics(context: CommandContext) -> None:
     for job in context.jobs:
         for check in (service_checks.record_times, service_checks.uncompacted):
             try:
-                # A service that does not answer yet is skipped; `tandem doctor` checks it later.
+                # A service that does not answer yet is skipped: `tandem doctor` checks it later.
                 with suppress(EnvironmentNotReadyError):
                     check(job.settings)
             except TandemError as error:

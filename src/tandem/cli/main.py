@@ -12,7 +12,7 @@ import typer
 from tandem import log
 from tandem.cli import bench, cloud, dev, doctor, inspect, lifecycle, new, records, shell
 from tandem.cli.context import CommandContext
-from tandem.cli.options import with_context
+from tandem.cli.options import examples, with_context
 from tandem.errors import TandemError, UsageError
 from tandem.foreign.inheritance import adapt_this_process
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    epilog=examples("tandem run", "tandem up --wait", "tandem status --watch", "tandem COMMAND --help"),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # The help shows the commands in this order.
@@ -33,7 +34,7 @@ for module in (lifecycle, records, inspect, doctor, bench, new, dev, shell, clou
 @app.callback()
 @with_context
 def _root(_: CommandContext) -> None:
-    """Kafka, Spark and MongoDB streaming pipelines, the same on a laptop and in the cloud."""
+    """Run Kafka, Spark and MongoDB pipelines on a laptop and in the cloud."""
 
 
 def main() -> NoReturn:
@@ -44,7 +45,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     log.to_console()
     adapt_this_process()
-    # An error may occur before the context exists.
+    # Read here, because an error may occur before the context exists.
     debug = "--debug" in sys.argv
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)

@@ -21,7 +21,7 @@ def new(
     name: Annotated[str, typer.Argument(help="Name of the pipeline: its folder, and the prefix of its topics.")],
     values: Annotated[Format, typer.Option("--format", help="Format of the records' values.")] = Format.JSON,
 ) -> None:
-    """Create a pipeline in pipelines/ that runs at once and that you can change.
+    """Create a pipeline in pipelines/ that runs at once.
 
     The example joins requests with their responses and comes with tests. With --format avro, its folder schemas/ holds
     the schemas.

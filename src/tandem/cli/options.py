@@ -1,4 +1,4 @@
-"""Gives every command the shared options and names the panels of the help."""
+"""The options that every command shares, and the parts of the help."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 import typer
 
 from tandem.cli.context import CommandContext
+from tandem.cli.verbose import print_commands
 
 RUN, INSPECT, AUTHOR, CLOUD = "Run", "Inspect", "Author", "Cloud"
 
 P = ParamSpec("P")
 
 
+def examples(*commands: str) -> str:
+    """Returns the last part of a command's help: example commands, one a line."""
+    return "\n".join(("Examples:", *(f"  {command}" for command in commands)))
+
+
 def with_context(command: Callable[Concatenate[CommandContext, P], None]) -> Callable[..., None]:
-    """Returns the command with the shared options; its first argument is the context that they fill."""
+    """Returns the command with the shared options; they fill its first argument, the context."""
 
     @functools.wraps(command)
-    def wrapper(context: typer.Context, *, profile: Any, pipeline: Any, debug: bool, **own: Any) -> None:
+    def wrapper(context: typer.Context, *, profile: Any, pipeline: Any, debug: bool, verbose: bool, **own: Any) -> None:
         command_context = context.ensure_object(CommandContext)
         # The same options may also stand before the command's name; the last one wins.
         command_context.profile = command_context.profile if profile is None else profile
         command_context.pipeline = command_context.pipeline if pipeline is None else pipeline
         command_context.debug = command_context.debug or debug
+        if verbose:
+            print_commands()
         command(command_context, **own)  # type: ignore[call-arg]  # Typer passes the command's own parameters by name
 
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
@@ -54,6 +62,9 @@ def _shared(
     ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the stack trace of an error.", rich_help_panel="Shared options")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Print the commands that Tandem runs.", rich_help_panel="Shared options")
     ] = False,
 ) -> None:
     """Declares the options that every command takes."""

@@ -1,4 +1,4 @@
-"""Plans generated records whose event times are ahead of the watermark, and moves the watermark past them."""
+"""Plans generated records ahead of the watermark, and advances the watermark past them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tandem.settings.model import Settings
 from tandem.verify.intake import expected_watermark
 from tandem.waiting import wait_for
 
-# A generated set covers past event time, so that its windows can close when it is sent. Each set begins at the
-# watermark; the first begins a year ago, which leaves room for many.
+# A generated set covers past event time, so that its windows can close when it is sent. The first set begins a year
+# ago, and each later set begins at the watermark.
 _FIRST = timedelta(days=365)
-# Added to the watermark: the match window, by which a payment may precede its order, and the lateness.
+# Added to the watermark: the match window (a payment may precede its order) and the lateness.
 _AHEAD = timedelta(minutes=40)
 _FALLBACK_RATE = 1000.0
 # Kafka answered a moment before, so a failure is either short or reported by then.
@@ -74,7 +74,7 @@ def make_plan(
 
 
 def known_watermark(settings: Settings, reported: str | None) -> datetime | None:
-    """Returns the watermark after the job has read all records in the topics; None if there is none.
+    """Returns the watermark once the job has read all records; None if there is none.
 
     Args:
         settings: the pipeline's settings.
@@ -100,7 +100,7 @@ def known_watermark(settings: Settings, reported: str | None) -> datetime | None
 
 
 def close_streams(settings: Settings, plan: Plan) -> None:
-    """Moves the watermark past a plan's events, so that what is unmatched is written."""
+    """Advances the watermark past a plan's events, so that unmatched events are written."""
     streams = declared_by(settings.location).streams
     producer = connect(settings.kafka, [stream.topic for stream in streams])
     if producer is not None:

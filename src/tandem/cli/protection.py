@@ -17,7 +17,7 @@ Confirm = Annotated[
 
 
 def confirm(context: CommandContext, what: str, name: str | None) -> str | None:
-    """Returns the name of the profile as the user gave it, by the option or at the terminal; None if it needs none.
+    """Returns the profile's name as the user confirmed it; None if no confirmation is needed.
 
     Args:
         context: the command whose profile may be protected.
@@ -29,14 +29,14 @@ def confirm(context: CommandContext, what: str, name: str | None) -> str | None:
     """
     settings = context.settings
     if settings.protected and name is None and sys.stdin.isatty():
-        question = f"the profile {settings.profile} is protected, and this would {what}; type its name to go on"
+        question = f"the profile {settings.profile} is protected, and this would {what}; type its name to continue"
         name = typer.prompt(question, default="", show_default=False, err=True)
     check_confirmed(settings, what, name)
     return name
 
 
 def check_apart(context: CommandContext, what: str) -> None:
-    """Raises if a named pipeline's topics or collections are a protected profile's, too; see ``check_unshared``."""
+    """Raises if a named pipeline shares topics or collections with a protected profile; see ``check_unshared``."""
     for job in context.jobs:
         check_unshared(job.settings, what)
 
@@ -45,8 +45,8 @@ def confirm_version(context: CommandContext, name: str | None) -> None:
     """Asks before a protected profile's job is replaced by a version that may not resume from its checkpoint.
 
     Raises:
-        UsageError: as ``confirm`` does, or the job would write to another profile's collections, which is protected.
-        TandemError: a version cannot resume.
+        UsageError: the name is missing or wrong, or the job would write to another, protected profile's collections.
+        TandemError: the new version cannot resume.
     """
     check_name(context.settings, name)
     check_apart(context, "start a job there")

@@ -15,7 +15,7 @@ import typer
 
 from tandem.catalog import declared_by
 from tandem.cli.context import CommandContext
-from tandem.cli.options import RUN, with_context
+from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.plans import EventTime, close_streams, known_watermark, make_plan
 from tandem.cli.protection import Confirm, check_apart, confirm
 from tandem.errors import TandemError, UsageError
@@ -46,7 +46,7 @@ MixOption = Annotated[
 Ledgers = Annotated[Path | None, typer.Option(help="Folder for ledgers: one JSON line per send, with its outcome.")]
 
 
-@app.command(rich_help_panel=RUN)
+@app.command(rich_help_panel=RUN, epilog=examples("tandem run", "tandem run --count 100000 --keep"))
 @with_context
 def run(
     context: CommandContext,
@@ -57,9 +57,9 @@ def run(
     ledger: Ledgers = None,
     name: Confirm = None,
 ) -> None:
-    """Start the environment, send generated records, verify the results, and stop it again.
+    """Start, send generated records, verify the results, and stop.
 
-    Exit with 0 only if every record is accounted for.
+    Exit with 0 only if MongoDB holds the documents that the records imply.
     """
     Mix.parse(mix, Mix())  # reports a wrong value before anything starts
     _confirm_sending(context, name)
@@ -108,7 +108,7 @@ def _run(context: CommandContext, job: Job, count: int, seed: int | None, mix: s
     _verify(context, job, SETTLE_SECONDS, as_json=False)
 
 
-@app.command(rich_help_panel=RUN)
+@app.command(rich_help_panel=RUN, epilog=examples("tandem produce --count 1000", "tandem produce --count 0 --rate 50"))
 @with_context
 def produce(
     context: CommandContext,
@@ -136,7 +136,10 @@ def produce(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON.")] = False,
     name: Confirm = None,
 ) -> None:
-    """Send generated records to the topics, each stream from its own process."""
+    """Send generated records to the topics.
+
+    Each stream has its own process.
+    """
 
     def send(job: Job) -> None:
         plan = make_plan(
@@ -167,29 +170,30 @@ def produce(
     context.for_each_job(send)
 
 
-@app.command(rich_help_panel=RUN)
+@app.command(rich_help_panel=RUN, epilog=examples("tandem verify", "tandem verify --wait 300 --json"))
 @with_context
 def verify(
     context: CommandContext,
     wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the job to catch up.")] = SETTLE_SECONDS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Compare MongoDB with the documents that the topics imply. Exit with 1 on any difference.
+    """Compare MongoDB with the documents that the topics imply.
 
-    The documents are computed without Spark.
+    The documents are computed without Spark. Exit with 1 on any difference.
     """
     context.for_each_job(lambda job: _verify(context, job, wait, as_json=as_json))
 
 
-@app.command(rich_help_panel=RUN)
+@app.command(rich_help_panel=RUN, epilog=examples("tandem reconcile"))
 @with_context
 def reconcile(
     context: CommandContext,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Repair documents that late records affect: insert missing ones, replace or remove outdated ones.
+    """Repair the documents that late records affect.
 
-    The job's transform runs as a batch over the topics. It is safe to run beside the job, and to run again.
+    Missing documents are inserted, and outdated ones are replaced or removed. The job's transform runs as a batch over
+    the topics. It is safe to run beside the job, and to run again.
     """
     check_apart(context, "change documents there")
     context.for_each_job(lambda job: _reconcile(context, job, as_json=as_json))
@@ -226,7 +230,7 @@ def _send(
             [stream.name for stream in declared_by(location).streams],
             plan,
             profile=settings.profile,
-            # Before, the user was asked.
+            # The user was asked before.
             confirmed=True,
             variables=location.variables(inherited() | chosen),
             rate=rate,

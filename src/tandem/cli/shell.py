@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from tandem.cli.context import CommandContext
-from tandem.cli.options import AUTHOR, with_context
+from tandem.cli.options import AUTHOR, examples, with_context
 from tandem.errors import TandemError
 from tandem.notebook.open import session_of
 
@@ -25,12 +25,12 @@ spark              the Spark session
 """
 
 
-@app.command(rich_help_panel=AUTHOR)
+@app.command(rich_help_panel=AUTHOR, epilog=examples("tandem shell", "tandem --pipeline segment_revenue shell"))
 @with_context
 def shell(context: CommandContext) -> None:
-    """Open Python with the pipeline's topics, transform and collections as DataFrames.
+    """Open Python with the pipeline's data as DataFrames.
 
-    It is IPython if that is installed.
+    Topics, the transform's result and collections are available. The shell is IPython if it is installed.
     """
     with session_of(context.settings) as opened:
         known = {"session": opened, "spark": opened.spark}

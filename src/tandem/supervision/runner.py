@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 import time
@@ -171,7 +172,7 @@ class ServiceRunner:
             self._run_to_its_end(run)
         except (TandemError, OSError) as problem:
             run.error = str(problem)
-        except Exception as problem:  # without its thread, the service would stay down and nobody would know
+        except Exception as problem:  # the thread must survive: it is the one that restarts the service
             _log.exception("a service failed unexpectedly", service=self.service.name)
             run.error = f"{type(problem).__name__}: {problem}"
         return run
@@ -185,8 +186,9 @@ class ServiceRunner:
         with self._changed:
             if self._stops or self._next:
                 return
+            _log.info("starting a service", service=service.name, command=shlex.join(service.command))
             process = spawn(service.command, log=folder.log(service.name), env=service.environment, cwd=folder.home)
-            # This start fulfils a restart that was requested before.
+            # This start is the restart that was requested before.
             self._request = None
         identity = identify(process.pid)
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
