@@ -1,1 +1,1 @@
-"""What a pipeline declares."""
+"""The declarations of a pipeline: streams, field types, documents and view."""

@@ -1,8 +1,8 @@
-"""Declares the Avro schemas of a stream; like all of a declaration, without Spark.
+"""Declares the Avro schemas of a stream, without Spark.
 
-A value is in Avro's single-object encoding: two bytes of mark, the fingerprint of the schema that it was written with,
-and the record. The schemas are the files ``schemas/NAME.vN.avsc`` of the pipeline's folder: the newest is what
-producers write by, all of them can be read.
+A value is in Avro's single-object encoding: a marker of two bytes, the fingerprint of the writer's schema, and the
+record. The schemas are the files ``schemas/NAME.vN.avsc`` of the pipeline's folder. Producers write with the newest
+schema. The job reads records of all of them.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from tandem.engine.declare.kind import Integer, Kind, String, Timestamp
 
 FOLDER = "schemas"
 MARK = b"\xc3\x01"
-# The mark and the fingerprint.
+# The marker and the fingerprint.
 HEADER_BYTES = 10
-# Avro's Java reader believes what a length says and allocates so much, before it sees that the record ends. These are
-# its own limits: no record in Kafka is longer, and no array or map may have more items.
+# Avro's Java reader allocates as much memory as a length field says, before it notices that the record ends. These
+# limits protect it: no record in Kafka is longer, and no array or map may have more items.
 MAX_LENGTH = 64 * 1024 * 1024
 MAX_ITEMS = 1_000_000
 JAVA_LIMITS = " ".join(
     f"-Dorg.apache.avro.limits.{what}.maxLength={limit}"
     for what, limit in (("bytes", MAX_LENGTH), ("string", MAX_LENGTH), ("collectionItems", MAX_ITEMS))
 )
-# Logical types of a long that are times, and what one of their units is in microseconds.
+# Logical types of a long that are times, and the length of their unit in microseconds.
 MICROS = {"timestamp-millis": 1000, "timestamp-micros": 1}
 
-# What Avro's specification leaves in a schema's canonical form, of which the fingerprint is taken.
+# The attributes of a schema's canonical form in Avro's specification. The fingerprint is computed from that form.
 _CANONICAL = ("name", "namespace", "type", "fields", "symbols", "items", "values", "size")
 _NAMED = ("record", "enum", "fixed")
-# The types that a stream's fields can have, and what they are in a schema.
+# The types that a stream's fields can have, and their names in a schema.
 _STRING, _INTEGER, _TIMESTAMP = String(), Integer(), Timestamp()
 _IN_AVRO: Mapping[Kind, str] = {
     _STRING: "a string",
@@ -48,7 +48,7 @@ class Version:
     """One schema.
 
     Attributes:
-        number: N of its file.
+        number: N in the name of its file.
         text: the file's content.
         schema: the same, parsed.
     """
@@ -59,7 +59,7 @@ class Version:
 
     @property
     def canonical(self) -> dict[str, Any]:
-        """The schema without what does not change how bytes are read; ``namespace`` is kept where it stands."""
+        """The schema reduced to the attributes that decide how bytes are read, plus ``namespace``."""
         canonical: dict[str, Any] = _canonical(self.schema)
         return canonical
 
@@ -74,9 +74,9 @@ class Source:
     """Where a declared field's value is in the records of a version.
 
     Attributes:
-        name: the record's field; None when the value is the default of the newest schema.
-        micros: of a time, how many microseconds its unit is.
-        default: that default; None is Avro's null.
+        name: the record's field; None if the value is the default of the newest schema.
+        micros: the length of a time's unit in microseconds.
+        default: the default of the newest schema; None is Avro's null.
     """
 
     name: str | None
@@ -89,7 +89,7 @@ class Avro:
     """The format of a stream of Avro records.
 
     Attributes:
-        subject: NAME of the files.
+        subject: NAME in the names of the files.
         versions: the schemas, oldest first.
     """
 
@@ -98,7 +98,7 @@ class Avro:
 
     @classmethod
     def of(cls, package: str, subject: str) -> Avro:
-        """Returns what the files in a package's folder ``schemas`` declare, in a folder and in a zip alike.
+        """Returns the format that the schemas of a package declare; the package may be in a zip.
 
         Args:
             package: the pipeline's, its ``__package__``.
@@ -120,7 +120,7 @@ class Avro:
 
     @classmethod
     def parse(cls, subject: str, texts: Mapping[int, str]) -> Avro:
-        """Returns the format by the texts of its schemas by number; raises ValueError as ``of`` does."""
+        """Returns the format, given the texts of its schemas by number; raises ValueError as ``of`` does."""
         versions: list[Version] = []
         for number, text in sorted(texts.items()):
             place = file_of(subject, number)
@@ -143,12 +143,14 @@ class Avro:
 
     @property
     def newest(self) -> Version:
-        """What producers write by; its defaults and aliases hold for records of the others."""
+        """The schema of producers; its defaults and aliases apply to records of older schemas."""
         return self.versions[-1]
 
     def check(self, fields: Mapping[str, Kind]) -> None:
-        """Raises ValueError when a stream in Avro cannot have a declared field, or the newest schema lacks it or has it
-        with another type."""
+        """Raises ValueError if the newest schema lacks a declared field or has another type for it.
+
+        It also raises if Avro does not support the type of a declared field.
+        """
         for name, kind in fields.items():
             if kind not in [*_IN_AVRO]:
                 described = "optional" if kind.is_optional else f"of type {kind}"
@@ -165,10 +167,10 @@ class Avro:
                 raise ValueError(f"{place}: field {name!r} is declared as {kind}, which is {wanted} in Avro")
 
     def source(self, version: Version, name: str, kind: Kind) -> Source | None:
-        """Returns where a declared field of this version's records comes from, as Avro resolves schemas: the field of
-        its name or of an alias, else the default of the newest schema.
+        """Returns the source of a declared field in this version's records, as Avro resolves schemas.
 
-        None when that cannot be: it has another type, or it is missing and there is no default; see ``lacks``.
+        The source is the field of the same name or of an alias, else the default of the newest schema. None if the
+        field has another type, or is missing without a default; see ``lacks``.
         """
         newest, fields = self.newest.fields[name], version.fields
         named = next((each for each in (name, *newest.get("aliases", ())) if each in fields), None)
@@ -190,7 +192,7 @@ def file_of(subject: str, number: int) -> str:
 
 
 def kind_of(avro_type: Any) -> tuple[Kind | None, int]:
-    """Returns the declared type that an Avro type is, or a union of it with null, and a time's unit in microseconds."""
+    """Returns the declared type of an Avro type, optional or not, and a time's unit in microseconds."""
     if isinstance(avro_type, list):
         others = [each for each in avro_type if each != "null"]
         return kind_of(others[0]) if len(others) == 1 and len(avro_type) == 2 else (None, 1)

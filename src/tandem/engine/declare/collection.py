@@ -1,4 +1,4 @@
-"""Declares the documents of MongoDB collections: pure data, so that programs without Spark use it too."""
+"""Declares the documents of MongoDB collections, without Spark."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ class Collection:
 
     Attributes:
         name: the collection's name in MongoDB.
-        fields: the documents' fields besides ``_id``, and their types. The job does not start when its documents have
-            others. Empty: the documents are not checked.
+        fields: the documents' fields besides ``_id``, and their types. The job does not start if its documents have
+            others. If empty, the documents are not checked.
         indexes: the indexes besides that of ``_id``: the fields of each, in order.
 
     Raises:
-        ValueError: documents cannot have a field of such a name or type; or an index names a field that is not
-            declared.
+        ValueError: a field's name or type is not possible in a document, or an index names an undeclared field.
     """
 
     name: str
@@ -44,24 +43,25 @@ class Collection:
         for problem in unusable_in_documents(self.fields):
             raise ValueError(f"the collection {self.name}: {problem}")
         for index in self.indexes:
-            # A dot leads into an object.
+            # A dot separates an object from a field in it.
             check_fields(self, f"the index {index}", (name.partition(".")[0] for name in index))
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """Declares a collection that the transform looks something up in, as a keyword argument of the collection's name.
+    """Declares a collection that the transform looks up, as a keyword argument with the collection's name.
 
-    It is read anew for each batch, and a batch may be done again: for the same answer every time, its documents are
-    versions that are added before they hold and never changed, and the transform takes the one as of the event's time.
+    Each batch reads the collection again, and a batch may be repeated. To get the same result every time, store
+    versions: add a version before it becomes valid, never change it, and let the transform use the version that was
+    valid at the event's time.
 
     Attributes:
         collection: its name.
-        fields: what is read of its documents, and the types that they have there; null where a document lacks one.
+        fields: the fields to read and their types; a field that a document lacks is null.
         indexes: the indexes besides that of ``_id``: the fields of each, in order.
 
     Raises:
-        ValueError: Spark cannot have such fields, or one of them has a default.
+        ValueError: Spark does not support such fields, or one of them has a default.
     """
 
     collection: str
@@ -74,7 +74,7 @@ class Lookup:
             check_kinds(self.fields)
             for name, kind in self.fields.items():
                 if _has_default(kind):
-                    raise ValueError(f"field {name!r} has a default, which a lookup cannot have: null is what it lacks")
+                    raise ValueError(f"field {name!r} of a lookup cannot have a default: a missing field is null")
         except ValueError as error:
             raise ValueError(f"the lookup {self.collection}: {error}") from None
 
@@ -87,12 +87,12 @@ def check_fields(collection: Collection, what: str, names: Iterable[str]) -> Non
 
 
 def name_of(collection: Collection | str) -> str:
-    """Returns the name of a collection that is declared, or of which only the name is."""
+    """Returns the name of a declared collection, or the name itself."""
     return collection if isinstance(collection, str) else collection.name
 
 
 def _has_default(kind: Kind) -> bool:
-    """Returns whether a type or one inside of it has a default."""
+    """Returns whether a type, or a type nested in it, has a default."""
     match kind:
         case Record():
             inside = any(map(_has_default, kind.fields.values()))

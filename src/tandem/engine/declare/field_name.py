@@ -9,39 +9,39 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tandem.engine.declare.kind import Kind
 
-# What the engine's own columns begin with.
+# The prefix of the engine's own columns.
 RESERVED = "_aside"
-# The names from a stream's fields down to one of them.
+# The names that lead to a field: first the stream's field, then the nested ones.
 Path = tuple[str, ...]
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raises ValueError where Spark or MongoDB cannot have fields of these names, with the name."""
+    """Raises ValueError if Spark or MongoDB does not accept one of these field names."""
     names = list(names)
     if not names:
         raise ValueError("a record needs at least one declared field")
     for name in names:
         if not name or not name.isprintable() or ("'" in name and '"' in name):
             raise ValueError(
-                f"field {name!r}: a name is not empty, has printable characters only, and not both kinds of quotes"
+                f"field {name!r}: a name must not be empty, must be printable, and must not have both kinds of quotes"
             )
         if folded(name).startswith(RESERVED):
-            raise ValueError(f"field {name!r}: names that begin with {RESERVED} are the engine's own")
+            raise ValueError(f"field {name!r}: names that begin with {RESERVED} are reserved for the engine")
     for name_of_all, number in Counter(map(folded, names)).items():
         if number > 1:
             alike = ", ".join(repr(name) for name in names if folded(name) == name_of_all)
-            raise ValueError(f"fields {alike} differ in case alone, which Spark does not tell apart")
+            raise ValueError(f"fields {alike} differ only in case, and Spark's names are case-insensitive")
 
 
 def folded(name: str) -> str:
-    """Returns what is the same for names that Spark does not tell apart, as Java's ``equalsIgnoreCase`` does not."""
+    """Returns a name's case-insensitive form, which agrees with Java's ``equalsIgnoreCase``."""
     return name.upper().lower()
 
 
 def unusable_in_documents(names: Iterable[str]) -> list[str]:
-    """Returns what is wrong with names of the fields of documents; those of nested fields are not looked at.
+    """Returns a message for each name that a document's top-level field cannot have.
 
-    MongoDB's driver replaces no document with a field that begins with ``$``. A query takes a dot for a path.
+    MongoDB's driver cannot replace a document that has a field beginning with ``$``. A query reads a dot as a path.
     """
     return [
         f"field {name!r}: a document's field cannot begin with $ or have a dot or a NUL; rename it in the transform"
@@ -51,14 +51,14 @@ def unusable_in_documents(names: Iterable[str]) -> list[str]:
 
 
 def find(fields: Mapping[str, Kind], path: str, *, may_be_absent: bool = False) -> tuple[Path, Kind] | None:
-    """Returns the field that a path such as ``after.id`` leads to, and its type; None where there is none.
+    """Returns the path and type of a field named like ``after.id``; None if there is none.
 
-    A name may have dots itself. The path leads through records.
+    A name may contain dots itself. All but the last field must be records.
 
     Args:
         fields: the declared fields.
         path: the names, with a dot between them.
-        may_be_absent: whether it may lead through what may be absent, or to it.
+        may_be_absent: whether the field, or a record that contains it, may be optional.
     """
     parts = path.split(".")
     for number in range(len(parts), 0, -1):
@@ -75,7 +75,7 @@ def find(fields: Mapping[str, Kind], path: str, *, may_be_absent: bool = False) 
 
 
 def value_at(values: Mapping[str, Any], path: str) -> Any:
-    """Returns the value that a path such as ``after.id`` leads to; None where something on it is absent."""
+    """Returns the value at a path such as ``after.id``; None if the field or its record is absent."""
     if path in values:
         return values[path]
     parts = path.split(".")

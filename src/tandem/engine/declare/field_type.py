@@ -28,8 +28,8 @@ from tandem.engine.declare.kind import (
 class FieldType:
     """The types of a record's fields.
 
-    Each of them may be followed by ``optional()`` or ``default(value)``. There is no coercion: the string "5" is no
-    integer, and 5 no string.
+    Add ``optional()`` or ``default(value)`` to any of them. Values are not converted: the string "5" is not an
+    integer, and 5 is not a string.
 
     >>> fields = {
     ...     "order_id": FieldType.STRING,
@@ -79,10 +79,10 @@ class FieldType:
 
     @staticmethod
     def decimal(precision: int, scale: int) -> Decimal:
-        """Returns the type of an exact number with so many digits, ``scale`` of them behind the point.
+        """Returns the type of an exact number with ``precision`` digits, ``scale`` of them after the point.
 
-        In a record it is a number without an exponent, or a string of one. It is never rounded: one that does not fit
-        is a dead letter. MongoDB has 34 digits.
+        In a record it is a number without an exponent, or a string that contains one. It is never rounded: a record
+        whose number does not fit becomes a dead letter. The largest precision is 34, MongoDB's limit.
         """
         return Decimal(precision, scale)
 
@@ -108,7 +108,7 @@ class FieldType:
 
 
 class DocumentType(StrEnum):
-    """The type of a field of the documents that a pipeline writes, and the types that it has in Spark."""
+    """The type of a document's field; the comments name the Spark types that it stands for."""
 
     STRING = "string"
     INTEGER = "integer"  # byte, short, int or bigint

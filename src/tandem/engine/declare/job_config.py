@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-# Exit codes of a job that failed: it may be restarted, or a restart cannot help.
+# Exit codes of a failed job: the first allows a restart; after the second, a restart cannot help.
 FAILED, MUST_NOT_GO_ON = 1, 4
 # Google's addresses on its own machines.
 METADATA = "http://metadata.google.internal"
@@ -16,14 +16,14 @@ SECRET_MANAGER = "https://secretmanager.googleapis.com"  # noqa: S105  # the ser
 
 @dataclass(frozen=True)
 class KafkaConfig:
-    """Tells the job how to reach Kafka.
+    """The job's connection to Kafka.
 
     Attributes:
         bootstrap: the bootstrap servers, ``host:port`` separated by commas.
         security: ``PLAINTEXT`` or ``SASL_SSL``.
         mechanism: with ``SASL_SSL``: ``PLAIN``, ``SCRAM-SHA-256`` or ``SCRAM-SHA-512``.
-        username: who logs in.
-        password: a reference (``engine.spark.secrets``).
+        username: the user.
+        password: a reference to the password (``engine.spark.secrets``).
         ca: PEM file of the authority that signed the brokers' certificates; None for the public ones.
     """
 
@@ -37,13 +37,13 @@ class KafkaConfig:
 
 @dataclass(frozen=True)
 class MongoConfig:
-    """Tells the job how to reach MongoDB.
+    """The job's connection to MongoDB.
 
     Attributes:
         uri: the connection string, without a login.
         database: the database of all collections.
-        username: who logs in.
-        password: a reference.
+        username: the user.
+        password: a reference to the password.
     """
 
     uri: str
@@ -54,26 +54,26 @@ class MongoConfig:
 
 @dataclass(frozen=True)
 class JobConfig:
-    """Tells the job where to read and write.
+    """The configuration of a job.
 
     Attributes:
-        pipeline: name under which progress is reported.
-        kafka: how to reach Kafka.
-        mongo: how to reach MongoDB.
-        checkpoint: where Spark keeps offsets and state; any URI that Hadoop can write.
+        pipeline: the pipeline's name in progress reports.
+        kafka: the connection to Kafka.
+        mongo: the connection to MongoDB.
+        checkpoint: the folder of Spark's offsets and state; any URI that Hadoop can write.
         lateness_seconds: how far an event time may lie behind the newest one before the record is late.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
-        idle_timeout_seconds: after so long without records a topic no longer holds back the others.
-        outage_tolerance_seconds: while all topics are quiet, events of up to so long ago are still waited for.
+        idle_timeout_seconds: a topic without records for this long no longer holds back the watermark.
+        outage_tolerance_seconds: while all topics are quiet, the watermark stays this long behind now.
         log_format: ``text`` or ``json``.
-        log_levels: of Spark's loggers, by name, where nothing else can set them.
-        trigger_seconds: from one batch's start to the next one's; 0 for as soon as there are records.
-        metadata_url: who tells a machine of Google's who it is; for ``gsm:`` references only.
-        secret_manager_url: who has the secrets of those.
+        log_levels: levels of Spark's loggers, by name, on platforms that cannot set them otherwise.
+        trigger_seconds: the time from one batch's start to the next; 0 starts a batch as soon as there are records.
+        metadata_url: the metadata server of Google's machines; for ``gsm:`` references only.
+        secret_manager_url: the Secret Manager of those references.
         parameters: keyword arguments of the pipeline's transform.
-        final_exit_code: how the job ends when a restart cannot help: a code that this platform does not restart after.
-        failure_file: where every exit is followed by a restart, the job writes here why a restart cannot help, and
-            waits for a signal before it exits; None elsewhere.
+        final_exit_code: the exit code if a restart cannot help; the platform does not restart the job after it.
+        failure_file: for platforms that restart the job after every exit: the job writes here why a restart cannot
+            help, and waits for a signal before it exits. None for other platforms.
     """
 
     pipeline: str
@@ -95,7 +95,7 @@ class JobConfig:
 
     @classmethod
     def parse(cls, text: str) -> JobConfig:
-        """Returns the configuration in a JSON text; raises TypeError where a field is missing or unknown."""
+        """Returns the configuration in a JSON text; raises TypeError if a field is missing or unknown."""
         values = json.loads(text)
         kafka, mongo = KafkaConfig(**values.pop("kafka", {})), MongoConfig(**values.pop("mongo", {}))
         return cls(kafka=kafka, mongo=mongo, **values)

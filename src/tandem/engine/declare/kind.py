@@ -1,4 +1,4 @@
-"""The types of a record's fields; ``field_type.FieldType`` is how they are declared."""
+"""The classes of field types; pipelines declare them through ``field_type.FieldType``."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Any, Self, assert_never, cast
 
 from tandem.engine.declare.field_name import check_names
 
-# ISO 8601 with `T` or a space, optional seconds, and behind seconds up to six digits of fraction and `Z` or an offset
-# of at most 18 hours (Java's limit). Without an offset the time is UTC. The pattern comes before any cast: Spark's cast
-# alone also accepts a bare year, a bare time, surrounding blanks and zone names, and it knows no offset without
-# seconds. Written in the common subset of Java's and Python's syntax.
+# ISO 8601 with `T` or a space and optional seconds. After the seconds: up to six digits of fraction, then `Z` or an
+# offset of at most 18 hours (Java's limit). Without an offset the time is UTC. The pattern is checked before any cast,
+# because Spark's cast also accepts a bare year, a bare time, surrounding blanks and zone names, and rejects an offset
+# without seconds. The syntax is common to Java and Python.
 TIMESTAMP_PATTERN = (
     r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}"
     r"(:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-]((0[0-9]|1[0-7])(:?[0-5][0-9])?|18(:?00)?))?)?"
 )
 DATE_PATTERN = r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}"
-# Base64 of RFC 4648 with its padding; the length is a multiple of four, too.
+# Base64 of RFC 4648 with padding; the length is checked separately: a multiple of four.
 BASE64_PATTERN = r"[A-Za-z0-9+/]*={0,2}"
 # The years that ISO 8601 writes with four digits, 0001 to 9999, in microseconds since 1970.
 FIRST_MICROS, LAST_MICROS = -62_135_596_800_000_000, 253_402_300_799_999_999
-# The digits of MongoDB's Decimal128.
+# The precision of MongoDB's Decimal128, in digits.
 MAX_PRECISION = 34
-# Python's own context would refuse numbers of more than 28 digits.
+# Python's default context rejects numbers of more than 28 digits.
 DIGITS = decimal.Context(prec=MAX_PRECISION)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,25 +39,25 @@ class Declared:
 
     Attributes:
         is_optional: whether the field may be missing or null.
-        fallback: the field's value then; None is null.
+        fallback: the value of a missing or null field; None is null.
     """
 
     is_optional: bool = False
     fallback: Any = None
 
     def optional(self) -> Self:
-        """Returns the type of a field that may be missing or null; it is null then."""
+        """Returns the type of a field that may be missing or null; a missing field is null."""
         return replace(self, is_optional=True)
 
     def default(self, value: Any) -> Self:
-        """Returns the type of a field that has this value where it is missing or null.
+        """Returns the type of a field that gets this value if it is missing or null.
 
         Args:
-            value: a value as Python has it: ``Decimal``, ``date``, ``datetime`` with a time zone, ``bytes`` and so on.
-                A list or a mapping must be empty.
+            value: a Python value: ``Decimal``, ``date``, ``datetime`` with a time zone, ``bytes`` and so on. A list or
+                a mapping must be empty.
 
         Raises:
-            ValueError: the type has no such value.
+            ValueError: the value is not of this type.
         """
         return replace(self, is_optional=True, fallback=_checked(cast(Kind, self), value))
 
@@ -82,7 +82,7 @@ class Boolean(Declared):
 
 @dataclass(frozen=True)
 class Integer(Declared):
-    """A JSON integer of so many bits; 5.0 and "5" are not."""
+    """A JSON integer of at most ``bits`` bits; 5.0 and "5" are not accepted."""
 
     bits: int = 64
 
@@ -91,13 +91,13 @@ class Integer(Declared):
 
     @property
     def largest(self) -> int:
-        """The largest value; the smallest is one further from 0."""
+        """The largest value; the smallest one is ``-largest - 1``."""
         return int(2 ** (self.bits - 1)) - 1
 
 
 @dataclass(frozen=True)
 class Double(Declared):
-    """Any finite JSON number, as the nearest number of 64 bits; -0 is 0."""
+    """Any finite JSON number, as the nearest 64-bit float; -0 becomes 0."""
 
     def __str__(self) -> str:
         return "double"
@@ -105,21 +105,24 @@ class Double(Declared):
 
 @dataclass(frozen=True)
 class Decimal(Declared):
-    """A JSON number without an exponent, or a string of one, that fits exactly; a number has at most 38 digits."""
+    """A JSON number without an exponent, or a string that contains one; it must fit exactly.
+
+    A number, unlike a string, has at most 38 digits.
+    """
 
     precision: int
     scale: int
 
     def __post_init__(self) -> None:
         if not 0 <= self.scale <= self.precision or not 1 <= self.precision <= MAX_PRECISION:
-            raise ValueError(f"{self}: MongoDB has 1 to {MAX_PRECISION} digits, and as many or fewer are the scale")
+            raise ValueError(f"{self}: the precision must be 1 to {MAX_PRECISION}, and the scale 0 to the precision")
 
     def __str__(self) -> str:
         return f"decimal({self.precision},{self.scale})"
 
     @property
     def pattern(self) -> str:
-        """What the text of such a number is; zeros may follow. In the common subset of Java's and Python's syntax."""
+        """The pattern of such a number, for Java and Python; further zeros may follow the fraction."""
         whole = self.precision - self.scale
         digits = rf"(0|[1-9][0-9]{{0,{whole - 1}}})" if whole else "0"
         return rf"-?{digits}(\.(?=[0-9])[0-9]{{0,{self.scale}}}0*)?"
@@ -134,7 +137,7 @@ class Date(Declared):
 
 
 class TimeUnit(StrEnum):
-    """What a timestamp is written in."""
+    """The form of a timestamp in a record."""
 
     ISO_8601 = "ISO 8601"  # a JSON string that matches TIMESTAMP_PATTERN and names a real time
     # JSON integers since 1970, UTC, of the years 0001 to 9999
@@ -144,13 +147,13 @@ class TimeUnit(StrEnum):
 
     @property
     def micros(self) -> int:
-        """One unit, in microseconds."""
+        """The length of the unit in microseconds."""
         return {"seconds": 1_000_000, "milliseconds": 1000}.get(self.value, 1)
 
 
 @dataclass(frozen=True)
 class Timestamp(Declared):
-    """A time with microseconds."""
+    """A time with a precision of microseconds."""
 
     unit: TimeUnit = TimeUnit.ISO_8601
 
@@ -160,7 +163,7 @@ class Timestamp(Declared):
 
 @dataclass(frozen=True)
 class Bytes(Declared):
-    """A JSON string in base64, which may be empty."""
+    """A JSON string in base64; it may be empty."""
 
     def __str__(self) -> str:
         return "bytes"
@@ -168,15 +171,15 @@ class Bytes(Declared):
 
 @dataclass(frozen=True)
 class Enum(Declared):
-    """A JSON string that is one of these."""
+    """A JSON string that is one of the symbols."""
 
     symbols: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if not all(isinstance(symbol, str) for symbol in self.symbols):
-            raise ValueError("the symbols of an enum are strings, as in FieldType.enum('a', 'b')")
+            raise ValueError("the symbols of an enum must be strings, as in FieldType.enum('a', 'b')")
         if not self.symbols or len(set(self.symbols)) < len(self.symbols) or "" in self.symbols:
-            raise ValueError("an enum has at least one symbol, none of them empty, and each once")
+            raise ValueError("an enum needs at least one symbol; no symbol may be empty or repeated")
 
     def __str__(self) -> str:
         return "enum"
@@ -184,7 +187,7 @@ class Enum(Declared):
 
 @dataclass(frozen=True)
 class Record(Declared):
-    """A JSON object with these fields; others are ignored."""
+    """A JSON object with these fields; other fields are ignored."""
 
     fields: Mapping[str, Kind]
 
@@ -198,7 +201,7 @@ class Record(Declared):
 
 @dataclass(frozen=True)
 class Array(Declared):
-    """A JSON array, which may be empty."""
+    """A JSON array; it may be empty."""
 
     items: Kind
 
@@ -211,7 +214,7 @@ class Array(Declared):
 
 @dataclass(frozen=True)
 class Map(Declared):
-    """A JSON object with any keys, which MongoDB must be able to store: they have no character NUL."""
+    """A JSON object with any keys that MongoDB can store: without the character NUL."""
 
     values: Kind
 
@@ -222,12 +225,12 @@ class Map(Declared):
         return "map"
 
 
-# Any type. Where a function looks at each of them, the type checker names those that it has forgotten.
+# Any type. A function with a case for each type ends with ``assert_never``: the type checker reports a missing case.
 Kind = String | Boolean | Integer | Double | Decimal | Date | Timestamp | Bytes | Enum | Record | Array | Map
 
 
 def check_fields(fields: Mapping[str, Kind]) -> None:
-    """Raises ValueError where there cannot be such fields, with the name."""
+    """Raises ValueError if a field's name or type is not valid; the message names the field."""
     check_names(fields)
     for name, kind in fields.items():
         _check_declared(kind, f"field {name!r}")
@@ -241,17 +244,17 @@ def _check_declared(kind: Kind, what: str) -> None:
 def _check_inside(kind: Kind, what: str) -> None:
     _check_declared(kind, what)
     if kind.is_optional:
-        raise ValueError(f"{what} cannot be optional: MongoDB's connector leaves out what is null")
+        raise ValueError(f"{what} cannot be optional: MongoDB's connector drops null values")
 
 
 def _checked(kind: Kind, value: Any) -> Any:
-    """Returns a default as an event's fields have it; raises ValueError where the type has no such value."""
+    """Returns a default in the form of an event's field; raises ValueError if it is not of the type."""
     try:
         found = _default(kind, value)
     except (TypeError, ValueError, ArithmeticError):
         found = None
     if found is None:
-        raise ValueError(f"{value!r} is no default of type {kind}")
+        raise ValueError(f"{value!r} cannot be a default of type {kind}")
     return found
 
 
@@ -271,7 +274,7 @@ def _default(kind: Kind, value: Any) -> Any:
             exact = decimal.Decimal(value)
             rounded = exact.quantize(decimal.Decimal(1).scaleb(-kind.scale), context=DIGITS)
             fits = rounded == exact and len(rounded.as_tuple().digits) <= kind.precision
-            # There is one zero.
+            # -0 becomes 0.
             return (rounded or abs(rounded)) if fits and type(value) in (int, str, decimal.Decimal) else None
         case Date():
             return value if type(value) is date else None

@@ -1,4 +1,4 @@
-"""Makes a process read an imported package's files again."""
+"""Makes a process import a package's changed files again."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 def forget(package: str) -> None:
-    """Lets the next import of any of the package's modules read its file."""
+    """Removes a package's modules, so that the next import reads their files."""
     for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         cached: str | None = getattr(sys.modules.pop(name), "__cached__", None)
         if cached:
-            # By its date and size alone, what was saved twice in a second would be taken for the same.
+            # Python recognises a changed file by date and size only. A file saved twice in a second looks unchanged.
             with suppress(OSError):
                 Path(cached).unlink()
     importlib.invalidate_caches()

@@ -1,4 +1,4 @@
-"""Declares a pipeline: its streams, one pure transform and the collections that its documents go to."""
+"""Declares a pipeline: its streams, one pure transform and the collections that it writes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SupersededBy:
-    """Tells which documents of a collection a document of another one makes wrong.
+    """Declares which documents of a collection become wrong by documents of another collection.
 
     Attributes:
-        collection: the other collection, whose documents are right once and for all.
+        collection: the other collection; its documents are final.
         ids: a pure function from the other collection's documents, and the pipeline's parameters as keywords, to rows
-            of ``_id`` (string) and ``until`` (timestamp): the event time up to which the job may still come to write
-            the document.
+            of ``_id`` (string) and ``until`` (timestamp): the event time until which the job may still write the
+            document.
     """
 
     collection: Collection | str
@@ -35,19 +35,18 @@ class SupersededBy:
 
 @dataclass(frozen=True)
 class Output:
-    """Declares which documents a collection gets.
+    """Declares the documents of one collection.
 
     Attributes:
-        collection: the collection. Its name alone is enough; then the documents are not checked and have no indexes.
-        documents: a pure function from the transform's rows to this collection's documents, with a string ``_id`` that
-            depends on the document's identity only, so that a replay writes the same documents again. It may be called
-            once for many batches.
-        superseded_by: what makes these documents wrong, when they say that something has not come which may come late;
-            ``reconcile`` removes them then. None for documents that are right once and for all; ``reconcile`` inserts
-            those that are missing.
-        window: of aggregates, the documents' fields with the time from which and the time up to which events count in
-            them. Such a document is final when the watermark has reached the second; ``reconcile`` then replaces it
-            where late records have changed it. None where each document is about certain events alone.
+        collection: the collection. With only its name, the documents are not checked and have no indexes.
+        documents: a pure function from the transform's rows to this collection's documents. The string ``_id`` must
+            depend on the document's identity only, so that a replay writes the same documents again. The function may
+            be called once for many batches.
+        superseded_by: for documents that report something missing, which may still arrive late: what makes them wrong.
+            ``reconcile`` then removes them. None for final documents; ``reconcile`` inserts missing ones.
+        window: for aggregates: the documents' fields with the begin and the end of the window. Such a document is final
+            once the watermark has reached the end; ``reconcile`` replaces it if late records have changed it. None if
+            each document belongs to certain events only.
     """
 
     collection: Collection | str
@@ -67,19 +66,19 @@ class Pipeline:
 
     Attributes:
         name: the pipeline's folder.
-        streams: what is read; ``transform`` gets one DataFrame for each, in this order.
+        streams: the streams to read; ``transform`` gets one DataFrame for each, in this order.
         transform: a pure function of the streams' DataFrames and, as keywords, the lookups and the pipeline's
             parameters. It runs unchanged as a stream, in append mode, and as a batch.
-        outputs: what is written.
-        dead_letter_topic: where records go that cannot be accepted.
-        lookups: what the transform looks up.
+        outputs: the collections to write.
+        dead_letter_topic: the topic of rejected records.
+        lookups: the collections that the transform looks up.
         keeps_aside: whether the transform, run as a stream, gets all rows and keeps the column
-            ``engine.read.parse.ASIDE``, as ``interval_join`` does: each record is then read and parsed once. Else it
-            gets events alone, and records are read twice.
+            ``engine.read.parse.ASIDE``, as ``interval_join`` does. Each record is then read and parsed once. Otherwise
+            it gets events only, and each record is read twice.
 
     Raises:
-        ValueError: an output is superseded by what is no collection of this pipeline, or by one whose documents change;
-            or its window names an unknown field.
+        ValueError: an output is superseded by a collection of another pipeline or by one whose documents change, or
+            its window names an unknown field.
     """
 
     name: str

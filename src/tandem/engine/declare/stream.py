@@ -1,7 +1,4 @@
-"""Declares what a stream's records look like; the engine and the oracle both validate by it.
-
-Pure data without Spark, so that producers and ``tandem verify`` can use it too.
-"""
+"""Declares the records of a stream, without Spark; the engine and the oracle both validate by it."""
 
 from __future__ import annotations
 
@@ -29,35 +26,35 @@ from tandem.engine.declare.kind import (
 )
 from tandem.engine.declare.kind import Enum as EnumType
 
-# The capped collection in which the job tells what it does.
+# The capped collection of the job's progress reports.
 PROGRESS_COLLECTION = "tandem_progress"
-# What reconcile told, one document for each run in the cloud.
+# The reports of reconcile, one document for each run in the cloud.
 RECONCILIATION_COLLECTION = "tandem_reconciliations"
-# Documents that reconcile found to be overtaken and that the job may still come to write.
+# Notes about superseded documents that the job may still write.
 SUPERSEDED_COLLECTION = "tandem_superseded"
-# The file in a checkpoint with the settings that it was begun with.
+# The file in a checkpoint with the settings of its first start.
 RECORD_FILE = "tandem-settings.json"
 
-# A control record moves a quiet topic's watermark. It is recognised by this key together with the field.
+# A control record advances a quiet topic's watermark. It has this key and this field.
 CONTROL_KEY = "__tandem_control__"
 CONTROL_FIELD = "tandem_control"
 CONTROL_TIME_FIELD = "event_time"
 
-# Serializers that use a schema registry put before each record a zero byte and the schema's id, in four bytes.
+# Serializers of schema registries prefix each record with a zero byte and the schema's id in four bytes.
 REGISTRY_MAGIC = b"\x00"
 REGISTRY_BYTES = 5
-# The detail of such a dead letter begins so.
+# The beginning of such a dead letter's detail.
 REGISTRY_PREFIX = "the bytes look like a schema registry's five-byte prefix (magic 0, schema id %d)"
 
 
 class DeadLetterError(StrEnum):
-    """The ``error`` header of a dead letter: why a record could not be accepted, checked in this order."""
+    """The ``error`` header of a dead letter: why the record was rejected, in the order of the checks."""
 
     EMPTY_VALUE = "empty_value"  # no value (a tombstone) or zero bytes
-    NOT_UTF8 = "not_utf8"  # in Avro: a declared field, checked before whether it is empty
+    NOT_UTF8 = "not_utf8"  # in Avro: a declared field; checked before EMPTY_FIELD
     NOT_JSON = "not_json"  # truncated, trailing bytes, duplicate keys, nested deeper than 999, lone surrogates
     NOT_OBJECT = "not_object"
-    NOT_AVRO = "not_avro"  # without the header, truncated, trailing bytes, not what the schema says
+    NOT_AVRO = "not_avro"  # no header, truncated, trailing bytes, or not as in the schema
     UNKNOWN_SCHEMA = "unknown_schema"  # the header names none of the stream's schemas
     MISSING_FIELD = "missing_field"
     NULL_FIELD = "null_field"
@@ -74,11 +71,11 @@ class RecordPart(Enum):
     TIMESTAMP = "timestamp"
 
 
-# The columns of a stream's rows that its fields do not have; see ``Stream``.
+# The columns that a stream's rows may have besides its fields; see ``Stream``.
 EVENT_TIME, IDENTITY = "event_time", "identity"
-# MongoDB takes documents of a hundred levels; a transform may nest a record into others.
+# MongoDB accepts documents with a hundred levels; a transform may nest a record into others.
 _MAX_DEPTH = 50
-# The types whose values have one text, which ``_id``s are made of.
+# The types whose values have exactly one text, so that an ``_id`` can be made of them.
 _IDENTIFIES = (String, Integer, Boolean, Decimal, Date, EnumType)
 
 
@@ -86,24 +83,23 @@ _IDENTIFIES = (String, Integer, Boolean, Decimal, Date, EnumType)
 class Stream:
     """Declares one topic's records.
 
-    A field of a nested record is named by its path, such as ``after.id``. Its rows have the declared fields. Where the
-    event time is not one of them, but nested or the record's, they also have a column ``event_time``. Where the
-    identity is not one of them, but nested, several or the record's key, they have a column ``identity``: a string,
-    which of several fields is their ``document_id``.
+    A field of a nested record is named by its path, such as ``after.id``. The rows of a stream have its declared
+    fields. If the event time is nested or the record's timestamp, they also have a column ``event_time``. If the
+    identity is nested, several fields or the record's key, they also have a column ``identity``: a string, and for
+    several fields their ``document_id``.
 
     Attributes:
-        name: what the pipeline calls the stream; the name of its argument of ``transform``.
+        name: the stream's name, and the name of its argument of ``transform``.
         topic: the Kafka topic.
-        fields: the fields in the order in which they are checked. Other fields are ignored.
-        event_time: the field of type timestamp that carries the event time; ``RecordPart.TIMESTAMP`` for the record's.
-        identity: the field that identifies an event, or several that do so together; a second record with the same
-            identity is a repeat. ``RecordPart.KEY`` for the record's key, which must be a text of at least one
-            character.
-        format: the schemas, where values are Avro; None where they are JSON.
+        fields: the fields in the order of the checks. Other fields are ignored.
+        event_time: the timestamp field with the event time; ``RecordPart.TIMESTAMP`` for the record's timestamp.
+        identity: the field, or the fields, that identify an event; a second record with the same identity is a repeat.
+            ``RecordPart.KEY`` for the record's key, which must be a non-empty text.
+        format: the schemas of Avro values; None for JSON.
 
     Raises:
-        ValueError: Spark or MongoDB cannot have such fields; or the event time or the identity is none of them, may be
-            absent, or has a type that does not do.
+        ValueError: Spark or MongoDB does not accept a field; or the event time or the identity is undeclared, optional
+            or of a wrong type.
     """
 
     name: str
@@ -125,26 +121,26 @@ class Stream:
         added += [IDENTITY] if [len(path) for path in self.identity_paths or ()] != [1] else []
         for column in added:
             if column in map(folded, self.fields):
-                raise ValueError(f"stream {self.name}: a field is named like the column {column} that is added")
+                raise ValueError(f"stream {self.name}: a field has the name of the added column {column}; rename it")
         if self.format is not None:
             self.format.check(self.fields)
 
     @cached_property
     def event_time_path(self) -> Path | None:
-        """The names that lead to the event time; None for the record's timestamp."""
+        """The path of the event time; None for the record's timestamp."""
         if self.event_time is RecordPart.TIMESTAMP:
             return None
         found = find(self.fields, self.event_time) if isinstance(self.event_time, str) else None
         if found is None or not isinstance(found[1], Timestamp):
             raise ValueError(
-                f"stream {self.name}: event_time {self.event_time!r} is not a declared timestamp field that every "
-                "record has; name one, or use RecordPart.TIMESTAMP"
+                f"stream {self.name}: event_time {self.event_time!r} is not a declared, required timestamp field; "
+                "name one, or use RecordPart.TIMESTAMP"
             )
         return found[0]
 
     @cached_property
     def identity_paths(self) -> tuple[Path, ...] | None:
-        """The names that lead to each field of the identity; None for the record's key."""
+        """The path of each field of the identity; None for the record's key."""
         if self.identity is RecordPart.KEY:
             return None
         paths = []
@@ -152,8 +148,8 @@ class Stream:
             found = find(self.fields, each) if isinstance(each, str) else None
             if found is None or not isinstance(found[1], _IDENTIFIES):
                 raise ValueError(
-                    f"stream {self.name}: identity {each!r} is not a declared field that every record has, of type "
-                    "string, integer, boolean, decimal, date or enum; name one, or use RecordPart.KEY"
+                    f"stream {self.name}: identity {each!r} is not a declared, required field of type string, "
+                    "integer, boolean, decimal, date or enum; name one, or use RecordPart.KEY"
                 )
             paths.append(found[0])
         if not paths:
@@ -162,19 +158,19 @@ class Stream:
 
     @cached_property
     def time_column(self) -> str:
-        """The column of the rows with the event time."""
+        """The rows' column with the event time."""
         path = self.event_time_path
         return path[0] if path is not None and len(path) == 1 else EVENT_TIME
 
     @cached_property
     def identity_column(self) -> str:
-        """The column of the rows with the identity."""
+        """The rows' column with the identity."""
         paths = self.identity_paths
         return paths[0][0] if paths is not None and len(paths) == 1 and len(paths[0]) == 1 else IDENTITY
 
 
 def _depth(kind: Kind) -> int:
-    """Returns how many levels of documents a field of this type has, 0 for a value."""
+    """Returns the nesting depth of a type; 0 for a single value."""
     match kind:
         case Record():
             return 1 + max(map(_depth, kind.fields.values()))

@@ -1,4 +1,4 @@
-"""Declares what a reader is shown of a pipeline: pure data, so that the dashboard names no field itself."""
+"""Declares what the dashboard shows of a pipeline; the dashboard itself names no field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TIMES = (DocumentType.TIMESTAMP, DocumentType.DATE)
 
 
 class Shown(StrEnum):
-    """How a field is written."""
+    """The form in which a field is shown."""
 
     TEXT = "text"
     TIME = "time"
@@ -26,9 +26,9 @@ class Column:
     """One column of the table of newest documents.
 
     Attributes:
-        field: the document's.
-        title: the column's head.
-        shown: how the value is written; a declared time is written as one in any case.
+        field: the document's field.
+        title: the column's title.
+        shown: the form of the value; a declared time is always shown as a time.
     """
 
     field: str
@@ -38,13 +38,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Tally:
-    """How a stream's events are counted in what the pipeline writes.
+    """Declares how to count a stream's events in the pipeline's documents.
 
     Attributes:
-        matched: the field of the result documents that names the event.
-        many: whether an event may be in several of them.
-        leftover: the fields and values by which its documents among the leftovers are known.
-        summed: of aggregates: ``matched`` is the field that says how many events a document is made of.
+        matched: the field of the result documents with the event's identity.
+        many: whether several result documents may belong to one event.
+        leftover: the fields and values that select the stream's documents among the leftovers.
+        summed: for aggregates: ``matched`` is the field with the number of events of a document.
     """
 
     matched: str
@@ -58,24 +58,24 @@ class Tally:
 
 @dataclass(frozen=True)
 class View:
-    """Tells what a pipeline's documents mean to a reader.
+    """Declares what the dashboard shows of a pipeline's documents.
 
     Attributes:
-        title: the pipeline's name for people.
-        results: the collection of what the pipeline makes.
-        noun: what one such document is called, in the plural.
-        columns: what is shown of the newest ones; the first is the key that the page searches for.
-        event_times: the fields with the event times that a result is made of.
-        key: the field that the events of all streams share, and unless they are aggregates the results and leftovers.
-        key_title: its name for people.
-        money: the field that is summed up over time; None where there is none.
-        leftovers: the collection of what came to nothing; None where there is none.
-        tallies: by stream; a stream without one is not split into the outcomes.
-        outcomes: what becomes of an event: what those in results are called, and those in leftovers, if there are any.
-        aggregates: whether a result is made of many events, and does not hold their key.
+        title: the pipeline's title.
+        results: the collection of the pipeline's results.
+        noun: the plural name of the results, such as ``facts``.
+        columns: the columns of the newest results; the first one has the key that the page searches for.
+        event_times: the results' fields with the event times of their events.
+        key: the field that the events of all streams share. Results that are no aggregates, and leftovers, have it too.
+        key_title: the title of the key.
+        money: the field that is summed up over time; None if there is none.
+        leftovers: the collection of unmatched events; None if there is none.
+        tallies: how to count each stream's events; a stream without a tally is not split into the outcomes.
+        outcomes: the names of an event's outcomes: in the results, and in the leftovers if there are any.
+        aggregates: whether a result belongs to many events and does not hold their key.
 
     Raises:
-        ValueError: it names a field that the results or leftovers do not have.
+        ValueError: the view names a field that the results or leftovers do not have.
     """
 
     title: str

@@ -1,1 +1,1 @@
-"""The join."""
+"""The interval join of two streams."""

@@ -1,4 +1,4 @@
-"""The interval join, which keeps unmatched rows and passes dead letters and control records through."""
+"""The interval join: keeps unmatched rows, and passes dead letters and control records."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ def interval_join(
     outer row and does not store it. So one query carries all rows, and reads and parses each record once.
 
     Args:
-        left: the left rows; no column but ``ASIDE`` has a name of ``right``. Both or neither have ``ASIDE``.
+        left: the left rows. Only the column ``ASIDE`` may be in both sides, and it must be in both or neither.
         right: the right rows.
         on: the equal columns, left and right.
         times: the event-time columns (timestamp), left and right.
@@ -45,13 +45,15 @@ def interval_join(
 
 
 def no_longer_alone(pairs: DataFrame, kinds: Mapping[str, tuple[str, str]], *, within_seconds: int) -> DataFrame:
-    """Returns, for ``SupersededBy``, the ``_id``s that the events of each pair would have as unmatched documents.
+    """Returns the ``_id``s that a pair's events would have as unmatched documents.
+
+    This is the function for ``SupersededBy``.
 
     Args:
-        pairs: the documents of pairs.
-        kinds: the pairs' columns with an event's identity and event time, by the kind that begins an unmatched
-            document's ``_id`` (``<kind>|<identity>``).
-        within_seconds: as for ``interval_join``; an unmatched event is written this long after its time.
+        pairs: the documents of the pairs.
+        kinds: the pairs' columns with an event's identity and event time, by the kind. An unmatched document's ``_id``
+            is ``<kind>|<identity>``.
+        within_seconds: as for ``interval_join``; an unmatched event is written this long after its event time.
     """
     window = F.expr(f"INTERVAL '{int(within_seconds)}' SECOND")
     alone = [

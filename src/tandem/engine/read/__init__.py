@@ -1,1 +1,1 @@
-"""Kafka's records to typed rows, or to rows set aside with a reason."""
+"""Reads Kafka's records into typed rows, and rejects invalid records with a reason."""

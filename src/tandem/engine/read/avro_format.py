@@ -1,4 +1,4 @@
-"""Reads values that are Avro, each by the schema that it says it was written with, and to their end."""
+"""Reads Avro values: each with the schema in its header, and to its last byte."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class AvroFormat:
     """Reads records in Avro's single-object encoding, written by any of the stream's schemas.
 
     Args:
-        stream: what an event must look like.
-        avro: its schemas.
+        stream: the declaration of the events.
+        avro: the stream's schemas.
 
     Raises:
         ValueError: two schemas have the same fingerprint.
@@ -36,7 +36,7 @@ class AvroFormat:
         self._stream, self._avro = stream, avro
         self._headers = {version.number: MARK + _fingerprint(version) for version in avro.versions}
         if len(set(self._headers.values())) < len(self._headers):
-            raise ValueError(f"two of {avro.subject}'s schemas are the same in bytes")
+            raise ValueError(f"two schemas of {avro.subject} have the same fingerprint")
         self._sources = {
             name: {version.number: avro.source(version, name, kind) for version in avro.versions}
             for name, kind in stream.fields.items()
@@ -84,7 +84,7 @@ class AvroFormat:
             (
                 ~_header().isin(*self._headers.values()),
                 DeadLetterError.UNKNOWN_SCHEMA,
-                f"written by none of {self._avro.subject}'s schemas",
+                f"the header names none of the schemas of {self._avro.subject}",
             ),
             (~F.coalesce(self._is_whole(), F.lit(False)), error, why),
         ]
@@ -108,15 +108,15 @@ class AvroFormat:
         return found.when(value.isNull(), reason_of(DeadLetterError.BAD_TIME, name))
 
     def _is_by(self, number: int) -> Column:
-        """Returns whether a record says that it was written by this schema."""
+        """Returns whether a record's header names this schema."""
         return _header() == F.lit(self._headers[number])
 
     def _is_whole(self) -> Column:
-        """Returns whether the value is one record of its schema, with nothing behind it."""
+        """Returns whether the value is one record of its schema, without trailing bytes."""
         return reduce(Column.__or__, (_equal(f"_avro_{number}.end") for number in self._headers))
 
     def _raw(self, name: str, kind: Kind, *, in_micros: bool = False) -> Column:
-        """Returns the value that stands in the record, or the default; null where neither is."""
+        """Returns the value in the record or the default; null if there is neither."""
         chosen: Column | None = None
         for number, source in self._sources[name].items():
             if source is not None:
@@ -131,7 +131,7 @@ class AvroFormat:
 def _value(number: int, source: Source, kind: Kind, *, in_micros: bool) -> Column:
     value = F.lit(source.default) if source.name is None else F.col(f"_avro_{number}.value.`{source.name}`")
     value = value.cast("string" if isinstance(kind, String) else "bigint")
-    # Of a number so large nothing is left; it is no time in any case.
+    # An overflow becomes null; such a number is not a valid time anyway.
     return F.try_multiply(value, F.lit(source.micros)) if in_micros and source.micros > 1 else value
 
 
@@ -145,10 +145,10 @@ def _header() -> Column:
 
 
 def _end() -> Column:
-    """Returns what is put behind a record: 16 digits of its hash.
+    """Returns a marker to append to a record: 16 digits of its hash.
 
-    Spark reads a record and ignores what follows. Read as a field behind the record, this is found whole only when
-    nothing stands between.
+    Spark reads a record and ignores trailing bytes. The marker is read as one more field after the record. It is intact
+    only if no bytes stand between.
     """
     return F.lpad(F.hex(F.xxhash64("value")), _END_BYTES, "0").cast("binary")
 
@@ -158,15 +158,17 @@ def _equal(end: str) -> Column:
 
 
 def _framed(version: Version) -> dict[str, Any]:
-    """Returns the schema of a record and the end behind it. Only what decides how bytes are read: a logical type might
-    refuse a value that is none of our business."""
+    """Returns the schema of a record and the marker after it.
+
+    It has no logical types, because one might reject the value of an undeclared field.
+    """
     end = {"type": "fixed", "name": "tandem_end", "size": _END_BYTES}
     fields = [{"name": "value", "type": version.canonical}, {"name": "end", "type": end}]
     return {"type": "record", "name": "tandem_framed", "fields": fields}
 
 
 def _fingerprint(version: Version) -> bytes:
-    """Returns what Spark's own Avro takes of a schema."""
+    """Returns a schema's fingerprint as Spark's own Avro computes it."""
     avro: Any = SparkSession.active()._jvm.org.apache.avro  # type: ignore[union-attr]
     schema = getattr(avro, "Schema$Parser")().parse(version.text)
     number: int = avro.SchemaNormalization.parsingFingerprint64(schema)

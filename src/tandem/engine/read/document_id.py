@@ -1,4 +1,4 @@
-"""Makes the ``_id`` of a document from what it is about, so that a replay writes the same document again."""
+"""Makes a document's ``_id`` from its content, so that a replay writes the same document."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pyspark.sql import functions as F
 
 
 def document_id(*parts: Column | str) -> Column:
-    """Returns the parts joined by ``|``; one inside a part is escaped by ``\\``, so that no two lists share a result.
+    """Returns the parts joined by ``|``; a ``|`` inside a part is escaped with ``\\``.
 
     Args:
-        parts: columns or their names; the result is null where one of them is null. A string is written as it is, an
+        parts: columns or their names; the result is null if one of them is null. A string is written unchanged, an
             integer in digits, a boolean as ``true`` or ``false``, a date as 2026-11-29, a decimal with all digits of
-            its scale. Of a timestamp take ``unix_micros``: its text depends on the session's time zone.
+            its scale. For a timestamp use ``unix_micros``, because its text depends on the session's time zone.
     """
     escaped = [_escaped((F.col(part) if isinstance(part, str) else part).cast("string")) for part in parts]
     return reduce(lambda left, right: F.concat(left, F.lit("|"), right), escaped)

@@ -1,4 +1,4 @@
-"""Finds the first field of a JSON record that is not as declared, and what is wrong with it, by its path."""
+"""Explains why a JSON record is invalid: the path of the first wrong field, and its error."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _TYPE = "struct<error: string, detail: string>"
 
 
 def reason_of(error: DeadLetterError, detail: str | Column) -> Column:
-    """Returns an error and its detail."""
+    """Returns an error and its detail as a struct."""
     return F.struct(F.lit(str(error)).alias("error"), F.lit(detail).alias("detail"))
 
 
 def member(variant: Column | str, name: str, *, of: str = "$", kind: str = "variant") -> Column:
-    """Returns a member of the object that stands at a path of a variant; null where there is none of this type."""
+    """Returns a member of the object at a variant's path; null if it is missing or of another type."""
     quote = '"' if "'" in name else "'"
     return F.try_variant_get(variant, f"{of}[{quote}{name}{quote}]", kind)
 
 
 def field_reason(kind: Kind, variant: Column, path: str | Column) -> Column:
-    """Returns why a field is not as declared: an error and a detail that begins with its path; null where it is.
+    """Returns a field's error and a detail that begins with the path; null if the field is valid.
 
     Args:
-        kind: its declared type.
-        variant: its value; null where it is missing.
-        path: such as ``items[3].price``.
+        kind: the declared type.
+        variant: the value; null if it is missing.
+        path: the field's path, such as ``items[3].price``.
     """
     path = F.lit(path)
     fine = F.lit(None).cast(_TYPE)
@@ -45,7 +45,7 @@ def field_reason(kind: Kind, variant: Column, path: str | Column) -> Column:
 
 
 def _inside(kind: Kind, variant: Column, path: Column, wrong: Column) -> Column:
-    """Returns what is wrong with a value of the right JSON type; ``wrong`` where its type does not have it."""
+    """Returns the error inside a value of the right JSON type; ``wrong`` if the value itself does not fit."""
     match kind:
         case Record():
             return F.coalesce(*(_of_member(variant, name, each, path) for name, each in kind.fields.items()))
@@ -60,7 +60,7 @@ def _inside(kind: Kind, variant: Column, path: Column, wrong: Column) -> Column:
             return F.get(F.filter(reasons, lambda each: each.isNotNull()), F.lit(0))
         case Map():
             entries = F.map_entries(F.try_variant_get(variant, "$", "map<string, variant>"))
-            # A key is content of the record, and the order of keys has no meaning: so the least reason, not the first.
+            # The reason must not depend on the order of the keys, so it is the least one, not the first.
             of_values = F.transform(
                 entries, lambda entry: field_reason(kind.values, entry["value"], F.concat(path, F.lit("[*]")))
             )
@@ -77,5 +77,5 @@ def _inside(kind: Kind, variant: Column, path: Column, wrong: Column) -> Column:
 
 def _of_member(variant: Column, name: str, kind: Kind, path: Column) -> Column:
     inner = F.concat(path, F.lit(f".{name}"))
-    # Bound: a reason looks at its value several times, and what is nested would multiply that.
+    # The value is computed once. A reason uses it several times, and each level of nesting would multiply that.
     return let(member(variant, name), lambda value: field_reason(kind, value, inner))

@@ -1,4 +1,4 @@
-"""Reads values that are JSON, strictly and to their end."""
+"""Reads JSON values strictly and to their last byte."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from tandem.engine.read.typed_values import field_value, is_sound, json_type, sc
 from tandem.engine.read.value_format import Rule, unless_prefixed
 from tandem.engine.spark.dates import quoted
 
-# An escape like \u00e9 with another character than a hexadecimal digit. Of one beyond ASCII Spark's JSON parser looks
-# at the lower eight bits alone, and may find a digit there.
-# Half of a pair like \ud83d\udc0e without the other half is no text either; before 4.2 Spark accepts it.
+# An escape like \u00e9 with a character that is not a hexadecimal digit. Spark's JSON parser looks only at the lower
+# eight bits of a character, so it may take one beyond ASCII for a digit.
+# Half of a pair like \ud83d\udc0e without the other half is invalid, too; Spark before 4.2 accepts it.
 _WRONG_ESCAPE = (
     r"(?<!\\)(?:\\\\)*\\u(?:[0-9a-fA-F]{0,3}[^\x00-\x7F]"
     r"|[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u)[dD][c-fC-F])"
 )
-# What Spark reads besides JSON where it is not told otherwise.
+# Spark's extensions of JSON, turned off.
 _JSON_ALONE = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
-# Into a field of this name Spark writes the text that it cannot parse.
+# Spark writes a text that it cannot parse into the field of this name.
 _CORRUPT = "_corrupt_record"
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_.$ -]+")
 
 
 class JsonFormat:
-    """Reads JSON objects, each of which is parsed to a variant and taken apart.
+    """Reads JSON objects: parses each to a variant and extracts the declared fields.
 
     Args:
-        stream: what an event must look like.
+        stream: the declaration of the events.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -42,7 +42,7 @@ class JsonFormat:
 
     def columns(self) -> Sequence[Mapping[str, Column]]:
         """See ``ValueFormat.columns``."""
-        # What is read may be optional, all of it; the record itself may not.
+        # All fields may be optional, but the record itself must exist.
         shape = shape_of(Record(self._stream.fields))
         return ({"_json": parse_json(F.col("value"))}, {"_raw": F.try_variant_get("_json", "$[0]", shape)})
 
@@ -80,15 +80,15 @@ class JsonFormat:
 
 
 class FlatJsonFormat(JsonFormat):
-    """Reads JSON objects of a few simple types, all of them required, faster: most records need no variant.
+    """Reads JSON objects with required fields of a few simple types, faster: most need no variant.
 
     Args:
-        stream: of which ``is_flat`` holds.
+        stream: a stream for which ``can_read`` is true.
     """
 
     @staticmethod
     def can_read(stream: Stream) -> bool:
-        """Returns whether a stream's records are so simple."""
+        """Returns whether this format can read a stream's records."""
         return all(_is_simple(name, kind) for name, kind in stream.fields.items())
 
     def columns(self) -> Sequence[Mapping[str, Column]]:
@@ -107,10 +107,11 @@ class FlatJsonFormat(JsonFormat):
         return [whole, *(self._is_sound(name, kind) for name, kind in self._stream.fields.items())]
 
     def _is_plain(self) -> Column:
-        """Returns whether the text is so simple that ``_read`` alone says what it is; never null. Most records are.
+        """Returns whether ``_read`` alone is enough to validate the text; never null.
 
-        It has no escape, one closing brace, at its end, and as many quotation marks as the declared fields need. So
-        when all of these were read, there is no other key, none is there twice, and nothing stands behind the record.
+        True for most records. Such a text has no escape, only one closing brace, at its end, and as many quotation
+        marks as the declared fields need. So if all fields were read, there is no other key, no duplicate key and no
+        trailing text.
         """
         text = F.col("value").cast("string")
         marks = sum(2 if isinstance(kind, Integer) else 4 for kind in self._stream.fields.values())
@@ -119,11 +120,11 @@ class FlatJsonFormat(JsonFormat):
         return other_key & F.coalesce(F.is_valid_utf8(text) & simple, F.lit(False))
 
     def _read(self) -> Column:
-        """Returns the record's fields as a struct, read in one pass.
+        """Returns the record's fields as a struct, in one pass over the text.
 
-        Where the text is not plain it would not do alone: it takes the number 5 for the string "5", the last of two
-        equal keys, and whatever stands behind the record. But to take values out of a variant costs more than to read
-        the text once more.
+        This alone does not validate a text that is not plain: it reads the number 5 as the string "5", takes the last
+        of two equal keys, and ignores trailing text. Extracting values from a variant costs more than reading the text
+        twice.
         """
         fields = StructType()
         for name, kind in self._stream.fields.items():
@@ -133,18 +134,17 @@ class FlatJsonFormat(JsonFormat):
     def _is_sound(self, name: str, kind: Kind) -> Column:
         """Returns whether a field has its declared type and a value.
 
-        As an integer Spark reads nothing but an integer, and what matches the pattern of a time can only have been a
-        string.
+        Spark reads only an integer as an integer. A value that matches the pattern of a time was a string.
         """
         value = F.col(quoted(f"_f_{name}"))
         return is_text(name, value) if isinstance(kind, String) else value.isNotNull()
 
 
 def is_text(name: str, value: Column) -> Column:
-    """Returns whether a field that ``FlatJsonFormat`` has read is a string of at least one character.
+    """Returns whether a field that ``FlatJsonFormat`` has read is a non-empty string.
 
-    As a string Spark reads anything; but only text that looks like another JSON value may have been one. In plain text
-    the key is there once, and its value is a string when a quotation mark follows.
+    Spark reads any JSON value as a string. So a result that looks like another JSON value may not have been a string.
+    In a plain text the key occurs once, and the value is a string if a quotation mark follows the key.
     """
     may_be_other = value.rlike(r"^([\[{]|(-?[0-9][-+.0-9eE]*|true|false)\z)")
     quotes = F.col("value").cast("string").rlike(rf'"\Q{name}\E"\s*:\s*"')
@@ -167,35 +167,35 @@ def _is_simple(name: str, kind: Kind) -> bool:
 
 
 def parse_json(value: Column) -> Column:
-    """Returns ``[<the record>, <its hash>]`` as a variant, or null when that is not valid JSON.
+    """Returns ``[<the record>, <its hash>]`` as a variant; null if that is not valid JSON.
 
-    Spark's JSON parser stops after the first value and ignores what follows. The wrapping makes it read to the end: the
-    hash is found at its place only when the record is a single JSON value and nothing stands behind it.
+    Spark's JSON parser stops after the first value and ignores trailing text. The array makes it read to the end: the
+    hash is the second item only if the record is a single JSON value.
     """
     text = value.cast("string")
     wrapped = F.concat(F.lit("["), text, F.lit(","), F.xxhash64(value).cast("string"), F.lit("]"))
-    # The pattern is tried at each character: so only where there is an escape at all.
+    # The pattern is tried at every character, so it is used only if the text has an escape.
     wrong = text.contains("\\u") & text.rlike(_WRONG_ESCAPE)
     return F.when(F.is_valid_utf8(text) & ~wrong, F.try_parse_json(wrapped))
 
 
 def is_one_json_text() -> Column:
-    """Returns whether ``_json`` was made of a single JSON value with nothing behind it; never null."""
+    """Returns whether ``_json`` comes from a single JSON value without trailing text; never null."""
     return F.coalesce(F.try_variant_get("_json", "$[1]", "bigint") == F.xxhash64("value"), F.lit(False))
 
 
 def json_field(name: str) -> Column:
-    """Returns a field of the record as a variant; null where the record has no such field or is no object."""
+    """Returns a field of the record as a variant; null if it is missing or the record is no object."""
     return member("_json", name, of="$[0]")
 
 
 def is_control() -> Column:
-    """Returns whether the record claims to be a control record."""
+    """Returns whether the record has the key and the field of a control record."""
     return (F.col("key") == CONTROL_KEY.encode()) & is_one_json_text() & json_field(CONTROL_FIELD).isNotNull()
 
 
 def is_no_control() -> Column:
-    """Returns whether the record does not; never null where it has a key."""
+    """Returns the opposite of ``is_control``; never null if the record has a key."""
     return F.coalesce(F.col("key") != CONTROL_KEY.encode(), F.lit(True)) | json_field(CONTROL_FIELD).isNull()
 
 

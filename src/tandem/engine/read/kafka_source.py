@@ -1,4 +1,4 @@
-"""Reads a pipeline's topics and applies its transform, without end or once."""
+"""Reads a pipeline's topics and applies its transform, as a stream or as a batch."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ from tandem.engine.read.reject import Reasons
 from tandem.engine.spark.connection_options import kafka_options
 from tandem.engine.spark.dates import quoted
 
-# A batch reads all that waits: a limit would read partitions at different paces, and make those behind late.
+# A batch reads the whole backlog. With a limit, partitions would progress at different rates, and records of the slower
+# ones would become late.
 STREAM_OPTIONS = {
     # Only the first start reads this; later ones resume from the checkpoint.
     "startingOffsets": "earliest",
-    # A gap between checkpoint and topic is lost data: stop, never skip.
+    # Records missing between checkpoint and topic are lost data, so the job stops.
     "failOnDataLoss": "true",
-    # Between two batches a consumer's next fetch waits at the broker. A batch must not wait until it returns.
+    # A consumer sends its next fetch between two batches. With the default, a batch would wait for its return.
     "kafka.fetch.max.wait.ms": "20",
-    # A batch costs nearly the same for one record as for hundreds. So fewer records than these wait for more, for up to
-    # a second. A steady load of some hundred records a second never waits.
+    # A batch of one record costs nearly as much as a batch of hundreds. So fewer records than this wait for more, up to
+    # a second. A steady load of a few hundred records a second never waits.
     "minOffsetsPerTrigger": "50",
     "maxTriggerDelay": "1s",
 }
-# The metrics of a stream: how many events and control records a batch had, and the newest event time.
+# A stream's metrics for each batch: the numbers of events and control records, and the newest event time.
 EVENTS, CONTROL, NEWEST = "events", "control", "newest_ms"
 
 
 def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> DataFrame:
-    """Returns the transform's unbounded rows and those that were set aside, each stream with its watermark.
+    """Returns the transform's rows and the rejected rows as a stream, with watermarks.
 
     Raises:
-        ValueError: the transform dropped the rows that it says it keeps; dead letters would be lost.
+        ValueError: the transform drops the rejected rows although ``keeps_aside`` is set; dead letters would be lost.
     """
 
     def read(stream: Stream) -> DataFrame:
@@ -53,7 +54,7 @@ def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Dat
 def streamed(
     pipeline: Pipeline, rows: Sequence[DataFrame], lookups: Mapping[str, DataFrame], config: JobConfig
 ) -> DataFrame:
-    """Returns what ``as_stream`` does of the parsed rows of each stream, which need not be Kafka's."""
+    """Returns the rows of ``as_stream`` for given parsed rows, which need not come from Kafka."""
     timed = [
         observed(each.withWatermark(quoted(stream.time_column), f"{config.lateness_seconds} seconds"), stream)
         for each, stream in zip(rows, pipeline.streams, strict=True)
@@ -63,26 +64,26 @@ def streamed(
         if ASIDE not in kept.columns:
             raise ValueError(f"pipeline {pipeline.name}: keeps_aside is set, but transform drops the column {ASIDE}")
         return kept
-    # Control records move the watermark, and what is filtered out behind it still does.
+    # Control records advance the watermark even though they are filtered out afterwards.
     transformed = pipeline.transform(*(_events(each) for each in timed), **lookups, **config.parameters)
     aside = reduce(DataFrame.union, (each.where(F.col(ASIDE).isNotNull()).select(ASIDE) for each in rows))
     return transformed.unionByName(aside, allowMissingColumns=True)
 
 
 def times_read(pipeline: Pipeline) -> int:
-    """Returns how many times the stream of ``as_stream`` reads each record."""
+    """Returns how often ``as_stream`` reads each record."""
     return 1 if pipeline.keeps_aside else 2
 
 
 def as_batch(
     spark: SparkSession, pipeline: Pipeline, config: JobConfig, ends: Mapping[str, Mapping[str, int]]
 ) -> DataFrame:
-    """Returns the transform's rows of all events that are in the topics up to ``ends``, whether they came late or not.
+    """Returns the transform's rows for all events in the topics up to ``ends``, late ones included.
 
     Args:
         spark: the session.
-        pipeline: what to read and to apply.
-        config: where Kafka is.
+        pipeline: the pipeline.
+        config: Kafka's address.
         ends: the offset behind the last record to read, by topic and partition; no other partition is read.
     """
 
@@ -91,12 +92,12 @@ def as_batch(
 
 
 def transformed(spark: SparkSession, pipeline: Pipeline, config: JobConfig, events: Sequence[DataFrame]) -> DataFrame:
-    """Returns the transform's rows of the events of each stream, as a batch."""
+    """Returns the transform's rows for given events of each stream, as a batch."""
     return pipeline.transform(*events, **_lookups(spark, pipeline, config), **config.parameters)
 
 
 def events_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
-    """Returns the events among a stream's records, as the transform gets them; see ``records_of``."""
+    """Returns a stream's events as the transform gets them; see ``records_of``."""
     return _events(_parsed(records_of(spark, stream, config, ends), stream, config))
 
 
@@ -108,12 +109,12 @@ def refused_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Map
 
 
 def records_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
-    """Returns the records that are in a stream's topic, as Spark's Kafka source has them.
+    """Returns the records of a stream's topic in the schema of Spark's Kafka source.
 
     Args:
         spark: the session.
-        stream: whose.
-        config: where Kafka is.
+        stream: the stream.
+        config: Kafka's address.
         ends: the offset behind the last record to read, by partition; no other partition is read.
     """
     options = {
@@ -145,8 +146,7 @@ def _connection(config: JobConfig) -> dict[str, str]:
 
 
 def observed(rows: DataFrame, stream: Stream) -> DataFrame:
-    """Returns the stream's rows; each batch's progress notes how many were events and control records, and the newest
-    event time."""
+    """Returns the stream's rows, observed: each batch's progress gets the metrics above."""
     is_event = F.col(ASIDE).isNull()
     newest = F.max(F.when(is_event, F.unix_millis(quoted(stream.time_column))))
     control = F.count_if(F.col(ASIDE)[IS_CONTROL])

@@ -22,13 +22,13 @@ _CHUNK = 10_000
 def read_collection(
     spark: SparkSession, config: JobConfig, collection: str, schema: StructType | str | None = None
 ) -> DataFrame:
-    """Returns a collection's documents, read anew by each action.
+    """Returns a collection's documents; each action reads them again.
 
     Args:
         spark: the session.
-        config: where MongoDB is.
-        collection: its name; it need not be there.
-        schema: the fields that are read, and their types; None for those that a sample of the documents has.
+        config: MongoDB's address.
+        collection: the collection's name; it need not exist.
+        schema: the fields to read and their types; None to infer them from a sample of the documents.
     """
     reader = (
         spark.read.format("mongodb")
@@ -36,7 +36,7 @@ def read_collection(
         .option("database", config.mongo.database)
         .option("collection", collection)
         .option("readConcern.level", "majority")
-        # The connector's own choice fails on an empty collection; little is read fast enough by one task.
+        # The connector's default fails on an empty collection. One task is fast enough for a small one.
         .option("partitioner", _ONE_PARTITION)
     )
     if schema is None:
@@ -46,13 +46,13 @@ def read_collection(
 
 
 def in_chunks(ids: DataFrame) -> Iterator[list[str]]:
-    """Yields the ``_id``s of rows, some thousands at a time: all of them need not fit into memory."""
+    """Yields the ``_id``s of rows in chunks of some thousands, so that they need not all fit into memory."""
     each: Iterator[str] = (row["_id"] for row in ids.select("_id").toLocalIterator())
     while chunk := list(islice(each, _CHUNK)):
         yield chunk
 
 
 def looked_up(spark: SparkSession, config: JobConfig, lookup: Lookup) -> DataFrame:
-    """Returns the documents of a lookup."""
+    """Returns the documents of a lookup's collection."""
     schema = ", ".join(f"{quoted(name)} {spark_type(kind)}" for name, kind in lookup.fields.items())
     return read_collection(spark, config, lookup.collection, schema)

@@ -1,4 +1,4 @@
-"""Turns Kafka records into typed rows, or sets them aside: every record becomes exactly one row."""
+"""Turns each Kafka record into one row: an event with typed fields, or a row set aside."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tandem.engine.read.json_format import FlatJsonFormat, JsonFormat, control_t
 from tandem.engine.read.value_format import Rule, ValueFormat
 from tandem.engine.spark.dates import quoted
 
-# The column of what was set aside: null for an event, else the original record and whether it is a control record.
+# The column of rows that are set aside: the original record, and whether it is a control record; null for an event.
 ASIDE = "_aside"
 IS_CONTROL = "is_control"
-# What the details of dead letters call the parts of a record that may identify or date it.
+# The names of a record's parts in the details of dead letters.
 KEY, TIMESTAMP = "the record's key", "the record's timestamp"
 
 
 def format_of(stream: Stream) -> ValueFormat:
-    """Returns how a stream's values are read."""
+    """Returns the format of a stream's values."""
     if stream.format is not None:
         return AvroFormat(stream, stream.format)
     return FlatJsonFormat(stream) if FlatJsonFormat.can_read(stream) else JsonFormat(stream)
@@ -33,18 +33,17 @@ def format_of(stream: Stream) -> ValueFormat:
 def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) -> DataFrame:
     """Returns one row for each record: the stream's columns with their types, and ``ASIDE``.
 
-    In a row set aside all fields are null, but for the event time of a control record. So a record that is not an event
-    can neither match nor move the watermark, however odd its content. Why a record is no event is found out later, by
-    ``reject.Reasons``, for those records alone: here it would make the code that runs for every record too large
-    for Java's compiler.
+    A row that is set aside has null in all fields, except for the event time of a control record. So a record that is
+    not an event can neither match nor advance the watermark, whatever it contains. ``reject.Reasons`` later finds the
+    reason, for these records only. Here it would make the code for every record too large for Java's compiler.
 
     Args:
         records: rows of Spark's Kafka source with ``includeHeaders``.
-        stream: what an event must look like.
+        stream: the declaration of the events.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
     """
     value_format = format_of(stream)
-    # Each stage is a projection of its own: Spark then evaluates each expression once for all its later uses.
+    # Each stage is a separate projection, so that Spark evaluates each expression once for all later uses.
     parsed = records
     for stage in value_format.columns():
         parsed = parsed.withColumns(dict(stage))
@@ -70,13 +69,14 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
 
 
 def is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
-    """Returns whether an event time does not lie in the future of its record."""
-    # An event time ends with year 9999, and a record's timestamp may be the largest there is: only the first has room.
+    """Returns whether an event time is at most the clock skew after the record's timestamp."""
+    # The skew is subtracted from the event time, which ends with year 9999. Added to a record's timestamp, which may be
+    # the largest number, it would overflow.
     return F.unix_micros(time) - F.lit(max_clock_skew_seconds * 1_000_000) <= F.unix_micros("timestamp")
 
 
 def key_rules(stream: Stream) -> list[Rule]:
-    """Returns why a record's key cannot identify an event, where it has to, in this order."""
+    """Returns the rules for a record's key, in order; none if the identity is not the key."""
     if stream.identity_paths is not None:
         return []
     key = F.col("key")
@@ -88,14 +88,14 @@ def key_rules(stream: Stream) -> list[Rule]:
 
 
 def time_rules(stream: Stream) -> list[Rule]:
-    """Returns why a record's timestamp cannot be an event time, where it has to."""
+    """Returns the rules for a record's timestamp; none if it is not the event time."""
     if stream.event_time_path is not None:
         return []
     return [(~F.unix_micros("timestamp").between(FIRST_MICROS, LAST_MICROS), DeadLetterError.BAD_TIME, TIMESTAMP)]
 
 
 def _is_event(value_format: ValueFormat, stream: Stream, max_clock_skew_seconds: int) -> Column:
-    """Returns whether a record is an event; never null. ``reject.Reasons`` knows why where it is not."""
+    """Returns whether a record is an event; never null. ``reject.Reasons`` has the reasons why not."""
     whole, *sound = value_format.checks()
     broken = [~condition for condition, *_ in (*key_rules(stream), *time_rules(stream))]
     checks = [whole, is_timely(_event_time(stream), max_clock_skew_seconds), is_no_control(), *sound, *broken]

@@ -1,4 +1,4 @@
-"""Finds out why a record is not an event."""
+"""Finds the reason why a record was rejected."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from tandem.engine.read.value_format import Rule
 
 
 class Reasons:
-    """Knows why records of a stream are no events.
+    """The reasons why records of one stream are rejected.
 
-    Its columns are built once: to build an expression of this size takes Python longer than Spark needs for a small
-    batch.
+    The columns are built once, because building expressions of this size takes longer than a small batch.
 
     Args:
-        stream: what an event must look like.
+        stream: the declaration of the events.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
     """
 
@@ -29,11 +28,11 @@ class Reasons:
         late = f"more than {max_clock_skew_seconds} s after the record's Kafka timestamp"
         time = TIMESTAMP if isinstance(stream.event_time, RecordPart) else stream.event_time
         value_format = format_of(stream)
-        # Each stage reads what the one before it has worked out.
+        # Each stage uses the columns of the previous one.
         self._stages = (*value_format.stages(), {"_control_time": control_time()})
         control: list[Rule] = [
             (is_control() & F.col("_control_time").isNull(), DeadLetterError.BAD_TIME, CONTROL_TIME_FIELD),
-            # What parse did not take for a control record although its time can be read lies in the future.
+            # A control record with a readable time was rejected by parse only if that time is in the future.
             (is_control(), DeadLetterError.FUTURE_TIME, f"{CONTROL_TIME_FIELD}: {late}"),
         ]
         rules: list[Rule] = [
@@ -45,17 +44,17 @@ class Reasons:
         others: list[Rule] = [
             *key_rules(stream),
             *time_rules(stream),
-            # All that is left: the fields are well-formed, so it was the event time.
+            # The only reason left: all fields are valid, so the event time is in the future.
             (F.lit(True), DeadLetterError.FUTURE_TIME, f"{time}: {late}"),
         ]
         chain = F.coalesce(_first(rules), *fields, _first(others))
         self._reason = {"_reason": chain}
 
     def added_to(self, rejected: DataFrame) -> DataFrame:
-        """Returns the records with the columns ``error`` and ``detail``: the first rule that each of them breaks.
+        """Returns the records with the columns ``error`` and ``detail`` of the first broken rule.
 
-        The rules stand in the order of ``DeadLetterError``, those of fields in the order of the stream's fields. No
-        detail holds content of the record, but for the schema id of a schema registry.
+        The rules are in the order of ``DeadLetterError``, and for fields in the order of the stream's fields. A detail
+        contains no content of the record, except for the schema id of a schema registry.
 
         Args:
             rejected: records that ``parse`` set aside from this stream and that are not control records.
@@ -67,7 +66,7 @@ class Reasons:
 
 
 def _first(rules: Sequence[Rule]) -> Column:
-    """Returns the reason of the first rule that a record breaks; null where it breaks none."""
+    """Returns the reason of the first rule that a record breaks; null if it breaks none."""
     (condition, error, detail), *others = rules
     chain = F.when(condition, reason_of(error, detail))
     for condition, error, detail in others:

@@ -1,7 +1,7 @@
-"""Turns the variants of a JSON record into values of declared types, without coercion.
+"""Turns the variants of a JSON record into values of declared types, without conversion.
 
-A value is null where the record has none of the declared type. So one rule tells whether a record fits: what is not
-optional is not null. ``field_reasons`` finds out why one does not.
+A value is null if the record has no value of the declared type. So a record is valid if no required field is null.
+``field_reasons`` explains why a record is invalid.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _EXACT = rf"{_INTEGER}|DECIMAL\(.*"
 
 
 def spark_type(kind: Kind) -> str:
-    """Returns the type of a field's column."""
+    """Returns the Spark type of a field's column."""
     match kind:
         case String() | Enum():
             return "string"
@@ -68,9 +68,9 @@ def spark_type(kind: Kind) -> str:
 
 
 def shape_of(kind: Kind) -> str:
-    """Returns the type that a variant is taken apart to: each value of the record that may be of any type, a variant.
+    """Returns the type to which a variant is cast: a struct with a variant for each unchecked value.
 
-    What is optional stays whole: whether it is absent or of another type shows in a variant alone.
+    Optional values stay variants, because only a variant shows whether a value is absent or of another type.
     """
     if kind.is_optional or not isinstance(kind, Record | Array | Map):
         return "variant"
@@ -80,7 +80,7 @@ def shape_of(kind: Kind) -> str:
 def json_type(variant: Column) -> Column:
     """Returns a variant's type: ``OBJECT``, ``ARRAY``, ``STRING``, ``BIGINT``, ``VOID`` for a JSON null, and others.
 
-    ``schema_of_variant`` alone would descend into what is nested: a thousand levels are more than a thread's stack.
+    ``schema_of_variant`` alone would visit all nested values; a thousand levels overflow a thread's stack.
     """
     return (
         F.when(F.try_variant_get(variant, "$", "map<string, variant>").isNotNull(), "OBJECT")
@@ -90,7 +90,7 @@ def json_type(variant: Column) -> Column:
 
 
 def json_types_of(kind: Kind) -> str:
-    """Returns a pattern of the names that ``json_type`` has for a type's values."""
+    """Returns a pattern of the results of ``json_type`` that a declared type accepts."""
     match kind:
         case String() | Enum() | Date() | Bytes():
             return _TEXT
@@ -113,16 +113,16 @@ def json_types_of(kind: Kind) -> str:
 
 
 def is_of(kind: Kind, variant: Column) -> Column:
-    """Returns whether a variant has one of a type's JSON types."""
+    """Returns whether a variant has a JSON type that a declared type accepts."""
     return json_type(variant).rlike(rf"^({json_types_of(kind)})\z")
 
 
 def field_value(kind: Kind, raw: Column) -> Column:
-    """Returns a field's value or its default; null where there is neither, and where it has another type.
+    """Returns a field's value or its default; null if it has neither, or another type.
 
     Args:
-        kind: its declared type.
-        raw: what ``shape_of`` has made of it.
+        kind: the declared type.
+        raw: the value, cast to the type of ``shape_of``.
     """
     if not kind.is_optional:
         return _typed(kind, raw)
@@ -134,18 +134,18 @@ def field_value(kind: Kind, raw: Column) -> Column:
 
 
 def is_sound(kind: Kind, value: Column, raw: Column) -> Column:
-    """Returns whether a field is as declared, given its ``field_value``; never null."""
+    """Returns whether a field is valid, given its ``field_value``; never null."""
     sound = value.isNotNull()
     return sound | is_absent(raw) if kind.is_optional and kind.fallback is None else sound
 
 
 def is_absent(raw: Column) -> Column:
-    """Returns whether an optional field, a variant, is missing or null."""
+    """Returns whether an optional field is missing or null, given its variant."""
     return raw.isNull() | F.is_variant_null(raw)
 
 
 def scalar(kind: Kind, value: Column) -> Column:
-    """Returns a value of a JSON type of ``json_types_of``, as ``raw_type`` has it, with its declared type; or null."""
+    """Returns a value of the type ``raw_type`` converted to its declared type; null if it does not fit."""
     match kind:
         case String():
             return value if kind.may_be_empty else F.nullif(value, F.lit(""))
@@ -154,7 +154,7 @@ def scalar(kind: Kind, value: Column) -> Column:
         case Integer():
             return value if kind.bits == 64 else value.try_cast("int")
         case Double():
-            # There is one zero: a number without an exponent has lost its sign.
+            # -0 becomes 0, because a number without an exponent has lost its sign.
             return F.when(F.abs(value) <= _LARGEST_DOUBLE, value + F.lit(0.0))
         case Decimal():
             return _matching(value, kind.pattern, value.cast(spark_type(kind)))
@@ -168,13 +168,13 @@ def scalar(kind: Kind, value: Column) -> Column:
         case Enum():
             return F.when(value.isin(*kind.symbols), value)
         case Record() | Array() | Map():
-            raise AssertionError(f"{kind} is no scalar")
+            raise AssertionError(f"{kind} is not a scalar type")
         case _:
             assert_never(kind)
 
 
 def raw_type(kind: Kind) -> str:
-    """Returns the type that ``scalar`` takes."""
+    """Returns the type of the values that ``scalar`` takes."""
     match kind:
         case Boolean():
             return "boolean"
@@ -192,7 +192,7 @@ def _typed(kind: Kind, raw: Column) -> Column:
     match kind:
         case Record():
             values = F.struct(*(field_value(each, raw[name]).alias(name) for name, each in kind.fields.items()))
-            # Bound, so that nothing is computed again for the answer whether all of it is sound.
+            # Computed once for both the values and the check of all of them.
             return let(F.struct(values.alias("value"), raw.alias("raw")), lambda both: _if_sound(kind, both))
         case Array():
             items = F.transform(raw, lambda item: _typed(kind.items, item))
@@ -215,7 +215,7 @@ def _is_entry(entry: Column) -> Column:
 
 
 def is_storable(key: Column) -> Column:
-    """Returns whether MongoDB can have a field of this name."""
+    """Returns whether MongoDB can store a field of this name."""
     return ~key.contains("\0")
 
 

@@ -1,4 +1,4 @@
-"""How a stream's values are read, whatever their format: the parts that ``parse`` and ``reject`` put together."""
+"""The interface of a format of values, from which ``parse`` and ``reject`` build their columns."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from pyspark.sql import functions as F
 from tandem.engine.declare.kind import Kind
 from tandem.engine.declare.stream import REGISTRY_BYTES, REGISTRY_MAGIC, REGISTRY_PREFIX, DeadLetterError
 
-# When it holds, the code and the detail.
+# A rejection: its condition, its error code and its detail.
 Rule = tuple[Column, DeadLetterError, str | Column]
 
 
 class ValueFormat(Protocol):
-    """One format. Its columns are expressions of the columns of a Kafka record, and of those before them."""
+    """One format. Its columns are expressions of a Kafka record's columns and of earlier stages."""
 
     def columns(self) -> Sequence[Mapping[str, Column]]:
-        """Returns what is read of the value, each stage made of those before it.
+        """Returns the columns parsed from the value, in stages; each may use the earlier ones.
 
-        ``_json`` is among it, for control records are JSON in any format.
+        They include ``_json``, because control records are JSON in any format.
         """
 
     def field(self, name: str, kind: Kind) -> Column:
-        """Returns a field with its type, from ``columns``; null, or anything, where the record has no such value."""
+        """Returns a field with its type, from ``columns``; any value if the record's value is invalid."""
 
     def checks(self) -> Sequence[Column]:
-        """Returns what holds of an event, given ``field`` of each declared field as ``_f_<name>``; may be null."""
+        """Returns the conditions for an event; ``_f_<name>`` is each declared ``field``; may be null."""
 
     def stages(self) -> Sequence[Mapping[str, Column]]:
-        """Returns the columns that the rules and reasons need, each stage made of those before it."""
+        """Returns the columns that the rules and reasons need, in stages."""
 
     def value_rules(self) -> Sequence[Rule]:
-        """Returns why a value cannot be read, in this order."""
+        """Returns the rules for the whole value, in order."""
 
     def field_reason(self, name: str, kind: Kind) -> Column:
-        """Returns why a field is not acceptable, given a value that can be read: an error and a detail, or null."""
+        """Returns a field's error and detail for a readable value; null if the field is valid."""
 
 
 def unless_prefixed(detail: str, *, wanted: str) -> Column:
-    """Returns the detail of a value that cannot be read; another where a schema registry's prefix explains it.
+    """Returns the detail of an unreadable value, or a better one if it has a schema registry's prefix.
 
     Args:
-        detail: where the value has no such prefix.
-        wanted: what the producer has to send instead.
+        detail: the detail for a value without such a prefix.
+        wanted: the encoding that the producer must use.
     """
     prefixed = (F.length("value") >= REGISTRY_BYTES) & (F.substring("value", 1, 1) == REGISTRY_MAGIC)
     schema_id = F.conv(F.hex(F.substring("value", 2, REGISTRY_BYTES - 1)), 16, 10).cast("bigint")
