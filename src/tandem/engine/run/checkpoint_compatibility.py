@@ -1,12 +1,11 @@
 """Checks whether a pipeline's code and settings fit a checkpoint.
 
-For the code, Spark plans a batch on the checkpoint without running it. The settings that decide which documents exist
-are recorded in the checkpoint when it is new: its state was made by these values. With others, part of the documents
-would follow the old ones and part the new ones. `tandem verify`, which knows one value of each, would then report
-differences.
+To check the code, Spark plans a batch on the checkpoint without running it. A new checkpoint records the settings that
+decide which documents exist, because its state depends on them. With other values, some documents would follow the old
+values and some the new ones, and `tandem verify` would report differences.
 
-How the state is stored is fixed by a checkpoint's first start, too. Spark would go on with the old store and say so in
-the log alone, so the job would be as slow as before.
+The first start also fixes the format of the state. With another setting, Spark would keep the old format and only log a
+line, so the job would be as slow as before.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from tandem.engine.spark.file_system import exists, read_text, write_text
 
 _Writer = Callable[[DataFrame, int], None]
 _PARAMETER = "job.parameters."
-# Spark's settings of the format of the state.
+# Spark's settings for the format of the state.
 _STATE = ("spark.sql.streaming.stateStore.providerClass", "spark.sql.streaming.join.stateFormatVersion")
 
 
@@ -75,14 +74,14 @@ def changed(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Failu
 
 
 def _other_state(spark: SparkSession, config: JobConfig) -> Failure | None:
-    """Returns why the state's format is not the checkpoint's; None when it is, or the checkpoint has no state."""
+    """Returns the failure if the settings name another state format than the checkpoint's, else None."""
     before = _state_settings(spark, config)
     if all(spark.conf.get(name) == value for name, value in before.items()):
         return None
     now = {name: spark.conf.get(name) for name in before}
     return Failure(
-        f"the checkpoint's state has another format ({_listed(before)}) than the settings name ({_listed(now)}): start "
-        f"with a new checkpoint, or keep the old format, TANDEM_SPARK='{json.dumps(before)}' (README: Recovery)",
+        f"the checkpoint's state has another format ({_listed(before)}) than the settings ({_listed(now)}): start with "
+        f"a new checkpoint, or keep the old format, TANDEM_SPARK='{json.dumps(before)}' (README: Recovery)",
         MUST_NOT_GO_ON,
     )
 
@@ -93,7 +92,7 @@ def _state_settings(spark: SparkSession, config: JobConfig) -> dict[str, str]:
         return {}
     try:
         found = planned(spark, config, last).spark
-    except (ValueError, LookupError):  # damaged: Spark says so
+    except (ValueError, LookupError):  # damaged, which Spark reports
         return {}
     return {name: found[name] for name in _STATE if name in found}
 

@@ -21,7 +21,7 @@ from tandem.engine.spark.dates import quoted
 from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.write.mongo_sink import write_documents
 
-# Columns of what a document is compared by.
+# The columns with the compared content of documents.
 _EXPECTED, _STORED = f"{RESERVED}_expected", f"{RESERVED}_stored"
 # The value of Spark's column timestampType for the broker's time.
 _LOG_APPEND_TIME = 1
@@ -96,7 +96,7 @@ class FinalWindows:
 def complete_since(
     spark: SparkSession, pipeline: Pipeline, config: JobConfig, committed: Mapping[str, Mapping[str, int]]
 ) -> int | None:
-    """Returns the event time from which the topics hold all events, in milliseconds since 1970; None if they hold all.
+    """Returns the time, in milliseconds since 1970, from which the topics hold all events; None for always.
 
     Retention removes the oldest records of a partition. An event time is at most the clock skew after the record's
     arrival. So the arrival of the oldest record left, plus the skew, is that time. If producers set the record times,
@@ -130,9 +130,9 @@ def _differing(expected: DataFrame, stored: DataFrame) -> DataFrame:
 
 
 def _content(value: Column, kind: DataType) -> Column:
-    """Returns what of a value is stored, in types that can be compared: times as milliseconds, maps as sorted entries.
+    """Returns a value as it is stored, in comparable types: times in milliseconds, maps as sorted entries.
 
-    The connector leaves out what is null inside of arrays and maps.
+    The connector drops null values inside arrays and maps.
     """
     match kind:
         case TimestampType():

@@ -246,7 +246,7 @@ def _start(
     spark: SparkSession, pipeline: Pipeline, config: JobConfig, write: Callable[[DataFrame, int], None]
 ) -> StreamingQuery:
     rows = as_stream(spark, pipeline, config)
-    # Wrong documents are reported here, not in the first batch with events.
+    # This checks the documents' fields before the first batch with events.
     documents_of(pipeline, rows.where(f"{ASIDE} is null").drop(ASIDE))
     return (
         rows.writeStream.queryName(pipeline.name)

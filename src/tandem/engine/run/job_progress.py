@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 
 class ProgressReporter:
-    """Writes a document after each batch, at each change of the job's state, and every few seconds while it is idle.
+    """Reports each batch and each change of the job's state, and repeats the report while the job is idle.
 
     A document's ``event`` is ``started``, ``batch``, ``idle`` (after the first commit), ``stopped`` or ``failed``.
     If MongoDB does not accept a document, the reporter logs that and drops it. Progress must never stop the job.
@@ -134,7 +134,7 @@ class ProgressReporter:
             event = self._ended or event
             self._ended = event if event in ("stopped", "failed") else None
             document = {**self._fixed, "event": event, "at": _date(datetime.now(UTC)), **self._last}
-            # MongoDB's client gives up after half a minute, here and in a batch. The user learns of the wait before.
+            # MongoDB's client gives up after half a minute, here and in a batch. This warning comes earlier.
             awaited = threading.Timer(SILENCE_S, _log.warning, ["MongoDB does not answer; the job waits for it"])
             awaited.daemon = True
             awaited.start()

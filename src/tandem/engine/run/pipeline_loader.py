@@ -31,7 +31,7 @@ def reloaded(pipeline: Pipeline) -> Pipeline:
 def send_by_value(package: str) -> None:
     """Sends a package's functions to Spark's Python workers with their code.
 
-    By name alone, a reused worker would take them from the modules that it imported before.
+    Spark otherwise sends only their names, and a reused worker would run the code that it imported before.
     """
     register: Callable[[ModuleType], None] = cloudpickle.register_pickle_by_value
     register(sys.modules[package])

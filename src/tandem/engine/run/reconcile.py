@@ -1,7 +1,7 @@
 """Repairs documents that late records affect: runs the stream's transform as a batch over the topics.
 
 It reads the records that the job has committed. The job has written the documents of all of them except late ones. So
-no missing document can still appear, and both may run at the same time.
+the job will not write a missing document any more, and both may run at the same time.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def main() -> None:
 def _store(
     spark: SparkSession, config: JobConfig, name: str, *, report: dict[str, Any] | None = None, error: str | None = None
 ) -> None:
-    # As text: MongoDB takes no dots in names of fields, and collections may have them.
-    told = None if report is None else json.dumps(report)
-    document = {"_id": name, "pipeline": config.pipeline, "report": told, "error": error}
+    # The report is stored as text, because its keys are names of collections, which may have dots.
+    text = None if report is None else json.dumps(report)
+    document = {"_id": name, "pipeline": config.pipeline, "report": text, "error": error}
     MongoCollection(spark, config, RECONCILIATION_COLLECTION).insert(document)
 
 

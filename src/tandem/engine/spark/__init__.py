@@ -1,1 +1,1 @@
-"""Spark, Java, files, secrets and logs."""
+"""The driver's Spark and Java: checkpoint, connections, failures, files, secrets and logs."""

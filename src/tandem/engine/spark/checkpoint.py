@@ -1,4 +1,4 @@
-"""What the job itself looks up in its checkpoint, wherever that is."""
+"""Reads batches, offsets and settings from the job's checkpoint in any file system."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pyspark.sql import SparkSession
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.spark.file_system import exists, read_text
 
-# Spark's file of a batch's offsets: a version, this line with what holds for the whole batch, then a line for each
-# source, or this one where a source had nothing yet.
+# Lines of Spark's file of a batch's offsets: a version, a line about the whole batch at this index, then a line for
+# each source, or this text for a source that had no records yet.
 _ABOUT, _NOTHING = 1, "-"
 
 
 def last_committed(spark: SparkSession, config: JobConfig) -> int | None:
-    """Returns the number of the batch that was committed last, or None when none was."""
+    """Returns the number of the last committed batch; None if there is none."""
     return _last(spark, f"{config.checkpoint}/commits")
 
 
 def last_planned(spark: SparkSession, config: JobConfig) -> int | None:
-    """Returns the number of the batch that was planned last, or None when none was: the checkpoint is new."""
+    """Returns the number of the last planned batch; None if the checkpoint is new."""
     return _last(spark, f"{config.checkpoint}/offsets")
 
 
@@ -47,22 +47,22 @@ def checkpoint_id(spark: SparkSession, config: JobConfig) -> str | None:
 
 
 def is_committed(spark: SparkSession, config: JobConfig, batch_id: int) -> bool:
-    """Returns whether a batch is committed. When it is one that still runs here, another driver has done it.
+    """Returns whether a batch is committed. If it still runs here, another driver has committed it.
 
-    Batches are committed in order, and Spark purges old commits: the last one tells of all that came before it.
+    Batches are committed in order, and Spark purges old commits. So a batch is committed if a later one is.
     """
     last = last_committed(spark, config)
     return last is not None and last >= batch_id
 
 
 class Planned(NamedTuple):
-    """What Spark notes of a batch before it begins.
+    """The plan of a batch, which Spark writes before the batch begins.
 
     Attributes:
-        offsets: the next one to read after it, by topic and partition.
-        at_ms: when Spark planned it, in milliseconds since the epoch; a batch that is done again keeps it.
-        watermark_ms: by which it drops records and closes windows, in milliseconds since the epoch; 0 for none.
-        spark: the Spark settings that the checkpoint keeps from its first start on, such as the format of its state.
+        offsets: the next offset to read after the batch, by topic and partition.
+        at_ms: when Spark planned the batch, in milliseconds since the epoch; a repeated batch keeps the time.
+        watermark_ms: the watermark for late records and windows, in milliseconds since the epoch; 0 for none.
+        spark: the Spark settings that the checkpoint's first start has fixed, such as the format of the state.
     """
 
     offsets: dict[str, dict[str, int]]
@@ -72,7 +72,7 @@ class Planned(NamedTuple):
 
 
 def planned(spark: SparkSession, config: JobConfig, batch_id: int) -> Planned:
-    """Returns what is noted of a batch.
+    """Returns the plan of a batch.
 
     Raises:
         OSError, Py4JJavaError: there is no such batch, or its file cannot be read.

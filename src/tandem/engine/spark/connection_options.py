@@ -1,4 +1,4 @@
-"""The connections to Kafka and MongoDB as their Java clients want them told, with the secrets that they need."""
+"""Renders the connections to Kafka and MongoDB, with their secrets, for the Java clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MODULES = {
 
 
 def kafka_properties(config: JobConfig) -> dict[str, str]:
-    """Returns what every Java client of Kafka is told about where the brokers are and how to log in.
+    """Returns the properties of every Java client of Kafka: the brokers and the login.
 
     Raises:
         SecretError: the password is not where the configuration says.
@@ -32,12 +32,12 @@ def kafka_properties(config: JobConfig) -> dict[str, str]:
 
 
 def kafka_options(config: JobConfig) -> dict[str, str]:
-    """Returns the same as options of Spark's Kafka source and sink."""
+    """Returns the same properties as options of Spark's Kafka source and sink."""
     return {f"kafka.{name}": value for name, value in kafka_properties(config).items()}
 
 
 def mongo_uri(config: JobConfig) -> str:
-    """Returns MongoDB's connection string with the login in it.
+    """Returns MongoDB's connection string with the login.
 
     Raises:
         SecretError: the password is not where the configuration says.
@@ -55,6 +55,6 @@ def _secret(config: JobConfig, reference: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    # The form of a JAAS file.
+    # Quoted as in a JAAS file.
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -15,15 +15,15 @@ from pyspark.sql.types import ArrayType, DataType, DateType, LongType, MapType, 
 
 from tandem.engine.declare.field_name import RESERVED
 
-# From here on both calendars and all zones agree.
+# From this date on, both calendars and all zones agree.
 _AGREED, _AGREED_DAY = "TIMESTAMP '1901-01-01 00:00:00Z'", "DATE '1901-01-01'"
 _DAY_MS = 86_400_000
-# From an expression of SQL, its type and how deep it stands, to another expression.
+# Converts an SQL expression, given its type and nesting depth, to another expression.
 _Conversion = Callable[[str, DataType, int], str]
 
 
 def may_change(documents: DataFrame) -> bool:
-    """Returns whether the connector may change a date of these documents; computes them, unless their types tell."""
+    """Returns whether the connector may change a date in the documents; may compute them."""
     if has_days_or_nested(documents):
         return True
     times = any(field.dataType == TimestampType() for field in documents.schema)
@@ -31,28 +31,28 @@ def may_change(documents: DataFrame) -> bool:
 
 
 def is_old(rows: DataFrame) -> Column:
-    """Returns whether a date anywhere in a row is so old that the connector may change it; never null.
+    """Returns whether a row has a date so old that the connector may change it; never null.
 
-    The columns of records that are set aside are left out: no document is made of them.
+    Rejected records are not checked, because no document is made of them.
     """
     old = (_is_old(quoted(field.name), field.dataType) for field in rows.schema if field.name != RESERVED)
     return F.expr(f"COALESCE({' OR '.join(filter(None, old)) or 'NULL'}, FALSE)")
 
 
 def has_days_or_nested(documents: DataFrame) -> bool:
-    """Returns whether there are dates that the connector may change however new they are: days, or nested ones."""
+    """Returns whether documents have days or nested dates; the connector may change even new ones."""
     return any(field.dataType != TimestampType() and _has_dates(field.dataType) for field in documents.schema)
 
 
 def as_json(documents: DataFrame) -> DataFrame:
-    """Returns the documents with each date, and each string, as text in extended JSON."""
+    """Returns the documents with each date and each string as text in extended JSON."""
     return documents.selectExpr(
         *(f"{_json(quoted(field.name), field.dataType)} AS {quoted(field.name)}" for field in documents.schema)
     )
 
 
 def as_stored(kind: DataType) -> DataType:
-    """Returns a type with numbers in place of dates, milliseconds since 1970; a stored document may lack anything."""
+    """Returns a type in which dates are milliseconds since 1970 and every field may be null."""
     match kind:
         case TimestampType() | DateType():
             return LongType()
@@ -70,14 +70,14 @@ def as_stored(kind: DataType) -> DataType:
 
 
 def from_stored(documents: DataFrame, schema: StructType) -> DataFrame:
-    """Returns documents that were read with the type ``as_stored(schema)`` with dates again."""
+    """Returns documents with dates again, given documents that were read with ``as_stored(schema)``."""
     return documents.selectExpr(
         *(f"{_date(quoted(field.name), field.dataType)} AS {quoted(field.name)}" for field in schema)
     )
 
 
 def _is_old(value: str, kind: DataType, depth: int = 0) -> str:
-    """Returns the condition that there is an old date in a value, null or false where not; empty for no dates."""
+    """Returns the SQL condition for an old date in a value; empty if its type has no dates."""
     item = f"item{depth}"
     match kind:
         case TimestampType():
@@ -100,7 +100,7 @@ def _is_old(value: str, kind: DataType, depth: int = 0) -> str:
 def _json(value: str, kind: DataType, depth: int = 0) -> str:
     match kind:
         case StringType():
-            # In an array, for a string alone is nothing that Spark writes as JSON.
+            # Inside an array, because Spark does not write a single string as JSON.
             return f"IF({value} IS NULL, NULL, TRIM(BOTH '[]' FROM TO_JSON(ARRAY({value}))))"
         case TimestampType():
             return _extended(f"UNIX_MILLIS({value})")
@@ -129,7 +129,7 @@ def _date(value: str, kind: DataType, depth: int = 0) -> str:
 
 
 def _inside(value: str, kind: DataType, depth: int, convert: _Conversion) -> str:
-    """Returns the expression that converts what is inside of an array, a map or a struct."""
+    """Returns the SQL expression that converts the content of an array, a map or a struct."""
     item = f"item{depth}"
     match kind:
         case ArrayType():
@@ -143,7 +143,7 @@ def _inside(value: str, kind: DataType, depth: int, convert: _Conversion) -> str
             )
             return f"IF({value} IS NULL, NULL, NAMED_STRUCT({', '.join(fields)}))"
         case _:
-            raise AssertionError(f"nothing is inside of {kind}")
+            raise AssertionError(f"{kind} is not a container type")
 
 
 def _has_dates(kind: DataType) -> bool:
@@ -163,7 +163,7 @@ def _has(kind: DataType, wanted: tuple[type[DataType], ...]) -> bool:
 
 
 def quoted(name: str) -> str:
-    """Returns a column's name as an expression of SQL has it."""
+    """Returns a column's name, quoted for SQL."""
     return f"`{name.replace('`', '``')}`"
 
 

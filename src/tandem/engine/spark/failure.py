@@ -53,7 +53,7 @@ _FINAL = (
 _OUT_OF_MEMORY_CODE = 52
 _MEMORY = re.compile(rf"\bOutOfMemoryError\b|Command exited with code {_OUT_OF_MEMORY_CODE}\b")
 _OUT_OF_MEMORY = (
-    "Java ran out of memory: the records of a batch, which are all that wait in Kafka, must fit into its heap. "
+    "Java ran out of memory: a batch reads the whole backlog in Kafka, and its records must fit into the heap. "
     "Increase spark.driver.memory, in a cluster spark.executor.memory (README: Recovery); "
     "the job resumes where it stopped"
 )
@@ -159,7 +159,7 @@ def _storage_failure(text: str) -> str | None:
 
 
 def _line_of(text: str, folder: Path) -> str | None:
-    """Returns the line of the pipeline's code that failed and the error's name, as its text may quote rows."""
+    """Returns the failed line of the pipeline's code and the error's name; its text may quote rows."""
     own = [found for found in _PLACE.finditer(text) if Path(found["file"] or found["site"]).parent == folder]
     if not own:
         return None
@@ -189,7 +189,7 @@ def failure_of_code(error: Exception, folder: Path) -> Failure | None:
 
 
 def failure_of_declaration(error: Exception) -> Failure:
-    """Returns why the engine or Spark rejects a pipeline. No row was read that the text could quote."""
+    """Returns why the engine or Spark rejects a pipeline, before any row was read."""
     if isinstance(error, CannotGoOnError):
         return Failure(str(error), MUST_NOT_GO_ON)
     message = str(error).strip().splitlines() or [""]
@@ -197,7 +197,7 @@ def failure_of_declaration(error: Exception) -> Failure:
 
 
 def failure_at_start(error: Exception) -> Failure:
-    """Returns why the query did not start: MongoDB, which has the progress, is read first, then the checkpoint."""
+    """Returns why the query did not start; it reads MongoDB first, then the checkpoint."""
     if isinstance(error, SecretError):
         return Failure(str(error), MUST_NOT_GO_ON)
     texts = texts_of(cast("Py4JJavaError", error))
@@ -236,7 +236,7 @@ def mongo_error(failure: str, what: str) -> JobError:
 
 
 def texts_of(error: Py4JJavaError) -> str:
-    """Returns all messages of a failed Java call. They may quote records, so they must not be shown."""
+    """Returns all messages of a failed Java call; never show them, because they may quote records."""
     texts, cause = [], error.java_exception
     while cause is not None:
         texts.append(cause.toString())

@@ -1,4 +1,4 @@
-"""Files of any file system that Spark can reach: a path of this machine, or a URI such as ``gs://bucket/name``."""
+"""Reads and writes files of Spark's file systems: local paths, or URIs such as ``gs://bucket/name``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LOOK_S = 0.05
 
 
 def read_text(spark: SparkSession, location: str) -> str:
-    """Returns a file's text, which is UTF-8.
+    """Returns the text of a file in UTF-8.
 
     Raises:
-        OSError, Py4JJavaError: it cannot be read.
+        OSError, Py4JJavaError: the file cannot be read.
     """
     if "://" not in location:
         return Path(location).read_text("utf-8")
@@ -28,12 +28,12 @@ def read_text(spark: SparkSession, location: str) -> str:
 
 
 def write_text(spark: SparkSession, location: str, text: str) -> None:
-    """Writes a file in UTF-8, in place of the one that is there; its folders are created.
+    """Writes a file in UTF-8, replaces an existing one, and creates its folders.
 
-    A driver that dies meanwhile leaves the old file, none, or the whole new one.
+    If the driver dies meanwhile, there is the old file, no file, or the complete new one.
 
     Raises:
-        OSError, Py4JJavaError: it cannot be written.
+        OSError, Py4JJavaError: the file cannot be written.
     """
     system, path = _found(spark, location)
     part = path.suffix(".part")
@@ -48,7 +48,7 @@ def write_text(spark: SparkSession, location: str, text: str) -> None:
 
 
 def exists(spark: SparkSession, location: str) -> bool:
-    """Returns whether there is such a file.
+    """Returns whether a file exists.
 
     Raises:
         Py4JJavaError: the file system does not answer.
@@ -58,12 +58,12 @@ def exists(spark: SparkSession, location: str) -> bool:
 
 
 def appeared(spark: SparkSession, location: str, given_up: threading.Event) -> bool:
-    """Returns True once there is such a file, or False once it is no longer waited for.
+    """Waits for a file; returns True once it exists, or False once ``given_up`` is set.
 
     Args:
-        spark: the session by whose file systems it is looked for.
-        location: the file's path or URI; near by, for it is looked for many times a second.
-        given_up: set when nobody waits any more.
+        spark: the session, whose file systems find the file.
+        location: the file's path or URI. It must be fast to reach, because it is checked many times a second.
+        given_up: set to end the wait.
 
     Raises:
         Py4JJavaError: the file system does not answer.

@@ -1,6 +1,6 @@
-"""The job's log on standard error: one line for each event, for a person or, as JSON, for a machine.
+"""The job's log on standard error: one line for each event, as text or as JSON.
 
-An event's values are numbers, offsets and times, never anything that a record holds.
+An event's values are numbers, offsets and times, never the content of a record.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ _VALUES = "tandem_values"
 
 
 def values(**named: Any) -> dict[str, Any]:
-    """Returns what is passed to a logger as ``extra``, for these values to stand in the line.
+    """Returns the argument ``extra`` of a logger's call that adds these values to the line.
 
     Args:
-        named: whatever JSON can hold.
+        named: values that JSON supports.
     """
     return {_VALUES: named}
 
 
 def log_to_stderr(form: str) -> None:
-    """Sends every log of the process there.
+    """Sends every log of the process to standard error.
 
     Args:
         form: ``text`` or ``json``.
@@ -45,7 +45,7 @@ class _TextLine(logging.Formatter):
 
 
 class _JsonLine(logging.Formatter):
-    # The names are those that Google's Cloud Logging knows.
+    # The fields have the names that Google's Cloud Logging expects.
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": _time(record),

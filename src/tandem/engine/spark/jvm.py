@@ -1,7 +1,7 @@
-"""Describes the driver's Java and the versions in it, sets its log levels, and makes calls to it faster.
+"""Describes the driver's versions, sets its log levels, and makes calls to its Java faster.
 
-py4j asks Java each time that a name is used, and Java looks for what is no class in every jar: ``functions`` in each
-package that PySpark imports, ``org`` of a dotted name. PySpark itself does so five hundred times for one small batch.
+py4j asks Java about a name each time the name is used. If the name is not a class, such as ``functions`` or ``org``,
+Java searches every jar. PySpark does this five hundred times for one small batch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 
 from tandem.engine.declare.job_config import JobConfig
 
-# A class of each jar by which the job reads and writes. Another version may behave otherwise, whatever Spark's is.
+# A class of each connector's jar. Another version of a connector may behave differently with the same Spark.
 _CONNECTORS = (
     "org.apache.spark.sql.kafka010.KafkaSourceProvider",
     "org.apache.kafka.clients.consumer.KafkaConsumer",
@@ -30,9 +30,10 @@ _CONNECTORS = (
 
 
 def describe(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
-    """Returns the versions of Spark, Java, Scala and Python, and digests of the connectors and the settings.
+    """Returns the driver's versions, and digests of the connectors and the settings.
 
-    Under ``connectors`` each jar has its ``file`` and the first 16 digits of its ``sha256``. No secret is told.
+    The versions are those of Spark, Java, Scala and Python. Each jar in ``connectors`` has its ``file`` and the first
+    16 digits of its ``sha256``. The result contains no secret.
     """
     jvm: Any = spark._jvm
     declared = (
@@ -53,7 +54,7 @@ def describe(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
 
 
 def _jar_of(jvm: Any, name: str) -> dict[str, str] | None:
-    """Returns the jar that a class is from; None where the class is not there, or not from a file."""
+    """Returns the jar of a class; None if the class is missing or does not come from a file."""
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     try:
         place = loader.loadClass(name).getProtectionDomain().getCodeSource().getLocation().toString()
@@ -64,11 +65,11 @@ def _jar_of(jvm: Any, name: str) -> dict[str, str] | None:
 
 
 def set_log_levels(spark: SparkSession, levels: Mapping[str, str]) -> None:
-    """Sets from which level on Spark's loggers log.
+    """Sets the levels of Spark's loggers.
 
     Args:
-        spark: in whose driver.
-        levels: levels by the logger's name; ``root`` for the root logger.
+        spark: the driver's session.
+        levels: the levels by the logger's name; ``root`` for the root logger.
     """
     jvm: Any = spark._jvm
     log4j = jvm.org.apache.logging.log4j
@@ -77,7 +78,7 @@ def set_log_levels(spark: SparkSession, levels: Mapping[str, str]) -> None:
 
 
 def remember_java_names() -> None:
-    """Makes py4j ask once for each name, in this process. What is a class or a package stays one."""
+    """Makes py4j ask Java only once for each name in this process, because the answer never changes."""
     for asks in (JVMView, JavaPackage):
         _remember(asks)
 
@@ -89,7 +90,7 @@ def _remember(asks: Any) -> None:
 
     def remembered(self: Any, name: str) -> Any:
         attribute = ask(self, name)
-        # Python asks __getattr__ only for what is not here.
+        # Python calls __getattr__ only for names that are not stored here.
         vars(self)[name] = attribute
         return attribute
 

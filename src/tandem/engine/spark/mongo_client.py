@@ -1,4 +1,4 @@
-"""MongoDB from the driver, for what is too small for a DataFrame: by the Java driver that the connector brings."""
+"""Reads and writes single documents of MongoDB, through the connector's Java driver."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.spark.connection_options import mongo_uri
 
 Document = dict[str, Any]
-# As the Java driver names it.
+# The Java driver's name of the write concern.
 WRITE_CONCERN = "MAJORITY"
-# What one request names: MongoDB takes 16 MiB, and a character is up to four bytes.
+# The most ids and characters in one request. MongoDB accepts 16 MiB, and a character has up to four bytes.
 _PAGE, _PAGE_CHARACTERS = 10_000, 2**20
 
 
 def pages(ids: Iterable[str]) -> Iterator[list[str]]:
-    """Yields ids in pages that one request can name; an id that is too long for any stands alone."""
+    """Yields the ids in pages that fit into one request; a very long id has its own page."""
     page: list[str] = []
     characters = 0
     for each in ids:
@@ -35,16 +35,16 @@ def pages(ids: Iterable[str]) -> Iterator[list[str]]:
 
 @cache
 def _client(jvm: Any, uri: str) -> Any:
-    """Returns a client that stays open until the process ends, as connecting costs more than a request."""
+    """Returns a client that stays open until the process ends; connecting costs more than a request."""
     return jvm.com.mongodb.client.MongoClients.create(uri)
 
 
 class MongoCollection:
-    """One collection. Documents are in the form of MongoDB's extended JSON.
+    """One collection. Documents are written as MongoDB's extended JSON.
 
     Args:
-        spark: the session whose Java process is used; there is no pymongo on the cluster.
-        config: where MongoDB is.
+        spark: the session; its Java process has the client, because the cluster has no pymongo.
+        config: MongoDB's address.
         name: the collection's name.
     """
 
@@ -59,12 +59,12 @@ class MongoCollection:
         self._collection.insertOne(self._bson(document))
 
     def newest(self, query: Mapping[str, Any]) -> Document | None:
-        """Returns the document of a capped collection that was stored last."""
+        """Returns the newest matching document of a capped collection."""
         document = self._collection.find(self._bson(query)).sort(self._bson({"$natural": -1})).first()
         return None if document is None else dict(json.loads(document.toJson()))
 
     def has(self, query: Mapping[str, Any]) -> bool:
-        """Returns whether there is such a document."""
+        """Returns whether a document matches."""
         return self._collection.find(self._bson(query)).first() is not None
 
     def with_ids(self, ids: Sequence[str]) -> list[Document]:
@@ -72,19 +72,19 @@ class MongoCollection:
         documents: list[Document] = []
         for page in pages(ids):
             cursor = self._collection.find(self._bson({"_id": {"$in": page}})).batchSize(len(page))
-            # In one piece: each call of Java is a round trip, too.
+            # All documents in one call, because each call to Java is a round trip.
             answer = self._jvm.org.bson.Document("found", cursor.into(self._jvm.java.util.ArrayList()))
             documents += json.loads(answer.toJson())["found"]
         return documents
 
     def delete(self, query: Mapping[str, Any]) -> int:
-        """Returns how many documents were deleted."""
+        """Deletes the matching documents; returns their number."""
         return int(self._collection.deleteMany(self._bson(query)).getDeletedCount())
 
     def delete_ids(self, ids: Sequence[str]) -> int:
-        """Returns how many of the documents with these ``_id``s were there, and are no more."""
+        """Deletes the documents with these ``_id``s; returns the number of those that existed."""
         return sum(self.delete({"_id": {"$in": page}}) for page in pages(ids))
 
     def _bson(self, document: Mapping[str, Any]) -> Any:
-        # A string stays one, whatever it looks like: only the keys that are written here have a meaning.
+        # Strings from records stay strings: only keys that this module writes are operators.
         return self._parse(json.dumps(document))

@@ -1,7 +1,7 @@
 """Resolves references to secrets: environment variables, files, and Google Secret Manager.
 
-Settings hold references. The process that needs a secret reads it, from Secret Manager with its machine's identity and
-by the standard library alone.
+Settings hold references. The process that needs a secret reads it. It reads Secret Manager with its machine's identity,
+using only the standard library.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from typing import Any
 from tandem.engine.declare.job_config import METADATA, SECRET_MANAGER
 
 _TIMEOUT_S = 10
-# Between attempts, in seconds. Longer outages end the driver, which is started again.
+# The pauses between attempts. A longer outage ends the driver, which is then restarted.
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|gsm:projects/[^/\s]+/secrets/[^/\s]+(/versions/[^/\s]+)?")
 
 
 class AccessError(Exception):
-    """A secret cannot be had. Its message is what follows the secret's name."""
+    """A secret cannot be read. The message follows the secret's name."""
 
 
 @cache
 def access(name: str, metadata: str = METADATA, secret_manager: str = SECRET_MANAGER) -> str:
-    """Returns a secret's payload, which is UTF-8 text; asked for once in a process.
+    """Returns the text of a secret in Secret Manager; each process asks once.
 
     Args:
-        name: ``projects/P/secrets/S``, of which the latest version is meant, or ``projects/P/secrets/S/versions/V``.
-        metadata: URL of the machine's metadata server, which says who the machine is.
-        secret_manager: URL of Secret Manager.
+        name: ``projects/P/secrets/S`` for the latest version, or ``projects/P/secrets/S/versions/V``.
+        metadata: the URL of the metadata server, which knows the machine's identity.
+        secret_manager: the URL of Secret Manager.
 
     Raises:
-        AccessError: it is not there, may not be read, or Google does not answer.
+        AccessError: the secret does not exist or may not be read, or Google does not answer.
     """
     token = _get(
         f"{metadata}/computeMetadata/v1/instance/service-accounts/default/token", {"Metadata-Flavor": "Google"}
@@ -66,7 +66,7 @@ def _get(url: str, headers: dict[str, str]) -> Any:
 
 
 class _Passing(Exception):
-    """To ask again may help."""
+    """An error that a retry may resolve."""
 
 
 def _get_once(request: urllib.request.Request) -> Any:
@@ -92,24 +92,24 @@ def _get_once(request: urllib.request.Request) -> Any:
 
 
 class SecretError(Exception):
-    """A secret is not where its reference says. Holds the reference, never the secret."""
+    """A reference leads to no secret. The error has the reference, never the secret."""
 
 
 def is_reference(text: str) -> bool:
-    """Returns whether a text is ``env:VARIABLE``, ``file:PATH`` or ``gsm:projects/P/secrets/S[/versions/V]``."""
+    """Returns whether a text is a reference: ``env:VARIABLE``, ``file:PATH`` or ``gsm:NAME``."""
     return _REFERENCE.fullmatch(text) is not None
 
 
 def resolve(reference: str, metadata: str = METADATA, manager: str = SECRET_MANAGER) -> str:
-    """Returns the secret itself; a line's end behind it is not part of it.
+    """Returns the secret itself, without a trailing line break.
 
     Args:
-        reference: where it is. ``gsm:`` can be resolved on Google's machines only.
-        metadata: URL of the metadata server.
-        manager: URL of Secret Manager.
+        reference: the reference. ``gsm:`` can be resolved on Google's machines only.
+        metadata: the URL of the metadata server.
+        manager: the URL of Secret Manager.
 
     Raises:
-        SecretError: it is not there, or empty.
+        SecretError: the secret is missing or empty.
     """
     kind, _, place = reference.partition(":")
     try:

@@ -1,1 +1,1 @@
-"""The files that are submitted to Spark, unchanged on every platform; ``--pipeline PACKAGE`` names the pipeline."""
+"""The files that every platform submits to Spark; ``--pipeline PACKAGE`` names the pipeline."""

@@ -1,4 +1,4 @@
-"""Runs a pipeline as a stream: the file submitted, unchanged, to every Spark."""
+"""Runs a pipeline as a stream; every platform submits this file unchanged."""
 
 from tandem.engine.run.job import main
 

@@ -1,4 +1,4 @@
-"""Repairs what late records of a pipeline have left; submitted like the job, as a batch."""
+"""Repairs the documents that late records affect; submitted like the job, as a batch."""
 
 from tandem.engine.run.reconcile import main
 

@@ -1,1 +1,1 @@
-"""One batch: documents to MongoDB, dead letters to Kafka, then the commit."""
+"""Writes a batch before Spark commits it: documents to MongoDB, dead letters to Kafka."""

@@ -1,4 +1,4 @@
-"""Writes one batch of the transform's rows to everything that the pipeline declares."""
+"""Writes a batch of the transform's rows: documents to MongoDB, dead letters to Kafka."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class StopRequested(Exception):
 class BatchWriter:
     """Writes batches, one after another.
 
-    All that it writes can be written again without effect: documents by their ``_id``, dead letters because the first
-    batch of a run, the only one that may be a replay, looks for those that are there. So all of it is written at once,
-    in any order; dead letters as soon as it is certain that no other driver has done it.
+    Writing a batch twice has no effect. Documents are replaced by their ``_id``. Only the first batch of a run may be a
+    replay, and it skips dead letters that the topic already has. So documents and dead letters are written in parallel
+    and in any order, dead letters once it is certain that no other driver has committed the batch.
 
-    A small batch is computed by one Spark job and written by the driver, because planning and scheduling more jobs
-    costs more than the writes. A large batch is cached and written by Spark's tasks. So is the first batch of a run:
-    should a batch have been too large for the driver, the restart writes it by tasks.
+    One Spark job computes a small batch and the driver writes it, because planning and scheduling more jobs costs more
+    than the writes. Spark's tasks cache and write a large batch. They also write the first batch of a run: if a batch
+    was too large for the driver, the restart succeeds.
 
     Args:
         spark: the session.
-        pipeline: what to write where.
-        config: where Kafka and MongoDB are.
+        pipeline: the declared outputs and dead-letter topic.
+        config: the addresses of Kafka and MongoDB.
         stopping: once set, a batch that has not begun raises ``StopRequested`` instead of being written.
     """
 
@@ -56,7 +56,7 @@ class BatchWriter:
         self._letters = DeadLetters(spark, pipeline, config)
         self._compilation = Compilation(spark)
         self._superseded = Superseded(spark, config)
-        # Kept from batch to batch: a thread that ends leaves its connection to Java behind.
+        # Threads are kept from batch to batch, because a thread that ends does not close its connection to Java.
         self._pool = ThreadPoolExecutor(len(pipeline.outputs) + 2, "write")
         self._had_dead = False
         self._provisional = [output.collection_name for output in pipeline.outputs if output.superseded_by]
@@ -66,7 +66,7 @@ class BatchWriter:
         self._small: SmallBatches | None = None
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
-        """Is the function for ``foreachBatch``."""
+        """Writes a batch; the function for ``foreachBatch``."""
         if self._stopping.is_set():
             raise StopRequested
         now = planned(self._spark, self._config, batch_id)
@@ -78,21 +78,21 @@ class BatchWriter:
         self._before = now
 
     def committed(self, progress: StreamingQueryProgress) -> None:
-        """Takes note of a committed batch: what its watermark has passed, no batch writes any more."""
+        """Removes the notes that a committed batch's watermark has passed: no later batch needs them."""
         watermark = progress.eventTime.get("watermark")
         if self._provisional and watermark and watermark != self._passed:
             try:
                 self._superseded.forget(self._provisional, datetime.fromisoformat(watermark))
                 self._passed = watermark
-            except Exception as error:  # MongoDB is away; the next batch forgets the same
+            except Exception as error:  # MongoDB does not answer; the next batch removes the same notes
                 _log.warning("notes not removed: %s", type(error).__name__)
 
     def close(self) -> None:
-        """Ends the threads, once the query has ended."""
+        """Ends the threads; call it after the query has ended."""
         self._pool.shutdown(wait=False)
 
     def _small_for(self, batch: DataFrame, now: Planned) -> SmallBatches | None:
-        """Returns what writes the batch if it is small; None if it is large."""
+        """Returns the writer of small batches; None if the batch is large."""
         seconds = self._config.trigger_seconds
         if self._before is None or not is_small(self._before, now, seconds, aggregates=self._aggregates):
             return None
@@ -113,7 +113,7 @@ class BatchWriter:
         if found.dead:
             tasks.append(partial(self._append_few, small, batch_id))
         if found.events:
-            # More rows than records: windows were closed, or a record has many partners.
+            # There may be more rows than records: windows were closed, or a record has many partners.
             write = self._write_few if found.events < FEW else self._write_many
             tasks += [partial(write, small, output, old=found.old) for output in self._outputs]
         side_by_side(self._pool, batch.sparkSession, tasks)
@@ -152,8 +152,8 @@ class BatchWriter:
                 declare_letters()
             self._append(letters[0], batch_id, planned_ms)
 
-        # To declare what to write takes Python as long as Spark takes to compute a small batch. There are dead letters
-        # in most batches or in few.
+        # Python needs as long to declare the writes as Spark to compute a small batch, so both run in parallel. Dead
+        # letters are declared in advance if the previous batch had some.
         declarations = [declare_documents, declare_letters] if self._had_dead else [declare_documents]
         side_by_side(self._pool, rows.sparkSession, [count, *declarations])
         found = counts[0]
@@ -185,15 +185,15 @@ class BatchWriter:
         self._letters.append(letters, planned_ms=planned_ms)
 
     def _refuse_if_committed(self, batch_id: int) -> None:
-        # Documents may be written again, by whomever; dead letters may not.
+        # Two drivers may write the same documents, but not the same dead letters.
         if is_committed(self._spark, self._config, batch_id):
             raise AnotherDriverError
 
 
 def _counted(rows: DataFrame) -> Counts:
-    """Returns what a batch has. It computes and caches the rows by it.
+    """Computes and caches the rows of a batch; returns their numbers.
 
-    Which way to write is best depends on it, and what there is none of needs no write.
+    The numbers decide how to write the batch, and whether there is anything to write.
     """
     found = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(is_rejected()), F.bool_or(is_old(rows)))
     events, dead, old = found.collect()[0]
@@ -201,16 +201,15 @@ def _counted(rows: DataFrame) -> Counts:
 
 
 def side_by_side(threads: Executor, session: SparkSession, tasks: Sequence[Callable[[], None]]) -> None:
-    """Returns when all tasks have ended, whether or not one failed: what they work on may be gone afterwards.
+    """Runs tasks in parallel; returns when all have ended, even if one failed.
 
     Args:
-        threads: as many as there are tasks.
-        session: the caller's; what Spark knows of the caller's thread, such as the query that it works for, holds for
-            the tasks.
-        tasks: what to do.
+        threads: an executor with at least one thread for each task.
+        session: the caller's session. The tasks inherit the caller's Spark properties, such as the query.
+        tasks: the tasks.
 
     Raises:
-        Exception: what the first of those that failed has raised.
+        Exception: the error of the first failed task.
     """
     begun = [threads.submit(inheritable_thread_target(session)(task)) for task in tasks]
     wait(begun)

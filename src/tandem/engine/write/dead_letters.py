@@ -1,4 +1,4 @@
-"""Writes the records that could not be accepted to the dead-letter topic: original bytes, origin and reason."""
+"""Writes rejected records to the dead-letter topic: the original bytes, the origin and the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tandem.engine.spark.connection_options import kafka_options, kafka_properti
 from tandem.engine.spark.failure import CannotGoOnError, texts_of
 from tandem.engine.write.driver_writer import KAFKA, DriverWriter
 
-# A replayed batch looks for its dead letters from so long before it was planned: clocks of broker and cluster differ.
+# A replayed batch searches for its dead letters from this long before its plan, because clocks differ.
 _CLOCK_SLACK_MS = 10 * 60 * 1000
 _REFUSED = "(Topic|Cluster)AuthorizationException|RecordTooLargeException|PolicyViolationException"
 
@@ -27,8 +27,8 @@ class DeadLetters:
 
     Args:
         spark: the session.
-        pipeline: the streams that the records come from and the dead-letter topic.
-        config: where Kafka is.
+        pipeline: the declared streams and dead-letter topic.
+        config: Kafka's address.
     """
 
     def __init__(self, spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
@@ -44,36 +44,36 @@ class DeadLetters:
 
     @cached_property
     def _reasons(self) -> dict[str, Reasons]:
-        """By topic. They take a second to build, which a job that is starting has no need to wait for."""
+        """The reasons by topic, built when first used, because that takes a second."""
         skew = self._config.max_clock_skew_seconds
         return {stream.topic: Reasons(stream, max_clock_skew_seconds=skew) for stream in self._streams}
 
     def made_of(self, rejected: DataFrame) -> DataFrame:
-        """Returns a dead letter for each record: ``key``, ``value`` and ``headers``.
+        """Returns a dead letter for each rejected record: ``key``, ``value`` and ``headers``.
 
         Args:
-            rejected: rows of the fields of ``parse.ASIDE``; cached, since they are read more than once.
+            rejected: rows with the fields of ``parse.ASIDE``; cache them, because they are read more than once.
         """
         return reduce(DataFrame.unionByName, self.made_by_stream(rejected))
 
     def made_by_stream(self, rejected: DataFrame) -> list[DataFrame]:
-        """Returns the same of each stream alone."""
+        """Returns the dead letters of ``made_of``, one DataFrame for each stream."""
         return [
             reasons.added_to(rejected.where(F.col("topic") == topic)).select(*self._letter)
             for topic, reasons in self._reasons.items()
         ]
 
     def append(self, letters: DataFrame, *, planned_ms: int | None) -> None:
-        """Appends dead letters, and none that is there already.
+        """Appends dead letters that the topic does not have yet.
 
         Args:
-            letters: of ``made_of``.
-            planned_ms: when the batch was planned, in milliseconds since 1970, if it may have been written before,
-                wholly or in part; else None. Kafka's sink cannot know, so the topic is read from then on, and what is
-                found is not written again. The records' own timestamps may be their producers', and say nothing.
+            letters: the dead letters of ``made_of``.
+            planned_ms: when the batch was planned, in milliseconds since 1970, if a part of it may have been written
+                before; else None. Then the topic is read from that time on, and dead letters found there are not
+                written again. The records' own timestamps cannot be used, because producers may set them.
 
         Raises:
-            CannotGoOnError: Kafka has no such topic, or does not let us write to it.
+            CannotGoOnError: the topic does not exist, or Kafka does not allow the job to write to it.
         """
         if planned_ms is not None:
             letters = not_yet_written(letters, planned_ms, self._topic, self._config)
@@ -84,7 +84,7 @@ class DeadLetters:
             raise
 
     def writer(self, letters: DataFrame) -> DriverWriter:
-        """Returns what appends such letters from the driver; see ``append``, which explains its errors."""
+        """Returns a writer that appends such letters from the driver; for its errors see ``append``."""
         return DriverWriter(letters, KAFKA, self._options)
 
     @cached_property
@@ -92,10 +92,10 @@ class DeadLetters:
         return {
             **kafka_options(self._config),
             "kafka.acks": "all",
-            # A topic that is not there fails only after this time.
+            # Writing to a missing topic fails only after this time.
             "kafka.max.block.ms": "20000",
             "kafka.enable.idempotence": "true",
-            # As large as the largest record that a source topic may hold, with room for the headers.
+            # The largest record of a source topic, with room for the headers.
             "kafka.max.request.size": str(32 * 1024 * 1024),
             "includeHeaders": "true",
             "topic": self._topic,
@@ -118,24 +118,24 @@ class DeadLetters:
             )
 
     def _is_missing(self) -> bool:
-        """Returns whether Kafka answers and knows no such topic."""
+        """Returns whether Kafka answers and has no such topic."""
         jvm: Any = self._spark._jvm
         properties = jvm.java.util.Properties()
-        # The client refuses to be made when the second is the longer one.
+        # The client requires that the second one is not longer than the first.
         patience = dict.fromkeys(("default.api.timeout.ms", "request.timeout.ms"), "10000")
         for name, value in {**kafka_properties(self._config), **patience}.items():
             properties.setProperty(name, value)
         admin = jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
         try:
             return self._topic not in admin.listTopics().names().get()
-        except Py4JJavaError:  # it does not answer: that passes
+        except Py4JJavaError:  # Kafka does not answer, which a retry may resolve
             return False
         finally:
             admin.close()
 
 
 def _headers() -> Column:
-    """Returns the record's own headers followed by the contract's; who reads by name takes the last."""
+    """Returns the record's own headers, followed by the dead letter's; readers use the last of a name."""
     ours = {
         "source_topic": F.col("topic"),
         "source_partition": F.col("partition").cast("string"),
@@ -151,7 +151,7 @@ def _headers() -> Column:
 
 
 def not_yet_written(letters: DataFrame, planned_ms: int, topic: str, config: JobConfig) -> DataFrame:
-    """Returns the letters that the topic does not have since their batch was planned."""
+    """Returns the letters that were not written to the topic since their batch was planned."""
     written = (
         letters.sparkSession.read.format("kafka")
         .options(**kafka_options(config))

@@ -13,7 +13,7 @@ from tandem.engine.declare.field_type import DocumentType
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.spark.failure import CannotGoOnError
 
-# Spark's names of types that are declared by another name.
+# Declared types whose Spark types have other names.
 _DECLARED_AS = {
     **dict.fromkeys(("byte", "short", "long"), DocumentType.INTEGER),
     "float": DocumentType.DOUBLE,
@@ -22,11 +22,11 @@ _DECLARED_AS = {
 
 
 def documents_of(pipeline: Pipeline, events: DataFrame) -> dict[str, DataFrame]:
-    """Returns the documents that the transform's rows make, by collection.
+    """Returns the documents made of the transform's rows, by collection.
 
     Raises:
-        CannotGoOnError: the fields are not the declared ones, or MongoDB takes none of such a name; the message names
-            each of them.
+        CannotGoOnError: the fields differ from the declared ones, or MongoDB does not accept a name. The message names
+            each field.
     """
     documents = {output.collection_name: output.documents(events) for output in pipeline.outputs}
     unusable = [

@@ -1,8 +1,8 @@
-"""Evaluates what is made of a batch's rows in the driver, without a Spark job.
+"""Evaluates queries over a batch's rows in the driver, without a Spark job.
 
-A small batch costs Spark little to compute and much to plan and to schedule. So its rows are collected once. What is
-made of them is declared, analyzed and optimized once, as a query over a placeholder. Each batch puts its rows in the
-place of that, and a rule of Spark's optimizer evaluates projections and filters of rows that are in the driver.
+For a small batch, planning and scheduling cost more than computing. So the rows of a batch are collected once. Queries
+over a placeholder are declared, analyzed and optimized once for all batches. For each batch, its rows replace the
+placeholder, and a rule of Spark's optimizer evaluates projections and filters in the driver.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pyspark.sql import DataFrame
 
 
 class DriverRows:
-    """The rows of the batch that was collected last.
+    """The rows of the last collected batch.
 
     Args:
         batch: a batch of the query; only its schema is used.
 
     Attributes:
-        placeholder: a DataFrame of that schema without rows, to declare queries over.
-        rows: the rows, as Spark's internal ones in a Scala sequence.
-        no_rows: an empty sequence of them.
+        placeholder: an empty DataFrame of that schema; declare queries over it.
+        rows: the rows as a Scala sequence of Spark's internal rows.
+        no_rows: an empty sequence of that type.
     """
 
     def __init__(self, batch: DataFrame) -> None:
@@ -31,7 +31,7 @@ class DriverRows:
         self._local_relation = catalyst.plans.logical.LocalRelation
         self._evaluate = catalyst.optimizer.ConvertToLocalRelation.apply
         patterns = catalyst.trees.TreePattern
-        # The current time, subqueries and random values: planned once, they would be what they were then.
+        # The current time, subqueries and random values change with each batch, so they cannot be planned once.
         self._changing = (
             patterns.CURRENT_LIKE(),
             patterns.PLAN_EXPRESSION(),
@@ -48,19 +48,19 @@ class DriverRows:
         self.clear()
 
     def collect(self, batch: DataFrame) -> int:
-        """Returns how many rows a batch has. It computes the batch; every query is over its rows from now on."""
+        """Computes a batch and keeps its rows for all queries; returns their number."""
         self.rows = self._wrapped(batch._jdf.queryExecution().executedPlan().executeCollect())
         return int(self.rows.size())
 
     def clear(self) -> None:
-        """Forgets the rows, so that they take no memory until the next batch."""
+        """Drops the rows, so that they use no memory until the next batch."""
         self.rows = self.no_rows
 
     def with_rows(self, plan: Any, rows: Any) -> Any:
-        """Returns a plan over the placeholder with such rows in it."""
+        """Returns a plan in which these rows replace the placeholder."""
         children = plan.children()
         if children.isEmpty():
-            # Where a query has the rows several times, each of them has columns of its own.
+            # A query may use the rows several times, each time with columns of its own.
             if plan.sameResult(self._placeholder_plan):
                 return self._local_relation(plan.output(), rows, False, self._not_streaming)
             return plan
@@ -68,7 +68,7 @@ class DriverRows:
         return plan.withNewChildren(self._seq(self._list(replaced)))
 
     def evaluated(self, plan: Any) -> Any | None:
-        """Returns the rows of a plan, as Spark's internal ones in a Scala sequence; None where it takes a Spark job."""
+        """Returns a plan's result as a Scala sequence of internal rows; None if it needs a Spark job."""
         while plan.getClass().getSimpleName() != "LocalRelation":
             before, plan = plan, self._evaluate(plan)
             if plan.fastEquals(before):
@@ -76,7 +76,7 @@ class DriverRows:
         return plan.data()
 
     def changes(self, plan: Any) -> bool:
-        """Returns whether a plan must be made anew for each batch."""
+        """Returns whether a plan must be made again for each batch."""
         return any(plan.containsPattern(pattern) for pattern in self._changing)
 
     def frame(self, plan: Any) -> DataFrame:
@@ -89,11 +89,11 @@ class DriverQuery:
 
     Args:
         source: the rows.
-        declared: what is made of ``source.placeholder``.
+        declared: the query, made of ``source.placeholder``.
 
     Attributes:
-        declared: likewise.
-        needs_a_job: whether the driver cannot evaluate it: that depends on the query alone, not on the rows.
+        declared: the query.
+        needs_a_job: whether the driver cannot evaluate the query; this does not depend on the rows.
     """
 
     def __init__(self, source: DriverRows, declared: DataFrame) -> None:
@@ -103,7 +103,7 @@ class DriverQuery:
         self.needs_a_job = source.changes(self._analyzed) or self._evaluated(source.no_rows) is None
 
     def rows(self) -> Any:
-        """Returns the result, as Spark's internal rows in a Scala sequence."""
+        """Returns the result as a Scala sequence of Spark's internal rows."""
         rows = self._evaluated(self._source.rows)
         if rows is None:
             raise AssertionError("the driver cannot evaluate this query")

@@ -1,6 +1,6 @@
-"""Writes rows from the driver, by the writer that a connector makes for Spark's tasks: without a Spark job.
+"""Writes rows from the driver, without a Spark job.
 
-The rows are converted and written by the same code as in a task.
+It uses the writer that a connector makes for Spark's tasks. So the same code converts and writes the rows as in a task.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ KAFKA = "org.apache.spark.sql.kafka010.KafkaSourceProvider"
 
 
 class DriverWriter:
-    """Writes rows of one schema to one place.
+    """Writes rows of one schema to one collection or topic.
 
     Args:
         rows: a DataFrame of the schema.
         provider: the connector's ``TableProvider``: ``MONGODB`` or ``KAFKA``.
-        options: the connector's, as for ``DataFrameWriter.options``.
+        options: the connector's options, as for ``DataFrameWriter.options``.
     """
 
     def __init__(self, rows: DataFrame, provider: str, options: Mapping[str, str]) -> None:
@@ -42,10 +42,10 @@ class DriverWriter:
         self._numbers = itertools.count()
 
     def write(self, rows: Any) -> None:
-        """Writes Spark's internal rows; returns once all of them are stored.
+        """Writes rows; returns once all of them are stored.
 
         Args:
-            rows: a Scala sequence, as ``DriverQuery.rows`` returns it.
+            rows: a Scala sequence of Spark's internal rows, as ``DriverQuery.rows`` returns it.
         """
         if rows.isEmpty():
             return

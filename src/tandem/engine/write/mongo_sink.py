@@ -1,4 +1,4 @@
-"""Writes documents to MongoDB so that writing them again changes nothing."""
+"""Writes documents to MongoDB idempotently: writing them again changes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tandem.engine.spark.failure import JobError, mongo_error, texts_of
 from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.driver_writer import MONGODB, DriverWriter
 
-# A failed insert costs more than it can gain for fewer documents than these.
+# Fewer documents than these are replaced at once: a failed insert would cost more than a successful one saves.
 FEW = 10_000
 # A batch is committed only when a majority has its documents on disk.
 WRITE_CONCERN = {"writeConcern.w": "majority", "writeConcern.journal": "true"}
@@ -29,26 +29,25 @@ _REPLACE = {"operationType": "replace", "idFieldList": "_id"}
 def write_documents(
     documents: DataFrame, collection: str, config: JobConfig, *, few: bool, old: bool | None = None
 ) -> None:
-    """Stores a batch's documents at majority write concern; storing them again has the same result, however often.
+    """Stores a batch's documents at majority write concern; it may be called again for the same batch.
 
-    Many documents are inserted, which is several times faster than to replace what may not be there. Where that meets
-    an ``_id`` that is there already (a replayed batch, a repeated event), all of them are written again as
-    replacements. A failed insert costs more than it can gain for few documents, so these are replaced at once. On
-    return every document is stored, its dates unchanged.
+    Many documents are inserted, which is several times faster than an upsert. If the insert meets an existing ``_id``
+    (of a replayed batch or a repeated event), all documents are written again as replacements. Few documents are
+    replaced at once, because a failed insert would cost more than a successful one saves. On return, every document is
+    stored with its dates unchanged.
 
     Args:
-        documents: rows with a string ``_id``; computed up to twice, so cache what they come from.
+        documents: rows with a string ``_id``; they are computed up to twice, so cache their source.
         collection: the collection's name.
-        config: where MongoDB is.
-        few: fewer than ``FEW`` documents are to be expected.
-        old: whether the rows that the documents are made of have a time for which ``dates.is_old`` holds; None when
-            that is not known.
+        config: MongoDB's address.
+        few: whether fewer than ``FEW`` documents are expected.
+        old: whether the source rows have a time for which ``dates.is_old`` is true; None if that is unknown.
 
     Raises:
-        JobError: MongoDB did not take them.
-        CannotGoOnError: it never will, because of a unique index other than that of ``_id`` or of our login.
+        JobError: MongoDB did not store them.
+        CannotGoOnError: a retry cannot help, because of the login or of a unique index other than that of ``_id``.
     """
-    # Text costs more for each document. For few of them, another query that looks for old dates would cost more.
+    # Writing dates as text costs more for each document. For few documents, a query for old dates would cost more.
     unsure = (few or may_change(documents)) if old is None else old
     as_text = unsure or has_days_or_nested(documents)
     if not few and _inserted(_each_once(documents), collection, config, as_text=as_text):
@@ -60,16 +59,16 @@ def write_documents(
 
 
 class SmallWriter:
-    """Stores one collection's documents of small batches, from the driver; as ``write_documents`` would.
+    """Stores the documents of small batches in one collection from the driver, like ``write_documents``.
 
     Args:
-        rows: of the batches.
-        documents: what is made of ``rows.placeholder``.
+        rows: the rows of the batches.
+        documents: the documents, made of ``rows.placeholder``.
         collection: the collection's name.
-        config: where MongoDB is.
+        config: MongoDB's address.
 
     Attributes:
-        documents: the documents of the batch that was collected last.
+        documents: the documents of the last collected batch.
     """
 
     def __init__(self, rows: DriverRows, documents: DataFrame, collection: str, config: JobConfig) -> None:
@@ -89,7 +88,7 @@ class SmallWriter:
         return DriverWriter(query.declared, MONGODB, {**_options(self._collection, self._config, as_text), **_REPLACE})
 
     def write(self, *, old: bool) -> None:
-        """Stores the documents of the batch. What fails, Spark's tasks try again, and explain.
+        """Stores the documents of the batch. After a failure, Spark's tasks try again and report the reason.
 
         Args:
             old: as for ``write_documents``.
@@ -101,7 +100,7 @@ class SmallWriter:
             query, writer = self._as_text if old or self._days_or_nested else self._as_it_is
             writer.write(query.rows())
         except CapturedException as error:
-            # A row that the documents' expressions fail on, which the text may quote.
+            # The documents' expressions failed on a row, which the text may quote.
             what = error.getCondition() or type(error).__name__
             raise JobError(f"writing {self._collection} failed: {what}") from None
         except Py4JJavaError:
@@ -113,16 +112,16 @@ class SmallWriter:
 
 
 def _each_once(documents: DataFrame) -> DataFrame:
-    """Returns the documents with one of each ``_id``.
+    """Returns one document for each ``_id``.
 
-    To look for repeats by their hashes alone is much cheaper than to sort whole documents, and most batches have none.
+    Most batches have no repeats. A search for repeated hashes is much cheaper than sorting whole documents.
     """
     repeated = documents.groupBy(F.xxhash64("_id")).count().where("count > 1").limit(1)
     return documents.dropDuplicates(["_id"]) if repeated.collect() else documents
 
 
 def _inserted(documents: DataFrame, collection: str, config: JobConfig, *, as_text: bool) -> bool:
-    # In the order of the index of _id, MongoDB touches each of its pages once: a million cost it a quarter less.
+    # Sorted by _id, MongoDB writes each page of the index once; a million documents take a quarter less time.
     ordered = documents.sortWithinPartitions("_id")
     try:
         _save(ordered, collection, config, as_text=as_text, operationType="insert")
@@ -148,15 +147,15 @@ def _options(collection: str, config: JobConfig, as_text: bool) -> dict[str, str
         "ordered": "false",
         "maxBatchSize": "10000",
         "ignoreNullValues": "true",
-        # Ids and payloads from outside are data, never operators or documents: the connector may parse strings only
-        # where all of them are written as JSON.
+        # Ids and payloads are data, never operators or documents. So the connector may parse strings only if all of
+        # them are written as JSON.
         "convertJson": "any" if as_text else "false",
     }
 
 
 def _met_duplicates(failure: str) -> bool:
-    """Returns whether a write failed for keys that were there already, perhaps among other reasons.
+    """Returns whether a write failed because of existing ``_id``s, perhaps among other reasons.
 
-    What else was wrong shows when the same documents are written as replacements: they meet it again.
+    Other reasons show again when the same documents are written as replacements.
     """
     return "MongoBulkWriteException" in failure and f"code={_DUPLICATE_KEY}," in failure

@@ -1,4 +1,4 @@
-"""Writes small batches from the driver: one Spark job computes the rows, and none writes them."""
+"""Writes small batches from the driver: one Spark job computes the rows, the driver writes them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.driver_writer import DriverWriter
 from tandem.engine.write.mongo_sink import SmallWriter
 
-# A batch of so many records is small, unless its watermark moves so far that the windows of many more may close.
+# A batch of up to this many records is small, unless its watermark advances so far that many windows may close.
 _RECORDS = 10_000
 _WATERMARK_MS = 10_000
 
 
 class Counts(NamedTuple):
-    """What a batch has.
+    """The content of a batch.
 
     Attributes:
-        events: how many rows there are to make documents of.
-        dead: how many dead letters there are.
-        old: whether there are times for which ``dates.is_old`` holds.
+        events: the number of rows to make documents of.
+        dead: the number of dead letters.
+        old: whether there are times for which ``dates.is_old`` is true.
     """
 
     events: int
@@ -40,13 +40,13 @@ class Counts(NamedTuple):
 
 
 def is_small(before: Planned, now: Planned, trigger_seconds: float, *, aggregates: bool) -> bool:
-    """Returns whether a batch has few rows, as far as one knows before it is computed.
+    """Returns whether a batch probably has few rows; called before it is computed.
 
     Args:
-        before: what is noted of the batch before.
-        now: what is noted of the batch.
-        trigger_seconds: from one batch's start to the next one's.
-        aggregates: whether all groups of a window come out when the watermark reaches its end.
+        before: the plan of the previous batch.
+        now: the plan of the batch.
+        trigger_seconds: the time from one batch's start to the next.
+        aggregates: whether the watermark emits all groups of a window when it reaches the window's end.
     """
     read = (
         end - before.offsets.get(topic, {}).get(partition, 0)
@@ -68,24 +68,24 @@ def rejected_of(rows: DataFrame) -> DataFrame:
 
 
 def is_rejected() -> Column:
-    """Returns whether a row is a record to make a dead letter of; null for an event."""
+    """Returns whether a row becomes a dead letter; null for an event."""
     return ~F.col(f"{ASIDE}.{IS_CONTROL}")
 
 
 class SmallBatches:
-    """Declares once what is written of every small batch of a query.
+    """Declares the writes once for all small batches of a query.
 
-    ``compute`` comes first for each batch, ``clear`` last; the other functions between them are about that batch.
+    For each batch call ``compute`` first and ``clear`` last; the other methods are for the time between.
 
     Args:
-        batch: the first one.
-        outputs: which documents to write.
-        letters: what makes dead letters.
-        config: where MongoDB is.
+        batch: the first batch.
+        outputs: the outputs to write.
+        letters: makes dead letters.
+        config: MongoDB's address.
 
     Attributes:
-        are_possible: whether the driver can evaluate all outputs: projections and filters of the rows, without the
-            current time, random values and subqueries.
+        are_possible: whether the driver can evaluate all outputs. They must be projections and filters of the rows,
+            without the current time, random values and subqueries.
     """
 
     def __init__(self, batch: DataFrame, outputs: Sequence[Output], letters: DeadLetters, config: JobConfig) -> None:
@@ -103,13 +103,13 @@ class SmallBatches:
         self.are_possible = not any(query.needs_a_job for query in (self._events, self._dead, self._old, *documents))
 
     def compute(self, batch: DataFrame) -> Counts:
-        """Computes a batch."""
+        """Computes a batch; returns the numbers of its rows."""
         rows = self._rows.collect(batch)
         events = _count(self._events)
         return Counts(events, _count(self._dead) if rows > events else 0, _count(self._old) > 0)
 
     def clear(self) -> None:
-        """Forgets the batch."""
+        """Drops the rows of the batch."""
         self._rows.clear()
 
     def write_documents(self, output: Output, *, old: bool) -> None:

@@ -1,8 +1,8 @@
-"""Keeps the job from writing what reconcile has found to be overtaken.
+"""Removes documents that reconcile has superseded and that the job writes later.
 
-A late record was dropped, but its partner was not: the job holds it and will report it as unmatched once its window
-closes, long after reconcile has written their fact. So reconcile leaves a note, before it looks for the document; the
-job looks for notes after it has written. The second of the two removes the document.
+If the job drops a late record, it still holds the record's partner in its state. It writes the partner as unmatched
+when the window closes, long after reconcile has written their fact. So reconcile stores a note before it looks for the
+document, and the job looks for notes after it has written. Whichever comes second removes the document.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tandem.engine.write.mongo_sink import FEW, write_documents
 
 
 class Superseded:
-    """The notes about a database's collections.
+    """The notes about superseded documents of a database.
 
     Args:
         spark: the session.
-        config: where MongoDB is.
+        config: MongoDB's address.
     """
 
     def __init__(self, spark: SparkSession, config: JobConfig) -> None:
@@ -34,12 +34,12 @@ class Superseded:
         self._collections: dict[str, MongoCollection] = {}
 
     def note(self, collection: str, ids: DataFrame, watermark: datetime) -> None:
-        """Leaves notes about the documents that the job may still come to write.
+        """Stores notes about superseded documents that the job may still write.
 
         Args:
             collection: the documents' collection.
-            ids: rows of ``SupersededBy.ids``.
-            watermark: the job's.
+            ids: the rows of ``SupersededBy.ids``.
+            watermark: the job's watermark.
         """
         notes = ids.where(F.col("until") >= F.lit(watermark)).select(
             F.concat(F.lit(_note_id(collection, "")), "_id").alias("_id"),
@@ -50,18 +50,18 @@ class Superseded:
         write_documents(notes, SUPERSEDED_COLLECTION, self._config, few=True)
 
     def has_notes(self, collection: str) -> bool:
-        """Returns whether there are notes about a collection's documents."""
+        """Returns whether there are notes about documents of a collection."""
         return self._notes.has({"collection": collection})
 
     def remove(self, collection: str, written: DataFrame) -> int:
-        """Returns how many documents that were just written a note says must not be; they are there no more.
+        """Removes the superseded ones among the documents that were just written; returns their number.
 
-        Few documents are looked for among the notes, by their ``_id``s. Where there are many, notes are read instead,
-        by Spark, which need not have all of either in memory.
+        For few documents, the notes with their ``_id``s are read. For many documents, Spark joins them with the notes,
+        so that neither must fit into memory.
 
         Args:
             collection: the documents' collection.
-            written: the documents of a batch, from cached rows.
+            written: the documents of a batch, made of cached rows.
         """
         ids = [row["_id"] for row in written.select("_id").limit(FEW + 1).collect()]
         if len(ids) > FEW:
@@ -75,14 +75,16 @@ class Superseded:
         return notes.where(F.col("collection") == collection)
 
     def delete(self, collection: str, ids: list[str]) -> int:
-        """Returns how many of these documents were there, and are no more."""
+        """Deletes documents by their ``_id``s; returns the number of those that existed."""
         if collection not in self._collections:
             self._collections[collection] = MongoCollection(self._spark, self._config, collection)
         return self._collections[collection].delete_ids(ids)
 
     def forget(self, collections: Sequence[str], watermark: datetime) -> None:
-        """Removes the notes about what the job that writes these collections, and has this watermark, cannot write any
-        more; other pipelines may have notes in the same database."""
+        """Removes the notes of these collections that the watermark has passed.
+
+        The job cannot write those documents any more. Other pipelines may have notes in the same database.
+        """
         passed = {"$lt": {"$date": watermark.isoformat(timespec="milliseconds")}}
         self._notes.delete({"collection": {"$in": list(collections)}, "until": passed})
 
