@@ -50,7 +50,7 @@ def main() -> None:
         f"{WORK}/conf/submitted.py",
         f"@{WORK}/conf/arguments",
         PYSPARK_SUBMIT_ARGS=f"--properties-file {WORK}/conf/spark.conf pyspark-shell",
-        # The builder's own host name is looked up in vain, for seconds each time.
+        # Without this, each lookup of the builder's own host name fails after seconds.
         SPARK_LOCAL_IP="127.0.0.1",
         SPARK_LOCAL_HOSTNAME="localhost",
     )
@@ -63,7 +63,7 @@ def main() -> None:
         ):
             raise NotYetError("the job has not read it all")
 
-    # The first set is inserted as one large batch, the second shows the ways of small ones.
+    # The first set is one large batch; the second set runs the code for small batches.
     rows = 0
     for seed, count in ((1, 10_000), (2, 500)):
         plan = Plan(seed=seed, count=count, start=Plan.settled_start() - timedelta(days=3 - seed))

@@ -1,4 +1,4 @@
-"""A hook of MkDocs: what is a link to a file of the repository becomes one to the page that shows it."""
+"""A hook of MkDocs that replaces links to the repository's files by links to their pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PAGES = {"](../README.md": "](index.md", "](../CONTRIBUTING.md": "](decisions.m
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Returns a page's text with such links; MkDocs calls it once what the page includes is in it."""
+    """Returns a page's text with the replaced links; MkDocs calls it after including other files."""
     for file, page in _PAGES.items():
         markdown = markdown.replace(file, page)
     return markdown

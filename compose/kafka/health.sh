@@ -1,5 +1,5 @@
-# Healthy when the broker answers a metadata request and names a broker: the port is open before that.
-# Kafka's own tools would start a Java for each check.
+# Healthy if the answer to a metadata request names a broker; the port is open earlier.
+# Kafka's own tools would start a Java process for each check.
 set -eu
 exec 3<>/dev/tcp/127.0.0.1/9092
 # size 15; Metadata, version 5; correlation 7; no client id; 0 topics; create none

@@ -1,4 +1,4 @@
-# Formats the storage at the first start, then runs the broker as this process, so that it gets the signals.
+# Formats the storage at the first start, then replaces this process by the broker, so that the broker gets the signals.
 set -euo pipefail
 properties=/etc/tandem/server.properties
 # A small heap, the serial collector, and only the quick compiler: it takes a third off the start and leaves the
@@ -7,7 +7,7 @@ java=(java -Xms128m -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitO
   -Dlog4j2.configurationFile=/etc/tandem/log4j2.properties -cp '/opt/kafka/libs/*')
 if [ ! -f /var/lib/kafka/data/meta.properties ]; then
   cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
-  # In one word: an id may begin with a dash, and then it would be taken for an option.
+  # In one word, because an id may begin with a dash and would look like an option.
   "${java[@]}" kafka.tools.StorageTool format "--cluster-id=$cluster" -c "$properties"
 fi
 exec "${java[@]}" kafka.Kafka "$properties" \

@@ -1,4 +1,4 @@
-# Healthy when mongod answers a hello command with ok: 1. mongosh would take a second of a processor for each check.
+# Healthy if mongod answers a hello command with ok: 1. mongosh would use a second of processor time for each check.
 set -eu
 exec 3<>/dev/tcp/127.0.0.1/27017
 # OP_MSG of 52 bytes, request 7, {hello: 1, $db: "admin"}

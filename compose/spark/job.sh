@@ -1,4 +1,4 @@
-# Healthy while the driver's page answers. A job that a restart cannot help has written why, and waits.
+# Healthy while the driver's page answers. A job that a restart cannot help writes the reason to a file and waits.
 set -eu
 if [ -s /tmp/tandem-failure ]; then
   echo "failed: $(cat /tmp/tandem-failure)"

@@ -14,14 +14,14 @@ def session(profile: str | None = None, pipeline: str | None = None) -> Pipeline
     """Returns a pipeline's topics, transform and collections as DataFrames of a Spark in this process.
 
     Args:
-        profile: the environment; None for ``TANDEM_PROFILE``, else ``local`` where a Docker engine answers.
-        pipeline: None for ``TANDEM_PIPELINE``, else the one that profiles.toml names.
+        profile: the profile; None for ``TANDEM_PROFILE``, else the running one, else ``local`` if Docker answers.
+        pipeline: the pipeline; None for ``TANDEM_PIPELINE``, else the one that profiles.toml names.
 
     Raises:
-        EnvironmentNotReadyError: Java, PySpark or the jars are not there.
-        UsageError: there is no such profile or pipeline, or another Spark runs in this process.
+        EnvironmentNotReadyError: Java, PySpark or the jars are missing.
+        UsageError: the profile or pipeline does not exist, or another Spark runs in this process.
     """
-    # Not above: the job imports this package, too, where there is nothing beside it but the engine.
+    # Imported here, because the job on a cluster imports this package without the notebook's.
     from tandem.notebook.open import open_session
 
     return open_session(profile, pipeline)

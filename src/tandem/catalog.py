@@ -25,7 +25,7 @@ from tandem.engine.declare.view import Column, Shown, View
 from tandem.errors import UsageError
 
 BUNDLED = Path(__file__).parent / "pipelines"
-# What Google's ids and labels, MongoDB's databases and Python's packages allow alike.
+# The names that Google's ids and labels, MongoDB's databases and Python's packages all allow.
 NAME_RULE = "lower-case letters, digits and _, for example page_views; at most 63, not with _ at an end"
 _NAME = re.compile(r"[a-z]([a-z0-9_]{0,61}[a-z0-9])?")
 # Either of these files makes a folder a pipeline.
@@ -36,10 +36,10 @@ _NAMES = ("STREAMS", "DEAD_LETTER_TOPIC", "COLLECTIONS")
 
 @dataclass(frozen=True)
 class PipelineLocation:
-    """Where a pipeline is.
+    """The location of a pipeline.
 
     Attributes:
-        name: the pipeline's.
+        name: the pipeline's name.
         package: its Python package.
         folder: the package's folder.
     """
@@ -66,7 +66,7 @@ class PipelineLocation:
         """Returns one of its modules.
 
         Raises:
-            UsageError: there is none, or it cannot be imported; the message names the line.
+            UsageError: the module is missing or cannot be imported; the message names the line.
         """
         if str(self.root) not in sys.path:
             # At the end, so that files beside a user's pipelines hide no installed package.
@@ -100,7 +100,7 @@ class PipelineLocation:
             spec.loader.exec_module(module)
 
     def forget(self) -> None:
-        """Makes ``module`` read the files again."""
+        """Removes the imported modules, so that ``module`` reads the files again."""
         forget(self.package)
 
     def _line(self, error: Exception) -> str:
@@ -135,12 +135,12 @@ def find(name: str, own: Path) -> PipelineLocation:
 
 
 def is_name(name: str) -> bool:
-    """Returns whether a pipeline may have a name: in every profile the same, so that each pipeline can be deployed."""
+    """Returns whether a name is valid for a pipeline; the rule is the same for all profiles."""
     return _NAME.fullmatch(name) is not None and not iskeyword(name)
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Returns the pipelines in a text such as ``a,b``, each once; the text itself if it names none."""
+    """Returns the pipelines that a text such as ``a,b`` names, each once."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip()))) or (text,)
 
 

@@ -1,4 +1,4 @@
-"""Finds Tandem's checkout, to which an environment belongs wherever its commands run."""
+"""Finds Tandem's checkout and the folder of the environments' state."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ STATE = ".tandem"
 
 
 def checkout() -> Path | None:
-    """Returns the folder of ``docker-compose.yml``; None where Tandem was installed without it."""
+    """Returns the folder of ``docker-compose.yml``; None if Tandem was installed without it."""
     folder = Path(__file__).parents[2]
     return folder if (folder / "docker-compose.yml").is_file() else None
 
 
 def state_folder() -> Path:
-    """Returns where environments keep their state by default.
+    """Returns the default folder of the environments' state.
 
     The current folder does not matter: a command in any folder finds what another one has started. A Tandem without a
     checkout keeps its state in the Git repository around the current folder, or in that folder itself.

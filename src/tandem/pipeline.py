@@ -1,6 +1,6 @@
-"""Declares a pipeline: the only import that the modules ``streams`` and ``transform`` of a pipeline need.
+"""Public: declares a pipeline; the only import that its modules ``streams`` and ``transform`` need.
 
-It imports the standard library alone until a function that needs Spark is used: programs without Spark read streams.
+It imports PySpark only when a function needs it, because programs without Spark read the streams, too.
 """
 
 from __future__ import annotations

@@ -15,15 +15,15 @@ class Runtime:
     """One Spark runtime of Dataproc.
 
     Attributes:
-        name: of its row.
-        image: the version by which Dataproc is asked for it: of a cluster's image, or of a serverless runtime.
-        spark: of Spark, no more precise than it is known.
-        java: the major version.
-        python: major and minor.
-        scala: major and minor.
-        jars: the set of the lock that goes with this Spark.
-        pyspark: the package of it on PyPI that runs here in its place.
-        spark_overrides: the Spark settings that this runtime needs instead of a profile's.
+        name: the name of its row.
+        image: the version to request from Dataproc: of a cluster's image, or of a serverless runtime.
+        spark: the version of Spark, as precise as it is known.
+        java: Java's major version.
+        python: Python's major and minor version.
+        scala: Scala's major and minor version.
+        jars: the set of jars in the lock for this Spark.
+        pyspark: the package on PyPI that runs here in its place.
+        spark_overrides: the Spark settings that override those of a profile on this runtime.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Runtime:
             reported: the job's own ``engine.spark.jvm.describe``.
         """
         wanted = {"spark": self.spark, "java": self.java, "python": self.python, "scala": self.scala}
-        # The table says no more of a version than matters: 25 is any 25.0.3.
+        # The table has only the significant part of a version: 25 matches 25.0.3.
         return [
             f"{name} {reported.get(name)}, not {version}"
             for name, version in wanted.items()
@@ -56,12 +56,12 @@ class Runtimes:
     """The whole table.
 
     Attributes:
-        default: the runtime of clusters, which the local profiles equal.
-        serverless: that of serverless batches.
+        default: the runtime of clusters and of the local profiles.
+        serverless: the runtime of serverless batches.
         rows: every runtime by name.
         minimum_java: the oldest Java major version of the embedded profile.
-        mongodb: the oldest and the newest MongoDB of the embedded profile; of the newest, any minor version.
-        packages: what is resolved from Maven, as ``group:artifact:version``, for each set of jars.
+        mongodb: the oldest and the newest MongoDB of the embedded profile, the newest in any minor version.
+        packages: the packages to resolve from Maven, as ``group:artifact:version``, for each set of jars.
     """
 
     default: Runtime
@@ -72,7 +72,7 @@ class Runtimes:
     packages: Mapping[str, tuple[str, ...]]
 
     def meant_by(self, spark: str) -> Runtime:
-        """Returns the row that a job on this version of Spark is meant to equal."""
+        """Returns the row to compare with a job on this version of Spark."""
         return self.serverless if f"{spark}.".startswith(f"{self.serverless.spark}.") else self.default
 
 

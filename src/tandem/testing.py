@@ -1,6 +1,6 @@
-"""Generates a pipeline's sample records and says what it must write: for the modules ``generator`` and ``oracle``.
+"""Public: generates sample records and computes expected documents, without Spark.
 
-It needs no Spark. What it offers never runs in the job.
+A pipeline's modules ``generator`` and ``oracle`` import it. It never runs in the job.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _TICK_S = 0.01
 _FLUSH_S = 60.0
 # A payment comes this long after its order.
 _PAID_AFTER_S = 2.0
-# One of so many moments has a payment without an order, a repeated order, an invalid payment.
+# One of this many moments has a payment without an order, a repeated order, or an invalid payment.
 _UNMATCHED, _REPEATED, _MALFORMED = 20, 10, 50
 _RECORDS = 2 + 1 / _REPEATED + 1 / _MALFORMED
 # The least part of its rate that a measurement may have.
@@ -114,8 +114,8 @@ def moment(name: str, number: int, delay: int, date: str) -> Iterator[tuple[str,
 
     Args:
         name: a prefix for ids.
-        number: of the moment.
-        delay: so many moments ago was the order that is paid now.
+        number: the moment's number.
+        delay: the number of moments between an order and its payment.
         date: the event time, in ISO 8601.
     """
     order_id, amount = f"o-{name}-{number}", number % 100_000 + 1

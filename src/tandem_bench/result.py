@@ -151,7 +151,7 @@ class Result:
     """A whole run.
 
     Attributes:
-        about: the machine, the versions and the source, as ``about.about`` tells them.
+        about: the machine, the versions and the source: the result of ``about.about``.
         parts: in the order in which they ran.
     """
 

@@ -1,4 +1,4 @@
-"""The services of an environment that runs, as processes or in containers: what they consume, and their processes."""
+"""Measures the services of a running environment: their consumption and their processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tandem.supervision.process import read_identity
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem_bench.reports import Reports
 
-# What runs the job: the driver, and where it is separate, the worker with the executor.
+# The services that run the job: the driver and, in containers, the worker with the executor.
 OF_THE_JOB = (JOB, "spark-worker")
 _NANOSECONDS = 1e9
 # Pages that the system may drop; named by version 2 and by version 1 of control groups.
@@ -31,8 +31,8 @@ class Reading(NamedTuple):
     """A service's consumption.
 
     Attributes:
-        seconds: of processor time since its start.
-        memory: in bytes. A process has its part of shared pages; a container has what its limit counts.
+        seconds: the processor time since its start.
+        memory: the memory in bytes: of a process with its part of shared pages, of a container as its limit counts it.
     """
 
     seconds: float
@@ -64,7 +64,7 @@ def memory_of(process: psutil.Process) -> int:
 
 
 def memory_figure(settings: Settings) -> str:
-    """Returns which figure of memory an environment's readings have."""
+    """Returns the name of the memory figure in an environment's readings."""
     return "as docker stats" if settings.backend == "compose" else "PSS" if psutil.LINUX else "RSS"
 
 
@@ -136,7 +136,7 @@ def _groups(layout: Layout) -> dict[str, list[psutil.Process]]:
     leaders = {name: read_identity(layout.pid(name)) for name in (SUPERVISOR, *SERVICES)}
     absent = [name for name, identity in leaders.items() if identity is None]
     if absent:
-        raise TandemError(f"{absent[0]} does not run", hint="its log tells why")
+        raise TandemError(f"{absent[0]} does not run", hint="see its log")
     names = {identity.pid: name for name, identity in leaders.items() if identity}
     groups: dict[str, list[psutil.Process]] = {name: [] for name in leaders}
     for process in psutil.process_iter():

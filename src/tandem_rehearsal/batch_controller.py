@@ -203,7 +203,7 @@ def _values(batch: dataproc.Batch) -> dict[str, str]:
 
 
 def account_of(batch: dataproc.Batch, creator: str = "") -> str:
-    """Returns the account that a batch's driver acts as: since runtime 3.0 its creator, unless it asks for another.
+    """Returns the account of a batch's driver: since runtime 3.0 its creator, unless it names another.
 
     Args:
         batch: the batch.

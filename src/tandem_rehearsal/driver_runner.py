@@ -39,8 +39,8 @@ class Spark:
     """One Spark.
 
     Attributes:
-        home: what ``SPARK_HOME`` is set to.
-        python_path: what Python finds its own half on; None for where it is installed.
+        home: the value of ``SPARK_HOME``.
+        python_path: the path of PySpark; None if it is installed.
     """
 
     home: Path
@@ -62,7 +62,7 @@ def spark_of(runtime: Runtime, cache: Path) -> Spark:
     """Returns the Spark of a runtime, installed now or by an earlier call.
 
     Args:
-        runtime: whose.
+        runtime: the runtime.
         cache: the folder of all downloads.
 
     Raises:

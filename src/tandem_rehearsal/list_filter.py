@@ -1,4 +1,4 @@
-"""Reads the filters of Dataproc's lists: comparisons joined by AND, those of batches also by OR in parentheses."""
+"""Reads the filters of Dataproc's lists: comparisons joined by AND; batches also allow OR in parentheses."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tandem_rehearsal.driver_output import LinesInLog, Output, PiecesInBucket, b
 from tandem_rehearsal.driver_runner import DriverRunner, RunningDriver
 
 DRIVER_LOG = "dataproc:dataproc.logging.stackdriver.job.driver.enable"
-# Of a cluster that names no account.
+# The account of a cluster that names none.
 _DEFAULT_ACCOUNT = "123456789012-compute@developer.gserviceaccount.com"
 # The storage stand-in loses empty folders, which an older Spark lists.
 _LISTED = ("offsets", "commits")

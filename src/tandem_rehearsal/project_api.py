@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 _NUMBER = "123456789"
 _SUBNETWORK = "10.10.0.0/20"
-# By the roles of docs/gcp.md: the permissions that may be asked for.
+# The permissions of the roles in docs/gcp.md.
 _PERMISSIONS = frozenset(
     {
         *("dataproc.clusters.create", "dataproc.jobs.create", "dataproc.batches.create"),

@@ -1,4 +1,4 @@
-"""The services of the rehearsal: what Confluent, Atlas and Google serve in the cloud."""
+"""The services of the rehearsal, in place of those of Confluent, Atlas and Google."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from tandem_rehearsal.credentials import Credentials
 # In the order in which they are stopped.
 SERVICES = ("dashboard", "google", "storage", "mongod", "kafka")
 _ADMIN = "admin"
-# Of MongoDB's error codes those that say that it was done before.
+# MongoDB's error codes for a user that was created before.
 _UNAUTHORIZED, _THERE_ALREADY = 13, 51003
-# The last line of a name counts.
+# If a setting occurs twice, the last line wins.
 _SECURED = """\
 listener.security.protocol.map=BROKER:SASL_SSL,CONTROLLER:PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
@@ -58,7 +58,7 @@ def layout_of(settings: Settings) -> Layout:
 
 
 class SecuredKafka(Kafka):
-    """A broker that asks for TLS and a password; the pipeline's user may use its topics and no others."""
+    """A broker that requires TLS and a password; the pipeline's user may use only its topics."""
 
     def __init__(self, settings: Settings, tools: Tools, layout: Layout, credentials: Credentials) -> None:
         super().__init__(settings, tools, layout)
@@ -88,7 +88,7 @@ class SecuredKafka(Kafka):
 
 
 class SecuredMongod(Mongod):
-    """A database that asks for TLS and a password; the pipeline's user may use its database and no other."""
+    """A database that requires TLS and a password; the pipeline's user may use only its database."""
 
     def __init__(self, settings: Settings, mongod: Path, layout: Layout, credentials: Credentials) -> None:
         super().__init__(settings, mongod, layout)
@@ -113,7 +113,7 @@ class SecuredMongod(Mongod):
 
 
 def admit(settings: Settings, credentials: Credentials) -> None:
-    """Gives the pipelines' user what it needs for one more of them: its topics, and its database."""
+    """Gives the pipelines' user access to the topics and the database of another pipeline."""
     _allow(settings, credentials)
     address, password = f"127.0.0.1:{settings.mongo.port}", credentials.password("mongo-admin")
     login: dict[str, Any] = {"username": _ADMIN, "password": password}
@@ -199,7 +199,7 @@ def _administrator(settings: Settings, credentials: Credentials) -> KafkaAdminCl
 
 
 def _allow(settings: Settings, credentials: Credentials) -> None:
-    """Gives the pipeline's user what docs/gcp.md gives the user of the cloud's broker."""
+    """Gives the pipeline's user the rights that docs/gcp.md lists for the cloud's broker."""
     streams, dead_letter_topic = streams_of(settings.location)
     operations = (
         ACLOperation.CREATE,
@@ -222,7 +222,7 @@ def _allow(settings: Settings, credentials: Credentials) -> None:
 
 
 def _create_users(address: str, trust: dict[str, Any], settings: Settings, credentials: Credentials) -> None:
-    """Creates the administrator, which MongoDB allows a client on its own machine once, and the pipeline's user."""
+    """Creates the administrator and the pipeline's user; MongoDB allows a local client to do this once."""
     password = credentials.password("mongo-admin")
     client: MongoClient[dict[str, Any]]
     with MongoClient(address, directConnection=True, **trust) as client:

@@ -18,10 +18,10 @@ from tandem_rehearsal.services import GoogleStandIn, SecuredKafka, SecuredMongod
 
 
 def prepare(settings: Settings, layout: Layout) -> Tools:
-    """Returns what is needed to start, after making certificates and passwords.
+    """Creates certificates and passwords; returns the tools for a start.
 
     Raises:
-        EnvironmentNotReadyError: something is missing or in the way.
+        EnvironmentNotReadyError: something is missing, or a port is busy.
     """
     Credentials(settings.home).make()
     return prepare_tools(settings, layout, ports, (*environment_sets(), "rehearsal"))

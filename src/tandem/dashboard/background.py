@@ -33,7 +33,7 @@ class Watcher(ABC):
 
     Args:
         name: the thread's name.
-        away: the exceptions that mean that the source does not answer.
+        away: the exceptions for a source that does not answer.
     """
 
     def __init__(self, name: str, away: tuple[type[Exception], ...]) -> None:

@@ -16,9 +16,9 @@ class Declaration:
 
     Attributes:
         name: its folder.
-        streams: what it reads.
-        dead_letter_topic: where records go that it cannot accept.
-        view: what its documents mean to a reader.
+        streams: the streams that it reads.
+        dead_letter_topic: the topic of rejected records.
+        view: what the dashboard shows.
     """
 
     name: str
@@ -31,7 +31,7 @@ def declared(location: PipelineLocation) -> Declaration:
     """Returns what a pipeline declares.
 
     Raises:
-        UsageError: it is wrong, or its module ``streams`` has no ``VIEW``.
+        UsageError: the declaration is wrong, or the module ``streams`` has no ``VIEW``.
     """
     declaration = declared_by(location)
     if declaration.view is None:

@@ -167,7 +167,7 @@ class KeySearch:
 
 
 def stored_keys(key: str) -> list[Any]:
-    """Returns the values that documents may have whose text is a key: identities may be of any of these types."""
+    """Returns the values of all types whose text is the key."""
     found: list[Any] = [key]
     if _BOOLEAN.fullmatch(key):
         found.append(key == "true")
@@ -187,11 +187,11 @@ def about(
     """Yields the records of a stream that have a key.
 
     Args:
-        records: some of the stream's.
-        key: the text of a value.
-        field: a field of the stream, or its path, or the column with its identity.
+        records: records of the stream.
+        key: the key as text.
+        field: the stream's field, or its path, or the column of the identity.
         stream: the declaration.
-        validate: of the stream.
+        validate: the stream's validator.
     """
     raw, written, added = key.encode(errors="replace"), _is_written(stream, field), _is_added(stream, field)
     for record in records:
@@ -212,7 +212,7 @@ def _is_added(stream: Stream, field: str) -> bool:
 
 
 def _is_written(stream: Stream, field: str) -> bool:
-    """Returns whether a field's value stands in each record as its text: bytes tell whether to look closer."""
+    """Returns whether each record contains a field's value as text, so that a byte search can find it."""
     if _is_added(stream, field):
         return False
     _, kind = find(stream.fields, field, may_be_absent=True) or ((), None)
@@ -228,7 +228,7 @@ def _is(value: Any, key: str) -> bool:
 
 
 def _number(key: str) -> Exact | None:
-    """Returns the number that a key is, if MongoDB has it."""
+    """Returns the number that a key spells, if MongoDB can store it."""
     return Exact(key) if _NUMBER.fullmatch(key) and sum(map(str.isdigit, key)) <= MAX_PRECISION else None
 
 

@@ -13,17 +13,17 @@ from tandem.dashboard.mongo import Documents, milliseconds
 from tandem.dashboard.state import PipelineState
 from tandem.engine.declare.view import View
 
-# More documents than that in a second are not looked at one by one: their number comes from the collection's own
-# count, their money from those that were seen. So a backlog costs the dashboard no more than a steady stream, and
-# takes nothing from the job that works it off.
+# Above this number of documents a second, the dashboard does not read every document. It takes their number from the
+# collection's count, and estimates their amounts from the documents that it read. So a backlog costs no more than a
+# steady load.
 BUDGET = 8000
 _AWAIT_MS = 500
-# Otherwise MongoDB sends 16 MB at once to a slow reader, which is ten times as much when it is decoded.
+# With the default, MongoDB sends up to 16 MB at once to a slow reader, and decoded documents take ten times as much.
 _AT_ONCE = 1000
 # An older event belongs to a replayed history: its age is no latency.
 _HISTORY_S = 3600.0
 _LATE_CLOCK_S = -300.0
-# One amount at the edge of 64 bits, which is valid, would make all others invisible in the sum.
+# A valid amount near the limit of 64 bits would hide all others in the sum.
 _LARGEST_SUMMED = 1e12
 
 
@@ -31,10 +31,10 @@ class ResultWatch(Watcher):
     """Counts results by the second and keeps the newest.
 
     Args:
-        database: the pipeline's.
-        view: which collections and fields.
+        database: the pipeline's database.
+        view: the collections and fields.
         state: the state to write to.
-        budget: how many changes a second are looked at.
+        budget: the most changes to read in a second.
     """
 
     def __init__(self, database: Documents, view: View, state: PipelineState, budget: int = BUDGET) -> None:

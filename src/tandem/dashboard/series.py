@@ -56,11 +56,11 @@ class Point:
     """One second.
 
     Attributes:
-        second: since 1970.
-        count: how many documents came.
+        second: the second since 1970.
+        count: the number of documents.
         money: the sum of their amounts.
-        p50: the median latency in seconds; None when nothing came, or its times lie in the past.
-        p99: likewise.
+        p50: the median latency in seconds; None without documents, or if their event times are long past.
+        p99: the 99th percentile, likewise.
     """
 
     second: int
@@ -93,7 +93,7 @@ class Seconds:
             entry.money += money / len(seconds)
 
     def points(self, first: int, last: int) -> Iterator[Point]:
-        """Yields every second from the first to the last, the empty ones too."""
+        """Yields every second from the first to the last, including empty ones."""
         for second in range(first, last + 1):
             entry = self._seconds.get(second)
             if entry is None:
@@ -119,5 +119,5 @@ class Seconds:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """Returns the value below which a share of the ordered values lies, or None when there are none."""
+    """Returns the quantile of ordered values for a share; None without values."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else None

@@ -34,8 +34,8 @@ _HEADERS = {
 }
 # Other host names get no answer, so that another site cannot read records by DNS rebinding.
 _HOSTS = ["127.0.0.1", "localhost"]
-# These hold counts and no record. Whatever scrapes them calls this server by the name that its own network has for it:
-# `dashboard` in a container's, `host.docker.internal` from one.
+# These have counts and no records. A scraper may use any name for this server: `dashboard` in the containers' network,
+# `host.docker.internal` from another container.
 _FOR_ANY_HOST = ("/metrics", "/health")
 
 

@@ -177,7 +177,7 @@ def _row(document: dict[str, Any], declaration: Declaration) -> list[Any]:
 
 
 def _key(value: Any) -> Any:
-    """Returns a key as it is looked up: one that is a date is a day."""
+    """Returns a key in the form in which it is searched; a date as a day."""
     if isinstance(value, DatetimeMS):
         with suppress(OverflowError):
             return str(date(1970, 1, 1) + timedelta(milliseconds=int(value)))
@@ -187,7 +187,7 @@ def _key(value: Any) -> Any:
 def shown(value: Any, kind: Shown) -> Any:
     """Returns a field's value for the page: a time in milliseconds since 1970, else a text or number.
 
-    A time that is not declared to be one is a mapping ``{"time": milliseconds}``.
+    A time whose column is not declared as a time becomes ``{"time": milliseconds}``.
     """
     if kind is Shown.TIME:
         return milliseconds(value)

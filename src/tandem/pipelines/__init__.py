@@ -1,1 +1,1 @@
-"""Pipelines, one folder each: streams, transform, declaration, entry modules, generator and oracle."""
+"""The bundled pipelines, one folder each: streams, transform, generator and oracle."""

@@ -29,14 +29,14 @@ class Parity:
 
 
 def runtime_of(settings: Settings) -> Runtime:
-    """Returns what the job runs on in the cloud, or what a laptop is compared with."""
+    """Returns the runtime of the job in the cloud; a laptop is compared with the same one."""
     table = runtimes()
     in_the_cloud = settings.backend in ("dataproc", "rehearsal")
     return table.serverless if in_the_cloud and settings.gcp.serverless else table.default
 
 
 def spark_settings(settings: Settings) -> dict[str, str]:
-    """Returns the Spark settings of a job in the cloud: the profile's, with what its runtime needs instead."""
+    """Returns the Spark settings of a job in the cloud: the profile's, overridden by its runtime's."""
     return {**settings.spark, **runtime_of(settings).spark_overrides}
 
 

@@ -1,4 +1,4 @@
-"""Checks before the start that every needed port is free, and names who holds one that is not."""
+"""Checks before the start that every needed port is free; names the process that holds a busy one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import psutil
 from tandem.errors import EnvironmentNotReadyError, UsageError
 
 _HOST = "127.0.0.1"
-# The variables of pages. The pipeline runs without any of them: Spark's take the next free port, the dashboard waits.
+# The variables of pages. A busy one stops nothing: Spark's pages use the next free port, and the dashboard waits.
 _PAGES = "TANDEM_UI__"
-# Among so many ports one of Spark's pages looks for a free one.
+# The number of ports in which a Spark page looks for a free one.
 _NEXT = 100
 
 

@@ -28,7 +28,7 @@ from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
 # The fields of each index in order, by collection.
 Indexes = Mapping[str, Sequence[Sequence[str]]]
-# The job looks in every batch whether there are notes of a collection, and which of them its watermark has passed.
+# The index for the job, which looks in every batch for notes of a collection and for those that the watermark has passed.
 _NOTES = (("collection", "until"),)
 PROGRESS_BYTES = 64 * 1024 * 1024
 # A dead letter is the original record and headers about it, so it is larger than the largest record of 2 MiB.

@@ -43,6 +43,6 @@ def _initiate_or_move(client: MongoClient[dict[str, Any]], members: list[dict[st
         if error.code != _INVALID_CONFIG:  # not yet initiated
             admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
             return
-        # The data was written under another port, so the node does not find itself among the members.
+        # The data was written with another port, so the node does not find itself among the members.
         config = admin.command("replSetGetConfig", read_preference=ReadPreference.NEAREST)["config"]
         admin.command("replSetReconfig", {**config, "version": config["version"] + 1, "members": members}, force=True)

@@ -18,7 +18,7 @@ from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
 _PROCESSES = ("embedded", "rehearsal")
 _PROJECT, _FOLDER = "com.docker.compose.project", "com.docker.compose.project.working_dir"
-# compose/base.yml has it on every container.
+# compose/base.yml sets this label on every container.
 PROFILE_LABEL = "tandem.profile"
 # A slower engine counts as not running here; whether it can run anything is checked with more patience.
 _PATIENCE_S = 5
@@ -56,7 +56,7 @@ def check_running(pipeline: str, running: Sequence[str]) -> None:
 
 
 def _of_backends(*backends: str) -> list[Settings]:
-    """Returns the settings of all profiles with these backends; a cloud's are not read, and wrong ones are left out."""
+    """Returns the settings of all profiles with these backends, without invalid ones."""
     found = []
     for name, each in profiles().items():
         if each.values["backend"] in backends:

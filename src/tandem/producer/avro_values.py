@@ -64,7 +64,7 @@ class AvroValues:
             if len(usable) == len(sources):
                 self._encoders.append((usable, AvroEncoder(version)))
         path = next(iter(stream.identity_paths or ()), ("",))
-        # The first field of the identity, and the event time; empty where they are no text, and no field.
+        # The first field of the identity, and the event time; empty if it is not a text, or not a field.
         self.identity = path[0] if isinstance(stream.fields.get(path[0]), String) else ""
         self.event_time = "".join(stream.event_time_path or ())
         needed = {**dict.fromkeys(_ABOUT_IDENTITY, self.identity), **dict.fromkeys(_ABOUT_TIME, self.event_time)}
@@ -85,7 +85,7 @@ class AvroValues:
         return kind, MALFORMED[kind](self, fields)
 
     def spoiled(self, fields: Fields, **changes: Any) -> bytes:
-        """Returns the event with other values, those of times in the schema's own unit."""
+        """Returns the encoded event with changed values; times are in the schema's unit."""
         return self._written(fields, len(self._encoders) - 1, **changes)
 
     def _written(self, fields: Fields, which: int, **changes: Any) -> bytes:

@@ -12,18 +12,18 @@ from typing import Any
 from tandem.engine.declare.field_name import Path, find
 from tandem.engine.declare.stream import Stream
 
-# The types that ``document_id`` has one text for.
+# The types of which ``document_id`` accepts values.
 Part = str | int | Decimal | date
 
 
 def document_id(*parts: Part) -> str:
-    """Returns the parts joined by ``|``; one inside a part is escaped by ``\\``, so no two lists share a result.
+    """Returns the parts joined by ``|``; a ``|`` inside a part is escaped with ``\\``.
 
     >>> document_id("a|b", 5, True, Decimal("1.50"), date(2026, 11, 29))
     'a\\\\|b|5|true|1.50|2026-11-29'
 
     Args:
-        parts: values of an event; a string is written as it is, an integer in digits, a boolean as ``true`` or
+        parts: values of an event; a string is written unchanged, an integer in digits, a boolean as ``true`` or
             ``false``, a date as 2026-11-29, a decimal with all digits of its scale.
     """
     return "|".join(text_of(part).replace("\\", "\\\\").replace("|", "\\|") for part in parts)
@@ -37,19 +37,19 @@ def text_of(part: Part) -> str:
 
 
 def identity_in(stream: Stream, fields: Mapping[str, Any]) -> str | None:
-    """Returns the identity that an event's fields give it; None where it is the record's key."""
+    """Returns the identity of an event by its fields; None if the identity is the record's key."""
     if stream.identity_paths is None:
         return None
     return identity_of([_part(stream, fields, path) for path in stream.identity_paths])
 
 
 def identity_of(parts: Sequence[Part]) -> str:
-    """Returns the identity that values have together; one alone is its text as it is."""
+    """Returns the identity made of several values; a single value is its text, unescaped."""
     return text_of(parts[0]) if len(parts) == 1 else document_id(*parts)
 
 
 def with_identity(stream: Stream, fields: Mapping[str, Any], label: str) -> Mapping[str, Any]:
-    """Returns an event's fields with the first text of its identity replaced; as they are where it has none."""
+    """Returns an event's fields with the first text of its identity replaced, if it has one."""
     for path in stream.identity_paths or ():
         if isinstance(_part(stream, fields, path), str):
             return replaced(fields, path, label)
@@ -63,16 +63,16 @@ def at(fields: Mapping[str, Any], path: Path) -> Any:
 
 
 def given(fields: Mapping[str, Any], path: Path) -> Any:
-    """Returns the value at a path of nested fields; None where the last of them is left out."""
+    """Returns the value at a path of nested fields; None if the last field is missing."""
     *outer, name = path
     return reduce(getitem, outer, fields).get(name)
 
 
 def default_at(stream: Stream, path: Path) -> Any:
-    """Returns what a field is that an event leaves out, as ``Declared.fallback`` has it.
+    """Returns the default of a missing field, ``Declared.fallback``.
 
     Raises:
-        ValueError: the event must have it.
+        ValueError: the field is required.
     """
     found = find(stream.fields, ".".join(path))
     if found is None or found[1].fallback is None:

@@ -1,4 +1,4 @@
-"""Writes the values of sample events as JSON has them, by their declared types."""
+"""Encodes the values of sample events for JSON, by their declared types."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Encode = Callable[[Any], Any]
 
 
 def fields_encoder(fields: Mapping[str, Kind]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Returns the function from an event's fields to a JSON object; a declared field that is None is left out."""
+    """Returns a function that encodes an event's fields as a JSON object, without fields that are None."""
     encoders = [(name, encode) for name, kind in fields.items() if (encode := encoder(kind)) is not None]
     optional = [name for name, kind in fields.items() if kind.is_optional]
 
@@ -49,7 +49,7 @@ def fields_encoder(fields: Mapping[str, Kind]) -> Callable[[Mapping[str, Any]], 
 
 
 def encoder(kind: Kind) -> Encode | None:
-    """Returns the function from a value to one that ``json`` can write; None where that is the value itself."""
+    """Returns a function that converts a value for ``json``; None if no conversion is needed."""
     match kind:
         case String() | Enum() | Boolean() | Integer() | Double():
             return None
@@ -86,6 +86,6 @@ def _minute(minute: int) -> str:
 
 
 def _decimal(value: Exact) -> float | str:
-    """Returns a number where Python writes it with the same digits, else a string: both are exact."""
+    """Returns a number if Python writes it with the same digits, else a string; both are exact."""
     text = repr(number := float(value))
     return number if "e" not in text and Exact(text) == value else format(value, "f")

@@ -19,7 +19,7 @@ Lookups = Mapping[str, Callable[[Plan], Iterable[dict[str, Any]]]]
 
 
 def lookups_of(location: PipelineLocation) -> Lookups:
-    """Returns what a pipeline's module ``generator`` has as ``LOOKUPS``; nothing without it."""
+    """Returns ``LOOKUPS`` of a pipeline's module ``generator``; empty without it."""
     lookups: Lookups = getattr(location.module("generator"), "LOOKUPS", {})
     return lookups
 

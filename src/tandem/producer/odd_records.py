@@ -1,4 +1,4 @@
-"""Creates edge cases: unusual records that must be accepted, and malformed ones that must not."""
+"""Creates edge cases: unusual records to accept, and malformed records to reject."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Fields = Mapping[str, Any]
 ODD_ENDINGS = ("|", "\\", "a|b\\c", '"quoted"', "'", "é✓", "漢字|\\", "$set", "a.b", " ", "\n", "x" * 300)
 ODD_AMOUNTS = (0, -1, 2**63 - 1, -(2**63))
 
-# Made once: a generator does little else.
+# Created once, because a generator spends most of its time encoding.
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
-# One malformed record in so many is very large.
+# One of this many malformed records is very large.
 _HUGE_EVERY = 256
 _HUGE_BYTES = 1_000_000
-# Deeper than the engine reads, and always after the clock, whenever a plan starts.
+# Nested deeper than the engine reads.
 _TOO_DEEP = 1_100
 _FAR_FUTURE = "2999-01-01T00:00:00Z"
 
@@ -38,14 +38,14 @@ def unusual(fields: Fields, stream: Stream, choice: float) -> bytes:
 
     Args:
         fields: a valid event, its times ending in ``Z``.
-        stream: what the event belongs to.
-        choice: which form, in [0, 1).
+        stream: the event's stream.
+        choice: selects the form, in [0, 1).
     """
     return _UNUSUAL[int(choice * len(_UNUSUAL))](fields, stream)
 
 
 def kinds_of(stream: Stream) -> tuple[str, ...]:
-    """Returns the kinds of malformed records that a stream can have: it may lack the field of others."""
+    """Returns the kinds of malformed records that fit a stream's fields."""
     return tuple(kind for kind in MALFORMED if _applies(kind, stream))
 
 
@@ -53,10 +53,10 @@ def malformed(fields: Fields, stream: Stream, kinds: Sequence[str], choice: floa
     """Returns a kind and a value that must become a dead letter.
 
     Args:
-        fields: a valid event of its own, which gets changed.
-        stream: what the event would belong to.
-        kinds: those of ``kinds_of`` the stream.
-        choice: which kind, in [0, 1).
+        fields: a valid event, which is changed.
+        stream: the event's stream.
+        kinds: the result of ``kinds_of`` for the stream.
+        choice: selects the kind, in [0, 1).
     """
     place = choice * _HUGE_EVERY
     if place >= _HUGE_EVERY - 1:
@@ -99,31 +99,31 @@ _UNUSUAL: tuple[Callable[[Fields, Stream], bytes], ...] = (
 
 
 def _identity_path(stream: Stream) -> Path | None:
-    """Returns where the first field of the identity is; None where it is no text."""
+    """Returns the path of the identity's first field; None if it is not a text."""
     path, *_ = stream.identity_paths or ((),)
     kind = _kind_at(stream, path)
     return path if isinstance(kind, String) and not kind.may_be_empty and not kind.is_optional else None
 
 
 def _time_path(stream: Stream) -> Path | None:
-    """Returns where the event time is; None where it is no text."""
+    """Returns the path of the event time; None if it is not a text."""
     path = stream.event_time_path
     kind = _kind_at(stream, path) if path else None
     return path if kind and not kind.is_optional and getattr(kind, "unit", None) is TimeUnit.ISO_8601 else None
 
 
 def _amount_path(stream: Stream) -> Path | None:
-    """Returns where the first integer is."""
+    """Returns the path of the first integer."""
     return next((path for path, kind in _values(stream.fields) if isinstance(kind, Integer)), None)
 
 
 def _nested_path(stream: Stream) -> Path | None:
-    """Returns where the first array, map or record is."""
+    """Returns the path of the first array, map or record."""
     found = (name for name, kind in stream.fields.items() if isinstance(kind, Array | Map | Record))
     return next(((name,) for name in found), None)
 
 
-# What the kinds of malformed records with such an ending need.
+# The fields that a kind of malformed records needs, by the ending of its name.
 _ABOUT: Mapping[str, Callable[[Stream], Path | None]] = {
     "id": _identity_path,
     "key": _identity_path,
@@ -136,7 +136,7 @@ _ABOUT: Mapping[str, Callable[[Stream], Path | None]] = {
 
 
 def _values(fields: Mapping[str, Kind]) -> Iterator[tuple[Path, Kind]]:
-    """Yields the required fields, those of nested records too."""
+    """Yields the required fields, including those of nested records."""
     for name, kind in fields.items():
         if not kind.is_optional:
             yield (name,), kind
@@ -149,7 +149,7 @@ def _kind_at(stream: Stream, path: Path) -> Kind | None:
 
 
 def _with(find: Callable[[Stream], Path | None], value: Any) -> Callable[[Fields, Stream], bytes]:
-    """Returns a spoiler that sets a field to a value."""
+    """Returns a function that makes an event malformed by setting a field to a value."""
     return lambda fields, stream: dump(replaced(fields, _there(find(stream)), value))
 
 

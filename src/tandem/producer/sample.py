@@ -74,8 +74,8 @@ class Event(NamedTuple):
     Attributes:
         stream: its stream.
         fields: the values: a timestamp in milliseconds since 1970, a decimal as ``Decimal``, a date as ``date``, a
-            record as a mapping; None for what is absent. The event time may lie before the moment's in a moment of fate
-            ``EARLY``, by at most ``REACH_MS``.
+            record as a mapping; None for a missing field. In an ``EARLY`` moment, the event time may be up to
+            ``REACH_MS`` before the moment's.
         key: the Kafka key; None for the event's identity.
         late: whether it arrives late in a moment of that kind.
     """
@@ -184,7 +184,7 @@ class _Sampler:
         """Holds the event's record, its repeats and malformed records, each until its time of arrival."""
         stream, mix = self._stream, self._plan.mix
         fields, values = event.fields, self._values
-        # What its record's timestamp dates happens when it arrives.
+        # If the record's timestamp is the event time, the event happens when it arrives.
         arrival = moment.time_ms if self._time_path is None else self._dated(fields, self._time_path)
         identity = identity_in(stream, fields) or event.key
         if not identity:

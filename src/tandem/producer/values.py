@@ -26,7 +26,7 @@ class Values(Protocol):
         """Returns the same event in an unusual but valid form."""
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
-        """Returns a kind and a value that must become a dead letter, made of a valid event of its own."""
+        """Returns a kind and a value that must become a dead letter, made of a valid event."""
 
 
 def values_of(stream: Stream) -> Values:

@@ -1,4 +1,4 @@
-"""Writes a new pipeline: a copy of the one in ``example``, which is checked and tested like any other."""
+"""Writes a new pipeline: a renamed copy of the one in ``example``, which is tested like any other."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tandem.scaffold.example.streams import STREAMS
 
 _EXAMPLE = Path(__file__).parent / "example"
 _PACKAGE = f"{__name__}.example"
-# What all pipelines of a folder share: it makes them importable from their tests.
+# The files that all pipelines of a folder share, so that tests can import the pipelines.
 _SHARED = ("__init__.py", "conftest.py")
 
 
 class Format(StrEnum):
-    """What the values of a new pipeline's records are."""
+    """The format of the values in a new pipeline's records."""
 
     JSON = "json"
     AVRO = "avro"

@@ -1,4 +1,4 @@
-"""Turns a new pipeline's declaration from JSON to Avro: what differs is three lines, and a schema for each stream."""
+"""Changes a new pipeline's declaration from JSON to Avro: three lines, and a schema for each stream."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tandem.engine.declare.job_config import METADATA, SECRET_MANAGER
 
 
 class GoogleSettings(BaseModel):
-    """Where the job runs in Google Cloud, on which machines, and the addresses of Google's services."""
+    """The project, the machines and the service addresses of a job in Google Cloud."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Merges layers of values that are nested like the settings, and resolves the paths in them."""
+"""Merges layers of nested settings, and makes the paths in them absolute."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
-    """Returns a dictionary that is nested like the settings, of values with the names that lead to them."""
+    """Returns a dictionary that is nested like the settings, given values with their paths."""
     found: dict[str, Any] = {}
     for path, value in values:
         for key in reversed(path):
@@ -36,7 +36,7 @@ def nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
 
 
 def with_absolute_paths(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns values that are nested like the settings, with absolute paths."""
+    """Returns nested settings with absolute paths."""
     paths = {path for path, kind in fields() if Path in (kind, *get_args(kind))}
 
     def resolved(value: Any, path: tuple[str, ...]) -> Any:

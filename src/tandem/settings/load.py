@@ -1,4 +1,4 @@
-"""Loads the settings of a profile. Nothing else reads them from the environment and from files."""
+"""Loads a profile's settings; no other module reads them from the environment and from files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tandem.settings.model import Settings
 from tandem.settings.profiles import Profile, base, own_file, profiles
 from tandem.settings.variables import check, fields, read_dotenv, setter, values_of, variable, without_parameters
 
-# The file in a pipeline's folder that sets what the pipeline wants of its environment.
+# The file in a pipeline's folder with the pipeline's own settings.
 SETTINGS = "settings.toml"
 _COMMAND_LINE = "command line"
 _ENVIRONMENT = "environment"
@@ -28,7 +28,7 @@ _MISSING = "missing"
 
 
 def chosen_profile(flag: str | None) -> tuple[str, str] | None:
-    """Returns the profile that the flag or ``TANDEM_PROFILE`` names, and which of them; None if neither does."""
+    """Returns the profile of the flag or of ``TANDEM_PROFILE``, and which one named it; None for neither."""
     if flag:
         return flag, "--profile"
     named = os.environ.get("TANDEM_PROFILE")
@@ -78,7 +78,7 @@ def read_settings(
         profile: its name; None for ``TANDEM_PROFILE``.
         overrides: values of command-line flags, nested like the settings; they take precedence.
         named: whether the command names the pipeline; only then the environment's parameters apply to it.
-        shell: whether the environment applies at all; it is not meant for a profile that is only compared.
+        shell: whether the environment applies; False for a profile that is only compared.
 
     Raises:
         UsageError: the profile or pipeline does not exist, or a value is wrong; the message names setting and places.
@@ -112,7 +112,7 @@ def read_settings(
         raise _wrong(error, found.name) from None
     if found.values.get("protected") and not settings.protected:
         raise UsageError(
-            f"the profile {found.name} is protected by {found.origin}, and cannot be unprotected elsewhere",
+            f"the profile {found.name} is protected in {found.origin}; only that file can change it",
             hint=f"remove {variable(('protected',))}, and confirm a command with --confirm {found.name}",
         )
     settings = _with_typed_parameters(settings, own.get("job", {}).get("parameters", {}))

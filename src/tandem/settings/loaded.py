@@ -56,8 +56,7 @@ def require(settings: Settings, names: Iterable[str]) -> None:
     if missing := missing_of(settings, names):
         name, profile = missing[0], settings.profile
         raise UsageError(
-            f"setting {name} of profile {profile}: it has no default and is not set "
-            f"({places_tried(name.split('.'), profile)})",
+            f"setting {name} of profile {profile} is required but not set ({places_tried(name.split('.'), profile)})",
             hint=f"`tandem --profile {profile} config show` lists all settings and the missing ones",
         )
 

@@ -116,7 +116,7 @@ class Settings(_Frozen):
     backend: Literal["embedded", "compose", "dataproc", "rehearsal"]
     description: str = ""
     environment: str = Field(default="tandem", pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
-    """What containers, cluster, jobs and objects are named after. A profile NAME of `tandem.toml` has tandem-NAME."""
+    """The prefix of names of containers, cluster, jobs and objects. A profile NAME of `tandem.toml` has tandem-NAME."""
     protected: bool = False
     """Whether commands that lose data or send generated records need the profile's name as a confirmation."""
     required: tuple[str, ...] = ()
@@ -126,11 +126,11 @@ class Settings(_Frozen):
     required_serverless: tuple[str, ...] = ()
     """The same for settings that only a serverless batch needs."""
     pipeline: str
-    """The pipeline. Of several named ones, ``a,b``, each has its own settings."""
+    """The pipeline. If several are named, such as ``a,b``, each has its own settings."""
     pipelines_dir: Path
     """The user's folder of pipelines. The bundled pipelines are always available."""
     location: PipelineLocation
-    """Where the loader found the pipeline. It cannot be set."""
+    """The location of the pipeline, which the loader sets."""
     kafka: KafkaSettings
     mongo: MongoSettings
     job: JobSettings

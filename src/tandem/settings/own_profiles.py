@@ -1,4 +1,4 @@
-"""Reads the user's file of profiles and checks it as a whole, whichever of its profiles is used."""
+"""Reads the user's file of profiles, and checks all profiles in it."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from typing import Any, NoReturn, get_origin
 from tandem.errors import UsageError
 from tandem.settings.variables import fields, is_section
 
-# In a profile's table, besides settings.
+# The keys of a profile's table that are no settings.
 KEYS = ("like", "port_offset")
-# The profile that this one is like decides it, or the loader.
+# Settings that a profile cannot set: the first comes from the profile in ``like``, the second from its name.
 _NOT_SET = ("backend", "profile")
-# It goes into labels and names of Google, Compose and files. The names that follow from it must be short enough.
+# Google's labels, Compose's names and files contain the profile's name, so it must be short.
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
-# Folders beside those of the profiles' state: of the bench.
+# The bench's folders, which are beside the profiles' state folders.
 _TAKEN = ("bench", "results")
 _LARGEST_OFFSET = 30_000
 
 
 def read(file: Path, packaged: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Returns the tables of the user's profiles by name; none if there is no such file.
+    """Returns the tables of the user's profiles by name; empty if the file does not exist.
 
     Args:
         file: a TOML file of tables ``[profile.NAME]``.
         packaged: the names of the profiles that come with Tandem.
 
     Raises:
-        UsageError: something in it is wrong; the message names the file and the profile.
+        UsageError: the file is wrong; the message names the file and the profile.
     """
     document = _document(file)
     for key in document:
         if key != "profile":
-            raise UsageError(f"{file} has {key}, which is no part of it", hint="did you mean [profile.NAME]?")
+            raise UsageError(f"{file} has an unknown entry {key}", hint="did you mean [profile.NAME]?")
     tables = document.get("profile", {})
     if not (isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values())):
-        raise UsageError(f"{file}: profile is no table of profiles", hint='write [profile.NAME] and like = "gcp"')
+        raise UsageError(f"{file}: profile must be a table of profiles", hint='write [profile.NAME] and like = "gcp"')
     for name, table in tables.items():
         _check_name(name, packaged, file)
         _check_keys(name, table, file)
@@ -80,7 +80,7 @@ def _check_like(name: str, tables: Mapping[str, Mapping[str, Any]], packaged: Co
         like = tables[here].get("like")
         if like is None:
             raise UsageError(
-                f"{file}: the profile {here} does not say which one it is like",
+                f"{file}: the profile {here} has no like, the profile to inherit from",
                 hint=f'add like = "NAME" to [profile.{here}]; packaged profiles are {", ".join(packaged)}',
             )
         if like in chain:
@@ -113,7 +113,7 @@ def _check_keys(name: str, table: Mapping[str, Any], file: Path) -> None:
         elif get_origin(kind) is dict:
             _check_table(name, key, value, file)
     if type(table.get("protected", False)) is not bool:
-        raise UsageError(f"{file}: protected of the profile {name} is no truth value", hint="write true or false")
+        raise UsageError(f"{file}: protected of the profile {name} is not true or false", hint="write true or false")
     offset = table.get("port_offset", 1)
     if type(offset) is not int or not 0 < offset <= _LARGEST_OFFSET:
         raise UsageError(
@@ -125,19 +125,20 @@ def _check_keys(name: str, table: Mapping[str, Any], file: Path) -> None:
 def _check_table(name: str, key: str, value: Any, file: Path) -> None:
     if not isinstance(value, dict):
         raise UsageError(
-            f"{file}: {key} of the profile {name} is no table", hint=f"write [profile.{name}.{key}] and its settings"
+            f"{file}: {key} of the profile {name} must be a table",
+            hint=f"write [profile.{name}.{key}] and its settings",
         )
 
 
 def _no_setting(name: str, key: str, file: Path) -> NoReturn:
     if key in _NOT_SET:
         raise UsageError(
-            f"{file}: the profile {name} sets {key}, which it has from the profile that it is like",
+            f"{file}: the profile {name} sets {key}, which it inherits from the profile in like",
             hint=f"remove it, or change like in [profile.{name}]",
         )
     known = [*KEYS, *(".".join(path) for path, _ in fields() if path[0] not in _NOT_SET)]
     near = get_close_matches(key, known, n=1)
     raise UsageError(
-        f"{file}: the profile {name} has {key}, which is no setting",
+        f"{file}: the profile {name} has {key}, which is not a setting",
         hint=f"did you mean {near[0]}?" if near else "remove it; `tandem config show` lists all settings",
     )

@@ -15,10 +15,10 @@ from tandem.settings.model import Settings
 from tandem.settings.own_profiles import KEYS, read
 from tandem.settings.variables import fields
 
-# The user's file, in the current folder: beside ``.env.<profile>`` and the folder of pipelines.
+# The user's file in the current folder, beside ``.env.<profile>`` and the folder of pipelines.
 FILE = "tandem.toml"
 _PACKAGED = "profiles.toml"
-# A profile never has these from another one of the user's.
+# The settings that a profile does not inherit from another profile of the user.
 _IDENTITY = ("environment", "project")
 
 
@@ -28,9 +28,9 @@ class Profile:
 
     Attributes:
         name: its name.
-        like: the profile whose values it has where it sets none itself; None for none.
+        like: the profile from which it inherits; None for none.
         file: the user's file that defines it; None if it comes with Tandem.
-        layers: the places that set its values, and the values; the first one wins.
+        layers: the sources of its values, and the values; the first source wins.
     """
 
     name: str
@@ -40,23 +40,23 @@ class Profile:
 
     @property
     def values(self) -> dict[str, Any]:
-        """All of its values, nested like the settings, without those of the base."""
+        """All values of the profile, nested like the settings, without those of the base."""
         return merged(*(values for _, values in reversed(self.layers)))
 
     @property
     def origin(self) -> str:
-        """Where it is defined: ``packaged``, or the path of the user's file."""
+        """The source of the profile: ``packaged``, or the path of the user's file."""
         return "packaged" if self.file is None else str(self.file)
 
 
 def base() -> dict[str, Any]:
-    """Returns the values that all profiles have."""
+    """Returns the values that all profiles share."""
     values: dict[str, Any] = _packaged()["base"]
     return values
 
 
 def own_file() -> Path:
-    """Returns the path of the user's file of profiles; it need not be there."""
+    """Returns the path of the user's file of profiles, which may not exist."""
     return Path.cwd() / FILE
 
 
@@ -80,7 +80,7 @@ def profiles() -> dict[str, Profile]:
 
 
 def _add(name: str, own: Mapping[str, Mapping[str, Any]], found: dict[str, Profile], file: Path) -> Profile:
-    """Adds one of the user's profiles, after the one that it is like."""
+    """Adds one of the user's profiles, after the profile that it inherits from."""
     if name in found:
         return found[name]
     table = own[name]
@@ -90,7 +90,7 @@ def _add(name: str, own: Mapping[str, Mapping[str, Any]], found: dict[str, Profi
     layers: list[tuple[str, Mapping[str, Any]]] = [(place, described)]
     if offset := table.get("port_offset"):
         layers.append((f"{place} port_offset", _moved_ports(like, offset)))
-    # What is named after the profile wins over what comes with Tandem.
+    # Names derived from the profile's name override those of the packaged profile.
     named: list[tuple[str, Mapping[str, Any]]] = [
         ("the profile's name", {"environment": f"tandem-{name}"}),
         (f"beside {FILE}", {"state_dir": file.parent / STATE}),
@@ -102,12 +102,12 @@ def _add(name: str, own: Mapping[str, Mapping[str, Any]], found: dict[str, Profi
 
 
 def _inherited(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a profile's values for one that is like it: without those by which the two are kept apart."""
+    """Returns the values that a profile passes on: without those that keep the two environments apart."""
     return {key: value for key, value in values.items() if key not in _IDENTITY}
 
 
 def _moved_ports(like: Profile, offset: int) -> dict[str, Any]:
-    """Returns a profile's ports on this machine, each plus the offset, nested like the settings."""
+    """Returns a profile's ports plus the offset, nested like the settings."""
     values = merged(base(), like.values)
     moved: dict[str, Any] = {}
     for path, _ in fields():
@@ -116,7 +116,7 @@ def _moved_ports(like: Profile, offset: int) -> dict[str, Any]:
             continue
         default = Settings.model_fields[section].annotation.model_fields[name].default  # type: ignore[union-attr]
         port = values.get(section, {}).get(name, default)
-        # Without a number, the profile does not use it.
+        # A profile that does not use a port has no number there.
         if isinstance(port, int):
             moved = merged(moved, {section: {name: port + offset}})
     return moved

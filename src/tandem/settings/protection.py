@@ -1,4 +1,4 @@
-"""Protects a profile, such as production's: what loses data or sends generated records needs its name."""
+"""Protects profiles such as production: deleting data or sending generated records needs the name."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ OPTION = "--confirm"
 
 
 def check_name(settings: Settings, name: str | None) -> None:
-    """Raises if a name was given that is not the profile's, protected or not.
+    """Raises if the confirmed name is not the profile's.
 
     Raises:
-        UsageError: the command is for another profile than the user thinks.
+        UsageError: the names differ, so the user may mean another profile.
     """
     if name not in (None, settings.profile):
         raise UsageError(
@@ -25,7 +25,7 @@ def check_name(settings: Settings, name: str | None) -> None:
 
 
 def check_confirmed(settings: Settings, what: str, name: str | None) -> None:
-    """Raises unless a profile is unprotected or its name was given.
+    """Raises if a profile is protected and its name was not confirmed.
 
     Args:
         settings: the profile's settings.
@@ -44,14 +44,14 @@ def check_confirmed(settings: Settings, what: str, name: str | None) -> None:
 
 
 def check_sending(settings: Settings, name: str | None) -> None:
-    """Raises unless generated records may be sent to a profile's topics.
+    """Raises if generated records may not be sent to a profile's topics.
 
     Args:
         settings: the profile's settings.
         name: the name that was given; None for none.
 
     Raises:
-        UsageError: they are a protected profile's, and its name was not given.
+        UsageError: the profile is protected, and its name was not confirmed.
     """
     what = sending(settings)
     check_unshared(settings, what)
@@ -59,19 +59,19 @@ def check_sending(settings: Settings, name: str | None) -> None:
 
 
 def sending(settings: Settings) -> str:
-    """Returns what would be done, as ``check_confirmed`` names it, where generated records are sent."""
+    """Returns the description of sending generated records, for ``check_confirmed``."""
     return f"send generated records to {settings.kafka.bootstrap}"
 
 
 def check_unshared(settings: Settings, what: str) -> None:
-    """Raises if a cloud profile has the topics or the collections of another one, which is protected.
+    """Raises if a cloud profile shares topics or collections with a protected profile.
 
     Args:
         settings: the profile's settings.
         what: what would be done to topics and collections, as a verb and its object.
 
     Raises:
-        UsageError: it would be done to the other profile's, too.
+        UsageError: the action would affect the protected profile.
     """
     if settings.backend != "dataproc":
         return
@@ -87,10 +87,10 @@ def check_unshared(settings: Settings, what: str) -> None:
 
 
 def _beside(settings: Settings, name: str) -> Settings:
-    """Returns another profile's settings of the same pipeline, as its files have them.
+    """Returns another profile's settings for the same pipeline, from its files.
 
     Raises:
-        UsageError: they are wrong, so that nobody knows what the two profiles share.
+        UsageError: the settings are invalid, so what the two profiles share is unknown.
     """
     same = {"pipeline": settings.pipeline, "pipelines_dir": settings.pipelines_dir}
     try:
@@ -100,7 +100,7 @@ def _beside(settings: Settings, name: str) -> Settings:
 
 
 def _shared(mine: Settings, theirs: Settings) -> str | None:
-    """Returns what two environments of one pipeline both use; None for nothing. A default is no address of a cloud."""
+    """Returns what two environments of one pipeline share; None for nothing."""
     if "bootstrap" in theirs.kafka.model_fields_set:
         ours, other = (_hosts(each.kafka.bootstrap, 9092) for each in (mine, theirs))
         if common := ours & other:
@@ -113,6 +113,6 @@ def _shared(mine: Settings, theirs: Settings) -> str | None:
 
 
 def _hosts(addresses: str, port: int) -> set[str]:
-    """Returns the addresses of a list as ``host:port``, so that an address has one spelling."""
+    """Returns a list's addresses as ``host:port``, so that equal addresses are written alike."""
     hosts = (host.strip().lower() for host in addresses.rpartition("@")[2].split(","))
     return {host if ":" in host.rpartition("]")[2] else f"{host}:{port}" for host in hosts if host}

@@ -1,4 +1,4 @@
-"""Reads settings from the variables of the environment and of ``.env.<profile>``, and checks their names."""
+"""Reads settings from environment variables and ``.env.<profile>``, and checks their names."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def check(variables: Mapping[str, str], place: str) -> None:
             # Without the common prefix, which would make any two similar.
             near = get_close_matches(upper.removeprefix(PREFIX), (each.removeprefix(PREFIX) for each in known), n=1)
             raise UsageError(
-                f"{place} has {name}, which is no setting",
+                f"{place} has {name}, which is not a setting",
                 hint=f"did you mean {PREFIX}{near[0]}?"
                 if near
                 else "remove it; `tandem config show` then lists all settings",

@@ -1,1 +1,1 @@
-"""Runs programs on this machine and restarts them; knows nothing of what they are."""
+"""Runs programs on this machine and restarts them; independent of what the programs do."""

@@ -37,7 +37,7 @@ class Identity:
 
 
 def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
-    """Starts a program in a session of its own; appends what it prints to ``log``."""
+    """Starts a program in its own session; appends its output to ``log``."""
     with log.open("ab") as output:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd=cwd, start_new_session=True
@@ -69,12 +69,12 @@ def remove_identity(path: Path, identity: Identity) -> None:
 
 
 def alive(identity: Identity) -> bool:
-    """Returns whether this very process still runs."""
+    """Returns whether exactly this process still runs."""
     return _running(identity.pid) == identity
 
 
 def send(identity: Identity, number: signal.Signals) -> bool:
-    """Sends a signal to this very process, and returns whether it still ran.
+    """Sends a signal to exactly this process; returns whether it still ran.
 
     On Linux, a handle keeps the process id reserved between the check and the signal. No other process can get it.
     """
@@ -106,8 +106,8 @@ def end(identity: Identity, deadline_s: float, linger_s: float = 0.0) -> Ending:
 
     Args:
         identity: the group's leader; it may be gone already while its children run.
-        deadline_s: seconds between asking it (SIGTERM, the leader only) and killing the group.
-        linger_s: seconds that the rest of the group has to end by itself when the leader did.
+        deadline_s: the seconds between SIGTERM, which only the leader gets, and killing the group.
+        linger_s: the seconds in which the rest of the group may end by itself after the leader.
     """
     ending = Ending.GONE
     if alive(identity):
@@ -133,7 +133,8 @@ def kill(identity: Identity) -> None:
     """
 
     def probe() -> None:
-        # Each process by itself, because another group may have the id now; repeated for processes started meanwhile.
+        # Each process is killed separately, because another group may have the id now. The probe repeats this for
+        # processes that were started meanwhile.
         if members := _group(identity):
             for member in members:
                 send(member, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Describes a program that a supervisor runs: subclasses say how it starts, when it is ready and how it stops."""
+"""Describes a program that a supervisor runs; subclasses define its start, readiness and stop."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class StateFolder:
     """The folder of one supervisor.
 
     Attributes:
-        home: where it is.
+        home: the folder's path.
         services: the services' names in the order in which they are stopped.
         data: the names of the folders whose content outlives a stop.
     """
@@ -67,7 +67,7 @@ class StateFolder:
         try:
             for folder in self.folders:
                 folder.mkdir(parents=True, exist_ok=True)
-            # Its data and keys are not for the user's repository.
+            # Data and keys must not get into the user's repository.
             if not (ignored := self.home / ".gitignore").exists():
                 ignored.write_text("*\n")
             if self._forgetting.exists():

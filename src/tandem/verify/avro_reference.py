@@ -30,8 +30,8 @@ class AvroRecords:
     """Reads the records of one stream.
 
     Args:
-        stream: what an event must look like.
-        avro: its schemas.
+        stream: the declaration of the events.
+        avro: the stream's schemas.
     """
 
     def __init__(self, stream: Stream, avro: Avro) -> None:
@@ -52,7 +52,7 @@ class AvroRecords:
         return {step.name: _taken(step, document) for step in steps}
 
     def document(self, value: bytes) -> Mapping[str, Any]:
-        """Returns a record's content, texts if they are UTF-8; raises Refused if it cannot be read."""
+        """Returns a record's content, with texts if they are UTF-8; raises Refused if it is unreadable."""
         document, _ = self._read(value)
         return {
             name: each.decode(errors="replace") if isinstance(each, bytes) else each for name, each in document.items()
@@ -88,7 +88,7 @@ def _step(name: str, kind: Kind, written: Mapping[str, Mapping[str, Any]], newes
 
 
 def _unit(avro_type: Any, kind: Kind) -> int | None:
-    """Returns the microseconds in one unit of a type, 1 if it is no time, None if the type does not fit."""
+    """Returns the microseconds in a type's unit; 1 if it is not a time, None if the type is wrong."""
     branches = avro_type if isinstance(avro_type, list) else [avro_type]
     if isinstance(avro_type, list) and "null" in avro_type:
         branches = [each for each in avro_type if each != "null"]

@@ -120,9 +120,9 @@ def _contents(intakes: Sequence[Intake]) -> Iterator[dict[str, Mapping[str, Mapp
 
     The first combination has the first contents of each event.
 
-    Where an event was sent with different contents, the job may have taken any of them, for each document another. A
-    combination takes of all of a stream's events the content of the same number, or the last: so whichever contents
-    two events of two streams have, one of the combinations has both.
+    If an event was sent with different contents, the job may have used any of them, and another one for each document.
+    A combination uses the content of the same number, or the last one, for all events of a stream. So for any contents
+    of two events of two streams, one of the combinations has both.
     """
     # Number 0 is the first content.
     combinations = product(*(range(min(_most_contents(intake), _MOST_COMBINATIONS)) for intake in intakes))

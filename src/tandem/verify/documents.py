@@ -77,9 +77,9 @@ def _of_its_id(document: Document, expected: Mapping[str, Document]) -> Document
 
 
 def _differing(stored: Document, expected: Document) -> set[str]:
-    """Returns the fields that differ in presence, value or type; one that is expected to be None must not be there.
+    """Returns the fields that differ in presence, value or type; an expected None means a missing field.
 
-    5.0 and true equal integers in Python, not here.
+    In Python 5.0 and true equal integers, but not here.
     """
     return {
         name
@@ -89,14 +89,14 @@ def _differing(stored: Document, expected: Document) -> set[str]:
 
 
 def _equal(found: Any, expected: Any) -> bool:
-    """Returns whether two values are equal and of the same types, whatever is inside of them."""
-    if isinstance(found, DBRef):  # so PyMongo reads any nested document with the fields $ref and $id
+    """Returns whether two values are equal and have the same types, including nested values."""
+    if isinstance(found, DBRef):  # PyMongo reads a nested document with the fields $ref and $id as this
         found = dict(found.as_doc())
     if type(found) is dict and isinstance(expected, Mapping):
         return not _differing(found, expected)
     if type(found) is list and isinstance(expected, list | tuple):
         return len(found) == len(expected) and all(map(_equal, found, expected))
-    # Null is stored nowhere.
+    # Null is never stored.
     same_type = type(found) is type(expected) or (type(found) is Int64 and type(expected) is int)
     return same_type and found is not None and bool(found == expected)
 

@@ -1,4 +1,4 @@
-"""Reads the fields of one JSON record by their declared types, independently of ``engine.read.typed_values``."""
+"""Reads the declared fields of a JSON record, independently of ``engine.read.typed_values``."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from tandem.engine.declare.kind import (
 from tandem.engine.declare.stream import DeadLetterError
 from tandem.verify.strict_json import Number
 
-# The most digits of a number, and of its fraction, that Spark's parser keeps exactly.
+# The largest number of digits that Spark's parser keeps exactly, in a number and in its fraction.
 _EXACT_DIGITS = 38
 _TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
 _DATE, _BASE64 = re.compile(DATE_PATTERN), re.compile(BASE64_PATTERN)
 _EPOCH = date(1970, 1, 1).toordinal()
 
-# From a JSON value, never None, to the field's value.
+# Converts a JSON value that is not None to the field's value.
 Read = Callable[[Any], Any]
 
 
@@ -54,19 +54,19 @@ class Refused(Exception):
         self.error, self.path = error, path
 
     def inside(self, outer: str) -> Refused:
-        """Returns the same with a path that begins further outside."""
+        """Returns the same error with a longer path: of the outer field and this one."""
         return Refused(self.error, outer + self.path)
 
 
 def fields_reader(fields: Mapping[str, Kind], mark: str = "") -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Returns the function from a JSON object to the values of its declared fields; None for those that are absent.
+    """Returns a function that reads the declared fields of a JSON object; missing fields are None.
 
-    A timestamp is in microseconds since 1970, UTC. The function raises ``Refused`` for the first field in the declared
-    order that is not as declared.
+    A timestamp is in microseconds since 1970, UTC. The function raises ``Refused`` for the first invalid field in the
+    declared order.
 
     Args:
         fields: the declared fields.
-        mark: what stands before a name in a path, a dot inside of another record.
+        mark: the text before a name in a path; a dot inside another record.
     """
     parts = tuple((name, mark + name, reader(kind), kind.is_optional, kind.fallback) for name, kind in fields.items())
 
@@ -89,7 +89,7 @@ def fields_reader(fields: Mapping[str, Kind], mark: str = "") -> Callable[[dict[
 
 
 def reader(kind: Kind) -> Read:
-    """Returns the function from a field's JSON value to its typed value; it raises ``Refused`` for any other value."""
+    """Returns a function that converts a JSON value to a type; it raises ``Refused`` for a wrong value."""
     match kind:
         case String():
             return _text if kind.may_be_empty else _string
@@ -148,7 +148,7 @@ def _double(value: Any) -> float:
         number = math.inf
     if not math.isfinite(number):
         _wrong()
-    # There is one zero.
+    # -0 becomes 0.
     return number + 0.0
 
 
@@ -161,7 +161,7 @@ def _decimal(kind: Decimal) -> Read:
         text = str(value)
         if pattern.fullmatch(text) is None or (type(value) is Number and not _is_exact(text)):
             _wrong()
-        # There is one zero.
+        # -0 becomes 0.
         number = Exact(text).quantize(unit, context=DIGITS)
         return number if number else abs(number)
 
@@ -191,7 +191,7 @@ def _timestamp(value: Any) -> int:
 
 def _epoch(unit: int) -> Read:
     def read(value: Any) -> int:
-        # JSON's other integers are no numbers of 64 bits.
+        # Larger integers of JSON do not fit into 64 bits.
         if type(value) is not int or not -(2**63) <= value < 2**63:
             _wrong()
         time: int = value * unit
@@ -228,10 +228,10 @@ def _map(read_value: Read) -> Read:
         if type(value) is not dict:
             _wrong()
         found: dict[str, Any] = {}
-        # A key is content of the record, and the order of keys has no meaning: so the least reason, not the first.
+        # The reason must not depend on the order of the keys, so it is the least one, not the first.
         reasons: list[Refused] = []
         for key, each in value.items():
-            if "\0" in key:  # no name of a field in MongoDB
+            if "\0" in key:  # not possible in the name of a MongoDB field
                 reasons.append(Refused(DeadLetterError.WRONG_TYPE))
             try:
                 found[key] = _present(each, read_value)
@@ -245,7 +245,7 @@ def _map(read_value: Read) -> Read:
 
 
 def _detail(refused: Refused) -> tuple[str, str]:
-    """Returns what the engine compares: the detail of a wrong type goes on behind its path."""
+    """Returns the text by which the engine orders reasons: after the path, a wrong type has more text."""
     return refused.error, refused.path + (":" if refused.error is DeadLetterError.WRONG_TYPE else "")
 
 
@@ -258,13 +258,13 @@ def _present(value: Any, read: Read) -> Any:
 def micros(text: str) -> int | None:
     """Returns a timestamp in microseconds since 1970, UTC; None if it is not a valid time.
 
-    Integers all the way: with an offset the time may lie before year 1 or after 9999, where ``datetime`` ends.
+    It computes with integers, because an offset may move the time out of the range of ``datetime``.
     """
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return None
     seconds, fraction, zone = match[1], match[2], match[3]
-    if zone and not seconds:  # the engine's cast takes an offset only behind seconds
+    if zone and not seconds:  # the engine's cast accepts an offset only after seconds
         return None
     minute = _minute(text[:16])
     second = int(seconds[1:3]) if seconds else 0

@@ -55,7 +55,7 @@ class Intake:
 
     @property
     def conflicting(self) -> Iterator[str]:
-        """The events that were sent with different contents, but for the time of the record itself."""
+        """The events that were sent with different contents, ignoring the record's own time."""
         ignored = {self._time} if self.stream.event_time_path is None else set()
         for identity, versions in self.versions.items():
             first = self.accepted[identity]

@@ -43,14 +43,14 @@ class IntervalJoin:
     """A full outer join of events whose times differ by at most a bound.
 
     Attributes:
-        left: the stream that is referred to.
-        right: the stream that refers to it.
+        left: the stream whose identity the other stream has.
+        right: the stream with the reference.
         refers: the field of ``right`` with the identity of an event of ``left``, or its path; several for an identity
-            of several fields. An event in which one of them is absent has no partner.
+            of several fields. An event that lacks one of them is unmatched.
         matches: the collection of pairs; a document's ``_id`` is the ``document_id`` of both identities.
         leftovers: the collection of unmatched events.
         document: the fields of a pair's document; ``_id`` is added.
-        within: the pipeline's parameter that says how many seconds apart the two events of a pair may be dated.
+        within: the name of the pipeline's parameter with the largest difference of event times, in seconds.
     """
 
     left: Side

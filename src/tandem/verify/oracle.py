@@ -55,10 +55,10 @@ class Oracle(Protocol):
         Args:
             accepted: each stream's events by identity, as ``reference.Accepted.fields``.
             watermark_ms: the watermark that the job has reached.
-            late: the events that may have been late. Each was processed like any other or ignored as if never sent; the
-                oracle tells by what is ``observed``, and expects all else accordingly.
-            observed: what is there; lookups, too.
-            parameters: the pipeline's parameters, those of its transform.
+            late: the events that may have been late. Each was processed or dropped; the oracle finds out which by the
+                ``observed`` documents, and expects everything else accordingly.
+            observed: the stored documents, including lookups.
+            parameters: the parameters of the pipeline's transform.
         """
 
 

@@ -1,7 +1,7 @@
 """Validates one record as the engine must, in plain Python and from the declaration alone.
 
-``engine.read.parse`` with ``engine.read.reject`` is the other implementation. They share the declaration and nothing
-else, and must agree for any bytes; a property test compares them. What is changed in one must be changed in the other.
+``engine.read.parse`` with ``engine.read.reject`` is the other implementation. Both use the declaration and share
+nothing else. They must agree for any bytes, and a property test compares them. Change both together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tandem.verify import strict_json
 from tandem.verify.avro_reference import AvroRecords
 from tandem.verify.field_values import Refused, fields_reader, micros
 
-# An event's columns: see ``field_values.fields_reader``, and ``Stream`` for those that are no fields.
+# An event's columns: the fields (``field_values.fields_reader``), and those that ``Stream`` adds.
 Fields = dict[str, Any]
 
 
@@ -50,7 +50,7 @@ class Control(NamedTuple):
 
 
 _CONTROL_KEY = CONTROL_KEY.encode()
-# What the details of dead letters call the parts of a record that may identify or date it.
+# The names of a record's parts in the details of dead letters.
 _KEY, _RECORD_TIME = "the record's key", "the record's timestamp"
 
 
@@ -58,7 +58,7 @@ class Validator:
     """Validates the records of one stream.
 
     Args:
-        stream: what an event must look like.
+        stream: the declaration of the events.
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
     """
 
@@ -90,7 +90,7 @@ class Validator:
             return Dead(refused.error, refused.path or _prefix(value))
 
     def document(self, value: bytes) -> Mapping[str, Any] | None:
-        """Returns a value's whole content, acceptable or not; None if it is no record."""
+        """Returns a value's whole content, valid or not; None if it is unreadable."""
         try:
             document = self._avro.document(value) if self._avro else json.loads(value)
         except (ValueError, RecursionError, Refused):
@@ -109,7 +109,7 @@ class Validator:
         return document
 
     def _event(self, fields: Fields, key: bytes | None, arrived: int, latest: int) -> Accepted:
-        """Returns an event with the columns that are no fields; times are in microseconds."""
+        """Returns an event with the columns that ``Stream`` adds; times are in microseconds."""
         if self._adds_identity:
             identity = identity_in(self._stream, fields)
             fields[self._identity] = _text_of_key(key) if identity is None else identity

@@ -1,4 +1,4 @@
-"""Turns an event's fields into what MongoDB stores of them."""
+"""Converts an event's fields to the values that MongoDB stores."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _DAY_MS = 86_400_000
 
 
 def stored(stream: Stream, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a stream's declared fields of an event as documents have them.
+    """Returns an event's declared fields as documents have them, without missing ones.
 
-    Dates are ``DatetimeMS``, a day at its beginning in UTC; decimals ``Decimal128``. What is absent is left out.
+    Dates are ``DatetimeMS``, a day at its begin in UTC; decimals are ``Decimal128``.
 
     Args:
         stream: the declaration.

@@ -1,6 +1,6 @@
-"""Reads Avro's binary encoding as strictly as the engine's parser does, which Python's libraries do not.
+"""Reads Avro's binary encoding as strictly as the engine's parser, unlike Python's libraries.
 
-They take numbers of any length, a text of negative length, and where they skip, records that end too early.
+Those accept numbers of any length, texts of negative length and, when they skip fields, incomplete records.
 """
 
 from __future__ import annotations

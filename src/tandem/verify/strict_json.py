@@ -1,4 +1,4 @@
-"""Parses JSON as strictly as the engine's parser does, which Python's own does not."""
+"""Parses JSON as strictly as the engine's parser, unlike Python's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LITERALS = {"true": True, "false": False, "null": None}
 
 
 class Number(str):
-    """The text of a number with a fraction or an exponent: as another type it would lose digits."""
+    """The text of a number with a fraction or an exponent; another type would lose digits."""
 
     __slots__ = ()
 
@@ -36,8 +36,8 @@ def parse(text: str) -> Any:
         text: as decoded from strict UTF-8, so without surrogates.
 
     Raises:
-        ValueError: the engine would not take it: trailing text, NaN, a name twice in an object, a lone surrogate,
-            nesting deeper than 999, or longer numbers, names and strings than its limits.
+        ValueError: the engine rejects the text: trailing text, NaN, a name twice in an object, a lone surrogate,
+            nesting deeper than 999, or numbers, names and strings beyond its limits.
     """
     if (
         len(text) <= MAX_NAME_LENGTH
@@ -64,7 +64,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_reject, p
 
 
 class Parser:
-    """Parses without recursion, so that depth is a number and not the size of the stack."""
+    """Parses without recursion, so that the depth limit does not depend on the stack."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -85,7 +85,7 @@ class Parser:
                         names.append(self._name(value))
                     continue
                 open_.pop()
-            # The value is complete: put it where it belongs, and close what ends with it.
+            # The value is complete: add it to its container, and close the containers that end here.
             while open_:
                 parent = open_[-1]
                 if isinstance(parent, list):
@@ -151,7 +151,7 @@ class Parser:
 
 def _number(match: re.Match[str]) -> int | Number:
     digits = sum(character.isdigit() for character in match[0])
-    # As measured: the parser does not count a leading zero, unless both a fraction and an exponent follow.
+    # Measured: the parser does not count a leading zero, unless both a fraction and an exponent follow.
     uncounted = match[1] == "0" and not (match[2] and match[3])
     if digits - uncounted > MAX_NUMBER_DIGITS:
         raise ValueError("number too long")

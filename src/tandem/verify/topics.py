@@ -27,9 +27,9 @@ _PATIENCE_MS = 3000
 
 
 class TopicRecord(NamedTuple):
-    """One record of a topic; the timestamp in milliseconds since 1970.
+    """One record of a topic; the timestamp is in milliseconds since 1970.
 
-    ``by_broker`` says whether that is when the record arrived; else a producer's clock told it.
+    ``by_broker`` is True if the broker set the timestamp when the record arrived, False if a producer set it.
     """
 
     partition: int

@@ -42,11 +42,12 @@ def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_secon
     """Returns the watermark after all arrivals, and the events that may have been late.
 
     Like the engine's, the watermark is the minimum over the streams of the newest event time less the lateness, in
-    whole milliseconds, and never falls. Where the engine's batches began is unknown, so an event *may* be late when its
-    time is not after the watermark of everything that arrived up to its own millisecond. The engine's begins at 0, that
-    is 1970, and not at none: what is dated then or before may be late even in the first batch of all.
-    What arrived at an unknown time may have moved the watermark before all others, and come after all others.
-    A further record of the same event is a repeat and is not looked at: its first record decided the outcome.
+    whole milliseconds, and it never falls. The limits of the engine's batches are unknown. So an event *may* be late if
+    its time is not after the watermark of all records that arrived up to its own millisecond. The engine's watermark
+    begins at 0, the year 1970. So an event dated then or before may be late even in the first batch.
+    A record that arrived at an unknown time may have advanced the watermark before all others, and may have arrived
+    after all others.
+    Repeats of an event are ignored, because its first record decided the outcome.
     """
     newest: dict[str, int | None] = dict.fromkeys(streams)
     watermark = 0

@@ -101,7 +101,7 @@ def _start(settings: Settings) -> _Start:
             process.kill()
             process.communicate()
         if process.returncode != 0:
-            raise TandemError(f"`tandem up` failed: {output.strip()}", hint="the logs tell more")
+            raise TandemError(f"`tandem up` failed: {output.strip()}", hint="see the logs")
         end = time.time()
         with Reports(settings) as reports:
             query = reports.started_at()
@@ -160,10 +160,8 @@ def _first_fact(mongo: MongoSettings, process: subprocess.Popen[str]) -> float:
 def _check(process: subprocess.Popen[str]) -> None:
     if process.poll():
         output, _ = process.communicate()
-        raise TandemError(f"`tandem up` failed: {output.strip()}", hint="the logs tell more")
+        raise TandemError(f"`tandem up` failed: {output.strip()}", hint="see the logs")
 
 
 def _wait(what: str, probe: Callable[[], T], retry_on: type[Exception]) -> T:
-    return wait_for(
-        what, probe, deadline_s=_DEADLINE_S, hint="the logs tell more", retry_on=(retry_on,), interval_s=0.05
-    )
+    return wait_for(what, probe, deadline_s=_DEADLINE_S, hint="see the logs", retry_on=(retry_on,), interval_s=0.05)

@@ -19,7 +19,7 @@ from tandem_bench.testbed import Testbed, new_testbed
 
 _TIMES = (8, 4, 2, 1)
 _FEW = 10
-# Of heap for each record of a drain. All are in state at once, some 700 bytes each; the rest is for what is new.
+# The heap for each record of a drain. All records are in state, with about 700 bytes each; the rest is for new records.
 _HEAP_BYTES = 1500
 _LEAST_HEAP_GIB = 4
 # For Kafka, MongoDB and the system.

@@ -27,7 +27,7 @@ _METRICS_S = 10.0
 _WINDOW_S, _LATENESS_S = 60, 10
 # Until as many windows close as open, and Java has compiled its code.
 _WARM_S = 3.0 * (_WINDOW_S + _LATENESS_S)
-# What is alive, and the gaps that the collector leaves.
+# The memory that is in use after a collection.
 _LEFT = "left by a collection"
 _BATCHES = f"batches in {_EVERY_S:.0f} s"
 _UNITS = {
@@ -39,7 +39,7 @@ _UNITS = {
     _BATCHES: "number",
     "a batch": "ms",
 }
-# Of the old generation of the collector that the profile takes; the young one is empty when that is collected.
+# The metric of the old generation of the profile's collector; a full collection leaves the young generation empty.
 _USED_AFTER = "tandem.driver.jvm.pools.PS-Old-Gen.used-after-gc"
 
 
@@ -89,7 +89,7 @@ def _short_windows(settings: Settings) -> Settings:
 
 def _left_bytes(settings: Settings) -> float:
     """Returns the bytes in use after the newest full collection, by the metrics of the driver's page."""
-    # Not by a proxy of the user's.
+    # Without the user's proxy.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(f"http://127.0.0.1:{settings.ui.spark_port}/metrics/json/", timeout=_METRICS_S) as answer:
         return float(json.load(answer)["gauges"][_USED_AFTER]["value"])

@@ -1,6 +1,6 @@
-"""The join as Flink's interval join, written in SQL. There is no connector for MongoDB: its sink drops everything.
+"""The join as Flink's interval join in SQL. Flink has no connector for MongoDB, so its sink drops everything.
 
-The first round, of a cold Java, writes into files instead, by which its facts are judged. Prints one JSON object: the
+The first round, with a cold Java, writes files instead, from which its facts are checked. Prints one JSON object: the
 seconds of each round, from the submission of the query to its end.
 """
 
@@ -20,9 +20,9 @@ _SETTINGS = {
     "execution.checkpointing.interval": "5 s",
     "table.local-time-zone": "UTC",
 }
-# A time that cannot be read becomes one that has no partner: Flink ends a query for an event time that is null. So does
-# one dated after the record was made: it would move the watermark, and Flink would drop all that comes after it. There
-# are such: the far future, and what Flink makes of the 30th of February.
+# An unreadable time becomes 1970, which has no partner, because Flink ends a query if an event time is null. So does a
+# time after the record's creation: it would advance the watermark, and Flink would drop all later records. Such times
+# exist: the far future, and Flink's result for the 30th of February.
 _SOURCE = """
 CREATE TABLE {name} (
   {fields},

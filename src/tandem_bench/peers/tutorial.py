@@ -1,11 +1,11 @@
-"""The design of the field's tutorials: both topics united, grouped by order, one state row for each order in Python.
+"""The design of the tutorials: both topics united and grouped by order, with state in Python.
 
-An order waits for one payment. A second order is ignored, a payment that comes first is dropped, an order that waits
-for a quarter of an hour too. Nothing tells a repeat of a payment from a first one, and no ``_id`` tells two writes of
-a fact apart.
+An order waits for one payment. A second order is ignored. A payment before its order is dropped, and so is an order
+after a quarter of an hour. Repeated payments are not recognised, and facts have no ``_id`` of their own, so a fact may
+be written twice.
 
-``drain`` prints one JSON object: the seconds of each round; the first is of a cold Java. ``follow`` prints one when it
-has begun, and goes on.
+``drain`` prints one JSON object: the seconds of each round, the first with a cold Java. ``follow`` prints one object
+when it has begun, and continues.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
 _TIMEOUT_MS = 15 * 60 * 1000
-# All of it is text until it is written: a date in the year 2999 or an amount of 2^63 - 1 would end the query in pandas.
+# All values are text until they are written: the year 2999 or an amount of 2^63 - 1 would end the query in pandas.
 _ORDER = "order_id string, order_date string, created_at string, customer_id string, amount string"
 _PAYMENT = "payment_id string, order_id string, payment_date string, created_at string, amount string"
 _STATE = "order_date string, created_at string, customer_id string, order_amount string"
@@ -106,9 +106,9 @@ def start(rows: DataFrame, options: argparse.Namespace, uri: str, name: str) -> 
 
 
 def drain(query: StreamingQuery, ends: dict[str, dict[str, int]]) -> None:
-    """Returns when the query has committed all up to the offsets behind the last records, and has ended.
+    """Stops the query once it has committed all records up to ``ends``; returns when it has ended.
 
-    It cannot end by itself: a timeout by the clock has a next batch to wait for as long as it runs.
+    The query cannot end by itself, because its timeouts by the clock always wait for another batch.
     """
     while query.isActive:
         progress = query.lastProgress

@@ -1,1 +1,1 @@
-"""Orders joined with their payments: one fact for each (order, payment) pair within the match window."""
+"""Joins orders with their payments: one fact for each pair within the match window."""

@@ -1,4 +1,4 @@
-"""Sample records: an order and what is paid for it. Repeated, late, reordered and malformed records are added to it."""
+"""Generates orders and their payments; Tandem adds repeated, late, reordered and malformed records."""
 
 from collections.abc import Iterator
 from random import Random
@@ -32,7 +32,7 @@ def events(moment: Moment) -> Iterator[Event]:
     if moment.kind is MomentKind.EARLY:
         after_ms = -1 - chance.randrange(moment.scaled(_EARLY_MS) - 1)
     if moment.kind is MomentKind.UNMATCHED:
-        # Of those that can, every fourth names an order that is there, but is dated outside the match window.
+        # Every fourth unmatched payment, if possible, names an existing order but is dated outside the match window.
         if moment.followed and chance.random() < 0.25:
             after_ms += _OUTSIDE_WINDOW_MS
         else:
@@ -51,5 +51,5 @@ def events(moment: Moment) -> Iterator[Event]:
 
 
 def _ending(chance: Random) -> str:
-    """Returns what an id ends in: nothing, or rarely what a document's _id or a JSON text could stumble over."""
+    """Returns the ending of an id: mostly empty, rarely characters that could break an ``_id`` or JSON."""
     return chance.choice(ODD_ENDINGS) if chance.random() < 0.005 else ""

@@ -1,4 +1,4 @@
-"""Joins orders with payments and writes the facts to MongoDB: the file submitted, unchanged, to every Spark."""
+"""Joins orders with payments and writes facts to MongoDB; every platform submits this file unchanged."""
 
 from tandem.engine.run.job import main
 from tandem.pipelines.orders_payments.transform import PIPELINE

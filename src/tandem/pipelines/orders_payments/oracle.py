@@ -1,4 +1,4 @@
-"""What MongoDB must hold after given orders and payments, computed without Spark for ``tandem verify``."""
+"""Computes the expected facts and unmatched documents without Spark, for ``tandem verify``."""
 
 from __future__ import annotations
 

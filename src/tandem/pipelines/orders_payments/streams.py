@@ -1,4 +1,4 @@
-"""Declares the two streams and the documents. Without Spark: producers and the oracle use it too."""
+"""Declares the two streams and the documents, without Spark, as producers and the oracle use it, too."""
 
 from tandem.pipeline import Collection, Column, DocumentType, FieldType, Shown, Stream, Tally, View
 
@@ -33,7 +33,7 @@ PAYMENTS = Stream(
 STREAMS = (ORDERS, PAYMENTS)
 DEAD_LETTER_TOPIC = "orders_payments_dead_letter_v1"
 
-# The job checks its documents against these fields when it starts. The indexes are those that readers need.
+# The job checks its documents against these fields when it starts. The indexes are for readers.
 FACTS = Collection(
     name="orders_data_process_fact",
     fields={
@@ -66,7 +66,7 @@ UNMATCHED = Collection(
 
 COLLECTIONS = (FACTS, UNMATCHED)
 
-# What the dashboard shows of it.
+# What the dashboard shows.
 VIEW = View(
     title="Orders and payments",
     results=FACTS,

@@ -12,10 +12,10 @@ DEFAULT_MATCH_WINDOW_SECONDS = 30 * 60
 def transform(
     orders: DataFrame, payments: DataFrame, *, match_window_seconds: int = DEFAULT_MATCH_WINDOW_SECONDS
 ) -> DataFrame:
-    """Returns one row for each (order, payment) pair, and one for each order or payment without a partner.
+    """Returns one row for each matching pair, and one for each unmatched order or payment.
 
-    A pair matches when both name the same order and ``|payment_date - order_date| <= match_window_seconds``. On the
-    side that has no partner all columns are null.
+    A pair matches if both have the same ``order_id`` and ``|payment_date - order_date| <= match_window_seconds``. In an
+    unmatched row, all columns of the other side are null.
     """
     return interval_join(
         orders.withColumnsRenamed({"created_at": "order_created_at", "amount": "order_amount"}),
@@ -44,7 +44,7 @@ def facts(joined: DataFrame) -> DataFrame:
 
 
 def unmatched(joined: DataFrame) -> DataFrame:
-    """Returns the orders and payments without a partner as documents; fields of the other kind are null."""
+    """Returns unmatched orders and payments as documents; fields of the other kind are null."""
     is_order = F.col("payment_id").isNull()
     order_fields = ("order_date", "customer_id")
     payment_fields = ("payment_id", "payment_date")

@@ -1,1 +1,1 @@
-"""Sales added up: the revenue of each customer segment in each minute."""
+"""Adds up sales: the revenue of each customer segment in each minute."""

@@ -1,4 +1,4 @@
-"""Sample sales, and sample versions of who is in which segment."""
+"""Generates sales, and versions of the customers' segments."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,9 +16,9 @@ def events(moment: Moment) -> Iterator[Event]:
     """Yields a sale."""
     chance = moment.chance
     amount = chance.choice(ODD_AMOUNTS) if chance.random() < 0.002 else chance.randrange(1, 100_000)
-    # One without a partner is one of a customer who is in no segment.
+    # An unmatched sale belongs to a customer without a segment.
     customer = "nobody" if moment.kind is MomentKind.UNMATCHED else f"customer-{chance.randrange(_CUSTOMERS)}"
-    # An early one is dated before its moment, by a clock that is slow.
+    # An early sale is dated before its moment, as by a slow clock.
     before_ms = moment.scaled(chance.randrange(1, 120_000)) if moment.kind is MomentKind.EARLY else 0
     fields = {
         "sale_id": f"sale-{moment.id}",
@@ -30,12 +30,13 @@ def events(moment: Moment) -> Iterator[Event]:
 
 
 def customer_segments(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Yields the versions that hold from the plan's beginning on, and some that hold from the middle of its span on.
+    """Yields the versions of the customers' segments.
 
-    None of them is dated before the plan's first sale: what was sold before keeps its segment.
+    Each is valid from the plan's begin or from the middle of its span. None is dated before the plan's first sale, so
+    that earlier sales keep their segments.
     """
     for number in range(_CUSTOMERS):
-        # Of some customers nothing is ever known.
+        # Some customers never have a segment.
         if number % 20:
             yield _version(number, plan.start_ms)
         if number % 3 == 0:
@@ -43,7 +44,7 @@ def customer_segments(plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 def _version(number: int, valid_from_ms: int) -> dict[str, Any]:
-    """Returns a version; the same customer and time always make the same one."""
+    """Returns a version; the same customer and time always give the same one."""
     identity = f"customer-{number}|{valid_from_ms}"
     return {
         "_id": identity,

@@ -1,4 +1,4 @@
-"""What MongoDB must hold after given sales and versions of segments, computed without Spark for ``tandem verify``."""
+"""Computes the expected revenue documents without Spark, for ``tandem verify``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COUNTED = "counted"
 OUTCOMES = (COUNTED,)
 
 _Sales = Mapping[str, Mapping[str, Any]]
-# Which millisecond of the watermark is the first that closes a window is the engine's affair: one more or less may be.
+# The engine decides which millisecond of the watermark closes a window, so one more or less is allowed.
 _BOUNDARY_MS = 1
 _MOST_COMBINATIONS = 100_000
 
@@ -35,17 +35,17 @@ def expect(
     observed: Observed,
     window_seconds: int,
 ) -> Expectation:
-    """Returns the documents that must be there, and no others.
+    """Returns exactly the documents that must be stored.
 
-    A sale that may have been late was either counted like any other or ignored as if never sent. Which of the two shows
-    in its document: number and revenue tell how many, and which, were left out. All else must agree.
+    A sale that may have been late was either counted or dropped. The document of its window shows which: its number and
+    revenue tell how many sales, and which ones, were dropped. Everything else must agree.
 
     Args:
         accepted: the sales by identity; timestamps in microseconds since 1970.
         watermark_ms: the watermark that the job has reached, in milliseconds since 1970.
         late: the sales that may have been late.
-        observed: what is there now.
-        window_seconds: how long a window is.
+        observed: the stored documents.
+        window_seconds: the length of a window.
     """
     there = {document["_id"]: document for document in observed.documents(REVENUE.name)}
     documents: dict[str, dict[str, Any]] = {REVENUE.name: {}}
@@ -64,7 +64,7 @@ def expect(
 
 
 class _Segments:
-    """Who was in which segment when."""
+    """The segments of customers over time."""
 
     def __init__(self, versions: Iterable[Document]) -> None:
         self._versions: dict[str, list[tuple[int, str]]] = defaultdict(list)
@@ -83,7 +83,7 @@ class _Segments:
 
 @dataclass(frozen=True)
 class _LeftOut:
-    """Sales that were not counted, and their revenue."""
+    """Late sales that were not counted, and their revenue."""
 
     sales: Set[str]
     amount: int
@@ -91,7 +91,7 @@ class _LeftOut:
 
 @dataclass
 class _Group:
-    """The sales of a segment in a window: their amounts, and which of them may have been late."""
+    """The sales of one segment in one window: their amounts, and those that may have been late."""
 
     start_ms: int
     end_ms: int
@@ -114,7 +114,7 @@ class _Group:
         }
 
     def left_out(self, stored: Document | None) -> _LeftOut:
-        """Returns which of those that may have been late were not counted, by what the document says."""
+        """Returns the late sales that the stored document does not count."""
         if not self.late or stored is None:
             return self._amounting(self.late)
         missing = len(self.sales) - stored.get("sales", 0)
@@ -127,7 +127,7 @@ class _Group:
         return next((each for each in candidates if each.amount == amount), _LeftOut(set(), 0))
 
     def _some(self, missing: int, amount: int) -> _LeftOut:
-        """Returns as many as are missing, where there are too many ways to try: only what cannot be is found wrong."""
+        """Returns any late sales of the missing number, if there are too many combinations to try."""
         by_amount = sorted(self.late, key=self.sales.__getitem__)
         least = self._amounting(by_amount[:missing])
         most = self._amounting(by_amount[len(by_amount) - missing :])

@@ -1,4 +1,4 @@
-"""Declares the stream, the lookup and the documents. Without Spark: the oracle uses it too."""
+"""Declares the stream, the lookup and the documents, without Spark, as the oracle uses it, too."""
 
 from tandem.pipeline import Collection, Column, DocumentType, FieldType, Lookup, Shown, Stream, Tally, View
 
@@ -18,17 +18,17 @@ SALES = Stream(
 STREAMS = (SALES,)
 DEAD_LETTER_TOPIC = "segment_revenue_dead_letter_v1"
 
-# Versions: from `valid_from` on, until the customer's next one, the customer belongs to `segment`.
+# Versions: the customer belongs to `segment` from `valid_from` until the customer's next version.
 CUSTOMER_SEGMENTS = Lookup(
     collection="customer_segments",
     fields={"customer_id": FieldType.STRING, "segment": FieldType.STRING, "valid_from": FieldType.TIMESTAMP},
     indexes=(("customer_id", "valid_from"),),
 )
 LOOKUPS = (CUSTOMER_SEGMENTS,)
-# The segment of customers of whom there is no version as of the sale.
+# The segment of customers without a version at the time of the sale.
 UNKNOWN = "unknown"
 
-# The job checks its documents against these fields when it starts. The indexes are those that readers need.
+# The job checks its documents against these fields when it starts. The indexes are for readers.
 REVENUE = Collection(
     name="segment_revenue",
     fields={
@@ -42,7 +42,7 @@ REVENUE = Collection(
 )
 COLLECTIONS = (REVENUE,)
 
-# What the dashboard shows of it.
+# What the dashboard shows.
 VIEW = View(
     title="Revenue by segment",
     results=REVENUE,

@@ -8,16 +8,16 @@ from tandem.pipelines.segment_revenue.streams import DEAD_LETTER_TOPIC, LOOKUPS,
 
 
 def transform(sales: DataFrame, *, customer_segments: DataFrame, window_seconds: int) -> DataFrame:
-    """Returns one row for each window and segment in which something was sold, once the window is over.
+    """Returns one row for each window and segment with sales, once the window has closed.
 
-    A sale that was sent again counts once. Its segment is the customer's as of the time of the sale.
+    A repeated sale counts once. Its segment is the customer's segment at the time of the sale.
 
     Args:
-        sales: events, with a watermark when they are a stream.
-        customer_segments: versions; see ``streams``.
-        window_seconds: how long a window is; windows begin at multiples of it since 1970.
+        sales: the sales; a stream has a watermark.
+        customer_segments: the versions of segments; see ``streams``.
+        window_seconds: the length of a window; windows begin at multiples of it since 1970.
     """
-    # With the time, so that Spark forgets an id once the watermark has passed its sale: a repeat is then late.
+    # The time is included so that Spark can drop an id once the watermark has passed its sale; a repeat is late then.
     once = sales.dropDuplicates(["sale_id", "sold_at"])
     known = customer_segments.where(F.col("valid_from").isNotNull())
     version = F.struct("valid_from", F.coalesce("segment", F.lit("")).alias("segment"))
@@ -26,13 +26,13 @@ def transform(sales: DataFrame, *, customer_segments: DataFrame, window_seconds:
     return (
         once.join(F.broadcast(versions), "customer_id", "left")
         .groupBy(window.alias("window"), _segment().alias("segment"))
-        # Two amounts may be more than 64 bits together.
+        # The sum of two amounts may exceed 64 bits.
         .agg(F.count(F.lit(1)).alias("sales"), F.sum(F.col("amount").cast("decimal(34,0)")).alias("revenue"))
     )
 
 
 def minutes(rows: DataFrame) -> DataFrame:
-    """Returns the windows as documents; ``_id`` is ``<beginning in seconds since 1970>|<segment>``."""
+    """Returns the windows as documents; ``_id`` is ``<begin in seconds since 1970>|<segment>``."""
     return rows.select(
         document_id(F.unix_seconds("window.start").cast("string"), "segment").alias("_id"),
         F.col("window.start").alias("window_start"),
@@ -44,7 +44,7 @@ def minutes(rows: DataFrame) -> DataFrame:
 
 
 def _segment() -> Column:
-    """Returns the segment of the newest version that is not after the sale; of two of one time the greater."""
+    """Returns the segment of the newest version at the time of the sale; the greater of two equal times."""
     newest = F.array_max(F.filter("versions", lambda version: version["valid_from"] <= F.col("sold_at")))
     return F.coalesce(F.nullif(newest["segment"], F.lit("")), F.lit(UNKNOWN))
 

@@ -14,7 +14,7 @@ from tandem.foreign import inherited
 from tandem.settings.model import Settings
 from tandem.settings.profiles import own_file
 
-# Where compose/base.yml mounts it.
+# The name under which compose/base.yml mounts the user's folder.
 _OWN = "pipelines"
 _FILE, _OVERRIDE = "docker-compose.yml", "docker-compose.override.yml"
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from google.cloud.storage import Client
 
 
-# Below it are the files of a cluster, too. Only the pieces of drivers' output end in a digit.
+# A cluster's own files have the same prefix. Only the pieces of drivers' output end in a digit.
 OUTPUT_PREFIX = "google-cloud-dataproc-metainfo/"
-# What the names of a checkpoint's objects end with.
+# The endings of the names of a checkpoint's objects.
 _CHECKPOINT_ENDS = (*digits, ".changelog", ".crc", ".delta", ".json", ".snapshot", ".sst", ".zip", "metadata", "schema")
 # Conditions that no live object meets: none of them has a newer version or a custom time.
 _NOT_LIVE = {
@@ -32,12 +32,12 @@ _NOT_LIVE = {
 
 @dataclass(frozen=True)
 class Policy:
-    """What Google does with deleted objects, and which objects it deletes.
+    """The bucket's rules for deleted objects, and the objects that its lifecycle rules delete.
 
     Attributes:
-        soft_delete_s: for how many seconds deleted objects are kept, and paid.
-        versioned: whether replaced and deleted objects are kept for good.
-        removes_output: whether drivers' output is deleted at some age.
+        soft_delete_s: the seconds for which Google keeps deleted objects and charges for them.
+        versioned: whether the bucket keeps all replaced and deleted objects.
+        removes_output: whether a rule deletes drivers' output at some age.
         removes_checkpoint: whether a rule deletes objects of the checkpoint.
     """
 
@@ -63,7 +63,7 @@ def _hits(condition: Mapping[str, Any], folder: str) -> bool:
 
 
 def _names(condition: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the prefixes and suffixes of the names that a condition is about; one that is empty for all names."""
+    """Returns the prefixes and suffixes of a condition; a single empty one for all names."""
     return tuple(condition.get("matchesPrefix") or [""]), tuple(condition.get("matchesSuffix") or [""])
 
 
@@ -93,11 +93,11 @@ class Bucket:
         """
         hint = f"`gcloud storage buckets create gs://{self._name} --location=REGION`, or name another in gcp.bucket"
         what = f"looking at the bucket {self._name}"
-        # By its objects: reading the bucket itself needs a further role.
+        # Lists objects, because reading the bucket itself needs another role.
         call(what, lambda: list(self._client.list_blobs(self._name, max_results=1, retry=None)), hint=hint)
 
     def policy(self) -> Policy | None:
-        """Returns what Google does with deleted objects; None if this login may not see it."""
+        """Returns the bucket's policy; None if this login may not read it."""
         from google.api_core.exceptions import Forbidden
 
         def get() -> Policy | None:

@@ -157,7 +157,7 @@ class Clients:
 
 
 def _account(login: Credentials) -> str:
-    """Returns what to call a login: Google does not tell who a federated identity is."""
+    """Returns a login's name; Google does not report the name of a federated identity."""
     from google.auth.external_account import Credentials as FederatedCredentials
     from google.auth.impersonated_credentials import Credentials as ImpersonatedCredentials
 

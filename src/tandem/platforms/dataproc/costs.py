@@ -40,7 +40,7 @@ def notes(settings: Settings) -> Iterator[str]:
     kept = _SOFT_DELETE_DAYS * _STORAGE_GIB_MONTH
     yield (
         f"bucket: ${_STORAGE_GIB_MONTH:.2f} a month for each GiB; with soft delete, which Google sets by default, "
-        f"another ${kept:.2f} for each GiB of checkpoint that is replaced in a day: `tandem doctor` tells"
+        f"another ${kept:.2f} for each GiB of checkpoint that is replaced in a day; `tandem doctor` checks it"
     )
     logged = 30 * 86_400 / every_s * _LOG_LINE_BYTES / 2**30
     yield (f"Cloud Logging: about {logged:.1f} GiB a month; ${_LOG_GIB:.2f} for each GiB beyond the project's first 50")

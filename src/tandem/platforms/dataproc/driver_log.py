@@ -1,4 +1,4 @@
-"""Reads the output of a run's driver from Cloud Logging or, where it is not logged there, from the bucket."""
+"""Reads the output of a run's driver from Cloud Logging, or from the bucket if it is not logged there."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class DataprocJob:
     """A pipeline's job on Dataproc, with managed Kafka and MongoDB.
 
     Args:
-        settings: the pipeline's.
+        settings: the pipeline's settings.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -169,7 +169,7 @@ class DataprocJob:
         return run.state == "running" and _is_of(run, newest) and has_committed(self.settings, newest)
 
     def _said_of(self, run: Run) -> str:
-        """Returns why a reconciliation failed that has not reported it: by its log, else by Dataproc."""
+        """Returns why a reconciliation without a report failed: by its log, else by Dataproc."""
         with suppress(TandemError):
             if reason := reason_in("\n".join(line.text for line in self.deployment.log.lines(run))):
                 return reason
@@ -195,7 +195,7 @@ def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
 
 
 def few_restarts(run: Run) -> str | None:
-    """Returns a warning if Dataproc will soon restart a running job's driver no more."""
+    """Returns a warning if Dataproc will soon stop restarting a running job's driver."""
     if not run.active or run.restarts_left is None or run.restarts_left >= _FEW_RESTARTS:
         return None
     return (
@@ -211,7 +211,7 @@ def state_of(run: Run, newest: dict[str, Any] | None) -> str:
 
 
 def problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
-    """Returns why a run failed or was ended; None when it runs, or stopped as it was asked to."""
+    """Returns why a run failed or was ended; None if it runs or was stopped on request."""
     state = run and state_of(run, newest)
     if run is None or state not in ("failed", "stopped"):
         return None

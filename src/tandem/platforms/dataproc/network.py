@@ -1,4 +1,4 @@
-"""Whether a cluster's machines reach one another, Google, Kafka and MongoDB; see docs/gcp.md."""
+"""Checks whether a cluster's machines reach one another, Google, Kafka and MongoDB; see docs/gcp.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tandem.errors import TandemError
 from tandem.platforms.dataproc.project import Project
 from tandem.settings.google import GoogleSettings
 
-# What Dataproc asks a firewall to let pass between the machines.
+# The protocols that a firewall must allow between Dataproc's machines.
 _PROTOCOLS = ("tcp", "udp", "icmp")
 _ALL_PORTS = "0-65535"
 _WHAT = "looking at the network"

@@ -1,4 +1,4 @@
-"""What must be set up in a Google project before a deployment, and whether it is there; see docs/gcp.md."""
+"""Checks the APIs and roles that a deployment needs in a Google project; see docs/gcp.md."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Project:
         return f"all {len(wanted)} are enabled"
 
     def check_roles(self) -> str:
-        """Returns the roles of the login.
+        """Returns the login's roles.
 
         Raises:
             EnvironmentNotReadyError: the login lacks one.

@@ -1,4 +1,4 @@
-"""Recognises Google's texts about what a project or a login lacks, and says what to do."""
+"""Recognises Google's errors about a project's or a login's missing rights, with a hint for each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MORE = "ask for more in the console (IAM & Admin, Quotas), or set a smaller gcp
 
 
 def recognised(text: str) -> Refusal | None:
-    """Returns the refusal that a text of Google's is about; None if it is about something else."""
+    """Returns the refusal that Google's text describes; None for any other text."""
     if found := _DISABLED.search(text):
         return Refusal(f"the project {found[1]} does not use {found[2]} yet", f"`gcloud services enable {found[2]}`")
     if _NO_QUOTA_PROJECT.search(text):

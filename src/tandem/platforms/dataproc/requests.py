@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 LABEL = "tandem"
 ENVIRONMENT_LABEL = "tandem-environment"
 RELEASE_LABEL = "tandem-release"
-# What was submitted of the pipeline: ``STREAM`` or ``RECONCILE``.
+# The label of the submitted entry: ``STREAM`` or ``RECONCILE``.
 ENTRY_LABEL = "tandem-entry"
 # Filters for the active ones.
 ACTIVE_JOBS = "status.state = ACTIVE"
 ACTIVE_BATCHES = "(state = PENDING OR state = RUNNING OR state = CANCELLING)"
-# What the login and the machines ask for; roles decide what they may do with it.
+# The scope that the login and the machines request; roles limit what they may do.
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _NAMESPACE = uuid.UUID("6f5b0f6e-3f0c-4f6c-9d4e-7b0f5a1c2d3e")
 # Dataproc's maxima in an hour and in a job's life. It gives up after four failures in ten minutes.
@@ -56,7 +56,7 @@ def label_value(name: str) -> str:
 
 
 def name_of(label: str) -> str:
-    """Returns the name of which ``label_value`` is the value; a name has no dashes."""
+    """Returns the name of a ``label_value``; names have no dashes."""
     return label.replace("-", "_")
 
 

@@ -31,7 +31,7 @@ from tandem.platforms.dataproc.requests import (
 from tandem.settings.model import Settings
 from tandem.waiting import NotYetError, wait_for
 
-# By the names of jobs and of batches. A job that waits for its driver to be started again is starting.
+# States of jobs and batches by Dataproc's names. A job that waits for its driver's restart counts as starting.
 _STATES = {
     "PENDING": "starting",
     "SETUP_DONE": "starting",
@@ -46,7 +46,7 @@ _STATES = {
     "ERROR": "failed",
     "FAILED": "failed",
 }
-# A batch that has begun is finished first; a very long one is done again by the next driver.
+# The current batch is finished first. A longer batch is cancelled, and the next driver repeats it.
 STOP_DEADLINE_S = 300.0
 _CANCEL_DEADLINE_S = 120.0
 _log = structlog.get_logger(__name__)
@@ -66,8 +66,8 @@ class Run:
         environment: the label's value of the environment.
         details: Dataproc's text about the state; it may be empty.
         output: the URI prefix of the objects with its driver's output; empty if there are none.
-        uuid: what tells it from other runs of its id.
-        config: the URI of the job's configuration; empty if it is no job of Tandem's.
+        uuid: distinguishes it from other runs with the same id.
+        config: the URI of the job's configuration; empty if it is not a job of Tandem.
         cancelled: whether it was cancelled.
         restarts_left: how often Dataproc will still restart its driver, None if it restarts none.
     """
@@ -111,8 +111,8 @@ def run_of(
         since: the time of the last change of state.
         details: Dataproc's text about the state.
         output: the URI of its driver's output.
-        uuid: what tells it from others of its id.
-        arguments: those of its driver.
+        uuid: distinguishes it from other runs with the same id.
+        arguments: the driver's arguments.
     """
     pairs = dict(pairwise(arguments))
     return Run(

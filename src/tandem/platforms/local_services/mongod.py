@@ -70,7 +70,7 @@ def version_of(program: Path) -> str:
         raise EnvironmentNotReadyError(f"{program} does not start: {reason}", hint=fitting)
     match = _VERSION.search(done.stdout)
     if match is None:
-        raise EnvironmentNotReadyError(f"{program} does not tell its version", hint=fitting)
+        raise EnvironmentNotReadyError(f"{program} does not print its version", hint=fitting)
     version = tuple(map(int, match[1].split(".")))
     if not _numbers(oldest) <= version or version[:1] > _numbers(newest):
         raise EnvironmentNotReadyError(

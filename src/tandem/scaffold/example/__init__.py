@@ -1,1 +1,1 @@
-"""Our own pipelines, one folder each; `tandem new NAME` writes one."""
+"""Your own pipelines, one folder each; `tandem new NAME` writes one."""

@@ -1,4 +1,4 @@
-"""Sample records: what happens at a moment. Repeated, late, reordered and malformed records are added to it."""
+"""Generates sample records; Tandem adds repeated, late, reordered and malformed records."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ def events(moment: Moment) -> Iterator[Event]:
     request_id = f"request-{moment.id}"
     service, status = chance.choice(_SERVICES), chance.choice(_STATUSES)
     took_ms = moment.scaled(chance.randrange(1, 240_000))
-    if moment.kind is MomentKind.EARLY:  # by a clock that is slow
+    if moment.kind is MomentKind.EARLY:  # dated by a slow clock
         took_ms = -took_ms
     yield Event(
         REQUESTS, {"request_id": request_id, "service": service, "requested_at": moment.time_ms}, key=request_id

@@ -1,4 +1,4 @@
-"""What MongoDB must hold after given events, computed without Spark for ``tandem verify``."""
+"""Computes the expected documents without Spark, for ``tandem verify``."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Declares the streams and the documents. Without Spark: producers and the oracle use it too."""
+"""Declares the streams and the documents, without Spark, as producers and the oracle use it, too."""
 
 from tandem.pipeline import Collection, Column, DocumentType, FieldType, Stream, Tally, View
 
 REQUESTS = Stream(
     name="requests",
     topic="example_requests_v1",
-    # Records that lack one of these, or have another type in it, become dead letters. Other fields are ignored.
+    # A record that lacks one of these fields, or has another type in it, becomes a dead letter. Others are ignored.
     fields={
         "request_id": FieldType.STRING,
         "service": FieldType.STRING,
@@ -31,7 +31,7 @@ RESPONSES = Stream(
 STREAMS = (REQUESTS, RESPONSES)
 DEAD_LETTER_TOPIC = "example_dead_letter_v1"
 
-# The job checks its documents against these fields when it starts. The indexes are those that readers need.
+# The job checks its documents against these fields when it starts. The indexes are for readers.
 ANSWERED = Collection(
     name="example_answered",
     fields={
@@ -62,7 +62,7 @@ UNANSWERED = Collection(
 
 COLLECTIONS = (ANSWERED, UNANSWERED)
 
-# What the dashboard shows of it.
+# What the dashboard shows.
 VIEW = View(
     title="example",
     results=ANSWERED,

@@ -1,4 +1,4 @@
-"""Tests the transform, on a small Spark, and the documents that `tandem verify` expects."""
+"""Tests the transform with a small Spark, and the documents that `tandem verify` expects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says what becomes of the events, by pure functions of DataFrames, and declares the pipeline."""
+"""Transforms events to documents by pure functions of DataFrames, and declares the pipeline."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -8,10 +8,10 @@ from tandem.scaffold.example.streams import ANSWERED, DEAD_LETTER_TOPIC, STREAMS
 
 
 def transform(requests: DataFrame, responses: DataFrame, *, timeout_seconds: int) -> DataFrame:
-    """Returns one row for each request with its response, and one for each of them that has no partner.
+    """Returns one row for each request with its response, and one for each unmatched event.
 
-    A response belongs to the request that it names when their times differ by at most ``timeout_seconds``. On the side
-    that has no partner all columns are null.
+    A response belongs to the request that it names if their times differ by at most ``timeout_seconds``. In an
+    unmatched row, all columns of the other side are null.
     """
     return interval_join(
         requests,
@@ -37,7 +37,7 @@ def answered(joined: DataFrame) -> DataFrame:
 
 
 def unanswered(joined: DataFrame) -> DataFrame:
-    """Returns the requests and responses without a partner as documents; fields of the other kind are left out."""
+    """Returns unmatched requests and responses as documents, without the fields of the other kind."""
     is_request = F.col("response_id").isNull()
     return joined.where(is_request | F.col("request_id").isNull()).select(
         F.when(is_request, F.concat(F.lit("request|"), "request_id"))
@@ -54,7 +54,7 @@ def unanswered(joined: DataFrame) -> DataFrame:
 
 
 def no_longer_unanswered(answered: DataFrame, *, timeout_seconds: int) -> DataFrame:
-    """Returns which documents of requests and responses without a partner each answer makes wrong."""
+    """Returns the unmatched documents that each answer makes wrong."""
     kinds = {"request": ("request_id", "requested_at"), "response": ("response_id", "responded_at")}
     return no_longer_alone(answered, kinds, within_seconds=timeout_seconds)
 
