@@ -1,4 +1,4 @@
-"""Tandem: Kafka, Spark and MongoDB streaming pipelines, the same on a laptop and on Dataproc."""
+"""Runs Kafka, Spark and MongoDB pipelines on a laptop and in the cloud."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ __version__ = "0.1.0"
 
 
 def session(profile: str | None = None, pipeline: str | None = None) -> PipelineSession:
-    """Returns a pipeline's topics, transform and collections as DataFrames of a Spark in this process.
+    """Returns a pipeline's data as DataFrames of a Spark in this process.
+
+    The data are its topics, its transform's result and its collections.
 
     Args:
         profile: the profile; None for ``TANDEM_PROFILE``, else the running one, else ``local`` if Docker answers.

@@ -85,7 +85,7 @@ class PipelineLocation:
             ) from error
 
     def _import_parent(self) -> None:
-        """Registers the user's folder as the package, ahead of any same-named package on ``sys.path``."""
+        """Registers the user's folder as the package, ahead of others on ``sys.path``."""
         name, _, rest = self.package.partition(".")
         folder, known = self.folder.parent, sys.modules.get(name)
         if rest != self.name or (known and str(folder) in getattr(known, "__path__", ())):
@@ -135,7 +135,10 @@ def find(name: str, own: Path) -> PipelineLocation:
 
 
 def is_name(name: str) -> bool:
-    """Returns whether a name is valid for a pipeline; the rule is the same for all profiles."""
+    """Returns whether a name is valid for a pipeline.
+
+    The rule is the same for all profiles.
+    """
     return _NAME.fullmatch(name) is not None and not iskeyword(name)
 
 
@@ -175,7 +178,9 @@ class Declared:
 
 
 def declared_by(location: PipelineLocation) -> Declared:
-    """Returns the declarations of a pipeline's module ``streams``; without it, those that ``transform`` implies.
+    """Returns the declarations of a pipeline's module ``streams``.
+
+    Without it, those that ``transform`` implies.
 
     Raises:
         UsageError: the module is wrong.
@@ -206,7 +211,10 @@ def declared_by(location: PipelineLocation) -> Declared:
 
 
 def _plain_view(pipeline: Pipeline, results: Collection) -> View:
-    """Returns a view of a collection; without declared fields, it shows those of the first stream."""
+    """Returns a view of a collection.
+
+    Without declared fields, it shows those of the first stream.
+    """
     stream = pipeline.streams[0]
     times = {name for name, kind in stream.fields.items() if isinstance(kind, Timestamp)}
     if results.fields:

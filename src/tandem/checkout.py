@@ -9,7 +9,10 @@ STATE = ".tandem"
 
 
 def checkout() -> Path | None:
-    """Returns the folder of ``docker-compose.yml``; None if Tandem was installed without it."""
+    """Returns the folder of ``docker-compose.yml``.
+
+    None if Tandem was installed without it.
+    """
     folder = Path(__file__).parents[2]
     return folder if (folder / "docker-compose.yml").is_file() else None
 

@@ -1,4 +1,4 @@
-"""Writes the files that a Spark driver reads: Spark's settings, logging and the job's configuration."""
+"""Writes the files of a driver: Spark's settings, logging, configuration."""
 
 from __future__ import annotations
 
@@ -123,13 +123,13 @@ def write_job_files(
 
 
 def with_limits(spark: Mapping[str, str]) -> dict[str, str]:
-    """Returns Spark's settings with Java's limits for untrusted records, in executors and in the driver."""
+    """Returns Spark's settings with Java's limits for untrusted records."""
     options = (_JAVA_OPTIONS, _TASKS_JAVA_OPTIONS)
     return {**spark, **{name: f"{spark.get(name, '')} {JAVA_LIMITS}".strip() for name in options}}
 
 
 def for_batch(settings: Settings) -> Settings:
-    """Returns the settings for a short-lived driver beside the job's, with a small heap."""
+    """Returns the settings of a short-lived driver with a small heap."""
     return settings.model_copy(update={"spark": {**settings.spark, **_BATCH}})
 
 
@@ -156,7 +156,7 @@ def driver_arguments(folder: Path) -> tuple[str, ...]:
 
 
 def submitted(location: PipelineLocation, entry: str) -> Submitted:
-    """Returns the program that runs the stream (``STREAM``) or repairs its results (``RECONCILE``)."""
+    """Returns the program to submit: the stream or the reconciliation."""
     own = location.file(entry)
     if entry == STREAM and own.is_file():
         return Submitted(own, ())
@@ -164,7 +164,7 @@ def submitted(location: PipelineLocation, entry: str) -> Submitted:
 
 
 def driver_environment(folder: Path) -> dict[str, str]:
-    """Returns the variables that pass Spark's settings to a driver that starts as a Python program."""
+    """Returns the variables that pass Spark's settings to a Python driver."""
     return {
         "SPARK_CONF_DIR": str(folder / "empty"),
         "PYSPARK_SUBMIT_ARGS": f"--properties-file {shlex.quote(str(folder / 'spark.conf'))} pyspark-shell",

@@ -1,4 +1,4 @@
-"""Creates kafka-python clients that leak nothing without Kafka and accept header keys of any bytes."""
+"""Creates kafka-python clients without a leak and with header keys of any bytes."""
 
 from __future__ import annotations
 

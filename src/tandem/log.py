@@ -1,4 +1,4 @@
-"""The log of every program except the job: on standard error, one line for each event."""
+"""The log of all programs except the job, one line for each event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Public: declares a pipeline; the only import that its modules ``streams`` and ``transform`` need.
+"""Public: declares a pipeline.
+
+The only import that its modules ``streams`` and ``transform`` need.
 
 It imports PySpark only when a function needs it, because programs without Spark read the streams, too.
 """

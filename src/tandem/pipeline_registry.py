@@ -1,4 +1,7 @@
-"""The pipelines that an environment runs, as files that commands write and supervisor and dashboard read."""
+"""The pipelines that an environment runs, each with a file of settings.
+
+Commands write the files; the supervisor and the dashboard read them.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ class PipelineRegistry:
         return [settings for settings in map(self.settings, self.names()) if settings]
 
     def readable(self) -> list[Settings]:
-        """Returns the settings of all pipelines, without those that another version of Tandem registered."""
+        """Returns the settings of all pipelines of this version of Tandem."""
         found: list[Settings] = []
         for name in self.names():
             with suppress(EnvironmentNotReadyError):
@@ -79,7 +82,10 @@ class PipelineRegistry:
             self._draft(settings).replace(self._file(settings.pipeline))
 
     def update(self, settings: Settings) -> None:
-        """Replaces the settings of a registered pipeline; it keeps its position in the order."""
+        """Replaces the settings of a registered pipeline.
+
+        It keeps its position in the order.
+        """
         draft, file = self._draft(settings), self._file(settings.pipeline)
         with suppress(FileNotFoundError):  # removed since
             came = file.stat().st_mtime_ns

@@ -1,1 +1,1 @@
-"""Measures the embedded profile: throughput, latency, start, recovery, idle cost, growth, beside limits and peers."""
+"""Measures the embedded profile beside its limits and peers."""

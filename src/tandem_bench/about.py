@@ -1,4 +1,4 @@
-"""Describes the conditions of a measurement: the machine, the versions, the source."""
+"""Describes the machine, the versions and the source of a measurement."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def _processor() -> str:
 
 
 def _revision() -> str | None:
-    """Returns the checkout's commit, with a mark if files differ from it; None outside a checkout."""
+    """Returns the checkout's commit, with a mark if files differ from it.
+
+    None outside a checkout.
+    """
     return _first_line("git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty")
 
 

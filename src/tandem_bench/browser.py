@@ -1,4 +1,4 @@
-"""Opens the dashboard in a real Chromium, and in further connections that only receive updates."""
+"""Opens the dashboard in Chromium and in connections that only listen."""
 
 from __future__ import annotations
 
@@ -124,7 +124,10 @@ class Listeners:
             connection.close()
 
     def heard(self) -> int:
-        """Returns the smallest number of updates that a connection received; 0 without connections."""
+        """Returns the smallest number of updates that a connection received.
+
+        0 without connections.
+        """
         return min(self._heard, default=0)
 
     def _listen(self, place: int, connection: socket.socket) -> None:

@@ -1,4 +1,7 @@
-"""Sends generated records as fast as possible: one process per stream, with librdkafka."""
+"""Sends generated records as fast as possible, with librdkafka.
+
+Each stream has its own process.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,9 @@ def own_topics() -> dict[str, str]:
 
 
 def load(kafka: KafkaSettings, plan: Plan, topics: Mapping[str, str] | None = None) -> Ends:
-    """Sends a plan's records; returns the offsets behind the last ones, by topic, once all are confirmed.
+    """Sends a plan's records.
+
+    Returns the offsets behind the last ones, by topic, once all are confirmed.
 
     Args:
         kafka: Kafka's settings, without a login.
@@ -78,7 +83,9 @@ def count(ends: Ends, begins: Ends | None = None) -> int:
 
 
 def take(producer: Producer, topic: str, record: Record, answered: Callable[..., None] | None = None) -> bool:
-    """Returns whether the producer accepted the record; waits at most 0.1 s if its queue is full.
+    """Returns whether the producer accepted the record.
+
+    Waits at most 0.1 s if its queue is full.
 
     Args:
         producer: sends the record later.
@@ -95,7 +102,10 @@ def take(producer: Producer, topic: str, record: Record, answered: Callable[...,
 
 
 def _send(bootstrap: str, plan: Plan, stream: str, topic: str) -> str | None:
-    """Returns why Kafka rejected a record, or None, as its errors cannot pass between processes."""
+    """Returns why Kafka rejected a record, or None.
+
+    It returns a text, because the errors cannot pass between processes.
+    """
     try:
         _send_all(bootstrap, plan, stream, topic)
     except KafkaException as error:

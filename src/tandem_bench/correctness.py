@@ -1,4 +1,4 @@
-"""Computes the expected facts as `tandem verify` does, and compares them with a peer's."""
+"""Computes the expected facts, and compares them with a peer's."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def expected(
 
 
 def judge(pairs: Iterable[Pair], wanted: Mapping[Pair, object]) -> Judgement:
-    """Returns the differences from the expected facts, by the ids of orders and payments."""
+    """Returns the differences from the expected facts.
+
+    Facts are identified by the ids of orders and payments.
+    """
     seen: set[Pair] = set()
     total = 0
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""Fills the windows of the join, so that its state holds as many rows as after hours of a steady load."""
+"""Fills the windows of the join, as after hours of a steady load."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DEADLINE_S = 3600.0
 
 
 def fill(settings: Settings, reports: Reports, rows: int) -> Report:
-    """Sends records that stay in state, and returns the report of the batch that committed the last of them.
+    """Sends records that stay in state; returns the report of their commit.
 
     Their event times are spread over what the windows hold: from now, they leave the state as fast as they came.
 

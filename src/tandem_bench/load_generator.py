@@ -47,7 +47,7 @@ class Seen(NamedTuple):
 
 
 class LoadGenerator:
-    """Sends orders and their payments while the block runs, and records the times of sending.
+    """Sends orders and payments, and records the times of sending.
 
     Args:
         kafka: Kafka's settings, without a login.
@@ -72,7 +72,9 @@ class LoadGenerator:
         self.end()
 
     def run_for(self, warm_s: float, seconds: float) -> tuple[float, float]:
-        """Keeps sending; returns the beginning and the end of the measured time, in seconds since the epoch.
+        """Keeps sending.
+
+        Returns the beginning and the end of the measured time, in seconds since the epoch.
 
         Args:
             warm_s: seconds before the measured time begins.
@@ -153,7 +155,9 @@ class Watch:
         return facts_seen(self._arrived, generator.sent)
 
     def dated(self) -> list[tuple[float, float]]:
-        """Returns when each fact became visible, and the event time of the later one of its records.
+        """Returns the visible time and the event time of each fact.
+
+        The event time is that of the later one of its records.
 
         Both are in seconds since the epoch. In real time, an event is sent at its event time.
         """
@@ -205,7 +209,9 @@ def facts_seen(arrived: Sequence[tuple[float, str, str]], sent: Mapping[tuple[st
 
 
 def quantiles(seen: Sequence[Seen], since: float, until: float) -> tuple[float, float]:
-    """Returns the median and the 99th percentile of the latencies of facts sent within a time, in seconds.
+    """Returns the median and 99th percentile of latencies, in seconds.
+
+    The facts are those sent within a time.
 
     The time of sending counts, so that slow facts do not fall out of the window.
 

@@ -1,4 +1,7 @@
-"""Sends plain records at a high rate, so that the bench takes little of the machine; measures no latency."""
+"""Sends plain records at a high rate, with little load on the machine.
+
+It measures no latency.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ class PlainLoad:
         self.end()
 
     def wait(self, seconds: float) -> None:
-        """Keeps sending for so long."""
+        """Keeps sending for some seconds."""
         self._stop.wait(seconds)
 
     def check(self, since: int, seconds: float) -> None:

@@ -13,7 +13,9 @@ _GROWTH = 0.01
 
 
 def next_rate(tried: Mapping[float, bool], first: float) -> float | None:
-    """Returns the next rate to try; None if the highest sustained rate is known well enough.
+    """Returns the next rate to try.
+
+    None if the highest sustained rate is known well enough.
 
     Args:
         tried: whether the job sustained each tried rate.

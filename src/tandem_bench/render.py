@@ -1,4 +1,4 @@
-"""Shows a result: tables for a terminal, and files with its JSON and a bar chart of each part."""
+"""Shows a result: tables for a terminal, JSON and bar charts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STYLE = (
 
 
 def table(part: Part) -> Table:
-    """Returns a part's table: a row for each figure, with the median and the extremes of the rounds.
+    """Returns a part's table: a row for each figure, with its extremes.
 
     Remarks and settings stand below, so that it fits into 80 columns.
     """

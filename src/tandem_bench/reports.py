@@ -67,7 +67,9 @@ class Reports:
         return list(self._collection.find({**self._query, "event": "batch", "at": at}).sort("$natural", 1))
 
     def loaded(self, since: float, until: float) -> list[Report]:
-        """Returns the reports of batches with records committed within a time; if there is none, waits for the next.
+        """Returns the reports of batches with records committed within a time.
+
+        If there is none, waits for the next.
 
         Args:
             since: in seconds since the epoch.
@@ -96,7 +98,9 @@ class Reports:
         return found
 
     def drained(self, ends: Ends, *, deadline_s: float) -> Report:
-        """Returns the report of the first batch after which all records up to ``ends`` are committed.
+        """Returns the report of the batch that committed all records.
+
+        These are the records up to ``ends``.
 
         Args:
             ends: the offset behind the last record, by topic and partition.
@@ -109,7 +113,7 @@ class Reports:
         return self._first("the backlog to be committed", lambda report: covers(report, ends), deadline_s)
 
     def settled(self, after: Report, *, deadline_s: float) -> Report:
-        """Returns the report of the batch that closed the windows of an earlier batch's records.
+        """Returns the report of the batch that closed another batch's windows.
 
         Args:
             after: the report of a batch that advanced the watermark.
@@ -145,12 +149,12 @@ def covers(report: Report, ends: Ends) -> bool:
 
 
 def batch_milliseconds(reports: Iterable[Report], phase: str = "triggerExecution") -> list[float]:
-    """Returns the duration of each batch with records, or of one of Spark's phases, in milliseconds."""
+    """Returns the duration of each batch with records, or of a phase, in ms."""
     return [float(report["durations_ms"][phase]) for report in reports if report["input_rows"]]
 
 
 def batch_times(reports: Sequence[Report]) -> dict[str, float]:
-    """Returns the medians of a batch with records and of its phases, in milliseconds, by title.
+    """Returns the medians of a batch and of its phases, in milliseconds.
 
     Raises:
         ValueError: no batch had records.

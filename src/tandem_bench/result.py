@@ -1,4 +1,4 @@
-"""The result of a run as one value, the source of the table, the JSON and the charts; its arithmetic."""
+"""The result of a run, from which table, JSON and charts are made."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def ratio(ours: Figure, theirs: Figure) -> float:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Returns the smallest value that at least ``share`` (above 0, at most 1) of the values do not exceed.
+    """Returns a percentile: the smallest value with a share below or at it.
 
     Raises:
         ValueError: there are no values, or the share is none.
@@ -94,7 +94,7 @@ class Row:
 
 
 class Rounds:
-    """Collects rows while rounds are measured, in the order in which they are first added."""
+    """Collects rows while rounds are measured, in order."""
 
     def __init__(self) -> None:
         self._values: dict[tuple[str, str, str], list[float]] = {}
@@ -142,7 +142,10 @@ class Part:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def ratio(self, row: Row) -> float | None:
-        """Returns the ratio of the first row's figure to this row's; None if they are not comparable."""
+        """Returns the ratio of the first row's figure to this row's.
+
+        None if they are not comparable.
+        """
         return ratio(self.rows[0].figure, row.figure) if row.compared else None
 
 

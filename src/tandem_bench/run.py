@@ -62,7 +62,9 @@ _DEADLINE_S = 240.0
 
 
 def chosen(names: Sequence[str], *, quick: bool) -> list[str]:
-    """Returns the names of the parts to run, each once; by default all, or those of a quick run.
+    """Returns the names of the parts to run, each once.
+
+    By default all, or those of a quick run.
 
     Raises:
         UsageError: there is no such part.
@@ -74,7 +76,9 @@ def chosen(names: Sequence[str], *, quick: bool) -> list[str]:
 
 
 def able(names: Sequence[str], *, named: bool, say: Callable[[str], None]) -> list[str]:
-    """Returns the parts that this machine can run: the dashboard needs a browser, containers need an engine.
+    """Returns the parts that this machine can run.
+
+    The dashboard needs a browser, and containers need an engine.
 
     Args:
         names: the names of the chosen parts.
@@ -99,7 +103,9 @@ def able(names: Sequence[str], *, named: bool, say: Callable[[str], None]) -> li
 
 
 def settings_of(first_port: int, backend: str = "embedded") -> Settings:
-    """Returns the settings of the bench's environments: a state folder, a Compose project and ports of their own.
+    """Returns the settings of the bench's own environments.
+
+    They have their own state folder, Compose project and ports.
 
     Args:
         first_port: the first of the five ports, or in containers of six.
@@ -146,7 +152,7 @@ def run(config: RunConfig, names: Sequence[str], done: Callable[[Part], None]) -
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """Locks the state folder, as a second bench would stop the environments of the first."""
+    """Locks the state folder, so that no second bench stops this one."""
     folder: Path = settings.state_dir
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:

@@ -46,7 +46,10 @@ class RunConfig:
     environments: Sequence[Settings]
 
     def times(self, warm_s: float, seconds: float) -> tuple[float, float]:
-        """Returns the seconds of load before the measured time, and the measured time: the user's, or these."""
+        """Returns the seconds of load before and within the measured time.
+
+        They are the user's, or these.
+        """
         return warm_s if self.warm_s is None else self.warm_s, seconds if self.seconds is None else self.seconds
 
     def plan(self, number: int, *, records: int | None = None, repeats: float = 0.0) -> Plan:

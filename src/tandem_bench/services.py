@@ -1,4 +1,4 @@
-"""Measures the services of a running environment: their consumption and their processes."""
+"""Measures the consumption of a running environment's services."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def reading_of(processes: Iterable[psutil.Process]) -> Reading:
 
 
 def memory_of(process: psutil.Process) -> int:
-    """Returns a process's memory with its part of shared pages: two Javas share one archive."""
+    """Returns a process's memory with its part of shared pages.
+
+    Two Javas share one archive.
+    """
     with suppress(psutil.NoSuchProcess):
         return int(process.memory_full_info().pss if psutil.LINUX else process.memory_info().rss)
     return 0
@@ -132,7 +135,10 @@ def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
 
 
 def _groups(layout: Layout) -> dict[str, list[psutil.Process]]:
-    """Returns the processes of each service and of the supervisor: each leads a process group."""
+    """Returns the processes of each service and of the supervisor.
+
+    Each of them leads a process group.
+    """
     leaders = {name: read_identity(layout.pid(name)) for name in (SUPERVISOR, *SERVICES)}
     absent = [name for name, identity in leaders.items() if identity is None]
     if absent:
@@ -158,7 +164,10 @@ def _of_container(container: Any) -> Reading:
 
 
 def reading_of_stats(stats: Mapping[str, Any]) -> Reading:
-    """Returns a container's consumption from the engine's figures; the memory is that of `docker stats`."""
+    """Returns a container's consumption from the engine's figures.
+
+    The memory is that of `docker stats`.
+    """
     memory = stats["memory_stats"]
     details = memory.get("stats", {})
     droppable = next((details[name] for name in _DROPPABLE if name in details), 0)

@@ -1,4 +1,7 @@
-"""Writes what producers and the job would write, at any rate, to measure the dashboard without Spark."""
+"""Writes the data of producers and job at any rate, without Spark.
+
+This measures the dashboard.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,9 @@ _PHASES = {
 
 
 class StandIn:
-    """Sends orders and payments, and writes their documents, dead letters and reports, while the block runs.
+    """Sends orders and payments, and writes the job's data about them.
+
+    The data are documents, dead letters and reports.
 
     Args:
         settings: the pipeline's settings.

@@ -1,4 +1,4 @@
-"""The testbed of a measurement: its own Kafka and MongoDB, and the job's driver if that is measured.
+"""The testbed of a measurement: its own Kafka, MongoDB and driver.
 
 This process runs the embedded platform's programs itself, so that no supervisor and no dashboard use the processors.
 """
@@ -186,7 +186,10 @@ def new_testbed(settings: Settings) -> Iterator[Testbed]:
 
 @contextmanager
 def running_job(settings: Settings) -> Iterator[Job]:
-    """Yields the job in an empty environment, started as by `tandem up --wait`; removes both afterwards."""
+    """Yields the job in an empty environment, started as by `tandem up --wait`.
+
+    Removes both afterwards.
+    """
     environment = environment_for(settings)
     job = environment.job(settings)
     environment.stop(volumes=True)

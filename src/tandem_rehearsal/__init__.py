@@ -1,1 +1,1 @@
-"""Runs the cloud's code path against local stand-ins, which speak Google's protocols."""
+"""Runs the cloud's code against local stand-ins for Google."""

@@ -1,4 +1,7 @@
-"""A stand-in for Dataproc's serverless batches, with its states; every batch really runs."""
+"""A stand-in for Dataproc's serverless batches, with its states.
+
+Every batch really runs.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,9 @@ class _SubmittedBatch:
 
 
 class BatchController:
-    """Creates, reads and cancels serverless batches. It neither restarts a failed driver nor limits its time.
+    """Creates, reads and cancels serverless batches.
+
+    It neither restarts a failed driver nor limits its time.
 
     Args:
         project: the only project.
@@ -203,7 +208,9 @@ def _values(batch: dataproc.Batch) -> dict[str, str]:
 
 
 def account_of(batch: dataproc.Batch, creator: str = "") -> str:
-    """Returns the account of a batch's driver: since runtime 3.0 its creator, unless it names another.
+    """Returns the account of a batch's driver.
+
+    Since runtime 3.0 it is the creator, unless the batch names another.
 
     Args:
         batch: the batch.

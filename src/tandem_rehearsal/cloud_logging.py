@@ -1,4 +1,7 @@
-"""A stand-in for the used part of Cloud Logging: entries are written in this process and listed over gRPC."""
+"""A stand-in for the used part of Cloud Logging.
+
+Entries are written in this process and listed over gRPC.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,10 @@ class CloudLogging:
 
 
 def _filter(text: str, context: grpc.ServicerContext) -> Callable[[LogEntry], bool]:
-    """Returns whether an entry matches comparisons that are joined by AND; refuses all other filters."""
+    """Returns whether an entry matches comparisons that are joined by AND.
+
+    Refuses all other filters.
+    """
     tests: list[Callable[[LogEntry], bool]] = []
     for part in _AND.split(text.strip()) if text.strip() else ():
         found = _COMPARISON.fullmatch(part)

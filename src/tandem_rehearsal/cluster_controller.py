@@ -26,7 +26,9 @@ _CPUS = 24
 
 
 class ClusterController:
-    """Creates, reads and deletes clusters. A new one runs at once: its machine is this one.
+    """Creates, reads and deletes clusters.
+
+    A new one runs at once: its machine is this one.
 
     Args:
         project: the only project.

@@ -1,4 +1,4 @@
-"""Creates a rehearsal's certificates and passwords, in place of those of Confluent, Atlas and Google."""
+"""Creates the certificates and passwords of a rehearsal."""
 
 from __future__ import annotations
 
@@ -93,7 +93,10 @@ class Credentials:
 def _certificate(
     name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Certificate | None, signer: ec.EllipticCurvePrivateKey
 ) -> x509.Certificate:
-    """Returns an authority's certificate if there is no issuer, else one for servers on this machine."""
+    """Returns an authority's certificate, or one for servers.
+
+    Without an issuer, it is an authority's.
+    """
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     builder = (

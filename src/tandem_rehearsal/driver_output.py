@@ -1,4 +1,4 @@
-"""Where a driver's output goes: to Cloud Storage in pieces, and to Cloud Logging by lines."""
+"""Writes a driver's output to Cloud Storage and to Cloud Logging."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ Output = Callable[[bytes], bool]
 
 
 class PiecesInBucket:
-    """Uploads each piece as an object of its own; the pieces of a driver that is started again follow.
+    """Uploads each piece as an object of its own.
+
+    The pieces of a driver that is started again follow.
 
     Args:
         client: Google's client.

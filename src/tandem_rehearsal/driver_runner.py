@@ -1,4 +1,7 @@
-"""Runs submitted jobs with the Spark of their runtime; Spark itself fetches all files from Cloud Storage."""
+"""Runs submitted jobs with the Spark of their runtime.
+
+Spark itself fetches all files from Cloud Storage.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,9 @@ def spark_of(runtime: Runtime, cache: Path) -> Spark:
 
 @dataclass
 class DriverRunner:
-    """Starts drivers, one at a time per file of a pipeline in an environment, and passes their output on.
+    """Starts drivers, and passes their output on.
+
+    A file of a pipeline in an environment has one driver at a time.
 
     Attributes:
         layout: the folders for logs and process ids.
@@ -102,7 +107,10 @@ class DriverRunner:
                 file.unlink(missing_ok=True)
 
     def account_at(self, port: int) -> str | None:
-        """Returns the account of the driver that has a connection from a port; None if no driver has it."""
+        """Returns the account of the driver that has a connection from a port.
+
+        None if no driver has it.
+        """
         return next((driver.account for driver in list(self._running) if driver.uses(port)), None)
 
     def launch(self, job: dataproc.Job, runtime: Runtime, account: str, output: Output) -> RunningDriver:
@@ -184,7 +192,7 @@ class RunningDriver:
         return self._ended.is_set()
 
     def uses(self, port: int) -> bool:
-        """Returns whether one of its processes has a connection from a port of this machine."""
+        """Returns whether one of its processes uses a local port."""
         with suppress(psutil.Error):
             leader = psutil.Process(self._identity.pid)
             for process in (leader, *leader.children(recursive=True)):

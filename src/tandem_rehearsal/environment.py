@@ -57,7 +57,10 @@ class RehearsalEnvironment:
     def logs(
         self, services: Collection[str] = (), follow: bool = False, since: datetime | None = None
     ) -> Iterator[LogLine]:
-        """Yields the job's log from Cloud Storage, or all logs from files; see ``Environment.logs``."""
+        """Yields the job's log from Cloud Storage, or all logs from files.
+
+        See ``Environment.logs``.
+        """
         if list(services) == [JOB]:
             check_running(self._supervisor, self._settings.profile)
             return self._cloud.logs(services, follow, since)

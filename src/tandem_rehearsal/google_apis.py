@@ -1,4 +1,4 @@
-"""Google on this machine: Dataproc, Cloud Logging, Secret Manager, the metadata server and the project's APIs.
+"""Google on this machine: Dataproc and the APIs that a job needs.
 
 ``python -m tandem_rehearsal.google_apis --settings FILE``; SIGTERM and SIGINT end the drivers and then this.
 """

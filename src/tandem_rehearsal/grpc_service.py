@@ -1,4 +1,7 @@
-"""Creates gRPC services without generated code, as Google's libraries have messages and clients only."""
+"""Creates gRPC services without generated code.
+
+Google's libraries have messages and clients only.
+"""
 
 from __future__ import annotations
 

@@ -55,7 +55,10 @@ class RehearsalJob:
         self._cloud.restart()
 
     def stop(self) -> None:
-        """Stops this pipeline's job, and the stand-ins if no other job is left; see ``Job.stop``."""
+        """Stops this pipeline's job, and the stand-ins if no other job is left.
+
+        See ``Job.stop``.
+        """
         mine, running = self.settings.pipeline, self._supervisor.running()
         last = not running or active_pipelines(self._cloud.deployment.services) in ([], [mine])
         if running:
@@ -67,7 +70,10 @@ class RehearsalJob:
             self._supervisor.stop(forget=False)
 
     def forget(self) -> None:
-        """Deletes the pipeline's data, or all data if the stand-ins are stopped; see ``DeployedJob.forget``."""
+        """Deletes the pipeline's data, or all data if the stand-ins are stopped.
+
+        See ``DeployedJob.forget``.
+        """
         if self._supervisor.running():
             self._cloud.forget()
         else:

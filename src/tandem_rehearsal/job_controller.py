@@ -1,4 +1,7 @@
-"""A stand-in for Dataproc's jobs, with its states; every submitted job really runs."""
+"""A stand-in for Dataproc's jobs, with its states.
+
+Every submitted job really runs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads the filters of Dataproc's lists: comparisons joined by AND; batches also allow OR in parentheses."""
+"""Reads the filters of Dataproc's lists: comparisons joined by AND.
+
+Batches also allow OR in parentheses.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ def matching(
     *,
     alternatives: bool = False,
 ) -> bool:
-    """Returns whether a resource matches a filter; refuses a filter that Google would not accept.
+    """Returns whether a resource matches a filter.
+
+    Refuses a filter that Google would not accept.
 
     Args:
         text: the filter; empty for all resources.

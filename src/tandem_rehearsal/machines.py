@@ -1,4 +1,4 @@
-"""Gives each driver what Google's machines have: an identity, and places for its output."""
+"""Gives each driver an identity and places for its output."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class Machines:
         self._region, self._runner, self._storage, self._logs = region, runner, storage, logs
 
     def of_cluster(self, job: dataproc.Job, cluster: dataproc.Cluster) -> RunningDriver:
-        """Starts a job's driver, whose output is in the cluster's bucket and, if the cluster logs it, in a log."""
+        """Starts a job's driver, with its output in the cluster's bucket.
+
+        If the cluster logs it, the output is in a log, too.
+        """
         config = cluster.config
         output: Output = PiecesInBucket(self._storage, job.driver_output_resource_uri)
         if config.software_config.properties.get(DRIVER_LOG) == "true":
@@ -55,7 +58,7 @@ class Machines:
         return self._runner.launch(job, runtimes().serverless, account_of(batch), output)
 
     def _keep_folders(self, job: dataproc.Job) -> None:
-        """Writes a hidden object into each checkpoint folder that Spark lists before it writes there."""
+        """Writes a hidden object into each folder that Spark lists before writing."""
         arguments = list(job.pyspark_job.args)
         name, config = _split(arguments[arguments.index("--config") + 1])
         content = self._storage.bucket(name).blob(config).download_as_bytes()

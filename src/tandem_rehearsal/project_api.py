@@ -1,4 +1,7 @@
-"""A stand-in for Google's APIs that describe a project: Service Usage, Resource Manager, IAM, Compute Engine."""
+"""A stand-in for Google's APIs that describe a project.
+
+They are Service Usage, Resource Manager, IAM and Compute Engine.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,9 @@ class ProjectApi:
     people: set[str] = field(default_factory=set)
 
     def answer(self, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer | None:
-        """Returns the HTTP status and the document for a request; None if the path is another service's.
+        """Returns the HTTP status and the document for a request.
+
+        None if the path is another service's.
 
         Args:
             path: the path and the query.
@@ -82,7 +87,10 @@ class ProjectApi:
         return None
 
     def _refusal(self, project: str, api: str | None) -> Answer | None:
-        """Returns Google's refusal for a login without quota project, another project or a disabled API."""
+        """Returns Google's refusal of a request about a project.
+
+        Reasons are a missing quota project, another project and a disabled API.
+        """
         if _USES not in self.granted:
             text = (
                 f"Caller does not have required permission to use project {self.project}. Grant the caller the "

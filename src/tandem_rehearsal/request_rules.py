@@ -1,4 +1,7 @@
-"""Google's documented rules for requests to Dataproc; a stand-in refuses what Google refuses."""
+"""Google's documented rules for requests to Dataproc.
+
+A stand-in refuses what Google refuses.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A stand-in for the used parts of Secret Manager, the metadata server and the project's APIs, over HTTP."""
+"""A stand-in for Secret Manager and the metadata server, over HTTP.
+
+It also has the project's APIs.
+"""
 
 from __future__ import annotations
 

@@ -58,7 +58,10 @@ def layout_of(settings: Settings) -> Layout:
 
 
 class SecuredKafka(Kafka):
-    """A broker that requires TLS and a password; the pipeline's user may use only its topics."""
+    """A broker that requires TLS and a password.
+
+    The pipeline's user may use only its topics.
+    """
 
     def __init__(self, settings: Settings, tools: Tools, layout: Layout, credentials: Credentials) -> None:
         super().__init__(settings, tools, layout)
@@ -88,7 +91,10 @@ class SecuredKafka(Kafka):
 
 
 class SecuredMongod(Mongod):
-    """A database that requires TLS and a password; the pipeline's user may use only its database."""
+    """A database that requires TLS and a password.
+
+    The pipeline's user may use only its database.
+    """
 
     def __init__(self, settings: Settings, mongod: Path, layout: Layout, credentials: Credentials) -> None:
         super().__init__(settings, mongod, layout)
@@ -108,12 +114,15 @@ class SecuredMongod(Mongod):
         become_primary(self.address, **self._trust)
 
     def on_ready(self) -> None:
-        """Creates the administrator and the pipeline's user; the deployment creates the collections."""
+        """Creates the administrator and the pipeline's user.
+
+        The deployment creates the collections.
+        """
         _create_users(self.address, self._trust, self.settings, self._credentials)
 
 
 def admit(settings: Settings, credentials: Credentials) -> None:
-    """Gives the pipelines' user access to the topics and the database of another pipeline."""
+    """Gives the user access to another pipeline's topics and database."""
     _allow(settings, credentials)
     address, password = f"127.0.0.1:{settings.mongo.port}", credentials.password("mongo-admin")
     login: dict[str, Any] = {"username": _ADMIN, "password": password}
@@ -199,7 +208,7 @@ def _administrator(settings: Settings, credentials: Credentials) -> KafkaAdminCl
 
 
 def _allow(settings: Settings, credentials: Credentials) -> None:
-    """Gives the pipeline's user the rights that docs/gcp.md lists for the cloud's broker."""
+    """Gives the pipeline's user the rights that docs/gcp.md lists."""
     streams, dead_letter_topic = streams_of(settings.location)
     operations = (
         ACLOperation.CREATE,
@@ -222,7 +231,10 @@ def _allow(settings: Settings, credentials: Credentials) -> None:
 
 
 def _create_users(address: str, trust: dict[str, Any], settings: Settings, credentials: Credentials) -> None:
-    """Creates the administrator and the pipeline's user; MongoDB allows a local client to do this once."""
+    """Creates the administrator and the pipeline's user.
+
+    MongoDB allows a local client to do this once.
+    """
     password = credentials.password("mongo-admin")
     client: MongoClient[dict[str, Any]]
     with MongoClient(address, directConnection=True, **trust) as client:

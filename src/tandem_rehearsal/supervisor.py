@@ -1,4 +1,7 @@
-"""The background process of the rehearsal: ``python -m tandem_rehearsal.supervisor --settings FILE``."""
+"""The background process of the rehearsal.
+
+``python -m tandem_rehearsal.supervisor --settings FILE`` starts it.
+"""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def at(folder: Path, config: JobConfig = BEGUN) -> JobConfig:
     [
         (
             replace(BEGUN, parameters={"match_window_seconds": 60}),
-            "job.parameters.match_window_seconds is 60, but the checkpoint was begun with 1800: "
+            "job.parameters.match_window_seconds is 60, but the checkpoint was begun with 1800; "
             "set it back (TANDEM_JOB__PARAMETERS__MATCH_WINDOW_SECONDS=1800), or start with a new checkpoint",
         ),
         (replace(BEGUN, lateness_seconds=1), "job.lateness_seconds is 1, but the checkpoint was begun with 300"),

@@ -305,7 +305,10 @@ KEEPS_NOTHING = {
         ({"lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 30}}]}}, "deletes the checkpoint"),
         ({}, "keeps deleted objects for 7 days"),
         ({"softDeletePolicy": {"retentionDurationSeconds": "0"}}, "keeps each version"),
-        ({"softDeletePolicy": {"retentionDurationSeconds": "0"}, "versioning": {}}, "keeps drivers' output for ever"),
+        (
+            {"softDeletePolicy": {"retentionDurationSeconds": "0"}, "versioning": {}},
+            "keeps drivers' output permanently",
+        ),
         (KEEPS_NOTHING | {"versioning": {}}, None),
     ],
 )

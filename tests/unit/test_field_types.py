@@ -51,19 +51,19 @@ def test_an_unknown_type_is_refused(look: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize(("precision", "scale"), [(35, 2), (0, 0), (5, 6), (5, -1)])
 def test_a_decimal_fits_into_mongodbs(precision: int, scale: int) -> None:
-    with pytest.raises(ValueError, match=rf"decimal\({precision},{scale}\): MongoDB has 1 to 34 digits"):
+    with pytest.raises(ValueError, match=rf"decimal\({precision},{scale}\): the precision must be 1 to 34"):
         FieldType.decimal(precision, scale)
 
 
 @pytest.mark.parametrize("symbols", [(), ("",), ("a", "a")])
 def test_an_enum_has_different_symbols(symbols: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="an enum has at least one symbol"):
+    with pytest.raises(ValueError, match="an enum needs at least one symbol"):
         FieldType.enum(*symbols)
 
 
 @pytest.mark.parametrize("symbols", [["a", "b"], 5, None])
 def test_the_symbols_of_an_enum_are_strings(symbols: Any) -> None:
-    with pytest.raises(ValueError, match=r"the symbols of an enum are strings, as in FieldType.enum\('a', 'b'\)"):
+    with pytest.raises(ValueError, match=r"the symbols of an enum must be strings, as in FieldType.enum\('a', 'b'\)"):
         FieldType.enum(symbols)
 
 
@@ -92,7 +92,7 @@ def test_what_is_no_type_is_refused_by_its_field(wrong: Any) -> None:
 )
 def test_a_lookup_has_no_defaults(kind: Kind) -> None:
     assert Lookup("segments", {"x": FieldType.INTEGER.optional()})
-    with pytest.raises(ValueError, match=r"^the lookup segments: field 'x' has a default, which a lookup cannot have"):
+    with pytest.raises(ValueError, match=r"^the lookup segments: field 'x' of a lookup cannot have a default"):
         Lookup("segments", {"x": kind})
 
 
@@ -157,7 +157,7 @@ def test_a_default_is_a_value_of_its_type(kind: Kind, value: Any, found: Any) ->
     ids=lambda each: str(each),
 )
 def test_another_default_is_refused(kind: Kind, value: Any) -> None:
-    with pytest.raises(ValueError, match="is no default of type"):
+    with pytest.raises(ValueError, match="cannot be a default of type"):
         kind.default(value)
 
 
@@ -231,14 +231,16 @@ def test_an_identity_may_be_nested_several_or_the_key(identity: Any, paths: Any,
 @pytest.mark.parametrize("name", ["no", "coupon", "before.id", "price", "at", "after", "items.sku", "id.x", ""])
 def test_another_identity_is_refused(name: str) -> None:
     for identity in (name, ("id", name)):
-        with pytest.raises(ValueError, match="is not a declared field that every record has") as error:
+        with pytest.raises(ValueError, match="is not a declared, required field") as error:
             stream(dict(NESTED), identity=identity)
         assert repr(name) in str(error.value)
 
 
 @pytest.mark.parametrize("identity", [RecordPart.TIMESTAMP, 5, (RecordPart.KEY, "id"), [5]])
 def test_an_identity_is_of_fields_or_the_key(identity: Any) -> None:
-    with pytest.raises(ValueError, match=r"^stream s: identity .* is not a declared field .*or use RecordPart\.KEY"):
+    with pytest.raises(
+        ValueError, match=r"^stream s: identity .* is not a declared, required field .*or use RecordPart\.KEY"
+    ):
         stream(identity=identity)
 
 
@@ -262,19 +264,19 @@ def test_an_event_time_may_be_nested_or_the_records() -> None:
         found = stream(dict(NESTED), event_time=event_time)
         assert (found.event_time_path, found.time_column) == (path, column)
     for wrong in ("id", "no", "after.id"):
-        with pytest.raises(ValueError, match="is not a declared timestamp field"):
+        with pytest.raises(ValueError, match="is not a declared, required timestamp field"):
             stream(dict(NESTED), event_time=wrong)
 
 
 def test_no_field_is_named_like_a_column_that_is_added() -> None:
     assert stream({"identity": FieldType.STRING})
-    with pytest.raises(ValueError, match="a field is named like the column identity"):
+    with pytest.raises(ValueError, match="a field has the name of the added column identity"):
         stream({"Identity": FieldType.STRING}, identity=RecordPart.KEY)
-    with pytest.raises(ValueError, match="a field is named like the column identity"):
+    with pytest.raises(ValueError, match="a field has the name of the added column identity"):
         stream({"\u0131dentity": FieldType.STRING}, identity=RecordPart.KEY)
-    with pytest.raises(ValueError, match="a field is named like the column identity"):
+    with pytest.raises(ValueError, match="a field has the name of the added column identity"):
         stream({"identity": FieldType.STRING}, identity=("id", "identity"))
-    with pytest.raises(ValueError, match="a field is named like the column event_time"):
+    with pytest.raises(ValueError, match="a field has the name of the added column event_time"):
         stream({"event_time": FieldType.STRING}, event_time=RecordPart.TIMESTAMP)
 
 

@@ -117,7 +117,7 @@ def test_a_name_that_google_would_refuse_is_refused_everywhere(tmp_path: Path, n
         with pytest.raises(UsageError, match="has a name that a pipeline cannot have") as told:
             load(profile, {**CLOUD, "pipeline": name, "pipelines_dir": own.parent})
         assert told.value.hint.startswith("rename it: lower-case letters, digits and _")
-    with pytest.raises(UsageError, match="no name for a pipeline"):
+    with pytest.raises(UsageError, match="not a valid name for a pipeline"):
         write(name, tmp_path / "others")
 
 

@@ -53,7 +53,7 @@ def test_another_version_is_refused_with_the_range(program: Path, version: str) 
         ("kill -ILL $$", "MongoDB 5.0 and newer need AVX"),
         ("echo 'error while loading shared libraries: libcrypto.so.1.1' >&2; exit 127", "libcrypto.so.1.1"),
         ("exit 1", "exit code 1"),
-        ("echo something else", "does not tell its version"),
+        ("echo something else", "does not print its version"),
     ],
 )
 def test_one_that_does_not_start_is_named_with_the_reason(program: Path, script: str, words: str) -> None:

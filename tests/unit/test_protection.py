@@ -296,7 +296,7 @@ def test_producers_that_nobody_confirmed_do_not_send(program: tuple[str, ...]) -
 def test_the_environment_protects_and_does_not_unprotect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANDEM_PROTECTED", "false")
     with pytest.raises(
-        UsageError, match=r"server is protected by .*tandem\.toml, and cannot be unprotected"
+        UsageError, match=r"server is protected in .*tandem\.toml; only that file can change it"
     ) as refused:
         load("server")
     assert "TANDEM_PROTECTED" in refused.value.hint

@@ -108,10 +108,10 @@ def test_both_streams_agree_in_real_time_too(own: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("Parcels", "no name"),
-        ("9x", "no name"),
-        ("a-b", "no name"),
-        ("class", "no name"),
+        ("Parcels", "not a valid name"),
+        ("9x", "not a valid name"),
+        ("a-b", "not a valid name"),
+        ("class", "not a valid name"),
         ("orders_payments", "comes with"),
     ],
 )
@@ -123,7 +123,7 @@ def test_a_name_that_does_not_do(own: Path, name: str, why: str) -> None:
 
 
 def test_nothing_is_overwritten(own: Path) -> None:
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists already"):
         write("parcels", own)
 
 
@@ -143,7 +143,7 @@ def test_what_cannot_be_written_as_a_whole_is_not_there_in_part(
 
 
 def test_a_folder_that_can_be_no_package(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no name for a Python package"):
+    with pytest.raises(UsageError, match="not a valid name for a Python package"):
         write("parcels", tmp_path / "my-pipelines")
 
 

@@ -350,7 +350,7 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest_one(
     name: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "x")
-    with pytest.raises(UsageError, match=rf"^the environment has {re.escape(name)}, which is no setting$") as caught:
+    with pytest.raises(UsageError, match=rf"^the environment has {re.escape(name)}, which is not a setting$") as caught:
         load("embedded")
     assert caught.value.hint == hint
     monkeypatch.delenv(name)
@@ -407,7 +407,9 @@ def test_a_wrong_value_or_name_in_a_file_is_told_with_what_helps(
     (folder / "streams.py").touch()
     # As some editors save it: with a byte order mark.
     (folder / "settings.toml").write_bytes(b"\xef\xbb\xbf[job]\nlatenes_seconds = 7\n")
-    with pytest.raises(UsageError, match=r"^there is no setting job\.latenes_seconds, which") as caught:
+    with pytest.raises(
+        UsageError, match=r"^the setting job\.latenes_seconds of profile embedded does not exist"
+    ) as caught:
         load("embedded", {"pipeline": "mine"})
     assert caught.value.hint == "did you mean job.lateness_seconds?"
 

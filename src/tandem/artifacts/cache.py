@@ -26,7 +26,10 @@ _log = structlog.get_logger(__name__)
 
 
 def environment_sets() -> tuple[str, str]:
-    """Returns the sets of an environment; the lock also has sets for other runtimes, the bench and the rehearsal."""
+    """Returns the sets of an environment.
+
+    The lock also has sets for other runtimes, the bench and the rehearsal.
+    """
     return runtimes().default.jars, "kafka"
 
 

@@ -116,7 +116,7 @@ def fetch(
 
 
 def options_file(into: Path, environment: Mapping[str, str]) -> Path:
-    """Returns a file of Java's options, private to this user, as it may hold a proxy's login."""
+    """Returns a private file of Java's options, which may have a proxy's login."""
     try:
         options = for_java(environment)
     except ValueError as error:
@@ -152,7 +152,7 @@ def _module(packages: Iterable[str], conf: str) -> str:
 
 
 def fetch_error(output: list[str], environment: Mapping[str, str]) -> EnvironmentNotReadyError:
-    """Returns the error for a download that failed, given what Ivy printed and the variables that it had."""
+    """Returns the error of a failed download, given Ivy's output and variables."""
     text = "\n".join(output)
     line = next((line for line in output if _TELLING.search(line)), output[-1] if output else "no output")[:300]
     if "No space left on device" in text:

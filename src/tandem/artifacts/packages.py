@@ -1,4 +1,4 @@
-"""Installs Python packages for a single program, on demand, beside the cache of jars."""
+"""Installs Python packages for a single program, beside the cache of jars."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from tandem.foreign import inherited
 
 
 def installed(name: str, requirements: Sequence[str], cache: Path) -> Path:
-    """Returns the folder of packages to put on a program's PYTHONPATH, installed now or by an earlier run.
+    """Returns the folder of packages for a program's PYTHONPATH.
+
+    They are installed now or were installed by an earlier run.
 
     Args:
         name: the program's name.

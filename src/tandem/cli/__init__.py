@@ -1,1 +1,4 @@
-"""The command line. Data goes to standard output, everything else to standard error."""
+"""The command line.
+
+Data goes to standard output, everything else to standard error.
+"""

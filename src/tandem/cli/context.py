@@ -40,7 +40,7 @@ class CommandContext:
 
     @cached_property
     def loaded(self) -> LoadedSettings:
-        """The first named pipeline's settings and their origins, as ``settings.load`` reads them."""
+        """The first named pipeline's settings and their origins."""
         return self._read()
 
     @cached_property
@@ -51,7 +51,10 @@ class CommandContext:
 
     @cached_property
     def settings(self) -> Settings:
-        """The first named pipeline's settings; the first use prints the profile, the first line on standard error."""
+        """The first named pipeline's settings.
+
+        The first use prints the profile, the first line on standard error.
+        """
         return self._announced(self.loaded.complete())
 
     @cached_property
@@ -86,7 +89,9 @@ class CommandContext:
         return Console(highlight=False)
 
     def refresh(self) -> bool:
-        """Loads the first named pipeline's settings again; returns whether they have changed.
+        """Loads the first named pipeline's settings again.
+
+        Returns whether they have changed.
 
         Raises:
             UsageError: they are invalid now; the context keeps the previous ones.
@@ -101,7 +106,9 @@ class CommandContext:
         return True
 
     def job_of(self, pipeline: str) -> Job:
-        """Returns a pipeline's job; options for the named pipelines do not apply to others.
+        """Returns a pipeline's job.
+
+        Options for the named pipelines do not apply to others.
 
         Raises:
             UsageError: its files or settings are invalid.

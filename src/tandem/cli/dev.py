@@ -59,7 +59,7 @@ def dev(
 
 
 def _watch(context: CommandContext, known: dict[Path, int]) -> NoReturn:
-    """Reloads the job whenever a file is saved, and prints its failures between two saves."""
+    """Reloads the job at every save, and prints its failures between two saves."""
     folder = context.settings.location.folder
     failures = Failures(context.settings)
     outdated = False

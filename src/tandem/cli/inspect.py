@@ -62,7 +62,7 @@ def status(
 
 
 def collected(context: CommandContext) -> dict[str, Any]:
-    """Returns the first named pipeline's status and a list of all named or running pipelines."""
+    """Returns the first named pipeline's status and a list of all pipelines."""
     own = context.job.status()
     try:
         running = context.environment.pipelines()
@@ -88,7 +88,7 @@ def _of_pipeline(status: dict[str, Any]) -> dict[str, Any]:
 
 
 def _watch(context: CommandContext, *, as_json: bool) -> None:
-    """Prints the status repeatedly, as lines of JSON or as a table that is redrawn in place."""
+    """Prints the status repeatedly, as JSON lines or as a table in place."""
     if as_json:
         while True:
             print(json.dumps(collected(context)), flush=True)

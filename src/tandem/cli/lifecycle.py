@@ -48,7 +48,7 @@ def up(
 
 
 def last_lines(statuses: Sequence[Mapping[str, Any]], *, stop: str) -> list[str]:
-    """Returns the lines that end ``up``: whether the jobs are ready, the dashboard, the logs, and how to stop.
+    """Returns the last lines of ``up``: ready, dashboard, logs and stop.
 
     Args:
         statuses: the status of each job, the first named one first.

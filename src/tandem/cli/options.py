@@ -23,7 +23,10 @@ def examples(*commands: str) -> str:
 
 
 def with_context(command: Callable[Concatenate[CommandContext, P], None]) -> Callable[..., None]:
-    """Returns the command with the shared options; they fill its first argument, the context."""
+    """Returns the command with the shared options.
+
+    They fill its first argument, the context.
+    """
 
     @functools.wraps(command)
     def wrapper(context: typer.Context, *, profile: Any, pipeline: Any, debug: bool, verbose: bool, **own: Any) -> None:

@@ -1,4 +1,4 @@
-"""Plans generated records ahead of the watermark, and advances the watermark past them."""
+"""Plans records ahead of the watermark, and advances the watermark past them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,10 @@ def known_watermark(settings: Settings, reported: str | None) -> datetime | None
 
 
 def close_streams(settings: Settings, plan: Plan) -> None:
-    """Advances the watermark past a plan's events, so that unmatched events are written."""
+    """Advances the watermark past a plan's events.
+
+    So unmatched events are written.
+    """
     streams = declared_by(settings.location).streams
     producer = connect(settings.kafka, [stream.topic for stream in streams])
     if producer is not None:

@@ -1,4 +1,4 @@
-"""Asks for a protected profile's name before a command that loses data or sends generated records."""
+"""Asks for a protected profile's name before a dangerous command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ Confirm = Annotated[
 
 
 def confirm(context: CommandContext, what: str, name: str | None) -> str | None:
-    """Returns the profile's name as the user confirmed it; None if no confirmation is needed.
+    """Returns the profile's name as the user confirmed it.
+
+    None if no confirmation is needed.
 
     Args:
         context: the command whose profile may be protected.
@@ -36,13 +38,16 @@ def confirm(context: CommandContext, what: str, name: str | None) -> str | None:
 
 
 def check_apart(context: CommandContext, what: str) -> None:
-    """Raises if a named pipeline shares topics or collections with a protected profile; see ``check_unshared``."""
+    """Raises if a named pipeline shares data with a protected profile.
+
+    See ``check_unshared``.
+    """
     for job in context.jobs:
         check_unshared(job.settings, what)
 
 
 def confirm_version(context: CommandContext, name: str | None) -> None:
-    """Asks before a protected profile's job is replaced by a version that may not resume from its checkpoint.
+    """Asks before an unchecked version replaces a protected profile's job.
 
     Raises:
         UsageError: the name is missing or wrong, or the job would write to another, protected profile's collections.

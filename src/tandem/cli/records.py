@@ -79,13 +79,13 @@ def run(
 
 
 def _confirm_sending(context: CommandContext, name: str | None) -> None:
-    """Asks before generated records are mixed with a protected profile's own, from which nothing removes them."""
+    """Asks before sending generated records to a protected profile's topics."""
     check_apart(context, sending(context.settings))
     confirm(context, sending(context.settings), name)
 
 
 def stop_started(context: CommandContext, before: list[str]) -> None:
-    """Stops the environment, or only the started jobs if it is a cloud or pipelines ran before."""
+    """Stops the environment, or in a cloud and beside others only our jobs."""
     in_the_cloud = isinstance(context.job, DeployedJob)
     if not before and not in_the_cloud:
         context.environment.stop()
@@ -244,7 +244,9 @@ def _send(
 
 @contextmanager
 def stop_at_problem(job: Job) -> Iterator[threading.Event]:
-    """Yields an event that is set when the job or a service fails; producers would wait minutes for it.
+    """Yields an event that is set when the job or a service fails.
+
+    Producers would wait minutes for it.
 
     Raises:
         TandemError: the environment failed.

@@ -46,7 +46,7 @@ def shell(context: CommandContext) -> None:
 
 
 def _print_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> Any:
-    """Prints a TandemError as the command line does, and any other error as Python does."""
+    """Prints a TandemError like the command line, any other error like Python."""
     if isinstance(error, TandemError):
         print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
     else:

@@ -14,7 +14,7 @@ from typing import Any
 
 @functools.cache
 def print_commands() -> None:
-    """Prints each program that this process starts from now on, as a shell command on standard error."""
+    """Prints the command of each program that this process starts from now on."""
     # Python reports every started program here, so no caller can forget to print its command.
     sys.addaudithook(_print)
 

@@ -1,4 +1,4 @@
-"""Background tasks: threads that watch one source, and the log of unexpected errors, which stop no task."""
+"""Threads that watch one source, and the log of their unexpected errors."""
 
 from __future__ import annotations
 

@@ -106,7 +106,10 @@ class KeySearch:
         return list(self._database[collection].find(wanted).limit(_SHOWN))
 
     def _records(self, stream: Stream, key: str, deadline: float) -> tuple[list[dict[str, Any]], bool]:
-        """Returns a stream's records of the key, oldest first, and whether the whole topic was searched."""
+        """Returns a stream's records of a key, and whether the search was complete.
+
+        The oldest record comes first.
+        """
         validate = Validator(stream, max_clock_skew_seconds=self._settings.job.max_clock_skew_seconds)
         matching: list[dict[str, Any]] = []
         with TopicReader(self._settings.kafka, stream.topic) as reader:
@@ -207,12 +210,12 @@ def about(
 
 
 def _is_added(stream: Stream, field: str) -> bool:
-    """Returns whether a field is the column of the identity, which a record's value does not have."""
+    """Returns whether a field is the added column of the identity."""
     return field == stream.identity_column and field not in stream.fields
 
 
 def _is_written(stream: Stream, field: str) -> bool:
-    """Returns whether each record contains a field's value as text, so that a byte search can find it."""
+    """Returns whether a byte search finds a field's value in each record."""
     if _is_added(stream, field):
         return False
     _, kind = find(stream.fields, field, may_be_absent=True) or ((), None)

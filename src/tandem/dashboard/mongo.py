@@ -1,4 +1,4 @@
-"""Connects to MongoDB with short timeouts, and checks every second whether it answers."""
+"""Connects to MongoDB with short timeouts, and checks whether it answers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def milliseconds(date: Any) -> int | None:
 
 
 class MongoWatch(Watcher):
-    """Records whether MongoDB answers. A change stream notices too late: it tries to resume first.
+    """Records whether MongoDB answers.
+
+    A change stream notices too late: it tries to resume first.
 
     Args:
         database: the pipeline's database, on a connection with a short timeout.

@@ -1,4 +1,4 @@
-"""Counts the outcome of every record from MongoDB's documents and the committed offsets."""
+"""Counts every record's outcome, by documents and committed offsets."""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ QUIET_S = 1.0
 
 
 class Publisher:
-    """Sends the state's updates to many pages. A slow page misses updates and gets the next.
+    """Sends the state's updates to many pages.
+
+    A slow page misses updates and gets the next.
 
     Args:
         state: what is shown.

@@ -1,4 +1,4 @@
-"""Watches the pipeline's collections by a change stream: counts, times and amounts."""
+"""Watches the pipeline's collections: counts, times and amounts."""
 
 from __future__ import annotations
 
@@ -94,7 +94,10 @@ class ResultWatch(Watcher):
         return seen, money, newest
 
     def count(self, change: dict[str, Any]) -> float | None:
-        """Counts a change; returns the amount of a new result, None for every other change."""
+        """Counts a change.
+
+        Returns the amount of a new result, None for every other change.
+        """
         state = self._state
         document = change.get("fullDocument")
         if change["operationType"] != "insert" or change["ns"]["coll"] != self._view.results.name or document is None:

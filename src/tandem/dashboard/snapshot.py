@@ -185,7 +185,9 @@ def _key(value: Any) -> Any:
 
 
 def shown(value: Any, kind: Shown) -> Any:
-    """Returns a field's value for the page: a time in milliseconds since 1970, else a text or number.
+    """Returns a field's value for the page.
+
+    A time is in milliseconds since 1970; other values are texts or numbers.
 
     A time whose column is not declared as a time becomes ``{"time": milliseconds}``.
     """

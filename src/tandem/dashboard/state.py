@@ -51,7 +51,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Account:
-    """The outcome of each stream's records; a number that cannot be determined is None.
+    """The outcome of each stream's records.
+
+    A number that cannot be determined is None.
 
     Attributes:
         at: the time of the count, in seconds since 1970.

@@ -24,7 +24,9 @@ _RATE_S = 5.0
 
 
 class TopicWatch(Watcher):
-    """Keeps the ends of all topics and counts dead letters; it commits nothing and belongs to no group.
+    """Keeps the ends of all topics and counts dead letters.
+
+    It commits nothing and belongs to no group.
 
     Args:
         kafka: Kafka's settings.
@@ -114,5 +116,5 @@ class TopicWatch(Watcher):
 
 
 def _partitions(consumer: Any, *topics: str) -> list[TopicPartition]:
-    """Returns the topics' partitions from the client's metadata, which it refreshes regularly."""
+    """Returns the topics' partitions from the client's metadata."""
     return [TopicPartition(topic, n) for topic in topics for n in sorted(consumer.partitions_for_topic(topic) or ())]

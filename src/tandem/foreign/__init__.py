@@ -1,3 +1,3 @@
-"""Handles variables set for other programs: Spark, Java, Python, Docker, and proxies."""
+"""Handles variables that are set for other programs, and proxies."""
 
 from tandem.foreign.inheritance import inherited as inherited

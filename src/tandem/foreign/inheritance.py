@@ -1,4 +1,4 @@
-"""Chooses the variables and the locale of child programs: every child's environment begins here."""
+"""Chooses the variables and the locale of every child program."""
 
 from __future__ import annotations
 
@@ -72,14 +72,17 @@ def not_passed_on(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def log_not_passed_on() -> None:
-    """Logs one line that names the variables, set for other programs, that no program gets."""
+    """Logs one line with the variables that no program gets."""
     if ignored := not_passed_on():
         names = ", ".join(f"{name} ({part})" if part else name for name, part in ignored.items())
         _log.info("not passed on to any program; `tandem doctor` says why", variables=names)
 
 
 def effects(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns the effect of each relevant variable, without values, as some are secret."""
+    """Returns the effect of each relevant variable, without its value.
+
+    Some values are secret.
+    """
     parts = not_passed_on(environ)
     answers = {}
     for name in sorted(environ):
@@ -103,7 +106,7 @@ def _entries(environ: Mapping[str, str]) -> list[str]:
 
 
 def _holds_spark(entry: str) -> bool:
-    """Returns whether a folder or a zip has another Spark than the one beside Tandem's packages."""
+    """Returns whether a folder or a zip has another Spark than Tandem's."""
     path = Path(entry)
     if path.suffix == ".zip":
         return path.name.startswith(("pyspark", "py4j"))

@@ -1,4 +1,4 @@
-"""Filters the variables with options for every Java, for the programs that Tandem starts."""
+"""Filters the variables with options for every Java."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def passed_on(options: str) -> str:
 
 
 def left_out(options: str) -> list[str]:
-    """Returns the names of the options that are not passed on, without values, as these may be secret."""
+    """Returns the names of the options that are not passed on.
+
+    Their values may be secret.
+    """
     return [word.strip("'\"").partition("=")[0] for word in _words(options) if _conflicts(word)]
 
 

@@ -45,7 +45,9 @@ def value(environ: Mapping[str, str], name: str) -> str:
 
 
 def for_clients(environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns the proxy variables in both cases, with loopback excluded; empty without a proxy.
+    """Returns the proxy variables in both cases, with loopback excluded.
+
+    Empty without a proxy.
 
     apt reads only the lower case, other programs the upper. Google's, Docker's and Python's clients would all use the
     proxy for 127.0.0.1.
@@ -124,7 +126,10 @@ def _parsed(name: str, text: str) -> Proxy:
 
 
 def _patterns(part: str) -> list[str]:
-    """Returns Java's patterns for one part of NO_PROXY; Java allows only an asterisk at either end."""
+    """Returns Java's patterns for one part of NO_PROXY.
+
+    Java allows only an asterisk at either end.
+    """
     if not part:
         return []
     if part == "*":

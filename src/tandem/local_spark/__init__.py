@@ -1,1 +1,1 @@
-"""Runs a Spark driver on this machine with a Java, jars and settings that fit each other."""
+"""Runs a Spark driver on this machine with fitting Java and jars."""

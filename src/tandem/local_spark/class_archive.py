@@ -74,7 +74,7 @@ class ClassArchive:
         return f'"-XX:{output}={self._draft}" -Xlog:{quiet}=off,{quiet}+dynamic=off,class+path=off'
 
     def linger_s(self) -> float:
-        """Returns how long Java may write the archive after its driver has ended, in seconds."""
+        """Returns the seconds that Java may write the archive after its driver."""
         return RECORDING_DEADLINE_S if self._recording else 0.0
 
     def keep(self) -> None:

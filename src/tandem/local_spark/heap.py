@@ -18,7 +18,7 @@ _BYTES = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def machine_memory() -> int:
-    """Returns the machine's memory in bytes, or the limit of the container that this runs in."""
+    """Returns the memory of the machine, or of this container, in bytes."""
     total = int(psutil.virtual_memory().total)
     try:
         return min(total, int(_LIMIT.read_text()))
@@ -28,12 +28,12 @@ def machine_memory() -> int:
 
 
 def heap_mib(memory: int) -> int:
-    """Returns the upper bound of a driver's heap in MiB, given the machine's memory in bytes."""
+    """Returns a driver's largest heap in MiB, given the memory in bytes."""
     return min(max(round(memory * _HEAP_SHARE / 2**20), _LEAST_HEAP_MIB), _MOST_HEAP_MIB)
 
 
 def heap_settings() -> dict[str, str]:
-    """Returns Spark's setting for a driver's heap, if neither the profile nor the pipeline has one."""
+    """Returns Spark's setting for a driver's heap, if no other setting has it."""
     return {"spark.driver.memory": f"{heap_mib(machine_memory())}m"}
 
 

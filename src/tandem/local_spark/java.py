@@ -35,7 +35,7 @@ class Java:
 
 
 def find_java(java_home: Path | None, minimum: int) -> Java:
-    """Returns the first Java that is new enough: the one of JAVA_HOME, then the one on PATH.
+    """Returns the first Java that is new enough: of JAVA_HOME, then of PATH.
 
     Raises:
         EnvironmentNotReadyError: there is none; the message names the rejected ones.
@@ -57,7 +57,10 @@ def find_java(java_home: Path | None, minimum: int) -> Java:
 
 
 def major_version(output: str) -> int | None:
-    """Returns the major version that ``java -version`` printed: 8 for 1.8.0, 17 for 17.0.15, None for anything else."""
+    """Returns the major version in the output of ``java -version``.
+
+    It is 8 for 1.8.0, 17 for 17.0.15, and None for anything else.
+    """
     match = _VERSION.search(output)
     if match is None:
         return None
@@ -88,5 +91,5 @@ def _probe(program: Path) -> Java | str:
 
 
 def child_environment(java: Java, **more: str) -> dict[str, str]:
-    """Returns a child's environment: what it inherits, in a locale of UTF-8, plus the Java that was found."""
+    """Returns a child's environment: UTF-8, and the Java that was found."""
     return inherited() | UTF8 | {"JAVA_HOME": str(java.home)} | more

@@ -68,7 +68,7 @@ class LocalSpark:
         write_configuration(settings, self.jars, folder, home, self.archive.options(record=record))
 
     def environment(self, location: PipelineLocation, folder: Path) -> dict[str, str]:
-        """Returns the variables of a pipeline's driver, given the folder of its configuration."""
+        """Returns the variables of a driver, given its configuration's folder."""
         variables = child_environment(
             self.java,
             **driver_environment(folder),
@@ -88,7 +88,9 @@ class LocalSpark:
         log: Path | None = None,
         deadline_s: float | None = None,
     ) -> tuple[int, str]:
-        """Runs a driver to its end, and returns its exit code and output after its Java has ended.
+        """Runs a driver to its end; returns its exit code and its output.
+
+        Its Java has ended then, too.
 
         Args:
             entry: the program to run; see ``submitted``.

@@ -1,1 +1,1 @@
-"""A pipeline in a notebook or a shell: its topics, its transform and its collections as DataFrames."""
+"""A pipeline's data as DataFrames in a notebook or a shell."""

@@ -1,4 +1,4 @@
-"""A pipeline's topics, transform and collections as DataFrames, by the engine's functions."""
+"""A pipeline's data as DataFrames, made by the engine's functions."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class PipelineSession:
         return self._read(records_of, stream)
 
     def events(self, stream: str) -> DataFrame:
-        """Returns a stream's events, typed, as the transform receives them, with repeats and late ones.
+        """Returns a stream's typed events, with repeats and late ones.
 
         Raises:
             UsageError: the pipeline has no such stream.
@@ -100,7 +100,7 @@ class PipelineSession:
         return self._read(events_of, stream)
 
     def refused(self, stream: str) -> DataFrame:
-        """Returns the rejected records with the reasons: ``error``, as in dead letters, and ``detail``.
+        """Returns the rejected records, with ``error`` and ``detail``.
 
         Raises:
             UsageError: the pipeline has no such stream.
@@ -109,7 +109,7 @@ class PipelineSession:
         return self._read(refused_of, stream)
 
     def transform(self, **events: DataFrame) -> DataFrame:
-        """Returns the transform's rows for the streams' events, as ``tandem reconcile`` computes them.
+        """Returns the transform's rows, as ``tandem reconcile`` computes them.
 
         Args:
             events: DataFrames to use instead of the topics, by the stream's name.

@@ -47,7 +47,7 @@ def start_spark(settings: Settings, folder: Path) -> SparkSession:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Replaces the environment variables while Spark starts, and restores them afterwards."""
+    """Replaces environment variables while Spark starts."""
     before = dict(os.environ)
     try:
         _change(variables)

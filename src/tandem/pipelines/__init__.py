@@ -1,1 +1,1 @@
-"""The bundled pipelines, one folder each: streams, transform, generator and oracle."""
+"""The bundled pipelines, one folder each."""

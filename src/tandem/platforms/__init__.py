@@ -11,7 +11,7 @@ __all__ = ["Environment", "Job", "default_profile", "environment_for", "possible
 
 
 def default_profile() -> tuple[str, str]:
-    """Returns the profile to use if none is chosen, and why: a running one, else a possible one.
+    """Returns the default profile, and why: a running one, else a possible one.
 
     Raises:
         UsageError: several environments run.
@@ -28,7 +28,10 @@ def default_profile() -> tuple[str, str]:
 
 
 def possible_profile() -> tuple[str, str]:
-    """Returns the profile that can run here, and why: containers if a Docker engine answers."""
+    """Returns the profile that can run here, and why.
+
+    Containers can run if a Docker engine answers.
+    """
     from tandem.platforms.compose.engine import find_engine
 
     try:

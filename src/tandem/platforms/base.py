@@ -26,7 +26,9 @@ class Job(Protocol):
     settings: Settings
 
     def submit(self) -> None:
-        """Starts the services and this job, but no producers; leaves alone what already runs.
+        """Starts the services and this job, but no producers.
+
+        Leaves alone what already runs.
 
         It does not wait until the job runs.
 
@@ -42,7 +44,7 @@ class Job(Protocol):
         """
 
     def stop(self) -> None:
-        """Stops the job after its current batch, and the environment if no other job is left."""
+        """Stops the job after its current batch; the last job also stops the services."""
 
     def restart(self) -> None:
         """Restarts the job after its current batch; returns when it runs.
@@ -52,7 +54,7 @@ class Job(Protocol):
         """
 
     def doubt(self) -> str | None:
-        """Returns why nothing shows, before the restart, that this version can resume from the checkpoint.
+        """Returns why it is unknown whether this version can resume; None if it can.
 
         None: that was checked, or there is nothing to resume from.
 
@@ -68,14 +70,18 @@ class Job(Protocol):
         """
 
     def problem(self) -> str | None:
-        """Returns a problem that does not resolve by itself, in one line; None if there is none.
+        """Returns a problem that does not resolve by itself, in one line.
+
+        None if there is none.
 
         Raises:
             EnvironmentNotReadyError: as ``status`` does.
         """
 
     def reconcile(self) -> dict[str, Any]:
-        """Repairs documents that late records affect; returns the report of ``engine.run.reconcile``.
+        """Repairs documents that late records affect.
+
+        Returns the report of ``engine.run.reconcile``.
 
         Raises:
             EnvironmentNotReadyError: the environment does not run.
@@ -88,7 +94,9 @@ class ReloadableJob(Job, Protocol):
     """A job that runs from this machine's files."""
 
     def reload(self) -> None:
-        """Reloads the code in the running driver; returns when it has committed a batch with it, empty or not.
+        """Reloads the code in the running driver.
+
+        Returns when it has committed a batch with it, empty or not.
 
         Raises:
             TandemError: the job cannot start with the new code; it waits for the next change.
@@ -98,14 +106,19 @@ class ReloadableJob(Job, Protocol):
 
 @runtime_checkable
 class DeployedJob(Job, Protocol):
-    """A job that is deployed to Google Cloud or its stand-ins; other jobs there may belong to other users."""
+    """A job that is deployed to Google Cloud or its stand-ins.
+
+    Other jobs there may belong to other users.
+    """
 
     def forget(self) -> None:
         """Deletes the stopped pipeline's topics, collections, checkpoint and uploads."""
 
 
 class Environment(Protocol):
-    """The services of one profile and the jobs that use them. A submitted job starts the missing services.
+    """The services of one profile and the jobs that use them.
+
+    A submitted job starts the missing services.
 
     Every method is safe to call again.
     """

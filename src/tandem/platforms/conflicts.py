@@ -42,7 +42,7 @@ def check_conflicts(jobs: Iterable[Settings], running: Iterable[str] = ()) -> No
 
 
 def _written(settings: Settings) -> list[str]:
-    """Returns the topic and collections that a pipeline writes, without importing Spark."""
+    """Returns the topic and collections that a pipeline writes, without Spark."""
     declared, database = declared_by(settings.location), settings.mongo.database
     return [
         f"topic {declared.dead_letter_topic}",

@@ -1,4 +1,7 @@
-"""Checks an environment: each check returns a value and, if it fails, a fix. All checks run."""
+"""Checks an environment: each check returns a value and, if it fails, a fix.
+
+All checks run.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ class Finding:
 
 
 def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
-    """Yields the result of each check of the profile's backend, in the order of a start.
+    """Yields the result of each check, in the order of a start.
 
     Args:
         settings: the profile's settings.

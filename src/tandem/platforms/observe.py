@@ -1,4 +1,4 @@
-"""Builds the status of a running job from its progress reports and Kafka's offsets."""
+"""Builds the status of a job from its reports and Kafka's offsets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ Newest = Mapping[str, Any]
 
 
 def lag_of(settings: Settings, newest: Newest) -> int | None:
-    """Returns the number of records that the job has not committed; None if Kafka does not answer.
+    """Returns the number of records that the job has not committed.
+
+    None if Kafka does not answer.
 
     Args:
         settings: the pipeline's settings.
@@ -33,7 +35,7 @@ def lag_of(settings: Settings, newest: Newest) -> int | None:
 
 
 def has_committed(settings: Settings, newest: Newest | None) -> bool:
-    """Returns whether a driver has committed a batch, or had nothing to commit when it started.
+    """Returns whether a driver has committed a batch, or had nothing to commit.
 
     Args:
         settings: the pipeline's settings.
@@ -78,7 +80,9 @@ def reconcile_failed(reason: str) -> TandemError:
 
 
 def mongo_address(mongo: MongoSettings) -> str:
-    """Returns MongoDB's address for clients on this machine, the same for containers and processes.
+    """Returns MongoDB's address for clients on this machine.
+
+    It is the same for containers and processes.
 
     The embedded job connects to the replica set, so that it waits for a primary. In containers the set's member has a
     name that this machine cannot resolve, so clients connect directly.

@@ -29,14 +29,20 @@ class Parity:
 
 
 def runtime_of(settings: Settings) -> Runtime:
-    """Returns the runtime of the job in the cloud; a laptop is compared with the same one."""
+    """Returns the runtime of the job in the cloud.
+
+    A laptop is compared with the same one.
+    """
     table = runtimes()
     in_the_cloud = settings.backend in ("dataproc", "rehearsal")
     return table.serverless if in_the_cloud and settings.gcp.serverless else table.default
 
 
 def spark_settings(settings: Settings) -> dict[str, str]:
-    """Returns the Spark settings of a job in the cloud: the profile's, overridden by its runtime's."""
+    """Returns the Spark settings of a job in the cloud.
+
+    Those of its runtime override the profile's.
+    """
     return {**settings.spark, **runtime_of(settings).spark_overrides}
 
 
@@ -54,7 +60,10 @@ def parity(settings: Settings) -> Parity:
 
 
 def compare(wanted: Runtime, reported: Mapping[str, Any]) -> Parity:
-    """Returns the comparison of a row of the table with a job's report (``engine.spark.jvm.describe``)."""
+    """Compares a row of the table with a job's report.
+
+    The report is that of ``engine.spark.jvm.describe``.
+    """
     names = ("spark", "java", "python", "scala")
     versions = [(name, str(reported[name]), str(getattr(wanted, name))) for name in names]
     jars = {jar.file: jar.sha256[:16] for jar in locked()[wanted.jars].jars}

@@ -1,4 +1,7 @@
-"""Checks before the start that every needed port is free; names the process that holds a busy one."""
+"""Checks before the start that every needed port is free.
+
+Names the process that holds a busy one.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ def check_ports(ports: Mapping[str, int]) -> None:
 
 
 def trouble(port: int) -> str | None:
-    """Returns why a port of this machine cannot be used, with its holder; None if it can."""
+    """Returns why a port of this machine cannot be used, with its holder.
+
+    None if it can.
+    """
     error = refusal(port)
     if error is None:
         return None
@@ -48,7 +54,10 @@ def trouble(port: int) -> str | None:
 
 
 def dashboard_trouble(port: int) -> str | None:
-    """Returns why the dashboard cannot use a port, and the setting that changes it; None if it can."""
+    """Returns why the dashboard cannot use a port, and the setting that changes it.
+
+    None if it can.
+    """
     reason = trouble(port)
     return reason and f"{reason}; stop it, or set TANDEM_UI__DASHBOARD_PORT to a free port"
 

@@ -47,14 +47,16 @@ class ProgressReader:
             return False
 
     def newest(self) -> dict[str, Any] | None:
-        """Returns the newest document, or None if there is none or MongoDB does not answer."""
+        """Returns the newest document; None if there is none, or no answer."""
         try:
             return self._collection.find_one({"pipeline": self._pipeline}, sort=[("$natural", -1)])
         except PyMongoError:
             return None
 
     def reconciliation(self, name: str) -> dict[str, Any] | None:
-        """Returns the stored document of a run of ``engine.run.reconcile``; None if it stored none.
+        """Returns the stored document of a run of ``engine.run.reconcile``.
+
+        None if it stored none.
 
         ``error`` is why it failed, or None, and then ``report`` is its report as JSON.
 
@@ -80,7 +82,7 @@ def progress_of(settings: Settings) -> closing[ProgressReader]:
 
 
 def lag(kafka: KafkaSettings, topics: Collection[str], committed: Committed) -> int | None:
-    """Returns the number of records that the job has not committed, or None if Kafka does not answer.
+    """Returns the number of uncommitted records; None if Kafka does not answer.
 
     Records of an open transaction do not count: the job cannot read them yet.
 

@@ -1,4 +1,4 @@
-"""Creates a pipeline's topics, indexes and progress collection before its job starts."""
+"""Creates a pipeline's topics, indexes and progress collection."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
 # The fields of each index in order, by collection.
 Indexes = Mapping[str, Sequence[Sequence[str]]]
-# The index for the job, which looks in every batch for notes of a collection and for those that the watermark has passed.
+# The index for the job, which looks in every batch for a collection's notes and for those to remove.
 _NOTES = (("collection", "until"),)
 PROGRESS_BYTES = 64 * 1024 * 1024
 # A dead letter is the original record and headers about it, so it is larger than the largest record of 2 MiB.
@@ -47,7 +47,10 @@ def streams_of(location: PipelineLocation) -> tuple[tuple[Stream, ...], str]:
 
 
 def indexes_of(location: PipelineLocation) -> Indexes:
-    """Returns the indexes of the collections that a pipeline writes or looks up, besides that of ``_id``."""
+    """Returns the indexes of a pipeline's collections, without that of ``_id``.
+
+    These are the collections that it writes or looks up.
+    """
     declared = declared_by(location)
     written = {each.name: each.indexes for each in declared.collections}
     return written | {each.collection: each.indexes for each in declared.lookups}
@@ -170,7 +173,7 @@ def _missing_topics(
 
 
 def create_collections(mongo: MongoSettings, indexes: Indexes) -> None:
-    """Creates the collections' indexes and the capped collection in which the job reports its progress.
+    """Creates the indexes and the capped collection of progress reports.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.
@@ -209,7 +212,7 @@ def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]
 
 
 def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> None:
-    """Removes the pipeline's collections, and its documents in Tandem's own collections.
+    """Removes the pipeline's collections and its documents in Tandem's own.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.

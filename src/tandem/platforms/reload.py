@@ -15,7 +15,9 @@ WAITS_HINT = "the job waits for the next change; see `tandem logs job`"
 
 
 def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], str | None]) -> None:
-    """Asks the driver and returns when its new run has committed a batch; see ``ReloadableJob.reload``.
+    """Asks the driver and returns when its new run has committed a batch.
+
+    See ``ReloadableJob.reload``.
 
     Args:
         settings: the pipeline's settings.

@@ -1,4 +1,7 @@
-"""Makes a single mongod a replica set, as acknowledged writes and change streams need one."""
+"""Makes a single mongod a replica set.
+
+Acknowledged writes and change streams need one.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ _INVALID_CONFIG = 93
 
 
 def become_primary(address: str, **options: Any) -> None:
-    """Returns when the mongod is the writable primary of its replica set; initiates it if needed.
+    """Returns when the mongod is the writable primary of its replica set.
+
+    Initiates it if needed.
 
     Args:
         address: ``host:port``, by which every client can reach it.

@@ -12,7 +12,7 @@ GRANT = "grant WRITE on it to the user (docs/gcp.md lists the ACLs), or keep its
 
 
 def unwritable(kafka: KafkaSettings, streams: Sequence[Stream], patience_ms: int = 10_000) -> list[str]:
-    """Returns the streams' topics that the user may not write to, without missing topics.
+    """Returns the existing topics that the user may not write to.
 
     Nothing is written: Kafka reports the user's rights when it describes a topic.
 

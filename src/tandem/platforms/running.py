@@ -1,4 +1,4 @@
-"""Finds the environments that run here, for commands without --profile, and checks which jobs run in one."""
+"""Finds the environments that run here, and the jobs in one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def _of_backends(*backends: str) -> list[Settings]:
 
 
 def _projects(known: Sequence[Settings]) -> dict[str, str]:
-    """Returns the Compose project in which each profile's Kafka runs, for those that run from this checkout.
+    """Returns the Compose project in which each profile's Kafka runs.
+
+    Only projects of this checkout count.
 
     One call of ``docker ps`` costs some 30 ms. Containers that only watch a cloud environment have no Kafka.
 

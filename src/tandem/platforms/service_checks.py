@@ -1,4 +1,7 @@
-"""The doctor's checks of running services: each function returns a value or raises the problem."""
+"""The doctor's checks of running services.
+
+Each function returns a value or raises the problem.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ class Skipped(Exception):
 
 
 def kafka(settings: Settings) -> str:
-    """Returns Kafka's address and brokers; checks that all of the pipeline's topics exist."""
+    """Returns Kafka's address and brokers.
+
+    Checks that all of the pipeline's topics exist.
+    """
     with administrator(settings.kafka, "answer", bootstrap_timeout_ms=3000) as admin:
         brokers = len(admin.describe_cluster().get("brokers") or ())
         there = set(admin.list_topics())
@@ -54,7 +60,10 @@ def uncompacted(settings: Settings) -> str:
 
 
 def kafka_rights(settings: Settings) -> str:
-    """Checks that the job may append control records to its topics; see ``rights.unwritable``."""
+    """Checks that the job may append control records to its topics.
+
+    See ``rights.unwritable``.
+    """
     streams, _ = streams_of(settings.location)
     if refusing := unwritable(settings.kafka, streams, patience_ms=3000):
         raise TandemError(consequence(settings.kafka, refusing), hint=GRANT)
@@ -62,7 +71,7 @@ def kafka_rights(settings: Settings) -> str:
 
 
 def kafka_from_containers(settings: Settings) -> str:
-    """Checks in the dashboard's container that the address that Kafka advertises works there."""
+    """Checks that Kafka's advertised address works in a container."""
     containers = Containers(find_engine())
     project = settings.project or containers.project_of(checkout(), settings.profile)
     asked = containers.run_in(project, "dashboard", "python", "-c", _ASK_KAFKA) if project else None
@@ -92,7 +101,7 @@ def record_times(settings: Settings) -> str:
 
 
 def kafka_clock(settings: Settings) -> str:
-    """Checks the broker's clock by its records' timestamps: none may be newer than now."""
+    """Checks by the records' timestamps that the broker's clock is not ahead."""
     streams, _ = streams_of(settings.location)
     consumer = reader(**kafka_client(settings.kafka), bootstrap_timeout_ms=3000, request_timeout_ms=5000)
     ahead_of_now = int((time.time() + _MAX_SKEW_S) * 1000)

@@ -1,4 +1,4 @@
-"""``python -m tandem.producer``: sends samples of all streams in real time, until stopped."""
+"""``python -m tandem.producer``: sends samples of all streams until stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sample records in Avro's single-object encoding: valid ones by each schema, and malformed ones."""
+"""Sample records in Avro's single-object encoding, valid and malformed."""
 
 from __future__ import annotations
 

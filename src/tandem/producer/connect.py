@@ -30,7 +30,9 @@ def connect(
     deadline: float = DEFAULT_DEADLINE_SECONDS,
     stop: threading.Event | None = None,
 ) -> KafkaProducer | None:
-    """Returns an idempotent producer that knows the topics, or None if ``stop`` was set before.
+    """Returns an idempotent producer; None if ``stop`` was set before.
+
+    It knows the topics.
 
     The topics must exist: one that the producer created would have the broker's default number of partitions.
 
@@ -131,7 +133,10 @@ def _producer(client: dict[str, Any]) -> KafkaProducer:
 
 
 class WhyNot(logging.Handler):
-    """Reads from the client's log why a connection failed; the client itself reports only a timeout."""
+    """Reads from the client's log why a connection failed.
+
+    The client itself reports only a timeout.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Sends control records, which advance a quiet topic's watermark so that open windows close."""
+"""Sends control records, which advance a quiet topic's watermark."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def close_windows(
 
 
 def control_record(topic: str, partition: int, at: datetime) -> Record:
-    """Returns the control record for a partition: no event before ``at`` is expected any more."""
+    """Returns a control record: no event before ``at`` is expected any more."""
     if at.tzinfo is None:
         raise ValueError("the time of a control record needs a time zone")
     time = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

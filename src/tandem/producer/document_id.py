@@ -37,19 +37,25 @@ def text_of(part: Part) -> str:
 
 
 def identity_in(stream: Stream, fields: Mapping[str, Any]) -> str | None:
-    """Returns the identity of an event by its fields; None if the identity is the record's key."""
+    """Returns the identity of an event by its fields.
+
+    None if the identity is the record's key.
+    """
     if stream.identity_paths is None:
         return None
     return identity_of([_part(stream, fields, path) for path in stream.identity_paths])
 
 
 def identity_of(parts: Sequence[Part]) -> str:
-    """Returns the identity made of several values; a single value is its text, unescaped."""
+    """Returns the identity made of several values.
+
+    A single value is its text, unescaped.
+    """
     return text_of(parts[0]) if len(parts) == 1 else document_id(*parts)
 
 
 def with_identity(stream: Stream, fields: Mapping[str, Any], label: str) -> Mapping[str, Any]:
-    """Returns an event's fields with the first text of its identity replaced, if it has one."""
+    """Returns an event's fields with another first text of its identity."""
     for path in stream.identity_paths or ():
         if isinstance(_part(stream, fields, path), str):
             return replaced(fields, path, label)

@@ -31,7 +31,10 @@ Encode = Callable[[Any], Any]
 
 
 def fields_encoder(fields: Mapping[str, Kind]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Returns a function that encodes an event's fields as a JSON object, without fields that are None."""
+    """Returns a function that encodes an event's fields for JSON.
+
+    It leaves out fields that are None.
+    """
     encoders = [(name, encode) for name, kind in fields.items() if (encode := encoder(kind)) is not None]
     optional = [name for name, kind in fields.items() if kind.is_optional]
 
@@ -49,7 +52,10 @@ def fields_encoder(fields: Mapping[str, Kind]) -> Callable[[Mapping[str, Any]], 
 
 
 def encoder(kind: Kind) -> Encode | None:
-    """Returns a function that converts a value for ``json``; None if no conversion is needed."""
+    """Returns a function that converts a value for ``json``.
+
+    None if no conversion is needed.
+    """
     match kind:
         case String() | Enum() | Boolean() | Integer() | Double():
             return None
@@ -86,6 +92,9 @@ def _minute(minute: int) -> str:
 
 
 def _decimal(value: Exact) -> float | str:
-    """Returns a number if Python writes it with the same digits, else a string; both are exact."""
+    """Returns a number if Python writes it with the same digits, else a string.
+
+    Both are exact.
+    """
     text = repr(number := float(value))
     return number if "e" not in text and Exact(text) == value else format(value, "f")

@@ -69,7 +69,9 @@ class Entry:
 
 
 class Ledger:
-    """Appends to a ledger file. Lines are buffered and are on disk after ``close``. Not thread-safe.
+    """Appends to a ledger file.
+
+    Lines are buffered and are on disk after ``close``. Not thread-safe.
 
     Args:
         path: the file; None keeps no ledger.

@@ -1,4 +1,4 @@
-"""Stores sample documents of lookups before the events that refer to them are sent."""
+"""Stores sample documents of lookups, before events refer to them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def lookups_of(location: PipelineLocation) -> Lookups:
 
 
 def store_lookups(mongo: MongoSettings, lookups: Lookups, plan: Plan) -> dict[str, int]:
-    """Stores the documents at majority write concern; returns their number by collection.
+    """Stores the documents at majority write concern.
+
+    Returns their number by collection.
 
     Args:
         mongo: MongoDB's settings.

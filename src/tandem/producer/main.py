@@ -30,7 +30,7 @@ Events = Callable[[Moment], Iterable[Event]]
 
 
 def main(stream: Stream | None = None, events: Events | None = None, arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code after sending a generated stream: that of the error, 0 or 130.
+    """Sends a generated stream; returns the exit code: 0, 130 or the error's.
 
     SIGTERM and SIGINT stop the sending, wait for records in flight, print the summary and end with 0 and 130.
 
@@ -126,7 +126,10 @@ def plan_of(options: argparse.Namespace) -> Plan:
 
 
 class _Stop:
-    """A stop event that SIGINT and SIGTERM set; a second SIGINT ends the process at once."""
+    """A stop event that SIGINT and SIGTERM set.
+
+    A second SIGINT ends the process at once.
+    """
 
     def __init__(self) -> None:
         self.event = threading.Event()

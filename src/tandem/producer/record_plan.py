@@ -115,7 +115,10 @@ class Plan:
 
     @property
     def late_share(self) -> float:
-        """The share of the events, those with lower ids, that sufficiently late records can still follow."""
+        """The share of the events that sufficiently late records can still follow.
+
+        These are the events with lower ids.
+        """
         return 1.0 if self.rate is not None else max(0.0, 1 - LATE_AFTER / self.span)
 
     @property

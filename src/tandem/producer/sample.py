@@ -1,4 +1,4 @@
-"""Generates the records of a pipeline's streams from one function that returns the events of a moment.
+"""Generates the records of streams from the events of moments.
 
 The seed and a moment's number determine all random choices, so each stream can be computed in its own process and all
 agree. Difficult records (repeats, records out of order, late, unusual and malformed ones) are added here.
@@ -64,7 +64,7 @@ class Moment(NamedTuple):
     followed: bool = False
 
     def scaled(self, milliseconds: int) -> int:
-        """Returns a duration in this plan, at least 1: in real time, durations are seconds."""
+        """Returns a duration in this plan, at least 1; in real time it is shorter."""
         return max(1, int(milliseconds * self.scale))
 
 
@@ -113,7 +113,10 @@ def sample(plan: Plan, stream: Stream, events: Callable[[Moment], Iterable[Event
 
 
 class _Chance(Random):
-    """Random numbers that are cheap to seed: seeding Python's own generator takes longer than making a record."""
+    """Random numbers that are cheap to seed.
+
+    Seeding Python's own generator takes longer than making a record.
+    """
 
     def begin(self, state: int) -> None:
         self._state = state
@@ -155,7 +158,7 @@ class _Sampler:
         return self._start_ms + index * self._span_ms // self._count
 
     def hold(self, index: int, *, early: bool) -> None:
-        """Makes and holds the records of a moment if it is early, or if it is not, as asked."""
+        """Makes and holds the records of a moment, if it is early or not, as asked."""
         draw, moments, own = _draws(blake2b(self._seed + b"%d" % index, digest_size=20).digest())
         if (self._unmatched_below <= draw < self._early_below) is not early:
             return
@@ -181,7 +184,10 @@ class _Sampler:
         return MomentKind.LATE if late and draw < self._late_below else MomentKind.VALID
 
     def _hold_records(self, event: Event, moment: Moment, chance: Random) -> None:
-        """Holds the event's record, its repeats and malformed records, each until its time of arrival."""
+        """Holds the event's records until they arrive.
+
+        These are the record, its repeats and malformed records.
+        """
         stream, mix = self._stream, self._plan.mix
         fields, values = event.fields, self._values
         # If the record's timestamp is the event time, the event happens when it arrives.
@@ -216,7 +222,7 @@ class _Sampler:
         return int(default_at(self._stream, path) // 1000 if time_ms is None else time_ms)
 
     def _again(self, arrival: int, moment: Moment, draw: float) -> int:
-        """Returns when a repeat arrives: half of them at once, most others within minutes, some too late."""
+        """Returns when a repeat arrives: at once, within minutes, or late."""
         if draw < 0.5:
             return arrival
         if draw < 0.9 or not moment.followed:

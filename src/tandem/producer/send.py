@@ -1,4 +1,4 @@
-"""Sends records at a rate, stops on request, accounts for every record, and serves metrics to Prometheus."""
+"""Sends records at a rate, and accounts for every record."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def send(
     stop: threading.Event,
     flush_seconds: float = FLUSH_SECONDS,
 ) -> Summary:
-    """Returns the outcomes of the records, after the last answer or ``flush_seconds`` after the stop.
+    """Returns the outcomes of the records.
+
+    It waits for the last answer, or ``flush_seconds`` after the stop.
 
     Args:
         records: consumed one by one as they are sent.
@@ -148,7 +150,7 @@ class _Deliveries:
         future.add_errback(self._refused, number)
 
     def wait_below(self, limit: int, stop: threading.Event, timeout: float | None = None) -> bool:
-        """Returns true once fewer than ``limit`` are in flight, false after a stop or the timeout."""
+        """Returns True once few are in flight, False after a stop or the timeout."""
         if len(self._pending) < limit:
             return True
         began = time.monotonic()
@@ -167,7 +169,10 @@ class _Deliveries:
         return True
 
     def close(self) -> dict[str, dict[str, int]]:
-        """Returns the number of records by class and outcome; a record without an answer is unknown."""
+        """Returns the number of records by class and outcome.
+
+        A record without an answer is unknown.
+        """
         with self._changed:
             self._closed = True
             for record in self._pending.values():

@@ -1,4 +1,4 @@
-"""Encodes a stream's sample records in its format: valid, unusual and malformed ones."""
+"""Encodes a stream's sample records in the stream's format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Values(Protocol):
         """Returns the same event in an unusual but valid form."""
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
-        """Returns a kind and a value that must become a dead letter, made of a valid event."""
+        """Returns a kind and a value that must become a dead letter."""
 
 
 def values_of(stream: Stream) -> Values:

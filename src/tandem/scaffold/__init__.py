@@ -1,4 +1,4 @@
-"""Writes a new pipeline: a renamed copy of the one in ``example``, which is tested like any other."""
+"""Writes a new pipeline: a renamed copy of the one in ``example``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 
 def write(name: str, own: Path, values: Format = Format.JSON) -> PipelineLocation:
-    """Returns where the new pipeline is: a folder of that name, complete, that runs as it is.
+    """Returns the location of the new pipeline, which is complete and runs.
 
     Args:
         name: a Python identifier in lower case; topics and collections are named after it.
@@ -65,7 +65,7 @@ def write(name: str, own: Path, values: Format = Format.JSON) -> PipelineLocatio
 
 
 def _to_avro(location: PipelineLocation) -> None:
-    """Declares that the streams are Avro, and writes the schema that each of them has already, in words of Avro."""
+    """Declares Avro streams, and writes the schemas of their fields."""
     for stream in STREAMS:
         file = location.folder / file_of(stream.name, 1)
         file.parent.mkdir(exist_ok=True)
@@ -76,14 +76,16 @@ def _to_avro(location: PipelineLocation) -> None:
 
 def _check(name: str, own: Path) -> None:
     if not is_name(name):
-        raise UsageError(f"{name!r} is no name for a pipeline", hint=NAME_RULE)
+        raise UsageError(f"{name!r} is not a valid name for a pipeline", hint=NAME_RULE)
     if (own / name).exists():
-        raise UsageError(f"{own / name} is there already", hint="choose another name; nothing was changed")
+        raise UsageError(f"{own / name} exists already", hint="choose another name; nothing was changed")
     if (BUNDLED / name).exists():
         raise UsageError(f"a pipeline {name!r} comes with Tandem", hint="choose another name")
-    # The folder is a package, found behind all that is installed.
+    # The folder becomes a package, which Python finds after all installed ones.
     if not own.name.isidentifier() or own.name in sys.stdlib_module_names:
-        raise UsageError(f"{own.name!r} is no name for a Python package", hint="set TANDEM_PIPELINES_DIR to another")
+        raise UsageError(
+            f"{own.name!r} is not a valid name for a Python package", hint="set TANDEM_PIPELINES_DIR to another"
+        )
 
 
 def _renamed(text: str, location: PipelineLocation) -> str:

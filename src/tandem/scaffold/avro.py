@@ -1,4 +1,7 @@
-"""Changes a new pipeline's declaration from JSON to Avro: three lines, and a schema for each stream."""
+"""Changes a new pipeline's declaration from JSON to Avro.
+
+Three lines differ, and each stream has a schema.
+"""
 
 from __future__ import annotations
 

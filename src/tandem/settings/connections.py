@@ -1,4 +1,4 @@
-"""Renders the settings of a connection, with its secrets, for the client libraries."""
+"""Renders the settings of connections for the client libraries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def mongo_client(mongo: MongoSettings) -> dict[str, Any]:
 
 
 def resolve(reference: Reference) -> str:
-    """Returns the secret that a reference names, on this machine; the job uses ``engine.spark.secrets.resolve``.
+    """Returns the secret that a reference names, on this machine.
+
+    The job uses ``engine.spark.secrets.resolve``.
 
     Raises:
         EnvironmentNotReadyError: it is missing or empty, or in Secret Manager, which only the job reads.

@@ -56,7 +56,7 @@ class GoogleSettings(BaseModel):
     """None for those that Google's libraries find, from ``gcloud`` or the machine."""
 
     def api_url(self, name: str) -> str:
-        """Returns the URL of an API of Google's that has no setting of its own, such as ``compute``."""
+        """Returns the URL of a Google API without a setting, such as ``compute``."""
         return _url(_here({"rehearsal_port": self.rehearsal_port}, 2)) or f"https://{name}.googleapis.com"
 
     @field_validator("workers")

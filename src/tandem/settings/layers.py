@@ -26,7 +26,7 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
-    """Returns a dictionary that is nested like the settings, given values with their paths."""
+    """Returns nested settings, given values with their paths."""
     found: dict[str, Any] = {}
     for path, value in values:
         for key in reversed(path):

@@ -1,4 +1,7 @@
-"""Loads a profile's settings; no other module reads them from the environment and from files."""
+"""Loads a profile's settings.
+
+No other module reads them from the environment and from files.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ _MISSING = "missing"
 
 
 def chosen_profile(flag: str | None) -> tuple[str, str] | None:
-    """Returns the profile of the flag or of ``TANDEM_PROFILE``, and which one named it; None for neither."""
+    """Returns the profile of the flag or of ``TANDEM_PROFILE``, and which one named it.
+
+    None for neither.
+    """
     if flag:
         return flag, "--profile"
     named = os.environ.get("TANDEM_PROFILE")
@@ -41,7 +47,9 @@ def own_pipelines() -> Path:
 
 
 def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None, *, named: bool = True) -> Settings:
-    """Returns the settings of a profile, complete; the arguments are those of ``read_settings``.
+    """Returns the settings of a profile, complete.
+
+    The arguments are those of ``read_settings``.
 
     Raises:
         UsageError: as ``read_settings`` does, or a required value is not set.
@@ -134,7 +142,10 @@ def _named(name: str | None) -> Profile:
 
 
 def _of_pipeline(location: PipelineLocation) -> dict[str, Any]:
-    """Returns the values of a pipeline's settings.toml; the default database has the pipeline's name."""
+    """Returns the values of a pipeline's settings.toml.
+
+    The default database has the pipeline's name.
+    """
     file = location.folder / SETTINGS
     try:
         values = tomllib.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
@@ -160,7 +171,10 @@ def _resolved(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_typed_parameters(settings: Settings, known: Mapping[str, Any]) -> Settings:
-    """Returns the settings with parameters of the types in settings.toml, because a variable holds only text."""
+    """Returns the settings with typed parameters.
+
+    The types are those in settings.toml, because a variable has only text.
+    """
     typed: dict[str, Any] = {}
     for name, value in settings.job.parameters.items():
         if name not in known:
@@ -206,6 +220,6 @@ def _wrong(error: ValidationError, profile: str) -> UsageError:
         )
     near = get_close_matches(name, (".".join(path) for path, _ in fields()), n=1)
     return UsageError(
-        f"there is no setting {name}, which profile {profile} has ({places})",
+        f"the setting {name} of profile {profile} does not exist ({places})",
         hint=f"did you mean {near[0]}?" if near else "remove it where it is set",
     )

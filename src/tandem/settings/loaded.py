@@ -39,7 +39,10 @@ class LoadedSettings:
         return self.settings
 
     def shown(self) -> Settings:
-        """Returns the settings for display: a missing value is its own name in angle brackets."""
+        """Returns the settings for display, with names for missing values.
+
+        A missing value is its own name in angle brackets.
+        """
         settings = self.settings
         for section, _, key in (name.partition(".") for name in self.missing):
             named = getattr(settings, section).model_copy(update={key: f"<{section}.{key}>"})

@@ -76,7 +76,10 @@ class MongoSettings(_Frozen):
 
 
 class JobSettings(_Frozen):
-    """The streaming job's settings, without its addresses. All durations are in seconds."""
+    """The streaming job's settings, without its addresses.
+
+    All durations are in seconds.
+    """
 
     lateness_seconds: int = Field(ge=1)
     max_clock_skew_seconds: int = Field(ge=0)
@@ -90,7 +93,7 @@ class JobSettings(_Frozen):
 
 
 class UiSettings(_Frozen):
-    """The ports of the dashboard and of Spark's pages: the driver's and, in containers, the master's."""
+    """The ports of the dashboard and of Spark's pages."""
 
     dashboard_port: int = Field(default=8080, ge=1, le=65535)
     spark_port: int = Field(default=14040, ge=1, le=65535)
@@ -100,7 +103,7 @@ class UiSettings(_Frozen):
 
 
 class LogSettings(_Frozen):
-    """The format of the logs that are kept: text for people, or JSON for log collectors."""
+    """The format of the kept logs: text, or JSON for log collectors."""
 
     format: Literal["text", "json"] = "text"
 

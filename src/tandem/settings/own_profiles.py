@@ -24,7 +24,9 @@ _LARGEST_OFFSET = 30_000
 
 
 def read(file: Path, packaged: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Returns the tables of the user's profiles by name; empty if the file does not exist.
+    """Returns the tables of the user's profiles by name.
+
+    Empty if the file does not exist.
 
     Args:
         file: a TOML file of tables ``[profile.NAME]``.

@@ -1,4 +1,4 @@
-"""Reads the profiles: those that come with Tandem, and the user's own in ``tandem.toml``."""
+"""Reads the packaged profiles, and the user's own in ``tandem.toml``."""
 
 from __future__ import annotations
 
@@ -102,7 +102,10 @@ def _add(name: str, own: Mapping[str, Mapping[str, Any]], found: dict[str, Profi
 
 
 def _inherited(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the values that a profile passes on: without those that keep the two environments apart."""
+    """Returns the values that a profile passes on to those like it.
+
+    Values that keep two environments apart are left out.
+    """
     return {key: value for key, value in values.items() if key not in _IDENTITY}
 
 

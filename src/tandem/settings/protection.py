@@ -1,4 +1,4 @@
-"""Protects profiles such as production: deleting data or sending generated records needs the name."""
+"""Protects profiles such as production: a command needs their name."""
 
 from __future__ import annotations
 
@@ -113,6 +113,6 @@ def _shared(mine: Settings, theirs: Settings) -> str | None:
 
 
 def _hosts(addresses: str, port: int) -> set[str]:
-    """Returns a list's addresses as ``host:port``, so that equal addresses are written alike."""
+    """Returns the addresses of a list as ``host:port``."""
     hosts = (host.strip().lower() for host in addresses.rpartition("@")[2].split(","))
     return {host if ":" in host.rpartition("]")[2] else f"{host}:{port}" for host in hosts if host}

@@ -1,4 +1,4 @@
-"""Reads settings from environment variables and ``.env.<profile>``, and checks their names."""
+"""Reads settings from variables and ``.env.<profile>``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ _SHARED: dict[tuple[str, ...], tuple[str, ...]] = {
 
 
 def read_dotenv(file: Path) -> dict[str, str]:
-    """Returns the variables in a file of lines ``NAME=value``; none if the file does not exist.
+    """Returns the variables in a file of lines ``NAME=value``.
+
+    None if the file does not exist.
 
     Raises:
         UsageError: the file cannot be read, is not UTF-8, or has another line.
@@ -53,7 +55,7 @@ def read_dotenv(file: Path) -> dict[str, str]:
 
 
 def check(variables: Mapping[str, str], place: str) -> None:
-    """Raises if a variable with Tandem's prefix is not a setting, or needs JSON and has none.
+    """Raises if a variable of Tandem is not a setting or has invalid JSON.
 
     Args:
         variables: variables and their values; other programs' variables are ignored.
@@ -82,7 +84,9 @@ def check(variables: Mapping[str, str], place: str) -> None:
 
 
 def values_of(variables: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yields the path and the value of each setting that variables set; an empty variable sets none.
+    """Yields the path and the value of each setting that variables set.
+
+    An empty variable sets none.
 
     Args:
         variables: variables that ``check`` accepts.
@@ -113,7 +117,10 @@ def variable(path: Sequence[str]) -> str:
 
 
 def fields() -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yields the path and type of each section and setting; a section before its settings."""
+    """Yields the path and type of each section and setting.
+
+    A section before its settings.
+    """
     for name, field in Settings.model_fields.items():
         if name == "location":
             continue
@@ -159,7 +166,10 @@ def _check_json(kind: Any, text: str, name: str, place: str) -> None:
 
 
 def _json_type(kind: Any) -> type | None:
-    """Returns the JSON type of a variable with several values; None for a single value."""
+    """Returns the JSON type of a variable with several values.
+
+    None for a single value.
+    """
     if is_section(kind) or get_origin(kind) is dict:
         return dict
     return list if get_origin(kind) is tuple else None

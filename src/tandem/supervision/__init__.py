@@ -1,1 +1,4 @@
-"""Runs programs on this machine and restarts them; independent of what the programs do."""
+"""Runs programs on this machine and restarts them.
+
+Independent of what the programs do.
+"""

@@ -83,7 +83,10 @@ def _of_mongod(entry: dict[str, Any]) -> LogLine:
 
 
 def _of_tandem(entry: dict[str, Any]) -> LogLine:
-    """Parses a JSON line of ours or of Spark: time, severity, logger, message, and the event's values."""
+    """Parses a JSON line of Tandem or of Spark.
+
+    It has time, severity, logger, message, and the event's values.
+    """
     at, severity, _ = _time(entry.pop("time")), entry.pop("severity"), entry["message"]
     return of_fields(entry, at, severity)
 

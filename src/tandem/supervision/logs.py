@@ -1,4 +1,7 @@
-"""Rotates the services' log files and reads them: merged by time, or the line that reports an error."""
+"""Rotates the services' log files and reads them.
+
+Readers get merged lines, or the line that reports an error.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,9 @@ def reports_full_disk(log: Path, from_byte: int) -> bool:
 
 
 def end_of(log: Path, from_byte: int = 0) -> str:
-    """Returns the end of a log after ``from_byte``, or the end of the whole log if it was emptied since.
+    """Returns the end of a log after ``from_byte``.
+
+    If the log was emptied since, it returns the end of the whole log.
 
     Raises:
         OSError: it cannot be read.
@@ -105,7 +110,10 @@ def _changed(file: Path) -> int:
 
 
 class _Tail:
-    """Reads the lines that were added to a file; a line without a time has the time of the line before."""
+    """Reads the lines that were added to a file.
+
+    A line without a time has the time of the line before.
+    """
 
     def __init__(self, service: str, file: Path) -> None:
         self._service, self._file = service, file

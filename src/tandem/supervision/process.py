@@ -1,4 +1,7 @@
-"""Starts, identifies and ends process groups; a recycled process id never gets a signal."""
+"""Starts, identifies and ends process groups.
+
+A recycled process id never gets a signal.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,10 @@ def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Pat
 
 
 def identify(pid: int) -> Identity:
-    """Returns the identity of a process; that of an ended process matches no other process."""
+    """Returns the identity of a process.
+
+    That of an ended process matches no other process.
+    """
     return _running(pid) or Identity(pid, "gone")
 
 
@@ -63,7 +69,7 @@ def read_identity(path: Path) -> Identity | None:
 
 
 def remove_identity(path: Path, identity: Identity) -> None:
-    """Removes an identity's file, unless another process has written its own identity there."""
+    """Removes an identity's file, unless another process has written it."""
     if read_identity(path) == identity:
         path.unlink(missing_ok=True)
 
@@ -176,7 +182,10 @@ def _open(pid: int) -> int | None:
 
 
 def _group(identity: Identity) -> list[Identity]:
-    """Returns the processes of a leader's group; none if another process has its id now."""
+    """Returns the processes of a leader's group.
+
+    None if another process has its id now.
+    """
     leader = _running(identity.pid)
     if leader and leader != identity:
         return []

@@ -56,7 +56,9 @@ _WORDS = {
 
 
 class ServiceRunner:
-    """Runs one service in a thread of its own; only that thread starts and ends the program.
+    """Runs one service in a thread of its own.
+
+    Only that thread starts and ends the program.
 
     Args:
         service: the service.
@@ -113,7 +115,10 @@ class ServiceRunner:
                 self._changed.notify_all()
 
     def wait_until_ready(self, in_vain: Callable[[], bool]) -> bool:
-        """Waits for the program and returns whether it is ready; False as soon as ``in_vain`` returns True."""
+        """Waits for the program and returns whether it is ready.
+
+        False as soon as ``in_vain`` returns True.
+        """
         with self._changed:
             while not self._changed.wait_for(lambda: self.is_ready, _NEEDS_INTERVAL_S):
                 if in_vain():
@@ -217,7 +222,10 @@ class ServiceRunner:
             self._changed.notify_all()
 
     def _await_needs(self, in_vain: Callable[[], bool]) -> bool:
-        """Waits for the needed services and returns whether all are ready; see ``wait_until_ready``."""
+        """Waits for the needed services and returns whether all are ready.
+
+        See ``wait_until_ready``.
+        """
         return all(need.wait_until_ready(in_vain) for need in self._needs)
 
     def _await_ready(self, run: ServiceRun, process: Popen[bytes], from_byte: int) -> None:

@@ -1,4 +1,7 @@
-"""Describes a program that a supervisor runs; subclasses define its start, readiness and stop."""
+"""Describes a program that a supervisor runs.
+
+Subclasses define its start, readiness and stop.
+"""
 
 from __future__ import annotations
 
@@ -51,14 +54,20 @@ class Service:
         """Completes the start; services that need this one start afterwards."""
 
     def linger_s(self) -> float:
-        """Returns how many seconds the program's children may run after a stop, before they are killed."""
+        """Returns the seconds that children may run after a stop.
+
+        Then they are killed.
+        """
         return 0.0
 
     def on_stopped(self) -> None:
-        """Called after a requested stop, if the program was ready and ended with all its children."""
+        """Completes a requested stop after which no child is left.
+
+        It is called only if the program was ready.
+        """
 
     def explain(self, _code: int, _output: str, /) -> str | None:
-        """Returns why the program cannot run on this machine, given its exit code and its log; None if unknown.
+        """Returns why the program cannot run on this machine; None if unknown.
 
         With a reason, it is not restarted unless it was ready before.
         """

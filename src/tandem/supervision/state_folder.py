@@ -1,4 +1,4 @@
-"""The folder of a supervisor's state: its lock, process ids, states, logs and the services' data."""
+"""The folder of a supervisor's state: lock, process ids, logs and data."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ class StateFolder:
 
     @contextmanager
     def locked(self) -> Iterator[int | None]:
-        """Locks the folder until the block or the process ends; yields the lock's file descriptor.
+        """Locks the folder until the block or the process ends.
+
+        Yields the lock's file descriptor.
 
         Yields None if another process has the lock.
         """
@@ -102,7 +104,7 @@ class StateFolder:
             yield lock.fileno()
 
     def is_mine(self, lock: int) -> bool:
-        """Returns whether the locked folder still exists: it was neither removed nor replaced."""
+        """Returns whether the locked folder still exists and is the same one."""
         try:
             return os.path.samestat(os.fstat(lock), (self.run / "lock").stat())
         except (FileNotFoundError, NotADirectoryError):

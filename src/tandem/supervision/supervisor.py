@@ -33,7 +33,7 @@ class DynamicServices(Protocol):
 
 
 def received_signals() -> SimpleQueue[int]:
-    """Returns a queue that gets each signal for a supervisor: SIGTERM, SIGINT and ``UPDATE``."""
+    """Returns a queue that gets SIGTERM, SIGINT and ``UPDATE``."""
     # A signal handler must not take a lock that the interrupted code may hold. SimpleQueue allows that.
     signals: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, UPDATE):
@@ -63,7 +63,9 @@ def supervise(
     signals: SimpleQueue[int],
     lock: int,
 ) -> None:
-    """Runs services until a signal other than ``UPDATE`` comes or the state folder is removed.
+    """Runs services until a signal, or until the state folder is removed.
+
+    ``UPDATE`` does not end them.
 
     Args:
         runners: in the order in which they are started; they are stopped in the reverse order.
@@ -96,7 +98,10 @@ def supervise(
 
 
 def _stop_at_once(runners: Sequence[ServiceRunner], dynamic: DynamicServices | None) -> None:
-    """Stops all in parallel: their files are gone, and the next environment needs their ports."""
+    """Stops all services in parallel, because their state folder is gone.
+
+    The next environment needs their ports.
+    """
     stops = [runner.stop for runner in runners] + ([dynamic.stop] if dynamic else [])
     threads = [threading.Thread(target=stop, kwargs={"at_once": True}) for stop in stops]
     for thread in threads:

@@ -1,1 +1,4 @@
-"""Computes the expected documents from the topics in plain Python and compares. No Spark."""
+"""Computes the expected documents from the topics in plain Python and compares.
+
+No Spark.
+"""

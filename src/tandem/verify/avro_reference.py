@@ -52,7 +52,10 @@ class AvroRecords:
         return {step.name: _taken(step, document) for step in steps}
 
     def document(self, value: bytes) -> Mapping[str, Any]:
-        """Returns a record's content, with texts if they are UTF-8; raises Refused if it is unreadable."""
+        """Returns a record's content, with texts if they are UTF-8.
+
+        Raises Refused if it is unreadable.
+        """
         document, _ = self._read(value)
         return {
             name: each.decode(errors="replace") if isinstance(each, bytes) else each for name, each in document.items()
@@ -88,7 +91,10 @@ def _step(name: str, kind: Kind, written: Mapping[str, Mapping[str, Any]], newes
 
 
 def _unit(avro_type: Any, kind: Kind) -> int | None:
-    """Returns the microseconds in a type's unit; 1 if it is not a time, None if the type is wrong."""
+    """Returns the microseconds in a type's unit.
+
+    1 if it is not a time, None if the type is wrong.
+    """
     branches = avro_type if isinstance(avro_type, list) else [avro_type]
     if isinstance(avro_type, list) and "null" in avro_type:
         branches = [each for each in avro_type if each != "null"]

@@ -1,4 +1,7 @@
-"""Compares the expected documents and dead letters with the stored ones. Without I/O."""
+"""Compares the expected documents and dead letters with the stored ones.
+
+Without I/O.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _MOST_COMBINATIONS = 1_000
 
 
 class Documents(Protocol):
-    """The stored documents. A large collection is read twice rather than kept in memory."""
+    """The stored documents.
+
+    A large collection is read twice rather than kept in memory.
+    """
 
     def ids(self, collection: str) -> Set[str]:
         """Returns the ``_id``s that are strings."""

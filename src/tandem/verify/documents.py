@@ -43,7 +43,10 @@ class CollectionDifferences:
         return bool(self._wrong or self._unexpected or self._missing)
 
     def or_expected(self, expected: Mapping[str, Document]) -> None:
-        """Drops differences that these documents do not have: a document may match any expectation."""
+        """Drops differences that do not exist for other expected documents.
+
+        A document may match any expectation.
+        """
         self._missing &= expected.keys()
         self._wrong = {
             identity: (document, fields)
@@ -77,7 +80,9 @@ def _of_its_id(document: Document, expected: Mapping[str, Document]) -> Document
 
 
 def _differing(stored: Document, expected: Document) -> set[str]:
-    """Returns the fields that differ in presence, value or type; an expected None means a missing field.
+    """Returns the fields that differ in presence, value or type.
+
+    An expected None means a missing field.
 
     In Python 5.0 and true equal integers, but not here.
     """
@@ -89,7 +94,7 @@ def _differing(stored: Document, expected: Document) -> set[str]:
 
 
 def _equal(found: Any, expected: Any) -> bool:
-    """Returns whether two values are equal and have the same types, including nested values."""
+    """Returns whether two values and their types are equal, at all levels."""
     if isinstance(found, DBRef):  # PyMongo reads a nested document with the fields $ref and $id as this
         found = dict(found.as_doc())
     if type(found) is dict and isinstance(expected, Mapping):

@@ -1,4 +1,4 @@
-"""Reads the declared fields of a JSON record, independently of ``engine.read.typed_values``."""
+"""Reads a JSON record, independently of ``engine.read.typed_values``."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ class Refused(Exception):
 
 
 def fields_reader(fields: Mapping[str, Kind], mark: str = "") -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Returns a function that reads the declared fields of a JSON object; missing fields are None.
+    """Returns a function that reads the declared fields of a JSON object.
+
+    Missing fields are None.
 
     A timestamp is in microseconds since 1970, UTC. The function raises ``Refused`` for the first invalid field in the
     declared order.
@@ -89,7 +91,7 @@ def fields_reader(fields: Mapping[str, Kind], mark: str = "") -> Callable[[dict[
 
 
 def reader(kind: Kind) -> Read:
-    """Returns a function that converts a JSON value to a type; it raises ``Refused`` for a wrong value."""
+    """Returns a function that converts a JSON value; it raises ``Refused``."""
     match kind:
         case String():
             return _text if kind.may_be_empty else _string
@@ -245,7 +247,7 @@ def _map(read_value: Read) -> Read:
 
 
 def _detail(refused: Refused) -> tuple[str, str]:
-    """Returns the text by which the engine orders reasons: after the path, a wrong type has more text."""
+    """Returns the text by which the engine orders reasons: path and type."""
     return refused.error, refused.path + (":" if refused.error is DeadLetterError.WRONG_TYPE else "")
 
 
@@ -256,7 +258,9 @@ def _present(value: Any, read: Read) -> Any:
 
 
 def micros(text: str) -> int | None:
-    """Returns a timestamp in microseconds since 1970, UTC; None if it is not a valid time.
+    """Returns a timestamp in microseconds since 1970, UTC.
+
+    None if it is not a valid time.
 
     It computes with integers, because an offset may move the time out of the range of ``datetime``.
     """
@@ -278,7 +282,7 @@ def micros(text: str) -> int | None:
 
 @lru_cache(maxsize=4096)
 def _minute(text: str) -> int | None:
-    """Returns ``YYYY-MM-DD?HH:MM`` as minutes since 1970; cached, as events of a minute arrive together."""
+    # Cached, because events of a minute arrive together.
     hour, minute = int(text[11:13]), int(text[14:16])
     if hour > 23 or minute > 59:
         return None

@@ -1,4 +1,7 @@
-"""Reads a stream's records; keeps what the comparison and the expected watermark need."""
+"""Reads a stream's records.
+
+Keeps what the comparison and the expected watermark need.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,10 @@ class Intake:
 
     @property
     def conflicting(self) -> Iterator[str]:
-        """The events that were sent with different contents, ignoring the record's own time."""
+        """The events that were sent with different contents.
+
+        The record's own time is ignored.
+        """
         ignored = {self._time} if self.stream.event_time_path is None else set()
         for identity, versions in self.versions.items():
             first = self.accepted[identity]
@@ -98,7 +104,9 @@ class Intake:
 
 
 def expected_watermark(settings: Settings) -> datetime | None:
-    """Returns the watermark after the topics' last records; None while a stream has no event.
+    """Returns the watermark after the topics' last records.
+
+    None while a stream has no event.
 
     Raises:
         EnvironmentNotReadyError: Kafka does not answer or a topic is missing.

@@ -1,4 +1,4 @@
-"""The interface of a pipeline's module ``oracle``, which computes the expected documents."""
+"""The interface of a pipeline's module ``oracle``."""
 
 from __future__ import annotations
 

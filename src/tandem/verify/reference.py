@@ -1,4 +1,4 @@
-"""Validates one record as the engine must, in plain Python and from the declaration alone.
+"""Validates one record like the engine, in plain Python.
 
 ``engine.read.parse`` with ``engine.read.reject`` is the other implementation. Both use the declaration and share
 nothing else. They must agree for any bytes, and a property test compares them. Change both together.

@@ -1,4 +1,4 @@
-"""The result of a verification: every record's outcome, every difference, and both on a terminal."""
+"""The result of a verification, and its table for a terminal."""
 
 from __future__ import annotations
 
@@ -139,7 +139,10 @@ def show(report: Report, console: Console) -> None:
 
 
 def table(report: Report) -> Table:
-    """Returns the table: a column per stream and the total, a row per outcome and difference."""
+    """Returns the table: a column per stream, a row per outcome.
+
+    There are also a column for the total and a row per difference.
+    """
     verdict = "[green]every record is accounted for[/]" if report.ok else "[red]MongoDB and the topics do not agree[/]"
     # The verdict is one line, even with one stream.
     result = Table(caption=verdict, caption_justify="left", min_width=36)

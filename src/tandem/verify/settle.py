@@ -1,4 +1,7 @@
-"""Waits until the job has committed all records and its watermark has reached the implied one."""
+"""Waits until the job has processed all records.
+
+Its watermark must have reached the implied one, too.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ def await_settled(
     deadline_s: float,
     problem: Problem,
 ) -> int | None:
-    """Waits for the job to process the records; returns the number that it dropped as late.
+    """Waits for the job to process the records.
+
+    Returns the number that it dropped as late.
 
     None if the number is unknown, because the job was killed between a batch's commit and its report.
 

@@ -1,4 +1,4 @@
-"""Reads Avro's binary encoding as strictly as the engine's parser, unlike Python's libraries.
+"""Reads Avro's binary encoding as strictly as the engine's parser.
 
 Those accept numbers of any length, texts of negative length and, when they skip fields, incomplete records.
 """
@@ -19,7 +19,9 @@ _TRUE = 1
 
 
 def decoder(schema: Any) -> Callable[[bytes], Any]:
-    """Returns a function that decodes one value; it raises ValueError for any other bytes.
+    """Returns a function that decodes one value.
+
+    It raises ValueError for any other bytes.
 
     Args:
         schema: as ``fastavro.parse_schema`` gives it, with full names.

@@ -24,7 +24,10 @@ _LITERALS = {"true": True, "false": False, "null": None}
 
 
 class Number(str):
-    """The text of a number with a fraction or an exponent; another type would lose digits."""
+    """The text of a number with a fraction or an exponent.
+
+    Another type would lose digits.
+    """
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Reads topics completely, up to their ends at the time of the call, and rejects compacted ones."""
+"""Reads topics up to their current ends, and rejects compacted ones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class TopicRecord(NamedTuple):
 
 
 class TopicReader:
-    """Reads one topic without a consumer group, so that it leaves no trace and is never rebalanced.
+    """Reads one topic without a consumer group.
+
+    So it leaves no trace and is never rebalanced.
 
     Args:
         kafka: Kafka's settings.

@@ -1,4 +1,4 @@
-"""Verifies a running pipeline: reads the topics, waits for the job, and compares its documents."""
+"""Verifies a pipeline: reads the topics, and compares its documents."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def verify(settings: Settings, *, settle_deadline_s: float, problem: Problem = l
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """Collects garbage rarely: with millions of live objects, collections would take half the time."""
+    """Collects garbage rarely, because many live objects make it slow."""
     before = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)
     try:

@@ -39,7 +39,7 @@ class Watermark:
 
 
 def sweep(arrivals: Iterable[Arrival], streams: Iterable[str], *, lateness_seconds: int) -> Watermark:
-    """Returns the watermark after all arrivals, and the events that may have been late.
+    """Returns the final watermark, and the events that may have been late.
 
     Like the engine's, the watermark is the minimum over the streams of the newest event time less the lateness, in
     whole milliseconds, and it never falls. The limits of the engine's batches are unknown. So an event *may* be late if

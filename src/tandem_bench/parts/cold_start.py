@@ -1,4 +1,7 @@
-"""Cold start: from `tandem up` to the first fact, with and without Java's archive; Spark alone."""
+"""Cold start: from `tandem up` to the first fact, with and without Java's archive.
+
+Spark alone.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ def measure(config: RunConfig) -> Part:
 
 @contextmanager
 def _nothing_learned(settings: Settings) -> Iterator[Settings]:
-    """Yields settings with a cache of jars only, as at the very first start after the downloads."""
+    """Yields settings with a cache of jars only, as at the very first start."""
     java = find_java(settings.java_home, runtimes().minimum_java)
     ensure_jars(settings.cache_dir, java.program)
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
@@ -120,7 +123,10 @@ def _spark_alone(settings: Settings) -> float:
 
 
 def _send_one_pair(kafka: KafkaSettings, process: subprocess.Popen[str]) -> float:
-    """Sends an order and its payment once the topics exist; returns the time, in seconds since the epoch."""
+    """Sends an order and its payment once the topics exist.
+
+    Returns the time, in seconds since the epoch.
+    """
 
     # The client's pause between two attempts to connect would be part of the figure.
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})

@@ -1,4 +1,4 @@
-"""Containers: the drain of a backlog in containers, beside the same drain as processes."""
+"""Containers: a drain in containers, beside the same drain as processes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def measure(config: RunConfig) -> Part:
 
 
 def _drained(config: RunConfig, settings: Settings) -> tuple[Figures, Figures, str]:
-    """Returns the rates, the memory after a warm drain, and a remark about the verified records."""
+    """Returns the rates, the memory, and a remark about the records."""
     with running_job(settings), Reports(settings) as reports:
         driver = JobDriver(settings, reports)
         first = drains.warm(settings.kafka, driver, config.plan(0), ends_of(settings.kafka, own_topics()))

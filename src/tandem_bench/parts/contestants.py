@@ -1,4 +1,7 @@
-"""The peers and the limits of a drain. Each drains the topics and reports its seconds."""
+"""The peers and the limits of a drain.
+
+Each drains the topics and reports its seconds.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +112,10 @@ def _pairs_in(folder: Path) -> Iterator[Pair]:
 
 
 def tutorial_arguments(testbed: Testbed, topics: Mapping[str, str]) -> tuple[str, ...]:
-    """Returns the arguments of the tutorials' program that tell it where to read and write."""
+    """Returns the arguments of the tutorials' program.
+
+    They have its topics and its database.
+    """
     places = {**topics, "collection": FACTS.name, "checkpoints": f"file://{testbed.layout.scratch}/tutorial"}
     return tuple(f"--{name}={value}" for name, value in places.items())
 
@@ -135,7 +141,10 @@ def _flink_jars(testbed: Testbed) -> tuple[Path, ...]:
 
 
 def spark_batches(testbed: Testbed, ends: Ends) -> dict[str, list[float]]:
-    """Returns the seconds of ``read``, ``parse`` and ``batch`` (``peers/spark_batch.py``), cold, then warm."""
+    """Returns the seconds of Spark's batches, cold, then warm.
+
+    The kinds are ``read``, ``parse`` and ``batch`` (``peers/spark_batch.py``).
+    """
     names = ("bench_batch_cold", "bench_batch")
     with testbed.database(names[0]), testbed.database(names[1]):
         arguments = ("--ends", json.dumps(ends), "--databases", *names)

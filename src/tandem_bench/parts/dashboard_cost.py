@@ -1,4 +1,4 @@
-"""The dashboard under load: the cost of an update in a browser, and of many pages for the server."""
+"""The dashboard under load: the cost of an update and of many pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drains: the job commits a backlog and closes the windows that it allows to close."""
+"""Drains: the job commits a backlog and closes its windows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ class Drain:
 
 
 def cold(driver: Freezable, ends: Ends) -> Drain:
-    """Returns the drain of a backlog by a driver that has just started, from the start of its query."""
+    """Returns the drain of a backlog by a driver that has just started.
+
+    The time begins with its query.
+    """
     return _watched(driver, ends, count(ends), driver.reports.started_at())
 
 

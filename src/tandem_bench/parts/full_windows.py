@@ -1,4 +1,4 @@
-"""Full windows: latency, batches, processor time and memory under a steady load with a large state."""
+"""Full windows: a steady load with a large state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Growth: the cost of a record by the size of the backlog, and of a small batch by the state."""
+"""Growth: costs by the size of the backlog and of the state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Found(NamedTuple):
 
 
 def measure(config: RunConfig) -> Part:
-    """Returns the rates of drains of growing backlogs, and the times of small batches after them.
+    """Returns the rates of growing drains, and the times of small batches.
 
     The backlogs are half, once, twice and four times the bench's number of records.
     """
@@ -75,7 +75,10 @@ def measure(config: RunConfig) -> Part:
 
 
 def fitting(sizes: Sequence[int], memory: float) -> list[int]:
-    """Returns the numbers of records whose state fits into the memory (GiB), at least the smallest."""
+    """Returns the numbers of records whose state fits into the memory.
+
+    The memory is in GiB; the smallest number is always included.
+    """
     return [size for size in sizes if heap_gib(size) <= memory - _OTHERS_GIB] or [min(sizes)]
 
 

@@ -40,7 +40,7 @@ _MARK = re.compile(r'(?<=response_id",\n        ).*(?=\n        "status")')
 
 
 def measure(config: RunConfig) -> Part:
-    """Returns seconds from the save to the message of `tandem dev`, and to the first document."""
+    """Returns seconds from the save to the reload and to the first document."""
     reloaded: list[float] = []
     seen: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +74,7 @@ def _settings(settings: Settings, location: PipelineLocation) -> Settings:
 def _edit(
     name: str, location: PipelineLocation, output: IO[str], settings: Settings, documents: Any
 ) -> tuple[float, float]:
-    """Returns the seconds until the job ran a new version, and until its first document existed."""
+    """Returns the seconds until a new version ran and until its first document."""
     file = location.file("transform")
     edited = _MARK.sub(f'F.lit("{name}").alias("service"),', file.read_text("utf-8"), count=1)
     began = time.monotonic()

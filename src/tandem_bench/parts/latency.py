@@ -18,7 +18,10 @@ _VERIFY_S = 60.0
 
 
 def measure(config: RunConfig) -> Part:
-    """Returns the latencies of the job and of the tutorials' design, and a batch's phases."""
+    """Returns the latencies of the job and of the tutorials' design.
+
+    It also returns the phases of a batch.
+    """
     warm_s, seconds = (LEAST_WARM_S, 15.0) if config.quick else (40.0, 60.0)
     ours: list[tuple[float, float]] = []
     theirs: list[tuple[float, float]] = []
@@ -44,7 +47,9 @@ def measure(config: RunConfig) -> Part:
     if theirs:
         p50, p99 = zip(*theirs, strict=True)
         rows += [
-            Row("the tutorials' design, median", "s", Figure(p50), RowKind.PEER, f"{judgement}; of what came"),
+            Row(
+                "the tutorials' design, median", "s", Figure(p50), RowKind.PEER, f"{judgement}; of the facts that came"
+            ),
             Row("the tutorials' design, 99th percentile", "s", Figure(p99), RowKind.PEER),
         ]
     settings = {"records/s": int(RATE), "seconds": int(seconds), "rounds": config.rounds}

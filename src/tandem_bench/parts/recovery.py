@@ -1,4 +1,7 @@
-"""Recovery: the time from a kill of the driver under load to new facts, with an empty and with a full state."""
+"""Recovery: the time from a kill of the driver to new facts.
+
+It is measured with an empty and with a full state.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _CAUGHT_UP = (f"killed to facts in under {_CAUGHT_UP_S:.0f} s", "s")
 
 
 def measure(config: RunConfig) -> Part:
-    """Returns seconds from the kill to the first new fact, and to the first that came without delay."""
+    """Returns seconds from the kill to the first fact, and to one without delay."""
     warm_s, _ = config.times(15.0 if config.quick else 30.0, 0.0)
     found = Rounds()
     for settings in config.environments:
@@ -39,7 +42,7 @@ def measure(config: RunConfig) -> Part:
 
 
 def _of(config: RunConfig, settings: Settings, rows: int, warm_s: float) -> tuple[list[Figures], str]:
-    """Returns the figures of each round, and a remark on the state and on the verified records."""
+    """Returns the figures of each round, and a remark on the state."""
     with running_job(settings), Reports(settings) as reports:
         if rows:
             fill(settings, reports, rows)

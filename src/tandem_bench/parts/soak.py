@@ -1,4 +1,4 @@
-"""Soak: whether state, memory, files and batches stay constant while windows open and close."""
+"""Soak: whether memory, files and batches stay constant over time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ _USED_AFTER = "tandem.driver.jvm.pools.PS-Old-Gen.used-after-gc"
 
 
 def measure(config: RunConfig) -> Part:
-    """Returns the medians of the first and of the last quarter of the time, after a warm-up."""
+    """Returns the medians of the first and the last quarter of the time.
+
+    A warm-up comes first.
+    """
     seconds = 120.0 if config.quick else 1800.0
     settings = _short_windows(config.settings)
     samples: list[Mapping[str, float]] = []
@@ -76,7 +79,7 @@ def measure(config: RunConfig) -> Part:
 
 
 def quarters(values: Sequence[float]) -> tuple[float, float]:
-    """Returns the medians of the first and of the last quarter of the values, of at least one value each."""
+    """Returns the medians of the first and the last quarter of the values."""
     size = max(1, len(values) // 4)
     return median(values[:size]), median(values[-size:])
 
@@ -88,7 +91,10 @@ def _short_windows(settings: Settings) -> Settings:
 
 
 def _left_bytes(settings: Settings) -> float:
-    """Returns the bytes in use after the newest full collection, by the metrics of the driver's page."""
+    """Returns the bytes in use after the newest full collection.
+
+    The driver's page has this metric.
+    """
     # Without the user's proxy.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(f"http://127.0.0.1:{settings.ui.spark_port}/metrics/json/", timeout=_METRICS_S) as answer:

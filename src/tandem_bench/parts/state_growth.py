@@ -1,4 +1,4 @@
-"""Growth by state: latency, batches and memory under one load, with windows of different lengths."""
+"""Growth by state: one load with windows of different lengths."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LATENESS_SHARE = 1 / 7
 
 
 def measure(config: RunConfig) -> Part:
-    """Returns the figures of states of growing size, and the ratios of the largest to the smallest."""
+    """Returns the figures of growing states, and their ratios."""
     warm_s, seconds = config.times(40.0, 20.0 if config.quick else 60.0)
     rate = next(iter(config.rates), RATE)
     sizes = sorted({max(config.rows // part, int(rate * (_LEAST_WINDOW_S + 1))) for part in _PARTS})
@@ -36,7 +36,7 @@ def measure(config: RunConfig) -> Part:
 
 
 def with_windows(settings: Settings, rows: int, rate: float) -> Settings:
-    """Returns settings with windows so long that a steady load keeps so many rows in state."""
+    """Returns settings whose windows keep a number of rows in state."""
     whole = rows / rate
     lateness = max(1, round(whole * _LATENESS_SHARE))
     parameters = {**settings.job.parameters, "match_window_seconds": round(whole) - lateness}

@@ -1,4 +1,4 @@
-"""Measures a steady load: its latency, the job's batches, and what the services consume."""
+"""Measures a steady load: latency, batches and consumption."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Steady:
 
 
 def consumption(usage: Usage) -> Figures:
-    """Returns the processor time of all services and of the job's, and the memory of the job's."""
+    """Returns the processor time of the services, and the job's memory."""
     job = [name for name in OF_THE_JOB if name in usage.cores]
     return {
         ("all services", "cores"): sum(usage.cores.values()),
@@ -92,7 +92,9 @@ def measured(settings: Settings, reports: Reports, rate: float, warm_s: float, s
 
 
 def verified(settings: Settings, reports: Reports) -> str:
-    """Verifies the job's result; returns a remark with the number of records and the driver's Java.
+    """Verifies the job's result.
+
+    Returns a remark with the number of records and the driver's Java.
 
     Raises:
         TandemError: the result is wrong, so the measurement is invalid.

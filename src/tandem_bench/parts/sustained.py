@@ -1,4 +1,4 @@
-"""Sustained rate: the highest steady load with full windows at which the job's lag does not grow."""
+"""Sustained rate: the highest load at which the lag does not grow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ class _Held:
 
 
 def measure(config: RunConfig) -> Part:
-    """Returns the highest sustained rate in each environment: of the given rates, or from one search."""
+    """Returns the highest sustained rate in each environment.
+
+    It tries the given rates, or searches.
+    """
     warm_s, seconds = config.times(60.0, 30.0 if config.quick else 300.0)
     found = Rounds()
     for settings in config.environments:

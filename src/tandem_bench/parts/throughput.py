@@ -90,7 +90,10 @@ def _round(config: RunConfig, testbed: Testbed, waiting: _Waiting, *, ours_first
 def _fill(
     config: RunConfig, testbed: Testbed, facts: Mapping[Pair, RawBSONDocument], few: Mapping[Pair, RawBSONDocument]
 ) -> _Waiting:
-    """Fills the topics. The expected facts are computed once, as each round has the same."""
+    """Fills the topics.
+
+    The expected facts are computed once, as each round has the same.
+    """
     kafka, beside = testbed.settings.kafka, contestants.topics_beside()
     create_topics(kafka, [replace(stream, topic=beside[stream.name]) for stream in STREAMS], DEAD_LETTER_TOPIC)
     ends = load(kafka, config.plan(_FIRST))

@@ -1,4 +1,4 @@
-"""A trickle: what the environment with its own producers costs, minutes after its start."""
+"""A trickle: the cost of the environment with its own producers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Beside = Mapping[str, int]
 
 
 def measure(config: RunConfig) -> Part:
-    """Returns the processor time of each service, in a minute of each round, beside latency and batches."""
+    """Returns the processor time of each service, latency and batches."""
     warm_s, seconds = config.times(60.0 if config.quick else 300.0, 20.0 if config.quick else 60.0)
     found = Rounds()
     for settings in config.environments:
@@ -75,7 +75,10 @@ def _cores(used: Usage) -> Figures:
 
 @contextmanager
 def _producers(settings: Settings) -> Iterator[Beside]:
-    """Runs the environment's own producers; yields the process ids of those that are not among its services."""
+    """Runs the environment's own producers.
+
+    Yields the process ids of those that are not among its services.
+    """
     if settings.backend == "compose":
         compose = Project(settings).compose(settings)
         if compose.run("up", "--detach", "--no-deps", _PRODUCERS) != 0:

@@ -1,4 +1,6 @@
-"""Programs that the job is compared with, run by path: peers, and limits (``spark_*``), which do a part of its work.
+"""Peers and limits, which are programs that the job is compared with.
+
+Limits (``spark_*``) do a part of the job's work. All are run by path.
 
 A peer imports only what it would need elsewhere.
 """

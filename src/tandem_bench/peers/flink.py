@@ -1,4 +1,6 @@
-"""The join as Flink's interval join in SQL. Flink has no connector for MongoDB, so its sink drops everything.
+"""The join as Flink's interval join in SQL.
+
+Flink has no connector for MongoDB, so its sink drops everything.
 
 The first round, with a cold Java, writes files instead, from which its facts are checked. Prints one JSON object: the
 seconds of each round, from the submission of the query to its end.

@@ -1,4 +1,6 @@
-"""The join as a plain Python program: confluent-kafka, two dictionaries, pymongo. It keeps no state.
+"""The join as a plain Python program: confluent-kafka, two dictionaries, pymongo.
+
+It keeps no state.
 
 Prints one JSON object: the records that it read and the seconds from the first poll to the last acknowledged insert.
 """

@@ -1,4 +1,4 @@
-"""The job's work as Spark batches: reading alone, with parsing, and the whole transform with the job's sink.
+"""The job's work as Spark batches: reading, parsing, and everything.
 
 Prints one JSON object: the seconds of each kind, one for each round; the first is of a cold Java.
 """

@@ -1,4 +1,6 @@
-"""Spark alone: a session that starts and counts one row, with the job's settings; it reads and writes nothing.
+"""Spark alone: a session that starts and counts one row, with the job's settings.
+
+It reads and writes nothing.
 
 Prints one JSON object: ``at``, when it had counted, in seconds since the epoch.
 """

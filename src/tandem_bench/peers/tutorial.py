@@ -1,4 +1,4 @@
-"""The design of the tutorials: both topics united and grouped by order, with state in Python.
+"""The design of the tutorials: united topics, and state in Python.
 
 An order waits for one payment. A second order is ignored. A payment before its order is dropped, and so is an order
 after a quarter of an hour. Repeated payments are not recognised, and facts have no ``_id`` of their own, so a fact may
@@ -106,7 +106,9 @@ def start(rows: DataFrame, options: argparse.Namespace, uri: str, name: str) -> 
 
 
 def drain(query: StreamingQuery, ends: dict[str, dict[str, int]]) -> None:
-    """Stops the query once it has committed all records up to ``ends``; returns when it has ended.
+    """Stops the query once it has committed all records up to ``ends``.
+
+    Returns when it has ended.
 
     The query cannot end by itself, because its timeouts by the clock always wait for another batch.
     """

@@ -59,7 +59,7 @@ class Version:
 
     @property
     def canonical(self) -> dict[str, Any]:
-        """The schema reduced to the attributes that decide how bytes are read, plus ``namespace``."""
+        """The schema's attributes that decide how bytes are read, and ``namespace``."""
         canonical: dict[str, Any] = _canonical(self.schema)
         return canonical
 
@@ -98,7 +98,9 @@ class Avro:
 
     @classmethod
     def of(cls, package: str, subject: str) -> Avro:
-        """Returns the format that the schemas of a package declare; the package may be in a zip.
+        """Returns the format that the schemas of a package declare.
+
+        The package may be in a zip.
 
         Args:
             package: the pipeline's, its ``__package__``.
@@ -120,7 +122,10 @@ class Avro:
 
     @classmethod
     def parse(cls, subject: str, texts: Mapping[int, str]) -> Avro:
-        """Returns the format, given the texts of its schemas by number; raises ValueError as ``of`` does."""
+        """Returns the format, given the texts of its schemas by number.
+
+        Raises ValueError as ``of`` does.
+        """
         versions: list[Version] = []
         for number, text in sorted(texts.items()):
             place = file_of(subject, number)
@@ -143,11 +148,14 @@ class Avro:
 
     @property
     def newest(self) -> Version:
-        """The schema of producers; its defaults and aliases apply to records of older schemas."""
+        """The schema of producers.
+
+        Its defaults and aliases apply to records of older schemas.
+        """
         return self.versions[-1]
 
     def check(self, fields: Mapping[str, Kind]) -> None:
-        """Raises ValueError if the newest schema lacks a declared field or has another type for it.
+        """Raises ValueError if the newest schema lacks or contradicts a declared field.
 
         It also raises if Avro does not support the type of a declared field.
         """
@@ -167,7 +175,7 @@ class Avro:
                 raise ValueError(f"{place}: field {name!r} is declared as {kind}, which is {wanted} in Avro")
 
     def source(self, version: Version, name: str, kind: Kind) -> Source | None:
-        """Returns the source of a declared field in this version's records, as Avro resolves schemas.
+        """Returns the source of a declared field in this version's records.
 
         The source is the field of the same name or of an alias, else the default of the newest schema. None if the
         field has another type, or is missing without a default; see ``lacks``.
@@ -192,7 +200,7 @@ def file_of(subject: str, number: int) -> str:
 
 
 def kind_of(avro_type: Any) -> tuple[Kind | None, int]:
-    """Returns the declared type of an Avro type, optional or not, and a time's unit in microseconds."""
+    """Returns the declared type of an Avro type, and a time's unit in microseconds."""
     if isinstance(avro_type, list):
         others = [each for each in avro_type if each != "null"]
         return kind_of(others[0]) if len(others) == 1 and len(avro_type) == 2 else (None, 1)

@@ -49,7 +49,9 @@ class Collection:
 
 @dataclass(frozen=True)
 class Lookup:
-    """Declares a collection that the transform looks up, as a keyword argument with the collection's name.
+    """Declares a collection that the transform looks up.
+
+    The transform gets it as a keyword argument with the collection's name.
 
     Each batch reads the collection again, and a batch may be repeated. To get the same result every time, store
     versions: add a version before it becomes valid, never change it, and let the transform use the version that was

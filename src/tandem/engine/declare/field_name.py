@@ -34,7 +34,7 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def folded(name: str) -> str:
-    """Returns a name's case-insensitive form, which agrees with Java's ``equalsIgnoreCase``."""
+    """Returns a name's case-insensitive form, as Java compares names."""
     return name.upper().lower()
 
 
@@ -75,7 +75,10 @@ def find(fields: Mapping[str, Kind], path: str, *, may_be_absent: bool = False) 
 
 
 def value_at(values: Mapping[str, Any], path: str) -> Any:
-    """Returns the value at a path such as ``after.id``; None if the field or its record is absent."""
+    """Returns the value at a path such as ``after.id``.
+
+    None if the field or its record is absent.
+    """
     if path in values:
         return values[path]
     parts = path.split(".")

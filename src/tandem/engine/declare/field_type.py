@@ -79,7 +79,7 @@ class FieldType:
 
     @staticmethod
     def decimal(precision: int, scale: int) -> Decimal:
-        """Returns the type of an exact number with ``precision`` digits, ``scale`` of them after the point.
+        """Returns the type of an exact number: its digits, and those after the point.
 
         In a record it is a number without an exponent, or a string that contains one. It is never rounded: a record
         whose number does not fit becomes a dead letter. The largest precision is 34, MongoDB's limit.
@@ -103,12 +103,18 @@ class FieldType:
 
     @staticmethod
     def map(values: Kind) -> Map:
-        """Returns the type of an object with any keys and values of one type, none of them null."""
+        """Returns the type of an object with any keys and values of one type.
+
+        No value may be null.
+        """
         return Map(values)
 
 
 class DocumentType(StrEnum):
-    """The type of a document's field; the comments name the Spark types that it stands for."""
+    """The type of a document's field.
+
+    The comments name the Spark types that it stands for.
+    """
 
     STRING = "string"
     INTEGER = "integer"  # byte, short, int or bigint

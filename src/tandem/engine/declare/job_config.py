@@ -1,4 +1,7 @@
-"""The job's configuration as one frozen value. It holds references to secrets, never secrets."""
+"""The job's configuration as one frozen value.
+
+It holds references to secrets, never secrets.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,10 @@ class JobConfig:
 
     @classmethod
     def parse(cls, text: str) -> JobConfig:
-        """Returns the configuration in a JSON text; raises TypeError if a field is missing or unknown."""
+        """Returns the configuration in a JSON text.
+
+        Raises TypeError if a field is missing or unknown.
+        """
         values = json.loads(text)
         kafka, mongo = KafkaConfig(**values.pop("kafka", {})), MongoConfig(**values.pop("mongo", {}))
         return cls(kafka=kafka, mongo=mongo, **values)

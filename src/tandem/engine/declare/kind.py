@@ -46,7 +46,7 @@ class Declared:
     fallback: Any = None
 
     def optional(self) -> Self:
-        """Returns the type of a field that may be missing or null; a missing field is null."""
+        """Returns the type of a field that may be missing; it is null then."""
         return replace(self, is_optional=True)
 
     def default(self, value: Any) -> Self:
@@ -105,9 +105,9 @@ class Double(Declared):
 
 @dataclass(frozen=True)
 class Decimal(Declared):
-    """A JSON number without an exponent, or a string that contains one; it must fit exactly.
+    """An exact JSON number without an exponent, or a string that contains one.
 
-    A number, unlike a string, has at most 38 digits.
+    It is never rounded. A number, unlike a string, has at most 38 digits.
     """
 
     precision: int
@@ -122,7 +122,7 @@ class Decimal(Declared):
 
     @property
     def pattern(self) -> str:
-        """The pattern of such a number, for Java and Python; further zeros may follow the fraction."""
+        """The pattern of such a number, for Java and Python; it allows trailing zeros."""
         whole = self.precision - self.scale
         digits = rf"(0|[1-9][0-9]{{0,{whole - 1}}})" if whole else "0"
         return rf"-?{digits}(\.(?=[0-9])[0-9]{{0,{self.scale}}}0*)?"
@@ -230,7 +230,10 @@ Kind = String | Boolean | Integer | Double | Decimal | Date | Timestamp | Bytes 
 
 
 def check_fields(fields: Mapping[str, Kind]) -> None:
-    """Raises ValueError if a field's name or type is not valid; the message names the field."""
+    """Raises ValueError if a field's name or type is not valid.
+
+    The message names the field.
+    """
     check_names(fields)
     for name, kind in fields.items():
         _check_declared(kind, f"field {name!r}")
@@ -248,7 +251,10 @@ def _check_inside(kind: Kind, what: str) -> None:
 
 
 def _checked(kind: Kind, value: Any) -> Any:
-    """Returns a default in the form of an event's field; raises ValueError if it is not of the type."""
+    """Returns a default in the form of an event's field.
+
+    Raises ValueError if it is not of the type.
+    """
     try:
         found = _default(kind, value)
     except (TypeError, ValueError, ArithmeticError):

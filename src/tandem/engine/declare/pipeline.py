@@ -1,4 +1,4 @@
-"""Declares a pipeline: its streams, one pure transform and the collections that it writes."""
+"""Declares a pipeline: its streams, its pure transform and its outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SupersededBy:
-    """Declares which documents of a collection become wrong by documents of another collection.
+    """Declares which documents become wrong by those of another collection.
 
     Attributes:
         collection: the other collection; its documents are final.

@@ -1,4 +1,7 @@
-"""Declares the records of a stream, without Spark; the engine and the oracle both validate by it."""
+"""Declares the records of a stream, without Spark.
+
+The engine and the oracle both validate by it.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ REGISTRY_PREFIX = "the bytes look like a schema registry's five-byte prefix (mag
 
 
 class DeadLetterError(StrEnum):
-    """The ``error`` header of a dead letter: why the record was rejected, in the order of the checks."""
+    """The ``error`` header of a dead letter, in the order of the checks."""
 
     EMPTY_VALUE = "empty_value"  # no value (a tombstone) or zero bytes
     NOT_UTF8 = "not_utf8"  # in Avro: a declared field; checked before EMPTY_FIELD

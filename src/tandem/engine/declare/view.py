@@ -1,4 +1,7 @@
-"""Declares what the dashboard shows of a pipeline; the dashboard itself names no field."""
+"""Declares what the dashboard shows of a pipeline.
+
+The dashboard itself names no field.
+"""
 
 from __future__ import annotations
 

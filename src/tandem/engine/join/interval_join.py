@@ -1,4 +1,4 @@
-"""The interval join: keeps unmatched rows, and passes dead letters and control records."""
+"""The interval join, which also passes dead letters and control records."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from tandem.engine.read.parse import ASIDE
 def interval_join(
     left: DataFrame, right: DataFrame, *, on: tuple[str, str], times: tuple[str, str], within_seconds: int
 ) -> DataFrame:
-    """Returns the full outer join of two streams whose times differ by at most ``within_seconds``.
+    """Returns the full outer join of two streams within a time difference.
 
     The condition bounds the times on both sides, and both have a watermark. So Spark evicts state, and emits an
     unmatched row once no match can arrive.

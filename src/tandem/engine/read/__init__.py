@@ -1,1 +1,1 @@
-"""Reads Kafka's records into typed rows, and rejects invalid records with a reason."""
+"""Reads Kafka's records into typed rows, and rejects invalid records."""

@@ -22,7 +22,9 @@ _END_BYTES = 16
 
 
 class AvroFormat:
-    """Reads records in Avro's single-object encoding, written by any of the stream's schemas.
+    """Reads records in Avro's single-object encoding.
+
+    Any of the stream's schemas may have written them.
 
     Args:
         stream: the declaration of the events.

@@ -1,4 +1,4 @@
-"""Makes a document's ``_id`` from its content, so that a replay writes the same document."""
+"""Makes the same ``_id`` for the same document, so that a replay changes nothing."""
 
 from __future__ import annotations
 

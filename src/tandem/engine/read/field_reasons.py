@@ -1,4 +1,4 @@
-"""Explains why a JSON record is invalid: the path of the first wrong field, and its error."""
+"""Explains why a JSON record is invalid: the first wrong field, and its error."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ def reason_of(error: DeadLetterError, detail: str | Column) -> Column:
 
 
 def member(variant: Column | str, name: str, *, of: str = "$", kind: str = "variant") -> Column:
-    """Returns a member of the object at a variant's path; null if it is missing or of another type."""
+    """Returns a member of the object at a variant's path.
+
+    Null if it is missing or of another type.
+    """
     quote = '"' if "'" in name else "'"
     return F.try_variant_get(variant, f"{of}[{quote}{name}{quote}]", kind)
 
 
 def field_reason(kind: Kind, variant: Column, path: str | Column) -> Column:
-    """Returns a field's error and a detail that begins with the path; null if the field is valid.
+    """Returns a field's error and a detail that begins with the path.
+
+    Null if the field is valid.
 
     Args:
         kind: the declared type.
@@ -45,7 +50,10 @@ def field_reason(kind: Kind, variant: Column, path: str | Column) -> Column:
 
 
 def _inside(kind: Kind, variant: Column, path: Column, wrong: Column) -> Column:
-    """Returns the error inside a value of the right JSON type; ``wrong`` if the value itself does not fit."""
+    """Returns the error inside a value of the right JSON type.
+
+    ``wrong`` if the value itself does not fit.
+    """
     match kind:
         case Record():
             return F.coalesce(*(_of_member(variant, name, each, path) for name, each in kind.fields.items()))

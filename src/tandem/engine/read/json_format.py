@@ -80,7 +80,7 @@ class JsonFormat:
 
 
 class FlatJsonFormat(JsonFormat):
-    """Reads JSON objects with required fields of a few simple types, faster: most need no variant.
+    """Reads JSON objects with required fields of simple types, without variants.
 
     Args:
         stream: a stream for which ``can_read`` is true.
@@ -180,12 +180,18 @@ def parse_json(value: Column) -> Column:
 
 
 def is_one_json_text() -> Column:
-    """Returns whether ``_json`` comes from a single JSON value without trailing text; never null."""
+    """Returns whether ``_json`` comes from a single JSON value without trailing text.
+
+    Never null.
+    """
     return F.coalesce(F.try_variant_get("_json", "$[1]", "bigint") == F.xxhash64("value"), F.lit(False))
 
 
 def json_field(name: str) -> Column:
-    """Returns a field of the record as a variant; null if it is missing or the record is no object."""
+    """Returns a field of the record as a variant.
+
+    Null if it is missing or the record is no object.
+    """
     return member("_json", name, of="$[0]")
 
 

@@ -54,7 +54,10 @@ def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Dat
 def streamed(
     pipeline: Pipeline, rows: Sequence[DataFrame], lookups: Mapping[str, DataFrame], config: JobConfig
 ) -> DataFrame:
-    """Returns the rows of ``as_stream`` for given parsed rows, which need not come from Kafka."""
+    """Returns the rows of ``as_stream`` for given parsed rows.
+
+    They need not come from Kafka.
+    """
     timed = [
         observed(each.withWatermark(quoted(stream.time_column), f"{config.lateness_seconds} seconds"), stream)
         for each, stream in zip(rows, pipeline.streams, strict=True)
@@ -78,7 +81,7 @@ def times_read(pipeline: Pipeline) -> int:
 def as_batch(
     spark: SparkSession, pipeline: Pipeline, config: JobConfig, ends: Mapping[str, Mapping[str, int]]
 ) -> DataFrame:
-    """Returns the transform's rows for all events in the topics up to ``ends``, late ones included.
+    """Returns the transform's rows for all events up to ``ends``, also late ones.
 
     Args:
         spark: the session.
@@ -102,7 +105,7 @@ def events_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapp
 
 
 def refused_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
-    """Returns a stream's records that become dead letters, with the columns ``error`` and ``detail``."""
+    """Returns a stream's rejected records, with ``error`` and ``detail``."""
     aside = _parsed(records_of(spark, stream, config, ends), stream, config).where(~F.col(f"{ASIDE}.{IS_CONTROL}"))
     reasons = Reasons(stream, max_clock_skew_seconds=config.max_clock_skew_seconds)
     return reasons.added_to(aside.select(f"{ASIDE}.*")).drop(IS_CONTROL)
@@ -146,7 +149,7 @@ def _connection(config: JobConfig) -> dict[str, str]:
 
 
 def observed(rows: DataFrame, stream: Stream) -> DataFrame:
-    """Returns the stream's rows, observed: each batch's progress gets the metrics above."""
+    """Returns the stream's rows, whose metrics each batch's progress reports."""
     is_event = F.col(ASIDE).isNull()
     newest = F.max(F.when(is_event, F.unix_millis(quoted(stream.time_column))))
     control = F.count_if(F.col(ASIDE)[IS_CONTROL])

@@ -46,7 +46,7 @@ def read_collection(
 
 
 def in_chunks(ids: DataFrame) -> Iterator[list[str]]:
-    """Yields the ``_id``s of rows in chunks of some thousands, so that they need not all fit into memory."""
+    """Yields the ``_id``s of rows in chunks, so that they need not fit into memory."""
     each: Iterator[str] = (row["_id"] for row in ids.select("_id").toLocalIterator())
     while chunk := list(islice(each, _CHUNK)):
         yield chunk

@@ -1,4 +1,4 @@
-"""Turns each Kafka record into one row: an event with typed fields, or a row set aside."""
+"""Turns each Kafka record into one row: an event, or a row set aside."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def format_of(stream: Stream) -> ValueFormat:
 
 
 def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) -> DataFrame:
-    """Returns one row for each record: the stream's columns with their types, and ``ASIDE``.
+    """Returns one row for each record: the stream's columns, and ``ASIDE``.
 
     A row that is set aside has null in all fields, except for the event time of a control record. So a record that is
     not an event can neither match nor advance the watermark, whatever it contains. ``reject.Reasons`` later finds the
@@ -69,14 +69,17 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
 
 
 def is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
-    """Returns whether an event time is at most the clock skew after the record's timestamp."""
+    """Returns whether an event time is not too far after the record's timestamp."""
     # The skew is subtracted from the event time, which ends with year 9999. Added to a record's timestamp, which may be
     # the largest number, it would overflow.
     return F.unix_micros(time) - F.lit(max_clock_skew_seconds * 1_000_000) <= F.unix_micros("timestamp")
 
 
 def key_rules(stream: Stream) -> list[Rule]:
-    """Returns the rules for a record's key, in order; none if the identity is not the key."""
+    """Returns the rules for a record's key, in order.
+
+    None if the identity is not the key.
+    """
     if stream.identity_paths is not None:
         return []
     key = F.col("key")
@@ -95,7 +98,10 @@ def time_rules(stream: Stream) -> list[Rule]:
 
 
 def _is_event(value_format: ValueFormat, stream: Stream, max_clock_skew_seconds: int) -> Column:
-    """Returns whether a record is an event; never null. ``reject.Reasons`` has the reasons why not."""
+    """Returns whether a record is an event.
+
+    Never null. ``reject.Reasons`` has the reasons why not.
+    """
     whole, *sound = value_format.checks()
     broken = [~condition for condition, *_ in (*key_rules(stream), *time_rules(stream))]
     checks = [whole, is_timely(_event_time(stream), max_clock_skew_seconds), is_no_control(), *sound, *broken]

@@ -66,7 +66,10 @@ class Reasons:
 
 
 def _first(rules: Sequence[Rule]) -> Column:
-    """Returns the reason of the first rule that a record breaks; null if it breaks none."""
+    """Returns the reason of the first rule that a record breaks.
+
+    Null if it breaks none.
+    """
     (condition, error, detail), *others = rules
     chain = F.when(condition, reason_of(error, detail))
     for condition, error, detail in others:

@@ -1,4 +1,4 @@
-"""Turns the variants of a JSON record into values of declared types, without conversion.
+"""Turns the variants of a JSON record into values of declared types.
 
 A value is null if the record has no value of the declared type. So a record is valid if no required field is null.
 ``field_reasons`` explains why a record is invalid.
@@ -68,7 +68,9 @@ def spark_type(kind: Kind) -> str:
 
 
 def shape_of(kind: Kind) -> str:
-    """Returns the type to which a variant is cast: a struct with a variant for each unchecked value.
+    """Returns the type to which a variant is cast.
+
+    It is a struct with a variant for each unchecked value.
 
     Optional values stay variants, because only a variant shows whether a value is absent or of another type.
     """
@@ -78,7 +80,9 @@ def shape_of(kind: Kind) -> str:
 
 
 def json_type(variant: Column) -> Column:
-    """Returns a variant's type: ``OBJECT``, ``ARRAY``, ``STRING``, ``BIGINT``, ``VOID`` for a JSON null, and others.
+    """Returns a variant's type as a text.
+
+    Types are ``OBJECT``, ``ARRAY``, ``STRING``, ``BIGINT``, ``VOID`` for a JSON null, and others.
 
     ``schema_of_variant`` alone would visit all nested values; a thousand levels overflow a thread's stack.
     """
@@ -145,7 +149,10 @@ def is_absent(raw: Column) -> Column:
 
 
 def scalar(kind: Kind, value: Column) -> Column:
-    """Returns a value of the type ``raw_type`` converted to its declared type; null if it does not fit."""
+    """Returns a value of the type ``raw_type`` converted to its declared type.
+
+    Null if it does not fit.
+    """
     match kind:
         case String():
             return value if kind.may_be_empty else F.nullif(value, F.lit(""))

@@ -1,4 +1,4 @@
-"""The interface of a format of values, from which ``parse`` and ``reject`` build their columns."""
+"""The interface of a format, from which rows and reasons are built."""
 
 from __future__ import annotations
 
@@ -16,19 +16,30 @@ Rule = tuple[Column, DeadLetterError, str | Column]
 
 
 class ValueFormat(Protocol):
-    """One format. Its columns are expressions of a Kafka record's columns and of earlier stages."""
+    """One format.
+
+    Its columns are expressions of a Kafka record's columns and of earlier stages.
+    """
 
     def columns(self) -> Sequence[Mapping[str, Column]]:
-        """Returns the columns parsed from the value, in stages; each may use the earlier ones.
+        """Returns the columns parsed from the value, in stages.
+
+        Each may use the earlier ones.
 
         They include ``_json``, because control records are JSON in any format.
         """
 
     def field(self, name: str, kind: Kind) -> Column:
-        """Returns a field with its type, from ``columns``; any value if the record's value is invalid."""
+        """Returns a field with its type, from ``columns``.
+
+        Any value if the record's value is invalid.
+        """
 
     def checks(self) -> Sequence[Column]:
-        """Returns the conditions for an event; ``_f_<name>`` is each declared ``field``; may be null."""
+        """Returns the conditions for an event.
+
+        ``_f_<name>`` is each declared ``field``; may be null.
+        """
 
     def stages(self) -> Sequence[Mapping[str, Column]]:
         """Returns the columns that the rules and reasons need, in stages."""
@@ -37,11 +48,16 @@ class ValueFormat(Protocol):
         """Returns the rules for the whole value, in order."""
 
     def field_reason(self, name: str, kind: Kind) -> Column:
-        """Returns a field's error and detail for a readable value; null if the field is valid."""
+        """Returns a field's error and detail for a readable value.
+
+        Null if the field is valid.
+        """
 
 
 def unless_prefixed(detail: str, *, wanted: str) -> Column:
-    """Returns the detail of an unreadable value, or a better one if it has a schema registry's prefix.
+    """Returns the detail of an unreadable value, which may explain a prefix.
+
+    A schema registry's prefix gets its own detail.
 
     Args:
         detail: the detail for a value without such a prefix.

@@ -1,4 +1,4 @@
-"""Creates the warnings of a job's report, the same in its log, `tandem status` and the dashboard."""
+"""Creates the warnings of a job's report for log, status and dashboard."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def late(total: int, last: float) -> str:
 
 
 def refused(topics: Iterable[str]) -> str:
-    """Returns the consequence if the job has no WRITE right on topics that it reads, and what to do."""
+    """Returns the consequence of a missing WRITE right, and what to do."""
     names = ", ".join(sorted(topics))
     return (
         f"control records for topic {names} are refused (no WRITE right): unmatched documents will not appear while "

@@ -59,7 +59,9 @@ def misfit(start: Callable[[_Writer], StreamingQuery], folder: Path) -> Failure 
 
 
 def changed(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Failure | None:
-    """Returns the failure if a setting differs from the checkpoint's; None if none does.
+    """Returns the failure if a setting differs from the checkpoint's.
+
+    None if none does.
 
     A parameter that only one version of the code has is not compared. Spark decides whether the code fits.
 
@@ -74,7 +76,7 @@ def changed(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Failu
 
 
 def _other_state(spark: SparkSession, config: JobConfig) -> Failure | None:
-    """Returns the failure if the settings name another state format than the checkpoint's, else None."""
+    """Returns the failure if the settings name another state format, else None."""
     before = _state_settings(spark, config)
     if all(spark.conf.get(name) == value for name, value in before.items()):
         return None
@@ -113,7 +115,10 @@ def record(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
 
 
 def deciding(pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
-    """Returns the settings that decide which documents exist, as JSON values by name, with the defaults."""
+    """Returns the settings that decide which documents exist, with defaults.
+
+    They are JSON values by name.
+    """
     declared = inspect.signature(pipeline.transform).parameters.values()
     defaults = {each.name: each.default for each in declared if _is_json(each.default)}
     parameters = {f"{_PARAMETER}{name}": value for name, value in {**defaults, **config.parameters}.items()}
@@ -154,7 +159,7 @@ def _words(name: str, before: Any, now: Any) -> str:
     variable = f"TANDEM_{name.upper().replace('.', '__')}"
     old = before if isinstance(before, str) else json.dumps(before)
     return (
-        f"{name} is {json.dumps(now)}, but the checkpoint was begun with {json.dumps(before)}: set it back "
-        f"({variable}={old}), or start with a new checkpoint and without the old documents, because `tandem verify` "
-        "would report documents that the new value does not produce (README: Recovery)"
+        f"{name} is {json.dumps(now)}, but the checkpoint was begun with {json.dumps(before)}; set it back "
+        f"({variable}={old}), or start with a new checkpoint and without the old documents; otherwise `tandem verify` "
+        "reports documents that the new value does not produce (README: Recovery)"
     )

@@ -30,7 +30,9 @@ _NEVER_MS = 2**53
 
 
 class FinalWindows:
-    """The documents of one output whose windows are final and whose events are all still in the topics.
+    """The documents of an output with final windows and complete topics.
+
+    All events of their windows are still in the topics.
 
     Args:
         spark: the session.
@@ -62,7 +64,10 @@ class FinalWindows:
         self._expected = whole.where(self._final)
 
     def repair(self, report: dict[str, Any]) -> None:
-        """Writes missing and differing documents, removes surplus ones, and adds the numbers to the report."""
+        """Repairs the documents, and adds the numbers to the report.
+
+        It writes missing and differing documents and removes surplus ones.
+        """
         implied = self._expected.persist(StorageLevel.DISK_ONLY)
         implied.count()
         # Only after the topics are read: retention may remove records until then, and the documents would lack them.
@@ -96,7 +101,9 @@ class FinalWindows:
 def complete_since(
     spark: SparkSession, pipeline: Pipeline, config: JobConfig, committed: Mapping[str, Mapping[str, int]]
 ) -> int | None:
-    """Returns the time, in milliseconds since 1970, from which the topics hold all events; None for always.
+    """Returns the time from which the topics hold all events; None for always.
+
+    It is in milliseconds since 1970.
 
     Retention removes the oldest records of a partition. An event time is at most the clock skew after the record's
     arrival. So the arrival of the oldest record left, plus the skew, is that time. If producers set the record times,
@@ -130,7 +137,9 @@ def _differing(expected: DataFrame, stored: DataFrame) -> DataFrame:
 
 
 def _content(value: Column, kind: DataType) -> Column:
-    """Returns a value as it is stored, in comparable types: times in milliseconds, maps as sorted entries.
+    """Returns a value as it is stored, in types that can be compared.
+
+    Times are in milliseconds, and maps are sorted entries.
 
     The connector drops null values inside arrays and maps.
     """

@@ -1,4 +1,4 @@
-"""Sends control records to quiet topics, so that they do not hold back the watermark.
+"""Sends control records for quiet topics, which hold back the watermark.
 
 Spark's watermark is the minimum of the streams' watermarks. A topic without new records would freeze it, and Spark
 would never emit unmatched rows. A control record stands behind all records of its partition. The job reads those
@@ -56,7 +56,9 @@ def due(
     outage_tolerance_seconds: float,
     resumed_at: float = 0.0,
 ) -> dict[str, float]:
-    """Returns the event time of the next control record by quiet stream, in seconds since the epoch.
+    """Returns the event time of the next control record by quiet stream.
+
+    It is in seconds since the epoch.
 
     While some streams are active, a quiet one gets the newest event time of the slowest active stream. So a replayed
     history keeps its own time. While all are quiet, upstream may be cut off and deliver a backlog later. Each stream
@@ -170,7 +172,10 @@ class ControlRecordSender:
                 self._ended.wait(self._config.idle_timeout_seconds)
 
     def due(self) -> dict[str, float]:
-        """Returns the event time of the next control record by quiet stream; see the function ``due``."""
+        """Returns the event time of the next control record by quiet stream.
+
+        See the function ``due``.
+        """
         idle, tolerance = self._config.idle_timeout_seconds, self._config.outage_tolerance_seconds
         with self._lock:
             # Without rows in state, no row waits for the watermark.
@@ -197,7 +202,10 @@ class ControlRecordSender:
             producer.close()
 
     def _append(self, producer: Any, topic: str, value: bytes) -> bool:
-        """Returns whether Kafka confirmed a record in each partition; False if the job has no WRITE right."""
+        """Returns whether Kafka confirmed a record in each partition.
+
+        False if the job has no WRITE right.
+        """
         try:
             sent = [
                 producer.send(self._record(topic, partition.partition(), value))

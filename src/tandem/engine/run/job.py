@@ -54,7 +54,9 @@ _log = logging.getLogger("tandem.job")
 
 
 def main(pipeline: Pipeline | None = None) -> None:
-    """Runs a pipeline with the configuration of ``--config``; exits with 0 after a signal or ``--stop-when``.
+    """Runs a pipeline with the configuration of ``--config``.
+
+    Exits with 0 after a signal or ``--stop-when``.
 
     With ``--begin-when``, Spark starts before Kafka and MongoDB are ready. The query starts once the file exists.
 
@@ -107,7 +109,9 @@ def main(pipeline: Pipeline | None = None) -> None:
 
 
 def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event, end_java: Callable[[], object]) -> int:
-    """Waits until the job may exit and returns its exit code; see ``JobConfig.final_exit_code`` and ``failure_file``.
+    """Waits until the job may exit and returns its exit code.
+
+    See ``JobConfig.final_exit_code`` and ``failure_file``.
 
     Args:
         failure: the query's failure; None if the job was asked to stop.
@@ -135,7 +139,10 @@ def _end_java() -> None:
 
 
 def fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
-    """Checks whether the job can resume; returns the exit code and prints the reason if it is not 0."""
+    """Checks whether the job can resume.
+
+    Returns the exit code and prints the reason if it is not 0.
+    """
     folder = _folder(pipeline)
     try:
         failure = changed(spark, pipeline, config) or misfit(
@@ -174,7 +181,9 @@ def _folder(pipeline: Pipeline) -> Path:
 
 
 def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: threading.Event) -> Failure | None:
-    """Runs the query until ``stopping`` is set; returns None, or the failure that ended it.
+    """Runs the query until ``stopping`` is set.
+
+    Returns None, or the failure that ended it.
 
     The query finishes and commits its current batch first, so a restart repeats no work.
     """
@@ -278,7 +287,10 @@ def _await(
 
 
 def _exit_code() -> int | None:
-    """Returns the exit code of this driver's Java; None if it has not ended, or another process started it."""
+    """Returns the exit code of this driver's Java.
+
+    None if it has not ended, or another process started it.
+    """
     java: subprocess.Popen[bytes] | None = SparkContext._gateway.proc  # type: ignore[union-attr]
     try:
         return java.wait(_END_S) if java else None

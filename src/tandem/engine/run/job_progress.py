@@ -1,4 +1,4 @@
-"""Writes the job's progress to a capped MongoDB collection, on a laptop and in the cloud alike."""
+"""Writes the job's progress to a capped MongoDB collection."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ _log = logging.getLogger(__name__)
 
 
 class ProgressReporter:
-    """Reports each batch and each change of the job's state, and repeats the report while the job is idle.
+    """Reports each batch and each change of the job's state.
+
+    While the job is idle, it repeats the report.
 
     A document's ``event`` is ``started``, ``batch``, ``idle`` (after the first commit), ``stopped`` or ``failed``.
     If MongoDB does not accept a document, the reporter logs that and drops it. Progress must never stop the job.
@@ -101,7 +103,9 @@ class ProgressReporter:
         self._carry_over(spark, config)
 
     def _carry_over(self, spark: SparkSession, config: JobConfig) -> None:
-        """Continues the counts of the previous driver on the same checkpoint; a new checkpoint starts at zero.
+        """Continues the counts of the previous driver on the same checkpoint.
+
+        A new checkpoint starts at zero.
 
         The previous driver may have died between a batch's commit and its report. The totals lack that batch, and
         ``unreported`` counts it. Its offsets and watermark come from the checkpoint. Without them, the job would seem
@@ -127,7 +131,10 @@ class ProgressReporter:
         self.newest_ms = {name: newest for name, newest in newest_ms.items() if newest is not None}
 
     def report(self, event: str, **changes: Any) -> bool:
-        """Writes a document with the last known values and these changes; returns whether MongoDB accepted it."""
+        """Writes a document with the last known values and these changes.
+
+        Returns whether MongoDB accepted it.
+        """
         with self._order:
             self._last.update(changes)
             # Spark may report the last batch after the job has reported its end.
@@ -195,7 +202,10 @@ class ProgressReporter:
         )
 
     def _streams(self, progress: StreamingQueryProgress) -> dict[str, dict[str, Any]]:
-        """Returns each stream's events and control records so far, and the newest event time of any batch."""
+        """Returns each stream's counts so far, and its newest event time.
+
+        The counts are those of events and of control records.
+        """
         streams: dict[str, dict[str, Any]] = dict(self._last["streams"])
         for name, row in progress.observedMetrics.items():
             before = streams.get(name, {EVENTS: 0, CONTROL: 0, NEWEST: None})

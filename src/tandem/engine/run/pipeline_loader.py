@@ -14,13 +14,19 @@ from tandem.engine.declare.pipeline import Pipeline
 
 
 def load_pipeline(package: str) -> Pipeline:
-    """Returns the pipeline that a package declares; errors in its files are raised unchanged."""
+    """Returns the pipeline that a package declares.
+
+    Errors in its files are raised unchanged.
+    """
     declared: Pipeline = importlib.import_module(f"{package}.transform").PIPELINE
     return declared
 
 
 def reloaded(pipeline: Pipeline) -> Pipeline:
-    """Returns the pipeline, read from its files again; errors in them are raised unchanged."""
+    """Returns the pipeline, read from its files again.
+
+    Errors in them are raised unchanged.
+    """
     package = pipeline.transform.__module__.rpartition(".")[0]
     forget(package)
     current = load_pipeline(package)

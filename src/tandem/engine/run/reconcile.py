@@ -1,4 +1,4 @@
-"""Repairs documents that late records affect: runs the stream's transform as a batch over the topics.
+"""Repairs documents that late records affect, as a batch over the topics.
 
 It reads the records that the job has committed. The job has written the documents of all of them except late ones. So
 the job will not write a missing document any more, and both may run at the same time.
@@ -39,7 +39,9 @@ _PRUNES_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelati
 
 
 def main() -> None:
-    """Reconciles the pipeline of ``--pipeline`` by ``--config``, and prints the report as one line of JSON.
+    """Reconciles a pipeline, and prints the report as one line of JSON.
+
+    ``--pipeline`` names it, and ``--config`` has its configuration.
 
     With ``--report NAME`` it also stores the report, or why it failed, in MongoDB under that name.
     """
@@ -83,7 +85,9 @@ def _store(
 
 
 def reconcile(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
-    """Inserts missing documents, removes superseded ones, and repairs aggregates; returns the numbers.
+    """Inserts missing documents, removes superseded ones, and repairs aggregates.
+
+    Returns the numbers.
 
     A repetition changes nothing. Memory is bounded, because Spark spills to disk.
 
@@ -138,7 +142,10 @@ class _Reconciliation:
         self._superseded.forget([output.collection_name for output, _ in self._provisional], self._watermark)
 
     def _insert(self, collection: str) -> tuple[int, int]:
-        """Inserts missing documents; returns the numbers of expected ones, with repeats, and of missing ones."""
+        """Inserts missing documents.
+
+        Returns the numbers of expected ones, with repeats, and of missing ones.
+        """
         compared = Observation()
         expected = self._documents[collection].observe(compared, F.count(F.lit(1)).alias("rows"))
         # A repeated event produces the same document.

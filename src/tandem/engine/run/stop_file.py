@@ -1,4 +1,4 @@
-"""Stops the job once a file appears, for clusters on which it cannot receive a signal."""
+"""Stops the job once a file appears, for clusters without signals."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The driver's Spark and Java: checkpoint, connections, failures, files, secrets and logs."""
+"""The driver's Spark and Java: checkpoint, connections, failures and logs."""

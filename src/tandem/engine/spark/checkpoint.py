@@ -1,4 +1,4 @@
-"""Reads batches, offsets and settings from the job's checkpoint in any file system."""
+"""Reads batches, offsets and settings from the job's checkpoint."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def _last(spark: SparkSession, location: str) -> int | None:
 
 
 def checkpoint_id(spark: SparkSession, config: JobConfig) -> str | None:
-    """Returns the id that Spark gave the checkpoint when it was new; None before its first query starts.
+    """Returns the id that Spark gave the checkpoint when it was new.
+
+    None before its first query starts.
 
     Raises:
         OSError, Py4JJavaError: its file cannot be read.
@@ -47,7 +49,9 @@ def checkpoint_id(spark: SparkSession, config: JobConfig) -> str | None:
 
 
 def is_committed(spark: SparkSession, config: JobConfig, batch_id: int) -> bool:
-    """Returns whether a batch is committed. If it still runs here, another driver has committed it.
+    """Returns whether a batch is committed.
+
+    If it still runs here, another driver has committed it.
 
     Batches are committed in order, and Spark purges old commits. So a batch is committed if a later one is.
     """

@@ -1,4 +1,4 @@
-"""Renders the connections to Kafka and MongoDB, with their secrets, for the Java clients."""
+"""Renders the connections to Kafka and MongoDB for their Java clients."""
 
 from __future__ import annotations
 

@@ -23,7 +23,10 @@ _Conversion = Callable[[str, DataType, int], str]
 
 
 def may_change(documents: DataFrame) -> bool:
-    """Returns whether the connector may change a date in the documents; may compute them."""
+    """Returns whether the connector may change a date in the documents.
+
+    May compute them.
+    """
     if has_days_or_nested(documents):
         return True
     times = any(field.dataType == TimestampType() for field in documents.schema)
@@ -31,7 +34,9 @@ def may_change(documents: DataFrame) -> bool:
 
 
 def is_old(rows: DataFrame) -> Column:
-    """Returns whether a row has a date so old that the connector may change it; never null.
+    """Returns whether a row has a date so old that the connector may change it.
+
+    Never null.
 
     Rejected records are not checked, because no document is made of them.
     """
@@ -40,7 +45,10 @@ def is_old(rows: DataFrame) -> Column:
 
 
 def has_days_or_nested(documents: DataFrame) -> bool:
-    """Returns whether documents have days or nested dates; the connector may change even new ones."""
+    """Returns whether documents have days or nested dates.
+
+    The connector may change even new ones.
+    """
     return any(field.dataType != TimestampType() and _has_dates(field.dataType) for field in documents.schema)
 
 
@@ -52,7 +60,7 @@ def as_json(documents: DataFrame) -> DataFrame:
 
 
 def as_stored(kind: DataType) -> DataType:
-    """Returns a type in which dates are milliseconds since 1970 and every field may be null."""
+    """Returns a type with dates in milliseconds since 1970 and optional fields."""
     match kind:
         case TimestampType() | DateType():
             return LongType()
@@ -70,14 +78,17 @@ def as_stored(kind: DataType) -> DataType:
 
 
 def from_stored(documents: DataFrame, schema: StructType) -> DataFrame:
-    """Returns documents with dates again, given documents that were read with ``as_stored(schema)``."""
+    """Returns documents with dates again, after reading ``as_stored(schema)``."""
     return documents.selectExpr(
         *(f"{_date(quoted(field.name), field.dataType)} AS {quoted(field.name)}" for field in schema)
     )
 
 
 def _is_old(value: str, kind: DataType, depth: int = 0) -> str:
-    """Returns the SQL condition for an old date in a value; empty if its type has no dates."""
+    """Returns the SQL condition for an old date in a value.
+
+    Empty if its type has no dates.
+    """
     item = f"item{depth}"
     match kind:
         case TimestampType():
@@ -129,7 +140,10 @@ def _date(value: str, kind: DataType, depth: int = 0) -> str:
 
 
 def _inside(value: str, kind: DataType, depth: int, convert: _Conversion) -> str:
-    """Returns the SQL expression that converts the content of an array, a map or a struct."""
+    """Returns the SQL expression that converts the content of a container.
+
+    Containers are arrays, maps and structs.
+    """
     item = f"item{depth}"
     match kind:
         case ArrayType():

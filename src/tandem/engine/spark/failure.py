@@ -75,7 +75,10 @@ _LOGIN = {
 
 
 class JobError(Exception):
-    """A batch failed for a known reason. The message is one line without payloads; a restart may help."""
+    """A batch failed for a known reason. The message is one line without payloads.
+
+    A restart may help.
+    """
 
 
 class CannotGoOnError(JobError):
@@ -159,7 +162,10 @@ def _storage_failure(text: str) -> str | None:
 
 
 def _line_of(text: str, folder: Path) -> str | None:
-    """Returns the failed line of the pipeline's code and the error's name; its text may quote rows."""
+    """Returns the failed line of the pipeline's code and the error's name.
+
+    Its text may quote rows.
+    """
     own = [found for found in _PLACE.finditer(text) if Path(found["file"] or found["site"]).parent == folder]
     if not own:
         return None
@@ -173,7 +179,9 @@ def _line_of(text: str, folder: Path) -> str | None:
 
 
 def failure_of_code(error: Exception, folder: Path) -> Failure | None:
-    """Returns an error in the pipeline's own code, with file and line; None if it is from elsewhere.
+    """Returns an error in the pipeline's own code, with file and line.
+
+    None if it is from elsewhere.
 
     Args:
         error: the exception of its functions, or of Spark in them.
@@ -197,7 +205,10 @@ def failure_of_declaration(error: Exception) -> Failure:
 
 
 def failure_at_start(error: Exception) -> Failure:
-    """Returns why the query did not start; it reads MongoDB first, then the checkpoint."""
+    """Returns why the query did not start.
+
+    It reads MongoDB first, then the checkpoint.
+    """
     if isinstance(error, SecretError):
         return Failure(str(error), MUST_NOT_GO_ON)
     texts = texts_of(cast("Py4JJavaError", error))
@@ -208,7 +219,9 @@ def failure_at_start(error: Exception) -> Failure:
 
 
 def mongo_error(failure: str, what: str) -> JobError:
-    """Returns the error of MongoDB, with only server codes and names of classes and indexes.
+    """Returns MongoDB's error, with only its codes and names of classes.
+
+    It may also have the names of indexes.
 
     Args:
         failure: the result of ``texts_of``.
@@ -236,7 +249,10 @@ def mongo_error(failure: str, what: str) -> JobError:
 
 
 def texts_of(error: Py4JJavaError) -> str:
-    """Returns all messages of a failed Java call; never show them, because they may quote records."""
+    """Returns all messages of a failed Java call.
+
+    Never show them, because they may quote records.
+    """
     texts, cause = [], error.java_exception
     while cause is not None:
         texts.append(cause.toString())

@@ -1,4 +1,7 @@
-"""Reads and writes files of Spark's file systems: local paths, or URIs such as ``gs://bucket/name``."""
+"""Reads and writes files of Spark's file systems.
+
+They are local paths, or URIs such as ``gs://bucket/name``.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _VALUES = "tandem_values"
 
 
 def values(**named: Any) -> dict[str, Any]:
-    """Returns the argument ``extra`` of a logger's call that adds these values to the line.
+    """Returns the logger's argument ``extra`` that adds values to a line.
 
     Args:
         named: values that JSON supports.

@@ -1,4 +1,4 @@
-"""Describes the driver's versions, sets its log levels, and makes calls to its Java faster.
+"""Describes the driver's versions, and makes calls to its Java faster.
 
 py4j asks Java about a name each time the name is used. If the name is not a class, such as ``functions`` or ``org``,
 Java searches every jar. PySpark does this five hundred times for one small batch.
@@ -54,7 +54,10 @@ def describe(spark: SparkSession, config: JobConfig) -> dict[str, Any]:
 
 
 def _jar_of(jvm: Any, name: str) -> dict[str, str] | None:
-    """Returns the jar of a class; None if the class is missing or does not come from a file."""
+    """Returns the jar of a class.
+
+    None if the class is missing or does not come from a file.
+    """
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     try:
         place = loader.loadClass(name).getProtectionDomain().getCodeSource().getLocation().toString()
@@ -78,7 +81,10 @@ def set_log_levels(spark: SparkSession, levels: Mapping[str, str]) -> None:
 
 
 def remember_java_names() -> None:
-    """Makes py4j ask Java only once for each name in this process, because the answer never changes."""
+    """Makes py4j ask Java only once for each name in this process.
+
+    The answer never changes.
+    """
     for asks in (JVMView, JavaPackage):
         _remember(asks)
 

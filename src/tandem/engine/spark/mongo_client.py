@@ -1,4 +1,4 @@
-"""Reads and writes single documents of MongoDB, through the connector's Java driver."""
+"""Reads and writes single documents of MongoDB by the Java driver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _PAGE, _PAGE_CHARACTERS = 10_000, 2**20
 
 
 def pages(ids: Iterable[str]) -> Iterator[list[str]]:
-    """Yields the ids in pages that fit into one request; a very long id has its own page."""
+    """Yields the ids in pages that fit into one request.
+
+    A very long id has its own page.
+    """
     page: list[str] = []
     characters = 0
     for each in ids:
@@ -35,7 +38,10 @@ def pages(ids: Iterable[str]) -> Iterator[list[str]]:
 
 @cache
 def _client(jvm: Any, uri: str) -> Any:
-    """Returns a client that stays open until the process ends; connecting costs more than a request."""
+    """Returns a client that stays open until the process ends.
+
+    Connecting costs more than a request.
+    """
     return jvm.com.mongodb.client.MongoClients.create(uri)
 
 

@@ -1,4 +1,4 @@
-"""Resolves references to secrets: environment variables, files, and Google Secret Manager.
+"""Resolves references to variables, files and Google Secret Manager.
 
 Settings hold references. The process that needs a secret reads it. It reads Secret Manager with its machine's identity,
 using only the standard library.

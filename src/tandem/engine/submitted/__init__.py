@@ -1,1 +1,4 @@
-"""The files that every platform submits to Spark; ``--pipeline PACKAGE`` names the pipeline."""
+"""The files that every platform submits to Spark.
+
+``--pipeline PACKAGE`` names the pipeline.
+"""

@@ -1,4 +1,7 @@
-"""Repairs the documents that late records affect; submitted like the job, as a batch."""
+"""Repairs the documents that late records affect.
+
+Submitted like the job, as a batch.
+"""
 
 from tandem.engine.run.reconcile import main
 

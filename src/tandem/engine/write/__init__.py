@@ -1,1 +1,1 @@
-"""Writes a batch before Spark commits it: documents to MongoDB, dead letters to Kafka."""
+"""Writes a batch before its commit: documents, and dead letters."""

@@ -1,4 +1,4 @@
-"""Writes a batch of the transform's rows: documents to MongoDB, dead letters to Kafka."""
+"""Writes a batch: documents to MongoDB, dead letters to Kafka."""
 
 from __future__ import annotations
 
@@ -78,7 +78,10 @@ class BatchWriter:
         self._before = now
 
     def committed(self, progress: StreamingQueryProgress) -> None:
-        """Removes the notes that a committed batch's watermark has passed: no later batch needs them."""
+        """Removes notes that a committed batch's watermark has passed.
+
+        No later batch needs them.
+        """
         watermark = progress.eventTime.get("watermark")
         if self._provisional and watermark and watermark != self._passed:
             try:

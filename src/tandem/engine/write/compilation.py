@@ -17,7 +17,9 @@ _DEFAULTS = {_WHOLE_STAGE: "true", _PROJECTIONS: "FALLBACK"}
 
 
 class Compilation:
-    """Interprets a query until it has read many events, then compiles it, unless the settings forbid that.
+    """Interprets a query until it has read many events, then compiles it.
+
+    The user's settings may forbid that.
 
     Args:
         spark: the session in which the query starts next; the query keeps a copy of the session's settings.

@@ -1,4 +1,7 @@
-"""Writes rejected records to the dead-letter topic: the original bytes, the origin and the reason."""
+"""Writes rejected records to the dead-letter topic.
+
+A dead letter has the original bytes, the origin and the reason.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,10 @@ class DeadLetters:
             raise
 
     def writer(self, letters: DataFrame) -> DriverWriter:
-        """Returns a writer that appends such letters from the driver; for its errors see ``append``."""
+        """Returns a writer that appends such letters from the driver.
+
+        For its errors see ``append``.
+        """
         return DriverWriter(letters, KAFKA, self._options)
 
     @cached_property
@@ -102,7 +108,9 @@ class DeadLetters:
         }
 
     def raise_if_final(self, error: Py4JJavaError) -> None:
-        """Raises if a retry cannot help. A batch must not be committed without its dead letters.
+        """Raises if a retry cannot help.
+
+        A batch must not be committed without its dead letters.
 
         Kafka's error does not always name a missing topic: after a restart, it mentions a "partition" only.
 
@@ -135,7 +143,10 @@ class DeadLetters:
 
 
 def _headers() -> Column:
-    """Returns the record's own headers, followed by the dead letter's; readers use the last of a name."""
+    """Returns the record's own headers, followed by the dead letter's.
+
+    Readers use the last of a name.
+    """
     ours = {
         "source_topic": F.col("topic"),
         "source_partition": F.col("partition").cast("string"),
@@ -151,7 +162,7 @@ def _headers() -> Column:
 
 
 def not_yet_written(letters: DataFrame, planned_ms: int, topic: str, config: JobConfig) -> DataFrame:
-    """Returns the letters that were not written to the topic since their batch was planned."""
+    """Returns the letters that were not written since their batch was planned."""
     written = (
         letters.sparkSession.read.format("kafka")
         .options(**kafka_options(config))

@@ -1,4 +1,4 @@
-"""Makes the documents of all outputs, and compares their schemas with the declared fields."""
+"""Makes the documents of all outputs, and checks their declared fields."""
 
 from __future__ import annotations
 

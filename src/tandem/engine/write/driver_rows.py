@@ -68,7 +68,10 @@ class DriverRows:
         return plan.withNewChildren(self._seq(self._list(replaced)))
 
     def evaluated(self, plan: Any) -> Any | None:
-        """Returns a plan's result as a Scala sequence of internal rows; None if it needs a Spark job."""
+        """Returns a plan's result as a Scala sequence of internal rows.
+
+        None if it needs a Spark job.
+        """
         while plan.getClass().getSimpleName() != "LocalRelation":
             before, plan = plan, self._evaluate(plan)
             if plan.fastEquals(before):

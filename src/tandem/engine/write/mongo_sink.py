@@ -29,7 +29,9 @@ _REPLACE = {"operationType": "replace", "idFieldList": "_id"}
 def write_documents(
     documents: DataFrame, collection: str, config: JobConfig, *, few: bool, old: bool | None = None
 ) -> None:
-    """Stores a batch's documents at majority write concern; it may be called again for the same batch.
+    """Stores a batch's documents at majority write concern.
+
+    It may be called again for the same batch.
 
     Many documents are inserted, which is several times faster than an upsert. If the insert meets an existing ``_id``
     (of a replayed batch or a repeated event), all documents are written again as replacements. Few documents are
@@ -59,7 +61,9 @@ def write_documents(
 
 
 class SmallWriter:
-    """Stores the documents of small batches in one collection from the driver, like ``write_documents``.
+    """Stores the documents of small batches in one collection.
+
+    The driver writes them, with the result of ``write_documents``.
 
     Args:
         rows: the rows of the batches.
@@ -88,7 +92,9 @@ class SmallWriter:
         return DriverWriter(query.declared, MONGODB, {**_options(self._collection, self._config, as_text), **_REPLACE})
 
     def write(self, *, old: bool) -> None:
-        """Stores the documents of the batch. After a failure, Spark's tasks try again and report the reason.
+        """Stores the documents of the batch.
+
+        After a failure, Spark's tasks try again and report the reason.
 
         Args:
             old: as for ``write_documents``.
@@ -154,7 +160,9 @@ def _options(collection: str, config: JobConfig, as_text: bool) -> dict[str, str
 
 
 def _met_duplicates(failure: str) -> bool:
-    """Returns whether a write failed because of existing ``_id``s, perhaps among other reasons.
+    """Returns whether a write failed because of existing ``_id``s.
+
+    There may be other reasons, too.
 
     Other reasons show again when the same documents are written as replacements.
     """

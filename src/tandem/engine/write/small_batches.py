@@ -1,4 +1,4 @@
-"""Writes small batches from the driver: one Spark job computes the rows, the driver writes them."""
+"""Writes small batches from the driver, which one Spark job has computed."""
 
 from __future__ import annotations
 

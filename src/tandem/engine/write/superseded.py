@@ -54,7 +54,9 @@ class Superseded:
         return self._notes.has({"collection": collection})
 
     def remove(self, collection: str, written: DataFrame) -> int:
-        """Removes the superseded ones among the documents that were just written; returns their number.
+        """Removes the superseded ones among the documents that were just written.
+
+        Returns their number.
 
         For few documents, the notes with their ``_id``s are read. For many documents, Spark joins them with the notes,
         so that neither must fit into memory.

@@ -1,1 +1,1 @@
-"""Joins orders with their payments: one fact for each pair within the match window."""
+"""Joins orders with their payments within the match window."""

@@ -1,4 +1,7 @@
-"""Generates orders and their payments; Tandem adds repeated, late, reordered and malformed records."""
+"""Generates orders and their payments.
+
+Tandem adds repeated, late, reordered and malformed records.
+"""
 
 from collections.abc import Iterator
 from random import Random
@@ -13,7 +16,10 @@ _SEVERAL_SHARE = 0.03
 
 
 def events(moment: Moment) -> Iterator[Event]:
-    """Yields an order and its payments; every stream's producer calls this for the same moments."""
+    """Yields an order and its payments.
+
+    Every stream's producer calls this for the same moments.
+    """
     chance, time_ms = moment.chance, moment.time_ms
     order_id = f"o-{moment.id}{_ending(chance)}"
     amount = chance.choice(ODD_AMOUNTS) if chance.random() < 0.002 else chance.randint(1, 100_000)
@@ -51,5 +57,8 @@ def events(moment: Moment) -> Iterator[Event]:
 
 
 def _ending(chance: Random) -> str:
-    """Returns the ending of an id: mostly empty, rarely characters that could break an ``_id`` or JSON."""
+    """Returns the ending of an id, which rarely has unusual characters.
+
+    They could break an ``_id`` or a JSON text.
+    """
     return chance.choice(ODD_ENDINGS) if chance.random() < 0.005 else ""

@@ -1,4 +1,7 @@
-"""Joins orders with payments and writes facts to MongoDB; every platform submits this file unchanged."""
+"""Joins orders with payments and writes facts to MongoDB.
+
+Every platform submits this file unchanged.
+"""
 
 from tandem.engine.run.job import main
 from tandem.pipelines.orders_payments.transform import PIPELINE

@@ -1,4 +1,4 @@
-"""Computes the expected facts and unmatched documents without Spark, for ``tandem verify``."""
+"""Computes the expected documents without Spark, for ``tandem verify``."""
 
 from __future__ import annotations
 

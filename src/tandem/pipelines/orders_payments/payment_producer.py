@@ -1,4 +1,4 @@
-"""Sends payments: ``python -m tandem.pipelines.orders_payments.payment_producer --help``."""
+"""Sends payments; ``--help`` lists the options."""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""Declares the two streams and the documents, without Spark, as producers and the oracle use it, too."""
+"""Declares the streams and the documents, without Spark.
+
+Producers and the oracle use it, too.
+"""
 
 from tandem.pipeline import Collection, Column, DocumentType, FieldType, Shown, Stream, Tally, View
 

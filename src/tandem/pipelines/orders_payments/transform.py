@@ -1,4 +1,4 @@
-"""Joins orders with their payments by pure functions of DataFrames, and declares the pipeline."""
+"""Joins orders with their payments, and declares the pipeline."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,7 +12,7 @@ DEFAULT_MATCH_WINDOW_SECONDS = 30 * 60
 def transform(
     orders: DataFrame, payments: DataFrame, *, match_window_seconds: int = DEFAULT_MATCH_WINDOW_SECONDS
 ) -> DataFrame:
-    """Returns one row for each matching pair, and one for each unmatched order or payment.
+    """Returns one row for each matching pair and each unmatched event.
 
     A pair matches if both have the same ``order_id`` and ``|payment_date - order_date| <= match_window_seconds``. In an
     unmatched row, all columns of the other side are null.
@@ -44,7 +44,10 @@ def facts(joined: DataFrame) -> DataFrame:
 
 
 def unmatched(joined: DataFrame) -> DataFrame:
-    """Returns unmatched orders and payments as documents; fields of the other kind are null."""
+    """Returns unmatched orders and payments as documents.
+
+    Fields of the other kind are null.
+    """
     is_order = F.col("payment_id").isNull()
     order_fields = ("order_date", "customer_id")
     payment_fields = ("payment_id", "payment_date")
@@ -62,7 +65,7 @@ def unmatched(joined: DataFrame) -> DataFrame:
 
 
 def no_longer_unmatched(facts: DataFrame, *, match_window_seconds: int = DEFAULT_MATCH_WINDOW_SECONDS) -> DataFrame:
-    """Returns the ``_id`` that each fact's order and payment would have as unmatched documents.
+    """Returns the ``_id``s of a fact's events as unmatched documents.
 
     ``until`` is the event time at which they would have been written.
     """

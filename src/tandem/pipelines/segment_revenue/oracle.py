@@ -91,7 +91,7 @@ class _LeftOut:
 
 @dataclass
 class _Group:
-    """The sales of one segment in one window: their amounts, and those that may have been late."""
+    """The sales of one segment in one window."""
 
     start_ms: int
     end_ms: int
@@ -127,7 +127,10 @@ class _Group:
         return next((each for each in candidates if each.amount == amount), _LeftOut(set(), 0))
 
     def _some(self, missing: int, amount: int) -> _LeftOut:
-        """Returns any late sales of the missing number, if there are too many combinations to try."""
+        """Returns any late sales of the missing number.
+
+        It is used if there are too many combinations to try.
+        """
         by_amount = sorted(self.late, key=self.sales.__getitem__)
         least = self._amounting(by_amount[:missing])
         most = self._amounting(by_amount[len(by_amount) - missing :])

@@ -1,4 +1,7 @@
-"""Declares the stream, the lookup and the documents, without Spark, as the oracle uses it, too."""
+"""Declares the stream, the lookup and the documents, without Spark.
+
+The oracle uses it, too.
+"""
 
 from tandem.pipeline import Collection, Column, DocumentType, FieldType, Lookup, Shown, Stream, Tally, View
 

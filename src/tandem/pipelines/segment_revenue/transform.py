@@ -8,7 +8,7 @@ from tandem.pipelines.segment_revenue.streams import DEAD_LETTER_TOPIC, LOOKUPS,
 
 
 def transform(sales: DataFrame, *, customer_segments: DataFrame, window_seconds: int) -> DataFrame:
-    """Returns one row for each window and segment with sales, once the window has closed.
+    """Returns one row for each closed window and segment with sales.
 
     A repeated sale counts once. Its segment is the customer's segment at the time of the sale.
 
@@ -32,7 +32,10 @@ def transform(sales: DataFrame, *, customer_segments: DataFrame, window_seconds:
 
 
 def minutes(rows: DataFrame) -> DataFrame:
-    """Returns the windows as documents; ``_id`` is ``<begin in seconds since 1970>|<segment>``."""
+    """Returns the windows as documents.
+
+    ``_id`` is ``<begin in seconds since 1970>|<segment>``.
+    """
     return rows.select(
         document_id(F.unix_seconds("window.start").cast("string"), "segment").alias("_id"),
         F.col("window.start").alias("window_start"),
@@ -44,7 +47,10 @@ def minutes(rows: DataFrame) -> DataFrame:
 
 
 def _segment() -> Column:
-    """Returns the segment of the newest version at the time of the sale; the greater of two equal times."""
+    """Returns the segment of the newest version at the time of the sale.
+
+    The greater of two equal times.
+    """
     newest = F.array_max(F.filter("versions", lambda version: version["valid_from"] <= F.col("sold_at")))
     return F.coalesce(F.nullif(newest["segment"], F.lit("")), F.lit(UNKNOWN))
 

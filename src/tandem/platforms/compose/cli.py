@@ -20,12 +20,14 @@ _FILE, _OVERRIDE = "docker-compose.yml", "docker-compose.override.yml"
 
 
 def project_name(folder: Path, environment: str) -> str:
-    """Returns the name of an environment's Compose project, which depends on the checkout's path."""
+    """Returns the name of a Compose project, which depends on the checkout's path."""
     return f"{environment}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
 
 
 def variables(settings: Settings, images: str | None) -> dict[str, str]:
-    """Returns the variables of the compose files: the profile's settings, which win over ``.env``.
+    """Returns the variables of the compose files, which override ``.env``.
+
+    They are the profile's settings.
 
     Args:
         settings: of a profile with the backend ``compose``.
@@ -58,12 +60,15 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
 
 
 def ports(settings: Settings) -> dict[str, int]:
-    """Returns the ports of the containers on this machine by the variable that sets each."""
+    """Returns the containers' ports by the variable that sets each."""
     return {name: int(value) for name, value in variables(settings, None).items() if name.endswith("_PORT")}
 
 
 def _mounted(own: Path) -> Path | None:
-    """Returns the user's folder of pipelines; None for the checkout's if it does not exist."""
+    """Returns the user's folder of pipelines.
+
+    None for the checkout's if it does not exist.
+    """
     if not own.is_dir():
         return None
     if own.name != _OWN:

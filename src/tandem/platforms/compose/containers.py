@@ -40,7 +40,7 @@ class Containers:
             return dict(self._client.info())
 
     def project_of(self, folder: Path, profile: str) -> str | None:
-        """Returns the project whose containers were created from this checkout for a profile."""
+        """Returns the project of a profile's containers from this checkout."""
         own = self._list({_FOLDER: str(folder), PROFILE_LABEL: profile})
         return own[0].labels[_PROJECT] if own else None
 
@@ -49,7 +49,10 @@ class Containers:
         return {each.labels[_SERVICE]: each for each in self._list({_PROJECT: project, _ONE_OFF: "False"})}
 
     def run_in(self, project: str, service: str, *command: str) -> tuple[int, str] | None:
-        """Returns exit code and output of a command in a service's container; None if it is not running."""
+        """Returns exit code and output of a command in a service's container.
+
+        None if it is not running.
+        """
         container = self.of(project).get(service)
         if container is None or container.status != "running":
             return None
@@ -90,7 +93,9 @@ def started_at(container: Any) -> datetime:
 
 
 def failure_of(container: Any) -> str | None:
-    """Returns why the job in a container must not be restarted, from its health check; else None.
+    """Returns why the job in a container must not be restarted, from its health check.
+
+    Else None.
 
     Such a container keeps running (compose/spark/job.sh): its restart policy would restart the job after every exit.
     """

@@ -126,7 +126,10 @@ def check_memory(engine: Engine, jobs: int = 1) -> None:
 
 
 def _host() -> str:
-    """Returns the engine's address in Docker's current context; empty without contexts."""
+    """Returns the engine's address in Docker's current context.
+
+    Empty without contexts.
+    """
     try:
         return _ask("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
     except EnvironmentNotReadyError:
@@ -134,7 +137,10 @@ def _host() -> str:
 
 
 def _check_here(host: str) -> None:
-    """Raises if the engine is on another machine, which has neither the checkout nor the ports."""
+    """Raises if the engine is on another machine.
+
+    That machine has neither the checkout nor the ports.
+    """
     address = urlsplit(host)
     if address.scheme not in ("tcp", "ssh", "http", "https") or address.hostname in _LOOPBACK:
         return
@@ -148,7 +154,10 @@ def _check_here(host: str) -> None:
 
 
 def _check_docker(info: dict[str, Any]) -> None:
-    """Raises if Podman answers instead of Docker: it has no BuildKit to build the images."""
+    """Raises if Podman answers instead of Docker.
+
+    It has no BuildKit to build the images.
+    """
     # Podman's own program, or Docker's program with Podman's service.
     podman = "host" in info and "ServerVersion" not in info
     if podman or (info.get("ServerVersion") and "Podman" in _ask("version", "--format", "{{json .Server}}")):

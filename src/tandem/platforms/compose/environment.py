@@ -15,7 +15,9 @@ from tandem.supervision.log_line import LogLine
 
 
 class ComposeEnvironment:
-    """Kafka, MongoDB and a Spark cluster as containers: life cycle by Compose, inspection by the engine.
+    """Kafka, MongoDB and a Spark cluster as containers.
+
+    Compose starts and stops them, and the engine inspects them.
 
     Args:
         settings: of a profile with the backend ``compose``.
@@ -30,7 +32,10 @@ class ComposeEnvironment:
         return ComposeJob(settings, self._project)
 
     def pipelines(self) -> list[str]:
-        """Returns the pipelines whose jobs have a container that runs; see ``Environment.pipelines``."""
+        """Returns the pipelines whose jobs have a container that runs.
+
+        See ``Environment.pipelines``.
+        """
         try:
             return self._project.running()
         except EnvironmentNotReadyError:

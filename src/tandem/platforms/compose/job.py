@@ -111,7 +111,10 @@ class ComposeJob:
             )
 
     def reconcile(self) -> dict[str, Any]:
-        """Repairs documents that late records affect, in a container of its own; see ``Job.reconcile``."""
+        """Repairs documents that late records affect, in a container of its own.
+
+        See ``Job.reconcile``.
+        """
         self._project.check_running(self.settings.pipeline)
         compose, service = self._project.compose(self.settings), self._services.named(RECONCILE)
         return reconcile_report(*compose.output_of("run", "--rm", "--no-deps", "--no-TTY", service))
@@ -133,7 +136,10 @@ class ComposeJob:
         return None
 
     def restart(self) -> None:
-        """Runs the setup with the current settings and starts a new driver; see ``Job.restart``."""
+        """Runs the setup with the current settings and starts a new driver.
+
+        See ``Job.restart``.
+        """
         self._project.check_running(self.settings.pipeline)
         check_mounts(checkout(), self.settings.pipelines_dir, own_file())
         self._start("run", "--rm", "--no-deps", self._services.named(SETUP))
@@ -161,7 +167,10 @@ class ComposeJob:
         return self._project.services_of(self.settings.pipeline)
 
     def _dashboard_trouble(self) -> str | None:
-        """Returns why the dashboard's container cannot be started; None if it can, or runs."""
+        """Returns why the dashboard's container cannot be started.
+
+        None if it can, or runs.
+        """
         runs = state_of(self._project.container("dashboard")) != "stopped"
         return None if runs else dashboard_trouble(self.settings.ui.dashboard_port)
 
@@ -185,5 +194,8 @@ class ComposeJob:
 
 
 def _workers(jobs: int) -> tuple[str, ...]:
-    """Returns Compose's arguments for one worker per job, as a worker has room for one job."""
+    """Returns Compose's arguments for one worker per job.
+
+    A worker has room for one job.
+    """
     return ("--scale", f"spark-worker={jobs}") if jobs > 1 else ()

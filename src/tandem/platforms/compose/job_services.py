@@ -1,4 +1,7 @@
-"""The services of each job: the first has those of the compose files, the others have copies under other names."""
+"""The services of each job in the compose files or beside them.
+
+The first job has those of the compose files; other jobs have copies under other names.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,10 @@ class JobServices:
 
 
 def job_services(containers: Mapping[str, Any]) -> dict[str, JobServices]:
-    """Returns the services of each pipeline with a job's container, the first pipeline first."""
+    """Returns the services of each pipeline with a job's container.
+
+    The first pipeline comes first.
+    """
     names = sorted(name for name in containers if name == JOB or name.startswith(f"{JOB}-"))
     owners = {name: str(containers[name].labels.get(PIPELINE_LABEL) or "") for name in names}
     return {pipeline: JobServices(pipeline, name.removeprefix(JOB)) for name, pipeline in owners.items()}

@@ -1,4 +1,7 @@
-"""Checks that the containers' users, who do not own the checkout, can read the mounted files."""
+"""Checks that the containers' users can read the mounted files.
+
+These users do not own the checkout.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ _GENERATED = ("__pycache__", ".egg-info")
 
 
 def check_mounts(checkout: Path, pipelines: Path, profiles: Path) -> None:
-    """Raises if a container's user cannot read a mounted file, for example after a clone with umask 077.
+    """Raises if a container's user cannot read a mounted file.
+
+    This happens after a clone with umask 077, for example.
 
     Args:
         checkout: the folder of ``docker-compose.yml``.

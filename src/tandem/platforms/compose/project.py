@@ -1,4 +1,4 @@
-"""The Compose project of a checkout: its jobs, and Compose with the services of all pipelines."""
+"""The Compose project of a checkout, with the services of all pipelines."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ class Project:
         return self.containers.of(self.name).get(service)
 
     def jobs(self) -> dict[str, JobServices]:
-        """Returns the services of each pipeline with a job's container, the first pipeline first."""
+        """Returns the services of each pipeline with a job's container.
+
+        The first pipeline comes first.
+        """
         return job_services(self.containers.of(self.name))
 
     def running(self) -> list[str]:
@@ -85,7 +88,10 @@ class Project:
         check_running(pipeline, list(jobs))
 
     def page_port(self, service: str) -> int | None:
-        """Returns the port of a driver's or the master's page on this machine; None without a container."""
+        """Returns the port of a driver's or the master's page on this machine.
+
+        None without a container.
+        """
         container = self.container(service)
         bindings = container.attrs["HostConfig"]["PortBindings"] if container else None
         bound = bindings and bindings.get(_MASTER_PAGE if service == _MASTER else _PAGE)
@@ -154,7 +160,10 @@ class Project:
         return settings.model_copy(update={"ui": ui})
 
     def _port(self, mine: Settings, service: str, wanted: int, *taken: int) -> int:
-        """Returns the port of a running page, else a free one, as a container cannot start with a busy one."""
+        """Returns the port of a running page, else a free one.
+
+        A container cannot start with a busy port.
+        """
         container = self.container(service)
         if container and container.attrs["State"]["Running"]:
             return self.page_port(service) or wanted

@@ -36,7 +36,9 @@ _BATCH = {
 
 
 def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job") -> None:
-    """Makes MongoDB a replica set, creates topics, indexes and collections, and writes the driver's files.
+    """Prepares MongoDB, Kafka and the driver's files.
+
+    MongoDB becomes a replica set; topics, indexes and collections are created.
 
     Args:
         settings: the settings inside the containers.
@@ -78,7 +80,10 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
 
 
 def write_submitted(folder: Path, location: PipelineLocation, entry: str) -> None:
-    """Writes what is submitted: the file, and its arguments, which the compose files cannot know."""
+    """Writes the submitted file and its arguments.
+
+    The compose files cannot know them.
+    """
     what = submitted(location, entry)
     shutil.copy(what.file, folder / "submitted.py")
     (folder / "arguments").write_text("\n".join(what.command(folder)[1:]) + "\n", "utf-8")

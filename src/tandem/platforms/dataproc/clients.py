@@ -131,7 +131,10 @@ class Clients:
         return self._with_quota_project(login)
 
     def _with_quota_project(self, login: Credentials) -> Credentials:
-        """Returns a login that counts against a project's quota: a person's has no project of its own."""
+        """Returns a login that counts against a project's quota.
+
+        A person's login has no project of its own.
+        """
         from google.auth.external_account_authorized_user import Credentials as WorkforceCredentials
         from google.oauth2.credentials import Credentials as PersonalCredentials
 

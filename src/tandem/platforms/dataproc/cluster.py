@@ -90,7 +90,10 @@ class Cluster:
         return call(f"looking for the cluster {self._google.cluster}", get)
 
     def delete(self) -> bool:
-        """Deletes the cluster if a deployment of this environment created it; returns whether it did."""
+        """Deletes the cluster if a deployment of this environment created it.
+
+        Returns whether it did.
+        """
         from google.api_core.exceptions import NotFound
 
         existing = self.find()
@@ -164,7 +167,9 @@ class Cluster:
 
 
 def _check_scopes(cluster: GoogleCluster) -> None:
-    """Raises if the machines of a cluster may not ask for secrets, whatever the roles of their account.
+    """Raises if the machines of a cluster have no access to secrets.
+
+    Then the roles of their account do not matter.
 
     Raises:
         EnvironmentNotReadyError: the cluster was created without the scope.

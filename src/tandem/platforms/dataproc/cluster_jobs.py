@@ -45,7 +45,10 @@ class ClusterJobs(Runs):
         return call("submitting the job", send)
 
     def others_on_cluster(self) -> list[str]:
-        """Returns the ids of all active jobs on the cluster except ours; see ``Runs.others_on_cluster``."""
+        """Returns the ids of all active jobs on the cluster except ours.
+
+        See ``Runs.others_on_cluster``.
+        """
         from google.cloud.dataproc_v1 import ListJobsRequest
 
         google = self._settings.gcp
@@ -98,7 +101,10 @@ def _run(job: Job) -> Run:
 
 
 def _restarts_left(job: Job) -> int | None:
-    """Returns how often Dataproc will still restart a driver. It counts every failure in the job's life."""
+    """Returns how often Dataproc will still restart a driver.
+
+    It counts every failure in the job's life.
+    """
     most = job.scheduling.max_failures_total
     states = [status.state.name for status in (*job.status_history, job.status)]
     return max(0, most - states.count("ATTEMPT_FAILURE")) if most else None

@@ -1,4 +1,4 @@
-"""Estimates the costs of a running deployment from list prices, which Google may change."""
+"""Estimates the costs of a deployment from Google's list prices."""
 
 from __future__ import annotations
 

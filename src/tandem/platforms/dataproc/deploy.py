@@ -90,7 +90,10 @@ class Deployment:
         return self._clients.project.check_roles()
 
     def check_network(self) -> str:
-        """Returns a line about the network of the cluster's machines; see ``network.check_network``."""
+        """Returns a line about the network of the cluster's machines.
+
+        See ``network.check_network``.
+        """
         return check_network(self._settings.gcp, self._clients.project)
 
     def check(self) -> None:
@@ -119,7 +122,9 @@ class Deployment:
         check_mongo(self._settings.mongo)
 
     def check_secrets(self) -> list[str]:
-        """Returns the names of the secrets that the job will read, after checking that each has an enabled version.
+        """Checks the secrets that the job will read; returns their names.
+
+        Each must have an enabled version.
 
         Raises:
             EnvironmentNotReadyError: a secret has no version, or its newest one is disabled or destroyed.
@@ -131,7 +136,9 @@ class Deployment:
         return names
 
     def check_elsewhere(self) -> None:
-        """Raises if the pipeline runs in Dataproc's other service. This also finds a wrong project or region.
+        """Raises if the pipeline runs in Dataproc's other service.
+
+        This also finds a wrong project or region.
 
         Raises:
             EnvironmentNotReadyError: Dataproc does not answer or denies access.
@@ -146,12 +153,17 @@ class Deployment:
             )
 
     def check_earlier(self) -> None:
-        """Raises if a job of an earlier version of Tandem uses the checkpoint; see ``Runs.check_earlier``."""
+        """Raises if a job of an earlier version of Tandem uses the checkpoint.
+
+        See ``Runs.check_earlier``.
+        """
         for service in self.services:
             service.check_earlier()
 
     def doubt(self) -> str | None:
-        """Returns why this version could not be checked against the checkpoint; None if it was, or runs already.
+        """Returns why this version could not be checked against the checkpoint.
+
+        None if it was, or runs already.
 
         Raises:
             TandemError: it cannot resume from the checkpoint.
@@ -162,7 +174,9 @@ class Deployment:
         return doubt_of(self._settings, self.bucket)
 
     def deploy(self, *, anew: bool = False) -> Run:
-        """Returns the submitted job, which may still be starting, or the running job of the same release.
+        """Returns the submitted job, or the running job of the same release.
+
+        A submitted job may still be starting.
 
         Args:
             anew: whether to replace a job of the same release, too.
@@ -216,7 +230,10 @@ class Deployment:
         return next(jar for jar in ensure_jars(cache, java.program, (jars,))[jars] if jar.name == name)
 
     def _warn_of_rights(self) -> None:
-        """Warns of topics without WRITE right, which refuse control records; the job can still join them."""
+        """Warns of topics without WRITE right, which refuse control records.
+
+        The job can still join them.
+        """
         kafka = self._settings.kafka
         if refusing := unwritable(kafka, streams_of(self._settings.location)[0]):
             _log.warning(consequence(kafka, refusing), hint=GRANT)

@@ -67,7 +67,7 @@ def _bucket_costs(settings: Settings) -> str:
         raise TandemError(f"{bucket} keeps each version of its objects", hint=f"{update} --no-versioning`")
     if not policy.removes_output:
         raise TandemError(
-            f"{bucket} keeps drivers' output for ever: no lifecycle rule deletes it",
+            f"{bucket} keeps drivers' output permanently, because no lifecycle rule deletes it",
             hint=f"{update} --lifecycle-file=FILE`, with the file of docs/gcp.md",
         )
     return f"{bucket}: no soft delete, no versions, and drivers' output is deleted at some age"

@@ -1,4 +1,4 @@
-"""Reads the output of a run's driver from Cloud Logging, or from the bucket if it is not logged there."""
+"""Reads a driver's output from Cloud Logging or from the bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the jobs in a Google Cloud project, so that shared resources are kept for them."""
+"""Finds the jobs in a Google Cloud project, to keep what they share."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ class DataprocEnvironment:
 
 
 def active_pipelines(services: Iterable[Runs]) -> list[str]:
-    """Returns the pipelines with an active stream; the one that has run longest comes first.
+    """Returns the pipelines with an active stream.
+
+    The one that has run longest comes first.
 
     Args:
         services: the runs in both of Dataproc's services.

@@ -94,7 +94,10 @@ class DataprocJob:
             _log.info("the cluster is deleted", cluster=self.settings.gcp.cluster)
 
     def forget(self) -> None:
-        """Deletes the pipeline's data in Cloud Storage, Kafka and MongoDB; see ``DeployedJob.forget``."""
+        """Deletes the pipeline's data in Cloud Storage, Kafka and MongoDB.
+
+        See ``DeployedJob.forget``.
+        """
         removed = self.deployment.bucket.remove_all()
         _log.info("the checkpoint and the uploads are removed", objects=removed)
         remove_topics(self.settings.kafka, self.settings.location)
@@ -126,22 +129,28 @@ class DataprocJob:
         return found
 
     def reconcile(self) -> dict[str, Any]:
-        """Repairs documents that late records affect, in a job of its own; see ``Job.reconcile``."""
+        """Repairs documents that late records affect, in a job of its own.
+
+        See ``Job.reconcile``.
+        """
         cluster = self.deployment.cluster
         if cluster and cluster.find() is None:
             raise EnvironmentNotReadyError("there is no cluster to reconcile on", hint="`tandem deploy` creates it")
         run = self.deployment.reconcile()
         with progress_of(self.settings) as reader:
-            told = reader.reconciliation(run.id)
-        if told is None:
+            stored = reader.reconciliation(run.id)
+        if stored is None:
             raise reconcile_failed(self._said_of(run))
-        if told["error"]:
-            raise reconcile_failed(told["error"])
-        report: dict[str, Any] = json.loads(told["report"])
+        if stored["error"]:
+            raise reconcile_failed(stored["error"])
+        report: dict[str, Any] = json.loads(stored["report"])
         return report
 
     def doubt(self) -> str | None:
-        """Returns why this version could not be checked against the checkpoint; see ``Job.doubt``."""
+        """Returns why this version could not be checked against the checkpoint.
+
+        See ``Job.doubt``.
+        """
         return self.deployment.doubt()
 
     def problem(self) -> str | None:
@@ -169,7 +178,10 @@ class DataprocJob:
         return run.state == "running" and _is_of(run, newest) and has_committed(self.settings, newest)
 
     def _said_of(self, run: Run) -> str:
-        """Returns why a reconciliation without a report failed: by its log, else by Dataproc."""
+        """Returns why a reconciliation without a report failed.
+
+        The reason is in its log, else in Dataproc's state.
+        """
         with suppress(TandemError):
             if reason := reason_in("\n".join(line.text for line in self.deployment.log.lines(run))):
                 return reason
@@ -190,7 +202,10 @@ class DataprocJob:
 
 
 def _is_of(run: Run, newest: dict[str, Any] | None) -> bool:
-    """Returns whether the report is newer than the run's state: there is one driver at a time."""
+    """Returns whether the report is newer than the run's state.
+
+    There is one driver at a time.
+    """
     return bool(newest and run.since and newest["at"] >= run.since)
 
 
@@ -205,13 +220,19 @@ def few_restarts(run: Run) -> str | None:
 
 
 def state_of(run: Run, newest: dict[str, Any] | None) -> str:
-    """Returns a run's state; a job that must not be restarted reports why and ends with exit code 0."""
+    """Returns a run's state.
+
+    A job that must not be restarted reports why and ends with exit code 0.
+    """
     done = run.state == "stopped" and not run.cancelled
     return "failed" if done and newest and newest["event"] == "failed" else run.state
 
 
 def problem_of(run: Run | None, newest: dict[str, Any] | None) -> str | None:
-    """Returns why a run failed or was ended; None if it runs or was stopped on request."""
+    """Returns why a run failed or was ended.
+
+    None if it runs or was stopped on request.
+    """
     state = run and state_of(run, newest)
     if run is None or state not in ("failed", "stopped"):
         return None

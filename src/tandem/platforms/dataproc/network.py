@@ -1,4 +1,7 @@
-"""Checks whether a cluster's machines reach one another, Google, Kafka and MongoDB; see docs/gcp.md."""
+"""Checks whether a cluster's machines reach all services.
+
+See docs/gcp.md.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,10 @@ def check_network(google: GoogleSettings, project: Project) -> str:
 
 
 def _path(google: GoogleSettings) -> str:
-    """Returns the path of the subnetwork; Google takes the one of the network ``default`` if none is set."""
+    """Returns the path of the subnetwork.
+
+    Google takes the one of the network ``default`` if none is set.
+    """
     named = google.subnetwork or "default"
     if "/" in named:
         return named[named.index("projects/") :]
@@ -66,7 +72,10 @@ def _path(google: GoogleSettings) -> str:
 
 
 def _lets_pass(protocol: str, rules: Iterable[Mapping[str, Any]], machines: str, google: GoogleSettings) -> bool:
-    """Returns whether one of the rules allows a protocol, on all ports, between all machines of the cluster."""
+    """Returns whether a rule allows a protocol between all machines.
+
+    It must allow all ports.
+    """
     return any(
         _is_about(rule, machines, google.service_account) and protocol in _protocols(rule)
         for rule in rules

@@ -1,4 +1,7 @@
-"""Checks the APIs and roles that a deployment needs in a Google project; see docs/gcp.md."""
+"""Checks the APIs and roles that a deployment needs in a Google project.
+
+See docs/gcp.md.
+"""
 
 from __future__ import annotations
 

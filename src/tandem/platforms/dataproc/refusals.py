@@ -1,4 +1,4 @@
-"""Recognises Google's errors about a project's or a login's missing rights, with a hint for each."""
+"""Recognises Google's errors about missing rights, with a hint for each."""
 
 from __future__ import annotations
 

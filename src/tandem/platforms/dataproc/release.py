@@ -1,4 +1,4 @@
-"""Builds what is uploaded: the submitted file, its package, its jars and the job's configuration."""
+"""Builds a release: file, package, jars and configuration."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Upload:
-    """One file, named by its content's checksum: it never changes and is uploaded once.
+    """One file, named by its content's checksum, which is uploaded once.
 
     Attributes:
         name: the file's own name.
@@ -83,7 +83,10 @@ class Release:
 
     @property
     def digest(self) -> str:
-        """A letter and fifteen hex digits that change with any byte of the release: a valid label value."""
+        """A digest of the whole release that is a valid label value.
+
+        It has a letter and fifteen hex digits.
+        """
         return "r" + hashlib.sha256("\n".join(upload.address for upload in self.uploads).encode()).hexdigest()[:15]
 
 
@@ -122,7 +125,7 @@ def root_of(settings: Settings) -> str:
 
 
 def folder_of(settings: Settings) -> str:
-    """Returns the prefix of the pipeline's objects in the bucket, with a slash at the end."""
+    """Returns the prefix of the pipeline's objects, ending with a slash."""
     return f"{settings.environment}/{settings.pipeline}/"
 
 
@@ -137,7 +140,7 @@ def checkpoint_of(settings: Settings) -> str:
 
 
 def _package(location: PipelineLocation) -> bytes:
-    """Returns the zip that Python imports from: always the same bytes for the same source."""
+    """Returns the zip of the package, with equal bytes for equal sources."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, source in sorted(_sources(location).items()):
@@ -148,7 +151,7 @@ def _package(location: PipelineLocation) -> bytes:
 
 
 def _sources(location: PipelineLocation) -> dict[str, bytes]:
-    """Returns the engine's and the pipeline's modules and schemas, by their names in the zip."""
+    """Returns the sources of the engine and the pipeline, by their names in the zip."""
     root = Path(tandem.__file__).parent
     ours = (root / "__init__.py", root / "pipeline.py", *(root / "engine").rglob("*.py"))
     # Only __init__.py of the packages above the pipeline's.

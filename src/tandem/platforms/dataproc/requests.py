@@ -51,7 +51,7 @@ def label_of(settings: Settings) -> str:
 
 
 def label_value(name: str) -> str:
-    """Returns the name of a pipeline or of a submitted module as a valid label value (RFC 1035, no underscores)."""
+    """Returns a name as a valid label value: RFC 1035, no underscores."""
     return name.replace("_", "-")
 
 
@@ -61,7 +61,7 @@ def name_of(label: str) -> str:
 
 
 def environment_of(settings: Settings) -> str:
-    """Returns the label's value of an environment: jobs that share checkpoints have the same one.
+    """Returns an environment's label value, equal for shared checkpoints.
 
     It begins with the environment's name; the rest is a digest of its folder in the bucket.
     """
@@ -74,7 +74,7 @@ def environment_filter(settings: Settings) -> str:
 
 
 def jobs_filter(settings: Settings) -> str:
-    """Returns the filter for a pipeline's jobs or serverless batches in its environment."""
+    """Returns the filter for a pipeline's runs in its environment."""
     return f"labels.{LABEL} = {label_of(settings)} AND {environment_filter(settings)}"
 
 
@@ -180,7 +180,9 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
 
 
 def batch_request(settings: Settings, release: Release, predecessor: str | None) -> CreateBatchRequest:
-    """Returns the request that submits a release as a serverless batch; see ``submit_request``.
+    """Returns the request that submits a release as a serverless batch.
+
+    See ``submit_request``.
 
     Its driver is not restarted after a failure, as batches have no restart rule.
     """

@@ -1,4 +1,4 @@
-"""The submitted runs of a pipeline, on a cluster or as serverless batches, as Dataproc reports them."""
+"""The runs of a pipeline on a cluster or as serverless batches."""
 
 from __future__ import annotations
 
@@ -172,7 +172,10 @@ class Runs(ABC):
         """Returns the command that ends a run."""
 
     def others_on_cluster(self) -> list[str]:
-        """Returns the ids of other active jobs that need the cluster; none without a cluster."""
+        """Returns the ids of other active jobs that need the cluster.
+
+        None without a cluster.
+        """
         return []
 
     def newest(self, entry: str = STREAM) -> Run | None:
@@ -191,7 +194,9 @@ class Runs(ABC):
         return list(self._all(f"{self._active} AND {environment_filter(self._settings)} AND {of_entry(STREAM)}"))
 
     def check_earlier(self) -> None:
-        """Raises if a job of an earlier version of Tandem uses the pipeline's checkpoint: it has other labels.
+        """Raises if a job of an earlier Tandem uses the checkpoint.
+
+        Such a job has other labels.
 
         Raises:
             TandemError: the message names it, the hint the command that ends it.
@@ -205,7 +210,7 @@ class Runs(ABC):
                 )
 
     def stop(self, run: Run) -> None:
-        """Returns when a run has ended, after its current batch or, if that takes too long, cancelled.
+        """Stops a run after its current batch, or cancels it after a deadline.
 
         Raises:
             TandemError: the run belongs to another pipeline or environment.

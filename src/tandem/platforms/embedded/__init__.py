@@ -1,1 +1,1 @@
-"""The embedded platform: Kafka, MongoDB and Spark as local processes, without Docker."""
+"""The embedded platform: all services as local processes."""

@@ -37,7 +37,10 @@ class EmbeddedEnvironment:
         return self._supervisor.pipelines()
 
     def stop(self, volumes: bool = False) -> bool:
-        """Stops everything, also services that a killed supervisor left; see ``Environment.stop``."""
+        """Stops everything, also services that a killed supervisor left.
+
+        See ``Environment.stop``.
+        """
         return self._supervisor.stop(forget=volumes)
 
     def where(self) -> str:

@@ -31,7 +31,9 @@ _log = structlog.get_logger(__name__)
 
 
 class EmbeddedJob:
-    """A pipeline's driver under the supervisor, which runs the pipelines that the registry lists.
+    """A pipeline's driver under the supervisor.
+
+    The supervisor runs the pipelines of the registry.
 
     Args:
         settings: the pipeline's settings.
@@ -125,7 +127,10 @@ class EmbeddedJob:
         self.wait_until_ready()
 
     def reload(self) -> None:
-        """Reloads the job's code, or restarts the job with new settings; see ``ReloadableJob.reload``."""
+        """Reloads the job's code, or restarts the job with new settings.
+
+        See ``ReloadableJob.reload``.
+        """
         self._check_running()
         if self.is_outdated():
             self.restart()

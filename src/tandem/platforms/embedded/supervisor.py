@@ -1,4 +1,6 @@
-"""The background process of the embedded environment: starts the services, keeps them running, stops them.
+"""The background process that runs the embedded environment.
+
+It starts the services, keeps them running and stops them.
 
 ``python -m tandem.platforms.embedded.supervisor --settings FILE``. SIGTERM and SIGINT stop all services; SIGUSR1 starts
 and stops jobs by the registry.

@@ -45,7 +45,9 @@ class EnvironmentSpec:
 
 
 def run(settings: Settings, spec: EnvironmentSpec) -> int:
-    """Runs the environment until a signal ends it; returns the exit code. Each state folder has one such process.
+    """Runs the environment until a signal ends it.
+
+    Returns the exit code. Each state folder has one such process.
 
     Raises:
         TandemError: it cannot start.

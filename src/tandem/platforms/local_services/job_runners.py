@@ -1,4 +1,4 @@
-"""Runs the jobs' drivers under one supervisor: each starts, restarts and stops independently of the others."""
+"""Runs the jobs' drivers under one supervisor, independently."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class JobRunners:
         self._updating = threading.Lock()
 
     def update(self) -> None:
-        """Starts new drivers, stops removed ones and restarts where requested; returns at once."""
+        """Starts new drivers, stops removed ones and restarts where requested.
+
+        Returns at once.
+        """
         with self._updating:
             wanted = self._registry.names()
             for name in [name for name in self._runners if name not in wanted]:
@@ -60,7 +63,10 @@ class JobRunners:
                     _log.exception("a job cannot be started", pipeline=name)
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Stops all drivers in parallel; returns when they have ended. See ``ServiceRunner.stop``."""
+        """Stops all drivers in parallel.
+
+        Returns when they have ended. See ``ServiceRunner.stop``.
+        """
         with self._updating:
             stopping = [
                 threading.Thread(target=runner.stop, kwargs={"at_once": at_once}) for runner in self._runners.values()

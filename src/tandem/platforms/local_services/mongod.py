@@ -1,4 +1,7 @@
-"""MongoDB: a replica set of one node, because only a replica set keeps every acknowledged write."""
+"""MongoDB as a replica set of one node.
+
+Only a replica set keeps every acknowledged write.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ _OTHER_FILES = re.compile(
 
 
 def find_mongod() -> Path:
-    """Returns the mongod on PATH, else the one that the ``embedded`` extra installs on Linux.
+    """Returns the mongod on PATH, else that of the ``embedded`` extra.
+
+    The extra installs one on Linux only.
 
     Raises:
         EnvironmentNotReadyError: there is none.
@@ -102,7 +107,10 @@ def explained(code: int, wrote: str) -> str | None:
 
 
 class Mongod(Service):
-    """The database; once it is the writable primary, it is ready and gets the pipeline's indexes."""
+    """The database.
+
+    Once it is the writable primary, it is ready and gets the pipeline's indexes.
+    """
 
     retry_on = (PyMongoError,)
     start_deadline_s = 90.0

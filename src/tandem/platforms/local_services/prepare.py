@@ -47,7 +47,9 @@ def prepare(
     listens: Callable[[Settings], Mapping[str, int]] | None = None,
     jars: Collection[str] | None = None,
 ) -> Tools:
-    """Ends the services that a killed supervisor left, and returns the tools for a start.
+    """Ends leftover services, and returns the tools for a start.
+
+    A killed supervisor leaves its services running.
 
     The caller owns the layout's lock.
 
@@ -101,7 +103,7 @@ def ports(settings: Settings) -> dict[str, int]:
 
 
 def end_leftovers(layout: Layout) -> bool:
-    """Ends the services that run without a supervisor, and returns whether there were any."""
+    """Ends services without a supervisor; returns whether there were any."""
     any_left = False
     for service in (*layout.services, *layout.other_jobs()):
         file = layout.pid(service)

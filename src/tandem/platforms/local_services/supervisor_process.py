@@ -44,7 +44,10 @@ class SupervisorProcess:
         return supervisor is not None and alive(supervisor)
 
     def pipelines(self) -> list[str]:
-        """Returns the pipelines to run, the first one first; none if the supervisor does not run."""
+        """Returns the pipelines to run, the first one first.
+
+        None if the supervisor does not run.
+        """
         return self.registry.names() if self.running() else []
 
     def update(self) -> None:
@@ -53,7 +56,9 @@ class SupervisorProcess:
             send(supervisor, UPDATE)
 
     def start(self, settings: Settings) -> None:
-        """Starts the supervisor and returns when it runs; no job starts until one is added.
+        """Starts the supervisor and returns when it runs.
+
+        No job starts until one is added.
 
         Args:
             settings: the first job's settings.

@@ -1,4 +1,7 @@
-"""Generates sample records; Tandem adds repeated, late, reordered and malformed records."""
+"""Generates sample records.
+
+Tandem adds repeated, late, reordered and malformed records.
+"""
 
 from collections.abc import Iterator
 
@@ -10,7 +13,10 @@ _STATUSES = (200, 200, 200, 404, 503)
 
 
 def events(moment: Moment) -> Iterator[Event]:
-    """Yields a request and its response; every stream's producer calls this for the same moments."""
+    """Yields a request and its response.
+
+    Every stream's producer calls this for the same moments.
+    """
     chance = moment.chance
     request_id = f"request-{moment.id}"
     service, status = chance.choice(_SERVICES), chance.choice(_STATUSES)

@@ -1,4 +1,4 @@
-"""Tests the transform with a small Spark, and the documents that `tandem verify` expects."""
+"""Tests the transform with a small Spark, and the expected documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transforms events to documents by pure functions of DataFrames, and declares the pipeline."""
+"""Transforms events to documents, and declares the pipeline."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -8,7 +8,7 @@ from tandem.scaffold.example.streams import ANSWERED, DEAD_LETTER_TOPIC, STREAMS
 
 
 def transform(requests: DataFrame, responses: DataFrame, *, timeout_seconds: int) -> DataFrame:
-    """Returns one row for each request with its response, and one for each unmatched event.
+    """Returns one row for each answered request and each unmatched event.
 
     A response belongs to the request that it names if their times differ by at most ``timeout_seconds``. In an
     unmatched row, all columns of the other side are null.
@@ -37,7 +37,10 @@ def answered(joined: DataFrame) -> DataFrame:
 
 
 def unanswered(joined: DataFrame) -> DataFrame:
-    """Returns unmatched requests and responses as documents, without the fields of the other kind."""
+    """Returns unmatched requests and responses as documents.
+
+    They do not have the fields of the other kind.
+    """
     is_request = F.col("response_id").isNull()
     return joined.where(is_request | F.col("request_id").isNull()).select(
         F.when(is_request, F.concat(F.lit("request|"), "request_id"))
