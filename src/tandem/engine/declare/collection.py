@@ -29,6 +29,12 @@ class Collection:
 
     Raises:
         ValueError: a field's name or type is not possible in a document, or an index names an undeclared field.
+
+    Examples:
+        >>> Collection("facts", fields={"amount": DocumentType.INTEGER}, indexes=(("ammount",),))
+        Traceback (most recent call last):
+        ...
+        ValueError: the index ('ammount',) names unknown fields of the collection facts: ammount
     """
 
     name: str

@@ -79,6 +79,34 @@ class Pipeline:
     Raises:
         ValueError: an output is superseded by a collection of another pipeline or by one whose documents change, or
             its window names an unknown field.
+
+    Examples:
+        >>> visits = Stream(
+        ...     name="visits",
+        ...     topic="visits_v1",
+        ...     fields={"visit_id": FieldType.STRING, "page": FieldType.STRING, "at": FieldType.TIMESTAMP},
+        ...     event_time="at",
+        ...     identity="visit_id",
+        ... )
+        >>> def transform(visits: DataFrame) -> DataFrame:
+        ...     return visits.where("page = 'home'")
+        >>> def documents(rows: DataFrame) -> DataFrame:
+        ...     return rows.selectExpr("visit_id AS _id", "page")
+        >>> pipeline = Pipeline(
+        ...     name="home_visits",
+        ...     streams=(visits,),
+        ...     transform=transform,
+        ...     outputs=(Output(collection="home_visits", documents=documents),),
+        ...     dead_letter_topic="home_visits_dead",
+        ... )
+        >>> rows = spark.createDataFrame([("v1", "home"), ("v2", "help")], "visit_id string, page string")
+        >>> documents(pipeline.transform(rows)).show()
+        +---+----+
+        |_id|page|
+        +---+----+
+        | v1|home|
+        +---+----+
+        <BLANKLINE>
     """
 
     name: str

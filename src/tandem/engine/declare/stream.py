@@ -103,6 +103,20 @@ class Stream:
     Raises:
         ValueError: Spark or MongoDB does not accept a field; or the event time or the identity is undeclared, optional
             or of a wrong type.
+
+    Examples:
+        >>> changes = Stream(
+        ...     name="changes",
+        ...     topic="changes_v1",
+        ...     fields={
+        ...         "shop": FieldType.STRING,
+        ...         "after": FieldType.record({"id": FieldType.INTEGER, "at": FieldType.EPOCH_MILLISECONDS}),
+        ...     },
+        ...     event_time="after.at",
+        ...     identity=("shop", "after.id"),
+        ... )
+        >>> changes.time_column, changes.identity_column
+        ('event_time', 'identity')
     """
 
     name: str

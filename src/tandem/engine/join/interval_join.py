@@ -25,6 +25,30 @@ def interval_join(
         on: the equal columns, left and right.
         times: the event-time columns (timestamp), left and right.
         within_seconds: the largest difference of the two times in either direction, inclusive.
+
+    Examples:
+        >>> orders = spark.sql("SELECT 'o1' AS order_id, TIMESTAMP '2026-11-29 10:00' AS ordered_at")
+        >>> payments = spark.sql('''
+        ...     SELECT * FROM VALUES
+        ...         ('p1', 'o1', TIMESTAMP '2026-11-29 10:30'),
+        ...         ('p2', 'o1', TIMESTAMP '2026-11-29 10:31')
+        ...     AS (payment_id, paid_order, paid_at)
+        ... ''')
+        >>> joined = interval_join(
+        ...     orders,
+        ...     payments,
+        ...     on=("order_id", "paid_order"),
+        ...     times=("ordered_at", "paid_at"),
+        ...     within_seconds=1800,
+        ... )
+        >>> joined.orderBy("payment_id").show()
+        +--------+-------------------+----------+----------+-------------------+
+        |order_id|         ordered_at|payment_id|paid_order|            paid_at|
+        +--------+-------------------+----------+----------+-------------------+
+        |      o1|2026-11-29 10:00:00|        p1|        o1|2026-11-29 10:30:00|
+        |    NULL|               NULL|        p2|        o1|2026-11-29 10:31:00|
+        +--------+-------------------+----------+----------+-------------------+
+        <BLANKLINE>
     """
     aside_left, aside_right = f"{ASIDE}_left", f"{ASIDE}_right"
     carries = ASIDE in left.columns
@@ -54,6 +78,21 @@ def no_longer_alone(pairs: DataFrame, kinds: Mapping[str, tuple[str, str]], *, w
         kinds: the pairs' columns with an event's identity and event time, by the kind. An unmatched document's ``_id``
             is ``<kind>|<identity>``.
         within_seconds: as for ``interval_join``; an unmatched event is written this long after its event time.
+
+    Examples:
+        >>> facts = spark.sql('''
+        ...     SELECT 'o1' AS order_id, TIMESTAMP '2026-11-29 10:00' AS ordered_at,
+        ...            'p1' AS payment_id, TIMESTAMP '2026-11-29 10:30' AS paid_at
+        ... ''')
+        >>> kinds = {"order": ("order_id", "ordered_at"), "payment": ("payment_id", "paid_at")}
+        >>> no_longer_alone(facts, kinds, within_seconds=1800).show()
+        +----------+-------------------+
+        |       _id|              until|
+        +----------+-------------------+
+        |  order|o1|2026-11-29 10:30:00|
+        |payment|p1|2026-11-29 11:00:00|
+        +----------+-------------------+
+        <BLANKLINE>
     """
     window = F.expr(f"INTERVAL '{int(within_seconds)}' SECOND")
     alone = [

@@ -9,12 +9,23 @@ from pyspark.sql import functions as F
 
 
 def document_id(*parts: Column | str) -> Column:
-    """Returns the parts joined by ``|``; a ``|`` inside a part is escaped with ``\\``.
+    r"""Returns the parts joined by ``|``; a ``|`` inside a part is escaped with ``\``.
 
     Args:
         parts: columns or their names; the result is null if one of them is null. A string is written unchanged, an
             integer in digits, a boolean as ``true`` or ``false``, a date as 2026-11-29, a decimal with all digits of
             its scale. For a timestamp use ``unix_micros``, because its text depends on the session's time zone.
+
+    Examples:
+        >>> lines = spark.createDataFrame([("o1", 7), ("a|b", 8)], "order_id string, line bigint")
+        >>> lines.withColumn("_id", document_id("order_id", "line")).show()
+        +--------+----+------+
+        |order_id|line|   _id|
+        +--------+----+------+
+        |      o1|   7|  o1|7|
+        |     a|b|   8|a\|b|8|
+        +--------+----+------+
+        <BLANKLINE>
     """
     escaped = [_escaped((F.col(part) if isinstance(part, str) else part).cast("string")) for part in parts]
     return reduce(lambda left, right: F.concat(left, F.lit("|"), right), escaped)
