@@ -1,6 +1,6 @@
 """Decides whether Spark compiles a query to Java code or interprets it.
 
-Compilation takes half the time of a new driver's first batches. It pays off once the driver has read many events.
+Compilation takes half the time of a new driver's first batches. It pays off once the query has read many rows.
 """
 
 from __future__ import annotations

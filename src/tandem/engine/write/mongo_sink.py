@@ -66,8 +66,8 @@ class SmallWriter:
     The driver writes them, with the result of ``write_documents``.
 
     Args:
-        rows: the rows of the batches.
-        documents: the documents, made of ``rows.placeholder``.
+        rows: of the batches.
+        documents: a query over ``rows.placeholder``.
         collection: the collection's name.
         config: MongoDB's address.
 
@@ -92,9 +92,7 @@ class SmallWriter:
         return DriverWriter(query.declared, MONGODB, {**_options(self._collection, self._config, as_text), **_REPLACE})
 
     def write(self, *, old: bool) -> None:
-        """Stores the documents of the batch.
-
-        After a failure, Spark's tasks try again and report the reason.
+        """Stores the documents of the batch. If that fails, Spark's tasks write them, or raise the explained error.
 
         Args:
             old: as for ``write_documents``.
