@@ -12,12 +12,12 @@ from tandem.engine.read.parse import ASIDE, IS_CONTROL
 
 
 class Counts(NamedTuple):
-    """What a batch has.
+    """The content of a batch.
 
     Attributes:
         events: the number of rows to make documents of.
         dead: the number of dead letters.
-        old: whether a row has a time for which ``dates.is_old`` holds.
+        old: whether a row has a time for which ``dates.is_old`` is true.
     """
 
     events: int
@@ -26,13 +26,13 @@ class Counts(NamedTuple):
 
 
 class BatchRows(Protocol):
-    """Computes the rows of a batch, and writes what is made of them.
+    """Computes the rows of a batch, and writes its documents and dead letters.
 
-    ``compute`` comes first for each batch and ``clear`` last. The other functions are about the batch between them.
+    For each batch call ``compute`` first and ``clear`` last; the other methods are for the time between.
     """
 
     def compute(self, batch: DataFrame) -> Counts:
-        """Computes a batch."""
+        """Computes a batch; returns the numbers of its rows."""
 
     def write_documents(self, output: Output) -> None:
         """Stores the documents of an output; see ``mongo_sink.write_documents``."""
@@ -58,5 +58,5 @@ def rejected_of(rows: DataFrame) -> DataFrame:
 
 
 def is_rejected() -> Column:
-    """Returns whether a row is a record to make a dead letter of; null for an event."""
+    """Returns whether a row becomes a dead letter; null for an event."""
     return ~F.col(f"{ASIDE}.{IS_CONTROL}")

@@ -93,7 +93,7 @@ class BatchWriter:
         self._pool.shutdown(wait=False)
 
     def _rows_of(self, batch: DataFrame, now: Planned) -> BatchRows:
-        """Returns what computes and writes the batch."""
+        """Returns the implementation that computes and writes the batch."""
         seconds = self._config.trigger_seconds
         if self._before is None or not is_small(self._before, now, seconds, aggregates=self._aggregates):
             return self._large
@@ -117,7 +117,7 @@ class BatchWriter:
             self._superseded.remove(output.collection_name, rows.documents(output))
 
     def _append_letters(self, rows: BatchRows, batch_id: int, planned_ms: int | None) -> None:
-        # Any driver may write documents again; dead letters would be doubled.
+        # Two drivers may write the same documents, but not the same dead letters.
         if is_committed(self._spark, self._config, batch_id):
             raise AnotherDriverError
         rows.append_letters(planned_ms=planned_ms)

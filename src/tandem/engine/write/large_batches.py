@@ -1,4 +1,4 @@
-"""Writes large batches: Spark's tasks compute and cache the rows, and write what is made of them."""
+"""Writes large batches by Spark's tasks, which also compute and cache the rows."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tandem.engine.write.side_by_side import side_by_side
 
 
 class LargeBatches:
-    """Is the ``BatchRows`` of large batches.
+    """Implements ``BatchRows`` for large batches.
 
     Args:
-        outputs: which documents to write.
+        outputs: the outputs to write.
         letters: makes and appends dead letters.
-        config: where MongoDB is.
-        threads: at least three.
+        config: MongoDB's address.
+        threads: an executor with at least three threads.
     """
 
     def __init__(self, outputs: Sequence[Output], letters: DeadLetters, config: JobConfig, threads: Executor) -> None:
@@ -46,7 +46,7 @@ class LargeBatches:
         def declare_documents() -> None:
             self._documents = {output.collection_name: output.documents(events_of(batch)) for output in self._outputs}
 
-        # Either most batches have dead letters or few do.
+        # Dead letters are declared in advance if the previous batch had some.
         declarations = [declare_documents, self._declared_letters] if self._found.dead else [declare_documents]
         side_by_side(self._threads, batch.sparkSession, [count, *declarations])
         (self._found,) = counted
@@ -72,9 +72,9 @@ class LargeBatches:
 
 
 def _counted(rows: DataFrame) -> Counts:
-    """Counts what a batch has, which also computes and caches the rows.
+    """Computes and caches the rows of a batch; returns their numbers.
 
-    The best way to write depends on the counts. Nothing is written of what there is none of.
+    The numbers decide how to write the batch, and whether there is anything to write.
     """
     found = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(is_rejected()), F.bool_or(is_old(rows)))
     events, dead, old = found.collect()[0]

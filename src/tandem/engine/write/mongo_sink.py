@@ -92,7 +92,9 @@ class SmallWriter:
         return DriverWriter(query.declared, MONGODB, {**_options(self._collection, self._config, as_text), **_REPLACE})
 
     def write(self, *, old: bool) -> None:
-        """Stores the documents of the batch. If that fails, Spark's tasks write them, or raise the explained error.
+        """Stores the documents of the batch.
+
+        If that fails, Spark's tasks write them, or raise the explained error.
 
         Args:
             old: as for ``write_documents``.

@@ -1,4 +1,4 @@
-"""Runs tasks of a batch at the same time."""
+"""Runs the tasks of a batch in parallel."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pyspark.sql import SparkSession
 
 
 def side_by_side(threads: Executor, session: SparkSession, tasks: Sequence[Callable[[], object]]) -> None:
-    """Runs tasks at the same time; returns when all of them have ended, even if one failed.
+    """Runs tasks in parallel; returns when all have ended, even if one failed.
 
     A task that outlived a failed one would work on a batch that is gone.
 
     Args:
-        threads: at least one for each task.
-        session: the caller's. The tasks get the caller's local properties, such as its query.
-        tasks: what to run.
+        threads: an executor with at least one thread for each task.
+        session: the caller's session. The tasks inherit its local properties, such as the query.
+        tasks: the tasks.
 
     Raises:
-        Exception: the error of the first task, in the given order, that failed.
+        Exception: the error of the first failed task, in the given order.
     """
     started = [threads.submit(inheritable_thread_target(session)(task)) for task in tasks]
     wait(started)

@@ -42,13 +42,13 @@ def is_small(before: Planned, now: Planned, trigger_seconds: float, *, aggregate
 
 
 class SmallBatches:
-    """Is the ``BatchRows`` of small batches; declares once what is written of every small batch of a query.
+    """Implements ``BatchRows`` for small batches; declares the writes once.
 
     Args:
-        batch: the first one.
-        outputs: which documents to write.
+        batch: the first batch.
+        outputs: the outputs to write.
         letters: makes and appends dead letters.
-        config: where MongoDB is.
+        config: MongoDB's address.
 
     Attributes:
         are_possible: whether the driver can evaluate all outputs. They must be projections and filters of the rows,
@@ -82,7 +82,7 @@ class SmallBatches:
         if self._found.events < FEW:
             self._writers[output.collection_name].write(old=old)
         else:
-            # More rows than records: windows were closed, or a record has many partners.
+            # There may be more rows than records: windows were closed, or a record has many partners.
             write_documents(self.documents(output), output.collection_name, self._config, few=False, old=old)
 
     def documents(self, output: Output) -> DataFrame:
