@@ -16,7 +16,7 @@ _DEADLINE_S = 3600.0
 def fill(settings: Settings, reports: Reports, rows: int) -> Report:
     """Sends records that stay in state; returns the report of their commit.
 
-    Their event times are spread over what the windows hold: from now, they leave the state as fast as they came.
+    Their event times are spread over the windows, so that they leave the state at the rate at which they came.
 
     Args:
         settings: of an environment whose job runs.

@@ -59,7 +59,7 @@ def reading_of(processes: Iterable[psutil.Process]) -> Reading:
 def memory_of(process: psutil.Process) -> int:
     """Returns a process's memory with its part of shared pages.
 
-    Two Javas share one archive.
+    Two Java processes share the pages of one archive.
     """
     with suppress(psutil.NoSuchProcess):
         return int(process.memory_full_info().pss if psutil.LINUX else process.memory_info().rss)

@@ -66,7 +66,7 @@ def test_a_setting_that_only_the_job_needs_is_named(tmp_path: Path, missing: str
     done = tandem(tmp_path, "--profile", "gcp", "deploy", **settings)
     assert done.returncode == 2
     error, hint = lines_of(done)
-    assert f"setting {missing.lower().replace('__', '.')} of profile gcp: it has no default and is not set" in error
+    assert f"setting {missing.lower().replace('__', '.')} of profile gcp is required but not set" in error
     assert hint.startswith("hint: ")
 
 

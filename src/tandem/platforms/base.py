@@ -56,7 +56,7 @@ class Job(Protocol):
     def doubt(self) -> str | None:
         """Returns why it is unknown whether this version can resume; None if it can.
 
-        None: that was checked, or there is nothing to resume from.
+        None means that it was checked, or that there is nothing to resume from.
 
         Raises:
             TandemError: it cannot resume; the message names the reason.

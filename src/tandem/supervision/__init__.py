@@ -1,4 +1,4 @@
 """Runs programs on this machine and restarts them.
 
-Independent of what the programs do.
+It does not depend on the programs.
 """

@@ -50,7 +50,7 @@ def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Pat
 def identify(pid: int) -> Identity:
     """Returns the identity of a process.
 
-    That of an ended process matches no other process.
+    The identity of an ended process matches no other process.
     """
     return _running(pid) or Identity(pid, "gone")
 

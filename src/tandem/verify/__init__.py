@@ -1,4 +1,4 @@
 """Computes the expected documents from the topics in plain Python and compares.
 
-No Spark.
+It needs no Spark.
 """

@@ -93,7 +93,7 @@ def _step(name: str, kind: Kind, written: Mapping[str, Mapping[str, Any]], newes
 def _unit(avro_type: Any, kind: Kind) -> int | None:
     """Returns the microseconds in a type's unit.
 
-    1 if it is not a time, None if the type is wrong.
+    It is 1 for a type that is not a time, and None for a wrong type.
     """
     branches = avro_type if isinstance(avro_type, list) else [avro_type]
     if isinstance(avro_type, list) and "null" in avro_type:

@@ -1,6 +1,6 @@
 """Reads a stream's records.
 
-Keeps what the comparison and the expected watermark need.
+It keeps the data for the comparison and the expected watermark.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Reads Avro's binary encoding as strictly as the engine's parser.
 
-Those accept numbers of any length, texts of negative length and, when they skip fields, incomplete records.
+Python's libraries accept numbers of any length and texts of negative length. When they skip fields, they also accept
+incomplete records.
 """
 
 from __future__ import annotations

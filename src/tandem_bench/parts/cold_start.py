@@ -1,6 +1,6 @@
 """Cold start: from `tandem up` to the first fact, with and without Java's archive.
 
-Spark alone.
+It also measures the start of Spark alone.
 """
 
 from __future__ import annotations

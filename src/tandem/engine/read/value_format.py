@@ -32,13 +32,13 @@ class ValueFormat(Protocol):
     def field(self, name: str, kind: Kind) -> Column:
         """Returns a field with its type, from ``columns``.
 
-        Any value if the record's value is invalid.
+        It may be any value if the record's value is invalid.
         """
 
     def checks(self) -> Sequence[Column]:
         """Returns the conditions for an event.
 
-        ``_f_<name>`` is each declared ``field``; may be null.
+        ``_f_<name>`` is each declared ``field``. A condition may be null.
         """
 
     def stages(self) -> Sequence[Mapping[str, Column]]:

@@ -169,7 +169,7 @@ class Cluster:
 def _check_scopes(cluster: GoogleCluster) -> None:
     """Raises if the machines of a cluster have no access to secrets.
 
-    Then the roles of their account do not matter.
+    In that case, the roles of their account do not matter.
 
     Raises:
         EnvironmentNotReadyError: the cluster was created without the scope.
