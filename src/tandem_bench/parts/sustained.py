@@ -54,7 +54,7 @@ def measure(config: RunConfig) -> Part:
     It tries the given rates, or searches.
     """
     warm_s, seconds = config.times(60.0, 30.0 if config.quick else 300.0)
-    found = Rounds()
+    found = Rounds(config.say)
     for settings in config.environments:
         tried: dict[float, _Held | None] = {}
         while rate := next_to_try(config, {each: held is not None for each, held in tried.items()}):
