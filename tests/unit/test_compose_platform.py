@@ -36,9 +36,11 @@ def container(**state: Any) -> Any:
 
 
 def test_another_path_is_another_project() -> None:
-    assert project_name(Path("/a"), "tandem") == project_name(Path("/a"), "tandem")
-    assert project_name(Path("/a"), "tandem") != project_name(Path("/b"), "tandem")
-    assert project_name(Path("/a"), "tandem-second").startswith("tandem-second-")
+    settings = load("local")
+    assert project_name(Path("/a"), settings) == project_name(Path("/a"), settings)
+    assert project_name(Path("/a"), settings) != project_name(Path("/b"), settings)
+    other = settings.model_copy(update={"environment": "tandem-second"})
+    assert project_name(Path("/a"), other).startswith("tandem-second-")
 
 
 def test_a_named_project_of_another_profile_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
