@@ -19,6 +19,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.job_files import RECONCILE, STREAM, submitted
 from tandem.platforms import default_profile
 from tandem.platforms import service_checks as clocks
+from tandem.platforms.base import Stopped
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import project_name, variables
 from tandem.platforms.compose.containers import Containers, failure_of, started_at, state_of
@@ -159,7 +160,9 @@ def test_an_engine_that_goes_away_is_said_in_one_line(monkeypatch: pytest.Monkey
     client = SimpleNamespace(containers=SimpleNamespace(list=gone), info=gone)
     monkeypatch.setattr("docker.DockerClient", lambda **_: client)
     containers = Containers(Engine("unix:///x", 0))
-    for ask in (containers.info, lambda: containers.of("p")):
+    monkeypatch.setattr(Project, "containers", containers)
+    # What runs is unknown then, and not nothing.
+    for ask in (containers.info, lambda: containers.of("p"), ComposeEnvironment(load("local")).pipelines):
         with pytest.raises(EnvironmentNotReadyError, match="does not answer: connection refused"):
             ask()
 
@@ -172,6 +175,18 @@ def test_what_could_not_be_stopped_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(TandemError, match="some containers could not be stopped"):
         ComposeEnvironment(load("local")).stop()
     assert "down" in asked
+
+
+def test_the_removed_volumes_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    volumes: list[Any] = []
+    monkeypatch.setattr(Project, "name", "p")
+    monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {}, volumes=lambda _: volumes))
+    monkeypatch.setattr(Project, "plain", lambda _: SimpleNamespace(run=lambda *_: 0))
+    environment = ComposeEnvironment(load("local"))
+    assert environment.stop(volumes=True) == Stopped(ran=False)
+    volumes += [SimpleNamespace(name=name, remove=lambda: None) for name in ("p_mongo", "p_kafka")]
+    assert environment.stop(volumes=True) == Stopped(ran=False, deleted="the volumes p_kafka, p_mongo")
+    assert environment.stop().deleted == ""
 
 
 def test_who_follows_the_logs_does_not_wait_for_one_that_cannot_be_read() -> None:

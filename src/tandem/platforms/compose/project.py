@@ -8,6 +8,7 @@ from typing import Any
 from docker.errors import APIError
 
 from tandem.errors import TandemError
+from tandem.platforms.base import Stopped
 from tandem.platforms.compose.cli import Compose, project_name, variables
 from tandem.platforms.compose.containers import KAFKA, Containers, state_of
 from tandem.platforms.compose.engine import Engine, checkout, find_engine
@@ -91,8 +92,8 @@ class Project:
         """Returns Compose with only the compose files and the images that ``.env`` names."""
         return Compose(checkout(), self.name, variables(self._settings, None))
 
-    def down(self, volumes: bool) -> bool:
-        """Stops and removes all containers, and returns whether there were any.
+    def down(self, volumes: bool) -> Stopped:
+        """Stops and removes all containers, and returns what that has done.
 
         Args:
             volumes: also remove the volumes.
@@ -100,17 +101,19 @@ class Project:
         ran = bool(self.containers.of(self.name))
         if self.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans") != 0:
             raise TandemError("some containers could not be stopped", hint="see Compose's output above, and try again")
+        removed: list[str] = []
         if volumes:
             # Of both kinds of images; Compose would find only one of them.
             for volume in self.containers.volumes(self.name):
                 try:
                     volume.remove()
+                    removed.append(volume.name)
                 except APIError as error:
                     raise TandemError(
                         f"the volume {volume.name} is kept: {error.explanation}",
                         hint=f"`docker ps --all --filter volume={volume.name}` shows the container that uses it",
                     ) from None
-        return ran
+        return Stopped(ran, f"the volumes {', '.join(sorted(removed))}" if removed else "")
 
     def compose(self, settings: Settings, without: str | None = None) -> Compose:
         """Returns Compose with the images in use and the services of all pipelines.

@@ -93,12 +93,17 @@ class DataprocJob:
         elif deployment.cluster and deployment.cluster.delete():
             _log.info("the cluster is deleted", cluster=self.settings.gcp.cluster)
 
-    def forget(self) -> None:
+    def forget(self) -> str:
         """Deletes the pipeline's data in Cloud Storage, Kafka and MongoDB; see ``DeployedJob.forget``."""
-        removed = self.deployment.bucket.remove_all()
-        _log.info("the checkpoint and the uploads are removed", objects=removed)
-        remove_topics(self.settings.kafka, self.settings.location)
-        remove_collections(self.settings.mongo, self.settings.location)
+        objects = self.deployment.bucket.remove_all()
+        topics = remove_topics(self.settings.kafka, self.settings.location)
+        collections = remove_collections(self.settings.mongo, self.settings.location)
+        parts = (
+            f"{objects} objects in gs://{self.settings.gcp.bucket}" if objects else "",
+            f"the topics {', '.join(topics)}" if topics else "",
+            f"the collections {', '.join(collections)}" if collections else "",
+        )
+        return ", ".join(filter(None, parts))
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
