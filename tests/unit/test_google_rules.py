@@ -104,6 +104,11 @@ def jobs_of(settings: Settings) -> ClusterJobs:
     return ClusterJobs(settings, Clients(settings.gcp).jobs, Marks())  # type: ignore[arg-type]
 
 
+def no_mongo(_: Settings) -> None:
+    """Answers instead of MongoDB's client."""
+    raise TandemError("MongoDB did not answer", hint="try again")
+
+
 def batches_of(settings: Settings) -> Batches:
     return Batches(settings, Clients(settings.gcp).batches, Marks())  # type: ignore[arg-type]
 
@@ -193,8 +198,9 @@ def test_runs_are_filtered_by_google(server: Server, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("serverless", [False, True])
 @pytest.mark.parametrize("labels", [{}, {LABEL: "orders-payments", ENTRY_LABEL: "join-stream"}])
 def test_a_job_of_an_earlier_version_is_found_by_its_configuration(
-    server: Server, checks: None, serverless: bool, labels: dict[str, str]
+    server: Server, checks: None, serverless: bool, labels: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", no_mongo)
     settings = settings_of()
     clients = Clients(settings.gcp)
     Cluster(settings, clients.clusters).ensure()
@@ -214,6 +220,15 @@ def test_a_job_of_an_earlier_version_is_found_by_its_configuration(
         assert told.value.hint == f"stop it first: `gcloud dataproc {end} {running} --region=europe-west3`"
         with pytest.raises(TandemError, match="of an earlier version"):
             DataprocJob(now).stop()
+        status = DataprocJob(now).status()
+        assert status["job"]["state"] == "stopped"
+        assert status["problem"] == f"{told.value}; {told.value.hint}"
+        with pytest.raises(TandemError, match="of an earlier version"):
+            next(DataprocJob(now).logs())
+    rehearsal = settings.model_copy(update={"profile": "trial", "backend": "rehearsal"})
+    with pytest.raises(TandemError, match="of an earlier version") as there:
+        Deployment(rehearsal).check_earlier()
+    assert there.value.hint == "stop it first: `tandem --profile trial down`"
     other = load("gcp", {**CLOUD, "pipeline": "segment_revenue"}).model_copy(update={"gcp": settings.gcp})
     for elsewhere in (other, settings_of(bucket="other-bucket"), settings.model_copy(update={"environment": "other"})):
         Deployment(elsewhere).check_earlier()
@@ -379,11 +394,8 @@ def test_no_answer_does_not_look_like_nothing_running(settings: Settings, monkey
 
 
 def test_the_state_of_a_job_is_unknown_without_an_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(_: Settings) -> None:
-        raise TandemError("MongoDB did not answer", hint="try again")
-
     monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
-    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", silent)
+    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", no_mongo)
     found = DataprocJob(settings).status()
     assert (found["job"]["state"], found["ready"]) == ("unknown", False)
     assert "failed, also after" in found["problem"]

@@ -109,6 +109,7 @@ class DataprocJob:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
         run, trouble = self._newest()
         without = "unknown" if trouble else "stopped"
+        trouble = trouble or self._earlier(run)
         newest, behind = None, None
         try:
             with progress_of(self.settings) as reader:
@@ -187,9 +188,20 @@ class DataprocJob:
         except TandemError as error:
             return None, str(error)
 
+    def _earlier(self, run: Run | None) -> str | None:
+        """Returns which job of an earlier version of Tandem runs instead of the newest one, and what ends it."""
+        if run and run.active:
+            return None
+        try:
+            self.deployment.check_earlier()
+        except TandemError as error:
+            return f"{error}; {error.hint}"
+        return None
+
     def _newest_submitted(self) -> Run:
         run = self.deployment.jobs.newest()
         if run is None:
+            self.deployment.check_earlier()
             raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
         return run
 
