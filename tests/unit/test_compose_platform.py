@@ -413,8 +413,10 @@ def test_what_does_not_run_is_named_with_what_does() -> None:
     assert "`tandem --pipeline orders_payments up`" in caught.value.hint
 
 
-def test_a_busy_port_of_a_page_is_told_and_keeps_no_container_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = 29460
+def test_a_busy_port_of_a_page_is_told_and_keeps_no_container_from_starting(
+    monkeypatch: pytest.MonkeyPatch, many_ports: int
+) -> None:
+    first = many_ports
     ui = {"spark_port": first, "master_port": first + 1, "dashboard_port": first + 2}
     settings = load("local", {"ui": ui, "images": "built"})
     job = ComposeEnvironment(settings).job(settings)

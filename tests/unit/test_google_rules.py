@@ -45,9 +45,8 @@ from tandem.settings.model import Settings
 from tandem_rehearsal.batch_controller import BatchController
 from tandem_rehearsal.cluster_controller import ClusterController
 from tandem_rehearsal.job_controller import JobController
-from tests.unit.test_dataproc import ACCOUNT, CLOUD, Marks, Program
+from tests.unit.test_dataproc import ACCOUNT, ADDRESS, CLOUD, NOWHERE, Marks, Program
 
-PORT = 29970
 PLACE = ("some-project", "europe-west3")
 
 
@@ -67,7 +66,7 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     state = Server()
     clusters = state.clusters = ClusterController(*PLACE, cpus=12)
     jobs = state.jobs = JobController(*PLACE, clusters, state.of_cluster)
@@ -75,7 +74,7 @@ def server() -> Iterator[Server]:
     with ThreadPoolExecutor(4) as pool:
         serving = grpc.server(pool)
         serving.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services()))
-        serving.add_insecure_port(f"127.0.0.1:{PORT}")
+        monkeypatch.setenv(ADDRESS, f"127.0.0.1:{serving.add_insecure_port('127.0.0.1:0')}")
         serving.start()
         yield state
         jobs.stop()
@@ -84,12 +83,11 @@ def server() -> Iterator[Server]:
 
 
 def settings_of(**google: Any) -> Settings:
-    own = {"dataproc_address": f"127.0.0.1:{PORT}", "service_account": ACCOUNT}
-    return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], **own, **google}})
+    return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "service_account": ACCOUNT, **google}})
 
 
 @pytest.fixture
-def settings() -> Settings:
+def settings(server: Server) -> Settings:
     return settings_of()
 
 
@@ -386,17 +384,16 @@ def test_the_last_restarts_are_announced(left: int | None, told: bool) -> None:
     assert bool(few_restarts(run)) == told
 
 
-def test_no_answer_does_not_look_like_nothing_running(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Nobody listens.
+def test_no_answer_does_not_look_like_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
     with pytest.raises(EnvironmentNotReadyError, match="failed, also after"):
-        DataprocEnvironment(settings).pipelines()
+        DataprocEnvironment(settings_of(dataproc_address=NOWHERE)).pipelines()
 
 
-def test_the_state_of_a_job_is_unknown_without_an_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_of_a_job_is_unknown_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
     monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", no_mongo)
-    found = DataprocJob(settings).status()
+    found = DataprocJob(settings_of(dataproc_address=NOWHERE)).status()
     assert (found["job"]["state"], found["ready"]) == ("unknown", False)
     assert "failed, also after" in found["problem"]
 

@@ -224,12 +224,12 @@ def test_a_port_that_is_set_is_not_moved() -> None:
     assert (settings.kafka.port, settings.mongo.port) == (5000, 28117)
 
 
-def test_two_environments_on_the_same_ports_are_refused() -> None:
-    define('[profile.second]\nlike = "embedded"\n[profile.second.kafka]\nport = 29951\n')
-    busy = pytest.raises(EnvironmentNotReadyError, match="port 29951 is busy: held by process")
-    with socket.create_server(("127.0.0.1", 29951)), busy:
+def test_two_environments_on_the_same_ports_are_refused(free_port: int) -> None:
+    define(f'[profile.second]\nlike = "embedded"\n[profile.second.kafka]\nport = {free_port}\n')
+    busy = pytest.raises(EnvironmentNotReadyError, match=f"port {free_port} is busy: held by process")
+    with socket.create_server(("127.0.0.1", free_port)), busy:
         check_ports(ports(load("second")))
-    check_ports({"TANDEM_KAFKA__PORT": 29951})
+    check_ports({"TANDEM_KAFKA__PORT": free_port})
 
 
 def test_a_users_profile_that_runs_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
