@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +84,14 @@ def told(error: EnvironmentNotReadyError) -> str:
 
 
 def test_kafkas_certificate_is_told(settings: Settings) -> None:
-    with pytest.raises(
-        EnvironmentNotReadyError, match=f"Kafka at {settings.kafka.bootstrap} did not answer"
-    ) as refused:
-        check_kafka(settings.kafka, patience_ms=1000)
+    at = f"Kafka at {settings.kafka.bootstrap} did not answer"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(EnvironmentNotReadyError, match=at) as refused:
+            check_kafka(settings.kafka, patience_ms=1000)
+        gc.collect()
+    # Each attempt closes its connection.
+    assert [str(each.message) for each in said] == []
     assert "certificate" in told(refused.value).lower()
 
 

@@ -157,7 +157,7 @@ def test_an_engine_that_goes_away_is_said_in_one_line(monkeypatch: pytest.Monkey
     def gone(**_: object) -> None:
         raise ConnectionRefusedError("connection refused")
 
-    client = SimpleNamespace(containers=SimpleNamespace(list=gone), info=gone)
+    client = SimpleNamespace(containers=SimpleNamespace(list=gone), info=gone, close=lambda: None)
     monkeypatch.setattr("docker.DockerClient", lambda **_: client)
     containers = Containers(Engine("unix:///x", 0))
     monkeypatch.setattr(Project, "containers", containers)
@@ -165,6 +165,16 @@ def test_an_engine_that_goes_away_is_said_in_one_line(monkeypatch: pytest.Monkey
     for ask in (containers.info, lambda: containers.of("p"), ComposeEnvironment(load("local")).pipelines):
         with pytest.raises(EnvironmentNotReadyError, match="does not answer: connection refused"):
             ask()
+
+
+def test_the_engines_connections_end_with_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+    client = SimpleNamespace(info=lambda: {"a": 1}, close=lambda: closed.append(True))
+    monkeypatch.setattr("docker.DockerClient", lambda **_: client)
+    containers = Containers(Engine("unix:///x", 0))
+    assert (containers.info(), closed) == ({"a": 1}, [])
+    del containers
+    assert closed == [True]
 
 
 def test_what_could_not_be_stopped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

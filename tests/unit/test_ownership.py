@@ -56,7 +56,8 @@ def engine_with(monkeypatch: pytest.MonkeyPatch, *kafkas: tuple[str, dict[str, s
         wanted = [label.split("=", 1) for label in filters["label"]]
         return [each for each in found if all(each.labels.get(name) == value for name, value in wanted)]
 
-    monkeypatch.setattr("docker.DockerClient", lambda **_: SimpleNamespace(containers=SimpleNamespace(list=listed)))
+    client = SimpleNamespace(containers=SimpleNamespace(list=listed), close=lambda: None)
+    monkeypatch.setattr("docker.DockerClient", lambda **_: client)
     monkeypatch.setattr(Project, "containers", Containers(Engine("unix:///x", 0)))
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import docker
 from docker.errors import DockerException, NotFound
@@ -36,6 +37,8 @@ class Containers:
     def __init__(self, engine: Engine) -> None:
         with _answering():
             self._client = docker.DockerClient(base_url=engine.host)
+        # Its connections end with this object, whoever holds it.
+        finalize(self, self._client.close)
 
     def info(self) -> dict[str, Any]:
         """Returns the engine's information about itself."""
