@@ -132,6 +132,8 @@ def test_without_service_usage_google_refuses_and_the_role_is_named(api: Project
         ([{"direction": "INGRESS", "sourceServiceAccounts": [ACCOUNT], "allowed": [{"IPProtocol": "all"}]}], None),
         ([TCP, {**TCP, "allowed": [{"IPProtocol": "udp", "ports": ["0-65535"]}, {"IPProtocol": "icmp"}]}], None),
         ([ALL], None),
+        # On the list's second page.
+        ([{**ALL, "disabled": True}, {**ALL, "disabled": True}, ALL], None),
     ],
 )
 def test_a_firewall_that_parts_the_machines_is_named(
