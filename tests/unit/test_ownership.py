@@ -108,6 +108,17 @@ def test_containers_of_an_earlier_version_belong_to_the_packaged_profile(
     assert Project(mine).name != "tandem"
 
 
+def test_a_project_of_another_checkout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"com.docker.compose.project.working_dir": str(tmp_path), "tandem.profile": "local"}
+    engine_with(monkeypatch, ("shop", there))
+    shop = load("local", {"project": "shop"})
+    # That checkout is gone.
+    assert Project(shop).name == "shop"
+    (tmp_path / "docker-compose.yml").touch()
+    with pytest.raises(UsageError, match=f"shop belongs to the checkout {tmp_path}, not to {ROOT}"):
+        _ = Project(shop).name
+
+
 def test_containers_of_an_earlier_version_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TANDEM_STATE_DIR", str(tmp_path / "state"))

@@ -14,6 +14,8 @@ from tandem.settings.model import Settings
 # compose/base.yml has them on every container: the profile, and its file as it is mounted.
 PROFILE_LABEL = "tandem.profile"
 FILE_LABEL = "tandem.profiles"
+# Compose's own: the checkout.
+CHECKOUT_LABEL = "com.docker.compose.project.working_dir"
 
 
 def owns(settings: Settings, labels: Mapping[str, str], checkout: Path) -> bool:
@@ -33,7 +35,7 @@ def owns(settings: Settings, labels: Mapping[str, str], checkout: Path) -> bool:
 
 
 def check_containers(settings: Settings, project: str, labels: Mapping[str, str], checkout: Path) -> None:
-    """Raises if the containers of a Compose project belong to another profile; a missing label is no evidence.
+    """Raises if a Compose project belongs to another profile or checkout; a missing label is no evidence.
 
     Args:
         settings: of a profile with the backend ``compose``.
@@ -42,10 +44,16 @@ def check_containers(settings: Settings, project: str, labels: Mapping[str, str]
         checkout: the folder of ``docker-compose.yml``.
 
     Raises:
-        UsageError: they do; the message names the profile and, if it differs, its file.
+        UsageError: it does; the message names what differs. A checkout that is gone owns nothing.
     """
     profile, file = _labelled(labels, checkout)
     change = "change the setting project (TANDEM_PROJECT)"
+    created_in = Path(labels.get(CHECKOUT_LABEL) or checkout)
+    if created_in != checkout and (created_in / "docker-compose.yml").is_file():
+        raise UsageError(
+            f"the Compose project {project} belongs to the checkout {created_in}, not to {checkout}",
+            hint=f"use the tandem of that checkout, or {change}",
+        )
     if profile not in (None, settings.profile):
         raise UsageError(
             f"the Compose project {project} belongs to the profile {profile}, not to {settings.profile}",

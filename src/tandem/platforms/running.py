@@ -10,7 +10,7 @@ from contextlib import suppress
 from tandem.checkout import checkout
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.foreign import inherited
-from tandem.platforms.ownership import FILE_LABEL, PROFILE_LABEL, owns, state_owner
+from tandem.platforms.ownership import CHECKOUT_LABEL, FILE_LABEL, PROFILE_LABEL, owns, state_owner
 from tandem.settings.load import read_settings
 from tandem.settings.model import Settings
 from tandem.settings.profiles import profiles
@@ -18,7 +18,7 @@ from tandem.supervision.process import alive, read_identity
 from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
 _PROCESSES = ("embedded", "rehearsal")
-_SHOWN = ("com.docker.compose.project", "com.docker.compose.project.working_dir", PROFILE_LABEL, FILE_LABEL)
+_SHOWN = ("com.docker.compose.project", CHECKOUT_LABEL, PROFILE_LABEL, FILE_LABEL)
 # A slower engine counts as not running here; whether it can run anything is checked with more patience.
 _PATIENCE_S = 5
 

@@ -14,12 +14,11 @@ from docker.errors import DockerException, NotFound
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.compose.engine import Engine
-from tandem.platforms.ownership import owns
+from tandem.platforms.ownership import CHECKOUT_LABEL, owns
 from tandem.settings.model import Settings
 
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
-_FOLDER = "com.docker.compose.project.working_dir"
 _ONE_OFF = "com.docker.compose.oneoff"
 # Containers that only watch a cloud environment have none.
 KAFKA = "kafka"
@@ -47,7 +46,7 @@ class Containers:
 
     def project_of(self, folder: Path, settings: Settings) -> str | None:
         """Returns the project whose Kafka was created from this checkout for a profile; see ``owns``."""
-        brokers = self._list({_FOLDER: str(folder), _SERVICE: KAFKA})
+        brokers = self._list({CHECKOUT_LABEL: str(folder), _SERVICE: KAFKA})
         return next((each.labels[_PROJECT] for each in brokers if owns(settings, each.labels, folder)), None)
 
     def of(self, project: str) -> dict[str, Any]:
