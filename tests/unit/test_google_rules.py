@@ -23,6 +23,7 @@ from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.doctor import checks as checks_of
 from tandem.platforms.dataproc.environment import DataprocEnvironment, active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob, few_restarts, problem_of
 from tandem.platforms.dataproc.release import release
@@ -223,6 +224,8 @@ def test_a_job_of_an_earlier_version_is_found_by_its_configuration(
         assert status["problem"] == f"{told.value}; {told.value.hint}"
         with pytest.raises(TandemError, match="of an earlier version"):
             next(DataprocJob(now).logs())
+        with pytest.raises(TandemError, match="of an earlier version"):
+            checks_of(now)["job"]()
     rehearsal = settings.model_copy(update={"profile": "trial", "backend": "rehearsal"})
     with pytest.raises(TandemError, match="of an earlier version") as there:
         Deployment(rehearsal).check_earlier()
