@@ -18,6 +18,7 @@ from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import TandemError, UsageError
 from tandem.settings.loaded import flat
+from tandem.settings.model import FOUND
 from tandem.settings.profiles import Profile, profiles
 
 _WATCH_S = 2.0
@@ -209,11 +210,8 @@ def profile_current(
 @_profile.command("show")
 @with_context
 def profile_show(context: CommandContext) -> None:
-    """Print the profile's settings as JSON.
-
-    A missing required value is shown as its name in angle brackets.
-    """
-    print(context.shown_settings.model_dump_json(indent=2, exclude={"location"}))
+    """Print the profile's settings as JSON. A missing required value is its name in angle brackets."""
+    print(context.shown_settings.model_dump_json(indent=2, exclude=set(FOUND)))
 
 
 @_config.command("show")

@@ -14,7 +14,7 @@ from dotenv.parser import parse_stream
 from pydantic import BaseModel
 
 from tandem.errors import UsageError
-from tandem.settings.model import Settings
+from tandem.settings.model import FOUND, Settings
 
 PREFIX = "TANDEM_"
 # Not settings: Compose interpolates these, and `scripts/` reads the last one.
@@ -122,7 +122,7 @@ def fields() -> Iterator[tuple[tuple[str, ...], Any]]:
     A section before its settings.
     """
     for name, field in Settings.model_fields.items():
-        if name == "location":
+        if name in FOUND:
             continue
         kind: Any = field.annotation
         yield (name,), kind
