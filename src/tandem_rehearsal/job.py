@@ -69,7 +69,7 @@ class RehearsalJob:
                 check_stand_ins(self._layout)
                 last = active_pipelines(self._cloud.deployment.services) in ([], [mine])
                 self._cloud.stop()
-            except TandemError as error:  # a stand-in is gone
+            except TandemError as error:  # a stand-in has ended
                 if set(self._supervisor.registry.names()) - {mine}:
                     raise
                 last = True
@@ -81,7 +81,10 @@ class RehearsalJob:
             self._supervisor.stop(forget=False)
 
     def forget(self) -> str:
-        """Deletes the pipeline's data, or all data if the stand-ins are stopped; see ``DeployedJob.forget``."""
+        """Deletes the pipeline's data, or all data if the stand-ins are stopped.
+
+        See ``DeployedJob.forget``.
+        """
         if self._supervisor.running():
             return self._cloud.forget()
         return self._supervisor.stop(forget=True).deleted
@@ -145,7 +148,7 @@ def problem_of_stand_ins(layout: Layout) -> str | None:
 
 
 def check_stand_ins(layout: Layout) -> None:
-    """Raises if a stand-in was given up: it would be asked for a minute in vain.
+    """Raises if a stand-in was given up, because requests to it fail after a minute.
 
     Raises:
         EnvironmentNotReadyError: the message names it.
@@ -155,7 +158,10 @@ def check_stand_ins(layout: Layout) -> None:
 
 
 def tell_unasked(error: TandemError) -> None:
-    """Warns that jobs could not be asked to stop after their current batches, and end with the stand-ins."""
+    """Warns that jobs end with the stand-ins, without a regular stop.
+
+    They could not be asked to stop after their current batches.
+    """
     _log.warning("the jobs could not be asked to stop and end with the stand-ins", error=str(error))
 
 

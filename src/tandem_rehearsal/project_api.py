@@ -141,7 +141,10 @@ class ProjectApi:
 
 
 def _page(items: list[dict[str, Any]], query: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Returns one page of a list. Google's have up to 500 items, and none has the field ``items`` if it is empty."""
+    """Returns one page of a list.
+
+    Google's have up to 500 items, and none has the field ``items`` if it is empty.
+    """
     first = int(query.get("pageToken", ["0"])[0])
     page = {"items": items[first : first + _PAGE]} if items[first:] else {}
     return page | ({"nextPageToken": str(first + _PAGE)} if items[first + _PAGE :] else {})

@@ -210,7 +210,10 @@ def profile_current(
 @_profile.command("show")
 @with_context
 def profile_show(context: CommandContext) -> None:
-    """Print the profile's settings as JSON. A missing required value is its name in angle brackets."""
+    """Print the profile's settings as JSON.
+
+    A missing required value is its name in angle brackets.
+    """
     print(context.shown_settings.model_dump_json(indent=2, exclude=set(FOUND)))
 
 

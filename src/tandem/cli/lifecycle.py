@@ -94,7 +94,7 @@ def down(
         context.for_each_job(lambda job: job.stop())
         context.say(f"stopped; still running: {', '.join(others)}")
         return
-    # Its name may follow from what is about to be removed.
+    # Read first, because the name may depend on data that is about to be removed.
     where = context.environment.where()
     done = context.environment.stop(volumes=volumes)
     result = "stopped" if done.ran else f"nothing is running here: looked for {where}"

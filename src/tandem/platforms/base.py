@@ -17,7 +17,7 @@ UNCHECKED = "only the started job finds out whether this version can resume from
 
 @dataclass(frozen=True)
 class Stopped:
-    """What a stop has done.
+    """The result of a stop.
 
     Attributes:
         ran: whether anything was running.
@@ -151,7 +151,7 @@ class Environment(Protocol):
         """
 
     def stop(self, volumes: bool = False) -> Stopped:
-        """Stops the services and all jobs, and returns what that has done.
+        """Stops the services and all jobs; returns the result.
 
         Args:
             volumes: also delete topics, database and checkpoint, together.

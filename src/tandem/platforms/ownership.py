@@ -1,4 +1,7 @@
-"""Tells whose environment containers and state folders are: profiles of two folders may have one name."""
+"""Finds the owner of containers and state folders.
+
+Profiles of two folders may have the same name.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from tandem.errors import UsageError
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
 
-# compose/base.yml has them on every container: the profile, and its file as it is mounted.
+# The labels that compose/base.yml sets on every container: the profile, and its file as it is mounted.
 PROFILE_LABEL = "tandem.profile"
 FILE_LABEL = "tandem.profiles"
-# Compose's own: the checkout.
+# Compose's own label with the checkout.
 CHECKOUT_LABEL = "com.docker.compose.project.working_dir"
 
 
@@ -35,7 +38,9 @@ def owns(settings: Settings, labels: Mapping[str, str], checkout: Path) -> bool:
 
 
 def check_containers(settings: Settings, project: str, labels: Mapping[str, str], checkout: Path) -> None:
-    """Raises if a Compose project belongs to another profile or checkout; a missing label is no evidence.
+    """Raises if a Compose project belongs to another profile or checkout.
+
+    A missing label is no evidence.
 
     Args:
         settings: of a profile with the backend ``compose``.
@@ -67,7 +72,9 @@ def check_containers(settings: Settings, project: str, labels: Mapping[str, str]
 
 
 def state_owner(settings: Settings) -> Path | None:
-    """Returns the user's file whose profile of the same name has the state folder; None if no other file's has it.
+    """Returns the user's file whose profile of the same name has the state folder.
+
+    None if no other file's has it.
 
     A state folder beside the profile's own file belongs to it, also after both have moved.
 
@@ -86,7 +93,9 @@ def state_owner(settings: Settings) -> Path | None:
 
 
 def check_state_folder(settings: Settings) -> None:
-    """Raises if the state folder belongs to a profile of another folder; see ``state_owner``.
+    """Raises if the state folder belongs to a profile of another folder.
+
+    See ``state_owner``.
 
     Raises:
         UsageError: it does; the message names that profile's file.
@@ -101,5 +110,5 @@ def check_state_folder(settings: Settings) -> None:
 def _labelled(labels: Mapping[str, str], checkout: Path) -> tuple[str | None, Path | None]:
     """Returns the profile and the file that labels name."""
     file = labels.get(FILE_LABEL)
-    # A path in .env is absolute or seen from compose/.
+    # A path in .env is absolute or relative to compose/.
     return labels.get(PROFILE_LABEL) or None, Path(os.path.normpath(checkout / "compose" / file)) if file else None

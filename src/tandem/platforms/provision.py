@@ -212,7 +212,9 @@ def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]
 
 
 def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> list[str]:
-    """Returns the pipeline's collections that were removed; its documents in Tandem's own ones are removed, too.
+    """Returns the pipeline's collections that were removed.
+
+    Its documents in Tandem's own ones are removed, too.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.

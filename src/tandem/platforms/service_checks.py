@@ -72,7 +72,7 @@ def kafka_rights(settings: Settings) -> str:
 
 
 def kafka_from_containers(settings: Settings) -> str:
-    """Checks in the dashboard's container that the address that Kafka advertises works there."""
+    """Checks that Kafka's advertised address works in a container."""
     project = Project(settings)
     asked = project.containers.run_in(project.name, "dashboard", "python", "-c", _ASK_KAFKA)
     if asked is None:

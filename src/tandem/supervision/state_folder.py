@@ -59,7 +59,9 @@ class StateFolder:
         return self.run / f"{service}.json"
 
     def recorded(self) -> list[str]:
-        """Returns the programs whose process ids are recorded, in the order in which they are stopped.
+        """Returns the recorded programs in the order in which they are stopped.
+
+        A program is recorded by its process id.
 
         Those that come and go use the services, so they are first.
         """

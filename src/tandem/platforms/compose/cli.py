@@ -19,7 +19,9 @@ _FILE, _OVERRIDE = "docker-compose.yml", "docker-compose.override.yml"
 
 
 def project_name(folder: Path, settings: Settings) -> str:
-    """Returns the name of a profile's Compose project, which depends on the checkout and on the user's file.
+    """Returns the name of a profile's Compose project.
+
+    It depends on the checkout and on the user's file.
 
     Args:
         folder: the checkout.

@@ -45,7 +45,10 @@ class Containers:
             return dict(self._client.info())
 
     def project_of(self, folder: Path, settings: Settings) -> str | None:
-        """Returns the project whose Kafka was created from this checkout for a profile; see ``owns``."""
+        """Returns the project whose Kafka was created from this checkout for a profile.
+
+        See ``owns``.
+        """
         brokers = self._list({CHECKOUT_LABEL: str(folder), _SERVICE: KAFKA})
         return next((each.labels[_PROJECT] for each in brokers if owns(settings, each.labels, folder)), None)
 

@@ -33,7 +33,10 @@ class ComposeEnvironment:
         return ComposeJob(settings, self._project)
 
     def pipelines(self) -> list[str]:
-        """Returns the pipelines whose jobs have a container that runs; see ``Environment.pipelines``."""
+        """Returns the pipelines whose jobs have a container that runs.
+
+        See ``Environment.pipelines``.
+        """
         return self._project.running()
 
     def stop(self, volumes: bool = False) -> Stopped:

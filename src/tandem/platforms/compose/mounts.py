@@ -22,7 +22,9 @@ _GENERATED = ("__pycache__", ".egg-info")
 
 
 def check_mounts(checkout: Path, pipelines: Path, profiles: Path | None) -> None:
-    """Raises if a container's user cannot read a mounted file, for example after a clone with umask 077.
+    """Raises if a container's user cannot read a mounted file.
+
+    This happens after a clone with umask 077, for example.
 
     Args:
         checkout: the folder of ``docker-compose.yml``.

@@ -94,7 +94,10 @@ class DataprocJob:
             _log.info("the cluster is deleted", cluster=self.settings.gcp.cluster)
 
     def forget(self) -> str:
-        """Deletes the pipeline's data in Cloud Storage, Kafka and MongoDB; see ``DeployedJob.forget``."""
+        """Deletes the pipeline's data in Cloud Storage, Kafka and MongoDB.
+
+        See ``DeployedJob.forget``.
+        """
         objects = self.deployment.bucket.remove_all()
         topics = remove_topics(self.settings.kafka, self.settings.location)
         collections = remove_collections(self.settings.mongo, self.settings.location)
@@ -198,7 +201,10 @@ class DataprocJob:
             return None, str(error)
 
     def _earlier(self, run: Run | None) -> str | None:
-        """Returns which job of an earlier version of Tandem runs instead of the newest one, and what ends it."""
+        """Returns a running job of an earlier Tandem, and the command that ends it.
+
+        Such a job runs instead of the newest one.
+        """
         if run and run.active:
             return None
         try:

@@ -38,7 +38,10 @@ class EmbeddedEnvironment:
         return self._supervisor.pipelines()
 
     def stop(self, volumes: bool = False) -> Stopped:
-        """Stops everything, also services that a killed supervisor left; see ``Environment.stop``."""
+        """Stops everything, also services that a killed supervisor left.
+
+        See ``Environment.stop``.
+        """
         return self._supervisor.stop(forget=volumes)
 
     def where(self) -> str:

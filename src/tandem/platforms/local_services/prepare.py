@@ -103,7 +103,10 @@ def ports(settings: Settings) -> dict[str, int]:
 
 
 def end_leftovers(layout: Layout) -> bool:
-    """Ends the services and drivers that run without a supervisor, and returns whether there were any."""
+    """Ends programs without a supervisor; returns whether there were any.
+
+    They are services and drivers.
+    """
     any_left = False
     for service in layout.recorded():
         file = layout.pid(service)

@@ -96,7 +96,9 @@ class SupervisorProcess:
         wait_for("the supervisor to start", probe, deadline_s=60, hint=f"look at {log}", interval_s=0.05)
 
     def stop(self, *, forget: bool) -> Stopped:
-        """Stops everything, also services that a killed supervisor left, and returns what that has done.
+        """Stops everything, also leftover services; returns what was done.
+
+        A killed supervisor leaves its services running.
 
         Args:
             forget: also remove all data.
