@@ -49,6 +49,9 @@ def _section(path: str, command: Any) -> Iterator[str]:
     for title, parameters in (("argument", arguments), ("option", options)):
         if parameters:
             yield from (*_table(title, parameters), "")
+    if command.epilog:
+        # The first line is the title of the examples.
+        yield from ("```", *(line.strip() for line in command.epilog.splitlines()[1:]), "```", "")
 
 
 def _usage(argument: Any) -> str:
@@ -64,4 +67,5 @@ def _table(title: str, parameters: Sequence[Any]) -> Iterator[str]:
         preset = each.opts[0] if each.default is True else each.default
         default = "" if preset in (None, False, "") else f" (default: {preset})"
         text = " ".join((getattr(each, "help", None) or "").split())
-        yield f"| {shown} | {text}{'' if 'default' in text else default} |"
+        meaning = f"{text}{'' if 'default' in text else default}".replace("|", "\\|")
+        yield f"| {shown} | {meaning} |"

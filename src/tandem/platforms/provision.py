@@ -165,7 +165,7 @@ def _missing_topics(
             raise EnvironmentNotReadyError(
                 f"Kafka at {kafka.bootstrap} has no topic {', '.join(missing)} that the user "
                 f"{kafka.username or '(none)'} may see, and does not let it create one: {type(error).__name__}",
-                hint="grant the user the ACLs in docs/guides/gcp.md, or create the topics as `deploy --plan` shows them",
+                hint="grant the user the ACLs of docs/guides/gcp.md, or create the topics that `deploy --plan` shows",
             ) from None
 
 
