@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from bson import json_util
 
-from tandem.engine.declare.stream import DeadLetterError
 from tandem.pipelines.orders_payments.oracle import expect
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.verify.reference import Accepted, Validator
@@ -53,10 +52,6 @@ def test_the_readme_shows_the_same_records() -> None:
 def test_the_readme_shows_the_pipeline_of_the_guide() -> None:
     (block,) = blocks_of(README, "python")
     assert block == blocks_of(DOCS / "guides" / "small.md", "python")[0]
-
-
-def test_every_reason_of_a_dead_letter_is_documented_in_its_order() -> None:
-    assert re.findall(r"^\| `(\w+)` \|", FLOW.read_text("utf-8"), re.MULTILINE) == list(DeadLetterError)
 
 
 @pytest.mark.parametrize("name", ["flow", "timeline"])
