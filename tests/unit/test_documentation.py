@@ -43,7 +43,7 @@ DOCS = ROOT / "docs"
 # What names pages of the documentation: sources, and the files beside them.
 SOURCES = [
     *(file for folder in ("src", "tests", "scripts", "compose", "images") for file in (ROOT / folder).rglob("*")),
-    *(ROOT / name for name in ("pyproject.toml", "tandem.toml", ".env")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "pyproject.toml", "tandem.toml", ".env")),
 ]
 _PATH = re.compile(r"\bdocs/[\w/-]+\.(?:md|ipynb|svg|png)(?:#[\w-]+)?")
 
@@ -97,7 +97,7 @@ def hook(name: str) -> types.ModuleType:
 def test_every_path_of_the_documentation_exists() -> None:
     named = 0
     for file in SOURCES:
-        if file.is_file() and file.suffix in (".py", ".toml", ".yml", ".sh", ".js", ".html", ""):
+        if file.is_file() and file.suffix in (".py", ".md", ".toml", ".yml", ".sh", ".js", ".html", ""):
             text = file.read_text("utf-8", "replace")
             # The check itself names paths that do not exist.
             if file != Path(__file__):
