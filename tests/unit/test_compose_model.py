@@ -223,6 +223,8 @@ def test_the_services_of_a_users_profile_carry_its_name_and_its_file(kind: str) 
     for profile, expected in (("local", "second"), ("history", "second"), ("gcp", "staging")):
         for name, service in model(kind, profile, *chosen)["services"].items():
             assert service["labels"]["tandem.profile"] == expected, name
+            if profile != "gcp":
+                assert service["labels"]["tandem.profiles"] == "/home/me/tandem.toml", name
             environment = service.get("environment") or {}
             mounts = {mount["target"]: mount["source"] for mount in service["volumes"] if mount["type"] == "bind"}
             if "TANDEM_PROFILE" not in environment:

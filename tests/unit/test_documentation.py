@@ -124,7 +124,7 @@ def test_each_page_begins_with_what_it_is_for(folder: str) -> None:
 def test_the_decisions_are_listed_and_have_one_form() -> None:
     index = (DOCS / "decisions" / "index.md").read_text("utf-8")
     records = sorted(page.name for page in (DOCS / "decisions").glob("0*.md"))
-    assert re.findall(r"\((\d{4}-[\w-]+\.md)\)", index) == records
+    assert sorted(re.findall(r"\((\d{4}-[\w-]+\.md)\)", index)) == records
     for number, name in enumerate(records, 1):
         text = (DOCS / "decisions" / name).read_text("utf-8")
         assert text.startswith(f"# {number}. ")
