@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 _NUMBER = "123456789"
 _SUBNETWORK = "10.10.0.0/20"
-# The permissions of the roles in docs/gcp.md.
+# The permissions of the roles in docs/guides/gcp.md.
 _PERMISSIONS = frozenset(
     {
         *("dataproc.clusters.create", "dataproc.jobs.create", "dataproc.batches.create"),
@@ -30,7 +30,7 @@ Answer = tuple[int, dict[str, Any]]
 
 @dataclass
 class ProjectApi:
-    """One project as docs/gcp.md sets it up; each attribute may be changed.
+    """One project as docs/guides/gcp.md sets it up; each attribute may be changed.
 
     Attributes:
         project: its id.

@@ -208,7 +208,7 @@ def _administrator(settings: Settings, credentials: Credentials) -> KafkaAdminCl
 
 
 def _allow(settings: Settings, credentials: Credentials) -> None:
-    """Gives the pipeline's user the rights that docs/gcp.md lists."""
+    """Gives the pipeline's user the rights that docs/guides/gcp.md lists."""
     streams, dead_letter_topic = streams_of(settings.location)
     operations = (
         ACLOperation.CREATE,

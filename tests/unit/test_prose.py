@@ -21,7 +21,7 @@ def text(words: str) -> Text:
 
 def checkout(tmp_path: Path, readme: str = "# A tool\n\nIt runs a job.\n", module: str = '"""A module."""\n') -> Path:
     page(tmp_path, readme, "README.md")
-    page(tmp_path, "# Start\n\nRun the command.\n", "docs/start/first.md")
+    page(tmp_path / "docs", "# Start\n\nRun the command.\n", "start/first.md")
     page(tmp_path, module, "src/tandem/one.py")
     return tmp_path
 

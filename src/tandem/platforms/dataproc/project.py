@@ -1,6 +1,6 @@
 """Checks the APIs and roles that a deployment needs in a Google project.
 
-See docs/gcp.md.
+See docs/guides/gcp.md.
 """
 
 from __future__ import annotations
