@@ -38,6 +38,11 @@ def folded(name: str) -> str:
     return name.upper().lower()
 
 
+def quoted(name: str) -> str:
+    """Returns a column's name as an expression of SQL has it."""
+    return f"`{name.replace('`', '``')}`"
+
+
 def unusable_in_documents(names: Iterable[str]) -> list[str]:
     """Returns what is wrong with names of the fields of documents; those of nested fields are not looked at.
 
