@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tandem.engine.declare.field_name import find, folded
+from tandem.engine.declare.field_name import Path, find, folded
 from tandem.engine.declare.kind import Kind, Record, String, Timestamp
 from tandem.engine.declare.stream import EVENT_TIME, IDENTITY, RecordPart, Stream
 from tandem.errors import UsageError
@@ -26,10 +26,12 @@ class Choice:
     Attributes:
         identity: the fields that identify a record, or ``record:key``.
         event_time: the field with its time, or ``record:timestamp``.
+        reason: why the identity was chosen.
     """
 
     identity: tuple[str, ...] = ()
     event_time: str | None = None
+    reason: str = "as chosen"
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,10 @@ def _identity(described: Described, choice: Choice, record: str) -> Guess:
     identity: Identity = choice.identity[0] if len(choice.identity) == 1 else choice.identity
     repeat = repeat_of(choice.identity, described.samples)
     if repeat is None:
-        return Guess(identity, f"as chosen, {unique_in(described.samples)}" if described.samples else "as chosen")
-    return Guess(identity, f"as chosen; {repeat.first} and {repeat.second} have the same, so one counts as a repeat")
+        return Guess(
+            identity, f"{choice.reason}, {unique_in(described.samples)}" if described.samples else choice.reason
+        )
+    return Guess(identity, f"{choice.reason}; {repeat.first} and {repeat.second} have the same, so one is a repeat")
 
 
 def _event_time(described: Described, choice: Choice, now_ms: int) -> TimeGuess:
@@ -154,3 +158,9 @@ def _shown(chosen: Identity | Literal[RecordPart.TIMESTAMP]) -> str:
     if isinstance(chosen, RecordPart):
         return f"the record's {chosen.value}"
     return chosen if isinstance(chosen, str) else ", ".join(chosen)
+
+
+def kind_at(fields: Mapping[str, Kind], path: Path) -> Kind:
+    """Returns the type at a path of nested records."""
+    name, *rest = path
+    return kind_at(fields[name].fields, tuple(rest)) if rest else fields[name]  # type: ignore[union-attr]

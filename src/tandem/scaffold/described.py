@@ -17,6 +17,7 @@ class Described:
         source: what the user called it, for messages.
         name: what the stream is to be called.
         fields: the declared fields.
+        summary: how many records were looked at, and which.
         notes: what a reader of the declaration may not expect.
         samples: some records; empty for a schema.
         seen: what was seen of their fields; None for a schema.
@@ -27,6 +28,7 @@ class Described:
     source: str
     name: str
     fields: Mapping[str, Kind]
+    summary: str = ""
     notes: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
     seen: Observed | None = None

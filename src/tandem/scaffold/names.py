@@ -11,10 +11,11 @@ from tandem.engine.declare.collection import ID
 from tandem.engine.declare.field_name import folded
 from tandem.scaffold.infer.words import singular
 
-_LONGEST = 40
+_LONGEST = 20
 _PLAIN = "records"
 # What the modules of a pipeline call something else.
 _TAKEN = (
+    "pair pairs alone seconds kinds found number value outcome "
     "streams collections view transform documents matched unmatched lookups pipeline dead_letter_topic chance "
     "moment moment_id time_ms events event date datetime decimal random any fields stream f spark pytest rows "
     "columns expect expectation document collection column joined noon second stored after_ms named other "

@@ -15,6 +15,10 @@ from tandem.scaffold.infer.words import singular, words_of
 _HINT = "name it with --on, such as --on order_id, or --on id=order_id where the names differ"
 
 
+# The fields that the user chose to identify the records of each stream.
+Identities = tuple[tuple[str, ...], tuple[str, ...]]
+
+
 class JoinKey(NamedTuple):
     """The fields that two streams are joined on.
 
@@ -34,15 +38,20 @@ class JoinKey(NamedTuple):
         return self.identity if self.identity == self.refers else f"{self.identity} = {self.refers}"
 
 
-def guess_join_key(first: Described, second: Described) -> JoinKey:
+def guess_join_key(first: Described, second: Described, identities: Identities = ((), ())) -> JoinKey:
     """Returns the field that both streams have and that identifies a record of one of them.
+
+    Args:
+        first: one stream.
+        second: the other.
+        identities: the fields that the user chose to identify the records of each; empty where none.
 
     Raises:
         UsageError: there is none.
     """
     found = [
-        *_shared(first, second, swapped=False),
-        *_shared(second, first, swapped=True),
+        *_shared(first, second, identities[0], swapped=False),
+        *_shared(second, first, identities[1], swapped=True),
     ]
     if not found:
         raise UsageError(
@@ -51,8 +60,14 @@ def guess_join_key(first: Described, second: Described) -> JoinKey:
     return max(found, key=lambda each: each[0])[1]
 
 
-def chosen_join_key(first: Described, second: Described, on: str) -> JoinKey:
+def chosen_join_key(first: Described, second: Described, on: str, identities: Identities = ((), ())) -> JoinKey:
     """Returns the key that the user names: a field, or one of each stream with ``=`` between them.
+
+    Args:
+        first: one stream.
+        second: the other.
+        on: the key as the user names it.
+        identities: as for ``guess_join_key``.
 
     Raises:
         UsageError: a stream has no such field, or it identifies no record of either.
@@ -66,10 +81,12 @@ def chosen_join_key(first: Described, second: Described, on: str) -> JoinKey:
         raise UsageError(f"--on {on}: {missing} has no such field with strings or integers", hint=_HINT)
     (left, right), *_ = named
     repeats: dict[str, Repeat] = {}
-    for identified, name, refers, swapped in ((first, left, right, False), (second, right, left, True)):
-        if find(identified.fields, name) is None:
+    sides = ((first, left, right, False), (second, right, left, True))
+    for (identified, name, refers, swapped), identity in zip(sides, identities, strict=True):
+        if find(identified.fields, name) is None or identity not in ((), (name,)):
             continue
-        repeat = repeat_of((name,), identified.samples)
+        # What the user says identifies a record does so.
+        repeat = None if identity else repeat_of((name,), identified.samples)
         if repeat is None:
             return JoinKey(name, refers, swapped)
         repeats[identified.source] = repeat
@@ -86,11 +103,15 @@ def _kind(described: Described, path: str) -> Kind | None:
     return found[1] if found and isinstance(found[1], String | Integer) else None
 
 
-def _shared(identified: Described, other: Described, *, swapped: bool) -> Iterator[tuple[int, JoinKey]]:
+def _shared(
+    identified: Described, other: Described, identity: tuple[str, ...], *, swapped: bool
+) -> Iterator[tuple[int, JoinKey]]:
     """Yields how good each key is whose field identifies a record of one stream."""
     record, values = singular(identified.name), _Values()
     for each in candidates(identified.fields, record):
-        if not each.score or repeat_of((each.path,), identified.samples):
+        if identity and identity != (each.path,):
+            continue
+        if not identity and (not each.score or repeat_of((each.path,), identified.samples)):
             continue
         for path, kind in _keys(other.fields):
             name = _closeness(each.path, path, record)

@@ -136,7 +136,7 @@ class SampleCode:
             case Bytes():
                 return "bytes(chance.randrange(256) for _ in range(8))"
             case Record():
-                what = f"a sample of {label}"
+                what = f"the fields of {_article(label)} {label}"
                 return self._function(label.replace("-", "_"), what, kind.fields, seen, given, path).call()
             case Array():
                 items = seen.items if seen else None

@@ -51,7 +51,7 @@ def described_by_avro(source: str, name: str, text: str) -> Described:
     fields = types.fields(schema, schema.get("namespace", ""), "")
     if not fields:
         raise UsageError(f"{source}: the schema has no field that a stream can declare", hint="; ".join(types.notes))
-    return Described(source, name, fields, tuple(types.notes), avro=text)
+    return Described(source, name, fields, "an Avro schema", tuple(types.notes), avro=text)
 
 
 class _Types:

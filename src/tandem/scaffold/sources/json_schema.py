@@ -44,7 +44,7 @@ def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) 
     if not fields:
         hint = "; ".join(types.notes) or "its type is object, and its properties are the fields"
         raise UsageError(f"{source}: the schema has no field that a stream can declare", hint=hint)
-    return Described(source, name, fields, tuple(types.notes))
+    return Described(source, name, fields, "a JSON Schema", tuple(types.notes))
 
 
 class _Types:

@@ -61,8 +61,8 @@ def described_by_samples(source: str, name: str, samples: Samples, topic: str | 
     if not fields:
         raise UsageError(f"{source}: the records have no field that a stream can declare", hint=_HINT)
     optional = [f"optional: {', '.join(kinds.optional)}"] if kinds.optional else []
-    notes = (samples.note, *optional, *kinds.notes)
-    return Described(source, name, fields, notes, tuple(samples.records), seen, topic)
+    notes = (*optional, *kinds.notes)
+    return Described(source, name, fields, samples.note, notes, tuple(samples.records), seen, topic)
 
 
 def record_in(text: str) -> dict[str, Any]:
