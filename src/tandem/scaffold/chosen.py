@@ -75,6 +75,8 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
     fields, notes = _without_added(described.fields, identity, time)
     if not described.samples:
         fields = _never_empty(fields, identity)
+    if not fields:
+        raise UsageError(f"{described.source}: {'; '.join(notes)}", hint="there is no field besides it")
     topic = described.topic or f"{pipeline}_{described.name}_v1"
     try:
         stream = Stream(described.name, topic, fields, event_time=time, identity=identity)

@@ -104,6 +104,9 @@ def written(code: Code, indent: int = 0, before: int = 0, after: int = 1) -> str
             return _split(code, indent)
         case Each():
             inner = _line(indent + 1)
+            together = _flat(code.item)
+            if together is not None and len(_STEP) * (indent + 1) + width(f"{together} {code.clause}") <= WIDTH:
+                return f"{code.brackets[0]}{inner}{together} {code.clause}{_line(indent)}{code.brackets[1]}"
             item = written(code.item, indent + 1, after=0)
             return f"{code.brackets[0]}{inner}{item}{inner}{code.clause}{_line(indent)}{code.brackets[1]}"
         case Sometimes():

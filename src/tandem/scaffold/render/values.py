@@ -35,7 +35,8 @@ _OFTEN, _EVENLY = "chance.random() < 0.8", "chance.random() < 0.5"
 _SEVERAL = "in range(chance.randrange(1, 4))"
 # What the functions may need, in this order, and their types.
 _PARAMETERS: Mapping[str, str] = {"chance": "Random", "moment_id": "str", "time_ms": "int"}
-_STRING = re.compile(r"""(?<![f\w])("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+_STRING = re.compile(r"""f?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+_INSERTED = re.compile(r"{[^}]*}")
 # The function that ``identity_value`` calls.
 NUMBER = "_number"
 
@@ -193,7 +194,7 @@ def _constant(name: str, code: Code) -> str:
 
 def _without_strings(body: str) -> str:
     """Returns an expression's text without what is in its strings, but for what f-strings insert."""
-    return _STRING.sub("", body)
+    return _STRING.sub(lambda each: " ".join(_INSERTED.findall(each[0])) if each[0][0] == "f" else "", body)
 
 
 def _article(name: str) -> str:

@@ -1,0 +1,207 @@
+"""`tandem new --from`: for any records, the declaration accepts them, and what is written is clean and works."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tandem.catalog import PipelineLocation
+from tandem.engine.declare.stream import Stream
+from tandem.errors import UsageError
+from tandem.producer.record_plan import Plan
+from tandem.producer.sample import sample
+from tandem.scaffold.chosen import Choice
+from tandem.scaffold.from_records import Request, write_from
+from tandem.scaffold.joining import JoinChoice
+from tandem.settings.model import KafkaSettings
+from tandem.verify.reference import Accepted, Dead, Validator
+from tandem.verify.strict_json import Number
+from tests import ROOT
+
+NOW_MS = 1_800_000_000_000
+GUESS = JoinChoice(Choice(), Choice(), None)
+# One after the other, for modules are imported once.
+_FOLDERS = count()
+
+
+def no_kafka() -> KafkaSettings:
+    raise AssertionError("no source is a topic")
+
+
+def new(folder: Path, source: str, join: str | None = None, choice: JoinChoice = GUESS) -> PipelineLocation:
+    """Returns a new pipeline from files of a folder."""
+    own = folder / f"own_{next(_FOLDERS)}_pipelines"
+    request = Request(str(folder / source), join and str(folder / join), choice)
+    return write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS).location
+
+
+def dump(value: Any) -> str:
+    """Returns a value as JSON; numbers as they are written."""
+    match value:
+        case Number():
+            return str(value)
+        case dict():
+            return f"{{{', '.join(f'{json.dumps(name)}: {dump(each)}' for name, each in value.items())}}}"
+        case list():
+            return f"[{', '.join(map(dump, value))}]"
+        case _:
+            return json.dumps(value)
+
+
+def save(path: Path, records: list[dict[str, Any]]) -> None:
+    path.write_text("".join(f"{dump(record)}\n" for record in records), "utf-8")
+
+
+def check_clean(location: PipelineLocation) -> None:
+    """Fails where the formatter or the linter would change something."""
+    config = ("--config", str(ROOT / "pyproject.toml"), "--no-cache")
+    source = ("--config", f"src=['{location.folder.parent.parent}', '{ROOT}/src']")
+    for command in (("format", "--diff", *config), ("check", *config, *source)):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, str(location.folder)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def check_samples(location: PipelineLocation) -> None:
+    """Fails where a sample record is not what it says, or two streams do not agree."""
+    streams, events = location.module("streams").STREAMS, location.module("generator").events
+    plan = Plan(seed=7, count=30, start=Plan.settled_start())
+    for stream in streams:
+        validate = Validator(stream, max_clock_skew_seconds=0)
+        for record in sample(plan, stream, events):
+            found = validate(record.key, record.value, NOW_MS)
+            assert isinstance(found, Dead if record.kind.startswith("malformed") else Accepted), record
+
+
+def accepts(stream: Stream, record: dict[str, Any]) -> bool:
+    found = Validator(stream, max_clock_skew_seconds=0)(b"key", dump(record).encode(), 253_402_300_799_999)
+    return isinstance(found, Accepted)
+
+
+NAMES = st.one_of(
+    st.sampled_from(
+        [
+            "id",
+            "_id",
+            "order_id",
+            "at",
+            "created_at",
+            "ts",
+            "identity",
+            "event_time",
+            "kind",
+            "class",
+            "None",
+            "amount",
+            "price",
+            "self",
+            "$set",
+            "a.b",
+            "user's",
+            'the"best"',
+            "größe",
+            "名前",
+            "`tick`",
+            "{x}",
+            "%s",
+            "x-y",
+            "def",
+            "Any",
+            "Decimal",
+            "chance",
+            "moment_id",
+            "time_ms",
+            "_aside",
+            "_AsideX",
+            "F",
+            "rows",
+        ]
+    ),
+    st.sampled_from(["two words", "", " ", "a\nb", "'\"", "x" * 40, "\\", "\u2013", "🙂"]),
+    st.text(max_size=12),
+)
+INTEGERS = st.one_of(
+    st.integers(-1000, 1000), st.integers(), st.integers(1_500_000_000_000, 1_700_000_000_000), st.just(10**33 + 1)
+)
+NUMBERS = st.one_of(
+    st.decimals(-10_000, 10_000, places=2).map(lambda each: Number(f"{each:f}")),
+    st.floats(allow_nan=False, allow_infinity=False).map(lambda each: Number(repr(each))),
+    st.integers(-(10**40), 10**40),
+    st.sampled_from(["0.10", "-0.0", "1e5", "0.1234567890123456789012345678901234567890", "1E-7"]).map(Number),
+).filter(lambda each: not isinstance(each, Number) or set(each) & set(".eE"))
+STRINGS = st.one_of(
+    st.text(max_size=8),
+    st.dates().map(str),
+    st.datetimes().map(lambda each: each.isoformat(timespec="milliseconds") + "Z"),
+    st.sampled_from(["new", "paid"]),
+)
+SCALARS = [st.booleans(), INTEGERS, NUMBERS, STRINGS]
+
+
+def shapes() -> st.SearchStrategy[st.SearchStrategy[Any]]:
+    """Returns strategies for values of one type each."""
+    return st.recursive(
+        st.sampled_from(SCALARS),
+        lambda inner: st.one_of(
+            inner.map(lambda each: st.lists(each, max_size=3)), st.dictionaries(NAMES, inner, max_size=4).map(objects)
+        ),
+        max_leaves=12,
+    )
+
+
+def objects(fields: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Returns a strategy for objects of which each may lack fields, or have null in them."""
+    values = {name: st.one_of(each, each, st.none()) for name, each in fields.items()}
+    return st.fixed_dictionaries({}, optional=values)
+
+
+RECORDS = st.dictionaries(NAMES, shapes(), min_size=1, max_size=8).flatmap(
+    lambda fields: st.lists(st.one_of(objects(fields), st.fixed_dictionaries(fields)), min_size=1, max_size=6)
+)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(records=RECORDS)
+def test_the_declaration_accepts_every_record(records: list[dict[str, Any]], tmp_path: Path) -> None:
+    save(tmp_path / "orders.jsonl", records)
+    try:
+        location = new(tmp_path, "orders.jsonl")
+    except UsageError as error:
+        # Nothing is left that can be declared, or a field has values of different types.
+        assert any(each in str(error) for each in ("no field", " is a", "named like a column")), error
+        return
+    (stream,) = location.module("streams").STREAMS
+    assert [record for record in records if not accepts(stream, record)] == []
+    location.module("oracle")
+    check_samples(location)
+    check_clean(location)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(left=RECORDS, right=RECORDS, key=st.sampled_from([str, int]))
+def test_the_declarations_of_two_streams_accept_every_record(
+    left: list[dict[str, Any]], right: list[dict[str, Any]], key: type, tmp_path: Path
+) -> None:
+    orders = [{**each, "order_id": key(number)} for number, each in enumerate(left)]
+    payments = [{**each, "order_id": key(0), "payment_id": f"p{number}"} for number, each in enumerate(right)]
+    save(tmp_path / "orders.jsonl", orders)
+    save(tmp_path / "payments.jsonl", payments)
+    try:
+        location = new(tmp_path, "orders.jsonl", "payments.jsonl")
+    except UsageError as error:
+        assert " is a" in str(error), error
+        return
+    streams = location.module("streams").STREAMS
+    for stream, records in zip(sorted(streams, key=lambda each: each.name), (orders, payments), strict=True):
+        assert [record for record in records if not accepts(stream, record)] == []
+    location.module("oracle")
+    check_samples(location)
+    check_clean(location)
