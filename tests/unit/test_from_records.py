@@ -42,6 +42,16 @@ def new(folder: Path, source: str, join: str | None = None, choice: JoinChoice =
     return write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS).location
 
 
+def new_if_possible(folder: Path, source: str, join: str | None = None) -> PipelineLocation | None:
+    """Returns a new pipeline; None where nothing can be declared, or a field has values of different types."""
+    try:
+        return new(folder, source, join)
+    except UsageError as error:
+        if any(each in str(error) for each in ("no field", " is a", "named like a column")):
+            return None
+        raise
+
+
 def dump(value: Any) -> str:
     """Returns a value as JSON; numbers as they are written."""
     match value:
@@ -172,11 +182,8 @@ RECORDS = st.dictionaries(NAMES, shapes(), min_size=1, max_size=8).flatmap(
 @given(records=RECORDS)
 def test_the_declaration_accepts_every_record(records: list[dict[str, Any]], tmp_path: Path) -> None:
     save(tmp_path / "orders.jsonl", records)
-    try:
-        location = new(tmp_path, "orders.jsonl")
-    except UsageError as error:
-        # Nothing is left that can be declared, or a field has values of different types.
-        assert any(each in str(error) for each in ("no field", " is a", "named like a column")), error
+    location = new_if_possible(tmp_path, "orders.jsonl")
+    if location is None:
         return
     (stream,) = location.module("streams").STREAMS
     assert [record for record in records if not accepts(stream, record)] == []
@@ -194,10 +201,8 @@ def test_the_declarations_of_two_streams_accept_every_record(
     payments = [{**each, "order_id": key(0), "payment_id": f"p{number}"} for number, each in enumerate(right)]
     save(tmp_path / "orders.jsonl", orders)
     save(tmp_path / "payments.jsonl", payments)
-    try:
-        location = new(tmp_path, "orders.jsonl", "payments.jsonl")
-    except UsageError as error:
-        assert " is a" in str(error), error
+    location = new_if_possible(tmp_path, "orders.jsonl", "payments.jsonl")
+    if location is None:
         return
     streams = location.module("streams").STREAMS
     for stream, records in zip(sorted(streams, key=lambda each: each.name), (orders, payments), strict=True):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import Avro, file_of
+from tandem.engine.declare.kind import Integer, Kind, String, Timestamp, TimeUnit
 from tandem.errors import UsageError
 from tandem.scaffold import Format
 from tandem.scaffold.chosen import Chosen, choose
@@ -92,11 +93,25 @@ def _in_format(chosen: Chosen, values: Format) -> Chosen:
         )
     try:
         avro = Avro.parse(chosen.stream.name, {1: chosen.described.avro})
-        return replace(chosen, stream=replace(chosen.stream, format=avro))
+        fields = {name: _avro_kind(kind) for name, kind in chosen.stream.fields.items()}
+        return replace(chosen, stream=replace(chosen.stream, fields=fields, format=avro))
     except ValueError as error:
         raise UsageError(
             f"{chosen.described.source}: {error}", hint="without --format avro the records are JSON of these types"
         ) from None
+
+
+def _avro_kind(kind: Kind) -> Kind:
+    """Returns the type that a field has in a stream of Avro records, where its schema has the rest."""
+    match kind:
+        case String():
+            return replace(kind, may_be_empty=False)
+        case Integer():
+            return replace(kind, bits=64)
+        case Timestamp():
+            return replace(kind, unit=TimeUnit.ISO_8601)
+        case _:
+            return kind
 
 
 def _schemas(chosen: Chosen) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from tandem.engine.declare.field_name import value_at
 from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.kind import Integer, Kind, Record, String
+from tandem.engine.declare.kind import Decimal, Integer, Kind, Record, String
 from tandem.engine.declare.stream import RecordPart
 from tandem.scaffold.infer.observed import Sample
 from tandem.scaffold.infer.words import identity_score, is_position_like
@@ -65,11 +65,11 @@ def guess_identity(fields: Mapping[str, Kind], samples: Sequence[Sample], record
 
 
 def candidates(fields: Mapping[str, Kind], record: str) -> list[Candidate]:
-    """Returns the strings and integers that every record has, in their order."""
+    """Returns the strings and whole numbers that every record has, in their order."""
     return [
         Candidate(path, kind, max(0, identity_score(name, record) - _NESTED * depth))
         for path, name, kind, depth in required(fields)
-        if isinstance(kind, String | Integer)
+        if isinstance(kind, String | Integer) or (isinstance(kind, Decimal) and kind.scale == 0)
     ]
 
 

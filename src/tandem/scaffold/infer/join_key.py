@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tandem.engine.declare.field_name import find, folded, value_at
-from tandem.engine.declare.kind import Integer, Kind, String
+from tandem.engine.declare.kind import Decimal, Integer, Kind, String
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.identity import Repeat, candidates, repeat_of
@@ -109,7 +109,7 @@ def _shared(
     """Yields how good each key is whose field identifies a record of one stream."""
     record, values = singular(identified.name), _Values()
     for each in candidates(identified.fields, record):
-        if identity and identity != (each.path,):
+        if isinstance(each.kind, Decimal) or (identity and identity != (each.path,)):
             continue
         if not identity and (not each.score or repeat_of((each.path,), identified.samples)):
             continue
