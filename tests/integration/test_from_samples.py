@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
@@ -60,7 +59,10 @@ def test_another_programs_records_become_the_expected_documents(environment: Env
     environment.tandem("new", "shop", "--from", files[0], "--join", files[1])
     environment.tandem("--pipeline", "shop", "up", "--wait")
     ordered_ms = int(time.time() * 1000) - 60_000
-    items = '[{"sku": "K-1", "price": 19.95, "count": 2, "tags": ["red", "blue"]}, {"sku": "é", "price": 0, "count": 1, "tags": []}]'
+    items = (
+        '[{"sku": "K-1", "price": 19.95, "count": 2, "tags": ["red", "blue"]}, '
+        '{"sku": "é", "price": 0, "count": 1, "tags": []}]'
+    )
     orders = [
         f'{{"order_id": "B|1", "created_at": {ordered_ms}, "customer": {{"id": 17}}, "total": 59.90, "paid": true, '
         f'"items": {items}, "coupon": null, "unknown": [1.5]}}',
@@ -81,7 +83,6 @@ def test_another_programs_records_become_the_expected_documents(environment: Env
     producer = KafkaProducer(bootstrap_servers=environment.bootstrap)
     for topic, values in (("shop_orders_v1", orders), ("shop_payments_v1", payments)):
         for value in values:
-            json.loads(value)
             producer.send(topic, value=value.encode()).get(30)
     producer.close()
 

@@ -15,7 +15,8 @@ from tandem.scaffold import Format
 from tandem.scaffold.chosen import Chosen, choose
 from tandem.scaffold.folder import check_name, create
 from tandem.scaffold.joining import JoinChoice, joining
-from tandem.scaffold.render.joined import JoinedStreams
+from tandem.scaffold.render.joined import files_of
+from tandem.scaffold.render.joined_names import JoinedNames
 from tandem.scaffold.render.one import OneStream
 from tandem.scaffold.sources import read_source
 from tandem.settings.model import KafkaSettings
@@ -75,7 +76,7 @@ def write_from(name: str, own: Path, request: Request, *, kafka: Callable[[], Ka
         name,
         own,
         lambda location: {
-            **JoinedStreams(name, location.package, join).files(),
+            **files_of(JoinedNames(name, location.package, join)),
             **_schemas(join.left),
             **_schemas(join.right),
         },

@@ -41,14 +41,15 @@ def described_by_avro(source: str, name: str, text: str) -> Described:
     try:
         schema = json.loads(text)
         parse_schema(schema, _write_hint=False)
+        is_record = isinstance(schema, dict) and schema.get("type") == "record"
+        types = _Types(schema)
+        fields = types.fields(schema, schema.get("namespace", ""), "") if is_record else {}
     except json.JSONDecodeError as error:
         raise UsageError(f"{source}:{error.lineno}: not JSON: {error.msg}", hint="give an Avro schema") from None
     except (SchemaParseException, UnknownType, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{source}: not an Avro schema: {error}", hint="give the schema of a record") from None
-    if not isinstance(schema, dict) or schema.get("type") != "record":
+    if not is_record:
         raise UsageError(f"{source}: not the schema of a record", hint="a stream's records have fields")
-    types = _Types(schema)
-    fields = types.fields(schema, schema.get("namespace", ""), "")
     if not fields:
         raise UsageError(f"{source}: the schema has no field that a stream can declare", hint="; ".join(types.notes))
     return Described(source, name, fields, "an Avro schema", tuple(types.notes), avro=text)
