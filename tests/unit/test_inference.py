@@ -15,7 +15,10 @@ from tandem.errors import UsageError
 from tandem.scaffold.chosen import Choice, choose
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.join_key import JoinKey, chosen_join_key, guess_join_key
+from tandem.scaffold.infer.observed import Sample
+from tandem.scaffold.infer.outliers import usual
 from tandem.scaffold.sources import read_source
+from tandem.scaffold.sources.samples import Samples, described_by_samples
 from tandem.settings.model import KafkaSettings
 
 NOW_MS = 1_800_000_000_000
@@ -286,3 +289,22 @@ def test_an_avro_schema(tmp_path: Path) -> None:
         described(tmp_path, '{"type": "record", "name": "x"}', "wrong.avsc")
     with pytest.raises(UsageError, match="not the schema of a record"):
         described(tmp_path, '"string"', "wrong.avsc")
+
+
+def test_records_of_a_topic_that_are_unlike_the_others_do_not_count() -> None:
+    good = [Sample(f"offset {number}", {"id": f"i{number}", "n": number, "at": "2026-01-01"}) for number in range(300)]
+    unlike: list[dict[str, Any]] = [{"n": 1, "at": "2026-01-01"}, {"id": "", "n": 1, "at": "x"}, {"id": 5, "n": 1}]
+    odd = [Sample("odd", each) for each in unlike]
+    assert usual([*good, *odd]) == good
+    # What many lack is optional, and few records do not show what is usual.
+    assert len(usual([*good, *odd * 10])) == 330
+    assert len(usual([*good[:50], *odd])) == 53
+
+
+def test_fields_of_several_types_are_left_out_of_a_topics_records() -> None:
+    records = [Sample("offset 1", {"id": "a", "x": 1}), Sample("offset 2", {"id": "b", "x": "y"})]
+    found = described_by_samples("topic t", "t", Samples(records, ""), topic="t")
+    assert set(found.fields) == {"id"}
+    assert found.notes == ("left out: field 'x' is an integer in offset 1 and a string in offset 2",)
+    with pytest.raises(UsageError, match="field 'x' is an integer in offset 1"):
+        described_by_samples("t", "t", Samples(records, ""))

@@ -29,10 +29,11 @@ class Kinds:
 
     Args:
         source: what the samples come from, for messages.
+        leaves_out: whether a field with values of different types is left out; else it is an error.
     """
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def __init__(self, source: str, *, leaves_out: bool = False) -> None:
+        self._source, self._leaves_out = source, leaves_out
         self.optional: list[str] = []
         self.notes: list[str] = []
 
@@ -63,8 +64,12 @@ class Kinds:
             types = {"number"}
         if len(types) > 1:
             (one, first), (other, second), *_ = ((each, at) for each, at in seen.places.items() if each != "null")
+            differs = f"field {seen.path!r} is {_CALLED[one]} in {first} and {_CALLED[other]} in {second}"
+            if self._leaves_out:
+                self.notes.append(f"left out: {differs}")
+                return None
             raise UsageError(
-                f"{self._source}: field {seen.path!r} is {_CALLED[one]} in {first} and {_CALLED[other]} in {second}",
+                f"{self._source}: {differs}",
                 hint="a field has one type; make the samples agree, or leave the field out of them to have it ignored",
             )
         if not types:

@@ -53,10 +53,16 @@ def read_samples(source: str, path: Path) -> Samples:
 def described_by_samples(source: str, name: str, samples: Samples, topic: str | None = None) -> Described:
     """Returns what sample records say of a stream.
 
+    Args:
+        source: what the user called them.
+        name: what the stream is to be called.
+        samples: the records.
+        topic: the topic that they come from, if they do: its producers may send what cannot be declared.
+
     Raises:
         UsageError: a field has values of different types, or there is no field to declare.
     """
-    seen, kinds = observe(samples.records), Kinds(source)
+    seen, kinds = observe(samples.records), Kinds(source, leaves_out=topic is not None)
     fields = kinds.fields(seen)
     if not fields:
         raise UsageError(f"{source}: the records have no field that a stream can declare", hint=_HINT)

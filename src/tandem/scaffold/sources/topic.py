@@ -6,6 +6,7 @@ from tandem.engine.declare.stream import CONTROL_KEY, REGISTRY_MAGIC
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.observed import Sample
+from tandem.scaffold.infer.outliers import usual
 from tandem.scaffold.names import stream_name
 from tandem.scaffold.sources.samples import MOST_RECORDS, Samples, described_by_samples, record_in
 from tandem.settings.model import KafkaSettings
@@ -41,7 +42,10 @@ def described_by_topic(kafka: KafkaSettings, topic: str) -> Described:
         why = f"has {others:,} records, none of them a JSON object" if others else "has no records"
         hint = "they look framed by a schema registry" if is_framed else "send some records in JSON first"
         raise UsageError(f"the topic {topic} {why}", hint=f"{hint}; or give a file of samples or a schema")
-    note = f"{len(records):,} records, the newest of the topic"
+    like_others = usual(records)
+    note = f"{len(like_others):,} records, the newest of the topic"
     if others:
         note += f"; {others:,} others are no JSON objects"
-    return described_by_samples(f"topic {topic}", stream_name(topic), Samples(records, note), topic)
+    if unlike := len(records) - len(like_others):
+        note += f"; {unlike:,} others lack a field that nearly all have, or have another type in it"
+    return described_by_samples(f"topic {topic}", stream_name(topic), Samples(like_others, note), topic)
