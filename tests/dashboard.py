@@ -23,14 +23,15 @@ def settings_of(pipeline: str) -> Settings:
 
 
 @contextmanager
-def served(port: int) -> Iterator[tuple[str, list[Settings]]]:
+def served() -> Iterator[tuple[str, list[Settings]]]:
     """Yields the address, and the list of what is to be shown."""
     known = [settings_of("orders_payments")]
-    server = uvicorn.Server(uvicorn.Config(application(Pages(lambda: list(known))), port=port, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(application(Pages(lambda: list(known))), port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         wait_until(lambda: server.started)
+        port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}", known
     finally:
         server.should_exit = True

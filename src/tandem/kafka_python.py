@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.net.compat import KafkaNetClient
+from kafka.net.inet import KafkaNetSocket
+from kafka.net.transport import KafkaSSLTransport
 from kafka.record.default_records import DefaultRecordBatch
 
 _read_strictly = DefaultRecordBatch._read_msg
+_connect_or_leak = KafkaNetSocket.sock_connect
+_greet_or_leak = KafkaSSLTransport.handshake
 
 
 def new_client(kind: Callable[..., Any], **options: Any) -> Any:
     """Returns a client.
 
-    The library (3.0.12) starts its thread before it looks for Kafka, and leaks it if it finds none. Retries during an
-    outage would use up all file descriptors within the hour.
+    The library (3.0.12) starts its thread before it looks for Kafka, and leaks it if it finds none. It also leaves the
+    socket of each failed connection open. Retries during an outage would use up all file descriptors within the hour.
 
     It also requires a header's key to be UTF-8, which Kafka does not. One record with another key would keep a consumer
     from the rest of its partition. Such a key is read as Java's client reads it, with replacement characters.
@@ -29,6 +34,8 @@ def new_client(kind: Callable[..., Any], **options: Any) -> Any:
         KafkaError: Kafka does not answer, or refuses the user.
     """
     DefaultRecordBatch._read_msg = _read
+    KafkaNetSocket.sock_connect = _connect
+    KafkaSSLTransport.handshake = _greet
     connections: list[KafkaNetClient] = []
 
     def connect(**arguments: Any) -> KafkaNetClient:
@@ -40,6 +47,24 @@ def new_client(kind: Callable[..., Any], **options: Any) -> Any:
     except BaseException:
         for each in connections:
             each.close()
+        raise
+
+
+async def _connect(factory: Any, net: Any, sock: socket.socket, address: Any, timeout_at: float | None = None) -> Any:
+    """Returns the connected socket; closes it if the connection fails."""
+    try:
+        return await _connect_or_leak(factory, net, sock, address, timeout_at=timeout_at)
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def _greet(transport: Any) -> None:
+    """Makes the TLS handshake; closes the connection if it fails."""
+    try:
+        await _greet_or_leak(transport)
+    except BaseException:
+        transport.close()
         raise
 
 

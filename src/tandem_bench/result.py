@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from statistics import median
@@ -94,9 +94,14 @@ class Row:
 
 
 class Rounds:
-    """Collects rows while rounds are measured, in the order in which they are first added."""
+    """Collects rows while rounds are measured, in the order in which they are first added.
 
-    def __init__(self) -> None:
+    Args:
+        say: prints what is added, so that an aborted run leaves the figures that it has measured.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._values: dict[tuple[str, str, str], list[float]] = {}
         self._remarks: dict[tuple[str, str, str], str] = {}
 
@@ -108,6 +113,7 @@ class Rounds:
             figures: each value by its name and unit.
             remark: a remark on the first of them; it replaces that of the previous round.
         """
+        self._say(f"{group}: {', '.join(f'{name} {value:.3g} {unit}' for (name, unit), value in figures.items())}")
         for place, ((name, unit), value) in enumerate(figures.items()):
             key = (group, name, unit)
             self._values.setdefault(key, []).append(value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from tandem.errors import UsageError
+from tandem.errors import TandemError, UsageError
+from tandem.platforms.base import Stopped
 from tandem.platforms.dataproc.environment import DataprocEnvironment
 from tandem.platforms.local_services.layout import JOB
 from tandem.platforms.local_services.supervisor_process import SupervisorProcess
@@ -13,7 +14,7 @@ from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
 from tandem.supervision.logs import merged
 from tandem.supervision.state_folder import SUPERVISOR
-from tandem_rehearsal.job import RehearsalJob, check_running
+from tandem_rehearsal.job import RehearsalJob, check_running, check_stand_ins, tell_unasked
 from tandem_rehearsal.services import SERVICES, layout_of
 from tandem_rehearsal.supervisor import prepare
 
@@ -39,16 +40,28 @@ class RehearsalEnvironment:
         """Returns the pipelines whose jobs are active; see ``Environment.pipelines``."""
         return self._cloud.pipelines() if self._supervisor.running() else []
 
-    def stop(self, volumes: bool = False) -> bool:
+    def stop(self, volumes: bool = False) -> Stopped:
         """Stops the jobs of all pipelines and the stand-ins; see ``Environment.stop``."""
         if self._supervisor.running():
-            for other in self._supervisor.registry.readable():
-                if other.pipeline != self._settings.pipeline:
-                    self._cloud.job(other).stop()
-            self._cloud.stop()
+            try:
+                self._stop_jobs()
+            except TandemError as error:  # a stand-in is gone
+                tell_unasked(error)
             # It would report on standard error that the server is stopping.
             self._cloud.close()
         return self._supervisor.stop(forget=volumes)
+
+    def _stop_jobs(self) -> None:
+        """Stops the jobs of all pipelines after their current batches.
+
+        Raises:
+            TandemError: a stand-in does not run or does not answer.
+        """
+        check_stand_ins(self._layout)
+        for other in self._supervisor.registry.readable():
+            if other.pipeline != self._settings.pipeline:
+                self._cloud.job(other).stop()
+        self._cloud.stop()
 
     def where(self) -> str:
         """Returns the state folder; see ``Environment.where``."""

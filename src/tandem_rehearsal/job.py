@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tandem.errors import EnvironmentNotReadyError
+import structlog
+
+from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.local_services.layout import JOB, Layout
@@ -18,6 +20,7 @@ from tandem_rehearsal.credentials import Credentials
 from tandem_rehearsal.services import SERVICES
 
 _STAND_INS_DEADLINE_S = 120.0
+_log = structlog.get_logger(__name__)
 
 
 class RehearsalJob:
@@ -57,21 +60,28 @@ class RehearsalJob:
     def stop(self) -> None:
         """Stops this pipeline's job, and the stand-ins if no other job is left; see ``Job.stop``."""
         mine, running = self.settings.pipeline, self._supervisor.running()
-        last = not running or active_pipelines(self._cloud.deployment.services) in ([], [mine])
+        last = True
         if running:
-            self._cloud.stop()
+            try:
+                check_stand_ins(self._layout)
+                last = active_pipelines(self._cloud.deployment.services) in ([], [mine])
+                self._cloud.stop()
+            except TandemError as error:  # a stand-in is gone
+                if set(self._supervisor.registry.names()) - {mine}:
+                    raise
+                last = True
+                tell_unasked(error)
             self._supervisor.registry.remove(mine)
         # An open connection would report on standard error that the server is stopping.
         self._cloud.close()
         if last:
             self._supervisor.stop(forget=False)
 
-    def forget(self) -> None:
+    def forget(self) -> str:
         """Deletes the pipeline's data, or all data if the stand-ins are stopped; see ``DeployedJob.forget``."""
         if self._supervisor.running():
-            self._cloud.forget()
-        else:
-            self._supervisor.stop(forget=True)
+            return self._cloud.forget()
+        return self._supervisor.stop(forget=True).deleted
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
@@ -87,7 +97,7 @@ class RehearsalJob:
                 dashboard=False,
             )
         of_job = self._cloud.status()
-        problem = self._stand_in_problem() or of_job["problem"]
+        problem = problem_of_stand_ins(self._layout) or of_job["problem"]
         first = self._supervisor.registry.names()[:1] in ([], [self.settings.pipeline])
         url = dashboard_url(self.settings) + ("" if first else f"/?pipeline={self.settings.pipeline}")
         why = read_states(self._layout.state, SERVICES)["dashboard"].trouble
@@ -106,11 +116,7 @@ class RehearsalJob:
         """Returns the problem of a stand-in or of the job; see ``Job.problem``."""
         if not self._supervisor.running():
             return None
-        return self._stand_in_problem() or self._cloud.problem()
-
-    def _stand_in_problem(self) -> str | None:
-        states = read_states(self._layout.state, SERVICES)
-        return next((f"{name} {states[name].error}" for name in SERVICES if states[name].state == "failed"), None)
+        return problem_of_stand_ins(self._layout) or self._cloud.problem()
 
     def _await_stand_ins(self) -> None:
         log = self._layout.log(SUPERVISOR)
@@ -118,8 +124,7 @@ class RehearsalJob:
         def probe() -> None:
             if not self._supervisor.running():
                 raise EnvironmentNotReadyError("the supervisor ended", hint=f"look at {log}")
-            if problem := self._stand_in_problem():
-                raise EnvironmentNotReadyError(problem, hint=f"look at {log}")
+            check_stand_ins(self._layout)
             states = read_states(self._layout.state, SERVICES)
             # Nothing needs the dashboard.
             needed = [name for name in SERVICES if name != "dashboard"]
@@ -128,6 +133,27 @@ class RehearsalJob:
                 raise NotYetError(", ".join(waiting))
 
         wait_for("the stand-ins", probe, deadline_s=_STAND_INS_DEADLINE_S, hint=f"look at {log}", interval_s=0.2)
+
+
+def problem_of_stand_ins(layout: Layout) -> str | None:
+    """Returns which stand-in was given up, and why; None if none was."""
+    states = read_states(layout.state, SERVICES)
+    return next((f"{name} {states[name].error}" for name in SERVICES if states[name].state == "failed"), None)
+
+
+def check_stand_ins(layout: Layout) -> None:
+    """Raises if a stand-in was given up: it would be asked for a minute in vain.
+
+    Raises:
+        EnvironmentNotReadyError: the message names it.
+    """
+    if problem := problem_of_stand_ins(layout):
+        raise EnvironmentNotReadyError(problem, hint=f"look at {layout.log(SUPERVISOR)}")
+
+
+def tell_unasked(error: TandemError) -> None:
+    """Warns that jobs could not be asked to stop after their current batches, and end with the stand-ins."""
+    _log.warning("the jobs could not be asked to stop and end with the stand-ins", error=str(error))
 
 
 def check_running(supervisor: SupervisorProcess, profile: str) -> None:

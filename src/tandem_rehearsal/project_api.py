@@ -17,6 +17,8 @@ _PERMISSIONS = frozenset(
         *("serviceusage.services.use", "iam.serviceAccounts.actAs", "logging.logEntries.list"),
     }
 )
+# Small, so that lists have several.
+_PAGE = 2
 _USES = "serviceusage.services.use"
 _APIS = ("dataproc", "dataprocrm", "compute", "secretmanager", "storage", "logging", "iam", "cloudresourcemanager")
 
@@ -78,7 +80,7 @@ class ProjectApi:
         if re.fullmatch(r"/v1/projects/-/serviceAccounts/[^/:]+:testIamPermissions", url.path):
             return self._refusal(self.project, "iam") or self._granted(body or {})
         if found := re.fullmatch(r"/compute/v1/projects/([^/:]+)/(.+)", url.path):
-            return self._refusal(found[1], "compute") or self._compute(found[2])
+            return self._refusal(found[1], "compute") or self._compute(found[2], parse_qs(url.query))
         return None
 
     def _refusal(self, project: str, api: str | None) -> Answer | None:
@@ -118,16 +120,23 @@ class ProjectApi:
         held = [permission for permission in asked if permission in self.granted]
         return 200, {"permissions": held} if held else {}
 
-    def _compute(self, resource: str) -> Answer:
+    def _compute(self, resource: str, query: Mapping[str, list[str]]) -> Answer:
         network = f"https://www.googleapis.com/compute/v1/projects/{self.project}/global/networks/default"
         if found := re.fullmatch(f"regions/{self.region}/subnetworks/([a-z0-9-]+)", resource):
             own = {"name": found[1], "network": network, "ipCidrRange": _SUBNETWORK}
             return 200, {**own, "privateIpGoogleAccess": self.private_access}
         if resource == "global/firewalls":
-            return 200, {"items": [{"network": network, **rule} for rule in self.rules]}
+            return 200, _page([{"network": network, **rule} for rule in self.rules], query)
         if resource == f"regions/{self.region}/routers":
-            return 200, {"items": [{"name": "tandem", "network": network, "nats": self.nats}]}
+            return 200, _page([{"name": "tandem", "network": network, "nats": [nat]} for nat in self.nats], query)
         return _error(404, "NOT_FOUND", f"The resource 'projects/{self.project}/{resource}' was not found")
+
+
+def _page(items: list[dict[str, Any]], query: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Returns one page of a list. Google's have up to 500 items, and none has the field ``items`` if it is empty."""
+    first = int(query.get("pageToken", ["0"])[0])
+    page = {"items": items[first : first + _PAGE]} if items[first:] else {}
+    return page | ({"nextPageToken": str(first + _PAGE)} if items[first + _PAGE :] else {})
 
 
 def _error(code: int, status: str, message: str) -> Answer:

@@ -9,7 +9,7 @@ from tests.dashboard import served, settings_of
 
 def test_a_page_finds_its_pipeline_again(browser: Browser) -> None:
     second = settings_of("segment_revenue")
-    with served(29940) as (address, known), browser.new_context() as context:
+    with served() as (address, known), browser.new_context() as context:
         known.append(second)
         page = context.new_page()
         # The server looks once a second which there are.
@@ -27,7 +27,7 @@ def test_a_page_finds_its_pipeline_again(browser: Browser) -> None:
 
 
 def test_a_page_that_is_given_another_pipeline_shows_that_one(browser: Browser) -> None:
-    with served(29940) as (address, known), browser.new_context() as context:
+    with served() as (address, known), browser.new_context() as context:
         page = context.new_page()
         page.goto(address)
         expect(page.locator("#title")).to_have_text("Orders and payments")

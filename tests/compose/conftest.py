@@ -43,11 +43,14 @@ class Stack(Environment):
 
 
 @pytest.fixture(scope="package")
-def client() -> docker.DockerClient:
+def client() -> Iterator[docker.DockerClient]:
     try:
-        return docker.DockerClient(base_url=find_engine().host)
+        host = find_engine().host
     except EnvironmentNotReadyError as error:
         pytest.skip(f"{error}: the containers are not tested")
+    found = docker.DockerClient(base_url=host)
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="package")

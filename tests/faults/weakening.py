@@ -26,7 +26,7 @@ def append(self: Any, letters: Any, *, planned_ms: int | None) -> None:
     """Appends nothing."""
 
 
-def append_letters(self: Any) -> None:
+def append_letters(self: Any, *, planned_ms: int | None) -> None:
     """Appends nothing."""
 
 

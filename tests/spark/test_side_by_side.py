@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyspark.sql import SparkSession
 
-from tandem.engine.write.batch_writer import side_by_side
+from tandem.engine.write.side_by_side import side_by_side
 
 
 @pytest.fixture

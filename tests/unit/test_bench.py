@@ -116,10 +116,12 @@ def test_the_table_tells_medians_extremes_and_ratios_and_has_remarks_below() -> 
 
 
 def test_rows_of_one_group_stand_together_below_its_title() -> None:
-    found = Rounds()
+    said: list[str] = []
+    found = Rounds(said.append)
     for value in (1.0, 3.0, 2.0):
         found.add("containers, 1 000 records/s", {("a batch", "ms"): value, ("job", "cores"): 10 * value}, "verified")
         found.add("processes, 1 000 records/s", {("a batch", "ms"): 5 * value})
+    assert said[0] == "containers, 1 000 records/s: a batch 1 ms, job 10 cores"
     assert [(row.title, row.figure.values, row.remark) for row in found.rows()] == [
         ("containers, 1 000 records/s: a batch", (1, 3, 2), "verified"),
         ("containers, 1 000 records/s: job", (10, 30, 20), ""),
@@ -131,7 +133,7 @@ def test_rows_of_one_group_stand_together_below_its_title() -> None:
 
 def test_a_table_fits_into_eighty_columns_without_cut_numbers() -> None:
     load = Steady(0.4, 0.9, dict.fromkeys(BATCH, 1234.0), Usage({"job": 1.0}, {"job": 2.0}), 2_000_000)
-    found = Rounds()
+    found = Rounds(lambda _: None)
     found.add("containers, 10 000 records/s", load.figures(), "2 000 000 rows in state; 2100000 records verified")
     printed = shown(Part("full_windows", "A steady load", found.rows()), 80)
     assert all(len(line) <= 80 for line in printed.splitlines())

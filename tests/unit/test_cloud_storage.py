@@ -33,13 +33,13 @@ from tandem_rehearsal.project_api import ProjectApi
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import StorageStandIn, layout_of
 from tests import ROOT
-
-PORT = 29910
+from tests.ports import free_ports
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load("rehearsal", {"state_dir": tmp_path, "gcp": {"rehearsal_port": PORT}})
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    with free_ports(3) as port:
+        yield load("rehearsal", {"state_dir": tmp_path, "gcp": {"rehearsal_port": port}})
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def secrets(settings: Settings, caller: Caller) -> Iterator[Path]:
     folder.mkdir(parents=True)
     readers = {settings.gcp.service_account or ""}
     project = ProjectApi("rehearsal-project", "rehearsal-north1")
-    serving = server(PORT + 2, project, folder, readers, lambda _: caller.account)
+    serving = server((settings.gcp.rehearsal_port or 0) + 2, project, folder, readers, lambda _: caller.account)
     thread = threading.Thread(target=serving.serve_forever)
     thread.start()
     access.cache_clear()
@@ -168,8 +168,8 @@ def test_a_secret_that_cannot_be_had_is_said(secrets: Path, settings: Settings, 
 
 def test_a_machine_that_is_not_googles_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tandem.engine.spark.secrets.PAUSES_S", (0.01,))
-    with pytest.raises(SecretError, match="cannot be read: "):
-        resolve("gsm:projects/p/secrets/s", f"http://127.0.0.1:{PORT + 9}")
+    with free_ports() as port, pytest.raises(SecretError, match="cannot be read: "):
+        resolve("gsm:projects/p/secrets/s", f"http://127.0.0.1:{port}")
 
 
 def test_secrets_that_the_job_will_read_are_looked_for(secrets: Path, settings: Settings) -> None:
@@ -220,7 +220,7 @@ def answers(settings: Settings) -> Iterator[Answers]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", PORT + 1), Handler) as serving:
+    with ThreadingHTTPServer(("127.0.0.1", (settings.gcp.rehearsal_port or 0) + 1), Handler) as serving:
         thread = threading.Thread(target=serving.serve_forever)
         thread.start()
         yield statuses

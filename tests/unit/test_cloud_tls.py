@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +20,13 @@ from tandem.platforms.provision import check_kafka, check_mongo
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
-PORT = 29960
-
 
 @dataclass
 class Server:
     """Listens with a certificate; it speaks no protocol, for nobody gets so far."""
 
     authority: Path
+    port: int
 
 
 @pytest.fixture(params=["expired", "of another authority"])
@@ -41,7 +42,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificate.configure_cert(context)
-    with socket.create_server(("127.0.0.1", PORT)) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
         stopping = threading.Event()
 
         def serve() -> None:
@@ -57,7 +58,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield Server(tmp_path / "ca.pem")
+        yield Server(tmp_path / "ca.pem", listening.getsockname()[1])
         stopping.set()
         thread.join()
 
@@ -69,8 +70,8 @@ def settings(server: Server, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return load(
         "gcp",
         {
-            "kafka": {"bootstrap": f"127.0.0.1:{PORT}", **login},
-            "mongo": {"uri": f"mongodb://127.0.0.1:{PORT}/?tls=true", **login},
+            "kafka": {"bootstrap": f"127.0.0.1:{server.port}", **login},
+            "mongo": {"uri": f"mongodb://127.0.0.1:{server.port}/?tls=true", **login},
         },
     )
 
@@ -83,8 +84,14 @@ def told(error: EnvironmentNotReadyError) -> str:
 
 
 def test_kafkas_certificate_is_told(settings: Settings) -> None:
-    with pytest.raises(EnvironmentNotReadyError, match=f"Kafka at 127.0.0.1:{PORT} did not answer") as refused:
-        check_kafka(settings.kafka, patience_ms=1000)
+    at = f"Kafka at {settings.kafka.bootstrap} did not answer"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(EnvironmentNotReadyError, match=at) as refused:
+            check_kafka(settings.kafka, patience_ms=1000)
+        gc.collect()
+    # Each attempt closes its connection.
+    assert [str(each.message) for each in said] == []
     assert "certificate" in told(refused.value).lower()
 
 

@@ -142,7 +142,8 @@ def test_every_service_is_checked_by_protocol_or_waited_for(kind: str, profile: 
 @pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
 def test_no_service_has_more_power_than_it_needs(kind: str, profile: str) -> None:
     for name, service in services(kind, profile).items():
-        assert service["read_only"], name
+        # The worker's files are too many for memory, and end with its container.
+        assert service.get("read_only", False) is (name != "spark-worker"), name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert "container_name" not in service, name
@@ -222,6 +223,8 @@ def test_the_services_of_a_users_profile_carry_its_name_and_its_file(kind: str) 
     for profile, expected in (("local", "second"), ("history", "second"), ("gcp", "staging")):
         for name, service in model(kind, profile, *chosen)["services"].items():
             assert service["labels"]["tandem.profile"] == expected, name
+            if profile != "gcp":
+                assert service["labels"]["tandem.profiles"] == "/home/me/tandem.toml", name
             environment = service.get("environment") or {}
             mounts = {mount["target"]: mount["source"] for mount in service["volumes"] if mount["type"] == "bind"}
             if "TANDEM_PROFILE" not in environment:

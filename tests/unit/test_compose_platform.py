@@ -19,6 +19,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.job_files import RECONCILE, STREAM, submitted
 from tandem.platforms import default_profile
 from tandem.platforms import service_checks as clocks
+from tandem.platforms.base import Stopped
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import project_name, variables
 from tandem.platforms.compose.containers import Containers, failure_of, started_at, state_of
@@ -36,9 +37,11 @@ def container(**state: Any) -> Any:
 
 
 def test_another_path_is_another_project() -> None:
-    assert project_name(Path("/a"), "tandem") == project_name(Path("/a"), "tandem")
-    assert project_name(Path("/a"), "tandem") != project_name(Path("/b"), "tandem")
-    assert project_name(Path("/a"), "tandem-second").startswith("tandem-second-")
+    settings = load("local")
+    assert project_name(Path("/a"), settings) == project_name(Path("/a"), settings)
+    assert project_name(Path("/a"), settings) != project_name(Path("/b"), settings)
+    other = settings.model_copy(update={"environment": "tandem-second"})
+    assert project_name(Path("/a"), other).startswith("tandem-second-")
 
 
 def test_a_named_project_of_another_profile_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,12 +157,24 @@ def test_an_engine_that_goes_away_is_said_in_one_line(monkeypatch: pytest.Monkey
     def gone(**_: object) -> None:
         raise ConnectionRefusedError("connection refused")
 
-    client = SimpleNamespace(containers=SimpleNamespace(list=gone), info=gone)
+    client = SimpleNamespace(containers=SimpleNamespace(list=gone), info=gone, close=lambda: None)
     monkeypatch.setattr("docker.DockerClient", lambda **_: client)
     containers = Containers(Engine("unix:///x", 0))
-    for ask in (containers.info, lambda: containers.of("p")):
+    monkeypatch.setattr(Project, "containers", containers)
+    # What runs is unknown then, and not nothing.
+    for ask in (containers.info, lambda: containers.of("p"), ComposeEnvironment(load("local")).pipelines):
         with pytest.raises(EnvironmentNotReadyError, match="does not answer: connection refused"):
             ask()
+
+
+def test_the_engines_connections_end_with_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+    client = SimpleNamespace(info=lambda: {"a": 1}, close=lambda: closed.append(True))
+    monkeypatch.setattr("docker.DockerClient", lambda **_: client)
+    containers = Containers(Engine("unix:///x", 0))
+    assert (containers.info(), closed) == ({"a": 1}, [])
+    del containers
+    assert closed == [True]
 
 
 def test_what_could_not_be_stopped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +185,18 @@ def test_what_could_not_be_stopped_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(TandemError, match="some containers could not be stopped"):
         ComposeEnvironment(load("local")).stop()
     assert "down" in asked
+
+
+def test_the_removed_volumes_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    volumes: list[Any] = []
+    monkeypatch.setattr(Project, "name", "p")
+    monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {}, volumes=lambda _: volumes))
+    monkeypatch.setattr(Project, "plain", lambda _: SimpleNamespace(run=lambda *_: 0))
+    environment = ComposeEnvironment(load("local"))
+    assert environment.stop(volumes=True) == Stopped(ran=False)
+    volumes += [SimpleNamespace(name=name, remove=lambda: None) for name in ("p_mongo", "p_kafka")]
+    assert environment.stop(volumes=True) == Stopped(ran=False, deleted="the volumes p_kafka, p_mongo")
+    assert environment.stop().deleted == ""
 
 
 def test_who_follows_the_logs_does_not_wait_for_one_that_cannot_be_read() -> None:
@@ -396,8 +423,10 @@ def test_what_does_not_run_is_named_with_what_does() -> None:
     assert "`tandem --pipeline orders_payments up`" in caught.value.hint
 
 
-def test_a_busy_port_of_a_page_is_told_and_keeps_no_container_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = 29460
+def test_a_busy_port_of_a_page_is_told_and_keeps_no_container_from_starting(
+    monkeypatch: pytest.MonkeyPatch, many_ports: int
+) -> None:
+    first = many_ports
     ui = {"spark_port": first, "master_port": first + 1, "dashboard_port": first + 2}
     settings = load("local", {"ui": ui, "images": "built"})
     job = ComposeEnvironment(settings).job(settings)

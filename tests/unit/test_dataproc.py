@@ -45,7 +45,10 @@ from tandem_rehearsal.batch_controller import DEPLOYER, BatchController, account
 from tandem_rehearsal.cluster_controller import ClusterController
 from tandem_rehearsal.job_controller import JobController
 
-PORT = 29900
+# The tests' own Dataproc sets it, so that whatever a test loads finds it.
+ADDRESS = "TANDEM_GCP__DATAPROC_ADDRESS"
+# Nobody may listen there but the superuser.
+NOWHERE = "127.0.0.1:1"
 ACCOUNT = "tandem-job@some-project.iam.gserviceaccount.com"
 CLOUD = {
     "kafka": {
@@ -64,7 +67,6 @@ CLOUD = {
         "project": "some-project",
         "region": "europe-west3",
         "bucket": "some-bucket",
-        "dataproc_address": f"127.0.0.1:{PORT}",
         "credentials": "none",
     },
 }
@@ -72,14 +74,6 @@ CLOUD = {
 
 def in_bucket(bucket: str, **gcp: object) -> Settings:
     return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "bucket": bucket, **gcp}})
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KAFKA_SECRET", "hunter2")
-    monkeypatch.setenv("MONGO_SECRET", "hunter3")
-    return load("gcp", CLOUD)
 
 
 @dataclass
@@ -138,7 +132,7 @@ class Refusing(grpc.ServerInterceptor):
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     state = Server()
     clusters = ClusterController("some-project", "europe-west3")
     jobs = JobController("some-project", "europe-west3", clusters, state.of_cluster)
@@ -146,12 +140,20 @@ def server() -> Iterator[Server]:
     with ThreadPoolExecutor(4) as pool:
         serving = grpc.server(pool, interceptors=[Refusing(state)])
         serving.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services()))
-        serving.add_insecure_port(f"127.0.0.1:{PORT}")
+        monkeypatch.setenv(ADDRESS, f"127.0.0.1:{serving.add_insecure_port('127.0.0.1:0')}")
         serving.start()
         yield state
         jobs.stop()
         batches.stop()
         serving.stop(None).wait()
+
+
+@pytest.fixture
+def settings(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KAFKA_SECRET", "hunter2")
+    monkeypatch.setenv("MONGO_SECRET", "hunter3")
+    return load("gcp", CLOUD)
 
 
 class Marks:
@@ -417,10 +419,11 @@ def test_a_wrong_place_is_said_in_a_line(server: Server, settings: Settings, fie
     assert "\n" not in str(refused.value)
 
 
-def test_no_server_is_said_in_a_line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_server_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
+    nowhere = in_bucket("some-bucket", dataproc_address=NOWHERE)
     with pytest.raises(EnvironmentNotReadyError, match="looking for the cluster tandem failed, also after"):
-        Cluster(settings, Clients(settings.gcp).clusters).find()
+        Cluster(nowhere, Clients(nowhere.gcp).clusters).find()
 
 
 @pytest.fixture

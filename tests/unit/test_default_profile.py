@@ -28,7 +28,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
     """A program that answers as Docker does, ``ps`` with the local profile's project; keeps what it is asked."""
 
     def make(project: str) -> Path:
-        row = f"{project}\t{ROOT}\tlocal" if project else ""
+        row = f"{project}\t{ROOT}\tlocal\t" if project else ""
         asked, program = tmp_path / "asked", tmp_path / "bin" / "docker"
         program.parent.mkdir()
         answers = f"""\

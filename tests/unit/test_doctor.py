@@ -24,10 +24,8 @@ from tandem.platforms.service_checks import kafka_rights, skew
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
-FIRST = 29461
 
-
-def settings(state: Path, cache: Path, port: int = FIRST) -> Settings:
+def settings(state: Path, cache: Path, port: int) -> Settings:
     ports = {"kafka": {"port": port, "controller_port": port + 1}, "mongo": {"port": port + 2}}
     ui = {"spark_port": port + 3, "dashboard_port": port + 4}
     return load("embedded", {**ports, "ui": ui, "state_dir": state, "cache_dir": cache})
@@ -37,27 +35,29 @@ def found(settings: Settings, *, running: bool = False) -> dict[str, Finding]:
     return {finding.check: finding for finding in examine(settings, running=running)}
 
 
-def test_what_makes_no_sense_at_present_is_skipped(tmp_path: Path) -> None:
-    findings = found(settings(tmp_path, tmp_path))
+def test_what_makes_no_sense_at_present_is_skipped(tmp_path: Path, many_ports: int) -> None:
+    findings = found(settings(tmp_path, tmp_path, many_ports))
     assert (findings["Kafka"].state, findings["Kafka"].value) == ("skipped", "the environment is not running")
     assert findings["MongoDB"].state == "skipped"
     assert findings["jars"].state == "skipped"
     assert findings["ports"].state == "good"
 
 
-def test_a_busy_port_is_named_with_its_holder_and_its_variable(tmp_path: Path) -> None:
+def test_a_busy_port_is_named_with_its_holder_and_its_variable(tmp_path: Path, many_ports: int) -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", FIRST + 14))
+        other.bind(("127.0.0.1", many_ports + 4))
         other.listen()
-        ports = found(settings(tmp_path, tmp_path, FIRST + 10))["ports"]
+        ports = found(settings(tmp_path, tmp_path, many_ports))["ports"]
     assert ports.state == "bad"
-    assert f"{FIRST + 14} is held by process" in ports.value
+    assert f"{many_ports + 4} is held by process" in ports.value
     assert "TANDEM_UI__DASHBOARD_PORT" in (ports.fix or "")
 
 
-def test_a_service_that_does_not_answer_is_bad_and_the_others_are_still_checked(tmp_path: Path) -> None:
-    findings = found(settings(tmp_path, tmp_path, FIRST + 20), running=True)
+def test_a_service_that_does_not_answer_is_bad_and_the_others_are_still_checked(
+    tmp_path: Path, many_ports: int
+) -> None:
+    findings = found(settings(tmp_path, tmp_path, many_ports), running=True)
     for check in ("Kafka", "Kafka's rights", "Kafka's clock", "MongoDB", "MongoDB's clock"):
         assert findings[check].state == "bad"
         assert "not answer" in findings[check].value
@@ -65,24 +65,26 @@ def test_a_service_that_does_not_answer_is_bad_and_the_others_are_still_checked(
     assert findings["disk"].state in ("good", "bad")
 
 
-def test_a_check_that_fails_keeps_no_other_from_being_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_fails_keeps_no_other_from_being_made(
+    tmp_path: Path, many_ports: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def hangs() -> str:
         raise subprocess.TimeoutExpired("mongod --version", 30)
 
     monkeypatch.setattr(doctor, "find_mongod", hangs)
-    findings = found(settings(tmp_path, tmp_path))
+    findings = found(settings(tmp_path, tmp_path, many_ports))
     assert (findings["mongod"].state, "timed out after 30 seconds" in findings["mongod"].value) == ("bad", True)
     assert findings["mongod"].fix
     assert findings["MongoDB"].state == "skipped"
 
 
-def test_a_jar_that_is_not_the_one_of_the_lock_is_named(tmp_path: Path) -> None:
+def test_a_jar_that_is_not_the_one_of_the_lock_is_named(tmp_path: Path, many_ports: int) -> None:
     for jar_set in map(locked().__getitem__, environment_sets()):
         place = tmp_path / "jars" / f"{jar_set.name}-{jar_set.digest}"
         place.mkdir(parents=True)
         for jar in jar_set.jars:
             (place / jar.file).write_bytes(b"something else")
-    jars = found(settings(tmp_path, tmp_path))["jars"]
+    jars = found(settings(tmp_path, tmp_path, many_ports))["jars"]
     assert jars.state == "bad"
     assert "differ from the lock, such as" in jars.value
     assert jars.fix == f"remove {tmp_path / 'jars'}"
@@ -108,7 +110,9 @@ def test_a_clock_that_is_wrong_is_told_with_its_sign() -> None:
             skew(theirs, 100.0, 101.0)
 
 
-def test_a_topic_that_the_user_may_only_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topic_that_the_user_may_only_read_is_named(
+    tmp_path: Path, many_ports: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     described = [
         {"name": "orders_topic_data_v1", "error_code": 0, "authorized_operations": ["READ", "DESCRIBE"]},
         {"name": "payments_topic_data_v1", "error_code": 0, "authorized_operations": ["READ", "WRITE", "DESCRIBE"]},
@@ -119,7 +123,7 @@ def test_a_topic_that_the_user_may_only_read_is_named(tmp_path: Path, monkeypatc
         yield SimpleNamespace(describe_topics=lambda _: described)
 
     monkeypatch.setattr(rights, "administrator", administrator)
-    environment = settings(tmp_path, tmp_path)
+    environment = settings(tmp_path, tmp_path, many_ports)
     with pytest.raises(TandemError, match="has no WRITE right on topic orders_topic_data_v1: control records") as told:
         kafka_rights(environment)
     assert "grant WRITE" in (told.value.hint or "")

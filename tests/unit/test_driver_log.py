@@ -29,7 +29,6 @@ from tandem_rehearsal.cloud_logging import CloudLogging
 from tandem_rehearsal.driver_output import Output
 from tandem_rehearsal.machines import Machines
 
-PORT = 29905
 JOB = Run(
     "some-job", "running", None, "", "join_stream", "orders_payments", "", "", "gs://bucket/meta/driveroutput", "u"
 )
@@ -44,20 +43,21 @@ LINE = {
 
 
 @pytest.fixture
-def settings() -> Settings:
-    return load("rehearsal", {"gcp": {"rehearsal_port": PORT}})
-
-
-@pytest.fixture
-def logs() -> Iterator[CloudLogging]:
+def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudLogging]:
     found = CloudLogging("rehearsal-project")
     with ThreadPoolExecutor(2) as pool:
         serving = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
         serving.add_generic_rpc_handlers((found.service(),))
-        serving.add_insecure_port(f"127.0.0.1:{PORT}")
+        port = serving.add_insecure_port("127.0.0.1:0")
+        monkeypatch.setenv("TANDEM_GCP__LOGGING_ADDRESS", f"127.0.0.1:{port}")
         serving.start()
         yield found
         serving.stop(None).wait()
+
+
+@pytest.fixture
+def settings(logs: CloudLogging) -> Settings:
+    return load("rehearsal")
 
 
 @dataclass

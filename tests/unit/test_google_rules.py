@@ -23,6 +23,7 @@ from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.doctor import checks as checks_of
 from tandem.platforms.dataproc.environment import DataprocEnvironment, active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob, few_restarts, problem_of
 from tandem.platforms.dataproc.release import release
@@ -45,9 +46,8 @@ from tandem.settings.model import Settings
 from tandem_rehearsal.batch_controller import BatchController
 from tandem_rehearsal.cluster_controller import ClusterController
 from tandem_rehearsal.job_controller import JobController
-from tests.unit.test_dataproc import ACCOUNT, CLOUD, Marks, Program
+from tests.unit.test_dataproc import ACCOUNT, ADDRESS, CLOUD, NOWHERE, Marks, Program
 
-PORT = 29970
 PLACE = ("some-project", "europe-west3")
 
 
@@ -67,7 +67,7 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     state = Server()
     clusters = state.clusters = ClusterController(*PLACE, cpus=12)
     jobs = state.jobs = JobController(*PLACE, clusters, state.of_cluster)
@@ -75,7 +75,7 @@ def server() -> Iterator[Server]:
     with ThreadPoolExecutor(4) as pool:
         serving = grpc.server(pool)
         serving.add_generic_rpc_handlers((clusters.service(), jobs.service(), *batches.services()))
-        serving.add_insecure_port(f"127.0.0.1:{PORT}")
+        monkeypatch.setenv(ADDRESS, f"127.0.0.1:{serving.add_insecure_port('127.0.0.1:0')}")
         serving.start()
         yield state
         jobs.stop()
@@ -84,12 +84,11 @@ def server() -> Iterator[Server]:
 
 
 def settings_of(**google: Any) -> Settings:
-    own = {"dataproc_address": f"127.0.0.1:{PORT}", "service_account": ACCOUNT}
-    return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], **own, **google}})
+    return load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "service_account": ACCOUNT, **google}})
 
 
 @pytest.fixture
-def settings() -> Settings:
+def settings(server: Server) -> Settings:
     return settings_of()
 
 
@@ -102,6 +101,11 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def jobs_of(settings: Settings) -> ClusterJobs:
     return ClusterJobs(settings, Clients(settings.gcp).jobs, Marks())  # type: ignore[arg-type]
+
+
+def no_mongo(_: Settings) -> None:
+    """Answers instead of MongoDB's client."""
+    raise TandemError("MongoDB did not answer", hint="try again")
 
 
 def batches_of(settings: Settings) -> Batches:
@@ -193,8 +197,9 @@ def test_runs_are_filtered_by_google(server: Server, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("serverless", [False, True])
 @pytest.mark.parametrize("labels", [{}, {LABEL: "orders-payments", ENTRY_LABEL: "join-stream"}])
 def test_a_job_of_an_earlier_version_is_found_by_its_configuration(
-    server: Server, checks: None, serverless: bool, labels: dict[str, str]
+    server: Server, checks: None, serverless: bool, labels: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", no_mongo)
     settings = settings_of()
     clients = Clients(settings.gcp)
     Cluster(settings, clients.clusters).ensure()
@@ -214,6 +219,17 @@ def test_a_job_of_an_earlier_version_is_found_by_its_configuration(
         assert told.value.hint == f"stop it first: `gcloud dataproc {end} {running} --region=europe-west3`"
         with pytest.raises(TandemError, match="of an earlier version"):
             DataprocJob(now).stop()
+        status = DataprocJob(now).status()
+        assert status["job"]["state"] == "stopped"
+        assert status["problem"] == f"{told.value}; {told.value.hint}"
+        with pytest.raises(TandemError, match="of an earlier version"):
+            next(DataprocJob(now).logs())
+        with pytest.raises(TandemError, match="of an earlier version"):
+            checks_of(now)["job"]()
+    rehearsal = settings.model_copy(update={"profile": "trial", "backend": "rehearsal"})
+    with pytest.raises(TandemError, match="of an earlier version") as there:
+        Deployment(rehearsal).check_earlier()
+    assert there.value.hint == "stop it first: `tandem --profile trial down`"
     other = load("gcp", {**CLOUD, "pipeline": "segment_revenue"}).model_copy(update={"gcp": settings.gcp})
     for elsewhere in (other, settings_of(bucket="other-bucket"), settings.model_copy(update={"environment": "other"})):
         Deployment(elsewhere).check_earlier()
@@ -371,20 +387,16 @@ def test_the_last_restarts_are_announced(left: int | None, told: bool) -> None:
     assert bool(few_restarts(run)) == told
 
 
-def test_no_answer_does_not_look_like_nothing_running(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Nobody listens.
+def test_no_answer_does_not_look_like_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
     with pytest.raises(EnvironmentNotReadyError, match="failed, also after"):
-        DataprocEnvironment(settings).pipelines()
+        DataprocEnvironment(settings_of(dataproc_address=NOWHERE)).pipelines()
 
 
-def test_the_state_of_a_job_is_unknown_without_an_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(_: Settings) -> None:
-        raise TandemError("MongoDB did not answer", hint="try again")
-
+def test_the_state_of_a_job_is_unknown_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
-    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", silent)
-    found = DataprocJob(settings).status()
+    monkeypatch.setattr("tandem.platforms.dataproc.job.progress_of", no_mongo)
+    found = DataprocJob(settings_of(dataproc_address=NOWHERE)).status()
     assert (found["job"]["state"], found["ready"]) == ("unknown", False)
     assert "failed, also after" in found["problem"]
 

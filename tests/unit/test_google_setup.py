@@ -26,29 +26,40 @@ from tandem_rehearsal.project_api import ProjectApi
 from tandem_rehearsal.secret_manager import server
 from tests import ROOT
 
-PORT = 29980
 ACCOUNT = "tandem-job@rehearsal-project.iam.gserviceaccount.com"
 TCP = {"direction": "INGRESS", "sourceRanges": ["10.0.0.0/8"], "allowed": [{"IPProtocol": "tcp"}]}
 ALL = {**TCP, "allowed": [{"IPProtocol": "all"}]}
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    google = {"rehearsal_port": PORT, "service_account": ACCOUNT}
+def settings(tmp_path: Path, port: int) -> Settings:
+    # These APIs have the third port.
+    google = {"rehearsal_port": port - 2, "service_account": ACCOUNT}
     return load("rehearsal", {"state_dir": tmp_path, "gcp": google})
 
 
 @pytest.fixture
-def api(settings: Settings) -> Iterator[ProjectApi]:
+def serving(tmp_path: Path) -> Iterator[tuple[int, ProjectApi]]:
+    """A project's APIs, and the port at which they are served."""
     project = ProjectApi("rehearsal-project", "rehearsal-north1")
-    folder = settings.home / "secrets"
+    folder = tmp_path / "rehearsal" / "secrets"
     folder.mkdir(parents=True)
-    with server(PORT + 2, project, folder, {ACCOUNT}, lambda _: ACCOUNT) as serving:
+    with server(0, project, folder, {ACCOUNT}, lambda _: ACCOUNT) as serving:
         thread = threading.Thread(target=serving.serve_forever)
         thread.start()
-        yield project
+        yield serving.server_port, project
         serving.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def port(serving: tuple[int, ProjectApi]) -> int:
+    return serving[0]
+
+
+@pytest.fixture
+def api(serving: tuple[int, ProjectApi]) -> ProjectApi:
+    return serving[1]
 
 
 def network(settings: Settings) -> str:
@@ -121,6 +132,8 @@ def test_without_service_usage_google_refuses_and_the_role_is_named(api: Project
         ([{"direction": "INGRESS", "sourceServiceAccounts": [ACCOUNT], "allowed": [{"IPProtocol": "all"}]}], None),
         ([TCP, {**TCP, "allowed": [{"IPProtocol": "udp", "ports": ["0-65535"]}, {"IPProtocol": "icmp"}]}], None),
         ([ALL], None),
+        # On the list's second page.
+        ([{**ALL, "disabled": True}, {**ALL, "disabled": True}, ALL], None),
     ],
 )
 def test_a_firewall_that_parts_the_machines_is_named(

@@ -12,45 +12,44 @@ from tandem.platforms.ports import check_ports, dashboard_trouble, page_port
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
-FIRST = 29451
+
+def settings(first: int, **mongo: int) -> Settings:
+    ports = {"kafka": {"port": first, "controller_port": first + 1}, "ui": {"spark_port": first + 3}}
+    return load("embedded", {**ports, "mongo": {"port": first + 2, **mongo}})
 
 
-def settings(**mongo: int) -> Settings:
-    ports = {"kafka": {"port": FIRST, "controller_port": FIRST + 1}, "ui": {"spark_port": FIRST + 3}}
-    return load("embedded", {**ports, "mongo": {"port": FIRST + 2, **mongo}})
+def test_free_ports(many_ports: int) -> None:
+    check_ports(ports(settings(many_ports)))
 
 
-def test_free_ports() -> None:
-    check_ports(ports(settings()))
-
-
-def test_a_busy_port_is_named_with_its_holder_and_its_setting() -> None:
-    busy = pytest.raises(EnvironmentNotReadyError, match=f"port {FIRST + 2} is busy")
-    with socket.create_server(("127.0.0.1", FIRST + 2)), busy as caught:
-        check_ports(ports(settings()))
+def test_a_busy_port_is_named_with_its_holder_and_its_setting(many_ports: int) -> None:
+    busy = pytest.raises(EnvironmentNotReadyError, match=f"port {many_ports + 2} is busy")
+    with socket.create_server(("127.0.0.1", many_ports + 2)), busy as caught:
+        check_ports(ports(settings(many_ports)))
     assert str(os.getpid()) in str(caught.value) or "not visible" in str(caught.value)
     assert "TANDEM_MONGO__PORT" in caught.value.hint
 
 
-def test_a_busy_port_of_a_page_keeps_nothing_from_starting() -> None:
-    pages = {"dashboard_port": FIRST + 4, "spark_port": FIRST + 3, "master_port": FIRST + 5}
-    busy = load("embedded", {"ui": pages, "kafka": {"port": FIRST, "controller_port": FIRST + 1}})
+def test_a_busy_port_of_a_page_keeps_nothing_from_starting(many_ports: int) -> None:
+    first = many_ports
+    pages = {"dashboard_port": first + 4, "spark_port": first + 3, "master_port": first + 5}
+    busy = load("embedded", {"ui": pages, "kafka": {"port": first, "controller_port": first + 1}})
     with ExitStack() as held:
         for port in pages.values():
             held.enter_context(socket.create_server(("127.0.0.1", port)))
-        check_ports({**ports(busy), "TANDEM_UI__MASTER_PORT": FIRST + 5})
-        said = dashboard_trouble(FIRST + 4) or ""
-        assert said.startswith(f"port {FIRST + 4} is busy: held by ")
+        check_ports({**ports(busy), "TANDEM_UI__MASTER_PORT": first + 5})
+        said = dashboard_trouble(first + 4) or ""
+        assert said.startswith(f"port {first + 4} is busy: held by ")
         assert said.endswith("set TANDEM_UI__DASHBOARD_PORT to a free port")
         # Spark's pages take the next port that is nobody's.
-        assert page_port(FIRST + 3, taken={FIRST + 6}) == FIRST + 7
-    assert dashboard_trouble(FIRST + 4) is None
-    assert page_port(FIRST + 3, taken=()) == FIRST + 3
+        assert page_port(first + 3, taken={first + 6}) == first + 7
+    assert dashboard_trouble(first + 4) is None
+    assert page_port(first + 3, taken=()) == first + 3
 
 
-def test_a_port_that_is_set_twice() -> None:
-    with pytest.raises(UsageError, match=f"port {FIRST} is set twice"):
-        check_ports(ports(settings(port=FIRST)))
+def test_a_port_that_is_set_twice(many_ports: int) -> None:
+    with pytest.raises(UsageError, match=f"port {many_ports} is set twice"):
+        check_ports(ports(settings(many_ports, port=many_ports)))
 
 
 def test_the_dev_container_shows_what_runs_inside() -> None:

@@ -115,7 +115,7 @@ def test_environments_in_one_project_share_no_name() -> None:
     ]
     assert [each.gcp.cluster for each in found.values()] == [each.environment for each in found.values()]
     folder = Path("/checkout")
-    assert len({project_name(folder, each.environment) for each in found.values()}) == 4
+    assert len({project_name(folder, each) for each in found.values()}) == 4
 
 
 def test_what_keeps_environments_apart_is_not_inherited() -> None:
@@ -182,7 +182,7 @@ def test_every_allowed_name_fits_what_is_named_after_it() -> None:
         # Google's labels and clusters, and Compose's projects.
         assert re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", settings.environment)
         assert re.fullmatch(r"[a-z]([a-z0-9-]{0,49}[a-z0-9])?", settings.gcp.cluster)
-        assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", project_name(Path("/x"), settings.environment))
+        assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", project_name(Path("/x"), settings))
 
 
 def test_a_file_that_cannot_be_read_is_named() -> None:
@@ -224,12 +224,12 @@ def test_a_port_that_is_set_is_not_moved() -> None:
     assert (settings.kafka.port, settings.mongo.port) == (5000, 28117)
 
 
-def test_two_environments_on_the_same_ports_are_refused() -> None:
-    define('[profile.second]\nlike = "embedded"\n[profile.second.kafka]\nport = 29951\n')
-    busy = pytest.raises(EnvironmentNotReadyError, match="port 29951 is busy: held by process")
-    with socket.create_server(("127.0.0.1", 29951)), busy:
+def test_two_environments_on_the_same_ports_are_refused(free_port: int) -> None:
+    define(f'[profile.second]\nlike = "embedded"\n[profile.second.kafka]\nport = {free_port}\n')
+    busy = pytest.raises(EnvironmentNotReadyError, match=f"port {free_port} is busy: held by process")
+    with socket.create_server(("127.0.0.1", free_port)), busy:
         check_ports(ports(load("second")))
-    check_ports({"TANDEM_KAFKA__PORT": 29951})
+    check_ports({"TANDEM_KAFKA__PORT": free_port})
 
 
 def test_a_users_profile_that_runs_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,11 @@ def test_containers_of_a_users_profile_are_told_by_their_label(tmp_path: Path, m
     define('[profile.second]\nlike = "local"\n')
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
-    rows = [("tandem-second-1", ROOT, "second"), ("elsewhere", "/another/checkout", "local")]
+    rows = [
+        ("of-another-folder", ROOT, "second", "/elsewhere/tandem.toml"),
+        ("tandem-second-1", ROOT, "second", tmp_path / "tandem.toml"),
+        ("elsewhere", "/another/checkout", "local", ""),
+    ]
     lines = "\n".join("\t".join(map(str, row)) for row in rows)
     program.write_text(f"#!/bin/sh\ncat <<'END'\n{lines}\nEND\n")
     program.chmod(0o755)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -274,6 +275,22 @@ def test_without_a_protection_data_is_deleted_unasked() -> None:
     kept = data_of("laptop")
     assert tandem("tandem", "--profile", "laptop", "down", "--volumes")[0] == 0
     assert not kept.exists()
+
+
+def test_what_was_deleted_is_said_and_nothing_else() -> None:
+    down = ("tandem", "--profile", "laptop", "down", "--volumes")
+    home = load("laptop").home
+    nothing = f"nothing is running here: looked for processes with their state in {home}"
+    # Nothing was ever started.
+    assert f"{nothing}; there was no data to delete\n" in tandem(*down)[1]
+    data_of("laptop")
+    (home / "mongo").mkdir()
+    assert f"{nothing}; deleted kafka in {home}\n" in tandem(*down)[1]
+    (home / "mongo").mkdir()
+    (home / "mongo" / "data").touch()
+    shutil.rmtree(home / "run")
+    assert f"{nothing}; deleted mongo in {home}\n" in tandem(*down)[1]
+    assert f"{nothing}; there was no data to delete\n" in tandem(*down)[1]
 
 
 @pytest.mark.parametrize(("typed", "code"), [("server\n", 0), ("serve\n", 2), ("\n", 2), ("y\n", 2)])

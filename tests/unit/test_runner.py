@@ -84,17 +84,16 @@ def test_a_program_that_fails_in_an_unforeseen_way_is_kept_until_it_is_given_up(
 
 
 def test_a_dashboard_whose_port_is_busy_starts_once_it_is_free(
-    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch
+    layout: Layout, states: StateFile, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is tried more often than other services before they are given up, and says the same thing once."""
     monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
-    port = 29459
-    settings = load("embedded", {"state_dir": layout.home, "ui": {"dashboard_port": port}})
+    settings = load("embedded", {"state_dir": layout.home, "ui": {"dashboard_port": free_port}})
     page = Dashboard(settings, layout)
     page.command = ("sleep", "600")
     monkeypatch.setattr(page, "probe", lambda _: None)
     running = ServiceRunner(page, layout, states)
-    with socket.create_server(("127.0.0.1", port)), capture_logs() as logged:
+    with socket.create_server(("127.0.0.1", free_port)), capture_logs() as logged:
         running.start()
 
         def probe() -> None:

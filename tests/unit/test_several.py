@@ -19,6 +19,7 @@ from tandem.cli.context import CommandContext
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipeline_registry import PipelineRegistry, handed_on
 from tandem.platforms import Job
+from tandem.platforms.base import Stopped
 from tandem.platforms.conflicts import check_conflicts
 from tandem.platforms.dataproc.environment import DataprocEnvironment
 from tandem.platforms.dataproc.job import DataprocJob
@@ -190,9 +191,9 @@ def test_what_another_version_registered_is_told_and_can_be_stopped(
         assert told.value.hint == "`tandem down`, then `tandem up`"
     assert [each.pipeline for each in registry.readable()] == ["orders_payments"]
     monkeypatch.setattr(SupervisorProcess, "running", lambda _: True)
-    monkeypatch.setattr(DataprocEnvironment, "stop", lambda _: True)
+    monkeypatch.setattr(DataprocEnvironment, "stop", lambda _: Stopped(ran=True))
     monkeypatch.setattr(DataprocJob, "stop", lambda _: None)
-    assert RehearsalEnvironment(load("rehearsal", {"state_dir": tmp_path})).stop()
+    assert RehearsalEnvironment(load("rehearsal", {"state_dir": tmp_path})).stop().ran
     assert registry.names() == []
 
 

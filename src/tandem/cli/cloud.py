@@ -76,8 +76,11 @@ def destroy(
     confirmed = confirm(context, f"destroy {what}", name) is not None
     if not (yes or confirmed) and not typer.confirm(f"destroy {what}?", err=True):
         raise typer.Abort
-    context.for_each_job(lambda job: _destroy(job, data))
-    context.say("destroyed" + (", with all its data" if data else "; topics, collections and checkpoint are kept"))
+    deleted: list[str] = []
+    context.for_each_job(lambda job: deleted.append(_destroy(job, data)))
+    found = ", ".join(filter(None, deleted))
+    kept = "topics, collections and checkpoint are kept"
+    context.say(f"destroyed; {(f'deleted {found}' if found else 'there was no data to delete') if data else kept}")
 
 
 def _deploy(job: Job, wait: bool) -> None:
@@ -86,10 +89,10 @@ def _deploy(job: Job, wait: bool) -> None:
         job.wait_until_ready()
 
 
-def _destroy(job: Job, data: bool) -> None:
+def _destroy(job: Job, data: bool) -> str:
+    """Returns what was deleted; see ``DeployedJob.forget``."""
     job.stop()
-    if data and isinstance(job, DeployedJob):
-        job.forget()
+    return job.forget() if data and isinstance(job, DeployedJob) else ""
 
 
 @app.command(rich_help_panel=CLOUD)

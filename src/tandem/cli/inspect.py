@@ -18,6 +18,7 @@ from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, with_context
 from tandem.errors import TandemError, UsageError
 from tandem.settings.loaded import flat
+from tandem.settings.model import FOUND
 from tandem.settings.profiles import Profile, profiles
 
 _WATCH_S = 2.0
@@ -204,7 +205,7 @@ def profile_current(context: CommandContext) -> None:
 @with_context
 def profile_show(context: CommandContext) -> None:
     """Print the profile's settings as JSON. A missing required value is its name in angle brackets."""
-    print(context.shown_settings.model_dump_json(indent=2, exclude={"location"}))
+    print(context.shown_settings.model_dump_json(indent=2, exclude=set(FOUND)))
 
 
 @_config.command("show")

@@ -73,9 +73,13 @@ def down(
         context.for_each_job(lambda job: job.stop())
         context.say(f"stopped; still running: {', '.join(others)}")
         return
-    ran = context.environment.stop(volumes=volumes)
-    result = "stopped" if ran else f"nothing is running here: looked for {context.environment.where()}"
-    context.say(result + (", and its data is deleted" if volumes else ""))
+    # Its name may follow from what is about to be removed.
+    where = context.environment.where()
+    done = context.environment.stop(volumes=volumes)
+    result = "stopped" if done.ran else f"nothing is running here: looked for {where}"
+    if volumes:
+        result += f"; deleted {done.deleted}" if done.deleted else "; there was no data to delete"
+    context.say(result)
 
 
 @app.command(rich_help_panel=RUN)

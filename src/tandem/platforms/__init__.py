@@ -5,6 +5,7 @@ from __future__ import annotations
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import Environment, Job
 from tandem.platforms.dataproc import check_libraries
+from tandem.platforms.ownership import check_state_folder
 from tandem.settings.model import Settings
 
 __all__ = ["Environment", "Job", "default_profile", "environment_for", "possible_profile"]
@@ -46,7 +47,10 @@ def environment_for(settings: Settings) -> Environment:
 
     Raises:
         EnvironmentNotReadyError: its libraries are not installed.
+        UsageError: its state folder belongs to a profile of another folder.
     """
+    if settings.backend in ("embedded", "rehearsal"):
+        check_state_folder(settings)
     if settings.backend == "embedded":
         from tandem.platforms.embedded.environment import EmbeddedEnvironment
 

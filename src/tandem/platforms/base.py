@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,6 +13,19 @@ from tandem.supervision.log_line import LogLine
 START_DEADLINE_S = 240.0
 # A local job's answer to ``Job.doubt``.
 UNCHECKED = "only the started job finds out whether this version can resume from the checkpoint"
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What a stop has done.
+
+    Attributes:
+        ran: whether anything was running.
+        deleted: the deleted data, as part of a message; empty if there was none.
+    """
+
+    ran: bool
+    deleted: str = ""
 
 
 class Job(Protocol):
@@ -100,8 +114,11 @@ class ReloadableJob(Job, Protocol):
 class DeployedJob(Job, Protocol):
     """A job that is deployed to Google Cloud or its stand-ins; other jobs there may belong to other users."""
 
-    def forget(self) -> None:
-        """Deletes the stopped pipeline's topics, collections, checkpoint and uploads."""
+    def forget(self) -> str:
+        """Deletes the stopped pipeline's topics, collections, checkpoint and uploads.
+
+        Returns what was deleted, as part of a message; empty if there was nothing.
+        """
 
 
 class Environment(Protocol):
@@ -117,11 +134,11 @@ class Environment(Protocol):
         """Returns the pipelines whose jobs run or should run here, the first one first.
 
         Raises:
-            TandemError: a cloud does not answer. What runs is unknown then.
+            TandemError: a cloud or an engine does not answer. What runs is unknown then.
         """
 
-    def stop(self, volumes: bool = False) -> bool:
-        """Stops the services and all jobs, and returns whether anything was running.
+    def stop(self, volumes: bool = False) -> Stopped:
+        """Stops the services and all jobs, and returns what that has done.
 
         Args:
             volumes: also delete topics, database and checkpoint, together.

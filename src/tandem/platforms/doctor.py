@@ -31,7 +31,6 @@ from tandem.platforms.local_services.prepare import ports as embedded_ports
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
-from tandem.settings.profiles import own_file
 
 _MINIMUM_DISK_GIB = 2
 _MINIMUM_MEMORY_GIB = 4
@@ -222,7 +221,7 @@ def _compose_version() -> str:
 
 
 def _mounts(settings: Settings) -> str:
-    check_mounts(checkout(), settings.pipelines_dir, own_file())
+    check_mounts(checkout(), settings.pipelines_dir, settings.profile_file)
     return "readable for the containers' users"
 
 

@@ -208,14 +208,15 @@ def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]
     return there
 
 
-def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> None:
-    """Removes the pipeline's collections, and its documents in Tandem's own collections.
+def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> list[str]:
+    """Returns the pipeline's collections that were removed; its documents in Tandem's own ones are removed, too.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.
     """
     with database_of(mongo, "remove the collections") as database:
-        for collection in indexes_of(location):
+        there = sorted({*indexes_of(location)} & set(database.list_collection_names()))
+        for collection in there:
             database.drop_collection(collection)
         # Other pipelines may use the same database.
         about = {
@@ -227,6 +228,7 @@ def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> None
             database[collection].delete_many({field: {"$in": list(values)}})
             if database[collection].find_one() is None:
                 database.drop_collection(collection)
+    return there
 
 
 @contextmanager

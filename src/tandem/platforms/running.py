@@ -10,6 +10,7 @@ from contextlib import suppress
 from tandem.checkout import checkout
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.foreign import inherited
+from tandem.platforms.ownership import CHECKOUT_LABEL, FILE_LABEL, PROFILE_LABEL, owns, state_owner
 from tandem.settings.load import read_settings
 from tandem.settings.model import Settings
 from tandem.settings.profiles import profiles
@@ -17,9 +18,7 @@ from tandem.supervision.process import alive, read_identity
 from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
 _PROCESSES = ("embedded", "rehearsal")
-_PROJECT, _FOLDER = "com.docker.compose.project", "com.docker.compose.project.working_dir"
-# compose/base.yml has it on every container.
-PROFILE_LABEL = "tandem.profile"
+_SHOWN = ("com.docker.compose.project", CHECKOUT_LABEL, PROFILE_LABEL, FILE_LABEL)
 # A slower engine counts as not running here; whether it can run anything is checked with more patience.
 _PATIENCE_S = 5
 
@@ -29,7 +28,7 @@ def running() -> dict[str, str]:
     active = {}
     for settings in _of_backends(*_PROCESSES):
         supervisor = read_identity(StateFolder(settings.home).pid(SUPERVISOR))
-        if supervisor and alive(supervisor):
+        if supervisor and alive(supervisor) and not state_owner(settings):
             active[settings.profile] = f"it runs here, with its state in {settings.home}"
     for name, project in _projects(_of_backends("compose")).items():
         active[name] = f"its containers run here, in the Compose project {project}"
@@ -78,7 +77,7 @@ def _projects(known: Sequence[Settings]) -> dict[str, str]:
         return {}
     labels = ("com.docker.compose.service=kafka", "com.docker.compose.oneoff=False")
     filters = (word for label in labels for word in ("--filter", f"label={label}"))
-    shown = "\t".join(f'{{{{.Label "{label}"}}}}' for label in (_PROJECT, _FOLDER, PROFILE_LABEL))
+    shown = "\t".join(f'{{{{.Label "{label}"}}}}' for label in _SHOWN)
     try:
         done = subprocess.run(
             ("docker", "ps", *filters, "--format", shown),
@@ -92,10 +91,11 @@ def _projects(known: Sequence[Settings]) -> dict[str, str]:
         return {}
     if done.returncode != 0:
         return {}
-    found = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 2]
+    found = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == len(_SHOWN) - 1]
     return {
         settings.profile: project
         for settings in known
-        for project, place, profile in found
-        if profile == settings.profile and (settings.project == project if settings.project else place == str(folder))
+        for project, place, profile, file in found
+        if (settings.project == project if settings.project else place == str(folder))
+        and owns(settings, {PROFILE_LABEL: profile, FILE_LABEL: file}, folder)
     }

@@ -12,7 +12,8 @@ from pymongo import MongoClient
 from tandem.errors import TandemError
 from tandem.kafka_python import reader
 from tandem.platforms.compose.containers import Containers
-from tandem.platforms.compose.engine import checkout, find_engine
+from tandem.platforms.compose.engine import find_engine
+from tandem.platforms.compose.project import Project
 from tandem.platforms.provision import administrator, broker_time_fix, check_mongo, producer_dated, streams_of
 from tandem.platforms.rights import GRANT, consequence, unwritable
 from tandem.settings.connections import kafka_client, mongo_client
@@ -63,9 +64,8 @@ def kafka_rights(settings: Settings) -> str:
 
 def kafka_from_containers(settings: Settings) -> str:
     """Checks in the dashboard's container that the address that Kafka advertises works there."""
-    containers = Containers(find_engine())
-    project = settings.project or containers.project_of(checkout(), settings.profile)
-    asked = containers.run_in(project, "dashboard", "python", "-c", _ASK_KAFKA) if project else None
+    project = Project(settings)
+    asked = project.containers.run_in(project.name, "dashboard", "python", "-c", _ASK_KAFKA)
     if asked is None:
         raise Skipped("the dashboard's container, in which this check runs, is not running")
     code, output = asked

@@ -105,7 +105,7 @@ def read_settings(
     own = _of_pipeline(location)
     layers |= {"the pipeline's settings.toml": own, "profiles.toml [base]": base()}
     values = merged({"state_dir": state_folder()}, *reversed(layers.values()))
-    values |= {"profile": found.name, "pipeline": location.name, "location": location}
+    values |= {"profile": found.name, "profile_file": found.file, "pipeline": location.name, "location": location}
     try:
         settings = Settings.model_validate(_resolved(values))
     except ValidationError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tandem.errors import UsageError
-from tandem.settings.model import Settings
+from tandem.settings.model import FOUND, Settings
 from tandem.settings.profiles import FILE, profiles
 from tandem.settings.variables import variable
 
@@ -81,7 +81,7 @@ def places_tried(path: Sequence[str], profile: str) -> str:
 
 def flat(settings: Settings) -> Iterator[tuple[str, Any]]:
     """Yields each value with its name ``section.key``."""
-    return leaves(settings.model_dump(exclude={"location"}))
+    return leaves(settings.model_dump(exclude=set(FOUND)))
 
 
 def leaves(values: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:

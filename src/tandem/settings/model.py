@@ -23,6 +23,8 @@ def _checked(reference: str) -> str:
 
 
 EXECUTORS = "spark.executor.instances"
+# What the loader finds; no place sets these.
+FOUND = ("location", "profile_file")
 
 # Names a secret; ``connections.resolve`` reads it when a client needs it.
 Reference = Annotated[str, AfterValidator(_checked)]
@@ -113,6 +115,8 @@ class Settings(_Frozen):
     """
 
     profile: str
+    profile_file: Path | None = None
+    """The user's file that defines the profile; None if it comes with Tandem. It cannot be set."""
     backend: Literal["embedded", "compose", "dataproc", "rehearsal"]
     description: str = ""
     environment: str = Field(default="tandem", pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")

@@ -14,7 +14,7 @@ from dotenv.parser import parse_stream
 from pydantic import BaseModel
 
 from tandem.errors import UsageError
-from tandem.settings.model import Settings
+from tandem.settings.model import FOUND, Settings
 
 PREFIX = "TANDEM_"
 # Not settings: Compose interpolates these, and `scripts/` reads the last one.
@@ -115,7 +115,7 @@ def variable(path: Sequence[str]) -> str:
 def fields() -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yields the path and type of each section and setting; a section before its settings."""
     for name, field in Settings.model_fields.items():
-        if name == "location":
+        if name in FOUND:
             continue
         kind: Any = field.annotation
         yield (name,), kind

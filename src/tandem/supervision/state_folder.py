@@ -58,6 +58,14 @@ class StateFolder:
         """Returns the file with a service's process."""
         return self.run / f"{service}.json"
 
+    def recorded(self) -> list[str]:
+        """Returns the programs whose process ids are recorded, in the order in which they are stopped.
+
+        Those that come and go use the services, so they are first.
+        """
+        there = {file.stem for file in self.run.glob("*.json")} - {SUPERVISOR, self.state.stem}
+        return [*sorted(there - set(self.services)), *(name for name in self.services if name in there)]
+
     def create(self) -> None:
         """Creates the folders, and completes an interrupted ``forget``.
 
@@ -77,13 +85,18 @@ class StateFolder:
         except OSError as error:
             raise unwritable(self.home, error) from None
 
-    def forget(self) -> None:
-        """Removes all data; the next start completes an interrupted removal."""
+    def forget(self) -> list[str]:
+        """Removes all data, and returns the names of the folders that held some.
+
+        The next start completes an interrupted removal.
+        """
         self._forgetting.touch()
-        for name in self.data:
-            if (self.home / name).exists():
-                shutil.rmtree(self.home / name)
+        there = [name for name in self.data if (self.home / name).exists()]
+        held = [name for name in there if any((self.home / name).iterdir())]
+        for name in there:
+            shutil.rmtree(self.home / name)
         self._forgetting.unlink()
+        return held
 
     @contextmanager
     def locked(self) -> Iterator[int | None]:

@@ -22,7 +22,7 @@ _FIRST, _WARM, _CLOSED = (
 
 def measure(config: RunConfig) -> Part:
     """Returns records per second of drains in both environments, and their ratios."""
-    found = Rounds()
+    found = Rounds(config.say)
     both = (config.containers, config.settings)
     for number in range(config.rounds):
         config.say(f"containers, round {number + 1} of {config.rounds}")

@@ -16,7 +16,7 @@ from tandem_bench.testbed import running_job
 def measure(config: RunConfig) -> Part:
     """Returns figures of each steady load in each environment."""
     warm_s, seconds = config.times(40.0, 20.0 if config.quick else 60.0)
-    found = Rounds()
+    found = Rounds(config.say)
     for number in range(config.rounds):
         for settings in config.environments:
             config.say(f"full windows, {title_of(settings)}, round {number + 1} of {config.rounds}")

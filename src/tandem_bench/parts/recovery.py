@@ -23,7 +23,7 @@ _CAUGHT_UP = (f"killed to facts in under {_CAUGHT_UP_S:.0f} s", "s")
 def measure(config: RunConfig) -> Part:
     """Returns seconds from the kill to the first new fact, and to the first that came without delay."""
     warm_s, _ = config.times(15.0 if config.quick else 30.0, 0.0)
-    found = Rounds()
+    found = Rounds(config.say)
     for settings in config.environments:
         title = title_of(settings)
         config.say(f"recovery, {title}, empty state")

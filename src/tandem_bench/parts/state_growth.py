@@ -23,7 +23,7 @@ def measure(config: RunConfig) -> Part:
     warm_s, seconds = config.times(40.0, 20.0 if config.quick else 60.0)
     rate = next(iter(config.rates), RATE)
     sizes = sorted({max(config.rows // part, int(rate * (_LEAST_WINDOW_S + 1))) for part in _PARTS})
-    found = Rounds()
+    found = Rounds(config.say)
     for number in range(config.rounds):
         config.say(f"growth by state, round {number + 1} of {config.rounds}")
         loads: dict[int, Steady] = {}

@@ -51,7 +51,7 @@ class _Held:
 def measure(config: RunConfig) -> Part:
     """Returns the highest sustained rate in each environment: of the given rates, or from one search."""
     warm_s, seconds = config.times(60.0, 30.0 if config.quick else 300.0)
-    found = Rounds()
+    found = Rounds(config.say)
     for settings in config.environments:
         tried: dict[float, _Held | None] = {}
         while rate := next_to_try(config, {each: held is not None for each, held in tried.items()}):

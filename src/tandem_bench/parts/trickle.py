@@ -32,7 +32,7 @@ Beside = Mapping[str, int]
 def measure(config: RunConfig) -> Part:
     """Returns the processor time of each service, in a minute of each round, beside latency and batches."""
     warm_s, seconds = config.times(60.0 if config.quick else 300.0, 20.0 if config.quick else 60.0)
-    found = Rounds()
+    found = Rounds(config.say)
     for settings in config.environments:
         config.say(f"trickle, {title_of(settings)}: waiting {warm_s:.0f} s")
         with running_job(settings), Reports(settings) as reports:

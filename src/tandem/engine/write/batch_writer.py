@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 
-from pyspark import StorageLevel, inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output, Pipeline
-from tandem.engine.read.parse import ASIDE
 from tandem.engine.spark.checkpoint import Planned, is_committed, planned
-from tandem.engine.spark.dates import is_old
 from tandem.engine.spark.failure import AnotherDriverError
+from tandem.engine.write.batch_rows import BatchRows
 from tandem.engine.write.compilation import Compilation
 from tandem.engine.write.dead_letters import DeadLetters
-from tandem.engine.write.mongo_sink import FEW, write_documents
-from tandem.engine.write.small_batches import Counts, SmallBatches, events_of, is_rejected, is_small, rejected_of
+from tandem.engine.write.large_batches import LargeBatches
+from tandem.engine.write.side_by_side import side_by_side
+from tandem.engine.write.small_batches import SmallBatches, is_small
 from tandem.engine.write.superseded import Superseded
 
 _log = logging.getLogger(__name__)
@@ -58,11 +56,11 @@ class BatchWriter:
         self._superseded = Superseded(spark, config)
         # Kept from batch to batch: a thread that ends leaves its connection to Java behind.
         self._pool = ThreadPoolExecutor(len(pipeline.outputs) + 2, "write")
-        self._had_dead = False
         self._provisional = [output.collection_name for output in pipeline.outputs if output.superseded_by]
         self._aggregates = any(output.window for output in pipeline.outputs)
         self._passed: str | None = None
         self._before: Planned | None = None
+        self._large = LargeBatches(pipeline.outputs, self._letters, config, self._pool)
         self._small: SmallBatches | None = None
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
@@ -70,11 +68,11 @@ class BatchWriter:
         if self._stopping.is_set():
             raise StopRequested
         now = planned(self._spark, self._config, batch_id)
-        small = self._small_for(batch, now)
-        if small:
-            self._write_small(small, batch, batch_id)
-        else:
-            self._write_large(batch, batch_id, now)
+        rows = self._rows_of(batch, now)
+        try:
+            self._write(rows, batch, batch_id, None if self._before else now.at_ms)
+        finally:
+            rows.clear()
         self._before = now
 
     def committed(self, progress: StreamingQueryProgress) -> None:
@@ -91,128 +89,32 @@ class BatchWriter:
         """Ends the threads, once the query has ended."""
         self._pool.shutdown(wait=False)
 
-    def _small_for(self, batch: DataFrame, now: Planned) -> SmallBatches | None:
-        """Returns what writes the batch if it is small; None if it is large."""
+    def _rows_of(self, batch: DataFrame, now: Planned) -> BatchRows:
+        """Returns what computes and writes the batch."""
         seconds = self._config.trigger_seconds
         if self._before is None or not is_small(self._before, now, seconds, aggregates=self._aggregates):
-            return None
+            return self._large
         if self._small is None:
             self._small = SmallBatches(batch, self._outputs, self._letters, self._config)
-        return self._small if self._small.are_possible else None
+        return self._small if self._small.are_possible else self._large
 
-    def _write_small(self, small: SmallBatches, batch: DataFrame, batch_id: int) -> None:
-        try:
-            self._write_collected(small, batch, batch_id)
-        finally:
-            small.clear()
-
-    def _write_collected(self, small: SmallBatches, batch: DataFrame, batch_id: int) -> None:
-        found = small.compute(batch)
+    def _write(self, rows: BatchRows, batch: DataFrame, batch_id: int, planned_ms: int | None) -> None:
+        found = rows.compute(batch)
         self._compilation.note(batch, found.events)
         tasks: list[Callable[[], None]] = []
         if found.dead:
-            tasks.append(partial(self._append_few, small, batch_id))
+            tasks.append(partial(self._append_letters, rows, batch_id, planned_ms))
         if found.events:
-            # More rows than records: windows were closed, or a record has many partners.
-            write = self._write_few if found.events < FEW else self._write_many
-            tasks += [partial(write, small, output, old=found.old) for output in self._outputs]
+            tasks += [partial(self._write_documents, rows, output) for output in self._outputs]
         side_by_side(self._pool, batch.sparkSession, tasks)
 
-    def _write_few(self, small: SmallBatches, output: Output, *, old: bool) -> None:
-        small.write_documents(output, old=old)
-        if self._has_notes(output):
-            self._superseded.remove(output.collection_name, small.documents(output))
+    def _write_documents(self, rows: BatchRows, output: Output) -> None:
+        rows.write_documents(output)
+        if output.superseded_by is not None and self._superseded.has_notes(output.collection_name):
+            self._superseded.remove(output.collection_name, rows.documents(output))
 
-    def _write_many(self, small: SmallBatches, output: Output, *, old: bool) -> None:
-        self._write_documents(output, small.documents(output), few=False, old=old)
-
-    def _write_large(self, batch: DataFrame, batch_id: int, now: Planned) -> None:
-        rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
-        try:
-            self._write_cached(rows, batch_id, None if self._before else now.at_ms)
-        finally:
-            rows.unpersist()
-
-    def _write_cached(self, rows: DataFrame, batch_id: int, planned_ms: int | None) -> None:
-        counts: list[Counts] = []
-        documents: list[DataFrame] = []
-        letters: list[DataFrame] = []
-
-        def count() -> None:
-            counts.append(_counted(rows))
-
-        def declare_documents() -> None:
-            documents.extend(output.documents(events_of(rows)) for output in self._outputs)
-
-        def declare_letters() -> None:
-            letters.append(self._letters.made_of(rejected_of(rows)))
-
-        def append_letters() -> None:
-            if not letters:
-                declare_letters()
-            self._append(letters[0], batch_id, planned_ms)
-
-        # To declare what to write takes Python as long as Spark takes to compute a small batch. There are dead letters
-        # in most batches or in few.
-        declarations = [declare_documents, declare_letters] if self._had_dead else [declare_documents]
-        side_by_side(self._pool, rows.sparkSession, [count, *declarations])
-        found = counts[0]
-        self._compilation.note(rows, found.events)
-        tasks: list[Callable[[], None]] = []
-        if found.dead:
-            tasks.append(append_letters)
-        if found.events:
-            few = found.events < FEW
-            written = zip(self._outputs, documents, strict=True)
-            tasks += [partial(self._write_documents, output, made, few=few, old=found.old) for output, made in written]
-        side_by_side(self._pool, rows.sparkSession, tasks)
-        self._had_dead = found.dead > 0
-
-    def _write_documents(self, output: Output, documents: DataFrame, *, few: bool, old: bool) -> None:
-        write_documents(documents, output.collection_name, self._config, few=few, old=old)
-        if self._has_notes(output):
-            self._superseded.remove(output.collection_name, documents)
-
-    def _has_notes(self, output: Output) -> bool:
-        return output.superseded_by is not None and self._superseded.has_notes(output.collection_name)
-
-    def _append_few(self, small: SmallBatches, batch_id: int) -> None:
-        self._refuse_if_committed(batch_id)
-        small.append_letters()
-
-    def _append(self, letters: DataFrame, batch_id: int, planned_ms: int | None) -> None:
-        self._refuse_if_committed(batch_id)
-        self._letters.append(letters, planned_ms=planned_ms)
-
-    def _refuse_if_committed(self, batch_id: int) -> None:
-        # Documents may be written again, by whomever; dead letters may not.
+    def _append_letters(self, rows: BatchRows, batch_id: int, planned_ms: int | None) -> None:
+        # Any driver may write documents again; dead letters would be doubled.
         if is_committed(self._spark, self._config, batch_id):
             raise AnotherDriverError
-
-
-def _counted(rows: DataFrame) -> Counts:
-    """Returns what a batch has. It computes and caches the rows by it.
-
-    Which way to write is best depends on it, and what there is none of needs no write.
-    """
-    found = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(is_rejected()), F.bool_or(is_old(rows)))
-    events, dead, old = found.collect()[0]
-    return Counts(int(events), int(dead), bool(old))
-
-
-def side_by_side(threads: Executor, session: SparkSession, tasks: Sequence[Callable[[], None]]) -> None:
-    """Returns when all tasks have ended, whether or not one failed: what they work on may be gone afterwards.
-
-    Args:
-        threads: as many as there are tasks.
-        session: the caller's; what Spark knows of the caller's thread, such as the query that it works for, holds for
-            the tasks.
-        tasks: what to do.
-
-    Raises:
-        Exception: what the first of those that failed has raised.
-    """
-    begun = [threads.submit(inheritable_thread_target(session)(task)) for task in tasks]
-    wait(begun)
-    for each in begun:
-        each.result()
+        rows.append_letters(planned_ms=planned_ms)

@@ -1,7 +1,6 @@
 """Decides whether Spark compiles a query to Java code or interprets it.
 
-Compilation takes half the time of a new driver's first batches. It pays off with many rows in a batch or in a join's
-state, which every batch scans.
+Compilation takes half the time of a new driver's first batches. It pays off once the query has read many rows.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class SmallWriter:
 
     Args:
         rows: of the batches.
-        documents: what is made of ``rows.placeholder``.
+        documents: a query over ``rows.placeholder``.
         collection: the collection's name.
         config: where MongoDB is.
 
@@ -89,7 +89,7 @@ class SmallWriter:
         return DriverWriter(query.declared, MONGODB, {**_options(self._collection, self._config, as_text), **_REPLACE})
 
     def write(self, *, old: bool) -> None:
-        """Stores the documents of the batch. What fails, Spark's tasks try again, and explain.
+        """Stores the documents of the batch. If that fails, Spark's tasks write them, or raise the explained error.
 
         Args:
             old: as for ``write_documents``.

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from py4j.protocol import Py4JJavaError
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output
-from tandem.engine.read.parse import ASIDE, IS_CONTROL
 from tandem.engine.spark.checkpoint import Planned
 from tandem.engine.spark.dates import is_old
+from tandem.engine.write.batch_rows import Counts, events_of, rejected_of
 from tandem.engine.write.dead_letters import DeadLetters
 from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.driver_writer import DriverWriter
-from tandem.engine.write.mongo_sink import SmallWriter
+from tandem.engine.write.mongo_sink import FEW, SmallWriter, write_documents
 
 # A batch of so many records is small, unless its watermark moves so far that the windows of many more may close.
 _RECORDS = 10_000
 _WATERMARK_MS = 10_000
-
-
-class Counts(NamedTuple):
-    """What a batch has.
-
-    Attributes:
-        events: how many rows there are to make documents of.
-        dead: how many dead letters there are.
-        old: whether there are times for which ``dates.is_old`` holds.
-    """
-
-    events: int
-    dead: int
-    old: bool
 
 
 def is_small(before: Planned, now: Planned, trigger_seconds: float, *, aggregates: bool) -> bool:
@@ -57,30 +41,13 @@ def is_small(before: Planned, now: Planned, trigger_seconds: float, *, aggregate
     return sum(read) <= _RECORDS and now.watermark_ms - before.watermark_ms <= steady_ms
 
 
-def events_of(rows: DataFrame) -> DataFrame:
-    """Returns the rows to make documents of."""
-    return rows.where(F.col(ASIDE).isNull()).drop(ASIDE)
-
-
-def rejected_of(rows: DataFrame) -> DataFrame:
-    """Returns the records to make dead letters of, as ``DeadLetters.made_of`` takes them."""
-    return rows.where(is_rejected()).select(f"{ASIDE}.*")
-
-
-def is_rejected() -> Column:
-    """Returns whether a row is a record to make a dead letter of; null for an event."""
-    return ~F.col(f"{ASIDE}.{IS_CONTROL}")
-
-
 class SmallBatches:
-    """Declares once what is written of every small batch of a query.
-
-    ``compute`` comes first for each batch, ``clear`` last; the other functions between them are about that batch.
+    """Is the ``BatchRows`` of small batches; declares once what is written of every small batch of a query.
 
     Args:
         batch: the first one.
         outputs: which documents to write.
-        letters: what makes dead letters.
+        letters: makes and appends dead letters.
         config: where MongoDB is.
 
     Attributes:
@@ -89,7 +56,7 @@ class SmallBatches:
     """
 
     def __init__(self, batch: DataFrame, outputs: Sequence[Output], letters: DeadLetters, config: JobConfig) -> None:
-        self._rows, self._letters = DriverRows(batch), letters
+        self._rows, self._letters, self._config = DriverRows(batch), letters, config
         rows = self._rows.placeholder
         events, self._rejected = events_of(rows), rejected_of(rows)
         self._events, self._dead, self._old = (
@@ -106,35 +73,37 @@ class SmallBatches:
         """Computes a batch."""
         rows = self._rows.collect(batch)
         events = _count(self._events)
-        return Counts(events, _count(self._dead) if rows > events else 0, _count(self._old) > 0)
+        self._found = Counts(events, _count(self._dead) if rows > events else 0, _count(self._old) > 0)
+        return self._found
 
-    def clear(self) -> None:
-        """Forgets the batch."""
-        self._rows.clear()
-
-    def write_documents(self, output: Output, *, old: bool) -> None:
-        """Stores the documents of an output; see ``SmallWriter.write``."""
-        self._writers[output.collection_name].write(old=old)
+    def write_documents(self, output: Output) -> None:
+        """Stores the documents of an output; see ``mongo_sink.write_documents``."""
+        old = self._found.old
+        if self._found.events < FEW:
+            self._writers[output.collection_name].write(old=old)
+        else:
+            # More rows than records: windows were closed, or a record has many partners.
+            write_documents(self.documents(output), output.collection_name, self._config, few=False, old=old)
 
     def documents(self, output: Output) -> DataFrame:
         """Returns the documents of an output."""
         return self._writers[output.collection_name].documents.frame()
 
-    def append_letters(self) -> None:
-        """Appends the dead letters.
-
-        Raises:
-            CannotGoOnError: as for ``DeadLetters.append``.
-        """
+    def append_letters(self, *, planned_ms: int | None) -> None:
+        """Appends the dead letters; see ``DeadLetters.append``."""
         try:
             for query, writer in self._made_letters:
-                if query.needs_a_job:
-                    self._letters.append(query.frame(), planned_ms=None)
+                if query.needs_a_job or planned_ms is not None:
+                    self._letters.append(query.frame(), planned_ms=planned_ms)
                 else:
                     writer.write(query.rows())
         except Py4JJavaError as error:
             self._letters.raise_if_final(error)
             raise
+
+    def clear(self) -> None:
+        """Releases the rows."""
+        self._rows.clear()
 
     @cached_property
     def _made_letters(self) -> list[tuple[DriverQuery, DriverWriter]]:

@@ -12,16 +12,21 @@ from typing import Any
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.foreign import inherited
 from tandem.settings.model import Settings
-from tandem.settings.profiles import own_file
 
 # Where compose/base.yml mounts it.
 _OWN = "pipelines"
 _FILE, _OVERRIDE = "docker-compose.yml", "docker-compose.override.yml"
 
 
-def project_name(folder: Path, environment: str) -> str:
-    """Returns the name of an environment's Compose project, which depends on the checkout's path."""
-    return f"{environment}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+def project_name(folder: Path, settings: Settings) -> str:
+    """Returns the name of a profile's Compose project, which depends on the checkout and on the user's file.
+
+    Args:
+        folder: the checkout.
+        settings: the profile's settings.
+    """
+    places = [str(place) for place in (folder, settings.profile_file) if place]
+    return f"{settings.environment}-{hashlib.sha256(chr(0).join(places).encode()).hexdigest()[:8]}"
 
 
 def variables(settings: Settings, images: str | None) -> dict[str, str]:
@@ -45,7 +50,7 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
         "TANDEM_PIPELINE": settings.pipeline,
         "TANDEM_PIPELINES_MOUNT": _mounted(settings.pipelines_dir),
         "TANDEM_LOCAL_PROFILE": settings.profile,
-        "TANDEM_PROFILES_MOUNT": own_file() if own_file().is_file() else None,
+        "TANDEM_PROFILES_MOUNT": settings.profile_file,
         "TANDEM_JOB__MAX_CLOCK_SKEW_SECONDS": settings.job.max_clock_skew_seconds,
         "TANDEM_JOB__TRIGGER_SECONDS": settings.job.trigger_seconds,
         "TANDEM_JOB__PARAMETERS": json.dumps(settings.job.parameters),

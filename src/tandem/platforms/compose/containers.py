@@ -7,18 +7,21 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import docker
 from docker.errors import DockerException, NotFound
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.compose.engine import Engine
-from tandem.platforms.running import PROFILE_LABEL
+from tandem.platforms.ownership import CHECKOUT_LABEL, owns
+from tandem.settings.model import Settings
 
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
-_FOLDER = "com.docker.compose.project.working_dir"
 _ONE_OFF = "com.docker.compose.oneoff"
+# Containers that only watch a cloud environment have none.
+KAFKA = "kafka"
 # The first word of compose/spark/job.sh if the job must not be restarted.
 _FAILED = "failed: "
 
@@ -33,16 +36,18 @@ class Containers:
     def __init__(self, engine: Engine) -> None:
         with _answering():
             self._client = docker.DockerClient(base_url=engine.host)
+        # Its connections end with this object, whoever holds it.
+        finalize(self, self._client.close)
 
     def info(self) -> dict[str, Any]:
         """Returns the engine's information about itself."""
         with _answering():
             return dict(self._client.info())
 
-    def project_of(self, folder: Path, profile: str) -> str | None:
-        """Returns the project whose containers were created from this checkout for a profile."""
-        own = self._list({_FOLDER: str(folder), PROFILE_LABEL: profile})
-        return own[0].labels[_PROJECT] if own else None
+    def project_of(self, folder: Path, settings: Settings) -> str | None:
+        """Returns the project whose Kafka was created from this checkout for a profile; see ``owns``."""
+        brokers = self._list({CHECKOUT_LABEL: str(folder), _SERVICE: KAFKA})
+        return next((each.labels[_PROJECT] for each in brokers if owns(settings, each.labels, folder)), None)
 
     def of(self, project: str) -> dict[str, Any]:
         """Returns the project's containers by service, stopped ones too."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.errors import UsageError
+from tandem.platforms.base import Stopped
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.job import ComposeJob
 from tandem.platforms.compose.job_services import JOB
@@ -31,12 +32,9 @@ class ComposeEnvironment:
 
     def pipelines(self) -> list[str]:
         """Returns the pipelines whose jobs have a container that runs; see ``Environment.pipelines``."""
-        try:
-            return self._project.running()
-        except EnvironmentNotReadyError:
-            return []
+        return self._project.running()
 
-    def stop(self, volumes: bool = False) -> bool:
+    def stop(self, volumes: bool = False) -> Stopped:
         """Stops and removes the containers, the producers too; see ``Environment.stop``."""
         return self._project.down(volumes)
 

@@ -22,7 +22,6 @@ from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.progress import progress_of
 from tandem.platforms.reload import reload
 from tandem.settings.model import Settings
-from tandem.settings.profiles import own_file
 from tandem.waiting import NotYetError, wait_for
 
 _log = structlog.get_logger(__name__)
@@ -44,7 +43,7 @@ class ComposeJob:
         """Starts the services and this pipeline's job; see ``Job.submit``."""
         project, job = self._project, self._services.job
         pipelines = {*project.jobs(), self.settings.pipeline}
-        check_mounts(checkout(), self.settings.pipelines_dir, own_file())
+        check_mounts(checkout(), self.settings.pipelines_dir, self.settings.profile_file)
         if state_of(project.container(job)) != "running":
             check_memory(project.engine, len(pipelines))
             check_builder(project.engine)
@@ -135,7 +134,7 @@ class ComposeJob:
     def restart(self) -> None:
         """Runs the setup with the current settings and starts a new driver; see ``Job.restart``."""
         self._project.check_running(self.settings.pipeline)
-        check_mounts(checkout(), self.settings.pipelines_dir, own_file())
+        check_mounts(checkout(), self.settings.pipelines_dir, self.settings.profile_file)
         self._start("run", "--rm", "--no-deps", self._services.named(SETUP))
         self._start("up", "--detach", "--no-deps", "--force-recreate", self._services.job)
         self.wait_until_ready()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.settings.profiles import FILE
 
 # The users of the images, by the folders of the checkout that are mounted into their containers.
 _READERS = {"src": 1000, "compose/kafka": 1000, "compose/spark": 1000, "compose/mongo": 999}
@@ -17,18 +18,18 @@ _PIPELINES_READER = 1000
 _GENERATED = ("__pycache__", ".egg-info")
 
 
-def check_mounts(checkout: Path, pipelines: Path, profiles: Path) -> None:
+def check_mounts(checkout: Path, pipelines: Path, profiles: Path | None) -> None:
     """Raises if a container's user cannot read a mounted file, for example after a clone with umask 077.
 
     Args:
         checkout: the folder of ``docker-compose.yml``.
         pipelines: the user's folder of pipelines.
-        profiles: the user's file of profiles; without one, containers get the checkout's.
+        profiles: the user's file that defines the profile; None if containers get the checkout's.
 
     Raises:
         EnvironmentNotReadyError: the message names a path, the hint has the command that fixes all.
     """
-    own = profiles if profiles.is_file() else checkout / profiles.name
+    own = profiles or checkout / FILE
     if not own.is_file():
         raise EnvironmentNotReadyError(f"{own} is missing", hint=f"cd {checkout} && git checkout {own.name}")
     if sys.platform != "linux":  # elsewhere Docker shows every file as the container's own

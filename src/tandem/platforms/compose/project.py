@@ -7,14 +7,16 @@ from typing import Any
 
 from docker.errors import APIError
 
-from tandem.errors import TandemError, UsageError
+from tandem.errors import TandemError
+from tandem.platforms.base import Stopped
 from tandem.platforms.compose.cli import Compose, project_name, variables
-from tandem.platforms.compose.containers import Containers, state_of
+from tandem.platforms.compose.containers import KAFKA, Containers, state_of
 from tandem.platforms.compose.engine import Engine, checkout, find_engine
 from tandem.platforms.compose.images import choose_images
 from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
+from tandem.platforms.ownership import check_containers
 from tandem.platforms.ports import page_port
-from tandem.platforms.running import PROFILE_LABEL, check_running
+from tandem.platforms.running import check_running
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 
@@ -51,15 +53,10 @@ class Project:
             UsageError: another profile's containers have it.
         """
         folder, mine = checkout(), self._settings
-        if mine.project is None:
-            return self.containers.project_of(folder, mine.profile) or project_name(folder, mine.environment)
-        kafka = self.containers.of(mine.project).get("kafka")
-        if kafka and (owner := kafka.labels.get(PROFILE_LABEL, mine.profile)) != mine.profile:
-            raise UsageError(
-                f"the Compose project {mine.project} belongs to the profile {owner}, not to {mine.profile}",
-                hint=f"use --profile {owner}, or change the setting project (TANDEM_PROJECT)",
-            )
-        return mine.project
+        name = mine.project or self.containers.project_of(folder, mine) or project_name(folder, mine)
+        if kafka := self.containers.of(name).get(KAFKA):
+            check_containers(mine, name, kafka.labels, folder)
+        return name
 
     def container(self, service: str) -> Any | None:
         """Returns a service's container, even if it is stopped."""
@@ -95,8 +92,8 @@ class Project:
         """Returns Compose with only the compose files and the images that ``.env`` names."""
         return Compose(checkout(), self.name, variables(self._settings, None))
 
-    def down(self, volumes: bool) -> bool:
-        """Stops and removes all containers, and returns whether there were any.
+    def down(self, volumes: bool) -> Stopped:
+        """Stops and removes all containers, and returns what that has done.
 
         Args:
             volumes: also remove the volumes.
@@ -104,17 +101,19 @@ class Project:
         ran = bool(self.containers.of(self.name))
         if self.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans") != 0:
             raise TandemError("some containers could not be stopped", hint="see Compose's output above, and try again")
+        removed: list[str] = []
         if volumes:
             # Of both kinds of images; Compose would find only one of them.
             for volume in self.containers.volumes(self.name):
                 try:
                     volume.remove()
+                    removed.append(volume.name)
                 except APIError as error:
                     raise TandemError(
                         f"the volume {volume.name} is kept: {error.explanation}",
                         hint=f"`docker ps --all --filter volume={volume.name}` shows the container that uses it",
                     ) from None
-        return ran
+        return Stopped(ran, f"the volumes {', '.join(sorted(removed))}" if removed else "")
 
     def compose(self, settings: Settings, without: str | None = None) -> Compose:
         """Returns Compose with the images in use and the services of all pipelines.

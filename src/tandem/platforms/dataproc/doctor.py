@@ -96,7 +96,10 @@ def _cluster(settings: Settings) -> str:
 
 
 def _job(settings: Settings) -> str:
-    newest = _deployment(settings).jobs.newest()
+    deployment = _deployment(settings)
+    newest = deployment.jobs.newest()
+    if newest is None or not newest.active:
+        deployment.check_earlier()
     if newest is None:
         return "no job was submitted"
     if newest.state == "failed":

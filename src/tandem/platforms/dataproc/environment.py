@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 from tandem.errors import UsageError
+from tandem.platforms.base import Stopped
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.dataproc.requests import name_of
 from tandem.platforms.dataproc.runs import Runs
@@ -32,16 +33,14 @@ class DataprocEnvironment:
         """Returns the pipelines whose jobs are active; see ``Environment.pipelines``."""
         return active_pipelines(self._first.deployment.services)
 
-    def stop(self, volumes: bool = False) -> bool:
+    def stop(self, volumes: bool = False) -> Stopped:
         """Stops only the first named pipeline's job; see ``Environment.stop``.
 
         Other jobs in the project may belong to other users.
         """
         ran = self._settings.pipeline in self.pipelines()
         self._first.stop()
-        if volumes:
-            self._first.forget()
-        return ran
+        return Stopped(ran, self._first.forget() if volumes else "")
 
     def where(self) -> str:
         """Returns the project and the region; see ``Environment.where``."""

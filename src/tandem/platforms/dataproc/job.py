@@ -93,17 +93,23 @@ class DataprocJob:
         elif deployment.cluster and deployment.cluster.delete():
             _log.info("the cluster is deleted", cluster=self.settings.gcp.cluster)
 
-    def forget(self) -> None:
+    def forget(self) -> str:
         """Deletes the pipeline's data in Cloud Storage, Kafka and MongoDB; see ``DeployedJob.forget``."""
-        removed = self.deployment.bucket.remove_all()
-        _log.info("the checkpoint and the uploads are removed", objects=removed)
-        remove_topics(self.settings.kafka, self.settings.location)
-        remove_collections(self.settings.mongo, self.settings.location)
+        objects = self.deployment.bucket.remove_all()
+        topics = remove_topics(self.settings.kafka, self.settings.location)
+        collections = remove_collections(self.settings.mongo, self.settings.location)
+        parts = (
+            f"{objects} objects in gs://{self.settings.gcp.bucket}" if objects else "",
+            f"the topics {', '.join(topics)}" if topics else "",
+            f"the collections {', '.join(collections)}" if collections else "",
+        )
+        return ", ".join(filter(None, parts))
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
         run, trouble = self._newest()
         without = "unknown" if trouble else "stopped"
+        trouble = trouble or self._earlier(run)
         newest, behind = None, None
         try:
             with progress_of(self.settings) as reader:
@@ -182,9 +188,20 @@ class DataprocJob:
         except TandemError as error:
             return None, str(error)
 
+    def _earlier(self, run: Run | None) -> str | None:
+        """Returns which job of an earlier version of Tandem runs instead of the newest one, and what ends it."""
+        if run and run.active:
+            return None
+        try:
+            self.deployment.check_earlier()
+        except TandemError as error:
+            return f"{error}; {error.hint}"
+        return None
+
     def _newest_submitted(self) -> Run:
         run = self.deployment.jobs.newest()
         if run is None:
+            self.deployment.check_earlier()
             raise EnvironmentNotReadyError("no job was submitted", hint="`tandem deploy` submits it")
         return run
 

@@ -33,7 +33,7 @@ def check_network(google: GoogleSettings, project: Project) -> str:
     network = str(subnetwork["network"])
     name = network.rpartition("/")[2]
     owner = f"/compute/v1/{network.partition('/compute/v1/')[2].partition('/global/')[0]}"
-    rules = project.get(_WHAT, "compute", f"{owner}/global/firewalls").get("items", ())
+    rules = project.items(_WHAT, "compute", f"{owner}/global/firewalls")
     own = [rule for rule in rules if rule["network"] == network]
     if closed := [each for each in _PROTOCOLS if not _lets_pass(each, own, subnetwork["ipCidrRange"], google)]:
         raise TandemError(
@@ -47,7 +47,7 @@ def check_network(google: GoogleSettings, project: Project) -> str:
             hint=f"`gcloud compute networks subnets update {subnetwork['name']} --region={google.region} "
             "--enable-private-ip-google-access`",
         )
-    routers = project.get(_WHAT, "compute", f"{owner}/regions/{google.region}/routers").get("items", ())
+    routers = project.items(_WHAT, "compute", f"{owner}/regions/{google.region}/routers")
     nats = [nat for router in routers if router["network"] == network for nat in router.get("nats", ())]
     if not nats:
         raise TandemError(

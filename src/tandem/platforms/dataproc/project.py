@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
@@ -95,6 +96,22 @@ class Project:
             return found
 
         return call(what, send)
+
+    def items(self, what: str, api: str, path: str) -> Iterator[dict[str, Any]]:
+        """Yields the items of a list, of all its pages; for errors see ``call``.
+
+        Args:
+            what: the action, for messages.
+            api: the API's name without its domain.
+            path: the rest of the URL, without a query.
+        """
+        token = ""
+        while True:
+            page = self.get(what, api, f"{path}?{urlencode({'pageToken': token})}" if token else path)
+            yield from page.get("items", ())
+            token = page.get("nextPageToken", "")
+            if not token:
+                return
 
     def _missing_roles(self, api: str, resource: str, roles: Mapping[str, tuple[str, ...]]) -> list[str]:
         asked = [permission for permissions in roles.values() for permission in permissions]

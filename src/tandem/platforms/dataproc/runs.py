@@ -169,7 +169,7 @@ class Runs(ABC):
 
     @abstractmethod
     def _kill_hint(self, run: Run) -> str:
-        """Returns the command that ends a run."""
+        """Returns Google's command that ends a run."""
 
     def others_on_cluster(self) -> list[str]:
         """Returns the ids of other active jobs that need the cluster; none without a cluster."""
@@ -201,7 +201,7 @@ class Runs(ABC):
             if run.config.startswith(folder) and not self._owns(run):
                 raise TandemError(
                     f"the job {run.id} of an earlier version of Tandem runs on this checkpoint",
-                    hint=f"stop it first: {self._kill_hint(run)}",
+                    hint=f"stop it first: {self._way_to_end(run)}",
                 )
 
     def stop(self, run: Run) -> None:
@@ -225,6 +225,11 @@ class Runs(ABC):
             self.await_end(run, _CANCEL_DEADLINE_S)
         self._bucket.remove(mark)
 
+    def _way_to_end(self, run: Run) -> str:
+        """Returns the command that ends a run; no command of Google's reaches a stand-in."""
+        mine = self._settings
+        return f"`tandem --profile {mine.profile} down`" if mine.backend == "rehearsal" else self._kill_hint(run)
+
     def _owns(self, run: Run) -> bool:
         """Returns whether a run is this pipeline's in this environment."""
         mine = (environment_of(self._settings), label_of(self._settings))
@@ -247,6 +252,6 @@ class Runs(ABC):
             f"the job {run.id} to end",
             probe,
             deadline_s=deadline_s,
-            hint=self._kill_hint(run),
+            hint=self._way_to_end(run),
             interval_s=self._pace_s,
         )

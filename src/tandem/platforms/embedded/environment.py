@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from tandem.errors import UsageError
+from tandem.platforms.base import Stopped
 from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
 from tandem.platforms.local_services.prepare import prepare
@@ -36,7 +37,7 @@ class EmbeddedEnvironment:
         """Returns the pipelines that are to run; see ``Environment.pipelines``."""
         return self._supervisor.pipelines()
 
-    def stop(self, volumes: bool = False) -> bool:
+    def stop(self, volumes: bool = False) -> Stopped:
         """Stops everything, also services that a killed supervisor left; see ``Environment.stop``."""
         return self._supervisor.stop(forget=volumes)
 

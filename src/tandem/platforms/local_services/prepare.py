@@ -101,9 +101,9 @@ def ports(settings: Settings) -> dict[str, int]:
 
 
 def end_leftovers(layout: Layout) -> bool:
-    """Ends the services that run without a supervisor, and returns whether there were any."""
+    """Ends the services and drivers that run without a supervisor, and returns whether there were any."""
     any_left = False
-    for service in (*layout.services, *layout.other_jobs()):
+    for service in layout.recorded():
         file = layout.pid(service)
         identity = read_identity(file)
         if identity is None:

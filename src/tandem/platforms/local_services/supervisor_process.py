@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
 from tandem.pipeline_registry import PipelineRegistry
+from tandem.platforms.base import Stopped
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import end_leftovers
 from tandem.settings.model import Settings
@@ -89,10 +90,8 @@ class SupervisorProcess:
 
         wait_for("the supervisor to start", probe, deadline_s=60, hint=f"look at {log}", interval_s=0.05)
 
-    def stop(self, *, forget: bool) -> bool:
-        """Stops everything and returns whether anything ran.
-
-        This includes services that a killed supervisor left.
+    def stop(self, *, forget: bool) -> Stopped:
+        """Stops everything, also services that a killed supervisor left, and returns what that has done.
 
         Args:
             forget: also remove all data.
@@ -102,8 +101,10 @@ class SupervisorProcess:
         """
         layout = self._layout
         if not layout.run.exists():
-            return False
-        ran = self.running()
+            if not (forget and layout.home.exists()):
+                return Stopped(ran=False)
+            layout.run.mkdir()
+        ran, held = self.running(), list[str]()
         if supervisor := read_identity(layout.pid(SUPERVISOR)):
             end(supervisor, STOP_DEADLINE_S)
             layout.pid(SUPERVISOR).unlink(missing_ok=True)
@@ -114,5 +115,5 @@ class SupervisorProcess:
             self.registry.clear()
             layout.state.unlink(missing_ok=True)
             if forget:
-                layout.forget()
-        return ran
+                held = layout.forget()
+        return Stopped(ran, f"{', '.join(held)} in {layout.home}" if held else "")

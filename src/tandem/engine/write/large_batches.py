@@ -1,0 +1,81 @@
+"""Writes large batches: Spark's tasks compute and cache the rows, and write what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from functools import cache
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from tandem.engine.declare.job_config import JobConfig
+from tandem.engine.declare.pipeline import Output
+from tandem.engine.read.parse import ASIDE
+from tandem.engine.spark.dates import is_old
+from tandem.engine.write.batch_rows import Counts, events_of, is_rejected, rejected_of
+from tandem.engine.write.dead_letters import DeadLetters
+from tandem.engine.write.mongo_sink import FEW, write_documents
+from tandem.engine.write.side_by_side import side_by_side
+
+
+class LargeBatches:
+    """Is the ``BatchRows`` of large batches.
+
+    Args:
+        outputs: which documents to write.
+        letters: makes and appends dead letters.
+        config: where MongoDB is.
+        threads: at least three.
+    """
+
+    def __init__(self, outputs: Sequence[Output], letters: DeadLetters, config: JobConfig, threads: Executor) -> None:
+        self._outputs, self._letters, self._config, self._threads = outputs, letters, config, threads
+        self._found = Counts(0, 0, old=False)
+
+    def compute(self, batch: DataFrame) -> Counts:
+        """Computes and caches a batch. Meanwhile Python declares what will be made of it."""
+        self._rows = batch.persist(StorageLevel.MEMORY_AND_DISK)
+        self._declared_letters = cache(lambda: self._letters.made_of(rejected_of(batch)))
+        counted: list[Counts] = []
+
+        def count() -> None:
+            counted.append(_counted(batch))
+
+        def declare_documents() -> None:
+            self._documents = {output.collection_name: output.documents(events_of(batch)) for output in self._outputs}
+
+        # Either most batches have dead letters or few do.
+        declarations = [declare_documents, self._declared_letters] if self._found.dead else [declare_documents]
+        side_by_side(self._threads, batch.sparkSession, [count, *declarations])
+        (self._found,) = counted
+        return self._found
+
+    def write_documents(self, output: Output) -> None:
+        """Stores the documents of an output; see ``mongo_sink.write_documents``."""
+        few = self._found.events < FEW
+        documents = self.documents(output)
+        write_documents(documents, output.collection_name, self._config, few=few, old=self._found.old)
+
+    def documents(self, output: Output) -> DataFrame:
+        """Returns the documents of an output."""
+        return self._documents[output.collection_name]
+
+    def append_letters(self, *, planned_ms: int | None) -> None:
+        """Appends the dead letters; see ``DeadLetters.append``."""
+        self._letters.append(self._declared_letters(), planned_ms=planned_ms)
+
+    def clear(self) -> None:
+        """Releases the rows."""
+        self._rows.unpersist()
+
+
+def _counted(rows: DataFrame) -> Counts:
+    """Counts what a batch has, which also computes and caches the rows.
+
+    The best way to write depends on the counts. Nothing is written of what there is none of.
+    """
+    found = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(is_rejected()), F.bool_or(is_old(rows)))
+    events, dead, old = found.collect()[0]
+    return Counts(int(events), int(dead), bool(old))

@@ -1,0 +1,97 @@
+"""A rehearsal whose stand-ins have died is stopped and cleaned up all the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+from structlog.testing import capture_logs
+
+from tandem.platforms.base import Stopped
+from tandem.platforms.dataproc import calls
+from tandem.platforms.dataproc.environment import DataprocEnvironment
+from tandem.platforms.dataproc.job import DataprocJob
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+from tandem.supervision.process import Identity, alive, identify, kill, spawn, write_identity
+from tandem_rehearsal.environment import RehearsalEnvironment
+from tandem_rehearsal.services import SERVICES, layout_of
+
+UNASKED = "the jobs could not be asked to stop and end with the stand-ins"
+Start = Callable[[str], list[Identity]]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A rehearsal at whose ports nobody listens."""
+    monkeypatch.setattr(calls, "PATIENCE_S", 0.0)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        # The address of Dataproc is the second port.
+        gcp = {"rehearsal_port": held.getsockname()[1] - 1}
+        yield load("rehearsal", {"state_dir": tmp_path, "gcp": gcp})
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Start]:
+    """Starts what stands in for a supervisor and a driver, with the state of the storage; returns their identities."""
+    layout, started = layout_of(settings), list[Popen[bytes]]()
+
+    def run(storage: str) -> list[Identity]:
+        layout.create()
+        for name in ("supervisor", "job"):
+            started.append(spawn(["sleep", "600"], log=layout.log(name), env=os.environ, cwd=layout.home))
+            write_identity(layout.pid(name), identify(started[-1].pid))
+        states = {name: {"state": "running"} for name in SERVICES}
+        states["storage"] = {"state": storage, "error": "was given up: killed"}
+        layout.state.write_text(json.dumps(states))
+        return [identify(each.pid) for each in started]
+
+    yield run
+    for each in started:
+        each.kill()
+        each.wait(10)
+
+
+@pytest.mark.parametrize(("storage", "why"), [("failed", "storage was given up: killed"), ("running", " failed, ")])
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_left_is_stopped_and_what_could_not_be_asked_is_told(
+    settings: Settings, start: Start, storage: str, why: str, whole: bool
+) -> None:
+    processes, layout = start(storage), layout_of(settings)
+    (layout.home / "storage" / "object").touch()
+    environment = RehearsalEnvironment(settings)
+    with capture_logs() as said:
+        if whole:
+            done = environment.stop(volumes=True)
+            assert done == Stopped(ran=True, deleted=f"storage in {layout.home}")
+        else:
+            environment.job(settings).stop()
+    (told,) = [each for each in said if each["event"] == UNASKED]
+    assert why in told["error"]
+    assert not any(map(alive, processes))
+    assert layout.recorded() == []
+
+
+def test_stand_ins_that_run_are_asked(settings: Settings, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(DataprocJob, "stop", lambda job: asked.append(job.settings.pipeline))
+    monkeypatch.setattr(DataprocEnvironment, "pipelines", lambda _: ["orders_payments"])
+    processes = start("running")
+    with capture_logs() as said:
+        assert RehearsalEnvironment(settings).stop().ran
+    assert asked == ["orders_payments"]
+    assert UNASKED not in [each["event"] for each in said]
+    assert not any(map(alive, processes))
+
+
+def test_a_driver_that_outlived_supervisor_and_stand_ins_is_ended(settings: Settings, start: Start) -> None:
+    supervisor, driver = start("running")
+    kill(supervisor)
+    assert RehearsalEnvironment(settings).stop() == Stopped(ran=True)
+    assert not alive(driver)
