@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tandem.engine.declare import spark_type
 from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.kind import Kind
 from tandem.engine.declare.stream import RecordPart
 from tandem.errors import UsageError
+from tandem.scaffold import names
 from tandem.scaffold.chosen import Choice, choose
 from tandem.scaffold.described import Described
+from tandem.scaffold.infer import words
 from tandem.scaffold.infer.join_key import JoinKey, chosen_join_key, guess_join_key
 from tandem.scaffold.infer.observed import Sample
 from tandem.scaffold.infer.outliers import usual
@@ -22,6 +26,12 @@ from tandem.scaffold.sources.samples import Samples, described_by_samples
 from tandem.settings.model import KafkaSettings
 
 NOW_MS = 1_800_000_000_000
+
+
+@pytest.mark.parametrize("module", [words, names, spark_type], ids=lambda module: module.__name__)
+def test_the_examples_of_docstrings_are_true(module: Any) -> None:
+    found = doctest.testmod(module)
+    assert (found.attempted > 0, found.failed) == (True, 0)
 
 
 def no_kafka() -> KafkaSettings:
@@ -308,3 +318,10 @@ def test_fields_of_several_types_are_left_out_of_a_topics_records() -> None:
     assert found.notes == ("left out: field 'x' is an integer in offset 1 and a string in offset 2",)
     with pytest.raises(UsageError, match="field 'x' is an integer in offset 1"):
         described_by_samples("t", "t", Samples(records, ""))
+
+
+def test_a_record_is_no_schema(tmp_path: Path) -> None:
+    for record in ({"type": "Feature", "properties": {"id": 1}}, {"$schema": "x", "id": 1}):
+        assert described(tmp_path, json.dumps(record)).samples[0].fields == record
+    for schema in ({"$schema": "x", "type": "object", "properties": {"id": {"type": "integer"}}},):
+        assert described(tmp_path, json.dumps(schema)).samples == ()

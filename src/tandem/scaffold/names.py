@@ -34,7 +34,8 @@ def stream_name(source: str) -> str:
     name = re.sub(r"^[0-9_]+", "", plain)[:_LONGEST].strip("_")
     if not name:
         return _PLAIN
-    return f"{name}_{_PLAIN}" if iskeyword(name) or name in _TAKEN.split() else name
+    # Linters refuse some names of one letter.
+    return f"{name}_{_PLAIN}" if iskeyword(name) or name in _TAKEN.split() or len(name) == 1 else name
 
 
 def record_name(stream: str) -> str:
@@ -44,7 +45,7 @@ def record_name(stream: str) -> str:
     ('order', 'date_record', 'class_record')
     """
     name = singular(stream)
-    return f"{name}_record" if iskeyword(name) or name in _TAKEN.split() else name
+    return f"{name}_record" if iskeyword(name) or name in _TAKEN.split() or len(name) == 1 else name
 
 
 def unlike(name: str, taken: Iterable[str]) -> str:

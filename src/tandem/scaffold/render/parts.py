@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from tandem.engine.declare.field_name import Path
-from tandem.engine.declare.kind import Boolean, Date, Decimal, Enum, Integer, Kind
+from tandem.engine.declare.kind import Boolean, Date, Decimal, Enum, Integer, Kind, Record
 from tandem.engine.declare.stream import RecordPart
 from tandem.scaffold.chosen import Chosen, kind_at
 from tandem.scaffold.infer.words import words_of
@@ -148,6 +148,8 @@ def test_values(chosen: Chosen, time: Code, other: Mapping[Path, str], *, is_row
         for name in path[:-1]:
             inner = inner.setdefault(name, {})
         inner[path[-1]] = value
+    if not is_row:
+        nested = {name: _filled(stream.fields[name], value) for name, value in nested.items()}
     found = {name: _nested(value) for name, value in nested.items()}
     if is_row or stream.identity_column not in stream.fields:
         found.setdefault(stream.identity_column, test_value(chosen.columns[stream.identity_column]))
@@ -188,6 +190,13 @@ def test_text(kind: Kind) -> str:
             return kind.symbols[0]
         case _:
             return "a"
+
+
+def _filled(kind: Kind, value: Any) -> Any:
+    """Returns a record's values with those of all of its fields: the oracle's events have None for what is absent."""
+    if not isinstance(kind, Record):
+        return value
+    return {name: _filled(each, value[name]) if name in value else "None" for name, each in kind.fields.items()}
 
 
 def _nested(value: Any) -> Code:

@@ -27,7 +27,7 @@ _MOST_REFERENCES = 20
 def is_json_schema(value: Mapping[str, Any]) -> bool:
     """Returns whether a JSON object is a schema, and no record."""
     is_object = value.get("type") == "object" or "$ref" in value or "allOf" in value
-    return "$schema" in value or (is_object and isinstance(value.get("properties"), dict))
+    return is_object and ("$schema" in value or isinstance(value.get("properties"), dict))
 
 
 def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) -> Described:
