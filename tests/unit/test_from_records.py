@@ -58,11 +58,11 @@ def dump(value: Any) -> str:
         case Number():
             return str(value)
         case dict():
-            return f"{{{', '.join(f'{json.dumps(name)}: {dump(each)}' for name, each in value.items())}}}"
+            return f"{{{', '.join(f'{dump(name)}: {dump(each)}' for name, each in value.items())}}}"
         case list():
             return f"[{', '.join(map(dump, value))}]"
         case _:
-            return json.dumps(value)
+            return json.dumps(value, ensure_ascii=False)
 
 
 def save(path: Path, records: list[dict[str, Any]]) -> None:
@@ -136,7 +136,7 @@ NAMES = st.one_of(
         ]
     ),
     st.sampled_from(["two words", "", " ", "a\nb", "'\"", "x" * 40, "\\", "\u2013", "🙂"]),
-    st.text(max_size=12),
+    st.text(st.characters(max_codepoint=126), max_size=12),
 )
 INTEGERS = st.one_of(
     st.integers(-1000, 1000), st.integers(), st.integers(1_500_000_000_000, 1_700_000_000_000), st.just(10**33 + 1)
@@ -148,7 +148,7 @@ NUMBERS = st.one_of(
     st.sampled_from(["0.10", "-0.0", "1e5", "0.1234567890123456789012345678901234567890", "1E-7"]).map(Number),
 ).filter(lambda each: not isinstance(each, Number) or set(each) & set(".eE"))
 STRINGS = st.one_of(
-    st.text(max_size=8),
+    st.text(st.characters(max_codepoint=255), max_size=8),
     st.dates().map(str),
     st.datetimes().map(lambda each: each.isoformat(timespec="milliseconds") + "Z"),
     st.sampled_from(["new", "paid"]),
@@ -209,4 +209,25 @@ def test_the_declarations_of_two_streams_accept_every_record(
         assert [record for record in records if not accepts(stream, record)] == []
     location.module("oracle")
     check_samples(location)
+    check_clean(location)
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@given(record=st.dictionaries(st.text(max_size=20), st.text(max_size=3), min_size=1))
+def test_any_names_are_declared_as_they_are(record: dict[str, Any], tmp_path: Path) -> None:
+    save(tmp_path / "orders.jsonl", [record])
+    location = new_if_possible(tmp_path, "orders.jsonl")
+    if location is not None:
+        (stream,) = location.module("streams").STREAMS
+        assert set(stream.fields) <= set(record)
+        assert accepts(stream, record)
+        check_samples(location)
+
+
+def test_names_of_other_alphabets_are_clean(tmp_path: Path) -> None:
+    names = ("größe", "名前", "ключ", "µ", "ο", "prix – €", "🙂", "naïve", "ñ's", "Ω")  # noqa: RUF001
+    save(tmp_path / "orders.jsonl", [dict.fromkeys(names, "x")])
+    location = new(tmp_path, "orders.jsonl")
+    (stream,) = location.module("streams").STREAMS
+    assert tuple(stream.fields) == names
     check_clean(location)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH = 120
+# Greek and Cyrillic letters that look like Latin ones.
+_LOOKALIKES = frozenset("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαγικνορστυωμАВЕЗКМНОРСТУХЅІЈаеосрухѕіјԁԛԝгкптвнм")
+_WORD = re.compile(r"(\W+)")
 _STEP = "    "
 
 
@@ -115,9 +119,10 @@ def written(code: Code, indent: int = 0, before: int = 0, after: int = 1) -> str
 
 
 def text(value: str) -> str:
-    """Returns a string as the formatter writes it; what is no letter, digit or sign of ASCII is escaped."""
+    """Returns a string as the formatter writes it; characters that look like others are escaped."""
     quote = "'" if value.count('"') > value.count("'") else '"'
-    return quote + "".join(_character(each, quote) for each in value) + quote
+    words = _WORD.split(value)
+    return quote + "".join(_character(each, quote, word) for word in words for each in word) + quote
 
 
 def width(line: str) -> int:
@@ -163,12 +168,15 @@ def _line(indent: int) -> str:
     return "\n" + _STEP * indent
 
 
-def _character(character: str, quote: str) -> str:
+def _character(character: str, quote: str, word: str) -> str:
     if character in (quote, "\\"):
         return f"\\{character}"
     if character.isascii():
         return character if character.isprintable() else repr(character)[1:-1]
-    if unicodedata.category(character)[0] in "LN" or unicodedata.category(character) in ("So", "Sc", "Mn", "Mc"):
+    category, is_plain = unicodedata.category(character), unicodedata.normalize("NFKC", character) == character
+    # A word of another alphabet is taken for what it is, unless all of it looks like Latin letters.
+    looks_latin = character in _LOOKALIKES and all(each.isascii() or each in _LOOKALIKES for each in word)
+    if is_plain and not looks_latin and (category[0] in "LN" or category in ("So", "Sc", "Mn", "Mc")):
         return character
     code = ord(character)
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -11,7 +11,7 @@ from tandem.scaffold.render.code import Code, call, mapping, several, text, writ
 from tandem.scaffold.render.field_types import value_imports
 from tandem.scaffold.render.joined_generator import generator_module
 from tandem.scaffold.render.joined_names import JoinedNames
-from tandem.scaffold.render.joined_test import test_module
+from tandem.scaffold.render.joined_testing import test_module
 from tandem.scaffold.render.joined_transform import transform_module
 from tandem.scaffold.render.module import assigned, filled, imports
 

@@ -151,8 +151,6 @@ def test_values(chosen: Chosen, time: Code, other: Mapping[Path, str], *, is_row
     if not is_row:
         nested = {name: _filled(stream.fields[name], value) for name, value in nested.items()}
     found = {name: _nested(value) for name, value in nested.items()}
-    if is_row or stream.identity_column not in stream.fields:
-        found.setdefault(stream.identity_column, test_value(chosen.columns[stream.identity_column]))
     found.setdefault(stream.identity_column, test_value(chosen.columns[stream.identity_column]))
     return {**found, stream.time_column: time}
 
