@@ -1,4 +1,4 @@
-"""The README's commands, for the layers that run them."""
+"""The commands and examples of README and docs, for the layers that run them."""
 
 from __future__ import annotations
 
@@ -11,37 +11,29 @@ from pymongo import MongoClient, WriteConcern
 
 from tests import ROOT
 
-CONTAINERS = "In containers"
-OWN = "A pipeline of your own"
+README = ROOT / "README.md"
+PROCESSES, CONTAINERS, TUTORIAL = "start/processes.md", "start/containers.md", "start/tutorial.md"
 
 
-def commands(section: str | None = None) -> list[str]:
-    """Returns the commands as they stand there: those of a section, or all that are in neither of the above."""
-    sections = re.split(r"^##+ ", (ROOT / "README.md").read_text("utf-8"), flags=re.MULTILINE)
-    if section is None:
-        chosen = [text for text in sections if not text.startswith((CONTAINERS, OWN))]
-    else:
-        chosen = [text for text in sections if text.startswith(section)]
-    return _commands_in("\n".join(chosen))
+def blocks_of(file: Path, language: str) -> list[str]:
+    """Returns the code blocks of a language in a Markdown file."""
+    return re.findall(rf"```{language}\n(.*?)```", file.read_text("utf-8"), re.DOTALL)
 
 
-def commands_of(page: str) -> list[str]:
-    """Returns the commands of a page in docs/ that can be run where there is no cloud."""
-    return _commands_in((ROOT / "docs" / page).read_text("utf-8"))
-
-
-def _commands_in(text: str) -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+def commands_of(page: str | Path) -> list[str]:
+    """Returns the commands of a page: its path in docs/, or a file. All of them can be run where there is no cloud."""
+    blocks = blocks_of(ROOT / "docs" / page, "bash")
     lines = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line]
 
 
 def use_mongodb(port: int) -> str:
-    """Returns the README's address of MongoDB at another port, after using it as a client of a user's may.
+    """Returns the documented address of MongoDB at another port, after using it as a client of a user's may.
 
     It writes for a majority, commits a transaction and is told of both by a change stream.
     """
-    row = next(line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith("| MongoDB |"))
+    text = (ROOT / "docs" / PROCESSES).read_text("utf-8")
+    row = next(line for line in text.splitlines() if line.startswith("| MongoDB | `mongodb:"))
     address = re.findall(r"`(mongodb://[^`]+)`", row)[0].replace(":27117/", f":{port}/")
     with MongoClient[dict[str, Any]](address, serverSelectionTimeoutMS=5000) as client:
         notes = client.get_database("readme", write_concern=WriteConcern("majority"))["notes"]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 _NUMBER = "123456789"
 _SUBNETWORK = "10.10.0.0/20"
-# By the roles of docs/gcp.md: the permissions that may be asked for.
+# By the roles of docs/guides/gcp.md: the permissions that may be asked for.
 _PERMISSIONS = frozenset(
     {
         *("dataproc.clusters.create", "dataproc.jobs.create", "dataproc.batches.create"),
@@ -27,7 +27,7 @@ Answer = tuple[int, dict[str, Any]]
 
 @dataclass
 class ProjectApi:
-    """One project as docs/gcp.md sets it up; each attribute may be changed.
+    """One project as docs/guides/gcp.md sets it up; each attribute may be changed.
 
     Attributes:
         project: its id.

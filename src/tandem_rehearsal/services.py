@@ -199,7 +199,7 @@ def _administrator(settings: Settings, credentials: Credentials) -> KafkaAdminCl
 
 
 def _allow(settings: Settings, credentials: Credentials) -> None:
-    """Gives the pipeline's user what docs/gcp.md gives the user of the cloud's broker."""
+    """Gives the pipeline's user what docs/guides/gcp.md gives the user of the cloud's broker."""
     streams, dead_letter_topic = streams_of(settings.location)
     operations = (
         ACLOperation.CREATE,

@@ -20,10 +20,10 @@ from tandem.platforms.compose.containers import started_at
 from tests import ROOT
 from tests.compose.conftest import PROJECT, Stack
 from tests.foreign import send_two_facts_of_one_customer
-from tests.readme import CONTAINERS, commands, run, use_mongodb
+from tests.readme import CONTAINERS, commands_of, run, use_mongodb
 
-# The README's commands about containers. Each is run below, as it stands there.
-UP, PS, LOGS, RESTART, DOWN, FORGET = commands(CONTAINERS)
+# The commands of the page about containers. Each is run below, as it stands there.
+UP, PS, LOGS, RESTART, DOWN, FORGET = commands_of(CONTAINERS)
 # In the order in which they are killed. CI kills a service that the job needs, and the job.
 ON_DEMAND = ("mongo", "spark-worker", "spark-master")
 SERVICES = ("kafka", *(pytest.param(name, marks=pytest.mark.on_demand) for name in ON_DEMAND), "job")

@@ -160,6 +160,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         faults = [line.split(" s  ", 1)[1] for line in case.injected]
         injected = "; ".join(line for line in faults if not line.startswith("recovered"))
         rows.append(f"| {case.name.replace('_', ' ')} | {case.profile} | {injected} | {seconds} | {case.consumed:,} |")
-    # What is published in docs/faults.md.
+    # What is published in docs/results/faults.md.
     FAULT_STATE.mkdir(parents=True, exist_ok=True)
     (FAULT_STATE / "table.md").write_text("\n".join(rows) + "\n", "utf-8")

@@ -140,9 +140,9 @@ def test_the_job_stops_and_says_why(lone: Environment, change: Change, words: st
         environment.tandem("produce", "--count", "100", code=None)
     problem = environment.wait("the problem", lambda: environment.status()["problem"], 120)
     assert words in problem
-    assert "README: Recovery" in problem
+    assert "docs/guides/recovery.md" in problem
     assert environment.status()["job"]["state"] == "failed"
-    # The README's recovery, with the code that made what is in MongoDB.
+    # What docs/guides/recovery.md says, with the code that made what is in MongoDB.
     lone.tandem("down")
     shutil.rmtree(backend_of(lone).checkpoint)
     lone.tandem("up", "--wait")

@@ -41,7 +41,7 @@ MANY = 12_000
 NUMBERS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 
 
-def test_a_users_client_connects_by_the_readmes_address(running: Environment) -> None:
+def test_a_users_client_connects_by_the_documented_address(running: Environment) -> None:
     assert running.status()["mongo"]["uri"] == use_mongodb(running.first_port + 2)
 
 

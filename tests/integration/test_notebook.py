@@ -17,7 +17,7 @@ from tandem.scaffold import write
 from tests import ROOT, STATE
 from tests.environment import Environment
 
-NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
+NOTEBOOK = ROOT / "docs" / "guides" / "notebook.ipynb"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The command of docs/parity.md, from nothing to nothing."""
+"""The command of docs/reference/parity.md, from nothing to nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.rehearsal.conftest import PORT, environment
 def test_run_deploys_verifies_and_destroys() -> None:
     fresh = environment("rehearsal-run", PORT + 20)
     fresh.tandem("down", "--volumes")
-    (command,) = commands_of("parity.md")
+    (command,) = commands_of("reference/parity.md")
     path = f"{Path(sys.executable).parent}:{fresh.variables['PATH']}"
     done = run(command, {**fresh.variables, "PATH": path})
     assert "every record is accounted for" in done.stdout

@@ -173,7 +173,7 @@ def test_a_job_that_cannot_be_stopped_does_not_keep_another_one_running(monkeypa
 
 
 def test_the_plan_in_the_documentation_works() -> None:
-    (command,) = commands_of("gcp.md")
+    (command,) = commands_of("guides/gcp.md")
     done = run(command, {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
     assert "SubmitJob" in done.stdout
     assert "plan only: nothing was called or changed" in done.stderr

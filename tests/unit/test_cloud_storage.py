@@ -237,7 +237,7 @@ def test_too_many_requests_and_outages_are_waited_for(answers: Answers, settings
 @pytest.mark.parametrize(
     ("status", "said", "hint"),
     [
-        (403, "looking at the bucket tandem-rehearsal is not allowed", "docs/gcp.md lists the required roles"),
+        (403, "looking at the bucket tandem-rehearsal is not allowed", "docs/guides/gcp.md lists the required roles"),
         (401, "Google does not accept the login", "gcloud auth"),
     ],
 )
@@ -364,7 +364,7 @@ def test_what_a_lifecycle_rule_deletes(
 
 
 def test_the_documented_lifecycle_rule_deletes_output_only(settings: Settings, answers: Answers) -> None:
-    (shown,) = re.findall(r"```json\n(\{.*?)```", (ROOT / "docs" / "gcp.md").read_text("utf-8"), re.DOTALL)
+    (shown,) = re.findall(r"```json\n(\{.*?)```", (ROOT / "docs" / "guides" / "gcp.md").read_text("utf-8"), re.DOTALL)
     answers.found = {"name": "tandem-rehearsal", **KEEPS_NOTHING, "lifecycle": json.loads(shown)}
     policy = Bucket(settings, Clients(settings.gcp).storage).policy()
     assert policy is not None

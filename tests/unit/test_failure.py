@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import runpy
 import threading
 from dataclasses import replace
@@ -27,7 +26,6 @@ from tandem.engine.spark.failure import (
     mongo_error,
 )
 from tandem.pipelines.orders_payments.transform import PIPELINE
-from tests import ROOT
 from tests.spark.records import job_config
 
 CODE = """
@@ -36,14 +34,6 @@ def transform(rows):
 
 transform([])
 """
-
-
-def test_messages_name_sections_that_the_readme_has() -> None:
-    source = "".join(file.read_text("utf-8") for file in (ROOT / "src").rglob("*.py"))
-    named = set(re.findall(r"\(README: ([^)]+)\)", source))
-    assert named
-    headings = re.findall(r"^#+ (.+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-    assert named <= set(headings)
 
 
 def test_an_error_from_a_pipelines_code_names_the_line(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from tandem.engine.declare.stream import Stream
 from tandem.errors import UsageError
 from tandem.producer.record_plan import Plan
 from tandem.producer.sample import sample
+from tandem.scaffold import Format
 from tandem.scaffold.chosen import Choice
 from tandem.scaffold.from_records import Request, write_from
 from tandem.scaffold.joining import JoinChoice
@@ -230,4 +232,49 @@ def test_names_of_other_alphabets_are_clean(tmp_path: Path) -> None:
     location = new(tmp_path, "orders.jsonl")
     (stream,) = location.module("streams").STREAMS
     assert tuple(stream.fields) == names
+    check_clean(location)
+
+
+JSON_SCHEMA = {
+    "type": "object",
+    "required": ["order_id", "at"],
+    "properties": {
+        "order_id": {"type": "string"},
+        "at": {"type": "string", "format": "date-time"},
+        "on": {"type": "string", "format": "date"},
+        "status": {"enum": ["new", "it's", 'the "best"']},
+        "total": {"type": "number", "multipleOf": 0.01, "default": 1.5},
+        "labels": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "number"}}},
+        "photo": {"type": "string", "contentEncoding": "base64"},
+        "inner": {"type": "object", "properties": {"n": {"type": "integer", "default": 3}}},
+    },
+}
+AVRO_SCHEMA = {
+    "type": "record",
+    "name": "Order",
+    "fields": [
+        {"name": "order_id", "type": "string"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "n", "type": "int"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "values"),
+    [
+        ("orders.json", JSON_SCHEMA, Format.JSON),
+        ("orders.avsc", AVRO_SCHEMA, Format.JSON),
+        ("orders.avsc", AVRO_SCHEMA, Format.AVRO),
+    ],
+)
+def test_a_pipeline_from_a_schema_is_complete(name: str, schema: Any, values: Format, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(json.dumps(schema))
+    own = tmp_path / f"own_{next(_FOLDERS)}_pipelines"
+    request = Request(str(tmp_path / name), None, GUESS, values)
+    location = write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS).location
+    (stream,) = location.module("streams").STREAMS
+    assert (stream.format is not None) is (values is Format.AVRO)
+    location.module("oracle")
+    check_samples(location)
     check_clean(location)

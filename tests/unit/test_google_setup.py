@@ -74,7 +74,7 @@ def test_a_project_as_the_documentation_sets_it_up_is_complete(api: ProjectApi, 
 
 
 def test_the_documentation_enables_and_grants_what_is_looked_for() -> None:
-    page = (ROOT / "docs" / "gcp.md").read_text("utf-8")
+    page = (ROOT / "docs" / "guides" / "gcp.md").read_text("utf-8")
     (line,) = re.findall(r"gcloud services enable (.+)", page)
     assert set(APIS) <= {name.removesuffix(".googleapis.com") for name in line.split()}
     for role in (*PROJECT_ROLES, *ACCOUNT_ROLES, "Compute Network Viewer"):

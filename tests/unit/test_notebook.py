@@ -43,7 +43,7 @@ def test_what_a_session_needs_is_said_before_anything_starts(monkeypatch: pytest
 
 
 def test_the_example_is_kept_without_what_it_printed() -> None:
-    notebook = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "docs" / "guides" / "notebook.ipynb", as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert code
     assert all(not cell.outputs and cell.execution_count is None for cell in code)

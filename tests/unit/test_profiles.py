@@ -321,7 +321,9 @@ def test_what_is_still_to_set_is_told_with_both_places() -> None:
 
 
 def test_the_profiles_of_the_documentation_can_be_used() -> None:
-    first, second = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "profiles.md").read_text("utf-8"), re.DOTALL)
+    first, second = re.findall(
+        r"```toml\n(.*?)```", (ROOT / "docs" / "guides" / "profiles.md").read_text("utf-8"), re.DOTALL
+    )
     define(first)
     assert list(tomllib.loads(first)["profile"]) == ["shop", "staging", "production"]
     assert read_settings("shop").missing

@@ -1,4 +1,4 @@
-"""The smallest pipeline of docs/small.md: each part of Tandem finds in it what it needs."""
+"""The smallest pipeline of docs/guides/small.md: each part of Tandem finds in it what it needs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.readme import ROOT
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Of the pipeline as the page has it, in a folder of its own."""
-    page = (ROOT / "docs" / "small.md").read_text("utf-8")
+    page = (ROOT / "docs" / "guides" / "small.md").read_text("utf-8")
     own = tmp_path / "small_pipelines"
     for name, code in zip(("transform", "generator"), re.findall(r"```python\n(.*?)```", page, re.DOTALL), strict=True):
         file = own / "large_orders" / f"{name}.py"

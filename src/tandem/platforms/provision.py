@@ -135,7 +135,7 @@ def producer_dated(kafka: KafkaSettings, streams: Sequence[Stream]) -> list[str]
         raise EnvironmentNotReadyError(
             f"Kafka at {kafka.bootstrap} does not show the settings of {', '.join(hidden)} to the user "
             f"{kafka.username or '(none)'}",
-            hint="grant the user the ACLs in docs/gcp.md; DESCRIBE_CONFIGS is missing",
+            hint="grant the user the ACLs in docs/guides/gcp.md; DESCRIBE_CONFIGS is missing",
         )
     return [topic for topic, configs in configs_of.items() if configs[_TIMESTAMP_TYPE]["value"] != _LOG_APPEND_TIME]
 
@@ -165,7 +165,7 @@ def _missing_topics(
             raise EnvironmentNotReadyError(
                 f"Kafka at {kafka.bootstrap} has no topic {', '.join(missing)} that the user "
                 f"{kafka.username or '(none)'} may see, and does not let it create one: {type(error).__name__}",
-                hint="grant the user the ACLs in docs/gcp.md, or create the topics as `deploy --plan` shows them",
+                hint="grant the user the ACLs of docs/guides/gcp.md, or create the topics that `deploy --plan` shows",
             ) from None
 
 

@@ -8,7 +8,7 @@ from tandem.engine.declare.stream import Stream
 from tandem.platforms.provision import administrator
 from tandem.settings.model import KafkaSettings
 
-GRANT = "grant WRITE on it to the user (docs/gcp.md lists the ACLs), or keep its producers sending"
+GRANT = "grant WRITE on it to the user (docs/guides/gcp.md lists the ACLs), or keep its producers sending"
 
 
 def unwritable(kafka: KafkaSettings, streams: Sequence[Stream], patience_ms: int = 10_000) -> list[str]:

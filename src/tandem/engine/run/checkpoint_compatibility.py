@@ -82,7 +82,7 @@ def _other_state(spark: SparkSession, config: JobConfig) -> Failure | None:
     now = {name: spark.conf.get(name) for name in before}
     return Failure(
         f"the checkpoint's state has another format ({_listed(before)}) than the settings name ({_listed(now)}): start "
-        f"with a new checkpoint, or keep the old format, TANDEM_SPARK='{json.dumps(before)}' (README: Recovery)",
+        f"with a new checkpoint, or keep the old format, TANDEM_SPARK='{json.dumps(before)}' (docs/guides/recovery.md)",
         MUST_NOT_GO_ON,
     )
 
@@ -157,5 +157,5 @@ def _words(name: str, before: Any, now: Any) -> str:
     return (
         f"{name} is {json.dumps(now)}, but the checkpoint was begun with {json.dumps(before)}: set it back "
         f"({variable}={old}), or start with a new checkpoint and without the old documents, because `tandem verify` "
-        "would report documents that the new value does not produce (README: Recovery)"
+        "would report documents that the new value does not produce (docs/guides/recovery.md)"
     )

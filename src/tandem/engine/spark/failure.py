@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.errors import StreamingQueryException
 
 _ANOTHER = "another driver uses the same checkpoint; this one stops"
-_AGAIN = "start with a new checkpoint: the job re-reads the topics and writes no duplicates (README: Recovery)"
+_AGAIN = "start with a new checkpoint: the job re-reads the topics and writes no duplicates (docs/guides/recovery.md)"
 # By Spark's error classes and Kafka's exceptions. The first match counts. An error may quote a record, so each
 # repetition here and below has a bound or a fixed start: no pattern scans to the end from every character.
 _FINAL = (
@@ -54,7 +54,7 @@ _OUT_OF_MEMORY_CODE = 52
 _MEMORY = re.compile(rf"\bOutOfMemoryError\b|Command exited with code {_OUT_OF_MEMORY_CODE}\b")
 _OUT_OF_MEMORY = (
     "Java ran out of memory: the records of a batch, which are all that wait in Kafka, must fit into its heap. "
-    "Increase spark.driver.memory, in a cluster spark.executor.memory (README: Recovery); "
+    "Increase spark.driver.memory, in a cluster spark.executor.memory (docs/guides/recovery.md); "
     "the job resumes where it stopped"
 )
 # The messages of Hadoop's connector if Cloud Storage refuses a request or does not answer.

@@ -114,7 +114,7 @@ class DeadLetters:
             why = refused.group(0) if refused else "there is no such topic"
             raise CannotGoOnError(
                 f"dead letters cannot be written to {self._topic}: {why}; no data was lost; fix this and restart the "
-                "job, it resumes where it stopped (README: Recovery)"
+                "job, it resumes where it stopped (docs/guides/recovery.md)"
             )
 
     def _is_missing(self) -> bool:

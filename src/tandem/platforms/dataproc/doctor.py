@@ -55,7 +55,7 @@ def _bucket_costs(settings: Settings) -> str:
     if policy.removes_checkpoint:
         raise TandemError(
             f"a lifecycle rule of {bucket} deletes the checkpoint",
-            hint=f"{update} --lifecycle-file=FILE`, with a matchesPrefix in each rule, as in docs/gcp.md",
+            hint=f"{update} --lifecycle-file=FILE`, with a matchesPrefix in each rule, as in docs/guides/gcp.md",
         )
     if policy.soft_delete_s:
         raise TandemError(
@@ -68,7 +68,7 @@ def _bucket_costs(settings: Settings) -> str:
     if not policy.removes_output:
         raise TandemError(
             f"{bucket} keeps drivers' output for ever: no lifecycle rule deletes it",
-            hint=f"{update} --lifecycle-file=FILE`, with the file of docs/gcp.md",
+            hint=f"{update} --lifecycle-file=FILE`, with the file of docs/guides/gcp.md",
         )
     return f"{bucket}: no soft delete, no versions, and drivers' output is deleted at some age"
 

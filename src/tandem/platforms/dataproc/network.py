@@ -1,4 +1,4 @@
-"""Whether a cluster's machines reach one another, Google, Kafka and MongoDB; see docs/gcp.md."""
+"""Whether a cluster's machines reach one another, Google, Kafka and MongoDB; see docs/guides/gcp.md."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def check_network(google: GoogleSettings, project: Project) -> str:
     if not nats:
         raise TandemError(
             f"the network {name} has no Cloud NAT in {google.region}: the machines cannot reach Kafka and MongoDB",
-            hint="`gcloud compute routers nats create`; docs/gcp.md has the whole command",
+            hint="`gcloud compute routers nats create`; docs/guides/gcp.md has the whole command",
         )
     return f"{name}, {subnetwork['ipCidrRange']}, NAT with {_ports(nats)} ports for each machine"
 

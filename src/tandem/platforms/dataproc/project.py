@@ -1,4 +1,4 @@
-"""What must be set up in a Google project before a deployment, and whether it is there; see docs/gcp.md."""
+"""What must be set up in a Google project before a deployment, and whether it is there; see docs/guides/gcp.md."""
 
 from __future__ import annotations
 

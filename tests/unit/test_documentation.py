@@ -1,0 +1,300 @@
+"""The documentation's pages, compared with the code that they describe."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import typer
+from kafka import KafkaConsumer, KafkaProducer
+from prometheus_client import generate_latest
+from typer.main import get_command
+
+from tandem.catalog import find
+from tandem.cli.main import INTERRUPTED, app
+from tandem.dashboard.declaration import declared
+from tandem.dashboard.prometheus import registry
+from tandem.dashboard.state import Account, Batch, PipelineState
+from tandem.engine.declare.job_config import FAILED, MUST_NOT_GO_ON
+from tandem.engine.declare.stream import (
+    PROGRESS_COLLECTION,
+    RECONCILIATION_COLLECTION,
+    SUPERSEDED_COLLECTION,
+    DeadLetterError,
+    Stream,
+)
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.pipeline import Collection, FieldType, Lookup
+from tandem.pipelines.orders_payments import streams as orders_payments
+from tandem.pipelines.segment_revenue import streams as segment_revenue
+from tandem.producer.send import _RECORDS as PRODUCER_RECORDS  # noqa: PLC2701  # the only place of its name
+from tandem.verify.report import Kind
+from tests import ROOT
+from tests.readme import commands_of
+
+DOCS = ROOT / "docs"
+# What names pages of the documentation: sources, and the files beside them.
+SOURCES = [
+    *(file for folder in ("src", "tests", "scripts", "compose", "images") for file in (ROOT / folder).rglob("*")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "pyproject.toml", "tandem.toml", ".env")),
+]
+_PATH = re.compile(r"\bdocs/[\w/-]+\.(?:md|ipynb|svg|png)(?:#[\w-]+)?")
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Returns the anchors that MkDocs gives a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles}
+
+
+def wrong_paths(text: str) -> list[str]:
+    """Returns the paths of the documentation that a text names and that do not exist."""
+    wrong = []
+    for found in _PATH.findall(text):
+        path, _, anchor = found.partition("#")
+        page = ROOT / path
+        if not page.is_file() or (anchor and anchor not in anchors_of(page)):
+            wrong.append(found)
+    return wrong
+
+
+def table(page: str, header: str) -> list[list[str]]:
+    """Returns the rows of all tables of a page that have this header."""
+    rows: list[list[str]] = []
+    inside = False
+    for line in (DOCS / page).read_text("utf-8").splitlines():
+        if line == header:
+            inside = True
+        elif not line.startswith("|"):
+            inside = False
+        elif inside and not line.startswith("|---"):
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+    return rows
+
+
+def names_in(cells: list[str]) -> list[str]:
+    """Returns what stands in code at the beginning of each cell."""
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def hook(name: str) -> types.ModuleType:
+    """Returns a hook of MkDocs, which is in no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_path_of_the_documentation_exists() -> None:
+    named = 0
+    for file in SOURCES:
+        if file.is_file() and file.suffix in (".py", ".md", ".toml", ".yml", ".sh", ".js", ".html", ""):
+            text = file.read_text("utf-8", "replace")
+            # The check itself names paths that do not exist.
+            if file != Path(__file__):
+                assert wrong_paths(text) == [], file
+                named += len(_PATH.findall(text))
+    assert named > 10
+
+
+def test_a_path_that_does_not_exist_is_found() -> None:
+    assert wrong_paths("see docs/none.md, docs/guides/recovery.md") == ["docs/none.md"]
+    named = "docs/guides/recovery.md#start-with-a-new-checkpoint docs/guides/recovery.md#none"
+    assert wrong_paths(named) == ["docs/guides/recovery.md#none"]
+
+
+@pytest.mark.parametrize("folder", ["guides", "reference", "results", "decisions"])
+def test_each_page_begins_with_what_it_is_for(folder: str) -> None:
+    pages = [page for page in (DOCS / folder).glob("*.md") if not re.match(r"\d{4}-", page.name)]
+    assert pages
+    for page in pages:
+        _, _, first, *_ = page.read_text("utf-8").splitlines()
+        assert first.startswith(("After this page you", "This page ")), page
+
+
+def test_the_decisions_are_listed_and_have_one_form() -> None:
+    index = (DOCS / "decisions" / "index.md").read_text("utf-8")
+    records = sorted(page.name for page in (DOCS / "decisions").glob("0*.md"))
+    assert sorted(re.findall(r"\((\d{4}-[\w-]+\.md)\)", index)) == records
+    for number, name in enumerate(records, 1):
+        text = (DOCS / "decisions" / name).read_text("utf-8")
+        assert text.startswith(f"# {number}. ")
+        assert re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE) == ["Context", "Decision", "Consequences", "Code"]
+
+
+def test_code_that_decisions_name_exists() -> None:
+    for page in (DOCS / "decisions").glob("0*.md"):
+        code = page.read_text("utf-8").rpartition("**Code.**")[2]
+        for path in re.findall(r"`([^`]+)`", code):
+            assert (ROOT / "src" / "tandem" / path).exists() or (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def commands(group: Any, path: str = "tandem") -> Iterator[tuple[str, Any]]:
+    """Yields the path and the declaration of each command."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def missing_in(text: str, group: Any) -> list[str]:
+    """Returns the commands and options that a reference lacks."""
+    sections = dict(re.findall(r"^### (.+)\n((?:(?!^##).*\n?)*)", text, re.MULTILINE))
+    missing = []
+    for path, command in commands(group):
+        own = sections.get(path)
+        if own is None:
+            missing.append(path)
+            continue
+        for each in command.params:
+            shared = each.rich_help_panel == "Shared options"
+            names = [each.name.upper()] if each.param_type_name == "argument" else [*each.opts, *each.secondary_opts]
+            missing += [f"{path} {name}" for name in names if f"`{name}`" not in (text if shared else own)]
+    return missing
+
+
+def test_the_reference_has_every_command_and_option() -> None:
+    page = (DOCS / "reference" / "cli.md").read_text("utf-8")
+    cli = hook("docs_cli")
+    assert cli.MARKER in page
+    assert missing_in(cli.on_page_markdown(page), get_command(app)) == []
+    # Pages without the marker stay as they are.
+    assert cli.on_page_markdown("# Text") == "# Text"
+
+
+def test_a_command_or_option_that_the_reference_lacks_is_found() -> None:
+    text = hook("docs_cli").reference(get_command(app))
+    other = typer.Typer(name="tandem")
+
+    @other.command()
+    def down(unknown: Annotated[bool, typer.Option("--unknown")] = False) -> None: ...
+
+    @other.command()
+    def invented() -> None: ...
+
+    assert missing_in(text, get_command(other)) == ["tandem down --unknown", "tandem invented"]
+
+
+def test_the_errors_are_those_of_the_code() -> None:
+    page = "reference/errors.md"
+    assert names_in([row[0] for row in table(page, "| error | the record |")]) == [*DeadLetterError]
+    assert names_in([row[0] for row in table(page, "| difference | meaning |")]) == [*Kind]
+    codes = [int(row[0]) for row in table(page, "| code | meaning |")]
+    own = [0, TandemError.exit_code, UsageError.exit_code, EnvironmentNotReadyError.exit_code, INTERRUPTED]
+    assert codes == own
+    assert [int(row[0]) for row in table(page, "| code | meaning | restarted |")] == [0, FAILED, MUST_NOT_GO_ON]
+
+
+def test_the_metrics_are_those_that_are_exported() -> None:
+    declaration = declared(find("orders_payments", Path("pipelines")))
+    state = PipelineState()
+    state.account = Account(0.0, 0, 0, 0, {}, waiting=False, sound=True)
+    state.batches.append(Batch(number=1, at=0.0, rows=0, phases={"addBatch": 1}, state_rows=0, state_bytes=0))
+    exported = re.findall(
+        r"^# TYPE (\w+) (\w+)$", generate_latest(registry(lambda: [(state, declaration)])).decode(), re.M
+    )
+    exported.append((f"{PRODUCER_RECORDS.describe()[0].name}_total", "counter"))
+    documented = [(row[0].strip("`"), row[1]) for row in table("reference/metrics.md", "| metric | type | meaning |")]
+    assert sorted(documented) == sorted(exported)
+
+
+def fields_in(cell: str) -> dict[str, str]:
+    """Returns the fields of a cell and the names of their types."""
+    return dict(re.findall(r"`(\w+)` (\w+)", cell))
+
+
+def of_stream(stream: Stream) -> dict[str, str]:
+    """Returns a stream's fields and the names of their types."""
+    names = {FieldType.STRING: "STRING", FieldType.TIMESTAMP: "TIMESTAMP", FieldType.INTEGER: "INTEGER"}
+    return {name: names[kind] for name, kind in stream.fields.items()}
+
+
+def of_collection(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Returns a collection's fields and the names of their types."""
+    names = {FieldType.STRING: "STRING", FieldType.TIMESTAMP: "TIMESTAMP"}
+    return {name: names.get(kind) or kind.name for name, kind in fields.items()}
+
+
+def test_topics_and_collections_are_those_that_are_declared() -> None:
+    page = "reference/collections.md"
+    topics = {row[0].strip("`"): row[1:] for row in table(page, "| topic | stream | fields | event time | identity |")}
+    letters = {orders_payments.DEAD_LETTER_TOPIC, segment_revenue.DEAD_LETTER_TOPIC}
+    streams = {each.topic: each for each in (*orders_payments.STREAMS, *segment_revenue.STREAMS)}
+    assert set(topics) == set(streams) | letters
+    for topic, stream in streams.items():
+        name, fields, event_time, identity = topics[topic]
+        assert (name, fields_in(fields)) == (stream.name, of_stream(stream))
+        assert (event_time, identity) == (f"`{stream.event_time}`", f"`{stream.identity}`")
+    collections: list[Collection | Lookup] = [
+        *orders_payments.COLLECTIONS,
+        *segment_revenue.COLLECTIONS,
+        *segment_revenue.LOOKUPS,
+    ]
+    rows = {
+        names_in(row[:1])[0]: row[1:] for row in table(page, "| collection | `_id` | fields | indexes besides `_id` |")
+    }
+    assert list(rows) == [each.name if isinstance(each, Collection) else each.collection for each in collections]
+    for each, (_, fields, indexes) in zip(collections, rows.values(), strict=True):
+        assert fields_in(fields) == of_collection(each.fields)
+        assert [tuple(index.split(", ")) for index in names_in([indexes])] == [*each.indexes]
+    own = [PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, RECONCILIATION_COLLECTION]
+    assert names_in([row[0] for row in table(page, "| collection | content |")]) == own
+
+
+def test_the_program_that_replays_dead_letters_sends_what_can_be_corrected(monkeypatch: pytest.MonkeyPatch) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", (DOCS / "guides" / "late_records.md").read_text("utf-8"), re.DOTALL)
+    sent: list[tuple[str, bytes]] = []
+    headers = [("error", b"the record's own"), ("source_topic", b"orders_topic_data_v1")]
+    letters = [
+        types.SimpleNamespace(value=b'{"order_id": "a", "amount": "5"}', headers=[*headers, ("error", b"wrong_type")]),
+        types.SimpleNamespace(value=b"{", headers=[*headers, ("error", b"not_json")]),
+    ]
+
+    class Consumer:
+        def __init__(self, topic: str, **options: Any) -> None:
+            assert topic == orders_payments.DEAD_LETTER_TOPIC
+            assert set(options) <= set(KafkaConsumer.DEFAULT_CONFIG)
+
+        def __iter__(self) -> Iterator[Any]:
+            return iter(letters)
+
+    class Producer:
+        def __init__(self, **options: Any) -> None:
+            assert set(options) <= set(KafkaProducer.DEFAULT_CONFIG)
+
+        def send(self, topic: str, value: bytes) -> None:
+            sent.append((topic, value))
+
+        def flush(self) -> None: ...
+
+    monkeypatch.setattr("kafka.KafkaConsumer", Consumer)
+    monkeypatch.setattr("kafka.KafkaProducer", Producer)
+    exec(program, {})
+    assert sent == [("orders_topic_data_v1", b'{"order_id": "a", "amount": 5}')]
+
+
+def test_the_commands_about_settings_work(tmp_path: Path) -> None:
+    found = commands_of("guides/settings.md")
+    assert len(found) == 2
+    for command in found:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path), "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "kafka.port" in done.stdout
+    assert re.search(r"kafka\.port +29092 +the environment|kafka\.port +29092 +TANDEM", done.stdout), done.stdout

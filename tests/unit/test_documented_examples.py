@@ -1,0 +1,63 @@
+"""The samples in README and docs are what the code accepts and writes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from bson import json_util
+
+from tandem.pipelines.orders_payments.oracle import expect
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tandem.verify.reference import Accepted, Validator
+from tests import ROOT
+from tests.readme import README, blocks_of
+
+DOCS = ROOT / "docs"
+FLOW = DOCS / "concepts" / "flow.md"
+RECEIVED_MS = 1_800_000_000_000
+
+
+def samples() -> list[dict[str, Any]]:
+    """Returns the order, the payment and the fact of the page."""
+    return [json.loads(block) for block in blocks_of(FLOW, "json")]
+
+
+def test_the_documented_fact_follows_from_the_documented_records() -> None:
+    order, payment, fact = samples()
+    accepted = {}
+    for stream, record in ((ORDERS, order), (PAYMENTS, payment)):
+        outcome = Validator(stream, max_clock_skew_seconds=300)(None, json.dumps(record).encode(), RECEIVED_MS)
+        assert isinstance(outcome, Accepted)
+        accepted[stream.name] = {record[str(stream.identity)]: outcome.fields}
+    observed: dict[str, set[str]] = {FACTS.name: set(), UNMATCHED.name: set()}
+    expected = expect(accepted, watermark_ms=0, late=set(), observed=observed, match_window_seconds=1800)
+    options = json_util.JSONOptions(datetime_representation=json_util.DatetimeRepresentation.ISO8601)
+    found = json.loads(json_util.dumps(expected.documents[FACTS.name]["o-1|p-1"], json_options=options))
+    assert found == fact
+
+
+def test_the_readme_shows_the_same_records() -> None:
+    (block,) = blocks_of(README, "json")
+    decoder, text, found = json.JSONDecoder(), block.strip(), []
+    while text:
+        record, end = decoder.raw_decode(text)
+        found.append(record)
+        text = text[end:].strip()
+    assert found == samples()[:2]
+
+
+def test_the_readme_shows_the_pipeline_of_the_guide() -> None:
+    (block,) = blocks_of(README, "python")
+    assert block == blocks_of(DOCS / "guides" / "small.md", "python")[0]
+
+
+@pytest.mark.parametrize("name", ["flow", "timeline"])
+def test_a_picture_differs_only_in_colours_where_it_is_dark(name: str) -> None:
+    def drawn(file: str) -> str:
+        text = (DOCS / "images" / file).read_text("utf-8")
+        return re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+
+    assert drawn(f"{name}.svg") == drawn(f"{name}-dark.svg")
