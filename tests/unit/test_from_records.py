@@ -137,7 +137,7 @@ NAMES = st.one_of(
             "rows",
         ]
     ),
-    st.sampled_from(["two words", "", " ", "a\nb", "'\"", "x" * 40, "\\", "\u2013", "🙂"]),
+    st.sampled_from(["two words", "", " ", "a\nb", "'\"", "x" * 90, "\\", "\u2013", "🙂"]),
     st.text(st.characters(max_codepoint=126), max_size=12),
 )
 INTEGERS = st.one_of(

@@ -67,15 +67,19 @@ def in_documents(column: str) -> str:
 def document_names(columns: Iterable[str], prefix: str, taken: Iterable[str]) -> dict[str, str]:
     """Returns the documents' field of each column of a stream.
 
+    >>> document_names(["_id", "a.b", "order_id", "kind"], "order", ["kind"])
+    {'_id': 'order_id_2', 'a.b': 'a_b', 'order_id': 'order_id', 'kind': 'order_kind'}
+
     Args:
         columns: the stream's columns.
         prefix: what precedes a name that is taken.
         taken: the names that documents have for something else.
     """
-    others, found = {*map(folded, taken), ID}, dict[str, str]()
+    columns, others = list(columns), {*map(folded, taken), ID}
+    found = {column: column for column in columns if in_documents(column) == column and folded(column) not in others}
     for column in columns:
         name = in_documents(column)
         if folded(name) in others:
             name = f"{prefix}_{name.lstrip('_')}"
-        found[column] = name = unlike(name, [*others, *found.values()])
-    return found
+        found.setdefault(column, unlike(name, [*others, *found.values()]))
+    return {column: found[column] for column in columns}

@@ -91,7 +91,7 @@ def _required(kind: Kind) -> str | Items:
         case Double():
             return f"{_TYPE}.DOUBLE"
         case Decimal():
-            return f"{_TYPE}.decimal({kind.precision}, {kind.scale})"
+            return call(f"{_TYPE}.decimal", str(kind.precision), str(kind.scale))
         case Date():
             return f"{_TYPE}.DATE"
         case Timestamp():

@@ -19,8 +19,7 @@ def filled(template: str, parts: Mapping[str, str]) -> str:
         parts: the texts by their names.
     """
     lines = Template((_TEMPLATES / template).read_text("utf-8")).substitute(parts).rstrip().split("\n")
-    # A name that no line has room for.
-    return "".join(f"{line}  # noqa: E501\n" if width(line) > WIDTH else f"{line}\n" for line in lines)
+    return "".join(f"{line}  # noqa: E501\n" if _is_too_long(line) else f"{line}\n" for line in lines)
 
 
 def imports(*named: tuple[str, Sequence[str]]) -> str:
@@ -35,6 +34,11 @@ def imports(*named: tuple[str, Sequence[str]]) -> str:
 def assigned(name: str, code: Code) -> str:
     """Returns the assignment of an expression at the top of a module."""
     return f"{name} = {written(code, before=len(name) + 3, after=0)}"
+
+
+def _is_too_long(line: str) -> bool:
+    """Returns whether the linter calls a line too long: it has a name that no line has room for, and something else."""
+    return width(line) > WIDTH and " " in line.strip()
 
 
 def _import(module: str, names: Sequence[str]) -> str:

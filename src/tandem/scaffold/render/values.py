@@ -31,7 +31,7 @@ from tandem.scaffold.render.code import Code, Each, Item, Sometimes, call, mappi
 # Python's random numbers have no more bits; amounts are smaller in any case.
 _MOST = 10**12
 _MOST_UNKNOWN = 1000
-_OFTEN, _EVENLY = "chance.random() < 0.8", "chance.random() < 0.5"
+_OFTEN = "chance.random() < 0.8"
 _SEVERAL = "in range(chance.randrange(1, 4))"
 # What the functions may need, in this order, and their types.
 _PARAMETERS: Mapping[str, str] = {"chance": "Random", "moment_id": "str", "time_ms": "int"}
@@ -119,17 +119,18 @@ class SampleCode:
             case Enum():
                 return self._one_of(name, kind.symbols)
             case Boolean():
-                return _EVENLY
+                return call("chance.choice", several(["True", "False"]))
             case Integer():
                 least, most = seen.integers if seen and seen.integers else (1, _MOST_UNKNOWN)
                 least = max(-_MOST, min(least, _MOST - 1))
-                return f"chance.randrange({_digits(least)}, {_digits(max(least, min(most, _MOST)) + 1)})"
+                return call("chance.randrange", _digits(least), _digits(max(least, min(most, _MOST)) + 1))
             case Double():
-                return f"round(chance.uniform(0, {min(max(seen.largest if seen else 0, 1), _MOST):_.0f}), 3)"
+                largest = max(1, int(min(seen.largest if seen else 1, _MOST)))
+                return call("round", call("chance.uniform", "0", _digits(largest)), "3")
             case Decimal():
-                largest = seen.largest if seen else _MOST_UNKNOWN
-                most = min(int(min(largest, _MOST) * 10**kind.scale) + 2, 10**kind.precision, _MOST)
-                return f"Decimal(chance.randrange(1, {_digits(most)}))" + _scaled(kind)
+                size = min(seen.largest if seen else _MOST_UNKNOWN, _MOST)
+                most = min(int(size * 10**kind.scale) + 2, 10**kind.precision, _MOST)
+                return call("Decimal", call("chance.randrange", "1", _digits(most)), after=_scaled(kind))
             case Date():
                 return "datetime.fromtimestamp(time_ms / 1000, UTC).date()"
             case Timestamp():
