@@ -1,4 +1,4 @@
-"""What `tandem new --from` infers of samples and schemas, and how it refuses what it cannot use."""
+"""What `tandem new --from` infers of samples, and how it refuses what it cannot use."""
 
 from __future__ import annotations
 
@@ -224,83 +224,6 @@ def test_the_stream_that_the_key_identifies_is_the_left_one(tmp_path: Path) -> N
         chosen_join_key(payments, orders, "nothing")
 
 
-def test_a_json_schema(tmp_path: Path) -> None:
-    item = {"type": "object", "properties": {"sku": {"type": "string"}, "of": {"$ref": "#/$defs/item"}}}
-    properties: dict[str, Any] = {
-        "order_id": {"type": "string"},
-        "at": {"type": "string", "format": "date-time"},
-        "on": {"type": ["string", "null"], "format": "date"},
-        "status": {"enum": ["new", "paid"]},
-        "total": {"type": "number", "multipleOf": 0.01},
-        "ratio": {"type": "number"},
-        "count": {"type": "integer", "minimum": 0, "maximum": 9, "default": 1},
-        "big": {"type": "integer"},
-        "paid": {"type": "boolean", "default": False},
-        "items": {"type": "array", "items": {"$ref": "#/$defs/item"}},
-        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
-        "note": {"anyOf": [{"type": "string", "minLength": 1}, {"type": "null"}]},
-        "any": {},
-        "both": {"type": ["string", "integer"]},
-    }
-    schema = {"type": "object", "properties": properties, "required": list(properties), "$defs": {"item": item}}
-    found = described(tmp_path, json.dumps(schema), "orders.json")
-    text = FieldType.TEXT
-    assert dict(found.fields) == {
-        "order_id": text,
-        "at": FieldType.TIMESTAMP,
-        "on": FieldType.DATE.optional(),
-        "status": FieldType.enum("new", "paid"),
-        "total": FieldType.decimal(18, 2),
-        "ratio": FieldType.DOUBLE,
-        "count": FieldType.INTEGER_32.default(1),
-        "big": FieldType.INTEGER,
-        "paid": FieldType.BOOLEAN.default(False),
-        "items": FieldType.array(FieldType.record({"sku": text.optional()})),
-        "labels": FieldType.map(text),
-        "note": FieldType.STRING.optional(),
-    }
-    assert len(found.notes) == 3
-    # An identity is not empty, whatever the schema says.
-    stream = choose(found, Choice(), "shop", NOW_MS).stream
-    assert (stream.identity, stream.fields["order_id"]) == ("order_id", FieldType.STRING)
-
-
-def test_an_avro_schema(tmp_path: Path) -> None:
-    fields: list[dict[str, Any]] = [
-        {"name": "order_id", "type": "string"},
-        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
-        {"name": "amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}},
-        {"name": "note", "type": ["null", "string"], "default": None},
-        {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["A", "B"]}},
-        {"name": "other_kind", "type": ["null", "Kind"]},
-        {"name": "n", "type": "int", "default": 3},
-        {"name": "prices", "type": {"type": "map", "values": "double"}},
-        {"name": "tags", "type": {"type": "array", "items": "string"}, "default": []},
-        {"name": "several", "type": ["int", "string"]},
-        {"name": "outer", "type": ["null", "Order"]},
-    ]
-    schema = {"type": "record", "name": "Order", "namespace": "a.b", "fields": fields}
-    found = described(tmp_path, json.dumps(schema), "orders.avsc")
-    inner = found.fields["outer"]
-    assert {name: kind for name, kind in found.fields.items() if name != "outer"} == {
-        "order_id": FieldType.TEXT,
-        "at": FieldType.EPOCH_MILLISECONDS,
-        "amount": FieldType.decimal(10, 2),
-        "note": FieldType.TEXT.optional(),
-        "kind": FieldType.enum("A", "B"),
-        "other_kind": FieldType.enum("A", "B").optional(),
-        "n": FieldType.INTEGER_32.default(3),
-        "prices": FieldType.map(FieldType.DOUBLE),
-        "tags": FieldType.array(FieldType.TEXT).default([]),
-    }
-    assert "outer" not in getattr(inner, "fields", {})
-    assert any("several may have several types" in note for note in found.notes)
-    with pytest.raises(UsageError, match="not an Avro schema"):
-        described(tmp_path, '{"type": "record", "name": "x"}', "wrong.avsc")
-    with pytest.raises(UsageError, match="not the schema of a record"):
-        described(tmp_path, '"string"', "wrong.avsc")
-
-
 def test_records_of_a_topic_that_are_unlike_the_others_do_not_count() -> None:
     good = [Sample(f"offset {number}", {"id": f"i{number}", "n": number, "at": "2026-01-01"}) for number in range(300)]
     unlike: list[dict[str, Any]] = [{"n": 1, "at": "2026-01-01"}, {"id": "", "n": 1, "at": "x"}, {"id": 5, "n": 1}]
@@ -318,10 +241,3 @@ def test_fields_of_several_types_are_left_out_of_a_topics_records() -> None:
     assert found.notes == ("left out: field 'x' is an integer in offset 1 and a string in offset 2",)
     with pytest.raises(UsageError, match="field 'x' is an integer in offset 1"):
         described_by_samples("t", "t", Samples(records, ""))
-
-
-def test_a_record_is_no_schema(tmp_path: Path) -> None:
-    for record in ({"type": "Feature", "properties": {"id": 1}}, {"$schema": "x", "id": 1}):
-        assert described(tmp_path, json.dumps(record)).samples[0].fields == record
-    for schema in ({"$schema": "x", "type": "object", "properties": {"id": {"type": "integer"}}},):
-        assert described(tmp_path, json.dumps(schema)).samples == ()
