@@ -189,6 +189,10 @@ def test_identity_and_time_can_be_chosen(tmp_path: Path) -> None:
     parts = choose(found, Choice(("record:key",), "record:timestamp"), "shop", NOW_MS).stream
     assert (parts.identity, parts.event_time) == (RecordPart.KEY, RecordPart.TIMESTAMP)
     assert choose(found, Choice(("shop", "id")), "shop", NOW_MS).stream.identity == ("shop", "id")
+    seconds = described(tmp_path, lines({"id": "a", "n": {"x": 1764000000}}))
+    assert str(choose(seconds, Choice((), "n.x"), "shop", NOW_MS).stream.fields["n"].fields["x"]) == (
+        "timestamp in seconds"
+    )
     for wrong in (Choice(("none",)), Choice((), "none"), Choice((), "shop")):
         with pytest.raises(UsageError, match=r"is not a declared field|not a timestamp"):
             choose(found, wrong, "shop", NOW_MS)

@@ -50,6 +50,10 @@ def test_a_json_schema(tmp_path: Path) -> None:
         "note": FieldType.STRING.optional(),
     }
     assert len(found.notes) == 3
+    timed = {"type": "object", "properties": {"id": {"type": "string"}, "t_ms": {"type": "integer"}}}
+    timed["required"] = ["id", "t_ms"]
+    chosen = choose(described(tmp_path, json.dumps(timed)), Choice((), "t_ms"), "shop", NOW_MS).stream
+    assert chosen.fields["t_ms"] == FieldType.EPOCH_MILLISECONDS
     # An identity is not empty, whatever the schema says.
     stream = choose(found, Choice(), "shop", NOW_MS).stream
     assert (stream.identity, stream.fields["order_id"]) == ("order_id", FieldType.STRING)

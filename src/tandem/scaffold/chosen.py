@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tandem.engine.declare.field_name import Path, find, folded
-from tandem.engine.declare.kind import Kind, Record, String, Timestamp
+from tandem.engine.declare.field_name import Path, find, folded, value_at
+from tandem.engine.declare.kind import Integer, Kind, Record, String, Timestamp
 from tandem.engine.declare.stream import EVENT_TIME, IDENTITY, RecordPart, Stream
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.event_time import TimeGuess, guess_time, how_written
 from tandem.scaffold.infer.identity import Guess, Identity, guess_identity, repeat_of, unique_in
+from tandem.scaffold.infer.numbers import kind_of_times
 from tandem.scaffold.names import record_name
 
 # How the command line names the parts of a record besides its value.
@@ -69,7 +70,7 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
     Raises:
         UsageError: a chosen field does not do.
     """
-    record = record_name(described.name)
+    record, described = record_name(described.name), _with_chosen_time(described, choice)
     identity, why_identity = _identity(described, choice, record)
     time, why_time = _event_time(described, choice, now_ms)
     fields, notes = _without_added(described.fields, identity, time)
@@ -86,6 +87,19 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
         ) from None
     chosen = [f"identity: {_shown(identity)} ({why_identity})", f"time: {_shown(time)} ({why_time})"]
     return Chosen(described, stream, record, (*chosen, *described.notes, *notes))
+
+
+def _with_chosen_time(described: Described, choice: Choice) -> Described:
+    """Returns the description with the field that the user chose as the time, if integers, as a time since 1970."""
+    found = find(described.fields, choice.event_time or "", may_be_absent=True)
+    if found is None or not isinstance(found[1], Integer):
+        return described
+    values = [value_at(each.fields, str(choice.event_time)) for each in described.samples]
+    kind = kind_of_times([value for value in values if type(value) is int], found[0][-1])
+    if kind is None:
+        return described
+    kind = replace(kind, is_optional=found[1].is_optional)
+    return replace(described, fields=_replaced(described.fields, found[0], kind))
 
 
 def _identity(described: Described, choice: Choice, record: str) -> Guess:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.kind import MAX_PRECISION, Kind
 from tandem.scaffold.infer.observed import Observed
-from tandem.scaffold.infer.words import is_money_like, is_number_like, is_time_like
+from tandem.scaffold.infer.words import is_money_like, is_number_like, is_time_like, words_of
 
 # In seconds since 1970: the times that a field named like a time may have, and those that any other field may have.
 _OF_TIMES = (631_152_000, 4_102_444_800)  # 1990 to 2100
@@ -14,6 +16,11 @@ _UNITS = (
     (1, FieldType.EPOCH_SECONDS),
     (1000, FieldType.EPOCH_MILLISECONDS),
     (1_000_000, FieldType.EPOCH_MICROSECONDS),
+)
+_UNIT_NAMES = (
+    ({"s", "sec", "secs", "second", "seconds"}, FieldType.EPOCH_SECONDS),
+    ({"ms", "milli", "millis", "milliseconds"}, FieldType.EPOCH_MILLISECONDS),
+    ({"us", "micro", "micros", "microseconds"}, FieldType.EPOCH_MICROSECONDS),
 )
 _LARGEST = 2**63 - 1
 # Amounts of money may be larger than those in the samples: so many digits are declared at least.
@@ -49,6 +56,16 @@ def kind_of_numbers(seen: Observed, name: str) -> Kind | None:
     if needed > MAX_PRECISION:
         return _double(seen)
     return FieldType.decimal(min(max(_DIGITS, needed + 1), MAX_PRECISION), scale)
+
+
+def kind_of_times(values: Sequence[int], name: str) -> Kind | None:
+    """Returns the type of integers that are times since 1970, by their size, else by the unit in the field's name."""
+    if not values:
+        words = set(words_of(name))
+        return next((kind for names, kind in _UNIT_NAMES if names & words), None)
+    first, last = _OF_TIMES
+    fitting = (kind for unit, kind in _UNITS if first * unit <= min(values) and max(values) < last * unit)
+    return next(fitting, None)
 
 
 def _scale(seen: Observed, name: str) -> int | None:
