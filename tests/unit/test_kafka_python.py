@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -66,7 +65,7 @@ def test_whoever_looks_in_vain_leaves_neither_threads_nor_sockets(
 
 def open_sockets() -> set[str]:
     """Returns the names of this process's sockets, as the kernel has them."""
-    names = (os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink())
+    names = (str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink())
     return {name for name in names if name.startswith("socket:")}
 
 
