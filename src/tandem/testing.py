@@ -5,6 +5,7 @@ A pipeline's modules ``generator`` and ``oracle`` import it. It never runs in th
 
 from __future__ import annotations
 
+from tandem.engine.declare.spark_type import columns
 from tandem.producer.document_id import document_id
 from tandem.producer.ledger import Record
 from tandem.producer.odd_records import ODD_AMOUNTS, ODD_ENDINGS
@@ -33,6 +34,7 @@ __all__ = [
     "Plan",
     "Record",
     "Side",
+    "columns",
     "date",
     "day",
     "document_id",

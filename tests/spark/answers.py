@@ -7,10 +7,10 @@ from typing import Any
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
+from tandem.engine.declare.field_name import quoted
 from tandem.engine.declare.kind import Array, Kind, Map, Record, Timestamp
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.read.reject import Reasons
-from tandem.engine.spark.dates import quoted
 from tandem.pipeline import FieldType, Stream
 from tandem.verify.reference import Accepted, Control, Dead, Validator
 from tests.spark.records import ARRIVED, kafka_rows

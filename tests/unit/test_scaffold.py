@@ -134,7 +134,7 @@ def test_what_cannot_be_written_as_a_whole_is_not_there_in_part(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     own = tmp_path / "full_pipelines"
-    monkeypatch.setattr("tandem.scaffold.schema_of", full)
+    monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(TandemError, match="cannot be written: No space left on device"):
         write("parcels", own, Format.AVRO)
     assert "parcels" not in names(own)

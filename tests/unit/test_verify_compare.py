@@ -408,3 +408,10 @@ def test_job_that_is_done() -> None:
     done = {"committed": {"t": {"0": 5, "1": 0}, "other": {"0": 1}}, "watermark": DatetimeMS(1000)}
     assert what_is_missing(done, ENDS, 1000) is None
     assert what_is_missing({**done, "watermark": None}, ENDS, 0) is None
+
+
+def test_job_without_state_needs_no_watermark() -> None:
+    done = {"committed": {"t": {"0": 5}}, "watermark": DatetimeMS(999), "state_operators": 0}
+    assert what_is_missing(done, ENDS, 1000) is None
+    assert what_is_missing({**done, "state_operators": 1}, ENDS, 1000) is not None
+    assert what_is_missing({**done, "committed": {}}, ENDS, 1000) is not None

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
 
 from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, with_context
+from tandem.errors import UsageError
 from tandem.scaffold import Format, write
+from tandem.scaffold.chosen import Choice
+from tandem.scaffold.from_records import Request, write_from
+from tandem.scaffold.joining import JoinChoice
 from tandem.settings.load import own_pipelines
 
 app = typer.Typer()
+_RECORDS = "From records"
 
 
 @app.command(rich_help_panel=AUTHOR)
@@ -20,13 +26,78 @@ def new(
     context: CommandContext,
     name: Annotated[str, typer.Argument(help="Name of the pipeline: its folder, and the prefix of its topics.")],
     values: Annotated[Format, typer.Option("--format", help="Format of the records' values.")] = Format.JSON,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Declare a stream from this file: sample records in JSON, a JSON Schema or an Avro schema; or from "
+            "topic:NAME.",
+            rich_help_panel=_RECORDS,
+        ),
+    ] = None,
+    join: Annotated[
+        str | None,
+        typer.Option("--join", metavar="FILE", help="Join it with a stream from this file.", rich_help_panel=_RECORDS),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="FIELD",
+            help="Join on this field; FIELD=FIELD if the names differ.",
+            rich_help_panel=_RECORDS,
+        ),
+    ] = None,
+    identity: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--id",
+            metavar="FIELD",
+            help="Field of --from that identifies a record, or record:key; repeat it for several fields.",
+            rich_help_panel=_RECORDS,
+        ),
+    ] = None,
+    event_time: Annotated[
+        str | None,
+        typer.Option(
+            "--time", metavar="FIELD", help="Field with its time, or record:timestamp.", rich_help_panel=_RECORDS
+        ),
+    ] = None,
+    join_identity: Annotated[
+        list[str] | None,
+        typer.Option("--join-id", metavar="FIELD", help="The same as --id, of --join.", rich_help_panel=_RECORDS),
+    ] = None,
+    join_time: Annotated[
+        str | None,
+        typer.Option("--join-time", metavar="FIELD", help="The same as --time, of --join.", rich_help_panel=_RECORDS),
+    ] = None,
 ) -> None:
     """Create a pipeline in pipelines/ that runs at once.
 
-    The example joins requests with their responses and comes with tests. With --format avro, its folder schemas/ holds
-    the schemas.
+    Without --from, the example joins requests with their responses. With --format avro, its folder schemas/ holds the
+    schemas. The pipeline comes with tests.
     """
-    location = write(name, own_pipelines(), values)
+    choice = JoinChoice(
+        first=Choice(tuple(identity or ()), event_time), second=Choice(tuple(join_identity or ()), join_time), on=on
+    )
+    if source is None:
+        if join is not None or choice != JoinChoice(Choice(), Choice(), None):
+            raise UsageError("--join, --on, --id and --time need --from", hint="--from orders.jsonl")
+        location = write(name, own_pipelines(), values)
+    else:
+        if join is None and (on is not None or choice.second != Choice()):
+            raise UsageError("--on, --join-id and --join-time need --join", hint="--join payments.jsonl")
+        request = Request(source, join, choice, values)
+        location, notes = write_from(
+            name,
+            own_pipelines(),
+            request,
+            kafka=lambda: context.settings.kafka,
+            now_ms=time.time_ns() // 1_000_000,
+        )
+        for note in notes:
+            context.say(note)
     print(location.folder)
     context.say(f"run it with `tandem --pipeline {name} run`, test it with `pytest {location.folder}`")
     context.say("begin with streams.py")

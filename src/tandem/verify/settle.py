@@ -95,6 +95,9 @@ def what_is_missing(progress: Mapping[str, Any] | None, ends: Ends, watermark_ms
     state = f"its newest report is batch {progress.get('batch')} ({progress.get('event')})"
     if lag:
         return f"{lag} offsets are not committed; {state}"
+    if progress.get("state_operators") == 0:
+        # No row waits for the watermark, and Spark advances it with the next records alone.
+        return None
     reached = progress.get("watermark")
     if watermark_ms > (0 if reached is None else int(reached)):
         return f"all records are committed, but its watermark is {_ago(watermark_ms, reached)}; {state}"

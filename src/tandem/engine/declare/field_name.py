@@ -38,6 +38,11 @@ def folded(name: str) -> str:
     return name.upper().lower()
 
 
+def quoted(name: str) -> str:
+    """Returns a column's name as an expression of SQL has it."""
+    return f"`{name.replace('`', '``')}`"
+
+
 def unusable_in_documents(names: Iterable[str]) -> list[str]:
     """Returns a message for each name that a document's top-level field cannot have.
 

@@ -9,12 +9,12 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructType
 
+from tandem.engine.declare.field_name import quoted
 from tandem.engine.declare.kind import Integer, Kind, Record, String, Timestamp, TimeUnit
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD, DeadLetterError, Stream
 from tandem.engine.read.field_reasons import field_reason, member
 from tandem.engine.read.typed_values import field_value, is_sound, json_type, scalar, shape_of
 from tandem.engine.read.value_format import Rule, unless_prefixed
-from tandem.engine.spark.dates import quoted
 
 # An escape like \u00e9 with a character that is not a hexadecimal digit. Spark's JSON parser looks only at the lower
 # eight bits of a character, so it may take one beyond ASCII for a digit.

@@ -9,6 +9,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from tandem.engine.declare.field_name import quoted
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import Stream
@@ -16,7 +17,6 @@ from tandem.engine.read.mongo_source import looked_up
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.read.reject import Reasons
 from tandem.engine.spark.connection_options import kafka_options
-from tandem.engine.spark.dates import quoted
 
 # A batch reads the whole backlog. With a limit, partitions would progress at different rates, and records of the slower
 # ones would become late.

@@ -10,10 +10,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DataType, StructType
 
 from tandem.engine.declare.collection import Lookup
+from tandem.engine.declare.field_name import quoted
 from tandem.engine.declare.job_config import JobConfig
-from tandem.engine.read.typed_values import spark_type
+from tandem.engine.declare.spark_type import spark_type
 from tandem.engine.spark.connection_options import mongo_uri
-from tandem.engine.spark.dates import as_stored, from_stored, quoted
+from tandem.engine.spark.dates import as_stored, from_stored
 
 _ONE_PARTITION = "com.mongodb.spark.sql.connector.read.partitioner.SinglePartitionPartitioner"
 _CHUNK = 10_000

@@ -7,14 +7,13 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.field_name import Path
+from tandem.engine.declare.field_name import Path, quoted
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS
 from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.read.avro_format import AvroFormat
 from tandem.engine.read.document_id import document_id
 from tandem.engine.read.json_format import FlatJsonFormat, JsonFormat, control_time, is_control, is_no_control
 from tandem.engine.read.value_format import Rule, ValueFormat
-from tandem.engine.spark.dates import quoted
 
 # The column of rows that are set aside: the original record, and whether it is a control record; null for an event.
 ASIDE = "_aside"

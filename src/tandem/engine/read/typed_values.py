@@ -34,37 +34,12 @@ from tandem.engine.declare.kind import (
     Timestamp,
     TimeUnit,
 )
-from tandem.engine.spark.dates import quoted
+from tandem.engine.declare.spark_type import container, spark_type
 
 _LARGEST_DOUBLE = 1.7976931348623157e308
 _INTEGER, _TEXT = "BIGINT", "STRING"
 # Numbers with a fraction and without an exponent, and integers of more than 64 bits, are decimals of up to 38 digits.
 _EXACT = rf"{_INTEGER}|DECIMAL\(.*"
-
-
-def spark_type(kind: Kind) -> str:
-    """Returns the Spark type of a field's column."""
-    match kind:
-        case String() | Enum():
-            return "string"
-        case Boolean():
-            return "boolean"
-        case Integer():
-            return "bigint" if kind.bits == 64 else "int"
-        case Double():
-            return "double"
-        case Decimal():
-            return f"decimal({kind.precision},{kind.scale})"
-        case Date():
-            return "date"
-        case Timestamp():
-            return "timestamp"
-        case Bytes():
-            return "binary"
-        case Record() | Array() | Map():
-            return _container(kind, spark_type)
-        case _:
-            assert_never(kind)
 
 
 def shape_of(kind: Kind) -> str:
@@ -76,7 +51,7 @@ def shape_of(kind: Kind) -> str:
     """
     if kind.is_optional or not isinstance(kind, Record | Array | Map):
         return "variant"
-    return _container(kind, shape_of)
+    return container(kind, shape_of)
 
 
 def json_type(variant: Column) -> Column:
@@ -131,7 +106,7 @@ def field_value(kind: Kind, raw: Column) -> Column:
     if not kind.is_optional:
         return _typed(kind, raw)
     if isinstance(kind, Record | Array | Map):
-        found = let(F.try_variant_get(raw, "$", _container(kind, shape_of)), lambda inner: _typed(kind, inner))
+        found = let(F.try_variant_get(raw, "$", container(kind, shape_of)), lambda inner: _typed(kind, inner))
     else:
         found = _typed(kind, raw)
     return found if kind.fallback is None else F.when(is_absent(raw), _literal(kind)).otherwise(found)
@@ -257,13 +232,3 @@ def _literal(kind: Kind) -> Column:
             return F.lit(str(value)).cast(spark_type(kind))
         case _:
             return F.lit(value).cast(spark_type(kind))
-
-
-def _container(kind: Record | Array | Map, inner: Callable[[Kind], str]) -> str:
-    match kind:
-        case Record():
-            return f"struct<{', '.join(f'{quoted(name)}: {inner(each)}' for name, each in kind.fields.items())}>"
-        case Array():
-            return f"array<{inner(kind.items)}>"
-        case Map():
-            return f"map<string, {inner(kind.values)}>"

@@ -12,12 +12,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType, TimestampType
 
-from tandem.engine.declare.field_name import RESERVED
+from tandem.engine.declare.field_name import RESERVED, quoted
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output, Pipeline
 from tandem.engine.read.kafka_source import records_of
 from tandem.engine.read.mongo_source import in_chunks, read_collection
-from tandem.engine.spark.dates import quoted
 from tandem.engine.spark.mongo_client import MongoCollection
 from tandem.engine.write.mongo_sink import write_documents
 

@@ -39,10 +39,12 @@ HEARTBEAT_S = 3.0
 SILENCE_S = 5.0
 # The field with the id that Spark gave the checkpoint.
 CHECKPOINT = "checkpoint"
+# The field with the number of the query's operators that keep state; None before the first batch.
+STATE_OPERATORS = "state_operators"
 # The fields that the next driver on the same checkpoint continues.
 CARRIED = (
     *(CHECKPOINT, "batch", "input_rows_total", "late_total", LATE_AT, "unreported", "watermark", "committed"),
-    *("streams", "state_rows"),
+    *("streams", "state_rows", STATE_OPERATORS),
 )
 # The errors of a damaged checkpoint. They are ignored here, because the query fails with a clear message.
 _DAMAGED = (OSError, Py4JJavaError, ValueError, LookupError)
@@ -94,6 +96,7 @@ class ProgressReporter:
             "durations_ms": {},
             "state_rows": 0,
             "state_bytes": 0,
+            STATE_OPERATORS: None,
             "streams": {},
             REFUSED: [],
             "error": None,
@@ -118,7 +121,7 @@ class ProgressReporter:
             return
         with suppress(*_DAMAGED):
             if document is not None and document.get(CHECKPOINT) == checkpoint_id(spark, config):
-                self._last |= {field: document[field] for field in CARRIED}
+                self._last |= {field: document[field] for field in CARRIED if field in document}
         unreported = max(0, committed - (-1 if self._last["batch"] is None else self._last["batch"]))
         self._last["unreported"] += unreported
         if unreported:
@@ -181,6 +184,7 @@ class ProgressReporter:
             "durations_ms": dict(progress.durationMs),
             "state_rows": sum(int(operator.numRowsTotal) for operator in progress.stateOperators),
             "state_bytes": sum(int(operator.memoryUsedBytes) for operator in progress.stateOperators),
+            STATE_OPERATORS: len(progress.stateOperators),
             "streams": self._streams(progress),
         }
         if late:

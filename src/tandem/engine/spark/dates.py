@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, DateType, LongType, MapType, StringType, StructType, TimestampType
 
-from tandem.engine.declare.field_name import RESERVED
+from tandem.engine.declare.field_name import RESERVED, quoted
 
 # From this date on, both calendars and all zones agree.
 _AGREED, _AGREED_DAY = "TIMESTAMP '1901-01-01 00:00:00Z'", "DATE '1901-01-01'"
@@ -174,11 +174,6 @@ def _has(kind: DataType, wanted: tuple[type[DataType], ...]) -> bool:
             return any(_has(field.dataType, wanted) for field in kind)
         case _:
             return isinstance(kind, wanted)
-
-
-def quoted(name: str) -> str:
-    """Returns a column's name, quoted for SQL."""
-    return f"`{name.replace('`', '``')}`"
 
 
 def _text(name: str) -> str:

@@ -1,0 +1,182 @@
+"""Chooses what identifies and dates the records of a described stream, and declares the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tandem.engine.declare.field_name import Path, find, folded, value_at
+from tandem.engine.declare.kind import Integer, Kind, Record, String, Timestamp
+from tandem.engine.declare.stream import EVENT_TIME, IDENTITY, RecordPart, Stream
+from tandem.errors import UsageError
+from tandem.scaffold.described import Described
+from tandem.scaffold.infer.event_time import TimeGuess, guess_time, how_written
+from tandem.scaffold.infer.identity import Guess, Identity, guess_identity, repeat_of, unique_in
+from tandem.scaffold.infer.numbers import kind_of_times
+from tandem.scaffold.names import record_name
+
+# How the command line names the parts of a record besides its value.
+KEY, TIMESTAMP = "record:key", "record:timestamp"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user chose for one stream; empty or None to guess.
+
+    Attributes:
+        identity: the fields that identify a record, or ``record:key``.
+        event_time: the field with its time, or ``record:timestamp``.
+        reason: why the identity was chosen.
+    """
+
+    identity: tuple[str, ...] = ()
+    event_time: str | None = None
+    reason: str = "as chosen"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One stream of the new pipeline.
+
+    Attributes:
+        described: what its source says.
+        stream: the declaration.
+        record: what one record is called.
+        notes: what was chosen and why, and what a reader may not expect.
+    """
+
+    described: Described
+    stream: Stream
+    record: str
+    notes: tuple[str, ...]
+
+    @property
+    def columns(self) -> dict[str, Kind]:
+        """The columns of the stream's rows, with those that its fields do not have."""
+        added: dict[str, Kind] = {self.stream.identity_column: String(), self.stream.time_column: Timestamp()}
+        return {**self.stream.fields, **{name: kind for name, kind in added.items() if name not in self.stream.fields}}
+
+
+def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> Chosen:
+    """Returns the stream's declaration.
+
+    Args:
+        described: what the source says.
+        choice: what the user chose.
+        pipeline: its name, with which a new topic begins.
+        now_ms: the time after which no event has happened, in milliseconds since 1970.
+
+    Raises:
+        UsageError: a chosen field does not do.
+    """
+    record, described = record_name(described.name), _with_chosen_time(described, choice)
+    identity, why_identity = _identity(described, choice, record)
+    time, why_time = _event_time(described, choice, now_ms)
+    fields, notes = _without_added(described.fields, identity, time)
+    if not described.samples:
+        fields = _never_empty(fields, identity)
+    if not fields:
+        raise UsageError(f"{described.source}: {'; '.join(notes)}", hint="there is no field besides it")
+    topic = described.topic or f"{pipeline}_{described.name}_v1"
+    try:
+        stream = Stream(described.name, topic, fields, event_time=time, identity=identity)
+    except ValueError as error:
+        raise UsageError(
+            f"{described.source}: {error}", hint=f"choose others with --id and --time; {KEY} and {TIMESTAMP} do, too"
+        ) from None
+    chosen = [f"identity: {_shown(identity)} ({why_identity})", f"time: {_shown(time)} ({why_time})"]
+    return Chosen(described, stream, record, (*chosen, *described.notes, *notes))
+
+
+def _with_chosen_time(described: Described, choice: Choice) -> Described:
+    """Returns the description with the field that the user chose as the time, if integers, as a time since 1970."""
+    found = find(described.fields, choice.event_time or "", may_be_absent=True)
+    if found is None or not isinstance(found[1], Integer):
+        return described
+    values = [value_at(each.fields, str(choice.event_time)) for each in described.samples]
+    kind = kind_of_times([value for value in values if type(value) is int], found[0][-1])
+    if kind is None:
+        return described
+    kind = replace(kind, is_optional=found[1].is_optional)
+    return replace(described, fields=_replaced(described.fields, found[0], kind))
+
+
+def _identity(described: Described, choice: Choice, record: str) -> Guess:
+    if not choice.identity:
+        return guess_identity(described.fields, described.samples, record)
+    if choice.identity == (KEY,):
+        return Guess(RecordPart.KEY, "as chosen")
+    for path in choice.identity:
+        _check_there(described, path, "--id")
+    identity: Identity = choice.identity[0] if len(choice.identity) == 1 else choice.identity
+    repeat = repeat_of(choice.identity, described.samples)
+    if repeat is None:
+        return Guess(
+            identity, f"{choice.reason}, {unique_in(described.samples)}" if described.samples else choice.reason
+        )
+    return Guess(identity, f"{choice.reason}; {repeat.first} and {repeat.second} have the same, so one is a repeat")
+
+
+def _event_time(described: Described, choice: Choice, now_ms: int) -> TimeGuess:
+    if choice.event_time is None:
+        return guess_time(described.fields, described.samples, now_ms)
+    if choice.event_time == TIMESTAMP:
+        return TimeGuess(RecordPart.TIMESTAMP, "as chosen")
+    kind = _check_there(described, choice.event_time, "--time")
+    if not isinstance(kind, Timestamp):
+        raise UsageError(
+            f"{described.source}: --time {choice.event_time} is of type {kind}, not a timestamp",
+            hint=f"choose one with times, or {TIMESTAMP}",
+        )
+    return TimeGuess(choice.event_time, f"as chosen, {how_written(kind)}")
+
+
+def _check_there(described: Described, path: str, option: str) -> Kind:
+    found = find(described.fields, path, may_be_absent=True)
+    if found is None:
+        raise UsageError(
+            f"{described.source}: {option} {path} is not a declared field",
+            hint=f"the fields are: {', '.join(described.fields)}",
+        )
+    return found[1]
+
+
+def _without_added(
+    fields: Mapping[str, Kind], identity: Identity, time: str | Literal[RecordPart.TIMESTAMP]
+) -> tuple[dict[str, Kind], list[str]]:
+    """Returns the fields without those that are named like a column that the stream's rows get, and the notes of it."""
+    added = [column for column, chosen in ((IDENTITY, identity), (EVENT_TIME, time)) if chosen not in fields]
+    left_out = [name for name in fields if folded(name) in added]
+    notes = [f"left out: field {name!r} is named like a column that the rows get" for name in left_out]
+    return {name: kind for name, kind in fields.items() if name not in left_out}, notes
+
+
+def _never_empty(fields: Mapping[str, Kind], identity: Identity) -> dict[str, Kind]:
+    """Returns the fields with an identity that is not an empty string, which a schema does not exclude."""
+    found = dict(fields)
+    for path in (identity,) if isinstance(identity, str) else identity if isinstance(identity, tuple) else ():
+        at = find(found, path)
+        if at is not None and isinstance(at[1], String):
+            found = _replaced(found, at[0], replace(at[1], may_be_empty=False))
+    return found
+
+
+def _replaced(fields: Mapping[str, Kind], path: Sequence[str], kind: Kind) -> dict[str, Kind]:
+    name, *rest = path
+    outer = fields[name]
+    if rest and isinstance(outer, Record):
+        kind = replace(outer, fields=_replaced(outer.fields, rest, kind))
+    return {**fields, name: kind}
+
+
+def _shown(chosen: Identity | Literal[RecordPart.TIMESTAMP]) -> str:
+    if isinstance(chosen, RecordPart):
+        return f"the record's {chosen.value}"
+    return chosen if isinstance(chosen, str) else ", ".join(chosen)
+
+
+def kind_at(fields: Mapping[str, Kind], path: Path) -> Kind:
+    """Returns the type at a path of nested records."""
+    name, *rest = path
+    return kind_at(fields[name].fields, tuple(rest)) if rest else fields[name]  # type: ignore[union-attr]

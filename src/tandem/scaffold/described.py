@@ -1,0 +1,36 @@
+"""What a source says of a stream's records: the same for samples, schemas and topics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tandem.engine.declare.kind import Kind
+from tandem.scaffold.infer.observed import Observed, Sample
+
+
+@dataclass(frozen=True)
+class Described:
+    """The records of one stream.
+
+    Attributes:
+        source: what the user called it, for messages.
+        name: what the stream is to be called.
+        fields: the declared fields.
+        summary: how many records were looked at, and which.
+        notes: what a reader of the declaration may not expect.
+        samples: some records; empty for a schema.
+        seen: what was seen of their fields; None for a schema.
+        topic: the topic that has such records already; None where the pipeline gets one of its own.
+        avro: the schema's text, of an Avro schema.
+    """
+
+    source: str
+    name: str
+    fields: Mapping[str, Kind]
+    summary: str = ""
+    notes: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    seen: Observed | None = None
+    topic: str | None = None
+    avro: str | None = None

@@ -1,0 +1,127 @@
+"""Writes a new pipeline that is declared from samples, schemas or topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from tandem.catalog import PipelineLocation
+from tandem.engine.declare.avro_schema import Avro, file_of
+from tandem.engine.declare.kind import Integer, Kind, String, Timestamp, TimeUnit
+from tandem.errors import UsageError
+from tandem.scaffold import Format
+from tandem.scaffold.chosen import Chosen, choose
+from tandem.scaffold.folder import check_name, create
+from tandem.scaffold.joining import JoinChoice, joining
+from tandem.scaffold.render.joined import files_of
+from tandem.scaffold.render.joined_names import JoinedNames
+from tandem.scaffold.render.one import OneStream
+from tandem.scaffold.sources import read_source
+from tandem.settings.model import KafkaSettings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks for.
+
+    Attributes:
+        source: the first stream's: a file or ``topic:NAME``.
+        join: the second stream's, for a join.
+        choice: what was chosen for the first stream, the second one and the join.
+        values: the format of the records.
+    """
+
+    source: str
+    join: str | None
+    choice: JoinChoice
+    values: Format = Format.JSON
+
+
+class Written(NamedTuple):
+    """A new pipeline: where it is, and what to tell about it."""
+
+    location: PipelineLocation
+    notes: list[str]
+
+
+def write_from(name: str, own: Path, request: Request, *, kafka: Callable[[], KafkaSettings], now_ms: int) -> Written:
+    """Returns the new pipeline, which runs as it is.
+
+    Args:
+        name: a Python identifier in lower case; topics and collections are named after it.
+        own: the user's folder of pipelines.
+        request: what it is made from.
+        kafka: returns how to reach Kafka; called where a source is a topic.
+        now_ms: now, in milliseconds since 1970.
+
+    Raises:
+        UsageError: the name does not do, or a source or a choice.
+        EnvironmentNotReadyError: Kafka does not answer.
+        TandemError: the folder cannot be written.
+    """
+    check_name(name, own)
+    first = read_source(request.source, kafka)
+    if request.join is None:
+        chosen = choose(first, request.choice.first, name, now_ms)
+        one = _in_format(chosen, request.values)
+        location = create(
+            name, own, lambda location: {**OneStream(name, location.package, one).files(), **_schemas(one)}
+        )
+        return Written(location, _notes(one))
+    join = joining(first, read_source(request.join, kafka), request.choice, name, now_ms)
+    join = replace(join, left=_in_format(join.left, request.values), right=_in_format(join.right, request.values))
+    location = create(
+        name,
+        own,
+        lambda location: {
+            **files_of(JoinedNames(name, location.package, join)),
+            **_schemas(join.left),
+            **_schemas(join.right),
+        },
+    )
+    return Written(location, [*_notes(join.left), *_notes(join.right), f"join: {join.key.described}"])
+
+
+def _in_format(chosen: Chosen, values: Format) -> Chosen:
+    """Returns the stream with the format of its values."""
+    if values is Format.JSON:
+        return chosen
+    if chosen.described.avro is None:
+        raise UsageError(
+            f"{chosen.described.source}: --format avro needs an Avro schema", hint="give a file that ends in .avsc"
+        )
+    try:
+        avro = Avro.parse(chosen.stream.name, {1: chosen.described.avro})
+        fields = {name: _avro_kind(kind) for name, kind in chosen.stream.fields.items()}
+        return replace(chosen, stream=replace(chosen.stream, fields=fields, format=avro))
+    except ValueError as error:
+        raise UsageError(
+            f"{chosen.described.source}: {error}", hint="without --format avro the records are JSON of these types"
+        ) from None
+
+
+def _avro_kind(kind: Kind) -> Kind:
+    """Returns the type that a field has in a stream of Avro records, where its schema has the rest."""
+    match kind:
+        case String():
+            return replace(kind, may_be_empty=False)
+        case Integer():
+            return replace(kind, bits=64)
+        case Timestamp():
+            return replace(kind, unit=TimeUnit.ISO_8601)
+        case _:
+            return kind
+
+
+def _schemas(chosen: Chosen) -> dict[str, str]:
+    """Returns the schemas of a stream, by their paths."""
+    if chosen.stream.format is None or chosen.described.avro is None:
+        return {}
+    return {file_of(chosen.stream.name, 1): chosen.described.avro}
+
+
+def _notes(chosen: Chosen) -> list[str]:
+    heading = f"{chosen.stream.name}, from {chosen.described.source} ({chosen.described.summary}):"
+    return [heading, *(f"  {note}" for note in chosen.notes)]

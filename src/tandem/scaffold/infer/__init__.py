@@ -1,0 +1,1 @@
+"""Infers the declaration of a stream from its records."""

@@ -1,0 +1,55 @@
+"""Guesses which field has the time at which an event happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from tandem.engine.declare.field_name import value_at
+from tandem.engine.declare.kind import Kind, Timestamp, TimeUnit
+from tandem.engine.declare.stream import RecordPart
+from tandem.scaffold.infer.identity import required
+from tandem.scaffold.infer.observed import Sample
+from tandem.scaffold.infer.words import time_score
+from tandem.verify.field_values import micros
+
+_NESTED, _IN_THE_FUTURE = 15, 100
+
+
+class TimeGuess(NamedTuple):
+    """An event time and why it was chosen."""
+
+    event_time: str | Literal[RecordPart.TIMESTAMP]
+    reason: str
+
+
+def guess_time(fields: Mapping[str, Kind], samples: Sequence[Sample], now_ms: int) -> TimeGuess:
+    """Returns the timestamp that is most likely the time of the event; the record's own where there is none.
+
+    Args:
+        fields: the declared fields.
+        samples: records; none for a schema.
+        now_ms: the time after which no event has happened, in milliseconds since 1970.
+    """
+    best: tuple[int, TimeGuess] | None = None
+    for path, name, kind, depth in required(fields):
+        if isinstance(kind, Timestamp):
+            score, reason = time_score(name) - _NESTED * depth, how_written(kind)
+            if any(_micros(kind, value_at(each.fields, path)) > now_ms * 1000 for each in samples):
+                score, reason = score - _IN_THE_FUTURE, f"{reason}; some are in the future, and become dead letters"
+            if best is None or score > best[0]:
+                best = score, TimeGuess(path, reason)
+    if best is None:
+        return TimeGuess(RecordPart.TIMESTAMP, "no field has a time that every record has; name one with --time")
+    return best[1]
+
+
+def how_written(kind: Timestamp) -> str:
+    """Returns how a timestamp is written."""
+    return "ISO 8601" if kind.unit is TimeUnit.ISO_8601 else f"epoch {kind.unit}"
+
+
+def _micros(kind: Timestamp, value: Any) -> int:
+    if kind.unit is TimeUnit.ISO_8601:
+        return micros(value) or 0 if isinstance(value, str) else 0
+    return value * kind.unit.micros if isinstance(value, int) else 0

@@ -1,0 +1,100 @@
+"""Guesses which fields identify a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any, Literal, NamedTuple
+
+from tandem.engine.declare.field_name import value_at
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import Decimal, Integer, Kind, Record, String
+from tandem.engine.declare.stream import RecordPart
+from tandem.scaffold.infer.observed import Sample
+from tandem.scaffold.infer.words import identity_score, is_position_like
+
+_NESTED = 20
+# Fields that are tried in pairs.
+_MOST_CANDIDATES = 8
+
+Identity = str | tuple[str, ...] | Literal[RecordPart.KEY]
+
+
+class Candidate(NamedTuple):
+    """A field that may identify records: its path, its type and how likely its name makes it."""
+
+    path: str
+    kind: Kind
+    score: int
+
+
+class Guess(NamedTuple):
+    """An identity and why it was chosen."""
+
+    identity: Identity
+    reason: str
+
+
+class Repeat(NamedTuple):
+    """Two different records with the same identity: where they are."""
+
+    first: str
+    second: str
+
+
+def guess_identity(fields: Mapping[str, Kind], samples: Sequence[Sample], record: str) -> Guess:
+    """Returns the fields that identify a record: by their names, and unique in the samples if there are any.
+
+    Args:
+        fields: the declared fields.
+        samples: records; none for a schema.
+        record: what one record is called, such as ``order``.
+    """
+    # Samples may show that a string is empty; a schema does not say so of an identity.
+    found = [each for each in candidates(fields, record) if each.kind != FieldType.TEXT or not samples]
+    named = sorted((each for each in found if each.score > 0), key=lambda each: -each.score)
+    for each in named:
+        if repeat_of((each.path,), samples) is None:
+            return Guess(each.path, unique_in(samples))
+    parts = [*named, *(each for each in found if each.score <= 0 and is_position_like(each.path))]
+    for one, other in combinations(parts[:_MOST_CANDIDATES], 2):
+        pair = (one.path, other.path)
+        if len(samples) > 1 and repeat_of(pair, samples) is None:
+            return Guess(pair, f"together {unique_in(samples)}")
+    return Guess(RecordPart.KEY, "no field identifies a record; name one with --id")
+
+
+def candidates(fields: Mapping[str, Kind], record: str) -> list[Candidate]:
+    """Returns the strings and whole numbers that every record has, in their order."""
+    return [
+        Candidate(path, kind, max(0, identity_score(name, record) - _NESTED * depth))
+        for path, name, kind, depth in required(fields)
+        if isinstance(kind, String | Integer) or (isinstance(kind, Decimal) and kind.scale == 0)
+    ]
+
+
+def required(fields: Mapping[str, Kind], outer: str = "", depth: int = 0) -> Iterator[tuple[str, str, Kind, int]]:
+    """Yields the fields that every record has: path, name, type, and how many records each is in."""
+    for name, kind in fields.items():
+        if not kind.is_optional or kind.fallback is not None:
+            yield outer + name, name, kind, depth
+            if isinstance(kind, Record):
+                yield from required(kind.fields, f"{outer}{name}.", depth + 1)
+
+
+def repeat_of(paths: Sequence[str], samples: Sequence[Sample]) -> Repeat | None:
+    """Returns two records that differ but have the same values in these fields; None where there are none."""
+    there: dict[tuple[Any, ...], Sample] = {}
+    for sample in samples:
+        values = tuple(repr(value_at(sample.fields, path)) for path in paths)
+        other = there.setdefault(values, sample)
+        if other.fields != sample.fields:
+            return Repeat(other.place, sample.place)
+    return None
+
+
+def unique_in(samples: Sequence[Sample]) -> str:
+    """Returns how sure it is that a field is unique."""
+    if not samples:
+        return "by its name"
+    return f"unique in {len(samples):,} record{'s' if len(samples) > 1 else ''}"

@@ -1,0 +1,161 @@
+"""Guesses on which fields two streams are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from tandem.engine.declare.field_name import find, folded, value_at
+from tandem.engine.declare.kind import Decimal, Integer, Kind, String
+from tandem.errors import UsageError
+from tandem.scaffold.described import Described
+from tandem.scaffold.infer.identity import Repeat, candidates, repeat_of
+from tandem.scaffold.infer.words import singular, words_of
+
+_HINT = "name it with --on, such as --on order_id, or --on id=order_id where the names differ"
+
+
+# The fields that the user chose to identify the records of each stream.
+Identities = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+class JoinKey(NamedTuple):
+    """The fields that two streams are joined on.
+
+    Attributes:
+        identity: the field that identifies a record of one stream.
+        refers: the field of the other stream with such an identity.
+        swapped: whether the identified stream is the second one.
+    """
+
+    identity: str
+    refers: str
+    swapped: bool = False
+
+    @property
+    def described(self) -> str:
+        """The key for people."""
+        return self.identity if self.identity == self.refers else f"{self.identity} = {self.refers}"
+
+
+def guess_join_key(first: Described, second: Described, identities: Identities = ((), ())) -> JoinKey:
+    """Returns the field that both streams have and that identifies a record of one of them.
+
+    Args:
+        first: one stream.
+        second: the other.
+        identities: the fields that the user chose to identify the records of each; empty where none.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = [
+        *_shared(first, second, identities[0], swapped=False),
+        *_shared(second, first, identities[1], swapped=True),
+    ]
+    if not found:
+        raise UsageError(
+            f"{first.source} and {second.source} share no field that identifies a record of one of them", hint=_HINT
+        )
+    return max(found, key=lambda each: each[0])[1]
+
+
+def chosen_join_key(first: Described, second: Described, on: str, identities: Identities = ((), ())) -> JoinKey:
+    """Returns the key that the user names: a field, or one of each stream with ``=`` between them.
+
+    Args:
+        first: one stream.
+        second: the other.
+        on: the key as the user names it.
+        identities: as for ``guess_join_key``.
+
+    Raises:
+        UsageError: a stream has no such field, or it identifies no record of either.
+    """
+    pairs = [(on, on), *((on[:at], on[at + 1 :]) for at, sign in enumerate(on) if sign == "=")]
+    named = [pair for pair in pairs if _kind(first, pair[0]) and _kind(second, pair[1])]
+    if not named:
+        missing = next(
+            (each.source for each, name in zip((first, second), pairs[-1], strict=True) if not _kind(each, name)), ""
+        )
+        raise UsageError(f"--on {on}: {missing} has no such field with strings or integers", hint=_HINT)
+    (left, right), *_ = named
+    repeats: dict[str, Repeat] = {}
+    sides = ((first, left, right, False), (second, right, left, True))
+    for (identified, name, refers, swapped), identity in zip(sides, identities, strict=True):
+        if find(identified.fields, name) is None or identity not in ((), (name,)):
+            continue
+        # What the user says identifies a record does so.
+        repeat = None if identity else repeat_of((name,), identified.samples)
+        if repeat is None:
+            return JoinKey(name, refers, swapped)
+        repeats[identified.source] = repeat
+    where = "; ".join(f"{source} has {each.first} and {each.second}" for source, each in repeats.items())
+    raise UsageError(
+        f"--on {on}: different records of each stream have the same value, or lack it: {where}",
+        hint="a join needs a field that identifies the records of one stream",
+    )
+
+
+def _kind(described: Described, path: str) -> Kind | None:
+    """Returns the type of a field that may be a key."""
+    found = find(described.fields, path, may_be_absent=True)
+    return found[1] if found and isinstance(found[1], String | Integer) else None
+
+
+def _shared(
+    identified: Described, other: Described, identity: tuple[str, ...], *, swapped: bool
+) -> Iterator[tuple[int, JoinKey]]:
+    """Yields how good each key is whose field identifies a record of one stream."""
+    record, values = singular(identified.name), _Values()
+    for each in candidates(identified.fields, record):
+        if isinstance(each.kind, Decimal) or (identity and identity != (each.path,)):
+            continue
+        if not identity and (not each.score or repeat_of((each.path,), identified.samples)):
+            continue
+        for path, kind in _keys(other.fields):
+            name = _closeness(each.path, path, record)
+            if not name:
+                continue
+            overlap, differs = values.overlap(identified, each.path, other, path), type(kind) is not type(each.kind)
+            score = name + each.score + 40 * overlap - 50 * differs - swapped
+            yield score, JoinKey(each.path, path, swapped)
+
+
+def _keys(fields: Mapping[str, Kind]) -> Iterator[tuple[str, Kind]]:
+    """Yields the fields that may name a record of the other stream, those of nested records too."""
+    for name, kind in fields.items():
+        if isinstance(kind, String | Integer):
+            yield name, kind
+        elif inner := getattr(kind, "fields", None):
+            yield from ((f"{name}.{rest}", each) for rest, each in _keys(inner))
+
+
+def _closeness(identity: str, refers: str, record: str) -> int:
+    """Returns how much two names suggest that one refers to the other, 0 for not at all."""
+    words, others = words_of(identity.rpartition(".")[2]), words_of(refers.rpartition(".")[2])
+    if len(others) == 1 and words == others:  # both call their own identity so
+        return 10
+    if identity == refers:
+        return 100
+    if folded("".join(words)) == folded("".join(others)):
+        return 80
+    return 70 if [*words_of(record), *words] == others else 0
+
+
+class _Values:
+    """The values of the samples' fields, read once."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[str, str], frozenset[str]] = {}
+
+    def overlap(self, one: Described, path: str, other: Described, other_path: str) -> bool:
+        """Returns whether the two fields have a value in common."""
+        return not self._of(one, path).isdisjoint(self._of(other, other_path))
+
+    def _of(self, described: Described, path: str) -> frozenset[str]:
+        place = (described.source, path)
+        if place not in self._read:
+            values = (value_at(each.fields, path) for each in described.samples)
+            self._read[place] = frozenset(str(value) for value in values if value is not None)
+        return self._read[place]

@@ -1,0 +1,160 @@
+"""Infers the types of fields from what was seen of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+
+from tandem.engine.declare.field_name import check_names, folded
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import DATE_PATTERN, Kind
+from tandem.errors import UsageError
+from tandem.scaffold.infer.numbers import kind_of_integers, kind_of_numbers
+from tandem.scaffold.infer.observed import MAX_DEPTH, Observed
+from tandem.verify.field_values import micros
+
+_CALLED = {
+    "boolean": "a boolean",
+    "integer": "an integer",
+    "number": "a number",
+    "string": "a string",
+    "object": "an object",
+    "array": "an array",
+}
+
+
+class Kinds:
+    """Infers types, and notes what a reader of the declaration may not expect.
+
+    Args:
+        source: what the samples come from, for messages.
+        leaves_out: whether a field with values of different types is left out; else it is an error.
+    """
+
+    def __init__(self, source: str, *, leaves_out: bool = False) -> None:
+        self._source, self._leaves_out = source, leaves_out
+        self.optional: list[str] = []
+        self.notes: list[str] = []
+
+    def fields(self, record: Observed) -> dict[str, Kind]:
+        """Returns the types of a record's fields, without those that no stream can declare.
+
+        Raises:
+            UsageError: a field has values of different types.
+        """
+        found: dict[str, Kind] = {}
+        for name, seen in record.fields.items():
+            if problem := _problem_of_name(name, found):
+                self.notes.append(f"left out: {problem}")
+                continue
+            kind = self._kind(seen, name)
+            if kind is None:
+                continue
+            if seen.present < record.counts["object"]:
+                self.optional.append(seen.path)
+                kind = kind.optional()
+            found[name] = kind
+        return found
+
+    def _kind(self, seen: Observed, name: str) -> Kind | None:
+        """Returns a field's type; None for one that is left out, which is noted."""
+        types = seen.types
+        if types == {"integer", "number"}:
+            types = {"number"}
+        if len(types) > 1:
+            (one, first), (other, second), *_ = ((each, at) for each, at in seen.places.items() if each != "null")
+            differs = f"field {seen.path!r} is {_CALLED[one]} in {first} and {_CALLED[other]} in {second}"
+            if self._leaves_out:
+                self.notes.append(f"left out: {differs}")
+                return None
+            raise UsageError(
+                f"{self._source}: {differs}",
+                hint="a field has one type; make the samples agree, or leave the field out of them to have it ignored",
+            )
+        if not types:
+            return self._unknown(seen)
+        infer: dict[str, Callable[[Observed, str], Kind | None]] = {
+            "boolean": lambda *_: FieldType.BOOLEAN,
+            "integer": self._integers,
+            "number": self._numbers,
+            "string": lambda seen, _: _kind_of_strings(seen.texts),
+            "object": lambda seen, _: self._object(seen),
+            "array": self._array,
+        }
+        return infer[types.pop()](seen, name)
+
+    def _unknown(self, seen: Observed) -> Kind:
+        self.notes.append(f"{seen.path}: only null, declared as an optional string")
+        return FieldType.STRING
+
+    def _integers(self, seen: Observed, name: str) -> Kind | None:
+        return self._noted(seen, kind_of_integers(seen, name))
+
+    def _numbers(self, seen: Observed, name: str) -> Kind | None:
+        return self._noted(seen, kind_of_numbers(seen, name))
+
+    def _noted(self, seen: Observed, kind: Kind | None) -> Kind | None:
+        if kind is None:
+            self.notes.append(f"left out: {seen.path} has a number that is too large for any type")
+        elif kind == FieldType.DOUBLE and seen.whole_digits > 15:
+            self.notes.append(f"{seen.path}: declared as a double, which rounds its longest numbers")
+        return kind
+
+    def _object(self, seen: Observed) -> Kind | None:
+        if seen.depth >= MAX_DEPTH:
+            self._note_depth(seen)
+            return None
+        if not seen.fields:
+            self.notes.append(f"{seen.path}: only empty objects, declared as a map of strings")
+            return FieldType.map(FieldType.TEXT)
+        fields = self.fields(seen)
+        if not fields:
+            self.notes.append(f"left out: {seen.path}, of which nothing can be declared")
+            return None
+        return FieldType.record(fields)
+
+    def _array(self, seen: Observed, name: str) -> Kind | None:
+        if seen.items is None:
+            self._note_depth(seen)
+            return None
+        if not seen.items.counts:
+            self.notes.append(f"{seen.path}: only empty arrays, declared as an array of strings")
+            return FieldType.array(FieldType.TEXT)
+        if "null" in seen.items.counts:
+            self.notes.append(f"left out: {seen.path} has an item that is null ({seen.items.places['null']})")
+            return None
+        items = self._kind(seen.items, name)
+        return None if items is None else FieldType.array(items)
+
+    def _note_depth(self, seen: Observed) -> None:
+        shown = seen.path if len(seen.path) < 60 else f"{seen.path[:60]}..."
+        self.notes.append(f"left out: {shown} is nested deeper than {MAX_DEPTH} levels")
+
+
+def _problem_of_name(name: str, found: dict[str, Kind]) -> str | None:
+    """Returns why a field of this name cannot be declared beside others; None where it can."""
+    try:
+        check_names([name])
+    except ValueError as error:
+        return str(error)
+    alike = next((other for other in found if folded(other) == folded(name)), None)
+    return None if alike is None else f"field {name!r} differs from {alike!r} in case alone, which Spark does not see"
+
+
+def _kind_of_strings(texts: set[str]) -> Kind:
+    if all(map(_is_date, texts)):
+        return FieldType.DATE
+    if all(micros(text) is not None for text in texts):
+        return FieldType.TIMESTAMP
+    return FieldType.TEXT if "" in texts else FieldType.STRING
+
+
+def _is_date(text: str) -> bool:
+    if not re.fullmatch(DATE_PATTERN, text):
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""Infers the types of numbers: integers, times since 1970, decimals and floating point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import MAX_PRECISION, Kind
+from tandem.scaffold.infer.observed import Observed
+from tandem.scaffold.infer.words import is_money_like, is_number_like, is_time_like, words_of
+
+# In seconds since 1970: the times that a field named like a time may have, and those that any other field may have.
+_OF_TIMES = (631_152_000, 4_102_444_800)  # 1990 to 2100
+_OF_OTHERS = (978_307_200, 2_524_608_000)  # 2001 to 2050
+_UNITS = (
+    (1, FieldType.EPOCH_SECONDS),
+    (1000, FieldType.EPOCH_MILLISECONDS),
+    (1_000_000, FieldType.EPOCH_MICROSECONDS),
+)
+_UNIT_NAMES = (
+    ({"s", "sec", "secs", "second", "seconds"}, FieldType.EPOCH_SECONDS),
+    ({"ms", "milli", "millis", "milliseconds"}, FieldType.EPOCH_MILLISECONDS),
+    ({"us", "micro", "micros", "microseconds"}, FieldType.EPOCH_MICROSECONDS),
+)
+_LARGEST = 2**63 - 1
+# Amounts of money may be larger than those in the samples: so many digits are declared at least.
+_DIGITS = 12
+_CENTS = 2
+# The numbers that show whether all have equally many digits behind the point.
+_ENOUGH = 10
+_MOST_FIXED = 4
+# Spark's parser keeps no more digits of a number.
+_EXACT_DIGITS = 38
+
+
+def kind_of_integers(seen: Observed, name: str) -> Kind | None:
+    """Returns the type of a field with integers alone; None where there is none."""
+    least, most = seen.integers or (0, 0)
+    if least >= -_LARGEST - 1 and most <= _LARGEST:
+        return _epoch(least, most, name) or FieldType.INTEGER
+    if seen.whole_digits <= MAX_PRECISION:
+        return FieldType.decimal(MAX_PRECISION, 0)
+    return _double(seen)
+
+
+def kind_of_numbers(seen: Observed, name: str) -> Kind | None:
+    """Returns the type of a field of which some numbers have a fraction or an exponent; None where there is none.
+
+    A decimal is exact, and refuses more digits than it has. So it is declared where the digits are fixed: two, as
+    amounts of money have, or equally many in all of many samples.
+    """
+    scale = _scale(seen, name)
+    if scale is None or seen.has_exponent or seen.exact_digits > _EXACT_DIGITS:
+        return _double(seen)
+    needed = seen.whole_digits + scale
+    if needed > MAX_PRECISION:
+        return _double(seen)
+    return FieldType.decimal(min(max(_DIGITS, needed + 1), MAX_PRECISION), scale)
+
+
+def kind_of_times(values: Sequence[int], name: str) -> Kind | None:
+    """Returns the type of integers that are times since 1970, by their size, else by the unit in the field's name."""
+    if not values:
+        words = set(words_of(name))
+        return next((kind for names, kind in _UNIT_NAMES if names & words), None)
+    first, last = _OF_TIMES
+    fitting = (kind for unit, kind in _UNITS if first * unit <= min(values) and max(values) < last * unit)
+    return next(fitting, None)
+
+
+def _scale(seen: Observed, name: str) -> int | None:
+    digits, enough = seen.fraction_digits, seen.fraction_digits.total() >= _ENOUGH
+    most = max(digits, default=0)
+    if is_money_like(name) and most <= _MOST_FIXED:
+        return max(most, _CENTS)
+    if most == _CENTS and (len(digits) == 1 or enough):
+        return _CENTS
+    return most if len(digits) == 1 and enough and _CENTS < most <= _MOST_FIXED else None
+
+
+def _double(seen: Observed) -> Kind | None:
+    return FieldType.DOUBLE if seen.largest < float("inf") else None
+
+
+def _epoch(least: int, most: int, name: str) -> Kind | None:
+    """Returns the type of a time since 1970, by the size of the numbers; None where they are no times."""
+    if is_number_like(name):
+        return None
+    first, last = _OF_TIMES if is_time_like(name) else _OF_OTHERS
+    # What is named otherwise and has the size of seconds may be anything.
+    units = _UNITS if is_time_like(name) else _UNITS[1:]
+    return next((kind for unit, kind in units if first * unit <= least and most < last * unit), None)

@@ -1,0 +1,85 @@
+"""Makes names: of streams from the names of their sources, and of documents' fields from those of records."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from keyword import iskeyword
+
+from tandem.engine.declare.collection import ID
+from tandem.engine.declare.field_name import folded
+from tandem.scaffold.infer.words import singular
+
+_LONGEST = 20
+_PLAIN = "records"
+# What the modules of a pipeline call something else.
+_TAKEN = (
+    "pair pairs alone seconds kinds found number value outcome "
+    "streams collections view transform documents matched unmatched lookups pipeline dead_letter_topic chance "
+    "moment moment_id time_ms events event date datetime decimal random any fields stream f spark pytest rows "
+    "columns expect expectation document collection column joined noon second stored after_ms named other "
+    "identity bytes range round str int iterator"
+)
+
+
+def stream_name(source: str) -> str:
+    """Returns a stream's name, a Python identifier.
+
+    >>> stream_name("Orders 2026"), stream_name("orders_v2"), stream_name("class"), stream_name("1.2")
+    ('orders_2026', 'orders', 'class_records', 'records')
+    """
+    letters = unicodedata.normalize("NFKD", re.sub(r"[^0-9A-Za-z]v[0-9]+$", "", source))
+    plain = re.sub(r"[^a-z0-9]+", "_", letters.encode("ascii", "ignore").decode().lower())
+    name = re.sub(r"^[0-9_]+", "", plain)[:_LONGEST].strip("_")
+    if not name:
+        return _PLAIN
+    # Linters refuse some names of one letter.
+    return f"{name}_{_PLAIN}" if iskeyword(name) or name in _TAKEN.split() or len(name) == 1 else name
+
+
+def record_name(stream: str) -> str:
+    """Returns what one record of a stream is called, a Python identifier.
+
+    >>> record_name("orders"), record_name("dates"), record_name("classes")
+    ('order', 'date_record', 'class_record')
+    """
+    name = singular(stream)
+    return f"{name}_record" if iskeyword(name) or name in _TAKEN.split() or len(name) == 1 else name
+
+
+def unlike(name: str, taken: Iterable[str]) -> str:
+    """Returns a name that is none of the others, with a number behind it where it has to be."""
+    others = set(map(folded, taken))
+    names = (name if number == 1 else f"{name}_{number}" for number in range(1, len(others) + 2))
+    return next(each for each in names if folded(each) not in others)
+
+
+def in_documents(column: str) -> str:
+    """Returns the name that a column can have in documents.
+
+    >>> in_documents("$set"), in_documents("a.b"), in_documents("two words")
+    ('set', 'a_b', 'two words')
+    """
+    return re.sub(r"[.`]", "_", column.lstrip("$")) or "field"
+
+
+def document_names(columns: Iterable[str], prefix: str, taken: Iterable[str]) -> dict[str, str]:
+    """Returns the documents' field of each column of a stream.
+
+    >>> document_names(["_id", "a.b", "order_id", "kind"], "order", ["kind"])
+    {'_id': 'order_id_2', 'a.b': 'a_b', 'order_id': 'order_id', 'kind': 'order_kind'}
+
+    Args:
+        columns: the stream's columns.
+        prefix: what precedes a name that is taken.
+        taken: the names that documents have for something else.
+    """
+    columns, others = list(columns), {*map(folded, taken), ID}
+    found = {column: column for column in columns if in_documents(column) == column and folded(column) not in others}
+    for column in columns:
+        name = in_documents(column)
+        if folded(name) in others:
+            name = f"{prefix}_{name.lstrip('_')}"
+        found.setdefault(column, unlike(name, [*others, *found.values()]))
+    return {column: found[column] for column in columns}

@@ -1,0 +1,1 @@
+"""Writes the modules of a pipeline that is declared from its records."""

@@ -1,0 +1,157 @@
+"""Reads an Avro schema: the types that its records have when they are written as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastavro.schema import SchemaParseException, UnknownType, parse_schema
+
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import MAX_PRECISION, Kind
+from tandem.errors import UsageError
+from tandem.scaffold.described import Described
+from tandem.scaffold.sources.leaving_out import CannotDeclareError, record_of, usable, with_default
+
+_PLAIN: dict[str, Kind] = {
+    "boolean": FieldType.BOOLEAN,
+    "int": FieldType.INTEGER_32,
+    "long": FieldType.INTEGER,
+    "float": FieldType.DOUBLE,
+    "double": FieldType.DOUBLE,
+    "string": FieldType.TEXT,
+    "bytes": FieldType.BYTES,
+    "fixed": FieldType.BYTES,
+}
+_LOGICAL: dict[tuple[str, str], Kind] = {
+    ("int", "date"): FieldType.DATE,
+    ("long", "timestamp-millis"): FieldType.EPOCH_MILLISECONDS,
+    ("long", "timestamp-micros"): FieldType.EPOCH_MICROSECONDS,
+    ("string", "uuid"): FieldType.STRING,
+}
+_NAMED = ("record", "error", "enum", "fixed")
+
+
+def described_by_avro(source: str, name: str, text: str) -> Described:
+    """Returns what an Avro schema says of a stream.
+
+    Raises:
+        UsageError: it is not the schema of a record, or none of its fields can be declared.
+    """
+    try:
+        schema = json.loads(text)
+        parse_schema(schema, _write_hint=False)
+        is_record = isinstance(schema, dict) and schema.get("type") == "record"
+        types = _Types(schema)
+        fields = types.fields(schema, schema.get("namespace", ""), "") if is_record else {}
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{source}:{error.lineno}: not JSON: {error.msg}", hint="give an Avro schema") from None
+    except (SchemaParseException, UnknownType, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{source}: not an Avro schema: {error}", hint="give the schema of a record") from None
+    if not is_record:
+        raise UsageError(f"{source}: not the schema of a record", hint="a stream's records have fields")
+    if not fields:
+        raise UsageError(f"{source}: the schema has no field that a stream can declare", hint="; ".join(types.notes))
+    return Described(source, name, fields, "an Avro schema", tuple(types.notes), avro=text)
+
+
+class _Types:
+    """The types of one schema's fields."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.notes: list[str] = []
+        self._named: dict[str, dict[str, Any]] = {}
+        self._open: list[str] = []
+        self._collect(schema, "")
+
+    def fields(self, record: dict[str, Any], namespace: str, outer: str) -> dict[str, Kind]:
+        """Returns the fields of a record; notes those that cannot be declared."""
+        found: dict[str, Kind] = {}
+        own = {each["name"]: each for each in record["fields"]}
+        for name in usable(own, self.notes):
+            path = outer + name
+            try:
+                found[name] = self._field(own[name], namespace, path)
+            except CannotDeclareError as error:
+                self.notes.append(f"left out: {path} {error}")
+        return found
+
+    def _field(self, field: dict[str, Any], namespace: str, path: str) -> Kind:
+        kind = self._kind(field["type"], namespace, path)
+        default = field.get("default")
+        return kind if default is None else with_default(kind, default)
+
+    def _kind(self, avro: Any, namespace: str, path: str) -> Kind:
+        if isinstance(avro, list):
+            others = [each for each in avro if each != "null"]
+            if len(others) != 1:
+                raise CannotDeclareError("may have several types")
+            kind = self._kind(others[0], namespace, path)
+            return kind.optional() if len(others) < len(avro) else kind
+        if isinstance(avro, str):
+            if avro in _PLAIN:
+                return _PLAIN[avro]
+            if avro == "null":
+                raise CannotDeclareError("is always null")
+            named = avro if avro in self._named else f"{namespace}.{avro}"
+            return self._complex(self._named[named], namespace, path)
+        if isinstance(avro["type"], dict | list):
+            return self._kind(avro["type"], namespace, path)
+        return self._complex(avro, namespace, path)
+
+    def _complex(self, avro: dict[str, Any], namespace: str, path: str) -> Kind:
+        match avro["type"]:
+            case "record" | "error":
+                return self._record(avro, namespace, path)
+            case "enum":
+                return FieldType.enum(*avro["symbols"])
+            case "array":
+                return FieldType.array(self._inside(avro["items"], namespace, f"{path}[]"))
+            case "map":
+                return FieldType.map(self._inside(avro["values"], namespace, f"{path}[*]"))
+            case plain:
+                return self._logical(avro, str(plain), namespace, path)
+
+    def _logical(self, avro: dict[str, Any], plain: str, namespace: str, path: str) -> Kind:
+        logical = avro.get("logicalType")
+        if logical == "decimal" and plain in ("bytes", "fixed"):
+            if avro["precision"] > MAX_PRECISION:
+                raise CannotDeclareError(f"has more than {MAX_PRECISION} digits")
+            return FieldType.decimal(avro["precision"], avro.get("scale", 0))
+        found = _LOGICAL.get((plain, str(logical)))
+        return found or _PLAIN.get(plain) or self._kind(plain, namespace, path)
+
+    def _record(self, avro: dict[str, Any], namespace: str, path: str) -> Kind:
+        name = _full_name(avro, namespace)
+        if name in self._open:
+            raise CannotDeclareError(f"contains itself: {name}")
+        self._open.append(name)
+        try:
+            return record_of(self.fields(avro, name.rpartition(".")[0], f"{path}."))
+        finally:
+            self._open.pop()
+
+    def _inside(self, avro: Any, namespace: str, path: str) -> Kind:
+        kind = self._kind(avro, namespace, path)
+        if kind.is_optional:
+            raise CannotDeclareError("has items or values that may be null")
+        return kind
+
+    def _collect(self, avro: Any, namespace: str) -> None:
+        """Collects the types that have names."""
+        if isinstance(avro, list):
+            for each in avro:
+                self._collect(each, namespace)
+        elif isinstance(avro, dict):
+            if avro.get("type") in _NAMED:
+                name = _full_name(avro, namespace)
+                self._named[name] = avro
+                namespace = name.rpartition(".")[0]
+            for each in (avro.get("type"), avro.get("items"), avro.get("values"), *avro.get("fields", ())):
+                self._collect(each, namespace)
+
+
+def _full_name(avro: dict[str, Any], namespace: str) -> str:
+    name = str(avro["name"])
+    inside = avro.get("namespace", namespace)
+    return name if "." in name or not inside else f"{inside}.{name}"

@@ -1,0 +1,218 @@
+"""Reads a JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import Kind
+from tandem.errors import UsageError
+from tandem.scaffold.described import Described
+from tandem.scaffold.infer.observed import MAX_DEPTH
+from tandem.scaffold.sources.leaving_out import CannotDeclareError, record_of, usable, with_default
+
+_FORMATS: Mapping[str, Kind] = {
+    "date-time": FieldType.TIMESTAMP,
+    "date": FieldType.DATE,
+    "uuid": FieldType.STRING,
+    "byte": FieldType.BYTES,
+}
+_DIGITS = 18
+_LARGEST_32 = 2**31 - 1
+_MOST_REFERENCES = 20
+
+
+def is_json_schema(value: Mapping[str, Any]) -> bool:
+    """Returns whether a JSON object is a schema, and no record."""
+    is_object = value.get("type") == "object" or "$ref" in value or "allOf" in value
+    return is_object and ("$schema" in value or isinstance(value.get("properties"), dict))
+
+
+def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) -> Described:
+    """Returns what a JSON Schema says of a stream.
+
+    Raises:
+        UsageError: it describes no object, or none of its fields can be declared.
+    """
+    types = _Types(schema)
+    try:
+        fields = types.root()
+    except CannotDeclareError as error:
+        raise UsageError(f"{source}: the schema {error}", hint="give a schema without it, or samples") from None
+    if not fields:
+        hint = "; ".join(types.notes) or "its type is object, and its properties are the fields"
+        raise UsageError(f"{source}: the schema has no field that a stream can declare", hint=hint)
+    return Described(source, name, fields, "a JSON Schema", tuple(types.notes))
+
+
+class _Types:
+    """The types of one schema's fields."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self.notes: list[str] = []
+        self._root = root
+        self._open: list[int] = []
+
+    def root(self) -> dict[str, Kind]:
+        """Returns the fields of the schema itself."""
+        schema = self.resolved(self._root)
+        self._open.append(id(schema.get("properties")))
+        return self.fields(schema, "")
+
+    def fields(self, schema: Mapping[str, Any], outer: str) -> dict[str, Kind]:
+        """Returns the fields of an object; notes those that cannot be declared."""
+        properties, required = schema.get("properties", {}), schema.get("required", ())
+        found: dict[str, Kind] = {}
+        for name in usable(properties, self.notes):
+            path = outer + name
+            try:
+                kind, default = self._kind(properties[name], path), _default(properties[name])
+            except CannotDeclareError as error:
+                self.notes.append(f"left out: {path} {error}")
+                continue
+            if default is not None:
+                kind = with_default(kind, default)
+            found[name] = kind if name in required else kind if kind.is_optional else kind.optional()
+        return found
+
+    def resolved(self, schema: Any) -> Mapping[str, Any]:
+        """Returns a schema with what it refers to and what it is made of."""
+        if not isinstance(schema, Mapping):
+            raise CannotDeclareError("may have any type")
+        found: Mapping[str, Any] = schema
+        for _ in range(_MOST_REFERENCES):
+            if "$ref" in found:
+                own = {name: value for name, value in found.items() if name != "$ref"}
+                found = {**self._referred(str(found["$ref"])), **own}
+            elif "allOf" in found:
+                found = self._together(found)
+            else:
+                return found
+        raise CannotDeclareError("refers to itself")
+
+    def _referred(self, reference: str) -> Mapping[str, Any]:
+        found: Any = self._root
+        if not reference.startswith("#"):
+            raise CannotDeclareError(f"refers to another file: {reference}")
+        for part in filter(None, reference[1:].split("/")):
+            name = part.replace("~1", "/").replace("~0", "~")
+            if not isinstance(found, Mapping) or name not in found:
+                raise CannotDeclareError(f"refers to {reference}, which is not there")
+            found = found[name]
+        return found if isinstance(found, Mapping) else {}
+
+    def _together(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        merged = {name: value for name, value in schema.items() if name != "allOf"}
+        for part in schema["allOf"]:
+            each = self.resolved(part)
+            properties = {**each.get("properties", {}), **merged.get("properties", {})}
+            required = [*each.get("required", ()), *merged.get("required", ())]
+            merged = {**each, **merged}
+            if properties:
+                merged |= {"properties": properties, "required": required}
+        return merged
+
+    def _kind(self, schema: Any, path: str) -> Kind:
+        schema = self.resolved(schema)
+        if path.count(".") + path.count("[") > MAX_DEPTH:
+            raise CannotDeclareError("is nested too deep, or contains itself")
+        for choice in ("oneOf", "anyOf"):
+            if choice in schema:
+                return self._one_of(list(map(self.resolved, schema[choice])), path)
+        types = schema.get("type", _implied(schema))
+        if isinstance(types, list):
+            return self._one_of([{**schema, "type": each} for each in types], path)
+        if "const" in schema or "enum" in schema:
+            return _enum(schema.get("enum", [schema.get("const")]))
+        match types:
+            case "string":
+                return _string(schema)
+            case "boolean":
+                return FieldType.BOOLEAN
+            case "integer":
+                return _integer(schema)
+            case "number":
+                return _number(schema)
+            case "array":
+                return self._array(schema, path)
+            case "object":
+                return self._object(schema, path)
+            case _:
+                raise CannotDeclareError("may have any type")
+
+    def _one_of(self, schemas: list[Mapping[str, Any]], path: str) -> Kind:
+        others = [each for each in schemas if each.get("type") != "null"]
+        if len(others) != 1:
+            raise CannotDeclareError("may have several types")
+        kind = self._kind(others[0], path)
+        return kind.optional() if len(others) < len(schemas) else kind
+
+    def _array(self, schema: Mapping[str, Any], path: str) -> Kind:
+        kind = self._kind(schema.get("items"), f"{path}[]")
+        if kind.is_optional:
+            raise CannotDeclareError("has items that may be null")
+        return FieldType.array(kind)
+
+    def _object(self, schema: Mapping[str, Any], path: str) -> Kind:
+        if id(schema.get("properties")) in self._open:
+            raise CannotDeclareError("contains itself")
+        if not schema.get("properties"):
+            values = schema.get("additionalProperties")
+            kind = self._kind(values, f"{path}[*]")
+            if kind.is_optional:
+                raise CannotDeclareError("has values that may be null")
+            return FieldType.map(kind)
+        self._open.append(id(schema["properties"]))
+        try:
+            return record_of(self.fields(schema, f"{path}."))
+        finally:
+            self._open.pop()
+
+
+def _default(schema: Any) -> Any:
+    """Returns the default of a field; None where there is none."""
+    return schema.get("default") if isinstance(schema, Mapping) else None
+
+
+def _implied(schema: Mapping[str, Any]) -> str | None:
+    """Returns the type of a schema that does not name it."""
+    if "properties" in schema:
+        return "object"
+    return "array" if "items" in schema else None
+
+
+def _enum(values: list[Any]) -> Kind:
+    symbols = [each for each in values if each is not None]
+    if not symbols or not all(type(each) is str and each for each in symbols):
+        raise CannotDeclareError("is one of several values that are not all strings")
+    kind = FieldType.enum(*dict.fromkeys(symbols))
+    return kind.optional() if len(symbols) < len(values) else kind
+
+
+def _string(schema: Mapping[str, Any]) -> Kind:
+    if schema.get("contentEncoding") == "base64":
+        return FieldType.BYTES
+    plain = FieldType.STRING if _whole(schema.get("minLength")) else FieldType.TEXT
+    return _FORMATS.get(str(schema.get("format")), plain)
+
+
+def _integer(schema: Mapping[str, Any]) -> Kind:
+    least, most = _whole(schema.get("minimum")), _whole(schema.get("maximum"))
+    is_small = least is not None and most is not None and least >= -_LARGEST_32 - 1 and most <= _LARGEST_32
+    return FieldType.INTEGER_32 if is_small or schema.get("format") == "int32" else FieldType.INTEGER
+
+
+def _number(schema: Mapping[str, Any]) -> Kind:
+    """Returns a decimal where the schema says how many digits it has behind the point."""
+    try:
+        step = Decimal(str(schema["multipleOf"])).normalize()
+    except (KeyError, InvalidOperation):
+        return FieldType.DOUBLE
+    scale = -int(step.as_tuple().exponent)
+    return FieldType.decimal(_DIGITS, scale) if 0 < scale < _DIGITS else FieldType.DOUBLE
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int else None

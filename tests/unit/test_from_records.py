@@ -1,0 +1,280 @@
+"""`tandem new --from`: for any records, the declaration accepts them, and what is written is clean and works."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tandem.catalog import PipelineLocation
+from tandem.engine.declare.stream import Stream
+from tandem.errors import UsageError
+from tandem.producer.record_plan import Plan
+from tandem.producer.sample import sample
+from tandem.scaffold import Format
+from tandem.scaffold.chosen import Choice
+from tandem.scaffold.from_records import Request, write_from
+from tandem.scaffold.joining import JoinChoice
+from tandem.settings.model import KafkaSettings
+from tandem.verify.reference import Accepted, Dead, Validator
+from tandem.verify.strict_json import Number
+from tests import ROOT
+
+NOW_MS = 1_800_000_000_000
+GUESS = JoinChoice(Choice(), Choice(), None)
+# One after the other, for modules are imported once.
+_FOLDERS = count()
+
+
+def no_kafka() -> KafkaSettings:
+    raise AssertionError("no source is a topic")
+
+
+def new(folder: Path, source: str, join: str | None = None, choice: JoinChoice = GUESS) -> PipelineLocation:
+    """Returns a new pipeline from files of a folder."""
+    own = folder / f"own_{next(_FOLDERS)}_pipelines"
+    request = Request(str(folder / source), join and str(folder / join), choice)
+    return write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS).location
+
+
+def new_if_possible(folder: Path, source: str, join: str | None = None) -> PipelineLocation | None:
+    """Returns a new pipeline; None where nothing can be declared, or a field has values of different types."""
+    try:
+        return new(folder, source, join)
+    except UsageError as error:
+        if any(each in str(error) for each in ("no field", " is a", "named like a column")):
+            return None
+        raise
+
+
+def dump(value: Any) -> str:
+    """Returns a value as JSON; numbers as they are written."""
+    match value:
+        case Number():
+            return str(value)
+        case dict():
+            return f"{{{', '.join(f'{dump(name)}: {dump(each)}' for name, each in value.items())}}}"
+        case list():
+            return f"[{', '.join(map(dump, value))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def save(path: Path, records: list[dict[str, Any]]) -> None:
+    path.write_text("".join(f"{dump(record)}\n" for record in records), "utf-8")
+
+
+def check_clean(location: PipelineLocation) -> None:
+    """Fails where the formatter or the linter would change something."""
+    config = ("--config", str(ROOT / "pyproject.toml"), "--no-cache")
+    source = ("--config", f"src=['{location.folder.parent.parent}', '{ROOT}/src']")
+    for command in (("format", "--diff", *config), ("check", *config, *source)):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, str(location.folder)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def check_samples(location: PipelineLocation) -> None:
+    """Fails where a sample record is not what it says, or two streams do not agree."""
+    streams, events = location.module("streams").STREAMS, location.module("generator").events
+    plan = Plan(seed=7, count=30, start=Plan.settled_start())
+    for stream in streams:
+        validate = Validator(stream, max_clock_skew_seconds=0)
+        for record in sample(plan, stream, events):
+            found = validate(record.key, record.value, NOW_MS)
+            assert isinstance(found, Dead if record.kind.startswith("malformed") else Accepted), record
+
+
+def accepts(stream: Stream, record: dict[str, Any]) -> bool:
+    found = Validator(stream, max_clock_skew_seconds=0)(b"key", dump(record).encode(), 253_402_300_799_999)
+    return isinstance(found, Accepted)
+
+
+NAMES = st.one_of(
+    st.sampled_from(
+        [
+            "id",
+            "_id",
+            "order_id",
+            "at",
+            "created_at",
+            "ts",
+            "identity",
+            "event_time",
+            "kind",
+            "class",
+            "None",
+            "amount",
+            "price",
+            "self",
+            "$set",
+            "a.b",
+            "user's",
+            'the"best"',
+            "größe",
+            "名前",
+            "`tick`",
+            "{x}",
+            "%s",
+            "x-y",
+            "def",
+            "Any",
+            "Decimal",
+            "chance",
+            "moment_id",
+            "time_ms",
+            "_aside",
+            "_AsideX",
+            "F",
+            "rows",
+        ]
+    ),
+    st.sampled_from(["two words", "", " ", "a\nb", "'\"", "x" * 90, "\\", "\u2013", "🙂"]),
+    st.text(st.characters(max_codepoint=126), max_size=12),
+)
+INTEGERS = st.one_of(
+    st.integers(-1000, 1000), st.integers(), st.integers(1_500_000_000_000, 1_700_000_000_000), st.just(10**33 + 1)
+)
+NUMBERS = st.one_of(
+    st.decimals(-10_000, 10_000, places=2).map(lambda each: Number(f"{each:f}")),
+    st.floats(allow_nan=False, allow_infinity=False).map(lambda each: Number(repr(each))),
+    st.integers(-(10**40), 10**40),
+    st.sampled_from(["0.10", "-0.0", "1e5", "0.1234567890123456789012345678901234567890", "1E-7"]).map(Number),
+).filter(lambda each: not isinstance(each, Number) or set(each) & set(".eE"))
+STRINGS = st.one_of(
+    st.text(st.characters(max_codepoint=255), max_size=8),
+    st.dates().map(str),
+    st.datetimes().map(lambda each: each.isoformat(timespec="milliseconds") + "Z"),
+    st.sampled_from(["new", "paid"]),
+)
+SCALARS = [st.booleans(), INTEGERS, NUMBERS, STRINGS]
+
+
+def shapes() -> st.SearchStrategy[st.SearchStrategy[Any]]:
+    """Returns strategies for values of one type each."""
+    return st.recursive(
+        st.sampled_from(SCALARS),
+        lambda inner: st.one_of(
+            inner.map(lambda each: st.lists(each, max_size=3)), st.dictionaries(NAMES, inner, max_size=4).map(objects)
+        ),
+        max_leaves=12,
+    )
+
+
+def objects(fields: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Returns a strategy for objects of which each may lack fields, or have null in them."""
+    values = {name: st.one_of(each, each, st.none()) for name, each in fields.items()}
+    return st.fixed_dictionaries({}, optional=values)
+
+
+RECORDS = st.dictionaries(NAMES, shapes(), min_size=1, max_size=8).flatmap(
+    lambda fields: st.lists(st.one_of(objects(fields), st.fixed_dictionaries(fields)), min_size=1, max_size=6)
+)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(records=RECORDS)
+def test_the_declaration_accepts_every_record(records: list[dict[str, Any]], tmp_path: Path) -> None:
+    save(tmp_path / "orders.jsonl", records)
+    location = new_if_possible(tmp_path, "orders.jsonl")
+    if location is None:
+        return
+    (stream,) = location.module("streams").STREAMS
+    assert [record for record in records if not accepts(stream, record)] == []
+    location.module("oracle")
+    check_samples(location)
+    check_clean(location)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(left=RECORDS, right=RECORDS, key=st.sampled_from([str, int]))
+def test_the_declarations_of_two_streams_accept_every_record(
+    left: list[dict[str, Any]], right: list[dict[str, Any]], key: type, tmp_path: Path
+) -> None:
+    orders = [{**each, "order_id": key(number)} for number, each in enumerate(left)]
+    payments = [{**each, "order_id": key(0), "payment_id": f"p{number}"} for number, each in enumerate(right)]
+    save(tmp_path / "orders.jsonl", orders)
+    save(tmp_path / "payments.jsonl", payments)
+    location = new_if_possible(tmp_path, "orders.jsonl", "payments.jsonl")
+    if location is None:
+        return
+    streams = location.module("streams").STREAMS
+    for stream, records in zip(sorted(streams, key=lambda each: each.name), (orders, payments), strict=True):
+        assert [record for record in records if not accepts(stream, record)] == []
+    location.module("oracle")
+    check_samples(location)
+    check_clean(location)
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@given(record=st.dictionaries(st.text(max_size=20), st.text(max_size=3), min_size=1))
+def test_any_names_are_declared_as_they_are(record: dict[str, Any], tmp_path: Path) -> None:
+    save(tmp_path / "orders.jsonl", [record])
+    location = new_if_possible(tmp_path, "orders.jsonl")
+    if location is not None:
+        (stream,) = location.module("streams").STREAMS
+        assert set(stream.fields) <= set(record)
+        assert accepts(stream, record)
+        check_samples(location)
+
+
+def test_names_of_other_alphabets_are_clean(tmp_path: Path) -> None:
+    names = ("größe", "名前", "ключ", "µ", "ο", "prix – €", "🙂", "naïve", "ñ's", "Ω")  # noqa: RUF001
+    save(tmp_path / "orders.jsonl", [dict.fromkeys(names, "x")])
+    location = new(tmp_path, "orders.jsonl")
+    (stream,) = location.module("streams").STREAMS
+    assert tuple(stream.fields) == names
+    check_clean(location)
+
+
+JSON_SCHEMA = {
+    "type": "object",
+    "required": ["order_id", "at"],
+    "properties": {
+        "order_id": {"type": "string"},
+        "at": {"type": "string", "format": "date-time"},
+        "on": {"type": "string", "format": "date"},
+        "status": {"enum": ["new", "it's", 'the "best"']},
+        "total": {"type": "number", "multipleOf": 0.01, "default": 1.5},
+        "labels": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "number"}}},
+        "photo": {"type": "string", "contentEncoding": "base64"},
+        "inner": {"type": "object", "properties": {"n": {"type": "integer", "default": 3}}},
+    },
+}
+AVRO_SCHEMA = {
+    "type": "record",
+    "name": "Order",
+    "fields": [
+        {"name": "order_id", "type": "string"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "n", "type": "int"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "values"),
+    [
+        ("orders.json", JSON_SCHEMA, Format.JSON),
+        ("orders.avsc", AVRO_SCHEMA, Format.JSON),
+        ("orders.avsc", AVRO_SCHEMA, Format.AVRO),
+    ],
+)
+def test_a_pipeline_from_a_schema_is_complete(name: str, schema: Any, values: Format, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(json.dumps(schema))
+    own = tmp_path / f"own_{next(_FOLDERS)}_pipelines"
+    request = Request(str(tmp_path / name), None, GUESS, values)
+    location = write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS).location
+    (stream,) = location.module("streams").STREAMS
+    assert (stream.format is not None) is (values is Format.AVRO)
+    location.module("oracle")
+    check_samples(location)
+    check_clean(location)

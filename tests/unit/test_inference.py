@@ -1,0 +1,247 @@
+"""What `tandem new --from` infers of samples, and how it refuses what it cannot use."""
+
+from __future__ import annotations
+
+import doctest
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.engine.declare import spark_type
+from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import Kind
+from tandem.engine.declare.stream import RecordPart
+from tandem.errors import UsageError
+from tandem.scaffold import names
+from tandem.scaffold.chosen import Choice, choose
+from tandem.scaffold.described import Described
+from tandem.scaffold.infer import words
+from tandem.scaffold.infer.join_key import JoinKey, chosen_join_key, guess_join_key
+from tandem.scaffold.infer.observed import Sample
+from tandem.scaffold.infer.outliers import usual
+from tandem.scaffold.sources import read_source
+from tandem.scaffold.sources.samples import Samples, described_by_samples
+from tandem.settings.model import KafkaSettings
+
+NOW_MS = 1_800_000_000_000
+
+
+@pytest.mark.parametrize("module", [words, names, spark_type], ids=lambda module: module.__name__)
+def test_the_examples_of_docstrings_are_true(module: Any) -> None:
+    found = doctest.testmod(module)
+    assert (found.attempted > 0, found.failed) == (True, 0)
+
+
+def no_kafka() -> KafkaSettings:
+    raise AssertionError("no source is a topic")
+
+
+def described(folder: Path, text: str | bytes, name: str = "orders.jsonl") -> Described:
+    (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    return read_source(str(folder / name), no_kafka)
+
+
+def lines(*records: dict[str, Any]) -> str:
+    return "".join(f"{json.dumps(each)}\n" for each in records)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "kind"),
+    [
+        ("x", "true false", FieldType.BOOLEAN),
+        ("x", "1 -5", FieldType.INTEGER),
+        ("x", "99999999999999999999", FieldType.decimal(34, 0)),
+        ("x", "1 2.5", FieldType.DOUBLE),
+        ("x", "12.34 5.60", FieldType.decimal(12, 2)),
+        ("x", "12.34 5.6", FieldType.DOUBLE),
+        ("amount", "12.5 5 7.25", FieldType.decimal(12, 2)),
+        ("total", "123456789012.345", FieldType.decimal(16, 3)),
+        ("price", "1e2 1.5", FieldType.DOUBLE),
+        ("lat", "52.520008", FieldType.DOUBLE),
+        ("x", '"2026-01-01" "2026-12-31"', FieldType.DATE),
+        ("x", '"2026-01-01" "2026-02-30"', FieldType.STRING),
+        ("x", '"2026-01-01T10:00:00Z" "2026-01-01 10:00"', FieldType.TIMESTAMP),
+        ("x", '"a" ""', FieldType.TEXT),
+        ("x", '"12.34"', FieldType.STRING),
+        ("created_at", "1764000000", FieldType.EPOCH_SECONDS),
+        ("quantity", "1764000000", FieldType.INTEGER),
+        ("ts", "1764000000000", FieldType.EPOCH_MILLISECONDS),
+        ("anything", "1764000000000", FieldType.EPOCH_MILLISECONDS),
+        ("updatedAt", "1764000000000000", FieldType.EPOCH_MICROSECONDS),
+        ("customer_id", "1764000000000", FieldType.INTEGER),
+        ("x", "[] [1, 2]", FieldType.array(FieldType.INTEGER)),
+        ("x", "[]", FieldType.array(FieldType.TEXT)),
+        ("x", "{}", FieldType.map(FieldType.TEXT)),
+        (
+            "x",
+            '{"a": 1} {"b": "c"}',
+            FieldType.record({"a": FieldType.INTEGER.optional(), "b": FieldType.STRING.optional()}),
+        ),
+        ("x", "null", FieldType.STRING.optional()),
+        ("x", "1 null", FieldType.INTEGER.optional()),
+    ],
+)
+def test_the_type_of_values(name: str, values: str, kind: Kind, tmp_path: Path) -> None:
+    decoder, text, found = json.JSONDecoder(), values, []
+    while text:
+        _, end = decoder.raw_decode(text)
+        found.append(text[:end])
+        text = text[end:].strip()
+    records = "".join(f'{{"{name}": {each}}}\n' for each in found)
+    assert dict(described(tmp_path, records).fields) == {name: kind}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "has no records"),
+        (" \n\n", "has no records"),
+        ("[]", "has no records"),
+        ('{"a": 1}\n{"a": 2}\n{"a": 3\n{"a": 4}\n', r"orders\.jsonl:3: not JSON: Expecting ',' delimiter, at column 8"),
+        ('{"a": 1\n{"a": 2}\n', r"orders\.jsonl:1: not JSON"),
+        ("hello\n", r"orders\.jsonl:1: not JSON"),
+        ('[\n{"a": 1},\n5\n]', r"orders\.jsonl:3: not a JSON object"),
+        ('[\n{"a": 1}\n{"a": 2}\n]', r"orders\.jsonl:2: neither a comma"),
+        ('{"a": 1, "a": 2}\n', r"orders\.jsonl:1: .* a name occurs twice"),
+        ('{"a": NaN}\n', r"orders\.jsonl:1: .* NaN is not JSON"),
+        (b'{"a": 1}\n{"a": "\xff"}\n', r"orders\.jsonl:2: not UTF-8"),
+        ('{"a": 1}\n\n{"a": "x"}\n', "field 'a' is an integer in line 1 and a string in line 3"),
+        ('{"a": [{"b": 1}]}\n{"a": [{"b": []}]}\n', r"field 'a\[\]\.b' is an integer in line 1 and an array in line 2"),
+        ('{"": 1}\n', "no field that a stream can declare"),
+    ],
+)
+def test_what_cannot_be_read_is_told_by_its_line(text: str | bytes, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=problem):
+        described(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["orders.proto", "orders.parquet", "missing.jsonl"])
+def test_other_files_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"not supported yet|No such file"):
+        read_source(str(tmp_path / name), no_kafka)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1}\n{"a": 2}\n',
+        '\ufeff{"a": 1}\r\n\r\n{"a": 2}',
+        '[{"a": 1}, {"a": 2}]',
+        '\ufeff[\r\n  {"a": 1},\r\n  {"a": 2}\r\n]\r\n',
+        '{\n  "a": 1\n}\n{\n  "a": 2\n}\n',
+        '{"a": 1} {"a": 2}',
+    ],
+)
+def test_records_may_be_written_in_several_ways(text: str, tmp_path: Path) -> None:
+    if text == '{"a": 1} {"a": 2}':
+        text = f"\n{text}"
+    assert [each.fields for each in described(tmp_path, text).samples] == [{"a": 1}, {"a": 2}]
+
+
+def test_a_large_file_is_read_in_part(tmp_path: Path) -> None:
+    found = described(tmp_path, lines(*({"id": number} for number in range(10_050))))
+    assert found.summary == "10,000 records, the first of the file"
+    found = described(tmp_path, json.dumps([{"id": number} for number in range(10_050)]))
+    assert len(found.samples) == 10_000
+
+
+def test_what_cannot_be_declared_is_left_out_and_said(tmp_path: Path) -> None:
+    deep = "[" * 60 + "1" + "]" * 60
+    text = '{"id": 1, "ID": 2, "a\\nb": 3, "n": [null], "d": %s, "big": %s}\n' % (deep, "9" * 400)  # noqa: UP031
+    found = described(tmp_path, text)
+    assert set(found.fields) == {"id"}
+    assert [each.partition(":")[0] for each in found.notes] == ["left out"] * 5
+
+
+@pytest.mark.parametrize(
+    ("records", "identity", "time"),
+    [
+        ([{"order_id": "a", "customer_id": "c", "created_at": "2026-01-01T00:00:00Z"}], "order_id", "created_at"),
+        ([{"customer_id": "c", "id": 1, "updated_at": 1764000000, "ordered_at": 1764000001}], "id", "ordered_at"),
+        ([{"x_id": "a", "y_id": "b"}, {"x_id": "a", "y_id": "c"}], "y_id", RecordPart.TIMESTAMP),
+        ([{"after": {"id": 1}, "ts_ms": 1764000000000}], "after.id", "ts_ms"),
+        ([{"order_id": 1, "line_no": 1}, {"order_id": 1, "line_no": 2}, {"order_id": 2, "line_no": 1}], 2, None),
+        ([{"id": "a"}, {"id": "a"}], "id", None),
+        ([{"id": "a", "n": 1}, {"id": "a", "n": 2}], RecordPart.KEY, None),
+        ([{"id": "a"}, {"n": 1}], RecordPart.KEY, None),
+        ([{"price": 1.5}], RecordPart.KEY, None),
+        ([{"at": "2026-01-01T00:00:00Z"}, {"n": 1}], RecordPart.KEY, RecordPart.TIMESTAMP),
+        ([{"id": 1, "expires_at": 1764000000, "when": 1764000000}], "id", "when"),
+        ([{"id": 1, "created_at": 4000000000, "when": 1764000000}], "id", "when"),
+    ],
+)
+def test_identity_and_time_are_guessed(records: list[dict[str, Any]], identity: Any, time: Any, tmp_path: Path) -> None:
+    stream = choose(described(tmp_path, lines(*records)), Choice(), "shop", NOW_MS).stream
+    if identity == 2:
+        identity = ("order_id", "line_no")
+    assert stream.identity == identity
+    assert time is None or stream.event_time == time
+
+
+def test_identity_and_time_can_be_chosen(tmp_path: Path) -> None:
+    record = {"id": "a", "shop": 1, "at": 1764000000, "seen": 1764000000000}
+    found = described(tmp_path, lines(record, {**record, "id": "b"}))
+    chosen = choose(found, Choice(("shop",), "seen"), "shop", NOW_MS)
+    assert (chosen.stream.identity, chosen.stream.event_time) == ("shop", "seen")
+    assert "line 1 and line 2 have the same" in chosen.notes[0]
+    parts = choose(found, Choice(("record:key",), "record:timestamp"), "shop", NOW_MS).stream
+    assert (parts.identity, parts.event_time) == (RecordPart.KEY, RecordPart.TIMESTAMP)
+    assert choose(found, Choice(("shop", "id")), "shop", NOW_MS).stream.identity == ("shop", "id")
+    seconds = described(tmp_path, lines({"id": "a", "n": {"x": 1764000000}}))
+    assert str(choose(seconds, Choice((), "n.x"), "shop", NOW_MS).stream.fields["n"].fields["x"]) == (
+        "timestamp in seconds"
+    )
+    for wrong in (Choice(("none",)), Choice((), "none"), Choice((), "shop")):
+        with pytest.raises(UsageError, match=r"is not a declared field|not a timestamp"):
+            choose(found, wrong, "shop", NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "key"),
+    [
+        ({"order_id": "a"}, {"payment_id": "p", "order_id": "a"}, JoinKey("order_id", "order_id")),
+        ({"id": 1, "n": 1}, {"id": 1, "order_id": 1}, JoinKey("id", "order_id")),
+        ({"orderId": "a"}, {"id": 1, "order_id": "a"}, JoinKey("orderId", "order_id")),
+        ({"x": {"id": "a"}}, {"x": {"order_id": "a"}}, JoinKey("x.id", "x.order_id")),
+        ({"order_id": "1"}, {"order_id": 1}, JoinKey("order_id", "order_id")),
+    ],
+)
+def test_the_key_of_a_join_is_guessed(
+    first: dict[str, Any], second: dict[str, Any], key: JoinKey, tmp_path: Path
+) -> None:
+    orders, others = described(tmp_path, lines(first)), described(tmp_path, lines(second), "payments.jsonl")
+    assert guess_join_key(orders, others) == key
+
+
+def test_the_stream_that_the_key_identifies_is_the_left_one(tmp_path: Path) -> None:
+    payments = described(tmp_path, lines({"order_id": "a", "n": 1}, {"order_id": "a", "n": 2}), "payments.jsonl")
+    orders = described(tmp_path, lines({"order_id": "a"}, {"order_id": "b"}))
+    assert guess_join_key(payments, orders) == JoinKey("order_id", "order_id", swapped=True)
+    assert chosen_join_key(payments, orders, "order_id") == JoinKey("order_id", "order_id", swapped=True)
+    with pytest.raises(UsageError, match=r"have the same value.*payments\.jsonl has line 1 and line 2"):
+        chosen_join_key(payments, payments, "order_id")
+    with pytest.raises(UsageError, match="share no field"):
+        guess_join_key(payments, described(tmp_path, lines({"id": 1}), "others.jsonl"))
+    with pytest.raises(UsageError, match="has no such field"):
+        chosen_join_key(payments, orders, "nothing")
+
+
+def test_records_of_a_topic_that_are_unlike_the_others_do_not_count() -> None:
+    good = [Sample(f"offset {number}", {"id": f"i{number}", "n": number, "at": "2026-01-01"}) for number in range(300)]
+    unlike: list[dict[str, Any]] = [{"n": 1, "at": "2026-01-01"}, {"id": "", "n": 1, "at": "x"}, {"id": 5, "n": 1}]
+    odd = [Sample("odd", each) for each in unlike]
+    assert usual([*good, *odd]) == good
+    # What many lack is optional, and few records do not show what is usual.
+    assert len(usual([*good, *odd * 10])) == 330
+    assert len(usual([*good[:50], *odd])) == 53
+
+
+def test_fields_of_several_types_are_left_out_of_a_topics_records() -> None:
+    records = [Sample("offset 1", {"id": "a", "x": 1}), Sample("offset 2", {"id": "b", "x": "y"})]
+    found = described_by_samples("topic t", "t", Samples(records, ""), topic="t")
+    assert set(found.fields) == {"id"}
+    assert found.notes == ("left out: field 'x' is an integer in offset 1 and a string in offset 2",)
+    with pytest.raises(UsageError, match="field 'x' is an integer in offset 1"):
+        described_by_samples("t", "t", Samples(records, ""))
