@@ -74,7 +74,8 @@ def messages(file: Path) -> Iterator[Text]:
     """
     tree = ast.parse(file.read_text("utf-8"))
     parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
-    own = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    # Docstrings, and lists of words that are split.
+    own = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr | ast.Attribute)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             text = "".join(str(part.value) if isinstance(part, ast.Constant) else CODE for part in node.values)

@@ -31,7 +31,7 @@ def test_it_says_what_it_chose_as_the_page_shows(tmp_path: Path) -> None:
     (shown,) = re.findall(r"```\n(orders, .*?)```", text, re.DOTALL)
     assert done.stderr.startswith(shown)
     assert done.stdout.strip() == str(tmp_path / "pipelines" / "shop")
-    assert "is there already" in tandem(tmp_path, "new", "shop", "--from", "orders.jsonl").stderr
+    assert "exists already" in tandem(tmp_path, "new", "shop", "--from", "orders.jsonl").stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Writes a new pipeline: a copy of the one in ``example``, or one that is declared from records."""
+"""Writes a new pipeline: a copy of ``example``, or one declared from records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Format(StrEnum):
 
 
 def write(name: str, own: Path, values: Format = Format.JSON) -> PipelineLocation:
-    """Returns where the new pipeline is: a copy of the example, complete, that runs as it is.
+    """Returns the location of the new pipeline, a complete copy of the example.
 
     Args:
         name: a Python identifier in lower case; topics and collections are named after it.

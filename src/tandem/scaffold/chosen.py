@@ -1,4 +1,4 @@
-"""Chooses what identifies and dates the records of a described stream, and declares the stream."""
+"""Chooses the identity and the time of a described stream, and declares it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,10 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
 
 
 def _with_chosen_time(described: Described, choice: Choice) -> Described:
-    """Returns the description with the field that the user chose as the time, if integers, as a time since 1970."""
+    """Returns the description with the chosen field as the time.
+
+    If it has integers, they become times since 1970.
+    """
     found = find(described.fields, choice.event_time or "", may_be_absent=True)
     if found is None or not isinstance(found[1], Integer):
         return described
@@ -145,7 +148,7 @@ def _check_there(described: Described, path: str, option: str) -> Kind:
 def _without_added(
     fields: Mapping[str, Kind], identity: Identity, time: str | Literal[RecordPart.TIMESTAMP]
 ) -> tuple[dict[str, Kind], list[str]]:
-    """Returns the fields without those that are named like a column that the stream's rows get, and the notes of it."""
+    """Returns the fields without those named like an added column, and notes."""
     added = [column for column, chosen in ((IDENTITY, identity), (EVENT_TIME, time)) if chosen not in fields]
     left_out = [name for name in fields if folded(name) in added]
     notes = [f"left out: field {name!r} is named like a column that the rows get" for name in left_out]
@@ -153,7 +156,10 @@ def _without_added(
 
 
 def _never_empty(fields: Mapping[str, Kind], identity: Identity) -> dict[str, Kind]:
-    """Returns the fields with an identity that is not an empty string, which a schema does not exclude."""
+    """Returns the fields with an identity that is not an empty string.
+
+    A schema does not exclude the empty string.
+    """
     found = dict(fields)
     for path in (identity,) if isinstance(identity, str) else identity if isinstance(identity, tuple) else ():
         at = find(found, path)

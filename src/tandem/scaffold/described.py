@@ -1,4 +1,4 @@
-"""What a source says of a stream's records: the same for samples, schemas and topics."""
+"""A source's description of a stream, alike for samples, schemas and topics."""
 
 from __future__ import annotations
 

@@ -53,11 +53,13 @@ def create(name: str, own: Path, files: Callable[[PipelineLocation], Mapping[str
 def check_name(name: str, own: Path) -> None:
     """Raises UsageError where no pipeline of this name can be created."""
     if not is_name(name):
-        raise UsageError(f"{name!r} is no name for a pipeline", hint=NAME_RULE)
+        raise UsageError(f"{name!r} is not a valid name for a pipeline", hint=NAME_RULE)
     if (own / name).exists():
-        raise UsageError(f"{own / name} is there already", hint="choose another name; nothing was changed")
+        raise UsageError(f"{own / name} exists already", hint="choose another name; nothing was changed")
     if (BUNDLED / name).exists():
         raise UsageError(f"a pipeline {name!r} comes with Tandem", hint="choose another name")
     # The folder is a package, found behind all that is installed.
     if not own.name.isidentifier() or own.name in sys.stdlib_module_names:
-        raise UsageError(f"{own.name!r} is no name for a Python package", hint="set TANDEM_PIPELINES_DIR to another")
+        raise UsageError(
+            f"{own.name!r} is not a valid name for a Python package", hint="set TANDEM_PIPELINES_DIR to another"
+        )

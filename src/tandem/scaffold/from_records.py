@@ -103,7 +103,10 @@ def _in_format(chosen: Chosen, values: Format) -> Chosen:
 
 
 def _avro_kind(kind: Kind) -> Kind:
-    """Returns the type that a field has in a stream of Avro records, where its schema has the rest."""
+    """Returns a field's type in a stream of Avro records.
+
+    The schema has the rest.
+    """
     match kind:
         case String():
             return replace(kind, may_be_empty=False)

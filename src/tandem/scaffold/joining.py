@@ -49,7 +49,10 @@ class Joining:
 
     @property
     def by_text(self) -> bool:
-        """Whether the texts of the two are compared, because they are nested or have different types."""
+        """Whether the keys are compared as texts.
+
+        They are if they are nested or have different types.
+        """
         identity = self.left.stream.identity_paths or ((),)
         return len(self.refers) > 1 or len(identity[0]) > 1 or type(self.identity_kind) is not type(self.refers_kind)
 

@@ -1,4 +1,4 @@
-"""Makes names: of streams from the names of their sources, and of documents' fields from those of records."""
+"""Makes names of streams, and of documents' fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TAKEN = (
     "moment moment_id time_ms events event date datetime decimal random any fields stream f spark pytest rows "
     "columns expect expectation document collection column joined noon second stored after_ms named other "
     "identity bytes range round str int iterator"
-)
+).split()
 
 
 def stream_name(source: str) -> str:
@@ -35,7 +35,7 @@ def stream_name(source: str) -> str:
     if not name:
         return _PLAIN
     # Linters refuse some names of one letter.
-    return f"{name}_{_PLAIN}" if iskeyword(name) or name in _TAKEN.split() or len(name) == 1 else name
+    return f"{name}_{_PLAIN}" if iskeyword(name) or name in _TAKEN or len(name) == 1 else name
 
 
 def record_name(stream: str) -> str:
@@ -45,11 +45,11 @@ def record_name(stream: str) -> str:
     ('order', 'date_record', 'class_record')
     """
     name = singular(stream)
-    return f"{name}_record" if iskeyword(name) or name in _TAKEN.split() or len(name) == 1 else name
+    return f"{name}_record" if iskeyword(name) or name in _TAKEN or len(name) == 1 else name
 
 
 def unlike(name: str, taken: Iterable[str]) -> str:
-    """Returns a name that is none of the others, with a number behind it where it has to be."""
+    """Returns a new name, with a number if it is taken."""
     others = set(map(folded, taken))
     names = (name if number == 1 else f"{name}_{number}" for number in range(1, len(others) + 2))
     return next(each for each in names if folded(each) not in others)

@@ -25,7 +25,7 @@ from tandem.engine.declare.stream import Stream
 
 
 def columns(stream: Stream) -> str:
-    """Returns the columns of a stream's rows as a schema of Spark, for the tests of a transform.
+    """Returns the columns of a stream's rows as a Spark schema, for tests.
 
     >>> from tandem.pipeline import FieldType, RecordPart, Stream
     >>> fields = {"order_id": FieldType.STRING, "amount": FieldType.decimal(12, 2)}
@@ -64,7 +64,10 @@ def spark_type(kind: Kind) -> str:
 
 
 def container(kind: Record | Array | Map, inner: Callable[[Kind], str]) -> str:
-    """Returns the type of a record, an array or a map, given the types of what is inside."""
+    """Returns the type of a container, given the types of its content.
+
+    Containers are records, arrays and maps.
+    """
     match kind:
         case Record():
             return f"struct<{', '.join(f'{quoted(name)}: {inner(each)}' for name, each in kind.fields.items())}>"

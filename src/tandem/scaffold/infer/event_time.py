@@ -24,7 +24,9 @@ class TimeGuess(NamedTuple):
 
 
 def guess_time(fields: Mapping[str, Kind], samples: Sequence[Sample], now_ms: int) -> TimeGuess:
-    """Returns the timestamp that is most likely the time of the event; the record's own where there is none.
+    """Returns the timestamp that is most likely the time of the event.
+
+    The record's own where there is none.
 
     Args:
         fields: the declared fields.

@@ -21,7 +21,7 @@ Identity = str | tuple[str, ...] | Literal[RecordPart.KEY]
 
 
 class Candidate(NamedTuple):
-    """A field that may identify records: its path, its type and how likely its name makes it."""
+    """A field that may identify records: its path, its type and its likelihood."""
 
     path: str
     kind: Kind
@@ -43,7 +43,9 @@ class Repeat(NamedTuple):
 
 
 def guess_identity(fields: Mapping[str, Kind], samples: Sequence[Sample], record: str) -> Guess:
-    """Returns the fields that identify a record: by their names, and unique in the samples if there are any.
+    """Returns the fields that identify a record, by names and samples.
+
+    In samples, their values must be unique.
 
     Args:
         fields: the declared fields.
@@ -74,7 +76,7 @@ def candidates(fields: Mapping[str, Kind], record: str) -> list[Candidate]:
 
 
 def required(fields: Mapping[str, Kind], outer: str = "", depth: int = 0) -> Iterator[tuple[str, str, Kind, int]]:
-    """Yields the fields that every record has: path, name, type, and how many records each is in."""
+    """Yields the required fields: path, name, type and number of records."""
     for name, kind in fields.items():
         if not kind.is_optional or kind.fallback is not None:
             yield outer + name, name, kind, depth
@@ -83,7 +85,10 @@ def required(fields: Mapping[str, Kind], outer: str = "", depth: int = 0) -> Ite
 
 
 def repeat_of(paths: Sequence[str], samples: Sequence[Sample]) -> Repeat | None:
-    """Returns two records that differ but have the same values in these fields; None where there are none."""
+    """Returns two records that differ but have the same values in these fields.
+
+    None where there are none.
+    """
     there: dict[tuple[Any, ...], Sample] = {}
     for sample in samples:
         values = tuple(repr(value_at(sample.fields, path)) for path in paths)

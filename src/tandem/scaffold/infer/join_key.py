@@ -39,7 +39,7 @@ class JoinKey(NamedTuple):
 
 
 def guess_join_key(first: Described, second: Described, identities: Identities = ((), ())) -> JoinKey:
-    """Returns the field that both streams have and that identifies a record of one of them.
+    """Returns the common field that identifies a record of one stream.
 
     Args:
         first: one stream.
@@ -61,7 +61,9 @@ def guess_join_key(first: Described, second: Described, identities: Identities =
 
 
 def chosen_join_key(first: Described, second: Described, on: str, identities: Identities = ((), ())) -> JoinKey:
-    """Returns the key that the user names: a field, or one of each stream with ``=`` between them.
+    """Returns the key that the user names.
+
+    It is a field, or one of each stream with ``=`` between them.
 
     Args:
         first: one stream.
@@ -123,7 +125,7 @@ def _shared(
 
 
 def _keys(fields: Mapping[str, Kind]) -> Iterator[tuple[str, Kind]]:
-    """Yields the fields that may name a record of the other stream, those of nested records too."""
+    """Yields the fields that may refer to the other stream, also nested ones."""
     for name, kind in fields.items():
         if isinstance(kind, String | Integer):
             yield name, kind
@@ -132,7 +134,7 @@ def _keys(fields: Mapping[str, Kind]) -> Iterator[tuple[str, Kind]]:
 
 
 def _closeness(identity: str, refers: str, record: str) -> int:
-    """Returns how much two names suggest that one refers to the other, 0 for not at all."""
+    """Returns how likely one name refers to another; 0 for not at all."""
     words, others = words_of(identity.rpartition(".")[2]), words_of(refers.rpartition(".")[2])
     if len(others) == 1 and words == others:  # both call their own identity so
         return 10

@@ -38,7 +38,7 @@ class Kinds:
         self.notes: list[str] = []
 
     def fields(self, record: Observed) -> dict[str, Kind]:
-        """Returns the types of a record's fields, without those that no stream can declare.
+        """Returns the types of a record's fields that a stream can declare.
 
         Raises:
             UsageError: a field has values of different types.
@@ -110,7 +110,7 @@ class Kinds:
             return FieldType.map(FieldType.TEXT)
         fields = self.fields(seen)
         if not fields:
-            self.notes.append(f"left out: {seen.path}, of which nothing can be declared")
+            self.notes.append(f"left out: {seen.path}, because no field of it can be declared")
             return None
         return FieldType.record(fields)
 
@@ -133,7 +133,10 @@ class Kinds:
 
 
 def _problem_of_name(name: str, found: dict[str, Kind]) -> str | None:
-    """Returns why a field of this name cannot be declared beside others; None where it can."""
+    """Returns why a field of this name cannot be declared beside others.
+
+    None where it can.
+    """
     try:
         check_names([name])
     except ValueError as error:

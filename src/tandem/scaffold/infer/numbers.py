@@ -1,4 +1,4 @@
-"""Infers the types of numbers: integers, times since 1970, decimals and floating point."""
+"""Infers the types of numbers: integers, times, decimals and floats."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def kind_of_integers(seen: Observed, name: str) -> Kind | None:
 
 
 def kind_of_numbers(seen: Observed, name: str) -> Kind | None:
-    """Returns the type of a field of which some numbers have a fraction or an exponent; None where there is none.
+    """Returns the type of a field with fractions or exponents, else None.
 
     A decimal is exact, and refuses more digits than it has. So it is declared where the digits are fixed: two, as
     amounts of money have, or equally many in all of many samples.
@@ -59,7 +59,10 @@ def kind_of_numbers(seen: Observed, name: str) -> Kind | None:
 
 
 def kind_of_times(values: Sequence[int], name: str) -> Kind | None:
-    """Returns the type of integers that are times since 1970, by their size, else by the unit in the field's name."""
+    """Returns the type of integers that are times since 1970.
+
+    It depends on their size, else on the unit in the field's name.
+    """
     if not values:
         words = set(words_of(name))
         return next((kind for names, kind in _UNIT_NAMES if names & words), None)
@@ -83,7 +86,10 @@ def _double(seen: Observed) -> Kind | None:
 
 
 def _epoch(least: int, most: int, name: str) -> Kind | None:
-    """Returns the type of a time since 1970, by the size of the numbers; None where they are no times."""
+    """Returns the type of a time since 1970, by the size of the numbers.
+
+    None where they are no times.
+    """
     if is_number_like(name):
         return None
     first, last = _OF_TIMES if is_time_like(name) else _OF_OTHERS

@@ -15,7 +15,10 @@ _MOST_STRINGS, _LONGEST_STRING = 9, 32
 
 
 class Sample(NamedTuple):
-    """One record of a source: where it stands, such as ``line 3``, and its fields as ``strict_json`` has them."""
+    """One record of a source: its place and its fields.
+
+    A place is a text such as ``line 3``. ``strict_json`` has read the fields.
+    """
 
     place: str
     fields: dict[str, Any]
@@ -126,7 +129,10 @@ class Observed:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The strings of a field that has few, each of them several times; empty for any other."""
+        """The strings of a field that has few, each of them several times.
+
+        Empty for any other.
+        """
         few = len(self.strings) < _MOST_STRINGS and self.counts["string"] >= 3 * len(self.strings)
         short = all(0 < len(each) <= _LONGEST_STRING and each.isprintable() for each in self.strings)
         return tuple(self.strings) if few and short and len(self.strings) > 1 else ()

@@ -1,4 +1,4 @@
-"""Finds records of a topic that are unlike nearly all others: those that will become dead letters."""
+"""Finds records of a topic that will become dead letters, as they are unusual."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _MISSING, _TEXT, _TIME, _DATE = "missing", "text", "time", "date"
 
 
 def usual(samples: Sequence[Sample]) -> list[Sample]:
-    """Returns the records without those in which a field has another form than in 99 of 100 others, or is missing."""
+    """Returns the records without unusual ones.
+
+    A record is unusual if a field is missing, or has another form than in 99 of 100 others.
+    """
     if len(samples) < _ENOUGH:
         return list(samples)
     forms: dict[str, Counter[str]] = defaultdict(Counter)

@@ -1,4 +1,4 @@
-"""Writes expressions of Python as the formatter would: on one line where they fit, else split at brackets."""
+"""Writes Python expressions as the formatter would."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEP = "    "
 
 @dataclass(frozen=True)
 class Items:
-    """What stands between two brackets, such as a call's arguments or a dictionary's members.
+    """The content of two brackets, such as a call's arguments.
 
     Attributes:
         before: what precedes the items, with the opening bracket.
@@ -119,7 +119,10 @@ def written(code: Code, indent: int = 0, before: int = 0, after: int = 1) -> str
 
 
 def text(value: str) -> str:
-    """Returns a string as the formatter writes it; characters that look like others are escaped."""
+    """Returns a string as the formatter writes it.
+
+    Characters that look like others are escaped.
+    """
     quote = "'" if value.count('"') > value.count("'") else '"'
     words = _WORD.split(value)
     return quote + "".join(_character(each, quote, word) for word in words for each in word) + quote

@@ -17,7 +17,7 @@ from tandem.scaffold.render.module import assigned, filled, imports
 
 
 def files_of(names: JoinedNames) -> dict[str, str]:
-    """Returns the texts of the files of a pipeline that joins two streams, by their names."""
+    """Returns the files of a pipeline that joins two streams, by name."""
     return {
         "streams.py": _streams_module(names),
         "transform.py": transform_module(names),

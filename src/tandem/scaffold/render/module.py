@@ -23,7 +23,9 @@ def filled(template: str, parts: Mapping[str, str]) -> str:
 
 
 def imports(*named: tuple[str, Sequence[str]]) -> str:
-    """Returns the imports of names from modules, sorted; nothing where there are no names.
+    """Returns the imports of names from modules, sorted.
+
+    Nothing where there are no names.
 
     Args:
         named: modules and the names that are imported from each.
@@ -37,7 +39,10 @@ def assigned(name: str, code: Code) -> str:
 
 
 def _is_too_long(line: str) -> bool:
-    """Returns whether the linter calls a line too long: it has a name that no line has room for, and something else."""
+    """Returns whether the linter reports a line as too long.
+
+    It does if the line has a very long name and something else.
+    """
     return width(line) > WIDTH and " " in line.strip()
 
 
@@ -48,5 +53,5 @@ def _import(module: str, names: Sequence[str]) -> str:
 
 
 def _kind_and_name(name: str) -> tuple[int, str, str]:
-    """Returns what import statements are sorted by: constants first, then classes, then functions."""
+    """Returns the sort key of an import: constants, classes, functions."""
     return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2), name.lower(), name

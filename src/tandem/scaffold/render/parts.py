@@ -1,4 +1,4 @@
-"""Writes the parts of modules that pipelines of one stream and of two have in common."""
+"""Writes the common parts of pipelines of one stream and of two."""
 
 from __future__ import annotations
 
@@ -69,12 +69,15 @@ def collection_code(name: str, fields: Mapping[str, str], indexes: Sequence[tupl
 
 
 def document_fields(chosen: Chosen, names: Mapping[str, str]) -> dict[str, str]:
-    """Returns the types of a stream's columns in documents, by the names that they have there."""
+    """Returns the types of a stream's columns in documents, by their names."""
     return {names[column]: document_type(kind) for column, kind in chosen.columns.items()}
 
 
 def columns_code(key: str, fields: Mapping[str, str]) -> Items:
-    """Returns the columns of the dashboard's table: the key, then the first fields that are no objects or arrays."""
+    """Returns the columns of the dashboard's table: the key, then first fields.
+
+    Objects and arrays are left out.
+    """
     shown = [name for name, kind in fields.items() if name != key and kind not in _NESTED]
     shown.sort(key=lambda name: fields[name] not in ("DocumentType.DECIMAL", *_SCALAR_TIMES))
     chosen = [key, *[name for name in fields if name in shown[: _MOST_COLUMNS - 1]]]
@@ -118,7 +121,10 @@ def document_function(name: str, chosen: Chosen, names: Mapping[str, str]) -> st
 
 
 def given_values(chosen: Chosen, others: Mapping[Path, str]) -> dict[Path, str]:
-    """Returns the values of sample records that are not by chance: the identity, the time and some others."""
+    """Returns the values of sample records that are not random.
+
+    They are the identity, the time and some others.
+    """
     stream, found = chosen.stream, dict[Path, str]()
     for path in stream.identity_paths or ():
         value = identity_value(kind_at(stream.fields, path), path[-1], chosen.record)
@@ -128,7 +134,10 @@ def given_values(chosen: Chosen, others: Mapping[Path, str]) -> dict[Path, str]:
 
 
 def event_key(chosen: Chosen) -> str:
-    """Returns the argument with the key of a sample record; nothing where the event identifies itself."""
+    """Returns the argument with the key of a sample record.
+
+    Nothing where the event identifies itself.
+    """
     return f', key=f"{chosen.record}-{{moment.id}}"' if chosen.stream.identity_paths is None else ""
 
 
@@ -191,7 +200,10 @@ def test_text(kind: Kind) -> str:
 
 
 def _filled(kind: Kind, value: Any) -> Any:
-    """Returns a record's values with those of all of its fields: the oracle's events have None for what is absent."""
+    """Returns a record's values for all fields; None for missing ones.
+
+    The oracle's events have the same form.
+    """
     if not isinstance(kind, Record):
         return value
     return {name: _filled(each, value[name]) if name in value else "None" for name, each in kind.fields.items()}

@@ -162,7 +162,7 @@ class SampleCode:
 
 
 def identity_value(kind: Kind, name: str, record: str) -> str:
-    """Returns the value of a field that identifies a record: another one for each moment."""
+    """Returns the value of an identifying field, unique for each moment."""
     label = label_of(name.rpartition(".")[2], without="id") or label_of(record)
     match kind:
         case String():
@@ -194,7 +194,10 @@ def _constant(name: str, code: Code) -> str:
 
 
 def _without_strings(body: str) -> str:
-    """Returns an expression's text without what is in its strings, but for what f-strings insert."""
+    """Returns an expression's text without the content of its strings.
+
+    The values that f-strings insert are kept.
+    """
     return _STRING.sub(lambda each: " ".join(_INSERTED.findall(each[0])) if each[0][0] == "f" else "", body)
 
 

@@ -1,4 +1,4 @@
-"""Reads an Avro schema: the types that its records have when they are written as JSON."""
+"""Reads an Avro schema: the types of its records as JSON."""
 
 from __future__ import annotations
 

@@ -11,7 +11,10 @@ from tandem.verify.strict_json import Number
 
 
 class CannotDeclareError(Exception):
-    """A part of a schema that no stream can declare: why, in words that follow the field's path."""
+    """A part of a schema that no stream can declare, and the reason.
+
+    The reason follows the field's path.
+    """
 
 
 def with_default(kind: Kind, value: Any) -> Kind:
@@ -41,7 +44,10 @@ def usable(names: Iterable[str], notes: list[str]) -> list[str]:
 
 
 def record_of(fields: dict[str, Kind]) -> Record:
-    """Returns the type of a record; raises CannotDeclareError where none of its fields can be declared."""
+    """Returns the type of a record.
+
+    Raises CannotDeclareError where none of its fields can be declared.
+    """
     if not fields:
         raise CannotDeclareError("has no field that can be declared")
     return Record(fields)

@@ -1,4 +1,4 @@
-"""Reads sample records: JSON lines, a JSON array, or JSON values one after the other."""
+"""Reads sample records: JSON lines, an array, or consecutive values."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def record_in(text: str) -> dict[str, Any]:
 
 
 def _has_value_on_first_line(file: Any) -> bool:
-    """Returns whether the first line with a value has all of it, and goes back to the beginning."""
+    """Returns whether the first line has a whole value, and rewinds."""
     line = next((line for line in file if line.strip(_BLANK)), "")
     file.seek(0)
     try:

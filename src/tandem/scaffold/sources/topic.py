@@ -16,7 +16,9 @@ _CONTROL = CONTROL_KEY.encode()
 
 
 def described_by_topic(kafka: KafkaSettings, topic: str) -> Described:
-    """Returns what a topic's newest records say of a stream; the stream then reads this topic.
+    """Returns what a topic's newest records say of a stream.
+
+    The stream then reads this topic.
 
     Records that are no JSON objects are skipped, for they become dead letters.
 
