@@ -14,13 +14,7 @@ from tandem.scaffold.infer.words import singular
 _LONGEST = 20
 _PLAIN = "records"
 # What the modules of a pipeline call something else.
-_TAKEN = (
-    "pair pairs alone seconds kinds found number value outcome "
-    "streams collections view transform documents matched unmatched lookups pipeline dead_letter_topic chance "
-    "moment moment_id time_ms events event date datetime decimal random any fields stream f spark pytest rows "
-    "columns expect expectation document collection column joined noon second stored after_ms named other "
-    "identity bytes range round str int iterator"
-).split()
+_TAKEN = ["pair", "pairs", "alone", "seconds", "kinds", "found", "number", "value", "outcome", "streams", "collections", "view", "transform", "documents", "matched", "unmatched", "lookups", "pipeline", "dead_letter_topic", "chance", "moment", "moment_id", "time_ms", "events", "event", "date", "datetime", "decimal", "random", "any", "fields", "stream", "f", "spark", "pytest", "rows", "columns", "expect", "expectation", "document", "collection", "column", "joined", "noon", "second", "stored", "after_ms", "named", "other", "identity", "bytes", "range", "round", "str", "int", "iterator"]
 
 
 def stream_name(source: str) -> str:
