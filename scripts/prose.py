@@ -74,8 +74,7 @@ def messages(file: Path) -> Iterator[Text]:
     """
     tree = ast.parse(file.read_text("utf-8"))
     parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
-    # Docstrings, and lists of words that are split.
-    own = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr | ast.Attribute)}
+    own = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             text = "".join(str(part.value) if isinstance(part, ast.Constant) else CODE for part in node.values)
@@ -106,7 +105,9 @@ def help_texts(file: Path) -> Iterator[Text]:
 
 def _is_sentence(text: str) -> bool:
     plain = sum(character.isalpha() or character in " ,.;:'`-" for character in text)
-    return "\n" not in text and len(text.split()) >= 4 and plain >= 0.85 * len(text)
+    # Names without punctuation are a list.
+    is_list = re.search(r"\w_\w", text) and not re.search(r"[.,;:]", text)
+    return "\n" not in text and len(text.split()) >= 4 and plain >= 0.85 * len(text) and not is_list
 
 
 def avoided_words(texts: Iterable[Text], words: dict[str, str]) -> Iterator[str]:

@@ -72,6 +72,7 @@ def test_a_docstring_is_checked(tmp_path: Path) -> None:
 
 def test_strings_that_are_no_sentences_are_not_messages(tmp_path: Path) -> None:
     module = 'A = "SELECT * FROM {x} WHERE a=1"\nB = "mend it"\nC = """\nmend this text of lines now\n"""\n'
+    module += 'D = "mend mended list_of names"\n'
     assert list(prose.messages(page(tmp_path, module, "one.py"))) == []
 
 

@@ -14,7 +14,13 @@ from tandem.scaffold.infer.words import singular
 _LONGEST = 20
 _PLAIN = "records"
 # What the modules of a pipeline call something else.
-_TAKEN = ["pair", "pairs", "alone", "seconds", "kinds", "found", "number", "value", "outcome", "streams", "collections", "view", "transform", "documents", "matched", "unmatched", "lookups", "pipeline", "dead_letter_topic", "chance", "moment", "moment_id", "time_ms", "events", "event", "date", "datetime", "decimal", "random", "any", "fields", "stream", "f", "spark", "pytest", "rows", "columns", "expect", "expectation", "document", "collection", "column", "joined", "noon", "second", "stored", "after_ms", "named", "other", "identity", "bytes", "range", "round", "str", "int", "iterator"]
+_TAKEN = (
+    "pair pairs alone seconds kinds found number value outcome "
+    "streams collections view transform documents matched unmatched lookups pipeline dead_letter_topic chance "
+    "moment moment_id time_ms events event date datetime decimal random any fields stream f spark pytest rows "
+    "columns expect expectation document collection column joined noon second stored after_ms named other "
+    "identity bytes range round str int iterator"
+)
 
 
 def stream_name(source: str) -> str:
@@ -29,7 +35,7 @@ def stream_name(source: str) -> str:
     if not name:
         return _PLAIN
     # Linters refuse some names of one letter.
-    return f"{name}_{_PLAIN}" if iskeyword(name) or name in _TAKEN or len(name) == 1 else name
+    return f"{name}_{_PLAIN}" if iskeyword(name) or name in _TAKEN.split() or len(name) == 1 else name
 
 
 def record_name(stream: str) -> str:
@@ -39,7 +45,7 @@ def record_name(stream: str) -> str:
     ('order', 'date_record', 'class_record')
     """
     name = singular(stream)
-    return f"{name}_record" if iskeyword(name) or name in _TAKEN or len(name) == 1 else name
+    return f"{name}_record" if iskeyword(name) or name in _TAKEN.split() or len(name) == 1 else name
 
 
 def unlike(name: str, taken: Iterable[str]) -> str:
