@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,7 @@ def test_an_avro_schema(tmp_path: Path) -> None:
     ]
     schema = {"type": "record", "name": "Order", "namespace": "a.b", "fields": fields}
     found = described(tmp_path, json.dumps(schema), "orders.avsc")
-    inner = found.fields["outer"]
-    assert {name: kind for name, kind in found.fields.items() if name != "outer"} == {
+    assert dict(found.fields) == {
         "order_id": FieldType.TEXT,
         "at": FieldType.EPOCH_MILLISECONDS,
         "amount": FieldType.decimal(10, 2),
@@ -87,8 +87,7 @@ def test_an_avro_schema(tmp_path: Path) -> None:
         "prices": FieldType.map(FieldType.DOUBLE),
         "tags": FieldType.array(FieldType.TEXT).default([]),
     }
-    assert "outer" not in getattr(inner, "fields", {})
-    assert any("several may have several types" in note for note in found.notes)
+    assert found.notes == ("left out: several may have several types", "left out: outer contains itself: a.b.Order")
     with pytest.raises(UsageError, match="not an Avro schema"):
         described(tmp_path, '{"type": "record", "name": "x"}', "wrong.avsc")
     with pytest.raises(UsageError, match="not the schema of a record"):
@@ -98,5 +97,157 @@ def test_an_avro_schema(tmp_path: Path) -> None:
 def test_a_record_is_no_schema(tmp_path: Path) -> None:
     for record in ({"type": "Feature", "properties": {"id": 1}}, {"$schema": "x", "id": 1}):
         assert described(tmp_path, json.dumps(record)).samples[0].fields == record
-    for schema in ({"$schema": "x", "type": "object", "properties": {"id": {"type": "integer"}}},):
+    properties = {"id": {"type": "integer"}}
+    for schema in (
+        {"$schema": "x", "type": "object", "properties": properties},
+        {"$schema": "x", "properties": properties},
+        {"type": ["object"], "properties": properties},
+        {"$schema": "x", "type": ["object", "null"], "properties": properties},
+    ):
         assert described(tmp_path, json.dumps(schema)).samples == ()
+
+
+def of_properties(properties: Any, **others: Any) -> dict[str, Any]:
+    return {"$schema": "x", "type": "object", "properties": properties, **others}
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ({"type": "object", "properties": {"n": {}}, "required": True}, "'required' that is not an array"),
+        ({"type": "object", "properties": {"n": {}}, "required": None}, "'required' that is not an array"),
+        ({"type": "object", "properties": [1]}, "'properties' that are not an object"),
+        ({"enum": 5}, "'enum' that is not an array"),
+        ({"anyOf": 5}, "'anyOf' that is not an array"),
+        ({"allOf": None}, "'allOf' that is not an array"),
+        ({"$ref": "#/$defs/any"}, "contains itself"),
+        ({"$ref": "#/$defs/all"}, "refers to itself"),
+        ({"$ref": "#/$defs/self"}, "refers to itself"),
+        ({"$ref": "#/\x1b[2J"}, "refers to '#/\\x1b[2J', which is not there"),
+        ({"$ref": "\x1b.json"}, "refers to another file: '\\x1b.json'"),
+    ],
+)
+def test_a_malformed_part_of_a_json_schema_is_left_out(part: Any, problem: str, tmp_path: Path) -> None:
+    own = {
+        "any": {"anyOf": [{"$ref": "#/$defs/any"}, {"type": "null"}]},
+        "all": {"allOf": [{"$ref": "#/$defs/all"}]},
+        "self": {"$ref": "#/$defs/self"},
+    }
+    schema = of_properties({"id": {"type": "string"}, "part": part}, **{"$defs": own})
+    found = described(tmp_path, json.dumps(schema), "orders.json")
+    assert set(found.fields) == {"id"}
+    (note,) = found.notes
+    assert note == f"left out: part {problem}" or problem in note
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        of_properties({"id": {"type": "string"}}, required=5),
+        of_properties({"id": {"type": "string"}}, required=None),
+        of_properties([]),
+        {"$schema": "x", "allOf": 5},
+        {"$schema": "x", "allOf": [{"$ref": "#"}]},
+    ],
+)
+def test_a_malformed_json_schema_is_refused(schema: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"the schema (has|refers)"):
+        described(tmp_path, json.dumps(schema), "orders.json")
+
+
+def test_a_step_that_is_no_number_is_ignored(tmp_path: Path) -> None:
+    for step in ("NaN", None, []):
+        found = described(tmp_path, json.dumps(of_properties({"x": {"type": "number", "multipleOf": step}})), "o.json")
+        assert found.fields["x"] == FieldType.DOUBLE.optional()
+
+
+def test_definitions_that_refer_to_each_other_are_refused(tmp_path: Path) -> None:
+    names = [f"d{number}" for number in range(9)]
+    references = {name: {"$ref": f"#/$defs/{name}"} for name in names}
+    definitions = {name: {"type": "object", "properties": references} for name in names}
+    schema = of_properties(references, **{"$defs": definitions})
+    with pytest.raises(UsageError, match="more than 10,000 parts"):
+        described(tmp_path, json.dumps(schema), "orders.json")
+    fields = [{"name": name, "type": f"R{name}"} for name in names]
+    first = {"type": "record", "name": "Root", "fields": []}
+    inner: Any = first
+    for name in names:
+        record = {"type": "record", "name": f"R{name}", "fields": []}
+        inner["fields"].append({"name": "first", "type": record})
+        inner = record
+    for record in _records(first):
+        record["fields"] += [dict(each) for each in fields]
+    with pytest.raises(UsageError, match="more than 10,000 parts"):
+        described(tmp_path, json.dumps(first), "orders.avsc")
+
+
+def _records(record: dict[str, Any]) -> list[dict[str, Any]]:
+    return [record, *(each for field in record["fields"][:1] for each in _records(field["type"]))]
+
+
+def test_a_tree_is_left_out_of_its_own_definition(tmp_path: Path) -> None:
+    node = of_properties(
+        {"n": {"type": "integer"}, "left": {"$ref": "#/$defs/tree"}, "right": {"$ref": "#/$defs/tree"}}
+    )
+    definitions = {"node": node, "tree": {"allOf": [{"$ref": "#/$defs/node"}]}}
+    schema = of_properties({"tree": {"$ref": "#/$defs/tree"}}, **{"$defs": definitions})
+    found = described(tmp_path, json.dumps(schema), "orders.json")
+    assert dict(found.fields) == {"tree": FieldType.record({"n": FieldType.INTEGER.optional()}).optional()}
+    assert found.notes == ("left out: tree.left contains itself", "left out: tree.right contains itself")
+
+
+def test_a_part_may_be_used_again_beside_the_whole(tmp_path: Path) -> None:
+    base = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+    item = {"type": "object", "properties": {"base": {"$ref": "#/$defs/base"}}, "required": ["base"]}
+    schema = {"$schema": "x", "allOf": [{"$ref": "#/$defs/base"}, item], "$defs": {"base": base}}
+    found = described(tmp_path, json.dumps(schema), "orders.json")
+    assert dict(found.fields) == {"id": FieldType.TEXT, "base": FieldType.record({"id": FieldType.TEXT})}
+
+
+def test_an_avro_schema_that_is_nested_deep_is_refused(tmp_path: Path) -> None:
+    text = '{"type": "array", "items": ' * 5000 + '"int"' + "}" * 5000
+    schema = '{"type": "record", "name": "r", "fields": [{"name": "a", "type": %s}]}' % text  # noqa: UP031
+    with pytest.raises(UsageError, match="nested too deep"):
+        described(tmp_path, schema, "orders.avsc")
+
+
+def test_defaults_of_a_json_schema(tmp_path: Path) -> None:
+    properties = {
+        "day": {"type": "string", "format": "date", "default": "2026-01-02"},
+        "at": {"type": "string", "format": "date-time", "default": "2026-01-02T03:04:05Z"},
+        "n": {"type": "integer", "default": 1.0},
+        "photo": {"type": "string", "contentEncoding": "base64", "default": "YWI="},
+        "level": {"type": "integer", "enum": [1, 2]},
+        "grade": {"enum": [1, 2]},
+        "wrong": {"type": "string", "format": "date", "default": "soon"},
+        "note": {"type": ["string", "null"], "default": None},
+    }
+    found = described(tmp_path, json.dumps(of_properties(properties)), "orders.json")
+    assert dict(found.fields) == {
+        "day": FieldType.DATE.default(date(2026, 1, 2)),
+        "at": FieldType.TIMESTAMP.default(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        "n": FieldType.INTEGER.default(1),
+        "photo": FieldType.BYTES.default(b"ab"),
+        "level": FieldType.INTEGER.optional(),
+        "grade": FieldType.INTEGER.optional(),
+        "wrong": FieldType.DATE.optional(),
+        "note": FieldType.TEXT.optional(),
+    }
+    assert found.notes == ("wrong: its default 'soon' cannot be declared; a missing field is null",)
+
+
+def test_defaults_of_an_avro_schema(tmp_path: Path) -> None:
+    fields: list[dict[str, Any]] = [
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}, "default": 1000},
+        {"name": "day", "type": {"type": "int", "logicalType": "date"}, "default": 1},
+        {"name": "photo", "type": "bytes", "default": "\u00ff"},
+        {"name": "inner", "type": {"type": "map", "values": "int"}, "default": {"a": 1}},
+    ]
+    found = described(tmp_path, json.dumps({"type": "record", "name": "r", "fields": fields}), "orders.avsc")
+    assert dict(found.fields) == {
+        "at": FieldType.EPOCH_MILLISECONDS.default(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        "day": FieldType.DATE.default(date(1970, 1, 2)),
+        "photo": FieldType.BYTES.default(b"\xff"),
+        "inner": FieldType.map(FieldType.INTEGER_32).optional(),
+    }
+    assert found.notes == ("inner: its default {'a': 1} cannot be declared; a missing field is null",)

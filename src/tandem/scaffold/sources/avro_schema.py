@@ -11,7 +11,16 @@ from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.kind import MAX_PRECISION, Kind
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
-from tandem.scaffold.sources.leaving_out import CannotDeclareError, record_of, usable, with_default
+from tandem.scaffold.sources.defaults import of_avro
+from tandem.scaffold.sources.leaving_out import (
+    CannotDeclareError,
+    Parts,
+    TooLargeError,
+    record_of,
+    too_large,
+    usable,
+    with_default,
+)
 
 _PLAIN: dict[str, Kind] = {
     "boolean": FieldType.BOOLEAN,
@@ -46,12 +55,19 @@ def described_by_avro(source: str, name: str, text: str) -> Described:
         fields = types.fields(schema, schema.get("namespace", ""), "") if is_record else {}
     except json.JSONDecodeError as error:
         raise UsageError(f"{source}:{error.lineno}: not JSON: {error.msg}", hint="give an Avro schema") from None
+    except RecursionError:
+        raise UsageError(f"{source}: nested too deep", hint="give the schema of a record") from None
+    except TooLargeError:
+        raise too_large(source) from None
     except (SchemaParseException, UnknownType, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{source}: not an Avro schema: {error}", hint="give the schema of a record") from None
     if not is_record:
         raise UsageError(f"{source}: not the schema of a record", hint="a stream's records have fields")
     if not fields:
-        raise UsageError(f"{source}: the schema has no field that a stream can declare", hint="; ".join(types.notes))
+        raise UsageError(
+            f"{source}: the schema has no field that a stream can declare",
+            hint="; ".join(types.notes) or "its list of fields is empty",
+        )
     return Described(source, name, fields, "an Avro schema", tuple(types.notes), avro=text)
 
 
@@ -61,7 +77,8 @@ class _Types:
     def __init__(self, schema: dict[str, Any]) -> None:
         self.notes: list[str] = []
         self._named: dict[str, dict[str, Any]] = {}
-        self._open: list[str] = []
+        self._parts = Parts()
+        self._open = [_full_name(schema, "")] if isinstance(schema, dict) and "name" in schema else []
         self._collect(schema, "")
 
     def fields(self, record: dict[str, Any], namespace: str, outer: str) -> dict[str, Kind]:
@@ -79,9 +96,10 @@ class _Types:
     def _field(self, field: dict[str, Any], namespace: str, path: str) -> Kind:
         kind = self._kind(field["type"], namespace, path)
         default = field.get("default")
-        return kind if default is None else with_default(kind, default)
+        return kind if default is None else with_default(kind, of_avro(kind, default), path, self.notes)
 
     def _kind(self, avro: Any, namespace: str, path: str) -> Kind:
+        self._parts.count()
         if isinstance(avro, list):
             others = [each for each in avro if each != "null"]
             if len(others) != 1:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 from tandem.engine.declare.field_type import FieldType
@@ -11,7 +12,17 @@ from tandem.engine.declare.kind import Kind
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.observed import MAX_DEPTH
-from tandem.scaffold.sources.leaving_out import CannotDeclareError, record_of, usable, with_default
+from tandem.scaffold.sources.defaults import of_json_schema
+from tandem.scaffold.sources.leaving_out import (
+    CannotDeclareError,
+    Parts,
+    TooLargeError,
+    record_of,
+    too_large,
+    usable,
+    with_default,
+)
+from tandem.verify.strict_json import Number
 
 _FORMATS: Mapping[str, Kind] = {
     "date-time": FieldType.TIMESTAMP,
@@ -26,8 +37,11 @@ _MOST_REFERENCES = 20
 
 def is_json_schema(value: Mapping[str, Any]) -> bool:
     """Returns whether a JSON object is a schema, and no record."""
-    is_object = value.get("type") == "object" or "$ref" in value or "allOf" in value
-    return is_object and ("$schema" in value or isinstance(value.get("properties"), dict))
+    types = value.get("type")
+    is_object = bool(types == "object" or (isinstance(types, list) and "object" in types))
+    is_object = is_object or "$ref" in value or "allOf" in value
+    has_properties = isinstance(value.get("properties"), dict)
+    return (is_object and has_properties) or ("$schema" in value and (is_object or has_properties))
 
 
 def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) -> Described:
@@ -41,6 +55,8 @@ def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) 
         fields = types.root()
     except CannotDeclareError as error:
         raise UsageError(f"{source}: the schema {error}", hint="give a schema without it, or samples") from None
+    except TooLargeError:
+        raise too_large(source) from None
     if not fields:
         hint = "; ".join(types.notes) or "its type is object, and its properties are the fields"
         raise UsageError(f"{source}: the schema has no field that a stream can declare", hint=hint)
@@ -52,33 +68,36 @@ class _Types:
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self.notes: list[str] = []
-        self._root = root
-        self._open: list[int] = []
+        self._root, self._parts = root, Parts()
+        # The references that lead to what is read, and those that are being resolved.
+        self._open: list[str] = ["#"]
+        self._resolving: list[str] = []
 
     def root(self) -> dict[str, Kind]:
         """Returns the fields of the schema itself."""
-        schema = self.resolved(self._root)
-        self._open.append(id(schema.get("properties")))
-        return self.fields(schema, "")
+        with self._opened(self._root):
+            return self.fields(self.resolved(self._root), "")
 
     def fields(self, schema: Mapping[str, Any], outer: str) -> dict[str, Kind]:
         """Returns the fields of an object; notes those that cannot be declared."""
-        properties, required = schema.get("properties", {}), schema.get("required", ())
+        properties, required = _properties(schema), _listed(schema, "required")
         found: dict[str, Kind] = {}
         for name in usable(properties, self.notes):
             path = outer + name
             try:
-                kind, default = self._kind(properties[name], path), _default(properties[name])
+                kind = self._kind(properties[name], path)
             except CannotDeclareError as error:
                 self.notes.append(f"left out: {path} {error}")
                 continue
+            default = _default(properties[name])
             if default is not None:
-                kind = with_default(kind, default)
+                kind = with_default(kind, of_json_schema(kind, default), path, self.notes)
             found[name] = kind if name in required else kind if kind.is_optional else kind.optional()
         return found
 
     def resolved(self, schema: Any) -> Mapping[str, Any]:
         """Returns a schema with what it refers to and what it is made of."""
+        self._parts.count()
         if not isinstance(schema, Mapping):
             raise CannotDeclareError("may have any type")
         found: Mapping[str, Any] = schema
@@ -92,40 +111,76 @@ class _Types:
                 return found
         raise CannotDeclareError("refers to itself")
 
+    @contextmanager
+    def _opened(self, schema: Any) -> Iterator[None]:
+        """Raises CannotDeclareError where a schema refers to one that it is in."""
+        names = list(self._references(schema))
+        if not set(names).isdisjoint(self._open):
+            raise CannotDeclareError("contains itself")
+        self._open += names
+        try:
+            yield
+        finally:
+            del self._open[len(self._open) - len(names) :]
+
+    def _references(self, schema: Any) -> Iterator[str]:
+        """Yields what a schema refers to, and what that refers to."""
+        for _ in range(_MOST_REFERENCES):
+            if not isinstance(schema, Mapping) or "$ref" not in schema:
+                return
+            yield str(schema["$ref"])
+            schema = self._referred(str(schema["$ref"]))
+
     def _referred(self, reference: str) -> Mapping[str, Any]:
         found: Any = self._root
         if not reference.startswith("#"):
-            raise CannotDeclareError(f"refers to another file: {reference}")
+            raise CannotDeclareError(f"refers to another file: {reference!r}")
         for part in filter(None, reference[1:].split("/")):
             name = part.replace("~1", "/").replace("~0", "~")
             if not isinstance(found, Mapping) or name not in found:
-                raise CannotDeclareError(f"refers to {reference}, which is not there")
+                raise CannotDeclareError(f"refers to {reference!r}, which is not there")
             found = found[name]
         return found if isinstance(found, Mapping) else {}
 
     def _together(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         merged = {name: value for name, value in schema.items() if name != "allOf"}
-        for part in schema["allOf"]:
-            each = self.resolved(part)
-            properties = {**each.get("properties", {}), **merged.get("properties", {})}
-            required = [*each.get("required", ()), *merged.get("required", ())]
+        for part in _listed(schema, "allOf"):
+            each = self._part(part)
+            properties = {**_properties(each), **_properties(merged)}
+            required = [*_listed(each, "required"), *_listed(merged, "required")]
             merged = {**each, **merged}
             if properties:
                 merged |= {"properties": properties, "required": required}
         return merged
 
+    def _part(self, part: Any) -> Mapping[str, Any]:
+        """Returns a part of ``allOf``, resolved."""
+        names = [*self._references(part)] or [""]
+        if len(self._resolving) > MAX_DEPTH or not set(names).isdisjoint({*self._resolving} - {""}):
+            raise CannotDeclareError("refers to itself")
+        self._resolving += names
+        try:
+            return self.resolved(part)
+        finally:
+            del self._resolving[len(self._resolving) - len(names) :]
+
     def _kind(self, schema: Any, path: str) -> Kind:
-        schema = self.resolved(schema)
+        with self._opened(schema):
+            return self._resolved_kind(self.resolved(schema), path)
+
+    def _resolved_kind(self, schema: Mapping[str, Any], path: str) -> Kind:
         if path.count(".") + path.count("[") > MAX_DEPTH:
             raise CannotDeclareError("is nested too deep, or contains itself")
         for choice in ("oneOf", "anyOf"):
             if choice in schema:
-                return self._one_of(list(map(self.resolved, schema[choice])), path)
+                return self._one_of(_listed(schema, choice), path)
         types = schema.get("type", _implied(schema))
         if isinstance(types, list):
             return self._one_of([{**schema, "type": each} for each in types], path)
         if "const" in schema or "enum" in schema:
-            return _enum(schema.get("enum", [schema.get("const")]))
+            values = _listed(schema, "enum") if "enum" in schema else [schema["const"]]
+            if types != "integer":
+                return _one_of_values(values)
         match types:
             case "string":
                 return _string(schema)
@@ -142,8 +197,8 @@ class _Types:
             case _:
                 raise CannotDeclareError("may have any type")
 
-    def _one_of(self, schemas: list[Mapping[str, Any]], path: str) -> Kind:
-        others = [each for each in schemas if each.get("type") != "null"]
+    def _one_of(self, schemas: list[Any], path: str) -> Kind:
+        others = [each for each in schemas if self.resolved(each).get("type") != "null"]
         if len(others) != 1:
             raise CannotDeclareError("may have several types")
         kind = self._kind(others[0], path)
@@ -156,19 +211,28 @@ class _Types:
         return FieldType.array(kind)
 
     def _object(self, schema: Mapping[str, Any], path: str) -> Kind:
-        if id(schema.get("properties")) in self._open:
-            raise CannotDeclareError("contains itself")
-        if not schema.get("properties"):
+        if not _properties(schema):
             values = schema.get("additionalProperties")
             kind = self._kind(values, f"{path}[*]")
             if kind.is_optional:
                 raise CannotDeclareError("has values that may be null")
             return FieldType.map(kind)
-        self._open.append(id(schema["properties"]))
-        try:
-            return record_of(self.fields(schema, f"{path}."))
-        finally:
-            self._open.pop()
+        return record_of(self.fields(schema, f"{path}."))
+
+
+def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = schema.get("properties", {})
+    if not isinstance(found, Mapping):
+        raise CannotDeclareError("has 'properties' that are not an object")
+    return found
+
+
+def _listed(schema: Mapping[str, Any], name: str) -> list[Any]:
+    """Returns what a keyword of a schema lists; nothing where it is missing."""
+    found = schema.get(name, [])
+    if not isinstance(found, list):
+        raise CannotDeclareError(f"has {name!r} that is not an array")
+    return found
 
 
 def _default(schema: Any) -> Any:
@@ -183,12 +247,15 @@ def _implied(schema: Mapping[str, Any]) -> str | None:
     return "array" if "items" in schema else None
 
 
-def _enum(values: list[Any]) -> Kind:
-    symbols = [each for each in values if each is not None]
-    if not symbols or not all(type(each) is str and each for each in symbols):
-        raise CannotDeclareError("is one of several values that are not all strings")
-    kind = FieldType.enum(*dict.fromkeys(symbols))
-    return kind.optional() if len(symbols) < len(values) else kind
+def _one_of_values(values: list[Any]) -> Kind:
+    present = [each for each in values if each is not None]
+    if present and all(type(each) is str and each for each in present):
+        kind: Kind = FieldType.enum(*dict.fromkeys(present))
+    elif present and all(type(each) is int for each in present):
+        kind = FieldType.INTEGER
+    else:
+        raise CannotDeclareError("is one of several values that are not all strings, nor all integers")
+    return kind.optional() if len(present) < len(values) else kind
 
 
 def _string(schema: Mapping[str, Any]) -> Kind:
@@ -206,11 +273,10 @@ def _integer(schema: Mapping[str, Any]) -> Kind:
 
 def _number(schema: Mapping[str, Any]) -> Kind:
     """Returns a decimal where the schema says how many digits it has behind the point."""
-    try:
-        step = Decimal(str(schema["multipleOf"])).normalize()
-    except (KeyError, InvalidOperation):
+    step = schema.get("multipleOf")
+    if not isinstance(step, Number):
         return FieldType.DOUBLE
-    scale = -int(step.as_tuple().exponent)
+    scale = -int(Decimal(step).normalize().as_tuple().exponent)
     return FieldType.decimal(_DIGITS, scale) if 0 < scale < _DIGITS else FieldType.DOUBLE
 
 

@@ -6,8 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from tandem.engine.declare.field_name import check_names, folded
-from tandem.engine.declare.kind import Decimal, Kind, Record
-from tandem.verify.strict_json import Number
+from tandem.engine.declare.kind import Kind, Record
+from tandem.errors import UsageError
+
+# A part that others refer to counts wherever it is used.
+MOST_PARTS = 10_000
+# So much of a default is shown.
+_LONGEST = 40
 
 
 class CannotDeclareError(Exception):
@@ -17,13 +22,47 @@ class CannotDeclareError(Exception):
     """
 
 
-def with_default(kind: Kind, value: Any) -> Kind:
-    """Returns a type with a default; without one where the type has no such value."""
-    if isinstance(value, Number):
-        value = str(value) if isinstance(kind, Decimal) else float(value)
+class TooLargeError(Exception):
+    """A schema with more parts than a stream should have, such as definitions that refer to each other."""
+
+
+class Parts:
+    """Counts the parts of a schema, each time that one is used."""
+
+    def __init__(self) -> None:
+        self._left = MOST_PARTS
+
+    def count(self) -> None:
+        """Counts one part; raises TooLargeError where there are too many."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooLargeError
+
+
+def too_large(source: str) -> UsageError:
+    """Returns the error about a schema with too many parts."""
+    return UsageError(
+        f"{source}: the schema has more than {MOST_PARTS:,} parts, each counted where it is used",
+        hint="give a schema whose definitions do not refer to each other, or samples",
+    )
+
+
+def with_default(kind: Kind, value: Any, path: str, notes: list[str]) -> Kind:
+    """Returns a type with a default.
+
+    Where the type has no such value, the field is optional, which is noted.
+
+    Args:
+        kind: the type.
+        value: the default as a Python value of this type; any other is none.
+        path: the field's, for the note.
+        notes: where to add it.
+    """
     try:
         return kind.default(value)
     except ValueError:
+        shown = repr(value) if len(repr(value)) < _LONGEST else f"{repr(value)[:_LONGEST]}..."
+        notes.append(f"{path}: its default {shown} cannot be declared; a missing field is null")
         return kind.optional()
 
 
