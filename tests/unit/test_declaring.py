@@ -11,7 +11,7 @@ import pytest
 
 from tandem.catalog import declared_by
 from tandem.errors import UsageError
-from tandem.pipeline import Collection, Column, DocumentType, FieldType, Output, Pipeline, SupersededBy, Tally, View
+from tandem.pipeline import Collection, Column, DocumentType, FieldType, Output, Pipeline, Stream, SupersededBy, Tally, View
 from tandem.platforms.provision import indexes_of
 from tandem.scaffold import write
 
@@ -37,6 +37,20 @@ def test_only_documents_that_are_right_for_good_supersede_others(other: Output) 
 
 def test_documents_may_be_superseded() -> None:
     assert declared(Output("facts", DOCUMENTS), Output("absent", DOCUMENTS, superseded_by=SupersededBy("facts", IDS)))
+
+
+def test_each_topic_has_one_role() -> None:
+    def stream(name: str, topic: str) -> Stream:
+        fields = {"id": FieldType.STRING, "at": FieldType.TIMESTAMP}
+        return Stream(name, topic, fields, event_time="at", identity="id")
+
+    def of_streams(*streams: Stream) -> Pipeline:
+        return Pipeline("p", streams, DOCUMENTS, (), "dead")
+
+    assert of_streams(stream("a", "a_v1"), stream("b", "b_v1"))
+    for streams in ((stream("a", "t"), stream("b", "t")), (stream("a", "dead"),)):
+        with pytest.raises(ValueError, match=r"pipeline p: several streams, or a stream and .*: (t|dead)$"):
+            of_streams(*streams)
 
 
 FACTS = Collection("facts", {"key": DocumentType.STRING, "at": DocumentType.TIMESTAMP, "who": DocumentType.OBJECT})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,15 +22,19 @@ from tandem.errors import UsageError
 from tandem.producer.record_plan import Plan
 from tandem.producer.sample import sample
 from tandem.scaffold import Format
-from tandem.scaffold.chosen import Choice
-from tandem.scaffold.from_records import Request, write_from
+from tandem.scaffold.chosen import Choice, choose
+from tandem.scaffold.from_records import Request, check_topics, write_from
+from tandem.scaffold.infer.observed import Sample
 from tandem.scaffold.joining import JoinChoice
+from tandem.scaffold.names import record_name, stream_name
+from tandem.scaffold.sources.samples import Samples, described_by_samples
 from tandem.settings.model import KafkaSettings
 from tandem.verify.reference import Accepted, Dead, Validator
 from tandem.verify.strict_json import Number
 from tests import ROOT
 
 NOW_MS = 1_800_000_000_000
+SAMPLES = Samples([Sample("line 1", {"id": "a"})], "1 record")
 GUESS = JoinChoice(Choice(), Choice(), None)
 # One after the other, for modules are imported once.
 _FOLDERS = count()
@@ -235,6 +242,73 @@ def test_names_of_other_alphabets_are_clean(tmp_path: Path) -> None:
     check_clean(location)
 
 
+def test_a_topic_has_one_role(tmp_path: Path) -> None:
+    save(tmp_path / "dead_letter.jsonl", [{"id": "a"}])
+    location = new(tmp_path, "dead_letter.jsonl")
+    (stream,) = location.module("streams").STREAMS
+    assert stream.topic != location.module("streams").DEAD_LETTER_TOPIC
+    found = choose(described_by_samples("s", "s", SAMPLES), Choice(), "shop", NOW_MS)
+    for topics in (("t", "t"), ("shop_dead_letter_v1",)):
+        streams = [replace(found, stream=replace(found.stream, topic=topic)) for topic in topics]
+        with pytest.raises(UsageError, match=f"topic {topics[0]} would have more than one role"):
+            check_topics("shop", streams)
+    check_topics("shop", [found])
+
+
+PLAIN = ({"zebra_id": "a", "level": "x", "n": 1}, {"zebra_id": "a", "yak_id": "b", "level": "y", "n": 2})
+
+
+def words_of(location: PipelineLocation) -> set[str]:
+    """Returns the names that the modules of a pipeline give something, in lower case."""
+    found: set[str] = set()
+    for module in location.folder.glob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            match node:
+                case ast.Name(id=name) | ast.arg(arg=name) | ast.FunctionDef(name=name):
+                    found.add(name)
+                case ast.alias(name=name, asname=other):
+                    found.add(other or name)
+    # A stream's names are a variable in lower case and a constant in upper case.
+    plain = {name.lower() for name in found if name.islower() or name.isupper()}
+    return {name for name in plain if "yak" not in name and "zebra" not in name}
+
+
+def test_no_stream_is_named_like_something_else_in_the_modules(tmp_path: Path) -> None:
+    for name, record in zip(("zebras.jsonl", "yaks.jsonl"), PLAIN, strict=True):
+        save(tmp_path / name, [record])
+    words = words_of(new(tmp_path, "zebras.jsonl")) | words_of(new(tmp_path, "zebras.jsonl", "yaks.jsonl"))
+    assert {"in_time", "too_late", "outcomes", "match_window_seconds", "interval_join"} <= words
+    # A longer name is cut.
+    names = {each for each in {*words, *filter(str.islower, dir(builtins))} if len(each) <= 20}
+    taken = [each for each in names if not each.startswith("_")]
+    assert [each for each in sorted(taken) if each in (stream_name(each), record_name(each))] == []
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("sets", "dicts"),
+        ("in_time", "too_late"),
+        ("orders", "unmatched_orders"),
+        ("orders", "order_names"),
+        ("outcomes", "match_window_seconds"),
+        ("interval_join", "level_values"),
+        ("events", "no_longer_unmatched"),
+    ],
+)
+def test_any_name_of_a_stream_gives_a_clean_pipeline(left: str, right: str, tmp_path: Path) -> None:
+    for name, record in zip((left, right), PLAIN, strict=True):
+        save(tmp_path / f"{name}.jsonl", [record])
+    location = new(tmp_path, f"{left}.jsonl", f"{right}.jsonl", JoinChoice(Choice(), Choice(), "zebra_id"))
+    names = [stream.name for stream in location.module("streams").STREAMS]
+    assert len(set(names)) == 2
+    tests = location.module("test_shop")
+    assert sum(map(len, tests.expected(60).documents.values())) == 1
+    assert sum(map(len, tests.expected(601).documents.values())) == 2
+    check_samples(location)
+    check_clean(location)
+
+
 JSON_SCHEMA = {
     "type": "object",
     "required": ["order_id", "at"],
@@ -249,7 +323,7 @@ JSON_SCHEMA = {
         "inner": {"type": "object", "properties": {"n": {"type": "integer", "default": 3}}},
     },
 }
-AVRO_SCHEMA = {
+AVRO_SCHEMA: dict[str, Any] = {
     "type": "record",
     "name": "Order",
     "fields": [
@@ -278,3 +352,25 @@ def test_a_pipeline_from_a_schema_is_complete(name: str, schema: Any, values: Fo
     location.module("oracle")
     check_samples(location)
     check_clean(location)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "is_refused"),
+    [
+        ({"type": ["int", "string"]}, True),
+        ({"type": {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 2}}, True),
+        ({"type": ["int", "string"], "default": 1}, False),
+        ({"type": ["null", "int", "string"]}, False),
+        ({"type": "null"}, False),
+    ],
+)
+def test_sample_records_in_avro_have_every_field(left_out: dict[str, Any], is_refused: bool, tmp_path: Path) -> None:
+    fields = [*AVRO_SCHEMA["fields"], {"name": "rest", **left_out}]
+    (tmp_path / "orders.avsc").write_text(json.dumps({**AVRO_SCHEMA, "fields": fields}))
+    own = tmp_path / f"own_{next(_FOLDERS)}_pipelines"
+    request = Request(str(tmp_path / "orders.avsc"), None, GUESS, Format.AVRO)
+    if is_refused:
+        with pytest.raises(UsageError, match="field 'rest' is left out, and has neither a default nor null"):
+            write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS)
+    else:
+        check_samples(write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS).location)

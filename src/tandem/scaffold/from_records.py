@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,12 +10,14 @@ from typing import NamedTuple
 from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import Avro, file_of
 from tandem.engine.declare.kind import Integer, Kind, String, Timestamp, TimeUnit
+from tandem.engine.declare.pipeline import repeated_topics
 from tandem.errors import UsageError
 from tandem.scaffold import Format
 from tandem.scaffold.chosen import Chosen, choose
 from tandem.scaffold.folder import check_name, create
 from tandem.scaffold.joining import JoinChoice, joining
 from tandem.scaffold.render.joined import files_of
+from tandem.scaffold.names import dead_letter_topic
 from tandem.scaffold.render.joined_names import JoinedNames
 from tandem.scaffold.render.one import OneStream
 from tandem.scaffold.sources import read_source
@@ -64,14 +66,15 @@ def write_from(name: str, own: Path, request: Request, *, kafka: Callable[[], Ka
     check_name(name, own)
     first = read_source(request.source, kafka)
     if request.join is None:
-        chosen = choose(first, request.choice.first, name, now_ms)
-        one = _in_format(chosen, request.values)
+        one = _in_format(choose(first, request.choice.first, name, now_ms), request.values)
+        check_topics(name, [one])
         location = create(
             name, own, lambda location: {**OneStream(name, location.package, one).files(), **_schemas(one)}
         )
         return Written(location, _notes(one))
     join = joining(first, read_source(request.join, kafka), request.choice, name, now_ms)
     join = replace(join, left=_in_format(join.left, request.values), right=_in_format(join.right, request.values))
+    check_topics(name, [join.left, join.right])
     location = create(
         name,
         own,
@@ -82,6 +85,16 @@ def write_from(name: str, own: Path, request: Request, *, kafka: Callable[[], Ka
         },
     )
     return Written(location, [*_notes(join.left), *_notes(join.right), f"join: {join.key.described}"])
+
+
+def check_topics(pipeline: str, streams: Sequence[Chosen]) -> None:
+    """Raises UsageError where a topic has several roles in a pipeline."""
+    topics = [*(each.stream.topic for each in streams), dead_letter_topic(pipeline)]
+    if repeated := repeated_topics(topics):
+        raise UsageError(
+            f"topic {repeated[0]} would have more than one role in {pipeline}",
+            hint="name the pipeline or a file differently, or give another topic",
+        )
 
 
 def _in_format(chosen: Chosen, values: Format) -> Chosen:

@@ -141,6 +141,8 @@ def joining(first: Described, second: Described, choice: JoinChoice, pipeline: s
         identified, replace(of_left, identity=(key.identity,), reason="the key of the join"), pipeline, now_ms
     )
     right = choose(referring, of_right, pipeline, now_ms)
-    if right.record == left.record:
-        right = replace(right, record=unlike(right.record, [left.record]))
+    alone = "unmatched_{}".format
+    if right.record in (left.record, alone(left.record)) or left.record == alone(right.record):
+        # The modules have functions of these names for each kind of record.
+        right = replace(right, record=unlike(right.record, [left.record, alone(left.record), right.record]))
     return Joining(left, right, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -13,14 +14,22 @@ from tandem.scaffold.infer.words import singular
 
 _LONGEST = 20
 _PLAIN = "records"
-# What the modules of a pipeline call something else.
-_TAKEN = (
+# What the modules of a pipeline call something else, besides Python's own names.
+_TAKEN = frozenset(
     "pair pairs alone seconds kinds found number value outcome "
-    "streams collections view transform documents matched unmatched lookups pipeline dead_letter_topic chance "
-    "moment moment_id time_ms events event date datetime decimal random any fields stream f spark pytest rows "
+    "streams collections view transform documents matched unmatched lookups pipeline dead_letter dead_letter_topic "
+    "chance moment moment_id time_ms events event date datetime decimal random any fields stream f spark pytest rows "
     "columns expect expectation document collection column joined noon second stored after_ms named other "
-    "identity bytes range round str int iterator"
+    "identity iterator accepted annotations document_id expected in_time interval_join match_window_seconds name "
+    "no_longer_alone no_longer_unmatched outcomes row timedelta too_late utc".split()
 )
+# The end of the constants with the names of a stream's fields in documents.
+_NAMES = "_names"
+
+
+def dead_letter_topic(pipeline: str) -> str:
+    """Returns the topic of a new pipeline's rejected records."""
+    return f"{pipeline}_dead_letter_v1"
 
 
 def stream_name(source: str) -> str:
@@ -34,8 +43,9 @@ def stream_name(source: str) -> str:
     name = re.sub(r"^[0-9_]+", "", plain)[:_LONGEST].strip("_")
     if not name:
         return _PLAIN
-    # Linters refuse some names of one letter.
-    return f"{name}_{_PLAIN}" if iskeyword(name) or name in _TAKEN.split() or len(name) == 1 else name
+    if _is_taken(name) or name.endswith(_NAMES):
+        return f"{name[: _LONGEST - len(_PLAIN) - 1].strip('_')}_{_PLAIN}"
+    return name
 
 
 def record_name(stream: str) -> str:
@@ -45,7 +55,15 @@ def record_name(stream: str) -> str:
     ('order', 'date_record', 'class_record')
     """
     name = singular(stream)
-    return f"{name}_record" if iskeyword(name) or name in _TAKEN.split() or len(name) == 1 else name
+    return f"{name}_record" if _is_taken(name) else name
+
+
+def _is_taken(name: str) -> bool:
+    """Returns whether the name has another meaning in a pipeline's modules.
+
+    Linters refuse some names of one letter.
+    """
+    return iskeyword(name) or name in _TAKEN or name in dir(builtins) or len(name) == 1
 
 
 def unlike(name: str, taken: Iterable[str]) -> str:
@@ -58,10 +76,11 @@ def unlike(name: str, taken: Iterable[str]) -> str:
 def in_documents(column: str) -> str:
     """Returns the name that a column can have in documents.
 
-    >>> in_documents("$set"), in_documents("a.b"), in_documents("two words")
-    ('set', 'a_b', 'two words')
+    >>> in_documents("$set"), in_documents("a.b"), in_documents("two words"), in_documents("*")
+    ('set', 'a_b', 'two words', 'field')
     """
-    return re.sub(r"[.`]", "_", column.lstrip("$")) or "field"
+    # As a column's name, an asterisk alone means all columns.
+    return "field" if column == "*" else re.sub(r"[.`]", "_", column.lstrip("$")) or "field"
 
 
 def document_names(columns: Iterable[str], prefix: str, taken: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ class Pipeline:
             it gets events only, and each record is read twice.
 
     Raises:
-        ValueError: an output is superseded by a collection of another pipeline or by one whose documents change, or
+        ValueError: a topic is named twice, an output is superseded by a collection of another pipeline or by one whose documents change, or
             its window names an unknown field.
 
     Examples:
@@ -118,6 +119,11 @@ class Pipeline:
     keeps_aside: bool = False
 
     def __post_init__(self) -> None:
+        if repeated := repeated_topics([*(stream.topic for stream in self.streams), self.dead_letter_topic]):
+            raise ValueError(
+                f"pipeline {self.name}: several streams, or a stream and the dead letters, have the same topic: "
+                f"{', '.join(repeated)}"
+            )
         final = {each.collection_name for each in self.outputs if each.superseded_by is None and each.window is None}
         for output in self.outputs:
             if isinstance(output.collection, Collection) and output.window:
@@ -127,3 +133,8 @@ class Pipeline:
                     f"{output.collection_name} is superseded by {output.superseded_by.collection_name}, which must be "
                     "a final collection of this pipeline (no superseded_by, no window)"
                 )
+
+
+def repeated_topics(topics: Sequence[str]) -> list[str]:
+    """Returns the topics that occur more than once."""
+    return [topic for topic, number in Counter(topics).items() if number > 1]

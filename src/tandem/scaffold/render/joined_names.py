@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tandem.scaffold.chosen import Chosen
 from tandem.scaffold.joining import Joining
+from tandem.scaffold.names import dead_letter_topic
 from tandem.scaffold.render import parts
 
 
@@ -38,7 +39,7 @@ class JoinedNames:
         self.right_key = shared if join.is_shared else join.right_names[join.refers[0]]
         is_key = join.is_shared and join.right.stream.identity_column == join.refers[0]
         self.right_row_identity = shared if is_key else join.right_identity
-        self.words = {"pipeline": pipeline}
+        self.words = {"pipeline": pipeline, "dead_letter_topic": dead_letter_topic(pipeline)}
         for side, chosen in (("left", join.left), ("right", join.right)):
             self.words |= {
                 f"{side}_name": chosen.stream.name,

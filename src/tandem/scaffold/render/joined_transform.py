@@ -51,15 +51,17 @@ def transform_module(names: JoinedNames) -> str:
 
 def _interval_join(names: JoinedNames) -> str:
     join = names.join
-    left, right = _rows(names, names.left), _rows(names, names.right)
+    left_rows, right_rows = _rows(names, names.left), _rows(names, names.right)
+    left: Code = left_rows
+    right: Code = right_rows
     on = (join.left_key, names.right_key)
     if join.is_shared:
-        right += f".withColumnRenamed({text(join.left_key)}, {text(names.right_key)})"
+        right = call(f"{right_rows}.withColumnRenamed", text(join.left_key), text(names.right_key))
     if join.by_text:
         on = (join.column(f"{names.left.record}_key"), join.column(f"{names.right.record}_key"))
         path = "".join(f"[{text(name)}]" for name in join.refers[1:])
-        left += _with_text(on[0], f"F.col({text(join.left_key)})")
-        right += _with_text(on[1], f"F.col({text(join.right_names[join.refers[0]])}){path}")
+        left = _with_text(left_rows, on[0], f"F.col({text(join.left_key)})")
+        right = _with_text(right_rows, on[1], f"F.col({text(join.right_names[join.refers[0]])}){path}")
     arguments: dict[str, Code] = {
         "on": several([text(each) for each in on]),
         "times": several([text(names.time(each)) for each in (names.left, names.right)]),
@@ -99,8 +101,8 @@ def _alone(names: JoinedNames) -> str:
     return _selected(f"joined.where(~is_{left} | ~is_{right}).select", columns)
 
 
-def _with_text(name: str, column: str) -> str:
-    return f'.withColumn({text(name)}, {column}.cast("string"))'
+def _with_text(rows: str, name: str, column: str) -> Code:
+    return call(f"{rows}.withColumn", text(name), f'{column}.cast("string")')
 
 
 def _selected(function: str, columns: list[Code]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from tandem.engine.declare.kind import String
 from tandem.engine.declare.stream import RecordPart
 from tandem.scaffold.chosen import Chosen
-from tandem.scaffold.names import document_names
+from tandem.scaffold.names import dead_letter_topic, document_names
 from tandem.scaffold.render import parts
 from tandem.scaffold.render.code import Code, Each, Item, Items, call, mapping, several, text, written
 from tandem.scaffold.render.field_types import value_imports
@@ -81,6 +81,7 @@ class OneStream:
                 "imports": "\n".join(stdlib) + ("\n\n" if stdlib else "") + imports(("tandem.pipeline", used)),
                 "stream": declared,
                 "constant": self._constant,
+                "dead_letter_topic": dead_letter_topic(self._pipeline),
                 "names": names_of_documents,
                 "documents": assigned(
                     "DOCUMENTS", parts.collection_code(f"{self._pipeline}_{stream.name}", self._fields, [(time,)])

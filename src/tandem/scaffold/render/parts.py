@@ -11,7 +11,7 @@ from tandem.engine.declare.kind import Boolean, Date, Decimal, Enum, Integer, Ki
 from tandem.engine.declare.stream import RecordPart
 from tandem.scaffold.chosen import Chosen, kind_at
 from tandem.scaffold.infer.words import words_of
-from tandem.scaffold.render.code import Code, Item, Items, call, mapping, several, text, written
+from tandem.scaffold.render.code import Code, Each, Item, Items, call, mapping, several, text, written
 from tandem.scaffold.render.field_types import document_type, fields_code
 from tandem.scaffold.render.values import identity_value
 
@@ -103,10 +103,10 @@ def document_function(name: str, chosen: Chosen, names: Mapping[str, str]) -> st
     """Returns the oracle's function from an event to what documents have of it."""
     stream, record = chosen.stream, chosen.record
     renamed = renaming({column: names[column] for column in stream.fields})
-    stored = f"stored({constant(chosen)}, {record})"
+    stored: Code = f"stored({constant(chosen)}, {record})"
     if renamed:
         clause = f"for name, value in {stored}.items()"
-        stored = f"{{{names_constant(chosen)}.get(name, name): value {clause}}}"
+        stored = Each("{}", f"{names_constant(chosen)}.get(name, name): value", clause)
     added = []
     if stream.identity_column not in stream.fields:
         added.append((names[stream.identity_column], f"{record}[{text(stream.identity_column)}]"))
@@ -114,7 +114,7 @@ def document_function(name: str, chosen: Chosen, names: Mapping[str, str]) -> st
         added.append((names[stream.time_column], f"date({record}[{text(stream.time_column)}])"))
     code: Code = stored
     if added:
-        members: list[Code] = [f"**{stored}", *(Item(f"{text(each)}: ", value) for each, value in added)]
+        members: list[Code] = [Item("**", stored), *(Item(f"{text(each)}: ", value) for each, value in added)]
         code = Items("{", members, "}")
     returned = written(code, indent=1, before=len("return "), after=0)
     return f"def {name}({record}: Fields) -> Document:\n    return {returned}"
