@@ -11,7 +11,18 @@ import pytest
 
 from tandem.catalog import declared_by
 from tandem.errors import UsageError
-from tandem.pipeline import Collection, Column, DocumentType, FieldType, Output, Pipeline, Stream, SupersededBy, Tally, View
+from tandem.pipeline import (
+    Collection,
+    Column,
+    DocumentType,
+    FieldType,
+    Output,
+    Pipeline,
+    Stream,
+    SupersededBy,
+    Tally,
+    View,
+)
 from tandem.platforms.provision import indexes_of
 from tandem.scaffold import write
 

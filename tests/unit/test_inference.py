@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from tandem.engine.declare.kind import Kind
 from tandem.engine.declare.stream import RecordPart
 from tandem.errors import UsageError
 from tandem.scaffold import names
-from tandem.scaffold.chosen import Choice, choose
+from tandem.scaffold.chosen import SECOND_OPTIONS, Choice, choose
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer import words
 from tandem.scaffold.infer.join_key import JoinKey, chosen_join_key, guess_join_key
 from tandem.scaffold.infer.observed import Sample
 from tandem.scaffold.infer.outliers import usual
-from tandem.scaffold.sources import read_source
+from tandem.scaffold.sources import read_source, samples
 from tandem.scaffold.sources.samples import Samples, described_by_samples
 from tandem.settings.model import KafkaSettings
 
@@ -104,6 +105,9 @@ def test_the_type_of_values(name: str, values: str, kind: Kind, tmp_path: Path) 
         ("hello\n", r"orders\.jsonl:1: not JSON"),
         ('[\n{"a": 1},\n5\n]', r"orders\.jsonl:3: not a JSON object"),
         ('[\n{"a": 1}\n{"a": 2}\n]', r"orders\.jsonl:2: neither a comma"),
+        ('[{"a": 1},]', r"orders\.jsonl:1: no value follows the comma"),
+        ('[{"a": 1},\n{"a": 2}]\n{"a": 3}', r"orders\.jsonl:3: something follows the array"),
+        ("[] x", r"orders\.jsonl:1: something follows the array"),
         ('{"a": 1, "a": 2}\n', r"orders\.jsonl:1: .* a name occurs twice"),
         ('{"a": NaN}\n', r"orders\.jsonl:1: .* NaN is not JSON"),
         (b'{"a": 1}\n{"a": "\xff"}\n', r"orders\.jsonl:2: not UTF-8"),
@@ -147,6 +151,32 @@ def test_a_large_file_is_read_in_part(tmp_path: Path) -> None:
     assert len(found.samples) == 10_000
 
 
+def test_a_line_is_read_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "_MOST_CHARACTERS", 1000)
+    found = described(tmp_path, json.dumps([{"id": number} for number in range(500)]))
+    assert 50 < len(found.samples) < 100
+    with pytest.raises(UsageError, match=r"orders\.jsonl:2: longer than 1,000 characters"):
+        described(tmp_path, '{"a": 1}\n{"a": "%s"}\n' % ("x" * 2000))
+    assert len(described(tmp_path, '{"a": "%s"}' % ("x" * 990)).samples) == 1
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    opened = os.open(tmp_path / "pipe", os.O_RDWR)
+    try:
+        os.write(opened, b'{"a": 1}\n')
+        with pytest.raises(UsageError, match="is not a regular file"):
+            read_source(str(tmp_path / "pipe"), no_kafka)
+    finally:
+        os.close(opened)
+
+
+def test_an_integer_of_the_size_of_a_time_is_noted(tmp_path: Path) -> None:
+    found = described(tmp_path, lines({"barcode": 1764000000000, "ts": 1764000000000}))
+    assert found.fields["barcode"] == FieldType.EPOCH_MILLISECONDS
+    assert found.notes == ("barcode: declared as a time since 1970 because of its size",)
+
+
 def test_what_cannot_be_declared_is_left_out_and_said(tmp_path: Path) -> None:
     deep = "[" * 60 + "1" + "]" * 60
     text = '{"id": 1, "ID": 2, "a\\nb": 3, "n": [null], "d": %s, "big": %s}\n' % (deep, "9" * 400)  # noqa: UP031
@@ -170,6 +200,12 @@ def test_what_cannot_be_declared_is_left_out_and_said(tmp_path: Path) -> None:
         ([{"at": "2026-01-01T00:00:00Z"}, {"n": 1}], RecordPart.KEY, RecordPart.TIMESTAMP),
         ([{"id": 1, "expires_at": 1764000000, "when": 1764000000}], "id", "when"),
         ([{"id": 1, "created_at": 4000000000, "when": 1764000000}], "id", "when"),
+        # The rows get columns of these names for a nested identity or time, and for several fields.
+        ([{"identity": {"id": "x"}, "n": 1}], RecordPart.KEY, RecordPart.TIMESTAMP),
+        ([{"Event_Time": {"ts": "2026-01-01T00:00:00Z"}, "n": 1}], RecordPart.KEY, RecordPart.TIMESTAMP),
+        ([{"identity": {"line": n % 2}, "x_id": n // 2} for n in range(4)], RecordPart.KEY, None),
+        # An integer is no time because of its size alone.
+        ([{"id": 1, "barcode": 1764000000000}], "id", RecordPart.TIMESTAMP),
     ],
 )
 def test_identity_and_time_are_guessed(records: list[dict[str, Any]], identity: Any, time: Any, tmp_path: Path) -> None:
@@ -193,6 +229,16 @@ def test_identity_and_time_can_be_chosen(tmp_path: Path) -> None:
     assert str(choose(seconds, Choice((), "n.x"), "shop", NOW_MS).stream.fields["n"].fields["x"]) == (
         "timestamp in seconds"
     )
+    collide = described(tmp_path, lines({"identity": 1, "event_time": {"at": "2026-01-01T00:00:00Z"}, "line": 1}))
+    for choice, option in (
+        (Choice(("identity", "line")), "--id identity"),
+        (Choice((), "event_time.at"), "--time event_time.at"),
+        (Choice((), "event_time.at", options=SECOND_OPTIONS), "--join-time event_time.at"),
+    ):
+        with pytest.raises(UsageError, match=f"{option} is in a field with the name of a column that the rows get"):
+            choose(collide, choice, "shop", NOW_MS)
+    with pytest.raises(UsageError, match="--join-id none is not a declared field"):
+        choose(found, Choice(("none",), options=SECOND_OPTIONS), "shop", NOW_MS)
     for wrong in (Choice(("none",)), Choice((), "none"), Choice((), "shop")):
         with pytest.raises(UsageError, match=r"is not a declared field|not a timestamp"):
             choose(found, wrong, "shop", NOW_MS)

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from tandem.catalog import find, names
+from tandem.catalog import PipelineLocation, find, names
 from tandem.errors import TandemError, UsageError
 from tandem.producer.record_plan import Plan
 from tandem.producer.sample import sample
 from tandem.scaffold import Format, write
+from tandem.scaffold.folder import create
 from tandem.settings.load import load
 from tandem.verify.reference import Accepted, Dead, Validator
 from tests import ROOT
@@ -112,6 +113,9 @@ def test_both_streams_agree_in_real_time_too(own: Path) -> None:
         ("9x", "not a valid name"),
         ("a-b", "not a valid name"),
         ("class", "not a valid name"),
+        ("admin", "a database of MongoDB's own"),
+        ("local", "a database of MongoDB's own"),
+        ("config", "a database of MongoDB's own"),
         ("orders_payments", "comes with"),
     ],
 )
@@ -140,6 +144,19 @@ def test_what_cannot_be_written_as_a_whole_is_not_there_in_part(
     assert "parcels" not in names(own)
     monkeypatch.undo()
     write("parcels", own, Format.AVRO)
+
+
+def test_a_folder_that_another_command_creates_meanwhile_stays(tmp_path: Path) -> None:
+    own = tmp_path / "shared_pipelines"
+
+    def files(location: PipelineLocation) -> dict[str, str]:
+        location.folder.mkdir(parents=True)
+        (location.folder / "streams.py").write_text("mine")
+        return {"streams.py": "other"}
+
+    with pytest.raises(UsageError, match="exists already"):
+        create("parcels", own, files)
+    assert (own / "parcels" / "streams.py").read_text() == "mine"
 
 
 def test_a_folder_that_can_be_no_package(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, with_context
 from tandem.errors import UsageError
 from tandem.scaffold import Format, write
-from tandem.scaffold.chosen import Choice
+from tandem.scaffold.chosen import SECOND_OPTIONS, Choice
 from tandem.scaffold.from_records import Request, write_from
-from tandem.scaffold.joining import JoinChoice
+from tandem.scaffold.joining import NO_CHOICE, JoinChoice
 from tandem.settings.load import own_pipelines
 
 app = typer.Typer()
@@ -78,15 +78,14 @@ def new(
     Without --from, the example joins requests with their responses. With --format avro, its folder schemas/ holds the
     schemas. The pipeline comes with tests.
     """
-    choice = JoinChoice(
-        first=Choice(tuple(identity or ()), event_time), second=Choice(tuple(join_identity or ()), join_time), on=on
-    )
+    second = Choice(tuple(join_identity or ()), join_time, options=SECOND_OPTIONS)
+    choice = JoinChoice(first=Choice(tuple(identity or ()), event_time), second=second, on=on)
     if source is None:
-        if join is not None or choice != JoinChoice(Choice(), Choice(), None):
+        if join is not None or choice != NO_CHOICE:
             raise UsageError("--join, --on, --id and --time need --from", hint="--from orders.jsonl")
         location = write(name, own_pipelines(), values)
     else:
-        if join is None and (on is not None or choice.second != Choice()):
+        if join is None and (on is not None or choice.second != NO_CHOICE.second):
             raise UsageError("--on, --join-id and --join-time need --join", hint="--join payments.jsonl")
         request = Request(source, join, choice, values)
         location, notes = write_from(

@@ -12,12 +12,14 @@ from tandem.engine.declare.stream import EVENT_TIME, IDENTITY, RecordPart, Strea
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.event_time import TimeGuess, guess_time, how_written
-from tandem.scaffold.infer.identity import Guess, Identity, guess_identity, repeat_of, unique_in
+from tandem.scaffold.infer.identity import Guess, Identity, collides, guess_identity, repeat_of, unique_in
 from tandem.scaffold.infer.numbers import kind_of_times
 from tandem.scaffold.names import record_name
 
 # How the command line names the parts of a record besides its value.
 KEY, TIMESTAMP = "record:key", "record:timestamp"
+# The options for the identity and the time of the first stream, and those of the second one.
+FIRST_OPTIONS, SECOND_OPTIONS = ("--id", "--time"), ("--join-id", "--join-time")
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,13 @@ class Choice:
         identity: the fields that identify a record, or ``record:key``.
         event_time: the field with its time, or ``record:timestamp``.
         reason: why the identity was chosen.
+        options: the options for the identity and the time, for messages.
     """
 
     identity: tuple[str, ...] = ()
     event_time: str | None = None
     reason: str = "as chosen"
+    options: tuple[str, str] = FIRST_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Chosen:
         described: what its source says.
         stream: the declaration.
         record: what one record is called.
-        notes: what was chosen and why, and what a reader may not expect.
+        notes: what was chosen and why, and what is not obvious.
     """
 
     described: Described
@@ -68,22 +72,24 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
         now_ms: the time after which no event has happened, in milliseconds since 1970.
 
     Raises:
-        UsageError: a chosen field does not do.
+        UsageError: a chosen field is not valid.
     """
     record, described = record_name(described.name), _with_chosen_time(described, choice)
     identity, why_identity = _identity(described, choice, record)
     time, why_time = _event_time(described, choice, now_ms)
+    _check_columns(described, choice)
     fields, notes = _without_added(described.fields, identity, time)
     if not described.samples:
         fields = _never_empty(fields, identity)
     if not fields:
-        raise UsageError(f"{described.source}: {'; '.join(notes)}", hint="there is no field besides it")
+        raise UsageError(f"{described.source}: {'; '.join(notes)}", hint="declare at least one other field")
     topic = described.topic or f"{pipeline}_{described.name}_v1"
     try:
         stream = Stream(described.name, topic, fields, event_time=time, identity=identity)
     except ValueError as error:
         raise UsageError(
-            f"{described.source}: {error}", hint=f"choose others with --id and --time; {KEY} and {TIMESTAMP} do, too"
+            f"{described.source}: {error}",
+            hint=f"choose others with {' and '.join(choice.options)}; {KEY} and {TIMESTAMP} also work",
         ) from None
     chosen = [f"identity: {_shown(identity)} ({why_identity})", f"time: {_shown(time)} ({why_time})"]
     return Chosen(described, stream, record, (*chosen, *described.notes, *notes))
@@ -111,7 +117,7 @@ def _identity(described: Described, choice: Choice, record: str) -> Guess:
     if choice.identity == (KEY,):
         return Guess(RecordPart.KEY, "as chosen")
     for path in choice.identity:
-        _check_there(described, path, "--id")
+        _check_there(described, path, choice.options[0])
     identity: Identity = choice.identity[0] if len(choice.identity) == 1 else choice.identity
     repeat = repeat_of(choice.identity, described.samples)
     if repeat is None:
@@ -126,13 +132,28 @@ def _event_time(described: Described, choice: Choice, now_ms: int) -> TimeGuess:
         return guess_time(described.fields, described.samples, now_ms)
     if choice.event_time == TIMESTAMP:
         return TimeGuess(RecordPart.TIMESTAMP, "as chosen")
-    kind = _check_there(described, choice.event_time, "--time")
+    option = choice.options[1]
+    kind = _check_there(described, choice.event_time, option)
     if not isinstance(kind, Timestamp):
         raise UsageError(
-            f"{described.source}: --time {choice.event_time} is of type {kind}, not a timestamp",
+            f"{described.source}: {option} {choice.event_time} is of type {kind}, not a timestamp",
             hint=f"choose one with times, or {TIMESTAMP}",
         )
     return TimeGuess(choice.event_time, f"as chosen, {how_written(kind)}")
+
+
+def _check_columns(described: Described, choice: Choice) -> None:
+    """Raises UsageError where a chosen field is left out for a column of its name."""
+    identity, time = choice.options
+    many = len(choice.identity) > 1
+    chosen = [(identity, path, IDENTITY, many) for path in choice.identity]
+    chosen += [(time, choice.event_time, EVENT_TIME, False)] if choice.event_time else []
+    for option, path, column, is_added in chosen:
+        if (is_added or path not in described.fields) and collides(described.fields, path, column):
+            raise UsageError(
+                f"{described.source}: {option} {path} is in a field with the name of a column that the rows get",
+                hint="choose another field, or rename this one in the records",
+            )
 
 
 def _check_there(described: Described, path: str, option: str) -> Kind:

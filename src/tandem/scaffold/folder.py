@@ -13,6 +13,8 @@ from tandem.errors import TandemError, UsageError
 EXAMPLE = Path(__file__).parent / "example"
 # What all pipelines of a folder share: it makes them importable from their tests.
 SHARED = ("__init__.py", "conftest.py")
+# The database has the pipeline's name.
+_OF_MONGO = ("admin", "config", "local")
 
 
 def create(name: str, own: Path, files: Callable[[PipelineLocation], Mapping[str, str]]) -> PipelineLocation:
@@ -24,7 +26,7 @@ def create(name: str, own: Path, files: Callable[[PipelineLocation], Mapping[str
         files: returns the texts of its files, by their paths in the folder.
 
     Raises:
-        UsageError: the name does not do, or is taken.
+        UsageError: the name is not valid, or is taken.
         TandemError: the folder cannot be written.
     """
     check_name(name, own)
@@ -36,13 +38,10 @@ def create(name: str, own: Path, files: Callable[[PipelineLocation], Mapping[str
             if not (own / shared).exists():
                 shutil.copyfile(EXAMPLE / shared, own / shared)
         location.folder.mkdir()
-        for path, text in texts.items():
-            file = location.folder / path
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(text, "utf-8")
+        _write(location.folder, texts)
+    except FileExistsError:
+        raise _exists(location.folder) from None
     except OSError as error:
-        # What is there in part would be taken for a pipeline, and its name for taken.
-        shutil.rmtree(location.folder, ignore_errors=True)
         raise TandemError(
             f"{location.folder} cannot be written: {error.strerror}",
             hint="set TANDEM_PIPELINES_DIR to a folder of yours",
@@ -50,12 +49,31 @@ def create(name: str, own: Path, files: Callable[[PipelineLocation], Mapping[str
     return location
 
 
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    """Writes the files of a folder that this call has created; removes it if that fails."""
+    try:
+        for path, text in texts.items():
+            file = folder / path
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, "utf-8")
+    except OSError:
+        # What is there in part would be taken for a pipeline, and its name for taken.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _exists(folder: Path) -> UsageError:
+    return UsageError(f"{folder} exists already", hint="choose another name; nothing was changed")
+
+
 def check_name(name: str, own: Path) -> None:
     """Raises UsageError where no pipeline of this name can be created."""
     if not is_name(name):
         raise UsageError(f"{name!r} is not a valid name for a pipeline", hint=NAME_RULE)
+    if name in _OF_MONGO:
+        raise UsageError(f"{name!r} is a database of MongoDB's own", hint="choose another name")
     if (own / name).exists():
-        raise UsageError(f"{own / name} exists already", hint="choose another name; nothing was changed")
+        raise _exists(own / name)
     if (BUNDLED / name).exists():
         raise UsageError(f"a pipeline {name!r} comes with Tandem", hint="choose another name")
     # The folder is a package, found behind all that is installed.

@@ -16,8 +16,8 @@ from tandem.scaffold import Format
 from tandem.scaffold.chosen import Chosen, choose
 from tandem.scaffold.folder import check_name, create
 from tandem.scaffold.joining import JoinChoice, joining
-from tandem.scaffold.render.joined import files_of
 from tandem.scaffold.names import dead_letter_topic
+from tandem.scaffold.render.joined import files_of
 from tandem.scaffold.render.joined_names import JoinedNames
 from tandem.scaffold.render.one import OneStream
 from tandem.scaffold.sources import read_source
@@ -59,7 +59,7 @@ def write_from(name: str, own: Path, request: Request, *, kafka: Callable[[], Ka
         now_ms: now, in milliseconds since 1970.
 
     Raises:
-        UsageError: the name does not do, or a source or a choice.
+        UsageError: the name, a source or a choice is not valid.
         EnvironmentNotReadyError: Kafka does not answer.
         TandemError: the folder cannot be written.
     """
@@ -107,12 +107,21 @@ def _in_format(chosen: Chosen, values: Format) -> Chosen:
         )
     try:
         avro = Avro.parse(chosen.stream.name, {1: chosen.described.avro})
+        _check_writable(avro, chosen)
         fields = {name: _avro_kind(kind) for name, kind in chosen.stream.fields.items()}
         return replace(chosen, stream=replace(chosen.stream, fields=fields, format=avro))
     except ValueError as error:
         raise UsageError(
             f"{chosen.described.source}: {error}", hint="without --format avro the records are JSON of these types"
         ) from None
+
+
+def _check_writable(avro: Avro, chosen: Chosen) -> None:
+    """Raises ValueError where the generator has no value for a field of the schema."""
+    for name, field in avro.newest.fields.items():
+        may_be_null = "null" in (field["type"] if isinstance(field["type"], list) else [field["type"]])
+        if name not in chosen.stream.fields and "default" not in field and not may_be_null:
+            raise ValueError(f"field {name!r} is left out, and has neither a default nor null")
 
 
 def _avro_kind(kind: Kind) -> Kind:

@@ -8,7 +8,7 @@ from functools import cached_property
 from tandem.engine.declare.field_name import Path, find, folded
 from tandem.engine.declare.kind import Kind
 from tandem.errors import UsageError
-from tandem.scaffold.chosen import Choice, Chosen, choose, kind_at
+from tandem.scaffold.chosen import SECOND_OPTIONS, Choice, Chosen, choose, kind_at
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.join_key import JoinKey, chosen_join_key, guess_join_key
 from tandem.scaffold.names import document_names, in_documents, unlike
@@ -116,11 +116,14 @@ class JoinChoice:
     on: str | None
 
 
+NO_CHOICE = JoinChoice(Choice(), Choice(options=SECOND_OPTIONS), None)
+
+
 def joining(first: Described, second: Described, choice: JoinChoice, pipeline: str, now_ms: int) -> Joining:
     """Returns the join of two streams.
 
     Raises:
-        UsageError: no field identifies the records of one and is in the other, or a chosen field does not do.
+        UsageError: no field identifies the records of one and is in the other, or a chosen field is not valid.
     """
     if second.name == first.name:
         second = replace(second, name=unlike(second.name, [first.name]))
@@ -135,7 +138,7 @@ def joining(first: Described, second: Described, choice: JoinChoice, pipeline: s
     if of_left.identity not in ((), (key.identity,)):
         raise UsageError(
             f"{identified.source}: the join is on {key.described}, and not on {', '.join(of_left.identity)}",
-            hint="choose the field that identifies a record with --on, too",
+            hint="choose the field that identifies a record with --on also",
         )
     left = choose(
         identified, replace(of_left, identity=(key.identity,), reason="the key of the join"), pipeline, now_ms

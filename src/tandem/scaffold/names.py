@@ -15,13 +15,13 @@ from tandem.scaffold.infer.words import singular
 _LONGEST = 20
 _PLAIN = "records"
 # What the modules of a pipeline call something else, besides Python's own names.
-_TAKEN = frozenset(
+_TAKEN = (
     "pair pairs alone seconds kinds found number value outcome "
     "streams collections view transform documents matched unmatched lookups pipeline dead_letter dead_letter_topic "
     "chance moment moment_id time_ms events event date datetime decimal random any fields stream f spark pytest rows "
     "columns expect expectation document collection column joined noon second stored after_ms named other "
     "identity iterator accepted annotations document_id expected in_time interval_join match_window_seconds name "
-    "no_longer_alone no_longer_unmatched outcomes row timedelta too_late utc".split()
+    "no_longer_alone no_longer_unmatched outcomes row timedelta too_late utc"
 )
 # The end of the constants with the names of a stream's fields in documents.
 _NAMES = "_names"
@@ -63,7 +63,7 @@ def _is_taken(name: str) -> bool:
 
     Linters refuse some names of one letter.
     """
-    return iskeyword(name) or name in _TAKEN or name in dir(builtins) or len(name) == 1
+    return iskeyword(name) or name in _TAKEN.split() or name in dir(builtins) or len(name) == 1
 
 
 def unlike(name: str, taken: Iterable[str]) -> str:

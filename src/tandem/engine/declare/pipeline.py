@@ -78,8 +78,8 @@ class Pipeline:
             it gets events only, and each record is read twice.
 
     Raises:
-        ValueError: a topic is named twice, an output is superseded by a collection of another pipeline or by one whose documents change, or
-            its window names an unknown field.
+        ValueError: a topic is named twice, an output is superseded by a collection of another pipeline or by one whose
+            documents change, or a window names an unknown field.
 
     Examples:
         >>> visits = Stream(

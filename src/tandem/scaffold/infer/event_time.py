@@ -7,10 +7,10 @@ from typing import Any, Literal, NamedTuple
 
 from tandem.engine.declare.field_name import value_at
 from tandem.engine.declare.kind import Kind, Timestamp, TimeUnit
-from tandem.engine.declare.stream import RecordPart
-from tandem.scaffold.infer.identity import required
+from tandem.engine.declare.stream import EVENT_TIME, RecordPart
+from tandem.scaffold.infer.identity import collides, required
 from tandem.scaffold.infer.observed import Sample
-from tandem.scaffold.infer.words import time_score
+from tandem.scaffold.infer.words import is_time_like, time_score
 from tandem.verify.field_values import micros
 
 _NESTED, _IN_THE_FUTURE = 15, 100
@@ -35,7 +35,11 @@ def guess_time(fields: Mapping[str, Kind], samples: Sequence[Sample], now_ms: in
     """
     best: tuple[int, TimeGuess] | None = None
     for path, name, kind, depth in required(fields):
-        if isinstance(kind, Timestamp):
+        if depth and collides(fields, path, EVENT_TIME):
+            continue
+        is_number = isinstance(kind, Timestamp) and kind.unit is not TimeUnit.ISO_8601
+        # A number is no time because of its size alone.
+        if isinstance(kind, Timestamp) and not (is_number and samples and not is_time_like(name)):
             score, reason = time_score(name) - _NESTED * depth, how_written(kind)
             if any(_micros(kind, value_at(each.fields, path)) > now_ms * 1000 for each in samples):
                 score, reason = score - _IN_THE_FUTURE, f"{reason}; some are in the future, and become dead letters"

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
-from tandem.engine.declare.field_name import value_at
+from tandem.engine.declare.field_name import find, folded, value_at
 from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.kind import Decimal, Integer, Kind, Record, String
-from tandem.engine.declare.stream import RecordPart
+from tandem.engine.declare.stream import IDENTITY, RecordPart
 from tandem.scaffold.infer.observed import Sample
 from tandem.scaffold.infer.words import identity_score, is_position_like
 
@@ -53,17 +53,28 @@ def guess_identity(fields: Mapping[str, Kind], samples: Sequence[Sample], record
         record: what one record is called, such as ``order``.
     """
     # Samples may show that a string is empty; a schema does not say so of an identity.
-    found = [each for each in candidates(fields, record) if each.kind != FieldType.TEXT or not samples]
+    found = [
+        each
+        for each in candidates(fields, record)
+        if (each.kind != FieldType.TEXT or not samples) and (each.path in fields or not collides(fields, each.path))
+    ]
     named = sorted((each for each in found if each.score > 0), key=lambda each: -each.score)
     for each in named:
         if repeat_of((each.path,), samples) is None:
             return Guess(each.path, unique_in(samples))
-    parts = [*named, *(each for each in found if each.score <= 0 and is_position_like(each.path))]
+    likely = [*named, *(each for each in found if each.score <= 0 and is_position_like(each.path))]
+    parts = [each for each in likely if not collides(fields, each.path)]
     for one, other in combinations(parts[:_MOST_CANDIDATES], 2):
         pair = (one.path, other.path)
         if len(samples) > 1 and repeat_of(pair, samples) is None:
             return Guess(pair, f"together {unique_in(samples)}")
     return Guess(RecordPart.KEY, "no field identifies a record; name one with --id")
+
+
+def collides(fields: Mapping[str, Kind], path: str, column: str = IDENTITY) -> bool:
+    """Returns whether a field is in one with the name of a column that the rows get."""
+    found = find(fields, path, may_be_absent=True)
+    return found is not None and folded(found[0][0]) == column
 
 
 def candidates(fields: Mapping[str, Kind], record: str) -> list[Candidate]:

@@ -8,10 +8,11 @@ from datetime import date
 
 from tandem.engine.declare.field_name import check_names, folded
 from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.kind import DATE_PATTERN, Kind
+from tandem.engine.declare.kind import DATE_PATTERN, Kind, Timestamp
 from tandem.errors import UsageError
 from tandem.scaffold.infer.numbers import kind_of_integers, kind_of_numbers
 from tandem.scaffold.infer.observed import MAX_DEPTH, Observed
+from tandem.scaffold.infer.words import is_time_like
 from tandem.verify.field_values import micros
 
 _CALLED = {
@@ -25,7 +26,7 @@ _CALLED = {
 
 
 class Kinds:
-    """Infers types, and notes what a reader of the declaration may not expect.
+    """Infers types, and notes what is not obvious.
 
     Args:
         source: what the samples come from, for messages.
@@ -89,7 +90,10 @@ class Kinds:
         return FieldType.STRING
 
     def _integers(self, seen: Observed, name: str) -> Kind | None:
-        return self._noted(seen, kind_of_integers(seen, name))
+        kind = kind_of_integers(seen, name)
+        if isinstance(kind, Timestamp) and not is_time_like(name):
+            self.notes.append(f"{seen.path}: declared as a time since 1970 because of its size")
+        return self._noted(seen, kind)
 
     def _numbers(self, seen: Observed, name: str) -> Kind | None:
         return self._noted(seen, kind_of_numbers(seen, name))

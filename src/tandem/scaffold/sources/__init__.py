@@ -46,7 +46,7 @@ def read_source(source: str, kafka: Callable[[], KafkaSettings]) -> Described:
         raise UsageError(f"{source}:{_line_not_utf8(path)}: not UTF-8", hint="convert the file to UTF-8") from None
     except OSError as error:
         raise UsageError(
-            f"{source} cannot be read: {error.strerror}", hint="give the path of a file, or topic:NAME"
+            f"{source} cannot be read: {error.strerror or error}", hint="give the path of a file, or topic:NAME"
         ) from None
     if len(samples.records) == 1 and is_json_schema(samples.records[0].fields):
         return described_by_json_schema(source, name, samples.records[0].fields)

@@ -40,6 +40,8 @@ def read_samples(source: str, path: Path) -> Samples:
         UsageError: the file has none, or something else than records; the message has the line.
         OSError: it cannot be read.
     """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{source} is not a regular file", hint="save the records to a file, for it is read twice")
     with path.open(encoding="utf-8-sig", newline="") as file:
         values = _lines(source, file) if _has_value_on_first_line(file) else _values(source, file)
         records = list(islice(values, MOST_RECORDS + 1))
@@ -92,7 +94,7 @@ def record_in(text: str) -> dict[str, Any]:
 
 def _has_value_on_first_line(file: Any) -> bool:
     """Returns whether the first line has a whole value, and rewinds."""
-    line = next((line for line in file if line.strip(_BLANK)), "")
+    line = next((line for line in _read_lines(file) if line.strip(_BLANK)), "")
     file.seek(0)
     try:
         return not line.lstrip(_BLANK).startswith("[") and bool(json.loads(line)) is not None
@@ -101,8 +103,16 @@ def _has_value_on_first_line(file: Any) -> bool:
         return line.strip(_BLANK) not in ("", "{") and not line.lstrip(_BLANK).startswith(("[", "{"))
 
 
+def _read_lines(file: Any) -> Iterator[str]:
+    """Yields the lines of a file, and the first part of one that is too long."""
+    while line := file.readline(_MOST_CHARACTERS):
+        yield line
+
+
 def _lines(source: str, file: Any) -> Iterator[Sample]:
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(_read_lines(file), 1):
+        if len(line) == _MOST_CHARACTERS:
+            raise UsageError(f"{source}:{number}: longer than {_MOST_CHARACTERS:,} characters", hint=_HINT)
         if line.strip(_BLANK):
             try:
                 yield Sample(f"line {number}", record_in(line.strip(_BLANK)))
@@ -134,8 +144,13 @@ def _values(source: str, file: Any) -> Iterator[Sample]:
         at = _skipped(text, end)
         if is_array and text.startswith(",", at):
             at = _skipped(text, at + 1)
+            if not is_cut and (at == len(text) or text[at] == "]"):
+                raise UsageError(f"{source}:{line}: no value follows the comma", hint=_HINT)
         elif is_array and not is_cut and not text.startswith("]", at):
             raise UsageError(f"{source}:{line}: neither a comma nor the array's end follows this value", hint=_HINT)
+    if is_array and not is_cut and (after := _skipped(text, at + 1)) < len(text):
+        line += text.count("\n", counted, after)
+        raise UsageError(f"{source}:{line}: something follows the array", hint=_HINT)
 
 
 def _skipped(text: str, at: int) -> int:
