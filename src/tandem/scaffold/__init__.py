@@ -32,7 +32,7 @@ def write(name: str, own: Path, values: Format = Format.JSON) -> PipelineLocatio
         values: with Avro, the streams are declared so, and the folder has their schemas.
 
     Raises:
-        UsageError: the name does not do, or is taken.
+        UsageError: the name is not valid, or is taken.
         TandemError: the folder cannot be written.
     """
     return create(name, own, lambda location: _copies(location, values))

@@ -82,7 +82,7 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
     if not described.samples:
         fields = _never_empty(fields, identity)
     if not fields:
-        raise UsageError(f"{described.source}: {'; '.join(notes)}", hint="declare at least one other field")
+        raise UsageError(f"{described.source}: {'; '.join(notes)}", hint="rename it in the records")
     topic = described.topic or f"{pipeline}_{described.name}_v1"
     try:
         stream = Stream(described.name, topic, fields, event_time=time, identity=identity)
@@ -91,6 +91,8 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
             f"{described.source}: {error}",
             hint=f"choose others with {' and '.join(choice.options)}; {KEY} and {TIMESTAMP} also work",
         ) from None
+    if described.topic:
+        notes.append(f"`tandem run` and `tandem produce` send generated records to the topic {described.topic}")
     chosen = [f"identity: {_shown(identity)} ({why_identity})", f"time: {_shown(time)} ({why_time})"]
     return Chosen(described, stream, record, (*chosen, *described.notes, *notes))
 

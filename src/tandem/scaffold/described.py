@@ -18,7 +18,7 @@ class Described:
         name: what the stream is to be called.
         fields: the declared fields.
         summary: how many records were looked at, and which.
-        notes: what a reader of the declaration may not expect.
+        notes: what is not obvious in the declaration.
         samples: some records; empty for a schema.
         seen: what was seen of their fields; None for a schema.
         topic: the topic that has such records already; None where the pipeline gets one of its own.

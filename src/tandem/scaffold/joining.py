@@ -38,9 +38,14 @@ class Joining:
         return found[0] if found else (self.key.refers,)
 
     @property
+    def identity_path(self) -> Path:
+        """Where the identity of a record of the left stream is."""
+        return self.left.stream.identity_paths[0] if self.left.stream.identity_paths else ()
+
+    @property
     def identity_kind(self) -> Kind:
         """The type of the left stream's identity."""
-        return kind_at(self.left.stream.fields, (self.left.stream.identity_paths or ((),))[0])
+        return kind_at(self.left.stream.fields, self.identity_path)
 
     @property
     def refers_kind(self) -> Kind:
@@ -53,8 +58,8 @@ class Joining:
 
         They are if they are nested or have different types.
         """
-        identity = self.left.stream.identity_paths or ((),)
-        return len(self.refers) > 1 or len(identity[0]) > 1 or type(self.identity_kind) is not type(self.refers_kind)
+        is_nested = len(self.refers) > 1 or len(self.identity_path) > 1
+        return is_nested or type(self.identity_kind) is not type(self.refers_kind)
 
     @property
     def is_shared(self) -> bool:

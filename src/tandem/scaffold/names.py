@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from keyword import iskeyword
 
 from tandem.engine.declare.collection import ID
-from tandem.engine.declare.field_name import folded
+from tandem.engine.declare.field_name import check_names, folded
 from tandem.scaffold.infer.words import singular
 
 _LONGEST = 20
@@ -71,6 +71,19 @@ def unlike(name: str, taken: Iterable[str]) -> str:
     others = set(map(folded, taken))
     names = (name if number == 1 else f"{name}_{number}" for number in range(1, len(others) + 2))
     return next(each for each in names if folded(each) not in others)
+
+
+def problem_of_name(name: str, others: Iterable[str]) -> str | None:
+    """Returns why a field of this name cannot be declared beside others.
+
+    None if it can.
+    """
+    try:
+        check_names([name])
+    except ValueError as error:
+        return str(error)
+    alike = next((other for other in others if folded(other) == folded(name)), None)
+    return None if alike is None else f"field {name!r} differs from {alike!r} in case alone, which Spark does not see"
 
 
 def in_documents(column: str) -> str:

@@ -1,6 +1,6 @@
 """Waits until the job has processed all records.
 
-Its watermark must have reached the implied one, too.
+If the query keeps state, its watermark must also have reached the implied one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from pymongo.database import Database
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
 from tandem.errors import TandemError
 from tandem.verify.topics import Offsets
 
@@ -95,7 +95,7 @@ def what_is_missing(progress: Mapping[str, Any] | None, ends: Ends, watermark_ms
     state = f"its newest report is batch {progress.get('batch')} ({progress.get('event')})"
     if lag:
         return f"{lag} offsets are not committed; {state}"
-    if progress.get("state_operators") == 0:
+    if progress.get(STATE_OPERATORS) == 0:
         # No row waits for the watermark, and Spark advances it with the next records alone.
         return None
     reached = progress.get("watermark")

@@ -31,6 +31,8 @@ from tandem.engine.declare.kind import Enum as EnumType
 
 # The capped collection of the job's progress reports.
 PROGRESS_COLLECTION = "tandem_progress"
+# The reports' field with the number of the query's operators that keep state; None before the first batch.
+STATE_OPERATORS = "state_operators"
 # The reports of reconcile, one document for each run in the cloud.
 RECONCILIATION_COLLECTION = "tandem_reconciliations"
 # Notes about superseded documents that the job may still write.

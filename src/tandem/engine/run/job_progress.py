@@ -25,7 +25,7 @@ from pyspark.sql.streaming.listener import (
 )
 
 from tandem.engine.declare.job_config import JobConfig
-from tandem.engine.declare.stream import PROGRESS_COLLECTION
+from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
 from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST
 from tandem.engine.run.attention import LATE_AT, REFUSED
 from tandem.engine.spark.checkpoint import checkpoint_id, last_committed, planned
@@ -39,8 +39,6 @@ HEARTBEAT_S = 3.0
 SILENCE_S = 5.0
 # The field with the id that Spark gave the checkpoint.
 CHECKPOINT = "checkpoint"
-# The field with the number of the query's operators that keep state; None before the first batch.
-STATE_OPERATORS = "state_operators"
 # The fields that the next driver on the same checkpoint continues.
 CARRIED = (
     *(CHECKPOINT, "batch", "input_rows_total", "late_total", LATE_AT, "unreported", "watermark", "committed"),

@@ -1,6 +1,6 @@
 """Declares the streams and the documents, without Spark.
 
-Producers and the oracle use it, too.
+Producers and the oracle also use it.
 """
 
 from tandem.pipeline import Collection, Column, DocumentType, FieldType, Stream, Tally, View

@@ -15,8 +15,13 @@ from tandem.scaffold.infer.words import singular, words_of
 _HINT = "name it with --on, such as --on order_id, or --on id=order_id where the names differ"
 
 
+_IDENTIFIED = "a join needs a field that identifies the records of one stream"
+
+
 # The fields that the user chose to identify the records of each stream.
 Identities = tuple[tuple[str, ...], tuple[str, ...]]
+# For each stream: its field of the key, the other stream's, and whether it is the second one.
+Sides = tuple[tuple[Described, str, str, bool], tuple[Described, str, str, bool]]
 
 
 class JoinKey(NamedTuple):
@@ -83,7 +88,7 @@ def chosen_join_key(first: Described, second: Described, on: str, identities: Id
         raise UsageError(f"--on {on}: {missing} has no such field with strings or integers", hint=_HINT)
     (left, right), *_ = named
     repeats: dict[str, Repeat] = {}
-    sides = ((first, left, right, False), (second, right, left, True))
+    sides: Sides = ((first, left, right, False), (second, right, left, True))
     for (identified, name, refers, swapped), identity in zip(sides, identities, strict=True):
         if find(identified.fields, name) is None or identity not in ((), (name,)):
             continue
@@ -92,11 +97,24 @@ def chosen_join_key(first: Described, second: Described, on: str, identities: Id
         if repeat is None:
             return JoinKey(name, refers, swapped)
         repeats[identified.source] = repeat
+    if not repeats:
+        raise UsageError(f"--on {on}: {_why_not_identified(sides, identities)}", hint=_IDENTIFIED)
     where = "; ".join(f"{source} has {each.first} and {each.second}" for source, each in repeats.items())
     raise UsageError(
         f"--on {on}: different records of each stream have the same value, or lack it: {where}",
-        hint="a join needs a field that identifies the records of one stream",
+        hint=_IDENTIFIED,
     )
+
+
+def _why_not_identified(sides: Sides, identities: Identities) -> str:
+    """Returns why a key that the user names identifies the records of neither stream."""
+    reasons = []
+    for (identified, name, *_), identity in zip(sides, identities, strict=True):
+        if find(identified.fields, name) is None:
+            reasons.append(f"{name} is optional in {identified.source}")
+        else:
+            reasons.append(f"the records of {identified.source} are identified by {', '.join(identity)}, as chosen")
+    return "; ".join(reasons)
 
 
 def _kind(described: Described, path: str) -> Kind | None:

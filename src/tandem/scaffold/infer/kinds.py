@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 from datetime import date
 
-from tandem.engine.declare.field_name import check_names, folded
 from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.kind import DATE_PATTERN, Kind, Timestamp
 from tandem.errors import UsageError
 from tandem.scaffold.infer.numbers import kind_of_integers, kind_of_numbers
 from tandem.scaffold.infer.observed import MAX_DEPTH, Observed
 from tandem.scaffold.infer.words import is_time_like
+from tandem.scaffold.names import problem_of_name
 from tandem.verify.field_values import micros
 
 _CALLED = {
@@ -46,7 +46,7 @@ class Kinds:
         """
         found: dict[str, Kind] = {}
         for name, seen in record.fields.items():
-            if problem := _problem_of_name(name, found):
+            if problem := problem_of_name(name, found):
                 self.notes.append(f"left out: {problem}")
                 continue
             kind = self._kind(seen, name)
@@ -134,19 +134,6 @@ class Kinds:
     def _note_depth(self, seen: Observed) -> None:
         shown = seen.path if len(seen.path) < 60 else f"{seen.path[:60]}..."
         self.notes.append(f"left out: {shown} is nested deeper than {MAX_DEPTH} levels")
-
-
-def _problem_of_name(name: str, found: dict[str, Kind]) -> str | None:
-    """Returns why a field of this name cannot be declared beside others.
-
-    None where it can.
-    """
-    try:
-        check_names([name])
-    except ValueError as error:
-        return str(error)
-    alike = next((other for other in found if folded(other) == folded(name)), None)
-    return None if alike is None else f"field {name!r} differs from {alike!r} in case alone, which Spark does not see"
 
 
 def _kind_of_strings(texts: set[str]) -> Kind:

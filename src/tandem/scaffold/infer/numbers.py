@@ -66,9 +66,7 @@ def kind_of_times(values: Sequence[int], name: str) -> Kind | None:
     if not values:
         words = set(words_of(name))
         return next((kind for names, kind in _UNIT_NAMES if names & words), None)
-    first, last = _OF_TIMES
-    fitting = (kind for unit, kind in _UNITS if first * unit <= min(values) and max(values) < last * unit)
-    return next(fitting, None)
+    return _fitting(min(values), max(values), _OF_TIMES, _UNITS)
 
 
 def _scale(seen: Observed, name: str) -> int | None:
@@ -92,7 +90,13 @@ def _epoch(least: int, most: int, name: str) -> Kind | None:
     """
     if is_number_like(name):
         return None
-    first, last = _OF_TIMES if is_time_like(name) else _OF_OTHERS
+    of_times = _OF_TIMES if is_time_like(name) else _OF_OTHERS
     # What is named otherwise and has the size of seconds may be anything.
     units = _UNITS if is_time_like(name) else _UNITS[1:]
+    return _fitting(least, most, of_times, units)
+
+
+def _fitting(least: int, most: int, seconds: tuple[float, float], units: Sequence[tuple[int, Kind]]) -> Kind | None:
+    """Returns the type of times from the first to the last of these seconds since 1970; None if they are no times."""
+    first, last = seconds
     return next((kind for unit, kind in units if first * unit <= least and most < last * unit), None)

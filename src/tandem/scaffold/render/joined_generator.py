@@ -21,7 +21,7 @@ def generator_module(names: JoinedNames) -> str:
     """Returns the text of the module ``generator``."""
     join, record = names.join, names.left.record
     samples = SampleCode()
-    path = (names.left.stream.identity_paths or ((),))[0]
+    path = join.identity_path
     named = record + "".join(f"[{text(name)}]" for name in path)
     identity: dict[tuple[str, ...], str] = {}
     if isinstance(join.refers_kind, Integer):
@@ -36,6 +36,7 @@ def generator_module(names: JoinedNames) -> str:
     code, right = generator_parts(names.right, {join.refers: named}, record, samples)
     dated = "time_ms" in right.parameters and not isinstance(names.right.stream.event_time, RecordPart)
     moment_ms = "time_ms" if "time_ms" in left.parameters or dated else "moment.time_ms"
+    article = "an" if record[0] in "aeiou" else "a"
     begin = "chance, time_ms = moment.chance, moment.time_ms" if moment_ms == "time_ms" else "chance = moment.chance"
     return filled(
         "joined/generator.txt",
@@ -47,7 +48,8 @@ def generator_module(names: JoinedNames) -> str:
                 (names.streams, [parts.constant(names.left), parts.constant(names.right)]),
             ),
             "constants": code.constants,
-            "article_left": "an" if record[0] in "aeiou" else "a",
+            "article_left": article,
+            "article_title": article.capitalize(),
             "begin": f"    {begin}\n",
             "after": _AFTER if dated else "",
             "left_call": left.call(moment_id="moment.id", time_ms=moment_ms),

@@ -20,8 +20,7 @@ def test_module(names: JoinedNames) -> str:
     is_number = isinstance(join.refers_kind, Integer)
     value = refers or ("1" if is_number else '"a"')
     left_value = '"1"' if is_number and isinstance(join.identity_kind, String) else None
-    path = (names.left.stream.identity_paths or ((),))[0]
-    of_left = {path: left_value or parts.test_value(join.identity_kind)}
+    of_left = {join.identity_path: left_value or parts.test_value(join.identity_kind)}
     of_right = {join.refers: value}
     right_time = {"row": "NOON + timedelta(seconds=seconds)", "event": "seconds * SECOND"}
     left_text = "1" if isinstance(join.identity_kind, Integer) or left_value else "a"

@@ -59,8 +59,10 @@ def described_by_avro(source: str, name: str, text: str) -> Described:
         raise UsageError(f"{source}: nested too deep", hint="give the schema of a record") from None
     except TooLargeError:
         raise too_large(source) from None
-    except (SchemaParseException, UnknownType, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (SchemaParseException, UnknownType) as error:
         raise UsageError(f"{source}: not an Avro schema: {error}", hint="give the schema of a record") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"{source}: not an Avro schema", hint="give the schema of a record") from None
     if not is_record:
         raise UsageError(f"{source}: not the schema of a record", hint="a stream's records have fields")
     if not fields:

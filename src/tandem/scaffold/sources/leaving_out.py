@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tandem.engine.declare.field_name import check_names, folded
 from tandem.engine.declare.kind import Kind, Record
 from tandem.errors import UsageError
+from tandem.scaffold.names import problem_of_name
 
 # A part that others refer to counts wherever it is used.
 MOST_PARTS = 10_000
@@ -68,18 +68,13 @@ def with_default(kind: Kind, value: Any, path: str, notes: list[str]) -> Kind:
 
 def usable(names: Iterable[str], notes: list[str]) -> list[str]:
     """Returns the names that fields can have; notes the others."""
-    found: dict[str, str] = {}
+    found: list[str] = []
     for name in names:
-        try:
-            check_names([name])
-        except ValueError as error:
-            notes.append(f"left out: {error}")
-            continue
-        if folded(name) in found:
-            notes.append(f"left out: field {name!r} differs from {found[folded(name)]!r} in case alone")
+        if problem := problem_of_name(name, found):
+            notes.append(f"left out: {problem}")
         else:
-            found[folded(name)] = name
-    return list(found.values())
+            found.append(name)
+    return found
 
 
 def record_of(fields: dict[str, Kind]) -> Record:

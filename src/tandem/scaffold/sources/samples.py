@@ -67,7 +67,8 @@ def described_by_samples(source: str, name: str, samples: Samples, topic: str | 
     seen, kinds = observe(samples.records), Kinds(source, leaves_out=topic is not None)
     fields = kinds.fields(seen)
     if not fields:
-        raise UsageError(f"{source}: the records have no field that a stream can declare", hint=_HINT)
+        hint = "; ".join(kinds.notes) or "give records that have fields"
+        raise UsageError(f"{source}: the records have no field that a stream can declare", hint=hint)
     optional = [f"optional: {', '.join(kinds.optional)}"] if kinds.optional else []
     notes = (*optional, *kinds.notes)
     return Described(source, name, fields, samples.note, notes, tuple(samples.records), seen, topic)
@@ -83,6 +84,8 @@ def record_in(text: str) -> dict[str, Any]:
         value = strict_json.parse(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg}, at column {error.colno}") from None
+    except UnicodeError:
+        raise ValueError("not JSON that the job takes: a lone surrogate") from None
     except RecursionError:
         raise ValueError("not JSON that the job takes: nested too deep") from None
     except ValueError as error:
