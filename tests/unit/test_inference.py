@@ -108,6 +108,7 @@ def test_the_type_of_values(name: str, values: str, kind: Kind, tmp_path: Path) 
         ('[{"a": 1},]', r"orders\.jsonl:1: no value follows the comma"),
         ('[{"a": 1},\n{"a": 2}]\n{"a": 3}', r"orders\.jsonl:3: something follows the array"),
         ("[] x", r"orders\.jsonl:1: something follows the array"),
+        ('{"a": "\\ud800"}\n', r"orders\.jsonl:1: .* a lone surrogate"),
         ('{"a": 1, "a": 2}\n', r"orders\.jsonl:1: .* a name occurs twice"),
         ('{"a": NaN}\n', r"orders\.jsonl:1: .* NaN is not JSON"),
         (b'{"a": 1}\n{"a": "\xff"}\n', r"orders\.jsonl:2: not UTF-8"),
@@ -270,6 +271,11 @@ def test_the_stream_that_the_key_identifies_is_the_left_one(tmp_path: Path) -> N
         chosen_join_key(payments, payments, "order_id")
     with pytest.raises(UsageError, match="share no field"):
         guess_join_key(payments, described(tmp_path, lines({"id": 1}), "others.jsonl"))
+    optional = described(tmp_path, lines({"order_id": "a"}, {"n": 1}), "other.jsonl")
+    with pytest.raises(
+        UsageError, match=r"jsonl are identified by n, as chosen; order_id is optional in .*other\.jsonl"
+    ):
+        chosen_join_key(orders, optional, "order_id", (("n",), ()))
     with pytest.raises(UsageError, match="has no such field"):
         chosen_join_key(payments, orders, "nothing")
 
@@ -289,5 +295,7 @@ def test_fields_of_several_types_are_left_out_of_a_topics_records() -> None:
     found = described_by_samples("topic t", "t", Samples(records, ""), topic="t")
     assert set(found.fields) == {"id"}
     assert found.notes == ("left out: field 'x' is an integer in offset 1 and a string in offset 2",)
+    notes = choose(found, Choice(), "shop", NOW_MS).notes
+    assert "`tandem run` and `tandem produce` send generated records to the topic t" in notes
     with pytest.raises(UsageError, match="field 'x' is an integer in offset 1"):
         described_by_samples("t", "t", Samples(records, ""))

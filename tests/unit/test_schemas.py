@@ -155,6 +155,13 @@ def test_a_malformed_json_schema_is_refused(schema: Any, tmp_path: Path) -> None
         described(tmp_path, json.dumps(schema), "orders.json")
 
 
+@pytest.mark.parametrize("choice", ["anyOf", "allOf"])
+def test_a_json_schema_that_is_nested_deep_is_refused(choice: str, tmp_path: Path) -> None:
+    text = f'{{"{choice}": [' * 400 + '{"type": "string"}' + "]}" * 400
+    with pytest.raises(UsageError, match="nested too deep"):
+        described(tmp_path, '{"$schema": "x", "properties": {"a": %s}}' % text, "orders.json")  # noqa: UP031
+
+
 def test_a_step_that_is_no_number_is_ignored(tmp_path: Path) -> None:
     for step in ("NaN", None, []):
         found = described(tmp_path, json.dumps(of_properties({"x": {"type": "number", "multipleOf": step}})), "o.json")

@@ -96,7 +96,7 @@ def _epoch(least: int, most: int, name: str) -> Kind | None:
     return _fitting(least, most, of_times, units)
 
 
-def _fitting(least: int, most: int, seconds: tuple[float, float], units: Sequence[tuple[int, Kind]]) -> Kind | None:
+def _fitting(least: int, most: int, seconds: tuple[int, int], units: Sequence[tuple[int, Kind]]) -> Kind | None:
     """Returns the type of times from the first to the last of these seconds since 1970; None if they are no times."""
     first, last = seconds
     return next((kind for unit, kind in units if first * unit <= least and most < last * unit), None)

@@ -139,7 +139,8 @@ class SampleCode:
                 return "bytes(chance.randrange(256) for _ in range(8))"
             case Record():
                 what = f"the fields of {_article(label)} {label}"
-                return self._function(label.replace("-", "_"), what, kind.fields, seen, given, path).call()
+                function = self._function(label.replace("-", "_"), what, kind.fields, seen, given, path)
+                return call(function.name, *function.parameters) if function.parameters else function.call()
             case Array():
                 items = seen.items if seen else None
                 return Each("[]", self._value(kind.items, singular(name), items, {}, ()), f"for _ {_SEVERAL}")

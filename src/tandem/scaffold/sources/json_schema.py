@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -15,13 +14,13 @@ from tandem.scaffold.infer.observed import MAX_DEPTH
 from tandem.scaffold.sources.defaults import of_json_schema
 from tandem.scaffold.sources.leaving_out import (
     CannotDeclareError,
-    Parts,
     TooLargeError,
     record_of,
     too_large,
     usable,
     with_default,
 )
+from tandem.scaffold.sources.references import References, listed, properties_of
 from tandem.verify.strict_json import Number
 
 _FORMATS: Mapping[str, Kind] = {
@@ -32,7 +31,6 @@ _FORMATS: Mapping[str, Kind] = {
 }
 _DIGITS = 18
 _LARGEST_32 = 2**31 - 1
-_MOST_REFERENCES = 20
 
 
 def is_json_schema(value: Mapping[str, Any]) -> bool:
@@ -55,6 +53,8 @@ def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) 
         fields = types.root()
     except CannotDeclareError as error:
         raise UsageError(f"{source}: the schema {error}", hint="give a schema without it, or samples") from None
+    except RecursionError:
+        raise UsageError(f"{source}: the schema is nested too deep", hint="give a simpler one, or samples") from None
     except TooLargeError:
         raise too_large(source) from None
     if not fields:
@@ -68,19 +68,16 @@ class _Types:
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self.notes: list[str] = []
-        self._root, self._parts = root, Parts()
-        # The references that lead to what is read, and those that are being resolved.
-        self._open: list[str] = ["#"]
-        self._resolving: list[str] = []
+        self._root, self._references = root, References(root)
 
     def root(self) -> dict[str, Kind]:
         """Returns the fields of the schema itself."""
-        with self._opened(self._root):
-            return self.fields(self.resolved(self._root), "")
+        with self._references.opened(self._root):
+            return self.fields(self._references.resolved(self._root), "")
 
     def fields(self, schema: Mapping[str, Any], outer: str) -> dict[str, Kind]:
         """Returns the fields of an object; notes those that cannot be declared."""
-        properties, required = _properties(schema), _listed(schema, "required")
+        properties, required = properties_of(schema), listed(schema, "required")
         found: dict[str, Kind] = {}
         for name in usable(properties, self.notes):
             path = outer + name
@@ -95,90 +92,21 @@ class _Types:
             found[name] = kind if name in required else kind if kind.is_optional else kind.optional()
         return found
 
-    def resolved(self, schema: Any) -> Mapping[str, Any]:
-        """Returns a schema with what it refers to and what it is made of."""
-        self._parts.count()
-        if not isinstance(schema, Mapping):
-            raise CannotDeclareError("may have any type")
-        found: Mapping[str, Any] = schema
-        for _ in range(_MOST_REFERENCES):
-            if "$ref" in found:
-                own = {name: value for name, value in found.items() if name != "$ref"}
-                found = {**self._referred(str(found["$ref"])), **own}
-            elif "allOf" in found:
-                found = self._together(found)
-            else:
-                return found
-        raise CannotDeclareError("refers to itself")
-
-    @contextmanager
-    def _opened(self, schema: Any) -> Iterator[None]:
-        """Raises CannotDeclareError where a schema refers to one that it is in."""
-        names = list(self._references(schema))
-        if not set(names).isdisjoint(self._open):
-            raise CannotDeclareError("contains itself")
-        self._open += names
-        try:
-            yield
-        finally:
-            del self._open[len(self._open) - len(names) :]
-
-    def _references(self, schema: Any) -> Iterator[str]:
-        """Yields what a schema refers to, and what that refers to."""
-        for _ in range(_MOST_REFERENCES):
-            if not isinstance(schema, Mapping) or "$ref" not in schema:
-                return
-            yield str(schema["$ref"])
-            schema = self._referred(str(schema["$ref"]))
-
-    def _referred(self, reference: str) -> Mapping[str, Any]:
-        found: Any = self._root
-        if not reference.startswith("#"):
-            raise CannotDeclareError(f"refers to another file: {reference!r}")
-        for part in filter(None, reference[1:].split("/")):
-            name = part.replace("~1", "/").replace("~0", "~")
-            if not isinstance(found, Mapping) or name not in found:
-                raise CannotDeclareError(f"refers to {reference!r}, which is not there")
-            found = found[name]
-        return found if isinstance(found, Mapping) else {}
-
-    def _together(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        merged = {name: value for name, value in schema.items() if name != "allOf"}
-        for part in _listed(schema, "allOf"):
-            each = self._part(part)
-            properties = {**_properties(each), **_properties(merged)}
-            required = [*_listed(each, "required"), *_listed(merged, "required")]
-            merged = {**each, **merged}
-            if properties:
-                merged |= {"properties": properties, "required": required}
-        return merged
-
-    def _part(self, part: Any) -> Mapping[str, Any]:
-        """Returns a part of ``allOf``, resolved."""
-        names = [*self._references(part)] or [""]
-        if len(self._resolving) > MAX_DEPTH or not set(names).isdisjoint({*self._resolving} - {""}):
-            raise CannotDeclareError("refers to itself")
-        self._resolving += names
-        try:
-            return self.resolved(part)
-        finally:
-            del self._resolving[len(self._resolving) - len(names) :]
-
     def _kind(self, schema: Any, path: str) -> Kind:
-        with self._opened(schema):
-            return self._resolved_kind(self.resolved(schema), path)
+        with self._references.opened(schema):
+            return self._resolved_kind(self._references.resolved(schema), path)
 
     def _resolved_kind(self, schema: Mapping[str, Any], path: str) -> Kind:
         if path.count(".") + path.count("[") > MAX_DEPTH:
             raise CannotDeclareError("is nested too deep, or contains itself")
         for choice in ("oneOf", "anyOf"):
             if choice in schema:
-                return self._one_of(_listed(schema, choice), path)
+                return self._one_of(listed(schema, choice), path)
         types = schema.get("type", _implied(schema))
         if isinstance(types, list):
             return self._one_of([{**schema, "type": each} for each in types], path)
         if "const" in schema or "enum" in schema:
-            values = _listed(schema, "enum") if "enum" in schema else [schema["const"]]
+            values = listed(schema, "enum") if "enum" in schema else [schema["const"]]
             if types != "integer":
                 return _one_of_values(values)
         match types:
@@ -198,7 +126,7 @@ class _Types:
                 raise CannotDeclareError("may have any type")
 
     def _one_of(self, schemas: list[Any], path: str) -> Kind:
-        others = [each for each in schemas if self.resolved(each).get("type") != "null"]
+        others = [each for each in schemas if self._references.resolved(each).get("type") != "null"]
         if len(others) != 1:
             raise CannotDeclareError("may have several types")
         kind = self._kind(others[0], path)
@@ -211,28 +139,13 @@ class _Types:
         return FieldType.array(kind)
 
     def _object(self, schema: Mapping[str, Any], path: str) -> Kind:
-        if not _properties(schema):
+        if not properties_of(schema):
             values = schema.get("additionalProperties")
             kind = self._kind(values, f"{path}[*]")
             if kind.is_optional:
                 raise CannotDeclareError("has values that may be null")
             return FieldType.map(kind)
         return record_of(self.fields(schema, f"{path}."))
-
-
-def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = schema.get("properties", {})
-    if not isinstance(found, Mapping):
-        raise CannotDeclareError("has 'properties' that are not an object")
-    return found
-
-
-def _listed(schema: Mapping[str, Any], name: str) -> list[Any]:
-    """Returns what a keyword of a schema lists; nothing where it is missing."""
-    found = schema.get(name, [])
-    if not isinstance(found, list):
-        raise CannotDeclareError(f"has {name!r} that is not an array")
-    return found
 
 
 def _default(schema: Any) -> Any:
