@@ -19,10 +19,11 @@ import psutil
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from tandem.cli.context import CommandContext
 from tandem.cli.inspect import collected
+from tandem.errors import EnvironmentNotReadyError
 from tandem.pipelines.orders_payments.streams import FACTS, UNMATCHED
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -129,9 +130,12 @@ class Environment:
         return bool(status["ready"]) and status["job"]["lag"] == 0
 
     def wait(self, what: str, condition: Any, seconds: float = 120) -> Any:
-        """Returns the first true answer of ``condition()``, or fails naming what was awaited."""
+        """Returns the first true answer of ``condition()``, or fails naming what was awaited.
+
+        An engine or a service that does not answer in time, as after a fault, is asked again.
+        """
         retrying = Retrying(
-            retry=retry_if_result(lambda answer: not answer),
+            retry=retry_if_result(lambda answer: not answer) | retry_if_exception_type(EnvironmentNotReadyError),
             stop=stop_after_delay(seconds),
             wait=wait_fixed(0.3),
             retry_error_callback=lambda _: None,

@@ -88,6 +88,8 @@ def cloud(checkout: Path, client: docker.DockerClient) -> Iterator[Path]:
     (checkout / "password").write_text(SECRET + "\n")
     (checkout / ".env.gcp").write_text(
         "TANDEM_KAFKA__BOOTSTRAP=cloud-kafka:9092\nTANDEM_KAFKA__USERNAME=key\nTANDEM_KAFKA__CA=/etc/tandem-ca.pem\n"
+        "TANDEM_KAFKA__PASSWORD=file:~/.secrets/confluent\nTANDEM_MONGO__PASSWORD=file:~/.secrets/atlas\n"
+        "TANDEM_MONGO__URI=mongodb://cloud-mongo/\nTANDEM_MONGO__USERNAME=tandem\n"
     )
     network = client.networks.create(f"{PROJECT}-broker")
     mount = f"{{volumes: ['{checkout}/ca.pem:/etc/tandem-ca.pem:ro']}}"
@@ -125,7 +127,7 @@ def create_topics() -> None:
 def compose(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     variables = {"TANDEM_PROJECT": PROJECT, "TANDEM_IMAGES": "built", "COMPOSE_PROFILES": ""}
     variables["TANDEM_UI__DASHBOARD_PORT"] = str(DASHBOARD_PORT)
-    secret = {"TANDEM_KAFKA_PASSWORD_FILE": str(folder / "password")}
+    secret = {f"TANDEM_{each}_PASSWORD_FILE": str(folder / "password") for each in ("KAFKA", "MONGO")}
     return subprocess.run(
         ["docker", "compose", "--profile", "gcp", *arguments],
         cwd=folder,

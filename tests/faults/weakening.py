@@ -22,15 +22,15 @@ def document_id(*parts: Any) -> Any:
     return F.concat(F.lit("x"), F.uuid())
 
 
-def append(self: Any, letters: Any, *, planned_ms: int | None) -> None:
+def append(self: Any, letters: Any, *, since_ms: int | None) -> None:
     """Appends nothing."""
 
 
-def append_letters(self: Any, *, planned_ms: int | None) -> None:
+def append_letters(self: Any, *, since_ms: int | None) -> None:
     """Appends nothing."""
 
 
-def not_yet_written(letters: Any, planned_ms: int, topic: str, config: Any) -> Any:
+def not_yet_written(letters: Any, since_ms: int, topic: str, config: Any) -> Any:
     return letters
 
 

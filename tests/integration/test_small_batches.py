@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -183,7 +184,7 @@ def test_the_driver_appends_the_same_dead_letters(spark: SparkSession, running: 
         partitions = [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic) or ()]
         consumer.assign(partitions)
         answers = []
-        for write in (lambda: letters.append(letters.made_of(rejected), planned_ms=None), by_driver):
+        for write in (lambda: letters.append(letters.made_of(rejected), since_ms=None), by_driver):
             before = consumer.end_offsets(partitions)
             write()
             answers.append(read(consumer, before))
@@ -191,6 +192,31 @@ def test_the_driver_appends_the_same_dead_letters(spark: SparkSession, running: 
     assert len(answers[1]) == len(values) * 2
     arrived = str(round(ARRIVED.timestamp() * 1000)).encode()
     assert {headers["source_timestamp"] for _, _, headers in answers[1]} == {arrived}
+
+
+def test_letters_that_are_there_are_not_appended_again(spark: SparkSession, running: Environment) -> None:
+    """However old they are, if asked for; those of a recreated topic are others."""
+    config = replace(job_config("orders_payments"), kafka=KafkaConfig(bootstrap=running.bootstrap))
+    letters = DeadLetters(spark, PIPELINE, config)
+    records = kafka_rows(spark, PIPELINE.streams[0].topic, [b"[", None]).selectExpr("false AS is_control", "*")
+    later = records.withColumn("timestamp", F.expr("timestamp + INTERVAL 1 SECOND"))
+
+    def appended(rejected: DataFrame, since_ms: int | None) -> int:
+        before = ends()
+        letters.append(letters.made_of(rejected.cache()), since_ms=since_ms)
+        return ends() - before
+
+    with KafkaConsumer(bootstrap_servers=running.bootstrap) as consumer:
+        topic = PIPELINE.dead_letter_topic
+        partitions = [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic) or ()]
+
+        def ends() -> int:
+            return sum(consumer.end_offsets(partitions).values())
+
+        appended(records, None)
+        assert appended(records, 0) == 0
+        assert appended(records, round(time.time() * 1000) + 3_600_000) == 2
+        assert appended(later, 0) == 2
 
 
 def read(consumer: KafkaConsumer, since: dict[TopicPartition, int]) -> list[tuple[bytes, bytes, dict[str, bytes]]]:

@@ -11,7 +11,10 @@ from unittest.mock import MagicMock
 import pytest
 
 from tandem.engine.run import job
+from tandem.engine.spark.checkpoint import Planned
 from tandem.engine.write import batch_writer
+from tandem.engine.write.batch_rows import Counts
+from tandem.engine.write.batch_writer import BatchWriter
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
 
@@ -48,3 +51,25 @@ def test_the_writers_threads_end_with_the_query(monkeypatch: pytest.MonkeyPatch,
     for thread in begun:
         thread.join(timeout=60)
         assert not thread.is_alive()
+
+
+def test_only_the_first_batch_of_a_run_may_have_been_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a new checkpoint at any time, by an earlier one; else since it was planned."""
+    large = MagicMock(**{"compute.return_value": Counts(0, 1, old=False)})
+    monkeypatch.setattr(batch_writer, "LargeBatches", lambda *_: large)
+    monkeypatch.setattr(batch_writer, "planned", lambda *_: Planned({"orders": {"0": 50_000}}, 0, 77, {}))
+    monkeypatch.setattr(batch_writer, "is_committed", lambda *_: False)
+    monkeypatch.setattr(batch_writer, "is_small", lambda *_, **__: False)
+    monkeypatch.setattr(batch_writer, "side_by_side", lambda _, __, tasks: [task() for task in tasks])
+
+    def times_of(*batches: int) -> list[int | None]:
+        large.append_letters.reset_mock()
+        spark: Any = MagicMock()
+        writer = BatchWriter(spark, PIPELINE, job_config("p"), threading.Event())
+        for batch_id in batches:
+            writer.write(MagicMock(), batch_id)
+        writer.close()
+        return [call.kwargs["since_ms"] for call in large.append_letters.call_args_list]
+
+    assert times_of(0, 1) == [0, None]
+    assert times_of(5, 6) == [77, None]

@@ -19,7 +19,13 @@ from tandem.settings.model import FOUND, Settings
 PREFIX = "TANDEM_"
 # Not settings: Compose interpolates these, and `scripts/` reads the last one.
 _OTHERS = (
-    *("TANDEM_DEMO_RATE", "TANDEM_KAFKA_PASSWORD_FILE", "TANDEM_PIPELINES_MOUNT", "TANDEM_PROFILES_MOUNT"),
+    *(
+        "TANDEM_DEMO_RATE",
+        "TANDEM_KAFKA_PASSWORD_FILE",
+        "TANDEM_MONGO_PASSWORD_FILE",
+        "TANDEM_PIPELINES_MOUNT",
+        "TANDEM_PROFILES_MOUNT",
+    ),
     *("TANDEM_CLOUD_PROFILE", "TANDEM_LOCAL_PROFILE", "TANDEM_UI__HISTORY_PORT", "TANDEM_VERSION", "TANDEM_VENV"),
 )
 # The pipeline declares its parameters; `settings.load` checks them.

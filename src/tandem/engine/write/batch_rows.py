@@ -40,7 +40,7 @@ class BatchRows(Protocol):
     def documents(self, output: Output) -> DataFrame:
         """Returns the documents of an output."""
 
-    def append_letters(self, *, planned_ms: int | None) -> None:
+    def append_letters(self, *, since_ms: int | None) -> None:
         """Appends the dead letters; see ``DeadLetters.append``."""
 
     def clear(self) -> None:

@@ -70,7 +70,7 @@ class BatchWriter:
         now = planned(self._spark, self._config, batch_id)
         rows = self._rows_of(batch, now)
         try:
-            self._write(rows, batch, batch_id, None if self._before else now.at_ms)
+            self._write(rows, batch, batch_id, self._written_since(batch_id, now))
         finally:
             rows.clear()
         self._before = now
@@ -101,12 +101,19 @@ class BatchWriter:
             self._small = SmallBatches(batch, self._outputs, self._letters, self._config)
         return self._small if self._small.are_possible else self._large
 
-    def _write(self, rows: BatchRows, batch: DataFrame, batch_id: int, planned_ms: int | None) -> None:
+    def _written_since(self, batch_id: int, now: Planned) -> int | None:
+        """Returns the ``since_ms`` of ``DeadLetters.append``."""
+        if self._before:
+            return None
+        # A new checkpoint reads records again that an earlier one has read.
+        return now.at_ms if batch_id else 0
+
+    def _write(self, rows: BatchRows, batch: DataFrame, batch_id: int, since_ms: int | None) -> None:
         found = rows.compute(batch)
         self._compilation.note(batch, found.events)
         tasks: list[Callable[[], None]] = []
         if found.dead:
-            tasks.append(partial(self._append_letters, rows, batch_id, planned_ms))
+            tasks.append(partial(self._append_letters, rows, batch_id, since_ms))
         if found.events:
             tasks += [partial(self._write_documents, rows, output) for output in self._outputs]
         side_by_side(self._pool, batch.sparkSession, tasks)
@@ -116,8 +123,8 @@ class BatchWriter:
         if output.superseded_by is not None and self._superseded.has_notes(output.collection_name):
             self._superseded.remove(output.collection_name, rows.documents(output))
 
-    def _append_letters(self, rows: BatchRows, batch_id: int, planned_ms: int | None) -> None:
+    def _append_letters(self, rows: BatchRows, batch_id: int, since_ms: int | None) -> None:
         # Two drivers may write the same documents, but not the same dead letters.
         if is_committed(self._spark, self._config, batch_id):
             raise AnotherDriverError
-        rows.append_letters(planned_ms=planned_ms)
+        rows.append_letters(since_ms=since_ms)

@@ -22,6 +22,7 @@ from tandem.engine.write.driver_writer import KAFKA, DriverWriter
 
 # A replayed batch searches for its dead letters from this long before its plan, because clocks differ.
 _CLOCK_SLACK_MS = 10 * 60 * 1000
+SOURCE_TIMESTAMP = "source_timestamp"
 _REFUSED = "(Topic|Cluster)AuthorizationException|RecordTooLargeException|PolicyViolationException"
 
 
@@ -66,20 +67,20 @@ class DeadLetters:
             for topic, reasons in self._reasons.items()
         ]
 
-    def append(self, letters: DataFrame, *, planned_ms: int | None) -> None:
+    def append(self, letters: DataFrame, *, since_ms: int | None) -> None:
         """Appends dead letters that the topic does not have yet.
 
         Args:
             letters: the dead letters of ``made_of``.
-            planned_ms: when the batch was planned, in milliseconds since 1970, if a part of it may have been written
-                before; else None. Then the topic is read from that time on, and dead letters found there are not
-                written again. The records' own timestamps cannot be used, because producers may set them.
+            since_ms: the earliest time at which a part of the batch may have been written, in milliseconds since 1970;
+                None if nothing of it has been written. The topic is read from that time on, and dead letters found
+                there are not written again.
 
         Raises:
             CannotGoOnError: the topic does not exist, or Kafka does not allow the job to write to it.
         """
-        if planned_ms is not None:
-            letters = not_yet_written(letters, planned_ms, self._topic, self._config)
+        if since_ms is not None:
+            letters = not_yet_written(letters, since_ms, self._topic, self._config)
         try:
             letters.write.format("kafka").options(**self._options).save()
         except Py4JJavaError as error:
@@ -151,7 +152,7 @@ def _headers() -> Column:
         "source_topic": F.col("topic"),
         "source_partition": F.col("partition").cast("string"),
         "source_offset": F.col("offset").cast("string"),
-        "source_timestamp": F.unix_millis("timestamp").cast("string"),
+        SOURCE_TIMESTAMP: F.unix_millis("timestamp").cast("string"),
         "error": F.col("error"),
         "detail": F.col("detail"),
     }
@@ -161,14 +162,22 @@ def _headers() -> Column:
     return F.when(F.col("headers").isNull(), added).otherwise(F.concat("headers", added))
 
 
-def not_yet_written(letters: DataFrame, planned_ms: int, topic: str, config: JobConfig) -> DataFrame:
-    """Returns the letters that were not written since their batch was planned."""
+def not_yet_written(letters: DataFrame, since_ms: int, topic: str, config: JobConfig) -> DataFrame:
+    """Returns the letters that the topic has not got since a time.
+
+    A recreated topic has its offsets again, so a letter is the same only if its record's timestamp is, too.
+    """
+    # Another program's records have no such header.
+    named = F.filter("headers", lambda header: header["key"] == SOURCE_TIMESTAMP)
+    timestamp = F.try_element_at(named, F.lit(-1))["value"].alias("source_timestamp")
     written = (
         letters.sparkSession.read.format("kafka")
         .options(**kafka_options(config))
-        .option("subscribe", topic)
-        .option("startingTimestamp", str(max(0, planned_ms - _CLOCK_SLACK_MS)))
+        .options(subscribe=topic, includeHeaders="true")
+        .option("startingTimestamp", str(max(0, since_ms - _CLOCK_SLACK_MS)))
         .option("startingOffsetsByTimestampStrategy", "latest")
         .load()
     )
-    return letters.join(written.select("key").distinct(), "key", "left_anti")
+    same = ["key", "source_timestamp"]
+    found = written.select("key", timestamp).distinct()
+    return letters.select("*", timestamp).join(found, same, "left_anti").drop("source_timestamp")

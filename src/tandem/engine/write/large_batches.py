@@ -62,9 +62,9 @@ class LargeBatches:
         """Returns the documents of an output."""
         return self._documents[output.collection_name]
 
-    def append_letters(self, *, planned_ms: int | None) -> None:
+    def append_letters(self, *, since_ms: int | None) -> None:
         """Appends the dead letters; see ``DeadLetters.append``."""
-        self._letters.append(self._declared_letters(), planned_ms=planned_ms)
+        self._letters.append(self._declared_letters(), since_ms=since_ms)
 
     def clear(self) -> None:
         """Releases the rows."""

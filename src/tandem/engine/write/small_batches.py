@@ -89,12 +89,12 @@ class SmallBatches:
         """Returns the documents of an output."""
         return self._writers[output.collection_name].documents.frame()
 
-    def append_letters(self, *, planned_ms: int | None) -> None:
+    def append_letters(self, *, since_ms: int | None) -> None:
         """Appends the dead letters; see ``DeadLetters.append``."""
         try:
             for query, writer in self._made_letters:
-                if query.needs_a_job or planned_ms is not None:
-                    self._letters.append(query.frame(), planned_ms=planned_ms)
+                if query.needs_a_job or since_ms is not None:
+                    self._letters.append(query.frame(), since_ms=since_ms)
                 else:
                     writer.write(query.rows())
         except Py4JJavaError as error:
