@@ -241,6 +241,28 @@ def test_long_names_of_records_are_clean(tmp_path: Path) -> None:
     check_clean(new(tmp_path, "orders.jsonl"))
 
 
+def test_sample_records_of_deep_arrays_are_small(tmp_path: Path) -> None:
+    deep: Any = 1
+    for _ in range(40):
+        deep = [deep]
+    save(tmp_path / "orders.jsonl", [{"id": "a", "deep": deep}])
+    location = new(tmp_path, "orders.jsonl")
+    assert (location.folder / "generator.py").read_text().count("in range(1)") == 37
+    check_samples(location)
+
+
+@pytest.mark.parametrize(("left", "right"), [("int", "int"), ("int", "long"), ("long", "int"), ("int", "string")])
+@pytest.mark.parametrize("values", [Format.JSON, Format.AVRO])
+def test_identities_fit_into_the_integers_of_schemas(left: str, right: str, values: Format, tmp_path: Path) -> None:
+    orders = [{"name": "order_id", "type": left}]
+    payments = [{"name": "payment_id", "type": "int"}, {"name": "order_id", "type": right}]
+    for name, fields in (("orders.avsc", orders), ("payments.avsc", payments)):
+        (tmp_path / name).write_text(json.dumps({"type": "record", "name": "R", "fields": fields}))
+    own = tmp_path / f"own_{next(_FOLDERS)}_pipelines"
+    request = Request(str(tmp_path / "orders.avsc"), str(tmp_path / "payments.avsc"), GUESS, values)
+    check_samples(write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS).location)
+
+
 def test_names_of_other_alphabets_are_clean(tmp_path: Path) -> None:
     names = ("größe", "名前", "ключ", "µ", "ο", "prix – €", "🙂", "naïve", "ñ's", "Ω")  # noqa: RUF001
     save(tmp_path / "orders.jsonl", [dict.fromkeys(names, "x")])
@@ -314,6 +336,13 @@ def test_any_name_of_a_stream_gives_a_clean_pipeline(left: str, right: str, tmp_
     assert sum(map(len, tests.expected(60).documents.values())) == 1
     assert sum(map(len, tests.expected(601).documents.values())) == 2
     check_samples(location)
+    check_clean(location)
+
+
+def test_a_stream_may_be_named_like_the_names_of_fields(tmp_path: Path) -> None:
+    save(tmp_path / "order_names.jsonl", [{"order_id": "a", "at": "2026-01-01T00:00:00Z"}])
+    location = new(tmp_path, "order_names.jsonl")
+    assert location.module("oracle").expect
     check_clean(location)
 
 

@@ -45,12 +45,12 @@ class Joining:
     @property
     def identity_kind(self) -> Kind:
         """The type of the left stream's identity."""
-        return kind_at(self.left.stream.fields, self.identity_path)
+        return kind_at(self.left.described.fields, self.identity_path)
 
     @property
     def refers_kind(self) -> Kind:
         """The type of the right stream's field."""
-        return kind_at(self.right.stream.fields, self.refers)
+        return kind_at(self.right.described.fields, self.refers)
 
     @property
     def by_text(self) -> bool:

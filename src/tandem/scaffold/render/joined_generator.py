@@ -25,7 +25,8 @@ def generator_module(names: JoinedNames) -> str:
     named = record + "".join(f"[{text(name)}]" for name in path)
     identity: dict[tuple[str, ...], str] = {}
     if isinstance(join.refers_kind, Integer):
-        short = " % 2**31" if join.refers_kind.bits == 32 else ""
+        bits = [kind.bits for kind in (join.refers_kind, join.identity_kind) if isinstance(kind, Integer)]
+        short = " % 2**31" if min(bits) == 32 else ""
         number = f"_number(moment_id){short}"
         is_text = isinstance(join.identity_kind, String)
         identity = {path: f"str({number})" if is_text else number}

@@ -138,7 +138,8 @@ class OneStream:
         document = parts.document_function("_document", self._chosen, self._names)
         value = Items("{", ['"_id": identity', f"**_document({record})"], "}")
         clause = f"for identity, {record} in {stream.name}.items()"
-        names = [parts.names_constant(self._chosen)] if "_NAMES" in document else []
+        constant = parts.names_constant(self._chosen)
+        names = [constant] if f"{constant}." in document else []
         testing = [
             "Document",
             "Expectation",

@@ -127,7 +127,8 @@ def given_values(chosen: Chosen, others: Mapping[Path, str]) -> dict[Path, str]:
     """
     stream, found = chosen.stream, dict[Path, str]()
     for path in stream.identity_paths or ():
-        value = identity_value(kind_at(stream.fields, path), path[-1], chosen.record)
+        # A stream of Avro records declares no integers of 32 bits, and its schema may have some.
+        value = identity_value(kind_at(chosen.described.fields, path), path[-1], chosen.record)
         found |= {path: value} if value else {}
     found |= {stream.event_time_path: "time_ms"} if stream.event_time_path else {}
     return found | dict(others)

@@ -32,6 +32,8 @@ from tandem.scaffold.render.code import Code, Each, Item, Sometimes, call, mappi
 _MOST = 10**12
 _MOST_UNKNOWN = 1000
 _OFTEN = "chance.random() < 0.8"
+# So many arrays inside each other have several items; those in them have one.
+_MOST_SEVERAL = 3
 _SEVERAL = "in range(chance.randrange(1, 4))"
 # What the functions may need, in this order, and their types.
 _PARAMETERS: Mapping[str, str] = {"chance": "Random", "moment_id": "str", "time_ms": "int"}
@@ -65,6 +67,7 @@ class SampleCode:
     refers: str | None = None
     constants: dict[str, str] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
+    _depth: int = field(default=0, init=False)
 
     def add_record(
         self, name: str, fields: Mapping[str, Kind], seen: Observed | None, given: Mapping[Path, str]
@@ -142,13 +145,26 @@ class SampleCode:
                 function = self._function(label.replace("-", "_"), what, kind.fields, seen, given, path)
                 return call(function.name, *function.parameters) if function.parameters else function.call()
             case Array():
-                items = seen.items if seen else None
-                return Each("[]", self._value(kind.items, singular(name), items, {}, ()), f"for _ {_SEVERAL}")
+                item = self._item(kind.items, singular(name), seen.items if seen else None)
+                return Each("[]", item, f"for _ {self._several}")
             case Map():
-                value = self._value(kind.values, "value", None, {}, ())
-                return Each("{}", Item('f"key-{number}": ', value), f"for number {_SEVERAL}")
+                value = self._item(kind.values, "value", None)
+                return Each("{}", Item('f"key-{number}": ', value), f"for number {self._several}")
             case _:
                 assert_never(kind)
+
+    def _item(self, kind: Kind, name: str, seen: Observed | None) -> Code:
+        """Returns the value of an array's items or a map's values."""
+        self._depth += 1
+        try:
+            return self._value(kind, name, seen, {}, ())
+        finally:
+            self._depth -= 1
+
+    @property
+    def _several(self) -> str:
+        """How many items there are: one, if the array is inside several others."""
+        return _SEVERAL if self._depth < _MOST_SEVERAL else "in range(1)"
 
     def _one_of(self, name: str, symbols: tuple[str, ...]) -> Code:
         """Returns the choice of one of several strings, which become a constant."""

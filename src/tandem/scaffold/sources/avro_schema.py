@@ -16,6 +16,7 @@ from tandem.scaffold.sources.leaving_out import (
     CannotDeclareError,
     Parts,
     TooLargeError,
+    first_of,
     record_of,
     too_large,
     usable,
@@ -68,7 +69,7 @@ def described_by_avro(source: str, name: str, text: str) -> Described:
     if not fields:
         raise UsageError(
             f"{source}: the schema has no field that a stream can declare",
-            hint="; ".join(types.notes) or "its list of fields is empty",
+            hint=first_of(types.notes) or "its list of fields is empty",
         )
     return Described(source, name, fields, "an Avro schema", tuple(types.notes), avro=text)
 

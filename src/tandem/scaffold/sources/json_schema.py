@@ -15,6 +15,7 @@ from tandem.scaffold.sources.defaults import of_json_schema
 from tandem.scaffold.sources.leaving_out import (
     CannotDeclareError,
     TooLargeError,
+    first_of,
     record_of,
     too_large,
     usable,
@@ -58,7 +59,7 @@ def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) 
     except TooLargeError:
         raise too_large(source) from None
     if not fields:
-        hint = "; ".join(types.notes) or "its type is object, and its properties are the fields"
+        hint = first_of(types.notes) or "its type is object, and its properties are the fields"
         raise UsageError(f"{source}: the schema has no field that a stream can declare", hint=hint)
     return Described(source, name, fields, "a JSON Schema", tuple(types.notes))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tandem.engine.declare.kind import Kind, Record
@@ -13,6 +13,8 @@ from tandem.scaffold.names import problem_of_name
 MOST_PARTS = 10_000
 # So much of a default is shown.
 _LONGEST = 40
+# So many notes are in a hint.
+_FEW = 5
 
 
 class CannotDeclareError(Exception):
@@ -45,6 +47,11 @@ def too_large(source: str) -> UsageError:
         f"{source}: the schema has more than {MOST_PARTS:,} parts, each counted where it is used",
         hint="give a schema whose definitions do not refer to each other, or samples",
     )
+
+
+def first_of(notes: Sequence[str]) -> str:
+    """Returns the first few notes, for a hint."""
+    return "; ".join([*notes[:_FEW], *(["..."] if len(notes) > _FEW else [])])
 
 
 def with_default(kind: Kind, value: Any, path: str, notes: list[str]) -> Kind:

@@ -12,6 +12,7 @@ from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.kinds import Kinds
 from tandem.scaffold.infer.observed import Sample, observe
+from tandem.scaffold.sources.leaving_out import first_of
 from tandem.verify import strict_json
 
 # So many records show what the others are like.
@@ -67,7 +68,7 @@ def described_by_samples(source: str, name: str, samples: Samples, topic: str | 
     seen, kinds = observe(samples.records), Kinds(source, leaves_out=topic is not None)
     fields = kinds.fields(seen)
     if not fields:
-        hint = "; ".join(kinds.notes) or "give records that have fields"
+        hint = first_of(kinds.notes) or "give records that have fields"
         raise UsageError(f"{source}: the records have no field that a stream can declare", hint=hint)
     optional = [f"optional: {', '.join(kinds.optional)}"] if kinds.optional else []
     notes = (*optional, *kinds.notes)
