@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tandem.errors import UsageError
+from tandem.errors import TandemError, UsageError
 from tandem.platforms import environment_for
 from tandem.platforms.compose.cli import project_name
 from tandem.platforms.compose.containers import Containers
@@ -158,6 +158,53 @@ def test_a_folder_that_was_moved_keeps_its_state(folders: tuple[Path, Path], mon
     record_start(first)
     shutil.copytree(folders[0] / ".tandem", folders[1] / ".tandem")
     environment_for(load_in(folders[1], monkeypatch, "embedded"))
+
+
+@pytest.mark.parametrize("place", ["b/.tandem", "shared"])
+def test_another_profiles_state_below_the_own_folder_is_refused(
+    place: str, folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The profile of a folder above it has the same name."""
+    monkeypatch.setenv("TANDEM_STATE_DIR", str(tmp_path / place))
+    below, above = (load_in(folder, monkeypatch, "embedded") for folder in (folders[1], tmp_path))
+    record_start(below)
+    environment_for(below)
+    with pytest.raises(UsageError, match=f"belongs to the profile mine of {below.profile_file}"):
+        environment_for(above)
+
+
+@pytest.mark.parametrize("like", ["embedded", "rehearsal"])
+def test_down_deletes_no_folder_that_tandem_has_not_created(
+    like: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANDEM_STATE_DIR", str(tmp_path / "state"))
+    settings = load_in(tmp_path, monkeypatch, like)
+    environment, foreign = environment_for(settings), settings.home / "kafka" / "precious"
+    foreign.parent.mkdir(parents=True)
+    foreign.touch()
+    assert not environment.stop().ran
+    with pytest.raises(UsageError, match=f"Tandem has not created {settings.home}, so its kafka is kept") as refused:
+        environment.stop(volumes=True)
+    assert "TANDEM_STATE_DIR" in refused.value.hint
+    assert sorted(settings.home.iterdir()) == [foreign.parent]
+    # The same folder after a start, and one whose processes' folder the user removed.
+    for removed in (None, settings.home / "run"):
+        Layout(settings.home).create()
+        foreign.touch()
+        if removed:
+            shutil.rmtree(removed)
+        assert environment.stop(volumes=True).deleted == f"kafka in {settings.home}"
+        assert not foreign.exists()
+
+
+def test_data_that_cannot_be_deleted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_in(tmp_path, monkeypatch, "embedded")
+    layout = Layout(settings.home)
+    layout.create()
+    layout.kafka.rmdir()
+    layout.kafka.touch()
+    with pytest.raises(TandemError, match=f"the data in {settings.home} cannot be deleted: .*kafka"):
+        environment_for(settings).stop(volumes=True)
 
 
 def record_start(settings: Settings) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from tandem.checkout import STATE
 from tandem.errors import UsageError
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
@@ -76,13 +77,13 @@ def state_owner(settings: Settings) -> Path | None:
 
     None if no other file's has it.
 
-    A state folder beside the profile's own file belongs to it, also after both have moved.
+    The default folder, ``.tandem`` beside the profile's own file, belongs to it, also after both have moved.
 
     Args:
         settings: of a profile whose services are processes on this machine.
     """
     mine = settings.profile_file
-    if mine is None or settings.home.is_relative_to(mine.parent):
+    if mine is None or settings.state_dir == mine.parent / STATE:
         return None
     try:
         recorded = json.loads(Layout(settings.home).settings.read_text("utf-8")).get("profile_file")
