@@ -78,9 +78,9 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
         fields = _never_empty(fields, identity)
     if not fields:
         raise UsageError(f"{described.source}: {'; '.join(notes)}", hint="there is no field besides it")
-    topic = described.topic or f"{pipeline}_{described.name}_v1"
+    topic, external = described.topic or f"{pipeline}_{described.name}_v1", described.topic is not None
     try:
-        stream = Stream(described.name, topic, fields, event_time=time, identity=identity)
+        stream = Stream(described.name, topic, fields, event_time=time, identity=identity, external=external)
     except ValueError as error:
         raise UsageError(
             f"{described.source}: {error}", hint=f"choose others with --id and --time; {KEY} and {TIMESTAMP} do, too"

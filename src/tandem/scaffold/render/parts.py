@@ -50,6 +50,8 @@ def stream_code(chosen: Chosen) -> Items:
     }
     if stream.format is not None:
         arguments["format"] = f'Avro.of(__package__, "{stream.name}")'
+    if stream.external:
+        arguments["external"] = "True"
     return call("Stream", *keywords(arguments), split=True)
 
 
