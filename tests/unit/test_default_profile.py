@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tandem.errors import UsageError
-from tandem.platforms import default_profile
+from tandem.platforms import default_profile, environment_for, running
+from tandem.platforms.doctor import examine
 from tandem.platforms.local_services.layout import Layout
+from tandem.settings.load import read_settings
+from tandem.settings.model import Backend
 from tandem.supervision.process import Identity, identify, write_identity
 from tests import ROOT
 
@@ -95,3 +99,24 @@ def test_where_nothing_runs_what_could_run_decides(tmp_path: Path, docker: Docke
     # Of a supervisor that was killed, whose process id another program has now.
     embedded_runs(tmp_path, Identity(os.getpid(), "another boot/1"))
     assert default_profile() == ("local", "a Docker engine answers")
+
+
+@pytest.mark.parametrize("backend", get_args(Backend))
+def test_every_backend_has_an_environment(backend: Backend) -> None:
+    settings = read_settings("embedded").settings.model_copy(update={"backend": backend})
+    assert environment_for(settings)
+
+
+def test_an_unknown_backend_is_no_cloud() -> None:
+    settings = read_settings("embedded").settings.model_copy(update={"backend": "unknown"})
+    with pytest.raises(AssertionError, match="unknown"):
+        environment_for(settings)
+    with pytest.raises(AssertionError, match="unknown"):
+        next(examine(settings, running=False))
+
+
+def test_an_unknown_backend_does_not_count_as_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_settings("embedded").settings.model_copy(update={"backend": "unknown"})
+    monkeypatch.setattr(running, "_valid", lambda: [settings])
+    with pytest.raises(AssertionError, match="unknown"):
+        running.running()

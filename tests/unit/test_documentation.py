@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import pytest
 import typer
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from prometheus_client import generate_latest
 from typer.main import get_command
 
@@ -251,36 +251,89 @@ def test_topics_and_collections_are_those_that_are_declared() -> None:
     assert names_in([row[0] for row in table(page, "| collection | content |")]) == own
 
 
-def test_the_program_that_replays_dead_letters_sends_what_can_be_corrected(monkeypatch: pytest.MonkeyPatch) -> None:
+def letter_of(value: bytes | None, error: str, offset: int, own: list[tuple[str, bytes | None]]) -> Any:
+    """Returns a dead letter as a client reads it."""
+    added = {
+        "source_topic": "orders_topic_data_v1",
+        "source_partition": "3",
+        "source_offset": str(offset),
+        "source_timestamp": "0",
+        "error": error,
+    }
+    headers = [*own, *((name, text.encode()) for name, text in added.items()), ("detail", None)]
+    return types.SimpleNamespace(value=value, headers=headers)
+
+
+@pytest.mark.parametrize("login", [True, False], ids=["login", "plain"])
+def test_the_program_that_replays_dead_letters_sends_what_can_be_corrected(
+    login: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (program,) = re.findall(r"```python\n(.*?)```", (DOCS / "guides" / "late_records.md").read_text("utf-8"), re.DOTALL)
-    sent: list[tuple[str, bytes]] = []
-    headers = [("error", b"the record's own"), ("source_topic", b"orders_topic_data_v1")]
+    sent: list[dict[str, Any]] = []
+    confirmed: list[float] = []
+    own = [("error", b"the record's own"), ("source_topic", None), ("trace", b"\xff\x00")]
+    text = b'{"order_id": "a", "amount": "5"}'
     letters = [
-        types.SimpleNamespace(value=b'{"order_id": "a", "amount": "5"}', headers=[*headers, ("error", b"wrong_type")]),
-        types.SimpleNamespace(value=b"{", headers=[*headers, ("error", b"not_json")]),
+        letter_of(text, "wrong_type", 7, own),
+        letter_of(b"{", "not_json", 8, own),
+        letter_of(None, "empty_value", 9, []),
+        # Rejected for another field: to send it unchanged would never end.
+        letter_of(b'{"order_id": 1, "amount": 5}', "wrong_type", 10, []),
+        letter_of(b'{"order_id": "a", "amount": "five"}', "wrong_type", 11, []),
+        # Kafka has deleted the record.
+        letter_of(text, "wrong_type", 2, own),
     ]
+    source = TopicPartition("orders_topic_data_v1", 3)
 
     class Consumer:
-        def __init__(self, topic: str, **options: Any) -> None:
-            assert topic == orders_payments.DEAD_LETTER_TOPIC
-            assert set(options) <= set(KafkaConsumer.DEFAULT_CONFIG)
+        def __init__(self, *topics: str, **options: Any) -> None:
+            assert topics in ((orders_payments.DEAD_LETTER_TOPIC,), ())
+            check(options, KafkaConsumer.DEFAULT_CONFIG)
 
         def __iter__(self) -> Iterator[Any]:
             return iter(letters)
 
+        def assign(self, partitions: list[TopicPartition]) -> None:
+            assert partitions == [source]
+
+        def seek(self, partition: TopicPartition, offset: int) -> None:
+            assert partition == source
+            self.offset = max(offset, 5)
+
+        def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
+            assert (timeout_ms > 0, max_records) == (True, 1)
+            return {source: [types.SimpleNamespace(offset=self.offset, key=b"\xfe")]}
+
+    class Sent:
+        def get(self, timeout: float) -> None:
+            confirmed.append(timeout)
+
     class Producer:
         def __init__(self, **options: Any) -> None:
-            assert set(options) <= set(KafkaProducer.DEFAULT_CONFIG)
+            check(options, KafkaProducer.DEFAULT_CONFIG)
 
-        def send(self, topic: str, value: bytes) -> None:
-            sent.append((topic, value))
+        def send(self, topic: str, **record: Any) -> Sent:
+            sent.append({"topic": topic, **record})
+            return Sent()
 
-        def flush(self) -> None: ...
+    def check(options: dict[str, Any], known: dict[str, Any]) -> None:
+        assert set(options) <= set(known)
+        assert options["bootstrap_servers"] == ("cloud:9092" if login else "127.0.0.1:19092")
+        assert options.get("security_protocol") == ("SASL_SSL" if login else None)
+        assert options.get("sasl_plain_password") == ("secret" if login else None)
 
+    for name, value in {"BOOTSTRAP": "cloud:9092", "USERNAME": "key", "PASSWORD": "secret"}.items():
+        if login:
+            monkeypatch.setenv(f"KAFKA_{name}", value)
+        else:
+            monkeypatch.delenv(f"KAFKA_{name}", raising=False)
     monkeypatch.setattr("kafka.KafkaConsumer", Consumer)
     monkeypatch.setattr("kafka.KafkaProducer", Producer)
     exec(program, {})
-    assert sent == [("orders_topic_data_v1", b'{"order_id": "a", "amount": 5}')]
+    corrected = b'{"order_id": "a", "amount": 5}'
+    assert sent == [{"topic": source.topic, "value": corrected, "key": b"\xfe", "headers": own, "partition": 3}]
+    assert len(confirmed) == 1
+    assert "orders_topic_data_v1-3-2: not sent" in capsys.readouterr().out
 
 
 def test_the_commands_about_settings_work(tmp_path: Path) -> None:

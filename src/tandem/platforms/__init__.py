@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.base import Environment, Job
 from tandem.platforms.dataproc import check_libraries
@@ -52,22 +54,26 @@ def environment_for(settings: Settings) -> Environment:
         EnvironmentNotReadyError: its libraries are not installed.
         UsageError: its state folder belongs to a profile of another folder.
     """
-    if settings.backend in ("embedded", "rehearsal"):
-        check_state_folder(settings)
-    if settings.backend == "embedded":
-        from tandem.platforms.embedded.environment import EmbeddedEnvironment
+    match settings.backend:
+        case "embedded":
+            check_state_folder(settings)
+            from tandem.platforms.embedded.environment import EmbeddedEnvironment
 
-        return EmbeddedEnvironment(settings)
-    if settings.backend == "compose":
-        from tandem.platforms.compose.environment import ComposeEnvironment
+            return EmbeddedEnvironment(settings)
+        case "compose":
+            from tandem.platforms.compose.environment import ComposeEnvironment
 
-        return ComposeEnvironment(settings)
-    if settings.backend == "rehearsal":
-        check_libraries("rehearsal")
-        from tandem_rehearsal.environment import RehearsalEnvironment
+            return ComposeEnvironment(settings)
+        case "rehearsal":
+            check_state_folder(settings)
+            check_libraries("rehearsal")
+            from tandem_rehearsal.environment import RehearsalEnvironment
 
-        return RehearsalEnvironment(settings)
-    check_libraries("gcp")
-    from tandem.platforms.dataproc.environment import DataprocEnvironment
+            return RehearsalEnvironment(settings)
+        case "dataproc":
+            check_libraries("gcp")
+            from tandem.platforms.dataproc.environment import DataprocEnvironment
 
-    return DataprocEnvironment(settings)
+            return DataprocEnvironment(settings)
+        case unknown:
+            assert_never(unknown)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import assert_never
 
 from kafka.errors import KafkaError
 from pymongo.errors import PyMongoError
@@ -33,7 +34,7 @@ from tandem.platforms.local_services.mongod import find_mongod, version_of
 from tandem.platforms.local_services.prepare import ports as embedded_ports
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
-from tandem.settings.model import Settings
+from tandem.settings.model import Backend, Settings
 
 _MINIMUM_DISK_GIB = 2
 _MINIMUM_MEMORY_GIB = 4
@@ -63,12 +64,7 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
         settings: the profile's settings.
         running: whether the environment runs: then its ports are in use, and its services must answer.
     """
-    own = {
-        "compose": _compose_checks,
-        "embedded": _embedded_checks,
-        "dataproc": _cloud_checks,
-        "rehearsal": _rehearsal_checks,
-    }[settings.backend]
+    own = _own_checks(settings.backend)
     # Managed services.
     running = running or settings.backend == "dataproc"
     shared = {
@@ -85,6 +81,20 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
         yield _found(name, check)
     for name, answer in effects().items():
         yield Finding(name, "good", answer)
+
+
+def _own_checks(backend: Backend) -> Callable[[Settings, bool], Mapping[str, Callable[[], str]]]:
+    match backend:
+        case "embedded":
+            return _embedded_checks
+        case "compose":
+            return _compose_checks
+        case "dataproc":
+            return _cloud_checks
+        case "rehearsal":
+            return _rehearsal_checks
+        case unknown:
+            assert_never(unknown)
 
 
 def _found(name: str, check: Callable[[], str]) -> Finding:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import assert_never
 
 from tandem.checkout import checkout
 from tandem.errors import EnvironmentNotReadyError, UsageError
@@ -17,7 +18,6 @@ from tandem.settings.profiles import profiles
 from tandem.supervision.process import alive, read_identity
 from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
-_PROCESSES = ("embedded", "rehearsal")
 _SHOWN = ("com.docker.compose.project", CHECKOUT_LABEL, PROFILE_LABEL, FILE_LABEL)
 # A slower engine counts as not running here; whether it can run anything is checked with more patience.
 _PATIENCE_S = 5
@@ -25,12 +25,21 @@ _PATIENCE_S = 5
 
 def running() -> dict[str, str]:
     """Returns the profiles whose environments run here, each with the evidence."""
-    active = {}
-    for settings in _of_backends(*_PROCESSES):
-        supervisor = read_identity(StateFolder(settings.home).pid(SUPERVISOR))
-        if supervisor and alive(supervisor) and not state_owner(settings):
-            active[settings.profile] = f"it runs here, with its state in {settings.home}"
-    for name, project in _projects(_of_backends("compose")).items():
+    active, with_containers = {}, []
+    for settings in _valid():
+        match settings.backend:
+            case "embedded" | "rehearsal":
+                supervisor = read_identity(StateFolder(settings.home).pid(SUPERVISOR))
+                if supervisor and alive(supervisor) and not state_owner(settings):
+                    active[settings.profile] = f"it runs here, with its state in {settings.home}"
+            case "compose":
+                with_containers.append(settings)
+            case "dataproc":
+                # It does not run here.
+                pass
+            case unknown:
+                assert_never(unknown)
+    for name, project in _projects(with_containers).items():
         active[name] = f"its containers run here, in the Compose project {project}"
     return active
 
@@ -54,13 +63,12 @@ def check_running(pipeline: str, running: Sequence[str]) -> None:
         )
 
 
-def _of_backends(*backends: str) -> list[Settings]:
-    """Returns the settings of all profiles with these backends, without invalid ones."""
+def _valid() -> list[Settings]:
+    """Returns the settings of all profiles, without invalid ones."""
     found = []
-    for name, each in profiles().items():
-        if each.values["backend"] in backends:
-            with suppress(UsageError):
-                found.append(read_settings(name).settings)
+    for name in profiles():
+        with suppress(UsageError):
+            found.append(read_settings(name).settings)
     return found
 
 

@@ -23,6 +23,8 @@ def _checked(reference: str) -> str:
 
 
 EXECUTORS = "spark.executor.instances"
+# Where an environment runs. Code that chooses by it is exhaustive.
+Backend = Literal["embedded", "compose", "dataproc", "rehearsal"]
 # What the loader finds; no place sets these.
 FOUND = ("location", "profile_file")
 
@@ -120,7 +122,7 @@ class Settings(_Frozen):
     profile: str
     profile_file: Path | None = None
     """The user's file that defines the profile; None if it comes with Tandem. It cannot be set."""
-    backend: Literal["embedded", "compose", "dataproc", "rehearsal"]
+    backend: Backend
     description: str = ""
     environment: str = Field(default="tandem", pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
     """The prefix of names of containers, cluster, jobs and objects. A profile NAME of `tandem.toml` has tandem-NAME."""
