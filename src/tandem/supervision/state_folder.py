@@ -15,6 +15,8 @@ from tandem.errors import EnvironmentNotReadyError
 
 SUPERVISOR = "supervisor"
 _FULL_BYTES = 8 * 2**20
+# The content of .gitignore in a state folder.
+_IGNORED = "*\n"
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,13 @@ class StateFolder:
 
     @property
     def is_created(self) -> bool:
-        """Whether a supervisor has used the folder."""
-        return any(file.exists() for file in (self._ignored, self.run / "lock", self._forgetting))
+        """Whether Tandem has created the folder, by files that it leaves there."""
+        if any(file.exists() for file in (self.run / "lock", self._forgetting)):
+            return True
+        try:
+            return self._ignored.read_text("utf-8") == _IGNORED
+        except (OSError, ValueError):
+            return False
 
     def create(self) -> None:
         """Creates the folders, and completes an interrupted ``forget``.
@@ -84,7 +91,7 @@ class StateFolder:
                 folder.mkdir(parents=True, exist_ok=True)
             # Data and keys must not get into the user's repository.
             if not self._ignored.exists():
-                self._ignored.write_text("*\n")
+                self._ignored.write_text(_IGNORED, "utf-8")
             if self._forgetting.exists():
                 self.forget()
             for name in self.data:
