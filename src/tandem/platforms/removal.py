@@ -15,7 +15,7 @@ def own_topics(location: PipelineLocation) -> list[str]:
 
 
 def own_collections(location: PipelineLocation) -> list[str]:
-    """Returns the collections that a pipeline writes, without those that it only looks up."""
+    """Returns the collections that a pipeline writes."""
     return sorted({each.name for each in declared_by(location).collections})
 
 
