@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -80,14 +81,15 @@ class RehearsalJob:
         if last:
             self._supervisor.stop(forget=False)
 
-    def forget(self) -> str:
+    def forget(self) -> Iterator[str]:
         """Deletes the pipeline's data, or all data if the stand-ins are stopped.
 
         See ``DeployedJob.forget``.
         """
         if self._supervisor.running():
-            return self._cloud.forget()
-        return self._supervisor.stop(forget=True).deleted
+            yield from self._cloud.forget()
+        elif deleted := self._supervisor.stop(forget=True).deleted:
+            yield deleted
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""

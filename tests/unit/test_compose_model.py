@@ -163,7 +163,12 @@ def test_both_kinds_of_images_have_one_contract() -> None:
             for name, service in services(kind, "local").items()
         }
 
+    def volumes(kind: str) -> dict[str, dict[str, Any]]:
+        found = model(kind, "local")["volumes"]
+        return {name: {**each, "name": each["name"].removesuffix(f"_{kind}")} for name, each in found.items()}
+
     assert comparable("official") == comparable("built")
+    assert volumes("official") == volumes("built")
     differing = [
         n for n, s in services("built", "local").items() if s["image"] != services("official", "local")[n]["image"]
     ]
@@ -234,6 +239,13 @@ def test_the_services_of_a_users_profile_carry_its_name_and_its_file(kind: str) 
             assert mounts["/opt/tandem/tandem.toml"] == "/home/me/tandem.toml", name
             if profile == "gcp":
                 assert mounts["/opt/tandem/.env.staging"] == str(ROOT / ".env.staging"), name
+
+
+@pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
+def test_volumes_have_the_labels_of_the_services(kind: str, profile: str) -> None:
+    chosen = (("TANDEM_LOCAL_PROFILE", "second"), ("TANDEM_PROFILES_MOUNT", "/home/me/tandem.toml"))
+    for name, volume in model(kind, profile, *chosen).get("volumes", {}).items():
+        assert volume["labels"] == {"tandem.profile": "second", "tandem.profiles": "/home/me/tandem.toml"}, name
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -194,7 +194,9 @@ def test_the_removed_volumes_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Project, "plain", lambda _: SimpleNamespace(run=lambda *_: 0))
     environment = ComposeEnvironment(load("local"))
     assert environment.stop(volumes=True) == Stopped(ran=False)
-    volumes += [SimpleNamespace(name=name, remove=lambda: None) for name in ("p_mongo", "p_kafka")]
+    volumes += [
+        SimpleNamespace(name=name, attrs={"Labels": None}, remove=lambda: None) for name in ("p_mongo", "p_kafka")
+    ]
     assert environment.stop(volumes=True) == Stopped(ran=False, deleted="the volumes p_kafka, p_mongo")
     assert environment.stop().deleted == ""
 

@@ -235,9 +235,9 @@ def test_any_names_are_declared_as_they_are(record: dict[str, Any], tmp_path: Pa
 
 
 def test_long_names_of_records_are_clean(tmp_path: Path) -> None:
-    save(
-        tmp_path / "orders.jsonl", [{"id": "a", "x" * 90: {"name": "b"}, "y" * 90: {"paid": True, "z" * 90: {"n": 1}}}]
-    )
+    times = {"created_" * 11 + "at": "2026-01-01T00:00:00Z", "d" * 90: "2026-01-01"}
+    records = {"x" * 90: {"name": "b"}, "y" * 90: {"paid": True, "z" * 90: {"n": 1}}}
+    save(tmp_path / "orders.jsonl", [{"id": "a", "at": "2026-01-01T00:00:00Z", **times, **records}])
     check_clean(new(tmp_path, "orders.jsonl"))
 
 

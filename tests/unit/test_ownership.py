@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tandem.errors import UsageError
+from tandem.errors import TandemError, UsageError
 from tandem.platforms import environment_for
 from tandem.platforms.compose.cli import project_name
 from tandem.platforms.compose.containers import Containers
@@ -45,9 +46,16 @@ def load_in(folder: Path, monkeypatch: pytest.MonkeyPatch, like: str, more: str 
     return load("mine")
 
 
-def engine_with(monkeypatch: pytest.MonkeyPatch, *kafkas: tuple[str, dict[str, str]]) -> None:
-    """Lets an engine answer that has these Kafkas of this checkout: the projects, and further labels."""
-    found = []
+def engine_with(
+    monkeypatch: pytest.MonkeyPatch,
+    *kafkas: tuple[str, dict[str, str]],
+    volumes: dict[str, dict[str, str] | None] | None = None,
+) -> list[str]:
+    """Lets an engine answer that has these Kafkas of this checkout: the projects, and further labels.
+
+    Every project has the volumes. Returns the commands of Compose and the removed volumes.
+    """
+    found, done = [], list[str]()
     for project, labels in kafkas:
         own = {"project": project, "service": "kafka", "oneoff": "False", "project.working_dir": str(ROOT)}
         found.append(SimpleNamespace(labels={f"com.docker.compose.{name}": own[name] for name in own} | labels))
@@ -56,9 +64,17 @@ def engine_with(monkeypatch: pytest.MonkeyPatch, *kafkas: tuple[str, dict[str, s
         wanted = [label.split("=", 1) for label in filters["label"]]
         return [each for each in found if all(each.labels.get(name) == value for name, value in wanted)]
 
-    client = SimpleNamespace(containers=SimpleNamespace(list=listed), close=lambda: None)
+    kept = [
+        SimpleNamespace(name=name, attrs={"Labels": labels}, remove=partial(done.append, name))
+        for name, labels in (volumes or {}).items()
+    ]
+    client = SimpleNamespace(
+        containers=SimpleNamespace(list=listed), volumes=SimpleNamespace(list=lambda **_: kept), close=lambda: None
+    )
     monkeypatch.setattr("docker.DockerClient", lambda **_: client)
     monkeypatch.setattr(Project, "containers", Containers(Engine("unix:///x", 0)))
+    monkeypatch.setattr(Project, "plain", lambda _: SimpleNamespace(run=lambda *_: done.append("down") or 0))
+    return done
 
 
 def test_profiles_of_one_name_in_two_folders_are_two_projects(
@@ -119,6 +135,55 @@ def test_a_project_of_another_checkout_is_refused(tmp_path: Path, monkeypatch: p
         _ = Project(shop).name
 
 
+def test_a_stopped_project_of_another_profile_is_refused(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its containers are gone, so only the volumes show whose they are."""
+    first, second = (load_in(folder, monkeypatch, "local", 'project = "shop"') for folder in folders)
+    labels: dict[str, str] = {"tandem.profile": "mine", "tandem.profiles": str(first.profile_file)}
+    done = engine_with(monkeypatch, volumes={"shop_kafka_official": labels})
+    with pytest.raises(UsageError, match=f"shop belongs to the profile mine of {first.profile_file}"):
+        _ = Project(second).name
+    with pytest.raises(UsageError, match="shop belongs to the profile mine, not to local"):
+        Project(load("local", {"project": "shop"})).down(volumes=True)
+    assert not done
+    Project(first).down(volumes=True)
+    assert done == ["down", "shop_kafka_official"]
+    # The first profile is gone.
+    shutil.rmtree(folders[0])
+    assert Project(second).name == "shop"
+
+
+@pytest.mark.parametrize("labels", [None, {"org.other": "x"}])
+def test_volumes_of_another_program_are_kept(monkeypatch: pytest.MonkeyPatch, labels: dict[str, str] | None) -> None:
+    done = engine_with(monkeypatch, volumes={"own": {"tandem.profile": "local"}, "precious": labels})
+    named = Project(load("local", {"project": "myapp"}))
+    with pytest.raises(UsageError, match="myapp has volumes without Tandem's labels: precious") as refused:
+        named.down(volumes=True)
+    assert "TANDEM_PROJECT" in refused.value.hint
+    assert not done
+    named.down(volumes=False)
+    assert done == ["down"]
+
+
+def test_volumes_of_an_earlier_version_are_deleted_in_the_project_that_tandem_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for settings in (load("local"), load_in(tmp_path, monkeypatch, "local")):
+        done = engine_with(monkeypatch, volumes={"earlier": None})
+        Project(settings).down(volumes=True)
+        assert done == ["down", "earlier"]
+
+
+def test_a_project_with_containers_of_another_program_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = engine_with(monkeypatch, ("myapp", {"com.docker.compose.project.working_dir": str(tmp_path)}))
+    with pytest.raises(UsageError, match="myapp has containers of another program: kafka"):
+        Project(load("local", {"project": "myapp"})).down(volumes=False)
+    assert not done
+
+
 def test_containers_of_an_earlier_version_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TANDEM_STATE_DIR", str(tmp_path / "state"))
@@ -158,6 +223,56 @@ def test_a_folder_that_was_moved_keeps_its_state(folders: tuple[Path, Path], mon
     record_start(first)
     shutil.copytree(folders[0] / ".tandem", folders[1] / ".tandem")
     environment_for(load_in(folders[1], monkeypatch, "embedded"))
+
+
+@pytest.mark.parametrize("place", ["b/.tandem", "shared"])
+def test_another_profiles_state_below_the_own_folder_is_refused(
+    place: str, folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The profile of a folder above it has the same name."""
+    monkeypatch.setenv("TANDEM_STATE_DIR", str(tmp_path / place))
+    below, above = (load_in(folder, monkeypatch, "embedded") for folder in (folders[1], tmp_path))
+    record_start(below)
+    environment_for(below)
+    with pytest.raises(UsageError, match=f"belongs to the profile mine of {below.profile_file}"):
+        environment_for(above)
+
+
+@pytest.mark.parametrize("like", ["embedded", "rehearsal"])
+def test_down_deletes_no_folder_that_tandem_has_not_created(
+    like: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANDEM_STATE_DIR", str(tmp_path / "state"))
+    settings = load_in(tmp_path, monkeypatch, like)
+    environment, foreign = environment_for(settings), settings.home / "kafka" / "precious"
+    foreign.parent.mkdir(parents=True)
+    foreign.touch()
+    (settings.home / ".gitignore").write_text("*.log\n")
+    assert not environment.stop().ran
+    with pytest.raises(UsageError, match=f"Tandem has not created {settings.home}, so its kafka is kept") as refused:
+        environment.stop(volumes=True)
+    assert "TANDEM_STATE_DIR" in refused.value.hint
+    assert foreign.exists()
+    assert not (settings.home / "run").exists()
+    (settings.home / ".gitignore").unlink()
+    # The same folder after a start, and one whose processes' folder the user removed.
+    for removed in (None, settings.home / "run"):
+        Layout(settings.home).create()
+        foreign.touch()
+        if removed:
+            shutil.rmtree(removed)
+        assert environment.stop(volumes=True).deleted == f"kafka in {settings.home}"
+        assert not foreign.exists()
+
+
+def test_data_that_cannot_be_deleted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_in(tmp_path, monkeypatch, "embedded")
+    layout = Layout(settings.home)
+    layout.create()
+    layout.kafka.rmdir()
+    layout.kafka.touch()
+    with pytest.raises(TandemError, match=f"the data in {settings.home} cannot be deleted: .*kafka"):
+        environment_for(settings).stop(volumes=True)
 
 
 def record_start(settings: Settings) -> None:

@@ -23,6 +23,7 @@ from tandem.errors import TandemError, UsageError
 from tandem.platforms.dataproc.environment import DataprocEnvironment
 from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.embedded.job import EmbeddedJob
+from tandem.platforms.local_services.layout import Layout
 from tandem.scaffold import write
 from tandem.settings.load import load
 from tests.unit.test_cloud_commands import SETTINGS
@@ -253,11 +254,10 @@ def test_this_shells_variables_are_not_another_profiles(changes: None, monkeypat
 
 def data_of(profile: str) -> Path:
     """Returns a file of an environment that has run."""
-    home = load(profile).home
-    for folder in ("run", "kafka"):
-        (home / folder).mkdir(parents=True)
-    (home / "kafka" / "records").touch()
-    return home / "kafka" / "records"
+    layout = Layout(load(profile).home)
+    layout.create()
+    (layout.kafka / "records").touch()
+    return layout.kafka / "records"
 
 
 def test_data_is_kept_until_the_name_is_given() -> None:
@@ -284,7 +284,6 @@ def test_what_was_deleted_is_said_and_nothing_else() -> None:
     # Nothing was ever started.
     assert f"{nothing}; there was no data to delete\n" in tandem(*down)[1]
     data_of("laptop")
-    (home / "mongo").mkdir()
     assert f"{nothing}; deleted kafka in {home}\n" in tandem(*down)[1]
     (home / "mongo").mkdir()
     (home / "mongo" / "data").touch()

@@ -73,3 +73,14 @@ def test_only_the_first_batch_of_a_run_may_have_been_written(monkeypatch: pytest
 
     assert times_of(0, 1) == [0, None]
     assert times_of(5, 6) == [77, None]
+
+
+def test_the_error_of_a_batch_that_was_not_cached_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_writer, "planned", lambda *_: Planned({"orders": {"0": 50_000}}, 0, 77, {}))
+    monkeypatch.setattr(batch_writer, "is_committed", lambda *_: False)
+    spark: Any = MagicMock()
+    batch = MagicMock(**{"persist.side_effect": RuntimeError("Java has ended")})
+    writer = BatchWriter(spark, PIPELINE, job_config("p"), threading.Event())
+    with pytest.raises(RuntimeError, match="Java has ended"):
+        writer.write(batch, 0)
+    writer.close()

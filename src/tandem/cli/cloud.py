@@ -15,7 +15,9 @@ from tandem.cli.protection import Confirm, check_apart, confirm, confirm_version
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import DeployedJob, Job
 from tandem.platforms.dataproc import check_libraries
+from tandem.platforms.dataproc.release import folder_of
 from tandem.platforms.parity import parity as compared
+from tandem.platforms.removal import own_collections, own_topics
 from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
 from tandem.settings.profiles import profiles
@@ -66,8 +68,9 @@ def destroy(
 ) -> None:
     """Stop the job, delete its cluster and keep its data.
 
-    The job finishes its current batch first. With --data, also delete topics, collections, checkpoint and uploads. For
-    a protected profile, type its name or use --confirm; --yes is not enough.
+    The job finishes its current batch first. With --data, also delete topics, collections, checkpoint and uploads, but
+    not topics of external streams and collections of lookups. For a protected profile, type its name or use --confirm;
+    --yes is not enough.
     """
     settings = context.settings
     _in_the_cloud(settings)
@@ -77,16 +80,26 @@ def destroy(
     )
     what = f"the job of {pipelines}{cluster} in {settings.gcp.project}"
     if data:
-        what += f", and all its data in {settings.kafka.bootstrap}, {settings.mongo.uri} and gs://{settings.gcp.bucket}"
+        what += f", and permanently delete {'; '.join(_data_of(job.settings) for job in context.jobs)}"
         check_apart(context, f"destroy {what}")
     confirmed = confirm(context, f"destroy {what}", name) is not None
     if not (yes or confirmed) and not typer.confirm(f"destroy {what}?", err=True):
         raise typer.Abort
     deleted: list[str] = []
-    context.for_each_job(lambda job: deleted.append(_destroy(job, data)))
-    found = ", ".join(filter(None, deleted))
-    kept = "topics, collections and checkpoint are kept"
-    context.say(f"destroyed; {(f'deleted {found}' if found else 'there was no data to delete') if data else kept}")
+
+    def stop(job: Job) -> None:
+        job.stop()
+        if data and isinstance(job, DeployedJob):
+            for part in job.forget():
+                # At once, because a later deletion may fail.
+                context.say(f"deleted {part}")
+                deleted.append(part)
+
+    context.for_each_job(stop)
+    if not data:
+        context.say("destroyed; topics, collections and checkpoint are kept")
+    else:
+        context.say("destroyed" if deleted else "destroyed; there was no data to delete")
 
 
 def _deploy(job: Job, wait: bool) -> None:
@@ -95,10 +108,13 @@ def _deploy(job: Job, wait: bool) -> None:
         job.wait_until_ready()
 
 
-def _destroy(job: Job, data: bool) -> str:
-    """Returns what was deleted; see ``DeployedJob.forget``."""
-    job.stop()
-    return job.forget() if data and isinstance(job, DeployedJob) else ""
+def _data_of(settings: Settings) -> str:
+    """Returns what ``destroy --data`` deletes of a pipeline, as part of a question."""
+    topics, collections = own_topics(settings.location), own_collections(settings.location)
+    return (
+        f"the topics {', '.join(topics)} in {settings.kafka.bootstrap}, the collections {', '.join(collections)} of "
+        f"{settings.mongo.database} in {settings.mongo.uri}, and gs://{settings.gcp.bucket}/{folder_of(settings)}"
+    )
 
 
 @app.command(rich_help_panel=CLOUD, epilog=examples("tandem parity", "tandem parity --json"))

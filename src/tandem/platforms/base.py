@@ -125,10 +125,12 @@ class DeployedJob(Job, Protocol):
     Other jobs there may belong to other users.
     """
 
-    def forget(self) -> str:
+    def forget(self) -> Iterator[str]:
         """Deletes the stopped pipeline's topics, collections, checkpoint and uploads.
 
-        Returns what was deleted, as part of a message; empty if there was nothing.
+        Topics of external streams and collections of lookups are kept.
+
+        Yields what was deleted, as parts of a message, each after its deletion.
         """
 
 

@@ -1,4 +1,4 @@
-"""Finds the owner of containers and state folders.
+"""Finds the owner of containers, volumes and state folders.
 
 Profiles of two folders may have the same name.
 """
@@ -10,15 +10,17 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from tandem.checkout import STATE
 from tandem.errors import UsageError
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
 
-# The labels that compose/base.yml sets on every container: the profile, and its file as it is mounted.
+# The labels that compose/base.yml sets on every container and volume: the profile, and its file as it is mounted.
 PROFILE_LABEL = "tandem.profile"
 FILE_LABEL = "tandem.profiles"
 # Compose's own label with the checkout.
 CHECKOUT_LABEL = "com.docker.compose.project.working_dir"
+_CHANGE = "change the setting project (TANDEM_PROJECT)"
 
 
 def owns(settings: Settings, labels: Mapping[str, str], checkout: Path) -> bool:
@@ -37,37 +39,84 @@ def owns(settings: Settings, labels: Mapping[str, str], checkout: Path) -> bool:
     return (profile, file) == (settings.profile, settings.profile_file)
 
 
-def check_containers(settings: Settings, project: str, labels: Mapping[str, str], checkout: Path) -> None:
+def check_project(settings: Settings, project: str, labels: Mapping[str, str], checkout: Path) -> None:
     """Raises if a Compose project belongs to another profile or checkout.
 
-    A missing label is no evidence.
+    A missing label is no evidence. A checkout or a file that is gone owns nothing.
 
     Args:
         settings: of a profile with the backend ``compose``.
         project: the project's name.
-        labels: those of the project's Kafka.
+        labels: those of the project's Kafka, or of a volume.
         checkout: the folder of ``docker-compose.yml``.
 
     Raises:
-        UsageError: it does; the message names what differs. A checkout that is gone owns nothing.
+        UsageError: it does; the message names what differs.
     """
     profile, file = _labelled(labels, checkout)
-    change = "change the setting project (TANDEM_PROJECT)"
     created_in = Path(labels.get(CHECKOUT_LABEL) or checkout)
     if created_in != checkout and (created_in / "docker-compose.yml").is_file():
         raise UsageError(
             f"the Compose project {project} belongs to the checkout {created_in}, not to {checkout}",
-            hint=f"use the tandem of that checkout, or {change}",
+            hint=f"use the tandem of that checkout, or {_CHANGE}",
         )
     if profile not in (None, settings.profile):
         raise UsageError(
             f"the Compose project {project} belongs to the profile {profile}, not to {settings.profile}",
-            hint=f"use --profile {profile}, or {change}",
+            hint=f"use --profile {profile}, or {_CHANGE}",
         )
-    if settings.profile_file and file not in (None, settings.profile_file):
+    if settings.profile_file and file and file != settings.profile_file and file.is_file():
         raise UsageError(
             f"the Compose project {project} belongs to the profile {settings.profile} of {file}",
-            hint=f"call tandem in {file.parent}, or {change}",
+            hint=f"call tandem in {file.parent}, or {_CHANGE}",
+        )
+
+
+def check_containers(project: str, containers: Mapping[str, Mapping[str, str]], checkout: Path) -> None:
+    """Raises if a Compose project has containers of another program.
+
+    Args:
+        project: the project's name.
+        containers: the labels of its containers by service.
+        checkout: the folder of ``docker-compose.yml``; containers created from it are Tandem's, also without labels.
+
+    Raises:
+        UsageError: it has; the message names them.
+    """
+    foreign = [
+        service
+        for service, labels in containers.items()
+        if not labels.get(PROFILE_LABEL) and labels.get(CHECKOUT_LABEL) != str(checkout)
+    ]
+    if foreign:
+        raise UsageError(
+            f"the Compose project {project} has containers of another program: {', '.join(sorted(foreign))}",
+            hint=_CHANGE,
+        )
+
+
+def check_volumes(settings: Settings, project: str, volumes: Mapping[str, Mapping[str, str]], checkout: Path) -> None:
+    """Raises if a profile must not delete the volumes of a Compose project.
+
+    Volumes without labels are of an earlier version of Tandem if Tandem has chosen the project's name. In a project
+    that the user named, they may be of another program.
+
+    Args:
+        settings: of a profile with the backend ``compose``.
+        project: the project's name.
+        volumes: the labels of its volumes by name.
+        checkout: the folder of ``docker-compose.yml``.
+
+    Raises:
+        UsageError: a volume belongs to another profile, or has no labels in a project that the user named.
+    """
+    for labels in volumes.values():
+        check_project(settings, project, labels, checkout)
+    unlabelled = sorted(name for name, labels in volumes.items() if not labels.get(PROFILE_LABEL))
+    if settings.project and unlabelled:
+        raise UsageError(
+            f"the Compose project {project} has volumes without Tandem's labels: {', '.join(unlabelled)}",
+            hint=f"{_CHANGE}; if an earlier version of Tandem created them, use `docker volume rm`",
         )
 
 
@@ -76,13 +125,13 @@ def state_owner(settings: Settings) -> Path | None:
 
     None if no other file's has it.
 
-    A state folder beside the profile's own file belongs to it, also after both have moved.
+    The default folder, ``.tandem`` beside the profile's own file, belongs to it, also after both have moved.
 
     Args:
         settings: of a profile whose services are processes on this machine.
     """
     mine = settings.profile_file
-    if mine is None or settings.home.is_relative_to(mine.parent):
+    if mine is None or settings.state_dir == mine.parent / STATE:
         return None
     try:
         recorded = json.loads(Layout(settings.home).settings.read_text("utf-8")).get("profile_file")

@@ -14,12 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
 from tandem.catalog import PipelineLocation, declared_by
-from tandem.engine.declare.stream import (
-    PROGRESS_COLLECTION,
-    RECONCILIATION_COLLECTION,
-    SUPERSEDED_COLLECTION,
-    Stream,
-)
+from tandem.engine.declare.stream import PROGRESS_COLLECTION, SUPERSEDED_COLLECTION, Stream
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import new_client
 from tandem.producer.connect import WhyNot, was_refused
@@ -195,45 +190,6 @@ def create_declared(settings: Settings) -> None:
     """
     create_topics(settings.kafka, *streams_of(settings.location))
     create_collections(settings.mongo, indexes_of(settings.location))
-
-
-def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]:
-    """Returns the pipeline's topics that were removed, with all records in them.
-
-    Raises:
-        EnvironmentNotReadyError: Kafka refused.
-    """
-    streams, dead_letter_topic = streams_of(location)
-    with administrator(kafka, "remove the topics") as admin:
-        there = sorted({*(stream.topic for stream in streams), dead_letter_topic} & set(admin.list_topics()))
-        if there:
-            admin.delete_topics(there)
-    return there
-
-
-def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> list[str]:
-    """Returns the pipeline's collections that were removed.
-
-    Its documents in Tandem's own ones are removed, too.
-
-    Raises:
-        EnvironmentNotReadyError: MongoDB refused.
-    """
-    with database_of(mongo, "remove the collections") as database:
-        there = sorted({*indexes_of(location)} & set(database.list_collection_names()))
-        for collection in there:
-            database.drop_collection(collection)
-        # Other pipelines may use the same database.
-        about = {
-            PROGRESS_COLLECTION: ("pipeline", [location.name]),
-            RECONCILIATION_COLLECTION: ("pipeline", [location.name]),
-            SUPERSEDED_COLLECTION: ("collection", indexes_of(location)),
-        }
-        for collection, (field, values) in about.items():
-            database[collection].delete_many({field: {"$in": list(values)}})
-            if database[collection].find_one() is None:
-                database.drop_collection(collection)
-    return there
 
 
 @contextmanager

@@ -83,9 +83,9 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
         fields = _never_empty(fields, identity)
     if not fields:
         raise UsageError(f"{described.source}: {'; '.join(notes)}", hint="rename it in the records")
-    topic = described.topic or f"{pipeline}_{described.name}_v1"
+    topic, external = described.topic or f"{pipeline}_{described.name}_v1", described.topic is not None
     try:
-        stream = Stream(described.name, topic, fields, event_time=time, identity=identity)
+        stream = Stream(described.name, topic, fields, event_time=time, identity=identity, external=external)
     except ValueError as error:
         raise UsageError(
             f"{described.source}: {error}",

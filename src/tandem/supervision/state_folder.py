@@ -15,6 +15,8 @@ from tandem.errors import EnvironmentNotReadyError
 
 SUPERVISOR = "supervisor"
 _FULL_BYTES = 8 * 2**20
+# The content of .gitignore in a state folder.
+_IGNORED = "*\n"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,16 @@ class StateFolder:
         there = {file.stem for file in self.run.glob("*.json")} - {SUPERVISOR, self.state.stem}
         return [*sorted(there - set(self.services)), *(name for name in self.services if name in there)]
 
+    @property
+    def is_created(self) -> bool:
+        """Whether Tandem has created the folder, by files that it leaves there."""
+        if any(file.exists() for file in (self.run / "lock", self._forgetting)):
+            return True
+        try:
+            return self._ignored.read_text("utf-8") == _IGNORED
+        except (OSError, ValueError):
+            return False
+
     def create(self) -> None:
         """Creates the folders, and completes an interrupted ``forget``.
 
@@ -78,8 +90,8 @@ class StateFolder:
             for folder in self.folders:
                 folder.mkdir(parents=True, exist_ok=True)
             # Data and keys must not get into the user's repository.
-            if not (ignored := self.home / ".gitignore").exists():
-                ignored.write_text("*\n")
+            if not self._ignored.exists():
+                self._ignored.write_text(_IGNORED, "utf-8")
             if self._forgetting.exists():
                 self.forget()
             for name in self.data:
@@ -91,13 +103,21 @@ class StateFolder:
         """Removes all data, and returns the names of the folders that held some.
 
         The next start completes an interrupted removal.
+
+        Raises:
+            EnvironmentNotReadyError: a folder cannot be removed.
         """
-        self._forgetting.touch()
-        there = [name for name in self.data if (self.home / name).exists()]
-        held = [name for name in there if any((self.home / name).iterdir())]
-        for name in there:
-            shutil.rmtree(self.home / name)
-        self._forgetting.unlink()
+        try:
+            self._forgetting.touch()
+            there = [name for name in self.data if (self.home / name).exists()]
+            held = [name for name in there if any((self.home / name).iterdir())]
+            for name in there:
+                shutil.rmtree(self.home / name)
+            self._forgetting.unlink()
+        except OSError as error:
+            raise EnvironmentNotReadyError(
+                f"the data in {self.home} cannot be deleted: {error}", hint="remove it yourself"
+            ) from None
         return held
 
     @contextmanager
@@ -134,6 +154,10 @@ class StateFolder:
     def full_disk(self) -> str:
         """The error of a service that failed because the disk is full."""
         return f"the disk of {self.home} is full"
+
+    @property
+    def _ignored(self) -> Path:
+        return self.home / ".gitignore"
 
     @property
     def _forgetting(self) -> Path:

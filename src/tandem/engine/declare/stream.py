@@ -101,6 +101,7 @@ class Stream:
         identity: the field, or the fields, that identify an event; a second record with the same identity is a repeat.
             ``RecordPart.KEY`` for the record's key, which must be a non-empty text.
         format: the schemas of Avro values; None for JSON.
+        external: whether the topic belongs to other programs. ``tandem destroy --data`` does not delete it then.
 
     Raises:
         ValueError: Spark or MongoDB does not accept a field; or the event time or the identity is undeclared, optional
@@ -127,6 +128,7 @@ class Stream:
     event_time: str | Literal[RecordPart.TIMESTAMP]
     identity: str | tuple[str, ...] | Literal[RecordPart.KEY]
     format: Avro | None = None
+    external: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))

@@ -33,6 +33,7 @@ class LargeBatches:
     def __init__(self, outputs: Sequence[Output], letters: DeadLetters, config: JobConfig, threads: Executor) -> None:
         self._outputs, self._letters, self._config, self._threads = outputs, letters, config, threads
         self._found = Counts(0, 0, old=False)
+        self._rows: DataFrame | None = None
 
     def compute(self, batch: DataFrame) -> Counts:
         """Computes and caches a batch. Meanwhile Python declares what will be made of it."""
@@ -67,8 +68,10 @@ class LargeBatches:
         self._letters.append(self._declared_letters(), since_ms=since_ms)
 
     def clear(self) -> None:
-        """Releases the rows."""
-        self._rows.unpersist()
+        """Releases the rows, if they were cached."""
+        if self._rows is not None:
+            self._rows.unpersist()
+            self._rows = None
 
 
 def _counted(rows: DataFrame) -> Counts:

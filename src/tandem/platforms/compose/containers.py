@@ -69,7 +69,8 @@ class Containers:
 
     def volumes(self, project: str) -> list[Any]:
         """Returns the project's volumes."""
-        return list(self._client.volumes.list(filters={"label": f"{_PROJECT}={project}"}))
+        with _answering():
+            return list(self._client.volumes.list(filters={"label": f"{_PROJECT}={project}"}))
 
     def has_image(self, name: str) -> bool:
         """Returns whether an image is on this machine."""

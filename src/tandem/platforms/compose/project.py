@@ -14,7 +14,7 @@ from tandem.platforms.compose.containers import KAFKA, Containers, state_of
 from tandem.platforms.compose.engine import Engine, checkout, find_engine
 from tandem.platforms.compose.images import choose_images
 from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
-from tandem.platforms.ownership import check_containers
+from tandem.platforms.ownership import check_containers, check_project, check_volumes
 from tandem.platforms.ports import page_port
 from tandem.platforms.running import check_running
 from tandem.settings.load import load
@@ -50,12 +50,15 @@ class Project:
         """The project's name.
 
         Raises:
-            UsageError: another profile's containers have it.
+            UsageError: containers or volumes of another profile or program have it.
         """
         folder, mine = checkout(), self._settings
         name = mine.project or self.containers.project_of(folder, mine) or project_name(folder, mine)
-        if kafka := self.containers.of(name).get(KAFKA):
-            check_containers(mine, name, kafka.labels, folder)
+        containers = {service: each.labels for service, each in self.containers.of(name).items()}
+        owned = [containers[KAFKA]] if KAFKA in containers else self._labels_of_volumes(name).values()
+        for labels in owned:
+            check_project(mine, name, labels, folder)
+        check_containers(name, containers, folder)
         return name
 
     def container(self, service: str) -> Any | None:
@@ -103,7 +106,12 @@ class Project:
 
         Args:
             volumes: also remove the volumes.
+
+        Raises:
+            UsageError: the volumes may be of another profile or program; nothing is stopped.
         """
+        if volumes:
+            check_volumes(self._settings, self.name, self._labels_of_volumes(self.name), checkout())
         ran = bool(self.containers.of(self.name))
         if self.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans") != 0:
             raise TandemError("some containers could not be stopped", hint="see Compose's output above, and try again")
@@ -157,6 +165,10 @@ class Project:
         driver = self._port(mine, services.job, mine.ui.spark_port + bool(services.suffix), master)
         ui = settings.ui.model_copy(update={"master_port": master, "spark_port": driver})
         return settings.model_copy(update={"ui": ui})
+
+    def _labels_of_volumes(self, name: str) -> dict[str, dict[str, str]]:
+        """Returns the labels of a project's volumes by volume."""
+        return {each.name: each.attrs.get("Labels") or {} for each in self.containers.volumes(name)}
 
     def _port(self, mine: Settings, service: str, wanted: int, *taken: int) -> int:
         """Returns the port of a running page, else a free one.

@@ -40,7 +40,7 @@ class DataprocEnvironment:
         """
         ran = self._settings.pipeline in self.pipelines()
         self._first.stop()
-        return Stopped(ran, self._first.forget() if volumes else "")
+        return Stopped(ran, ", ".join(self._first.forget()) if volumes else "")
 
     def where(self) -> str:
         """Returns the project and the region; see ``Environment.where``."""

@@ -17,7 +17,7 @@ from tandem.platforms.dataproc.refusals import recognised
 from tandem.platforms.dataproc.runs import Run
 from tandem.platforms.observe import has_committed, lag_of, reason_in, reconcile_failed, status
 from tandem.platforms.progress import progress_of
-from tandem.platforms.provision import remove_collections, remove_topics
+from tandem.platforms.removal import remove_collections, remove_topics
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
@@ -93,20 +93,17 @@ class DataprocJob:
         elif deployment.cluster and deployment.cluster.delete():
             _log.info("the cluster is deleted", cluster=self.settings.gcp.cluster)
 
-    def forget(self) -> str:
+    def forget(self) -> Iterator[str]:
         """Deletes the pipeline's data in Cloud Storage, Kafka and MongoDB.
 
         See ``DeployedJob.forget``.
         """
-        objects = self.deployment.bucket.remove_all()
-        topics = remove_topics(self.settings.kafka, self.settings.location)
-        collections = remove_collections(self.settings.mongo, self.settings.location)
-        parts = (
-            f"{objects} objects in gs://{self.settings.gcp.bucket}" if objects else "",
-            f"the topics {', '.join(topics)}" if topics else "",
-            f"the collections {', '.join(collections)}" if collections else "",
-        )
-        return ", ".join(filter(None, parts))
+        if objects := self.deployment.bucket.remove_all():
+            yield f"{objects} objects in gs://{self.settings.gcp.bucket}"
+        if topics := remove_topics(self.settings.kafka, self.settings.location):
+            yield f"the topics {', '.join(topics)}"
+        if collections := remove_collections(self.settings.mongo, self.settings.location):
+            yield f"the collections {', '.join(collections)}"
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""

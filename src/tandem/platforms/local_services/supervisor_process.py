@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.foreign import inherited
 from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.base import Stopped
@@ -104,13 +104,18 @@ class SupervisorProcess:
             forget: also remove all data.
 
         Raises:
-            EnvironmentNotReadyError: another process is starting it.
+            EnvironmentNotReadyError: another process is starting it, or the data cannot be removed.
+            UsageError: Tandem has not created the folders of data.
         """
         layout = self._layout
-        if not layout.run.exists():
-            if not (forget and layout.home.exists()):
-                return Stopped(ran=False)
-            layout.run.mkdir()
+        if not layout.is_created:
+            if forget and (foreign := [name for name in layout.data if (layout.home / name).exists()]):
+                raise UsageError(
+                    f"Tandem has not created {layout.home}, so its {', '.join(foreign)} is kept",
+                    hint="set TANDEM_STATE_DIR to the folder of the environment, or remove the data yourself",
+                )
+            return Stopped(ran=False)
+        layout.run.mkdir(exist_ok=True)
         ran, held = self.running(), list[str]()
         if supervisor := read_identity(layout.pid(SUPERVISOR)):
             end(supervisor, STOP_DEADLINE_S)

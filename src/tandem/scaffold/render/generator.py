@@ -70,4 +70,4 @@ def _stdlib(text: str) -> str:
 
 
 def _uses(text: str, name: str) -> bool:
-    return bool(re.search(rf"(?<![\"\w]){name}[\[\](.,)]", text))
+    return bool(re.search(rf"(?<![\"\w]){name}[\[\](.,)\n]", text))

@@ -35,7 +35,7 @@ def test_module(names: JoinedNames) -> str:
         )
     ]
     events = [
-        _event_code(each, parts.test_values(each, time, other, is_row=False))
+        parts.event_code(each, parts.test_values(each, time, other, is_row=False))
         for each, time, other in ((names.left, "0", of_left), (names.right, right_time["event"], of_right))
     ]
     values = [name for name in ("date",) if any(f"{name}(" in row for row in rows)]
@@ -73,9 +73,3 @@ def _rows_code(chosen: Chosen, row: Mapping[str, Code]) -> str:
     rows = Items("[", [mapping(list(row.items()))], "]")
     code = call("spark.createDataFrame", rows, f"columns({parts.constant(chosen)})")
     return written(code, indent=1, before=len(chosen.stream.name) + 3, after=0)
-
-
-def _event_code(chosen: Chosen, event: Mapping[str, Code]) -> str:
-    fields = f"dict.fromkeys({parts.constant(chosen)}.fields) | "
-    before = len(chosen.record) + 3 + len(fields)
-    return fields + written(mapping(list(event.items())), indent=1, before=before, after=0)

@@ -170,7 +170,7 @@ class OneStream:
             before=len("rows = "),
             after=0,
         )
-        fields = f"dict.fromkeys({self._constant}.fields) | {written(mapping(list(event.items())), indent=1)}"
+        fields = parts.event_code(chosen, event)
         values = [name for name in ("date",) if f"{name}(" in rows]
         return filled(
             "one/test.txt",

@@ -50,6 +50,8 @@ def stream_code(chosen: Chosen) -> Items:
     }
     if stream.format is not None:
         arguments["format"] = f'Avro.of(__package__, "{stream.name}")'
+    if stream.external:
+        arguments["external"] = "True"
     return call("Stream", *keywords(arguments), split=True)
 
 
@@ -163,6 +165,13 @@ def test_values(chosen: Chosen, time: Code, other: Mapping[Path, str], *, is_row
     found = {name: _nested(value) for name, value in nested.items()}
     found.setdefault(stream.identity_column, test_value(chosen.columns[stream.identity_column]))
     return {**found, stream.time_column: time}
+
+
+def event_code(chosen: Chosen, event: Mapping[str, Code]) -> str:
+    """Returns an event of the oracle, with None for fields that are not given."""
+    fields = f"dict.fromkeys({constant(chosen)}.fields) | "
+    before = len(chosen.record) + 3 + len(fields)
+    return fields + written(mapping(list(event.items())), indent=1, before=before, after=0)
 
 
 def test_value(kind: Kind) -> str:

@@ -135,9 +135,9 @@ class SampleCode:
                 most = min(int(size * 10**kind.scale) + 2, 10**kind.precision, _MOST)
                 return call("Decimal", call("chance.randrange", "1", _digits(most)), after=_scaled(kind))
             case Date():
-                return "datetime.fromtimestamp(time_ms / 1000, UTC).date()"
+                return call("datetime.fromtimestamp", "time_ms / 1000", "UTC", after=".date()")
             case Timestamp():
-                return "time_ms - chance.randrange(60_000)"
+                return call("chance.randrange", "time_ms - 60_000", "time_ms")
             case Bytes():
                 return "bytes(chance.randrange(256) for _ in range(8))"
             case Record():
