@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pyspark.sql import SparkSession
 
 from tandem.artifacts import ensure_jars
@@ -30,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Tests start Java often and use it for seconds. Without its second compiler it starts in half the time.
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+    # The same examples in every run: a failure is then one of the change that is tested.
+    settings.register_profile("same", derandomize=True, database=None)
+    settings.load_profile("same")
     config.addinivalue_line("markers", "on_demand(*profiles): runs with --all only; given profiles, only there")
     config.addinivalue_line("markers", "by_name: runs only when its layer is named, not with all layers")
 
@@ -69,10 +73,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """Yields the one local Spark session of the whole run. A second fixture would stop this one's context."""
     if shutil.which("java") is None:
         pytest.skip("no java on PATH: the spark layer needs Java 17 or newer")
-    settings = load("embedded")
+    embedded = load("embedded")
     # The session semantics of the profile, without what belongs to its connectors and checkpoints.
-    carried = {name: value for name, value in settings.spark.items() if name.startswith("spark.sql.session")}
-    jars = ensure_jars(settings.cache_dir, "java", ["spark"])["spark"]
+    carried = {name: value for name, value in embedded.spark.items() if name.startswith("spark.sql.session")}
+    jars = ensure_jars(embedded.cache_dir, "java", ["spark"])["spark"]
     builder = (
         SparkSession.builder.master("local[2]")
         .appName("tandem tests")

@@ -68,7 +68,6 @@ def test_any_bytes_end_once_and_alike(spark: SparkSession) -> None:
     @settings(
         max_examples=12,
         deadline=None,
-        derandomize=True,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

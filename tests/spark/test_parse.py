@@ -288,7 +288,6 @@ any_record = st.tuples(
 @settings(
     max_examples=6,
     deadline=None,
-    derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

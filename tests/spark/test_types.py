@@ -280,7 +280,6 @@ def item(stream: Stream, chance: Random) -> Item:
 @settings(
     max_examples=DECLARATIONS,
     deadline=None,
-    derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
@@ -292,7 +291,6 @@ def test_any_text_by_any_declaration_is_read_alike(spark: SparkSession, stream: 
 @settings(
     max_examples=max(1, DECLARATIONS // 3),
     deadline=None,
-    derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -50,7 +50,7 @@ def create(name: str, own: Path, files: Callable[[PipelineLocation], Mapping[str
 
 
 def _write(folder: Path, texts: Mapping[str, str]) -> None:
-    """Writes the files of a folder that this call has created; removes it if that fails."""
+    """Writes the files of a new folder; removes the folder if that fails."""
     try:
         for path, text in texts.items():
             file = folder / path

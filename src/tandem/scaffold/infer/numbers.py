@@ -97,6 +97,6 @@ def _epoch(least: int, most: int, name: str) -> Kind | None:
 
 
 def _fitting(least: int, most: int, seconds: tuple[int, int], units: Sequence[tuple[int, Kind]]) -> Kind | None:
-    """Returns the type of times from the first to the last of these seconds since 1970; None if they are no times."""
+    """Returns the unit of times in these seconds since 1970; None if none fits."""
     first, last = seconds
     return next((kind for unit, kind in units if first * unit <= least and most < last * unit), None)

@@ -25,7 +25,7 @@ class CannotDeclareError(Exception):
 
 
 class TooLargeError(Exception):
-    """A schema with more parts than a stream should have, such as definitions that refer to each other."""
+    """A schema has too many parts, as if its definitions refer to each other."""
 
 
 class Parts:
