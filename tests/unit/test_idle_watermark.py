@@ -303,6 +303,7 @@ REPORTED = {
     "committed": {"orders": {"0": 100}},
     "streams": {"orders": {"events": 90, "control": 3, "newest_ms": 1}},
     "state_rows": 3,
+    "state_operators": 1,
 }
 
 
