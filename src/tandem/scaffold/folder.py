@@ -57,7 +57,7 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
             file.parent.mkdir(exist_ok=True)
             file.write_text(text, "utf-8")
     except OSError:
-        # What is there in part would be taken for a pipeline, and its name for taken.
+        # An incomplete folder would look like a pipeline, and its name could not be used again.
         shutil.rmtree(folder, ignore_errors=True)
         raise
 

@@ -36,7 +36,7 @@ class Containers:
     def __init__(self, engine: Engine) -> None:
         with _answering():
             self._client = docker.DockerClient(base_url=engine.host)
-        # Its connections end with this object, whoever holds it.
+        # Closes the connections when Python deletes this object.
         finalize(self, self._client.close)
 
     def info(self) -> dict[str, Any]:

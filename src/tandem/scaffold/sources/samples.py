@@ -103,7 +103,7 @@ def _has_value_on_first_line(file: Any) -> bool:
     try:
         return not line.lstrip(_BLANK).startswith("[") and bool(json.loads(line)) is not None
     except (ValueError, RecursionError):
-        # A line that is broken is told as one, unless the value goes on in the next.
+        # An invalid line gets an error with its number, unless it is the beginning of a value of several lines.
         return line.strip(_BLANK) not in ("", "{") and not line.lstrip(_BLANK).startswith(("[", "{"))
 
 
