@@ -17,6 +17,7 @@ from tandem.engine.declare.kind import Kind
 from tandem.engine.declare.pipeline import Output, Pipeline, SupersededBy
 from tandem.engine.declare.stream import DeadLetterError, RecordPart, Stream
 from tandem.engine.declare.view import Column, Shown, Tally, View
+from tandem.engine.declare.wire_format import JsonSchema
 
 __all__ = [
     "Avro",
@@ -25,6 +26,7 @@ __all__ = [
     "DeadLetterError",
     "DocumentType",
     "FieldType",
+    "JsonSchema",
     "Kind",
     "Lookup",
     "Output",

@@ -11,7 +11,7 @@ import typer
 from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, examples, with_context
 from tandem.cli.protection import Confirm, confirm
-from tandem.engine.declare.avro_schema import FOLDER
+from tandem.engine.declare.wire_format import FOLDER
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.base import ReloadableJob
 from tandem.platforms.observe import dashboard_url
@@ -132,7 +132,7 @@ def _saved(folder: Path) -> dict[Path, int]:
     """Returns the modification times of a pipeline's modules, schemas and settings."""
     modified = {}
     modules = (path for path in folder.glob("*.py") if not path.name.startswith("test_"))
-    for path in (*modules, *folder.glob(SETTINGS), *folder.glob(f"{FOLDER}/*.avsc")):
+    for path in (*modules, *folder.glob(SETTINGS), *folder.glob(f"{FOLDER}/*")):
         try:
             modified[path] = path.stat().st_mtime_ns
         except FileNotFoundError:  # editors replace files

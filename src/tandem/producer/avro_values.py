@@ -1,4 +1,4 @@
-"""Sample records in Avro's single-object encoding, valid and malformed."""
+"""Sample records in Avro, valid and malformed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from tandem.engine.declare.avro_schema import HEADER_BYTES, MARK, Avro, Source, Version
+from tandem.engine.declare.avro_schema import SINGLE_OBJECT, Avro, Source, Version
 from tandem.engine.declare.kind import String, Timestamp
 from tandem.engine.declare.stream import Stream
+from tandem.engine.declare.wire_format import prefix_of
 
 Fields = Mapping[str, Any]
 # The position of each declared field in the records of one schema.
@@ -28,7 +29,9 @@ _ENDLESS, _NEGATIVE = b"\xfe\xff\xff\xff\x0f", b"\x0d"
 
 def header_of(version: Version) -> bytes:
     """Returns the first bytes of the values written by a schema."""
-    return MARK + bytes.fromhex(fingerprint(to_parsing_canonical_form(version.schema), "CRC-64-AVRO"))
+    if version.schema_id is not None:
+        return prefix_of(version.schema_id)
+    return SINGLE_OBJECT.mark + bytes.fromhex(fingerprint(to_parsing_canonical_form(version.schema), "CRC-64-AVRO"))
 
 
 class AvroEncoder:
@@ -57,6 +60,7 @@ class AvroValues:
     """
 
     def __init__(self, stream: Stream, avro: Avro) -> None:
+        self.header = avro.header
         self._encoders: list[tuple[_Sources, AvroEncoder]] = []
         for version in avro.versions:
             sources = {name: avro.source(version, name, kind) for name, kind in stream.fields.items()}
@@ -106,8 +110,9 @@ def _invalid_utf8(values: AvroValues, fields: Fields) -> bytes:
 
 
 def _unknown(values: AvroValues, fields: Fields) -> bytes:
-    value = values.plain(fields)
-    return value[: HEADER_BYTES - 1] + bytes((value[HEADER_BYTES - 1] ^ 1,)) + value[HEADER_BYTES:]
+    value, at = values.plain(fields), values.header.mark
+    # Another fingerprint, or a negative id, which no registry has.
+    return at + bytes((value[len(at)] ^ 0x80,)) + value[len(at) + 1 :]
 
 
 def _future(values: AvroValues, fields: Fields) -> bytes:
@@ -120,14 +125,14 @@ MALFORMED: Mapping[str, Callable[[AvroValues, Fields], bytes | None]] = {
     "blank": lambda *_: b"   ",
     "huge": lambda *_: b"x" * _HUGE_BYTES,
     "json": lambda _, fields: json.dumps(dict(fields)).encode(),
-    "no_header": lambda values, fields: values.plain(fields)[HEADER_BYTES:],
+    "no_header": lambda values, fields: values.plain(fields)[values.header.length :],
     "unknown_schema": _unknown,
-    "header_alone": lambda values, fields: values.plain(fields)[:HEADER_BYTES],
+    "header_alone": lambda values, fields: values.plain(fields)[: values.header.length],
     "truncated": lambda values, fields: values.plain(fields)[:-1],
     "trailing_garbage": lambda values, fields: values.plain(fields) + b"\x00",
-    "two_records": lambda values, fields: values.plain(fields) + values.plain(fields)[HEADER_BYTES:],
-    "endless_text": lambda values, fields: values.plain(fields)[:HEADER_BYTES] + _ENDLESS,
-    "negative_text": lambda values, fields: values.plain(fields)[:HEADER_BYTES] + _NEGATIVE,
+    "two_records": lambda values, fields: values.plain(fields) + values.plain(fields)[values.header.length :],
+    "endless_text": lambda values, fields: values.plain(fields)[: values.header.length] + _ENDLESS,
+    "negative_text": lambda values, fields: values.plain(fields)[: values.header.length] + _NEGATIVE,
     "invalid_utf8": _invalid_utf8,
     "empty_id": lambda values, fields: values.spoiled(fields, **{values.identity: ""}),
     "no_time": lambda values, fields: values.spoiled(fields, **{values.event_time: _NO_TIME}),

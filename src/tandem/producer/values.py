@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.stream import Stream
+from tandem.engine.declare.wire_format import JsonSchema
 from tandem.producer import odd_records
 from tandem.producer.avro_values import AvroValues
 from tandem.producer.json_encoding import fields_encoder
 
 Fields = Mapping[str, Any]
+# One of this many malformed records has no prefix, and one has an unknown id.
+_OF_PREFIX = 8
 
 
 class Values(Protocol):
@@ -31,7 +35,13 @@ class Values(Protocol):
 
 def values_of(stream: Stream) -> Values:
     """Returns the encoder of a stream's format."""
-    return JsonValues(stream) if stream.format is None else AvroValues(stream, stream.format)
+    match stream.format:
+        case None:
+            return JsonValues(stream)
+        case Avro():
+            return AvroValues(stream, stream.format)
+        case JsonSchema():
+            return PrefixedJsonValues(stream, stream.format)
 
 
 class JsonValues:
@@ -52,3 +62,34 @@ class JsonValues:
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
         """See ``Values.malformed``."""
         return odd_records.malformed(self._written(fields), self._stream, self._kinds, choice)
+
+
+class PrefixedJsonValues:
+    """JSON in UTF-8 in Confluent's wire format; unusual are also records of an older schema.
+
+    Args:
+        stream: the records' stream.
+        schemas: its schemas.
+    """
+
+    def __init__(self, stream: Stream, schemas: JsonSchema) -> None:
+        self._json, self._prefixes = JsonValues(stream), schemas.prefixes
+
+    def plain(self, fields: Fields) -> bytes:
+        """See ``Values.plain``."""
+        return self._prefixes[-1] + self._json.plain(fields)
+
+    def unusual(self, fields: Fields, choice: float) -> bytes:
+        """See ``Values.unusual``."""
+        return self._prefixes[int(choice * len(self._prefixes))] + self._json.unusual(fields, choice)
+
+    def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
+        """See ``Values.malformed``."""
+        which, rest = divmod(choice * _OF_PREFIX, 1)
+        if which == 0:
+            return "no_prefix", self._json.plain(fields)
+        if which == 1:
+            # No registry has a negative id.
+            return "unknown_schema", b"\x00\xff" + self.plain(fields)[2:]
+        kind, value = self._json.malformed(fields, rest)
+        return kind, self._prefixes[-1] + value if value else value

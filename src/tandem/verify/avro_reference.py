@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import fastavro
 
-from tandem.engine.declare.avro_schema import HEADER_BYTES, MARK, MICROS, Avro, Version
+from tandem.engine.declare.avro_schema import MICROS, Avro, Version
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS, Kind, String, Timestamp
 from tandem.engine.declare.stream import DeadLetterError, Stream
+from tandem.engine.declare.wire_format import UNKNOWN_ID, id_in
 from tandem.producer.avro_values import header_of
 from tandem.verify.field_values import Refused
 from tandem.verify.strict_avro import decoder
@@ -36,6 +37,7 @@ class AvroRecords:
 
     def __init__(self, stream: Stream, avro: Avro) -> None:
         newest = _by_name(avro.newest)
+        self._header = avro.header
         self._known: dict[bytes, tuple[Callable[[bytes], Any], list[_Step]]] = {}
         for version in avro.versions:
             parsed, written = fastavro.parse_schema(version.schema), _by_name(version)
@@ -62,14 +64,16 @@ class AvroRecords:
         }
 
     def _read(self, value: bytes) -> tuple[dict[str, Any], list[_Step]]:
-        if len(value) < HEADER_BYTES or not value.startswith(MARK):
+        length = self._header.length
+        if len(value) < length or not value.startswith(self._header.mark):
             raise Refused(DeadLetterError.NOT_AVRO)
-        known = self._known.get(value[:HEADER_BYTES])
+        known = self._known.get(value[:length])
         if known is None:
-            raise Refused(DeadLetterError.UNKNOWN_SCHEMA)
+            schema_id = id_in(value)
+            raise Refused(DeadLetterError.UNKNOWN_SCHEMA, "" if schema_id is None else UNKNOWN_ID % schema_id)
         decode, steps = known
         try:
-            return decode(value[HEADER_BYTES:]), steps
+            return decode(value[length:]), steps
         except ValueError:
             raise Refused(DeadLetterError.NOT_AVRO) from None
 

@@ -10,17 +10,17 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS
 from tandem.engine.declare.stream import (
     CONTROL_FIELD,
     CONTROL_KEY,
     CONTROL_TIME_FIELD,
-    REGISTRY_BYTES,
-    REGISTRY_MAGIC,
     REGISTRY_PREFIX,
     DeadLetterError,
     Stream,
 )
+from tandem.engine.declare.wire_format import PREFIX_BYTES, UNKNOWN_ID, JsonSchema, id_in
 from tandem.producer.document_id import at, identity_in
 from tandem.verify import strict_json
 from tandem.verify.avro_reference import AvroRecords
@@ -64,7 +64,8 @@ class Validator:
 
     def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
         self._skew_ms = max_clock_skew_seconds * 1000
-        self._avro = AvroRecords(stream, stream.format) if stream.format else None
+        self._avro = AvroRecords(stream, stream.format) if isinstance(stream.format, Avro) else None
+        self._schemas = stream.format if isinstance(stream.format, JsonSchema) else None
         self._read = fields_reader(stream.fields)
         self._stream, self._time_path = stream, stream.event_time_path
         self._time, self._identity = stream.time_column, stream.identity_column
@@ -77,29 +78,42 @@ class Validator:
             return Dead(DeadLetterError.EMPTY_VALUE)
         latest = (timestamp_ms + self._skew_ms) * 1000
         try:
-            if self._avro is not None:
-                # Control records are JSON in any stream.
-                if key == _CONTROL_KEY and CONTROL_FIELD in (control := _object(value)):
-                    return _control(control, latest)
-                return self._event(self._avro.fields(value), key, timestamp_ms * 1000, latest)
-            document = self._parsed(value)
-            if key == _CONTROL_KEY and CONTROL_FIELD in document:
-                return _control(document, latest)
-            return self._event(self._read(document), key, timestamp_ms * 1000, latest)
+            # Control records are plain JSON in any stream.
+            if key == _CONTROL_KEY and CONTROL_FIELD in (control := _object(value)):
+                return _control(control, latest)
+            fields = self._avro.fields(value) if self._avro else self._read(self._parsed(value))
+            return self._event(fields, key, timestamp_ms * 1000, latest)
         except Refused as refused:
-            return Dead(refused.error, refused.path or _prefix(value))
+            return Dead(refused.error, refused.path or self._undeclared_prefix(value))
 
     def document(self, value: bytes) -> Mapping[str, Any] | None:
         """Returns a value's whole content, valid or not; None if it is unreadable."""
         try:
-            document = self._avro.document(value) if self._avro else json.loads(value)
+            document = self._avro.document(value) if self._avro else json.loads(self._text(value))
         except (ValueError, RecursionError, Refused):
             return None
         return document if isinstance(document, Mapping) else None
 
+    def _text(self, value: bytes) -> bytes:
+        """Returns a record's JSON text, without the declared prefix."""
+        if self._schemas is None:
+            return value
+        schema_id = id_in(value)
+        if schema_id is None:
+            raise Refused(DeadLetterError.NOT_JSON)
+        if schema_id not in self._schemas.schema_ids:
+            raise Refused(DeadLetterError.UNKNOWN_SCHEMA, UNKNOWN_ID % schema_id)
+        return value[PREFIX_BYTES:]
+
+    def _undeclared_prefix(self, value: bytes) -> str:
+        """Returns the description of a prefix that the stream does not declare; empty if there is none."""
+        declared = self._stream.format is not None and self._stream.format.is_registered
+        schema_id = None if declared else id_in(value)
+        return "" if schema_id is None else REGISTRY_PREFIX % schema_id
+
     def _parsed(self, value: bytes) -> dict[str, Any]:
         try:
-            document = strict_json.parse(value.decode())
+            document = strict_json.parse(self._text(value).decode())
         except UnicodeDecodeError:
             raise Refused(DeadLetterError.NOT_UTF8) from None
         except ValueError:
@@ -131,13 +145,6 @@ def _text_of_key(key: bytes | None) -> str:
         return key.decode()
     except UnicodeDecodeError:
         raise Refused(DeadLetterError.NOT_UTF8, _KEY) from None
-
-
-def _prefix(value: bytes) -> str:
-    """Returns the content of a schema registry's prefix; empty if the value has none."""
-    if len(value) < REGISTRY_BYTES or not value.startswith(REGISTRY_MAGIC):
-        return ""
-    return REGISTRY_PREFIX % int.from_bytes(value[len(REGISTRY_MAGIC) : REGISTRY_BYTES], "big")
 
 
 def _object(value: bytes) -> dict[str, Any]:

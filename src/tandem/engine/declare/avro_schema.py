@@ -1,25 +1,31 @@
 """Declares the Avro schemas of a stream, without Spark.
 
 A value is in Avro's single-object encoding: a marker of two bytes, the fingerprint of the writer's schema, and the
-record. The schemas are the files ``schemas/NAME.vN.avsc`` of the pipeline's folder. Producers write with the newest
-schema. The job reads records of all of them.
+record. Or it is in Confluent's wire format; see ``wire_format``. The schemas are files in the folder ``schemas`` of the
+pipeline. Producers write with the newest schema. The job reads records of all of them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
 from tandem.engine.declare.kind import Integer, Kind, String, Timestamp
+from tandem.engine.declare.wire_format import (
+    AVRO_ENDING,
+    FOLDER,
+    MAGIC,
+    PREFIX_BYTES,
+    Frozen,
+    frozen_file,
+    frozen_schemas,
+    subject_of,
+)
 
-FOLDER = "schemas"
-MARK = b"\xc3\x01"
-# The marker and the fingerprint.
-HEADER_BYTES = 10
 # Avro's Java reader allocates as much memory as a length field says, before it notices that the record ends. These
 # limits protect it: no record in Kafka is longer, and no array or map may have more items.
 MAX_LENGTH = 64 * 1024 * 1024
@@ -49,13 +55,34 @@ class Version:
 
     Attributes:
         number: N in the name of its file.
+        place: the file's path below the pipeline's folder.
         text: the file's content.
         schema: the same, parsed.
+        schema_id: its id in a schema registry, if it comes from one.
     """
 
     number: int
+    place: str
     text: str
     schema: dict[str, Any] = field(compare=False, repr=False)
+    schema_id: int | None = None
+
+    @classmethod
+    def parse(cls, number: int, place: str, text: str, schema_id: int | None = None) -> Version:
+        """Returns a schema, given its file.
+
+        Raises:
+            ValueError: it is not the schema of a record that Spark can read.
+        """
+        try:
+            schema = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+        if not isinstance(schema, dict) or schema.get("type") != "record" or "fields" not in schema:
+            raise ValueError(f"{place}: not the schema of a record")
+        if repeated := next(_within_themselves(schema, ()), None):
+            raise ValueError(f"{place}: type {repeated} contains itself, which Spark cannot read")
+        return cls(number, place, text, schema, schema_id)
 
     @property
     def canonical(self) -> dict[str, Any]:
@@ -85,16 +112,37 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Header:
+    """The kind of bytes that name a record's schema before the record.
+
+    Attributes:
+        encoding: the name of the encoding.
+        mark: the first bytes, always the same.
+        length: the number of bytes with the mark.
+    """
+
+    encoding: str
+    mark: bytes
+    length: int
+
+
+SINGLE_OBJECT = Header("Avro's single-object encoding", b"\xc3\x01", 10)
+CONFLUENT = Header("Confluent's wire format", MAGIC, PREFIX_BYTES)
+
+
+@dataclass(frozen=True)
 class Avro:
     """The format of a stream of Avro records.
 
     Attributes:
-        subject: NAME in the names of the files.
+        subject: NAME in the names of the files, or the registry's subject.
         versions: the schemas, oldest first.
+        header: what precedes each record.
     """
 
     subject: str
     versions: tuple[Version, ...]
+    header: Header = SINGLE_OBJECT
 
     @classmethod
     def of(cls, package: str, subject: str) -> Avro:
@@ -121,6 +169,33 @@ class Avro:
         return cls.parse(subject, sources)
 
     @classmethod
+    def registered(cls, package: str, *, topic: str | None = None, record: str | None = None) -> Avro:
+        """Returns the format of Confluent's wire format, given the frozen schemas of a package.
+
+        Args:
+            package: the pipeline's, its ``__package__``.
+            topic: the topic in the subject's name; alone it means the subject ``TOPIC-value``.
+            record: the record's full name; alone it is the subject, with the topic the subject is ``TOPIC-RECORD``.
+
+        Raises:
+            ValueError: no schema of this subject is in the folder, or one of them cannot be used.
+        """
+        subject = subject_of(topic, record)
+        return cls.parse_registered(subject, frozen_schemas(package, subject, AVRO_ENDING))
+
+    @classmethod
+    def parse_registered(cls, subject: str, frozen: Iterable[Frozen]) -> Avro:
+        """Returns the format, given the frozen schemas of a subject, oldest first.
+
+        Raises ValueError as ``registered`` does.
+        """
+        versions = (
+            Version.parse(version, frozen_file(subject, version, schema_id, AVRO_ENDING), text, schema_id)
+            for version, schema_id, text in frozen
+        )
+        return cls(subject, tuple(versions), CONFLUENT)
+
+    @classmethod
     def parse(cls, subject: str, texts: Mapping[int, str]) -> Avro:
         """Returns the format, given the texts of its schemas by number.
 
@@ -128,23 +203,19 @@ class Avro:
         """
         versions: list[Version] = []
         for number, text in sorted(texts.items()):
-            place = file_of(subject, number)
-            try:
-                schema = json.loads(text)
-            except ValueError as error:
-                raise ValueError(f"{place}: {error}") from None
-            if not isinstance(schema, dict) or schema.get("type") != "record" or "fields" not in schema:
-                raise ValueError(f"{place}: not the schema of a record")
-            if repeated := next(_within_themselves(schema, ()), None):
-                raise ValueError(f"{place}: type {repeated} contains itself, which Spark cannot read")
-            version = Version(number, text, schema)
+            version = Version.parse(number, file_of(subject, number), text)
             if same := next((each for each in versions if each.canonical == version.canonical), None):
                 raise ValueError(
-                    f"{place}: in bytes the same as {file_of(subject, same.number)}, so a record does not show which "
+                    f"{version.place}: in bytes the same as {same.place}, so a record does not show which "
                     "schema it has; change that file instead, or rename a field that changes its meaning"
                 )
             versions.append(version)
         return cls(subject, tuple(versions))
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the records are in Confluent's wire format."""
+        return self.header == CONFLUENT
 
     @property
     def newest(self) -> Version:
@@ -167,7 +238,7 @@ class Avro:
                     "them required"
                 )
             of_name = self.newest.fields.get(name)
-            place = file_of(self.subject, self.newest.number)
+            place = self.newest.place
             if of_name is None:
                 raise ValueError(f"{place}: has no field {name!r}, which the stream declares")
             if kind_of(of_name["type"])[0] != kind:

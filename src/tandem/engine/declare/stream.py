@@ -28,6 +28,7 @@ from tandem.engine.declare.kind import (
     check_fields,
 )
 from tandem.engine.declare.kind import Enum as EnumType
+from tandem.engine.declare.wire_format import JsonSchema
 
 # The capped collection of the job's progress reports.
 PROGRESS_COLLECTION = "tandem_progress"
@@ -45,10 +46,7 @@ CONTROL_KEY = "__tandem_control__"
 CONTROL_FIELD = "tandem_control"
 CONTROL_TIME_FIELD = "event_time"
 
-# Serializers of schema registries prefix each record with a zero byte and the schema's id in four bytes.
-REGISTRY_MAGIC = b"\x00"
-REGISTRY_BYTES = 5
-# The beginning of such a dead letter's detail.
+# The beginning of a dead letter's detail if the value has an undeclared prefix; see ``wire_format``.
 REGISTRY_PREFIX = "the bytes look like a schema registry's five-byte prefix (magic 0, schema id %d)"
 
 
@@ -57,7 +55,9 @@ class DeadLetterError(StrEnum):
 
     EMPTY_VALUE = "empty_value"  # no value (a tombstone) or zero bytes
     NOT_UTF8 = "not_utf8"  # in Avro: a declared field; checked before EMPTY_FIELD
-    NOT_JSON = "not_json"  # truncated, trailing bytes, duplicate keys, nested deeper than 999, lone surrogates
+    NOT_JSON = (
+        "not_json"  # no prefix, truncated, trailing bytes, duplicate keys, nested deeper than 999, lone surrogates
+    )
     NOT_OBJECT = "not_object"
     NOT_AVRO = "not_avro"  # no header, truncated, trailing bytes, or not as in the schema
     UNKNOWN_SCHEMA = "unknown_schema"  # the header names none of the stream's schemas
@@ -100,7 +100,7 @@ class Stream:
         event_time: the timestamp field with the event time; ``RecordPart.TIMESTAMP`` for the record's timestamp.
         identity: the field, or the fields, that identify an event; a second record with the same identity is a repeat.
             ``RecordPart.KEY`` for the record's key, which must be a non-empty text.
-        format: the schemas of Avro values; None for JSON.
+        format: the schemas of Avro values, or of JSON values in Confluent's wire format; None for plain JSON.
         external: whether the topic belongs to other programs. ``tandem destroy --data`` does not delete it then.
 
     Raises:
@@ -127,7 +127,7 @@ class Stream:
     fields: Mapping[str, Kind]
     event_time: str | Literal[RecordPart.TIMESTAMP]
     identity: str | tuple[str, ...] | Literal[RecordPart.KEY]
-    format: Avro | None = None
+    format: Avro | JsonSchema | None = None
     external: bool = False
 
     def __post_init__(self) -> None:
@@ -143,7 +143,7 @@ class Stream:
         for column in added:
             if column in map(folded, self.fields):
                 raise ValueError(f"stream {self.name}: a field has the name of the added column {column}; rename it")
-        if self.format is not None:
+        if isinstance(self.format, Avro):
             self.format.check(self.fields)
 
     @cached_property

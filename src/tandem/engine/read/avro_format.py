@@ -11,18 +11,19 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
-from tandem.engine.declare.avro_schema import HEADER_BYTES, MARK, Avro, Source, Version
+from tandem.engine.declare.avro_schema import Avro, Source, Version
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS, Kind, String, Timestamp
 from tandem.engine.declare.stream import CONTROL_KEY, DeadLetterError, Stream
+from tandem.engine.declare.wire_format import prefix_of
 from tandem.engine.read.field_reasons import reason_of
 from tandem.engine.read.json_format import parse_json
-from tandem.engine.read.value_format import Rule, unless_prefixed
+from tandem.engine.read.value_format import Rule, unknown_id, unless_prefixed
 
 _END_BYTES = 16
 
 
 class AvroFormat:
-    """Reads records in Avro's single-object encoding.
+    """Reads Avro records after a header that names their schema.
 
     Any of the stream's schemas may have written them.
 
@@ -36,7 +37,7 @@ class AvroFormat:
 
     def __init__(self, stream: Stream, avro: Avro) -> None:
         self._stream, self._avro = stream, avro
-        self._headers = {version.number: MARK + _fingerprint(version) for version in avro.versions}
+        self._headers = {version.number: _header_of(version, avro) for version in avro.versions}
         if len(set(self._headers.values())) < len(self._headers):
             raise ValueError(f"two schemas of {avro.subject} have the same fingerprint")
         self._sources = {
@@ -46,7 +47,7 @@ class AvroFormat:
 
     def columns(self) -> Sequence[Mapping[str, Column]]:
         """See ``ValueFormat.columns``."""
-        framed = F.concat(F.substring("value", HEADER_BYTES + 1, 2**31 - 1), _end())
+        framed = F.concat(F.substring("value", self._avro.header.length + 1, 2**31 - 1), _end())
         read = {
             f"_avro_{version.number}": F.when(
                 self._is_by(version.number),
@@ -78,16 +79,18 @@ class AvroFormat:
 
     def value_rules(self) -> Sequence[Rule]:
         """See ``ValueFormat.value_rules``."""
-        no_header = (F.length("value") < HEADER_BYTES) | (F.substring("value", 1, len(MARK)) != MARK)
+        header, subject = self._avro.header, self._avro.subject
+        no_header = (F.length("value") < header.length) | (F.substring("value", 1, len(header.mark)) != header.mark)
         error, why = DeadLetterError.NOT_AVRO, "the value is not one Avro record of its schema"
-        encoding = "Avro's single-object encoding"
+        missing: str | Column = f"the value has no header of {header.encoding}"
+        unknown: str | Column = f"the header names none of the schemas of {subject}"
+        if self._avro.is_registered:
+            unknown = unknown_id(subject)
+        else:
+            missing = unless_prefixed(f"the value has no header of {header.encoding}", wanted=header.encoding)
         return [
-            (no_header, error, unless_prefixed(f"the value has no header of {encoding}", wanted=encoding)),
-            (
-                ~_header().isin(*self._headers.values()),
-                DeadLetterError.UNKNOWN_SCHEMA,
-                f"the header names none of the schemas of {self._avro.subject}",
-            ),
+            (no_header, error, missing),
+            (~self._header().isin(*self._headers.values()), DeadLetterError.UNKNOWN_SCHEMA, unknown),
             (~F.coalesce(self._is_whole(), F.lit(False)), error, why),
         ]
 
@@ -98,9 +101,9 @@ class AvroFormat:
         missing = [self._headers[each.number] for each in unusable if self._avro.lacks(each, name)]
         changed = [self._headers[each.number] for each in unusable if not self._avro.lacks(each, name)]
         found = F.when(
-            _header().isin(*missing) if missing else F.lit(False), reason_of(DeadLetterError.MISSING_FIELD, name)
+            self._header().isin(*missing) if missing else F.lit(False), reason_of(DeadLetterError.MISSING_FIELD, name)
         ).when(
-            _header().isin(*changed) if changed else F.lit(False),
+            self._header().isin(*changed) if changed else F.lit(False),
             reason_of(DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
         )
         found = found.when(raw.isNull(), reason_of(DeadLetterError.NULL_FIELD, name))
@@ -109,9 +112,12 @@ class AvroFormat:
             return found.when(raw == "", reason_of(DeadLetterError.EMPTY_FIELD, name))
         return found.when(value.isNull(), reason_of(DeadLetterError.BAD_TIME, name))
 
+    def _header(self) -> Column:
+        return F.substring("value", 1, self._avro.header.length)
+
     def _is_by(self, number: int) -> Column:
         """Returns whether a record's header names this schema."""
-        return _header() == F.lit(self._headers[number])
+        return self._header() == F.lit(self._headers[number])
 
     def _is_whole(self) -> Column:
         """Returns whether the value is one record of its schema, without trailing bytes."""
@@ -142,10 +148,6 @@ def _is_sound(name: str, kind: Kind) -> Column:
     return (value != "") & F.is_valid_utf8(value) if isinstance(kind, String) else value.isNotNull()
 
 
-def _header() -> Column:
-    return F.substring("value", 1, HEADER_BYTES)
-
-
 def _end() -> Column:
     """Returns a marker to append to a record: 16 digits of its hash.
 
@@ -167,6 +169,12 @@ def _framed(version: Version) -> dict[str, Any]:
     end = {"type": "fixed", "name": "tandem_end", "size": _END_BYTES}
     fields = [{"name": "value", "type": version.canonical}, {"name": "end", "type": end}]
     return {"type": "record", "name": "tandem_framed", "fields": fields}
+
+
+def _header_of(version: Version, avro: Avro) -> bytes:
+    if version.schema_id is not None:
+        return prefix_of(version.schema_id)
+    return avro.header.mark + _fingerprint(version)
 
 
 def _fingerprint(version: Version) -> bytes:

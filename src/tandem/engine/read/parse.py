@@ -7,6 +7,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.field_name import Path, quoted
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS
 from tandem.engine.declare.stream import DeadLetterError, Stream
@@ -24,7 +25,7 @@ KEY, TIMESTAMP = "the record's key", "the record's timestamp"
 
 def format_of(stream: Stream) -> ValueFormat:
     """Returns the format of a stream's values."""
-    if stream.format is not None:
+    if isinstance(stream.format, Avro):
         return AvroFormat(stream, stream.format)
     return FlatJsonFormat(stream) if FlatJsonFormat.can_read(stream) else JsonFormat(stream)
 

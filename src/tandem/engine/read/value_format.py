@@ -9,7 +9,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from tandem.engine.declare.kind import Kind
-from tandem.engine.declare.stream import REGISTRY_BYTES, REGISTRY_MAGIC, REGISTRY_PREFIX, DeadLetterError
+from tandem.engine.declare.stream import REGISTRY_PREFIX, DeadLetterError
+from tandem.engine.declare.wire_format import MAGIC, PREFIX_BYTES, UNKNOWN_ID
 
 # A rejection: its condition, its error code and its detail.
 Rule = tuple[Column, DeadLetterError, str | Column]
@@ -63,7 +64,21 @@ def unless_prefixed(detail: str, *, wanted: str) -> Column:
         detail: the detail for a value without such a prefix.
         wanted: the encoding that the producer must use.
     """
-    prefixed = (F.length("value") >= REGISTRY_BYTES) & (F.substring("value", 1, 1) == REGISTRY_MAGIC)
-    schema_id = F.conv(F.hex(F.substring("value", 2, REGISTRY_BYTES - 1)), 16, 10).cast("bigint")
-    explained = F.format_string(f"{REGISTRY_PREFIX}; configure the producer to send {wanted}", schema_id)
-    return F.when(prefixed, explained).otherwise(F.lit(detail))
+    explained = F.format_string(f"{REGISTRY_PREFIX}; configure the producer to send {wanted}", _schema_id())
+    return F.when(is_prefixed(), explained).otherwise(F.lit(detail))
+
+
+def is_prefixed() -> Column:
+    """Returns whether a value begins like Confluent's wire format."""
+    return (F.length("value") >= PREFIX_BYTES) & (F.substring("value", 1, len(MAGIC)) == MAGIC)
+
+
+def unknown_id(subject: str) -> Column:
+    """Returns the detail of a value whose prefix has an unknown id."""
+    known = F.lit(f": not among the schemas of {subject}; run `tandem schemas pull` and submit the job")
+    return F.concat(F.format_string(UNKNOWN_ID, _schema_id()), known)
+
+
+def _schema_id() -> Column:
+    digits = F.hex(F.substring("value", len(MAGIC) + 1, PREFIX_BYTES - len(MAGIC)))
+    return F.conv(digits, 16, 10).cast("bigint")

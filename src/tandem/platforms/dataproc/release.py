@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 import tandem
 from tandem.artifacts import locked
 from tandem.catalog import PipelineLocation
-from tandem.engine.declare.avro_schema import FOLDER
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON
+from tandem.engine.declare.wire_format import FOLDER
 from tandem.job_files import STREAM, job_config, submitted
 from tandem.platforms.parity import runtime_of
 from tandem.settings.model import Settings
@@ -156,7 +156,7 @@ def _sources(location: PipelineLocation) -> dict[str, bytes]:
     ours = (root / "__init__.py", root / "pipeline.py", *(root / "engine").rglob("*.py"))
     # Only __init__.py of the packages above the pipeline's.
     marks = (parent / "__init__.py" for parent in location.folder.parents[: location.package.count(".")])
-    own = (*marks, *location.folder.rglob("*.py"), *location.folder.glob(f"{FOLDER}/*.avsc"))
+    own = (*marks, *location.folder.rglob("*.py"), *location.folder.glob(f"{FOLDER}/*"))
     sources = {file.relative_to(root.parent).as_posix(): file.read_bytes() for file in ours}
     sources |= {file.relative_to(location.root).as_posix(): file.read_bytes() for file in own if file.is_file()}
     # In a zip, Python finds a package only by its __init__.py.

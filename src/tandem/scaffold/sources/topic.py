@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tandem.engine.declare.stream import CONTROL_KEY, REGISTRY_MAGIC
+from tandem.engine.declare.stream import CONTROL_KEY
+from tandem.engine.declare.wire_format import MAGIC
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.observed import Sample
@@ -37,7 +38,7 @@ def described_by_topic(kafka: KafkaSettings, topic: str) -> Described:
             try:
                 fields = record_in((each.value or b"").decode())
             except ValueError:
-                others, is_framed = others + 1, is_framed or (each.value or b"").startswith(REGISTRY_MAGIC)
+                others, is_framed = others + 1, is_framed or (each.value or b"").startswith(MAGIC)
             else:
                 records.append(Sample(f"partition {each.partition}, offset {each.offset}", fields))
     if not records:
