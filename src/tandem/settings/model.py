@@ -79,6 +79,26 @@ class MongoSettings(_Frozen):
         return uri
 
 
+class RegistrySettings(_Frozen):
+    """Where the schema registry is. Only `tandem schemas` asks it."""
+
+    url: str | None = Field(default=None, pattern="^https?://[^/]")
+    """The address of an API like Confluent's, such as `https://HOST` or `http://127.0.0.1:8081/apis/ccompat/v7`."""
+    username: str | None = None
+    """The user, or the API key."""
+    password: Reference | None = None
+    ca: Path | None = None
+    """The authority's certificate, if no public authority signed the registry's certificate."""
+
+    @field_validator("url")
+    @classmethod
+    def _holds_no_login(cls, url: str | None) -> str | None:
+        if url and "@" in url:
+            # The message does not repeat the address, which may hold the password.
+            raise ValueError("remove the credentials from the address; set registry.username and registry.password")
+        return url
+
+
 class JobSettings(_Frozen):
     """The streaming job's settings, without its addresses.
 
@@ -142,6 +162,7 @@ class Settings(_Frozen):
     """The location of the pipeline, which the loader sets."""
     kafka: KafkaSettings
     mongo: MongoSettings
+    registry: RegistrySettings = RegistrySettings()
     job: JobSettings
     gcp: GoogleSettings
     ui: UiSettings = UiSettings()

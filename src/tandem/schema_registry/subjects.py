@@ -1,0 +1,47 @@
+"""Finds the subjects of a pipeline and their frozen schemas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tandem.engine.declare.avro_schema import Avro
+from tandem.engine.declare.stream import Stream
+from tandem.engine.declare.wire_format import AVRO_ENDING, FOLDER, JSON_ENDING, Frozen, JsonSchema, frozen_in
+from tandem.errors import UsageError
+
+# The endings of the kinds of schemas that a job can read.
+ENDINGS = {"AVRO": AVRO_ENDING, "JSON": JSON_ENDING}
+
+
+def declared_formats(streams: Iterable[Stream]) -> dict[str, list[tuple[Stream, Avro | JsonSchema]]]:
+    """Returns the streams in Confluent's wire format and their formats, by subject."""
+    found: dict[str, list[tuple[Stream, Avro | JsonSchema]]] = {}
+    for stream in streams:
+        if stream.format is not None and stream.format.is_registered:
+            found.setdefault(stream.format.subject, []).append((stream, stream.format))
+    return found
+
+
+def frozen_of(folder: Path, subject: str, kind: str) -> list[Frozen]:
+    """Returns the frozen schemas of a subject in a pipeline's folder, oldest first.
+
+    Raises:
+        UsageError: two files contradict each other.
+    """
+    schemas = folder / FOLDER
+    names = [each.name for each in schemas.glob("*")]
+    try:
+        found = frozen_in(names, subject, ENDINGS[kind])
+    except ValueError as error:
+        raise UsageError(str(error), hint="delete one, and run `tandem schemas pull`") from None
+    return [Frozen(*numbers, (schemas / name).read_text("utf-8")) for name, numbers in found.items()]
+
+
+def same_json(one: str, other: str) -> bool:
+    """Returns whether two texts are the same JSON value; False if one is not JSON."""
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return False

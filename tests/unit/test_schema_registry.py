@@ -1,0 +1,292 @@
+"""The commands `schemas pull` and `schemas check`, against a small server with Confluent's API."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tandem.engine.declare.wire_format import frozen_file
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.pipeline import Avro, JsonSchema, Stream
+from tandem.schema_registry import Registry, check, declared_formats, pull
+from tandem.schema_registry.check import Finding, Level
+from tandem.schema_registry.subjects import frozen_of
+from tandem.settings.model import RegistrySettings
+from tests.avro import FIELDS, SCHEMAS, field, schema
+from tests.wire_format import JSON_FLAT, SALES_REGISTERED
+
+SUBJECT = "sales-value"
+LOGIN = "Basic " + base64.b64encode(b"key:s3cret").decode()
+
+
+class Server(ThreadingHTTPServer):
+    """A registry's subjects, levels and verdicts."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.subjects: dict[str, dict[int, dict[str, Any]]] = {}
+        self.level = "BACKWARD"
+        self.verdict: dict[str, Any] = {"is_compatible": True}
+        self.asked: list[tuple[str, dict[str, Any] | None, str | None]] = []
+        self.answers: dict[str, tuple[int, bytes]] = {}
+
+    @property
+    def settings(self) -> RegistrySettings:
+        return RegistrySettings(url=f"http://127.0.0.1:{self.server_port}/api/")
+
+    def add(self, schema_id: int, text: str, **others: Any) -> None:
+        versions = self.subjects.setdefault(SUBJECT, {})
+        versions[len(versions) + 1] = {"id": schema_id, "schema": text, **others}
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self._answer(None)
+
+    def do_POST(self) -> None:
+        self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _answer(self, body: dict[str, Any] | None) -> None:
+        path = urlsplit(self.path).path
+        self.server.asked.append((path, body, self.headers["Authorization"]))
+        status, content = self.server.answers.get(path) or self._found(path)
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/api/subjects/x/versions")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _found(self, path: str) -> tuple[int, bytes]:
+        found: Any = None
+        match path.removeprefix("/api/").split("/"):
+            case ["subjects", subject, "versions"]:
+                versions = self.server.subjects.get(unquote(subject))
+                found = None if versions is None else list(versions)
+            case ["subjects", subject, "versions", number]:
+                found = self.server.subjects[unquote(subject)].get(int(number))
+            case ["config", _]:
+                found = {"compatibilityLevel": self.server.level}
+            case ["compatibility", "subjects", _, "versions"]:
+                found = self.server.verdict
+        return (404, b"{}") if found is None else (200, json.dumps(found).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Logs nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def registry(server: Server) -> Registry:
+    return Registry(server.settings)
+
+
+def test_a_pull_writes_what_is_new(server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.add(40, SCHEMAS[1])
+    server.add(3, SCHEMAS[5], schemaType="AVRO")
+    done = pull(registry, tmp_path, SUBJECT)
+    assert done.new == ["schemas/sales-value.v1.id40.avsc", "schemas/sales-value.v2.id3.avsc"]
+    assert [(each.version, each.schema_id) for each in frozen_of(tmp_path, SUBJECT, "AVRO")] == [(1, 40), (2, 3)]
+    assert json.loads((tmp_path / done.new[1]).read_text()) == json.loads(SCHEMAS[5])
+    server.add(41, '{"type": "object", "title": "é"}', schemaType="JSON")
+    again = pull(registry, tmp_path, SUBJECT)
+    assert (again.new, again.known) == (["schemas/sales-value.v3.id41.json"], 2)
+    assert "é" in (tmp_path / again.new[0]).read_text("utf-8")
+
+
+def test_a_pull_skips_what_no_job_can_read(server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.add(1, 'syntax = "proto3";', schemaType="PROTOBUF")
+    server.add(2, SCHEMAS[1], references=[{"name": "a", "subject": "b", "version": 1}])
+    server.add(3, '["null", "string"]')
+    server.add(4, schema(field("next", ["null", "Sale"])))
+    server.add(5, SCHEMAS[1])
+    done = pull(registry, tmp_path, SUBJECT)
+    assert done.new == ["schemas/sales-value.v5.id5.avsc"]
+    reasons = ["PROTOBUF is not supported", "refers to other schemas", "not the schema of a record", "contains itself"]
+    assert len(done.skipped) == len(reasons)
+    assert all(reason in skipped for reason, skipped in zip(reasons, done.skipped, strict=True))
+    assert done.skipped[0].startswith("version 1 (id 1): ")
+
+
+@pytest.mark.parametrize(
+    ("version", "schema_id", "text"),
+    [(1, 7, SCHEMAS[2]), (1, 8, SCHEMAS[1]), (2, 7, SCHEMAS[2])],
+    ids=["other text", "other id", "other version"],
+)
+def test_a_pull_overwrites_nothing(
+    version: int, schema_id: int, text: str, server: Server, registry: Registry, tmp_path: Path
+) -> None:
+    server.add(7, SCHEMAS[1])
+    file = tmp_path / frozen_file(SUBJECT, version, schema_id, "avsc")
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(TandemError, match="is not what the registry has: version 1 with id 7"):
+        pull(registry, tmp_path, SUBJECT)
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+    assert file.read_text() == text
+
+
+def test_a_subjects_name_is_escaped(server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.add(1, SCHEMAS[1])
+    server.subjects["a/b c"] = server.subjects[SUBJECT]
+    assert pull(registry, tmp_path, "a/b c").new == ["schemas/a%2Fb%20c.v1.id1.avsc"]
+
+
+def test_the_login_is_sent_to_the_registry_alone(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_SECRET", "s3cret")
+    login = server.settings.model_copy(update={"username": "key", "password": "env:REGISTRY_SECRET"})
+    server.answers["/api/subjects/sales-value/versions"] = (302, b"")
+    with pytest.raises(EnvironmentNotReadyError, match="HTTP status 302"):
+        Registry(login).versions(SUBJECT)
+    assert [login for _, _, login in server.asked] == [LOGIN]
+    monkeypatch.delenv("REGISTRY_SECRET")
+    with pytest.raises(EnvironmentNotReadyError, match="env:REGISTRY_SECRET is empty"):
+        Registry(login)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "why"),
+    [
+        (401, b"", "refused the login"),
+        (403, b"", "refused the login"),
+        (500, b"", "HTTP status 500"),
+        (200, b"<html>", "not one of a schema registry"),
+        (200, b"{}", "not one of a schema registry"),
+        (200, b'["1"]', "not one of a schema registry"),
+    ],
+)
+def test_wrong_answers(status: int, content: bytes, why: str, server: Server, registry: Registry) -> None:
+    server.answers["/api/subjects/sales-value/versions"] = (status, content)
+    with pytest.raises(EnvironmentNotReadyError, match=why):
+        registry.versions(SUBJECT)
+
+
+def test_no_registry(server: Server, registry: Registry) -> None:
+    with pytest.raises(TandemError, match="has no subject sales-value"):
+        registry.versions(SUBJECT)
+    with pytest.raises(UsageError, match="no schema registry is set"):
+        Registry(RegistrySettings())
+    server.server_close()
+    with pytest.raises(EnvironmentNotReadyError, match="does not answer"):
+        Registry(RegistrySettings(url="http://127.0.0.1:1")).versions(SUBJECT)
+    with pytest.raises(ValueError, match="remove the credentials from the address"):
+        RegistrySettings(url="https://key:secret@host")
+
+
+def registered(registry: Registry, folder: Path) -> Avro:
+    pull(registry, folder, SUBJECT)
+    return Avro.parse_registered(SUBJECT, frozen_of(folder, SUBJECT, "AVRO"))
+
+
+def stream_of(values: Avro) -> Stream:
+    return Stream("sales", "sales", FIELDS, "at", "id", format=values)
+
+
+def problems(findings: Iterator[Finding]) -> list[str]:
+    return [finding.text for finding in findings if finding.is_problem]
+
+
+def test_a_check_of_a_registry_that_agrees(server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.add(3, SCHEMAS[5])
+    values = registered(registry, tmp_path)
+    found = list(check(registry, tmp_path, stream_of(values), values))
+    assert [each.text for each in found if not each.is_problem] == [
+        "version 1 (id 3) has a file",
+        "the registry checks new versions at level BACKWARD",
+        "the schema is compatible",
+    ]
+    (_, body, _) = server.asked[-1]
+    assert body is not None
+    assert json.loads(body["schema"]) == json.loads(SCHEMAS[5])
+    assert len(found) == 3
+
+
+def test_a_check_finds_versions_without_a_file(server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.add(3, SCHEMAS[5])
+    values = registered(registry, tmp_path)
+    server.add(4, SCHEMAS[1])
+    server.add(5, "{}", schemaType="JSON")
+    server.add(6, "x", schemaType="PROTOBUF")
+    server.subjects[SUBJECT][1]["schema"] = SCHEMAS[2]
+    found = problems(check(registry, tmp_path, stream_of(values), values))
+    assert found == [
+        "version 1 (id 3) is not what its file says; delete the file and pull again",
+        "version 2 (id 4) has no file; its records become dead letters until `tandem schemas pull`",
+        "version 3 (id 5) is JSON, not AVRO",
+        "version 4 (id 6) cannot be read: PROTOBUF is not supported",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "level", "is_met"),
+    [
+        ("backward", "BACKWARD", True),
+        ("backward", "BACKWARD_TRANSITIVE", True),
+        ("backward", "FULL", True),
+        ("backward", "FORWARD", False),
+        ("forward", "FULL_TRANSITIVE", True),
+        ("forward", "BACKWARD", False),
+        ("full", "FULL", True),
+        ("full", "BACKWARD", False),
+        ("full", "NONE", False),
+    ],
+)
+def test_a_level_that_includes_another(
+    wanted: str, level: str, is_met: bool, server: Server, registry: Registry, tmp_path: Path
+) -> None:
+    server.add(3, SCHEMAS[5])
+    server.level = level
+    values = registered(registry, tmp_path)
+    found = problems(check(registry, tmp_path, stream_of(values), values, level=Level(wanted)))
+    why = f"the registry checks new versions at level {level}, which does not include {wanted}"
+    assert found == ([] if is_met else [why])
+
+
+def test_a_check_of_a_new_schema(server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.add(3, SCHEMAS[5])
+    values = registered(registry, tmp_path)
+    server.verdict = {"is_compatible": False, "messages": ["a field has no default"]}
+    found = problems(check(registry, tmp_path, stream_of(values), values, new=SCHEMAS[3]))
+    assert found[0] == "the schema is not compatible\n    a field has no default"
+    assert "the stream sales does not fit the schema" in found[1]
+    assert "has no field 'at'" in found[1]
+    server.verdict = {"is_compatible": True}
+    assert problems(check(registry, tmp_path, stream_of(values), values, new=SCHEMAS[5])) == []
+
+
+def test_a_check_of_json(server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.add(7, '{"type": "object"}', schemaType="JSON")
+    pull(registry, tmp_path, SUBJECT)
+    values = JSON_FLAT.format
+    assert isinstance(values, JsonSchema)
+    assert problems(check(registry, tmp_path, JSON_FLAT, values, new="{}")) == []
+    assert server.asked[-1][1] == {"schema": "{}", "schemaType": "JSON"}
+    assert "does not fit" in problems(check(registry, tmp_path, JSON_FLAT, values, new="{"))[0]
+
+
+def test_the_subjects_of_a_pipeline() -> None:
+    plain = Stream("sales", "sales", FIELDS, "at", "id")
+    found = declared_formats([plain, SALES_REGISTERED, JSON_FLAT])
+    assert [stream for stream, _ in found[SUBJECT]] == [SALES_REGISTERED, JSON_FLAT]
+    assert declared_formats([plain]) == {}
