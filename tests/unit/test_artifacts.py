@@ -54,6 +54,12 @@ def test_the_lock_holds_every_package_and_nothing_that_spark_ships() -> None:
     assert not shipped & {jar.artifact for jar in sets["spark"].jars}
 
 
+def test_an_archive_keeps_its_ending() -> None:
+    coordinates = "g:a:1.0:all@tar.gz"
+    (archive,) = locked(f'[set]\n"{coordinates}" = "{"0" * 64}"\n')["set"].jars
+    assert (archive.coordinates, archive.file) == (coordinates, "a-1.0-all.tar.gz")
+
+
 def test_a_lock_is_read_as_it_was_written() -> None:
     assert locked(render(locked())) == locked()
 

@@ -222,6 +222,7 @@ def test_the_package_alone_is_what_the_job_imports(settings: Settings, tmp_path:
 
 def test_schemas_are_read_where_the_package_is_a_zip(tmp_path: Path) -> None:
     place = write("parcels", tmp_path / "zipped_pipelines", Format.AVRO)
+    (place.folder / "schemas" / "parcels-value.v1.id7.json").write_text("{}")
     content = release(
         load("gcp", {**CLOUD, "pipeline": "parcels", "pipelines_dir": place.folder.parent})
     ).package.content
@@ -230,7 +231,9 @@ def test_schemas_are_read_where_the_package_is_a_zip(tmp_path: Path) -> None:
     (tmp_path / "away" / "tandem.zip").write_bytes(content)
     code = (
         "import sys; sys.path.insert(0, 'tandem.zip'); import zipped_pipelines.parcels.transform as pipeline;"
-        "print(pipeline.__file__, *(len(each.format.versions) for each in pipeline.PIPELINE.streams))"
+        "print(pipeline.__file__, *(len(each.format.versions) for each in pipeline.PIPELINE.streams));"
+        "from tandem.pipeline import JsonSchema;"
+        "assert JsonSchema.registered(pipeline.__package__, topic='parcels').schema_ids == (7,)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "away", capture_output=True, text=True, check=True

@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from tandem.cli.main import app
 from tandem.engine.declare.wire_format import frozen_file
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipeline import Avro, JsonSchema, Stream
@@ -120,10 +122,12 @@ def test_a_pull_skips_what_no_job_can_read(server: Server, registry: Registry, t
     server.add(2, SCHEMAS[1], references=[{"name": "a", "subject": "b", "version": 1}])
     server.add(3, '["null", "string"]')
     server.add(4, schema(field("next", ["null", "Sale"])))
-    server.add(5, SCHEMAS[1])
+    server.add(5, "[" * 100_000)
+    server.add(6, SCHEMAS[1])
     done = pull(registry, tmp_path, SUBJECT)
-    assert done.new == ["schemas/sales-value.v5.id5.avsc"]
+    assert done.new == ["schemas/sales-value.v6.id6.avsc"]
     reasons = ["PROTOBUF is not supported", "refers to other schemas", "not the schema of a record", "contains itself"]
+    reasons += ["recursion depth"]
     assert len(done.skipped) == len(reasons)
     assert all(reason in skipped for reason, skipped in zip(reasons, done.skipped, strict=True))
     assert done.skipped[0].startswith("version 1 (id 1): ")
@@ -266,11 +270,15 @@ def test_a_level_that_includes_another(
 def test_a_check_of_a_new_schema(server: Server, registry: Registry, tmp_path: Path) -> None:
     server.add(3, SCHEMAS[5])
     values = registered(registry, tmp_path)
-    server.verdict = {"is_compatible": False, "messages": ["a field has no default"]}
+    server.verdict = {"is_compatible": False, "messages": ["a field\x1b[2J has no default"]}
     found = problems(check(registry, tmp_path, stream_of(values), values, new=SCHEMAS[3]))
-    assert found[0] == "the schema is not compatible\n    a field has no default"
+    assert found[0] == "the schema is not compatible\n    a field\\x1b[2J has no default"
     assert "the stream sales does not fit the schema" in found[1]
     assert "has no field 'at'" in found[1]
+    server.verdict = {"is_compatible": False, "reason": "no default"}
+    assert registry.incompatibilities(SUBJECT, "AVRO", SCHEMAS[3]) == ["no default"]
+    server.verdict = {"is_compatible": False}
+    assert registry.incompatibilities(SUBJECT, "AVRO", SCHEMAS[3]) == []
     server.verdict = {"is_compatible": True}
     assert problems(check(registry, tmp_path, stream_of(values), values, new=SCHEMAS[5])) == []
 
@@ -290,3 +298,16 @@ def test_the_subjects_of_a_pipeline() -> None:
     found = declared_formats([plain, SALES_REGISTERED, JSON_FLAT])
     assert [stream for stream, _ in found[SUBJECT]] == [SALES_REGISTERED, JSON_FLAT]
     assert declared_formats([plain]) == {}
+
+
+def tandem(url: str, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["--profile", "embedded", "schemas", *arguments], env={"TANDEM_REGISTRY__URL": url})
+
+
+def test_a_pipeline_without_a_registrys_records(server: Server) -> None:
+    url = str(server.settings.url)
+    for arguments in (["pull"], ["check"]):
+        refused = tandem(url, *arguments).exception
+        assert "no stream of orders_payments is in Confluent's wire format" in str(refused)
+    assert "has no subject nothing" in str(tandem(url, "pull", "nothing").exception)
+    assert server.subjects == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from bson.objectid import ObjectId
 from rich.console import Console
 
 from tandem.catalog import find
-from tandem.pipeline import FieldType, RecordPart, Stream
+from tandem.engine.declare.wire_format import prefix_of
+from tandem.pipeline import FieldType, JsonSchema, RecordPart, Stream
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
@@ -290,6 +291,21 @@ def test_a_dead_letter_of_a_record_that_retention_removed_is_noted_only(world: W
     report = world.report()
     assert DEAD_LETTER_TOPIC not in {problem.where for problem in report.problems}
     assert f"{ORDERS.topic}: the first 3 offsets were removed by retention and could not be verified" in report.notes
+
+
+def test_a_dead_letter_from_before_its_schema_was_known_is_noted_only(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.letters.append(letter(0, world.orders[0].value, "unknown_schema"))
+    assert found(world.report()) == {("invented", DEAD_LETTER_TOPIC): 1}
+    with_schemas = replace(ORDERS, format=JsonSchema("orders-value", (1,)))
+    # Its schema is known now, so that the record is an event.
+    monkeypatch.setattr("tests.unit.test_verify_compare.ORDERS", with_schemas)
+    world.orders = [each._replace(value=each.value and prefix_of(1) + each.value) for each in world.orders]
+    world.letters = [each._replace(value=each.value and prefix_of(1) + each.value) for each in world.letters]
+    report = world.report()
+    assert DEAD_LETTER_TOPIC not in {problem.where for problem in report.problems}
+    assert any("1 records were rejected before their schema was known" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("amount", [7, 8])

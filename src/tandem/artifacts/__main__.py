@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tandem.artifacts.cache import ensure_jars
 from tandem.artifacts.ivy import fetch, spark_jars
-from tandem.artifacts.lock import Jar, JarSet, lock_file, render, sha256_of
+from tandem.artifacts.lock import ARCHIVE, JAR, Jar, JarSet, lock_file, render, sha256_of
 from tandem.errors import TandemError
 from tandem.runtimes import runtimes
 
@@ -22,7 +22,8 @@ def resolve(name: str, packages: tuple[str, ...], java: str) -> JarSet:
         transitive = all(package.count(":") == 2 for package in packages)
         pattern = "jars/[organisation]/[artifact]/[revision](/[classifier]).[ext]"
         fetch(packages, java=java, into=root, pattern=pattern, transitive=transitive)
-        jars = [_jar(file, root / "jars") for file in sorted((root / "jars").rglob("*.jar"))]
+        files = sorted(each for each in (root / "jars").rglob("*") if each.is_file())
+        jars = [_jar(file, root / "jars") for file in files]
     if name in {row.jars for row in runtimes().rows.values()}:
         shipped = [file.name for file in spark_jars().glob("*.jar")]
         # An artifact's name followed by a digit: `kafka-clients-3.9.2.jar` is kafka-clients in any version.
@@ -31,8 +32,11 @@ def resolve(name: str, packages: tuple[str, ...], java: str) -> JarSet:
 
 
 def _jar(file: Path, root: Path) -> Jar:
-    group, artifact, version, *classifier = file.relative_to(root).with_suffix("").parts
-    return Jar(group, artifact, version, sha256_of(file), *classifier)
+    *parts, name = file.relative_to(root).parts
+    # The last folder is the version, or the file is named after the classifier.
+    ending = next(each for each in (JAR, ARCHIVE) if name.endswith(f".{each}"))
+    group, artifact, version, *classifier = (*parts, name.removesuffix(f".{ending}"))
+    return Jar(group, artifact, version, sha256_of(file), next(iter(classifier), None), ending)
 
 
 def _is_version_of(file: str, artifact: str) -> bool:
@@ -46,6 +50,7 @@ def main() -> int:
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--relock", action="store_true", help="resolve runtimes.toml and write jars.lock")
     mode.add_argument("--fetch", type=Path, metavar="FOLDER", help="put each verified set into FOLDER/jars")
+    parser.add_argument("--set", action="append", help="a set to fetch instead of those of an environment; repeatable")
     parser.add_argument("--java", default="java", help="the java program to run Ivy with")
     arguments = parser.parse_args()
     try:
@@ -53,7 +58,7 @@ def main() -> int:
             sets = {name: resolve(name, packages, arguments.java) for name, packages in runtimes().packages.items()}
             lock_file().write_text(render(sets), "utf-8")
         else:
-            ensure_jars(arguments.fetch, arguments.java)
+            ensure_jars(arguments.fetch, arguments.java, arguments.set)
     except TandemError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_code

@@ -67,7 +67,7 @@ def fetch(
     """Fetches packages and puts their jars under ``into``.
 
     Args:
-        packages: ``group:artifact:version``, or ``group:artifact:version:classifier``.
+        packages: ``group:artifact:version``, ``group:artifact:version:classifier``, or one of them and ``@ending``.
         java: the program to run Ivy with.
         into: an empty folder, which also gets Ivy's cache and its file of dependencies.
         pattern: the files' names under ``into``, in Ivy's tokens such as ``[artifact]-[revision].[ext]``.
@@ -135,11 +135,13 @@ def _quoted(option: str) -> str:
 def _module(packages: Iterable[str], conf: str) -> str:
     rows = []
     for package in packages:
-        group, artifact, version, *classifier = package.split(":")
+        module, _, ending = package.partition("@")
+        kind = f"type={quoteattr(ending or 'jar')} ext={quoteattr(ending or 'jar')}"
+        group, artifact, version, *classifier = module.split(":")
         row = f"org={quoteattr(group)} name={quoteattr(artifact)} rev={quoteattr(version)}"
         # A further jar of the same module: only this jar.
         inner = "".join(
-            f'<artifact name={quoteattr(artifact)} type="jar" m:classifier={quoteattr(each)}/>' for each in classifier
+            f"<artifact name={quoteattr(artifact)} {kind} m:classifier={quoteattr(each)}/>" for each in classifier
         )
         rows.append(f'    <dependency {row} conf="default->{conf}">{inner}</dependency>')
     body = "\n".join(rows)

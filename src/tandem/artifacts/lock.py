@@ -12,30 +12,33 @@ from pathlib import Path
 
 from tandem.errors import TandemError
 
-_LINE = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+(:[\w.-]+)?")
+_LINE = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+(:[\w.-]+)?(@[\w.]+)?")
+JAR, ARCHIVE = "jar", "tar.gz"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEAD = "# Written by `python -m tandem.artifacts --relock`: group:artifact:version and sha256 of every jar.\n"
 
 
 @dataclass(frozen=True, order=True)
 class Jar:
-    """One jar of the lock."""
+    """One jar of the lock, or an archive with another ending."""
 
     group: str
     artifact: str
     version: str
     sha256: str
     classifier: str | None = None
+    ending: str = JAR
 
     @property
     def coordinates(self) -> str:
-        """``group:artifact:version``, and ``:classifier`` if it has one."""
-        return ":".join(filter(None, (self.group, self.artifact, self.version, self.classifier)))
+        """``group:artifact:version``, then ``:classifier`` and ``@ending`` if it has them."""
+        name = ":".join(filter(None, (self.group, self.artifact, self.version, self.classifier)))
+        return name if self.ending == JAR else f"{name}@{self.ending}"
 
     @property
     def file(self) -> str:
         """The name of its file."""
-        return f"{'-'.join(filter(None, (self.artifact, self.version, self.classifier)))}.jar"
+        return f"{'-'.join(filter(None, (self.artifact, self.version, self.classifier)))}.{self.ending}"
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,9 @@ def locked(text: str | None = None) -> Mapping[str, JarSet]:
 
 
 def _jar(coordinates: str, digest: str) -> Jar:
-    group, artifact, version, *classifier = coordinates.split(":")
-    return Jar(group, artifact, version, digest, *classifier)
+    name, _, ending = coordinates.partition("@")
+    group, artifact, version, *classifier = name.split(":")
+    return Jar(group, artifact, version, digest, next(iter(classifier), None), ending or JAR)
 
 
 def render(sets: Mapping[str, JarSet]) -> str:

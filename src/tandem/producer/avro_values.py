@@ -10,7 +10,8 @@ from typing import Any
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from tandem.engine.declare.avro_schema import SINGLE_OBJECT, Avro, Source, Version
+from tandem.engine.declare.avro_schema import SINGLE_OBJECT, Avro, Source
+from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.kind import String, Timestamp
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import prefix_of

@@ -13,7 +13,7 @@ from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import Frozen, JsonSchema
 from tandem.schema_registry.client import RegisteredSchema, Registry
 from tandem.schema_registry.pull import unusable
-from tandem.schema_registry.subjects import frozen_of, same_json
+from tandem.schema_registry.subjects import frozen_of, printable, same_json
 
 
 class Level(StrEnum):
@@ -66,13 +66,15 @@ def check(
         if reason := unusable(subject, schema):
             yield Finding(f"version {schema.version} (id {schema.schema_id}) cannot be read: {reason}", True)
         elif schema.kind != kind:
-            yield Finding(f"version {schema.version} (id {schema.schema_id}) is {schema.kind}, not {kind}", True)
+            yield Finding(
+                f"version {schema.version} (id {schema.schema_id}) is {printable(schema.kind)}, not {kind}", True
+            )
         else:
             yield from _frozen(schema, frozen)
     found = registry.level(subject)
     met = level is None or level.is_met_by(found)
     wanted = "" if met else f", which does not include {level}"
-    yield Finding(f"the registry checks new versions at level {found}{wanted}", not met)
+    yield Finding(f"the registry checks new versions at level {printable(found)}{wanted}", not met)
     yield from _compatible(registry, subject, kind, new or frozen[-1].text)
     if new is not None:
         yield from _readable(stream, declared, frozen, new)
@@ -94,7 +96,7 @@ def _compatible(registry: Registry, subject: str, kind: str, text: str) -> Itera
     if reasons is None:
         yield Finding("the schema is compatible", False)
     else:
-        yield Finding("the schema is not compatible" + "".join(f"\n    {each}" for each in reasons), True)
+        yield Finding("the schema is not compatible" + "".join(f"\n    {printable(each)}" for each in reasons), True)
 
 
 def _readable(stream: Stream, declared: Avro | JsonSchema, frozen: list[Frozen], new: str) -> Iterator[Finding]:

@@ -115,7 +115,8 @@ class Registry:
             case {"is_compatible": True}:
                 return None
             case {"is_compatible": False}:
-                return [str(each) for each in found.get("messages") or ()]
+                # Apicurio gives one reason.
+                return [str(each) for each in found.get("messages") or (found.get("reason"),) if each]
         raise self._unexpected()
 
     def _get(self, path: str, *, missing: str, body: Mapping[str, Any] | None = None) -> Any:

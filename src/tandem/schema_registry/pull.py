@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tandem.engine.declare.avro_schema import Version
+from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.wire_format import frozen_file
 from tandem.errors import TandemError
 from tandem.schema_registry.client import RegisteredSchema, Registry
-from tandem.schema_registry.subjects import ENDINGS, frozen_of, same_json
+from tandem.schema_registry.subjects import ENDINGS, frozen_of, printable, same_json
 
 
 @dataclass
@@ -59,7 +59,7 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
 def unusable(subject: str, schema: RegisteredSchema) -> str:
     """Returns why a job cannot read records of a schema; empty if it can."""
     if schema.kind not in ENDINGS:
-        return f"{schema.kind} is not supported"
+        return f"{printable(schema.kind)} is not supported"
     if schema.refers:
         return "it refers to other schemas; register it with their content"
     try:
@@ -67,8 +67,8 @@ def unusable(subject: str, schema: RegisteredSchema) -> str:
             Version.parse(schema.version, subject, schema.text)
         else:
             json.loads(schema.text)
-    except ValueError as error:
-        return str(error)
+    except (ValueError, RecursionError) as error:
+        return printable(str(error))
     return ""
 
 

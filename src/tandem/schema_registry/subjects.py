@@ -11,6 +11,8 @@ from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import AVRO_ENDING, FOLDER, JSON_ENDING, Frozen, JsonSchema, frozen_in
 from tandem.errors import UsageError
 
+# The longest text to show.
+_LONGEST = 500
 # The endings of the kinds of schemas that a job can read.
 ENDINGS = {"AVRO": AVRO_ENDING, "JSON": JSON_ENDING}
 
@@ -37,6 +39,12 @@ def frozen_of(folder: Path, subject: str, kind: str) -> list[Frozen]:
     except ValueError as error:
         raise UsageError(str(error), hint="delete one, and run `tandem schemas pull`") from None
     return [Frozen(*numbers, (schemas / name).read_text("utf-8")) for name, numbers in found.items()]
+
+
+def printable(text: str) -> str:
+    """Returns a registry's text for a terminal: without control characters, and not too long."""
+    shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[:_LONGEST])
+    return shown if len(text) <= _LONGEST else f"{shown}..."
 
 
 def same_json(one: str, other: str) -> bool:

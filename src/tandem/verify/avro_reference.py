@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import fastavro
 
-from tandem.engine.declare.avro_schema import MICROS, Avro, Version
+from tandem.engine.declare.avro_schema import MICROS, Avro
+from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS, Kind, String, Timestamp
 from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.declare.wire_format import UNKNOWN_ID, id_in

@@ -11,6 +11,7 @@ from itertools import chain, product
 from math import prod
 from typing import Any, Protocol
 
+from tandem.engine.declare.stream import DeadLetterError
 from tandem.verify.documents import CollectionDifferences
 from tandem.verify.intake import Intake, Letter
 from tandem.verify.oracle import Document, Expectation, Observed, Oracle
@@ -20,6 +21,7 @@ from tandem.verify.watermark import Watermark
 
 # The most combinations of contents to try for events that were sent with different contents.
 _MOST_COMBINATIONS = 1_000
+_UNKNOWN = DeadLetterError.UNKNOWN_SCHEMA.encode()
 
 
 class Documents(Protocol):
@@ -84,7 +86,8 @@ def compare(
     for found in differences.values():
         found.add_to(problems)
     due = dict(chain.from_iterable(intake.dead.items() for intake in intakes))
-    _letters(dead_letter_topic, letters, due, beginnings or {}, problems)
+    with_schemas = {intake.stream.topic for intake in intakes if intake.stream.format is not None}
+    unknown_then = _letters(dead_letter_topic, letters, due, beginnings or {}, with_schemas, problems)
     for intake in intakes:
         for identity in intake.conflicting:
             problems.add(Kind.CONFLICTING, intake.stream.name, identity)
@@ -93,6 +96,11 @@ def compare(
     for _ in range(missing - dropped_as_late if dropped_as_late is not None else 0):
         problems.add(Kind.LOST, "possibly late records", f"{missing} missing, {dropped_as_late} dropped by the job")
     notes = _notes(beginnings or {})
+    if unknown_then:
+        notes.append(
+            f"{dead_letter_topic}: {unknown_then} records were rejected before their schema was known; "
+            "`tandem reconcile` writes their documents"
+        )
     if any(differences.values()) and (combinations := prod(map(_most_contents, intakes))) > _MOST_COMBINATIONS:
         notes.append(
             f"events were sent with too many different contents: documents were compared with "
@@ -154,14 +162,23 @@ def _letters(
     letters: Iterable[TopicRecord],
     due: Mapping[bytes, Letter],
     beginnings: Mapping[str, Mapping[int, int]],
+    with_schemas: Set[str],
     problems: Problems,
-) -> None:
+) -> int:
+    """Adds the differences between dead letters and ``due``.
+
+    Returns the number of letters whose records are events now, because their schema was added later.
+    """
+    unknown_then = 0
     seen: Counter[bytes] = Counter()
     for letter in letters:
         key = letter.key or b""
         expected = due.get(key)
         if expected is None:
-            if not _of_removed_record(key, beginnings):
+            source, partition, offset = _place(key)
+            if source in with_schemas and dict(letter.headers).get("error") == _UNKNOWN:
+                unknown_then += 1
+            elif offset >= beginnings.get(source, {}).get(partition, 0):
                 problems.add(Kind.INVENTED, topic, key.decode(errors="replace"))
             continue
         seen[key] += 1
@@ -177,14 +194,16 @@ def _letters(
             problems.add(Kind.WRONG, topic, key.decode(), ", ".join(differing))
     for key in due.keys() - seen.keys():
         problems.add(Kind.LOST, topic, key.decode())
+    return unknown_then
 
 
-def _of_removed_record(key: bytes, beginnings: Mapping[str, Mapping[int, int]]) -> bool:
-    topic, _, place = key.decode(errors="replace").rpartition("-")
+def _place(key: bytes) -> tuple[str, int, int]:
+    """Returns the topic, the partition and the offset in a dead letter's key; an empty topic for another key."""
+    topic, _, offset = key.decode(errors="replace").rpartition("-")
     topic, _, partition = topic.rpartition("-")
-    if not (partition.isdecimal() and place.isdecimal()):
-        return False
-    return int(place) < beginnings.get(topic, {}).get(int(partition), 0)
+    if not (partition.isdecimal() and offset.isdecimal()):
+        return "", 0, 0
+    return topic, int(partition), int(offset)
 
 
 def _counts(intake: Intake, expected: Expectation) -> Counts:

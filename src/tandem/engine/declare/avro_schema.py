@@ -7,13 +7,13 @@ pipeline. Producers write with the newest schema. The job reads records of all o
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.kind import Integer, Kind, String, Timestamp
 from tandem.engine.declare.wire_format import (
     AVRO_ENDING,
@@ -37,9 +37,6 @@ JAVA_LIMITS = " ".join(
 # Logical types of a long that are times, and the length of their unit in microseconds.
 MICROS = {"timestamp-millis": 1000, "timestamp-micros": 1}
 
-# The attributes of a schema's canonical form in Avro's specification. The fingerprint is computed from that form.
-_CANONICAL = ("name", "namespace", "type", "fields", "symbols", "items", "values", "size")
-_NAMED = ("record", "enum", "fixed")
 # The types that a stream's fields can have, and their names in a schema.
 _STRING, _INTEGER, _TIMESTAMP = String(), Integer(), Timestamp()
 _IN_AVRO: Mapping[Kind, str] = {
@@ -47,53 +44,6 @@ _IN_AVRO: Mapping[Kind, str] = {
     _INTEGER: "an int or a long",
     _TIMESTAMP: "a long with the logicalType timestamp-millis or timestamp-micros",
 }
-
-
-@dataclass(frozen=True)
-class Version:
-    """One schema.
-
-    Attributes:
-        number: N in the name of its file.
-        place: the file's path below the pipeline's folder.
-        text: the file's content.
-        schema: the same, parsed.
-        schema_id: its id in a schema registry, if it comes from one.
-    """
-
-    number: int
-    place: str
-    text: str
-    schema: dict[str, Any] = field(compare=False, repr=False)
-    schema_id: int | None = None
-
-    @classmethod
-    def parse(cls, number: int, place: str, text: str, schema_id: int | None = None) -> Version:
-        """Returns a schema, given its file.
-
-        Raises:
-            ValueError: it is not the schema of a record that Spark can read.
-        """
-        try:
-            schema = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"{place}: {error}") from None
-        if not isinstance(schema, dict) or schema.get("type") != "record" or "fields" not in schema:
-            raise ValueError(f"{place}: not the schema of a record")
-        if repeated := next(_within_themselves(schema, ()), None):
-            raise ValueError(f"{place}: type {repeated} contains itself, which Spark cannot read")
-        return cls(number, place, text, schema, schema_id)
-
-    @property
-    def canonical(self) -> dict[str, Any]:
-        """The schema's attributes that decide how bytes are read, and ``namespace``."""
-        canonical: dict[str, Any] = _canonical(self.schema)
-        return canonical
-
-    @property
-    def fields(self) -> Mapping[str, dict[str, Any]]:
-        """Its fields by name."""
-        return {each["name"]: each for each in self.schema["fields"]}
 
 
 @dataclass(frozen=True)
@@ -283,30 +233,3 @@ def kind_of(avro_type: Any) -> tuple[Kind | None, int]:
     if avro_type == "long" and logical in MICROS:
         return _TIMESTAMP, MICROS[logical]
     return (_INTEGER if avro_type in ("int", "long") else None), 1
-
-
-def _canonical(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_canonical(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept = {
-        name: _canonical(schema[name]) if name != "symbols" else schema[name] for name in _CANONICAL if name in schema
-    }
-    return kept["type"] if kept.keys() == {"type"} else kept
-
-
-def _within_themselves(schema: Any, outer: tuple[str, ...]) -> Iterator[str]:
-    """Yields the names of types that are used in their own definition."""
-    if isinstance(schema, str) and schema.rpartition(".")[2] in outer:
-        yield schema
-    elif isinstance(schema, list):
-        for each in schema:
-            yield from _within_themselves(each, outer)
-    elif isinstance(schema, dict):
-        inner = (*outer, str(schema.get("name")).rpartition(".")[2]) if schema.get("type") in _NAMED else outer
-        parts = [each.get("type") for each in schema.get("fields", ())]
-        for each in (*parts, *(schema[name] for name in ("items", "values") if name in schema)):
-            yield from _within_themselves(each, inner)
-        if schema.get("type") not in _NAMED:
-            yield from _within_themselves(schema.get("type"), inner)

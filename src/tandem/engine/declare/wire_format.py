@@ -134,8 +134,9 @@ class JsonSchema:
 
         Args:
             package: the pipeline's, its ``__package__``.
-            topic: the topic in the subject's name; see ``subject_of``.
-            record: the record's name in the subject's name: the title of the JSON Schema.
+            topic: the topic in the subject's name; alone it means the subject ``TOPIC-value``.
+            record: the record's name, which is the schema's title; alone it is the subject, with the topic the subject
+                is ``TOPIC-RECORD``.
 
         Raises:
             ValueError: no schema of this subject is in the folder, or its files contradict each other.

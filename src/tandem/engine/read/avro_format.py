@@ -11,12 +11,13 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
-from tandem.engine.declare.avro_schema import Avro, Source, Version
+from tandem.engine.declare.avro_schema import Avro, Source
+from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS, Kind, String, Timestamp
 from tandem.engine.declare.stream import CONTROL_KEY, DeadLetterError, Stream
 from tandem.engine.declare.wire_format import prefix_of
 from tandem.engine.read.field_reasons import reason_of
-from tandem.engine.read.json_format import parse_json
+from tandem.engine.read.json_format import is_no_control, parse_json
 from tandem.engine.read.value_format import Rule, unknown_id, unless_prefixed
 
 _END_BYTES = 16
@@ -66,7 +67,11 @@ class AvroFormat:
 
     def checks(self) -> Sequence[Column]:
         """See ``ValueFormat.checks``."""
-        return [self._is_whole(), *(_is_sound(name, kind) for name, kind in self._stream.fields.items())]
+        return [
+            self._is_whole(),
+            is_no_control(),
+            *(_is_sound(name, kind) for name, kind in self._stream.fields.items()),
+        ]
 
     def stages(self) -> Sequence[Mapping[str, Column]]:
         """See ``ValueFormat.stages``."""

@@ -63,7 +63,11 @@ class JsonFormat:
     def checks(self) -> Sequence[Column]:
         """See ``ValueFormat.checks``."""
         sound = (self._is_sound(name, kind) for name, kind in self._stream.fields.items())
-        return [self._is_framed(is_one_json_text(self._text) & F.col("_raw").isNotNull()), *sound]
+        return [
+            self._is_framed(is_one_json_text(self._text) & F.col("_raw").isNotNull()),
+            self._is_no_control(),
+            *sound,
+        ]
 
     def stages(self) -> Sequence[Mapping[str, Column]]:
         """See ``ValueFormat.stages``."""
@@ -100,6 +104,10 @@ class JsonFormat:
 
     def _is_framed(self, whole: Column) -> Column:
         return whole if self._schemas is None else _is_known(self._schemas) & whole
+
+    def _is_no_control(self) -> Column:
+        # The text after a prefix is no control record.
+        return is_no_control() if self._schemas is None else is_no_control() | ~is_one_json_text()
 
     def _prefix_rules(self) -> list[Rule]:
         if self._schemas is None:
@@ -146,7 +154,11 @@ class FlatJsonFormat(JsonFormat):
     def checks(self) -> Sequence[Column]:
         """See ``ValueFormat.checks``."""
         whole = F.col("_plain") | is_one_json_text(self._text)
-        return [self._is_framed(whole), *(self._is_sound(name, kind) for name, kind in self._stream.fields.items())]
+        return [
+            self._is_framed(whole),
+            self._is_no_control(),
+            *(self._is_sound(name, kind) for name, kind in self._stream.fields.items()),
+        ]
 
     def _is_plain(self) -> Column:
         """Returns whether ``_read`` alone is enough to validate the text; never null.
@@ -252,9 +264,7 @@ def is_control() -> Column:
 
 def is_no_control() -> Column:
     """Returns the opposite of ``is_control``; never null if the record has a key."""
-    other_key = F.coalesce(F.col("key") != CONTROL_KEY.encode(), F.lit(True))
-    # The text after a prefix is no control record.
-    return other_key | json_field(CONTROL_FIELD).isNull() | ~is_one_json_text()
+    return F.coalesce(F.col("key") != CONTROL_KEY.encode(), F.lit(True)) | json_field(CONTROL_FIELD).isNull()
 
 
 def control_time() -> Column:

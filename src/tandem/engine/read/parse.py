@@ -13,7 +13,7 @@ from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS
 from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.read.avro_format import AvroFormat
 from tandem.engine.read.document_id import document_id
-from tandem.engine.read.json_format import FlatJsonFormat, JsonFormat, control_time, is_control, is_no_control
+from tandem.engine.read.json_format import FlatJsonFormat, JsonFormat, control_time, is_control
 from tandem.engine.read.value_format import Rule, ValueFormat
 
 # The column of rows that are set aside: the original record, and whether it is a control record; null for an event.
@@ -104,7 +104,7 @@ def _is_event(value_format: ValueFormat, stream: Stream, max_clock_skew_seconds:
     """
     whole, *sound = value_format.checks()
     broken = [~condition for condition, *_ in (*key_rules(stream), *time_rules(stream))]
-    checks = [whole, is_timely(_event_time(stream), max_clock_skew_seconds), is_no_control(), *sound, *broken]
+    checks = [whole, is_timely(_event_time(stream), max_clock_skew_seconds), *sound, *broken]
     return F.coalesce(reduce(Column.__and__, checks), F.lit(False))
 
 

@@ -37,9 +37,9 @@ class ValueFormat(Protocol):
         """
 
     def checks(self) -> Sequence[Column]:
-        """Returns the conditions for an event.
+        """Returns the conditions for an event, first that of the whole value.
 
-        ``_f_<name>`` is each declared ``field``. A condition may be null.
+        ``_f_<name>`` is each declared ``field``. A condition may be null. One of them excludes control records.
         """
 
     def stages(self) -> Sequence[Mapping[str, Column]]:

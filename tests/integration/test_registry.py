@@ -1,0 +1,196 @@
+"""Confluent's own serializers and a real registry: Avro joined with JSON, and a schema that changes while the job runs.
+
+Marked ``by_name``, because the registry is a download of 142 MB.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.json_schema import JSONSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+from kafka import KafkaConsumer
+from pymongo import MongoClient
+
+from tandem.scaffold import Format, write
+from tests import STATE
+from tests.environment import Environment
+from tests.registry import schema_registry
+
+pytestmark = pytest.mark.by_name
+PORT = 29_990
+REQUESTS, RESPONSES = "parcels_requests_v1", "parcels_responses_v1"
+MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
+FIELDS: list[dict[str, Any]] = [
+    {"name": "request_id", "type": "string"},
+    {"name": "service", "type": "string"},
+    {"name": "requested_at", "type": MILLIS},
+]
+REGION: dict[str, Any] = {"name": "region", "type": ["null", "string"], "default": None}
+RESPONSE = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "title": "Response",
+    "type": "object",
+    "properties": {
+        "response_id": {"type": "string"},
+        "request_id": {"type": "string"},
+        "status": {"type": "integer"},
+        "responded_at": {"type": "string"},
+    },
+    "required": ["response_id", "request_id", "status", "responded_at"],
+}
+
+
+def request_schema(*fields: dict[str, Any]) -> str:
+    return json.dumps({"type": "record", "name": "Request", "namespace": "parcels", "fields": [*FIELDS, *fields]})
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[str]:
+    with schema_registry(STATE / "schema-registry", PORT) as address:
+        yield address
+
+
+@pytest.fixture
+def client(registry: str) -> Iterator[SchemaRegistryClient]:
+    with SchemaRegistryClient({"url": registry}) as client:
+        yield client
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    return write("parcels", tmp_path / "pipelines", Format.JSON).folder
+
+
+@pytest.fixture
+def environment(own: Path, registry: str) -> Environment:
+    extra = (
+        ("TANDEM_PIPELINE", "parcels"),
+        ("TANDEM_PIPELINES_DIR", str(own.parent)),
+        ("TANDEM_REGISTRY__URL", registry),
+    )
+    return Environment(STATE / "registry", 29_991, extra)
+
+
+class Foreign:
+    """A program with Confluent's serializers.
+
+    Args:
+        environment: whose Kafka.
+        client: a client of the registry.
+    """
+
+    def __init__(self, environment: Environment, client: SchemaRegistryClient) -> None:
+        self._producer = Producer({"bootstrap.servers": environment.bootstrap})
+        self._client = client
+
+    def requests(self, schema: str, *records: dict[str, Any]) -> None:
+        self._send(REQUESTS, AvroSerializer(self._client, schema), records)
+
+    def responses(self, *records: dict[str, Any]) -> None:
+        self._send(RESPONSES, JSONSerializer(json.dumps(RESPONSE), self._client), records)
+
+    def _send(self, topic: str, serialize: Any, records: tuple[dict[str, Any], ...]) -> None:
+        context = SerializationContext(topic, MessageField.VALUE)
+        for record in records:
+            self._producer.produce(topic, serialize(record, context))
+        assert self._producer.flush(60) == 0
+
+
+def declared_by_the_registry(streams: Path) -> None:
+    text = streams.read_text()
+    formats = {
+        "request": f'Avro.registered(__package__, topic="{REQUESTS}")',
+        "response": f'JsonSchema.registered(__package__, topic="{RESPONSES}")',
+    }
+    for name, declared in formats.items():
+        text = text.replace(f'identity="{name}_id",\n', f'identity="{name}_id",\n    format={declared},\n')
+    streams.write_text(text.replace("from tandem.pipeline import ", "from tandem.pipeline import Avro, JsonSchema, "))
+
+
+def answered(environment: Environment) -> set[str]:
+    with MongoClient(f"mongodb://127.0.0.1:{environment.first_port + 2}/?directConnection=true") as client:
+        return {each["request_id"] for each in client["parcels"]["parcels_answered"].find({"duration_ms": 1000})}
+
+
+def letters(environment: Environment) -> list[tuple[str, str]]:
+    """Returns code and detail of each dead letter."""
+    consumer = KafkaConsumer(
+        "parcels_dead_letter_v1",
+        bootstrap_servers=environment.bootstrap,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=5000,
+    )
+    found = [{name: value.decode() for name, value in record.headers} for record in consumer]
+    consumer.close()
+    return [(headers["error"], headers["detail"]) for headers in found]
+
+
+def test_a_schema_changes_while_the_job_runs(own: Path, environment: Environment, client: SchemaRegistryClient) -> None:
+    # Ids count across all subjects, so those of the streams do not begin with 1.
+    client.register_schema("others-value", Schema(json.dumps("string"), "AVRO"))
+    client.register_schema(f"{REQUESTS}-value", Schema(request_schema(), "AVRO"))
+    client.register_schema(f"{RESPONSES}-value", Schema(json.dumps(RESPONSE), "JSON"))
+    for topic in (REQUESTS, RESPONSES):
+        client.set_compatibility(f"{topic}-value", "BACKWARD")
+    pulled = environment.tandem("schemas", "pull", f"{REQUESTS}-value", f"{RESPONSES}-value").stdout
+    assert pulled.count("new ") == 2
+    declared_by_the_registry(own / "streams.py")
+    assert "problem" not in environment.tandem("schemas", "check", "--level", "backward").stdout
+    assert "does not include full" in environment.tandem("schemas", "check", "--level", "full", code=1).stdout
+
+    with environment.started():
+        environment.tandem("produce", "--count", "500", "--close")
+        assert "every record is accounted for" in environment.tandem("verify").stdout
+        watermark = environment.status()["job"]["watermark"]
+        now_ms = int(datetime.fromisoformat(watermark).timestamp() * 1000) + 60_000
+        foreign = Foreign(environment, client)
+
+        def request(name: str, **more: Any) -> dict[str, Any]:
+            at = datetime.fromtimestamp(now_ms / 1000, UTC)
+            return {"request_id": name, "service": "cart", "requested_at": at, **more}
+
+        def response(name: str) -> dict[str, Any]:
+            at = datetime.fromtimestamp(now_ms / 1000 + 1, UTC).isoformat()
+            return {"response_id": f"to-{name}", "request_id": name, "status": 200, "responded_at": at}
+
+        foreign.requests(request_schema(), request("first"))
+        foreign.responses(response("first"), response("early"), response("second"))
+
+        # A schema that the registry refuses, and one that it accepts.
+        new = own / "new.avsc"
+        checked = ("schemas", "check", "--new", str(new), "--subject", f"{REQUESTS}-value")
+        new.write_text(request_schema({"name": "region", "type": "string"}))
+        assert "the schema is not compatible" in environment.tandem(*checked, code=1).stdout
+        new.write_text(request_schema(REGION))
+        assert "problem" not in environment.tandem(*checked).stdout
+
+        # A producer is faster than the job. Its serializer registers the schema.
+        foreign.requests(request_schema(REGION), request("early", region="eu"))
+        (version,) = set(client.get_versions(f"{REQUESTS}-value")) - {1}
+        schema_id = client.get_version(f"{REQUESTS}-value", version).schema_id
+        detail = f"schema id {schema_id}: not among the schemas of {REQUESTS}-value"
+        environment.wait("the dead letter", lambda: any(found.startswith(detail) for _, found in letters(environment)))
+        assert f"(id {schema_id}) has no file" in environment.tandem("schemas", "check", code=1).stdout
+        new_file = f"schemas/{REQUESTS}-value.v{version}.id{schema_id}.avsc"
+        assert environment.tandem("schemas", "pull").stdout.split() == ["new", new_file]
+        environment.tandem("submit")
+        foreign.requests(request_schema(REGION), request("second", region=None))
+        environment.wait("the answers", lambda: {"first", "second"} <= answered(environment))
+
+        # Generated records have the new schema, and some the old one.
+        environment.tandem("produce", "--count", "500", "--close")
+        environment.tandem("verify", code=1)
+        environment.tandem("reconcile")
+        assert answered(environment) == {"first", "early", "second"}
+        verified = " ".join(environment.tandem("verify").stdout.split())
+        assert "every record is accounted for" in verified
+        assert "1 records were rejected before their schema was known" in verified
