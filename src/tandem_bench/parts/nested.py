@@ -36,6 +36,12 @@ def rows_of(seconds: Mapping[str, Sequence[float]], records: int) -> list[Row]:
     The first round is left out, because Java is cold then.
     """
     return [
-        Row(title, "records/s", Figure(tuple(records / each for each in seconds[name][1:])), kind, compared=True)
+        Row(
+            title,
+            "records/s",
+            Figure(tuple(records / each for each in seconds[name][1:])),
+            kind,
+            compared=name != "parse",
+        )
         for name, (title, kind) in _ROWS.items()
     ]
