@@ -34,10 +34,10 @@ from tandem.platforms.dataproc.costs import notes
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob, problem_of, state_of
+from tandem.platforms.dataproc.memory import with_memory
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import SCOPE, batch_request, batches_parent, submit_request
-from tandem.platforms.parity import spark_settings
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -49,6 +49,8 @@ from tandem_rehearsal.job_controller import JobController
 ADDRESS = "TANDEM_GCP__DATAPROC_ADDRESS"
 # Nobody may listen there but the superuser.
 NOWHERE = "127.0.0.1:1"
+# A job without an end would write an event log without one.
+NO_EVENT_LOG = {"spark.eventLog.enabled": "false"}
 ACCOUNT = "tandem-job@some-project.iam.gserviceaccount.com"
 CLOUD = {
     "kafka": {
@@ -295,7 +297,7 @@ def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> 
     (job,) = server.started
     assert job.pyspark_job.main_python_file_uri == planned["SubmitJob"]["job"]["pysparkJob"]["mainPythonFileUri"]
     assert planned["SubmitJob"]["job"]["reference"]["jobId"] == run.id
-    assert dict(job.pyspark_job.properties) == {**with_limits(settings.spark), "spark.eventLog.enabled": "false"}
+    assert dict(job.pyspark_job.properties) == with_limits({**with_memory(settings), **NO_EVENT_LOG})
     for machines in (found.config.master_config, found.config.worker_config):
         assert (machines.disk_config.boot_disk_type, machines.disk_config.boot_disk_size_gb) == ("pd-balanced", 100)
     # Google removes temporary files from a bucket of its own, and not from ours.
@@ -457,7 +459,7 @@ def test_a_serverless_batch_is_submitted_once_found_and_asked_to_stop(serverless
     assert list(job.pyspark_job.args)[2:] == ["--stop-when", f"gs://some-bucket/tandem/orders_payments/stop/{run.id}"]
     planned = next(call.about for call in calls(serverless, made) if call.method == "CreateBatch")
     assert planned["batchId"] == run.id
-    assert dict(job.pyspark_job.properties) == with_limits(spark_settings(serverless))
+    assert dict(job.pyspark_job.properties) == with_limits({**with_memory(serverless), **NO_EVENT_LOG})
 
 
 def test_a_serverless_batch_that_does_not_stop_is_cancelled(
