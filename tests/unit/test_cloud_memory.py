@@ -89,6 +89,15 @@ def test_two_executors_and_an_application_master_fit_on_a_worker() -> None:
 
 
 @pytest.mark.parametrize(
+    ("instances", "workers", "started"), [("4", 2, None), ("5", 2, 4), ("3", 0, 2), ("5", 3, None)]
+)
+def test_the_plan_says_how_many_executors_would_start(instances: str, workers: int, started: int | None) -> None:
+    said = note(settings_of({"spark.executor.instances": instances}, workers=workers))
+    short = f", so only {started} of {instances} executors would start: raise gcp.workers"
+    assert said.endswith(short if started else "has room for 2")
+
+
+@pytest.mark.parametrize(
     ("spark", "google", "expected"),
     [
         ({BOUND: "512"}, {}, Executor(2, 3072, 512, 2048)),

@@ -30,7 +30,7 @@ from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
-from tandem.platforms.dataproc.costs import notes
+from tandem.platforms.dataproc.costs import notes, requests_of_batch
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob, problem_of, state_of
@@ -658,3 +658,37 @@ def test_the_plan_counts_disks_logs_and_what_a_bucket_keeps(settings: Settings) 
     assert "Cloud Logging: about 0.4 GiB a month" in told
     other = in_bucket("some-bucket", disk_type="hyperdisk-balanced")
     assert "hyperdisk-balanced: not counted" in "\n".join(notes(other))
+
+
+@pytest.mark.parametrize(
+    ("serverless", "spark", "changes"),
+    [
+        (False, {}, 18 + 4 * 12),
+        (False, {"spark.sql.shuffle.partitions": "8"}, 18 + 8 * 12),
+        # Its Spark has four state stores in a partition of a join.
+        (True, {}, 18 + 4 * 4 * 12),
+    ],
+)
+def test_the_plan_counts_the_requests_of_each_state_store(
+    settings: Settings, serverless: bool, spark: dict[str, str], changes: int
+) -> None:
+    settings = load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "serverless": serverless}, "spark": spark})
+    assert requests_of_batch(settings).changes == changes
+    assert f"checkpoint: about {changes} writes and lists and" in "\n".join(notes(settings))
+
+
+def test_the_costs_of_a_serverless_batch_follow_its_memory(settings: Settings) -> None:
+    def dcu(**spark: str) -> str:
+        own = {f"spark.executor.{name}": value for name, value in spark.items()}
+        serverless = load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "serverless": True}, "spark": own})
+        return next(notes(serverless))
+
+    # A driver of 4 vCPU and 13.1 GiB, and two executors of 4 vCPU and 10.9 GiB.
+    assert dcu().startswith("serverless: a driver and 2 executors of 4 vCPU, 10.7 DCU: about $0.64 an hour")
+    assert dcu(memory="20g").startswith("serverless: a driver and 2 executors of 4 vCPU, 12.8 DCU: about $0.77 an hour")
+    assert "8 vCPU, 15.5 DCU" in dcu(cores="8")
+
+
+def test_a_machine_of_ones_own_size_is_counted_by_its_processors() -> None:
+    told = "\n".join(notes(in_bucket("some-bucket", machine="n2-custom-4-16384")))
+    assert "cluster: 3 x n2-custom-4-16384, 12 vCPU: about $0.70 an hour" in told

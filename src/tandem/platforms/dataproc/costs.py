@@ -29,9 +29,9 @@ _SOFT_DELETE_DAYS = 7
 _LOG_GIB, _LOG_LINE_BYTES = 0.50, 1500
 # Measured in the rehearsal, where a test counts them again. Each file of the checkpoint is written and then renamed,
 # which copies it. Hadoop's file system lists a folder before most of its steps.
-_CHANGES_A_BATCH, _READS_A_BATCH = 24, 37
+_CHANGES_A_BATCH, _READS_A_BATCH = 18, 23
 # For each state store: a file of changes and, every tenth batch, a snapshot.
-_CHANGES_A_STORE, _READS_A_STORE = 11, 17
+_CHANGES_A_STORE, _READS_A_STORE = 12, 20
 # Until format 3, a join has two stores for each side in each partition.
 _STORES_OF_OLD_JOIN, _OLD_JOIN = 4, ("1", "2")
 

@@ -9,7 +9,7 @@ from tandem.errors import UsageError
 from tandem.job_files import TASKS_JAVA_OPTIONS
 from tandem.platforms.dataproc.machines import Machine, machine_of
 from tandem.platforms.parity import spark_settings
-from tandem.settings.model import Settings
+from tandem.settings.model import EXECUTORS, Settings
 
 # Besides the heap, in MiB. Java itself: classes, compiled code, threads, the collector.
 _JAVA = 768
@@ -129,7 +129,11 @@ def note(settings: Settings) -> str:
     if settings.gcp.serverless:
         return f"{line} for {executor.cores} vCPU"
     each = _for_executors(worker_of(settings)) // _in_steps(executor.container)
-    return f"{line}; a worker ({settings.gcp.machine}) has room for {each}"
+    line += f"; a worker ({settings.gcp.machine}) has room for {each}"
+    wanted, workers = int(settings.spark.get(EXECUTORS, "2")), max(settings.gcp.workers, 1)
+    if wanted <= each * workers:
+        return line
+    return f"{line}, so only {each * workers} of {wanted} executors would start: raise gcp.workers"
 
 
 def _rocksdb(spark: dict[str, str]) -> int:
