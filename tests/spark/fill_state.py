@@ -1,4 +1,4 @@
-"""Fills a state of RocksDB in a Spark of its own, and prints what RocksDB and the process use.
+"""Fills a state of RocksDB in a Spark of its own, and prints what RocksDB uses.
 
 A process has one bound for all of RocksDB, fixed by its first query, so each measurement needs a process.
 """
@@ -6,7 +6,6 @@ A process has one bound for all of RocksDB, fixed by its first query, so each me
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ ROUNDS, ROWS = 6, 60_000
 
 
 def main(folder: Path, settings: dict[str, str]) -> None:
-    """Runs the query, and prints its measurements as JSON."""
+    """Runs the query, and prints the most memory that RocksDB has used, in MiB."""
     builder = SparkSession.Builder().master("local[2]").config("spark.driver.memory", "1g")
     spark = builder.config(map=settings).config("spark.ui.enabled", "false").getOrCreate()
     for number in range(ROUNDS):
@@ -29,8 +28,7 @@ def main(folder: Path, settings: dict[str, str]) -> None:
     query = writer.trigger(availableNow=True).start()
     query.awaitTermination()
     used = [_rocksdb(progress) for progress in query.recentProgress]
-    process = _memory(spark._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
-    sys.stdout.write(json.dumps({"rocksdb": max(used), "process": process}) + "\n")
+    sys.stdout.write(f"{max(used)}\n")
 
 
 def _incompressible(number: int) -> Column:
@@ -40,13 +38,6 @@ def _incompressible(number: int) -> Column:
 def _rocksdb(progress: Any) -> float:
     """Returns what RocksDB uses after a batch, in MiB."""
     return float(sum(each["memoryUsedBytes"] for each in progress["stateOperators"])) / 2**20
-
-
-def _memory(pid: int) -> float:
-    """Returns the largest memory of a process, in MiB."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text("utf-8"))
-    assert found
-    return int(found[1]) / 1024
 
 
 if __name__ == "__main__":
