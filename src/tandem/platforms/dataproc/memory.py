@@ -13,8 +13,9 @@ from tandem.settings.model import EXECUTORS, Settings
 
 # Besides the heap, in MiB. Java itself: classes, compiled code, threads, the collector.
 _JAVA = 768
-# Java's direct buffers, by which executors exchange data. Without a limit, Java allows as much as the heap.
-_DIRECT = 256
+# Java's direct buffers, by which executors exchange data: Spark fetches up to 48 MiB for each task at once. Without a
+# limit, Java allows as much as the heap.
+_DIRECT, _DIRECT_PER_CORE = 128, 64
 # RocksDB's bound is soft, and freed memory does not return to the system at once.
 _ROCKSDB_TIMES = 2
 # YARN has about three quarters of a worker's memory, and gives it in such steps.
@@ -53,8 +54,8 @@ class Executor:
 
     @property
     def direct(self) -> int:
-        """The limit of Java's direct buffers: what the rest leaves of the overhead."""
-        return self.overhead - _JAVA - _ROCKSDB_TIMES * self.rocksdb
+        """The limit of Java's direct buffers."""
+        return _DIRECT + _DIRECT_PER_CORE * self.cores
 
     @property
     def properties(self) -> dict[str, str]:
@@ -70,25 +71,17 @@ def executor_of(settings: Settings) -> Executor:
     Raises:
         UsageError: it does not fit into a container, or a setting is no size.
     """
-    spark = spark_settings(settings)
+    spark, serverless = spark_settings(settings), settings.gcp.serverless
+    worker = None if serverless else worker_of(settings)
     rocksdb = _rocksdb(spark)
-    needed = _JAVA + _DIRECT + _ROCKSDB_TIMES * rocksdb
-    overhead = _mib(spark, _OVERHEAD, needed)
-    if overhead < needed:
-        raise UsageError(
-            f"{_OVERHEAD} is {overhead} MiB, but Java needs {_JAVA}, direct buffers {_DIRECT} and "
-            f"RocksDB {_ROCKSDB_TIMES * rocksdb} MiB",
-            hint=f"set at least {needed}m, or leave it out",
-        )
-    if settings.gcp.serverless:
-        cores, heap = _number(spark, _CORES, _SERVERLESS_CPUS[0]), _mib(spark, _HEAP, _SERVERLESS_HEAP)
-        executor = Executor(cores, heap, rocksdb, overhead)
+    cores = _number(spark, _CORES, max(1, worker.cpus // 2) if worker else _SERVERLESS_CPUS[0])
+    overhead = _overhead(spark, cores, rocksdb)
+    if worker is None:
+        executor = Executor(cores, _mib(spark, _HEAP, _SERVERLESS_HEAP), rocksdb, overhead)
         _check_batch(executor)
         return executor
-    worker = worker_of(settings)
     half = (_for_executors(worker) // 2) // _YARN_STEP * _YARN_STEP
-    cores, heap = _number(spark, _CORES, max(1, worker.cpus // 2)), _mib(spark, _HEAP, half - overhead)
-    executor = Executor(cores, heap, rocksdb, overhead)
+    executor = Executor(cores, _mib(spark, _HEAP, half - overhead), rocksdb, overhead)
     _check_container(executor, worker, settings.gcp.machine)
     return executor
 
@@ -146,6 +139,18 @@ def _rocksdb(spark: dict[str, str]) -> int:
         )
     # Spark's own default is 500.
     return _number(spark, f"{_ROCKSDB}maxMemoryUsageMB", 500)
+
+
+def _overhead(spark: dict[str, str], cores: int, rocksdb: int) -> int:
+    """Returns the memory besides the heap; raises if a setting is less than what is needed."""
+    direct, state = _DIRECT + _DIRECT_PER_CORE * cores, _ROCKSDB_TIMES * rocksdb
+    overhead = _mib(spark, _OVERHEAD, needed := _JAVA + direct + state)
+    if overhead < needed:
+        raise UsageError(
+            f"{_OVERHEAD} is {overhead} MiB, but Java needs {_JAVA}, direct buffers {direct} and RocksDB {state} MiB",
+            hint=f"set at least {needed}m, or leave it out",
+        )
+    return overhead
 
 
 def _for_executors(worker: Machine) -> int:
