@@ -37,7 +37,7 @@ def filled(folder: Path, spark: dict[str, str]) -> float:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]

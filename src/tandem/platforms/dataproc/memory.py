@@ -142,7 +142,11 @@ def _rocksdb(spark: dict[str, str]) -> int:
 
 
 def _overhead(spark: dict[str, str], cores: int, rocksdb: int) -> int:
-    """Returns the memory besides the heap; raises if a setting is less than what is needed."""
+    """Returns the memory besides the heap.
+
+    Raises:
+        UsageError: a setting is less than what is needed.
+    """
     direct, state = _DIRECT + _DIRECT_PER_CORE * cores, _ROCKSDB_TIMES * rocksdb
     overhead = _mib(spark, _OVERHEAD, needed := _JAVA + direct + state)
     if overhead < needed:
