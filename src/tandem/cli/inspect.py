@@ -1,4 +1,4 @@
-"""Commands that only read: ``status``, ``logs``, ``profile``, ``config``."""
+"""Commands that only read: ``status``, ``logs``, ``config``."""
 
 from __future__ import annotations
 
@@ -18,24 +18,14 @@ from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import TandemError, UsageError
 from tandem.settings.loaded import flat
-from tandem.settings.model import FOUND
-from tandem.settings.profiles import Profile, profiles
 
 _WATCH_S = 2.0
 _RATE_S = 10.0
 _COLOURS = {"error": "red", "warning": "yellow", "debug": "dim"}
 
 app = typer.Typer()
-_profile = typer.Typer()
 _config = typer.Typer()
-app.add_typer(_profile, name="profile", rich_help_panel=INSPECT)
 app.add_typer(_config, name="config", rich_help_panel=INSPECT)
-
-
-@_profile.callback()
-@with_context
-def _profile_group(_: CommandContext) -> None:
-    """List and show profiles."""
 
 
 @_config.callback()
@@ -168,53 +158,6 @@ def moment(text: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         raise UsageError(f"--since {text!r} is not a duration or a time", hint="for example --since 10m") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-@_profile.command("list")
-@with_context
-def profile_list(
-    _: CommandContext,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
-) -> None:
-    """List the profiles with their descriptions and files."""
-    known = profiles().values()
-    if as_json:
-        print(json.dumps([_listed(each) for each in known]))
-        return
-    for each in known:
-        protected = " (protected)" if each.values.get("protected") else ""
-        print(f"{each.name}\t{each.values['description']}{protected}\t{each.origin}")
-
-
-def _listed(profile: Profile) -> dict[str, Any]:
-    values = profile.values
-    own = {"name": profile.name, "like": profile.like, "origin": profile.origin}
-    return {
-        **own,
-        **{name: values[name] for name in ("backend", "description")},
-        "protected": bool(values.get("protected")),
-    }
-
-
-@_profile.command("current")
-@with_context
-def profile_current(
-    context: CommandContext,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the profile and the reason as JSON.")] = False,
-) -> None:
-    """Print the profile that commands use."""
-    name, why = context.chosen
-    print(json.dumps({"profile": name, "reason": why}) if as_json else name)
-
-
-@_profile.command("show")
-@with_context
-def profile_show(context: CommandContext) -> None:
-    """Print the profile's settings as JSON.
-
-    A missing required value is its name in angle brackets.
-    """
-    print(context.shown_settings.model_dump_json(indent=2, exclude=set(FOUND)))
 
 
 @_config.command("show")
