@@ -90,7 +90,7 @@ variable "atlas_size" {
 }
 
 variable "atlas_addresses" {
-  description = "More addresses that may connect to Atlas, by a comment: yours, and those of GitHub's runners."
+  description = "More addresses or ranges that may connect to Atlas, by a comment: yours, and those of GitHub's runners."
   type        = map(string)
   default     = {}
 }

@@ -32,7 +32,7 @@ variable "database" {
 }
 
 variable "addresses" {
-  description = "The addresses that may connect, by a comment."
+  description = "The addresses or ranges that may connect, by a comment."
   type        = map(string)
 }
 
@@ -87,7 +87,7 @@ resource "mongodbatlas_project_ip_access_list" "address" {
   for_each = var.addresses
 
   project_id = mongodbatlas_project.tandem.id
-  ip_address = each.value
+  cidr_block = strcontains(each.value, "/") ? each.value : "${each.value}/32"
   comment    = each.key
 }
 
