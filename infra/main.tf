@@ -77,3 +77,15 @@ module "deployer" {
   # The roles need APIs.
   depends_on = [module.google]
 }
+
+module "alerts" {
+  source = "./modules/alerts"
+
+  name       = var.name
+  project    = var.project
+  region     = var.region
+  serverless = var.serverless
+  emails     = var.alert_emails
+
+  depends_on = [module.google]
+}

@@ -112,3 +112,9 @@ variable "github_environment" {
   type        = string
   default     = "production"
 }
+
+variable "alert_emails" {
+  description = "Addresses that get the alerts."
+  type        = set(string)
+  default     = []
+}

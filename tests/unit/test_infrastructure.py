@@ -259,7 +259,11 @@ def undefined(folder: Path) -> Iterator[str]:
     variables, used = set(module.get("variable", {})), references(module, "var")
     yield from (f"var.{name}" for name in variables ^ used)
     yield from (f"local.{name}" for name in set(module.get("locals", {})) ^ references(module, "local"))
-    for kind in {kind for text in texts(module) for kind in re.findall(r"(?<![\w.])([a-z]+_[a-z_]+)\.[a-z]", text)}:
+    for kind in {
+        kind
+        for text in texts(module)
+        for kind in re.findall(r"(?<![\w.])((?:google|confluent|mongodbatlas|random)_[a-z_]+)\.[a-z]", text)
+    }:
         known = {**module.get("resource", {}), **module.get("data", {})}.get(kind, {})
         yield from (f"{kind}.{name}" for name in references(module, kind) - set(known))
     for name, call in module.get("module", {}).items():
