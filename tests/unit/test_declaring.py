@@ -126,7 +126,12 @@ def test_aggregates_need_no_key() -> None:
 
 @pytest.mark.parametrize(
     "package",
-    ["tandem.pipelines.orders_payments", "tandem.pipelines.segment_revenue", "tandem.scaffold.example"],
+    [
+        "tandem.pipelines.orders_payments",
+        "tandem.pipelines.segment_revenue",
+        "tandem.pipelines.shipped_orders",
+        "tandem.scaffold.example",
+    ],
 )
 def test_what_is_written_is_what_is_declared(package: str) -> None:
     streams, pipeline = import_module(f"{package}.streams"), import_module(f"{package}.transform").PIPELINE
@@ -134,7 +139,7 @@ def test_what_is_written_is_what_is_declared(package: str) -> None:
     assert pipeline.lookups == getattr(streams, "LOOKUPS", ())
 
 
-def test_an_error_in_a_view_is_told_by_its_line(tmp_path: Path) -> None:
+def test_an_error_in_a_view_is_reported_with_its_line(tmp_path: Path) -> None:
     place = write("notes", tmp_path / "declared_pipelines")
     assert indexes_of(place)["notes_unanswered"] == (("request_id",), ("kind",))
     file = place.file("streams")

@@ -37,7 +37,7 @@ class BatchWriter:
 
     Writing a batch twice has no effect. Documents are replaced by their ``_id``. Only the first batch of a run may be a
     replay, and it skips dead letters that the topic already has. So documents and dead letters are written in parallel
-    and in any order, dead letters once it is certain that no other driver has committed the batch.
+    and in any order, once it is certain that no other driver has committed the batch.
 
     One Spark job computes a small batch and the driver writes it, because planning and scheduling more jobs costs more
     than the writes. Spark's tasks cache and write a large batch. They also write the first batch of a run: if a batch
@@ -111,6 +111,9 @@ class BatchWriter:
 
     def _write(self, rows: BatchRows, batch: DataFrame, batch_id: int, since_ms: int | None) -> None:
         found = rows.compute(batch)
+        # Spark refuses a second commit of a batch only until it purges the first one.
+        if is_committed(self._spark, self._config, batch_id):
+            raise AnotherDriverError
         self._compilation.note(batch, found.events)
         tasks: list[Callable[[], None]] = []
         if found.dead:
@@ -125,8 +128,5 @@ class BatchWriter:
             self._superseded.remove(output.collection_name, rows.documents(output))
 
     def _append_letters(self, rows: BatchRows, number: int, batch_id: int, since_ms: int | None) -> None:
-        # Two drivers may write the same documents, but not the same dead letters.
-        if is_committed(self._spark, self._config, batch_id):
-            raise AnotherDriverError
         rows.append_letters(since_ms=since_ms)
         _log.warning(Notice.REJECTED, extra=values(batch=batch_id, dead_letters=number))
