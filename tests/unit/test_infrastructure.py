@@ -111,7 +111,7 @@ def by_page(text: str) -> Needs:
 
     (nat,) = re.findall(r"--min-ports-per-vm=(\d+)", text)
     (protocols,) = re.findall(r"firewall-rules create tandem .*--allow=(\S+)", text)
-    (rights,) = re.findall(r"`orders_payments_dead_letter_v1`: (.*)\n", text)
+    (rights,) = re.findall(r"`orders_payments_dead_letter_v1`: ([^`]+)`", text)
     (role,) = re.findall(r"`(\w+)` on `ecommerce_mart`", text)
     rows = re.findall(r"^\| ([^|]*)\| [^|]*?\(`([a-zA-Z.]+)`\)[^|]*\| ([^|]+) \|$", text, re.MULTILINE)
     roles: dict[bool, set[tuple[On, str]]] = {True: set(), False: set()}
@@ -174,6 +174,11 @@ def test_a_difference_in_the_infrastructure_is_found(file: str, text: str, other
 def test_a_difference_in_the_page_is_found(text: str, other: str) -> None:
     assert text in PAGE
     assert by_page(PAGE.replace(text, other)) != by_code()
+
+
+def test_the_pages_commands_grant_the_roles_of_its_table() -> None:
+    named = {name for _, name in by_page(PAGE).job_roles | by_page(PAGE).deployer_roles}
+    assert set(re.findall(r"--role=roles/(\S+)", PAGE)) == named
 
 
 def test_the_bucket_is_as_doctor_wants_it() -> None:
