@@ -52,7 +52,7 @@ def _shared(
     profile: Annotated[
         str | None,
         typer.Option(
-            help="Profile to use; default: TANDEM_PROFILE, else the running one, else local if Docker answers.",
+            help="Profile to use; default: TANDEM_PROFILE, the running one, local if Docker answers, else embedded.",
             rich_help_panel="Shared options",
         ),
     ] = None,
