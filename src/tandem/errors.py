@@ -9,7 +9,7 @@ DISTRIBUTION = "tandem-streams"
 
 
 def install_hint(extra: str) -> str:
-    """Returns how to install an extra: in a checkout the locked packages, else the newest."""
+    """Returns how to install an extra; in a checkout its locked packages."""
     if checkout():
         return f"in the checkout: .venv/bin/pip install -r requirements/{extra}.txt"
     return f"pip install '{DISTRIBUTION}[{extra}]'"

@@ -54,7 +54,14 @@ def metadata(wheel: ZipFile) -> Message:
 
 
 def test_the_source_has_what_a_checkout_needs(source: Path) -> None:
-    for name in ("scripts/run", "requirements/embedded.txt", "images/Dockerfile", "docker-compose.yml", ".env", "tests"):
+    for name in (
+        "scripts/run",
+        "requirements/embedded.txt",
+        "images/Dockerfile",
+        "docker-compose.yml",
+        ".env",
+        "tests",
+    ):
         assert (source / name).exists(), name
     assert [path for path in source.rglob("*") if path.name in (".venv", ".tandem", "__pycache__")] == []
 
