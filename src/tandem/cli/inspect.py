@@ -17,9 +17,10 @@ from rich.text import Text
 from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import TandemError, UsageError
+from tandem.settings.json_schema import json_schema
 from tandem.settings.loaded import flat
 from tandem.settings.model import FOUND
-from tandem.settings.profiles import Profile, profiles
+from tandem.settings.profiles import Profile, packaged_names, profiles
 
 _WATCH_S = 2.0
 _RATE_S = 10.0
@@ -41,7 +42,7 @@ def _profile_group(_: CommandContext) -> None:
 @_config.callback()
 @with_context
 def _config_group(_: CommandContext) -> None:
-    """Show the profile's settings."""
+    """Show the settings and their schema."""
 
 
 @app.command(rich_help_panel=INSPECT, epilog=examples("tandem status", "tandem status --watch", "tandem status --json"))
@@ -215,6 +216,13 @@ def profile_show(context: CommandContext) -> None:
     A missing required value is its name in angle brackets.
     """
     print(context.shown_settings.model_dump_json(indent=2, exclude=set(FOUND)))
+
+
+@_config.command("schema")
+@with_context
+def config_schema(_: CommandContext) -> None:
+    """Print the JSON Schema of tandem.toml, for editors."""
+    print(json.dumps(json_schema(packaged_names()), indent=2))
 
 
 @_config.command("show")
