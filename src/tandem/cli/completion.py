@@ -20,7 +20,7 @@ def profile_names(incomplete: str) -> list[str]:
 
 
 def pipeline_names(incomplete: str) -> list[str]:
-    """Returns what may stand in place of a list of pipelines, of which the last is incomplete."""
+    """Returns the lists of pipelines that begin with what was typed."""
     before, comma, last = incomplete.rpartition(",")
     try:
         known = catalog.names(own_pipelines())
