@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tarfile
 import tomllib
 from email.message import Message
@@ -17,16 +15,9 @@ from packaging.metadata import Metadata
 from tandem import __version__
 from tandem.errors import DISTRIBUTION, install_hint
 from tests import ROOT
+from tests.distribution import build
 
 PACKAGES = ("tandem", "tandem_rehearsal")
-
-
-def build(kind: str, source: Path, folder: Path) -> Path:
-    command = [sys.executable, "-m", "hatchling", "build", "--target", kind, "--directory", str(folder)]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (file,) = folder.iterdir()
-    return file
 
 
 @pytest.fixture(scope="module")
