@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -19,12 +20,15 @@ PATIENCE_S = 300
 BATCHES = 12
 
 
-def two_drivers(environment: Environment) -> None:
-    """Returns when both drivers have ended.
+def two_drivers(environment: Environment, *, first_ends: bool) -> None:
+    """Stops a driver in the middle of a batch and wakes it after another has committed that batch and many more.
 
-    The second one has committed the batch in whose middle the first one was stopped, and so many more that Spark has
-    purged that commit. Then the first one was woken, and has ended by itself; the second one was killed. The batch has
-    dead letters, which are written last.
+    The other driver commits so many that Spark has purged the batch's commit. It is killed in the end. The batch has
+    dead letters.
+
+    Args:
+        environment: an environment that runs.
+        first_ends: whether the woken driver must end by itself. Otherwise it must commit its batch.
     """
     processes = Processes(environment.home)
     commit = next((commit for _ in range(ATTEMPTS) if (commit := stopped_in_mid_batch(environment, processes))), None)
@@ -40,14 +44,18 @@ def two_drivers(environment: Environment) -> None:
             commit_another(environment, commit.parent)
         assert not commit.exists()
         send(processes, "job", signal.SIGCONT)
-        environment.wait(
-            "the first driver's end",
-            lambda: not first.is_running() or first.status() == psutil.STATUS_ZOMBIE,
-            PATIENCE_S,
-        )
+        if first_ends:
+            environment.wait("the first driver's end", partial(has_ended, first), PATIENCE_S)
+        else:
+            environment.wait("the first driver's commit", commit.exists, PATIENCE_S)
     finally:
         os.killpg(second.pid, signal.SIGKILL)
         second.wait()
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Returns whether a process has ended, although nobody has waited for it."""
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def commit_another(environment: Environment, commits: Path) -> None:

@@ -41,8 +41,9 @@ def offsets_are_written(arena: Arena, batch: int) -> Callable[[], bool]:
 def state_is_being_committed(arena: Arena, batch: int) -> Callable[[], bool]:
     """One of the state stores has written the batch's changes, or is at it."""
     folder = arena.backend.checkpoint / "state"
-    # Spark's version of the state is one more than the batch.
-    return lambda: any(True for _ in folder.glob(f"0/*/*/*{batch + 1}.delta*"))
+    # Spark's version of the state is one more than the batch. Until a file is complete, its name begins with a dot.
+    names = (f"0/*/{batch + 1}.changelog", f"0/*/.{batch + 1}.changelog*")
+    return lambda: any(True for name in names for _ in folder.glob(name))
 
 
 def documents_are_being_written(arena: Arena, batch: int) -> Callable[[], bool]:

@@ -287,7 +287,7 @@ def test_more_waits_than_fits_into_memory(lone: Environment) -> None:
 @EMBEDDED_ONLY
 @pytest.mark.on_demand
 def test_a_second_driver_on_the_same_checkpoint(lone: Environment) -> None:
-    two_drivers(lone)
+    two_drivers(lone, first_ends=True)
     problem = lone.wait("the problem", lambda: lone.status()["problem"])
     assert "another driver uses the same checkpoint" in problem
     lone.tandem("submit")

@@ -100,6 +100,7 @@ def test_a_name_that_no_document_can_have_is_refused(
     [
         ("tandem.pipelines.orders_payments", {}),
         ("tandem.pipelines.segment_revenue", {"window_seconds": 60}),
+        ("tandem.pipelines.shipped_orders", {"ship_within_seconds": 60}),
         ("tandem.scaffold.example", {"timeout_seconds": 60}),
     ],
 )

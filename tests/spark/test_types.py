@@ -62,6 +62,10 @@ SCALARS: tuple[Kind, ...] = (
     FieldType.decimal(34, 4),
     FieldType.decimal(34, 34),
     FieldType.decimal(3, 0),
+    FieldType.decimal_bytes(5, 2),
+    FieldType.decimal_bytes(34, 4),
+    FieldType.decimal_bytes(34, 34),
+    FieldType.decimal_bytes(3, 0),
     FieldType.DATE,
     FieldType.TIMESTAMP,
     FieldType.EPOCH_SECONDS,
@@ -97,7 +101,15 @@ streams = st.builds(
     lambda fields, event_time, identity: Stream("s", "s", {**OWN, **fields}, event_time, identity),
     fields_of(kinds, 2),
     st.sampled_from(["at", "inner.at", RecordPart.TIMESTAMP]),
-    st.sampled_from(["id", "inner.number", ("id", "inner.number", "inner.day", "inner.price"), RecordPart.KEY]),
+    st.sampled_from(
+        [
+            "id",
+            "inner.number",
+            ("id", "inner.number", "inner.day", "inner.price"),
+            (RecordPart.KEY, "id"),
+            RecordPart.KEY,
+        ]
+    ),
 )
 OWN: dict[str, Kind] = {
     "id": FieldType.STRING,
@@ -230,9 +242,21 @@ def nearly(kind: Kind, chance: Random) -> Any:
         case Double():
             return Raw(chance.choice(NUMBERS))
         case Decimal():
+            if kind.in_bytes:
+                return b64encode(integer_bytes(kind.precision, chance)).decode()
             digits = chance.randrange(-(10**kind.precision), 10**kind.precision)
             exact = format(Exact(digits).scaleb(-kind.scale, context=DIGITS), "f")
             return chance.choice((Raw(exact), exact, Raw(chance.choice(NUMBERS))))
+
+
+def integer_bytes(precision: int, chance: Random) -> bytes:
+    """Returns the bytes of an integer that has about so many digits, or any bytes."""
+    if chance.random() < 0.2:
+        return chance.randbytes(chance.randrange(19))
+    limit = 10**precision
+    number = chance.choice((chance.randrange(-limit, limit), chance.randrange(-300, 300), limit, -limit, limit - 1))
+    least = number.bit_length() // 8 + 1
+    return number.to_bytes(least + chance.choice((0, 0, 0, 1, 2)), "big", signed=True)
 
 
 def record_of(fields: Mapping[str, Kind], chance: Random) -> dict[str, Any]:
@@ -309,6 +333,21 @@ def read_alike(spark: SparkSession, stream: Stream, chance: Random) -> None:
     COUNTED["accepted"] += sum(isinstance(answer, Accepted) for answer in expected)
     differing = [each for each in zip(items, found, expected, strict=True) if not same(each[1], each[2])]
     assert differing == [], dict(stream.fields)
+
+
+def test_numbers_in_bytes_are_read_alike(spark: SparkSession) -> None:
+    in_bytes = [kind for kind in SCALARS if isinstance(kind, Decimal) and kind.in_bytes]
+    fields: dict[str, Kind] = {f"n{number}": kind.optional() for number, kind in enumerate(in_bytes)}
+    stream = Stream("s", "s", {**OWN, **fields}, event_time="at", identity="id")
+    chance = Random(5)
+    items: list[Item] = []
+    for name, kind in zip(fields, in_bytes, strict=True):
+        for _ in range(RECORDS):
+            text = b64encode(integer_bytes(kind.precision, chance)).decode()
+            items.append(json.dumps({**GOOD, name: text}).encode())
+    found, expected = engine_answers(spark, stream, items), reference_answers(stream, items)
+    assert [each for each in zip(items, found, expected, strict=True) if not same(each[1], each[2])] == []
+    assert 0.3 < sum(isinstance(each, Accepted) for each in found) / len(found) < 0.9
 
 
 COUNTED = {"records": 0, "accepted": 0}

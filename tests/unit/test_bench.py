@@ -25,6 +25,7 @@ from tandem_bench.bulk_load import count
 from tandem_bench.correctness import Judgement, judge
 from tandem_bench.load_generator import Seen, facts_seen, quantiles
 from tandem_bench.parts.growth import fitting, heap_gib
+from tandem_bench.parts.nested import rows_of
 from tandem_bench.parts.soak import quarters
 from tandem_bench.parts.state_growth import with_windows
 from tandem_bench.parts.steady import Steady
@@ -388,6 +389,13 @@ def test_growth_drains_only_what_the_machine_has_memory_for() -> None:
     assert fitting(sizes, 23.4) == sizes
     assert fitting(sizes, 15.5) == sizes[1:]
     assert fitting(sizes, 6) == [million]
+
+
+def test_the_rates_of_nested_records_leave_out_the_round_of_a_cold_java() -> None:
+    parsing, plain, reading = rows_of({"parse": [9.0, 2.0, 4.0], "from_json": [9.0, 1.0, 1.0], "read": [9, 1, 1]}, 100)
+    assert parsing.figure.values == (50.0, 25.0)
+    part = Part("nested", "Parsing", [parsing, plain, reading])
+    assert part.ratio(plain) == 0.375
 
 
 def test_the_help_names_every_part() -> None:

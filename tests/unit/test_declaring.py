@@ -126,7 +126,12 @@ def test_aggregates_need_no_key() -> None:
 
 @pytest.mark.parametrize(
     "package",
-    ["tandem.pipelines.orders_payments", "tandem.pipelines.segment_revenue", "tandem.scaffold.example"],
+    [
+        "tandem.pipelines.orders_payments",
+        "tandem.pipelines.segment_revenue",
+        "tandem.pipelines.shipped_orders",
+        "tandem.scaffold.example",
+    ],
 )
 def test_what_is_written_is_what_is_declared(package: str) -> None:
     streams, pipeline = import_module(f"{package}.streams"), import_module(f"{package}.transform").PIPELINE

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from tandem.dashboard.declaration import declared
 from tandem.dashboard.prometheus import registry
 from tandem.dashboard.state import Account, Batch, PipelineState
 from tandem.engine.declare.job_config import FAILED, MUST_NOT_GO_ON
+from tandem.engine.declare.kind import Declared
 from tandem.engine.declare.stream import (
     PROGRESS_COLLECTION,
     RECONCILIATION_COLLECTION,
@@ -34,6 +36,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipeline import Collection, FieldType, Lookup
 from tandem.pipelines.orders_payments import streams as orders_payments
 from tandem.pipelines.segment_revenue import streams as segment_revenue
+from tandem.pipelines.shipped_orders import streams as shipped_orders
 from tandem.producer.send import _RECORDS as PRODUCER_RECORDS  # noqa: PLC2701  # the only place of its name
 from tandem.verify.report import Kind
 from tests import ROOT
@@ -210,13 +213,19 @@ def test_the_metrics_are_those_that_are_exported() -> None:
 
 def fields_in(cell: str) -> dict[str, str]:
     """Returns the fields of a cell and the names of their types."""
-    return dict(re.findall(r"`(\w+)` (\w+)", cell))
+    return dict(re.findall(r"`(\w+)` ([A-Z_]+(?: optional| default)?)", cell))
 
 
 def of_stream(stream: Stream) -> dict[str, str]:
     """Returns a stream's fields and the names of their types."""
-    names = {FieldType.STRING: "STRING", FieldType.TIMESTAMP: "TIMESTAMP", FieldType.INTEGER: "INTEGER"}
-    return {name: names[kind] for name, kind in stream.fields.items()}
+    named = [(name, kind) for name, kind in vars(FieldType).items() if isinstance(kind, Declared)]
+
+    def name_of(kind: Declared) -> str:
+        plain = replace(kind, is_optional=False, fallback=None)
+        name = next((name for name, each in named if each == plain), type(kind).__name__.upper())
+        return f"{name} {'optional' if kind.fallback is None else 'default'}" if kind.is_optional else name
+
+    return {name: name_of(kind) for name, kind in stream.fields.items()}
 
 
 def of_collection(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -228,8 +237,9 @@ def of_collection(fields: Mapping[str, Any]) -> dict[str, str]:
 def test_topics_and_collections_are_those_that_are_declared() -> None:
     page = "reference/collections.md"
     topics = {row[0].strip("`"): row[1:] for row in table(page, "| topic | stream | fields | event time | identity |")}
-    letters = {orders_payments.DEAD_LETTER_TOPIC, segment_revenue.DEAD_LETTER_TOPIC}
-    streams = {each.topic: each for each in (*orders_payments.STREAMS, *segment_revenue.STREAMS)}
+    bundled = (orders_payments, segment_revenue, shipped_orders)
+    letters = {each.DEAD_LETTER_TOPIC for each in bundled}
+    streams: dict[str, Stream] = {stream.topic: stream for each in bundled for stream in each.STREAMS}
     assert set(topics) == set(streams) | letters
     for topic, stream in streams.items():
         name, fields, event_time, identity = topics[topic]
@@ -239,6 +249,7 @@ def test_topics_and_collections_are_those_that_are_declared() -> None:
         *orders_payments.COLLECTIONS,
         *segment_revenue.COLLECTIONS,
         *segment_revenue.LOOKUPS,
+        *shipped_orders.COLLECTIONS,
     ]
     rows = {
         names_in(row[:1])[0]: row[1:] for row in table(page, "| collection | `_id` | fields | indexes besides `_id` |")

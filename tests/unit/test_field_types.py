@@ -221,11 +221,14 @@ NESTED = {
         ("after.by.whom", (("after", "by.whom"),), "identity"),
         (("shop", "after.id"), (("shop",), ("after", "id")), "identity"),
         (RecordPart.KEY, None, "identity"),
+        ((RecordPart.KEY, "after.id"), ((), ("after", "id")), "identity"),
+        ((RecordPart.KEY,), ((),), "identity"),
     ],
 )
 def test_an_identity_may_be_nested_several_or_the_key(identity: Any, paths: Any, column: str) -> None:
     found = stream(dict(NESTED), identity=identity)
     assert (found.identity_paths, found.identity_column) == (paths, column)
+    assert found.needs_key is (paths is None or () in paths)
 
 
 @pytest.mark.parametrize("name", ["no", "coupon", "before.id", "price", "at", "after", "items.sku", "id.x", ""])
@@ -236,7 +239,7 @@ def test_another_identity_is_refused(name: str) -> None:
         assert repr(name) in str(error.value)
 
 
-@pytest.mark.parametrize("identity", [RecordPart.TIMESTAMP, 5, (RecordPart.KEY, "id"), [5]])
+@pytest.mark.parametrize("identity", [RecordPart.TIMESTAMP, 5, (RecordPart.TIMESTAMP, "id"), [5]])
 def test_an_identity_is_of_fields_or_the_key(identity: Any) -> None:
     with pytest.raises(
         ValueError, match=r"^stream s: identity .* is not a declared, required field .*or use RecordPart\.KEY"

@@ -291,6 +291,7 @@ RICH = Stream(
             {"number": FieldType.INTEGER_32, "shop": FieldType.STRING, "at": FieldType.EPOCH_MICROSECONDS}
         ),
         "price": FieldType.decimal(34, 4),
+        "tax": FieldType.decimal_bytes(34, 4),
         "day": FieldType.DATE,
         "raw": FieldType.BYTES,
         "coupon": FieldType.STRING.optional(),
@@ -301,6 +302,14 @@ RICH = Stream(
     event_time="after.at",
     identity=("after.shop", "after.number"),
 )
+CHANGED = Stream(
+    "changed",
+    "changed_v1",
+    {"n": FieldType.INTEGER},
+    event_time=RecordPart.TIMESTAMP,
+    identity=(RecordPart.KEY, "n"),
+    ignores_tombstones=True,
+)
 KEYED = Stream("keyed", "keyed_v1", {"n": FieldType.INTEGER}, event_time=RecordPart.TIMESTAMP, identity=RecordPart.KEY)
 
 
@@ -309,6 +318,9 @@ def rich(moment: Moment) -> Iterator[Event]:
     fields = {
         "after": {"number": chance.randrange(1000), "shop": f"s-{moment.id}", "at": moment.time_ms},
         "price": Decimal(chance.randrange(10**15) * 10**19 + 1).scaleb(-4, context=Context(prec=34)),
+        "tax": Decimal(chance.choice((0, -1, 127, 128, -128, -129, 10**34 - 1, 1 - 10**34))).scaleb(
+            -4, context=Context(prec=34)
+        ),
         "day": date(2026, 11, 22),
         "raw": b"\xff\x00",
         "coupon": chance.choice([None, "x"]),
@@ -318,9 +330,10 @@ def rich(moment: Moment) -> Iterator[Event]:
     }
     yield Event(RICH, fields)
     yield Event(KEYED, {"n": 5}, key=f"k-{moment.id}")
+    yield Event(CHANGED, {"n": 5}, key=f"k|{moment.id}")
 
 
-@pytest.mark.parametrize("stream", [RICH, KEYED], ids=["rich", "keyed"])
+@pytest.mark.parametrize("stream", [RICH, KEYED, CHANGED], ids=["rich", "keyed", "changed"])
 def test_records_of_any_type_are_what_they_are_meant_to_be(stream: Stream) -> None:
     validate = Validator(stream, max_clock_skew_seconds=300)
     plan = Plan(seed=3, count=4_000, start=START, mix=Mix(malformed=0.3))

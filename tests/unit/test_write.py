@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 from unittest.mock import MagicMock
@@ -12,6 +13,7 @@ import pytest
 
 from tandem.engine.run import job
 from tandem.engine.spark.checkpoint import Planned
+from tandem.engine.spark.failure import AnotherDriverError
 from tandem.engine.write import batch_writer
 from tandem.engine.write.batch_rows import Counts
 from tandem.engine.write.batch_writer import BatchWriter
@@ -84,3 +86,22 @@ def test_the_error_of_a_batch_that_was_not_cached_is_kept(monkeypatch: pytest.Mo
     with pytest.raises(RuntimeError, match="Java has ended"):
         writer.write(batch, 0)
     writer.close()
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_batch_that_another_driver_has_committed_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    """Also a batch without dead letters: Spark refuses a second commit only until it purges the first."""
+    large, tasks = MagicMock(**{"compute.return_value": Counts(1, 0, old=False)}), MagicMock()
+    monkeypatch.setattr(batch_writer, "LargeBatches", lambda *_: large)
+    monkeypatch.setattr(batch_writer, "planned", lambda *_: Planned({"orders": {"0": 50_000}}, 0, 77, {}))
+    monkeypatch.setattr(batch_writer, "is_committed", lambda *_: committed)
+    monkeypatch.setattr(batch_writer, "side_by_side", tasks)
+    spark: Any = MagicMock()
+    writer = BatchWriter(spark, PIPELINE, job_config("p"), threading.Event())
+    with pytest.raises(AnotherDriverError) if committed else nullcontext():
+        writer.write(MagicMock(), 1)
+    writer.close()
+    assert tasks.called is not committed
+    large.clear.assert_called_once_with()

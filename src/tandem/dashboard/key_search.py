@@ -25,7 +25,7 @@ from tandem.engine.declare.view import Shown
 from tandem.errors import TandemError
 from tandem.producer.document_id import text_of
 from tandem.settings.model import Settings
-from tandem.verify.reference import Accepted, Control, Dead, Validator
+from tandem.verify.reference import Accepted, Control, Dead, Ignored, Validator
 from tandem.verify.stored import day
 from tandem.verify.topics import TopicReader, TopicRecord
 
@@ -259,3 +259,5 @@ def _record(record: TopicRecord, stream: Stream, validate: Validator) -> dict[st
             return {**known, "outcome": f"dead: {error}{f' ({detail})' if detail else ''}"}
         case Control():
             return {**known, "outcome": "control"}
+        case Ignored():
+            return {**known, "outcome": "an ignored tombstone"}

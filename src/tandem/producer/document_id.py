@@ -36,14 +36,17 @@ def text_of(part: Part) -> str:
     return format(part, "f") if isinstance(part, Decimal) else str(part)
 
 
-def identity_in(stream: Stream, fields: Mapping[str, Any]) -> str | None:
-    """Returns the identity of an event by its fields.
+def identity_in(stream: Stream, fields: Mapping[str, Any], key: str) -> str:
+    """Returns the identity of an event.
 
-    None if the identity is the record's key.
+    Args:
+        stream: the event's stream.
+        fields: its fields.
+        key: the record's key; it does not matter if the stream does not need it.
     """
     if stream.identity_paths is None:
-        return None
-    return identity_of([_part(stream, fields, path) for path in stream.identity_paths])
+        return key
+    return identity_of([_part(stream, fields, path) if path else key for path in stream.identity_paths])
 
 
 def identity_of(parts: Sequence[Part]) -> str:
@@ -57,7 +60,7 @@ def identity_of(parts: Sequence[Part]) -> str:
 def with_identity(stream: Stream, fields: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     """Returns an event's fields with another first text of its identity."""
     for path in stream.identity_paths or ():
-        if isinstance(_part(stream, fields, path), str):
+        if path and isinstance(_part(stream, fields, path), str):
             return replaced(fields, path, label)
     return fields
 

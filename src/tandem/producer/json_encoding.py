@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, assert_never
 
 from tandem.engine.declare.kind import (
+    DIGITS,
     Array,
     Boolean,
     Bytes,
@@ -60,7 +61,8 @@ def encoder(kind: Kind) -> Encode | None:
         case String() | Enum() | Boolean() | Integer() | Double():
             return None
         case Decimal():
-            return _decimal
+            scale = kind.scale
+            return (lambda value: _decimal_bytes(value, scale)) if kind.in_bytes else _decimal
         case Date():
             return date.isoformat
         case Timestamp():
@@ -89,6 +91,12 @@ def iso(time_ms: int) -> str:
 @lru_cache(maxsize=256)
 def _minute(minute: int) -> str:
     return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+def _decimal_bytes(value: Exact, scale: int) -> str:
+    """Returns the number without its point, as bytes with a sign in base64."""
+    unscaled = int(value.scaleb(scale, context=DIGITS))
+    return b64encode(unscaled.to_bytes(unscaled.bit_length() // 8 + 1, "big", signed=True)).decode()
 
 
 def _decimal(value: Exact) -> float | str:

@@ -192,9 +192,9 @@ class _Sampler:
         fields, values = event.fields, self._values
         # If the record's timestamp is the event time, the event happens when it arrives.
         arrival = moment.time_ms if self._time_path is None else self._dated(fields, self._time_path)
-        identity = identity_in(stream, fields) or event.key
-        if not identity:
+        if stream.needs_key and not event.key:
             raise ValueError(f"an event of {stream.name} needs a key, which identifies it")
+        identity = identity_in(stream, fields, event.key or "")
         if arrival < moment.time_ms - (self.reach_ms if moment.kind is MomentKind.EARLY else 0):
             raise ValueError(f"an event of {stream.name} in a moment of kind {moment.kind} is dated too early")
         late = event.late and moment.kind is MomentKind.LATE
@@ -202,7 +202,7 @@ class _Sampler:
         if (kind is MomentKind.LATE and not late) or (kind is MomentKind.EARLY and arrival >= moment.time_ms):
             kind = MomentKind.VALID
         value = values.unusual(fields, chance.random()) if chance.random() < _UNUSUAL_SHARE else values.plain(fields)
-        keyless = chance.random() < _KEYLESS_SHARE and stream.identity_paths is not None
+        keyless = chance.random() < _KEYLESS_SHARE and not stream.needs_key
         key = None if keyless else (event.key or identity).encode()
         record = Record(stream.topic, key, value, identity, kind.value)
         self._hold(arrival + _LATE_MS if late else arrival, record)

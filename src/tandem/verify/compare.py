@@ -195,6 +195,7 @@ def _counts(intake: Intake, expected: Expectation) -> Counts:
         repeated=intake.repeated,
         dead=len(intake.dead),
         control=intake.control,
+        ignored=intake.ignored,
         **outcome,
     )
 

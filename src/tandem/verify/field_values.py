@@ -14,7 +14,6 @@ from typing import Any, NoReturn, assert_never
 from tandem.engine.declare.kind import (
     BASE64_PATTERN,
     DATE_PATTERN,
-    DIGITS,
     FIRST_MICROS,
     LAST_MICROS,
     TIMESTAMP_PATTERN,
@@ -34,10 +33,9 @@ from tandem.engine.declare.kind import (
     TimeUnit,
 )
 from tandem.engine.declare.stream import DeadLetterError
+from tandem.verify.decimal_values import by_bytes, by_digits
 from tandem.verify.strict_json import Number
 
-# The largest number of digits that Spark's parser keeps exactly, in a number and in its fraction.
-_EXACT_DIGITS = 38
 _TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
 _DATE, _BASE64 = re.compile(DATE_PATTERN), re.compile(BASE64_PATTERN)
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -155,24 +153,16 @@ def _double(value: Any) -> float:
 
 
 def _decimal(kind: Decimal) -> Read:
-    pattern, unit = re.compile(kind.pattern), Exact(1).scaleb(-kind.scale)
+    of_digits, of_bytes = by_digits(kind), by_bytes(kind)
 
     def read(value: Any) -> Exact:
-        if type(value) not in (str, int, Number):
-            _wrong()
-        text = str(value)
-        if pattern.fullmatch(text) is None or (type(value) is Number and not _is_exact(text)):
-            _wrong()
-        # -0 becomes 0.
-        number = Exact(text).quantize(unit, context=DIGITS)
-        return number if number else abs(number)
+        if kind.in_bytes:
+            number = of_bytes(_bytes(value))
+        else:
+            number = of_digits(value) if type(value) in (str, int, Number) else None
+        return _wrong() if number is None else number
 
     return read
-
-
-def _is_exact(number: str) -> bool:
-    whole, _, fraction = number.lstrip("-").partition(".")
-    return len(fraction) <= _EXACT_DIGITS and len((whole + fraction).lstrip("0")) <= _EXACT_DIGITS
 
 
 def _date(value: Any) -> date:

@@ -13,7 +13,7 @@ from tandem.catalog import declared_by
 from tandem.engine.declare.stream import Stream
 from tandem.producer.document_id import text_of
 from tandem.settings.model import Settings
-from tandem.verify.reference import Control, Dead, Fields, Validator
+from tandem.verify.reference import Control, Dead, Fields, Ignored, Validator
 from tandem.verify.topics import TopicReader, TopicRecord
 from tandem.verify.watermark import Arrival, sweep
 
@@ -39,6 +39,7 @@ class Intake:
     Attributes:
         consumed: the number of records.
         control: the number of control records.
+        ignored: the number of ignored tombstones.
         repeated: the number of further records of an event.
         accepted: the fields of each event's first record, by identity.
         versions: where events are not immutable: the differing fields of further records, by identity.
@@ -48,7 +49,7 @@ class Intake:
 
     def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
         self.stream = stream
-        self.consumed = self.control = self.repeated = 0
+        self.consumed = self.control = self.ignored = self.repeated = 0
         self.accepted: dict[str, Fields] = {}
         self.versions: dict[str, list[Fields]] = {}
         self.dead: dict[bytes, Letter] = {}
@@ -80,6 +81,8 @@ class Intake:
             elif isinstance(outcome, Control):
                 self.control += 1
                 self.arrivals.append(Arrival(arrived, self.stream.name, outcome.time, None))
+            elif isinstance(outcome, Ignored):
+                self.ignored += 1
             else:
                 self._event(arrived, outcome.fields)
 

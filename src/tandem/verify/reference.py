@@ -49,6 +49,10 @@ class Control(NamedTuple):
     time: int
 
 
+class Ignored(NamedTuple):
+    """A tombstone of a stream that ignores them."""
+
+
 _CONTROL_KEY = CONTROL_KEY.encode()
 # The names of a record's parts in the details of dead letters.
 _KEY, _RECORD_TIME = "the record's key", "the record's timestamp"
@@ -71,8 +75,12 @@ class Validator:
         self._adds_identity = stream.identity_column not in stream.fields
         self._time_name = _RECORD_TIME if self._time_path is None else str(stream.event_time)
 
-    def __call__(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Accepted | Dead | Control:
-        """Returns the record as an event, a rejected or a control record."""
+    def __call__(
+        self, key: bytes | None, value: bytes | None, timestamp_ms: int
+    ) -> Accepted | Dead | Control | Ignored:
+        """Returns the record as an event, a rejected, a control or an ignored record."""
+        if value is None and self._stream.ignores_tombstones:
+            return Ignored()
         if not value:
             return Dead(DeadLetterError.EMPTY_VALUE)
         latest = (timestamp_ms + self._skew_ms) * 1000
@@ -111,8 +119,8 @@ class Validator:
     def _event(self, fields: Fields, key: bytes | None, arrived: int, latest: int) -> Accepted:
         """Returns an event with the columns that ``Stream`` adds; times are in microseconds."""
         if self._adds_identity:
-            identity = identity_in(self._stream, fields)
-            fields[self._identity] = _text_of_key(key) if identity is None else identity
+            text = _text_of_key(key) if self._stream.needs_key else ""
+            fields[self._identity] = identity_in(self._stream, fields, text)
         if self._time_path is None:
             if not FIRST_MICROS <= arrived <= LAST_MICROS:
                 raise Refused(DeadLetterError.BAD_TIME, _RECORD_TIME)

@@ -86,7 +86,8 @@ class Report:
     @property
     def rows(self) -> tuple[str, ...]:
         """The rows of the report, in the order in which they are shown."""
-        return ("consumed", *self.outcomes, "waiting", "repeated", "late", "dead", "control")
+        last = ("ignored",) if self.total["ignored"] else ()
+        return ("consumed", *self.outcomes, "waiting", "repeated", "late", "dead", "control", *last)
 
     @property
     def total(self) -> Counts:

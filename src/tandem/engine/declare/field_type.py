@@ -87,6 +87,15 @@ class FieldType:
         return Decimal(precision, scale)
 
     @staticmethod
+    def decimal_bytes(precision: int, scale: int) -> Decimal:
+        """Returns the type of an exact number as Kafka Connect writes it, in bytes.
+
+        In a record it is a string in base64, which does not contain the scale. For ``NUMERIC(12, 2)`` declare
+        ``decimal_bytes(12, 2)``. In Spark and in MongoDB it is the same as ``decimal(12, 2)``.
+        """
+        return Decimal(precision, scale, in_bytes=True)
+
+    @staticmethod
     def enum(*symbols: str) -> Enum:
         """Returns the type of a string that is one of the symbols."""
         return Enum(symbols)

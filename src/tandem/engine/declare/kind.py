@@ -25,8 +25,8 @@ DATE_PATTERN = r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}"
 BASE64_PATTERN = r"[A-Za-z0-9+/]*={0,2}"
 # The years that ISO 8601 writes with four digits, 0001 to 9999, in microseconds since 1970.
 FIRST_MICROS, LAST_MICROS = -62_135_596_800_000_000, 253_402_300_799_999_999
-# The precision of MongoDB's Decimal128, in digits.
-MAX_PRECISION = 34
+# The precision of MongoDB's Decimal128, in digits, and bytes enough for them.
+MAX_PRECISION, MAX_DECIMAL_BYTES = 34, 16
 # Python's default context rejects numbers of more than 28 digits.
 DIGITS = decimal.Context(prec=MAX_PRECISION)
 
@@ -107,18 +107,20 @@ class Double(Declared):
 class Decimal(Declared):
     """An exact JSON number without an exponent, or a string that contains one.
 
-    It is never rounded. A number, unlike a string, has at most 38 digits.
+    It is never rounded. A number, unlike a string, has at most 38 digits. With ``in_bytes`` it is a string in base64
+    instead: the digits without the point, as a big-endian integer in two's complement.
     """
 
     precision: int
     scale: int
+    in_bytes: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.scale <= self.precision or not 1 <= self.precision <= MAX_PRECISION:
             raise ValueError(f"{self}: the precision must be 1 to {MAX_PRECISION}, and the scale 0 to the precision")
 
     def __str__(self) -> str:
-        return f"decimal({self.precision},{self.scale})"
+        return f"decimal({self.precision},{self.scale}){' in bytes' if self.in_bytes else ''}"
 
     @property
     def pattern(self) -> str:

@@ -78,6 +78,8 @@ class RecordPart(Enum):
 
 # The columns that a stream's rows may have besides its fields; see ``Stream``.
 EVENT_TIME, IDENTITY = "event_time", "identity"
+# The place of the record's key among the paths of an identity.
+_KEY_PATH: Path = ()
 # MongoDB accepts documents with a hundred levels; a transform may nest a record into others.
 _MAX_DEPTH = 50
 # The types whose values have exactly one text, so that an ``_id`` can be made of them.
@@ -99,8 +101,9 @@ class Stream:
         fields: the fields in the order of the checks. Other fields are ignored.
         event_time: the timestamp field with the event time; ``RecordPart.TIMESTAMP`` for the record's timestamp.
         identity: the field, or the fields, that identify an event; a second record with the same identity is a repeat.
-            ``RecordPart.KEY`` for the record's key, which must be a non-empty text.
+            ``RecordPart.KEY``, alone or among the fields, is the record's key, which must be a non-empty text.
         format: the schemas of Avro values; None for JSON.
+        ignores_tombstones: whether a record without a value is ignored. Otherwise it becomes a dead letter.
         external: whether the topic belongs to other programs. ``tandem destroy --data`` does not delete it then.
 
     Raises:
@@ -126,9 +129,10 @@ class Stream:
     topic: str
     fields: Mapping[str, Kind]
     event_time: str | Literal[RecordPart.TIMESTAMP]
-    identity: str | tuple[str, ...] | Literal[RecordPart.KEY]
+    identity: str | tuple[str | Literal[RecordPart.KEY], ...] | Literal[RecordPart.KEY]
     format: Avro | None = None
     external: bool = False
+    ignores_tombstones: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
@@ -161,11 +165,17 @@ class Stream:
 
     @cached_property
     def identity_paths(self) -> tuple[Path, ...] | None:
-        """The path of each field of the identity; None for the record's key."""
+        """The path of each part of the identity; the empty path for the record's key.
+
+        None if the record's key alone is the identity.
+        """
         if self.identity is RecordPart.KEY:
             return None
-        paths = []
+        paths: list[Path] = []
         for each in self.identity if isinstance(self.identity, tuple | list) else (self.identity,):
+            if each is RecordPart.KEY:
+                paths.append(_KEY_PATH)
+                continue
             found = find(self.fields, each) if isinstance(each, str) else None
             if found is None or not isinstance(found[1], _IDENTIFIES):
                 raise ValueError(
@@ -176,6 +186,11 @@ class Stream:
         if not paths:
             raise ValueError(f"stream {self.name}: the identity names no field")
         return tuple(paths)
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether the record's key is the identity, or a part of it."""
+        return self.identity_paths is None or _KEY_PATH in self.identity_paths
 
     @cached_property
     def time_column(self) -> str:

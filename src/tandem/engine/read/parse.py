@@ -32,6 +32,8 @@ def format_of(stream: Stream) -> ValueFormat:
 def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) -> DataFrame:
     """Returns one row for each record: the stream's columns, and ``ASIDE``.
 
+    An ignored tombstone has none.
+
     A row that is set aside has null in all fields, except for the event time of a control record. So a record that is
     not an event can neither match nor advance the watermark, whatever it contains. ``reject.Reasons`` later finds the
     reason, for these records only. Here it would make the code for every record too large for Java's compiler.
@@ -43,7 +45,7 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
     """
     value_format = format_of(stream)
     # Each stage is a separate projection, so that Spark evaluates each expression once for all later uses.
-    parsed = records
+    parsed = records.where(F.col("value").isNotNull()) if stream.ignores_tombstones else records
     for stage in value_format.columns():
         parsed = parsed.withColumns(dict(stage))
     typed = parsed.select(
@@ -77,9 +79,9 @@ def is_timely(time: Column, max_clock_skew_seconds: int) -> Column:
 def key_rules(stream: Stream) -> list[Rule]:
     """Returns the rules for a record's key, in order.
 
-    None if the identity is not the key.
+    None if the identity does not have the key.
     """
-    if stream.identity_paths is not None:
+    if not stream.needs_key:
         return []
     key = F.col("key")
     return [
@@ -113,10 +115,11 @@ def _event_time(stream: Stream) -> Column:
 
 
 def _identity(stream: Stream) -> Column:
-    paths = stream.identity_paths
-    if paths is None:
-        return F.col("key").cast("string")
-    return _field(paths[0]).cast("string") if len(paths) == 1 else document_id(*map(_field, paths))
+    key = F.col("key").cast("string")
+    if stream.identity_paths is None:
+        return key
+    parts = [_field(path) if path else key for path in stream.identity_paths]
+    return parts[0].cast("string") if len(parts) == 1 else document_id(*parts)
 
 
 def _field(path: Path) -> Column:

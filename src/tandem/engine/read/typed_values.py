@@ -18,6 +18,7 @@ from tandem.engine.declare.kind import (
     DATE_PATTERN,
     FIRST_MICROS,
     LAST_MICROS,
+    MAX_DECIMAL_BYTES,
     TIMESTAMP_PATTERN,
     Array,
     Boolean,
@@ -82,7 +83,7 @@ def json_types_of(kind: Kind) -> str:
         case Double():
             return rf"{_EXACT}|DOUBLE"
         case Decimal():
-            return rf"{_EXACT}|{_TEXT}"
+            return _TEXT if kind.in_bytes else rf"{_EXACT}|{_TEXT}"
         case Record() | Map():
             return "OBJECT"
         case Array():
@@ -139,14 +140,13 @@ def scalar(kind: Kind, value: Column) -> Column:
             # -0 becomes 0, because a number without an exponent has lost its sign.
             return F.when(F.abs(value) <= _LARGEST_DOUBLE, value + F.lit(0.0))
         case Decimal():
-            return _matching(value, kind.pattern, value.cast(spark_type(kind)))
+            return _decimal_in_bytes(kind, value) if kind.in_bytes else _decimal(kind, value)
         case Date():
             return _matching(value, DATE_PATTERN, value.try_cast("date"))
         case Timestamp():
             return _timestamp(kind.unit, value)
         case Bytes():
-            whole = F.length(value) % 4 == 0
-            return F.when(whole & value.rlike(rf"^{BASE64_PATTERN}\z"), F.unbase64(value))
+            return _bytes(value)
         case Enum():
             return F.when(value.isin(*kind.symbols), value)
         case Record() | Array() | Map():
@@ -211,6 +211,47 @@ def _timestamp(unit: TimeUnit, value: Column) -> Column:
         return _matching(value, TIMESTAMP_PATTERN, value.try_cast("timestamp"))
     micros = F.try_multiply(value, F.lit(unit.micros)) if unit.micros > 1 else value
     return F.when(micros.between(FIRST_MICROS, LAST_MICROS), F.timestamp_micros(micros))
+
+
+def _decimal(kind: Decimal, text: Column) -> Column:
+    return _matching(text, kind.pattern, text.cast(spark_type(kind)))
+
+
+def _bytes(value: Column) -> Column:
+    whole = F.length(value) % 4 == 0
+    return F.when(whole & value.rlike(rf"^{BASE64_PATTERN}\z"), F.unbase64(value))
+
+
+def _decimal_in_bytes(kind: Decimal, value: Column) -> Column:
+    return let(_unscaled(_bytes(value), kind.scale), lambda text: _decimal(kind, text))
+
+
+def _unscaled(value: Column, scale: int) -> Column:
+    """Returns the text of a number, given the bytes of its digits.
+
+    Null if there are none, or too many.
+    """
+    digits = F.when(F.length(value).between(1, MAX_DECIMAL_BYTES), F.hex(value))
+    negative = digits >= "8"
+    whole = F.when(negative, F.lpad(digits, 2 * MAX_DECIMAL_BYTES, "F")).otherwise(
+        F.lpad(digits, 2 * MAX_DECIMAL_BYTES, "0")
+    )
+    # Spark converts at most 64 bits. The upper half has the sign.
+    upper, lower = F.conv(F.left(whole, F.lit(16)), 16, -10), F.conv(F.right(whole, F.lit(16)), 16, 10)
+    number = F.try_add(
+        F.try_multiply(upper.cast("decimal(20,0)"), F.lit(str(2**64)).cast("decimal(20,0)")),
+        lower.cast("decimal(20,0)"),
+    )
+    return let(number, lambda found: _with_point(found, scale))
+
+
+def _with_point(number: Column, scale: int) -> Column:
+    """Returns the text of an integer divided by a power of ten."""
+    text = F.abs(number).cast("string")
+    digits = F.when(F.length(text) > scale, text).otherwise(F.lpad(text, scale + 1, "0"))
+    sign = F.when(number < 0, "-").otherwise("")
+    whole, fraction = F.left(digits, F.length(digits) - scale), F.right(digits, F.lit(scale))
+    return F.concat(sign, whole, F.lit("."), fraction) if scale else F.concat(sign, whole)
 
 
 def _matching(text: Column, pattern: str, value: Column) -> Column:

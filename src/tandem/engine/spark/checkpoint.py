@@ -31,7 +31,10 @@ def _last(spark: SparkSession, location: str) -> int | None:
     system = folder.getFileSystem(spark._jsc.hadoopConfiguration())
     if not system.exists(folder):
         return None
-    names = [entry.getPath().getName() for entry in system.listStatus(folder)]
+    # Each call to Java takes time, and each batch does this. So one call returns the names of all files.
+    paths = jvm.org.apache.hadoop.fs.FileUtil.stat2Paths(system.listStatus(folder))
+    lines = jvm.scala.collection.immutable.ArraySeq.unsafeWrapArray(paths).mkString("\n").split("\n")
+    names = [line.rpartition("/")[2] for line in lines]
     return max((int(name) for name in names if name.isdigit()), default=None)
 
 

@@ -36,7 +36,7 @@ class BatchWriter:
 
     Writing a batch twice has no effect. Documents are replaced by their ``_id``. Only the first batch of a run may be a
     replay, and it skips dead letters that the topic already has. So documents and dead letters are written in parallel
-    and in any order, dead letters once it is certain that no other driver has committed the batch.
+    and in any order, once it is certain that no other driver has committed the batch.
 
     One Spark job computes a small batch and the driver writes it, because planning and scheduling more jobs costs more
     than the writes. Spark's tasks cache and write a large batch. They also write the first batch of a run: if a batch
@@ -110,10 +110,13 @@ class BatchWriter:
 
     def _write(self, rows: BatchRows, batch: DataFrame, batch_id: int, since_ms: int | None) -> None:
         found = rows.compute(batch)
+        # Spark refuses a second commit of a batch only until it purges the first one.
+        if is_committed(self._spark, self._config, batch_id):
+            raise AnotherDriverError
         self._compilation.note(batch, found.events)
         tasks: list[Callable[[], None]] = []
         if found.dead:
-            tasks.append(partial(self._append_letters, rows, batch_id, since_ms))
+            tasks.append(partial(rows.append_letters, since_ms=since_ms))
         if found.events:
             tasks += [partial(self._write_documents, rows, output) for output in self._outputs]
         side_by_side(self._pool, batch.sparkSession, tasks)
@@ -122,9 +125,3 @@ class BatchWriter:
         rows.write_documents(output)
         if output.superseded_by is not None and self._superseded.has_notes(output.collection_name):
             self._superseded.remove(output.collection_name, rows.documents(output))
-
-    def _append_letters(self, rows: BatchRows, batch_id: int, since_ms: int | None) -> None:
-        # Two drivers may write the same documents, but not the same dead letters.
-        if is_committed(self._spark, self._config, batch_id):
-            raise AnotherDriverError
-        rows.append_letters(since_ms=since_ms)

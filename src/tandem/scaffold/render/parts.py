@@ -40,7 +40,7 @@ def stream_code(chosen: Chosen) -> Items:
     elif isinstance(stream.identity, str):
         identity = text(stream.identity)
     else:
-        identity = several([text(path) for path in stream.identity])
+        identity = several([text(part) if isinstance(part, str) else "RecordPart.KEY" for part in stream.identity])
     arguments: dict[str, Code] = {
         "name": text(stream.name),
         "topic": text(stream.topic),

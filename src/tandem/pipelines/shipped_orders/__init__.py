@@ -1,0 +1,1 @@
+"""Joins orders that have items with their shipments."""
