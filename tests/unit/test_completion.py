@@ -37,8 +37,10 @@ def test_profiles_are_completed_with_those_of_the_folder(tmp_path: Path) -> None
 
 def test_the_last_of_several_pipelines_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert pipeline_names("ord") == ["orders_payments"]
-    assert pipeline_names("orders_payments,") == ["orders_payments,segment_revenue"]
+    assert pipeline_names("orders_p") == ["orders_payments"]
+    assert pipeline_names("orders_payments,seg") == ["orders_payments,segment_revenue"]
+    # One that is chosen already is not offered again.
+    assert pipeline_names("orders_payments,orders_p") == []
 
 
 def test_a_wrong_file_offers_nothing_and_prints_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
