@@ -130,7 +130,7 @@ def test_the_search_for_an_order_with_a_hostile_id(prefix: str, page: Page, runn
     assert page.title() != "broken"
 
 
-def test_an_order_that_nobody_sent(page: Page) -> None:
+def test_an_order_that_was_not_sent(page: Page) -> None:
     page.get_by_label("Order id").fill('{"$ne": null}')
     page.get_by_role("button", name="Look up").click()
     expect(page.locator("#search-result .verdict")).to_have_text("There are no records with this order id.")
@@ -157,7 +157,7 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-def test_nobody_is_shut_out(scheme: Any, width: int, browser: Browser, running: Environment, page: Page) -> None:
+def test_the_page_is_accessible(scheme: Any, width: int, browser: Browser, running: Environment, page: Page) -> None:
     """axe finds nothing in either colour, wide or on a phone, with a search result open; nothing scrolls sideways."""
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 844})

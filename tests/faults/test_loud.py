@@ -295,7 +295,7 @@ def test_a_second_driver_on_the_same_checkpoint(lone: Environment) -> None:
 
 
 @pytest.mark.on_demand
-def test_a_commit_that_nobody_told_of(lone: Environment) -> None:
+def test_a_commit_without_a_report(lone: Environment) -> None:
     """The driver dies between a commit and its report, and nothing more comes that the next one could commit."""
     with lone.database() as database:
         first = database[PROGRESS_COLLECTION].find_one({"event": "batch", "batch": 0}, {"_id": False})

@@ -57,19 +57,19 @@ COUNTS = """
 import json, tandem
 with tandem.session() as session:
     print(json.dumps({name: [session.records(name).count(), session.events(name).count(),
-                             dict(session.refused(name).groupBy("error").count().collect())]
+                             dict(session.rejected(name).groupBy("error").count().collect())]
                       for name in session.streams}))
 """
 
 
-def test_every_record_is_an_event_or_refused_or_control(filled: Environment) -> None:
+def test_every_record_is_an_event_or_rejected_or_control(filled: Environment) -> None:
     done = python(COUNTS, filled)
     assert done.returncode == 0, done.stderr
     streams = json.loads(filled.tandem("verify", "--json").stdout)["streams"]
-    for name, (records, events, refused) in json.loads(done.stdout).items():
+    for name, (records, events, rejected) in json.loads(done.stdout).items():
         told: dict[str, Any] = streams[name]
         assert records == told["consumed"]
-        assert sum(refused.values()) == told["dead"] > 0
+        assert sum(rejected.values()) == told["dead"] > 0
         assert events == told["consumed"] - told["dead"] - told["control"]
 
 
@@ -126,7 +126,7 @@ def test_the_shell_has_a_session(filled: Environment) -> None:
     assert "Traceback" not in said
 
 
-def test_what_is_missing_is_told_in_one_line(filled: Environment) -> None:
+def test_a_missing_service_or_output_is_reported_in_one_line(filled: Environment) -> None:
     nowhere = {"TANDEM_KAFKA__PORT": "29799", "TANDEM_MONGO__PORT": "29798"}
     code = """
 import tandem

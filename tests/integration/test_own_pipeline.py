@@ -60,7 +60,7 @@ def trigger(environment: Environment) -> float:
     return float(told["trigger_seconds"])
 
 
-def test_what_is_wrong_is_told_by_its_line_and_can_be_mended(own: Path, environment: Environment) -> None:
+def test_an_error_is_reported_with_its_line_and_can_be_fixed(own: Path, environment: Environment) -> None:
     transform = own / "transform.py"
     good = transform.read_text()
     place = spoiled(transform, "def unanswered(joined: DataFrame)", "def unanswered(joined: DataFrame")

@@ -10,8 +10,8 @@ import pytest
 from tests.environment import Environment
 from tests.readme import PROCESSES, README, TUTORIAL, commands_of, run
 
-# The caller of this test has run the first one and has entered the environment of the second one.
-ELSEWHERE = {"scripts/test", "source .venv/bin/activate"}
+# The caller of this test has entered this environment.
+ELSEWHERE = {"source .venv/bin/activate"}
 ACCOUNTED = "every record is accounted for"
 
 
@@ -22,7 +22,7 @@ def variables_of(environment: Environment) -> dict[str, str]:
 
 def test_the_commands_of_the_readme_work(fresh: Environment) -> None:
     found = commands_of(README)
-    assert found == ["scripts/run", "scripts/test"]
+    assert found == ["scripts/run"]
     assert ACCOUNTED in run(found[0], variables_of(fresh)).stdout
     assert fresh.processes() == []
 
@@ -30,12 +30,12 @@ def test_the_commands_of_the_readme_work(fresh: Environment) -> None:
 def test_the_commands_for_processes_work(fresh: Environment) -> None:
     """The first one is the README's, so it is not run again."""
     first, *found = commands_of(PROCESSES)
-    assert first == "scripts/run"
+    assert first == "scripts/run --profile embedded"
     for command in found:
         if command in ELSEWHERE:
             continue
         done = run(command, variables_of(fresh))
-        if command == "tandem verify" or command.endswith(" tandem run"):
+        if command == "tandem verify" or command.endswith(" run"):
             assert ACCOUNTED in done.stdout
     assert fresh.processes() == []
 

@@ -48,7 +48,7 @@ def test_a_new_version_goes_on_where_the_old_one_stopped(serverless: Environment
     assert after["input_rows_total"] >= before["input_rows_total"]
 
 
-def test_a_driver_that_is_killed_is_told_and_the_next_one_goes_on(serverless: Environment) -> None:
+def test_a_killed_driver_is_reported_and_the_next_one_resumes(serverless: Environment) -> None:
     with serverless.start("produce", "--count", "2000", "--close") as producing:
         next(each for each in serverless.processes() if "org.apache.spark.deploy.SparkSubmit" in each.cmdline()).kill()
         producing.communicate(timeout=300)

@@ -45,7 +45,7 @@ def test_cloud_storage_that_is_slow_costs_nothing(deployed: Environment, storage
         assert storage.delayed
 
 
-def test_cloud_storage_that_refuses_all_for_long_is_told_and_waited_for(
+def test_cloud_storage_that_refuses_everything_is_reported_and_waited_for(
     deployed: Environment, storage: StorageProxy
 ) -> None:
     log = deployed.home / "rehearsal" / "logs" / "job.log"

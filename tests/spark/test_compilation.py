@@ -40,7 +40,7 @@ def test_many_small_batches_let_it_compile_too(own: SparkSession) -> None:
     assert "*(1)" in plan(own)
 
 
-def test_a_driver_that_was_told_not_to_compile_never_does(own: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_that_must_not_compile_never_does(own: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     whole_stage = next(iter(INTERPRETED))
     told = SparkConf(loadDefaults=False).set(whole_stage, "false")
     monkeypatch.setattr(SparkContext, "getConf", lambda _: told)

@@ -66,7 +66,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType
         ("in_batch", "# by what becomes of a batch", "AnalysisException"),
     ],
 )
-def test_the_line_is_told(
+def test_the_line_is_reported(
     spark: SparkSession, code: ModuleType, tmp_path: Path, name: str, mark: str, error: str
 ) -> None:
     (tmp_path / "in").mkdir()

@@ -33,7 +33,7 @@ def test_the_job_begins_once_the_file_is_there_or_not_at_all(spark: SparkSession
     assert not appeared(spark, f"file://{begun}", given_up)
 
 
-def test_the_job_is_told_to_stop_once_the_file_is_there(
+def test_the_job_stops_once_the_file_exists(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tandem.engine.run.stop_file.EVERY_S", 0.05)

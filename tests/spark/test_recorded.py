@@ -107,7 +107,7 @@ def test_until_a_batch_is_planned_any_value_is_recorded(spark: SparkSession, tmp
     assert json.loads((tmp_path / RECORD_FILE).read_text())["job.lateness_seconds"] == 1
 
 
-def test_a_deployment_is_told_before_the_old_job_is_stopped(
+def test_a_deployment_is_refused_before_the_old_job_is_stopped(
     spark: SparkSession, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record(spark, PIPELINE, at(checkpoint))

@@ -83,7 +83,7 @@ def test_the_newest_schema_has_what_is_declared(newest: str, why: str) -> None:
         Stream("sales", "sales", fields, "at", "id", format=Avro.parse("sales", {1: SCHEMAS[3], 2: newest}))
 
 
-def test_a_missing_file_is_told() -> None:
+def test_a_missing_file_is_reported() -> None:
     with pytest.raises(ValueError, match=r"no schemas/sales\.v1\.avsc in tandem\.engine"):
         Avro.of("tandem.engine", "sales")
 

@@ -139,7 +139,7 @@ def test_the_job_finds_a_secret_by_its_machines_identity(secrets: Path, settings
     ("account", "said"),
     [(DEPLOYER, "Secret Manager Secret Accessor"), (None, "does not exist")],
 )
-def test_nobody_but_the_jobs_account_reads_a_secret(
+def test_only_the_jobs_account_reads_a_secret(
     secrets: Path, settings: Settings, caller: Caller, account: str | None, said: str
 ) -> None:
     (secrets / "kafka-password").write_text("hunter2")
@@ -250,7 +250,7 @@ def test_a_refusal_is_said_at_once(answers: Answers, settings: Settings, status:
     assert len(answers) >= 7
 
 
-def test_a_checkpoint_of_other_topics_is_told(bucket: Bucket, settings: Settings) -> None:
+def test_a_checkpoint_of_other_topics_is_reported(bucket: Bucket, settings: Settings) -> None:
     doubt_of(settings, bucket)  # there is none
     stored = Clients(settings.gcp).storage.bucket("tandem-rehearsal")
     folder = f"{checkpoint_of(settings).removeprefix('gs://tandem-rehearsal/')}/orders_payments"
@@ -312,7 +312,7 @@ KEEPS_NOTHING = {
         (KEEPS_NOTHING | {"versioning": {}}, None),
     ],
 )
-def test_a_bucket_that_keeps_what_is_deleted_is_told(
+def test_a_bucket_that_keeps_deleted_objects_is_reported(
     settings: Settings, answers: Answers, differing: dict[str, object], said: str | None
 ) -> None:
     answers.found = {"name": "tandem-rehearsal", **BUCKET, **differing}

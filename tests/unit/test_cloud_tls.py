@@ -83,7 +83,7 @@ def told(error: EnvironmentNotReadyError) -> str:
     return str(error)
 
 
-def test_kafkas_certificate_is_told(settings: Settings) -> None:
+def test_kafkas_certificate_is_reported(settings: Settings) -> None:
     at = f"Kafka at {settings.kafka.bootstrap} did not answer"
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", ResourceWarning)
@@ -95,7 +95,7 @@ def test_kafkas_certificate_is_told(settings: Settings) -> None:
     assert "certificate" in told(refused.value).lower()
 
 
-def test_mongodbs_certificate_is_told(settings: Settings) -> None:
+def test_mongodbs_certificate_is_reported(settings: Settings) -> None:
     with pytest.raises(EnvironmentNotReadyError, match="MongoDB did not answer") as refused:
         check_mongo(settings.mongo, patience_ms=500)
     assert "certificate" in told(refused.value).lower()

@@ -105,7 +105,7 @@ def checked(*checks: tuple[str, str], **state: Any) -> Any:
         (checked(("20:00:03", "failed: the checkpoint is damaged\n"), Running=False), None),
     ],
 )
-def test_a_job_that_must_not_be_restarted_is_told_by_its_health_check(found: Any, reason: str | None) -> None:
+def test_a_job_that_must_not_be_restarted_is_reported_by_its_health_check(found: Any, reason: str | None) -> None:
     assert failure_of(found) == reason
     if reason:
         assert state_of(found) == "failed"
@@ -425,7 +425,7 @@ def test_what_does_not_run_is_named_with_what_does() -> None:
     assert "`tandem --pipeline orders_payments up`" in caught.value.hint
 
 
-def test_a_busy_port_of_a_page_is_told_and_keeps_no_container_from_starting(
+def test_a_busy_port_of_a_page_is_reported_and_keeps_no_container_from_starting(
     monkeypatch: pytest.MonkeyPatch, many_ports: int
 ) -> None:
     first = many_ports

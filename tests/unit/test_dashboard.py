@@ -75,9 +75,7 @@ def test_nothing_is_said_of_what_works(state: PipelineState, declaration: Declar
     assert said(state, declaration) == []
 
 
-def test_a_silent_job_is_told_from_one_that_was_stopped_or_failed(
-    state: PipelineState, declaration: Declaration
-) -> None:
+def test_a_silent_job_differs_from_a_stopped_or_failed_one(state: PipelineState, declaration: Declaration) -> None:
     assert "has not reported for 9 s" in said(state, declaration, NOW + SILENT_S)[0]
     assert "3 records wait for it" in said(state, declaration, NOW + SILENT_S)[0]
     state.progress = {**(state.progress or {}), "event": "stopped"}
@@ -96,7 +94,7 @@ def test_what_is_broken_is_said_within_ten_seconds() -> None:
     assert STILL_S + to_the_page <= 10
 
 
-def test_without_mongodb_nobody_claims_to_know_the_job(state: PipelineState, declaration: Declaration) -> None:
+def test_without_mongodb_the_job_is_unknown(state: PipelineState, declaration: Declaration) -> None:
     state.mongo.now(False, "ServerSelectionTimeoutError")
     assert [text.split(" ")[0] for text in said(state, declaration, NOW + 60)] == ["MongoDB"]
     assert snapshot(state, declaration)["job"]["state"] == "unknown"
@@ -156,7 +154,7 @@ def test_a_second_with_many_documents_is_sampled_evenly_and_keeps_its_quantiles(
     assert (after.count, after.p50, after.p99) == (8001, before.p50, before.p99)
 
 
-def test_what_nobody_looked_at_is_spread_over_its_seconds() -> None:
+def test_unobserved_changes_are_spread_over_their_seconds() -> None:
     seconds = Seconds()
     seconds.spread(10, 13, 8000, 400)
     assert [(point.count, point.money) for point in seconds.points(10, 13)] == [(2000, 100)] * 4
@@ -459,7 +457,7 @@ def test_metrics_are_for_any_hosts_name_and_pages_for_this_machines(served: tupl
     assert {status(path, "evil.example") for path in private} == {400}
 
 
-def test_a_pipeline_that_cannot_be_shown_harms_no_other_and_may_come_back_mended() -> None:
+def test_a_pipeline_that_cannot_be_shown_harms_no_other_and_returns_when_fixed() -> None:
     first, good = dashboard.settings_of("orders_payments"), dashboard.settings_of("segment_revenue")
     bad = good.model_copy(update={"mongo": good.mongo.model_copy(update={"username": "u", "password": "env:NOWHERE"})})
 

@@ -470,7 +470,7 @@ def test_a_serverless_batch_that_does_not_stop_is_cancelled(
     assert batches.get(run.id).state == "stopped"
 
 
-def test_a_serverless_batch_that_fails_is_told_and_not_started_again(serverless: Settings, server: Server) -> None:
+def test_a_failed_serverless_batch_is_reported_and_not_restarted(serverless: Settings, server: Server) -> None:
     server.codes = [1]
     batches, made = batches_of(serverless, Marks()), release(serverless)
     run = batches.submit(made, None)
@@ -508,7 +508,7 @@ def test_a_wrong_place_is_known_before_anything_is_created(
         Deployment(wrong).check_elsewhere()
 
 
-def test_an_api_that_was_never_enabled_is_told_with_the_command(settings: Settings) -> None:
+def test_a_disabled_api_is_reported_with_the_command_that_enables_it(settings: Settings) -> None:
     from google.api_core.exceptions import PermissionDenied
 
     said = (
@@ -524,7 +524,7 @@ def test_an_api_that_was_never_enabled_is_told_with_the_command(settings: Settin
     assert refused.value.hint == "`gcloud services enable dataproc.googleapis.com`"
 
 
-def test_a_region_without_an_address_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_region_without_an_address_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tandem.platforms.dataproc.calls.PATIENCE_S", 0.2)
     nowhere = load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "dataproc_address": "nowhere.invalid:443"}})
     with pytest.raises(EnvironmentNotReadyError, match=r"listing the batches failed: .*nowhere\.invalid") as refused:
@@ -623,7 +623,7 @@ def test_a_serverless_batch_acts_as_the_service_account(serverless: Settings, se
     assert server.accounts == [ACCOUNT]
 
 
-def test_a_batch_that_asks_for_no_account_acts_as_whoever_creates_it(serverless: Settings, server: Server) -> None:
+def test_a_batch_without_an_account_acts_as_its_creator(serverless: Settings, server: Server) -> None:
     request = batch_request(serverless, release(serverless), None)
     request.batch.environment_config.execution_config.authentication_config = dataproc.AuthenticationConfig()
     server.codes = [0]

@@ -139,7 +139,7 @@ def test_what_is_written_is_what_is_declared(package: str) -> None:
     assert pipeline.lookups == getattr(streams, "LOOKUPS", ())
 
 
-def test_an_error_in_a_view_is_told_by_its_line(tmp_path: Path) -> None:
+def test_an_error_in_a_view_is_reported_with_its_line(tmp_path: Path) -> None:
     place = write("notes", tmp_path / "declared_pipelines")
     assert indexes_of(place)["notes_unanswered"] == (("request_id",), ("kind",))
     file = place.file("streams")

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from typer.testing import CliRunner
 
+from tandem.cli.main import app
 from tandem.errors import UsageError
 from tandem.platforms import default_profile, environment_for, running
 from tandem.platforms.doctor import examine
@@ -99,6 +101,23 @@ def test_where_nothing_runs_what_could_run_decides(tmp_path: Path, docker: Docke
     # Of a supervisor that was killed, whose process id another program has now.
     embedded_runs(tmp_path, Identity(os.getpid(), "another boot/1"))
     assert default_profile() == ("local", "a Docker engine answers")
+
+
+def test_without_a_profile_and_a_running_environment_no_data_is_deleted(
+    tmp_path: Path, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = docker("")
+    monkeypatch.delenv("TANDEM_PROFILE", raising=False)
+    records = embedded_runs(tmp_path, Identity(os.getpid(), "another boot/1")) / "kafka" / "records"
+    records.touch()
+    error = CliRunner().invoke(app, ("down", "--volumes")).exception
+    assert isinstance(error, UsageError)
+    assert str(error) == "nothing runs here, so name the environment whose data to delete"
+    assert records.exists()
+    assert [line.split()[0] for line in asked.read_text().splitlines()] == ["ps"]
+    monkeypatch.setenv("TANDEM_PROFILE", "embedded")
+    assert CliRunner().invoke(app, ("down", "--volumes")).exception is None
+    assert not records.exists()
 
 
 @pytest.mark.parametrize("backend", get_args(Backend))

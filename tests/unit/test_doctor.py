@@ -101,7 +101,7 @@ def test_a_variable_that_is_missing_in_dotenv_is_named(tmp_path: Path, monkeypat
         doctor.dotenv(local)
 
 
-def test_a_clock_that_is_wrong_is_told_with_its_sign() -> None:
+def test_a_wrong_clock_is_reported_with_its_sign() -> None:
     # What was asked for lay between the two readings of our own clock.
     assert skew(100.5, 100.0, 101.0) == "+0.0 s from this machine's"
     assert skew(99.0, 100.0, 101.0) == "-1.0 s from this machine's"

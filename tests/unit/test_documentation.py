@@ -191,7 +191,7 @@ def test_a_command_or_option_that_the_reference_lacks_is_found() -> None:
 def test_the_errors_are_those_of_the_code() -> None:
     page = "reference/errors.md"
     assert names_in([row[0] for row in table(page, "| error | the record |")]) == [*DeadLetterError]
-    assert names_in([row[0] for row in table(page, "| difference | meaning |")]) == [*Kind]
+    assert [row[0] for row in table("glossary.md", "| row | meaning |")] == [*Kind]
     codes = [int(row[0]) for row in table(page, "| code | meaning |")]
     own = [0, TandemError.exit_code, UsageError.exit_code, EnvironmentNotReadyError.exit_code, INTERRUPTED]
     assert codes == own

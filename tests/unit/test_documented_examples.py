@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from bson import json_util
 
+from tandem.pipeline import Stream
 from tandem.pipelines.orders_payments.oracle import expect
-from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, STREAMS, UNMATCHED
 from tandem.verify.reference import Accepted, Validator
 from tests import ROOT
 from tests.readme import README, blocks_of
@@ -21,32 +23,42 @@ RECEIVED_MS = 1_800_000_000_000
 
 
 def samples() -> list[dict[str, Any]]:
-    """Returns the order, the payment and the fact of the page."""
+    """Returns the order, the payment, the fact and the unmatched document of the page."""
     return [json.loads(block) for block in blocks_of(FLOW, "json")]
 
 
-def test_the_documented_fact_follows_from_the_documented_records() -> None:
-    order, payment, fact = samples()
-    accepted = {}
-    for stream, record in ((ORDERS, order), (PAYMENTS, payment)):
+def documents_of(records: Iterable[tuple[Stream, dict[str, Any]]], watermark_ms: int) -> Any:
+    """Returns the documents that records imply, by collection and ``_id``, as the page writes them."""
+    accepted: dict[str, dict[str, Any]] = {stream.name: {} for stream in STREAMS}
+    for stream, record in records:
         outcome = Validator(stream, max_clock_skew_seconds=300)(None, json.dumps(record).encode(), RECEIVED_MS)
         assert isinstance(outcome, Accepted)
-        accepted[stream.name] = {record[str(stream.identity)]: outcome.fields}
+        accepted[stream.name][record[str(stream.identity)]] = outcome.fields
     observed: dict[str, set[str]] = {FACTS.name: set(), UNMATCHED.name: set()}
-    expected = expect(accepted, watermark_ms=0, late=set(), observed=observed, match_window_seconds=1800)
+    expected = expect(accepted, watermark_ms=watermark_ms, late=set(), observed=observed, match_window_seconds=1800)
     options = json_util.JSONOptions(datetime_representation=json_util.DatetimeRepresentation.ISO8601)
-    found = json.loads(json_util.dumps(expected.documents[FACTS.name]["o-1|p-1"], json_options=options))
-    assert found == fact
+    return json.loads(json_util.dumps(expected.documents, json_options=options))
 
 
-def test_the_readme_shows_the_same_records() -> None:
-    (block,) = blocks_of(README, "json")
-    decoder, text, found = json.JSONDecoder(), block.strip(), []
+def test_the_documented_fact_follows_from_the_documented_records() -> None:
+    order, payment, fact, _ = samples()
+    assert documents_of([(ORDERS, order), (PAYMENTS, payment)], 0)[FACTS.name] == {"o-1|p-1": fact}
+
+
+def test_the_documented_unmatched_document_follows_from_its_order() -> None:
+    *_, unmatched = samples()
+    order = {name: unmatched[name] for name in ORDERS.fields}
+    order |= {name: order[name]["$date"] for name in ("order_date", "created_at")}
+    assert documents_of([(ORDERS, order)], RECEIVED_MS)[UNMATCHED.name] == {"order|o-2": unmatched}
+
+
+def test_the_readme_shows_the_same_records_and_the_same_fact() -> None:
+    decoder, text, found = json.JSONDecoder(), "".join(blocks_of(README, "json")).strip(), []
     while text:
         record, end = decoder.raw_decode(text)
         found.append(record)
         text = text[end:].strip()
-    assert found == samples()[:2]
+    assert found == samples()[:3]
 
 
 def test_the_readme_shows_the_pipeline_of_the_guide() -> None:

@@ -195,7 +195,7 @@ def test_new_lines_follow_until_the_run_ends(
     assert texts(log.lines(JOB, follow=True)) == ["first", "second", "third"]
 
 
-def test_a_log_that_may_not_be_read_is_told_and_the_bucket_read(
+def test_an_unreadable_log_is_reported_and_the_bucket_is_read(
     settings: Settings, logs: CloudLogging, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = settings.model_copy(update={"gcp": settings.gcp.model_copy(update={"project": "other-project"})})

@@ -108,7 +108,7 @@ def test_the_heap_is_a_share_of_the_machine(gib: int, heap: int) -> None:
     assert heap_mib(gib * 2**30) == heap
 
 
-def test_the_heap_is_the_machines_where_nobody_says_how_large(settings: Settings, layout: Layout) -> None:
+def test_the_default_heap_follows_the_machine(settings: Settings, layout: Layout) -> None:
     def heap(settings: Settings) -> str:
         write_configuration(settings, [], layout.conf, layout.home, "")
         return pairs((layout.conf / "spark.conf").read_text(), " ")["spark.driver.memory"]

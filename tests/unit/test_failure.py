@@ -56,7 +56,7 @@ def test_an_error_from_a_pipelines_code_names_the_line(tmp_path: Path) -> None:
         (AnalysisException("Append output mode not supported.\n== Plan"), "AnalysisException: Append output mode not"),
     ],
 )
-def test_what_is_refused_of_a_pipeline_as_a_whole_is_told_and_not_tried_again(
+def test_a_rejected_pipeline_is_reported_and_not_retried(
     monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
 ) -> None:
     def read(*_: object) -> None:
@@ -102,7 +102,7 @@ def test_a_setting_that_does_not_fit_the_checkpoint_is_reported_and_nothing_star
         ),
     ],
 )
-def test_what_keeps_a_query_from_its_start_is_told_of_whom_it_comes_from(texts: list[str], words: str) -> None:
+def test_a_failed_start_names_its_cause(texts: list[str], words: str) -> None:
     cause = None
     for text in reversed(texts):
         cause = SimpleNamespace(toString=lambda text=text: text, getCause=lambda cause=cause: cause)
@@ -137,7 +137,7 @@ def test_what_mongodb_will_never_take_is_not_tried_again(text: str, final: bool)
         ("ExecutorLostFailure (executor 0 exited) Reason: Command exited with code 1", False),
     ],
 )
-def test_a_java_that_ran_out_of_memory_is_told_so(tmp_path: Path, text: str, memory: bool) -> None:
+def test_a_java_that_ran_out_of_memory_is_reported(tmp_path: Path, text: str, memory: bool) -> None:
     """It is tried again, but not with the same batch for ever."""
     error = cast(Any, Exception(f"[STREAM_FAILED] Job aborted: {text}"))
     later, at_once = (failure_of(error, tmp_path, fresh=fresh) for fresh in (False, True))
@@ -230,7 +230,7 @@ def test_where_every_exit_is_followed_by_a_restart_the_job_does_not_exit(tmp_pat
     assert job.ended(Failure("Kafka is away"), config, threading.Event(), lambda: None) == FAILED
 
 
-def test_a_record_that_spark_cannot_read_is_told_and_not_tried_again(tmp_path: Path) -> None:
+def test_a_record_that_spark_cannot_read_is_reported_and_not_retried(tmp_path: Path) -> None:
     said = (
         "org.apache.spark.KafkaIllegalStateException: [KAFKA_MALFORMED_RECORD_TIMESTAMP] Record at topic t "
         "partition 0 offset 7 has timestamp value 1795000000000000000 that overflows"

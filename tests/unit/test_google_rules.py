@@ -246,14 +246,14 @@ def test_a_running_job_of_this_version_is_none_of_an_earlier_one(server: Server,
     Deployment(settings).check_earlier()
 
 
-def test_a_cluster_beyond_the_quota_is_told_in_words(server: Server) -> None:
+def test_a_cluster_beyond_the_quota_is_explained(server: Server) -> None:
     settings = settings_of(machine="n2-standard-8")
     with pytest.raises(EnvironmentNotReadyError, match=r"too small \(CPUS: 24 requested, 12 available\)") as told:
         Cluster(settings, Clients(settings.gcp).clusters).ensure()
     assert "gcp.workers" in told.value.hint
 
 
-def test_a_batch_beyond_the_quota_is_told_in_words() -> None:
+def test_a_batch_beyond_the_quota_is_explained() -> None:
     details = "Insufficient 'CPUS' quota. Requested 12.0, available 8.0."
     run = Run("a", "failed", None, "r1", "join-stream", "a", "tandem-1", details, "", "")
     assert "CPUS: 12 requested, 8 available): ask for more" in str(problem_of(run, None))
@@ -280,7 +280,7 @@ def test_a_cluster_that_may_not_read_secrets_is_refused_before_anything_is_creat
         ("STOPPED", "", "tandem", "is STOPPED", "`gcloud dataproc clusters start tandem --region=europe-west3`"),
     ],
 )
-def test_a_cluster_that_will_not_run_is_told_with_a_way_out(
+def test_a_cluster_that_cannot_run_is_reported_with_a_hint(
     server: Server, settings: Settings, state: str, detail: str, created_by: str, said: str, hint: str
 ) -> None:
     client = Clients(settings.gcp).clusters

@@ -198,7 +198,7 @@ def test_a_disabled_secret_is_named_to_the_deployer(api: ProjectApi, settings: S
         ),
     ],
 )
-def test_what_google_refuses_is_told_in_words(error: Exception, said: str, hint: str) -> None:
+def test_a_refusal_of_google_is_explained(error: Exception, said: str, hint: str) -> None:
     def refuse() -> None:
         raise error
 

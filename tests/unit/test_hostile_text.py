@@ -115,7 +115,7 @@ FAILURES = [
 ]
 
 
-def test_an_error_that_quotes_a_record_is_told() -> None:
+def test_an_error_that_quotes_a_record_is_reported() -> None:
     told = results("tests.unit.test_hostile_text.told_of_query", FAILURES, "/pipeline")
     assert len(told) == len(FAILURES)
     assert "ValueError" not in told
@@ -129,7 +129,7 @@ def told_of_query(text: str, folder: str) -> str:
     return told
 
 
-def test_a_log_line_is_told() -> None:
+def test_a_log_line_is_parsed() -> None:
     time = "2026-11-24 10:00:00"
     lines = [
         time + repeated(" "),

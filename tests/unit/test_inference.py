@@ -117,7 +117,7 @@ def test_the_type_of_values(name: str, values: str, kind: Kind, tmp_path: Path) 
         ('{"": 1}\n', "no field that a stream can declare"),
     ],
 )
-def test_what_cannot_be_read_is_told_by_its_line(text: str | bytes, problem: str, tmp_path: Path) -> None:
+def test_an_unreadable_record_is_reported_with_its_line(text: str | bytes, problem: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=problem):
         described(tmp_path, text)
 

@@ -47,7 +47,7 @@ def asked_for_time() -> None:
 
 
 @pytest.mark.parametrize("look", [watched, administered, asked_for_lag, asked_for_time])
-def test_whoever_looks_in_vain_leaves_neither_threads_nor_sockets(
+def test_a_failed_lookup_leaves_neither_threads_nor_sockets(
     look: Callable[[], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     # As our programs have it; what pytest captures would keep the errors, and with them the sockets.

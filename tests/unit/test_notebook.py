@@ -49,7 +49,7 @@ def test_the_example_is_kept_without_what_it_printed() -> None:
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
 
 
-def test_a_process_that_uses_spark_connect_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_uses_spark_connect_gets_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARK_CONNECT_MODE_ENABLED", "1")
     with pytest.raises(UsageError, match="uses Spark Connect") as caught:
         start_spark(load("embedded", {"state_dir": tmp_path}), tmp_path)

@@ -96,7 +96,7 @@ def test_higher_places_win_over_a_users_profile(monkeypatch: pytest.MonkeyPatch)
     assert (settings.profile, settings.gcp.workers, settings.gcp.project) == ("staging", 4, "third-project")
 
 
-def test_a_missing_setting_of_a_users_profile_is_told_with_its_file() -> None:
+def test_a_missing_setting_of_a_users_profile_is_reported_with_its_file() -> None:
     define(SHOP)
     with pytest.raises(UsageError, match=r"\.env\.staging \(not there\), tandem\.toml, profiles\.toml"):
         load("staging")
@@ -164,7 +164,7 @@ def test_what_keeps_environments_apart_is_not_inherited() -> None:
         ("[profile.s", "tandem.toml: ", "it is a TOML file of profiles, in UTF-8"),
     ],
 )  # fmt: skip
-def test_a_wrong_file_is_told_whichever_profile_is_used(text: str, message: str, hint: str) -> None:
+def test_a_wrong_file_is_reported_with_every_profile(text: str, message: str, hint: str) -> None:
     define(text)
     for used in ("embedded", "s"):
         with pytest.raises(UsageError) as refused:
@@ -198,7 +198,7 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated() -> None:
     assert "hunter2" not in f"{refused.value} {refused.value.hint}"
 
 
-def test_a_profile_of_another_folder_is_told_with_the_file_that_is_not_there() -> None:
+def test_a_profile_of_another_folder_is_reported_with_the_missing_file() -> None:
     with pytest.raises(UsageError, match="there is no profile 'staging'") as refused:
         load("staging")
     assert f"there is no {Path.cwd() / 'tandem.toml'}" in refused.value.hint
@@ -244,7 +244,9 @@ def test_a_users_profile_that_runs_is_the_default(tmp_path: Path, monkeypatch: p
     assert default_profile()[0] == "second"
 
 
-def test_containers_of_a_users_profile_are_told_by_their_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_containers_of_a_users_profile_are_found_by_their_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     define('[profile.second]\nlike = "local"\n')
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
@@ -314,7 +316,7 @@ def test_the_plan_of_a_users_profile_is_complete(serverless: str) -> None:
     assert plan["not_set"] == [name for name in gcp["not_set"] if name not in own]
 
 
-def test_what_is_still_to_set_is_told_with_both_places() -> None:
+def test_missing_settings_are_reported_with_both_places() -> None:
     define(SHOP)
     said = tandem("--profile", "staging", "deploy", "--plan").stderr
     assert "to deploy, set these in .env.staging or [profile.staging] of tandem.toml: kafka.bootstrap," in said

@@ -303,7 +303,7 @@ def test_the_name_is_asked_for_at_a_terminal(typed: str, code: int) -> None:
 @pytest.mark.parametrize(
     "program", [("tandem.producer",), ("tandem.producer.main", "orders", "--count=1", "--event-time=compressed")]
 )
-def test_producers_that_nobody_confirmed_do_not_send(program: tuple[str, ...]) -> None:
+def test_unconfirmed_producers_do_not_send(program: tuple[str, ...]) -> None:
     code, said = tandem(*program, TANDEM_PROFILE="server")
     assert code == 2
     assert "error: the profile server is protected, and this would send generated records to 127.0.0.1:29952" in said

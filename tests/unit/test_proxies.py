@@ -50,7 +50,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
 
 
 @pytest.mark.parametrize("case", [str.upper, str.lower])
-def test_java_is_told_the_proxies_and_what_is_direct(case: type[str]) -> None:
+def test_java_gets_the_proxies_and_the_direct_hosts(case: type[str]) -> None:
     environ = {
         case("http_proxy"): "http://proxy:3128",
         case("https_proxy"): "secure.proxy:8443",
@@ -113,7 +113,7 @@ def test_a_proxy_that_is_none_is_named_by_its_variable_alone(tmp_path: Path, tex
         ("PKIX path building failed", "trustStore"),
     ],
 )
-def test_what_went_wrong_at_a_proxy_is_told_without_its_login(line: str, hint: str) -> None:
+def test_an_error_at_a_proxy_is_reported_without_its_login(line: str, hint: str) -> None:
     error = fetch_error([line], {"HTTPS_PROXY": "http://me:secret@proxy:3128"})
     assert hint in error.hint
     assert "secret" not in f"{error} {error.hint}"

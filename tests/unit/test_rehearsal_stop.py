@@ -60,7 +60,7 @@ def start(settings: Settings) -> Iterator[Start]:
 
 @pytest.mark.parametrize(("storage", "why"), [("failed", "storage was given up: killed"), ("running", " failed, ")])
 @pytest.mark.parametrize("whole", [True, False])
-def test_what_is_left_is_stopped_and_what_could_not_be_asked_is_told(
+def test_leftovers_are_stopped_and_unanswered_requests_are_reported(
     settings: Settings, start: Start, storage: str, why: str, whole: bool
 ) -> None:
     processes, layout = start(storage), layout_of(settings)

@@ -25,7 +25,9 @@ class Unchanged:
         self.closed = True
 
 
-def test_a_driver_that_ends_meanwhile_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_driver_that_ends_meanwhile_is_reported_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(module, "ProgressReader", Unchanged)
     asked: list[None] = []
     reasons = iter((None, "job was given up: ended with exit code 4: the match window was changed"))

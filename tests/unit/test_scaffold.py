@@ -180,7 +180,7 @@ def test_a_folder_of_the_same_name_where_one_works_is_not_meant(
     assert place.module("transform").PIPELINE.name == "letters"
 
 
-def test_an_error_in_the_users_file_is_told_by_its_line(tmp_path: Path) -> None:
+def test_an_error_in_the_users_file_is_reported_with_its_line(tmp_path: Path) -> None:
     own = tmp_path / "wrong_pipelines"
     place = write("parcels", own)
     file = place.file("streams")

@@ -38,7 +38,7 @@ def breaking() -> Iterator[str]:
         thread.join()
 
 
-def test_an_answer_that_breaks_off_is_asked_for_again_and_then_told(
+def test_a_truncated_answer_is_requested_again_and_then_reported(
     breaking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secrets, "PAUSES_S", (0.01, 0.01))

@@ -101,7 +101,7 @@ def test_a_window_waits_until_the_watermark_has_reached_its_end() -> None:
         assert documents(found) == [minute(0, "unknown", 1, 1)]
 
 
-def test_which_late_sales_were_left_out_is_told_by_number_and_revenue() -> None:
+def test_late_sales_that_were_left_out_follow_from_number_and_revenue() -> None:
     sales = [sale("sure", 0, 100), sale("l1", 1, 1), sale("l2", 2, 2), sale("l3", 3, 4)]
     late = ("l1", "l2", "l3")
     for taken, revenue in (((), 100), (("l2",), 102), (("l1", "l3"), 105), (late, 107)):

@@ -223,7 +223,7 @@ def test_each_value_has_the_place_that_it_comes_from(monkeypatch: pytest.MonkeyP
     }  # fmt: skip
 
 
-def test_origins_are_told_of_what_is_not_complete() -> None:
+def test_origins_of_incomplete_settings_are_shown() -> None:
     loaded = read_settings("gcp")
     settings, places = loaded.shown(), loaded.origins
     assert settings.kafka.bootstrap == "<kafka.bootstrap>"
@@ -394,7 +394,7 @@ def test_a_text_where_several_values_belong_is_named_and_not_repeated(
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
 
 
-def test_a_wrong_value_or_name_in_a_file_is_told_with_what_helps(
+def test_a_wrong_value_or_name_in_a_file_is_reported_with_a_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TANDEM_KAFKA__PORT", "many")

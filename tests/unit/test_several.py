@@ -177,7 +177,7 @@ def test_settings_of_before_environments_had_names_are_read(tmp_path: Path) -> N
     assert PipelineRegistry(tmp_path).all() == [settings_of("orders_payments", tmp_path)]
 
 
-def test_what_another_version_registered_is_told_and_can_be_stopped(
+def test_a_registration_of_another_version_is_reported_and_can_be_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = layout_of(load("rehearsal", {"state_dir": tmp_path}))

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from tandem.cli.main import app
 from tandem.dashboard.declaration import declared
 from tandem.engine.run.pipeline_loader import load_pipeline
+from tandem.errors import UsageError
 from tandem.job_files import RECONCILE, STREAM, submitted
 from tandem.platforms.conflicts import check_conflicts
 from tandem.platforms.provision import indexes_of, streams_of
@@ -41,7 +44,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
 def test_one_file_is_a_pipeline(settings: Settings) -> None:
     place = settings.location
     (stream,), dead_letter_topic = streams_of(place)
-    assert (stream.topic, dead_letter_topic) == ("large_orders_v1", "large_orders_dead_letter_v1")
+    assert (stream.topic, dead_letter_topic) == ("orders_v1", "large_orders_dead_letter_v1")
     assert (settings.mongo.database, list(indexes_of(place))) == ("large_orders", ["large_orders"])
     assert load_pipeline(place.package).name == "large_orders"
     view = declared(place).view
@@ -69,6 +72,16 @@ def test_it_sends_sample_records(settings: Settings) -> None:
     assert lookups_of(settings.location) == {}
 
 
+def test_without_an_oracle_a_run_sends_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_PIPELINES_DIR", str(settings.pipelines_dir))
+    monkeypatch.setenv("TANDEM_STATE_DIR", str(settings.pipelines_dir.parent / "state"))
+    run = ("--profile", "embedded", "--pipeline", "large_orders", "run")
+    error = CliRunner().invoke(app, run).exception
+    assert isinstance(error, UsageError)
+    assert str(error).endswith("oracle.py")
+    assert not (settings.pipelines_dir.parent / "state").exists()
+
+
 def test_it_writes_where_no_other_does(settings: Settings) -> None:
     check_conflicts([settings, load("embedded")])
 
@@ -81,4 +94,4 @@ def test_programs_without_spark_can_read_it(settings: Settings) -> None:
         f"print(declared_by(find('large_orders', Path({str(own)!r}))).streams[0].topic)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout == "large_orders_v1\n", done.stderr
+    assert done.stdout == "orders_v1\n", done.stderr

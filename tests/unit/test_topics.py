@@ -82,7 +82,7 @@ def test_it_is_read_to_where_it_ended(opened: Callable[..., Consumer]) -> None:
 
 
 @pytest.mark.parametrize("moment", ["partitions", "beginnings", "ends"])
-def test_a_kafka_that_does_not_answer_is_told(opened: Callable[..., Consumer], moment: str) -> None:
+def test_a_kafka_that_does_not_answer_is_reported(opened: Callable[..., Consumer], moment: str) -> None:
     consumer = opened(moment)
     with pytest.raises(EnvironmentNotReadyError, match="does not answer: KafkaTimeoutError"):
         read()
@@ -90,7 +90,7 @@ def test_a_kafka_that_does_not_answer_is_told(opened: Callable[..., Consumer], m
 
 
 @pytest.mark.parametrize("moment", ["poll", "position"])
-def test_what_fails_while_it_is_read_is_told(opened: Callable[..., Consumer], moment: str) -> None:
+def test_a_failure_while_reading_is_reported(opened: Callable[..., Consumer], moment: str) -> None:
     consumer = opened(moment, NoOffsetForPartitionError())
     with pytest.raises(TandemError, match="reading t failed: NoOffsetForPartitionError"):
         read()

@@ -67,7 +67,7 @@ def test_never_falls() -> None:
     assert swept(*both, Arrival(2, "left", MINUTE, "c"), Arrival(2, "right", MINUTE, "d")).ms == 55 * 60_000
 
 
-def test_what_arrived_nobody_knows_when_may_be_late_and_may_have_made_others_late() -> None:
+def test_a_record_without_an_arrival_time_may_be_late_and_may_make_others_late() -> None:
     found = swept(
         Arrival(1, "left", 10 * MINUTE, "early"),
         Arrival(2, "right", 60 * MINUTE, "b"),

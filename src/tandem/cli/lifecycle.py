@@ -14,6 +14,8 @@ from tandem.cli.protection import Confirm, confirm, confirm_version
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import service_checks
 from tandem.platforms.base import DeployedJob
+from tandem.platforms.running import running
+from tandem.settings.load import chosen_profile
 
 app = typer.Typer()
 
@@ -71,14 +73,21 @@ def last_lines(statuses: Sequence[Mapping[str, Any]], *, stop: str) -> list[str]
 @with_context
 def down(
     context: CommandContext,
-    volumes: Annotated[bool, typer.Option("--volumes", help="Also delete topics, database and checkpoint.")] = False,
+    volumes: Annotated[bool, typer.Option("--volumes", help="Also delete topics, databases and checkpoints.")] = False,
     name: Confirm = None,
 ) -> None:
     """Stop the environment and keep its data.
 
-    With --volumes, also delete topics, database and checkpoint. With --pipeline, stop only that pipeline's job while
-    other pipelines run. To delete a protected profile's data, type its name, or use --confirm.
+    With --volumes, also delete the topics, databases and checkpoints of all its pipelines. If nothing runs, this needs
+    --profile. With --pipeline, stop only that pipeline's job while other pipelines run. To delete a protected
+    profile's data, type its name, or use --confirm.
     """
+    if volumes and chosen_profile(context.profile) is None and not running():
+        # A default would depend on whether a Docker engine answers now.
+        raise UsageError(
+            "nothing runs here, so name the environment whose data to delete",
+            hint="`tandem --profile embedded down --volumes`, or --profile local for containers",
+        )
     if context.settings.backend == "dataproc":
         raise UsageError("`down` is not available for cloud profiles", hint="use `tandem destroy`")
     named = context.pipelines if context.pipeline else []

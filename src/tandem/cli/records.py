@@ -27,6 +27,7 @@ from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
 from tandem.settings.protection import sending
+from tandem.verify.oracle import load_oracle
 from tandem.verify.report import show
 from tandem.verify.settle import RESUMES
 from tandem.verify.verify import verify as compare
@@ -62,6 +63,8 @@ def run(
     Exit with 0 only if MongoDB holds the documents that the records imply.
     """
     Mix.parse(mix, Mix())  # reports a wrong value before anything starts
+    for job in context.jobs:
+        load_oracle(job.settings.location)  # the same for a missing oracle
     _confirm_sending(context, name)
     context.check_conflicts()
     before, mine = context.environment.pipelines(), context.pipelines

@@ -19,7 +19,7 @@ app = typer.Typer()
 
 _BANNER = """\
 session            {session!r}
-session.events(S)  a stream's events, as the transform receives them; also .records(S) and .refused(S)
+session.events(S)  a stream's events, as the transform receives them; also .records(S) and .rejected(S)
 session.transform(), session.output(C), session.stored(C)
 spark              the Spark session
 """

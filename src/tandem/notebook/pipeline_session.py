@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import Stream
-from tandem.engine.read.kafka_source import events_of, records_of, refused_of, transformed
+from tandem.engine.read.kafka_source import events_of, records_of, rejected_records_of, transformed
 from tandem.engine.read.mongo_source import read_collection
 from tandem.engine.run.pipeline_loader import send_by_value
 from tandem.errors import EnvironmentNotReadyError, UsageError
@@ -99,14 +99,14 @@ class PipelineSession:
         """
         return self._read(events_of, stream)
 
-    def refused(self, stream: str) -> DataFrame:
+    def rejected(self, stream: str) -> DataFrame:
         """Returns the rejected records, with ``error`` and ``detail``.
 
         Raises:
             UsageError: the pipeline has no such stream.
             EnvironmentNotReadyError: Kafka does not answer or the topic is missing.
         """
-        return self._read(refused_of, stream)
+        return self._read(rejected_records_of, stream)
 
     def transform(self, **events: DataFrame) -> DataFrame:
         """Returns the transform's rows, as ``tandem reconcile`` computes them.

@@ -104,7 +104,7 @@ def events_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapp
     return _events(_parsed(records_of(spark, stream, config, ends), stream, config))
 
 
-def refused_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
+def rejected_records_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
     """Returns a stream's rejected records, with ``error`` and ``detail``."""
     aside = _parsed(records_of(spark, stream, config, ends), stream, config).where(~F.col(f"{ASIDE}.{IS_CONTROL}"))
     reasons = Reasons(stream, max_clock_skew_seconds=config.max_clock_skew_seconds)

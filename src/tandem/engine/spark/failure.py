@@ -53,7 +53,7 @@ _FINAL = (
 _OUT_OF_MEMORY_CODE = 52
 _MEMORY = re.compile(rf"\bOutOfMemoryError\b|Command exited with code {_OUT_OF_MEMORY_CODE}\b")
 _OUT_OF_MEMORY = (
-    "Java ran out of memory: a batch reads the whole backlog in Kafka, and its records must fit into the heap. "
+    "Java ran out of memory: a batch reads the whole backlog in Kafka, and this one needs a larger heap. "
     "Increase spark.driver.memory, in a cluster spark.executor.memory (docs/guides/recovery.md); "
     "the job resumes where it stopped"
 )
