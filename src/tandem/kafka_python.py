@@ -1,4 +1,4 @@
-"""Creates kafka-python clients without a leak and with header keys of any bytes."""
+"""Creates kafka-python clients that survive outages and read header keys of any bytes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, KafkaProducer
 from kafka.net.compat import KafkaNetClient
 from kafka.net.inet import KafkaNetSocket
 from kafka.net.transport import KafkaSSLTransport
+from kafka.producer.transaction_manager import TransactionManager, TransactionState
 from kafka.record.default_records import DefaultRecordBatch
 
 _read_strictly = DefaultRecordBatch._read_msg
 _connect_or_leak = KafkaNetSocket.sock_connect
 _greet_or_leak = KafkaSSLTransport.handshake
+_drop_id_for_good = TransactionManager.reset_producer_id
 
 
 def new_client(kind: Callable[..., Any], **options: Any) -> Any:
@@ -48,6 +50,29 @@ def new_client(kind: Callable[..., Any], **options: Any) -> Any:
         for each in connections:
             each.close()
         raise
+
+
+def new_producer(**options: Any) -> KafkaProducer:
+    """Returns an idempotent producer.
+
+    It has a producer id, which the library (3.0.12) drops if Kafka does not answer within the delivery timeout. The
+    library asks for a new id in its first state only. So it would neither send nor give up the remaining records.
+
+    Args:
+        options: the client's.
+
+    Raises:
+        KafkaError: Kafka does not answer, or refuses the user.
+    """
+    TransactionManager.reset_producer_id = _drop_id
+    return KafkaProducer(**options, enable_idempotence=True)
+
+
+def _drop_id(manager: Any) -> None:
+    """Drops a producer's id, so that it asks for a new one before it sends again."""
+    with manager._lock:
+        _drop_id_for_good(manager)
+        manager._current_state = TransactionState.UNINITIALIZED
 
 
 async def _connect(factory: Any, net: Any, sock: socket.socket, address: Any, timeout_at: float | None = None) -> Any:

@@ -8,9 +8,11 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from kafka.errors import KafkaError
+from kafka.producer.transaction_manager import TransactionManager
 from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
 from tandem.catalog import find
@@ -18,7 +20,7 @@ from tandem.dashboard.declaration import declared
 from tandem.dashboard.state import PipelineState
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.errors import EnvironmentNotReadyError
-from tandem.kafka_python import new_client
+from tandem.kafka_python import new_client, new_producer
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import check_kafka
 from tandem.platforms.service_checks import kafka_clock
@@ -87,3 +89,21 @@ def test_a_headers_key_may_be_of_any_bytes(compression: int) -> None:
     assert [record.headers for record in found] == [
         [(key, b"1"), ("empty", None)] for key in ("plain", "žluť", odd, odd, "behind")
     ]
+
+
+@pytest.mark.parametrize("library_alone", [False, True])
+def test_a_producer_whose_id_was_dropped_asks_for_another(monkeypatch: pytest.MonkeyPatch, library_alone: bool) -> None:
+    """The library drops the id if Kafka answers after the delivery timeout. Alone it would never send again."""
+    alone = TransactionManager.reset_producer_id
+    monkeypatch.setattr(TransactionManager, "reset_producer_id", alone)
+    with pytest.raises(KafkaError):
+        new_producer(bootstrap_servers="127.0.0.1:29955", bootstrap_timeout_ms=100)
+    if library_alone:
+        monkeypatch.setattr(TransactionManager, "reset_producer_id", alone)
+    manager = TransactionManager()
+    manager.init_producer_id()
+    manager.next_request_handler(False).handle_response(SimpleNamespace(error_code=0, producer_id=1, producer_epoch=0))
+    assert manager.has_producer_id()
+    manager.reset_producer_id()
+    manager.init_producer_id()
+    assert (manager.next_request_handler(False) is None) == library_alone

@@ -14,6 +14,7 @@ from kafka.codec import has_lz4
 from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError, SaslAuthenticationFailedError
 
 from tandem.errors import EnvironmentNotReadyError
+from tandem.kafka_python import new_producer
 from tandem.settings.connections import kafka_client
 from tandem.settings.model import KafkaSettings
 
@@ -113,10 +114,9 @@ def _reason(error: KafkaError) -> str:
 
 
 def _producer(client: dict[str, Any]) -> KafkaProducer:
-    return KafkaProducer(
+    return new_producer(
         **client,
         client_id="tandem-producer",
-        enable_idempotence=True,
         acks="all",
         # Batches fill while the previous one is in flight; at a low rate, a record waits no longer than this.
         linger_ms=20,
