@@ -21,7 +21,7 @@ _FILES = {STREAM: "job.py", RECONCILE: "reconcile.py"}
 _ENGINE = Path(engine.__file__).parent / "submitted"
 _Connection = TypeVar("_Connection", KafkaConfig, MongoConfig)
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
-_TASKS_JAVA_OPTIONS = "spark.executor.extraJavaOptions"
+TASKS_JAVA_OPTIONS = "spark.executor.extraJavaOptions"
 # Hadoop's local file system starts a chmod process for every checkpoint file; this one does not.
 _LOCAL_CHECKPOINT = {
     "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
@@ -124,7 +124,7 @@ def write_job_files(
 
 def with_limits(spark: Mapping[str, str]) -> dict[str, str]:
     """Returns Spark's settings with Java's limits for untrusted records."""
-    options = (_JAVA_OPTIONS, _TASKS_JAVA_OPTIONS)
+    options = (_JAVA_OPTIONS, TASKS_JAVA_OPTIONS)
     return {**spark, **{name: f"{spark.get(name, '')} {JAVA_LIMITS}".strip() for name in options}}
 
 

@@ -1,4 +1,4 @@
-"""Creates kafka-python clients that survive outages and read header keys of any bytes."""
+"""Creates kafka-python clients that survive outages and odd header keys."""
 
 from __future__ import annotations
 

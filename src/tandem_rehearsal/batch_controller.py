@@ -23,6 +23,7 @@ from tandem_rehearsal.cluster_controller import check_place
 from tandem_rehearsal.grpc_service import handler, refuse
 from tandem_rehearsal.job_controller import DriverHandle
 from tandem_rehearsal.list_filter import matching
+from tandem_rehearsal.memory_rules import end_of_batch, refusal_of_batch
 from tandem_rehearsal.request_rules import check_labels, check_request_id
 
 SERVICE, OPERATIONS = "google.cloud.dataproc.v1.BatchController", "google.longrunning.Operations"
@@ -163,8 +164,14 @@ class BatchController:
         if not 2 <= int(properties.get("spark.executor.instances", "2")) <= 2000:
             text = "spark.executor.instances must be at least 2 and at most 2000"
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
+        if why := refusal_of_batch(properties):
+            refuse(context, grpc.StatusCode.INVALID_ARGUMENT, why)
 
     def _run(self, submitted: _SubmittedBatch) -> None:
+        if why := end_of_batch(submitted.batch.runtime_config.properties):
+            with self._lock:
+                self._show(submitted, State.FAILED, why)
+            return
         # This takes long if a Spark must be installed.
         driver = self._launch(submitted.batch)
         with self._lock:

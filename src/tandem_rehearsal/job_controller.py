@@ -19,6 +19,7 @@ from google.cloud import dataproc_v1 as dataproc
 from tandem_rehearsal.cluster_controller import ClusterController, check_place
 from tandem_rehearsal.grpc_service import handler, refuse
 from tandem_rehearsal.list_filter import matching
+from tandem_rehearsal.memory_rules import end_on_cluster
 from tandem_rehearsal.request_rules import check_job_id, check_labels, check_request_id
 
 SERVICE = "google.cloud.dataproc.v1.JobController"
@@ -153,6 +154,10 @@ class JobController:
             driver.kill()
 
     def _run(self, submitted: _SubmittedJob) -> None:
+        if why := end_on_cluster(submitted.job.pyspark_job.properties, submitted.cluster):
+            with self._lock:
+                self._show(submitted, State.ERROR, why)
+            return
         while True:
             with self._lock:
                 if submitted.cancelled:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,6 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 METHODS = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"]
+# The name of a folder's marker. The server behind this loses it, so that clients write it again and again.
+MARKER = re.compile(rb'"name":\s*"[^"]*/"')
 # Of one connection, not of the message.
 OWN = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
 
@@ -32,6 +37,7 @@ class StorageProxy:
         refuse_each: every so manieth request is refused; 0 for none.
         delay_s: how much longer each answer takes.
         refused: how many were refused with each status.
+        counted: how many requests for the checkpoint were forwarded, by what Google charges for.
     """
 
     port: int
@@ -41,6 +47,7 @@ class StorageProxy:
     delay_s: float = 0.0
     refused: dict[int, int] = field(default_factory=dict)
     delayed: int = 0
+    counted: Counter[str] = field(default_factory=Counter)
     _seen: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -76,6 +83,9 @@ class StorageProxy:
     def _forward(self, request: Request, body: bytes) -> Response:
         if status := self._refusal(request):
             return Response(f'{{"error": {{"code": {status}, "message": "for this test"}}}}', status)
+        if kind := _charged(request, body):
+            with self._lock:
+                self.counted[kind] += 1
         if self.delay_s:
             self.delayed += 1
             time.sleep(self.delay_s)  # what is tested
@@ -109,3 +119,13 @@ class StorageProxy:
             status = self.statuses[self._seen // self.refuse_each % len(self.statuses)]
             self.refused[status] = self.refused.get(status, 0) + 1
             return status
+
+
+def _charged(request: Request, body: bytes) -> str | None:
+    """Returns what Google charges a request for the checkpoint as; None for nothing, or another object."""
+    if re.search("driveroutput|/stop/", unquote(str(request.url)) + body[:600].decode(errors="replace")):
+        return None
+    if request.method == "GET":
+        return "change" if request.url.path.endswith("/o") else "read"
+    # A part belongs to an upload that was counted when it began. Deletions are free.
+    return "change" if request.method == "POST" and not MARKER.search(body[:600]) else None

@@ -30,14 +30,14 @@ from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
-from tandem.platforms.dataproc.costs import notes
+from tandem.platforms.dataproc.costs import notes, requests_of_batch
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob, problem_of, state_of
+from tandem.platforms.dataproc.memory import with_memory
 from tandem.platforms.dataproc.plan import calls
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import SCOPE, batch_request, batches_parent, submit_request
-from tandem.platforms.parity import spark_settings
 from tandem.scaffold import Format, write
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -49,6 +49,8 @@ from tandem_rehearsal.job_controller import JobController
 ADDRESS = "TANDEM_GCP__DATAPROC_ADDRESS"
 # Nobody may listen there but the superuser.
 NOWHERE = "127.0.0.1:1"
+# A job without an end would write an event log without one.
+NO_EVENT_LOG = {"spark.eventLog.enabled": "false"}
 ACCOUNT = "tandem-job@some-project.iam.gserviceaccount.com"
 CLOUD = {
     "kafka": {
@@ -295,7 +297,7 @@ def test_what_is_planned_is_what_is_sent(settings: Settings, server: Server) -> 
     (job,) = server.started
     assert job.pyspark_job.main_python_file_uri == planned["SubmitJob"]["job"]["pysparkJob"]["mainPythonFileUri"]
     assert planned["SubmitJob"]["job"]["reference"]["jobId"] == run.id
-    assert dict(job.pyspark_job.properties) == {**with_limits(settings.spark), "spark.eventLog.enabled": "false"}
+    assert dict(job.pyspark_job.properties) == with_limits({**with_memory(settings), **NO_EVENT_LOG})
     for machines in (found.config.master_config, found.config.worker_config):
         assert (machines.disk_config.boot_disk_type, machines.disk_config.boot_disk_size_gb) == ("pd-balanced", 100)
     # Google removes temporary files from a bucket of its own, and not from ours.
@@ -457,7 +459,7 @@ def test_a_serverless_batch_is_submitted_once_found_and_asked_to_stop(serverless
     assert list(job.pyspark_job.args)[2:] == ["--stop-when", f"gs://some-bucket/tandem/orders_payments/stop/{run.id}"]
     planned = next(call.about for call in calls(serverless, made) if call.method == "CreateBatch")
     assert planned["batchId"] == run.id
-    assert dict(job.pyspark_job.properties) == with_limits(spark_settings(serverless))
+    assert dict(job.pyspark_job.properties) == with_limits({**with_memory(serverless), **NO_EVENT_LOG})
 
 
 def test_a_serverless_batch_that_does_not_stop_is_cancelled(
@@ -656,3 +658,37 @@ def test_the_plan_counts_disks_logs_and_what_a_bucket_keeps(settings: Settings) 
     assert "Cloud Logging: about 0.4 GiB a month" in told
     other = in_bucket("some-bucket", disk_type="hyperdisk-balanced")
     assert "hyperdisk-balanced: not counted" in "\n".join(notes(other))
+
+
+@pytest.mark.parametrize(
+    ("serverless", "spark", "changes"),
+    [
+        (False, {}, 18 + 4 * 12),
+        (False, {"spark.sql.shuffle.partitions": "8"}, 18 + 8 * 12),
+        # Its Spark has four state stores in a partition of a join.
+        (True, {}, 18 + 4 * 4 * 12),
+    ],
+)
+def test_the_plan_counts_the_requests_of_each_state_store(
+    settings: Settings, serverless: bool, spark: dict[str, str], changes: int
+) -> None:
+    settings = load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "serverless": serverless}, "spark": spark})
+    assert requests_of_batch(settings).changes == changes
+    assert f"checkpoint: about {changes} writes and lists and" in "\n".join(notes(settings))
+
+
+def test_the_costs_of_a_serverless_batch_follow_its_memory(settings: Settings) -> None:
+    def dcu(**spark: str) -> str:
+        own = {f"spark.executor.{name}": value for name, value in spark.items()}
+        serverless = load("gcp", {**CLOUD, "gcp": {**CLOUD["gcp"], "serverless": True}, "spark": own})
+        return next(notes(serverless))
+
+    # A driver of 4 vCPU and 13.1 GiB, and two executors of 4 vCPU and 11 GiB.
+    assert dcu().startswith("serverless: a driver and 2 executors of 4 vCPU, 10.7 DCU: about $0.64 an hour")
+    assert dcu(memory="20g").startswith("serverless: a driver and 2 executors of 4 vCPU, 12.8 DCU: about $0.77 an hour")
+    assert "8 vCPU, 15.6 DCU" in dcu(cores="8")
+
+
+def test_a_machine_of_ones_own_size_is_counted_by_its_processors() -> None:
+    told = "\n".join(notes(in_bucket("some-bucket", machine="n2-custom-4-16384")))
+    assert "cluster: 3 x n2-custom-4-16384, 12 vCPU: about $0.70 an hour" in told

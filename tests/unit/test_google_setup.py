@@ -79,6 +79,9 @@ def test_the_documentation_enables_and_grants_what_is_looked_for() -> None:
     assert set(APIS) <= {name.removesuffix(".googleapis.com") for name in line.split()}
     for role in (*PROJECT_ROLES, *ACCOUNT_ROLES, "Compute Network Viewer"):
         assert f"| {role}" in page
+    # The commands grant the roles of the table, and no other.
+    table = re.findall(r"^\|.*\(`([a-z]+\.[A-Za-z]+)`\)", page, re.MULTILINE)
+    assert set(table) == set(re.findall(r"--role=roles/(\S+)", page))
     assert "gcloud compute firewall-rules create" in page
     assert "--min-ports-per-vm" in page
 

@@ -152,6 +152,7 @@ def _in_the_cloud(settings: Settings) -> None:
 def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool) -> None:
     check_libraries("gcp")
     from tandem.platforms.dataproc.costs import notes
+    from tandem.platforms.dataproc.memory import note
     from tandem.platforms.dataproc.plan import calls
     from tandem.platforms.dataproc.release import release
 
@@ -161,7 +162,7 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
     missing = loaded.missing
     if as_json:
         plan: dict[str, Any] = {"release": made.digest, "calls": [asdict(call) for call in planned]}
-        print(json.dumps({**plan, "costs": costs, "not_set": missing}))
+        print(json.dumps({**plan, "memory": note(settings), "costs": costs, "not_set": missing}))
         return
     print(f"release {made.digest} of {settings.pipeline}")
     for number, call in enumerate(planned, 1):
@@ -169,6 +170,7 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
         lines = json.dumps(call.about, indent=2).splitlines()
         # Without the braces of the outermost object.
         print("\n".join(f"     {line[2:]}" for line in lines[1:-1]))
+    print(note(settings))
     print("approximate costs, by the list prices of us-central1:")
     print("\n".join(f"  - {line}" for line in costs))
     context.say("plan only: nothing was called or changed")

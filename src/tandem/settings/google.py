@@ -28,6 +28,7 @@ class GoogleSettings(BaseModel):
     cluster: str = Field(pattern=r"^[a-z]([a-z0-9-]{0,49}[a-z0-9])?$")
     """The cluster; ``tandem deploy`` creates it if it does not exist."""
     machine: str = "n2-standard-4"
+    """The type of the cluster's machines. Executors are sized for it."""
     workers: int = Field(default=2, ge=0)
     """The number of workers; 0 for a single machine that is master and worker, else at least 2."""
     disk_gb: int = Field(default=100, ge=50)

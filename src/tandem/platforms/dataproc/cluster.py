@@ -10,6 +10,7 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
+from tandem.platforms.dataproc.machines import machine_of
 from tandem.platforms.dataproc.refusals import Refusal, recognised
 from tandem.platforms.dataproc.requests import ENVIRONMENT_LABEL, SCOPE, cluster_request, environment_of
 from tandem.settings.model import Settings
@@ -42,10 +43,11 @@ class Cluster:
         """Raises if there is a cluster that cannot run the job; changes nothing.
 
         Raises:
-            EnvironmentNotReadyError: the cluster failed, is stopped, or may not read secrets.
+            EnvironmentNotReadyError: the cluster failed, is stopped, may not read secrets, or has too small machines.
         """
         if existing := self.find():
             _check_scopes(existing)
+            _check_machines(existing, self._google.machine)
             self._check_state(existing)
 
     def ensure(self) -> None:
@@ -179,4 +181,21 @@ def _check_scopes(cluster: GoogleCluster) -> None:
             f"the machines of the cluster {cluster.cluster_name} have no access to Secret Manager: "
             f"it was created without the scope cloud-platform, which cannot be added later",
             hint="create a cluster with --scopes=cloud-platform, or name another in gcp.cluster",
+        )
+
+
+def _check_machines(cluster: GoogleCluster, named: str) -> None:
+    """Raises if the workers of a cluster are smaller than ``gcp.machine``.
+
+    Raises:
+        EnvironmentNotReadyError: YARN would not give the executors their memory there.
+    """
+    workers = cluster.config.worker_config
+    group = workers if workers.num_instances else cluster.config.master_config
+    name = group.machine_type_uri.rpartition("/")[2]
+    has, wanted = machine_of(name), machine_of(named)
+    if has and wanted and has.memory_mib < wanted.memory_mib:
+        raise EnvironmentNotReadyError(
+            f"the workers of the cluster {cluster.cluster_name} are {name}, but executors are sized for {named}",
+            hint=f"set TANDEM_GCP__MACHINE={name}",
         )

@@ -19,6 +19,7 @@ from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.driver_log import DriverLog
+from tandem.platforms.dataproc.memory import executor_of
 from tandem.platforms.dataproc.network import check_network
 from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.runs import Run, Runs
@@ -100,10 +101,12 @@ class Deployment:
         """Raises if a requirement of the deployment is not met; changes nothing.
 
         Raises:
-            UsageError: the job would look for a secret on a machine that does not have it.
+            UsageError: an executor does not fit into a container, or the job would look for a secret on a machine
+                that does not have it.
             EnvironmentNotReadyError: something is missing or denies access; the message names it.
             TandemError: the pipeline runs in Dataproc's other service, or as a job of an earlier version of Tandem.
         """
+        executor_of(self._settings)
         secrets = (("kafka", self._settings.kafka.job_password), ("mongo", self._settings.mongo.job_password))
         for section, reference in secrets:
             if not (reference or "").startswith("gsm:"):

@@ -60,7 +60,7 @@ def _bucket_costs(settings: Settings) -> str:
     if policy.soft_delete_s:
         raise TandemError(
             f"{bucket} keeps deleted objects for {policy.soft_delete_s / 86_400:g} days, and each batch of the job "
-            "deletes some fifty",
+            "deletes about a dozen",
             hint=f"{update} --clear-soft-delete`",
         )
     if policy.versioned:

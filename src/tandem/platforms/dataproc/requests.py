@@ -7,8 +7,9 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tandem.job_files import STREAM, with_limits
+from tandem.platforms.dataproc.memory import with_memory
 from tandem.platforms.dataproc.release import LOG_LEVELS, Release, Upload, folder_of, object_of, root_of
-from tandem.platforms.parity import runtime_of, spark_settings
+from tandem.platforms.parity import runtime_of
 from tandem.settings.google import GoogleSettings
 from tandem.settings.model import Settings
 
@@ -40,6 +41,7 @@ _CLUSTER_PROPERTIES = {
     "dataproc:dataproc.logging.stackdriver.job.driver.enable": "true",
 }
 _BATCH_PROPERTIES = {"dataproc.artifacts.remove": "conscrypt"}
+# The event log of a job without an end has none either.
 _EVENT_LOG_OFF = {"spark.eventLog.enabled": "false"}
 # Small partitions avoid spills in a batch's joins.
 _BATCH = {"spark.sql.shuffle.partitions": "32"}
@@ -163,8 +165,7 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
             args=_arguments(settings, release, job_id),
             python_file_uris=[uri(settings, release.package)],
             jar_file_uris=[uri(settings, jar) for jar in release.jars],
-            # The event log of a job without an end has none either.
-            properties={**_EVENT_LOG_OFF, **_properties(settings, release)},
+            properties=_properties(settings, release),
             logging_config=dataproc.LoggingConfig(
                 driver_log_levels={
                     name: getattr(dataproc.LoggingConfig.Level, level) for name, level in LOG_LEVELS.items()
@@ -237,7 +238,7 @@ def _arguments(settings: Settings, release: Release, name: str) -> list[str]:
 
 
 def _properties(settings: Settings, release: Release) -> dict[str, str]:
-    spark = spark_settings(settings)
+    spark = {**_EVENT_LOG_OFF, **with_memory(settings)}
     return with_limits(spark if release.entry == STREAM else {**spark, **_BATCH})
 
 
