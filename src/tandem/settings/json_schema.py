@@ -85,5 +85,5 @@ def _descriptions(model: type[BaseModel]) -> dict[str, str]:
         for pair in pairwise(getattr(definition, "body", ())):
             match pair:
                 case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text)))):
-                    found[name] = " ".join(text.split())
+                    found[name] = " ".join(text.replace("``", "`").split())
     return found
