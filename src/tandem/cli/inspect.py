@@ -17,7 +17,9 @@ from rich.text import Text
 from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import TandemError, UsageError
+from tandem.settings.json_schema import json_schema
 from tandem.settings.loaded import flat
+from tandem.settings.profiles import packaged_names
 
 _WATCH_S = 2.0
 _RATE_S = 10.0
@@ -31,7 +33,7 @@ app.add_typer(_config, name="config", rich_help_panel=INSPECT)
 @_config.callback()
 @with_context
 def _config_group(_: CommandContext) -> None:
-    """Show the profile's settings."""
+    """Show the settings and their schema."""
 
 
 @app.command(rich_help_panel=INSPECT, epilog=examples("tandem status", "tandem status --watch", "tandem status --json"))
@@ -158,6 +160,13 @@ def moment(text: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         raise UsageError(f"--since {text!r} is not a duration or a time", hint="for example --since 10m") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+@_config.command("schema")
+@with_context
+def config_schema(_: CommandContext) -> None:
+    """Print the JSON Schema of tandem.toml, for editors."""
+    print(json.dumps(json_schema(packaged_names()), indent=2))
 
 
 @_config.command("show")

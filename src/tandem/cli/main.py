@@ -22,7 +22,6 @@ app = typer.Typer(
     name="tandem",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     epilog=examples("tandem run", "tandem up --wait", "tandem status --watch", "tandem COMMAND --help"),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
