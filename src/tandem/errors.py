@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from tandem.checkout import checkout
+
+# The name of the package on PyPI; `tandem` there is another project.
+DISTRIBUTION = "tandem-streams"
+
 
 def install_hint(extra: str) -> str:
-    """Returns how to install an extra from the checkout.
-
-    The registry's package of that name is another one.
-    """
-    return f"in the checkout: .venv/bin/pip install -e '.[{extra}]'"
+    """Returns how to install an extra; in a checkout its locked packages."""
+    if checkout():
+        return f"in the checkout: .venv/bin/pip install -r requirements/{extra}.txt"
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 class TandemError(Exception):

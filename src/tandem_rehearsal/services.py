@@ -19,6 +19,7 @@ from tandem.job_files import escaped
 from tandem.kafka_python import new_client
 from tandem.local_spark.local_spark import SCRATCH
 from tandem.platforms.dataproc.clients import Clients
+from tandem.platforms.dataproc.requirements import DATABASE_ROLE, TOPIC_RIGHTS
 from tandem.platforms.local_services.kafka import Kafka
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.mongod import Mongod
@@ -208,16 +209,9 @@ def _administrator(settings: Settings, credentials: Credentials) -> KafkaAdminCl
 
 
 def _allow(settings: Settings, credentials: Credentials) -> None:
-    """Gives the pipeline's user the rights that docs/guides/gcp.md lists."""
+    """Gives the pipeline's user the rights that a deployment needs."""
     streams, dead_letter_topic = streams_of(settings.location)
-    operations = (
-        ACLOperation.CREATE,
-        ACLOperation.DELETE,
-        ACLOperation.DESCRIBE,
-        ACLOperation.DESCRIBE_CONFIGS,
-        ACLOperation.READ,
-        ACLOperation.WRITE,
-    )
+    operations = [ACLOperation[name] for name in TOPIC_RIGHTS]
     topics = [*(stream.topic for stream in streams), dead_letter_topic]
     principal, allow = f"User:{settings.kafka.username}", ACLPermissionType.ALLOW
     with _administrator(settings, credentials) as admin:
@@ -253,4 +247,4 @@ def _create_users(address: str, trust: dict[str, Any], settings: Settings, crede
 
 
 def _roles(settings: Settings) -> list[dict[str, str]]:
-    return [{"role": "readWrite", "db": settings.mongo.database}]
+    return [{"role": DATABASE_ROLE, "db": settings.mongo.database}]

@@ -84,7 +84,9 @@ def test_samples_are_accounted_for_and_each_record_is_counted_once(revenue: Envi
     assert report["total"]["counted"] > 2500
     assert report["total"]["dead"] > 0
     assert report["total"]["waiting"] == 0
-    assert revenue.status()["job"]["input_rows_total"] == report["total"]["consumed"]
+    job = revenue.status()["job"]
+    assert job["input_rows_total"] == report["total"]["consumed"]
+    assert job["dead_letters_total"] == report["total"]["dead"]
     revenue.wait(
         "the dashboard", lambda: shown(revenue) == {"matched": report["total"]["counted"], "rest": repeated(report)}
     )

@@ -36,7 +36,7 @@ def test_the_checkpoint_and_the_job_are_in_cloud_storage(deployed: Environment) 
 
 def test_the_log_says_first_what_the_job_runs_on(deployed: Environment) -> None:
     lines = deployed.tandem("logs", "job").stdout.splitlines()
-    told = next(line for line in lines if " runtime " in line)
+    told = next(line for line in lines if " driver started " in line)
     assert " spark=4.2.0 " in told
     assert [line for line in lines if "batch " in line]
 

@@ -172,3 +172,16 @@ def test_java_reads_the_caches_name_whatever_the_locale_and_leaves_nothing_elsew
     into.mkdir()
     fetch(["a:b:1"], java=java, into=into, pattern="[artifact].[ext]", transitive=False)
     assert (tmp_path / "asked").read_text("utf-8").startswith(f"C.UTF-8 -Djava.io.tmpdir={into} ")
+
+
+@pytest.mark.parametrize("transitive", [False, True])
+def test_descriptions_of_jars_are_fetched_for_their_dependencies_only(tmp_path: Path, transitive: bool) -> None:
+    java = tmp_path / "java"
+    java.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\n')
+    java.chmod(0o755)
+    fetch(["a:b:1"], java=java, into=tmp_path, pattern="[artifact].[ext]", transitive=transitive)
+    settings = tmp_path / "ivysettings.xml"
+    assert settings.exists() is not transitive
+    assert (f"-settings {settings}" in (tmp_path / "asked").read_text("utf-8")) is not transitive
+    if not transitive:
+        assert 'usepoms="false"' in settings.read_text("utf-8")

@@ -19,12 +19,10 @@ from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.network import check_network
-from tandem.platforms.dataproc.project import ACCOUNT_ROLES, APIS, PROJECT_ROLES
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem_rehearsal.project_api import ProjectApi
 from tandem_rehearsal.secret_manager import server
-from tests import ROOT
 
 ACCOUNT = "tandem-job@rehearsal-project.iam.gserviceaccount.com"
 TCP = {"direction": "INGRESS", "sourceRanges": ["10.0.0.0/8"], "allowed": [{"IPProtocol": "tcp"}]}
@@ -71,19 +69,6 @@ def test_a_project_as_the_documentation_sets_it_up_is_complete(api: ProjectApi, 
     assert project.check_apis() == "all 8 are enabled"
     assert project.check_roles() == "Dataproc Editor, Service Usage Consumer, Logs Viewer, Service Account User"
     assert network(settings) == "default, 10.10.0.0/20, NAT with 1024 ports for each machine"
-
-
-def test_the_documentation_enables_and_grants_what_is_looked_for() -> None:
-    page = (ROOT / "docs" / "guides" / "gcp.md").read_text("utf-8")
-    (line,) = re.findall(r"gcloud services enable (.+)", page)
-    assert set(APIS) <= {name.removesuffix(".googleapis.com") for name in line.split()}
-    for role in (*PROJECT_ROLES, *ACCOUNT_ROLES, "Compute Network Viewer"):
-        assert f"| {role}" in page
-    # The commands grant the roles of the table, and no other.
-    table = re.findall(r"^\|.*\(`([a-z]+\.[A-Za-z]+)`\)", page, re.MULTILINE)
-    assert set(table) == set(re.findall(r"--role=roles/(\S+)", page))
-    assert "gcloud compute firewall-rules create" in page
-    assert "--min-ports-per-vm" in page
 
 
 @pytest.mark.parametrize("name", ["dataprocrm", "compute"])

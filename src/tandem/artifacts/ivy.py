@@ -20,6 +20,13 @@ DEADLINE_S = 900
 _OFFLINE = re.compile(
     r"UnknownHost|Connection refused|Network is unreachable|timed? ?out|SSL|Server access error|UNRESOLVED DEPEND", re.I
 )
+# One request for each jar: dependencies are not needed, and the caller compares checksums.
+_JARS_ONLY = """\
+<ivysettings>
+  <settings defaultResolver="central"/>
+  <resolvers><ibiblio name="central" m2compatible="true" usepoms="false" checksums=""/></resolvers>
+</ivysettings>
+"""
 _TELLING = re.compile(r"Exception|UNRESOLVED|Server access|not found|failed", re.I)
 
 
@@ -78,12 +85,16 @@ def fetch(
         EnvironmentNotReadyError: no Java, no network, no space, or no such package.
     """
     module = into / "ivy.xml"
-    module.write_text(_module(packages, "default" if transitive else "master"), "utf-8")
+    module.write_text(_module(packages), "utf-8")
     ivy = next(spark_jars().glob("ivy-*.jar"))
     environment = inherited() | UTF8
     command = [str(java), f"-Djava.io.tmpdir={into}", f"@{options_file(into, environment)}", "-jar", str(ivy)]
     command += ["-ivy", str(module), "-confs", "default", "-cache", str(into / "ivy")]
     command += ["-retrieve", str(into / pattern)]
+    if not transitive:
+        settings = into / "ivysettings.xml"
+        settings.write_text(_JARS_ONLY, "utf-8")
+        command += ["-settings", str(settings)]
     output: deque[str] = deque(maxlen=400)
     try:
         started = subprocess.Popen(
@@ -132,7 +143,7 @@ def _quoted(option: str) -> str:
     return f'"{escaped}"'
 
 
-def _module(packages: Iterable[str], conf: str) -> str:
+def _module(packages: Iterable[str]) -> str:
     rows = []
     for package in packages:
         module, _, ending = package.partition("@")
@@ -143,7 +154,7 @@ def _module(packages: Iterable[str], conf: str) -> str:
         inner = "".join(
             f"<artifact name={quoteattr(artifact)} {kind} m:classifier={quoteattr(each)}/>" for each in classifier
         )
-        rows.append(f'    <dependency {row} conf="default->{conf}">{inner}</dependency>')
+        rows.append(f'    <dependency {row} conf="default->default">{inner}</dependency>')
     body = "\n".join(rows)
     return (
         '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">\n'

@@ -1,4 +1,4 @@
-"""Commands that only read: ``status``, ``logs``, ``profile``, ``config``."""
+"""Commands that only read: ``status``, ``logs``, ``config``."""
 
 from __future__ import annotations
 
@@ -17,31 +17,23 @@ from rich.text import Text
 from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import TandemError, UsageError
+from tandem.settings.json_schema import json_schema
 from tandem.settings.loaded import flat
-from tandem.settings.model import FOUND
-from tandem.settings.profiles import Profile, profiles
+from tandem.settings.profiles import packaged_names
 
 _WATCH_S = 2.0
 _RATE_S = 10.0
 _COLOURS = {"error": "red", "warning": "yellow", "debug": "dim"}
 
 app = typer.Typer()
-_profile = typer.Typer()
 _config = typer.Typer()
-app.add_typer(_profile, name="profile", rich_help_panel=INSPECT)
 app.add_typer(_config, name="config", rich_help_panel=INSPECT)
-
-
-@_profile.callback()
-@with_context
-def _profile_group(_: CommandContext) -> None:
-    """List and show profiles."""
 
 
 @_config.callback()
 @with_context
 def _config_group(_: CommandContext) -> None:
-    """Show the profile's settings."""
+    """Show the settings and their schema."""
 
 
 @app.command(rich_help_panel=INSPECT, epilog=examples("tandem status", "tandem status --watch", "tandem status --json"))
@@ -170,51 +162,11 @@ def moment(text: str | None) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-@_profile.command("list")
+@_config.command("schema")
 @with_context
-def profile_list(
-    _: CommandContext,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
-) -> None:
-    """List the profiles with their descriptions and files."""
-    known = profiles().values()
-    if as_json:
-        print(json.dumps([_listed(each) for each in known]))
-        return
-    for each in known:
-        protected = " (protected)" if each.values.get("protected") else ""
-        print(f"{each.name}\t{each.values['description']}{protected}\t{each.origin}")
-
-
-def _listed(profile: Profile) -> dict[str, Any]:
-    values = profile.values
-    own = {"name": profile.name, "like": profile.like, "origin": profile.origin}
-    return {
-        **own,
-        **{name: values[name] for name in ("backend", "description")},
-        "protected": bool(values.get("protected")),
-    }
-
-
-@_profile.command("current")
-@with_context
-def profile_current(
-    context: CommandContext,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the profile and the reason as JSON.")] = False,
-) -> None:
-    """Print the profile that commands use."""
-    name, why = context.chosen
-    print(json.dumps({"profile": name, "reason": why}) if as_json else name)
-
-
-@_profile.command("show")
-@with_context
-def profile_show(context: CommandContext) -> None:
-    """Print the profile's settings as JSON.
-
-    A missing required value is its name in angle brackets.
-    """
-    print(context.shown_settings.model_dump_json(indent=2, exclude=set(FOUND)))
+def config_schema(_: CommandContext) -> None:
+    """Print the JSON Schema of tandem.toml, for editors."""
+    print(json.dumps(json_schema(packaged_names()), indent=2))
 
 
 @_config.command("show")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +15,8 @@ from tandem.scaffold import Format, write
 from tandem.scaffold.chosen import SECOND_OPTIONS, Choice
 from tandem.scaffold.from_records import Request, write_from
 from tandem.scaffold.joining import NO_CHOICE, JoinChoice
-from tandem.settings.load import own_pipelines
+from tandem.scaffold.workflows import Service, write_workflows
+from tandem.settings.load import own_pipelines, read_settings
 
 app = typer.Typer()
 _RECORDS = "From records"
@@ -24,7 +26,9 @@ _RECORDS = "From records"
 @with_context
 def new(
     context: CommandContext,
-    name: Annotated[str, typer.Argument(help="Name of the pipeline: its folder, and the prefix of its topics.")],
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the pipeline: its folder, and the prefix of its topics.")
+    ] = None,
     values: Annotated[Format, typer.Option("--format", help="Format of the records' values.")] = Format.JSON,
     source: Annotated[
         str | None,
@@ -72,12 +76,20 @@ def new(
         str | None,
         typer.Option("--join-time", metavar="FIELD", help="The same as --time, of --join.", rich_help_panel=_RECORDS),
     ] = None,
+    service: Annotated[
+        Service | None, typer.Option("--ci", help="Write workflows that test and deploy, instead of a pipeline.")
+    ] = None,
 ) -> None:
     """Create a pipeline in pipelines/ that runs at once.
 
     Without --from, the example joins requests with their responses. With --format avro, its folder schemas/ holds the
-    schemas. The pipeline comes with tests.
+    schemas. The pipeline comes with tests. With --ci github, write workflows for --pipeline and --profile instead.
     """
+    if service is not None:
+        _write_workflows(context, name)
+        return
+    if name is None:
+        raise UsageError("the name of the pipeline is missing", hint="tandem new page_views")
     second = Choice(tuple(join_identity or ()), join_time, options=SECOND_OPTIONS)
     choice = JoinChoice(first=Choice(tuple(identity or ()), event_time), second=second, on=on)
     if source is None:
@@ -100,3 +112,14 @@ def new(
     print(location.folder)
     context.say(f"run it with `tandem --pipeline {name} run`, test it with `pytest {location.folder}`")
     context.say("begin with streams.py")
+
+
+def _write_workflows(context: CommandContext, name: str | None) -> None:
+    if name is not None:
+        raise UsageError("--ci creates no pipeline", hint=f"tandem --pipeline {name} new --ci github")
+    loaded = read_settings(context.profile or "gcp", {"pipeline": context.pipeline} if context.pipeline else None)
+    if loaded.settings.backend != "dataproc":
+        raise UsageError(f"the profile {loaded.settings.profile} cannot be deployed", hint="name one that is like gcp")
+    for file in write_workflows(Path.cwd(), ",".join(loaded.pipelines), loaded.settings.profile):
+        print(file)
+    context.say("docs/guides/ci.md lists the variables and secrets that they need")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from tandem.cli.completion import pipeline_names, profile_names
 from tandem.cli.context import CommandContext
 from tandem.cli.verbose import print_commands
 
@@ -52,7 +53,8 @@ def _shared(
     profile: Annotated[
         str | None,
         typer.Option(
-            help="Profile to use; default: TANDEM_PROFILE, else the running one, else local if Docker answers.",
+            help="Profile to use; default: TANDEM_PROFILE, the running one, local if Docker answers, else embedded.",
+            autocompletion=profile_names,
             rich_help_panel="Shared options",
         ),
     ] = None,
@@ -60,6 +62,7 @@ def _shared(
         str | None,
         typer.Option(
             help="Pipeline to act on; separate several with commas; default: TANDEM_PIPELINE, else profiles.toml's.",
+            autocompletion=pipeline_names,
             rich_help_panel="Shared options",
         ),
     ] = None,

@@ -46,6 +46,13 @@ def has_committed(settings: Settings, newest: Newest | None) -> bool:
     return newest["event"] in ("batch", "idle") or (newest["event"] == "started" and lag_of(settings, newest) == 0)
 
 
+def dead_letters_of(report: Newest) -> int | None:
+    """Returns the number of rejected records so far; None without a report."""
+    total = report.get("input_rows_total")
+    counted = sum(stream["events"] + stream["control"] for stream in (report.get("streams") or {}).values())
+    return None if total is None else max(0, total - counted)
+
+
 def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
     """Returns the report that ``engine.run.reconcile`` printed.
 
@@ -144,6 +151,7 @@ def status(
             "watermark": watermark.astimezone(UTC).isoformat().replace("+00:00", "Z") if watermark else None,
             # Records dropped as late since the topics' beginning.
             "late_total": report.get("late_total"),
+            "dead_letters_total": dead_letters_of(report),
             "url": None if spark_port is None else f"http://127.0.0.1:{spark_port}",
         },
         "dashboard": {

@@ -15,12 +15,12 @@ from tandem.settings.variables import fields, is_section
 # The keys of a profile's table that are no settings.
 KEYS = ("like", "port_offset")
 # Settings that a profile cannot set: the first comes from the profile in ``like``, the second from its name.
-_NOT_SET = ("backend", "profile")
+NOT_SET = ("backend", "profile")
 # Google's labels, Compose's names and files contain the profile's name, so it must be short.
-_NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
 # The bench's folders, which are beside the profiles' state folders.
 _TAKEN = ("bench", "results")
-_LARGEST_OFFSET = 30_000
+LARGEST_OFFSET = 30_000
 
 
 def read(file: Path, packaged: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -66,7 +66,7 @@ def _check_name(name: str, packaged: Collection[str], file: Path) -> None:
             f"{file}: the profile {name} comes with Tandem and cannot be defined again",
             hint=f'choose another name, with like = "{name}"; or set the values in .env.{name}',
         )
-    if name in _TAKEN or not _NAME.fullmatch(name):
+    if name in _TAKEN or not NAME.fullmatch(name):
         raise UsageError(
             f"{file}: {name!r} cannot be a profile's name",
             hint="labels, clusters and folders are named after it: use at most 30 lower-case letters, digits and "
@@ -102,7 +102,7 @@ def _check_keys(name: str, table: Mapping[str, Any], file: Path) -> None:
         if key in KEYS:
             continue
         kind = kinds.get((key,))
-        if kind is None or key in _NOT_SET:
+        if kind is None or key in NOT_SET:
             _no_setting(name, key, file)
         if is_section(kind):
             _check_table(name, key, value, file)
@@ -117,10 +117,10 @@ def _check_keys(name: str, table: Mapping[str, Any], file: Path) -> None:
     if type(table.get("protected", False)) is not bool:
         raise UsageError(f"{file}: protected of the profile {name} is not true or false", hint="write true or false")
     offset = table.get("port_offset", 1)
-    if type(offset) is not int or not 0 < offset <= _LARGEST_OFFSET:
+    if type(offset) is not int or not 0 < offset <= LARGEST_OFFSET:
         raise UsageError(
             f"{file}: port_offset of the profile {name} is {offset!r}",
-            hint=f"write a whole number from 1 to {_LARGEST_OFFSET}; it is added to each port",
+            hint=f"write a whole number from 1 to {LARGEST_OFFSET}; it is added to each port",
         )
 
 
@@ -133,12 +133,12 @@ def _check_table(name: str, key: str, value: Any, file: Path) -> None:
 
 
 def _no_setting(name: str, key: str, file: Path) -> NoReturn:
-    if key in _NOT_SET:
+    if key in NOT_SET:
         raise UsageError(
             f"{file}: the profile {name} sets {key}, which it inherits from the profile in like",
             hint=f"remove it, or change like in [profile.{name}]",
         )
-    known = [*KEYS, *(".".join(path) for path, _ in fields() if path[0] not in _NOT_SET)]
+    known = [*KEYS, *(".".join(path) for path, _ in fields() if path[0] not in NOT_SET)]
     near = get_close_matches(key, known, n=1)
     raise UsageError(
         f"{file}: the profile {name} has {key}, which is not a setting",

@@ -55,6 +55,11 @@ def base() -> dict[str, Any]:
     return values
 
 
+def packaged_names() -> tuple[str, ...]:
+    """Returns the names of the profiles that come with Tandem."""
+    return tuple(_packaged()["profile"])
+
+
 def own_file() -> Path:
     """Returns the path of the user's file of profiles, which may not exist."""
     return Path.cwd() / FILE

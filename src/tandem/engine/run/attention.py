@@ -8,6 +8,8 @@ from typing import Any
 
 # Fields of a job's report: when the last late records were dropped, and the topics that refuse control records.
 LATE_AT, REFUSED = "late_at_ms", "refused_topics"
+# A batch reads all records that wait. So batches of this length mean that records arrive faster than the job writes.
+SLOW_MS = 300_000
 # After this time without another late record, the warning ends.
 _LATE_NEWS_S = 600.0
 
@@ -25,7 +27,22 @@ def warnings(report: Mapping[str, Any], now: float) -> dict[str, str]:
         texts["late"] = late(report["late_total"], late_at / 1000)
     if topics := report.get(REFUSED):
         texts["control"] = refused(topics)
+    if (ms := batch_ms(report)) >= SLOW_MS:
+        texts["slow"] = slow(ms)
     return texts
+
+
+def batch_ms(report: Mapping[str, Any]) -> int:
+    """Returns the milliseconds of a report's last batch; 0 if there is none."""
+    return int((report.get("durations_ms") or {}).get("triggerExecution", 0))
+
+
+def slow(ms: int) -> str:
+    """Returns the consequence of a long batch, and what to do."""
+    return (
+        f"the last batch took {ms // 1000} seconds, and records wait meanwhile: if the lag grows, give the job more "
+        "processors or memory, as docs/guides/volume.md explains"
+    )
 
 
 def late(total: int, last: float) -> str:

@@ -18,6 +18,7 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.listener import QueryIdleEvent
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
@@ -40,7 +41,7 @@ from tandem.engine.spark.failure import (
     failure_of_java,
 )
 from tandem.engine.spark.file_system import appeared, read_text
-from tandem.engine.spark.job_log import log_to_stderr, values
+from tandem.engine.spark.job_log import Notice, log_to_stderr, values
 from tandem.engine.spark.jvm import describe, remember_java_names, set_log_levels
 from tandem.engine.spark.secrets import SecretError
 from tandem.engine.write.batch_writer import BatchWriter
@@ -88,7 +89,7 @@ def main(pipeline: Pipeline | None = None) -> None:
     set_log_levels(spark, config.log_levels)
     if arguments.fit:
         sys.exit(fit(spark, pipeline, config))
-    _log.info("runtime", extra=values(**describe(spark, config)))
+    _log.info(Notice.STARTED, extra=values(**describe(spark, config)))
     if arguments.stop_when:
         StopFile(spark, arguments.stop_when, signals.stop).start()
     begin_when: str | None = arguments.begin_when
@@ -172,7 +173,7 @@ def _attempt(
 
 
 def _logged(failure: Failure) -> Failure:
-    _log.error("the job cannot start: %s", failure.reason)
+    _log.error("%s: %s", Notice.CANNOT_START, failure.reason)
     return failure
 
 
@@ -200,7 +201,12 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
         on_refused=reporter.refused,
     )
     writer = BatchWriter(spark, pipeline, config, stopping)
-    listener = ProgressListener(reporter.batch, control_sender.batch, writer.committed, on_idle=control_sender.idle)
+
+    def on_idle(event: QueryIdleEvent) -> None:
+        control_sender.idle(event)
+        reporter.waiting()
+
+    listener = ProgressListener(reporter.batch, control_sender.batch, writer.committed, on_idle=on_idle)
     spark.streams.addListener(listener)
     try:
         return _run(spark, pipeline, config, stopping, reporter, control_sender, writer)
@@ -243,7 +249,7 @@ def _run(
         reporter.report("stopped", error=None)
         return None
     failure = _reported(failure, reporter)
-    _log.error("the query failed: %s", failure.reason)
+    _log.error("%s: %s", Notice.FAILED, failure.reason)
     return failure
 
 

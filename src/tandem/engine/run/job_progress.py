@@ -27,9 +27,9 @@ from pyspark.sql.streaming.listener import (
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
 from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST
-from tandem.engine.run.attention import LATE_AT, REFUSED
+from tandem.engine.run.attention import LATE_AT, REFUSED, SLOW_MS, batch_ms
 from tandem.engine.spark.checkpoint import checkpoint_id, last_committed, planned
-from tandem.engine.spark.job_log import values
+from tandem.engine.spark.job_log import Notice, values
 from tandem.engine.spark.jvm import describe
 from tandem.engine.spark.mongo_client import MongoCollection
 
@@ -37,6 +37,8 @@ from tandem.engine.spark.mongo_client import MongoCollection
 HEARTBEAT_S = 3.0
 # The job logs a warning if MongoDB takes longer than this to answer.
 SILENCE_S = 5.0
+# A job that finds no records logs that at most this often.
+_WAITING_S = 60.0
 # The field with the id that Spark gave the checkpoint.
 CHECKPOINT = "checkpoint"
 # The fields that the next driver on the same checkpoint continues.
@@ -80,6 +82,7 @@ class ProgressReporter:
         # The listener, the heartbeat and the main thread report. Readers use the newest document, so order matters.
         self._order = threading.RLock()
         self._reported_at, self.has_committed = time.monotonic(), False
+        self._logged_at = time.monotonic()
         self._ended: str | None = None
         self._last: dict[str, Any] = {
             CHECKPOINT: None,
@@ -168,6 +171,12 @@ class ProgressReporter:
             if time.monotonic() - self._reported_at >= HEARTBEAT_S:
                 self.report("idle" if self.has_committed else "started")
 
+    def waiting(self) -> None:
+        """Logs that the job finds no records, once a minute at most."""
+        if time.monotonic() - self._logged_at >= _WAITING_S:
+            self._logged_at = time.monotonic()
+            _log.info(Notice.WAITING)
+
     def batch(self, progress: StreamingQueryProgress) -> None:
         """Reports a committed batch."""
         late = sum(int(operator.numRowsDroppedByWatermark) for operator in progress.stateOperators)
@@ -191,8 +200,9 @@ class ProgressReporter:
             changes["watermark"] = {"$date": watermark}
         self.has_committed = True
         self.report("batch", **changes)
+        self._logged_at = time.monotonic()
         _log.info(
-            "batch committed",
+            Notice.COMMITTED,
             extra=values(
                 batch=progress.batchId,
                 records=rows,
@@ -202,6 +212,11 @@ class ProgressReporter:
                 offsets=changes["committed"],
             ),
         )
+        # Lines of their own, because an alert can look for a line better than for a value in one.
+        if late:
+            _log.warning(Notice.LATE, extra=values(batch=progress.batchId, late=late))
+        if (ms := batch_ms(changes)) >= SLOW_MS:
+            _log.warning(Notice.SLOW, extra=values(batch=progress.batchId, records=rows, ms=ms))
 
     def _streams(self, progress: StreamingQueryProgress) -> dict[str, dict[str, Any]]:
         """Returns each stream's counts so far, and its newest event time.

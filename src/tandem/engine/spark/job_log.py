@@ -8,9 +8,28 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 TEXT, JSON = "text", "json"
+
+
+class Notice(StrEnum):
+    """Lines of the job's log that alerts look for.
+
+    infra/modules/alerts has the same texts.
+    """
+
+    STARTED = "driver started"
+    COMMITTED = "batch committed"
+    WAITING = "waiting for records"
+    LATE = "late records dropped"
+    REJECTED = "records rejected"
+    SLOW = "slow batch"
+    CANNOT_START = "the job cannot start"
+    FAILED = "the query failed"
+
+
 _VALUES = "tandem_values"
 
 

@@ -16,6 +16,7 @@ from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output, Pipeline
 from tandem.engine.spark.checkpoint import Planned, is_committed, planned
 from tandem.engine.spark.failure import AnotherDriverError
+from tandem.engine.spark.job_log import Notice, values
 from tandem.engine.write.batch_rows import BatchRows
 from tandem.engine.write.compilation import Compilation
 from tandem.engine.write.dead_letters import DeadLetters
@@ -116,7 +117,7 @@ class BatchWriter:
         self._compilation.note(batch, found.events)
         tasks: list[Callable[[], None]] = []
         if found.dead:
-            tasks.append(partial(rows.append_letters, since_ms=since_ms))
+            tasks.append(partial(self._append_letters, rows, found.dead, batch_id, since_ms))
         if found.events:
             tasks += [partial(self._write_documents, rows, output) for output in self._outputs]
         side_by_side(self._pool, batch.sparkSession, tasks)
@@ -125,3 +126,7 @@ class BatchWriter:
         rows.write_documents(output)
         if output.superseded_by is not None and self._superseded.has_notes(output.collection_name):
             self._superseded.remove(output.collection_name, rows.documents(output))
+
+    def _append_letters(self, rows: BatchRows, number: int, batch_id: int, since_ms: int | None) -> None:
+        rows.append_letters(since_ms=since_ms)
+        _log.warning(Notice.REJECTED, extra=values(batch=batch_id, dead_letters=number))

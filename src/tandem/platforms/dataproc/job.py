@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +27,8 @@ from tandem.waiting import NotYetError, wait_for
 _FIRST_BATCH_DEADLINE_S = 900.0
 # Two hours at Dataproc's limit of ten an hour.
 _FEW_RESTARTS = 20
+# A job reports every three seconds, and a driver needs a minute or two until it does. Clocks differ.
+_SILENT = timedelta(minutes=5)
 _LOOK = "`tandem logs job`"
 _log = structlog.get_logger(__name__)
 
@@ -129,6 +131,7 @@ class DataprocJob:
         )
         found["job"]["restarts_left"] = run.restarts_left if run and run.active else None
         found["warnings"] += [few] if run and (few := few_restarts(run)) else []
+        found["warnings"] += [gone] if run and (gone := silence_of(run, newest, datetime.now(UTC))) else []
         return found
 
     def reconcile(self) -> dict[str, Any]:
@@ -233,6 +236,24 @@ def few_restarts(run: Run) -> str | None:
     return (
         f"Dataproc will restart the driver of {run.id} only {run.restarts_left} more times in this job's life, however "
         "far apart its failures are; `tandem submit` replaces the job by one with all its restarts"
+    )
+
+
+def silence_of(run: Run, newest: dict[str, Any] | None, now: datetime) -> str | None:
+    """Returns a warning if a running job has not reported for a while.
+
+    Args:
+        run: the job.
+        newest: the newest progress document of any driver; None if MongoDB does not answer.
+        now: the time, with a time zone.
+    """
+    if run.state != "running" or run.since is None or newest is None:
+        return None
+    if (silent := now - max(run.since, newest["at"])) < _SILENT:
+        return None
+    return (
+        f"the job {run.id} has not reported for {round(silent.total_seconds() / 60)} minutes: its driver does not run, "
+        "or cannot write to MongoDB; `tandem logs job` may say why"
     )
 
 

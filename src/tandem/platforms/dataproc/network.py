@@ -11,10 +11,9 @@ from typing import Any
 
 from tandem.errors import TandemError
 from tandem.platforms.dataproc.project import Project
+from tandem.platforms.dataproc.requirements import PROTOCOLS
 from tandem.settings.google import GoogleSettings
 
-# The protocols that a firewall must allow between Dataproc's machines.
-_PROTOCOLS = ("tcp", "udp", "icmp")
 _ALL_PORTS = "0-65535"
 _WHAT = "looking at the network"
 # Cloud NAT's own default, for each machine.
@@ -38,11 +37,12 @@ def check_network(google: GoogleSettings, project: Project) -> str:
     owner = f"/compute/v1/{network.partition('/compute/v1/')[2].partition('/global/')[0]}"
     rules = project.items(_WHAT, "compute", f"{owner}/global/firewalls")
     own = [rule for rule in rules if rule["network"] == network]
-    if closed := [each for each in _PROTOCOLS if not _lets_pass(each, own, subnetwork["ipCidrRange"], google)]:
+    if closed := [each for each in PROTOCOLS if not _lets_pass(each, own, subnetwork["ipCidrRange"], google)]:
         raise TandemError(
             f"no firewall rule of the network {name} allows {', '.join(closed)} between the cluster's machines",
             hint=f"`gcloud compute firewall-rules create tandem --network={name} --direction=INGRESS "
-            f"--allow=tcp,udp,icmp --source-ranges={subnetwork['ipCidrRange']}`; firewall policies are not looked at",
+            f"--allow={','.join(PROTOCOLS)} --source-ranges={subnetwork['ipCidrRange']}`; firewall policies are not "
+            "looked at",
         )
     if not subnetwork.get("privateIpGoogleAccess"):
         raise TandemError(
@@ -97,7 +97,7 @@ def _protocols(rule: Mapping[str, Any]) -> Iterator[str]:
     for allowed in rule.get("allowed", ()):
         protocol, ports = allowed["IPProtocol"], allowed.get("ports", [])
         if not ports or ports == [_ALL_PORTS]:
-            yield from _PROTOCOLS if protocol == "all" else (protocol,)
+            yield from PROTOCOLS if protocol == "all" else (protocol,)
 
 
 def _ports(nats: Iterable[Mapping[str, Any]]) -> int:

@@ -11,20 +11,12 @@ from urllib.parse import urlencode
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
+from tandem.platforms.dataproc.requirements import APIS, DEPLOYER_ROLES, On
 from tandem.settings.google import GoogleSettings
 
 if TYPE_CHECKING:
     from google.auth.transport.requests import AuthorizedSession
 
-# Names of Google's APIs without their domain.
-APIS = ("dataproc", "dataprocrm", "compute", "secretmanager", "storage", "logging", "iam", "cloudresourcemanager")
-# The roles of the login, by the permissions that show whether it has them.
-PROJECT_ROLES = {
-    "Dataproc Editor": ("dataproc.clusters.create", "dataproc.jobs.create", "dataproc.batches.create"),
-    "Service Usage Consumer": ("serviceusage.services.use",),
-    "Logs Viewer": ("logging.logEntries.list",),
-}
-ACCOUNT_ROLES = {"Service Account User": ("iam.serviceAccounts.actAs",)}
 _TIMEOUT_S = 30.0
 
 
@@ -63,13 +55,14 @@ class Project:
             EnvironmentNotReadyError: the login lacks one.
         """
         resource = f"/v1/projects/{self._google.project}"
-        missing = self._missing_roles("cloudresourcemanager", resource, PROJECT_ROLES)
+        roles = _roles(On.PROJECT)
+        missing = self._missing_roles("cloudresourcemanager", resource, roles)
         where = dict.fromkeys(missing, f"the project {self._google.project}")
-        found = [*PROJECT_ROLES]
+        found = [*roles]
         if account := self._google.service_account:
-            resource = f"/v1/projects/-/serviceAccounts/{account}"
-            where |= dict.fromkeys(self._missing_roles("iam", resource, ACCOUNT_ROLES), account)
-            found += ACCOUNT_ROLES
+            resource, roles = f"/v1/projects/-/serviceAccounts/{account}", _roles(On.ACCOUNT)
+            where |= dict.fromkeys(self._missing_roles("iam", resource, roles), account)
+            found += roles
         if where:
             raise EnvironmentNotReadyError(
                 "the login lacks " + ", ".join(f"{role} on {place}" for role, place in where.items()),
@@ -121,3 +114,8 @@ class Project:
         answer = self.get("asking for the login's roles", api, f"{resource}:testIamPermissions", {"permissions": asked})
         held = set(answer.get("permissions", ()))
         return [role for role, permissions in roles.items() if not held.issuperset(permissions)]
+
+
+def _roles(on: On) -> dict[str, tuple[str, ...]]:
+    """Returns the permissions that show whether the login has a role, by its title."""
+    return {role.title: role.shown_by for role in DEPLOYER_ROLES if role.on is on and role.shown_by}

@@ -1,0 +1,83 @@
+"""The files for GitHub and pre-commit are valid, and name what exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests import ROOT
+
+GITHUB = ROOT / ".github"
+SCHEMAS = {
+    "github-workflows": sorted((GITHUB / "workflows").iterdir()),
+    "github-issue-forms": [GITHUB / "ISSUE_TEMPLATE" / "bug.yml", GITHUB / "ISSUE_TEMPLATE" / "feature.yml"],
+    "github-issue-config": [GITHUB / "ISSUE_TEMPLATE" / "config.yml"],
+    "dependabot": [GITHUB / "dependabot.yml"],
+}
+
+
+def check(schema: str, *files: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def read(file: Path) -> Any:
+    return YAML(typ="safe").load(file)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_the_files_for_github_are_valid(schema: str) -> None:
+    done = check(schema, *SCHEMAS[schema])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_wrong_workflow_is_found(tmp_path: Path) -> None:
+    text = (GITHUB / "workflows" / "ci.yml").read_text("utf-8")
+    wrong = tmp_path / "ci.yml"
+    wrong.write_text(text.replace("runs-on:", "runs:"))
+    assert "runs" in check("github-workflows", wrong).stdout
+
+
+def test_a_workflow_runs_what_ci_runs_on_all_pythons_that_are_named() -> None:
+    jobs = read(GITHUB / "workflows" / "ci.yml")["jobs"]
+    assert ".ci/run" in [step.get("run") for step in jobs["all"]["steps"]]
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["classifiers"]
+    versions = [found[1] for text in named if (found := re.fullmatch(r".* :: Python :: (3\.\d+)", text))]
+    assert jobs["python"]["strategy"]["matrix"]["python"] == versions
+
+
+def test_a_release_builds_images_that_exist() -> None:
+    jobs = read(GITHUB / "workflows" / "release.yml")["jobs"]
+    targets = re.findall(r"^FROM .* AS (\S+)$", (ROOT / "images" / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert set(jobs["images"]["strategy"]["matrix"]["image"]) <= set(targets)
+    # Nothing is published before all tests have passed.
+    assert all("ci" in jobs[name]["needs"] for name in ("publish", "images"))
+
+
+def test_pre_commit_runs_the_checks_of_the_script() -> None:
+    (repository,) = read(ROOT / ".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local"
+    hooks = [hook["entry"].removeprefix("scripts/check ") for hook in repository["hooks"]]
+    script = (ROOT / "scripts" / "check").read_text("utf-8")
+    (checks,) = re.findall(r"\|\| set -- (.+)", script)
+    # The site takes longer than a commit should.
+    assert [*hooks, "docs"] == checks.split()
+    assert checks.split() == re.findall(r"^    ([a-z]+)\)", script, re.MULTILINE)
+
+
+def test_an_unknown_check_is_refused() -> None:
+    environment = {
+        "TANDEM_VENV": str(Path(sys.executable).parents[1]),
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+    }
+    done = subprocess.run(
+        [ROOT / "scripts" / "check", "typos"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "hint: the checks are: format, lint" in done.stderr) == (2, True)
