@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 
 from tandem.artifacts import ensure_jars
@@ -31,8 +31,10 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Tests start Java often and use it for seconds. Without its second compiler it starts in half the time.
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
-    # The same examples in every run: a failure is then one of the change that is tested.
-    settings.register_profile("same", derandomize=True, database=None)
+    # The same examples in every run: a failure is then one of the change that is tested. No test has a time limit.
+    settings.register_profile(
+        "same", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
     settings.load_profile("same")
     config.addinivalue_line("markers", "on_demand(*profiles): runs with --all only; given profiles, only there")
     config.addinivalue_line("markers", "by_name: runs only when its layer is named, not with all layers")

@@ -65,7 +65,9 @@ class JsonValues:
 
 
 class PrefixedJsonValues:
-    """JSON in UTF-8 in Confluent's wire format; unusual are also records of an older schema.
+    """JSON in UTF-8 in Confluent's wire format.
+
+    Records of an older schema count as unusual, too.
 
     Args:
         stream: the records' stream.

@@ -95,7 +95,10 @@ class Registry:
         raise self._unexpected()
 
     def level(self, subject: str) -> str:
-        """Returns a subject's compatibility level, or the global one: BACKWARD, FULL_TRANSITIVE, NONE and others."""
+        """Returns a subject's compatibility level, or the global one.
+
+        It is BACKWARD, FULL_TRANSITIVE, NONE or another.
+        """
         missing = f"has no compatibility level for {subject}"
         found = self._get(f"/config/{_part(subject)}?defaultToGlobal=true", missing=missing)
         match found:
@@ -104,9 +107,9 @@ class Registry:
         raise self._unexpected()
 
     def incompatibilities(self, subject: str, kind: str, text: str) -> list[str] | None:
-        """Returns why a schema is not compatible with a subject at its level; None if it is compatible.
+        """Returns why a schema is not compatible with a subject at its level.
 
-        The list may be empty, because some registries give no reasons.
+        None if it is compatible. The list may be empty, because some registries give no reasons.
         """
         body = {"schema": text} | ({} if kind == "AVRO" else {"schemaType": kind})
         path = f"/compatibility/subjects/{_part(subject)}/versions?verbose=true"

@@ -42,7 +42,10 @@ def frozen_of(folder: Path, subject: str, kind: str) -> list[Frozen]:
 
 
 def printable(text: str) -> str:
-    """Returns a registry's text for a terminal: without control characters, and not too long."""
+    """Returns a registry's text for a terminal.
+
+    It is cut, and has no control characters.
+    """
     shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[:_LONGEST])
     return shown if len(text) <= _LONGEST else f"{shown}..."
 

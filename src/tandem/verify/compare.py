@@ -198,7 +198,10 @@ def _letters(
 
 
 def _place(key: bytes) -> tuple[str, int, int]:
-    """Returns the topic, the partition and the offset in a dead letter's key; an empty topic for another key."""
+    """Returns the topic, the partition and the offset in a dead letter's key.
+
+    The topic is empty for another key.
+    """
     topic, _, offset = key.decode(errors="replace").rpartition("-")
     topic, _, partition = topic.rpartition("-")
     if not (partition.isdecimal() and offset.isdecimal()):

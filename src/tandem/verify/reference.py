@@ -114,7 +114,10 @@ class Validator:
         return value[PREFIX_BYTES:]
 
     def _undeclared_prefix(self, value: bytes) -> str:
-        """Returns the description of a prefix that the stream does not declare; empty if there is none."""
+        """Returns the description of a prefix that the stream does not declare.
+
+        Empty if there is none.
+        """
         declared = self._stream.format is not None and self._stream.format.is_registered
         schema_id = None if declared else id_in(value)
         return "" if schema_id is None else REGISTRY_PREFIX % schema_id

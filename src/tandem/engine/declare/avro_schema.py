@@ -120,7 +120,9 @@ class Avro:
 
     @classmethod
     def registered(cls, package: str, *, topic: str | None = None, record: str | None = None) -> Avro:
-        """Returns the format of Confluent's wire format, given the frozen schemas of a package.
+        """Returns the format of records in Confluent's wire format.
+
+        The package holds the frozen schemas.
 
         Args:
             package: the pipeline's, its ``__package__``.

@@ -1,4 +1,4 @@
-"""Declares Confluent's wire format and the frozen schemas of a registry's subject, without Spark.
+"""Declares Confluent's wire format and a subject's frozen schemas.
 
 A value is a zero byte, the schema's id in four bytes, and the record. ``tandem schemas pull`` writes the schemas to
 files ``schemas/SUBJECT.vVERSION.idID.ENDING`` in the pipeline's folder. So no job needs a registry.
@@ -24,7 +24,7 @@ UNKNOWN_ID = "schema id %d"
 
 
 class Frozen(NamedTuple):
-    """One version of a subject, as a file: its number there, its id in the registry, and its text."""
+    """One version of a subject: its number, its id in the registry, its text."""
 
     version: int
     schema_id: int
