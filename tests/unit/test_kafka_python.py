@@ -9,12 +9,14 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from kafka.errors import KafkaError
 from kafka.producer.transaction_manager import TransactionManager
 from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
+from tandem import kafka_python
 from tandem.catalog import find
 from tandem.dashboard.declaration import declared
 from tandem.dashboard.state import PipelineState
@@ -96,8 +98,8 @@ def test_a_producer_whose_id_was_dropped_asks_for_another(monkeypatch: pytest.Mo
     """The library drops the id if Kafka answers after the delivery timeout. Alone it would never send again."""
     alone = TransactionManager.reset_producer_id
     monkeypatch.setattr(TransactionManager, "reset_producer_id", alone)
-    with pytest.raises(KafkaError):
-        new_producer(bootstrap_servers="127.0.0.1:29955", bootstrap_timeout_ms=100)
+    monkeypatch.setattr(kafka_python, "KafkaProducer", MagicMock())
+    new_producer()
     if library_alone:
         monkeypatch.setattr(TransactionManager, "reset_producer_id", alone)
     manager = TransactionManager()

@@ -30,7 +30,10 @@ from tests.unit.test_cloud_commands import SETTINGS
 
 # What a new command must be sorted into.
 ASKING = {"up", "down", "submit", "run", "produce", "dev", "deploy", "destroy"}
-HARMLESS = {"verify", "reconcile", "status", "logs", "profile", "config", "doctor", "bench", "new", "shell", "parity"}
+HARMLESS = {
+    *("verify", "reconcile", "status", "logs", "profile", "config", "doctor", "bench", "new", "schemas", "shell"),
+    "parity",
+}
 PROFILES = """
 [profile.production]
 like = "gcp"
