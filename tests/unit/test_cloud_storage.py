@@ -190,8 +190,10 @@ def test_a_secret_that_is_not_on_the_cluster_is_refused(settings: Settings) -> N
 def test_a_secret_of_secret_manager_is_for_the_job_only(settings: Settings) -> None:
     from tandem.settings.connections import resolve as resolve_here
 
-    with pytest.raises(TandemError, match="nothing on this machine reads Secret Manager"):
+    with pytest.raises(TandemError, match="nothing on this machine reads Secret Manager") as caught:
         resolve_here("gsm:projects/p/secrets/s")
+    # A registry's password has no other setting for the job.
+    assert caught.value.hint.startswith("name a secret on this machine (env:VARIABLE or file:PATH)")
 
 
 class Answers(list[int]):

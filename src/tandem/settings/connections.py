@@ -46,8 +46,9 @@ def resolve(reference: Reference) -> str:
     """
     if reference.startswith("gsm:"):
         raise EnvironmentNotReadyError(
-            f"the secret {reference} is for the job; nothing on this machine reads Secret Manager",
-            hint="set kafka.job_password or mongo.job_password to it, and ...password to a secret on this machine",
+            f"cannot read {reference}: nothing on this machine reads Secret Manager",
+            hint="name a secret on this machine (env:VARIABLE or file:PATH); only kafka.job_password and "
+            "mongo.job_password may be in Secret Manager",
         )
     try:
         return secrets.resolve(reference)
