@@ -198,6 +198,29 @@ def test_no_registry(server: Server, registry: Registry) -> None:
         RegistrySettings(url="https://key:secret@host")
 
 
+@pytest.mark.parametrize(
+    ("url", "is_safe"),
+    [
+        ("https://host", True),
+        ("http://localhost:8081/apis/ccompat/v7", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]:8081", True),
+        ("http://host:8081", False),
+        ("http://10.0.0.1", False),
+        ("http://localhost.host", False),
+        ("http://127.0.0.1.host", False),
+    ],
+)
+def test_a_password_goes_over_tls_or_stays_here(url: str, is_safe: bool) -> None:
+    assert RegistrySettings(url=url).url == url
+    login = {"username": "key", "password": "env:REGISTRY_SECRET"}
+    if is_safe:
+        assert RegistrySettings(url=url, **login).url == url
+    else:
+        with pytest.raises(ValueError, match="would send the password unencrypted"):
+            RegistrySettings(url=url, **login)
+
+
 def registered(registry: Registry, folder: Path) -> Avro:
     pull(registry, folder, SUBJECT)
     return Avro.parse_registered(SUBJECT, frozen_of(folder, SUBJECT, "AVRO"))

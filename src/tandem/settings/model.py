@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -20,6 +22,13 @@ def _checked(reference: str) -> str:
             "expected a reference (env:VARIABLE, file:PATH, gsm:projects/P/secrets/S), not the secret itself"
         )
     return reference
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 EXECUTORS = "spark.executor.instances"
@@ -87,6 +96,7 @@ class RegistrySettings(_Frozen):
     username: str | None = None
     """The user, or the API key."""
     password: Reference | None = None
+    """Needs an `https` address, unless the registry is on this machine."""
     ca: Path | None = None
     """The authority's certificate, if no public authority signed the registry's certificate."""
 
@@ -97,6 +107,14 @@ class RegistrySettings(_Frozen):
             # The message does not repeat the address, which may hold the password.
             raise ValueError("remove the credentials from the address; set registry.username and registry.password")
         return url
+
+    @field_validator("password")
+    @classmethod
+    def _is_sent_encrypted(cls, password: str | None, info: ValidationInfo) -> str | None:
+        url = urlsplit(info.data.get("url") or "")
+        if password and url.scheme == "http" and not _is_loopback(url.hostname or ""):
+            raise ValueError("the address would send the password unencrypted; set registry.url to an https address")
+        return password
 
 
 class JobSettings(_Frozen):
