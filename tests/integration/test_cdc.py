@@ -49,7 +49,9 @@ def test_each_change_is_a_document_and_each_record_is_accounted_for(running: Env
     assert report["ok"]
     counts = {name: report["total"][name] for name in ("consumed", "stored", "repeated", "dead", "ignored")}
     assert counts == {"consumed": len(RECORDS), "stored": 5, "repeated": 1, "dead": 4, "ignored": 1}
-    assert running.status()["job"]["input_rows_total"] >= len(RECORDS)
+    job = running.status()["job"]
+    assert job["input_rows_total"] >= len(RECORDS)
+    assert job["dead_letters_total"] == 4
     changed_at = EPOCH + timedelta(milliseconds=TIME_MS)
     found = documents(running)
     assert found['{"id":1001}|25685900'] == {

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
-from tandem.engine.read.kafka_source import CONTROL, EVENTS, streamed
+from tandem.engine.read.kafka_source import CONTROL, EVENTS, REJECTED, streamed
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.pipelines.segment_revenue.oracle import expect
 from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES
@@ -133,8 +133,9 @@ def test_the_stream_makes_what_the_oracle_says(spark: SparkSession, tmp_path: Pa
         *(f"{start + second}|{segment}" for second, segment in ((-60, "gold"), (0, "unknown"), (60, "unknown"))),
     }
     assert dead == 2
-    assert sum(p.observedMetrics["sales"][EVENTS] for p in progress if "sales" in p.observedMetrics) == 13
-    assert sum(p.observedMetrics["sales"][CONTROL] for p in progress if "sales" in p.observedMetrics) == 1
+    observed = [p.observedMetrics["sales"] for p in progress if "sales" in p.observedMetrics]
+    counts = {name: sum(row[name] for row in observed) for name in (EVENTS, CONTROL, REJECTED)}
+    assert counts == {EVENTS: 13, CONTROL: 1, REJECTED: dead}
 
 
 def test_a_batch_makes_the_same(spark: SparkSession, tmp_path: Path) -> None:

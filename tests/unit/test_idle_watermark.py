@@ -301,7 +301,7 @@ REPORTED = {
     "unreported": 1,
     "watermark": {"$date": "2026-11-22T00:00:00.000Z"},
     "committed": {"orders": {"0": 100}},
-    "streams": {"orders": {"events": 90, "control": 3, "newest_ms": 1}},
+    "streams": {"orders": {"events": 90, "control": 3, "rejected": 7, "newest_ms": 1}},
     "state_rows": 3,
     "state_operators": 1,
 }

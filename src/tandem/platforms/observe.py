@@ -48,9 +48,8 @@ def has_committed(settings: Settings, newest: Newest | None) -> bool:
 
 def dead_letters_of(report: Newest) -> int | None:
     """Returns the number of rejected records so far; None without a report."""
-    total = report.get("input_rows_total")
-    counted = sum(stream["events"] + stream["control"] for stream in (report.get("streams") or {}).values())
-    return None if total is None else max(0, total - counted)
+    streams = report.get("streams")
+    return None if streams is None else sum(stream.get("rejected", 0) for stream in streams.values())
 
 
 def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:

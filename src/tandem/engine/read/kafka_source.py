@@ -32,8 +32,9 @@ STREAM_OPTIONS = {
     "minOffsetsPerTrigger": "50",
     "maxTriggerDelay": "1s",
 }
-# A stream's metrics for each batch: the numbers of events and control records, and the newest event time.
-EVENTS, CONTROL, NEWEST = "events", "control", "newest_ms"
+# A stream's metrics for each batch: the numbers of events, control records and rejected records, and the newest event
+# time.
+EVENTS, CONTROL, REJECTED, NEWEST = "events", "control", "rejected", "newest_ms"
 
 
 def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> DataFrame:
@@ -150,7 +151,8 @@ def _connection(config: JobConfig) -> dict[str, str]:
 
 def observed(rows: DataFrame, stream: Stream) -> DataFrame:
     """Returns the stream's rows, whose metrics each batch's progress reports."""
-    is_event = F.col(ASIDE).isNull()
-    newest = F.max(F.when(is_event, F.unix_millis(quoted(stream.time_column))))
-    control = F.count_if(F.col(ASIDE)[IS_CONTROL])
-    return rows.observe(stream.name, F.count_if(is_event).alias(EVENTS), control.alias(CONTROL), newest.alias(NEWEST))
+    # Null for an event, which is then neither a control record nor rejected.
+    is_event, is_control = F.col(ASIDE).isNull(), F.col(ASIDE)[IS_CONTROL]
+    counts = {EVENTS: is_event, CONTROL: is_control, REJECTED: ~is_control}
+    newest = F.max(F.when(is_event, F.unix_millis(quoted(stream.time_column)))).alias(NEWEST)
+    return rows.observe(stream.name, *(F.count_if(each).alias(name) for name, each in counts.items()), newest)

@@ -26,7 +26,7 @@ from pyspark.sql.streaming.listener import (
 
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
-from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST
+from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST, REJECTED
 from tandem.engine.run.attention import LATE_AT, REFUSED, SLOW_MS, batch_ms
 from tandem.engine.spark.checkpoint import checkpoint_id, last_committed, planned
 from tandem.engine.spark.job_log import Notice, values
@@ -221,17 +221,14 @@ class ProgressReporter:
     def _streams(self, progress: StreamingQueryProgress) -> dict[str, dict[str, Any]]:
         """Returns each stream's counts so far, and its newest event time.
 
-        The counts are those of events and of control records.
+        The counts are those of events, control records and rejected records.
         """
         streams: dict[str, dict[str, Any]] = dict(self._last["streams"])
         for name, row in progress.observedMetrics.items():
-            before = streams.get(name, {EVENTS: 0, CONTROL: 0, NEWEST: None})
-            newest = [time for time in (before[NEWEST], row[NEWEST]) if time is not None]
-            streams[name] = {
-                EVENTS: before[EVENTS] + row[EVENTS],
-                CONTROL: before[CONTROL] + row[CONTROL],
-                NEWEST: max(newest, default=None),
-            }
+            before = streams.get(name, {})
+            counts = {each: before.get(each, 0) + row[each] for each in (EVENTS, CONTROL, REJECTED)}
+            newest = [time for time in (before.get(NEWEST), row[NEWEST]) if time is not None]
+            streams[name] = {**counts, NEWEST: max(newest, default=None)}
         return streams
 
 
