@@ -44,7 +44,7 @@ module "atlas" {
   organization = var.atlas_organization
   region       = var.atlas_region
   size         = var.atlas_size
-  database     = var.database
+  databases    = var.databases
   addresses    = merge({ job = module.google.nat_address }, var.atlas_addresses)
 }
 

@@ -17,10 +17,10 @@ output "tandem_profile" {
         username     = module.confluent.api_key
         job_password = "gsm:${module.google.secrets.kafka}"
       }
+      # Each pipeline's settings.toml names its database.
       mongo = {
         uri          = "${module.atlas.srv_address}/?retryWrites=true"
         username     = module.atlas.username
-        database     = var.database
         job_password = "gsm:${module.google.secrets.mongo}"
       }
     }

@@ -95,10 +95,10 @@ variable "atlas_addresses" {
   default     = {}
 }
 
-variable "database" {
-  description = "The pipeline's database."
-  type        = string
-  default     = "ecommerce_mart"
+variable "databases" {
+  description = "The databases of your pipelines; the default is that of the included ones."
+  type        = set(string)
+  default     = ["ecommerce_mart"]
 }
 
 variable "github_repository" {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from tandem.checkout import checkout
 
 # The name of the package on PyPI; `tandem` there is another project.
@@ -11,7 +13,8 @@ DISTRIBUTION = "tandem-streams"
 def install_hint(extra: str) -> str:
     """Returns how to install an extra; in a checkout its locked packages."""
     if checkout():
-        return f"in the checkout: .venv/bin/pip install -r requirements/{extra}.txt"
+        # The environment of this Python, which is not always .venv.
+        return f"in the checkout: {sys.executable} -m pip install -r requirements/{extra}.txt"
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 

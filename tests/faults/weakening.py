@@ -34,7 +34,7 @@ def not_yet_written(letters: Any, since_ms: int, topic: str, config: Any) -> Any
     return letters
 
 
-def is_text(name: str, value: Any) -> Any:
+def is_text(name: str, value: Any, text: Any) -> Any:
     return value.isNotNull()
 
 

@@ -9,6 +9,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,9 +30,10 @@ from tandem.engine.write import batch_writer
 from tandem.engine.write.batch_rows import Counts
 from tandem.engine.write.batch_writer import BatchWriter
 from tandem.pipelines.orders_payments.transform import PIPELINE
+from tandem.platforms.dataproc import job as dataproc_job
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
-from tandem.platforms.dataproc.job import silence_of
+from tandem.platforms.dataproc.job import DataprocJob, silence_of
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import batch_request, label_of, submit_request
 from tandem.platforms.dataproc.runs import Run
@@ -252,10 +254,24 @@ def test_status_warns_of_a_slow_batch() -> None:
         ("running", 1, 30, False),
         ("starting", 60, 30, False),
         ("stopped", 60, 30, False),
-        ("running", 60, None, False),
+        # No driver ever reported.
+        ("running", 60, None, True),
+        ("running", 1, None, False),
     ],
 )
 def test_status_warns_of_a_silent_job(state: str, since: int, reported: int | None, told: bool) -> None:
     run = replace(RUN, state=state, since=NOW - timedelta(minutes=since))
     newest = None if reported is None else {"at": NOW - timedelta(minutes=reported)}
     assert bool(silence_of(run, newest, NOW)) == told
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_status_warns_of_a_first_job_that_never_reported_if_mongodb_answers(
+    answers: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = DataprocJob(settings)
+    run = replace(RUN, since=datetime.now(UTC) - timedelta(hours=1))
+    job.__dict__["deployment"] = SimpleNamespace(jobs=SimpleNamespace(newest=lambda: run))
+    reader = MagicMock(**{"newest.return_value": None, "answers.return_value": answers})
+    monkeypatch.setattr(dataproc_job, "progress_of", lambda _: nullcontext(reader))
+    assert bool(job.status()["warnings"]) == answers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tarfile
 import tomllib
 from email.message import Message
@@ -93,7 +94,7 @@ def test_all_places_have_one_name_and_one_version() -> None:
 
 
 def test_a_hint_installs_locked_packages_in_a_checkout_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert install_hint("gcp") == "in the checkout: .venv/bin/pip install -r requirements/gcp.txt"
+    assert install_hint("gcp") == f"in the checkout: {sys.executable} -m pip install -r requirements/gcp.txt"
     assert (ROOT / "requirements" / "gcp.txt").is_file()
     monkeypatch.setattr("tandem.errors.checkout", lambda: None)
     assert install_hint("gcp") == "pip install 'tandem-streams[gcp]'"

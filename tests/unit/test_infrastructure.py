@@ -76,7 +76,7 @@ def by_infrastructure(folder: Path) -> Needs:
     (right,) = resources(confluent, "confluent_kafka_acl")
     assert references(right["for_each"], "local") == {"rights"}
     (user,) = resources(atlas, "mongodbatlas_database_user")
-    (role,) = user["roles"]
+    (role,) = (each["roles"]["content"][0] for each in user["dynamic"])
     return Needs(
         apis=frozenset(local(google, "apis")),
         federation_apis=frozenset(local(google, "federation_apis")),
@@ -219,7 +219,7 @@ def test_topics_are_those_that_deploy_would_create() -> None:
         name: {"partitions": options["num_partitions"], "config": options["configs"]}
         for name, options in wanted.items()
     }
-    assert read(INFRA)["variable"]["database"]["default"] == settings.mongo.database
+    assert read(INFRA)["variable"]["databases"]["default"] == [settings.mongo.database]
 
 
 def test_the_output_has_only_settings() -> None:
@@ -227,6 +227,8 @@ def test_the_output_has_only_settings() -> None:
     known = {path for path, _ in fields()}
     found = {(section, key) for section, values in output["settings"].items() for key in values}
     assert found <= known
+    # A profile's value would override that of each pipeline's settings.toml.
+    assert ("mongo", "database") not in found
     needed = {tuple(name.split(".")) for name in read_settings("gcp").settings.needed_to_deploy}
     # What `tandem profile import` adds: the passwords of this machine.
     assert needed - found == {("kafka", "password"), ("mongo", "password")}
@@ -291,7 +293,7 @@ def test_modules_name_only_what_exists(folder: Path) -> None:
     [
         ("module.google.nat_address", "module.google.nat_adress", "module.google.nat_adress"),
         ("  region  = var.region\n  bucket", "  bucket", "google: region"),
-        ("var.database", "var.data", "var.data"),
+        ("var.databases", "var.data", "var.data"),
         ("module.confluent.api_secret", "module.kafka.api_secret", "module.kafka"),
     ],
 )

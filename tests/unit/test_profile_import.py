@@ -142,6 +142,39 @@ def test_a_file_that_would_lose_something_is_left_alone() -> None:
     assert [each.name for each in file().parent.iterdir()] == ["tandem.toml"]
 
 
+def test_comments_and_the_files_mode_stay() -> None:
+    ours = '# Ours.\n[profile.shop]\nlike = "gcp"\n'
+    kept = '\n# [profile.dev]\n# like = "gcp"\n\n# To do.\n'
+    own = '[profile.staging]\nlike = "gcp"\n# Few.\n[profile.staging.gcp]\nworkers = 3\n'
+    target = Path("shared.toml")
+    target.write_text(ours + own + kept)
+    target.chmod(0o640)
+    file().symlink_to(target.name)
+    assert run().exit_code == 0
+    assert file().is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o640
+    text = target.read_text()
+    assert text.startswith(ours + "# Few.\n" + kept + "\n[profile.staging]\n")
+    assert tomllib.loads(text)["profile"]["staging"]["gcp"]["workers"] == 3
+
+
+def test_a_profile_like_one_of_another_platform_is_refused() -> None:
+    text = '[profile.mine]\nlike = "embedded"\n[profile.staging]\nlike = "mine"\n'
+    file().write_text(text)
+    done = run("--replace")
+    assert isinstance(done.exception, UsageError)
+    assert "the profile staging is like embedded" in str(done.exception)
+    assert (done.stdout, file().read_text()) == ("", text)
+
+
+def test_a_password_in_the_file_is_not_printed() -> None:
+    file().write_text(f'[profile.staging]\nlike = "gcp"\n[profile.staging.kafka]\njob_password = "{SECRET}"\n')
+    done = run()
+    assert isinstance(done.exception, UsageError)
+    assert 'kafka.job_password = "gsm:projects/my-project/secrets/kafka" (was another value)' in done.stdout
+    assert SECRET not in done.output
+
+
 def test_a_reference_of_the_users_own_stays() -> None:
     file().write_text('[profile.staging]\nlike = "gcp"\n[profile.staging.kafka]\npassword = "env:KAFKA"\n')
     assert run().exit_code == 0

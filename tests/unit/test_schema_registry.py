@@ -123,11 +123,15 @@ def test_a_pull_skips_what_no_job_can_read(server: Server, registry: Registry, t
     server.add(3, '["null", "string"]')
     server.add(4, schema(field("next", ["null", "Sale"])))
     server.add(5, "[" * 100_000)
-    server.add(6, SCHEMAS[1])
+    no_fields = ("5", '["a"]', '[{"type": "int"}]', '[{"name": "a"}]', '[{"name": 5, "type": "int"}]')
+    nested = '[{"name": "a", "type": {"type": "record", "name": "Y", "fields": 5}}]'
+    for schema_id, fields in enumerate((*no_fields, nested), 6):
+        server.add(schema_id, f'{{"type": "record", "name": "X", "fields": {fields}}}')
+    server.add(20, SCHEMAS[1])
     done = pull(registry, tmp_path, SUBJECT)
-    assert done.new == ["schemas/sales-value.v6.id6.avsc"]
+    assert done.new == ["schemas/sales-value.v12.id20.avsc"]
     reasons = ["PROTOBUF is not supported", "refers to other schemas", "not the schema of a record", "contains itself"]
-    reasons += ["recursion depth"]
+    reasons += ["recursion depth", *["a record whose fields are not a list of fields"] * 6]
     assert len(done.skipped) == len(reasons)
     assert all(reason in skipped for reason, skipped in zip(reasons, done.skipped, strict=True))
     assert done.skipped[0].startswith("version 1 (id 1): ")
@@ -178,12 +182,24 @@ def test_the_login_is_sent_to_the_registry_alone(server: Server, monkeypatch: py
         (200, b"<html>", "not one of a schema registry"),
         (200, b"{}", "not one of a schema registry"),
         (200, b'["1"]', "not one of a schema registry"),
+        (200, b"[-1]", "not one of a schema registry"),
+        (200, b"[0]", "not one of a schema registry"),
+        (200, b"[2147483648]", "not one of a schema registry"),
+        pytest.param(200, b"[" * 100_000, "not one of a schema registry", id="nested"),
     ],
 )
 def test_wrong_answers(status: int, content: bytes, why: str, server: Server, registry: Registry) -> None:
     server.answers["/api/subjects/sales-value/versions"] = (status, content)
     with pytest.raises(EnvironmentNotReadyError, match=why):
         registry.versions(SUBJECT)
+
+
+@pytest.mark.parametrize("schema_id", ["-5", "2147483648", "true"])
+def test_an_id_that_no_record_can_have(schema_id: str, server: Server, registry: Registry) -> None:
+    content = f'{{"id": {schema_id}, "schema": "{{}}"}}'.encode()
+    server.answers["/api/subjects/sales-value/versions/1"] = (200, content)
+    with pytest.raises(EnvironmentNotReadyError, match="not one of a schema registry"):
+        registry.schema(SUBJECT, 1)
 
 
 def test_no_registry(server: Server, registry: Registry) -> None:
@@ -260,9 +276,35 @@ def test_a_check_finds_versions_without_a_file(server: Server, registry: Registr
     assert found == [
         "version 1 (id 3) is not what its file says; delete the file and pull again",
         "version 2 (id 4) has no file; its records become dead letters until `tandem schemas pull`",
-        "version 3 (id 5) is JSON, not AVRO",
         "version 4 (id 6) cannot be read: PROTOBUF is not supported",
     ]
+
+
+def test_a_check_skips_replaced_versions_that_no_job_can_read(
+    server: Server, registry: Registry, tmp_path: Path
+) -> None:
+    server.add(3, "x", schemaType="PROTOBUF")
+    server.add(4, "{}", schemaType="JSON")
+    server.add(5, SCHEMAS[5])
+    values = registered(registry, tmp_path)
+    found = list(check(registry, tmp_path, stream_of(values), values))
+    assert [each.text for each in found if not each.is_problem][:3] == [
+        "version 1 (id 3) is skipped, because a newer one replaced it: PROTOBUF is not supported",
+        "version 2 (id 4) is skipped, because a newer one replaced it: it is JSON, not AVRO",
+        "version 3 (id 5) has a file",
+    ]
+    assert problems(iter(found)) == []
+    server.add(6, "{}", schemaType="JSON")
+    found = list(check(registry, tmp_path, stream_of(values), values))
+    assert problems(iter(found)) == ["version 4 (id 6) cannot be read: it is JSON, not AVRO"]
+
+
+def test_a_check_without_files(server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.add(3, SCHEMAS[5])
+    values = registered(registry, tmp_path)
+    own = tmp_path / "own"
+    with pytest.raises(UsageError, match=f"no schema of the subject {SUBJECT} is in {own / 'schemas'}"):
+        list(check(registry, own, stream_of(values), values))
 
 
 @pytest.mark.parametrize(
@@ -295,15 +337,35 @@ def test_a_check_of_a_new_schema(server: Server, registry: Registry, tmp_path: P
     values = registered(registry, tmp_path)
     server.verdict = {"is_compatible": False, "messages": ["a field\x1b[2J has no default"]}
     found = problems(check(registry, tmp_path, stream_of(values), values, new=SCHEMAS[3]))
-    assert found[0] == "the schema is not compatible\n    a field\\x1b[2J has no default"
-    assert "the stream sales does not fit the schema" in found[1]
-    assert "has no field 'at'" in found[1]
+    assert "the stream sales does not fit the schema" in found[0]
+    assert "has no field 'at'" in found[0]
+    assert found[1] == "the schema is not compatible\n    a field\\x1b[2J has no default"
     server.verdict = {"is_compatible": False, "reason": "no default"}
     assert registry.incompatibilities(SUBJECT, "AVRO", SCHEMAS[3]) == ["no default"]
     server.verdict = {"is_compatible": False}
     assert registry.incompatibilities(SUBJECT, "AVRO", SCHEMAS[3]) == []
     server.verdict = {"is_compatible": True}
     assert problems(check(registry, tmp_path, stream_of(values), values, new=SCHEMAS[5])) == []
+
+
+@pytest.mark.parametrize("new", ["", "{", "[" * 100_000], ids=["empty", "cut", "nested"])
+def test_a_check_of_an_invalid_schema(new: str, server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.add(3, SCHEMAS[5])
+    values = registered(registry, tmp_path)
+    answer = json.dumps({"error_code": 42201, "message": "Invalid\x1b schema"}).encode()
+    server.answers["/api/compatibility/subjects/sales-value/versions"] = (422, answer)
+    found: list[Finding] = []
+    with pytest.raises(TandemError, match=r"refused the schema: Invalid\\x1b schema") as refused:
+        found.extend(check(registry, tmp_path, stream_of(values), values, new=new))
+    assert "the stream sales does not fit the schema" in found[-1].text
+    assert refused.value.hint == "check the schema's file"
+    assert server.asked[-1][1] == {"schema": new}
+
+
+def test_a_schema_that_is_refused_without_a_reason(server: Server, registry: Registry) -> None:
+    server.answers["/api/compatibility/subjects/sales-value/versions"] = (422, b"<html>")
+    with pytest.raises(TandemError, match="refused the schema: HTTP status 422"):
+        registry.incompatibilities(SUBJECT, "AVRO", "{")
 
 
 def test_a_check_of_json(server: Server, registry: Registry, tmp_path: Path) -> None:
@@ -331,6 +393,8 @@ def test_a_pipeline_without_a_registrys_records(server: Server) -> None:
     url = str(server.settings.url)
     for arguments in (["pull"], ["check"]):
         refused = tandem(url, *arguments).exception
+        assert isinstance(refused, UsageError)
         assert "no stream of orders_payments is in Confluent's wire format" in str(refused)
+        assert ("name a subject" in str(refused.hint)) == (arguments == ["pull"])
     assert "has no subject nothing" in str(tandem(url, "pull", "nothing").exception)
     assert server.subjects == {}

@@ -20,7 +20,7 @@ from tandem.engine.declare.wire_format import prefix_of
 from tandem.pipeline import FieldType, JsonSchema, RecordPart, Stream
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.verify.compare import compare
-from tandem.verify.intake import Intake
+from tandem.verify.intake import Intake, unknown_schema_keys
 from tandem.verify.oracle import load_oracle
 from tandem.verify.report import Counts, Kind, Report, show
 from tandem.verify.settle import what_is_missing
@@ -66,12 +66,16 @@ def test_a_record_that_is_sent_again_has_another_time_and_no_other_content() -> 
     assert [version["event_time"] for version in intake.versions["a"]] == [(ARRIVED_MS + 1) * 1000]
 
 
-def letter(offset: int, value: bytes | None, error: str) -> TopicRecord:
+def letter_of(rejected: TopicRecord, error: str) -> TopicRecord:
+    return letter(rejected.offset, rejected.value, error, rejected.timestamp)
+
+
+def letter(offset: int, value: bytes | None, error: str, at: int = ARRIVED_MS) -> TopicRecord:
     headers = {
         "source_topic": ORDERS.topic,
         "source_partition": "0",
         "source_offset": str(offset),
-        "source_timestamp": str(ARRIVED_MS),
+        "source_timestamp": str(at),
         "error": error,
         "detail": "",
     }
@@ -131,12 +135,13 @@ class World:
         default_factory=lambda: [letter(3, b"{", "not_json"), letter(4, None, "empty_value")]
     )
     beginnings: dict[str, dict[int, int]] = field(default_factory=dict)
+    dropped_as_late: int | None = None
 
     def report(self) -> Report:
         intakes = []
         for stream, records in ((ORDERS, self.orders), (PAYMENTS, self.payments)):
             intakes.append(Intake(stream, max_clock_skew_seconds=300))
-            intakes[-1].take(records)
+            intakes[-1].take(records, unknown_schema_keys(self.letters))
         watermark = sweep((a for i in intakes for a in i.arrivals), ("orders", "payments"), lateness_seconds=300)
         return compare(
             intakes,
@@ -148,6 +153,7 @@ class World:
             dead_letter_topic=DEAD_LETTER_TOPIC,
             parameters={"match_window_seconds": 1800},
             beginnings=self.beginnings,
+            dropped_as_late=self.dropped_as_late,
         )
 
     @property
@@ -258,7 +264,7 @@ def test_doubled_dead_letter(world: World) -> None:
     assert found(world.report()) == {("doubled", DEAD_LETTER_TOPIC): 1}
 
 
-@pytest.mark.parametrize("key", [b"orders_topic_data_v1-0-0", b"?", None, b"\xff"])
+@pytest.mark.parametrize("key", [b"orders_topic_data_v1-0-0", b"?", None, b"\xff", b"orders-0-" + b"9" * 5000])
 def test_invented_dead_letter(world: World, key: bytes | None) -> None:
     world.letters.append(world.letters[0]._replace(key=key))
     assert found(world.report()) == {("invented", DEAD_LETTER_TOPIC): 1}
@@ -293,19 +299,76 @@ def test_a_dead_letter_of_a_record_that_retention_removed_is_noted_only(world: W
     assert f"{ORDERS.topic}: the first 3 offsets were removed by retention and could not be verified" in report.notes
 
 
-def test_a_dead_letter_from_before_its_schema_was_known_is_noted_only(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_schema_of_a_stream_without_schemas(world: World) -> None:
     world.letters.append(letter(0, world.orders[0].value, "unknown_schema"))
     assert found(world.report()) == {("invented", DEAD_LETTER_TOPIC): 1}
+
+
+@pytest.fixture
+def registered(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world whose job did not know the schema of order o2 when it read it. No other event may be late."""
     with_schemas = replace(ORDERS, format=JsonSchema("orders-value", (1,)))
-    # Its schema is known now, so that the record is an event.
     monkeypatch.setattr("tests.unit.test_verify_compare.ORDERS", with_schemas)
-    world.orders = [each._replace(value=each.value and prefix_of(1) + each.value) for each in world.orders]
-    world.letters = [each._replace(value=each.value and prefix_of(1) + each.value) for each in world.letters]
-    report = world.report()
-    assert DEAD_LETTER_TOPIC not in {problem.where for problem in report.problems}
-    assert any("1 records were rejected before their schema was known" in note for note in report.notes)
+    world.documents[UNMATCHED.name].clear()
+    world.orders = [
+        each._replace(timestamp=ARRIVED_MS - 10 + each.offset, value=each.value and prefix_of(1) + each.value)
+        for each in world.orders
+    ]
+    world.payments = [each._replace(timestamp=ARRIVED_MS - 10 + 5 * each.offset) for each in world.payments]
+    errors = {1: "unknown_schema", 3: "not_json", 4: "empty_value"}
+    world.letters = [letter_of(world.orders[offset], error) for offset, error in errors.items()]
+    world.dropped_as_late = 0
+    return world
+
+
+def test_an_event_whose_schema_was_unknown_may_be_missing(registered: World) -> None:
+    report = registered.report()
+    assert report.ok, report.problems
+    assert report.streams["orders"] == Counts(consumed=6, matched=1, late=1, waiting=1, repeated=1, dead=2)
+    assert report.notes == [
+        f"{DEAD_LETTER_TOPIC}: records that were rejected before their schema was known: 1; "
+        "`tandem reconcile` writes their documents, but none of unmatched events"
+    ]
+
+
+def test_no_other_event_may_be_missing(registered: World) -> None:
+    registered.documents[FACTS.name].clear()
+    assert found(registered.report()) == {("lost", FACTS.name): 1}
+
+
+def test_an_event_whose_schema_was_unknown_may_be_sent_again(registered: World) -> None:
+    again = registered.orders[1]
+    registered.orders.append(again._replace(offset=6, timestamp=ARRIVED_MS - 6))
+    assert found(registered.report()) == {("lost", UNMATCHED.name): 1}
+
+
+def test_an_event_whose_schema_was_unknown_moves_no_watermark(registered: World) -> None:
+    registered.letters.append(letter_of(registered.orders[5], "unknown_schema"))
+    assert registered.report().watermark_ms == int(EARLY_MS) - 300_000
+
+
+def test_a_record_whose_schema_was_unknown_may_be_dead_for_another_reason_now(registered: World) -> None:
+    registered.letters[1] = letter_of(registered.orders[3], "unknown_schema")
+    assert registered.report().ok
+    registered.letters[1] = letter_of(registered.orders[3], "not_utf8")
+    assert found(registered.report()) == {("wrong", DEAD_LETTER_TOPIC): 1}
+
+
+def test_dead_letters_of_unknown_schemas_are_compared(registered: World) -> None:
+    unknown = registered.letters[0]
+    registered.letters += [unknown, unknown._replace(key=f"{ORDERS.topic}-0-999999".encode())]
+    assert found(registered.report()) == {("doubled", DEAD_LETTER_TOPIC): 1, ("invented", DEAD_LETTER_TOPIC): 1}
+    registered.letters[-2:] = []
+    registered.letters[0] = unknown._replace(value=b"other")
+    assert found(registered.report()) == {("wrong", DEAD_LETTER_TOPIC): 1}
+
+
+def test_a_removed_record_whose_schema_was_unknown_is_not_counted(registered: World) -> None:
+    registered.beginnings = {ORDERS.topic: {0: 2}}
+    registered.orders = registered.orders[2:]
+    report = registered.report()
+    assert report.ok, report.problems
+    assert not any("schema" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("amount", [7, 8])

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner, Result
 
 from tandem.cli.main import app
-from tandem.errors import UsageError
+from tandem.errors import DISTRIBUTION, UsageError
 from tests import ROOT
 from tests.infrastructure import read, texts
 
@@ -129,12 +129,26 @@ def test_the_variables_are_the_outputs_of_the_infrastructure(folder: Path) -> No
     assert environment == read(ROOT / "infra")["variable"]["github_environment"]["default"]
 
 
-def test_the_extras_exist(folder: Path) -> None:
+def test_a_checkout_gets_locked_packages(folder: Path) -> None:
     tandem("new", "--ci", "github")
-    extras = (ROOT / "pyproject.toml").read_text()
     for name in FILES:
-        for extra in re.findall(r"\[([a-z,]+)\]", workflow(folder / name)["env"]["TANDEM"])[0].split(","):
-            assert f"\n{extra} = [" in extras
+        installs = [lines for run in commands(folder / name) if "pip install" in (lines := run.splitlines())[0]]
+        assert len(installs) == len(workflow(folder / name)["jobs"])
+        for locked, own in installs:
+            assert locked.startswith("pip install --require-hashes ")
+            assert all((ROOT / file).is_file() for file in re.findall(r"-r (\S+)", locked))
+            assert own == "pip install --no-deps ."
+
+
+def test_elsewhere_the_distribution_has_its_name_and_its_extras(folder: Path) -> None:
+    tandem("new", "--ci", "github")
+    known = (ROOT / "pyproject.toml").read_text()
+    for name in FILES:
+        named = re.findall(r"([a-z-]+)\[([a-z,]+)\] @ git", (folder / name).read_text())
+        assert len(named) == len(workflow(folder / name)["jobs"])
+        for distribution, extras in named:
+            assert distribution == DISTRIBUTION
+            assert all(f"\n{extra} = [" in known for extra in extras.split(","))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-# Alerts on what the job writes to Cloud Logging. They cover all pipelines of the project's region.
+# Alerts on what the job writes to Cloud Logging. They cover all pipelines of the project's region, whatever their
+# environment: docs/guides/monitoring.md says what that hides.
 
 terraform {
   required_providers {

@@ -27,8 +27,9 @@ variable "size" {
   type = string
 }
 
-variable "database" {
-  type = string
+variable "databases" {
+  description = "The databases that the user may read and write."
+  type        = set(string)
 }
 
 variable "addresses" {
@@ -72,9 +73,13 @@ resource "mongodbatlas_database_user" "tandem" {
   password           = random_password.user.result
   auth_database_name = "admin"
 
-  roles {
-    role_name     = "readWrite"
-    database_name = var.database
+  dynamic "roles" {
+    for_each = var.databases
+
+    content {
+      role_name     = "readWrite"
+      database_name = roles.value
+    }
   }
 
   scopes {

@@ -24,6 +24,7 @@ resource "google_service_account" "deployer" {
   display_name = "Deploys Tandem's ${var.name} from GitHub"
 }
 
+# Google keeps the id for 30 days after a deletion: docs/guides/infrastructure.md restores it.
 resource "google_iam_workload_identity_pool" "github" {
   project                   = var.project
   workload_identity_pool_id = "tandem-${var.name}"

@@ -43,7 +43,7 @@ def pull_schemas(
     """
     settings = context.settings
     registry = Registry(settings.registry)
-    for subject in subjects or _declared(context):
+    for subject in subjects or _declared(context, otherwise=", or name a subject"):
         done = pull(registry, settings.location.folder, subject)
         for path in done.new:
             print(f"new      {path}")
@@ -86,16 +86,17 @@ def check_schemas(
                 problems += finding.is_problem
     if problems:
         raise TandemError(
-            f"{problems} problems with the schemas", hint="see the lines above; `tandem schemas pull` adds new versions"
+            f"problems with the schemas: {problems}",
+            hint="see the lines above; `tandem schemas pull` adds new versions",
         )
 
 
-def _declared(context: CommandContext) -> dict[str, list[tuple[Stream, Avro | JsonSchema]]]:
+def _declared(context: CommandContext, *, otherwise: str = "") -> dict[str, list[tuple[Stream, Avro | JsonSchema]]]:
     found = declared_formats(declared_by(context.settings.location).streams)
     if not found:
         raise UsageError(
             f"no stream of {context.settings.pipeline} is in Confluent's wire format",
-            hint="declare it with Avro.registered or JsonSchema.registered, or name a subject",
+            hint=f"declare it with Avro.registered or JsonSchema.registered{otherwise}",
         )
     return found
 

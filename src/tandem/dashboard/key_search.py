@@ -258,7 +258,5 @@ def _record(record: TopicRecord, stream: Stream, validate: Validator) -> dict[st
             return {**known, "outcome": "accepted"}
         case Dead(error, detail):
             return {**known, "outcome": f"dead: {error}{f' ({detail})' if detail else ''}"}
-        case Control():
+        case Control() | Ignored():  # never an ignored tombstone, which has no value
             return {**known, "outcome": "control"}
-        case Ignored():
-            return {**known, "outcome": "an ignored tombstone"}

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.stream import Stream
-from tandem.engine.declare.wire_format import Frozen, JsonSchema
+from tandem.engine.declare.wire_format import FOLDER, Frozen, JsonSchema
+from tandem.errors import UsageError
 from tandem.schema_registry.client import RegisteredSchema, Registry
 from tandem.schema_registry.pull import unusable
 from tandem.schema_registry.subjects import frozen_of, printable, same_json
@@ -57,50 +58,62 @@ def check(
         level: the level that the subject must have at least; None accepts any.
 
     Raises:
-        TandemError: the registry does not answer, or has no such subject.
+        TandemError: the registry does not answer, has no such subject, or cannot read the schema.
+        UsageError: the folder has no schema of the subject.
     """
     subject, kind = declared.subject, "AVRO" if isinstance(declared, Avro) else "JSON"
     frozen = frozen_of(folder, subject, kind)
+    if not frozen:
+        raise UsageError(
+            f"no schema of the subject {subject} is in {folder / FOLDER}",
+            hint="name `__package__` in the stream's format, and run `tandem schemas pull`",
+        )
     schemas = [registry.schema(subject, version) for version in registry.versions(subject)]
     for schema in schemas:
-        if reason := unusable(subject, schema):
-            yield Finding(f"version {schema.version} (id {schema.schema_id}) cannot be read: {reason}", True)
-        elif schema.kind != kind:
-            yield Finding(
-                f"version {schema.version} (id {schema.schema_id}) is {printable(schema.kind)}, not {kind}", True
-            )
+        other_kind = "" if schema.kind == kind else f"it is {schema.kind}, not {kind}"
+        if reason := unusable(subject, schema) or other_kind:
+            yield _unreadable(schema, reason, is_newest=schema is schemas[-1])
         else:
-            yield from _frozen(schema, frozen)
+            yield _frozen(schema, frozen)
     found = registry.level(subject)
     met = level is None or level.is_met_by(found)
     wanted = "" if met else f", which does not include {level}"
     yield Finding(f"the registry checks new versions at level {printable(found)}{wanted}", not met)
-    yield from _compatible(registry, subject, kind, new or frozen[-1].text)
     if new is not None:
-        yield from _readable(stream, declared, frozen, new)
+        yield _readable(stream, declared, frozen, new)
+    yield _compatible(registry, subject, kind, frozen[-1].text if new is None else new)
 
 
-def _frozen(schema: RegisteredSchema, frozen: list[Frozen]) -> Iterator[Finding]:
-    name = f"version {schema.version} (id {schema.schema_id})"
+def _name(schema: RegisteredSchema) -> str:
+    return f"version {schema.version} (id {schema.schema_id})"
+
+
+def _unreadable(schema: RegisteredSchema, reason: str, *, is_newest: bool) -> Finding:
+    """Returns a problem if producers may still use the version, because it is the newest."""
+    if is_newest:
+        return Finding(f"{_name(schema)} cannot be read: {reason}", True)
+    return Finding(f"{_name(schema)} is skipped, because a newer one replaced it: {reason}", False)
+
+
+def _frozen(schema: RegisteredSchema, frozen: list[Frozen]) -> Finding:
+    name = _name(schema)
     file = next((each for each in frozen if each.schema_id == schema.schema_id), None)
     if file is None:
-        yield Finding(f"{name} has no file; its records become dead letters until `tandem schemas pull`", True)
-    elif not same_json(file.text, schema.text):
-        yield Finding(f"{name} is not what its file says; delete the file and pull again", True)
-    else:
-        yield Finding(f"{name} has a file", False)
+        return Finding(f"{name} has no file; its records become dead letters until `tandem schemas pull`", True)
+    if not same_json(file.text, schema.text):
+        return Finding(f"{name} is not what its file says; delete the file and pull again", True)
+    return Finding(f"{name} has a file", False)
 
 
-def _compatible(registry: Registry, subject: str, kind: str, text: str) -> Iterator[Finding]:
+def _compatible(registry: Registry, subject: str, kind: str, text: str) -> Finding:
     reasons = registry.incompatibilities(subject, kind, text)
     if reasons is None:
-        yield Finding("the schema is compatible", False)
-    else:
-        yield Finding("the schema is not compatible" + "".join(f"\n    {printable(each)}" for each in reasons), True)
+        return Finding("the schema is compatible", False)
+    return Finding("the schema is not compatible" + "".join(f"\n    {printable(each)}" for each in reasons), True)
 
 
-def _readable(stream: Stream, declared: Avro | JsonSchema, frozen: list[Frozen], new: str) -> Iterator[Finding]:
-    """Yields whether the declaration fits a new schema."""
+def _readable(stream: Stream, declared: Avro | JsonSchema, frozen: list[Frozen], new: str) -> Finding:
+    """Returns whether the declaration fits a new schema."""
     try:
         if isinstance(declared, Avro):
             # Any other version and id: only the order matters.
@@ -108,7 +121,6 @@ def _readable(stream: Stream, declared: Avro | JsonSchema, frozen: list[Frozen],
             Avro.parse_registered(declared.subject, [*frozen, added]).check(stream.fields)
         else:
             json.loads(new)
-    except ValueError as error:
-        yield Finding(f"the stream {stream.name} does not fit the schema: {error}", True)
-    else:
-        yield Finding(f"the stream {stream.name} fits the schema", False)
+    except (ValueError, RecursionError) as error:
+        return Finding(f"the stream {stream.name} does not fit the schema: {error}", True)
+    return Finding(f"the stream {stream.name} fits the schema", False)

@@ -13,7 +13,9 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
+from tandem.engine.declare.wire_format import LARGEST_ID
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.schema_registry.subjects import printable
 from tandem.settings.connections import resolve
 from tandem.settings.model import RegistrySettings
 
@@ -21,6 +23,8 @@ _TIMEOUT_S = 20
 _JSON = "application/vnd.schemaregistry.v1+json"
 # The API's codes of a missing subject, version and level.
 _NOT_FOUND = 404
+# The API's code of a schema that it cannot read, and how much of the reason to read.
+_INVALID, _LONGEST_REASON = 422, 10_000
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Registry:
     def versions(self, subject: str) -> list[int]:
         """Returns the numbers of a subject's versions, oldest first."""
         found = self._get(f"/subjects/{_part(subject)}/versions", missing=f"has no subject {subject}")
-        if not isinstance(found, list) or not all(type(each) is int for each in found):
+        if not isinstance(found, list) or not all(_is_number(each, least=1) for each in found):
             raise self._unexpected()
         return sorted(found)
 
@@ -88,7 +92,7 @@ class Registry:
         missing = f"has no version {version} of {subject}"
         found = self._get(f"/subjects/{_part(subject)}/versions/{version}", missing=missing)
         match found:
-            case {"id": int(schema_id), "schema": str(text)}:
+            case {"id": schema_id, "schema": str(text)} if _is_number(schema_id, least=0):
                 # Avro is the only kind that the API leaves out.
                 kind = str(found.get("schemaType") or "AVRO")
                 return RegisteredSchema(version, schema_id, kind, text, bool(found.get("references")))
@@ -110,6 +114,9 @@ class Registry:
         """Returns why a schema is not compatible with a subject at its level.
 
         None if it is compatible. The list may be empty, because some registries give no reasons.
+
+        Raises:
+            TandemError: the registry cannot read the schema, or has no such subject.
         """
         body = {"schema": text} | ({} if kind == "AVRO" else {"schemaType": kind})
         path = f"/compatibility/subjects/{_part(subject)}/versions?verbose=true"
@@ -129,9 +136,9 @@ class Registry:
             with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            error.close()
-            raise self._refused(error.code, missing) from None
-        except json.JSONDecodeError:
+            with error:
+                raise self._refused(error, missing) from None
+        except (json.JSONDecodeError, RecursionError):
             raise self._unexpected() from None
         except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or type(error).__name__
@@ -140,11 +147,17 @@ class Registry:
                 hint="check registry.url, and that this machine may connect",
             ) from None
 
-    def _refused(self, status: int, missing: str) -> TandemError:
+    def _refused(self, error: urllib.error.HTTPError, missing: str) -> TandemError:
+        status = error.code
         if status == _NOT_FOUND:
             return TandemError(
                 f"the schema registry at {self._url} {missing}",
                 hint="check the name, and that registry.url ends where `/subjects` begins",
+            )
+        if status == _INVALID:
+            reason = _message(error) or f"HTTP status {status}"
+            return TandemError(
+                f"the schema registry at {self._url} refused the schema: {reason}", hint="check the schema's file"
             )
         if status in (401, 403):
             return EnvironmentNotReadyError(
@@ -165,3 +178,19 @@ class Registry:
 
 def _part(subject: str) -> str:
     return quote(subject, safe="")
+
+
+def _is_number(value: Any, *, least: int) -> bool:
+    """Returns whether a value can be the number of a version or an id."""
+    return type(value) is int and least <= value <= LARGEST_ID
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    """Returns the API's reason of an error, for a terminal; empty if there is none."""
+    try:
+        match json.loads(error.read(_LONGEST_REASON)):
+            case {"message": str(text)}:
+                return printable(text)
+    except (OSError, HTTPException, ValueError, RecursionError):
+        pass
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,7 +40,11 @@ class Change:
 
     def __str__(self) -> str:
         new = f"{self.name} = {json.dumps(self.after)}"
-        return new if self.before is None else f"{new} (was {json.dumps(self.before)})"
+        if self.before is None:
+            return new
+        # The file may hold a secret in the place of a reference.
+        hidden = tuple(self.name.split(".")) in _PASSWORDS and not is_reference(str(self.before))
+        return f"{new} (was {'another value' if hidden else json.dumps(self.before)})"
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,9 @@ def planned(text: str, file: Path, packaged: tuple[str, ...], name: str | None =
     found = _profile_in(text)
     name = name or str(found["name"])
     settings = {section: {**values} for section, values in found["settings"].items()}
-    known = read(file, packaged).get(name, {})
+    own_profiles = read(file, packaged)
+    _check_like(name, own_profiles)
+    known = own_profiles.get(name, {})
     for section in ("kafka", "mongo"):
         # This machine's copy of the secret, unless the user has named another one.
         own = known.get(section, {}).get("password", f"file:~/.secrets/{name}-{section}")
@@ -97,15 +104,19 @@ def apply(plan: Import, file: Path, packaged: tuple[str, ...]) -> None:
         UsageError: the profile would be wrong, for example by its name.
         TandemError: the file cannot be written.
     """
+    # A link stays a link.
+    target = file.resolve()
     try:
-        before = file.read_text("utf-8-sig") if file.exists() else ""
+        before = target.read_text("utf-8-sig") if target.exists() else ""
         text = "\n".join([*_without(before, plan.name), *_lines(("profile", plan.name), plan.table)]) + "\n"
-        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             new = Path(folder) / file.name
             new.write_text(text, "utf-8")
             if read(new, packaged) != {**read(file, packaged), plan.name: plan.table}:
                 raise TandemError(f"{file} cannot be changed without loss", hint="write the printed settings yourself")
-            new.replace(file)
+            if target.exists():
+                shutil.copymode(target, new)
+            new.replace(target)
     except OSError as error:
         raise TandemError(f"{file} cannot be written: {error.strerror}", hint="call it in a folder of yours") from None
 
@@ -127,6 +138,18 @@ def _profile_in(text: str) -> dict[str, Any]:
     return found
 
 
+def _check_like(name: str, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises if a profile of the file inherits from another platform than Google's."""
+    like = name
+    while like in tables:
+        like = tables[like]["like"]
+    if name in tables and like != _LIKE:
+        raise UsageError(
+            f"the profile {name} is like {like}, and the output's settings are for one like {_LIKE}",
+            hint="choose another name: --name NAME; nothing was changed",
+        )
+
+
 def _check_secrets(settings: Mapping[str, Mapping[str, Any]]) -> None:
     for section, key in _PASSWORDS:
         if not is_reference(str(settings.get(section, {}).get(key, "env:NONE"))):
@@ -140,20 +163,32 @@ def _check_secrets(settings: Mapping[str, Mapping[str, Any]]) -> None:
 def _without(text: str, name: str) -> list[str]:
     """Returns the lines of a file of profiles without a profile's tables.
 
-    Comments right before another table belong to it.
+    Comments after the last key of a table stay.
     """
     kept: list[str] = []
-    comments: list[str] = []
+    after: list[str] = []
     own = False
     header = re.compile(rf"\s*\[\s*profile\s*\.\s*[\"']?{re.escape(name)}[\"']?\s*[.\]]")
     for line in text.splitlines():
         if line.lstrip().startswith("["):
-            left, own = own, bool(header.match(line))
-            kept += comments if left and not own else []
+            own = bool(header.match(line))
+            kept += _unspaced(after, kept)
+            after = []
         if not own:
             kept.append(line)
-        comments = [*comments, line] if line.lstrip().startswith("#") else []
+        elif not line.strip() or line.lstrip().startswith("#"):
+            after.append(line)
+        else:
+            after = []
+    kept += _unspaced(after, kept)
     return [*kept, *([""] if kept and kept[-1].strip() else [])]
+
+
+def _unspaced(lines: list[str], before: list[str]) -> list[str]:
+    """Returns lines, the first ones not blank after a blank line or at the start."""
+    blank = not before or not before[-1].strip()
+    first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
+    return lines[first:] if blank else lines
 
 
 def _lines(path: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[str]:

@@ -5,13 +5,13 @@ Without I/O.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain, product
 from math import prod
 from typing import Any, Protocol
 
-from tandem.engine.declare.stream import DeadLetterError
 from tandem.verify.documents import CollectionDifferences
 from tandem.verify.intake import Intake, Letter
 from tandem.verify.oracle import Document, Expectation, Observed, Oracle
@@ -21,7 +21,8 @@ from tandem.verify.watermark import Watermark
 
 # The most combinations of contents to try for events that were sent with different contents.
 _MOST_COMBINATIONS = 1_000
-_UNKNOWN = DeadLetterError.UNKNOWN_SCHEMA.encode()
+# The key of a dead letter: a topic, a partition and an offset.
+_KEY = re.compile(rb"(.+)-([0-9]{1,10})-([0-9]{1,19})", re.DOTALL)
 
 
 class Documents(Protocol):
@@ -67,9 +68,12 @@ def compare(
     """
     problems = Problems()
     observed = _Observed(documents, collections)
+    # The job has written no document of these, but reconcile may have: as with late events.
+    unprocessed = {(intake.stream.name, identity) for intake in intakes for identity in intake.unprocessed}
+    late = watermark.late | unprocessed
 
     def expect(accepted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Expectation:
-        return oracle.expect(accepted, watermark_ms=watermark.ms, late=watermark.late, observed=observed, **parameters)
+        return oracle.expect(accepted, watermark_ms=watermark.ms, late=late, observed=observed, **parameters)
 
     contents = _contents(intakes)
     expected = expect(next(contents))
@@ -85,21 +89,21 @@ def compare(
             found.or_expected(also.documents.get(collection, {}))
     for found in differences.values():
         found.add_to(problems)
-    due = dict(chain.from_iterable(intake.dead.items() for intake in intakes))
-    with_schemas = {intake.stream.topic for intake in intakes if intake.stream.format is not None}
-    unknown_then = _letters(dead_letter_topic, letters, due, beginnings or {}, with_schemas, problems)
+    due = dict(chain.from_iterable((intake.dead | intake.unknown_then).items() for intake in intakes))
+    _letters(dead_letter_topic, letters, due, beginnings or {}, problems)
     for intake in intakes:
         for identity in intake.conflicting:
             problems.add(Kind.CONFLICTING, intake.stream.name, identity)
     streams = {intake.stream.name: _counts(intake, expected) for intake in intakes}
     missing = sum(counts["late"] for counts in streams.values())
+    missing -= sum(expected.outcome[event] == "late" for event in unprocessed)
     for _ in range(missing - dropped_as_late if dropped_as_late is not None else 0):
         problems.add(Kind.LOST, "possibly late records", f"{missing} missing, {dropped_as_late} dropped by the job")
     notes = _notes(beginnings or {})
-    if unknown_then:
+    if unknown_then := sum(len(intake.unknown_then) for intake in intakes):
         notes.append(
-            f"{dead_letter_topic}: {unknown_then} records were rejected before their schema was known; "
-            "`tandem reconcile` writes their documents"
+            f"{dead_letter_topic}: records that were rejected before their schema was known: {unknown_then}; "
+            "`tandem reconcile` writes their documents, but none of unmatched events"
         )
     if any(differences.values()) and (combinations := prod(map(_most_contents, intakes))) > _MOST_COMBINATIONS:
         notes.append(
@@ -162,23 +166,16 @@ def _letters(
     letters: Iterable[TopicRecord],
     due: Mapping[bytes, Letter],
     beginnings: Mapping[str, Mapping[int, int]],
-    with_schemas: Set[str],
     problems: Problems,
-) -> int:
-    """Adds the differences between dead letters and ``due``.
-
-    Returns the number of letters whose records are events now, because their schema was added later.
-    """
-    unknown_then = 0
+) -> None:
+    """Adds the differences between dead letters and ``due``."""
     seen: Counter[bytes] = Counter()
     for letter in letters:
         key = letter.key or b""
         expected = due.get(key)
         if expected is None:
             source, partition, offset = _place(key)
-            if source in with_schemas and dict(letter.headers).get("error") == _UNKNOWN:
-                unknown_then += 1
-            elif offset >= beginnings.get(source, {}).get(partition, 0):
+            if offset >= beginnings.get(source, {}).get(partition, 0):
                 problems.add(Kind.INVENTED, topic, key.decode(errors="replace"))
             continue
         seen[key] += 1
@@ -194,7 +191,6 @@ def _letters(
             problems.add(Kind.WRONG, topic, key.decode(), ", ".join(differing))
     for key in due.keys() - seen.keys():
         problems.add(Kind.LOST, topic, key.decode())
-    return unknown_then
 
 
 def _place(key: bytes) -> tuple[str, int, int]:
@@ -202,11 +198,8 @@ def _place(key: bytes) -> tuple[str, int, int]:
 
     The topic is empty for another key.
     """
-    topic, _, offset = key.decode(errors="replace").rpartition("-")
-    topic, _, partition = topic.rpartition("-")
-    if not (partition.isdecimal() and offset.isdecimal()):
-        return "", 0, 0
-    return topic, int(partition), int(offset)
+    parts = _KEY.fullmatch(key)
+    return (parts[1].decode(errors="replace"), int(parts[2]), int(parts[3])) if parts else ("", 0, 0)
 
 
 def _counts(intake: Intake, expected: Expectation) -> Counts:

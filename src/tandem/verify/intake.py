@@ -5,12 +5,12 @@ It keeps the data for the comparison and the expected watermark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from tandem.catalog import declared_by
-from tandem.engine.declare.stream import Stream
+from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.producer.document_id import text_of
 from tandem.settings.model import Settings
 from tandem.verify.reference import Control, Dead, Fields, Ignored, Validator
@@ -44,7 +44,8 @@ class Intake:
         accepted: the fields of each event's first record, by identity.
         versions: where events are not immutable: the differing fields of further records, by identity.
         dead: the dead letter of each rejected record, by its key.
-        arrivals: every accepted event and control record.
+        unknown_then: the same of each event that the job rejected before its schema was known.
+        arrivals: every control record, and every accepted event except those in ``unknown_then``.
     """
 
     def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
@@ -53,7 +54,9 @@ class Intake:
         self.accepted: dict[str, Fields] = {}
         self.versions: dict[str, list[Fields]] = {}
         self.dead: dict[bytes, Letter] = {}
+        self.unknown_then: dict[bytes, Letter] = {}
         self.arrivals: list[Arrival] = []
+        self._rejected: set[str] = set()
         self._identity, self._time = stream.identity_column, stream.time_column
         self._validate = Validator(stream, max_clock_skew_seconds=max_clock_skew_seconds)
 
@@ -69,41 +72,71 @@ class Intake:
             if any(version[name] != first[name] for version in versions for name in first.keys() - ignored):
                 yield identity
 
-    def take(self, records: Iterable[TopicRecord]) -> None:
-        """Adds records that were not added before."""
+    @property
+    def unprocessed(self) -> Set[str]:
+        """The events of which the job rejected every record before its schema was known."""
+        return self._rejected and self._rejected - {arrival.identity for arrival in self.arrivals}
+
+    def take(self, records: Iterable[TopicRecord], unknown_then: Set[bytes] = frozenset()) -> None:
+        """Adds records that were not added before.
+
+        Args:
+            records: the records.
+            unknown_then: the result of ``unknown_schema_keys``. Streams without schemas ignore it.
+        """
+        rejected = unknown_then if self.stream.format is not None else frozenset()
         for record in records:
             self.consumed += 1
             arrived = record.timestamp if record.by_broker else None
             outcome = self._validate(record.key, record.value, record.timestamp)
             if isinstance(outcome, Dead):
-                key = f"{self.stream.topic}-{record.partition}-{record.offset}".encode()
-                self.dead[key] = Letter(record.value, self._headers(record, outcome))
+                key = self._key(record)
+                error = DeadLetterError.UNKNOWN_SCHEMA if key in rejected else outcome.error
+                self.dead[key] = self._letter(record, error)
             elif isinstance(outcome, Control):
                 self.control += 1
                 self.arrivals.append(Arrival(arrived, self.stream.name, outcome.time, None))
             elif isinstance(outcome, Ignored):
                 self.ignored += 1
             else:
-                self._event(arrived, outcome.fields)
+                identity = self._event(outcome.fields)
+                if rejected and (key := self._key(record)) in rejected:
+                    self._rejected.add(identity)
+                    self.unknown_then[key] = self._letter(record, DeadLetterError.UNKNOWN_SCHEMA)
+                else:
+                    time = int(outcome.fields[self._time])
+                    self.arrivals.append(Arrival(arrived, self.stream.name, time, identity))
 
-    def _event(self, at: int | None, fields: Fields) -> None:
-        identity, time = text_of(fields[self._identity]), int(fields[self._time])
-        self.arrivals.append(Arrival(at, self.stream.name, time, identity))
+    def _event(self, fields: Fields) -> str:
+        """Adds an event's record and returns its identity."""
+        identity = text_of(fields[self._identity])
         first = self.accepted.setdefault(identity, fields)
-        if first is fields:
-            return
-        self.repeated += 1
-        if fields != first and fields not in (versions := self.versions.setdefault(identity, [])):
-            versions.append(fields)
+        if first is not fields:
+            self.repeated += 1
+            if fields != first and fields not in (versions := self.versions.setdefault(identity, [])):
+                versions.append(fields)
+        return identity
 
-    def _headers(self, record: TopicRecord, dead: Dead) -> dict[str, str]:
-        return {
+    def _key(self, record: TopicRecord) -> bytes:
+        """Returns the key of a record's dead letter."""
+        return f"{self.stream.topic}-{record.partition}-{record.offset}".encode()
+
+    def _letter(self, record: TopicRecord, error: str) -> Letter:
+        headers = {
             "source_topic": self.stream.topic,
             "source_partition": str(record.partition),
             "source_offset": str(record.offset),
             "source_timestamp": str(record.timestamp),
-            "error": str(dead.error),
+            "error": str(error),
         }
+        return Letter(record.value, headers)
+
+
+def unknown_schema_keys(letters: Iterable[TopicRecord]) -> Set[bytes]:
+    """Returns the keys of the dead letters whose records had an unknown schema."""
+    unknown = DeadLetterError.UNKNOWN_SCHEMA.encode()
+    # The record's own headers come first, so that the contract's win.
+    return {letter.key for letter in letters if letter.key and dict(letter.headers).get("error") == unknown}
 
 
 def expected_watermark(settings: Settings) -> datetime | None:

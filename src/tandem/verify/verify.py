@@ -18,11 +18,11 @@ from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.compare import compare
-from tandem.verify.intake import Intake
+from tandem.verify.intake import Intake, unknown_schema_keys
 from tandem.verify.oracle import load_oracle
 from tandem.verify.report import Report
 from tandem.verify.settle import Problem, await_settled
-from tandem.verify.topics import Offsets, TopicReader, check_uncompacted
+from tandem.verify.topics import Offsets, TopicReader, TopicRecord, check_uncompacted
 from tandem.verify.watermark import sweep
 
 # Dates stay numbers: a datetime cannot hold years before 1 or after 9999.
@@ -99,19 +99,23 @@ class _Verification:
     def once(self, deadline_s: float, problem: Problem) -> tuple[Report, bool]:
         """Returns a report, and whether the topics grew meanwhile."""
         ends = {reader.topic: reader.ends() for reader in self._topics}
+        unknown_then: Set[bytes] = frozenset()
+        if any(intake.stream.format is not None for intake in self._intakes):
+            # Which records the job rejected is known once it has committed them. They move no watermark.
+            await_settled(self._database, self._pipeline, ends, 0, deadline_s=deadline_s, problem=problem)
+            unknown_then = unknown_schema_keys(self._read_letters())
         for reader, intake in zip(self._topics, self._intakes, strict=True):
-            intake.take(reader.read(self._read_to[reader.topic], ends[reader.topic]))
+            intake.take(reader.read(self._read_to[reader.topic], ends[reader.topic]), unknown_then)
         self._read_to = ends
         arrivals = (arrival for intake in self._intakes for arrival in intake.arrivals)
         watermark = sweep(arrivals, self._names, lateness_seconds=self._job.lateness_seconds)
         dropped = await_settled(
             self._database, self._pipeline, ends, watermark.ms, deadline_s=deadline_s, problem=problem
         )
-        letters = self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
         report = compare(
             self._intakes,
             _Stored(self._database),
-            letters,
+            self._read_letters(),
             watermark,
             oracle=self._oracle,
             collections=self._collections,
@@ -121,6 +125,9 @@ class _Verification:
             dropped_as_late=dropped,
         )
         return report, any(reader.ends() != ends[reader.topic] for reader in self._topics)
+
+    def _read_letters(self) -> Iterator[TopicRecord]:
+        return self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
 
 
 class _Stored:

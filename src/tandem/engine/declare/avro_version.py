@@ -43,6 +43,8 @@ class Version:
             raise ValueError(f"{place}: {error}") from None
         if not isinstance(schema, dict) or schema.get("type") != "record" or "fields" not in schema:
             raise ValueError(f"{place}: not the schema of a record")
+        if not all(map(_are_fields, _fields_within(schema))):
+            raise ValueError(f"{place}: has a record whose fields are not a list of fields with a name and a type")
         if repeated := next(_within_themselves(schema, ()), None):
             raise ValueError(f"{place}: type {repeated} contains itself, which Spark cannot read")
         return cls(number, place, text, schema, schema_id)
@@ -68,6 +70,29 @@ def _canonical(schema: Any) -> Any:
         name: _canonical(schema[name]) if name != "symbols" else schema[name] for name in _CANONICAL if name in schema
     }
     return kept["type"] if kept.keys() == {"type"} else kept
+
+
+def _fields_within(schema: Any) -> Iterator[Any]:
+    """Yields the attribute ``fields`` of each record in a schema, outer ones first.
+
+    Go on only if ``_are_fields`` is true for it.
+    """
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _fields_within(each)
+    elif isinstance(schema, dict):
+        fields = schema.get("fields", [])
+        yield fields
+        parts = [each.get("type") for each in fields]
+        for each in (*parts, *(schema.get(name) for name in ("type", "items", "values"))):
+            yield from _fields_within(each)
+
+
+def _are_fields(fields: Any) -> bool:
+    """Returns whether the attribute ``fields`` is a list of fields with a name and a type."""
+    return isinstance(fields, list) and all(
+        isinstance(each, dict) and isinstance(each.get("name"), str) and "type" in each for each in fields
+    )
 
 
 def _within_themselves(schema: Any, outer: tuple[str, ...]) -> Iterator[str]:

@@ -17,8 +17,8 @@ FOLDER = "schemas"
 AVRO_ENDING, JSON_ENDING = "avsc", "json"
 MAGIC = b"\x00"
 PREFIX_BYTES = 5
-# Registries and Confluent's clients keep an id as a signed number of 32 bits.
-_LARGEST_ID = 2**31 - 1
+# Registries and Confluent's clients keep an id, and the number of a version, as a signed number of 32 bits.
+LARGEST_ID = 2**31 - 1
 # The beginning of a dead letter's detail if its schema is not among the files.
 UNKNOWN_ID = "schema id %d"
 
@@ -72,8 +72,8 @@ def frozen_in(names: list[str], subject: str, ending: str) -> dict[str, tuple[in
     pattern = re.compile(rf"{re.escape(quote(subject, safe=''))}\.v([1-9][0-9]*)\.id([0-9]+)\.{ending}")
     found = {name: (int(match[1]), int(match[2])) for name in names if (match := pattern.fullmatch(name))}
     for name, (version, schema_id) in found.items():
-        if schema_id > _LARGEST_ID:
-            raise ValueError(f"{FOLDER}/{name}: the id is larger than {_LARGEST_ID}")
+        if schema_id > LARGEST_ID:
+            raise ValueError(f"{FOLDER}/{name}: the id is larger than {LARGEST_ID}")
         for other, (its_version, its_id) in found.items():
             if other != name and (version == its_version or schema_id == its_id):
                 raise ValueError(f"{FOLDER}: {name} and {other} have the same version or id; delete one")

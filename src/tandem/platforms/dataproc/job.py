@@ -112,10 +112,11 @@ class DataprocJob:
         run, trouble = self._newest()
         without = "unknown" if trouble else "stopped"
         trouble = trouble or self._earlier(run)
-        newest, behind = None, None
+        newest, behind, answered = None, None, False
         try:
             with progress_of(self.settings) as reader:
                 newest = reader.newest()
+                answered = newest is not None or reader.answers()
             behind = lag_of(self.settings, newest) if newest else None
         except TandemError as error:  # a password is missing
             trouble = trouble or str(error)
@@ -131,7 +132,7 @@ class DataprocJob:
         )
         found["job"]["restarts_left"] = run.restarts_left if run and run.active else None
         found["warnings"] += [few] if run and (few := few_restarts(run)) else []
-        found["warnings"] += [gone] if run and (gone := silence_of(run, newest, datetime.now(UTC))) else []
+        found["warnings"] += [gone] if run and answered and (gone := silence_of(run, newest, datetime.now(UTC))) else []
         return found
 
     def reconcile(self) -> dict[str, Any]:
@@ -244,12 +245,12 @@ def silence_of(run: Run, newest: dict[str, Any] | None, now: datetime) -> str | 
 
     Args:
         run: the job.
-        newest: the newest progress document of any driver; None if MongoDB does not answer.
+        newest: the newest progress document of any driver; None if none ever reported.
         now: the time, with a time zone.
     """
-    if run.state != "running" or run.since is None or newest is None:
+    if run.state != "running" or run.since is None:
         return None
-    if (silent := now - max(run.since, newest["at"])) < _SILENT:
+    if (silent := now - (max(run.since, newest["at"]) if newest else run.since)) < _SILENT:
         return None
     return (
         f"the job {run.id} has not reported for {round(silent.total_seconds() / 60)} minutes: its driver does not run, "

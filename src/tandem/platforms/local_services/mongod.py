@@ -71,7 +71,7 @@ def version_of(program: Path) -> str:
         raise EnvironmentNotReadyError(f"{program} cannot be run: {error}", hint=fitting) from None
     if done.returncode != 0:
         output = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        reason = explained(done.returncode, "") or output[0][:200]
+        reason = _of_processor(done.returncode) or output[0][:200]
         raise EnvironmentNotReadyError(f"{program} does not start: {reason}", hint=fitting)
     match = _VERSION.search(done.stdout)
     if match is None:
@@ -94,16 +94,26 @@ def _environment() -> dict[str, str]:
     return {**inherited(), "LC_ALL": "C"}
 
 
-def explained(code: int, wrote: str) -> str | None:
-    """Returns why a mongod ended, if its log does not say so in one line."""
+def _of_processor(code: int) -> str | None:
     if code == -signal.SIGILL:
         return "it needs an instruction that this processor does not have: MongoDB 5.0 and newer need AVX"
+    return None
+
+
+def explained(code: int, wrote: str, profile: str) -> str | None:
+    """Returns why a mongod ended, if its log does not say so in one line.
+
+    Args:
+        code: its exit code, or the negative number of a signal.
+        wrote: its log.
+        profile: the profile that it belongs to.
+    """
     if code == _OTHER_VERSION or _OTHER_FILES.search(wrote):
         return (
             "its data is of another MongoDB version, or damaged: use that version's mongod, or delete topics, "
-            "database and checkpoint with `tandem down --volumes`"
+            f"database and checkpoint with `tandem --profile {profile} down --volumes`"
         )
-    return None
+    return _of_processor(code)
 
 
 class Mongod(Service):
@@ -129,7 +139,7 @@ class Mongod(Service):
 
     def explain(self, code: int, output: str, /) -> str | None:
         """Returns why this mongod cannot run; see ``Service.explain``."""
-        return explained(code, output)
+        return explained(code, output, self.settings.profile)
 
 
 def command(settings: Settings, mongod: Path, layout: Layout) -> tuple[str, ...]:
