@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from tandem.catalog import PipelineLocation
 from tandem.engine.read.parse import ASIDE, parse
+from tandem.engine.read.typed_values import scalar
 from tandem.engine.write.document_schema import documents_of
 from tandem.pipeline import FieldType, Pipeline, RecordPart
 from tandem.verify.documents import CollectionDifferences
@@ -80,6 +81,14 @@ def test_each_record_is_read_alike(spark: SparkSession, pipeline: Pipeline) -> N
     found, wanted = engine_answers(spark, strict, items), reference_answers(strict, items)
     assert [pair for pair in zip(found, wanted, strict=True) if not same(*pair)] == []
     assert sum(isinstance(each, Accepted) for each in found) == 6
+
+
+def test_a_decimal_in_bytes_evaluates_its_value_once(spark: SparkSession) -> None:
+    # Within a nested record, Spark evaluates each occurrence anew.
+    decimal = scalar(FieldType.decimal_bytes(12, 2), F.col("value"))
+    text = str(spark.createDataFrame([("C+o=",)], "value string").select(decimal)._jdf.queryExecution().analyzed())
+    projection, *_ = text.splitlines()
+    assert projection.partition(" AS ")[0].count("value#") == 1
 
 
 def test_the_schema_beside_the_payload_is_ignored(spark: SparkSession, pipeline: Pipeline) -> None:

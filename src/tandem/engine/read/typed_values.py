@@ -223,15 +223,21 @@ def _bytes(value: Column) -> Column:
 
 
 def _decimal_in_bytes(kind: Decimal, value: Column) -> Column:
-    return let(_unscaled(_bytes(value), kind.scale), lambda text: _decimal(kind, text))
+    digits = let(let(value, _bytes), _hex)
+    text = let(digits, lambda found: _unscaled(found, kind.scale))
+    return let(text, lambda found: _decimal(kind, found))
 
 
-def _unscaled(value: Column, scale: int) -> Column:
-    """Returns the text of a number, given the bytes of its digits.
+def _hex(value: Column) -> Column:
+    """Returns the bytes of a decimal as hexadecimal digits.
 
     Null if there are none, or too many.
     """
-    digits = F.when(F.length(value).between(1, MAX_DECIMAL_BYTES), F.hex(value))
+    return F.when(F.length(value).between(1, MAX_DECIMAL_BYTES), F.hex(value))
+
+
+def _unscaled(digits: Column, scale: int) -> Column:
+    """Returns the text of a number, given its bytes as hexadecimal digits."""
     negative = digits >= "8"
     whole = F.when(negative, F.lpad(digits, 2 * MAX_DECIMAL_BYTES, "F")).otherwise(
         F.lpad(digits, 2 * MAX_DECIMAL_BYTES, "0")
