@@ -89,7 +89,7 @@ def _name(schema: RegisteredSchema) -> str:
 
 
 def _unreadable(schema: RegisteredSchema, reason: str, *, is_newest: bool) -> Finding:
-    """Returns a problem if producers may still use the version, because it is the newest."""
+    """Returns a problem if the version is the newest, which producers may use."""
     if is_newest:
         return Finding(f"{_name(schema)} cannot be read: {reason}", True)
     return Finding(f"{_name(schema)} is skipped, because a newer one replaced it: {reason}", False)

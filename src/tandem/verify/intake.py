@@ -74,7 +74,7 @@ class Intake:
 
     @property
     def unprocessed(self) -> Set[str]:
-        """The events of which the job rejected every record before its schema was known."""
+        """The events whose records were all rejected before their schema was known."""
         return self._rejected and self._rejected - {arrival.identity for arrival in self.arrivals}
 
     def take(self, records: Iterable[TopicRecord], unknown_then: Set[bytes] = frozenset()) -> None:
