@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from tandem.artifacts import ensure_jars
@@ -94,3 +95,5 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     # State stores are maintained until Java ends. Without a session each attempt logs an error.
     session.sparkContext.setLogLevel("OFF")
     session.stop()
+    # Java can hang as it exits, because RocksDB's threads still run. It would keep the output of the tests open.
+    SparkContext._gateway.proc.kill()  # type: ignore[union-attr]

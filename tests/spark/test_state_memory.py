@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -32,13 +35,15 @@ def filled(folder: Path, spark: dict[str, str]) -> float:
     """Returns the most memory that RocksDB has used in a process of its own, in MiB."""
     folder.mkdir()
     settings = json.dumps({**spark, "spark.sql.shuffle.partitions": "4"})
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.spark.fill_state", str(folder), settings],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return float(done.stdout.splitlines()[-1])
+    command = [sys.executable, "-m", "tests.spark.fill_state", str(folder), settings]
+    said, log = folder / "said", folder / "log"
+    with said.open("wb") as out, log.open("wb") as err:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err, start_new_session=True)
+        try:
+            code = process.wait(600)
+        finally:
+            # Java can hang as it exits, because RocksDB's threads still run.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert code == 0, log.read_text()[-4000:]
+    return float(said.read_text().splitlines()[-1])
