@@ -202,11 +202,11 @@ def test_a_job_without_records_says_once_a_minute_that_it_waits(
     monkeypatch.setattr(progress.time, "monotonic", clock)
     reporter = reporter_of(monkeypatch)
     for clock.return_value in (1.0, 59.0, 61.0, 62.0, 120.0):
-        reporter.waiting()
+        reporter.idle(MagicMock())
     assert [line["message"] for line in lines(log)] == [Notice.WAITING]
     reporter.batch(committed(0, 1))
     clock.return_value = 179.0
-    reporter.waiting()
+    reporter.idle(MagicMock())
     assert [line["message"] for line in lines(log)] == [Notice.WAITING, Notice.COMMITTED]
 
 

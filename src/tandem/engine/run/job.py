@@ -18,7 +18,6 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.streaming.listener import QueryIdleEvent
 from pyspark.sql.streaming.query import StreamingQuery
 
 from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig
@@ -27,8 +26,9 @@ from tandem.engine.read.kafka_source import as_stream, times_read
 from tandem.engine.read.parse import ASIDE
 from tandem.engine.run.checkpoint_compatibility import changed, misfit, record
 from tandem.engine.run.idle_watermark import ControlRecordSender
-from tandem.engine.run.job_progress import Heartbeat, ProgressListener, ProgressReporter
+from tandem.engine.run.job_progress import Heartbeat, ProgressReporter
 from tandem.engine.run.pipeline_loader import load_pipeline, reloaded
+from tandem.engine.run.query_listener import ProgressListener
 from tandem.engine.run.signals import SignalHandler
 from tandem.engine.run.stop_file import StopFile
 from tandem.engine.spark.failure import (
@@ -201,12 +201,8 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
         on_refused=reporter.refused,
     )
     writer = BatchWriter(spark, pipeline, config, stopping)
-
-    def on_idle(event: QueryIdleEvent) -> None:
-        control_sender.idle(event)
-        reporter.waiting()
-
-    listener = ProgressListener(reporter.batch, control_sender.batch, writer.committed, on_idle=on_idle)
+    on_batch, on_idle = (reporter.batch, control_sender.batch, writer.committed), (control_sender.idle, reporter.idle)
+    listener = ProgressListener(on_batch, on_idle)
     spark.streams.addListener(listener)
     try:
         return _run(spark, pipeline, config, stopping, reporter, control_sender, writer)

@@ -8,21 +8,13 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
-from pyspark.sql.streaming.listener import (
-    QueryIdleEvent,
-    QueryProgressEvent,
-    QueryStartedEvent,
-    QueryTerminatedEvent,
-    StreamingQueryListener,
-    StreamingQueryProgress,
-)
+from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgress
 
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
@@ -171,7 +163,7 @@ class ProgressReporter:
             if time.monotonic() - self._reported_at >= HEARTBEAT_S:
                 self.report("idle" if self.has_committed else "started")
 
-    def waiting(self) -> None:
+    def idle(self, _: QueryIdleEvent) -> None:
         """Logs that the job finds no records, once a minute at most."""
         if time.monotonic() - self._logged_at >= _WAITING_S:
             self._logged_at = time.monotonic()
@@ -261,35 +253,6 @@ class Heartbeat:
 def newest_progress(collection: MongoCollection, pipeline: str) -> dict[str, Any] | None:
     """Returns the newest progress document of a pipeline."""
     return collection.newest({"pipeline": pipeline})
-
-
-class ProgressListener(StreamingQueryListener):
-    """Passes on the events of the next query that starts, and of no other.
-
-    Args:
-        on_batch: called with each committed batch.
-        on_idle: called when the query found no new records.
-    """
-
-    def __init__(
-        self, *on_batch: Callable[[StreamingQueryProgress], None], on_idle: Callable[[QueryIdleEvent], None]
-    ) -> None:
-        self._on_batch, self._on_idle = on_batch, on_idle
-        self._run: uuid.UUID | None = None
-
-    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: D102
-        self._run = self._run or event.runId
-
-    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: D102
-        for function in self._on_batch if event.progress.runId == self._run else ():
-            function(event.progress)
-
-    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: D102
-        if event.runId == self._run:
-            self._on_idle(event)
-
-    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: D102
-        pass
 
 
 def _offsets(progress: StreamingQueryProgress) -> dict[str, dict[str, int]]:
