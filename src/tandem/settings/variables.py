@@ -26,7 +26,14 @@ _OTHERS = (
         "TANDEM_PIPELINES_MOUNT",
         "TANDEM_PROFILES_MOUNT",
     ),
-    *("TANDEM_CLOUD_PROFILE", "TANDEM_LOCAL_PROFILE", "TANDEM_UI__HISTORY_PORT", "TANDEM_VERSION", "TANDEM_VENV"),
+    *(
+        "TANDEM_CLOUD_PROFILE",
+        "TANDEM_LOCAL_PROFILE",
+        "TANDEM_REGISTRY__PORT",
+        "TANDEM_UI__HISTORY_PORT",
+        "TANDEM_VERSION",
+        "TANDEM_VENV",
+    ),
 )
 # The pipeline declares its parameters; `settings.load` checks them.
 _PARAMETERS = "TANDEM_JOB__PARAMETERS"
