@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
@@ -42,6 +43,13 @@ _LOGICAL: dict[tuple[str, str], Kind] = {
 _NAMED = ("record", "error", "enum", "fixed")
 
 
+def is_avro_schema(value: Mapping[str, Any]) -> bool:
+    """Returns whether a JSON object is the schema of an Avro record, and no record."""
+    fields = value.get("fields")
+    is_named = value.get("type") == "record" and isinstance(value.get("name"), str)
+    return is_named and isinstance(fields, list) and all(isinstance(each, dict) and "type" in each for each in fields)
+
+
 def described_by_avro(source: str, name: str, text: str) -> Described:
     """Returns what an Avro schema says of a stream.
 
@@ -53,7 +61,7 @@ def described_by_avro(source: str, name: str, text: str) -> Described:
         parse_schema(schema, _write_hint=False)
         is_record = isinstance(schema, dict) and schema.get("type") == "record"
         types = _Types(schema)
-        fields = types.fields(schema, schema.get("namespace", ""), "") if is_record else {}
+        fields = types.root() if is_record else {}
     except json.JSONDecodeError as error:
         raise UsageError(f"{source}:{error.lineno}: not JSON: {error.msg}", hint="give an Avro schema") from None
     except RecursionError:
@@ -79,10 +87,17 @@ class _Types:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.notes: list[str] = []
+        self._root = schema
         self._named: dict[str, dict[str, Any]] = {}
         self._parts = Parts()
-        self._open = [_full_name(schema, "")] if isinstance(schema, dict) and "name" in schema else []
+        self._open: list[str] = []
         self._collect(schema, "")
+
+    def root(self) -> dict[str, Kind]:
+        """Returns the fields of the schema itself."""
+        name = _full_name(self._root, "")
+        self._open.append(name)
+        return self.fields(self._root, name.rpartition(".")[0], "")
 
     def fields(self, record: dict[str, Any], namespace: str, outer: str) -> dict[str, Kind]:
         """Returns the fields of a record; notes those that cannot be declared."""
@@ -114,8 +129,9 @@ class _Types:
                 return _PLAIN[avro]
             if avro == "null":
                 raise CannotDeclareError("is always null")
-            named = avro if avro in self._named else f"{namespace}.{avro}"
-            return self._complex(self._named[named], namespace, path)
+            name = _full_name({"name": avro}, namespace)
+            # A type of another namespace brings its own one with it.
+            return self._complex(self._named[name], name.rpartition(".")[0], path)
         if isinstance(avro["type"], dict | list):
             return self._kind(avro["type"], namespace, path)
         return self._complex(avro, namespace, path)
