@@ -13,7 +13,7 @@ from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import FOLDER, Frozen, JsonSchema
 from tandem.errors import UsageError
 from tandem.schema_registry.client import RegisteredSchema, Registry
-from tandem.schema_registry.pull import unusable
+from tandem.schema_registry.pull import UnreadableError, readable
 from tandem.schema_registry.subjects import frozen_of, printable, same_json
 
 
@@ -70,18 +70,24 @@ def check(
         )
     schemas = [registry.schema(subject, version) for version in registry.versions(subject)]
     for schema in schemas:
-        other_kind = "" if schema.kind == kind else f"it is {schema.kind}, not {kind}"
-        if reason := unusable(subject, schema) or other_kind:
-            yield _unreadable(schema, reason, is_newest=schema is schemas[-1])
+        try:
+            whole = readable(registry, subject, schema)
+            if schema.kind != kind:
+                raise UnreadableError(f"it is {schema.kind}, not {kind}")
+        except UnreadableError as error:
+            yield _unreadable(schema, str(error), is_newest=schema is schemas[-1])
         else:
-            yield _frozen(schema, frozen)
+            yield _frozen(whole, frozen)
     found = registry.level(subject)
     met = level is None or level.is_met_by(found)
     wanted = "" if met else f", which does not include {level}"
     yield Finding(f"the registry checks new versions at level {printable(found)}{wanted}", not met)
     if new is not None:
         yield _readable(stream, declared, frozen, new)
-    yield _compatible(registry, subject, kind, frozen[-1].text if new is None else new)
+    # A schema that is registered already is sent as it is there, with its references.
+    newest = [each for each in schemas if each.schema_id == frozen[-1].schema_id and each.references and new is None]
+    text = newest[0].text if newest else frozen[-1].text if new is None else new
+    yield _compatible(registry.incompatibilities(subject, kind, text, newest[0].references if newest else ()))
 
 
 def _name(schema: RegisteredSchema) -> str:
@@ -105,8 +111,7 @@ def _frozen(schema: RegisteredSchema, frozen: list[Frozen]) -> Finding:
     return Finding(f"{name} has a file", False)
 
 
-def _compatible(registry: Registry, subject: str, kind: str, text: str) -> Finding:
-    reasons = registry.incompatibilities(subject, kind, text)
+def _compatible(reasons: list[str] | None) -> Finding:
     if reasons is None:
         return Finding("the schema is compatible", False)
     return Finding("the schema is not compatible" + "".join(f"\n    {printable(each)}" for each in reasons), True)

@@ -8,7 +8,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +27,25 @@ _NOT_FOUND = 404
 _INVALID, _LONGEST_REASON = 422, 10_000
 
 
+class NotFoundError(TandemError):
+    """The registry has no such subject, version or level."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a schema refers to.
+
+    Attributes:
+        name: what the schema calls it.
+        subject: the subject of the other schema.
+        version: its version.
+    """
+
+    name: str
+    subject: str
+    version: int
+
+
 @dataclass(frozen=True)
 class RegisteredSchema:
     """One version of a subject.
@@ -36,14 +55,14 @@ class RegisteredSchema:
         schema_id: its id.
         kind: AVRO, JSON or PROTOBUF.
         text: the schema.
-        refers: whether it refers to schemas of other subjects.
+        references: the schemas of other subjects that it refers to.
     """
 
     version: int
     schema_id: int
     kind: str
     text: str
-    refers: bool
+    references: tuple[Reference, ...] = ()
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -95,7 +114,7 @@ class Registry:
             case {"id": schema_id, "schema": str(text)} if _is_number(schema_id, least=0):
                 # Avro is the only kind that the API leaves out.
                 kind = str(found.get("schemaType") or "AVRO")
-                return RegisteredSchema(version, schema_id, kind, text, bool(found.get("references")))
+                return RegisteredSchema(version, schema_id, kind, text, self._references(found.get("references")))
         raise self._unexpected()
 
     def level(self, subject: str) -> str:
@@ -110,7 +129,9 @@ class Registry:
                 return level.upper()
         raise self._unexpected()
 
-    def incompatibilities(self, subject: str, kind: str, text: str) -> list[str] | None:
+    def incompatibilities(
+        self, subject: str, kind: str, text: str, references: tuple[Reference, ...] = ()
+    ) -> list[str] | None:
         """Returns why a schema is not compatible with a subject at its level.
 
         None if it is compatible. The list may be empty, because some registries give no reasons.
@@ -118,7 +139,9 @@ class Registry:
         Raises:
             TandemError: the registry cannot read the schema, or has no such subject.
         """
-        body = {"schema": text} | ({} if kind == "AVRO" else {"schemaType": kind})
+        body: dict[str, Any] = {"schema": text} | ({} if kind == "AVRO" else {"schemaType": kind})
+        if references:
+            body["references"] = [asdict(each) for each in references]
         path = f"/compatibility/subjects/{_part(subject)}/versions?verbose=true"
         found = self._get(path, missing=f"has no subject {subject}", body=body)
         match found:
@@ -128,6 +151,16 @@ class Registry:
                 # Apicurio gives one reason.
                 return [str(each) for each in found.get("messages") or (found.get("reason"),) if each]
         raise self._unexpected()
+
+    def _references(self, found: Any) -> tuple[Reference, ...]:
+        references = []
+        for each in found or ():
+            match each:
+                case {"name": str(name), "subject": str(subject), "version": int(version)}:
+                    references.append(Reference(name, subject, version))
+                case _:
+                    raise self._unexpected()
+        return tuple(references)
 
     def _get(self, path: str, *, missing: str, body: Mapping[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -150,7 +183,7 @@ class Registry:
     def _refused(self, error: urllib.error.HTTPError, missing: str) -> TandemError:
         status = error.code
         if status == _NOT_FOUND:
-            return TandemError(
+            return NotFoundError(
                 f"the schema registry at {self._url} {missing}",
                 hint="check the name, and that registry.url ends where `/subjects` begins",
             )

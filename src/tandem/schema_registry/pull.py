@@ -10,7 +10,12 @@ from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.wire_format import frozen_file
 from tandem.errors import TandemError
 from tandem.schema_registry.client import RegisteredSchema, Registry
+from tandem.schema_registry.references import completed
 from tandem.schema_registry.subjects import ENDINGS, frozen_of, printable, same_json
+
+
+class UnreadableError(Exception):
+    """A job cannot read the records of a schema, and the reason."""
 
 
 @dataclass
@@ -41,10 +46,13 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
     """
     done = Pulled()
     for version in registry.versions(subject):
-        schema = registry.schema(subject, version)
-        if reason := unusable(subject, schema):
-            done.skipped.append(f"version {version} (id {schema.schema_id}): {reason}")
-        elif _is_frozen(folder, subject, schema):
+        registered = registry.schema(subject, version)
+        try:
+            schema = readable(registry, subject, registered)
+        except UnreadableError as error:
+            done.skipped.append(f"version {version} (id {registered.schema_id}): {error}")
+            continue
+        if _is_frozen(folder, subject, schema):
             done.known += 1
         else:
             path = frozen_file(subject, version, schema.schema_id, ENDINGS[schema.kind])
@@ -56,20 +64,24 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
     return done
 
 
-def unusable(subject: str, schema: RegisteredSchema) -> str:
-    """Returns why a job cannot read records of a schema; empty if it can."""
+def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> RegisteredSchema:
+    """Returns a schema with what it refers to, if a job can read its records.
+
+    Raises:
+        UnreadableError: a job cannot.
+        EnvironmentNotReadyError: the registry does not answer.
+    """
     if schema.kind not in ENDINGS:
-        return f"{printable(schema.kind)} is not supported"
-    if schema.refers:
-        return "it refers to other schemas; register it with their content"
+        raise UnreadableError(f"{printable(schema.kind)} is not supported")
     try:
+        whole = completed(registry, schema)
         if schema.kind == "AVRO":
-            Version.parse(schema.version, subject, schema.text)
+            Version.parse(schema.version, subject, whole.text)
         else:
-            json.loads(schema.text)
+            json.loads(whole.text)
     except (ValueError, RecursionError) as error:
-        return printable(str(error))
-    return ""
+        raise UnreadableError(printable(str(error))) from None
+    return whole
 
 
 def _is_frozen(folder: Path, subject: str, schema: RegisteredSchema) -> bool:
