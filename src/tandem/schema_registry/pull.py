@@ -10,7 +10,7 @@ from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.wire_format import frozen_file
 from tandem.errors import TandemError
 from tandem.schema_registry.client import RegisteredSchema, Registry
-from tandem.schema_registry.references import completed
+from tandem.schema_registry.other_subjects import completed
 from tandem.schema_registry.subjects import ENDINGS, frozen_of, printable, same_json
 
 

@@ -11,7 +11,7 @@ from tandem.engine.declare.kind import Decimal, Integer, Kind, String
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.identity import Repeat, candidates, repeat_of
-from tandem.scaffold.infer.key_names import Field, Values, closeness, has_same_values
+from tandem.scaffold.infer.key_names import KeyField, SampleValues, closeness, has_same_values
 from tandem.scaffold.infer.words import singular
 
 # So many likely keys are shown.
@@ -143,15 +143,15 @@ def _shared(
     identified: Described, other: Described, identity: tuple[str, ...], *, swapped: bool
 ) -> Iterator[tuple[int, JoinKey]]:
     """Yields how good each key is whose field identifies a record of one stream."""
-    record, values = singular(identified.name), Values()
+    record, values = singular(identified.name), SampleValues()
     for each in candidates(identified.fields, record):
         if isinstance(each.kind, Decimal) or (identity and identity != (each.path,)):
             continue
         if not identity and repeat_of((each.path,), identified.samples):
             continue
-        field = Field(identified, each.path)
+        field = KeyField(identified, each.path)
         for path, kind in _keys(other.fields):
-            refers, differs = Field(other, path), type(kind) is not type(each.kind)
+            refers, differs = KeyField(other, path), type(kind) is not type(each.kind)
             name = closeness(field, refers, record, values)
             if not each.score and not identity:
                 name = 20 if has_same_values(field, refers, values) and isinstance(kind, String) else 0
@@ -162,10 +162,10 @@ def _shared(
 
 def _with_same_values(first: Described, second: Described) -> Iterator[tuple[str, str]]:
     """Yields pairs of fields whose values show that one refers to the other."""
-    values = Values()
+    values = SampleValues()
     for one, _ in _keys(first.fields):
         for other, _ in _keys(second.fields):
-            sides = (Field(first, one), Field(second, other))
+            sides = (KeyField(first, one), KeyField(second, other))
             if any(
                 values.include(identity, refers) and repeat_of((identity.path,), identity.described.samples) is None
                 for identity, refers in (sides, sides[::-1])

@@ -14,7 +14,7 @@ from tandem.scaffold.infer.words import is_wrapper, words_of
 _ENOUGH = 3
 
 
-class Field(NamedTuple):
+class KeyField(NamedTuple):
     """A field of a stream, and its path."""
 
     described: Described
@@ -33,21 +33,21 @@ class Field(NamedTuple):
         return [] if is_wrapper(words) else words
 
 
-class Values:
+class SampleValues:
     """The values of the samples' fields, read once."""
 
     def __init__(self) -> None:
         self._read: dict[tuple[str, str], frozenset[str]] = {}
 
-    def overlap(self, one: Field, other: Field) -> bool:
+    def overlap(self, one: KeyField, other: KeyField) -> bool:
         """Returns whether the two fields have a value in common."""
         return not self.of(one).isdisjoint(self.of(other))
 
-    def include(self, identity: Field, refers: Field) -> bool:
+    def include(self, identity: KeyField, refers: KeyField) -> bool:
         """Returns whether a field refers to several of the samples, and to nothing else."""
         return len(self.of(refers)) > 1 and self.of(refers) <= self.of(identity)
 
-    def of(self, field: Field) -> frozenset[str]:
+    def of(self, field: KeyField) -> frozenset[str]:
         """Returns the values of a field as texts."""
         place = (field.described.source, field.path)
         if place not in self._read:
@@ -56,7 +56,7 @@ class Values:
         return self._read[place]
 
 
-def closeness(identity: Field, refers: Field, record: str, values: Values) -> int:
+def closeness(identity: KeyField, refers: KeyField, record: str, values: SampleValues) -> int:
     """Returns how likely one field refers to another; 0 for not at all.
 
     Args:
@@ -82,7 +82,7 @@ def closeness(identity: Field, refers: Field, record: str, values: Values) -> in
     return 55 if others[-len(words) :] == words and values.include(identity, refers) else 0
 
 
-def has_same_values(identity: Field, refers: Field, values: Values) -> bool:
+def has_same_values(identity: KeyField, refers: KeyField, values: SampleValues) -> bool:
     """Returns whether two fields with one name have the values of a key."""
     is_known = identity.path == refers.path and len(values.of(identity)) >= _ENOUGH
     return is_known and values.include(identity, refers)

@@ -11,7 +11,7 @@ from tandem.engine.declare.kind import DATE_PATTERN, Kind, String, Timestamp
 from tandem.errors import UsageError
 from tandem.scaffold.infer.maps import values_of_map
 from tandem.scaffold.infer.numbers import kind_of_integers, kind_of_numbers, undeclared_time
-from tandem.scaffold.infer.observed import MAX_DEPTH, Observed
+from tandem.scaffold.infer.observed import MAX_DEPTH, ObservedValues
 from tandem.scaffold.infer.words import is_time_like
 from tandem.scaffold.names import problem_of_name
 from tandem.verify.field_values import micros
@@ -42,7 +42,7 @@ class Kinds:
         self.optional: list[str] = []
         self.notes: list[str] = []
 
-    def fields(self, record: Observed) -> dict[str, Kind]:
+    def fields(self, record: ObservedValues) -> dict[str, Kind]:
         """Returns the types of a record's fields that a stream can declare.
 
         Raises:
@@ -62,7 +62,7 @@ class Kinds:
             found[name] = kind
         return found
 
-    def _kind(self, seen: Observed, name: str) -> Kind | None:
+    def _kind(self, seen: ObservedValues, name: str) -> Kind | None:
         """Returns a field's type; None for one that is left out, which is noted."""
         types = seen.types
         if types == {"integer", "number"}:
@@ -79,7 +79,7 @@ class Kinds:
             )
         if not types:
             return self._unknown(seen)
-        infer: dict[str, Callable[[Observed, str], Kind | None]] = {
+        infer: dict[str, Callable[[ObservedValues, str], Kind | None]] = {
             "boolean": lambda *_: FieldType.BOOLEAN,
             "integer": self._integers,
             "number": self._numbers,
@@ -89,27 +89,27 @@ class Kinds:
         }
         return infer[types.pop()](seen, name)
 
-    def _unknown(self, seen: Observed) -> Kind:
+    def _unknown(self, seen: ObservedValues) -> Kind:
         self.notes.append(f"{seen.path}: only null, declared as an optional string")
         return FieldType.STRING
 
-    def _integers(self, seen: Observed, name: str) -> Kind | None:
+    def _integers(self, seen: ObservedValues, name: str) -> Kind | None:
         kind = kind_of_integers(seen, name)
         if isinstance(kind, Timestamp) and not is_time_like(name):
             self.notes.append(f"{seen.path}: declared as a time since 1970 because of its size")
         return self._noted(seen, name, kind)
 
-    def _numbers(self, seen: Observed, name: str) -> Kind | None:
+    def _numbers(self, seen: ObservedValues, name: str) -> Kind | None:
         return self._noted(seen, name, kind_of_numbers(seen, name))
 
-    def _strings(self, seen: Observed) -> Kind:
+    def _strings(self, seen: ObservedValues) -> Kind:
         kind = _kind_of_strings(seen.texts)
         if isinstance(kind, String) and all(map(_TIME_LIKE.match, filter(None, seen.texts))) and seen.texts != {""}:
             reason = "some are empty" if kind.may_be_empty else f"not all are like {_FORM}"
             self.notes.append(f"{seen.path}: its times are declared as strings, because {reason}")
         return kind
 
-    def _noted(self, seen: Observed, name: str, kind: Kind | None) -> Kind | None:
+    def _noted(self, seen: ObservedValues, name: str, kind: Kind | None) -> Kind | None:
         if kind is None:
             self.notes.append(f"left out: {seen.path} has a number that is too large for any type")
         elif kind == FieldType.DOUBLE and seen.whole_digits > 15:
@@ -118,7 +118,7 @@ class Kinds:
             self.notes.append(f"{seen.path}: not declared as a time, because {reason}")
         return kind
 
-    def _object(self, seen: Observed) -> Kind | None:
+    def _object(self, seen: ObservedValues) -> Kind | None:
         if seen.depth >= MAX_DEPTH:
             self._note_depth(seen)
             return None
@@ -133,7 +133,7 @@ class Kinds:
             return None
         return FieldType.record(fields)
 
-    def _map(self, seen: Observed) -> Kind | None:
+    def _map(self, seen: ObservedValues) -> Kind | None:
         """Returns the type of objects that are maps; None for records."""
         values = values_of_map(seen)
         if values is None:
@@ -151,7 +151,7 @@ class Kinds:
         self.notes.append(f"{seen.path}: declared as a map, because the names in it vary")
         return FieldType.map(kind)
 
-    def _array(self, seen: Observed, name: str) -> Kind | None:
+    def _array(self, seen: ObservedValues, name: str) -> Kind | None:
         if seen.items is None:
             self._note_depth(seen)
             return None
@@ -164,7 +164,7 @@ class Kinds:
         items = self._kind(seen.items, name)
         return None if items is None else FieldType.array(items)
 
-    def _note_depth(self, seen: Observed) -> None:
+    def _note_depth(self, seen: ObservedValues) -> None:
         shown = seen.path if len(seen.path) < 60 else f"{seen.path[:60]}..."
         self.notes.append(f"left out: {shown} is nested deeper than {MAX_DEPTH} levels")
 

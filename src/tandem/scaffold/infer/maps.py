@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tandem.scaffold.infer.observed import Observed
+from tandem.scaffold.infer.observed import ObservedValues
 
 # Names that nobody gives to fields: numbers, dates, UUIDs.
 _DATA = re.compile(
@@ -14,7 +14,7 @@ _DATA = re.compile(
 _ENOUGH_OBJECTS, _ENOUGH_NAMES, _MOST_COMMON = 5, 10, 0.2
 
 
-def values_of_map(seen: Observed) -> Observed | None:
+def values_of_map(seen: ObservedValues) -> ObservedValues | None:
     """Returns what was seen of a map's values; None if the objects are records.
 
     Args:
@@ -27,7 +27,7 @@ def values_of_map(seen: Observed) -> Observed | None:
     vary = objects >= _ENOUGH_OBJECTS and len(names) >= _ENOUGH_NAMES and max(counts) <= _MOST_COMMON * objects
     if not vary and not all(map(_DATA.fullmatch, names)):
         return None
-    values = Observed(f"{seen.path}[*]", seen.depth + 1)
+    values = ObservedValues(f"{seen.path}[*]", seen.depth + 1)
     for each in names.values():
         values.merge(each)
     # Events of several types may have a record each, under the name of the type.

@@ -55,7 +55,7 @@ def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) 
         UsageError: it describes no object, or none of its fields can be declared.
     """
     try:
-        types = _Types(schema)
+        types = _JsonSchemaTypes(schema)
         fields = types.root()
     except CannotDeclareError as error:
         raise UsageError(
@@ -71,7 +71,7 @@ def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) 
     return Described(source, name, fields, "a JSON Schema", tuple(types.notes))
 
 
-class _Types:
+class _JsonSchemaTypes:
     """The types of one schema's fields."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:

@@ -53,7 +53,7 @@ def _add_referred(registry: Registry, schema: RegisteredSchema, found: dict[Refe
         _add_referred(registry, found[reference], found)
 
 
-class _Types(AbstractSchemaRepository):
+class _ReferredTypes(AbstractSchemaRepository):
     """The types that a schema refers to, by their full names."""
 
     def __init__(self, schemas: Iterator[Any]) -> None:
@@ -73,7 +73,7 @@ class _Types(AbstractSchemaRepository):
 def _in_avro(schema: RegisteredSchema, found: dict[Reference, RegisteredSchema]) -> Any:
     try:
         whole = json.loads(schema.text)
-        types = _Types(iter([whole, *(json.loads(each.text) for each in found.values())]))
+        types = _ReferredTypes(iter([whole, *(json.loads(each.text) for each in found.values())]))
         return load_schema(_full_name(whole), repo=types, _write_hint=False)
     except UnknownType as error:
         raise ValueError(f"it uses the type {error.name}, which none of its references defines") from None
