@@ -374,6 +374,22 @@ SAMPLES: tuple[Declared | Refused, ...] = (
         time="ts_ms",
     ),
     Declared(
+        "mongo.jsonl",
+        lines(*({"_id": {"$oid": f"65f0{n:020d}"}, "at": {"$date": f"2026-01-01T00:00:0{n}Z"}} for n in range(3))),
+        {"_id": "record($oid: string)", "at": "record($date: timestamp)"},
+        identity="_id.$oid",
+        time="at.$date",
+    ),
+    Declared(
+        "logstash.jsonl",
+        lines(
+            *({"@timestamp": f"2026-01-01T00:00:0{n}.123Z", "http.status": 200, "message": "a\tb\n"} for n in range(3))
+        ),
+        {"@timestamp": "timestamp", "http.status": "integer", "message": "string"},
+        identity=KEY,
+        time="@timestamp",
+    ),
+    Declared(
         "single.jsonl",
         lines({"sensor": "s1", "value": 21.5, "time": "2026-01-01T00:00:00Z"}),
         {"sensor": "string", "value": "double", "time": "timestamp"},
@@ -557,6 +573,29 @@ SCHEMAS: tuple[Declared | Refused, ...] = (
         ),
         {"n": "integer", "id": "string"},
     ),
+    Declared(
+        "pydantic.json",
+        json.dumps(
+            {
+                "$defs": {"Status": {"enum": ["new", "paid"], "title": "Status", "type": "string"}},
+                "properties": {
+                    "order_id": {"format": "uuid", "title": "Order Id", "type": "string"},
+                    "created_at": {"format": "date-time", "type": "string"},
+                    "status": {"$ref": "#/$defs/Status", "default": "new"},
+                    "note": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
+                    "price": {"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[0-9.]*$"}]},
+                    "any": {"title": "Any"},
+                },
+                "required": ["order_id", "created_at", "price"],
+                "title": "Order",
+                "type": "object",
+            }
+        ),
+        {"order_id": "string", "created_at": "timestamp", "status": "enum(new, paid)?", "note": "text?"},
+        identity="order_id",
+        time="created_at",
+        notes=("left out: price may have several types", "left out: any may have any type"),
+    ),
     Refused(
         "list.json",
         json.dumps({"$schema": SCHEMA, "type": "array", "items": MONEY}),
@@ -707,6 +746,13 @@ SCHEMAS: tuple[Declared | Refused, ...] = (
         avro({"name": "id", "type": "string"}, {"name": "n", "type": "long"}),
         {"id": "string", "n": "integer"},
     ),
+    Refused(
+        "twice.avsc",
+        avro({"name": "id", "type": "string"}, {"name": "id", "type": "int"}),
+        "Order has two fields of the same name",
+        "the schema of a record",
+    ),
+    Refused("dash.avsc", avro({"name": "a-b", "type": "int"}), "'a-b' is not a name in Avro", "the schema of a record"),
     Refused("union.avsc", f"[{avro({'name': 'id', 'type': 'string'})}]", "not the schema of a record", "have fields"),
     Refused("protocol.avsc", '{"protocol": "P", "types": []}', "not an Avro schema", "the schema of a record"),
     Refused("missing.avsc", avro({"name": "id", "type": "Missing"}), "not an Avro schema", "the schema of a record"),

@@ -135,7 +135,9 @@ def test_another_programs_records_become_the_expected_documents(environment: Env
 
 
 @pytest.mark.by_name
-@pytest.mark.parametrize("name", ["maps.jsonl", "odd_names.jsonl", "choices.json", "defaults.avsc", "namespaces.avsc"])
+@pytest.mark.parametrize(
+    "name", ["maps.jsonl", "odd_names.jsonl", "mongo.jsonl", "choices.json", "defaults.avsc", "namespaces.avsc"]
+)
 def test_pipelines_from_files_of_strangers_run_and_verify(name: str, environment: Environment, folder: Path) -> None:
     (case,) = [each for each in (*SAMPLES, *SCHEMAS) if each.name == name]
     (folder / name).write_text(str(case.content), "utf-8")

@@ -11,7 +11,7 @@ def _those(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_IDENTIFIERS = _those("id uuid guid ulid")
+_IDENTIFIERS = _those("id uuid guid ulid oid")
 _NUMBERS = _those("key number no nr num code reference ref ean isbn iban gtin sku phone card account")
 _POSITIONS = _those("line position item seq sequence index version revision")
 _TIMES = _those(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,7 @@ _LOGICAL: dict[tuple[str, str], Kind] = {
     ("long", "timestamp-micros"): FieldType.EPOCH_MICROSECONDS,
     ("string", "uuid"): FieldType.STRING,
 }
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _NAMED = ("record", "error", "enum", "fixed")
 
 
@@ -103,6 +105,10 @@ class _AvroTypes:
         """Returns the fields of a record; notes those that cannot be declared."""
         found: dict[str, Kind] = {}
         own = {each["name"]: each for each in record["fields"]}
+        if wrong := next((name for name in own if not _NAME.fullmatch(name)), None):
+            raise SchemaParseException(f"{wrong!r} is not a name in Avro")
+        if len(own) < len(record["fields"]):
+            raise SchemaParseException(f"{record['name']} has two fields of the same name")
         for name in usable(own, self.notes):
             path = outer + name
             try:
