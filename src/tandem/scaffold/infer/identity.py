@@ -122,7 +122,7 @@ def repeat_of(paths: Sequence[str], samples: Sequence[Sample]) -> Repeat | None:
     for sample in samples:
         values = tuple(repr(value_at(sample.fields, path)) for path in paths)
         other = there.setdefault(values, sample)
-        if other.fields != sample.fields:
+        if other is not sample and other.fields != sample.fields:
             return Repeat(other.place, sample.place)
     return None
 

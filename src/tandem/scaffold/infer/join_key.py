@@ -144,20 +144,21 @@ def _shared(
 ) -> Iterator[tuple[int, JoinKey]]:
     """Yields how good each key is whose field identifies a record of one stream."""
     record, values = singular(identified.name), SampleValues()
+    others = [(KeyField(other, path), kind) for path, kind in _keys(other.fields)]
     for each in candidates(identified.fields, record):
         if isinstance(each.kind, Decimal) or (identity and identity != (each.path,)):
             continue
         if not identity and repeat_of((each.path,), identified.samples):
             continue
         field = KeyField(identified, each.path)
-        for path, kind in _keys(other.fields):
-            refers, differs = KeyField(other, path), type(kind) is not type(each.kind)
+        for refers, kind in others:
+            differs = type(kind) is not type(each.kind)
             name = closeness(field, refers, record, values)
             if not each.score and not identity:
                 name = 20 if has_same_values(field, refers, values) and isinstance(kind, String) else 0
             if name:
                 score = name + each.score + 40 * values.overlap(field, refers) - 50 * differs - swapped
-                yield score, JoinKey(each.path, path, swapped)
+                yield score, JoinKey(each.path, refers.path, swapped)
 
 
 def _with_same_values(first: Described, second: Described) -> Iterator[tuple[str, str]]:

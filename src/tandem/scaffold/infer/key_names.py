@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 from tandem.engine.declare.field_name import folded, value_at
 from tandem.scaffold.described import Described
@@ -14,18 +15,19 @@ from tandem.scaffold.infer.words import is_wrapper, words_of
 _ENOUGH = 3
 
 
-class KeyField(NamedTuple):
+@dataclass(frozen=True)
+class KeyField:
     """A field of a stream, and its path."""
 
     described: Described
     path: str
 
-    @property
+    @cached_property
     def words(self) -> list[str]:
         """The words of its name."""
         return words_of(self.path.rpartition(".")[2])
 
-    @property
+    @cached_property
     def outer(self) -> list[str]:
         """The words of the record that it is in; none where that only wraps it."""
         name = self.path.rpartition(".")[2]
