@@ -13,7 +13,7 @@ def project_folder() -> Path:
     """Returns the checkout, or the project in the current folder.
 
     Raises:
-        EnvironmentNotReadyError: Tandem was installed without a checkout, and the folder is no project.
+        EnvironmentNotReadyError: Tandem was installed without a checkout, and the folder is not a project.
     """
     folder = checkout.project_folder()
     if folder is None:
