@@ -1,11 +1,14 @@
-"""Builds the source distribution and the wheel, and lists what the wheel adds to its packages."""
+"""Builds the source distribution and the wheel, and installs the wheel as a user does."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import tomllib
+import venv
+from importlib.metadata import version
 from pathlib import Path
 
 from tests import ROOT
@@ -24,6 +27,23 @@ def build(kind: str, source: Path, folder: Path) -> Path:
     assert done.returncode == 0, done.stderr
     (file,) = folder.iterdir()
     return file
+
+
+def install(wheel: Path, folder: Path) -> Path:
+    """Returns the folder of programs of a new virtual environment with a wheel, locked packages and pytest.
+
+    Args:
+        wheel: the wheel.
+        folder: an empty folder for the environment.
+    """
+    lock = ROOT / "requirements"
+    venv.create(folder, with_pip=True)
+    command = [str(folder / "bin" / "pip"), "install", "--quiet", "--no-build-isolation"]
+    variables = {**os.environ, "DIST_EXTRA_CONFIG": str(lock / "build.cfg")}
+    for what in (("-r", lock / "build.txt"), ("-r", lock / "embedded.txt"), (wheel,)):
+        subprocess.run([*command, "--no-deps", *what], env=variables, check=True, timeout=600)
+    subprocess.run([*command, f"pytest=={version('pytest')}"], env=variables, check=True, timeout=600)
+    return folder / "bin"
 
 
 def added_files() -> dict[str, Path]:
