@@ -32,7 +32,7 @@ def project_folder() -> Path | None:
 
 def fragments(project: Path) -> Path:
     """Returns the folder of ``compose/`` and ``src/`` that a project's containers use."""
-    return project if project == checkout() else project / COPY
+    return project if checkout() else project / COPY
 
 
 def state_folder() -> Path:

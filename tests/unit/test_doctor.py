@@ -97,8 +97,6 @@ def test_a_variable_that_is_missing_in_dotenv_is_named(tmp_path: Path, monkeypat
     local = load("local", {"state_dir": tmp_path})
     assert doctor.dotenv(local).startswith("complete")
     monkeypatch.setattr(doctor, "project_folder", lambda: tmp_path)
-    (tmp_path / ".tandem" / "containers").mkdir(parents=True)
-    (tmp_path / ".tandem" / "containers" / ".env").touch()
     with pytest.raises(TandemError, match=f"lacks {gone}"):
         doctor.dotenv(local)
 

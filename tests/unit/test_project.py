@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -14,8 +17,12 @@ from typer.testing import CliRunner, Result
 
 from tandem import __version__, checkout, container_files
 from tandem.cli.main import app
-from tandem.errors import DISTRIBUTION, TandemError, UsageError
+from tandem.errors import DISTRIBUTION, EnvironmentNotReadyError, TandemError, UsageError
+from tandem.platforms import doctor
+from tandem.platforms.compose.folder import project_folder, renewed_folder
+from tandem.platforms.compose.mounts import check_mounts
 from tandem.scaffold import project as scaffold
+from tandem.settings.load import load
 from tests import ROOT
 from tests.distribution import package_in
 from tests.unit.test_workflows import checked, commands
@@ -113,15 +120,29 @@ def test_the_projects_own_test_passes_before_and_after_the_first_pipeline(projec
     assert "2 passed" in tests()
 
 
+@pytest.fixture
+def compose(project: Path) -> Callable[..., dict[str, Any]]:
+    """Returns the function that returns what Compose makes of the project's files."""
+    if shutil.which("docker") is None:
+        pytest.skip("there is no docker program on PATH")
+
+    def model(*arguments: str) -> dict[str, Any]:
+        command = ["docker", "compose", *arguments, "config", "--format", "json"]
+        variables = {"PATH": os.environ["PATH"], "HOME": str(project)}
+        done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    return model
+
+
 @pytest.mark.parametrize("profile", ["local", "gcp"])
-@pytest.mark.skipif(shutil.which("docker") is None, reason="there is no docker program on PATH")
-def test_compose_finds_every_file_of_the_project(project: Path, profile: str) -> None:
+def test_compose_finds_every_file_of_the_project(
+    project: Path, compose: Callable[..., dict[str, Any]], profile: str
+) -> None:
     (project / ".env.gcp").touch()
-    command = ["docker", "compose", "--profile", profile, "config", "--format", "json"]
-    variables = {"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(project)}
-    done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    model = json.loads(done.stdout)
+    model = compose("--profile", profile)
     assert model["name"] == "my-shop"
     mounts = {
         mount["source"]
@@ -134,6 +155,70 @@ def test_compose_finds_every_file_of_the_project(project: Path, profile: str) ->
     assert [path for path in mounts if not Path(path).exists()] == []
     contexts = {service["build"]["context"] for service in model["services"].values() if "build" in service}
     assert contexts == {str(project / ".tandem/containers")}
+
+
+def test_values_and_services_of_the_project_win(project: Path, compose: Callable[..., dict[str, Any]]) -> None:
+    with (project / ".env").open("a") as settings:
+        settings.write("TANDEM_KAFKA__PORT=20092\n")
+    with (project / "docker-compose.yml").open("a") as file:
+        file.write("services:\n  mine: {image: mine, profiles: [local], depends_on: [kafka]}\n")
+    (project / "docker-compose.override.yml").write_text("services:\n  mongo: {mem_limit: 2g}\n")
+    services = compose()["services"]
+    assert services["kafka"]["ports"][0]["published"] == "20092"
+    assert list(services["mine"]["depends_on"]) == ["kafka"]
+    assert int(services["mongo"]["mem_limit"]) == 2 * 2**30
+
+
+def test_the_dev_container_needs_only_the_project(project: Path, compose: Callable[..., dict[str, Any]]) -> None:
+    shutil.rmtree(project / ".tandem")
+    lines = (project / ".devcontainer/devcontainer.json").read_text("utf-8").splitlines()
+    declared = json.loads("".join(line for line in lines if not line.strip().startswith("//")))
+    model = compose("--file", f".devcontainer/{declared['dockerComposeFile']}")
+    dev = model["services"][declared["service"]]
+    (mount,) = dev["volumes"]
+    assert (mount["source"], mount["target"]) == (str(project), declared["workspaceFolder"])
+    dockerfile = (project / dev["build"]["dockerfile"]).read_text("utf-8")
+    assert f"WORKDIR {declared['workspaceFolder']}\n" in dockerfile
+    assert dev["build"]["context"] == str(project)
+
+
+def test_the_doctor_knows_the_packaged_defaults_and_what_the_project_must_set(project: Path) -> None:
+    local = load("local")
+    assert doctor.dotenv(local).startswith("complete")
+    own = project / ".env"
+    own.write_text(own.read_text("utf-8").replace("TANDEM_PIPELINES_MOUNT=", "# "), "utf-8")
+    with pytest.raises(TandemError, match="lacks TANDEM_PIPELINES_MOUNT"):
+        doctor.dotenv(local)
+
+
+def test_containers_run_in_a_project_only(folder: Path) -> None:
+    with pytest.raises(EnvironmentNotReadyError) as refused:
+        project_folder()
+    assert "tandem init" in refused.value.hint
+    assert init().exit_code == 0
+    assert project_folder() == folder
+
+
+def test_a_start_renews_the_copy_and_another_command_only_makes_it(project: Path) -> None:
+    """As after a clone, and after an upgrade of the package."""
+    copied = project / ".tandem" / "containers"
+    shutil.rmtree(copied)
+    project_folder()
+    base = copied / "compose" / "base.yml"
+    base.write_text("an earlier version")
+    project_folder()
+    assert base.read_text("utf-8") == "an earlier version"
+    renewed_folder()
+    assert base.read_bytes() == (ROOT / "compose" / "base.yml").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Docker shows every file as the container's own")
+def test_files_that_containers_cannot_read_are_named_with_the_command_that_helps(project: Path) -> None:
+    base = project / ".tandem" / "containers" / "compose" / "kafka" / "start.sh"
+    base.chmod(0o600)
+    with pytest.raises(EnvironmentNotReadyError, match=str(base)) as refused:
+        check_mounts(project, project / "pipelines", None)
+    assert refused.value.hint == f"cd {project} && chmod -R go+rX .tandem/containers pipelines tandem.toml"
 
 
 def test_a_folder_with_such_files_is_refused_and_nothing_changes(folder: Path) -> None:
