@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,8 @@ from tandem.scaffold import project as scaffold
 from tandem.settings.load import load
 from tests import ROOT
 from tests.distribution import package_in
-from tests.unit.test_workflows import checked, commands
+from tests.unit.test_workflows import FILES as FILES_OF_DEPLOYMENT
+from tests.unit.test_workflows import checked, commands, workflow
 
 FILES = {
     *(".devcontainer/Dockerfile", ".devcontainer/compose.yml", ".devcontainer/devcontainer.json"),
@@ -106,6 +108,19 @@ def test_the_workflow_is_valid_and_its_commands_exist(project: Path) -> None:
     assert checked(workflow).returncode == 0
     assert any("--profile embedded" in command for command in commands(workflow))
     assert not any("${{" in command for command in commands(workflow))
+
+
+def test_the_workflows_of_a_deployment_install_what_the_project_requires(project: Path) -> None:
+    assert CliRunner().invoke(app, ["new", "--ci", "github"]).exit_code == 0
+    for name in FILES_OF_DEPLOYMENT:
+        file = project / ".github/workflows" / name
+        assert checked(file).returncode == 0
+        assert "checkout." not in file.read_text("utf-8")
+        installs = [command for command in commands(file) if "pip install" in command]
+        assert len(installs) == len(workflow(file)["jobs"])
+        assert all(
+            re.fullmatch(rf"pip install -r requirements.txt '{DISTRIBUTION}\[[a-z,]+\]'", line) for line in installs
+        )
 
 
 def test_the_projects_own_test_passes_before_and_after_the_first_pipeline(project: Path) -> None:
