@@ -37,7 +37,6 @@ def stack(client: docker.DockerClient) -> Iterator[Stack]:
         ("TANDEM_PROJECT", PROJECT),
         ("TANDEM_IMAGES", "built"),
         ("TANDEM_REGISTRY__PORT", str(PORT)),
-        ("TANDEM_PIPELINE", "parcels"),
         *((("TANDEM_CA", str(ca)),) if ca else ()),
     )
     found = Stack(STATE / "compose-registry", FIRST_PORT, extra, "local")
@@ -55,7 +54,8 @@ def test_schemas_are_registered_and_pulled(stack: Stack, tmp_path: Path) -> None
     address = SET_ADDRESS.partition("=")[2].replace(":18082/", f":{PORT}/")
     with SchemaRegistryClient({"url": address}) as registry:
         schema_id = registry.register_schema("parcels-value", Schema(SCHEMA, "AVRO"))
-    extra = (*stack.extra, ("TANDEM_PIPELINES_DIR", str(own.parent)), ("TANDEM_REGISTRY__URL", address))
+    pipeline = (("TANDEM_PIPELINE", "parcels"), ("TANDEM_PIPELINES_DIR", str(own.parent)))
+    extra = (*stack.extra, *pipeline, ("TANDEM_REGISTRY__URL", address))
     mine = replace(stack, extra=extra)
     assert f"parcels-value.v1.id{schema_id}.avsc" in mine.tandem("schemas", "pull", "parcels-value").stdout
 
