@@ -28,7 +28,7 @@ MICROS = {"timestamp-millis": 1000, "timestamp-micros": 1}
 
 
 def in_avro(kind: Kind) -> str:
-    """Returns what a declared type needs in an Avro schema, in words."""
+    """Returns what a declared type needs in an Avro schema, for a message."""
     match kind:
         case String():
             return "a string"
@@ -74,7 +74,7 @@ def without_null(avro: Any) -> Mapping[str, Any] | None:
 
 
 def fits(kind: Kind, avro: Mapping[str, Any]) -> bool:
-    """Returns whether values of an Avro type, other than null, can be of a declared type."""
+    """Returns whether values of an Avro type can be of a declared type."""
     base, logical = avro["type"], avro.get("logicalType")
     match kind:
         case String():
