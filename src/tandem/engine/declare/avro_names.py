@@ -21,13 +21,13 @@ def resolved(schema: Any) -> Any:
 class _Resolver:
     def __init__(self) -> None:
         self._known: dict[str, Any] = {}
+        # The number of types in each of them.
+        self._sizes: dict[str, int] = {}
         self._open: list[str] = []
         self._parts = 0
 
     def resolve(self, schema: Any, namespace: str) -> Any:
-        self._parts += 1
-        if self._parts > _MAX_PARTS:
-            raise ValueError(f"has more than {_MAX_PARTS} types, each counted as often as it is used")
+        self._count(1)
         if isinstance(schema, str):
             return schema if schema in _PRIMITIVE else self._named(schema, namespace)
         if isinstance(schema, list):
@@ -38,7 +38,8 @@ class _Resolver:
             case "record":
                 return self._record(schema, namespace)
             case "enum" | "fixed":
-                self._known[self._new_name(schema, namespace)] = schema
+                name = self._new_name(schema, namespace)
+                self._known[name], self._sizes[name] = schema, 1
                 return schema
             case "array":
                 return {**schema, "items": self.resolve(schema.get("items"), namespace)}
@@ -48,15 +49,20 @@ class _Resolver:
                 found = self.resolve(other, namespace)
                 return {**schema, "type": found} if isinstance(found, str) else found
 
+    def _count(self, parts: int) -> None:
+        self._parts += parts
+        if self._parts > _MAX_PARTS:
+            raise ValueError(f"has more than {_MAX_PARTS} types, each counted as often as it is used")
+
     def _record(self, schema: dict[str, Any], namespace: str) -> dict[str, Any]:
         name, fields = self._new_name(schema, namespace), schema.get("fields")
         if not isinstance(fields, list) or not all(map(_is_field, fields)):
             raise ValueError("has a record whose fields are not a list of fields with a name and a type")
-        inside = name.rpartition(".")[0]
+        inside, before = name.rpartition(".")[0], self._parts
         self._open.append(name)
         found = {**schema, "fields": [{**each, "type": self.resolve(each["type"], inside)} for each in fields]}
         self._open.pop()
-        self._known[name] = found
+        self._known[name], self._sizes[name] = found, 1 + self._parts - before
         return found
 
     def _new_name(self, schema: dict[str, Any], namespace: str) -> str:
@@ -74,6 +80,7 @@ class _Resolver:
             if full in self._open:
                 raise ValueError(f"type {name} contains itself, which Spark cannot read")
             if full in self._known:
+                self._count(self._sizes[full])
                 return self._known[full]
         raise ValueError(f"type {name} is not defined")
 

@@ -60,7 +60,7 @@ def _source(
 
 
 def _typed(kind: Kind, written: Any, newest: Any, name: str = "") -> Source:
-    """Returns the source of a value of an Avro type: a field, an item or a map's value."""
+    """Returns the source of a value of an Avro type: a field, item or map's value."""
     avro = without_null(written)
     if avro is None or not fits(kind, avro):
         return Source(kind, name, problem=Problem.WRONG_TYPE)
