@@ -136,12 +136,18 @@ def test_another_programs_records_become_the_expected_documents(environment: Env
 
 @pytest.mark.by_name
 @pytest.mark.parametrize(
-    "name", ["maps.jsonl", "odd_names.jsonl", "mongo.jsonl", "choices.json", "defaults.avsc", "namespaces.avsc"]
+    ("name", "values"),
+    [
+        *((name, "json") for name in ("maps.jsonl", "odd_names.jsonl", "mongo.jsonl", "choices.json")),
+        *((name, values) for name in ("defaults.avsc", "namespaces.avsc") for values in ("json", "avro")),
+    ],
 )
-def test_pipelines_from_files_of_strangers_run_and_verify(name: str, environment: Environment, folder: Path) -> None:
+def test_pipelines_from_files_of_strangers_run_and_verify(
+    name: str, values: str, environment: Environment, folder: Path
+) -> None:
     (case,) = [each for each in (*SAMPLES, *SCHEMAS) if each.name == name]
     (folder / name).write_text(str(case.content), "utf-8")
-    environment.tandem("new", "strange", "--from", str(folder / name))
+    environment.tandem("new", "strange", "--from", str(folder / name), "--format", values)
     assert "every record is accounted for" in environment.tandem("--pipeline", "strange", "run").stdout
 
 

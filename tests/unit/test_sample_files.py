@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tandem.catalog import PipelineLocation
+from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.kind import Array, Enum, Kind, Map, Record
 from tandem.engine.declare.stream import RecordPart, Stream
 from tandem.errors import UsageError
+from tandem.producer.avro_encoder import AvroEncoder, header_of
+from tandem.scaffold import Format
 from tandem.scaffold.from_records import Request, write_from
 from tandem.scaffold.sources import read_source
 from tests.sample_files import JOINS, SAMPLES, SCHEMAS, Declared, Joined, Refused, lines
@@ -38,10 +42,12 @@ def named(part: str | tuple[str, ...] | RecordPart) -> str:
     return part if isinstance(part, str) else ", ".join(part)
 
 
-def new(folder: Path, source: str, join: str | None = None) -> tuple[PipelineLocation, list[str]]:
+def new(
+    folder: Path, source: str, join: str | None = None, values: Format = Format.JSON
+) -> tuple[PipelineLocation, list[str]]:
     """Returns a new pipeline of a package of its own, and its notes."""
     own = folder / f"own_{abs(hash(str(folder)))}_pipelines"
-    request = Request(str(folder / source), join and str(folder / join), GUESS)
+    request = Request(str(folder / source), join and str(folder / join), GUESS, values)
     written = write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS)
     return written.location, written.notes
 
@@ -77,6 +83,47 @@ def test_a_file_gives_a_pipeline_or_a_clear_error(case: Declared | Refused, tmp_
     check_samples(location)
     check_records(tmp_path, case.name, stream)
     check_clean(location)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("logical.avsc", ""),
+        ("namespaces.avsc", ""),
+        ("defaults.avsc", ""),
+        ("unions.avsc", "field 'either' is left out, and has neither a default nor null"),
+        ("recursive.avsc", "type Node contains itself"),
+    ],
+)
+def test_records_in_avro_fit_their_schema(name: str, problem: str, tmp_path: Path) -> None:
+    (case,) = [each for each in SCHEMAS if each.name == name]
+    save(tmp_path, case.name, case.content)
+    if problem:
+        with pytest.raises(UsageError, match=problem):
+            new(tmp_path, name, values=Format.AVRO)
+        return
+    location, _ = new(tmp_path, name, values=Format.AVRO)
+    location.module("oracle")
+    check_samples(location)
+    check_clean(location)
+
+
+def test_defaults_of_bytes_are_written_and_the_schema_stays(tmp_path: Path) -> None:
+    text = json.dumps(
+        {
+            "type": "record",
+            "name": "R",
+            "fields": [
+                {"name": "raw", "type": ["bytes", "null"], "default": "\u00ff"},
+                {"name": "mark", "type": {"type": "fixed", "name": "M", "size": 2}, "default": "\u0001\u0002"},
+                {"name": "other", "type": "M", "default": "\u0003\u0004"},
+            ],
+        }
+    )
+    version = Version.parse(1, "R.avsc", text)
+    value = AvroEncoder(version)({})
+    assert value.removeprefix(header_of(version)) == b"\x00\x02\xff\x01\x02\x03\x04"
+    assert version.schema == json.loads(text)
 
 
 def test_a_record_that_its_declaration_rejects_is_found(tmp_path: Path) -> None:

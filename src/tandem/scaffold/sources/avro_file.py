@@ -12,7 +12,7 @@ from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.kind import MAX_PRECISION, Kind
 from tandem.errors import UsageError
-from tandem.scaffold.described import Described
+from tandem.scaffold.described import Described, FixedBytes
 from tandem.scaffold.sources.defaults import of_avro
 from tandem.scaffold.sources.leaving_out import (
     CannotDeclareError,
@@ -33,7 +33,6 @@ _PLAIN: dict[str, Kind] = {
     "double": FieldType.DOUBLE,
     "string": FieldType.TEXT,
     "bytes": FieldType.BYTES,
-    "fixed": FieldType.BYTES,
 }
 _LOGICAL: dict[tuple[str, str], Kind] = {
     ("int", "date"): FieldType.DATE,
@@ -161,6 +160,8 @@ class _AvroTypes:
             if avro["precision"] > MAX_PRECISION:
                 raise CannotDeclareError(f"has more than {MAX_PRECISION} digits")
             return FieldType.decimal(avro["precision"], avro.get("scale", 0))
+        if plain == "fixed":
+            return FixedBytes(size=avro["size"])
         found = _LOGICAL.get((plain, str(logical)))
         return found or _PLAIN.get(plain) or self._kind(plain, namespace, path)
 
