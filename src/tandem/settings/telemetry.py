@@ -1,4 +1,4 @@
-"""The settings of traces, metrics and lineage that the dashboard sends to other programs."""
+"""The settings of traces, metrics and lineage, which the dashboard sends."""
 
 from __future__ import annotations
 

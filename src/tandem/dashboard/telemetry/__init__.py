@@ -1,1 +1,1 @@
-"""Sends traces, metrics and lineage to other programs, if the settings name an address."""
+"""Sends traces, metrics and lineage, if the settings name an address."""

@@ -52,7 +52,9 @@ class BatchSpan:
 
 
 def trace_of(report: Mapping[str, Any]) -> BatchSpan | None:
-    """Returns the outermost span of a batch; None if a driver of another version wrote the report.
+    """Returns the outermost span of a batch.
+
+    None if the report has no times, because a driver of another version wrote it.
 
     Spark reports how long each phase took, but not when it began. The phases follow each other, so each begins where
     the one before ended. The steps within ``join and write`` have times of their own.

@@ -77,7 +77,10 @@ def _schema(fields: Mapping[str, Kind] | Mapping[str, str]) -> dict[str, Dataset
 
 
 def _field(name: str, kind: Kind | str) -> _Field:
-    """Returns a field; the items of an array and the parts of a map have the names of OpenLineage's specification."""
+    """Returns a field.
+
+    The items of an array and the parts of a map have the names of OpenLineage's specification.
+    """
     match kind:
         case Record():
             within = [_field(*each) for each in kind.fields.items()]

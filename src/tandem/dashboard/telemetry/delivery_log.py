@@ -1,4 +1,4 @@
-"""Logs once that a server does not accept what is sent to it, and once that it does again."""
+"""Logs once that a server stops accepting, and once that it accepts again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends OpenLineage events about the job: the topics that it reads, and the collections that it writes."""
+"""Sends OpenLineage events: the job, its topics and its collections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends the metrics that the dashboard serves to Prometheus by OTLP, with the same names."""
+"""Sends by OTLP the metrics that the dashboard serves to Prometheus."""
 
 from __future__ import annotations
 

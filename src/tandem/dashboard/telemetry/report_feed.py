@@ -1,4 +1,4 @@
-"""Passes on each report of a job once, also those that were missed while MongoDB did not answer."""
+"""Passes on each report of a job once, also after an outage of MongoDB."""
 
 from __future__ import annotations
 

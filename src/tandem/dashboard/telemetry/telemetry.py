@@ -1,4 +1,4 @@
-"""Sends what the dashboard learns to other programs, if the settings name an address."""
+"""Starts what sends traces, metrics and lineage, and passes reports to it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class _Sender(Protocol):
 
 
 class Telemetry:
-    """Sends traces, metrics and lineage. It imports a library only if there is an address for it.
+    """Sends traces, metrics and lineage.
+
+    It imports a library only if there is an address for it.
 
     Args:
         settings: the environment's settings.

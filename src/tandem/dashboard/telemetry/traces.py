@@ -35,7 +35,7 @@ class Traces:
         self._tracer = self._provider.get_tracer("tandem", __version__)
 
     def take(self, report: Mapping[str, Any], known: bool) -> None:
-        """Sends the trace of a batch, if the report is one of a batch that is not yet ``known``."""
+        """Sends the trace of a batch; see ``ReportFeed``."""
         if report["event"] == "batch" and not known and (trace := trace_of(report)):
             self._send(trace, Context(), SpanKind.CONSUMER)
 
