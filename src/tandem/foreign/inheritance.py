@@ -27,7 +27,7 @@ _CLEARED = {
 }
 _OBEYED = re.compile(
     r"(HTTPS?|ALL|NO)_PROXY|(https?|all|no)_proxy|DOCKER_(HOST|CONTEXT|CONFIG|DEFAULT_PLATFORM|TLS_VERIFY|CERT_PATH)"
-    r"|JAVA_HOME|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_\w+"
+    r"|JAVA_HOME|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_\w+|OTEL_\w+|OPENLINEAGE_\w+"
 )
 _log = structlog.get_logger(__name__)
 # Java and Python read arguments and file names by it: in the locale C a path with an accent names another folder.
