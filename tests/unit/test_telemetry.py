@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from urllib.request import urlopen
 
 import pytest
 from bson.datetime_ms import DatetimeMS
@@ -32,7 +33,7 @@ from tandem.engine.write.batch_steps import COMPUTE, DOCUMENTS, LETTERS
 from tandem.errors import UsageError
 from tandem.settings.load import load, read_settings
 from tandem.settings.model import Settings
-from tests.dashboard import wait_until
+from tests.dashboard import NOWHERE, wait_until
 from tests.telemetry import Received, attributes, receiver
 
 RUN, NEXT_RUN = "0" * 31 + "1", "0" * 31 + "2"
@@ -87,6 +88,14 @@ def _variables() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith(("OTEL_", "OPENLINEAGE_"))]:
             del os.environ[name]
         yield
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def sending(**telemetry: Any) -> Settings:
@@ -356,6 +365,28 @@ def test_an_event_that_is_not_openlineage_is_refused(change: dict[str, Any]) -> 
         received.take("/api/v1/lineage", "application/json", json.dumps({**event, **change}).encode())
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_a_dashboard_that_is_stopped_sends_what_waits_and_ends(free_port: int, away: bool) -> None:
+    """Its last metrics, which are the only ones here; also if the collector no longer answers."""
+    with receiver() as (address, received):
+        received.status = 503 if away else None
+        own = {
+            "TANDEM_PROFILE": "embedded",
+            "TANDEM_TELEMETRY__METRICS_SECONDS": "3600",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": address,
+            "TANDEM_MONGO__PORT": str(NOWHERE["mongo"]["port"]),
+            "TANDEM_KAFKA__PORT": str(NOWHERE["kafka"]["port"]),
+        }
+        command = [sys.executable, "-m", "tandem.dashboard", "--listen", f"127.0.0.1:{free_port}"]
+        with subprocess.Popen(command, env={**os.environ, **own}, stderr=subprocess.DEVNULL) as dashboard:
+            wait_until(lambda: answers(f"http://127.0.0.1:{free_port}/health"))
+            dashboard.terminate()
+            dashboard.wait(timeout=60)
+    assert received.refused == []
+    assert received.headers
+    assert ("tandem_job_up" in received.metrics) is not away
+
+
 # What must not disturb
 
 
@@ -417,7 +448,7 @@ def test_missing_packages_are_logged_and_the_dashboard_works() -> None:
         "traces cannot be sent: packages are missing",
         "metrics cannot be sent: packages are missing",
     ]
-    assert "requirements/telemetry.txt" in said[0]["hint"]
+    assert "docs/guides/telemetry.md" in said[0]["hint"]
 
 
 @pytest.mark.usefixtures("_variables")

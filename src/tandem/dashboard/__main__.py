@@ -11,7 +11,6 @@ import uvicorn
 
 from tandem import log
 from tandem.dashboard.pages import Pages
-from tandem.dashboard.prometheus import registry as metrics_of
 from tandem.dashboard.server import application
 from tandem.errors import TandemError
 from tandem.pipeline_registry import PipelineRegistry, handed_on
@@ -37,17 +36,13 @@ def main() -> int:
         url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
         host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")
         # While the environment starts, no pipeline is registered yet.
-        pages = Pages(lambda: (registry and registry.readable()) or named)
+        app = application(Pages(lambda: (registry and registry.readable()) or named))
     except TandemError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_code
     structlog.get_logger(__name__).info("dashboard", url=url, profile=settings.profile)
     # An open page must not keep the server from stopping.
-    pages.telemetry.send_metrics(metrics_of(lambda: [(page.state, page.declaration) for page in pages.all()]))
-    try:
-        uvicorn.run(application(pages), host=host, port=int(port), log_level="warning", timeout_graceful_shutdown=2)
-    finally:
-        pages.telemetry.stop()
+    uvicorn.run(app, host=host, port=int(port), log_level="warning", timeout_graceful_shutdown=2)
     return 0
 
 

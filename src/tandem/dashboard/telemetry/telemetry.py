@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # How long the dashboard waits at its end for what is not yet sent.
 _END_S = 2.0
-_HINT = "install them with `.venv/bin/pip install -r requirements/telemetry.txt`, then restart the dashboard"
+_HINT = "install them as docs/guides/telemetry.md says, then start the environment again"
 _log = structlog.get_logger(__name__)
 
 
