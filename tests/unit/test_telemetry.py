@@ -14,6 +14,10 @@ from urllib.request import urlopen
 
 import pytest
 from bson.datetime_ms import DatetimeMS
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from structlog.testing import capture_logs
 
 from tandem.catalog import Declaration, declared_by, find
@@ -34,7 +38,7 @@ from tandem.errors import UsageError
 from tandem.settings.load import load, read_settings
 from tandem.settings.model import Settings
 from tests.dashboard import NOWHERE, wait_until
-from tests.telemetry import Received, attributes, receiver
+from tests.telemetry import PROTOBUF, Received, attributes, receiver
 
 RUN, NEXT_RUN = "0" * 31 + "1", "0" * 31 + "2"
 MS = 1_000_000
@@ -363,6 +367,31 @@ def test_an_event_that_is_not_openlineage_is_refused(change: dict[str, Any]) -> 
     received.take("/api/v1/lineage", "application/json", json.dumps(event).encode())
     with pytest.raises((AssertionError, KeyError, TypeError, ValueError)):
         received.take("/api/v1/lineage", "application/json", json.dumps({**event, **change}).encode())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trace_id": b""},
+        {"span_id": bytes(8)},
+        {"name": ""},
+        {"end_time_unix_nano": 1},
+    ],
+)
+def test_a_span_that_is_not_opentelemetry_is_refused(change: dict[str, Any]) -> None:
+    span = {"trace_id": b"t" * 16, "span_id": b"s" * 8, "name": "batch", "start_time_unix_nano": 2}
+
+    def sent(**fields: Any) -> bytes:
+        scope = ScopeSpans(scope=InstrumentationScope(name="tandem"), spans=[Span(**fields)])
+        names = {"service.name": "tandem", "telemetry.sdk.language": "python"}
+        attributes = [KeyValue(key=key, value=AnyValue(string_value=value)) for key, value in names.items()]
+        resource = ResourceSpans(resource=Resource(attributes=attributes), scope_spans=[scope])
+        return ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString()
+
+    received, good = Received(), {**span, "end_time_unix_nano": 3}
+    received.take("/v1/traces", PROTOBUF, sent(**good))
+    with pytest.raises(AssertionError):
+        received.take("/v1/traces", PROTOBUF, sent(**{**good, **change}))
 
 
 @pytest.mark.parametrize("away", [False, True])
