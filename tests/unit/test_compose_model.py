@@ -326,7 +326,7 @@ def test_the_dashboard_sends_telemetry_where_the_settings_say(monkeypatch: pytes
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "TANDEM_TELEMETRY__METRICS"):
         monkeypatch.delenv(name)
     for name, value in environment.items():
-        if value is not None:
+        if value:
             monkeypatch.setenv(name, str(value))
     inside = load("local")
     assert inside.telemetry == here.telemetry
@@ -337,4 +337,4 @@ def test_the_dashboard_sends_telemetry_where_the_settings_say(monkeypatch: pytes
 def test_no_telemetry_is_sent_by_default(name: str) -> None:
     environment = model("built", "gcp" if name.startswith("cloud") else "local")["services"][name]["environment"]
     ours = re.compile("TANDEM_TELEMETRY|OTEL|OPENLINEAGE")
-    assert [key for key, value in environment.items() if ours.match(key) and value is not None] == []
+    assert [key for key, value in environment.items() if ours.match(key) and value] == []

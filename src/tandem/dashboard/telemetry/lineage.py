@@ -29,7 +29,9 @@ _CONFIG = {"facets": {"source_code_location": {"disabled": True}}}
 def send_lineage(settings: Settings) -> LineageSender:
     """Starts to send events."""
     delivery = DeliveryLog("lineage events", str(settings.telemetry.openlineage_url))
-    FailureHandler(delivery).take("openlineage")
+    # The second one logs each retry.
+    for library in ("openlineage", "urllib3"):
+        FailureHandler(delivery).take(library)
     set_producer(_PRODUCER)
     return LineageSender(delivery)
 
@@ -44,6 +46,7 @@ class LineageSender:
     def __init__(self, delivery: DeliveryLog) -> None:
         self._client, self._delivery = OpenLineageClient(config=_CONFIG), delivery
         self._queue: queue.Queue[RunEvent | None] = queue.Queue(_QUEUE)
+        self._ends = False
         self._thread = threading.Thread(target=self._run, name="lineage", daemon=True)
         self._thread.start()
 
@@ -55,7 +58,8 @@ class LineageSender:
             self._delivery.failed("the queue is full")
 
     def stop(self) -> None:
-        """Sends what waits."""
+        """Sends what waits, until the server does not accept an event."""
+        self._ends = True
         self._queue.put(None)
         self._thread.join()
 
@@ -66,6 +70,8 @@ class LineageSender:
                 self._delivery.succeeded()
             except Exception as error:  # the next event may get through
                 self._delivery.failed(f"{type(error).__name__}: {error}"[:200])
+                if self._ends:
+                    return
 
 
 class Lineage:

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from tandem.catalog import declared_by
 from tandem.dashboard.background import ErrorLog
 from tandem.dashboard.telemetry.report_feed import Follower, Report, ReportFeed
+from tandem.errors import install_hint
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 # How long the dashboard waits at its end for what is not yet sent.
 _END_S = 2.0
-_HINT = "install them as docs/guides/telemetry.md says, then start the environment again"
 _log = structlog.get_logger(__name__)
 
 
@@ -117,6 +117,8 @@ class Telemetry:
         try:
             start()
         except ImportError as error:
-            _log.warning(f"{what} cannot be sent: packages are missing", missing=error.name, hint=_HINT)
+            _log.warning(
+                f"{what} cannot be sent: packages are missing", missing=error.name, hint=install_hint("telemetry")
+            )
         except Exception as error:  # a wrong variable of a library must not stop the dashboard
             _log.warning(f"{what} cannot be sent", reason=f"{type(error).__name__}: {error}"[:200])
