@@ -60,6 +60,11 @@ def adapt_this_process() -> None:
     sys.path[:] = [entry for entry in sys.path if str(Path(entry).absolute()) not in foreign]
 
 
+def pass_to_libraries(**values: str) -> None:
+    """Sets variables of this process for libraries that read their own."""
+    os.environ.update(values)
+
+
 def not_passed_on(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Returns the parts that no program inherits, by variable: ``""`` for all of it."""
     removed = {name: "" for name in sorted(environ) if _reason(name)}

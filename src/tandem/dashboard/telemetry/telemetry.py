@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from tandem.catalog import declared_by
 from tandem.dashboard.background import ErrorLog
 from tandem.dashboard.telemetry.report_feed import Follower, Report, ReportFeed
 from tandem.errors import install_hint
+from tandem.foreign.inheritance import pass_to_libraries
 from tandem.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ class Telemetry:
         given = settings.telemetry
         # The libraries read headers, keys and more from variables, and the address from these.
         if given.otlp_endpoint:
-            os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = given.otlp_endpoint
+            pass_to_libraries(OTEL_EXPORTER_OTLP_ENDPOINT=given.otlp_endpoint)
             if given.traces:
                 self._start("traces", self._start_traces)
         if given.openlineage_url:
-            os.environ["OPENLINEAGE_URL"] = given.openlineage_url
+            pass_to_libraries(OPENLINEAGE_URL=given.openlineage_url)
             self._start("lineage", self._start_lineage)
 
     def send_metrics(self, registry: CollectorRegistry) -> None:
