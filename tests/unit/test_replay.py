@@ -12,12 +12,14 @@ from tandem.cli.main import app
 from tandem.engine.declare.collection_set import beside, name_beside
 from tandem.engine.declare.replay_range import ReplayRange, record_id
 from tandem.engine.declare.stream import REPLAY_COLLECTION
-from tandem.errors import UsageError
+from tandem.errors import TandemError, UsageError
 from tandem.job_files import REPLAY, replay_arguments
 from tandem.pipeline import Collection, Output, Pipeline, SupersededBy
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, UNMATCHED
-from tandem.platforms.dataproc.release import release
+from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.requests import submit_request
+from tandem.platforms.dataproc.runs import Run
 from tandem.replay import topic_offsets
 from tandem.replay.resolve import PartitionOffsets, check_extends, margin_seconds, milliseconds, range_of
 from tandem.replay.sets import check_free, check_replayed, check_suffix
@@ -272,3 +274,45 @@ def test_the_cloud_submits_the_range_as_an_argument(monkeypatch: pytest.MonkeyPa
     # Two replays of different ranges are two jobs, and one that is sent twice is one.
     assert len({request.request_id for request in requests}) == 2
     assert len({request.job.reference.job_id for request in requests}) == 2
+
+
+class Runs:
+    """Dataproc's runs of a pipeline: the newest replay, and what is submitted."""
+
+    def __init__(self, newest: Run | None) -> None:
+        self._newest, self.submitted = newest, list[tuple[str, ...]]()
+
+    def newest(self, entry: str) -> Run | None:
+        assert entry == REPLAY
+        return self._newest
+
+    def submit(self, made: Release, predecessor: str | None) -> Run:
+        assert predecessor == (self._newest and self._newest.id)
+        self.submitted.append(made.arguments)
+        return run_of("starting")
+
+    def await_end(self, run: Run, _seconds: float) -> Run:
+        assert run.state == "starting"
+        return run_of("stopped")
+
+
+def run_of(state: str) -> Run:
+    return Run("earlier", state, None, "", "replay", "", "", "", "", "")
+
+
+def test_a_replay_does_not_join_another_one_in_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reconciliations are all alike, and two commands share one. A replay has a range of its own."""
+    monkeypatch.setattr(Deployment, "__init__", lambda *_: None)
+    monkeypatch.setattr(Deployment, "_upload", lambda *_: None)
+    monkeypatch.setattr(Deployment, "_settings", load("embedded"), raising=False)
+    deployment: Any = Deployment(load("embedded"))
+    span = span_of(partition(), into="v2")
+    deployment.jobs = Runs(run_of("running"))
+    with pytest.raises(TandemError, match="the replay earlier is running"):
+        deployment.replay(span)
+    assert not deployment.jobs.submitted
+    for before in (None, run_of("failed")):
+        deployment.jobs = Runs(before)
+        assert deployment.replay(span).state == "stopped"
+        ((*_, option, text),) = deployment.jobs.submitted
+        assert (option, ReplayRange.parse(text)) == ("--replay", span)
