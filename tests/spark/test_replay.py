@@ -174,7 +174,7 @@ class Stored:
     def _delete(self, name: str, found: list[str]) -> int:
         return len([self.rows[name].pop(each) for each in found if each in self.rows[name]])
 
-    def _note(self, _superseded: object, _name: str, noted: DataFrame, _watermark: datetime) -> None:
+    def _note(self, _name: str, noted: DataFrame, _watermark: datetime) -> None:
         self.noted += [row["_id"] for row in noted.collect()]
 
 
