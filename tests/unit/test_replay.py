@@ -21,7 +21,14 @@ from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.requests import submit_request
 from tandem.platforms.dataproc.runs import Run
 from tandem.replay import topic_offsets
-from tandem.replay.resolve import PartitionOffsets, check_extends, margin_seconds, milliseconds, range_of
+from tandem.replay.resolve import (
+    PartitionOffsets,
+    check_extends,
+    decided_from_ms,
+    margin_seconds,
+    milliseconds,
+    range_of,
+)
 from tandem.replay.sets import check_free, check_replayed, check_suffix
 from tandem.replay.topic_offsets import offsets_in
 from tandem.settings.load import load
@@ -102,6 +109,15 @@ def test_the_margin_is_the_longest_duration_and_the_skew() -> None:
     }
     assert margin_seconds(parameters, 300) == 2100
     assert margin_seconds({}, 300) == 300
+
+
+def test_an_event_is_decided_if_its_partners_were_read() -> None:
+    parameters = {"match_window_seconds": 1800}
+    # With the margin, all events of the range are; with a shorter one, later ones.
+    assert decided_from_ms(span_of(partition()), parameters) == SINCE_MS
+    short = range_of([partition()], since=SINCE, margin_s=0, max_clock_skew_seconds=SKEW_S, into="")
+    assert decided_from_ms(short, parameters) == SINCE_MS + (300 + 1800) * 1000
+    assert decided_from_ms(span_of(partition(read=0)), parameters) is None
 
 
 def test_a_later_replay_into_a_set_reads_the_earlier_ones_records() -> None:

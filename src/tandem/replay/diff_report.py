@@ -16,6 +16,7 @@ from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.field_type import DocumentType
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.replay.diff import Bounds, Difference, difference, in_order
+from tandem.replay.resolve import decided_from_ms
 from tandem.settings.model import Settings
 from tandem.verify.mongo_documents import AS_NUMBERS
 
@@ -39,7 +40,7 @@ def differences(
     for collection in declared.collections:
         bounds = Bounds(
             fields=_event_times(declared, collection),
-            since_ms=None if span.complete_ms is None else span.since_ms,
+            since_ms=decided_from_ms(span, settings.job.parameters),
             # Behind this, whether an event is unmatched was decided with more records.
             until_ms=watermark_ms - round(margin_s * 1000),
         )

@@ -38,6 +38,19 @@ class PartitionOffsets:
     oldest_ms: int | None
 
 
+def longest_seconds(parameters: Mapping[str, object]) -> float:
+    """Returns the longest duration among a transform's parameters.
+
+    Durations have names that end with ``_seconds``.
+    """
+    durations = [
+        float(value)
+        for name, value in parameters.items()
+        if name.endswith(_SECONDS) and isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    return max(durations, default=0.0)
+
+
 def margin_seconds(parameters: Mapping[str, object], max_clock_skew_seconds: int) -> float:
     """Returns how long before the range the records must be read.
 
@@ -45,15 +58,20 @@ def margin_seconds(parameters: Mapping[str, object], max_clock_skew_seconds: int
     lie after the record's time by the clock skew.
 
     Args:
-        parameters: the transform's parameters; the durations among them have names that end with ``_seconds``.
+        parameters: the transform's parameters.
         max_clock_skew_seconds: how far an event time may lie after the record's time.
     """
-    durations = [
-        float(value)
-        for name, value in parameters.items()
-        if name.endswith(_SECONDS) and isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    return max(durations, default=0.0) + max_clock_skew_seconds
+    return longest_seconds(parameters) + max_clock_skew_seconds
+
+
+def decided_from_ms(span: ReplayRange, parameters: Mapping[str, object]) -> int | None:
+    """Returns the event time from which the range has all partners of its events.
+
+    In milliseconds since 1970; None if it has those of all events.
+    """
+    if span.complete_ms is None:
+        return None
+    return max(span.since_ms, span.complete_ms + round(longest_seconds(parameters) * 1000))
 
 
 def range_of(
