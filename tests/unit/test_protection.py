@@ -31,7 +31,7 @@ from tests.unit.test_cloud_commands import SETTINGS
 # What a new command must be sorted into.
 ASKING = {"up", "down", "submit", "run", "produce", "replay", "dev", "deploy", "destroy"}
 HARMLESS = {
-    *("verify", "reconcile", "diff", "status", "logs", "profile", "config", "doctor", "bench", "new"),
+    *("verify", "reconcile", "diff", "status", "logs", "profile", "config", "doctor", "bench", "init", "new"),
     *("schemas", "shell", "parity"),
 }
 PROFILES = """
