@@ -32,15 +32,6 @@ def test_records_are_joined_and_late_ones_reconciled(serverless: Environment) ->
     assert sum(again["inserted"].values()) + sum(again["removed"].values()) == 0
 
 
-def test_records_are_replayed_beside_the_stream(serverless: Environment) -> None:
-    found = json.loads(serverless.tandem("replay", "--since", "1d", "--into", "v2", "--json").stdout)
-    assert found["verify"]["ok"]
-    assert sum(found["inserted"].values()) > 0
-    differences = json.loads(serverless.tandem("diff", "--with", "v2", "--json").stdout)
-    assert not any(each["differing"] for each in differences.values())
-    assert serverless.status()["job"]["state"] == "running"
-
-
 def test_it_runs_on_the_rows_spark_with_the_rows_jars(serverless: Environment) -> None:
     done = serverless.tandem("parity", code=None)
     assert "spark\t4.0.1\t4.0\n" in done.stdout
