@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tandem.pipeline import Avro, FieldType, Stream
-from tandem.producer.avro_values import AvroEncoder
+from tandem.producer.avro_encoder import AvroEncoder
 
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 MICROS = {"type": "long", "logicalType": "timestamp-micros"}

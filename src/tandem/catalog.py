@@ -159,7 +159,7 @@ def _folders(own: Path) -> set[str]:
 
 
 @dataclass(frozen=True)
-class Declared:
+class Declaration:
     """A pipeline's declarations for programs without Spark.
 
     Attributes:
@@ -177,7 +177,7 @@ class Declared:
     view: View | None
 
 
-def declared_by(location: PipelineLocation) -> Declared:
+def declared_by(location: PipelineLocation) -> Declaration:
     """Returns the declarations of a pipeline's module ``streams``.
 
     Without it, those that ``transform`` implies.
@@ -194,7 +194,7 @@ def declared_by(location: PipelineLocation) -> Declared:
                 hint="`tandem new` creates a pipeline that declares everything",
             )
         view = getattr(module, "VIEW", None)
-        return Declared(
+        return Declaration(
             tuple(module.STREAMS),
             str(module.DEAD_LETTER_TOPIC),
             tuple(module.COLLECTIONS),
@@ -207,7 +207,7 @@ def declared_by(location: PipelineLocation) -> Declared:
         for each in pipeline.outputs
     )
     view = _plain_view(pipeline, collections[0])
-    return Declared(pipeline.streams, pipeline.dead_letter_topic, collections, pipeline.lookups, view)
+    return Declaration(pipeline.streams, pipeline.dead_letter_topic, collections, pipeline.lookups, view)
 
 
 def _plain_view(pipeline: Pipeline, results: Collection) -> View:

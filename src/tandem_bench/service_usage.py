@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
-from tandem_bench.services import Reading, family, reading_of, readings
+from tandem_bench.consumption import Reading, family, reading_of, readings
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from tandem_rehearsal.batch_controller import BatchController
 from tandem_rehearsal.cloud_logging import CloudLogging
 from tandem_rehearsal.cluster_controller import ClusterController
 from tandem_rehearsal.credentials import Credentials
+from tandem_rehearsal.driver_machines import DriverMachines
 from tandem_rehearsal.driver_runner import DriverRunner
 from tandem_rehearsal.image import write_image
 from tandem_rehearsal.job_controller import JobController
-from tandem_rehearsal.machines import Machines
 from tandem_rehearsal.project_api import ProjectApi
 from tandem_rehearsal.secret_manager import server
 from tandem_rehearsal.services import layout_of
@@ -49,7 +49,7 @@ def serve(settings: Settings) -> None:
     place = (google.project or "", google.region or "")
     clusters = ClusterController(*place)
     logs = CloudLogging(place[0])
-    machines = Machines(place[1], runner, Clients(google).storage, logs)
+    machines = DriverMachines(place[1], runner, Clients(google).storage, logs)
     jobs = JobController(*place, clusters, machines.of_cluster)
     batches = BatchController(*place, machines.of_batch)
     readers = {google.service_account or ""}

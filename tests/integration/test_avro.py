@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from pymongo import MongoClient
 
 from tandem.pipeline import Avro
-from tandem.producer.avro_values import AvroEncoder
+from tandem.producer.avro_encoder import AvroEncoder
 from tandem.scaffold import Format, write
 from tests import STATE
 from tests.environment import Environment

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tandem.engine.declare.stream import CONTROL_KEY
 from tandem.pipeline import Avro, FieldType, Stream
-from tandem.producer.avro_values import MALFORMED, AvroValues
+from tandem.producer.avro_encoder import MALFORMED, AvroRecordEncoder
 from tandem.verify.reference import Accepted, Control, Dead, Validator
 from tandem.verify.strict_avro import decoder
 from tests.avro import DEAD, EVENTS, FIELDS, MICROS, MILLIS, NOON_MS, SALES, SCHEMAS, field, schema
@@ -92,13 +92,13 @@ def test_a_missing_file_is_reported() -> None:
 def test_malformed_samples_are_dead(kind: str) -> None:
     assert SALES.format is not None
     fields = {"id": "bad-1", "at": NOON_MS, "amount": 5, "currency": "EUR", "rated": NOON_MS}
-    value = MALFORMED[kind](AvroValues(SALES, SALES.format), fields)
+    value = MALFORMED[kind](AvroRecordEncoder(SALES, SALES.format), fields)
     assert isinstance(validate(None, value, ARRIVED_MS), Dead)
 
 
 def test_unusual_samples_are_of_each_schema_that_can_be_read() -> None:
     assert SALES.format is not None
-    values = AvroValues(SALES, SALES.format)
+    values = AvroRecordEncoder(SALES, SALES.format)
     fields = {"id": "s", "at": NOON_MS, "amount": 5, "currency": "EUR", "rated": 0, **_OTHERS}
     found = {choice: values.unusual(fields, choice) for choice in (0.0, 0.9)}
     assert len({value[:10] for value in found.values()}) == 2

@@ -22,6 +22,7 @@ from tandem.verify.intake import Intake
 from tandem.verify.topics import TopicRecord
 from tandem_bench import full_state, run
 from tandem_bench.bulk_load import count
+from tandem_bench.consumption import Reading, family, reading_of, reading_of_stats
 from tandem_bench.correctness import Judgement, judge
 from tandem_bench.load_generator import Seen, facts_seen, quantiles
 from tandem_bench.parts.growth import fitting, heap_gib
@@ -38,7 +39,6 @@ from tandem_bench.result import Figure, Part, Result, Rounds, Row, RowKind, perc
 from tandem_bench.run import PARTS, chosen, settings_of
 from tandem_bench.run_config import RunConfig
 from tandem_bench.service_usage import Usage, usage
-from tandem_bench.services import Reading, family, reading_of, reading_of_stats
 
 ABOUT = {
     "at": "2026-11-24T20:00:00+00:00",

@@ -19,7 +19,7 @@ from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.cluster import Cluster
 from tandem.platforms.dataproc.cluster_jobs import ClusterJobs
 from tandem.platforms.dataproc.deploy import Deployment
-from tandem.platforms.dataproc.machines import Machine, machine_of
+from tandem.platforms.dataproc.machine_type import MachineType, machine_type_of
 from tandem.platforms.dataproc.memory import Executor, executor_of, note, with_memory
 from tandem.platforms.dataproc.release import release
 from tandem.platforms.dataproc.requests import SCOPE, batch_request, submit_request
@@ -61,18 +61,18 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("name", "machine"),
     [
-        ("n2-standard-4", Machine(4, 4 * 3840)),
-        ("n2-highmem-8", Machine(8, 8 * 6656)),
-        ("c3-highcpu-22", Machine(22, 22 * 921)),
-        ("c3-standard-4-lssd", Machine(4, 4 * 3840)),
-        ("n2-custom-4-16384", Machine(4, 16384)),
-        ("custom-2-8192", Machine(2, 8192)),
-        ("n2-custom-4-65536-ext", Machine(4, 65536)),
+        ("n2-standard-4", MachineType(4, 4 * 3840)),
+        ("n2-highmem-8", MachineType(8, 8 * 6656)),
+        ("c3-highcpu-22", MachineType(22, 22 * 921)),
+        ("c3-standard-4-lssd", MachineType(4, 4 * 3840)),
+        ("n2-custom-4-16384", MachineType(4, 16384)),
+        ("custom-2-8192", MachineType(2, 8192)),
+        ("n2-custom-4-65536-ext", MachineType(4, 65536)),
         ("e2-medium", None),
     ],
 )
-def test_a_type_of_machine_says_its_size(name: str, machine: Machine | None) -> None:
-    assert machine_of(name) == machine
+def test_a_type_of_machine_says_its_size(name: str, machine: MachineType | None) -> None:
+    assert machine_type_of(name) == machine
 
 
 def test_two_executors_and_an_application_master_fit_on_a_worker() -> None:

@@ -37,7 +37,7 @@ from tandem.dashboard.topic_watch import TopicWatch
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.run.attention import LATE_AT, REFUSED
 from tandem.pipeline import FieldType, RecordPart, Shown, Stream
-from tandem.producer.values import values_of
+from tandem.producer.record_encoder import encoder_of
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.verify.reference import Validator
@@ -392,7 +392,7 @@ def test_a_key_is_shown_as_it_is_looked_up(
 
 def test_records_in_avro_are_found_by_an_integer() -> None:
     amount = 2**40
-    values = [values_of(SALES).plain({"id": "a", "at": 0, "amount": each}) for each in (1, amount)]
+    values = [encoder_of(SALES).plain({"id": "a", "at": 0, "amount": each}) for each in (1, amount)]
     records = [TopicRecord(0, n, 0, None, value, []) for n, value in enumerate(values)]
     validate = Validator(SALES, max_clock_skew_seconds=1)
     assert [each.offset for each in about(records, str(amount), "amount", SALES, validate)] == [1]

@@ -51,6 +51,9 @@ SOURCES = [
     *(file for folder in ("src", "tests", "scripts", "compose", "images") for file in (ROOT / folder).rglob("*")),
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "pyproject.toml", "tandem.toml", ".env")),
 ]
+# The header of the tables about changes in CONTRIBUTING.md.
+CHANGES = "| question | open first | then | tests |"
+_FILE = re.compile(r"[\w/.-]*(?:\.(?:py|js|toml|yml|md|env)|/)")
 _PATH = re.compile(r"\bdocs/[\w/-]+\.(?:md|ipynb|svg|png)(?:#[\w-]+)?")
 
 
@@ -88,6 +91,18 @@ def table(page: str, header: str) -> list[list[str]]:
 def names_in(cells: list[str]) -> list[str]:
     """Returns what stands in code at the beginning of each cell."""
     return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def missing_files(row: list[str]) -> list[str]:
+    """Returns the files that a row about a change names and that do not exist."""
+    _, first, others, tests = row
+    (opened,) = names_in([first])
+    source = ROOT / "src" / "tandem"
+    missing = [] if (source / opened).is_file() else [opened]
+    places = (source, ROOT, (source / opened).parent)
+    named = filter(_FILE.fullmatch, names_in([others]))
+    missing += [name for name in named if not any((place / name).exists() for place in places)]
+    return missing + [name for name in names_in([tests]) if not (ROOT / "tests" / name).is_file()]
 
 
 def hook(name: str) -> types.ModuleType:
@@ -142,6 +157,19 @@ def test_code_that_decisions_name_exists() -> None:
         code = page.read_text("utf-8").rpartition("**Code.**")[2]
         for path in re.findall(r"`([^`]+)`", code):
             assert (ROOT / "src" / "tandem" / path).exists() or (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_files_that_contributing_names_exist() -> None:
+    rows = table("../CONTRIBUTING.md", CHANGES)
+    assert len(rows) > 20
+    assert [name for row in rows for name in missing_files(row)] == []
+
+
+def test_a_file_that_contributing_names_and_that_does_not_exist_is_found() -> None:
+    then = "`_read`, `load.py`, `job_files.py`, `compose/job.yml` and `none.py`; `verify/`, `none/`"
+    row = ["Why?", "`settings/model.py`", then, "`unit/test_settings.py`, `unit/test_none.py`"]
+    assert missing_files(row) == ["none.py", "none/", "unit/test_none.py"]
+    assert missing_files(["Why?", "`none.py`", "", ""]) == ["none.py"]
 
 
 def commands(group: Any, path: str = "tandem") -> Iterator[tuple[str, Any]]:

@@ -26,8 +26,8 @@ from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
 from tandem_rehearsal.cloud_logging import CloudLogging
+from tandem_rehearsal.driver_machines import DriverMachines
 from tandem_rehearsal.driver_output import Output
-from tandem_rehearsal.machines import Machines
 
 JOB = Run(
     "some-job", "running", None, "", "join_stream", "orders_payments", "", "", "gs://bucket/meta/driveroutput", "u"
@@ -100,8 +100,8 @@ class NoClient:
         return json.dumps({"checkpoint": "gs://bucket/checkpoint"}).encode()
 
 
-def machines(logs: CloudLogging, started: Started) -> Machines:
-    return Machines("rehearsal-north1", started, NoClient(), logs)  # type: ignore[arg-type]
+def machines(logs: CloudLogging, started: Started) -> DriverMachines:
+    return DriverMachines("rehearsal-north1", started, NoClient(), logs)  # type: ignore[arg-type]
 
 
 def on_cluster(logs: CloudLogging, cluster: dataproc.Cluster) -> Started:

@@ -20,7 +20,7 @@ from tandem.engine.read.json_format import FlatJsonFormat
 from tandem.pipeline import DocumentType, FieldType, Lookup, RecordPart, Stream
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.producer import document_id as producer_id
-from tandem.producer.values import values_of
+from tandem.producer.record_encoder import encoder_of
 from tandem.scaffold.avro import schema_of
 from tandem.verify.reference import Validator
 from tandem.verify.stored import stored
@@ -39,7 +39,7 @@ STREAM = replace(ORDERS, fields={**ORDERS.fields, "amount": cast(Kind, Money())}
     "look",
     [
         lambda: Validator(STREAM, max_clock_skew_seconds=1),
-        lambda: values_of(STREAM),
+        lambda: encoder_of(STREAM),
         lambda: schema_of(STREAM, "n"),
     ],
     ids=["verify", "producer", "scaffold"],

@@ -25,9 +25,9 @@ from tandem.producer.json_encoding import iso
 from tandem.producer.ledger import Record
 from tandem.producer.main import parser_of, plan_of
 from tandem.producer.odd_records import kinds_of
+from tandem.producer.record_encoder import encoder_of
 from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
-from tandem.producer.values import values_of
 from tandem.verify.reference import Accepted, Dead, Validator
 
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -360,7 +360,7 @@ def test_an_unusual_record_has_the_events_own_content() -> None:
         "tags": FieldType.array(FieldType.STRING).optional(),
     }
     stream = Stream("s", "s", fields, event_time="at", identity="id")
-    values, event = values_of(stream), {"id": "a", "at": PLAN.start_ms, "channel": "shop", "tags": None}
+    values, event = encoder_of(stream), {"id": "a", "at": PLAN.start_ms, "channel": "shop", "tags": None}
     unusual = [json.loads(values.unusual(event, choice / 10)) for choice in range(10)]
     assert {(each["channel"], "tags" in each) for each in unusual} == {("shop", False)}
     assert any(each.keys() > {"id", "at", "channel"} for each in unusual)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.settings.json_schema import json_schema
+from tandem.settings.editor_schema import json_schema
 from tandem.settings.own_profiles import NOT_SET
 from tandem.settings.profiles import packaged_names
 from tandem.settings.variables import fields

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
@@ -301,3 +302,23 @@ def test_whatever_ends_the_supervisor_ends_the_services(layout: Layout, states: 
 def _nothing_is_left() -> Iterator[None]:
     yield
     assert not [child for child in psutil.Process().children() if child.name() == "sleep"]
+
+
+@pytest.mark.parametrize(
+    ("code", "was_ready", "is_given_up"),
+    [
+        (0, True, False),
+        (-signal.SIGKILL, True, False),
+        (1, True, True),
+        (0, False, True),
+        (-signal.SIGSEGV, False, True),
+    ],
+)
+def test_an_orderly_end_after_a_storm_of_kills_is_not_a_failure(code: int, was_ready: bool, is_given_up: bool) -> None:
+    killed = restart_policy.ServiceRun(code=-signal.SIGKILL)
+    failures = 0
+    for _ in range(9):
+        failures = restart_policy.failures_after(killed, failures, ())
+    ready_at = time.monotonic() - 1 if was_ready else None
+    ended = restart_policy.failures_after(restart_policy.ServiceRun(code=code, ready_at=ready_at), failures, ())
+    assert (ended >= restart_policy.MAX_FAILURES) is is_given_up

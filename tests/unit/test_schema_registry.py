@@ -19,7 +19,7 @@ from tandem.engine.declare.wire_format import frozen_file
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipeline import Avro, JsonSchema, Stream
 from tandem.schema_registry import Registry, check, declared_formats, pull
-from tandem.schema_registry.check import Finding, Level
+from tandem.schema_registry.check import Level, SchemaFinding
 from tandem.schema_registry.subjects import frozen_of
 from tandem.settings.model import RegistrySettings
 from tests.avro import FIELDS, SCHEMAS, field, schema
@@ -246,7 +246,7 @@ def stream_of(values: Avro) -> Stream:
     return Stream("sales", "sales", FIELDS, "at", "id", format=values)
 
 
-def problems(findings: Iterator[Finding]) -> list[str]:
+def problems(findings: Iterator[SchemaFinding]) -> list[str]:
     return [finding.text for finding in findings if finding.is_problem]
 
 
@@ -354,7 +354,7 @@ def test_a_check_of_an_invalid_schema(new: str, server: Server, registry: Regist
     values = registered(registry, tmp_path)
     answer = json.dumps({"error_code": 42201, "message": "Invalid\x1b schema"}).encode()
     server.answers["/api/compatibility/subjects/sales-value/versions"] = (422, answer)
-    found: list[Finding] = []
+    found: list[SchemaFinding] = []
     with pytest.raises(TandemError, match=r"refused the schema: Invalid\\x1b schema") as refused:
         found.extend(check(registry, tmp_path, stream_of(values), values, new=new))
     assert "the stream sales does not fit the schema" in found[-1].text

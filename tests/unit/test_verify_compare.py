@@ -22,7 +22,7 @@ from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, O
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake, unknown_schema_keys
 from tandem.verify.oracle import load_oracle
-from tandem.verify.report import Counts, Kind, Report, show
+from tandem.verify.report import Kind, RecordCounts, Report, show
 from tandem.verify.settle import what_is_missing
 from tandem.verify.topics import TopicRecord
 from tandem.verify.watermark import sweep
@@ -177,8 +177,8 @@ def test_a_faultless_pipeline_passes_and_every_record_is_counted_once(world: Wor
     report = world.report()
     assert report.ok
     assert report.problems == []
-    assert report.streams["orders"] == Counts(consumed=6, matched=1, unmatched=1, waiting=1, repeated=1, dead=2)
-    assert report.streams["payments"] == Counts(consumed=2, matched=1, waiting=1)
+    assert report.streams["orders"] == RecordCounts(consumed=6, matched=1, unmatched=1, waiting=1, repeated=1, dead=2)
+    assert report.streams["payments"] == RecordCounts(consumed=2, matched=1, waiting=1)
     assert report.total.balanced
     assert report.to_json()["watermark"] == "2023-11-14T21:55:00.000Z"
     json.dumps(report.to_json())
@@ -324,7 +324,7 @@ def registered(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 def test_an_event_whose_schema_was_unknown_may_be_missing(registered: World) -> None:
     report = registered.report()
     assert report.ok, report.problems
-    assert report.streams["orders"] == Counts(consumed=6, matched=1, late=1, waiting=1, repeated=1, dead=2)
+    assert report.streams["orders"] == RecordCounts(consumed=6, matched=1, late=1, waiting=1, repeated=1, dead=2)
     assert report.notes == [
         f"{DEAD_LETTER_TOPIC}: records that were rejected before their schema was known: 1; "
         "`tandem reconcile` writes their documents, but none of unmatched events"

@@ -11,8 +11,8 @@ import pytest
 from tandem.engine.declare.stream import CONTROL_KEY, DeadLetterError
 from tandem.engine.declare.wire_format import frozen_file, frozen_in, prefix_of
 from tandem.pipeline import Avro, JsonSchema, Stream
-from tandem.producer.avro_values import MALFORMED, AvroValues
-from tandem.producer.values import values_of
+from tandem.producer.avro_encoder import MALFORMED, AvroRecordEncoder
+from tandem.producer.record_encoder import encoder_of
 from tandem.verify.reference import Accepted, Control, Dead, Validator
 from tests.avro import NOON_MS, SCHEMAS
 from tests.wire_format import (
@@ -135,7 +135,7 @@ def test_files_that_contradict_each_other_are_refused(names: list[str], why: str
 @pytest.mark.parametrize("kind", MALFORMED)
 def test_malformed_samples_in_avro_are_dead(kind: str) -> None:
     fields = {"id": "bad-1", "at": NOON_MS, "amount": 5, "currency": "EUR", "rated": NOON_MS}
-    found = validate(None, MALFORMED[kind](AvroValues(SALES_REGISTERED, REGISTERED), fields), ARRIVED_MS)
+    found = validate(None, MALFORMED[kind](AvroRecordEncoder(SALES_REGISTERED, REGISTERED), fields), ARRIVED_MS)
     assert isinstance(found, Dead)
     if kind == "unknown_schema":
         assert found.error == "unknown_schema"
@@ -143,7 +143,7 @@ def test_malformed_samples_in_avro_are_dead(kind: str) -> None:
 
 @JSON_STREAMS
 def test_samples_in_json(stream: Stream) -> None:
-    values, read = values_of(stream), Validator(stream, max_clock_skew_seconds=300)
+    values, read = encoder_of(stream), Validator(stream, max_clock_skew_seconds=300)
     fields = {"id": "s-1", "at": NOON_MS, "amount": 5}
     choices = [number / 200 for number in range(200)]
     valid = [values.plain(fields), *(values.unusual(fields, choice) for choice in choices)]

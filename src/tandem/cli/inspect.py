@@ -17,7 +17,7 @@ from rich.text import Text
 from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import TandemError, UsageError
-from tandem.settings.json_schema import json_schema
+from tandem.settings.editor_schema import json_schema
 from tandem.settings.loaded import flat
 from tandem.settings.profiles import packaged_names
 

@@ -15,7 +15,7 @@ from tandem.scaffold import Format, write
 from tandem.scaffold.chosen import SECOND_OPTIONS, Choice
 from tandem.scaffold.from_records import Request, write_from
 from tandem.scaffold.joining import NO_CHOICE, JoinChoice
-from tandem.scaffold.workflows import Service, write_workflows
+from tandem.scaffold.workflows import CiService, write_workflows
 from tandem.settings.load import own_pipelines, read_settings
 
 app = typer.Typer()
@@ -77,7 +77,7 @@ def new(
         typer.Option("--join-time", metavar="FIELD", help="The same as --time, of --join.", rich_help_panel=_RECORDS),
     ] = None,
     service: Annotated[
-        Service | None, typer.Option("--ci", help="Write workflows that test and deploy, instead of a pipeline.")
+        CiService | None, typer.Option("--ci", help="Write workflows that test and deploy, instead of a pipeline.")
     ] = None,
 ) -> None:
     """Create a pipeline in pipelines/ that runs at once.

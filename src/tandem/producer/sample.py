@@ -21,8 +21,8 @@ from tandem.engine.declare.field_name import Path
 from tandem.engine.declare.stream import Stream
 from tandem.producer.document_id import default_at, given, identity_in, with_identity
 from tandem.producer.ledger import Record
+from tandem.producer.record_encoder import encoder_of
 from tandem.producer.record_plan import LATE_AFTER, Plan
-from tandem.producer.values import values_of
 
 # No event of an early moment is dated longer than this before it.
 REACH_MS = 25 * 60_000
@@ -132,7 +132,7 @@ class _Sampler:
 
     def __init__(self, plan: Plan, stream: Stream, events: Callable[[Moment], Iterable[Event]]) -> None:
         self._plan, self._stream, self._events = plan, stream, events
-        self._values, self._time_path = values_of(stream), stream.event_time_path
+        self._values, self._time_path = encoder_of(stream), stream.event_time_path
         self._name, self._seed, self._own = plan.name, f"{plan.seed}:".encode(), crc32(stream.name.encode())
         self._start_ms, self._span_ms, self._count, self._rate = plan.start_ms, plan.span_ms, plan.count or 1, plan.rate
         self._scale = 1.0 if plan.rate is None else _REAL_TIME_SCALE

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tandem.engine.declare.kind import Kind
-from tandem.scaffold.infer.observed import Observed, Sample
+from tandem.scaffold.infer.observed import ObservedValues, Sample
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,6 @@ class Described:
     summary: str = ""
     notes: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
-    seen: Observed | None = None
+    seen: ObservedValues | None = None
     topic: str | None = None
     avro: str | None = None

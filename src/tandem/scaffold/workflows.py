@@ -11,7 +11,7 @@ _TEMPLATES = Path(__file__).parent / "github"
 _PIPELINE, _PROFILE = "the-pipeline", "the-profile"
 
 
-class Service(StrEnum):
+class CiService(StrEnum):
     """The service that runs workflows."""
 
     GITHUB = "github"

@@ -31,7 +31,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class SchemaFinding:
     """One result of a check: a sentence, and whether it is a problem."""
 
     text: str
@@ -46,7 +46,7 @@ def check(
     *,
     new: str | None = None,
     level: Level | None = None,
-) -> Iterator[Finding]:
+) -> Iterator[SchemaFinding]:
     """Yields the results for one stream.
 
     Args:
@@ -78,7 +78,7 @@ def check(
     found = registry.level(subject)
     met = level is None or level.is_met_by(found)
     wanted = "" if met else f", which does not include {level}"
-    yield Finding(f"the registry checks new versions at level {printable(found)}{wanted}", not met)
+    yield SchemaFinding(f"the registry checks new versions at level {printable(found)}{wanted}", not met)
     if new is not None:
         yield _readable(stream, declared, frozen, new)
     yield _compatible(registry, subject, kind, frozen[-1].text if new is None else new)
@@ -88,31 +88,31 @@ def _name(schema: RegisteredSchema) -> str:
     return f"version {schema.version} (id {schema.schema_id})"
 
 
-def _unreadable(schema: RegisteredSchema, reason: str, *, is_newest: bool) -> Finding:
+def _unreadable(schema: RegisteredSchema, reason: str, *, is_newest: bool) -> SchemaFinding:
     """Returns a problem if the version is the newest, which producers may use."""
     if is_newest:
-        return Finding(f"{_name(schema)} cannot be read: {reason}", True)
-    return Finding(f"{_name(schema)} is skipped, because a newer one replaced it: {reason}", False)
+        return SchemaFinding(f"{_name(schema)} cannot be read: {reason}", True)
+    return SchemaFinding(f"{_name(schema)} is skipped, because a newer one replaced it: {reason}", False)
 
 
-def _frozen(schema: RegisteredSchema, frozen: list[Frozen]) -> Finding:
+def _frozen(schema: RegisteredSchema, frozen: list[Frozen]) -> SchemaFinding:
     name = _name(schema)
     file = next((each for each in frozen if each.schema_id == schema.schema_id), None)
     if file is None:
-        return Finding(f"{name} has no file; its records become dead letters until `tandem schemas pull`", True)
+        return SchemaFinding(f"{name} has no file; its records become dead letters until `tandem schemas pull`", True)
     if not same_json(file.text, schema.text):
-        return Finding(f"{name} is not what its file says; delete the file and pull again", True)
-    return Finding(f"{name} has a file", False)
+        return SchemaFinding(f"{name} is not what its file says; delete the file and pull again", True)
+    return SchemaFinding(f"{name} has a file", False)
 
 
-def _compatible(registry: Registry, subject: str, kind: str, text: str) -> Finding:
+def _compatible(registry: Registry, subject: str, kind: str, text: str) -> SchemaFinding:
     reasons = registry.incompatibilities(subject, kind, text)
     if reasons is None:
-        return Finding("the schema is compatible", False)
-    return Finding("the schema is not compatible" + "".join(f"\n    {printable(each)}" for each in reasons), True)
+        return SchemaFinding("the schema is compatible", False)
+    return SchemaFinding("the schema is not compatible" + "".join(f"\n    {printable(each)}" for each in reasons), True)
 
 
-def _readable(stream: Stream, declared: Avro | JsonSchema, frozen: list[Frozen], new: str) -> Finding:
+def _readable(stream: Stream, declared: Avro | JsonSchema, frozen: list[Frozen], new: str) -> SchemaFinding:
     """Returns whether the declaration fits a new schema."""
     try:
         if isinstance(declared, Avro):
@@ -122,5 +122,5 @@ def _readable(stream: Stream, declared: Avro | JsonSchema, frozen: list[Frozen],
         else:
             json.loads(new)
     except (ValueError, RecursionError) as error:
-        return Finding(f"the stream {stream.name} does not fit the schema: {error}", True)
-    return Finding(f"the stream {stream.name} fits the schema", False)
+        return SchemaFinding(f"the stream {stream.name} does not fit the schema: {error}", True)
+    return SchemaFinding(f"the stream {stream.name} fits the schema", False)

@@ -43,7 +43,9 @@ def failures_after(run: ServiceRun, failures: int, final_codes: Collection[int])
     """
     lasted = 0.0 if run.ready_at is None else time.monotonic() - run.ready_at
     by_signal = run.code is not None and run.code < 0
-    failures = 1 if lasted >= GOOD_RUN_S or (by_signal and lasted > 0) else failures + 1
+    # A program that was ready ends in order only if something outside has asked for it.
+    from_outside = by_signal or run.code == 0
+    failures = 1 if lasted >= GOOD_RUN_S or (from_outside and lasted > 0) else failures + 1
     if by_signal and -(run.code or 0) not in CRASHES:
         # Another process has killed it, so it is never given up for that.
         return min(failures, MAX_FAILURES - 1)

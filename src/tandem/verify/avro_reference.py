@@ -12,7 +12,7 @@ from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS, Kind, String, Timestamp
 from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.declare.wire_format import UNKNOWN_ID, id_in
-from tandem.producer.avro_values import header_of
+from tandem.producer.avro_encoder import header_of
 from tandem.verify.field_values import Refused
 from tandem.verify.strict_avro import decoder
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from tandem.verify.documents import CollectionDifferences
 from tandem.verify.intake import Intake, Letter
 from tandem.verify.oracle import Document, Expectation, Observed, Oracle
-from tandem.verify.report import Counts, Kind, Problems, Report
+from tandem.verify.report import Kind, Problems, RecordCounts, Report
 from tandem.verify.topics import TopicRecord
 from tandem.verify.watermark import Watermark
 
@@ -202,10 +202,10 @@ def _place(key: bytes) -> tuple[str, int, int]:
     return (parts[1].decode(errors="replace"), int(parts[2]), int(parts[3])) if parts else ("", 0, 0)
 
 
-def _counts(intake: Intake, expected: Expectation) -> Counts:
+def _counts(intake: Intake, expected: Expectation) -> RecordCounts:
     name = intake.stream.name
     outcome = Counter(expected.outcome[name, identity] for identity in intake.accepted)
-    return Counts(
+    return RecordCounts(
         consumed=intake.consumed,
         repeated=intake.repeated,
         dead=len(intake.dead),

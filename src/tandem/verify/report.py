@@ -26,7 +26,7 @@ class Kind(StrEnum):
     CONFLICTING = "conflicting"  # one event was sent with different contents; the sender's fault, not the pipeline's
 
 
-class Counts(Counter[str]):
+class RecordCounts(Counter[str]):
     """The outcomes of a stream's records by the report's rows; ``consumed`` is their sum."""
 
     @property
@@ -77,7 +77,7 @@ class Report:
         outcomes: the pipeline's names for the outcomes of events, besides ``waiting`` and ``late``.
     """
 
-    streams: Mapping[str, Counts]
+    streams: Mapping[str, RecordCounts]
     problems: list[Problem]
     notes: list[str]
     watermark_ms: int
@@ -90,9 +90,9 @@ class Report:
         return ("consumed", *self.outcomes, "waiting", "repeated", "late", "dead", "control", *last)
 
     @property
-    def total(self) -> Counts:
+    def total(self) -> RecordCounts:
         """The sum over the streams."""
-        total = Counts()
+        total = RecordCounts()
         for counts in self.streams.values():
             total.update(counts)
         return total
@@ -118,7 +118,7 @@ class Report:
             "notes": self.notes,
         }
 
-    def _in_order(self, counts: Counts) -> dict[str, int]:
+    def _in_order(self, counts: RecordCounts) -> dict[str, int]:
         return {row: counts[row] for row in self.rows}
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import ends_of, own_topics
+from tandem_bench.consumption import JobDriver
 from tandem_bench.parts import drains
 from tandem_bench.parts.steady import Figures, consumption, ratios, title_of, verified
 from tandem_bench.reports import Reports
 from tandem_bench.result import Part, Rounds
 from tandem_bench.run_config import RunConfig
 from tandem_bench.service_usage import UsageMeter
-from tandem_bench.services import JobDriver
 from tandem_bench.testbed import running_job
 
 _FIRST, _WARM, _CLOSED = (

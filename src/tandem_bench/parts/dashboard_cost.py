@@ -12,9 +12,9 @@ from tandem.errors import TandemError
 from tandem.platforms.observe import dashboard_url
 from tandem.settings.model import Settings
 from tandem_bench.browser import Listeners, OpenPage, opened
+from tandem_bench.consumption import memory_of
 from tandem_bench.result import Figure, Part, Row, percentile
 from tandem_bench.run_config import RunConfig
-from tandem_bench.services import memory_of
 from tandem_bench.stand_in import StandIn
 from tandem_bench.testbed import new_testbed
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tandem.settings.model import Settings
+from tandem_bench.consumption import memory_figure
 from tandem_bench.full_state import fill
 from tandem_bench.parts.steady import RATE, Steady, measured, title_of, verified
 from tandem_bench.render import grouped
 from tandem_bench.reports import Reports
 from tandem_bench.result import Part, Rounds
 from tandem_bench.run_config import RunConfig
-from tandem_bench.services import memory_figure
 from tandem_bench.testbed import running_job
 
 

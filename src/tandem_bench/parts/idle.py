@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
+from tandem_bench.consumption import memory_figure
 from tandem_bench.result import Figure, Part, Row
 from tandem_bench.run_config import RunConfig
 from tandem_bench.service_usage import UsageMeter
-from tandem_bench.services import memory_figure
 from tandem_bench.testbed import running_job
 
 _CORES, _MEMORY = "cores", "GiB"

@@ -6,6 +6,7 @@ It is measured with an empty and with a full state.
 from __future__ import annotations
 
 from tandem.settings.model import Settings
+from tandem_bench.consumption import JobDriver
 from tandem_bench.full_state import fill
 from tandem_bench.load_generator import LoadGenerator, Watch
 from tandem_bench.parts.steady import RATE, Figures, ratios, title_of, verified
@@ -13,7 +14,6 @@ from tandem_bench.render import grouped
 from tandem_bench.reports import Reports
 from tandem_bench.result import Part, Rounds
 from tandem_bench.run_config import RunConfig
-from tandem_bench.services import JobDriver
 from tandem_bench.testbed import running_job
 
 _DEADLINE_S = 600.0

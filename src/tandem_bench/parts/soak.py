@@ -11,12 +11,12 @@ from typing import Any
 
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
+from tandem_bench.consumption import driver_processes, reading_of
 from tandem_bench.correctness import account
 from tandem_bench.load_generator import LoadGenerator
 from tandem_bench.reports import Reports, batch_milliseconds
 from tandem_bench.result import Figure, Part, Row
 from tandem_bench.run_config import RunConfig
-from tandem_bench.services import driver_processes, reading_of
 from tandem_bench.testbed import running_job
 
 _RATE = 2000.0

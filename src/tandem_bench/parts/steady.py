@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import ends_of, own_topics
+from tandem_bench.consumption import OF_THE_JOB
 from tandem_bench.correctness import account
 from tandem_bench.load_generator import LoadGenerator, Watch, quantiles
 from tandem_bench.reports import Reports, batch_times
 from tandem_bench.service_usage import Usage, UsageMeter
-from tandem_bench.services import OF_THE_JOB
 
 RATE = 1000.0
 # Payments come up to 20 seconds before their orders.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
-from tandem.platforms.dataproc.project import Project
+from tandem.platforms.dataproc.google_project import GoogleProject
 from tandem.platforms.dataproc.requests import SCOPE
 from tandem.settings.google import GoogleSettings
 
@@ -90,11 +90,11 @@ class Clients:
         return LoggingServiceV2Client(transport=transport)
 
     @cached_property
-    def project(self) -> Project:
+    def project(self) -> GoogleProject:
         """Describes the project."""
         from google.auth.transport.requests import AuthorizedSession
 
-        return Project(self._google, AuthorizedSession(self._credentials))  # type: ignore[no-untyped-call]
+        return GoogleProject(self._google, AuthorizedSession(self._credentials))  # type: ignore[no-untyped-call]
 
     def login(self) -> str:
         """Returns the account of the login.

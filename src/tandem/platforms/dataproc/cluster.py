@@ -10,7 +10,7 @@ import structlog
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.dataproc.calls import call
-from tandem.platforms.dataproc.machines import machine_of
+from tandem.platforms.dataproc.machine_type import machine_type_of
 from tandem.platforms.dataproc.refusals import Refusal, recognised
 from tandem.platforms.dataproc.requests import ENVIRONMENT_LABEL, SCOPE, cluster_request, environment_of
 from tandem.settings.model import Settings
@@ -193,7 +193,7 @@ def _check_machines(cluster: GoogleCluster, named: str) -> None:
     workers = cluster.config.worker_config
     group = workers if workers.num_instances else cluster.config.master_config
     name = group.machine_type_uri.rpartition("/")[2]
-    has, wanted = machine_of(name), machine_of(named)
+    has, wanted = machine_type_of(name), machine_type_of(named)
     if has and wanted and has.memory_mib < wanted.memory_mib:
         raise EnvironmentNotReadyError(
             f"the workers of the cluster {cluster.cluster_name} are {name}, but executors are sized for {named}",

@@ -83,11 +83,11 @@ class Deployment:
         return self._clients.login()
 
     def check_apis(self) -> str:
-        """Returns a line about the project's APIs; see ``Project.check_apis``."""
+        """Returns a line about the project's APIs; see ``GoogleProject.check_apis``."""
         return self._clients.project.check_apis()
 
     def check_roles(self) -> str:
-        """Returns the login's roles; see ``Project.check_roles``."""
+        """Returns the login's roles; see ``GoogleProject.check_roles``."""
         return self._clients.project.check_roles()
 
     def check_network(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tandem.errors import UsageError
 from tandem.job_files import TASKS_JAVA_OPTIONS
-from tandem.platforms.dataproc.machines import Machine, machine_of
+from tandem.platforms.dataproc.machine_type import MachineType, machine_type_of
 from tandem.platforms.parity import spark_settings
 from tandem.settings.model import EXECUTORS, Settings
 
@@ -86,13 +86,13 @@ def executor_of(settings: Settings) -> Executor:
     return executor
 
 
-def worker_of(settings: Settings) -> Machine:
+def worker_of(settings: Settings) -> MachineType:
     """Returns the machine that a cluster's executors run on.
 
     Raises:
         UsageError: the name of its type does not say its size.
     """
-    machine = machine_of(settings.gcp.machine)
+    machine = machine_type_of(settings.gcp.machine)
     if machine is None:
         raise UsageError(
             f"the memory of gcp.machine {settings.gcp.machine!r} is unknown",
@@ -157,7 +157,7 @@ def _overhead(spark: dict[str, str], cores: int, rocksdb: int) -> int:
     return overhead
 
 
-def _for_executors(worker: Machine) -> int:
+def _for_executors(worker: MachineType) -> int:
     """Returns the memory of a worker for executors, beside an application master."""
     return int(worker.memory_mib * _YARN_SHARE) - _MASTER
 
@@ -166,7 +166,7 @@ def _in_steps(memory: int) -> int:
     return -(-memory // _YARN_STEP) * _YARN_STEP
 
 
-def _check_container(executor: Executor, worker: Machine, name: str) -> None:
+def _check_container(executor: Executor, worker: MachineType, name: str) -> None:
     """Raises if YARN cannot give an executor its memory on a worker."""
     if executor.heap < _LEAST_HEAP:
         raise UsageError(

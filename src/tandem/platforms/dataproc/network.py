@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from tandem.errors import TandemError
-from tandem.platforms.dataproc.project import Project
+from tandem.platforms.dataproc.google_project import GoogleProject
 from tandem.platforms.dataproc.requirements import PROTOCOLS
 from tandem.settings.google import GoogleSettings
 
@@ -20,7 +20,7 @@ _WHAT = "looking at the network"
 _NAT_PORTS = 64
 
 
-def check_network(google: GoogleSettings, project: Project) -> str:
+def check_network(google: GoogleSettings, project: GoogleProject) -> str:
     """Returns a line about the network.
 
     Args:

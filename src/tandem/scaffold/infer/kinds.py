@@ -10,7 +10,7 @@ from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.kind import DATE_PATTERN, Kind, Timestamp
 from tandem.errors import UsageError
 from tandem.scaffold.infer.numbers import kind_of_integers, kind_of_numbers
-from tandem.scaffold.infer.observed import MAX_DEPTH, Observed
+from tandem.scaffold.infer.observed import MAX_DEPTH, ObservedValues
 from tandem.scaffold.infer.words import is_time_like
 from tandem.scaffold.names import problem_of_name
 from tandem.verify.field_values import micros
@@ -38,7 +38,7 @@ class Kinds:
         self.optional: list[str] = []
         self.notes: list[str] = []
 
-    def fields(self, record: Observed) -> dict[str, Kind]:
+    def fields(self, record: ObservedValues) -> dict[str, Kind]:
         """Returns the types of a record's fields that a stream can declare.
 
         Raises:
@@ -58,7 +58,7 @@ class Kinds:
             found[name] = kind
         return found
 
-    def _kind(self, seen: Observed, name: str) -> Kind | None:
+    def _kind(self, seen: ObservedValues, name: str) -> Kind | None:
         """Returns a field's type; None for one that is left out, which is noted."""
         types = seen.types
         if types == {"integer", "number"}:
@@ -75,7 +75,7 @@ class Kinds:
             )
         if not types:
             return self._unknown(seen)
-        infer: dict[str, Callable[[Observed, str], Kind | None]] = {
+        infer: dict[str, Callable[[ObservedValues, str], Kind | None]] = {
             "boolean": lambda *_: FieldType.BOOLEAN,
             "integer": self._integers,
             "number": self._numbers,
@@ -85,27 +85,27 @@ class Kinds:
         }
         return infer[types.pop()](seen, name)
 
-    def _unknown(self, seen: Observed) -> Kind:
+    def _unknown(self, seen: ObservedValues) -> Kind:
         self.notes.append(f"{seen.path}: only null, declared as an optional string")
         return FieldType.STRING
 
-    def _integers(self, seen: Observed, name: str) -> Kind | None:
+    def _integers(self, seen: ObservedValues, name: str) -> Kind | None:
         kind = kind_of_integers(seen, name)
         if isinstance(kind, Timestamp) and not is_time_like(name):
             self.notes.append(f"{seen.path}: declared as a time since 1970 because of its size")
         return self._noted(seen, kind)
 
-    def _numbers(self, seen: Observed, name: str) -> Kind | None:
+    def _numbers(self, seen: ObservedValues, name: str) -> Kind | None:
         return self._noted(seen, kind_of_numbers(seen, name))
 
-    def _noted(self, seen: Observed, kind: Kind | None) -> Kind | None:
+    def _noted(self, seen: ObservedValues, kind: Kind | None) -> Kind | None:
         if kind is None:
             self.notes.append(f"left out: {seen.path} has a number that is too large for any type")
         elif kind == FieldType.DOUBLE and seen.whole_digits > 15:
             self.notes.append(f"{seen.path}: declared as a double, which rounds its longest numbers")
         return kind
 
-    def _object(self, seen: Observed) -> Kind | None:
+    def _object(self, seen: ObservedValues) -> Kind | None:
         if seen.depth >= MAX_DEPTH:
             self._note_depth(seen)
             return None
@@ -118,7 +118,7 @@ class Kinds:
             return None
         return FieldType.record(fields)
 
-    def _array(self, seen: Observed, name: str) -> Kind | None:
+    def _array(self, seen: ObservedValues, name: str) -> Kind | None:
         if seen.items is None:
             self._note_depth(seen)
             return None
@@ -131,7 +131,7 @@ class Kinds:
         items = self._kind(seen.items, name)
         return None if items is None else FieldType.array(items)
 
-    def _note_depth(self, seen: Observed) -> None:
+    def _note_depth(self, seen: ObservedValues) -> None:
         shown = seen.path if len(seen.path) < 60 else f"{seen.path[:60]}..."
         self.notes.append(f"left out: {shown} is nested deeper than {MAX_DEPTH} levels")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.kind import MAX_PRECISION, Kind
-from tandem.scaffold.infer.observed import Observed
+from tandem.scaffold.infer.observed import ObservedValues
 from tandem.scaffold.infer.words import is_money_like, is_number_like, is_time_like, words_of
 
 # In seconds since 1970: the times that a field named like a time may have, and those that any other field may have.
@@ -33,7 +33,7 @@ _MOST_FIXED = 4
 _EXACT_DIGITS = 38
 
 
-def kind_of_integers(seen: Observed, name: str) -> Kind | None:
+def kind_of_integers(seen: ObservedValues, name: str) -> Kind | None:
     """Returns the type of a field with integers alone; None where there is none."""
     least, most = seen.integers or (0, 0)
     if least >= -_LARGEST - 1 and most <= _LARGEST:
@@ -43,7 +43,7 @@ def kind_of_integers(seen: Observed, name: str) -> Kind | None:
     return _double(seen)
 
 
-def kind_of_numbers(seen: Observed, name: str) -> Kind | None:
+def kind_of_numbers(seen: ObservedValues, name: str) -> Kind | None:
     """Returns the type of a field with fractions or exponents, else None.
 
     A decimal is exact, and refuses more digits than it has. So it is declared where the digits are fixed: two, as
@@ -69,7 +69,7 @@ def kind_of_times(values: Sequence[int], name: str) -> Kind | None:
     return _fitting(min(values), max(values), _OF_TIMES, _UNITS)
 
 
-def _scale(seen: Observed, name: str) -> int | None:
+def _scale(seen: ObservedValues, name: str) -> int | None:
     digits, enough = seen.fraction_digits, seen.fraction_digits.total() >= _ENOUGH
     most = max(digits, default=0)
     if is_money_like(name) and most <= _MOST_FIXED:
@@ -79,7 +79,7 @@ def _scale(seen: Observed, name: str) -> int | None:
     return most if len(digits) == 1 and enough and _CENTS < most <= _MOST_FIXED else None
 
 
-def _double(seen: Observed) -> Kind | None:
+def _double(seen: ObservedValues) -> Kind | None:
     return FieldType.DOUBLE if seen.largest < float("inf") else None
 
 

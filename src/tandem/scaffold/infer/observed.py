@@ -25,7 +25,7 @@ class Sample(NamedTuple):
 
 
 @dataclass
-class Observed:
+class ObservedValues:
     """What was seen of one field.
 
     Attributes:
@@ -57,8 +57,8 @@ class Observed:
     largest: float = 0.0
     strings: Counter[str] = field(default_factory=Counter)
     texts: set[str] = field(default_factory=set)
-    fields: dict[str, Observed] = field(default_factory=dict)
-    items: Observed | None = None
+    fields: dict[str, ObservedValues] = field(default_factory=dict)
+    items: ObservedValues | None = None
 
     @property
     def types(self) -> set[str]:
@@ -92,14 +92,14 @@ class Observed:
             return
         for name, each in value.items():
             if name not in self.fields:
-                self.fields[name] = Observed(f"{self.path}.{name}" if self.path else name, self.depth + 1)
+                self.fields[name] = ObservedValues(f"{self.path}.{name}" if self.path else name, self.depth + 1)
             self.fields[name].add(each, place)
 
     def _add_array(self, value: list[Any], place: str) -> None:
         if self.depth >= MAX_DEPTH:
             return
         if self.items is None:
-            self.items = Observed(f"{self.path}[]", self.depth + 1)
+            self.items = ObservedValues(f"{self.path}[]", self.depth + 1)
         for item in value:
             self.items.add(item, place)
 
@@ -149,9 +149,9 @@ _TYPES = {
 }
 
 
-def observe(samples: list[Sample]) -> Observed:
+def observe(samples: list[Sample]) -> ObservedValues:
     """Returns what was seen of the records, as one object."""
-    root = Observed("")
+    root = ObservedValues("")
     for sample in samples:
         root.add(sample.fields, sample.place)
     return root

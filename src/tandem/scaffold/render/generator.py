@@ -10,7 +10,7 @@ from tandem.engine.declare.field_name import Path
 from tandem.scaffold.chosen import Chosen
 from tandem.scaffold.render.module import imports
 from tandem.scaffold.render.parts import given_values
-from tandem.scaffold.render.values import NUMBER, Function, SampleCode
+from tandem.scaffold.render.sample_code import NUMBER, Function, SampleCode
 
 _NUMBER = f'''def {NUMBER}(moment_id: str) -> int:
     """Returns a number that identifies a moment."""

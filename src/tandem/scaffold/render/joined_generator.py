@@ -9,7 +9,7 @@ from tandem.scaffold.render.code import text
 from tandem.scaffold.render.generator import generator_parts
 from tandem.scaffold.render.joined_names import JoinedNames
 from tandem.scaffold.render.module import filled, imports
-from tandem.scaffold.render.values import SampleCode
+from tandem.scaffold.render.sample_code import SampleCode
 
 _AFTER = """    after_ms = moment.scaled(chance.randrange(1, 240_000))
     if moment.kind is MomentKind.EARLY:  # by a clock that is slow

@@ -13,7 +13,7 @@ from tandem.scaffold.chosen import Chosen, kind_at
 from tandem.scaffold.infer.words import words_of
 from tandem.scaffold.render.code import Code, Each, Item, Items, call, mapping, several, text, written
 from tandem.scaffold.render.field_types import document_type, fields_code
-from tandem.scaffold.render.values import identity_value
+from tandem.scaffold.render.sample_code import identity_value
 
 _MOST_COLUMNS = 6
 _SCALAR_TIMES = ("DocumentType.TIMESTAMP", "DocumentType.DATE")

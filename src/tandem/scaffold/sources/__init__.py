@@ -8,8 +8,8 @@ from pathlib import Path
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.names import stream_name
-from tandem.scaffold.sources.avro_schema import described_by_avro
-from tandem.scaffold.sources.json_schema import described_by_json_schema, is_json_schema
+from tandem.scaffold.sources.avro_file import described_by_avro
+from tandem.scaffold.sources.json_schema_file import described_by_json_schema, is_json_schema
 from tandem.scaffold.sources.samples import described_by_samples, read_samples
 from tandem.scaffold.sources.topic import described_by_topic
 from tandem.settings.model import KafkaSettings

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 30.0
 
 
-class Project:
+class GoogleProject:
     """The project of a profile, by Google's APIs that describe it. It only reads.
 
     Args:

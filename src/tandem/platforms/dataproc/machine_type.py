@@ -12,7 +12,7 @@ _CUSTOM = re.compile(r"(?:[a-z0-9]+-)?custom-(\d+)-(\d+)(?:-ext)?")
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineType:
     """A type of machine.
 
     Attributes:
@@ -24,10 +24,10 @@ class Machine:
     memory_mib: int
 
 
-def machine_of(name: str) -> Machine | None:
+def machine_type_of(name: str) -> MachineType | None:
     """Returns a type of machine by its name; None if the name does not say its size."""
     if found := _PREDEFINED.fullmatch(name):
-        return Machine(int(found[2]), int(found[2]) * _MIB_PER_CPU[found[1]])
+        return MachineType(int(found[2]), int(found[2]) * _MIB_PER_CPU[found[1]])
     if found := _CUSTOM.fullmatch(name):
-        return Machine(int(found[1]), int(found[2]))
+        return MachineType(int(found[1]), int(found[2]))
     return None

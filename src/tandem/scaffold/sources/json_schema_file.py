@@ -49,7 +49,7 @@ def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) 
     Raises:
         UsageError: it describes no object, or none of its fields can be declared.
     """
-    types = _Types(schema)
+    types = _JsonSchemaTypes(schema)
     try:
         fields = types.root()
     except CannotDeclareError as error:
@@ -64,7 +64,7 @@ def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) 
     return Described(source, name, fields, "a JSON Schema", tuple(types.notes))
 
 
-class _Types:
+class _JsonSchemaTypes:
     """The types of one schema's fields."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from tandem.engine.declare.kind import (
     String,
     Timestamp,
 )
-from tandem.scaffold.infer.observed import Observed
+from tandem.scaffold.infer.observed import ObservedValues
 from tandem.scaffold.infer.words import singular, words_of
 from tandem.scaffold.names import unlike
 from tandem.scaffold.render.code import Code, Each, Item, Sometimes, call, mapping, several, text, written
@@ -70,7 +70,7 @@ class SampleCode:
     _depth: int = field(default=0, init=False)
 
     def add_record(
-        self, name: str, fields: Mapping[str, Kind], seen: Observed | None, given: Mapping[Path, str]
+        self, name: str, fields: Mapping[str, Kind], seen: ObservedValues | None, given: Mapping[Path, str]
     ) -> Function:
         """Adds and returns the function that makes a record's fields.
 
@@ -87,7 +87,7 @@ class SampleCode:
         name: str,
         what: str,
         fields: Mapping[str, Kind],
-        seen: Observed | None,
+        seen: ObservedValues | None,
         given: Mapping[Path, str],
         path: Path,
     ) -> Function:
@@ -106,13 +106,13 @@ class SampleCode:
         )
         return Function(function, tuple(needed))
 
-    def _field(self, kind: Kind, name: str, seen: Observed | None, given: Mapping[Path, str], path: Path) -> Code:
+    def _field(self, kind: Kind, name: str, seen: ObservedValues | None, given: Mapping[Path, str], path: Path) -> Code:
         if path in given:
             return given[path]
         value = self._value(kind, name, seen, given, path)
         return Sometimes(value, _OFTEN) if kind.is_optional else value
 
-    def _value(self, kind: Kind, name: str, seen: Observed | None, given: Mapping[Path, str], path: Path) -> Code:
+    def _value(self, kind: Kind, name: str, seen: ObservedValues | None, given: Mapping[Path, str], path: Path) -> Code:
         label = label_of(name)
         match kind:
             case String():
@@ -153,7 +153,7 @@ class SampleCode:
             case _:
                 assert_never(kind)
 
-    def _item(self, kind: Kind, name: str, seen: Observed | None) -> Code:
+    def _item(self, kind: Kind, name: str, seen: ObservedValues | None) -> Code:
         """Returns the value of an array's items or a map's values."""
         self._depth += 1
         try:

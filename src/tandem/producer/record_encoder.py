@@ -9,7 +9,7 @@ from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import JsonSchema
 from tandem.producer import odd_records
-from tandem.producer.avro_values import AvroValues
+from tandem.producer.avro_encoder import AvroRecordEncoder
 from tandem.producer.json_encoding import fields_encoder
 
 Fields = Mapping[str, Any]
@@ -17,7 +17,7 @@ Fields = Mapping[str, Any]
 _OF_PREFIX = 8
 
 
-class Values(Protocol):
+class RecordEncoder(Protocol):
     """One format.
 
     Fields are those of ``sample.Event``; a choice is a number in [0, 1).
@@ -33,18 +33,18 @@ class Values(Protocol):
         """Returns a kind and a value that must become a dead letter."""
 
 
-def values_of(stream: Stream) -> Values:
+def encoder_of(stream: Stream) -> RecordEncoder:
     """Returns the encoder of a stream's format."""
     match stream.format:
         case None:
-            return JsonValues(stream)
+            return JsonRecordEncoder(stream)
         case Avro():
-            return AvroValues(stream, stream.format)
+            return AvroRecordEncoder(stream, stream.format)
         case JsonSchema():
-            return PrefixedJsonValues(stream, stream.format)
+            return PrefixedJsonRecordEncoder(stream, stream.format)
 
 
-class JsonValues:
+class JsonRecordEncoder:
     """JSON in UTF-8."""
 
     def __init__(self, stream: Stream) -> None:
@@ -52,19 +52,19 @@ class JsonValues:
         self._written = fields_encoder(stream.fields)
 
     def plain(self, fields: Fields) -> bytes:
-        """See ``Values.plain``."""
+        """See ``RecordEncoder.plain``."""
         return odd_records.dump(self._written(fields))
 
     def unusual(self, fields: Fields, choice: float) -> bytes:
-        """See ``Values.unusual``."""
+        """See ``RecordEncoder.unusual``."""
         return odd_records.unusual(self._written(fields), self._stream, choice)
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
-        """See ``Values.malformed``."""
+        """See ``RecordEncoder.malformed``."""
         return odd_records.malformed(self._written(fields), self._stream, self._kinds, choice)
 
 
-class PrefixedJsonValues:
+class PrefixedJsonRecordEncoder:
     """JSON in UTF-8 in Confluent's wire format.
 
     Records of an older schema count as unusual, too.
@@ -75,18 +75,18 @@ class PrefixedJsonValues:
     """
 
     def __init__(self, stream: Stream, schemas: JsonSchema) -> None:
-        self._json, self._prefixes = JsonValues(stream), schemas.prefixes
+        self._json, self._prefixes = JsonRecordEncoder(stream), schemas.prefixes
 
     def plain(self, fields: Fields) -> bytes:
-        """See ``Values.plain``."""
+        """See ``RecordEncoder.plain``."""
         return self._prefixes[-1] + self._json.plain(fields)
 
     def unusual(self, fields: Fields, choice: float) -> bytes:
-        """See ``Values.unusual``."""
+        """See ``RecordEncoder.unusual``."""
         return self._prefixes[int(choice * len(self._prefixes))] + self._json.unusual(fields, choice)
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
-        """See ``Values.malformed``."""
+        """See ``RecordEncoder.malformed``."""
         which, rest = divmod(choice * _OF_PREFIX, 1)
         if which == 0:
             return "no_prefix", self._json.plain(fields)

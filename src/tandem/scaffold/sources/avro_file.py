@@ -52,7 +52,7 @@ def described_by_avro(source: str, name: str, text: str) -> Described:
         schema = json.loads(text)
         parse_schema(schema, _write_hint=False)
         is_record = isinstance(schema, dict) and schema.get("type") == "record"
-        types = _Types(schema)
+        types = _AvroTypes(schema)
         fields = types.fields(schema, schema.get("namespace", ""), "") if is_record else {}
     except json.JSONDecodeError as error:
         raise UsageError(f"{source}:{error.lineno}: not JSON: {error.msg}", hint="give an Avro schema") from None
@@ -74,7 +74,7 @@ def described_by_avro(source: str, name: str, text: str) -> Described:
     return Described(source, name, fields, "an Avro schema", tuple(types.notes), avro=text)
 
 
-class _Types:
+class _AvroTypes:
     """The types of one schema's fields."""
 
     def __init__(self, schema: dict[str, Any]) -> None:

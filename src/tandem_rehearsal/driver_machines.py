@@ -21,7 +21,7 @@ _DEFAULT_ACCOUNT = "123456789012-compute@developer.gserviceaccount.com"
 _LISTED = ("offsets", "commits")
 
 
-class Machines:
+class DriverMachines:
     """Starts drivers on clusters and as serverless batches.
 
     Args:

@@ -52,8 +52,8 @@ class AvroEncoder:
         return self._header + payload.getvalue()
 
 
-class AvroValues:
-    """See ``values.Values``; unusual are records of an older schema.
+class AvroRecordEncoder:
+    """See ``record_encoder.RecordEncoder``; unusual are records of an older schema.
 
     Args:
         stream: the records' stream.
@@ -77,15 +77,15 @@ class AvroValues:
         self._times = {name for name, kind in stream.fields.items() if isinstance(kind, Timestamp)}
 
     def plain(self, fields: Fields) -> bytes:
-        """See ``Values.plain``."""
+        """See ``RecordEncoder.plain``."""
         return self._written(fields, len(self._encoders) - 1)
 
     def unusual(self, fields: Fields, choice: float) -> bytes:
-        """See ``Values.unusual``."""
+        """See ``RecordEncoder.unusual``."""
         return self._written(fields, int(choice * len(self._encoders)))
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
-        """See ``Values.malformed``."""
+        """See ``RecordEncoder.malformed``."""
         kind = self._kinds[int(choice * len(self._kinds))]
         return kind, MALFORMED[kind](self, fields)
 
@@ -105,22 +105,22 @@ class AvroValues:
         return encode({**record, **changes})
 
 
-def _invalid_utf8(values: AvroValues, fields: Fields) -> bytes:
+def _invalid_utf8(values: AvroRecordEncoder, fields: Fields) -> bytes:
     identity = str(fields[values.identity]).encode()
     return values.plain(fields).replace(identity, b"\xff" + identity[1:], 1)
 
 
-def _unknown(values: AvroValues, fields: Fields) -> bytes:
+def _unknown(values: AvroRecordEncoder, fields: Fields) -> bytes:
     value, at = values.plain(fields), values.header.mark
     # Another fingerprint, or a negative id, which no registry has.
     return at + bytes((value[len(at)] ^ 0x80,)) + value[len(at) + 1 :]
 
 
-def _future(values: AvroValues, fields: Fields) -> bytes:
+def _future(values: AvroRecordEncoder, fields: Fields) -> bytes:
     return values.plain({**fields, values.event_time: _FAR_FUTURE_MS})
 
 
-MALFORMED: Mapping[str, Callable[[AvroValues, Fields], bytes | None]] = {
+MALFORMED: Mapping[str, Callable[[AvroRecordEncoder, Fields], bytes | None]] = {
     "null_value": lambda *_: None,
     "empty": lambda *_: b"",
     "blank": lambda *_: b"   ",
