@@ -100,6 +100,38 @@ def test_a_service_that_does_not_answer_raises_what_the_collector_expects(monkey
     mongo.close()
 
 
+def test_a_client_that_lost_kafka_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Client:
+        closed = False
+
+        def describe_cluster(self) -> dict[str, Any]:
+            if self is clients[0]:
+                raise KafkaError("gone")
+            return {"brokers": [1]}
+
+        def describe_topics(self) -> list[Any]:
+            return []
+
+        describe_log_dirs = describe_topics
+
+        def close(self) -> None:
+            self.closed = True
+
+    clients: list[Client] = []
+
+    def connect(*_: object, **__: object) -> Client:
+        clients.append(Client())
+        return clients[-1]
+
+    monkeypatch.setattr("tandem.exporter.kafka_metrics.new_client", connect)
+    source = KafkaMetrics(load("embedded").kafka)
+    with pytest.raises(KafkaError):
+        source.read()
+    assert values(source.read())["tandem_kafka_brokers",] == 1
+    assert values(source.read())["tandem_kafka_brokers",] == 1
+    assert [client.closed for client in clients] == [True, False]
+
+
 def exporter(listen: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "TANDEM_PROFILE": "embedded"}
     command = [sys.executable, "-m", "tandem.exporter", f"--listen={listen}"]

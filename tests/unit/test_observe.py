@@ -38,6 +38,18 @@ def test_prometheus_accepts_the_configuration() -> None:
 
 
 @promtool
+def test_the_pages_configuration_for_processes_reads_the_same_targets(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "guides" / "observe.md").read_text("utf-8")
+    (config,) = re.findall(r"^```\n(global: .+?)^```", page, re.MULTILINE | re.DOTALL)
+    shutil.copy(RULES, tmp_path)
+    (tmp_path / CONFIG.name).write_text(config, "utf-8")
+    subprocess.run(["promtool", "check", "config", str(tmp_path / CONFIG.name)], check=True)
+    named = re.findall(r"job_name: (\S+)|metrics_path: (\S+)", config)
+    ours = re.findall(r"job_name: (\S+)|metrics_path: (\S+)", CONFIG.read_text("utf-8"))
+    assert named == [each for each in ours if each[0] not in ("tandem-producers", "prometheus")]
+
+
+@promtool
 def test_each_alert_fires_and_resolves_when_it_should(tmp_path: Path) -> None:
     done = outcome_of(RULES.read_text("utf-8"), tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
