@@ -31,7 +31,20 @@ from tests.unit.test_cloud_commands import SETTINGS
 # What a new command must be sorted into.
 ASKING = {"up", "down", "submit", "run", "produce", "dev", "deploy", "destroy"}
 HARMLESS = {
-    *("verify", "reconcile", "status", "logs", "profile", "config", "doctor", "bench", "new", "schemas", "shell"),
+    *(
+        "verify",
+        "reconcile",
+        "status",
+        "logs",
+        "profile",
+        "config",
+        "doctor",
+        "bench",
+        "init",
+        "new",
+        "schemas",
+        "shell",
+    ),
     "parity",
 }
 PROFILES = """

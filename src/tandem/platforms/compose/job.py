@@ -13,7 +13,8 @@ from tandem.platforms.base import START_DEADLINE_S, UNCHECKED
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import ports
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
-from tandem.platforms.compose.engine import check_builder, check_memory, checkout
+from tandem.platforms.compose.engine import check_builder, check_memory
+from tandem.platforms.compose.folder import renewed_folder
 from tandem.platforms.compose.job_services import RECONCILE, SETUP, JobServices
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
@@ -43,7 +44,7 @@ class ComposeJob:
         """Starts the services and this pipeline's job; see ``Job.submit``."""
         project, job = self._project, self._services.job
         pipelines = {*project.jobs(), self.settings.pipeline}
-        check_mounts(checkout(), self.settings.pipelines_dir, self.settings.profile_file)
+        check_mounts(renewed_folder(), self.settings.pipelines_dir, self.settings.profile_file)
         if state_of(project.container(job)) != "running":
             check_memory(project.engine, len(pipelines))
             check_builder(project.engine)
@@ -140,7 +141,7 @@ class ComposeJob:
         See ``Job.restart``.
         """
         self._project.check_running(self.settings.pipeline)
-        check_mounts(checkout(), self.settings.pipelines_dir, self.settings.profile_file)
+        check_mounts(renewed_folder(), self.settings.pipelines_dir, self.settings.profile_file)
         self._start("run", "--rm", "--no-deps", self._services.named(SETUP))
         self._start("up", "--detach", "--no-deps", "--force-recreate", self._services.job)
         self.wait_until_ready()
