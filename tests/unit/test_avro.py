@@ -19,6 +19,12 @@ from tandem.verify.strict_avro import decoder
 from tests.avro import DEAD, EVENTS, FIELDS, MICROS, MILLIS, NOON_MS, SALES, SCHEMAS, field, schema
 
 ARRIVED_MS = NOON_MS + 3_600_000
+SIZE = {"type": "enum", "name": "Size", "symbols": ["S"]}
+# Each type contains the previous one twice.
+DOUBLING = [
+    field(f"f{n}", {"type": "record", "name": f"T{n}", "fields": [field(x, f"T{n - 1}" if n else "int") for x in "ab"]})
+    for n in range(20)
+]
 validate = Validator(SALES, max_clock_skew_seconds=300)
 
 
@@ -56,6 +62,12 @@ def test_a_reader_is_shown_all_that_a_record_says() -> None:
         ({1: "{"}, r"sales\.v1\.avsc: Expecting"),
         ({1: '"string"'}, "not the schema of a record"),
         ({1: schema(field("next", ["null", "Sale"]))}, "contains itself"),
+        ({1: schema(field("next", {"type": "array", "items": "shop.v1.Sale"}))}, "contains itself"),
+        ({1: schema(field("size", "Size"))}, "type Size is not defined"),
+        ({1: schema(field("size", SIZE), field("other", SIZE))}, r"type shop\.v1\.Size is defined twice"),
+        ({1: schema(field("size", {"type": "array"}))}, "None is not a type"),
+        ({1: schema(field("size", {"type": "fixed", "size": 2}))}, "a type fixed without a name"),
+        ({1: schema(*DOUBLING)}, "more than 10000 types"),
         ({1: schema(field("id", "string")), 2: schema(field("id", "string", doc="other"))}, r"the same as .*v1\.avsc"),
         ({1: schema(field("at", MILLIS)), 2: schema(field("at", MICROS))}, r"the same as .*v1\.avsc"),
     ],

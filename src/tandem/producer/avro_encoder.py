@@ -10,15 +10,15 @@ from typing import Any
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from tandem.engine.declare.avro_schema import SINGLE_OBJECT, Avro, Source
+from tandem.engine.declare.avro_schema import SINGLE_OBJECT, Avro
+from tandem.engine.declare.avro_source import Source, problems
 from tandem.engine.declare.avro_version import Version
-from tandem.engine.declare.kind import String, Timestamp
+from tandem.engine.declare.kind import String
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import prefix_of
+from tandem.producer.avro_fields import record_of
 
 Fields = Mapping[str, Any]
-# The position of each declared field in the records of one schema.
-_Sources = Mapping[str, Source]
 
 _HUGE_BYTES = 1_000_000
 _FAR_FUTURE_MS = 32_472_144_000_000  # in the year 2999
@@ -62,19 +62,18 @@ class AvroRecordEncoder:
 
     def __init__(self, stream: Stream, avro: Avro) -> None:
         self.header = avro.header
-        self._encoders: list[tuple[_Sources, AvroEncoder]] = []
+        self._encoders: list[tuple[Mapping[str, Source], AvroEncoder]] = []
         for version in avro.versions:
-            sources = {name: avro.source(version, name, kind) for name, kind in stream.fields.items()}
-            usable = {name: source for name, source in sources.items() if source}
-            if len(usable) == len(sources):
-                self._encoders.append((usable, AvroEncoder(version)))
-        path = next(iter(stream.identity_paths or ()), ("",))
-        # The first field of the identity, and the event time; empty if it is not a text, or not a field.
-        self.identity = path[0] if isinstance(stream.fields.get(path[0]), String) else ""
-        self.event_time = "".join(stream.event_time_path or ())
+            sources = avro.sources(version, stream.fields)
+            if not any(problems(sources)):
+                self._encoders.append((sources, AvroEncoder(version)))
+        name = next(iter(stream.identity_paths or ()), ("",))[0]
+        kind, time = stream.fields.get(name), stream.event_time_path or ()
+        # The first field of the identity if it is a text that may not be empty, and the event time if it is a field.
+        self.identity = name if isinstance(kind, String) and not kind.may_be_empty else ""
+        self.event_time = time[0] if len(time) == 1 else ""
         needed = {**dict.fromkeys(_ABOUT_IDENTITY, self.identity), **dict.fromkeys(_ABOUT_TIME, self.event_time)}
         self._kinds = [kind for kind in MALFORMED if needed.get(kind, True)]
-        self._times = {name for name, kind in stream.fields.items() if isinstance(kind, Timestamp)}
 
     def plain(self, fields: Fields) -> bytes:
         """See ``RecordEncoder.plain``."""
@@ -95,14 +94,7 @@ class AvroRecordEncoder:
 
     def _written(self, fields: Fields, which: int, **changes: Any) -> bytes:
         sources, encode = self._encoders[which]
-        record = {}
-        for name, value in fields.items():
-            source = sources.get(name)
-            if source is None:
-                record[name] = value
-            elif source.name is not None:
-                record[source.name] = value * 1000 // source.micros if name in self._times else value
-        return encode({**record, **changes})
+        return encode({**record_of(sources, fields), **changes})
 
 
 def _invalid_utf8(values: AvroRecordEncoder, fields: Fields) -> bytes:
@@ -125,7 +117,7 @@ MALFORMED: Mapping[str, Callable[[AvroRecordEncoder, Fields], bytes | None]] = {
     "empty": lambda *_: b"",
     "blank": lambda *_: b"   ",
     "huge": lambda *_: b"x" * _HUGE_BYTES,
-    "json": lambda _, fields: json.dumps(dict(fields)).encode(),
+    "json": lambda _, fields: json.dumps(dict(fields), default=str).encode(),
     "no_header": lambda values, fields: values.plain(fields)[values.header.length :],
     "unknown_schema": _unknown,
     "header_alone": lambda values, fields: values.plain(fields)[: values.header.length],

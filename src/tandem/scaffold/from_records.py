@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import Avro, file_of
-from tandem.engine.declare.kind import Integer, Kind, String, Timestamp, TimeUnit
+from tandem.engine.declare.kind import (
+    Array,
+    Boolean,
+    Bytes,
+    Date,
+    Decimal,
+    Double,
+    Enum,
+    Integer,
+    Kind,
+    Map,
+    Record,
+    String,
+    Timestamp,
+    TimeUnit,
+)
 from tandem.engine.declare.pipeline import repeated_topics
 from tandem.errors import UsageError
 from tandem.scaffold import Format
@@ -127,17 +142,21 @@ def _check_writable(avro: Avro, chosen: Chosen) -> None:
 def _avro_kind(kind: Kind) -> Kind:
     """Returns a field's type in a stream of Avro records.
 
-    The schema has the rest.
+    The schema has the unit of a time.
     """
     match kind:
-        case String():
-            return replace(kind, may_be_empty=False)
-        case Integer():
-            return replace(kind, bits=64)
         case Timestamp():
             return replace(kind, unit=TimeUnit.ISO_8601)
-        case _:
+        case Record():
+            return replace(kind, fields={name: _avro_kind(each) for name, each in kind.fields.items()})
+        case Array():
+            return replace(kind, items=_avro_kind(kind.items))
+        case Map():
+            return replace(kind, values=_avro_kind(kind.values))
+        case String() | Boolean() | Integer() | Double() | Decimal() | Date() | Bytes() | Enum():
             return kind
+        case _:
+            assert_never(kind)
 
 
 def _schemas(chosen: Chosen) -> dict[str, str]:

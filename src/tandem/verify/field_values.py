@@ -115,7 +115,7 @@ def reader(kind: Kind) -> Read:
             read = fields_reader(kind.fields, ".")
             return lambda value: read(value) if type(value) is dict else _wrong()
         case Array():
-            return _array(reader(kind.items))
+            return array_reader(reader(kind.items))
         case Map():
             return _map(reader(kind.values))
         case _:
@@ -200,7 +200,9 @@ def _bytes(value: Any) -> bytes:
     return binascii.a2b_base64(value)
 
 
-def _array(read_item: Read) -> Read:
+def array_reader(read_item: Read) -> Read:
+    """Returns a function that converts a list, given that for an item."""
+
     def read(value: Any) -> list[Any]:
         if type(value) is not list:
             _wrong()
@@ -230,10 +232,15 @@ def _map(read_value: Read) -> Read:
             except Refused as refused:
                 reasons.append(refused.inside("[*]"))
         if reasons:
-            raise min(reasons, key=_detail)
+            raise least(reasons)
         return found
 
     return read
+
+
+def least(reasons: list[Refused]) -> Refused:
+    """Returns the first reason in an order that does not depend on a map's keys."""
+    return min(reasons, key=_detail)
 
 
 def _detail(refused: Refused) -> tuple[str, str]:

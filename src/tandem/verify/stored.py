@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date as Day
-from typing import Any
+from typing import Any, assert_never
 
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 
-from tandem.engine.declare.kind import Array, Date, Decimal, Kind, Map, Record, Timestamp
+from tandem.engine.declare.kind import (
+    Array,
+    Boolean,
+    Bytes,
+    Date,
+    Decimal,
+    Double,
+    Enum,
+    Integer,
+    Kind,
+    Map,
+    Record,
+    String,
+    Timestamp,
+)
 from tandem.engine.declare.stream import Stream
 
 _EPOCH = Day(1970, 1, 1)
@@ -51,8 +65,10 @@ def _value(kind: Kind, value: Any) -> Any:
             return [_value(kind.items, item) for item in value]
         case Map():
             return {key: _value(kind.values, item) for key, item in value.items()}
-        case _:
+        case String() | Boolean() | Integer() | Double() | Bytes() | Enum():
             return value
+        case _:
+            assert_never(kind)
 
 
 def day(value: Day) -> DatetimeMS:

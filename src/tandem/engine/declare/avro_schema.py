@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
+from tandem.engine.declare.avro_resolution import sources
+from tandem.engine.declare.avro_source import Problem, Source, problems
+from tandem.engine.declare.avro_types import in_avro
 from tandem.engine.declare.avro_version import Version
-from tandem.engine.declare.kind import Integer, Kind, String, Timestamp
+from tandem.engine.declare.kind import Kind
 from tandem.engine.declare.wire_format import (
     AVRO_ENDING,
     FOLDER,
@@ -34,31 +36,6 @@ JAVA_LIMITS = " ".join(
     f"-Dorg.apache.avro.limits.{what}.maxLength={limit}"
     for what, limit in (("bytes", MAX_LENGTH), ("string", MAX_LENGTH), ("collectionItems", MAX_ITEMS))
 )
-# Logical types of a long that are times, and the length of their unit in microseconds.
-MICROS = {"timestamp-millis": 1000, "timestamp-micros": 1}
-
-# The types that a stream's fields can have, and their names in a schema.
-_STRING, _INTEGER, _TIMESTAMP = String(), Integer(), Timestamp()
-_IN_AVRO: Mapping[Kind, str] = {
-    _STRING: "a string",
-    _INTEGER: "an int or a long",
-    _TIMESTAMP: "a long with the logicalType timestamp-millis or timestamp-micros",
-}
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a declared field's value is in the records of a version.
-
-    Attributes:
-        name: the record's field; None if the value is the default of the newest schema.
-        micros: the length of a time's unit in microseconds.
-        default: the default of the newest schema; None is Avro's null.
-    """
-
-    name: str | None
-    micros: int = 1
-    default: str | int | None = None
 
 
 @dataclass(frozen=True)
@@ -178,60 +155,18 @@ class Avro:
         return self.versions[-1]
 
     def check(self, fields: Mapping[str, Kind]) -> None:
-        """Raises ValueError if the newest schema lacks or contradicts a declared field.
+        """Raises ValueError if the newest schema lacks or contradicts a declared field."""
+        for path, source in problems(self.sources(self.newest, fields)):
+            place, kind = self.newest.place, source.kind
+            if source.problem is not Problem.WRONG_TYPE:
+                raise ValueError(f"{place}: has no field {path!r}, which the stream declares")
+            raise ValueError(f"{place}: field {path!r} is declared as {kind}, which needs {in_avro(kind)}")
 
-        It also raises if Avro does not support the type of a declared field.
-        """
-        for name, kind in fields.items():
-            if kind not in [*_IN_AVRO]:
-                described = "optional" if kind.is_optional else f"of type {kind}"
-                raise ValueError(
-                    f"field {name!r} is {described}: in Avro a stream has STRING, INTEGER and TIMESTAMP fields, all of "
-                    "them required"
-                )
-            of_name = self.newest.fields.get(name)
-            place = self.newest.place
-            if of_name is None:
-                raise ValueError(f"{place}: has no field {name!r}, which the stream declares")
-            if kind_of(of_name["type"])[0] != kind:
-                wanted = _IN_AVRO[kind]
-                raise ValueError(f"{place}: field {name!r} is declared as {kind}, which is {wanted} in Avro")
-
-    def source(self, version: Version, name: str, kind: Kind) -> Source | None:
-        """Returns the source of a declared field in this version's records.
-
-        The source is the field of the same name or of an alias, else the default of the newest schema. None if the
-        field has another type, or is missing without a default; see ``lacks``.
-        """
-        newest, fields = self.newest.fields[name], version.fields
-        named = next((each for each in (name, *newest.get("aliases", ())) if each in fields), None)
-        if named is not None:
-            its_kind, micros = kind_of(fields[named]["type"])
-            return Source(named, micros) if its_kind == kind else None
-        if "default" not in newest:
-            return None
-        return Source(None, kind_of(newest["type"])[1], newest["default"])
-
-    def lacks(self, version: Version, name: str) -> bool:
-        """Returns whether a version's records have no such field under any of its names."""
-        return not {name, *self.newest.fields[name].get("aliases", ())} & version.fields.keys()
+    def sources(self, version: Version, fields: Mapping[str, Kind]) -> Mapping[str, Source]:
+        """Returns the sources of the declared fields in a version's records."""
+        return sources(fields, version.record, self.newest.record)
 
 
 def file_of(subject: str, number: int) -> str:
     """Returns the path of a schema's file below the pipeline's folder."""
     return f"{FOLDER}/{subject}.v{number}.avsc"
-
-
-def kind_of(avro_type: Any) -> tuple[Kind | None, int]:
-    """Returns the declared type of an Avro type, and a time's unit in microseconds."""
-    if isinstance(avro_type, list):
-        others = [each for each in avro_type if each != "null"]
-        return kind_of(others[0]) if len(others) == 1 and len(avro_type) == 2 else (None, 1)
-    logical = None
-    if isinstance(avro_type, dict):
-        avro_type, logical = avro_type.get("type"), avro_type.get("logicalType")
-    if avro_type == "string":
-        return _STRING, 1
-    if avro_type == "long" and logical in MICROS:
-        return _TIMESTAMP, MICROS[logical]
-    return (_INTEGER if avro_type in ("int", "long") else None), 1

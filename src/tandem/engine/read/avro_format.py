@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -11,12 +11,13 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
-from tandem.engine.declare.avro_schema import Avro, Source
+from tandem.engine.declare.avro_schema import Avro
+from tandem.engine.declare.avro_source import Source
 from tandem.engine.declare.avro_version import Version
-from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS, Kind, String, Timestamp
+from tandem.engine.declare.field_name import quoted
 from tandem.engine.declare.stream import CONTROL_KEY, DeadLetterError, Stream
 from tandem.engine.declare.wire_format import prefix_of
-from tandem.engine.read.field_reasons import reason_of
+from tandem.engine.read.avro_values import field_reason, field_value, is_sound
 from tandem.engine.read.json_format import is_no_control, parse_json
 from tandem.engine.read.value_format import Rule, unknown_id, unless_prefixed
 
@@ -41,10 +42,7 @@ class AvroFormat:
         self._headers = {version.number: _header_of(version, avro) for version in avro.versions}
         if len(set(self._headers.values())) < len(self._headers):
             raise ValueError(f"two schemas of {avro.subject} have the same fingerprint")
-        self._sources = {
-            name: {version.number: avro.source(version, name, kind) for version in avro.versions}
-            for name, kind in stream.fields.items()
-        }
+        self._sources = {version.number: avro.sources(version, stream.fields) for version in avro.versions}
 
     def columns(self) -> Sequence[Mapping[str, Column]]:
         """See ``ValueFormat.columns``."""
@@ -58,29 +56,17 @@ class AvroFormat:
         }
         return ({"_json": F.when(F.col("key") == F.lit(CONTROL_KEY.encode()), parse_json(F.col("value"))), **read},)
 
-    def field(self, name: str, kind: Kind) -> Column:
+    def field(self, name: str) -> Column:
         """See ``ValueFormat.field``."""
-        if not isinstance(kind, Timestamp):
-            return self._raw(name, kind)
-        micros = self._raw(name, kind, in_micros=True)
-        return F.when(micros.between(FIRST_MICROS, LAST_MICROS), F.timestamp_micros(micros))
+        return self._by_version(lambda sources, record: field_value(sources[name], record))
 
     def checks(self) -> Sequence[Column]:
         """See ``ValueFormat.checks``."""
-        return [
-            self._is_whole(),
-            is_no_control(),
-            *(_is_sound(name, kind) for name, kind in self._stream.fields.items()),
-        ]
+        return [self._is_whole(), is_no_control(), *map(self._is_sound, self._stream.fields)]
 
     def stages(self) -> Sequence[Mapping[str, Column]]:
         """See ``ValueFormat.stages``."""
-        fields = self._stream.fields.items()
-        return (
-            *self.columns(),
-            {f"_v_{name}": self._raw(name, kind) for name, kind in fields}
-            | {f"_f_{name}": self.field(name, kind) for name, kind in fields},
-        )
+        return self.columns()
 
     def value_rules(self) -> Sequence[Rule]:
         """See ``ValueFormat.value_rules``."""
@@ -99,23 +85,23 @@ class AvroFormat:
             (~F.coalesce(self._is_whole(), F.lit(False)), error, why),
         ]
 
-    def field_reason(self, name: str, kind: Kind) -> Column:
+    def field_reason(self, name: str) -> Column:
         """See ``ValueFormat.field_reason``."""
-        raw, value = F.col(f"_v_{name}"), F.col(f"_f_{name}")
-        unusable = [each for each in self._avro.versions if self._sources[name][each.number] is None]
-        missing = [self._headers[each.number] for each in unusable if self._avro.lacks(each, name)]
-        changed = [self._headers[each.number] for each in unusable if not self._avro.lacks(each, name)]
-        found = F.when(
-            self._header().isin(*missing) if missing else F.lit(False), reason_of(DeadLetterError.MISSING_FIELD, name)
-        ).when(
-            self._header().isin(*changed) if changed else F.lit(False),
-            reason_of(DeadLetterError.WRONG_TYPE, f"{name}: not of type {kind}"),
-        )
-        found = found.when(raw.isNull(), reason_of(DeadLetterError.NULL_FIELD, name))
-        if isinstance(kind, String):
-            found = found.when(~F.is_valid_utf8(raw), reason_of(DeadLetterError.NOT_UTF8, name))
-            return found.when(raw == "", reason_of(DeadLetterError.EMPTY_FIELD, name))
-        return found.when(value.isNull(), reason_of(DeadLetterError.BAD_TIME, name))
+        return self._by_version(lambda sources, record: field_reason(sources[name], record, F.lit(name)))
+
+    def _is_sound(self, name: str) -> Column:
+        value = F.col(quoted(f"_f_{name}"))
+        if not any(source.kind.is_optional for source in (each[name] for each in self._sources.values())):
+            return value.isNotNull()
+        return self._by_version(lambda sources, record: is_sound(sources[name], value, record))
+
+    def _by_version(self, use: Callable[[Mapping[str, Source], Column], Column]) -> Column:
+        """Returns a column for each record, given its schema's sources and the record."""
+        (first, *others) = self._sources.items()
+        chosen = F.when(self._is_by(first[0]), use(first[1], _record(first[0])))
+        for number, sources in others:
+            chosen = chosen.when(self._is_by(number), use(sources, _record(number)))
+        return chosen
 
     def _header(self) -> Column:
         return F.substring("value", 1, self._avro.header.length)
@@ -128,29 +114,9 @@ class AvroFormat:
         """Returns whether the value is one record of its schema, without trailing bytes."""
         return reduce(Column.__or__, (_equal(f"_avro_{number}.end") for number in self._headers))
 
-    def _raw(self, name: str, kind: Kind, *, in_micros: bool = False) -> Column:
-        """Returns the value in the record or the default; null if there is neither."""
-        chosen: Column | None = None
-        for number, source in self._sources[name].items():
-            if source is not None:
-                value = _value(number, source, kind, in_micros=in_micros)
-                when = self._is_by(number)
-                chosen = F.when(when, value) if chosen is None else chosen.when(when, value)
-        if chosen is None:
-            raise AssertionError("the newest schema has every declared field")
-        return chosen
 
-
-def _value(number: int, source: Source, kind: Kind, *, in_micros: bool) -> Column:
-    value = F.lit(source.default) if source.name is None else F.col(f"_avro_{number}.value.`{source.name}`")
-    value = value.cast("string" if isinstance(kind, String) else "bigint")
-    # An overflow becomes null; such a number is not a valid time anyway.
-    return F.try_multiply(value, F.lit(source.micros)) if in_micros and source.micros > 1 else value
-
-
-def _is_sound(name: str, kind: Kind) -> Column:
-    value = F.col(f"_f_{name}")
-    return (value != "") & F.is_valid_utf8(value) if isinstance(kind, String) else value.isNotNull()
+def _record(number: int) -> Column:
+    return F.col(f"_avro_{number}.value")
 
 
 def _end() -> Column:

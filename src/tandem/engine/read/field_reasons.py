@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.kind import Array, Date, Kind, Map, Record, String, Timestamp
+from tandem.engine.declare.kind import (
+    Array,
+    Boolean,
+    Bytes,
+    Date,
+    Decimal,
+    Double,
+    Enum,
+    Integer,
+    Kind,
+    Map,
+    Record,
+    String,
+    Timestamp,
+)
 from tandem.engine.declare.stream import DeadLetterError
-from tandem.engine.read.typed_values import is_of, is_storable, let, raw_type, scalar
+from tandem.engine.read.expressions import let
+from tandem.engine.read.typed_values import is_of, is_storable, raw_type, scalar
 
-_TYPE = "struct<error: string, detail: string>"
+# The type of a reason; null is no reason.
+NO_REASON = "struct<error: string, detail: string>"
 
 
 def reason_of(error: DeadLetterError, detail: str | Column) -> Column:
@@ -37,7 +55,7 @@ def field_reason(kind: Kind, variant: Column, path: str | Column) -> Column:
         path: the field's path, such as ``items[3].price``.
     """
     path = F.lit(path)
-    fine = F.lit(None).cast(_TYPE)
+    fine = F.lit(None).cast(NO_REASON)
     missing = fine if kind.is_optional else reason_of(DeadLetterError.MISSING_FIELD, path)
     null = fine if kind.is_optional else reason_of(DeadLetterError.NULL_FIELD, path)
     wrong = reason_of(DeadLetterError.WRONG_TYPE, F.concat(path, F.lit(f": not of type {kind}")))
@@ -78,8 +96,10 @@ def _inside(kind: Kind, variant: Column, path: Column, wrong: Column) -> Column:
             unusable = reason_of(DeadLetterError.EMPTY_FIELD, path)
         case Date() | Timestamp():
             unusable = reason_of(DeadLetterError.BAD_TIME, path)
-        case _:
+        case Boolean() | Bytes() | Decimal() | Double() | Enum() | Integer():
             unusable = wrong
+        case _:
+            assert_never(kind)
     return F.when(scalar(kind, F.try_variant_get(variant, "$", raw_type(kind))).isNull(), unusable)
 
 

@@ -56,9 +56,9 @@ class JsonFormat:
             {"_raw": F.try_variant_get("_json", "$[0]", shape)},
         )
 
-    def field(self, name: str, kind: Kind) -> Column:
+    def field(self, name: str) -> Column:
         """See ``ValueFormat.field``."""
-        return field_value(kind, F.col("_raw")[name])
+        return field_value(self._stream.fields[name], F.col("_raw")[name])
 
     def checks(self) -> Sequence[Column]:
         """See ``ValueFormat.checks``."""
@@ -89,9 +89,9 @@ class JsonFormat:
             (json_type(whole) != "OBJECT", DeadLetterError.NOT_OBJECT, "the value is JSON but not an object"),
         ]
 
-    def field_reason(self, name: str, kind: Kind) -> Column:
+    def field_reason(self, name: str) -> Column:
         """See ``ValueFormat.field_reason``."""
-        return field_reason(kind, F.col(quoted(f"_v_{name}")), name)
+        return field_reason(self._stream.fields[name], F.col(quoted(f"_v_{name}")), name)
 
     def _unframed(self) -> Sequence[Mapping[str, Column]]:
         """Returns the stage that removes a known prefix; none for plain JSON."""
@@ -146,9 +146,9 @@ class FlatJsonFormat(JsonFormat):
         read = {"_plain": plain, "_json": F.when(~plain, parse_json(F.col(self._text))), "_read": self._read()}
         return (*self._unframed(), read)
 
-    def field(self, name: str, kind: Kind) -> Column:
+    def field(self, name: str) -> Column:
         """See ``ValueFormat.field``."""
-        value = F.col("_read")[name]
+        kind, value = self._stream.fields[name], F.col("_read")[name]
         return scalar(kind, value) if isinstance(kind, Timestamp) else value
 
     def checks(self) -> Sequence[Column]:

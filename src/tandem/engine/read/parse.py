@@ -49,9 +49,7 @@ def parse(records: DataFrame, stream: Stream, *, max_clock_skew_seconds: int) ->
     parsed = records.where(F.col("value").isNotNull()) if stream.ignores_tombstones else records
     for stage in value_format.columns():
         parsed = parsed.withColumns(dict(stage))
-    typed = parsed.select(
-        "*", *(value_format.field(name, kind).alias(f"_f_{name}") for name, kind in stream.fields.items())
-    )
+    typed = parsed.select("*", *(value_format.field(name).alias(f"_f_{name}") for name in stream.fields))
     flagged = typed.withColumn("_event", _is_event(value_format, stream, max_clock_skew_seconds))
     flagged = flagged.withColumn(
         "_control", ~F.col("_event") & is_control() & is_timely(control_time(), max_clock_skew_seconds)

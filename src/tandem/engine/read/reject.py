@@ -40,7 +40,7 @@ class Reasons:
             *control,
             *value_format.value_rules(),
         ]
-        fields = [value_format.field_reason(name, kind) for name, kind in stream.fields.items()]
+        fields = [value_format.field_reason(name) for name in stream.fields]
         others: list[Rule] = [
             *key_rules(stream),
             *time_rules(stream),

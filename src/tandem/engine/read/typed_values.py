@@ -6,7 +6,6 @@ A value is null if the record has no value of the declared type. So a record is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
 from typing import Any, assert_never
 
@@ -18,7 +17,6 @@ from tandem.engine.declare.kind import (
     DATE_PATTERN,
     FIRST_MICROS,
     LAST_MICROS,
-    MAX_DECIMAL_BYTES,
     TIMESTAMP_PATTERN,
     Array,
     Boolean,
@@ -36,6 +34,8 @@ from tandem.engine.declare.kind import (
     TimeUnit,
 )
 from tandem.engine.declare.spark_type import container, spark_type
+from tandem.engine.read.decimals import decimal_of_bytes, decimal_of_text
+from tandem.engine.read.expressions import let, matching
 
 _LARGEST_DOUBLE = 1.7976931348623157e308
 _INTEGER, _TEXT = "BIGINT", "STRING"
@@ -110,7 +110,7 @@ def field_value(kind: Kind, raw: Column) -> Column:
         found = let(F.try_variant_get(raw, "$", container(kind, shape_of)), lambda inner: _typed(kind, inner))
     else:
         found = _typed(kind, raw)
-    return found if kind.fallback is None else F.when(is_absent(raw), _literal(kind)).otherwise(found)
+    return found if kind.fallback is None else F.when(is_absent(raw), literal(kind, kind.fallback)).otherwise(found)
 
 
 def is_sound(kind: Kind, value: Column, raw: Column) -> Column:
@@ -137,12 +137,11 @@ def scalar(kind: Kind, value: Column) -> Column:
         case Integer():
             return value if kind.bits == 64 else value.try_cast("int")
         case Double():
-            # -0 becomes 0, because a number without an exponent has lost its sign.
-            return F.when(F.abs(value) <= _LARGEST_DOUBLE, value + F.lit(0.0))
+            return finite(value)
         case Decimal():
-            return _decimal_in_bytes(kind, value) if kind.in_bytes else _decimal(kind, value)
+            return decimal_of_bytes(kind, let(value, _bytes)) if kind.in_bytes else decimal_of_text(kind, value)
         case Date():
-            return _matching(value, DATE_PATTERN, value.try_cast("date"))
+            return matching(value, DATE_PATTERN, value.try_cast("date"))
         case Timestamp():
             return _timestamp(kind.unit, value)
         case Bytes():
@@ -153,6 +152,12 @@ def scalar(kind: Kind, value: Column) -> Column:
             raise AssertionError(f"{kind} is not a scalar type")
         case _:
             assert_never(kind)
+
+
+def finite(value: Column) -> Column:
+    """Returns a number; null if it is infinite or not a number."""
+    # -0 becomes 0, because a JSON number without an exponent has lost its sign.
+    return F.when(F.abs(value) <= _LARGEST_DOUBLE, value + F.lit(0.0))
 
 
 def raw_type(kind: Kind) -> str:
@@ -166,8 +171,12 @@ def raw_type(kind: Kind) -> str:
             return "double"
         case Timestamp():
             return "string" if kind.unit is TimeUnit.ISO_8601 else "bigint"
-        case _:
+        case String() | Decimal() | Date() | Bytes() | Enum():
             return "string"
+        case Record() | Array() | Map():
+            raise AssertionError(f"{kind} is not a scalar type")
+        case _:
+            assert_never(kind)
 
 
 def _typed(kind: Kind, raw: Column) -> Column:
@@ -177,11 +186,10 @@ def _typed(kind: Kind, raw: Column) -> Column:
             # Computed once for both the values and the check of all of them.
             return let(F.struct(values.alias("value"), raw.alias("raw")), lambda both: _if_sound(kind, both))
         case Array():
-            items = F.transform(raw, lambda item: _typed(kind.items, item))
-            return let(items, lambda found: F.when(F.forall(found, lambda item: item.isNotNull()), found))
+            return whole_array(F.transform(raw, lambda item: _typed(kind.items, item)))
         case Map():
-            values = F.transform_values(raw, lambda _, value: _typed(kind.values, value))
-            return let(values, lambda found: F.when(F.forall(F.map_entries(found), _is_entry), found))
+            storable = F.forall(F.map_keys(raw), is_storable)
+            return F.when(storable, whole_map(F.transform_values(raw, lambda _, value: _typed(kind.values, value))))
         case _:
             return scalar(kind, F.when(is_of(kind, raw), F.try_variant_get(raw, "$", raw_type(kind))))
 
@@ -192,8 +200,14 @@ def _if_sound(kind: Record, both: Column) -> Column:
     return F.when(reduce(Column.__and__, sound, raw.isNotNull()), value)
 
 
-def _is_entry(entry: Column) -> Column:
-    return entry["value"].isNotNull() & is_storable(entry["key"])
+def whole_array(items: Column) -> Column:
+    """Returns an array; null if one of its items is null."""
+    return let(items, lambda found: F.when(F.forall(found, lambda item: item.isNotNull()), found))
+
+
+def whole_map(values: Column) -> Column:
+    """Returns a map; null if one of its values is null."""
+    return let(values, lambda found: F.when(F.forall(F.map_values(found), lambda each: each.isNotNull()), found))
 
 
 def is_storable(key: Column) -> Column:
@@ -201,20 +215,11 @@ def is_storable(key: Column) -> Column:
     return ~key.contains("\0")
 
 
-def let(value: Column, use: Callable[[Column], Column]) -> Column:
-    """Returns ``use(value)``, with the value computed once."""
-    return F.get(F.transform(F.array(value), use), F.lit(0))
-
-
 def _timestamp(unit: TimeUnit, value: Column) -> Column:
     if unit is TimeUnit.ISO_8601:
-        return _matching(value, TIMESTAMP_PATTERN, value.try_cast("timestamp"))
+        return matching(value, TIMESTAMP_PATTERN, value.try_cast("timestamp"))
     micros = F.try_multiply(value, F.lit(unit.micros)) if unit.micros > 1 else value
     return F.when(micros.between(FIRST_MICROS, LAST_MICROS), F.timestamp_micros(micros))
-
-
-def _decimal(kind: Decimal, text: Column) -> Column:
-    return _matching(text, kind.pattern, text.cast(spark_type(kind)))
 
 
 def _bytes(value: Column) -> Column:
@@ -222,60 +227,25 @@ def _bytes(value: Column) -> Column:
     return F.when(whole & value.rlike(rf"^{BASE64_PATTERN}\z"), F.unbase64(value))
 
 
-def _decimal_in_bytes(kind: Decimal, value: Column) -> Column:
-    digits = let(let(value, _bytes), _hex)
-    text = let(digits, lambda found: _unscaled(found, kind.scale))
-    return let(text, lambda found: _decimal(kind, found))
-
-
-def _hex(value: Column) -> Column:
-    """Returns the bytes of a decimal as hexadecimal digits.
-
-    Null if there are none, or too many.
-    """
-    return F.when(F.length(value).between(1, MAX_DECIMAL_BYTES), F.hex(value))
-
-
-def _unscaled(digits: Column, scale: int) -> Column:
-    """Returns the text of a number, given its bytes as hexadecimal digits."""
-    negative = digits >= "8"
-    whole = F.when(negative, F.lpad(digits, 2 * MAX_DECIMAL_BYTES, "F")).otherwise(
-        F.lpad(digits, 2 * MAX_DECIMAL_BYTES, "0")
-    )
-    # Spark converts at most 64 bits. The upper half has the sign.
-    upper, lower = F.conv(F.left(whole, F.lit(16)), 16, -10), F.conv(F.right(whole, F.lit(16)), 16, 10)
-    number = F.try_add(
-        F.try_multiply(upper.cast("decimal(20,0)"), F.lit(str(2**64)).cast("decimal(20,0)")),
-        lower.cast("decimal(20,0)"),
-    )
-    return let(number, lambda found: _with_point(found, scale))
-
-
-def _with_point(number: Column, scale: int) -> Column:
-    """Returns the text of an integer divided by a power of ten."""
-    text = F.abs(number).cast("string")
-    digits = F.when(F.length(text) > scale, text).otherwise(F.lpad(text, scale + 1, "0"))
-    sign = F.when(number < 0, "-").otherwise("")
-    whole, fraction = F.left(digits, F.length(digits) - scale), F.right(digits, F.lit(scale))
-    return F.concat(sign, whole, F.lit("."), fraction) if scale else F.concat(sign, whole)
-
-
-def _matching(text: Column, pattern: str, value: Column) -> Column:
-    return F.when(text.rlike(rf"^(?:{pattern})\z"), value)
-
-
-def _literal(kind: Kind) -> Column:
-    value: Any = kind.fallback
+def literal(kind: Kind, value: Any) -> Column:
+    """Returns a column of a value in the form of an event's field; None is null."""
+    if value is None:
+        return F.lit(None).cast(spark_type(kind))
     match kind:
         case Timestamp():
             return F.timestamp_micros(F.lit(value))
-        case Array():
-            return F.array().cast(spark_type(kind))
-        case Map():
-            return F.create_map().cast(spark_type(kind))
         case Decimal():
             return F.lit(format(value, "f")).cast(spark_type(kind))
         case Date():
             return F.lit(str(value)).cast(spark_type(kind))
-        case _:
+        case Array():
+            return F.array(*(literal(kind.items, each) for each in value)).cast(spark_type(kind))
+        case Map():
+            pairs = ((F.lit(name), literal(kind.values, each)) for name, each in value.items())
+            return F.create_map(*(each for pair in pairs for each in pair)).cast(spark_type(kind))
+        case Record():
+            return F.struct(*(literal(each, value[name]).alias(name) for name, each in kind.fields.items()))
+        case String() | Boolean() | Integer() | Double() | Bytes() | Enum():
             return F.lit(value).cast(spark_type(kind))
+        case _:
+            assert_never(kind)

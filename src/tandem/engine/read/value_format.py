@@ -8,7 +8,6 @@ from typing import Protocol
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.kind import Kind
 from tandem.engine.declare.stream import REGISTRY_PREFIX, DeadLetterError
 from tandem.engine.declare.wire_format import MAGIC, PREFIX_BYTES, UNKNOWN_ID
 
@@ -30,7 +29,7 @@ class ValueFormat(Protocol):
         They include ``_json``, because control records are JSON in any format.
         """
 
-    def field(self, name: str, kind: Kind) -> Column:
+    def field(self, name: str) -> Column:
         """Returns a field with its type, from ``columns``.
 
         It may be any value if the record's value is invalid.
@@ -48,7 +47,7 @@ class ValueFormat(Protocol):
     def value_rules(self) -> Sequence[Rule]:
         """Returns the rules for the whole value, in order."""
 
-    def field_reason(self, name: str, kind: Kind) -> Column:
+    def field_reason(self, name: str) -> Column:
         """Returns a field's error and detail for a readable value.
 
         Null if the field is valid.
