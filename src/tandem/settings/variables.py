@@ -36,6 +36,9 @@ _PARAMETERS = "TANDEM_JOB__PARAMETERS"
 _SHARED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("ca",): ("TANDEM_CA", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
     ("java_home",): ("TANDEM_JAVA_HOME", "JAVA_HOME"),
+    ("telemetry", "otlp_endpoint"): ("TANDEM_TELEMETRY__OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ("telemetry", "openlineage_url"): ("TANDEM_TELEMETRY__OPENLINEAGE_URL", "OPENLINEAGE_URL"),
+    ("telemetry", "openlineage_namespace"): ("TANDEM_TELEMETRY__OPENLINEAGE_NAMESPACE", "OPENLINEAGE_NAMESPACE"),
 }
 
 

@@ -63,6 +63,7 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
         "TANDEM_IMAGES": images,
         "TANDEM_CA": settings.ca,
         "COMPOSE_PROFILES": "local",
+        **{f"TANDEM_TELEMETRY__{name.upper()}": value for name, value in settings.telemetry},
     }
     return {name: str(value) for name, value in values.items() if value is not None}
 
