@@ -274,7 +274,7 @@ def test_a_batch_that_is_reported_while_the_watch_begins_is_counted_once() -> No
 
 def test_each_driver_is_one_start(declaration: Declaration) -> None:
     state = PipelineState()
-    watch = JobWatch({}, "a", state)  # type: ignore[arg-type]
+    watch = JobWatch({}, "a", state, ReportFeed(lambda *_: None))  # type: ignore[arg-type]
     report = {"event": "idle", "at": DatetimeMS(1), "batch": 1, "input_rows": 0}
     for run in ("first", "first", "second", "second"):
         watch._take({**report, "run": run}, NOW)  # noqa: SLF001  # as the change stream does
