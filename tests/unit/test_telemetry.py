@@ -533,6 +533,17 @@ def test_the_libraries_variables_are_settings_and_tandems_own_win(monkeypatch: p
     assert load("embedded").telemetry.otlp_endpoint == "http://c:4318"
 
 
+@pytest.mark.usefixtures("_variables")
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OPENLINEAGE_URL"])
+@pytest.mark.parametrize("address", ["https://user:secret@collector", "collector:4317", "http://", "unix:/run/otel"])
+def test_an_address_of_other_programs_that_cannot_be_used_is_ignored(
+    name: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, address)
+    found = load("embedded").telemetry
+    assert (found.otlp_endpoint, found.openlineage_url) == (None, None)
+
+
 @pytest.mark.parametrize("address", ["https://user:secret@collector", "collector:4317", "http://"])
 def test_an_address_with_a_login_or_without_a_scheme_is_refused(address: str) -> None:
     with pytest.raises(UsageError) as caught:

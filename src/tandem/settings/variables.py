@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from io import StringIO
@@ -40,6 +41,8 @@ _SHARED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("telemetry", "openlineage_url"): ("TANDEM_TELEMETRY__OPENLINEAGE_URL", "OPENLINEAGE_URL"),
     ("telemetry", "openlineage_namespace"): ("TANDEM_TELEMETRY__OPENLINEAGE_NAMESPACE", "OPENLINEAGE_NAMESPACE"),
 }
+# Other programs may have addresses in these that Tandem cannot use; they are theirs.
+_ADDRESSES = re.compile(r"(OTEL_EXPORTER_OTLP_ENDPOINT|OPENLINEAGE_URL)=(?!https?://[^/@][^@]*$)")
 
 
 def read_dotenv(file: Path) -> dict[str, str]:
@@ -113,7 +116,7 @@ def values_of(variables: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], A
 
 def setter(path: tuple[str, ...], variables: Mapping[str, str]) -> str | None:
     """Returns the variable that sets the value at a path; None if none does."""
-    given = _given(variables)
+    given = {name: value for name, value in _given(variables).items() if not _ADDRESSES.match(f"{name}={value}")}
     return next((name for name in _SHARED.get(path, (variable(path),)) if name in given), None)
 
 
