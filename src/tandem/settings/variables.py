@@ -28,14 +28,8 @@ _OTHERS = (
         "TANDEM_PIPELINES_MOUNT",
         "TANDEM_PROFILES_MOUNT",
     ),
-    *(
-        "TANDEM_CLOUD_PROFILE",
-        "TANDEM_LOCAL_PROFILE",
-        "TANDEM_REGISTRY__PORT",
-        "TANDEM_UI__HISTORY_PORT",
-        "TANDEM_VERSION",
-        "TANDEM_VENV",
-    ),
+    *("TANDEM_UI__GRAFANA_PORT", "TANDEM_UI__HISTORY_PORT", "TANDEM_UI__PROMETHEUS_PORT", "TANDEM_REGISTRY__PORT"),
+    *("TANDEM_CLOUD_PROFILE", "TANDEM_LOCAL_PROFILE", "TANDEM_VERSION", "TANDEM_VENV"),
 )
 # The pipeline declares its parameters; `settings.load` checks them.
 _PARAMETERS = "TANDEM_JOB__PARAMETERS"
