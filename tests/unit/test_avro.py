@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tandem.engine.declare.stream import CONTROL_KEY
+from tandem.errors import UsageError
 from tandem.pipeline import Avro, FieldType, Stream
-from tandem.producer.avro_encoder import MALFORMED, AvroRecordEncoder
+from tandem.producer.avro_encoder import MALFORMED, AvroEncoder, AvroRecordEncoder
 from tandem.verify.reference import Accepted, Control, Dead, Validator
 from tandem.verify.strict_avro import decoder
 from tests.avro import DEAD, EVENTS, FIELDS, MICROS, MILLIS, NOON_MS, SALES, SCHEMAS, field, schema
@@ -68,6 +69,8 @@ def test_a_reader_is_shown_all_that_a_record_says() -> None:
         ({1: schema(field("size", {"type": "array"}))}, "None is not a type"),
         ({1: schema(field("size", {"type": "fixed", "size": 2}))}, "a type fixed without a name"),
         ({1: schema(*DOUBLING)}, "more than 10000 types"),
+        ({1: schema(field("my-field", "int"))}, r"'my-field' in shop\.v1\.Sale is not a name in Avro"),
+        ({1: schema(field("id", "string"), field("ID", "string"))}, "fields 'id' and 'ID' of .* differ in case only"),
         ({1: schema(field("id", "string")), 2: schema(field("id", "string", doc="other"))}, r"the same as .*v1\.avsc"),
         ({1: schema(field("at", MILLIS)), 2: schema(field("at", MICROS))}, r"the same as .*v1\.avsc"),
     ],
@@ -93,6 +96,54 @@ def test_the_newest_schema_has_what_is_declared(newest: str, why: str) -> None:
     fields = {name: FIELDS[name] for name in ("id", "at", "amount")}
     with pytest.raises(ValueError, match=rf"schemas/sales\.v2\.avsc: .*{why}"):
         Stream("sales", "sales", fields, "at", "id", format=Avro.parse("sales", {1: SCHEMAS[3], 2: newest}))
+
+
+def test_attributes_that_are_null_are_absent() -> None:
+    fields = [field("id", "string", aliases=None, namespace=None), field("at", MICROS), field("amount", "long")]
+    text = json.dumps({"type": "record", "name": "Sale", "namespace": None, "fields": fields})
+    declared = {name: FIELDS[name] for name in ("id", "at", "amount")}
+    assert Stream("sales", "sales", declared, "at", "id", format=Avro.parse("sales", {1: text}))
+
+
+ADDRESS = {
+    "type": "record",
+    "name": "Address",
+    "fields": [field("city", "string"), field("extra", ["string", "long"]), field("number", "int", default="none")],
+}
+ADDRESSED = Stream(
+    "sales",
+    "sales",
+    {"id": FieldType.STRING, "at": FieldType.TIMESTAMP, "address": FieldType.record({"city": FieldType.TEXT})},
+    "at",
+    "id",
+    format=Avro.parse(
+        "sales",
+        {
+            1: schema(field("id", "string"), field("at", MICROS)),
+            2: schema(
+                field("id", "string"),
+                field("at", MICROS),
+                field("address", ADDRESS, default={"city": "x", "extra": "y", "number": 1}),
+                field("broken", "string", default=None),
+            ),
+        },
+    ),
+)
+
+
+def test_a_default_counts_by_its_declared_parts() -> None:
+    assert isinstance(ADDRESSED.format, Avro)
+    value = AvroEncoder(ADDRESSED.format.versions[0])({"id": "s", "at": NOON_MS * 1000})
+    expected = {"id": "s", "at": NOON_MS * 1000, "address": {"city": "x"}}
+    assert Validator(ADDRESSED, max_clock_skew_seconds=300)(None, value, ARRIVED_MS) == Accepted(expected)
+    sources = ADDRESSED.format.sources(ADDRESSED.format.versions[0], ADDRESSED.fields)
+    assert sources["address"].default == {"city": "x"}
+
+
+def test_samples_are_not_written_with_a_schema_whose_default_is_wrong() -> None:
+    assert isinstance(ADDRESSED.format, Avro)
+    with pytest.raises(UsageError, match=r"schemas/sales\.v2\.avsc: Default value"):
+        AvroEncoder(ADDRESSED.format.newest)
 
 
 def test_a_missing_file_is_reported() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import fastavro
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro.schema import SchemaParseException, fingerprint, to_parsing_canonical_form
 
 from tandem.engine.declare.avro_schema import SINGLE_OBJECT, Avro
 from tandem.engine.declare.avro_source import Source, problems
@@ -16,6 +16,7 @@ from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.kind import String
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import prefix_of
+from tandem.errors import UsageError
 from tandem.producer.avro_fields import record_of
 
 Fields = Mapping[str, Any]
@@ -32,7 +33,7 @@ def header_of(version: Version) -> bytes:
     """Returns the first bytes of the values written by a schema."""
     if version.schema_id is not None:
         return prefix_of(version.schema_id)
-    return SINGLE_OBJECT.mark + bytes.fromhex(fingerprint(to_parsing_canonical_form(version.schema), "CRC-64-AVRO"))
+    return SINGLE_OBJECT.mark + bytes.fromhex(fingerprint(to_parsing_canonical_form(version.canonical), "CRC-64-AVRO"))
 
 
 class AvroEncoder:
@@ -40,10 +41,17 @@ class AvroEncoder:
 
     Args:
         version: the schema.
+
+    Raises:
+        UsageError: the schema has a default that is not of its field's type.
     """
 
     def __init__(self, version: Version) -> None:
-        self._schema, self._header = fastavro.parse_schema(version.schema), header_of(version)
+        try:
+            self._schema, self._header = fastavro.parse_schema(version.schema), header_of(version)
+        except SchemaParseException as error:
+            hint = "correct the schema; only records that others have sent can be read by it"
+            raise UsageError(f"{version.place}: {error}", hint=hint) from None
         _encode_defaults(self._schema, set())
 
     def __call__(self, record: Fields) -> bytes:

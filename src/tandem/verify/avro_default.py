@@ -4,32 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from tandem.engine.declare.kind import Array, Kind, Map, Record
 
-def decoded(avro: Any, default: Any) -> Any:
+
+def decoded(kind: Kind, avro: Any, default: Any) -> Any:
     """Returns a default, which is JSON, as ``strict_avro`` decodes the same value.
 
-    Raises ValueError and others if the default is not of the type.
+    It lacks the fields of records that are not declared. It raises ValueError and others if the default is not of the
+    type.
 
     Args:
-        avro: the type, without names of types.
+        kind: the declared type.
+        avro: the type in the schema, without names of types.
         default: the default.
     """
     if isinstance(avro, list):
         (only,) = [each for each in avro if each != "null"]
-        return None if default is None else decoded(only, default)
-    match avro["type"] if isinstance(avro, dict) else avro:
+        return None if default is None else decoded(kind, only, default)
+    base = avro["type"] if isinstance(avro, dict) else avro
+    match kind:
+        case Record():
+            fields = {each["name"]: each for each in avro["fields"]}
+            return {name: _member(each, fields[name], default) for name, each in kind.fields.items()}
+        case Array():
+            return [decoded(kind.items, avro["items"], each) for each in _of(list, default)]
+        case Map():
+            return {name.encode(): decoded(kind.values, avro["values"], each) for name, each in default.items()}
+    match base:
         case "string":
             return default.encode()
         case "bytes" | "fixed":
             return default.encode("latin-1")
         case "float" | "double":
             return _number(default)
-        case "record":
-            return {each["name"]: _member(each, default) for each in avro["fields"]}
-        case "array":
-            return [decoded(avro["items"], each) for each in _of(list, default)]
-        case "map":
-            return {name.encode(): decoded(avro["values"], each) for name, each in default.items()}
         case "int" | "long":
             return _of(int, default)
         case "boolean":
@@ -38,9 +45,9 @@ def decoded(avro: Any, default: Any) -> Any:
             return default
 
 
-def _member(field: dict[str, Any], record: dict[str, Any]) -> Any:
+def _member(kind: Kind, field: dict[str, Any], record: dict[str, Any]) -> Any:
     value = record.get(field["name"], field.get("default"))
-    return None if value is None else decoded(field["type"], value)
+    return None if value is None else decoded(kind, field["type"], value)
 
 
 def _number(default: Any) -> float:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import fastavro
-
 from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.declare.wire_format import UNKNOWN_ID, id_in
@@ -29,9 +27,8 @@ class AvroRecords:
         self._header = avro.header
         self._known: dict[bytes, tuple[Callable[[bytes], Any], Read]] = {}
         for version in avro.versions:
-            parsed = fastavro.parse_schema(version.schema)
             read = record_reader(stream.fields, version.record, avro.newest.record)
-            self._known[header_of(version)] = decoder(parsed), read
+            self._known[header_of(version)] = decoder(version.record), read
 
     def fields(self, value: bytes) -> dict[str, Any]:
         """Returns the declared fields of a record, a timestamp in microseconds.

@@ -166,13 +166,13 @@ def _by_name(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _step(name: str, path: str, kind: Kind, written: _Fields, newest: Mapping[str, Any]) -> _Step:
-    for candidate in (name, *newest.get("aliases", [])):
+    for candidate in (name, *(newest.get("aliases") or [])):
         if candidate in written:
             return _Step(name, path, kind, candidate, reader(kind, written[candidate]["type"], newest["type"]))
     read, default = reader(kind, newest["type"], newest["type"]), newest.get("default")
     if read is not None and default is not None:
         try:
-            return _Step(name, path, kind, default=read(decoded(newest["type"], default)))
+            return _Step(name, path, kind, default=read(decoded(kind, newest["type"], default)))
         except (Refused, ValueError, TypeError, AttributeError):
             pass  # such a default is none
     return _Step(name, path, kind, default=kind.fallback)

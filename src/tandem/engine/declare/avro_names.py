@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 _PRIMITIVE = frozenset(("null", "boolean", "int", "long", "float", "double", "bytes", "string"))
 # A schema of a few lines can name its types so often that their number doubles with each line.
 _MAX_PARTS = 10_000
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 def resolved(schema: Any) -> Any:
@@ -58,6 +60,7 @@ class _Resolver:
         name, fields = self._new_name(schema, namespace), schema.get("fields")
         if not isinstance(fields, list) or not all(map(_is_field, fields)):
             raise ValueError("has a record whose fields are not a list of fields with a name and a type")
+        _check_names(name, [each["name"] for each in fields])
         inside, before = name.rpartition(".")[0], self._parts
         self._open.append(name)
         found = {**schema, "fields": [{**each, "type": self.resolve(each["type"], inside)} for each in fields]}
@@ -66,10 +69,10 @@ class _Resolver:
         return found
 
     def _new_name(self, schema: dict[str, Any], namespace: str) -> str:
-        name, own = schema.get("name"), schema.get("namespace", namespace)
-        if not isinstance(name, str) or not isinstance(own, str):
+        name, own = schema.get("name"), schema.get("namespace")
+        if not isinstance(name, str) or not isinstance(own, str | None):
             raise ValueError(f"has a type {schema['type']} without a name")
-        full = _full(name, own)
+        full = _full(name, namespace if own is None else own)
         if full in self._known or full in self._open:
             raise ValueError(f"type {full} is defined twice")
         return full
@@ -87,6 +90,16 @@ class _Resolver:
 
 def _full(name: str, namespace: str) -> str:
     return name if "." in name or not namespace else f"{namespace}.{name}"
+
+
+def _check_names(record: str, fields: list[str]) -> None:
+    """Raises ValueError for names that Spark's reader refuses, or cannot tell apart."""
+    seen: dict[str, str] = {}
+    for name in fields:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} in {record} is not a name in Avro")
+        if (other := seen.setdefault(name.lower(), name)) is not name:
+            raise ValueError(f"fields {other!r} and {name!r} of {record} differ in case only, which Spark cannot read")
 
 
 def _is_field(each: Any) -> bool:

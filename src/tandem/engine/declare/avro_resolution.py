@@ -50,7 +50,7 @@ def _source(
 ) -> Source:
     if newest is None:
         return Source(kind, problem=Problem.UNKNOWN)
-    for candidate in (name, *newest.get("aliases", ())):
+    for candidate in (name, *(newest.get("aliases") or ())):
         if candidate in written:
             return _typed(kind, written[candidate]["type"], newest["type"], candidate)
     default = _default_or_none(kind, newest)

@@ -151,6 +151,7 @@ def _header_of(version: Version, avro: Avro) -> bytes:
 def _fingerprint(version: Version) -> bytes:
     """Returns a schema's fingerprint as Spark's own Avro computes it."""
     avro: Any = SparkSession.active()._jvm.org.apache.avro  # type: ignore[union-attr]
-    schema = getattr(avro, "Schema$Parser")().parse(version.text)
+    # Without its defaults, which Java would check.
+    schema = getattr(avro, "Schema$Parser")().parse(json.dumps(version.canonical))
     number: int = avro.SchemaNormalization.parsingFingerprint64(schema)
     return number.to_bytes(8, "little", signed=True)
