@@ -258,8 +258,9 @@ def test_a_start_renews_the_copy_and_another_command_only_makes_it(project: Path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Docker shows every file as the container's own")
-def test_files_that_containers_cannot_read_are_named_with_the_command_that_helps(project: Path) -> None:
-    base = project / ".tandem" / "containers" / "compose" / "kafka" / "start.sh"
+@pytest.mark.parametrize("file", ["kafka/start.sh", "observe/rules.yml"])
+def test_files_that_containers_cannot_read_are_named_with_the_command_that_helps(project: Path, file: str) -> None:
+    base = project / ".tandem" / "containers" / "compose" / file
     base.chmod(0o600)
     with pytest.raises(EnvironmentNotReadyError, match=str(base)) as refused:
         check_mounts(project, project / "pipelines", None)
