@@ -187,6 +187,25 @@ def test_values_and_services_of_the_project_win(project: Path, compose: Callable
     assert int(services["mongo"]["mem_limit"]) == 2 * 2**30
 
 
+def test_the_projects_own_copy_of_what_observes_is_mounted(
+    project: Path, compose: Callable[..., dict[str, Any]]
+) -> None:
+    """As the guide says, because a start renews Tandem's files."""
+    page = (ROOT / "docs/guides/observe.md").read_text("utf-8")
+    (copy,) = re.findall(r"^cp -r .+$", page, re.MULTILINE)
+    (override,) = re.findall(r"^```\n(services:\n  prometheus:.+?)^```", page, re.MULTILINE | re.DOTALL)
+    subprocess.run(copy.split(), cwd=project, check=True)
+    (project / "docker-compose.override.yml").write_text(override, "utf-8")
+    services = compose("--profile", "observe")["services"]
+    for name, target, folder in (
+        ("prometheus", "/etc/tandem", "observe"),
+        ("grafana", "/etc/tandem/dashboards", "observe/dashboards"),
+    ):
+        mounts = {mount["target"]: mount["source"] for mount in services[name]["volumes"]}
+        assert mounts[target] == str(project / folder)
+        assert any((project / folder).iterdir())
+
+
 def test_the_dev_container_needs_only_the_project(project: Path, compose: Callable[..., dict[str, Any]]) -> None:
     shutil.rmtree(project / ".tandem")
     lines = (project / ".devcontainer/devcontainer.json").read_text("utf-8").splitlines()
