@@ -28,9 +28,10 @@ def init(
         bool, typer.Option("--write", help="With --upgrade: write files that you did not change.")
     ] = False,
 ) -> None:
-    """Create a project in this folder, restore its missing files, or upgrade it.
+    """Create a project in this folder, restore it, or upgrade it.
 
     It gets pipelines, settings, containers, a dev container and a workflow. Existing files stay.
+    In a project, it writes the files that are missing, for example after a clone.
     """
     folder = Path.cwd()
     check_place(folder)
