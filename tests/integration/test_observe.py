@@ -65,7 +65,11 @@ def local(folder: Path) -> Path:
         assert f'"{name}"' in config
         config = config.replace(f'"{name}"', f'"{address}"')
     rules = re.sub(r"^ +for: \d+m\n", "", RULES.read_text("utf-8"), flags=re.MULTILINE)
-    rules = rules.replace("[10m]", "[30s]").replace("tandem_job_lag > 100000", "tandem_job_lag > 1000")
+    rules = (
+        rules.replace("[10m]", "[30s]")
+        .replace("offset 10m", "offset 30s")
+        .replace("tandem_job_lag > 100000", "tandem_job_lag > 1000")
+    )
     (folder / "rules.yml").write_text(rules, "utf-8")
     (folder / "prometheus.yml").write_text(config, "utf-8")
     return folder / "prometheus.yml"

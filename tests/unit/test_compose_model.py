@@ -371,6 +371,13 @@ def test_the_dashboard_sends_telemetry_where_the_settings_say(monkeypatch: pytes
     assert (inside.telemetry.otlp_endpoint, inside.telemetry.metrics) == ("http://collector:4318", False)
 
 
+def test_only_telemetry_that_a_profile_sets_overrides_the_dotenv(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [name for name in variables(load("local"), "built") if "TELEMETRY" in name] == []
+    monkeypatch.setenv("TANDEM_TELEMETRY__METRICS_SECONDS", "7")
+    passed = {name: value for name, value in variables(load("local"), "built").items() if "TELEMETRY" in name}
+    assert passed == {"TANDEM_TELEMETRY__METRICS_SECONDS": "7.0"}
+
+
 @pytest.mark.parametrize("name", ["dashboard", "cloud-dashboard"])
 def test_no_telemetry_is_sent_by_default(name: str) -> None:
     environment = model("built", "gcp" if name.startswith("cloud") else "local")["services"][name]["environment"]

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -25,6 +25,7 @@ from tandem.platforms.compose.cli import project_name, variables
 from tandem.platforms.compose.containers import Containers, failure_of, started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_builder, check_memory, find_engine
 from tandem.platforms.compose.environment import ComposeEnvironment
+from tandem.platforms.compose.images import choose_images
 from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
 from tandem.platforms.compose.project import Project
 from tandem.platforms.compose.setup import FAILURE_FILE, write_submitted
@@ -63,6 +64,26 @@ def test_what_is_set_reaches_the_compose_files() -> None:
     assert (found["TANDEM_IMAGES"], found["COMPOSE_PROFILES"]) == ("built", "local")
     # What nobody said is left to .env.
     assert "TANDEM_IMAGES" not in variables(settings, None)
+
+
+@pytest.mark.parametrize(
+    ("volumes", "kind"),
+    [
+        (["p_kafka_built", "p_mongo_built", "p_prometheus_official"], "built"),
+        (["p_kafka_official", "p_mongo_official", "p_prometheus_built"], "official"),
+        (["p_mongo_built"], "built"),
+        # Nothing was written yet, and the images are on this machine.
+        (["p_prometheus_built"], "official"),
+    ],
+)
+def test_only_volumes_of_kafka_and_mongodb_choose_the_images(volumes: list[str], kind: str) -> None:
+    services = {name: {"image": name} for name in ("kafka", "mongo")}
+    compose = cast(Any, SimpleNamespace(model=lambda: {"services": services}))
+    containers = cast(
+        Any,
+        SimpleNamespace(volumes=lambda _: [SimpleNamespace(name=name) for name in volumes], has_image=lambda _: True),
+    )
+    assert choose_images(compose, containers, "p") == kind
 
 
 def test_too_little_memory_is_said_with_what_is_needed() -> None:

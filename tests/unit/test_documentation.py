@@ -239,9 +239,13 @@ def of_services() -> list[Metric]:
         "mem": {"resident": 0},
         "wiredTiger": {"cache": dict.fromkeys(cache, 0)},
     }
-    stats = {"db": "mart", "storageSize": 0, "indexSize": 0, "fsTotalSize": 0, "fsUsedSize": 0}
     kafka = (*kafka_metrics.brokers({"brokers": []}), *kafka_metrics.partitions([]), *kafka_metrics.log_folders([]))
-    return [*kafka, *mongo_metrics.server(status), *mongo_metrics.storage(stats), *Services({}).collect()]
+    mongo = (
+        *mongo_metrics.server(status),
+        mongo_metrics.databases({"databases": []}),
+        *mongo_metrics.disk({"fsTotalSize": 0, "fsUsedSize": 0}),
+    )
+    return [*kafka, *mongo, *Services({}).collect()]
 
 
 def test_the_metrics_are_those_that_are_exported() -> None:

@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from tandem.exporter.collector import registry
 from tandem.exporter.kafka_metrics import KafkaMetrics, log_folders, partitions
-from tandem.exporter.mongo_metrics import MongoMetrics, storage
+from tandem.exporter.mongo_metrics import MongoMetrics, disk
 from tandem.settings.load import load
 
 NOWHERE = {"kafka": {"port": 29951}, "mongo": {"port": 29952}}
@@ -58,10 +58,30 @@ def test_a_topic_has_the_bytes_of_all_its_replicas() -> None:
 
 
 def test_a_mongodb_that_does_not_tell_its_disk_has_no_metric_of_it() -> None:
-    stats = {"db": "mart", "storageSize": 10, "indexSize": 5}
-    assert values(storage(stats)) == {("tandem_mongo_storage_bytes", "mart"): 15}
-    told = values(storage({**stats, "fsTotalSize": 100, "fsUsedSize": 70}))
-    assert (told["tandem_mongo_disk_bytes",], told["tandem_mongo_disk_free_bytes",]) == (100, 30)
+    assert values(disk({"db": "admin"})) == {}
+    told = values(disk({"db": "admin", "fsTotalSize": 100, "fsUsedSize": 70}))
+    assert told == {("tandem_mongo_disk_bytes",): 100, ("tandem_mongo_disk_free_bytes",): 30}
+
+
+def test_the_disk_and_all_databases_are_known_before_the_pipelines_database_exists(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server answers ``dbStats`` of a missing database with a disk of no size."""
+
+    def command(database: Any, name: str) -> dict[str, Any]:
+        size = 100 if database.name == "admin" else 0
+        return {
+            "serverStatus": {"opcounters": {}, "connections": {"current": 1, "available": 2}, "mem": {"resident": 3}},
+            "listDatabases": {"databases": [{"name": "admin", "sizeOnDisk": 5}, {"name": "other", "sizeOnDisk": 7}]},
+            "dbStats": {"fsTotalSize": size, "fsUsedSize": size // 2},
+        }[name]
+
+    monkeypatch.setattr("pymongo.database.Database.command", command)
+    source = MongoMetrics(load("embedded").mongo)
+    found = values(source.read())
+    source.close()
+    assert (found["tandem_mongo_disk_bytes",], found["tandem_mongo_disk_free_bytes",]) == (100, 50)
+    assert (found["tandem_mongo_storage_bytes", "admin"], found["tandem_mongo_storage_bytes", "other"]) == (5, 7)
 
 
 class Source:

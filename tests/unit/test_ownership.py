@@ -154,6 +154,31 @@ def test_a_stopped_project_of_another_profile_is_refused(
     assert Project(second).name == "shop"
 
 
+def test_volumes_of_services_that_watch_do_not_show_whose_a_project_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`docker compose --profile observe up` labels them with the profile of .env, which is local."""
+    mine = load_in(tmp_path, monkeypatch, "local", 'project = "shop"')
+    own = {"tandem.profile": "mine", "tandem.profiles": str(mine.profile_file)}
+    watching = {
+        f"shop_{name}": {"tandem.profile": "local", "com.docker.compose.volume": name}
+        for name in ("prometheus", "grafana")
+    }
+    done = engine_with(monkeypatch, volumes={**watching, "shop_kafka_official": own})
+    assert Project(mine).name == "shop"
+    Project(mine).down(volumes=True)
+    assert set(done) == {"down", *watching, "shop_kafka_official"}
+    with pytest.raises(UsageError, match="shop belongs to the profile mine, not to local"):
+        _ = Project(load("local", {"project": "shop"})).name
+
+
+def test_a_volume_of_another_program_is_kept_whatever_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = engine_with(monkeypatch, volumes={"shop_grafana": {"com.docker.compose.volume": "grafana"}})
+    with pytest.raises(UsageError, match="shop has volumes without Tandem's labels: shop_grafana"):
+        Project(load("local", {"project": "shop"})).down(volumes=True)
+    assert not done
+
+
 @pytest.mark.parametrize("labels", [None, {"org.other": "x"}])
 def test_volumes_of_another_program_are_kept(monkeypatch: pytest.MonkeyPatch, labels: dict[str, str] | None) -> None:
     done = engine_with(monkeypatch, volumes={"own": {"tandem.profile": "local"}, "precious": labels})

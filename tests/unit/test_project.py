@@ -23,6 +23,7 @@ from tandem.platforms import doctor
 from tandem.platforms.compose.folder import project_folder, renewed_folder
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.scaffold import project as scaffold
+from tandem.scaffold import upgrade
 from tandem.settings.load import load
 from tests import ROOT
 from tests.distribution import package_in
@@ -30,7 +31,8 @@ from tests.unit.test_workflows import FILES as FILES_OF_DEPLOYMENT
 from tests.unit.test_workflows import checked, commands, workflow
 
 FILES = {
-    *(".devcontainer/Dockerfile", ".devcontainer/compose.yml", ".devcontainer/devcontainer.json"),
+    *(".devcontainer/Dockerfile", ".devcontainer/compose.yml", ".devcontainer/dev.yml"),
+    ".devcontainer/devcontainer.json",
     *(".env", ".github/workflows/test.yml", ".gitignore", ".tandem-init.json", "docker-compose.yml"),
     *("pipelines/__init__.py", "pipelines/conftest.py", "pipelines/test_pipelines.py"),
     *("requirements.txt", "tandem.toml"),
@@ -66,7 +68,8 @@ def files(folder: Path) -> set[str]:
 
 
 def newer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scaffold, "__version__", "0.2.0")
+    for module in (scaffold, upgrade):
+        monkeypatch.setattr(module, "__version__", "0.2.0")
 
 
 def test_it_writes_a_project_and_what_containers_need(folder: Path) -> None:
@@ -184,6 +187,25 @@ def test_values_and_services_of_the_project_win(project: Path, compose: Callable
     assert int(services["mongo"]["mem_limit"]) == 2 * 2**30
 
 
+def test_the_projects_own_copy_of_what_observes_is_mounted(
+    project: Path, compose: Callable[..., dict[str, Any]]
+) -> None:
+    """As the guide says, because a start renews Tandem's files."""
+    page = (ROOT / "docs/guides/observe.md").read_text("utf-8")
+    (copy,) = re.findall(r"^cp -r .+$", page, re.MULTILINE)
+    (override,) = re.findall(r"^```\n(services:\n  prometheus:.+?)^```", page, re.MULTILINE | re.DOTALL)
+    subprocess.run(copy.split(), cwd=project, check=True)
+    (project / "docker-compose.override.yml").write_text(override, "utf-8")
+    services = compose("--profile", "observe")["services"]
+    for name, target, folder in (
+        ("prometheus", "/etc/tandem", "observe"),
+        ("grafana", "/etc/tandem/dashboards", "observe/dashboards"),
+    ):
+        mounts = {mount["target"]: mount["source"] for mount in services[name]["volumes"]}
+        assert mounts[target] == str(project / folder)
+        assert any((project / folder).iterdir())
+
+
 def test_the_dev_container_needs_only_the_project(project: Path, compose: Callable[..., dict[str, Any]]) -> None:
     shutil.rmtree(project / ".tandem")
     lines = (project / ".devcontainer/devcontainer.json").read_text("utf-8").splitlines()
@@ -195,6 +217,33 @@ def test_the_dev_container_needs_only_the_project(project: Path, compose: Callab
     dockerfile = (project / dev["build"]["dockerfile"]).read_text("utf-8")
     assert f"WORKDIR {declared['workspaceFolder']}\n" in dockerfile
     assert dev["build"]["context"] == str(project)
+
+
+def test_the_dev_container_is_built_with_the_settings_of_the_project(
+    project: Path, compose: Callable[..., dict[str, Any]]
+) -> None:
+    with (project / ".env").open("a") as settings:
+        settings.write("TANDEM_CA=/etc/proxy.pem\nBASE_IMAGE=mirror/debian\n")
+    model = compose("--file", ".devcontainer/compose.yml")
+    assert model["services"]["dev"]["build"]["args"]["BASE_IMAGE"] == "mirror/debian"
+    assert model["secrets"]["ca"]["file"] == "/etc/proxy.pem"
+
+
+def test_the_dev_container_needs_no_settings(project: Path, compose: Callable[..., dict[str, Any]]) -> None:
+    (project / ".env").unlink()
+    model = compose("--file", ".devcontainer/compose.yml")
+    assert model["secrets"]["ca"]["file"] == "/dev/null"
+
+
+def test_a_project_without_its_settings_says_how_to_restore_them(project: Path) -> None:
+    if shutil.which("docker") is None:
+        pytest.skip("there is no docker program on PATH")
+    (project / ".env").unlink()
+    command = ["docker", "compose", "config"]
+    variables = {"PATH": os.environ["PATH"], "HOME": str(project)}
+    done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "`tandem init` restores .env" in done.stderr
 
 
 def test_the_doctor_knows_the_packaged_defaults_and_what_the_project_must_set(project: Path) -> None:
@@ -228,8 +277,9 @@ def test_a_start_renews_the_copy_and_another_command_only_makes_it(project: Path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Docker shows every file as the container's own")
-def test_files_that_containers_cannot_read_are_named_with_the_command_that_helps(project: Path) -> None:
-    base = project / ".tandem" / "containers" / "compose" / "kafka" / "start.sh"
+@pytest.mark.parametrize("file", ["kafka/start.sh", "observe/rules.yml"])
+def test_files_that_containers_cannot_read_are_named_with_the_command_that_helps(project: Path, file: str) -> None:
+    base = project / ".tandem" / "containers" / "compose" / file
     base.chmod(0o600)
     with pytest.raises(EnvironmentNotReadyError, match=str(base)) as refused:
         check_mounts(project, project / "pipelines", None)
@@ -254,15 +304,25 @@ def test_pipelines_of_before_and_other_files_stay(folder: Path) -> None:
     assert files(folder) > {*FILES, "README.md", "pipelines/clicks/streams.py"}
 
 
-def test_a_project_is_refused_with_the_way_to_upgrade_it(project: Path) -> None:
+def test_a_clone_gets_what_git_ignored_and_the_rest_stays(project: Path) -> None:
+    (project / ".env").unlink()
+    shutil.rmtree(project / ".tandem")
+    (project / "requirements.txt").write_text("mine\n", "utf-8")
     done = init()
-    assert isinstance(done.exception, UsageError)
-    assert "--upgrade" in done.exception.hint
+    assert (done.exit_code, done.stdout.splitlines()) == (0, [".env"])
+    assert "--upgrade" in done.stderr
+    assert "TANDEM_PROJECT=my-shop\n" in (project / ".env").read_text("utf-8")
+    assert (project / ".tandem/containers/compose/base.yml").is_file()
+    assert (project / "requirements.txt").read_text("utf-8") == "mine\n"
+    assert init("--upgrade").stdout == ""
 
 
-def test_a_tandem_of_a_checkout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("arguments", [(), ("--upgrade", "--write")])
+def test_a_tandem_of_a_checkout_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
     monkeypatch.chdir(tmp_path)
-    done = init()
+    done = init(*arguments)
     assert isinstance(done.exception, UsageError)
     assert str(ROOT) in str(done.exception)
     assert list(tmp_path.iterdir()) == []
@@ -341,6 +401,41 @@ def test_a_file_that_the_user_deleted_stays_deleted(project: Path, monkeypatch: 
     newer(monkeypatch)
     assert init("--upgrade", "--write").exit_code == 0
     assert not (project / "requirements.txt").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--upgrade",), ("--upgrade", "--write")])
+def test_an_older_version_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    newer(monkeypatch)
+    assert init("--upgrade", "--write").exit_code == 0
+    before = {path: (project / path).read_bytes() for path in FILES}
+    for module in (scaffold, upgrade):
+        monkeypatch.setattr(module, "__version__", "0.1.9rc3")
+    done = init(*arguments)
+    assert isinstance(done.exception, UsageError)
+    assert "version 0.2.0, and the installed version is 0.1.9rc3" in str(done.exception)
+    assert ">=0.2.0" in done.exception.hint
+    assert {path: (project / path).read_bytes() for path in FILES} == before
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"), [("0.9.0", "0.10.0"), ("0.1.0", "0.1.0.1"), ("0.1.0rc1", "0.1.1"), ("1.0.0.dev5", "2.0.0")]
+)
+def test_versions_are_compared_by_their_numbers(older: str, newer: str) -> None:
+    assert upgrade._release(older) < upgrade._release(newer)  # noqa: SLF001
+
+
+@pytest.mark.parametrize("mine", ["mine", "mine\n"])
+def test_the_difference_is_a_patch_whether_or_not_the_file_ends_with_a_newline(
+    project: Path, monkeypatch: pytest.MonkeyPatch, mine: str
+) -> None:
+    (project / "requirements.txt").write_text(mine, "utf-8")
+    newer(monkeypatch)
+    patch = init("--upgrade").stdout
+    done = subprocess.run(["git", "apply", "-"], cwd=project, input=patch, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "==0.2.0" in (project / "requirements.txt").read_text("utf-8")
 
 
 def test_a_file_that_is_new_in_a_version_is_written(project: Path) -> None:

@@ -60,6 +60,30 @@ def test_a_json_schema(tmp_path: Path) -> None:
     assert (stream.identity, stream.fields["order_id"]) == ("order_id", FieldType.STRING)
 
 
+@pytest.mark.parametrize("keyword", ["default", "example", "examples", "enum", "const"])
+def test_values_in_a_json_schema_are_no_addresses(tmp_path: Path, keyword: str) -> None:
+    value = {"$id": "https://shop.example/a", "note": {"$ref": "other.json"}}
+    schema = {
+        "type": "object",
+        keyword: value if keyword in ("default", "example", "const") else [value],
+        "properties": {"order_id": {"$ref": "#/$defs/text"}, "note": {"$ref": "https://shop.example/a"}},
+        "$defs": {"text": {"type": "string"}},
+        "required": ["order_id", "note"],
+    }
+    found = described(tmp_path, json.dumps({"$id": "https://shop.example/orders", **schema}), "orders.json")
+    assert dict(found.fields) == {"order_id": FieldType.TEXT}
+    assert "refers to another file" in str(found.notes)
+
+
+@pytest.mark.parametrize("name", ["default", "example", "examples", "enum", "const", "id", "properties", "definitions"])
+def test_a_field_may_have_the_name_of_a_keyword(tmp_path: Path, name: str) -> None:
+    properties = {"order_id": {"type": "string"}, name: {"$ref": "#/$defs/text"}}
+    schema = {"type": "object", "properties": properties, "$defs": {"text": {"$id": "text", "type": "string"}}}
+    schema |= {"required": list(properties), "$id": "https://shop.example/orders"}
+    found = described(tmp_path, json.dumps(schema), "orders.json")
+    assert dict(found.fields) == dict.fromkeys(properties, FieldType.TEXT)
+
+
 def test_an_avro_schema(tmp_path: Path) -> None:
     fields: list[dict[str, Any]] = [
         {"name": "order_id", "type": "string"},

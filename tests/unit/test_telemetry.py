@@ -21,6 +21,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from structlog.testing import capture_logs
 
+from tandem import __version__
 from tandem.catalog import Declaration, declared_by, find
 from tandem.dashboard.declaration import declared
 from tandem.dashboard.prometheus import registry
@@ -331,6 +332,7 @@ def test_lineage_events_name_job_run_topics_and_collections() -> None:
         telemetry.stop()
     assert received.refused == []
     start, fail = received.events
+    assert start["producer"] == f"urn:tandem-streams:{__version__}"
     assert [event["eventType"] for event in received.events] == ["START", "FAIL"]
     assert start["eventTime"] == "2023-11-14T22:13:20.000+00:00"
     assert (start["job"]["namespace"], start["job"]["name"]) == ("shop", "orders_payments")

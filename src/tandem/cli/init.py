@@ -11,8 +11,8 @@ from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, examples, with_context
 from tandem.container_files import copy_into
 from tandem.errors import UsageError
-from tandem.scaffold.project import create
-from tandem.scaffold.upgrade import apply, changes
+from tandem.scaffold.project import RECORD, check_place, create
+from tandem.scaffold.upgrade import apply, changes, restore
 
 app = typer.Typer()
 
@@ -28,20 +28,26 @@ def init(
         bool, typer.Option("--write", help="With --upgrade: write files that you did not change.")
     ] = False,
 ) -> None:
-    """Create a project in this folder, or upgrade it.
+    """Create a project in this folder, restore it, or upgrade it.
 
     It gets pipelines, settings, containers, a dev container and a workflow. Existing files stay.
+    In a project, it writes the files that are missing, for example after a clone.
     """
     folder = Path.cwd()
+    check_place(folder)
     if upgrade:
         _upgrade(context, folder, write=write)
         return
     if write:
         raise UsageError("--write needs --upgrade", hint="`tandem init` creates a project")
-    for path in create(folder):
+    known = (folder / RECORD).exists()
+    for path in restore(folder) if known else create(folder):
         print(path)
     copy_into(folder)
-    context.say("create a pipeline with `tandem new NAME`, run it with `tandem --pipeline NAME run`")
+    if known:
+        context.say("this project is complete; `tandem init --upgrade` compares it with the installed version")
+    else:
+        context.say("create a pipeline with `tandem new NAME`, run it with `tandem --pipeline NAME run`")
 
 
 def _upgrade(context: CommandContext, folder: Path, *, write: bool) -> None:

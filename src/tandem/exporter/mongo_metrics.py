@@ -35,11 +35,12 @@ class MongoMetrics:
             socketTimeoutMS=_ANSWER_MS,
             maxPoolSize=2,
         )
-        self._database = client.get_database(mongo.database, read_preference=ReadPreference.PRIMARY_PREFERRED)
+        # It always exists, and its disk is that of all databases.
+        self._admin = client.get_database("admin", read_preference=ReadPreference.PRIMARY_PREFERRED)
 
     def close(self) -> None:
         """Closes the connections."""
-        self._database.client.close()
+        self._admin.client.close()
 
     def read(self) -> list[Metric]:
         """Returns all metrics.
@@ -47,8 +48,11 @@ class MongoMetrics:
         Raises:
             PyMongoError: MongoDB does not answer, or refuses the user.
         """
-        status = self._database.client.admin.command("serverStatus")
-        return [*server(status), *storage(self._database.command("dbStats"))]
+        return [
+            *server(self._admin.command("serverStatus")),
+            databases(self._admin.command("listDatabases")),
+            *disk(self._admin.command("dbStats")),
+        ]
 
 
 def server(status: dict[str, Any]) -> Iterator[Metric]:
@@ -78,19 +82,28 @@ def server(status: dict[str, Any]) -> Iterator[Metric]:
             yield GaugeMetricFamily(f"tandem_mongo_{name}", text, cache[field])
 
 
-def storage(stats: dict[str, Any]) -> Iterator[Metric]:
-    """Yields the size of the pipeline's database and of the disk that holds it.
+def databases(listed: dict[str, Any]) -> Metric:
+    """Returns the size of each database.
 
     Args:
-        stats: the answer of ``dbStats``.
+        listed: the answer of ``listDatabases``.
     """
     size = GaugeMetricFamily(
         "tandem_mongo_storage_bytes", "Bytes of a database, with its indexes.", labels=["database"]
     )
-    size.add_metric([stats["db"]], stats["storageSize"] + stats["indexSize"])
-    yield size
+    for database in listed["databases"]:
+        size.add_metric([database["name"]], database["sizeOnDisk"])
+    return size
+
+
+def disk(stats: dict[str, Any]) -> Iterator[Metric]:
+    """Yields the size of the disk that holds the databases.
+
+    Args:
+        stats: the answer of ``dbStats`` for a database that exists; of another one, all sizes are 0.
+    """
     # Atlas does not tell.
     if "fsTotalSize" in stats:
-        disk, used = stats["fsTotalSize"], stats["fsUsedSize"]
-        yield GaugeMetricFamily("tandem_mongo_disk_bytes", "Size of the disk with the data.", disk)
-        yield GaugeMetricFamily("tandem_mongo_disk_free_bytes", "Free bytes of that disk.", disk - used)
+        size, used = stats["fsTotalSize"], stats["fsUsedSize"]
+        yield GaugeMetricFamily("tandem_mongo_disk_bytes", "Size of the disk with the data.", size)
+        yield GaugeMetricFamily("tandem_mongo_disk_free_bytes", "Free bytes of that disk.", size - used)

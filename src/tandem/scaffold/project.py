@@ -66,10 +66,9 @@ def create(folder: Path) -> list[str]:
         folder: the project. Files of the same text may be there, for example those of ``tandem new``.
 
     Raises:
-        UsageError: the folder is a project, is in a checkout of Tandem, or has other files of these names.
+        UsageError: the folder has other files of these names.
         TandemError: a file cannot be written; nothing was changed.
     """
-    _check(folder)
     name = project_name(folder)
     texts = files_of(name)
     taken = sorted(path for path, text in texts.items() if text_of(folder / path) not in (None, text))
@@ -105,7 +104,12 @@ def write(folder: Path, texts: Mapping[str, str]) -> None:
         ) from None
 
 
-def _check(folder: Path) -> None:
+def check_place(folder: Path) -> None:
+    """Raises if a folder cannot be a project of its own.
+
+    Raises:
+        UsageError: this Tandem runs from a checkout, or the folder is in one.
+    """
     if own := checkout():
         raise UsageError(
             f"this Tandem runs from its checkout {own}, which is a project already",
@@ -114,5 +118,3 @@ def _check(folder: Path) -> None:
     for place in (folder, *folder.parents):
         if (place / "src" / "tandem" / "checkout.py").is_file():
             raise UsageError(f"{place} is a checkout of Tandem", hint="call `tandem init` in an empty folder elsewhere")
-    if (folder / RECORD).exists():
-        raise UsageError(f"{folder} is a project already", hint="`tandem init --upgrade` shows what has changed since")

@@ -1,15 +1,20 @@
-"""Upgrades a project's files to the installed version; keeps the user's changes."""
+"""Restores and upgrades a project's files; keeps the user's changes."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
-from tandem.errors import UsageError
+from tandem import __version__
+from tandem.errors import DISTRIBUTION, UsageError
 from tandem.scaffold.project import RECORD, digest, files_of, record_of, text_of, write
+
+# As a patch says that a file's last line has no newline.
+_NO_NEWLINE = "\\ No newline at end of file\n"
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,21 @@ class Change:
         """The difference as a patch, from the project's text to the installed version's."""
         old = "/dev/null" if self.before is None else f"a/{self.path}"
         before, after = (text.splitlines(keepends=True) for text in (self.before or "", self.after))
-        return "".join(unified_diff(before, after, old, f"b/{self.path}"))
+        lines = unified_diff(before, after, old, f"b/{self.path}")
+        return "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}" for line in lines)
+
+
+def restore(folder: Path) -> list[str]:
+    """Writes the missing files, as after a clone; returns their paths.
+
+    Raises:
+        UsageError: as ``changes`` does.
+        TandemError: a file cannot be written.
+    """
+    name, recorded = _recorded(folder)
+    texts = {path: text for path, text in files_of(name).items() if path in recorded and not (folder / path).exists()}
+    write(folder, texts)
+    return list(texts)
 
 
 def changes(folder: Path) -> list[Change]:
@@ -42,7 +61,7 @@ def changes(folder: Path) -> list[Change]:
     A deleted file stays deleted. A file that only the user changed is left out.
 
     Raises:
-        UsageError: the folder is not a project, or its record is wrong.
+        UsageError: the folder is not a project, its record is wrong, or a newer version wrote it.
     """
     name, recorded = _recorded(folder)
     found = []
@@ -73,6 +92,18 @@ def _recorded(folder: Path) -> tuple[str, Mapping[str, str]]:
         raise UsageError(f"{folder} is not a project: it has no {RECORD}", hint="`tandem init` creates a project")
     try:
         record = json.loads(text)
-        return str(record["name"]), {str(path): str(value) for path, value in record["files"].items()}
+        name, version = str(record["name"]), str(record["version"])
+        files = {str(path): str(value) for path, value in record["files"].items()}
     except (ValueError, TypeError, KeyError, AttributeError):
         raise UsageError(f"{file} is not a record of `tandem init`", hint=f"`git checkout {RECORD}`") from None
+    if _release(version) > _release(__version__):
+        raise UsageError(
+            f"{folder} is a project of version {version}, and the installed version is {__version__}",
+            hint=f"install that version or a later one: pip install '{DISTRIBUTION}[embedded]>={version}'",
+        )
+    return name, files
+
+
+def _release(version: str) -> list[int]:
+    """Returns the numbers of a version, without those of a pre-release."""
+    return [int(number) for number in re.findall(r"[0-9]+", re.split(r"[^0-9.]", version)[0])]

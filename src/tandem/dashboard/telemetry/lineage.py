@@ -19,7 +19,8 @@ from tandem.dashboard.telemetry.delivery_log import DeliveryLog, FailureHandler
 from tandem.dashboard.telemetry.run_states import RunChange, RunState, RunStates
 from tandem.settings.model import Settings
 
-_PRODUCER = f"https://pypi.org/project/tandem-streams/{__version__}/"
+# OpenLineage wants a URI that names the program.
+_PRODUCER = f"urn:tandem-streams:{__version__}"
 # Without an answer from the server, later events are dropped.
 _QUEUE = 100
 # The client would send the address of the Git repository in the current folder, which may hold a login.

@@ -63,7 +63,11 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
         "TANDEM_IMAGES": images,
         "TANDEM_CA": settings.ca,
         "COMPOSE_PROFILES": "local",
-        **{f"TANDEM_TELEMETRY__{name.upper()}": value for name, value in settings.telemetry},
+        # The defaults do not override what .env says.
+        **{
+            f"TANDEM_TELEMETRY__{name.upper()}": value
+            for name, value in settings.telemetry.model_dump(exclude_unset=True).items()
+        },
     }
     return {name: str(value) for name, value in values.items() if value is not None}
 

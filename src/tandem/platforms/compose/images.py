@@ -8,6 +8,7 @@ from tandem.platforms.compose.cli import Compose
 from tandem.platforms.compose.containers import Containers
 
 _KINDS = ("official", "built")
+_SERVICES = ("kafka", "mongo")
 _log = structlog.get_logger(__name__)
 
 
@@ -25,13 +26,14 @@ def choose_images(compose: Compose, containers: Containers, project: str) -> str
     services = compose.model()["services"]
     if "build" in services["kafka"]:
         return "built"
-    kept = {volume.name.rpartition("_")[2] for volume in containers.volumes(project)}
+    # Other services have volumes of a kind, too, which may have been created with another one.
+    kept = {volume.name for volume in containers.volumes(project)}
     for kind in _KINDS:
-        if kind in kept:
+        if any(f"{project}_{name}_{kind}" in kept for name in _SERVICES):
             return kind
-    if all(containers.has_image(services[name]["image"]) for name in ("kafka", "mongo")):
+    if all(containers.has_image(services[name]["image"]) for name in _SERVICES):
         return "official"
-    if compose.run("pull", "--quiet", "kafka", "mongo") == 0:
+    if compose.run("pull", "--quiet", *_SERVICES) == 0:
         return "official"
     _log.warning("no image registry has Kafka's and MongoDB's images: building them from packages")
     return "built"

@@ -16,7 +16,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.settings.profiles import FILE
 
 # The users of the images, by the folders that are mounted into their containers.
-_READERS = {"src": 1000, "compose/kafka": 1000, "compose/spark": 1000, "compose/mongo": 999}
+_READERS = {"src": 1000, "compose/kafka": 1000, "compose/spark": 1000, "compose/mongo": 999, "compose/observe": 65534}
 _PIPELINES_READER = 1000
 # Python writes these by itself, and containers do not need them.
 _GENERATED = ("__pycache__", ".egg-info")

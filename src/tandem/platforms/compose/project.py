@@ -16,7 +16,7 @@ from tandem.platforms.compose.engine import Engine, find_engine
 from tandem.platforms.compose.folder import project_folder
 from tandem.platforms.compose.images import choose_images
 from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
-from tandem.platforms.ownership import check_containers, check_project, check_volumes
+from tandem.platforms.ownership import PROFILE_LABEL, check_containers, check_project, check_volumes
 from tandem.platforms.ports import page_port
 from tandem.platforms.running import check_running
 from tandem.settings.load import load
@@ -27,6 +27,11 @@ _PAGE, _MASTER_PAGE = "4040/tcp", "8080/tcp"
 _MASTER = "spark-master"
 # Of the services that may run beside those of the cloud.
 _PROFILES = ("history", "observe", "registry", "local")
+# Volumes of services that only watch. `docker compose --profile observe up` gives them the profile that .env names,
+# and not that of the pipeline beside it.
+_WATCHING = ("prometheus", "grafana")
+# Compose's own label with a volume's name in the compose files.
+_VOLUME = "com.docker.compose.volume"
 
 
 class Project:
@@ -172,8 +177,13 @@ class Project:
         return settings.model_copy(update={"ui": ui})
 
     def _labels_of_volumes(self, name: str) -> dict[str, dict[str, str]]:
-        """Returns the labels of a project's volumes by volume."""
-        return {each.name: each.attrs.get("Labels") or {} for each in self.containers.volumes(name)}
+        """Returns the labels of the volumes that show whose a project is, by volume."""
+        found = {each.name: each.attrs.get("Labels") or {} for each in self.containers.volumes(name)}
+        return {
+            volume: labels
+            for volume, labels in found.items()
+            if not (labels.get(PROFILE_LABEL) and labels.get(_VOLUME) in _WATCHING)
+        }
 
     def _port(self, mine: Settings, service: str, wanted: int, *taken: int) -> int:
         """Returns the port of a running page, else a free one.

@@ -10,6 +10,9 @@ from urllib.parse import unquote, urljoin
 from tandem.scaffold.sources.leaving_out import CannotDeclareError, Parts
 
 _MOST_REFERENCES = 20
+# The keywords with values of the data, and those with schemas by name.
+_VALUES = frozenset(("const", "default", "enum", "example", "examples"))
+_BY_NAME = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
 
 
 class References:
@@ -76,11 +79,19 @@ class References:
         if isinstance(address, str):
             names.append(address)
             base = base if address.startswith("#") else _joined(base, address)
-        found = {name: self._absolute(value, base) for name, value in schema.items()}
+        found = {name: self._keyword(name, value, base) for name, value in schema.items()}
         if isinstance(found.get("$ref"), str):
             found["$ref"] = _joined(base, found["$ref"])
         self._named |= {_joined(base, name): found for name in names}
         return found
+
+    def _keyword(self, name: str, value: Any, base: str) -> Any:
+        """Returns what a keyword of a schema has, with absolute references."""
+        if name in _VALUES:
+            return value
+        if name in _BY_NAME and isinstance(value, Mapping):
+            return {each: self._absolute(part, base) for each, part in value.items()}
+        return self._absolute(value, base)
 
     def _references(self, schema: Any) -> Iterator[str]:
         """Yields what a schema refers to, and what that refers to."""
