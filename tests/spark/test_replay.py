@@ -109,6 +109,17 @@ def test_the_range_has_the_watermark_of_all_its_records(spark: SparkSession, top
     assert found.watermark_ms == ms(95) - LATENESS_SECONDS * 1000
 
 
+def test_the_watermark_of_the_job_limits_that_of_the_range(spark: SparkSession, topics: Callable[..., None]) -> None:
+    """The job may still accept events that are older than the newest records that it has committed."""
+    topics(orders=[*ORDERED, closing()], payments=PAID)
+    assert contents_of(spark, PIPELINE, CONFIG, span_of(None, watermark_ms=ms(50))).watermark_ms == ms(50)
+    reached = ms(95) - LATENESS_SECONDS * 1000
+    assert contents_of(spark, PIPELINE, CONFIG, span_of(None, watermark_ms=ms(300))).watermark_ms == reached
+    # What the job has not decided has no document.
+    rows = decided_rows(spark, PIPELINE, CONFIG, span_of(None), ms(50))
+    assert "order|last" not in ids(rows)[UNMATCHED.name]
+
+
 @pytest.mark.parametrize("records", [{"orders": ORDERED, "payments": []}, {"orders": [], "payments": [b"{"]}])
 def test_a_stream_without_events_holds_the_watermark_back(
     spark: SparkSession, topics: Callable[..., None], records: dict[str, list[Any]]

@@ -46,7 +46,9 @@ def partition(number: int = 0, **offsets: Any) -> PartitionOffsets:
 
 
 def span_of(*partitions: PartitionOffsets, into: str = "") -> ReplayRange:
-    return range_of(partitions, since=SINCE, margin_s=MARGIN_S, max_clock_skew_seconds=SKEW_S, into=into)
+    return range_of(
+        partitions, since=SINCE, margin_s=MARGIN_S, max_clock_skew_seconds=SKEW_S, into=into, watermark_ms=None
+    )
 
 
 def test_the_records_before_the_range_are_read_too() -> None:
@@ -115,7 +117,7 @@ def test_an_event_is_decided_if_its_partners_were_read() -> None:
     parameters = {"match_window_seconds": 1800}
     # With the margin, all events of the range are; with a shorter one, later ones.
     assert decided_from_ms(span_of(partition()), parameters) == SINCE_MS
-    short = range_of([partition()], since=SINCE, margin_s=0, max_clock_skew_seconds=SKEW_S, into="")
+    short = range_of([partition()], since=SINCE, margin_s=0, max_clock_skew_seconds=SKEW_S, into="", watermark_ms=None)
     assert decided_from_ms(short, parameters) == SINCE_MS + (300 + 1800) * 1000
     assert decided_from_ms(span_of(partition(read=0)), parameters) is None
 

@@ -39,6 +39,7 @@ class Asked:
     """What the command has asked for."""
 
     committed: Any = field(default_factory=lambda: {ORDERS.topic: {"0": 10}})
+    watermark: datetime | None = datetime(2026, 11, 29, tzinfo=UTC)
     offsets: dict[str, Any] = field(default_factory=dict)
     spans: list[ReplayRange] = field(default_factory=list)
     indexed: list[str] = field(default_factory=list)
@@ -66,11 +67,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         found.spans.append(span)
         return REPORT
 
-    newest = SimpleNamespace(newest=lambda: found.committed and {"committed": found.committed})
+    def newest() -> dict[str, Any] | None:
+        return found.committed and {"committed": found.committed, "watermark": found.watermark}
+
     monkeypatch.setattr(replay, "offsets_in", offsets_in)
     monkeypatch.setattr(replay, "database_of", database_of)
     monkeypatch.setattr(replay, "create_collections", lambda _, indexes: found.indexed.extend(indexes))
-    monkeypatch.setattr(replay, "progress_of", lambda _: nullcontext(newest))
+    monkeypatch.setattr(replay, "progress_of", lambda _: nullcontext(SimpleNamespace(newest=newest)))
     monkeypatch.setattr(replay, "progress_of_replay", lambda *_: nullcontext())
     monkeypatch.setattr(replay, "compared", lambda *_: report_of("own"))
     monkeypatch.setattr(replay, "compared_set", lambda _, suffix: report_of(suffix))
@@ -93,6 +96,16 @@ def test_the_own_collections_get_what_the_job_has_committed(asked: Asked) -> Non
     assert f"replaying 10 records into {FACTS.name}, {UNMATCHED.name}" in done.stderr
     assert "orders: 3 events, 1 control, 2 rejected" in done.stdout
     assert f"{FACTS.name}: 3 compared, 1 inserted, 2 replaced" in done.stdout
+
+
+@pytest.mark.parametrize(("watermark", "ms"), [(None, 0), (datetime(1970, 1, 2, tzinfo=UTC), 86_400_000)])
+def test_the_watermark_is_that_of_the_same_report_as_the_offsets(
+    asked: Asked, watermark: datetime | None, ms: int
+) -> None:
+    asked.watermark = watermark
+    assert run().exception is None
+    assert run("--into", "v2").exception is None
+    assert [span.watermark_ms for span in asked.spans] == [ms, None]
 
 
 def test_a_set_needs_no_job_and_gets_its_indexes_first(asked: Asked) -> None:

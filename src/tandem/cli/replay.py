@@ -23,7 +23,7 @@ from tandem.platforms import Job
 from tandem.platforms.progress import progress_of
 from tandem.platforms.provision import create_collections, database_of
 from tandem.replay import diff_report
-from tandem.replay.resolve import check_extends, margin_seconds, range_of
+from tandem.replay.resolve import check_extends, margin_seconds, milliseconds, range_of
 from tandem.replay.sets import check_free, check_replayed, check_suffix, replayed
 from tandem.replay.topic_offsets import Committed, offsets_in
 from tandem.settings.model import Settings
@@ -122,10 +122,16 @@ def _check_suffix(context: CommandContext, suffix: str) -> None:
 
 
 def _range(settings: Settings, since: datetime, until: datetime | None, into: str, margin_s: float) -> ReplayRange:
-    committed = None if into else _committed(settings)
+    committed, watermark_ms = (None, None) if into else _committed(settings)
     partitions = offsets_in(settings, since=since, until=until, margin_s=margin_s, committed=committed)
-    skew = settings.job.max_clock_skew_seconds
-    span = range_of(partitions, since=since, margin_s=margin_s, max_clock_skew_seconds=skew, into=into)
+    span = range_of(
+        partitions,
+        since=since,
+        margin_s=margin_s,
+        max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
+        into=into,
+        watermark_ms=watermark_ms,
+    )
     if into:
         with database_of(settings.mongo, "read the collections") as database:
             check_free(database, settings.location, into)
@@ -134,10 +140,11 @@ def _range(settings: Settings, since: datetime, until: datetime | None, into: st
     return span
 
 
-def _committed(settings: Settings) -> Committed:
-    """Returns the offsets that the job has committed.
+def _committed(settings: Settings) -> tuple[Committed, int]:
+    """Returns the offsets that the job has committed, and its watermark then.
 
-    A replay of later records would write documents before the job does.
+    A replay of later records would write documents before the job does. The committed records may imply a later
+    watermark, but the job applies that to its next batches only.
     """
     with progress_of(settings) as reader:
         newest = reader.newest()
@@ -146,8 +153,8 @@ def _committed(settings: Settings) -> Committed:
             "the job has not committed a batch yet, so its collections have nothing to replace",
             hint="`tandem up --wait` starts it; --into writes other collections, without the job",
         )
-    committed: Committed = newest["committed"]
-    return committed
+    watermark: datetime | None = newest["watermark"]
+    return newest["committed"], 0 if watermark is None else milliseconds(watermark)
 
 
 def _margin(settings: Settings) -> float:

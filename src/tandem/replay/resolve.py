@@ -81,6 +81,7 @@ def range_of(
     margin_s: float,
     max_clock_skew_seconds: int,
     into: str,
+    watermark_ms: int | None,
 ) -> ReplayRange:
     """Returns the range of a replay.
 
@@ -90,6 +91,7 @@ def range_of(
         margin_s: how long before it the records are read.
         max_clock_skew_seconds: how far an event time may lie after the record's time.
         into: the suffix of the collections.
+        watermark_ms: the watermark of the job that writes the same collections; None if none does.
 
     Raises:
         UsageError: the range has no records, or Kafka has removed some that it needs.
@@ -121,6 +123,7 @@ def range_of(
         complete_ms=None if whole else read_ms + max_clock_skew_seconds * 1000,
         cut=any(each.until < each.end for each in partitions),
         into=into,
+        watermark_ms=watermark_ms,
     )
 
 

@@ -27,6 +27,8 @@ class ReplayRange:
         complete_ms: the records hold all events with this event time or a later one; None if they hold all events.
         cut: whether the topics had more records when the range was made.
         into: the suffix of the collections to write; empty for the pipeline's own ones.
+        watermark_ms: the watermark of the job that writes the same collections, at its last commit in the range. It may
+            still accept events with a later event time. None if no job writes them.
     """
 
     offsets: Mapping[str, Span]
@@ -34,6 +36,7 @@ class ReplayRange:
     complete_ms: int | None = None
     cut: bool = False
     into: str = ""
+    watermark_ms: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
