@@ -86,15 +86,29 @@ def test_a_range_that_kafka_has_removed_is_refused() -> None:
     assert datetime.fromisoformat(later) - timedelta(seconds=MARGIN_S) > SINCE + timedelta(minutes=1)
 
 
+def test_an_emptied_partition_is_refused() -> None:
+    """Nothing says how old its removed records were."""
+    empty = partition(begin=10, read=10, since=10, oldest_ms=None)
+    with pytest.raises(UsageError, match="the oldest records in t are unknown, because a partition") as refused:
+        span_of(partition(1), empty)
+    assert "2100 s after the next record in each partition" in refused.value.hint
+    # The job has committed all records up to the first one that is left.
+    assert span_of(partition(1), partition(begin=10, read=10, since=10, oldest_ms=SINCE_MS - 10_000_000))
+    with pytest.raises(UsageError, match="Kafka has removed records that the replay needs"):
+        span_of(partition(1), partition(begin=10, read=10, since=10, oldest_ms=SINCE_MS))
+
+
 @pytest.mark.parametrize(
     "kept",
     [
         # Older records are still there, so none of the range was removed.
         {"begin": 1, "read": 2},
-        # Empty: its removed records are older than the topic's retention.
-        {"begin": 10, "read": 10, "since": 10, "oldest_ms": None},
+        # All records that are left are older than the range.
+        {"begin": 1, "read": 10, "since": 10},
         # Nothing was ever removed.
         {"begin": 0, "read": 0},
+        # Nothing was ever there.
+        {"begin": 0, "end": 0, "read": 0, "since": 0, "until": 0, "oldest_ms": None},
     ],
 )
 def test_a_range_that_kafka_still_has_is_not_refused(kept: dict[str, Any]) -> None:

@@ -98,15 +98,7 @@ def range_of(
     """
     partitions = list(partitions)
     read_ms = milliseconds(since) - round(margin_s * 1000)
-    gone = [each for each in partitions if 0 < each.begin == each.read < each.end and each.oldest_ms]
-    if gone:
-        oldest_ms = max(each.oldest_ms or 0 for each in gone)
-        topics = ", ".join(sorted({each.topic for each in gone}))
-        raise UsageError(
-            f"Kafka has removed records that the replay needs: it reads from {_text(read_ms)}, "
-            f"{margin_s:g} s before --since, and the oldest records in {topics} are of {_text(oldest_ms)}",
-            hint=f"use --since {_text(oldest_ms + round(margin_s * 1000) + 1)} or later",
-        )
+    _check_kept(partitions, read_ms, margin_s)
     if not sum(max(0, min(each.until, each.end) - each.since) for each in partitions):
         raise UsageError(
             f"the topics have no records in this range, which begins at {_text(milliseconds(since))}",
@@ -124,6 +116,28 @@ def range_of(
         cut=any(each.until < each.end for each in partitions),
         into=into,
         watermark_ms=watermark_ms,
+    )
+
+
+def _check_kept(partitions: Iterable[PartitionOffsets], read_ms: int, margin_s: float) -> None:
+    # Removed records may belong to the range, unless an older one is left.
+    gone = [each for each in partitions if each.begin > 0 and (each.oldest_ms is None or each.oldest_ms >= read_ms)]
+    if not gone:
+        return
+    topics = ", ".join(sorted({each.topic for each in gone}))
+    what = (
+        f"Kafka has removed records that the replay needs: it reads from {_text(read_ms)}, "
+        f"{margin_s:g} s before --since, and the oldest records in {topics} are"
+    )
+    oldest = [each.oldest_ms for each in gone if each.oldest_ms is not None]
+    if len(oldest) < len(gone):
+        raise UsageError(
+            f"{what} unknown, because a partition has none left",
+            hint=f"--since may be {margin_s:g} s after the next record in each partition",
+        )
+    raise UsageError(
+        f"{what} of {_text(max(oldest))}",
+        hint=f"use --since {_text(max(oldest) + round(margin_s * 1000) + 1)} or later",
     )
 
 
