@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +33,7 @@ from tandem.replay.resolve import (
 )
 from tandem.replay.sets import check_free, check_replayed, check_suffix
 from tandem.replay.topic_offsets import offsets_in
+from tandem.scaffold import write
 from tandem.settings.load import load
 
 SINCE = datetime(2026, 11, 29, 10, tzinfo=UTC)
@@ -183,22 +186,44 @@ class Found(dict[str, list[dict[str, Any]]]):
 
 class Rows(list[dict[str, Any]]):
     def find_one(self, query: dict[str, Any], _fields: object = None) -> dict[str, Any] | None:
-        return next((each for each in self if all(each.get(name) == value for name, value in query.items())), None)
+        return next(self.find(query), None)
+
+    def find(self, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        return (each for each in self if all(each.get(name) == value for name, value in query.items()))
 
 
-def record(state: str) -> dict[str, Any]:
-    span = span_of(partition(), into="v2")
-    known = {"range": span.to_json(), "watermark_ms": 7, "state": state, "progress": ""}
-    return {"_id": record_id("orders_payments", "v2"), **known}
+def record(state: str, pipeline: str = "orders_payments", into: str = "v2") -> dict[str, Any]:
+    span = span_of(partition(), into=into)
+    known = {"range": span.to_json(), "watermark_ms": 7, "state": state, "progress": "", "into": into}
+    return {"_id": record_id(pipeline, into), "pipeline": pipeline, **known}
 
 
-def test_collections_of_others_are_not_written() -> None:
+def test_collections_of_others_are_not_written(tmp_path: Path) -> None:
     taken: Any = Found({f"{FACTS.name}_v2": Rows([{"_id": "a"}])})
     with pytest.raises(UsageError, match=f"{FACTS.name}_v2 has documents, and no replay of orders_payments"):
-        check_free(taken, LOCATION, "v2")
-    check_free(taken, LOCATION, "v3")
+        check_free(taken, LOCATION, "v2", tmp_path)
+    check_free(taken, LOCATION, "v3", tmp_path)
     taken[REPLAY_COLLECTION] = Rows([record("running")])
-    check_free(taken, LOCATION, "v2")
+    check_free(taken, LOCATION, "v2", tmp_path)
+
+
+def test_empty_collections_of_another_pipeline_are_not_written(tmp_path: Path) -> None:
+    own = tmp_path / "replay_others"
+    streams = write("shop", own).file("streams")
+    text = streams.read_text("utf-8")
+    assert text.count('"shop_answered"') == 1
+    streams.write_text(text.replace('"shop_answered"', f'"{FACTS.name}_v2"'), "utf-8")
+    empty: Any = Found()
+    # Also if the set is older than the pipeline.
+    for known in ([], [record("done")]):
+        empty[REPLAY_COLLECTION] = Rows(known)
+        with pytest.raises(UsageError, match=f"{FACTS.name}_v2 is a collection of the pipeline shop"):
+            check_free(empty, LOCATION, "v2", own)
+    check_free(empty, LOCATION, "v3", own)
+    # A set of the other pipeline has the name.
+    empty[REPLAY_COLLECTION] = Rows([record("done", "shop", "next")])
+    with pytest.raises(UsageError, match="_v2_next is a collection of the pipeline shop"):
+        check_free(empty, LOCATION, "v2_next", own)
 
 
 def test_only_the_collections_of_a_finished_replay_are_compared() -> None:

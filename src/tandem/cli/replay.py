@@ -134,7 +134,7 @@ def _range(settings: Settings, since: datetime, until: datetime | None, into: st
     )
     if into:
         with database_of(settings.mongo, "read the collections") as database:
-            check_free(database, settings.location, into)
+            check_free(database, settings.location, into, settings.pipelines_dir)
             if earlier := replayed(database, settings.pipeline, into):
                 check_extends(earlier.span, span)
     return span
