@@ -89,6 +89,12 @@ def test_a_range_that_kafka_has_removed_is_refused() -> None:
     assert datetime.fromisoformat(later) - timedelta(seconds=MARGIN_S) > SINCE + timedelta(minutes=1)
 
 
+def test_records_that_kafka_removed_before_the_job_read_them_are_refused() -> None:
+    with pytest.raises(UsageError, match="those of t behind the job's last commit") as refused:
+        span_of(partition(1), partition(begin=1000, end=500, read=500, since=500, until=500))
+    assert "tandem status" in refused.value.hint
+
+
 def test_an_emptied_partition_is_refused() -> None:
     """Nothing says how old its removed records were."""
     empty = partition(begin=10, read=10, since=10, oldest_ms=None)

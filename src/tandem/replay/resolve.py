@@ -120,6 +120,11 @@ def range_of(
 
 
 def _check_kept(partitions: Iterable[PartitionOffsets], read_ms: int, margin_s: float) -> None:
+    if topics := ", ".join(sorted({each.topic for each in partitions if each.end < each.begin})):
+        raise UsageError(
+            f"Kafka has removed records that the replay needs: those of {topics} behind the job's last commit",
+            hint="`tandem status` shows the job's problem; --into replays the records that are left",
+        )
     # Removed records may belong to the range, unless an older one is left.
     gone = [each for each in partitions if each.begin > 0 and (each.oldest_ms is None or each.oldest_ms >= read_ms)]
     if not gone:
