@@ -23,15 +23,15 @@ from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.requests import submit_request
 from tandem.platforms.dataproc.runs import Run
 from tandem.replay import topic_offsets
+from tandem.replay.repeated import continued
 from tandem.replay.resolve import (
     PartitionOffsets,
-    check_extends,
     decided_from_ms,
     margin_seconds,
     milliseconds,
     range_of,
 )
-from tandem.replay.sets import check_free, check_replayed, check_suffix
+from tandem.replay.sets import Replayed, check_free, check_replayed, check_suffix
 from tandem.replay.topic_offsets import offsets_in
 from tandem.scaffold import write
 from tandem.settings.load import load
@@ -146,11 +146,30 @@ def test_an_event_is_decided_if_its_partners_were_read() -> None:
 
 
 def test_a_later_replay_into_a_set_reads_the_earlier_ones_records() -> None:
-    earlier = span_of(partition(), partition(1, until=6), into="v2")
-    check_extends(earlier, span_of(partition(read=1), partition(1), into="v2"))
+    partitions = [partition(), partition(1)]
+    earlier = Replayed(span_of(partition(), partition(1, until=6), into="v2"), 7, "done", "")
+    longer = span_of(partition(read=1), partition(1), into="v2")
+    assert continued(earlier, longer, partitions) == longer
     for less in (partition(read=3), partition(until=9)):
         with pytest.raises(UsageError, match="the suffix v2 hold a replay of records that this range does not have"):
-            check_extends(earlier, span_of(less, partition(1), into="v2"))
+            continued(earlier, span_of(less, partition(1), into="v2"), partitions)
+
+
+def test_a_repeated_replay_goes_on_with_the_records_of_the_interrupted_one() -> None:
+    """A duration names a later time in every command."""
+    partitions = [partition(), partition(1)]
+    interrupted = span_of(*partitions, into="v2")
+    minute_later = span_of(partition(read=3, end=12, until=12), partition(1), into="v2")
+    for state in ("running", "failed"):
+        known = Replayed(interrupted, 7, state, "")
+        assert continued(known, minute_later, partitions) == interrupted
+        longer = span_of(partition(read=1, until=9), partition(1), into="v2")
+        assert continued(known, span_of(partition(read=1), partition(1), into="v2"), partitions) != interrupted
+        assert continued(known, longer, partitions) == interrupted
+        with pytest.raises(UsageError, match="has removed records of the interrupted replay"):
+            continued(known, minute_later, [partition(begin=3), partition(1)])
+    with pytest.raises(UsageError, match="this range does not have"):
+        continued(Replayed(interrupted, 7, "done", ""), minute_later, partitions)
 
 
 def test_a_range_is_the_same_after_its_text() -> None:

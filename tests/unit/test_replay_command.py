@@ -16,12 +16,13 @@ from typer.testing import CliRunner, Result
 from tandem.cli import replay
 from tandem.cli.main import app
 from tandem.engine.declare.replay_range import ReplayRange
-from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.engine.declare.stream import REPLAY_COLLECTION
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, UNMATCHED
 from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.replay.resolve import PartitionOffsets
 from tandem.verify.report import Kind, Problem, RecordCounts, Report
-from tests.unit.test_replay import Found
+from tests.unit.test_replay import Found, Rows
 
 REPORT = {
     "records": {"orders": {"events": 3, "control": 1, "rejected": 2}},
@@ -45,6 +46,7 @@ class Asked:
     indexed: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     compared: list[str] = field(default_factory=list)
+    stored: Found = field(default_factory=Found)
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
     @contextmanager
     def database_of(*_: object) -> Iterator[Any]:
-        yield Found()
+        yield found.stored
 
     def report_of(what: str) -> Report:
         found.compared.append(what)
@@ -118,6 +120,20 @@ def test_a_set_needs_no_job_and_gets_its_indexes_first(asked: Asked) -> None:
     printed = json.loads(done.stdout)
     assert {name: printed[name] for name in REPORT} == REPORT
     assert printed["verify"]["ok"]
+
+
+def test_an_interrupted_replay_is_repeated_with_its_own_records(asked: Asked) -> None:
+    """`--since 2h` names a later time every time."""
+    earlier = ReplayRange({ORDERS.topic: {"0": (0, 12)}}, since_ms=7, into="v2")
+    known = {"_id": "orders_payments/v2", "pipeline": "orders_payments", "into": "v2", "range": earlier.to_json()}
+    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 0, "state": "running", "progress": ""}])
+    done = run("--into", "v2")
+    assert done.exception is None
+    assert asked.spans == [earlier]
+    assert "replaying 12 records" in done.stderr
+    assert "those of the interrupted replay" in done.stderr
+    asked.stored[REPLAY_COLLECTION][0]["state"] = "done"
+    assert isinstance(run("--into", "v2").exception, UsageError)
 
 
 def test_without_a_committed_batch_there_is_nothing_to_replace(asked: Asked) -> None:

@@ -23,7 +23,8 @@ from tandem.platforms import Job
 from tandem.platforms.progress import progress_of
 from tandem.platforms.provision import create_collections, database_of
 from tandem.replay import diff_report
-from tandem.replay.resolve import check_extends, margin_seconds, milliseconds, range_of
+from tandem.replay.repeated import continued
+from tandem.replay.resolve import margin_seconds, milliseconds, range_of
 from tandem.replay.sets import check_free, check_replayed, check_suffix, replayed
 from tandem.replay.topic_offsets import Committed, offsets_in
 from tandem.settings.model import Settings
@@ -96,7 +97,8 @@ def _replay(
         load_oracle(settings.location)  # reports a missing one before anything starts
     span = _range(settings, since, until, into, _margin(settings) if margin is None else margin)
     number = sum(behind - first for each in span.offsets.values() for first, behind in each.values())
-    context.say(f"replaying {number} records into {_target(settings, into)}")
+    again = ", those of the interrupted replay" if span.since_ms != milliseconds(since) else ""
+    context.say(f"replaying {number} records into {_target(settings, into)}{again}")
     if into:
         indexes = {name_beside(each.name, into): each.indexes for each in declared_by(settings.location).collections}
         create_collections(settings.mongo, indexes)
@@ -123,7 +125,7 @@ def _check_suffix(context: CommandContext, suffix: str) -> None:
 
 def _range(settings: Settings, since: datetime, until: datetime | None, into: str, margin_s: float) -> ReplayRange:
     committed, watermark_ms = (None, None) if into else _committed(settings)
-    partitions = offsets_in(settings, since=since, until=until, margin_s=margin_s, committed=committed)
+    partitions = [*offsets_in(settings, since=since, until=until, margin_s=margin_s, committed=committed)]
     span = range_of(
         partitions,
         since=since,
@@ -136,7 +138,7 @@ def _range(settings: Settings, since: datetime, until: datetime | None, into: st
         with database_of(settings.mongo, "read the collections") as database:
             check_free(database, settings.location, into, settings.pipelines_dir)
             if earlier := replayed(database, settings.pipeline, into):
-                check_extends(earlier.span, span)
+                return continued(earlier, span, partitions)
     return span
 
 

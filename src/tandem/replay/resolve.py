@@ -101,7 +101,7 @@ def range_of(
     _check_kept(partitions, read_ms, margin_s)
     if not sum(max(0, min(each.until, each.end) - each.since) for each in partitions):
         raise UsageError(
-            f"the topics have no records in this range, which begins at {_text(milliseconds(since))}",
+            f"the topics have no records in this range, which begins at {time_text(milliseconds(since))}",
             hint="`tandem status` shows whether the job has read any; see --since and --until",
         )
     offsets: dict[str, dict[str, tuple[int, int]]] = {}
@@ -131,7 +131,7 @@ def _check_kept(partitions: Iterable[PartitionOffsets], read_ms: int, margin_s: 
         return
     topics = ", ".join(sorted({each.topic for each in gone}))
     what = (
-        f"Kafka has removed records that the replay needs: it reads from {_text(read_ms)}, "
+        f"Kafka has removed records that the replay needs: it reads from {time_text(read_ms)}, "
         f"{margin_s:g} s before --since, and the oldest records in {topics} are"
     )
     oldest = [each.oldest_ms for each in gone if each.oldest_ms is not None]
@@ -141,28 +141,9 @@ def _check_kept(partitions: Iterable[PartitionOffsets], read_ms: int, margin_s: 
             hint=f"--since may be {margin_s:g} s after the next record in each partition",
         )
     raise UsageError(
-        f"{what} of {_text(max(oldest))}",
-        hint=f"use --since {_text(max(oldest) + round(margin_s * 1000) + 1)} or later",
+        f"{what} of {time_text(max(oldest))}",
+        hint=f"use --since {time_text(max(oldest) + round(margin_s * 1000) + 1)} or later",
     )
-
-
-def check_extends(earlier: ReplayRange, later: ReplayRange) -> None:
-    """Raises if a replay into a set lacks records of the earlier replay into it.
-
-    The set would have documents of records that the later range does not have, and could not be verified.
-
-    Raises:
-        UsageError: a record is missing.
-    """
-    for topic, span in earlier.offsets.items():
-        for partition, (first, behind) in span.items():
-            now = later.offsets.get(topic, {}).get(partition)
-            if now is None or now[0] > first or now[1] < behind:
-                raise UsageError(
-                    f"the collections with the suffix {later.into} hold a replay of records that this range does not "
-                    "have",
-                    hint=f"use --since {_text(earlier.since_ms)} or earlier without --until, or another suffix",
-                )
 
 
 def milliseconds(moment: datetime) -> int:
@@ -170,7 +151,8 @@ def milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _text(ms: int) -> str:
+def time_text(ms: int) -> str:
+    """Returns a time in milliseconds since 1970 in ISO 8601."""
     try:
         return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (ValueError, OverflowError):  # before the year 1
