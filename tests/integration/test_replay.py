@@ -37,6 +37,8 @@ def running(own: Path) -> Iterator[Environment]:
         ("TANDEM_PIPELINES_DIR", str(own.parent)),
         # However slow the machine: no topic counts as quiet between two commands, or its watermark would be now.
         ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "600"),
+        # A replay reads the records of this time before its range, too.
+        ("TANDEM_JOB__MAX_CLOCK_SKEW_SECONDS", "1"),
     )
     environment = Environment(STATE / "replay", 29760, extra)
     with environment.started():

@@ -25,9 +25,9 @@ from tandem.platforms.dataproc.runs import Run
 from tandem.replay import topic_offsets
 from tandem.replay.repeated import continued
 from tandem.replay.resolve import (
+    Margin,
     PartitionOffsets,
-    decided_from_ms,
-    margin_seconds,
+    margin_of,
     milliseconds,
     range_of,
 )
@@ -38,7 +38,7 @@ from tandem.settings.load import load
 
 SINCE = datetime(2026, 11, 29, 10, tzinfo=UTC)
 SINCE_MS = milliseconds(SINCE)
-MARGIN_S, SKEW_S = 2100.0, 300
+MARGIN = Margin(1800.0, 1800.0, 300)
 LOCATION = load("embedded").location
 
 
@@ -49,9 +49,7 @@ def partition(number: int = 0, **offsets: Any) -> PartitionOffsets:
 
 
 def span_of(*partitions: PartitionOffsets, into: str = "") -> ReplayRange:
-    return range_of(
-        partitions, since=SINCE, margin_s=MARGIN_S, max_clock_skew_seconds=SKEW_S, into=into, watermark_ms=None
-    )
+    return range_of(partitions, since=SINCE, margin=MARGIN, into=into, watermark_ms=None)
 
 
 def test_the_records_before_the_range_are_read_too() -> None:
@@ -86,7 +84,7 @@ def test_a_range_that_kafka_has_removed_is_refused() -> None:
     assert "reads from 2026-11-29T09:25:00.000Z, 2100 s before --since" in str(refused.value)
     assert "the oldest records in t are of 2026-11-29T10:01:00.000Z" in str(refused.value)
     later = refused.value.hint.split()[2]
-    assert datetime.fromisoformat(later) - timedelta(seconds=MARGIN_S) > SINCE + timedelta(minutes=1)
+    assert datetime.fromisoformat(later) - timedelta(seconds=MARGIN.read_s) > SINCE + timedelta(minutes=1)
 
 
 def test_records_that_kafka_removed_before_the_job_read_them_are_refused() -> None:
@@ -132,17 +130,24 @@ def test_the_margin_is_the_longest_duration_and_the_skew() -> None:
         "is_seconds": True,
         "x_seconds": "",
     }
-    assert margin_seconds(parameters, 300) == 2100
-    assert margin_seconds({}, 300) == 300
+    assert margin_of(parameters, 300) == Margin(1800, 1800, 300)
+    assert margin_of(parameters, 300).read_s == 2100
+    assert margin_of({}, 300).read_s == 300
+    # The skew is no part of a given one, and a short one makes the transform's window no shorter.
+    assert margin_of(parameters, 300, 3600) == Margin(3600, 3600, 300)
+    assert margin_of(parameters, 300, 0) == Margin(0, 1800, 300)
 
 
 def test_an_event_is_decided_if_its_partners_were_read() -> None:
-    parameters = {"match_window_seconds": 1800}
     # With the margin, all events of the range are; with a shorter one, later ones.
-    assert decided_from_ms(span_of(partition()), parameters) == SINCE_MS
-    short = range_of([partition()], since=SINCE, margin_s=0, max_clock_skew_seconds=SKEW_S, into="", watermark_ms=None)
-    assert decided_from_ms(short, parameters) == SINCE_MS + (300 + 1800) * 1000
-    assert decided_from_ms(span_of(partition(read=0)), parameters) is None
+    assert span_of(partition()).decided_ms == SINCE_MS
+    short, long = (
+        range_of([partition()], since=SINCE, margin=Margin(seconds, within, 300), into="", watermark_ms=None)
+        for seconds, within in ((0, 1800), (3600, 3600))
+    )
+    assert short.decided_ms == SINCE_MS + 1800 * 1000
+    assert (long.decided_ms, long.complete_ms) == (SINCE_MS, SINCE_MS - 3600 * 1000)
+    assert span_of(partition(read=0)).decided_ms is None
 
 
 def test_a_later_replay_into_a_set_reads_the_earlier_ones_records() -> None:

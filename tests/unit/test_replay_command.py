@@ -114,7 +114,7 @@ def test_a_set_needs_no_job_and_gets_its_indexes_first(asked: Asked) -> None:
     asked.committed = None
     done = run("--into", "v2", "--margin", "7.5", "--json")
     assert done.exception is None
-    assert (asked.offsets["committed"], asked.offsets["margin_s"]) == (None, 7.5)
+    assert (asked.offsets["committed"], asked.offsets["margin_s"]) == (None, 307.5)
     assert asked.indexed == [f"{FACTS.name}_v2", f"{UNMATCHED.name}_v2"]
     assert ([span.into for span in asked.spans], asked.compared) == (["v2"], ["v2"])
     printed = json.loads(done.stdout)

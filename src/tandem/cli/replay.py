@@ -24,7 +24,7 @@ from tandem.platforms.progress import progress_of
 from tandem.platforms.provision import create_collections, database_of
 from tandem.replay import diff_report
 from tandem.replay.repeated import continued
-from tandem.replay.resolve import margin_seconds, milliseconds, range_of
+from tandem.replay.resolve import margin_of, milliseconds, range_of
 from tandem.replay.sets import check_free, check_replayed, check_suffix, replayed
 from tandem.replay.topic_offsets import Committed, offsets_in
 from tandem.settings.model import Settings
@@ -55,7 +55,7 @@ def replay(
         float | None,
         typer.Option(
             min=0,
-            help="Seconds to read before the range (default: the longest duration of the transform, and the skew).",
+            help="How far event times of partners may differ, in seconds (default: the longest such parameter).",
         ),
     ] = None,
     checks: Annotated[bool, typer.Option("--verify/--no-verify", help="Verify the collections afterwards.")] = True,
@@ -95,7 +95,7 @@ def _replay(
     settings = job.settings
     if checks:
         load_oracle(settings.location)  # reports a missing one before anything starts
-    span = _range(settings, since, until, into, _margin(settings) if margin is None else margin)
+    span = _range(settings, since, until, into, margin)
     number = sum(behind - first for each in span.offsets.values() for first, behind in each.values())
     again = ", those of the interrupted replay" if span.since_ms != milliseconds(since) else ""
     context.say(f"replaying {number} records into {_target(settings, into)}{again}")
@@ -123,14 +123,16 @@ def _check_suffix(context: CommandContext, suffix: str) -> None:
         check_suffix(job.settings.location, job.settings.mongo.database, suffix)
 
 
-def _range(settings: Settings, since: datetime, until: datetime | None, into: str, margin_s: float) -> ReplayRange:
+def _range(
+    settings: Settings, since: datetime, until: datetime | None, into: str, margin_s: float | None
+) -> ReplayRange:
+    margin = margin_of(settings.job.parameters, settings.job.max_clock_skew_seconds, margin_s)
     committed, watermark_ms = (None, None) if into else _committed(settings)
-    partitions = [*offsets_in(settings, since=since, until=until, margin_s=margin_s, committed=committed)]
+    partitions = [*offsets_in(settings, since=since, until=until, margin_s=margin.read_s, committed=committed)]
     span = range_of(
         partitions,
         since=since,
-        margin_s=margin_s,
-        max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
+        margin=margin,
         into=into,
         watermark_ms=watermark_ms,
     )
@@ -157,10 +159,6 @@ def _committed(settings: Settings) -> tuple[Committed, int]:
         )
     watermark: datetime | None = newest["watermark"]
     return newest["committed"], 0 if watermark is None else milliseconds(watermark)
-
-
-def _margin(settings: Settings) -> float:
-    return margin_seconds(settings.job.parameters, settings.job.max_clock_skew_seconds)
 
 
 def _target(settings: Settings, into: str) -> str:
@@ -194,7 +192,7 @@ def _diff(context: CommandContext, job: Job, suffix: str, *, values: bool, as_js
     settings = job.settings
     with database_of(settings.mongo, "read the collections") as database:
         record = check_replayed(database, settings.location, suffix)
-        found = list(diff_report.differences(settings, database, record.span, record.watermark_ms, _margin(settings)))
+        found = list(diff_report.differences(settings, database, record.span, record.watermark_ms))
     if as_json:
         print(json.dumps({each.collection: diff_report.to_json(each, values=values) for each in found}))
     else:

@@ -16,7 +16,6 @@ from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.field_type import DocumentType
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.replay.diff import Bounds, Difference, difference, in_order
-from tandem.replay.resolve import decided_from_ms
 from tandem.settings.model import Settings
 from tandem.verify.mongo_documents import AS_NUMBERS
 
@@ -24,7 +23,7 @@ _ID_LENGTH = 60
 
 
 def differences(
-    settings: Settings, database: Database[dict[str, Any]], span: ReplayRange, watermark_ms: int, margin_s: float
+    settings: Settings, database: Database[dict[str, Any]], span: ReplayRange, watermark_ms: int
 ) -> Iterator[Difference]:
     """Yields the differences of each of the pipeline's collections.
 
@@ -33,16 +32,15 @@ def differences(
         database: the pipeline's database.
         span: the range of the newest replay into the set.
         watermark_ms: the watermark of its records, in milliseconds since 1970.
-        margin_s: how far the event times of partners may differ, in seconds.
     """
     stored = database.with_options(codec_options=AS_NUMBERS)
     declared = declared_by(settings.location)
     for collection in declared.collections:
         bounds = Bounds(
             fields=_event_times(declared, collection),
-            since_ms=decided_from_ms(span, settings.job.parameters),
+            since_ms=span.decided_ms,
             # Behind this, whether an event is unmatched was decided with more records.
-            until_ms=watermark_ms - round(margin_s * 1000),
+            until_ms=watermark_ms - span.within_ms,
         )
         new = stored[name_beside(collection.name, span.into)]
         yield difference(collection.name, in_order(stored[collection.name]), in_order(new), bounds)

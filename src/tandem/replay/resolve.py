@@ -38,6 +38,40 @@ class PartitionOffsets:
     oldest_ms: int | None
 
 
+@dataclass(frozen=True)
+class Margin:
+    """How long before a range its partners may be.
+
+    Attributes:
+        partners_s: the events of this many seconds before the range are read.
+        within_s: how far the event times of partners may differ.
+        skew_s: how far an event time may lie after the record's time.
+    """
+
+    partners_s: float
+    within_s: float
+    skew_s: int
+
+    @property
+    def read_s(self) -> float:
+        """The seconds before the range from which the records are read."""
+        return self.partners_s + self.skew_s
+
+
+def margin_of(parameters: Mapping[str, object], max_clock_skew_seconds: int, given_s: float | None = None) -> Margin:
+    """Returns the margin of a replay.
+
+    Args:
+        parameters: the transform's parameters.
+        max_clock_skew_seconds: how far an event time may lie after the record's time.
+        given_s: the longest duration in the transform, if its parameters do not have it.
+    """
+    longest_s = longest_seconds(parameters)
+    if given_s is None:
+        given_s = longest_s
+    return Margin(given_s, max(given_s, longest_s), max_clock_skew_seconds)
+
+
 def longest_seconds(parameters: Mapping[str, object]) -> float:
     """Returns the longest duration among a transform's parameters.
 
@@ -51,35 +85,11 @@ def longest_seconds(parameters: Mapping[str, object]) -> float:
     return max(durations, default=0.0)
 
 
-def margin_seconds(parameters: Mapping[str, object], max_clock_skew_seconds: int) -> float:
-    """Returns how long before the range the records must be read.
-
-    The partner of an event in the range is at most the longest duration of the transform before it. An event time may
-    lie after the record's time by the clock skew.
-
-    Args:
-        parameters: the transform's parameters.
-        max_clock_skew_seconds: how far an event time may lie after the record's time.
-    """
-    return longest_seconds(parameters) + max_clock_skew_seconds
-
-
-def decided_from_ms(span: ReplayRange, parameters: Mapping[str, object]) -> int | None:
-    """Returns the event time from which the range has all partners of its events.
-
-    In milliseconds since 1970; None if it has those of all events.
-    """
-    if span.complete_ms is None:
-        return None
-    return max(span.since_ms, span.complete_ms + round(longest_seconds(parameters) * 1000))
-
-
 def range_of(
     partitions: Iterable[PartitionOffsets],
     *,
     since: datetime,
-    margin_s: float,
-    max_clock_skew_seconds: int,
+    margin: Margin,
     into: str,
     watermark_ms: int | None,
 ) -> ReplayRange:
@@ -88,8 +98,7 @@ def range_of(
     Args:
         partitions: the partitions of all topics.
         since: the begin of the range.
-        margin_s: how long before it the records are read.
-        max_clock_skew_seconds: how far an event time may lie after the record's time.
+        margin: how long before it the records are read.
         into: the suffix of the collections.
         watermark_ms: the watermark of the job that writes the same collections; None if none does.
 
@@ -97,8 +106,8 @@ def range_of(
         UsageError: the range has no records, or Kafka has removed some that it needs.
     """
     partitions = list(partitions)
-    read_ms = milliseconds(since) - round(margin_s * 1000)
-    _check_kept(partitions, read_ms, margin_s)
+    read_ms = milliseconds(since) - round(margin.read_s * 1000)
+    _check_kept(partitions, read_ms, margin.read_s)
     if not sum(max(0, min(each.until, each.end) - each.since) for each in partitions):
         raise UsageError(
             f"the topics have no records in this range, which begins at {time_text(milliseconds(since))}",
@@ -112,7 +121,8 @@ def range_of(
     return ReplayRange(
         offsets=offsets,
         since_ms=milliseconds(since),
-        complete_ms=None if whole else read_ms + max_clock_skew_seconds * 1000,
+        complete_ms=None if whole else milliseconds(since) - round(margin.partners_s * 1000),
+        within_ms=round(margin.within_s * 1000),
         cut=any(each.until < each.end for each in partitions),
         into=into,
         watermark_ms=watermark_ms,

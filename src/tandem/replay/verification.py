@@ -13,7 +13,6 @@ from tandem.catalog import declared_by
 from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import TandemError
-from tandem.replay.resolve import decided_from_ms
 from tandem.settings.model import Settings
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
@@ -49,8 +48,7 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
             intake.take(reader.read(starts, ends))
     arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
     reached = sweep(arrivals, [each.name for each in declared.streams], lateness_seconds=job.lateness_seconds)
-    since_ms = decided_from_ms(span, job.parameters)
-    early = frozenset() if since_ms is None else _dated_before(intakes, since_ms)
+    early = frozenset() if span.decided_ms is None else _dated_before(intakes, span.decided_ms)
     stored = database.with_options(codec_options=AS_NUMBERS)
     own = [each.name for each in declared.collections]
     report = compare(
