@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from tandem.cli.main import app
 from tandem.engine.declare.collection_set import beside, name_beside
-from tandem.engine.declare.replay_range import ReplayRange, record_id
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange, record_id
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import TandemError, UsageError
 from tandem.job_files import REPLAY, replay_arguments
@@ -35,6 +35,7 @@ from tandem.replay.sets import Replayed, check_free, check_replayed, check_suffi
 from tandem.replay.topic_offsets import offsets_in
 from tandem.scaffold import write
 from tandem.settings.load import load
+from tandem.verify.topics import TopicRecord
 
 SINCE = datetime(2026, 11, 29, 10, tzinfo=UTC)
 SINCE_MS = milliseconds(SINCE)
@@ -62,6 +63,14 @@ def test_the_records_before_the_range_are_read_too() -> None:
 
 def test_a_range_with_all_records_is_complete() -> None:
     assert span_of(partition(read=0)).complete_ms is None
+
+
+def test_times_that_producers_set_say_nothing_about_removed_records() -> None:
+    removed = partition(begin=1, by_broker=False)
+    span = span_of(partition(1), removed)
+    assert span.complete_ms == span.decided_ms - 1_800_000 == NEVER_MS  # type: ignore[operator]
+    # Nothing was removed: no record before the margin has an event of the range, because its own time is older.
+    assert span_of(partition(1), partition(by_broker=False)).complete_ms == SINCE_MS - 1_800_000
 
 
 def test_the_end_of_the_range_is_the_first_record_behind_it() -> None:
@@ -285,6 +294,8 @@ def test_a_set_has_the_names_of_the_pipelines_collections_with_the_suffix() -> N
 class Reader:
     """A topic with the records 5 to 9, one each second; what is committed may be less."""
 
+    by_broker = True
+
     def __init__(self, *_: object) -> None:
         self.topic = "t"
 
@@ -299,6 +310,10 @@ class Reader:
 
     def ends(self) -> dict[int, int]:
         return {0: 10, 1: 0}
+
+    def read(self, starts: dict[int, int], ends: dict[int, int]) -> Iterator[TopicRecord]:
+        assert (starts, ends) == ({0: 5, 1: 0}, {0: 6, 1: 0})
+        yield TopicRecord(0, 5, SINCE_MS, None, None, [], by_broker=self.by_broker)
 
     def at(self, ms: int) -> dict[int, tuple[int, int]]:
         after = [(offset, SINCE_MS + offset * 1000) for offset in range(5, 10) if SINCE_MS + offset * 1000 >= ms]
@@ -323,6 +338,9 @@ def test_offsets_are_looked_up_by_the_records_times(monkeypatch: pytest.MonkeyPa
     less = offsets({ORDERS.topic: {"0": 6}})
     assert (less.end, less.read, less.since, less.until) == (6, 6, 6, 6)
     assert offsets({}).end == 5
+    assert found.by_broker
+    monkeypatch.setattr(Reader, "by_broker", False)
+    assert not offsets().by_broker
 
 
 @pytest.mark.parametrize(

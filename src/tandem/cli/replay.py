@@ -17,7 +17,7 @@ from tandem.cli.protection import Confirm, check_apart, confirm
 from tandem.cli.replay_progress import progress_of_replay
 from tandem.cli.verification import SETTLE_SECONDS, check, compared, compared_set
 from tandem.engine.declare.collection_set import name_beside
-from tandem.engine.declare.replay_range import ReplayRange
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms import Job
 from tandem.platforms.progress import progress_of
@@ -99,6 +99,11 @@ def _replay(
     number = sum(behind - first for each in span.offsets.values() for first, behind in each.values())
     again = ", those of the interrupted replay" if span.since_ms != milliseconds(since) else ""
     context.say(f"replaying {number} records into {_target(settings, into)}{again}")
+    if span.complete_ms == NEVER_MS:
+        context.say(
+            "producers date the records, so it is unknown which ones Kafka has removed: only pairs get documents, and "
+            "no unmatched events or windows"
+        )
     if into:
         indexes = {name_beside(each.name, into): each.indexes for each in declared_by(settings.location).collections}
         create_collections(settings.mongo, indexes)

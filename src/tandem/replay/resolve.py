@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tandem.engine.declare.replay_range import ReplayRange
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.errors import UsageError
 
 # The end of the names of a pipeline's parameters that are durations.
@@ -26,6 +26,7 @@ class PartitionOffsets:
         since: the first offset in the range, or ``end``.
         until: the first offset behind the range, or ``end``.
         oldest_ms: the time of the first available record, in milliseconds since 1970; None if there is none.
+        by_broker: whether the broker has set this time. If a producer has, it says nothing about removed records.
     """
 
     topic: str
@@ -36,6 +37,7 @@ class PartitionOffsets:
     since: int
     until: int
     oldest_ms: int | None
+    by_broker: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,15 @@ def range_of(
     for each in partitions:
         behind = max(each.begin, min(each.until, each.end))
         offsets.setdefault(each.topic, {})[str(each.number)] = (min(each.read, behind), behind)
-    whole = all(first == 0 for span in offsets.values() for first, _ in span.values())
+    complete_ms: int | None = milliseconds(since) - round(margin.partners_s * 1000)
+    if all(first == 0 for span in offsets.values() for first, _ in span.values()):
+        complete_ms = None
+    elif any(each.begin > 0 and not each.by_broker for each in partitions):
+        complete_ms = NEVER_MS
     return ReplayRange(
         offsets=offsets,
         since_ms=milliseconds(since),
-        complete_ms=None if whole else milliseconds(since) - round(margin.partners_s * 1000),
+        complete_ms=complete_ms,
         within_ms=round(margin.within_s * 1000),
         cut=any(each.until < each.end for each in partitions),
         into=into,

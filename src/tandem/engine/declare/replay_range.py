@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Self
 
+# Later than every event, so no event has all possible partners among the records.
+NEVER_MS = 2**53
 # The first offset and the offset behind the last record, by partition.
 Span = Mapping[str, tuple[int, int]]
 
@@ -25,6 +27,7 @@ class ReplayRange:
         since_ms: the begin of the range by Kafka's timestamps, in milliseconds since 1970. The records before it are
             read only to complete the documents of the range.
         complete_ms: the records hold all events with this event time or a later one; None if they hold all events.
+            ``NEVER_MS`` if nothing is known about removed records.
         within_ms: how far the event times of partners may differ.
         cut: whether the topics had more records when the range was made.
         into: the suffix of the collections to write; empty for the pipeline's own ones.
