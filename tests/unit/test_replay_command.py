@@ -21,6 +21,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, UNMATCHED
 from tandem.platforms.embedded.job import EmbeddedJob
 from tandem.replay.resolve import PartitionOffsets
+from tandem.settings.load import load
 from tandem.verify.report import Kind, Problem, RecordCounts, Report
 from tests.unit.test_replay import Found, Rows
 
@@ -93,7 +94,7 @@ def test_the_own_collections_get_what_the_job_has_committed(asked: Asked) -> Non
     assert asked.offsets["committed"] == asked.committed
     assert timedelta(hours=1, minutes=59) < datetime.now(UTC) - asked.offsets["since"] < timedelta(hours=3)
     assert (asked.offsets["until"], asked.offsets["margin_s"]) == (None, 2100)
-    assert [span.into for span in asked.spans] == [""]
+    assert [(span.into, span.settings) for span in asked.spans] == [("", {})]
     assert (asked.indexed, asked.compared) == ([], ["own"])
     assert f"replaying 10 records into {FACTS.name}, {UNMATCHED.name}" in done.stderr
     assert "orders: 3 events, 1 control, 2 rejected" in done.stdout
@@ -115,6 +116,13 @@ def test_a_set_needs_no_job_and_gets_its_indexes_first(asked: Asked) -> None:
     done = run("--into", "v2", "--margin", "7.5", "--json")
     assert done.exception is None
     assert (asked.offsets["committed"], asked.offsets["margin_s"]) == (None, 307.5)
+    # Containers have the configuration of the job's last start.
+    job = load("embedded").job
+    assert asked.spans[0].settings == {
+        "parameters": job.parameters,
+        "lateness_seconds": job.lateness_seconds,
+        "max_clock_skew_seconds": job.max_clock_skew_seconds,
+    }
     assert asked.indexed == [f"{FACTS.name}_v2", f"{UNMATCHED.name}_v2"]
     assert ([span.into for span in asked.spans], asked.compared) == (["v2"], ["v2"])
     printed = json.loads(done.stdout)
@@ -129,7 +137,8 @@ def test_an_interrupted_replay_is_repeated_with_its_own_records(asked: Asked) ->
     asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 0, "state": "running", "progress": ""}])
     done = run("--into", "v2")
     assert done.exception is None
-    assert asked.spans == [earlier]
+    (span,) = asked.spans
+    assert (span.offsets, span.since_ms) == (earlier.offsets, earlier.since_ms)
     assert "replaying 12 records" in done.stderr
     assert "those of the interrupted replay" in done.stderr
     asked.stored[REPLAY_COLLECTION][0]["state"] = "done"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import datetime
 from typing import Annotated, Any
@@ -32,6 +33,8 @@ from tandem.verify.oracle import load_oracle
 from tandem.verify.report import show
 
 app = typer.Typer()
+# The settings that decide which documents records imply. In the job's own collections they are its checkpoint's.
+_OF_A_SET = {"parameters", "lateness_seconds", "max_clock_skew_seconds"}
 
 
 @app.command(
@@ -142,6 +145,7 @@ def _range(
         watermark_ms=watermark_ms,
     )
     if into:
+        span = dataclasses.replace(span, settings=settings.job.model_dump(mode="json", include=_OF_A_SET))
         with database_of(settings.mongo, "read the collections") as database:
             check_free(database, settings.location, into, settings.pipelines_dir)
             if earlier := replayed(database, settings.pipeline, into):

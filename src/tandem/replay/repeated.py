@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import UsageError
@@ -43,7 +44,8 @@ def continued(earlier: Replayed, now: ReplayRange, partitions: Iterable[Partitio
                     f"{now.into}",
                     hint="use another suffix",
                 )
-    return earlier.span
+    within_ms = max(earlier.span.within_ms, now.within_ms)
+    return replace(earlier.span, within_ms=within_ms, settings=now.settings)
 
 
 def _has_all(earlier: ReplayRange, now: ReplayRange) -> bool:

@@ -27,7 +27,7 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
     """Returns the comparison of a replayed set with what its records imply.
 
     In a replay no record is late. An event that is dated before the range may have partners that were not read. So its
-    documents may be there or not, and it counts as late if it has none.
+    documents may be there or not, and it counts as late if it has none. The parameters are those of the replay.
 
     Args:
         settings: the pipeline's settings.
@@ -38,7 +38,7 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
         EnvironmentNotReadyError: Kafka does not answer.
         TandemError: Kafka has removed records of the range.
     """
-    declared, job = declared_by(settings.location), settings.job
+    declared, job = declared_by(settings.location), settings.job.model_copy(update=dict(span.settings))
     intakes = [Intake(each, max_clock_skew_seconds=job.max_clock_skew_seconds) for each in declared.streams]
     with ExitStack() as stack:
         for intake in intakes:

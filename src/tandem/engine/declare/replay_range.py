@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 # Later than every event, so no event has all possible partners among the records.
 NEVER_MS = 2**53
@@ -33,6 +33,7 @@ class ReplayRange:
         into: the suffix of the collections to write; empty for the pipeline's own ones.
         watermark_ms: the watermark of the job that writes the same collections, at its last commit in the range. It may
             still accept events with a later event time. None if no job writes them.
+        settings: fields of ``JobConfig`` that may differ from those of the job; for collections that no job writes.
     """
 
     offsets: Mapping[str, Span]
@@ -42,6 +43,7 @@ class ReplayRange:
     cut: bool = False
     into: str = ""
     watermark_ms: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> Self:
