@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from bson.datetime_ms import DatetimeMS
 from typer.testing import CliRunner, Result
 
 from tandem.cli import replay
@@ -20,6 +21,7 @@ from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, UNMATCHED
 from tandem.platforms.embedded.job import EmbeddedJob
+from tandem.replay import diff_report
 from tandem.replay.resolve import PartitionOffsets
 from tandem.settings.load import load
 from tandem.verify.report import Kind, Problem, RecordCounts, Report
@@ -151,6 +153,22 @@ def test_without_a_committed_batch_there_is_nothing_to_replace(asked: Asked) -> 
     assert isinstance(error, EnvironmentNotReadyError)
     assert "has not committed a batch yet" in str(error)
     assert not asked.spans
+
+
+def test_diff_names_all_documents_that_only_the_old_collections_have(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = ReplayRange({}, since_ms=100, complete_ms=0, within_ms=50, into="v2")
+    known = {"_id": "orders_payments/v2", "pipeline": "orders_payments", "into": "v2", "range": span.to_json()}
+    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 1000, "state": "done", "progress": ""}])
+    asked.stored[FACTS.name] = Rows([{"_id": f"{ms:04}", "order_date": DatetimeMS(ms)} for ms in range(1000)])
+    monkeypatch.setattr(Found, "with_options", lambda self, **_: self, raising=False)
+    monkeypatch.setattr(diff_report, "in_order", lambda rows: rows)
+    done = CliRunner().invoke(app, ("--profile", "embedded", "diff", "--with", "v2", "--only-old"))
+    assert done.exception is None
+    named = [json.loads(line) for line in done.stdout.splitlines()]
+    # Those that the range decides, and no others.
+    assert named == [{"collection": FACTS.name, "_id": f"{ms:04}"} for ms in range(100, 951)]
 
 
 def test_a_difference_fails_the_command(asked: Asked) -> None:

@@ -188,20 +188,31 @@ def diff(
     ],
     values: Annotated[bool, typer.Option("--values", help="Print the values of differing fields.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+    only_old: Annotated[
+        bool,
+        typer.Option("--only-old", help="Print all documents that only the old collections have, as lines of JSON."),
+    ] = False,
 ) -> None:
     """Compare the pipeline's collections with replayed ones.
 
-    It prints the numbers of documents that are equal, that differ or that only one of them has, and examples.
+    It prints the numbers of documents that are equal, that differ or that only one of them has, and examples. With
+    --only-old, it prints the collection and the _id of each such document instead.
     """
     _check_suffix(context, suffix)
-    context.for_each_job(lambda job: _diff(context, job, suffix, values=values, as_json=as_json))
+    context.for_each_job(lambda job: _diff(context, job, suffix, values=values, as_json=as_json, only_old=only_old))
 
 
-def _diff(context: CommandContext, job: Job, suffix: str, *, values: bool, as_json: bool) -> None:
+def _diff(context: CommandContext, job: Job, suffix: str, *, values: bool, as_json: bool, only_old: bool) -> None:
+    def each(collection: str, identity: str) -> None:
+        if only_old:
+            print(json.dumps({"collection": collection, "_id": identity}))
+
     settings = job.settings
     with database_of(settings.mongo, "read the collections") as database:
         record = check_replayed(database, settings.location, suffix)
-        found = list(diff_report.differences(settings, database, record.span, record.watermark_ms))
+        found = list(diff_report.differences(settings, database, record.span, record.watermark_ms, each))
+    if only_old:
+        return
     if as_json:
         print(json.dumps({each.collection: diff_report.to_json(each, values=values) for each in found}))
     else:
