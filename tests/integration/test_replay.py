@@ -145,8 +145,10 @@ def test_a_changed_transform_beside_the_old_one(own: Path, running: Environment)
 
     # The negative control of the verification: it finds what a replay would have left out.
     with database_of(running) as database:
-        database[f"{ANSWERED}_v2"].delete_one({})
+        gone = database[f"{ANSWERED}_v2"].find_one_and_delete({}, sort=[("requested_at", 1)])
     assert "lost" in running.tandem("verify", "--into", "v2", code=1).stdout
+    named = running.tandem("diff", "--with", "v2", "--only-old").stdout.splitlines()
+    assert [json.loads(each) for each in named] == [{"collection": ANSWERED, "_id": gone["_id"]}]
     later = ("--since", middle.isoformat(), "--margin", "0")
     assert "this range does not have" in running.tandem("replay", *later, "--into", "v2", code=2).stderr
 

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.replay_range import ReplayRange
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.engine.read.decided import DECIDED
 from tandem.engine.read.parse import ASIDE, parse
 from tandem.engine.run import replay as replaying
@@ -80,6 +80,15 @@ def test_an_event_is_unmatched_only_if_all_possible_partners_were_read(
     }
     # All records from the topics' begin on: nothing is missing before.
     assert "order|first" in ids(decided_rows(spark, PIPELINE, CONFIG, span_of(None), ms(90)))[UNMATCHED.name]
+
+
+def test_only_pairs_have_documents_if_nothing_is_known_about_removed_records(
+    spark: SparkSession, topics: Callable[..., None]
+) -> None:
+    topics(orders=ORDERED, payments=PAID)
+    unknown = ReplayRange(offsets={}, since_ms=0, complete_ms=NEVER_MS)
+    found = ids(decided_rows(spark, PIPELINE, CONFIG, unknown, ms(90)))
+    assert found == {FACTS.name: {"a|p", "before|q"}, UNMATCHED.name: set()}
 
 
 def test_without_the_limits_a_batch_invents_unmatched_documents(

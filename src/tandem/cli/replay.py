@@ -137,13 +137,7 @@ def _range(
     margin = margin_of(settings.job.parameters, settings.job.max_clock_skew_seconds, margin_s)
     committed, watermark_ms = (None, None) if into else _committed(settings)
     partitions = [*offsets_in(settings, since=since, until=until, margin_s=margin.read_s, committed=committed)]
-    span = range_of(
-        partitions,
-        since=since,
-        margin=margin,
-        into=into,
-        watermark_ms=watermark_ms,
-    )
+    span = range_of(partitions, since=since, margin=margin, into=into, watermark_ms=watermark_ms)
     if into:
         span = dataclasses.replace(span, settings=settings.job.model_dump(mode="json", include=_OF_A_SET))
         with database_of(settings.mongo, "read the collections") as database:
