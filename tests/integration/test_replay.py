@@ -13,9 +13,10 @@ from typing import Any
 
 import psutil
 import pytest
+from kafka import KafkaAdminClient, TopicPartition
 from pymongo import MongoClient
 
-from tandem.engine.declare.replay_range import record_id
+from tandem.engine.declare.replay_range import ReplayRange, record_id
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.scaffold import write
 from tests import STATE
@@ -23,6 +24,7 @@ from tests.environment import Environment
 
 PIPELINE = "parcels"
 ANSWERED, UNANSWERED = f"{PIPELINE}_answered", f"{PIPELINE}_unanswered"
+REQUESTS = f"{PIPELINE}_requests_v1"
 
 
 @pytest.fixture
@@ -37,6 +39,8 @@ def running(own: Path) -> Iterator[Environment]:
         ("TANDEM_PIPELINES_DIR", str(own.parent)),
         # However slow the machine: no topic counts as quiet between two commands, or its watermark would be now.
         ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "600"),
+        # A replay reads the records of this time before its range, too.
+        ("TANDEM_JOB__MAX_CLOCK_SKEW_SECONDS", "1"),
     )
     environment = Environment(STATE / "replay", 29760, extra)
     with environment.started():
@@ -143,8 +147,10 @@ def test_a_changed_transform_beside_the_old_one(own: Path, running: Environment)
 
     # The negative control of the verification: it finds what a replay would have left out.
     with database_of(running) as database:
-        database[f"{ANSWERED}_v2"].delete_one({})
+        gone = database[f"{ANSWERED}_v2"].find_one_and_delete({}, sort=[("requested_at", 1)])
     assert "lost" in running.tandem("verify", "--into", "v2", code=1).stdout
+    named = running.tandem("diff", "--with", "v2", "--only-old").stdout.splitlines()
+    assert [json.loads(each) for each in named] == [{"collection": ANSWERED, "_id": gone["_id"]}]
     later = ("--since", middle.isoformat(), "--margin", "0")
     assert "this range does not have" in running.tandem("replay", *later, "--into", "v2", code=2).stderr
 
@@ -166,3 +172,19 @@ def test_a_changed_transform_beside_the_old_one(own: Path, running: Environment)
     running.tandem("submit")
     running.tandem("replay", *everything)
     assert all("duration_ms" not in each for each in documents(running)[ANSWERED].values() if each["status"] >= 500)
+
+    # Kafka removes records: first all but one in front of that part, and then the rest.
+    with database_of(running) as database:
+        span = ReplayRange.parse(database[REPLAY_COLLECTION].find_one({"_id": record_id(PIPELINE, "v3")})["range"])
+    starts = {TopicPartition(REQUESTS, int(number)): first for number, first in span.starts(REQUESTS).items()}
+    assert max(starts.values()) > 1
+    with KafkaAdminClient(bootstrap_servers=running.bootstrap) as admin:
+        admin.delete_records({each: first - 1 for each, first in starts.items() if first > 1})
+        refused = running.tandem("replay", *everything, "--into", "v4", code=2).stderr
+        assert "Kafka has removed records that the replay needs" in refused
+        kept = running.tandem("replay", *half, "--into", "v3")
+        assert "every record is accounted for" in kept.stdout
+        assert "producers date the records" not in kept.stderr
+        admin.delete_records(dict.fromkeys(starts, -1))
+    refused = running.tandem("replay", *half, "--into", "v4", code=2).stderr
+    assert f"the oldest records in {REQUESTS} are unknown" in refused

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from tandem.engine.declare.replay_range import ReplayRange
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.engine.read.decided import DECIDED
 from tandem.engine.read.parse import ASIDE, parse
 from tandem.engine.run import replay as replaying
@@ -82,6 +82,15 @@ def test_an_event_is_unmatched_only_if_all_possible_partners_were_read(
     assert "order|first" in ids(decided_rows(spark, PIPELINE, CONFIG, span_of(None), ms(90)))[UNMATCHED.name]
 
 
+def test_only_pairs_have_documents_if_nothing_is_known_about_removed_records(
+    spark: SparkSession, topics: Callable[..., None]
+) -> None:
+    topics(orders=ORDERED, payments=PAID)
+    unknown = ReplayRange(offsets={}, since_ms=0, complete_ms=NEVER_MS)
+    found = ids(decided_rows(spark, PIPELINE, CONFIG, unknown, ms(90)))
+    assert found == {FACTS.name: {"a|p", "before|q"}, UNMATCHED.name: set()}
+
+
 def test_without_the_limits_a_batch_invents_unmatched_documents(
     spark: SparkSession, topics: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +116,17 @@ def test_the_range_has_the_watermark_of_all_its_records(spark: SparkSession, top
     }
     # The payments are behind, because a control record moved the orders.
     assert found.watermark_ms == ms(95) - LATENESS_SECONDS * 1000
+
+
+def test_the_watermark_of_the_job_limits_that_of_the_range(spark: SparkSession, topics: Callable[..., None]) -> None:
+    """The job may still accept events that are older than the newest records that it has committed."""
+    topics(orders=[*ORDERED, closing()], payments=PAID)
+    assert contents_of(spark, PIPELINE, CONFIG, span_of(None, watermark_ms=ms(50))).watermark_ms == ms(50)
+    reached = ms(95) - LATENESS_SECONDS * 1000
+    assert contents_of(spark, PIPELINE, CONFIG, span_of(None, watermark_ms=ms(300))).watermark_ms == reached
+    # What the job has not decided has no document.
+    rows = decided_rows(spark, PIPELINE, CONFIG, span_of(None), ms(50))
+    assert "order|last" not in ids(rows)[UNMATCHED.name]
 
 
 @pytest.mark.parametrize("records", [{"orders": ORDERED, "payments": []}, {"orders": [], "payments": [b"{"]}])

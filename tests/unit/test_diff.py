@@ -50,6 +50,26 @@ def test_a_document_that_the_records_cannot_decide_is_counted_apart() -> None:
     assert difference("facts", early[:1], early[1:], bounds).differing == 1
 
 
+def test_a_document_without_a_known_event_time_may_be_outside() -> None:
+    """An event time inside a record, or a collection without a view: nothing says that the range decides it."""
+    old, new = [{"_id": "a", "at": DatetimeMS(150)}, {"_id": "b"}], [{"_id": "c"}]
+    named: list[tuple[str, str]] = []
+    found = difference("facts", old, new, Bounds(("at",), 100, 200), lambda *each: named.append(each))
+    assert (found.outside, found.undated, found.only_old, found.only_new) == (2, 2, 1, 0)
+    assert named == [("facts", "a")]
+    assert any("2 documents" in line and "event_times of VIEW" in line for line in lines(found, values=False))
+    # Without bounds, no document is outside.
+    everything = difference("facts", old, new, NONE)
+    assert (everything.outside, everything.undated, everything.only_old, everything.only_new) == (0, 0, 2, 1)
+    assert not any("VIEW" in line for line in lines(everything, values=False))
+
+
+def test_every_document_of_the_old_collection_is_named() -> None:
+    named: list[tuple[str, str]] = []
+    difference("facts", [{"_id": f"{n:03}"} for n in range(100)], [], NONE, lambda *each: named.append(each))
+    assert named == [("facts", f"{n:03}") for n in range(100)]
+
+
 def test_few_examples_are_kept() -> None:
     old = [{"_id": f"{number:03}", "n": 1} for number in range(100)]
     new = [{"_id": f"{number:03}", "n": 2} for number in range(100)]

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tandem.catalog import PipelineLocation, declared_by
 from tandem.cli.main import app
+from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import TandemError
 from tandem.platforms import removal
 from tandem.platforms.dataproc import job as cloud_job
@@ -65,6 +66,51 @@ def test_topics_of_other_programs_are_kept(shop: PipelineLocation, monkeypatch: 
     monkeypatch.setattr(removal, "administrator", lambda *_: kafka)
     assert removal.remove_topics(load("embedded").kafka, shop) == OWN
     assert kafka.topics == {"shop_responses_v1", "others"}
+
+
+class Mongo:
+    """A database in memory: the rows of each collection."""
+
+    def __init__(self, collections: dict[str, list[dict[str, Any]]]) -> None:
+        self.collections = collections
+
+    def __enter__(self) -> Mongo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __getitem__(self, name: str) -> Any:
+        rows = self.collections.get(name, [])
+        return SimpleNamespace(
+            find=lambda query: [each for each in rows if query.items() <= each.items()],
+            find_one=lambda: next(iter(rows), None),
+            delete_many=lambda _: rows.clear(),
+        )
+
+    def list_collection_names(self) -> list[str]:
+        return sorted(self.collections)
+
+    def drop_collection(self, name: str) -> None:
+        self.collections.pop(name, None)
+
+
+def test_a_set_whose_name_another_pipeline_uses_is_kept(
+    shop: PipelineLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other pipeline may be newer than the set, and has written its documents there."""
+    replayed = {"pipeline": "shop", "into": "v2"}
+    there = {name: [{"_id": "a"}] for name in ("shop_answered", "shop_answered_v2", "shop_unanswered_v2", "others")}
+    mongo = Mongo({**there, REPLAY_COLLECTION: [replayed]})
+    monkeypatch.setattr(removal, "database_of", lambda *_: mongo)
+    streams = write("market", shop.folder.parent).file("streams")
+    text = streams.read_text("utf-8")
+    assert text.count('"market_answered"') == 1
+    streams.write_text(text.replace('"market_answered"', '"shop_answered_v2"'), "utf-8")
+    settings = load("embedded")
+    removed = removal.remove_collections(settings.mongo, shop, settings.pipelines_dir)
+    assert removed == ["shop_answered", "shop_unanswered_v2"]
+    assert sorted(mongo.collections) == ["others", "shop_answered_v2"]
 
 
 def test_a_stream_of_an_existing_topic_is_external() -> None:

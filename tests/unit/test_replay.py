@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from typer.testing import CliRunner
 
 from tandem.cli.main import app
 from tandem.engine.declare.collection_set import beside, name_beside
-from tandem.engine.declare.replay_range import ReplayRange, record_id
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange, record_id
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import TandemError, UsageError
 from tandem.job_files import REPLAY, replay_arguments
@@ -21,21 +23,23 @@ from tandem.platforms.dataproc.release import Release, release
 from tandem.platforms.dataproc.requests import submit_request
 from tandem.platforms.dataproc.runs import Run
 from tandem.replay import topic_offsets
+from tandem.replay.repeated import continued
 from tandem.replay.resolve import (
+    Margin,
     PartitionOffsets,
-    check_extends,
-    decided_from_ms,
-    margin_seconds,
+    margin_of,
     milliseconds,
     range_of,
 )
-from tandem.replay.sets import check_free, check_replayed, check_suffix
+from tandem.replay.sets import Replayed, check_free, check_replayed, check_suffix
 from tandem.replay.topic_offsets import offsets_in
+from tandem.scaffold import write
 from tandem.settings.load import load
+from tandem.verify.topics import TopicRecord
 
 SINCE = datetime(2026, 11, 29, 10, tzinfo=UTC)
 SINCE_MS = milliseconds(SINCE)
-MARGIN_S, SKEW_S = 2100.0, 300
+MARGIN = Margin(1800.0, 1800.0, 300)
 LOCATION = load("embedded").location
 
 
@@ -46,7 +50,7 @@ def partition(number: int = 0, **offsets: Any) -> PartitionOffsets:
 
 
 def span_of(*partitions: PartitionOffsets, into: str = "") -> ReplayRange:
-    return range_of(partitions, since=SINCE, margin_s=MARGIN_S, max_clock_skew_seconds=SKEW_S, into=into)
+    return range_of(partitions, since=SINCE, margin=MARGIN, into=into, watermark_ms=None)
 
 
 def test_the_records_before_the_range_are_read_too() -> None:
@@ -59,6 +63,14 @@ def test_the_records_before_the_range_are_read_too() -> None:
 
 def test_a_range_with_all_records_is_complete() -> None:
     assert span_of(partition(read=0)).complete_ms is None
+
+
+def test_times_that_producers_set_say_nothing_about_removed_records() -> None:
+    removed = partition(begin=1, by_broker=False)
+    span = span_of(partition(1), removed)
+    assert span.complete_ms == span.decided_ms - 1_800_000 == NEVER_MS  # type: ignore[operator]
+    # Nothing was removed: no record before the margin has an event of the range, because its own time is older.
+    assert span_of(partition(1), partition(by_broker=False)).complete_ms == SINCE_MS - 1_800_000
 
 
 def test_the_end_of_the_range_is_the_first_record_behind_it() -> None:
@@ -81,7 +93,25 @@ def test_a_range_that_kafka_has_removed_is_refused() -> None:
     assert "reads from 2026-11-29T09:25:00.000Z, 2100 s before --since" in str(refused.value)
     assert "the oldest records in t are of 2026-11-29T10:01:00.000Z" in str(refused.value)
     later = refused.value.hint.split()[2]
-    assert datetime.fromisoformat(later) - timedelta(seconds=MARGIN_S) > SINCE + timedelta(minutes=1)
+    assert datetime.fromisoformat(later) - timedelta(seconds=MARGIN.read_s) > SINCE + timedelta(minutes=1)
+
+
+def test_records_that_kafka_removed_before_the_job_read_them_are_refused() -> None:
+    with pytest.raises(UsageError, match="those of t behind the job's last commit") as refused:
+        span_of(partition(1), partition(begin=1000, end=500, read=500, since=500, until=500))
+    assert "tandem status" in refused.value.hint
+
+
+def test_an_emptied_partition_is_refused() -> None:
+    """Nothing says how old its removed records were."""
+    empty = partition(begin=10, read=10, since=10, oldest_ms=None)
+    with pytest.raises(UsageError, match="the oldest records in t are unknown, because a partition") as refused:
+        span_of(partition(1), empty)
+    assert "2100 s after the next record in each partition" in refused.value.hint
+    # The job has committed all records up to the first one that is left.
+    assert span_of(partition(1), partition(begin=10, read=10, since=10, oldest_ms=SINCE_MS - 10_000_000))
+    with pytest.raises(UsageError, match="Kafka has removed records that the replay needs"):
+        span_of(partition(1), partition(begin=10, read=10, since=10, oldest_ms=SINCE_MS))
 
 
 @pytest.mark.parametrize(
@@ -89,10 +119,12 @@ def test_a_range_that_kafka_has_removed_is_refused() -> None:
     [
         # Older records are still there, so none of the range was removed.
         {"begin": 1, "read": 2},
-        # Empty: its removed records are older than the topic's retention.
-        {"begin": 10, "read": 10, "since": 10, "oldest_ms": None},
+        # All records that are left are older than the range.
+        {"begin": 1, "read": 10, "since": 10},
         # Nothing was ever removed.
         {"begin": 0, "read": 0},
+        # Nothing was ever there.
+        {"begin": 0, "end": 0, "read": 0, "since": 0, "until": 0, "oldest_ms": None},
     ],
 )
 def test_a_range_that_kafka_still_has_is_not_refused(kept: dict[str, Any]) -> None:
@@ -107,25 +139,51 @@ def test_the_margin_is_the_longest_duration_and_the_skew() -> None:
         "is_seconds": True,
         "x_seconds": "",
     }
-    assert margin_seconds(parameters, 300) == 2100
-    assert margin_seconds({}, 300) == 300
+    assert margin_of(parameters, 300) == Margin(1800, 1800, 300)
+    assert margin_of(parameters, 300).read_s == 2100
+    assert margin_of({}, 300).read_s == 300
+    # The skew is no part of a given one, and a short one makes the transform's window no shorter.
+    assert margin_of(parameters, 300, 3600) == Margin(3600, 3600, 300)
+    assert margin_of(parameters, 300, 0) == Margin(0, 1800, 300)
 
 
 def test_an_event_is_decided_if_its_partners_were_read() -> None:
-    parameters = {"match_window_seconds": 1800}
     # With the margin, all events of the range are; with a shorter one, later ones.
-    assert decided_from_ms(span_of(partition()), parameters) == SINCE_MS
-    short = range_of([partition()], since=SINCE, margin_s=0, max_clock_skew_seconds=SKEW_S, into="")
-    assert decided_from_ms(short, parameters) == SINCE_MS + (300 + 1800) * 1000
-    assert decided_from_ms(span_of(partition(read=0)), parameters) is None
+    assert span_of(partition()).decided_ms == SINCE_MS
+    short, long = (
+        range_of([partition()], since=SINCE, margin=Margin(seconds, within, 300), into="", watermark_ms=None)
+        for seconds, within in ((0, 1800), (3600, 3600))
+    )
+    assert short.decided_ms == SINCE_MS + 1800 * 1000
+    assert (long.decided_ms, long.complete_ms) == (SINCE_MS, SINCE_MS - 3600 * 1000)
+    assert span_of(partition(read=0)).decided_ms is None
 
 
 def test_a_later_replay_into_a_set_reads_the_earlier_ones_records() -> None:
-    earlier = span_of(partition(), partition(1, until=6), into="v2")
-    check_extends(earlier, span_of(partition(read=1), partition(1), into="v2"))
+    partitions = [partition(), partition(1)]
+    earlier = Replayed(span_of(partition(), partition(1, until=6), into="v2"), 7, "done", "")
+    longer = span_of(partition(read=1), partition(1), into="v2")
+    assert continued(earlier, longer, partitions) == longer
     for less in (partition(read=3), partition(until=9)):
         with pytest.raises(UsageError, match="the suffix v2 hold a replay of records that this range does not have"):
-            check_extends(earlier, span_of(less, partition(1), into="v2"))
+            continued(earlier, span_of(less, partition(1), into="v2"), partitions)
+
+
+def test_a_repeated_replay_goes_on_with_the_records_of_the_interrupted_one() -> None:
+    """A duration names a later time in every command."""
+    partitions = [partition(), partition(1)]
+    interrupted = span_of(*partitions, into="v2")
+    minute_later = span_of(partition(read=3, end=12, until=12), partition(1), into="v2")
+    for state in ("running", "failed"):
+        known = Replayed(interrupted, 7, state, "")
+        assert continued(known, minute_later, partitions) == interrupted
+        longer = span_of(partition(read=1, until=9), partition(1), into="v2")
+        assert continued(known, span_of(partition(read=1), partition(1), into="v2"), partitions) != interrupted
+        assert continued(known, longer, partitions) == interrupted
+        with pytest.raises(UsageError, match="has removed records of the interrupted replay"):
+            continued(known, minute_later, [partition(begin=3), partition(1)])
+    with pytest.raises(UsageError, match="this range does not have"):
+        continued(Replayed(interrupted, 7, "done", ""), minute_later, partitions)
 
 
 def test_a_range_is_the_same_after_its_text() -> None:
@@ -167,22 +225,44 @@ class Found(dict[str, list[dict[str, Any]]]):
 
 class Rows(list[dict[str, Any]]):
     def find_one(self, query: dict[str, Any], _fields: object = None) -> dict[str, Any] | None:
-        return next((each for each in self if all(each.get(name) == value for name, value in query.items())), None)
+        return next(self.find(query), None)
+
+    def find(self, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        return (each for each in self if all(each.get(name) == value for name, value in query.items()))
 
 
-def record(state: str) -> dict[str, Any]:
-    span = span_of(partition(), into="v2")
-    known = {"range": span.to_json(), "watermark_ms": 7, "state": state, "progress": ""}
-    return {"_id": record_id("orders_payments", "v2"), **known}
+def record(state: str, pipeline: str = "orders_payments", into: str = "v2") -> dict[str, Any]:
+    span = span_of(partition(), into=into)
+    known = {"range": span.to_json(), "watermark_ms": 7, "state": state, "progress": "", "into": into}
+    return {"_id": record_id(pipeline, into), "pipeline": pipeline, **known}
 
 
-def test_collections_of_others_are_not_written() -> None:
+def test_collections_of_others_are_not_written(tmp_path: Path) -> None:
     taken: Any = Found({f"{FACTS.name}_v2": Rows([{"_id": "a"}])})
     with pytest.raises(UsageError, match=f"{FACTS.name}_v2 has documents, and no replay of orders_payments"):
-        check_free(taken, LOCATION, "v2")
-    check_free(taken, LOCATION, "v3")
+        check_free(taken, LOCATION, "v2", tmp_path)
+    check_free(taken, LOCATION, "v3", tmp_path)
     taken[REPLAY_COLLECTION] = Rows([record("running")])
-    check_free(taken, LOCATION, "v2")
+    check_free(taken, LOCATION, "v2", tmp_path)
+
+
+def test_empty_collections_of_another_pipeline_are_not_written(tmp_path: Path) -> None:
+    own = tmp_path / "replay_others"
+    streams = write("shop", own).file("streams")
+    text = streams.read_text("utf-8")
+    assert text.count('"shop_answered"') == 1
+    streams.write_text(text.replace('"shop_answered"', f'"{FACTS.name}_v2"'), "utf-8")
+    empty: Any = Found()
+    # Also if the set is older than the pipeline.
+    for known in ([], [record("done")]):
+        empty[REPLAY_COLLECTION] = Rows(known)
+        with pytest.raises(UsageError, match=f"{FACTS.name}_v2 is a collection of the pipeline shop"):
+            check_free(empty, LOCATION, "v2", own)
+    check_free(empty, LOCATION, "v3", own)
+    # A set of the other pipeline has the name.
+    empty[REPLAY_COLLECTION] = Rows([record("done", "shop", "next")])
+    with pytest.raises(UsageError, match="_v2_next is a collection of the pipeline shop"):
+        check_free(empty, LOCATION, "v2_next", own)
 
 
 def test_only_the_collections_of_a_finished_replay_are_compared() -> None:
@@ -214,6 +294,8 @@ def test_a_set_has_the_names_of_the_pipelines_collections_with_the_suffix() -> N
 class Reader:
     """A topic with the records 5 to 9, one each second; what is committed may be less."""
 
+    by_broker = True
+
     def __init__(self, *_: object) -> None:
         self.topic = "t"
 
@@ -228,6 +310,10 @@ class Reader:
 
     def ends(self) -> dict[int, int]:
         return {0: 10, 1: 0}
+
+    def read(self, starts: dict[int, int], ends: dict[int, int]) -> Iterator[TopicRecord]:
+        assert (starts, ends) == ({0: 5, 1: 0}, {0: 6, 1: 0})
+        yield TopicRecord(0, 5, SINCE_MS, None, None, [], by_broker=self.by_broker)
 
     def at(self, ms: int) -> dict[int, tuple[int, int]]:
         after = [(offset, SINCE_MS + offset * 1000) for offset in range(5, 10) if SINCE_MS + offset * 1000 >= ms]
@@ -252,6 +338,9 @@ def test_offsets_are_looked_up_by_the_records_times(monkeypatch: pytest.MonkeyPa
     less = offsets({ORDERS.topic: {"0": 6}})
     assert (less.end, less.read, less.since, less.until) == (6, 6, 6, 6)
     assert offsets({}).end == 5
+    assert found.by_broker
+    monkeypatch.setattr(Reader, "by_broker", False)
+    assert not offsets().by_broker
 
 
 @pytest.mark.parametrize(

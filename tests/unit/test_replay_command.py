@@ -11,17 +11,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from bson.datetime_ms import DatetimeMS
 from typer.testing import CliRunner, Result
 
 from tandem.cli import replay
 from tandem.cli.main import app
 from tandem.engine.declare.replay_range import ReplayRange
-from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.engine.declare.stream import REPLAY_COLLECTION
+from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, UNMATCHED
 from tandem.platforms.embedded.job import EmbeddedJob
+from tandem.replay import diff_report
 from tandem.replay.resolve import PartitionOffsets
+from tandem.settings.load import load
 from tandem.verify.report import Kind, Problem, RecordCounts, Report
-from tests.unit.test_replay import Found
+from tests.unit.test_replay import Found, Rows
 
 REPORT = {
     "records": {"orders": {"events": 3, "control": 1, "rejected": 2}},
@@ -39,11 +43,13 @@ class Asked:
     """What the command has asked for."""
 
     committed: Any = field(default_factory=lambda: {ORDERS.topic: {"0": 10}})
+    watermark: datetime | None = datetime(2026, 11, 29, tzinfo=UTC)
     offsets: dict[str, Any] = field(default_factory=dict)
     spans: list[ReplayRange] = field(default_factory=list)
     indexed: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     compared: list[str] = field(default_factory=list)
+    stored: Found = field(default_factory=Found)
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
     @contextmanager
     def database_of(*_: object) -> Iterator[Any]:
-        yield Found()
+        yield found.stored
 
     def report_of(what: str) -> Report:
         found.compared.append(what)
@@ -66,11 +72,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         found.spans.append(span)
         return REPORT
 
-    newest = SimpleNamespace(newest=lambda: found.committed and {"committed": found.committed})
+    def newest() -> dict[str, Any] | None:
+        return found.committed and {"committed": found.committed, "watermark": found.watermark}
+
     monkeypatch.setattr(replay, "offsets_in", offsets_in)
     monkeypatch.setattr(replay, "database_of", database_of)
     monkeypatch.setattr(replay, "create_collections", lambda _, indexes: found.indexed.extend(indexes))
-    monkeypatch.setattr(replay, "progress_of", lambda _: nullcontext(newest))
+    monkeypatch.setattr(replay, "progress_of", lambda _: nullcontext(SimpleNamespace(newest=newest)))
     monkeypatch.setattr(replay, "progress_of_replay", lambda *_: nullcontext())
     monkeypatch.setattr(replay, "compared", lambda *_: report_of("own"))
     monkeypatch.setattr(replay, "compared_set", lambda _, suffix: report_of(suffix))
@@ -88,23 +96,55 @@ def test_the_own_collections_get_what_the_job_has_committed(asked: Asked) -> Non
     assert asked.offsets["committed"] == asked.committed
     assert timedelta(hours=1, minutes=59) < datetime.now(UTC) - asked.offsets["since"] < timedelta(hours=3)
     assert (asked.offsets["until"], asked.offsets["margin_s"]) == (None, 2100)
-    assert [span.into for span in asked.spans] == [""]
+    assert [(span.into, span.settings) for span in asked.spans] == [("", {})]
     assert (asked.indexed, asked.compared) == ([], ["own"])
     assert f"replaying 10 records into {FACTS.name}, {UNMATCHED.name}" in done.stderr
     assert "orders: 3 events, 1 control, 2 rejected" in done.stdout
     assert f"{FACTS.name}: 3 compared, 1 inserted, 2 replaced" in done.stdout
 
 
+@pytest.mark.parametrize(("watermark", "ms"), [(None, 0), (datetime(1970, 1, 2, tzinfo=UTC), 86_400_000)])
+def test_the_watermark_is_that_of_the_same_report_as_the_offsets(
+    asked: Asked, watermark: datetime | None, ms: int
+) -> None:
+    asked.watermark = watermark
+    assert run().exception is None
+    assert run("--into", "v2").exception is None
+    assert [span.watermark_ms for span in asked.spans] == [ms, None]
+
+
 def test_a_set_needs_no_job_and_gets_its_indexes_first(asked: Asked) -> None:
     asked.committed = None
     done = run("--into", "v2", "--margin", "7.5", "--json")
     assert done.exception is None
-    assert (asked.offsets["committed"], asked.offsets["margin_s"]) == (None, 7.5)
+    assert (asked.offsets["committed"], asked.offsets["margin_s"]) == (None, 307.5)
+    # Containers have the configuration of the job's last start.
+    job = load("embedded").job
+    assert asked.spans[0].settings == {
+        "parameters": job.parameters,
+        "lateness_seconds": job.lateness_seconds,
+        "max_clock_skew_seconds": job.max_clock_skew_seconds,
+    }
     assert asked.indexed == [f"{FACTS.name}_v2", f"{UNMATCHED.name}_v2"]
     assert ([span.into for span in asked.spans], asked.compared) == (["v2"], ["v2"])
     printed = json.loads(done.stdout)
     assert {name: printed[name] for name in REPORT} == REPORT
     assert printed["verify"]["ok"]
+
+
+def test_an_interrupted_replay_is_repeated_with_its_own_records(asked: Asked) -> None:
+    """`--since 2h` names a later time every time."""
+    earlier = ReplayRange({ORDERS.topic: {"0": (0, 12)}}, since_ms=7, into="v2")
+    known = {"_id": "orders_payments/v2", "pipeline": "orders_payments", "into": "v2", "range": earlier.to_json()}
+    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 0, "state": "running", "progress": ""}])
+    done = run("--into", "v2")
+    assert done.exception is None
+    (span,) = asked.spans
+    assert (span.offsets, span.since_ms) == (earlier.offsets, earlier.since_ms)
+    assert "replaying 12 records" in done.stderr
+    assert "those of the interrupted replay" in done.stderr
+    asked.stored[REPLAY_COLLECTION][0]["state"] = "done"
+    assert isinstance(run("--into", "v2").exception, UsageError)
 
 
 def test_without_a_committed_batch_there_is_nothing_to_replace(asked: Asked) -> None:
@@ -113,6 +153,22 @@ def test_without_a_committed_batch_there_is_nothing_to_replace(asked: Asked) -> 
     assert isinstance(error, EnvironmentNotReadyError)
     assert "has not committed a batch yet" in str(error)
     assert not asked.spans
+
+
+def test_diff_names_all_documents_that_only_the_old_collections_have(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = ReplayRange({}, since_ms=100, complete_ms=0, within_ms=50, into="v2")
+    known = {"_id": "orders_payments/v2", "pipeline": "orders_payments", "into": "v2", "range": span.to_json()}
+    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 1000, "state": "done", "progress": ""}])
+    asked.stored[FACTS.name] = Rows([{"_id": f"{ms:04}", "order_date": DatetimeMS(ms)} for ms in range(1000)])
+    monkeypatch.setattr(Found, "with_options", lambda self, **_: self, raising=False)
+    monkeypatch.setattr(diff_report, "in_order", lambda rows: rows)
+    done = CliRunner().invoke(app, ("--profile", "embedded", "diff", "--with", "v2", "--only-old"))
+    assert done.exception is None
+    named = [json.loads(line) for line in done.stdout.splitlines()]
+    # Those that the range decides, and no others.
+    assert named == [{"collection": FACTS.name, "_id": f"{ms:04}"} for ms in range(100, 951)]
 
 
 def test_a_difference_fails_the_command(asked: Asked) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -101,7 +102,14 @@ Verify = Callable[..., Report]
 def verified(monkeypatch: pytest.MonkeyPatch) -> Verify:
     """Returns a function that verifies documents of the set ``v2``."""
 
-    def verify(facts: list[Any], unmatched: list[Any], *, complete_ms: int | None = None, begin: int = 0) -> Report:
+    def verify(
+        facts: list[Any],
+        unmatched: list[Any],
+        *,
+        complete_ms: int | None = None,
+        begin: int = 0,
+        replayed_with: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Report:
         stored = Collections({f"{FACTS.name}_v2": facts, f"{UNMATCHED.name}_v2": unmatched})
 
         class Documents:
@@ -118,7 +126,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Verify:
         monkeypatch.setattr(verification, "MongoDocuments", Documents)
         monkeypatch.setattr(Reader, "begin", begin)
         offsets = {ORDERS.topic: {"0": (1, 5)}, PAYMENTS.topic: {"0": (0, 2)}}
-        span = ReplayRange(offsets, since_ms=ARRIVED_MS, complete_ms=complete_ms, into="v2")
+        span = ReplayRange(offsets, since_ms=ARRIVED_MS, complete_ms=complete_ms, into="v2", settings=replayed_with)
         return verify_replayed(load("embedded"), Database(), span)  # type: ignore[arg-type]
 
     return verify
@@ -158,6 +166,15 @@ def test_an_event_from_before_the_range_may_be_undecided(verified: Verify, unmat
     # A pair is certain even then, unless neither of its events has left a trace.
     wrong = verified([{**FACT, "order_amount": 8}, LATER], unmatched, complete_ms=ARRIVED_MS)
     assert [problem.kind for problem in wrong.problems] == [Kind.WRONG]
+
+
+def test_the_parameters_are_those_of_the_replay(verified: Verify) -> None:
+    """Those of now may be newer, or the job's."""
+    half_a_day = {"parameters": {"match_window_seconds": 43_300}}
+    # No watermark has passed this window, so the order alone is undecided.
+    assert verified([FACT, LATER], [], replayed_with=half_a_day).ok
+    assert not verified([FACT, LATER], [ALONE], replayed_with=half_a_day).ok
+    assert not verified([FACT, LATER], []).ok
 
 
 def test_records_that_kafka_has_removed_are_reported(verified: Verify) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import datetime
 from typing import Annotated, Any
@@ -17,13 +18,14 @@ from tandem.cli.protection import Confirm, check_apart, confirm
 from tandem.cli.replay_progress import progress_of_replay
 from tandem.cli.verification import SETTLE_SECONDS, check, compared, compared_set
 from tandem.engine.declare.collection_set import name_beside
-from tandem.engine.declare.replay_range import ReplayRange
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms import Job
 from tandem.platforms.progress import progress_of
 from tandem.platforms.provision import create_collections, database_of
 from tandem.replay import diff_report
-from tandem.replay.resolve import check_extends, margin_seconds, range_of
+from tandem.replay.repeated import continued
+from tandem.replay.resolve import margin_of, milliseconds, range_of
 from tandem.replay.sets import check_free, check_replayed, check_suffix, replayed
 from tandem.replay.topic_offsets import Committed, offsets_in
 from tandem.settings.model import Settings
@@ -31,6 +33,8 @@ from tandem.verify.oracle import load_oracle
 from tandem.verify.report import show
 
 app = typer.Typer()
+# The settings that decide which documents records imply. In the job's own collections they are its checkpoint's.
+_OF_A_SET = {"parameters", "lateness_seconds", "max_clock_skew_seconds"}
 
 
 @app.command(
@@ -54,7 +58,7 @@ def replay(
         float | None,
         typer.Option(
             min=0,
-            help="Seconds to read before the range (default: the longest duration of the transform, and the skew).",
+            help="How far event times of partners may differ, in seconds (default: the longest such parameter).",
         ),
     ] = None,
     checks: Annotated[bool, typer.Option("--verify/--no-verify", help="Verify the collections afterwards.")] = True,
@@ -94,9 +98,15 @@ def _replay(
     settings = job.settings
     if checks:
         load_oracle(settings.location)  # reports a missing one before anything starts
-    span = _range(settings, since, until, into, _margin(settings) if margin is None else margin)
+    span = _range(settings, since, until, into, margin)
     number = sum(behind - first for each in span.offsets.values() for first, behind in each.values())
-    context.say(f"replaying {number} records into {_target(settings, into)}")
+    again = ", those of the interrupted replay" if span.since_ms != milliseconds(since) else ""
+    context.say(f"replaying {number} records into {_target(settings, into)}{again}")
+    if span.complete_ms == NEVER_MS:
+        context.say(
+            "producers date the records, so it is unknown which ones Kafka has removed: only pairs get documents, and "
+            "no unmatched events or windows"
+        )
     if into:
         indexes = {name_beside(each.name, into): each.indexes for each in declared_by(settings.location).collections}
         create_collections(settings.mongo, indexes)
@@ -121,23 +131,27 @@ def _check_suffix(context: CommandContext, suffix: str) -> None:
         check_suffix(job.settings.location, job.settings.mongo.database, suffix)
 
 
-def _range(settings: Settings, since: datetime, until: datetime | None, into: str, margin_s: float) -> ReplayRange:
-    committed = None if into else _committed(settings)
-    partitions = offsets_in(settings, since=since, until=until, margin_s=margin_s, committed=committed)
-    skew = settings.job.max_clock_skew_seconds
-    span = range_of(partitions, since=since, margin_s=margin_s, max_clock_skew_seconds=skew, into=into)
+def _range(
+    settings: Settings, since: datetime, until: datetime | None, into: str, margin_s: float | None
+) -> ReplayRange:
+    margin = margin_of(settings.job.parameters, settings.job.max_clock_skew_seconds, margin_s)
+    committed, watermark_ms = (None, None) if into else _committed(settings)
+    partitions = [*offsets_in(settings, since=since, until=until, margin_s=margin.read_s, committed=committed)]
+    span = range_of(partitions, since=since, margin=margin, into=into, watermark_ms=watermark_ms)
     if into:
+        span = dataclasses.replace(span, settings=settings.job.model_dump(mode="json", include=_OF_A_SET))
         with database_of(settings.mongo, "read the collections") as database:
-            check_free(database, settings.location, into)
+            check_free(database, settings.location, into, settings.pipelines_dir)
             if earlier := replayed(database, settings.pipeline, into):
-                check_extends(earlier.span, span)
+                return continued(earlier, span, partitions)
     return span
 
 
-def _committed(settings: Settings) -> Committed:
-    """Returns the offsets that the job has committed.
+def _committed(settings: Settings) -> tuple[Committed, int]:
+    """Returns the offsets that the job has committed, and its watermark then.
 
-    A replay of later records would write documents before the job does.
+    A replay of later records would write documents before the job does. The committed records may imply a later
+    watermark, but the job applies that to its next batches only.
     """
     with progress_of(settings) as reader:
         newest = reader.newest()
@@ -146,12 +160,8 @@ def _committed(settings: Settings) -> Committed:
             "the job has not committed a batch yet, so its collections have nothing to replace",
             hint="`tandem up --wait` starts it; --into writes other collections, without the job",
         )
-    committed: Committed = newest["committed"]
-    return committed
-
-
-def _margin(settings: Settings) -> float:
-    return margin_seconds(settings.job.parameters, settings.job.max_clock_skew_seconds)
+    watermark: datetime | None = newest["watermark"]
+    return newest["committed"], 0 if watermark is None else milliseconds(watermark)
 
 
 def _target(settings: Settings, into: str) -> str:
@@ -172,20 +182,31 @@ def diff(
     ],
     values: Annotated[bool, typer.Option("--values", help="Print the values of differing fields.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+    only_old: Annotated[
+        bool,
+        typer.Option("--only-old", help="Print all documents that only the old collections have, as lines of JSON."),
+    ] = False,
 ) -> None:
     """Compare the pipeline's collections with replayed ones.
 
-    It prints the numbers of documents that are equal, that differ or that only one of them has, and examples.
+    It prints the numbers of documents that are equal, that differ or that only one of them has, and examples. With
+    --only-old, it prints the collection and the _id of each such document instead.
     """
     _check_suffix(context, suffix)
-    context.for_each_job(lambda job: _diff(context, job, suffix, values=values, as_json=as_json))
+    context.for_each_job(lambda job: _diff(context, job, suffix, values=values, as_json=as_json, only_old=only_old))
 
 
-def _diff(context: CommandContext, job: Job, suffix: str, *, values: bool, as_json: bool) -> None:
+def _diff(context: CommandContext, job: Job, suffix: str, *, values: bool, as_json: bool, only_old: bool) -> None:
+    def each(collection: str, identity: str) -> None:
+        if only_old:
+            print(json.dumps({"collection": collection, "_id": identity}))
+
     settings = job.settings
     with database_of(settings.mongo, "read the collections") as database:
         record = check_replayed(database, settings.location, suffix)
-        found = list(diff_report.differences(settings, database, record.span, record.watermark_ms, _margin(settings)))
+        found = list(diff_report.differences(settings, database, record.span, record.watermark_ms, each))
+    if only_old:
+        return
     if as_json:
         print(json.dumps({each.collection: diff_report.to_json(each, values=values) for each in found}))
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.stream import (
@@ -11,6 +13,7 @@ from tandem.engine.declare.stream import (
     SUPERSEDED_COLLECTION,
 )
 from tandem.platforms.provision import administrator, database_of
+from tandem.replay.sets import names_of_others
 from tandem.settings.model import KafkaSettings, MongoSettings
 
 
@@ -39,18 +42,28 @@ def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]
     return removed
 
 
-def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> list[str]:
+def remove_collections(mongo: MongoSettings, location: PipelineLocation, pipelines_dir: Path) -> list[str]:
     """Returns the pipeline's collections that were removed.
 
     Those that replays have written beside them, and the pipeline's documents in Tandem's own ones, are removed, too.
+    One that another pipeline declares meanwhile is kept.
+
+    Args:
+        mongo: MongoDB's settings.
+        location: the pipeline.
+        pipelines_dir: the user's folder of pipelines.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.
+        UsageError: replays have written collections, and the declaration of another pipeline is wrong.
     """
     with database_of(mongo, "remove the collections") as database:
         replays = database[REPLAY_COLLECTION].find({"pipeline": location.name})
-        suffixes = ["", *sorted(each["into"] for each in replays if each["into"])]
-        own = [name_beside(each, suffix) for suffix in suffixes for each in own_collections(location)]
+        suffixes = sorted(each["into"] for each in replays if each["into"])
+        others = names_of_others(database, location, pipelines_dir) if suffixes else {}
+        own = own_collections(location)
+        beside = [name_beside(each, suffix) for suffix in suffixes for each in own]
+        own += [each for each in beside if each not in others]
         there = set(database.list_collection_names())
         removed = [collection for collection in own if collection in there]
         for collection in removed:

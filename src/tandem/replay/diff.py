@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,14 @@ _EXAMPLES = 5
 _VALUE_LENGTH = 60
 # The order of Python's strings: a collection may have been made with another one.
 _BY_CODE_POINT = {"locale": "simple"}
+
+
+# Takes the name of the old collection and an ``_id``.
+OnlyOld = Callable[[str, str], None]
+
+
+def _ignored(_collection: str, _identity: str) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -31,9 +39,17 @@ class Bounds:
     since_ms: int | None = None
     until_ms: int | None = None
 
-    def excludes(self, document: dict[str, Any]) -> bool:
-        """Returns whether an event time of a document is outside."""
-        times = [int(document[name]) for name in self.fields if isinstance(document.get(name), DatetimeMS)]
+    def times_of(self, document: dict[str, Any]) -> list[int]:
+        """Returns a document's event times, in milliseconds since 1970."""
+        return [int(document[name]) for name in self.fields if isinstance(document.get(name), DatetimeMS)]
+
+    def excludes(self, times: list[int]) -> bool:
+        """Returns whether a document with these event times may be outside.
+
+        It may be if none is known.
+        """
+        if not times:
+            return self.since_ms is not None or self.until_ms is not None
         return any(
             (self.since_ms is not None and each < self.since_ms) or (self.until_ms is not None and each > self.until_ms)
             for each in times
@@ -62,7 +78,8 @@ class Difference:
         old: the number of documents in the old collection.
         new: the number in the new one.
         equal: the number of equal documents.
-        outside: the number of documents in only one collection that are dated outside of the bounds.
+        outside: the number of documents in only one collection that may be dated outside of the bounds.
+        undated: the number of those that have no known event time.
         differing: the number of documents with different contents.
         changed: how often each field differs.
         only_old: the number of documents that only the old collection has.
@@ -77,6 +94,7 @@ class Difference:
     new: int = 0
     equal: int = 0
     outside: int = 0
+    undated: int = 0
     differing: int = 0
     changed: dict[str, int] = field(default_factory=dict)
     only_old: int = 0
@@ -92,7 +110,11 @@ class Difference:
 
 
 def difference(
-    collection: str, old: Iterable[dict[str, Any]], new: Iterable[dict[str, Any]], bounds: Bounds
+    collection: str,
+    old: Iterable[dict[str, Any]],
+    new: Iterable[dict[str, Any]],
+    bounds: Bounds,
+    only_old: OnlyOld = _ignored,
 ) -> Difference:
     """Returns the differences between two collections.
 
@@ -101,13 +123,14 @@ def difference(
         old: its documents in the order of their ``_id``s, which are strings.
         new: those of the new collection, likewise.
         bounds: a document that only one collection has is a difference only within these.
+        only_old: is called for each document that only the old collection has within the bounds.
     """
     found = Difference(collection)
     for before, after in _side_by_side(old, new):
         found.old += before is not None
         found.new += after is not None
         if before is None or after is None:
-            _add_single(found, before, after, bounds)
+            _add_single(found, before, after, bounds, only_old)
         elif names := differing_fields(before, after):
             found.differing += 1
             for name in sorted(names):
@@ -129,11 +152,20 @@ def in_order(collection: Collection[dict[str, Any]]) -> Iterator[dict[str, Any]]
     yield from collection.find(wanted, sort=[("_id", 1)], collation=_BY_CODE_POINT, batch_size=5_000)
 
 
-def _add_single(found: Difference, before: dict[str, Any] | None, after: dict[str, Any] | None, bounds: Bounds) -> None:
-    if bounds.excludes(before or after or {}):
+def _add_single(
+    found: Difference,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+    bounds: Bounds,
+    only_old: OnlyOld,
+) -> None:
+    times = bounds.times_of(before or after or {})
+    if bounds.excludes(times):
         found.outside += 1
+        found.undated += not times
     elif before is not None:
         found.only_old += 1
+        only_old(found.collection, before["_id"])
         _keep(found.old_examples, before["_id"])
     elif after is not None:
         found.only_new += 1

@@ -15,8 +15,7 @@ from tandem.engine.declare.collection import Collection
 from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.field_type import DocumentType
 from tandem.engine.declare.replay_range import ReplayRange
-from tandem.replay.diff import Bounds, Difference, difference, in_order
-from tandem.replay.resolve import decided_from_ms
+from tandem.replay.diff import Bounds, Difference, OnlyOld, difference, in_order
 from tandem.settings.model import Settings
 from tandem.verify.mongo_documents import AS_NUMBERS
 
@@ -24,7 +23,7 @@ _ID_LENGTH = 60
 
 
 def differences(
-    settings: Settings, database: Database[dict[str, Any]], span: ReplayRange, watermark_ms: int, margin_s: float
+    settings: Settings, database: Database[dict[str, Any]], span: ReplayRange, watermark_ms: int, only_old: OnlyOld
 ) -> Iterator[Difference]:
     """Yields the differences of each of the pipeline's collections.
 
@@ -33,19 +32,19 @@ def differences(
         database: the pipeline's database.
         span: the range of the newest replay into the set.
         watermark_ms: the watermark of its records, in milliseconds since 1970.
-        margin_s: how far the event times of partners may differ, in seconds.
+        only_old: as for ``difference``.
     """
     stored = database.with_options(codec_options=AS_NUMBERS)
     declared = declared_by(settings.location)
     for collection in declared.collections:
         bounds = Bounds(
             fields=_event_times(declared, collection),
-            since_ms=decided_from_ms(span, settings.job.parameters),
+            since_ms=span.decided_ms,
             # Behind this, whether an event is unmatched was decided with more records.
-            until_ms=watermark_ms - round(margin_s * 1000),
+            until_ms=watermark_ms - span.within_ms,
         )
         new = stored[name_beside(collection.name, span.into)]
-        yield difference(collection.name, in_order(stored[collection.name]), in_order(new), bounds)
+        yield difference(collection.name, in_order(stored[collection.name]), in_order(new), bounds, only_old)
 
 
 def to_json(found: Difference, *, values: bool) -> dict[str, Any]:
@@ -91,6 +90,11 @@ def lines(found: Difference, *, values: bool) -> Iterator[str]:
         else:
             text = ", ".join(example.fields)
         yield f"  {_short(example.identity)}: {text}"
+    if found.undated:
+        yield (
+            f"{found.collection}: {found.undated} documents in one collection only have no known event time, so they "
+            "may be outside; name its fields in event_times of VIEW in streams.py"
+        )
     for what, examples in (("old", found.old_examples), ("new", found.new_examples)):
         if examples:
             yield f"{found.collection}: only {what}, such as {', '.join(map(_short, examples))}"
@@ -99,7 +103,7 @@ def lines(found: Difference, *, values: bool) -> Iterator[str]:
 def _event_times(declared: Declaration, collection: Collection) -> tuple[str, ...]:
     """Returns a collection's fields that are event times of streams or of the view."""
     names = {stream.time_column for stream in declared.streams}
-    if declared.view and declared.view.results == collection:
+    if declared.view:
         names |= set(declared.view.event_times)
     return tuple(name for name, kind in collection.fields.items() if name in names and kind is DocumentType.TIMESTAMP)
 

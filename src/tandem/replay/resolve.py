@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tandem.engine.declare.replay_range import ReplayRange
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.errors import UsageError
 
 # The end of the names of a pipeline's parameters that are durations.
@@ -26,6 +26,7 @@ class PartitionOffsets:
         since: the first offset in the range, or ``end``.
         until: the first offset behind the range, or ``end``.
         oldest_ms: the time of the first available record, in milliseconds since 1970; None if there is none.
+        by_broker: whether the broker has set this time. If a producer has, it says nothing about removed records.
     """
 
     topic: str
@@ -36,6 +37,41 @@ class PartitionOffsets:
     since: int
     until: int
     oldest_ms: int | None
+    by_broker: bool = True
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How long before a range its partners may be.
+
+    Attributes:
+        partners_s: the events of this many seconds before the range are read.
+        within_s: how far the event times of partners may differ.
+        skew_s: how far an event time may lie after the record's time.
+    """
+
+    partners_s: float
+    within_s: float
+    skew_s: int
+
+    @property
+    def read_s(self) -> float:
+        """The seconds before the range from which the records are read."""
+        return self.partners_s + self.skew_s
+
+
+def margin_of(parameters: Mapping[str, object], max_clock_skew_seconds: int, given_s: float | None = None) -> Margin:
+    """Returns the margin of a replay.
+
+    Args:
+        parameters: the transform's parameters.
+        max_clock_skew_seconds: how far an event time may lie after the record's time.
+        given_s: the longest duration in the transform, if its parameters do not have it.
+    """
+    longest_s = longest_seconds(parameters)
+    if given_s is None:
+        given_s = longest_s
+    return Margin(given_s, max(given_s, longest_s), max_clock_skew_seconds)
 
 
 def longest_seconds(parameters: Mapping[str, object]) -> float:
@@ -51,96 +87,79 @@ def longest_seconds(parameters: Mapping[str, object]) -> float:
     return max(durations, default=0.0)
 
 
-def margin_seconds(parameters: Mapping[str, object], max_clock_skew_seconds: int) -> float:
-    """Returns how long before the range the records must be read.
-
-    The partner of an event in the range is at most the longest duration of the transform before it. An event time may
-    lie after the record's time by the clock skew.
-
-    Args:
-        parameters: the transform's parameters.
-        max_clock_skew_seconds: how far an event time may lie after the record's time.
-    """
-    return longest_seconds(parameters) + max_clock_skew_seconds
-
-
-def decided_from_ms(span: ReplayRange, parameters: Mapping[str, object]) -> int | None:
-    """Returns the event time from which the range has all partners of its events.
-
-    In milliseconds since 1970; None if it has those of all events.
-    """
-    if span.complete_ms is None:
-        return None
-    return max(span.since_ms, span.complete_ms + round(longest_seconds(parameters) * 1000))
-
-
 def range_of(
     partitions: Iterable[PartitionOffsets],
     *,
     since: datetime,
-    margin_s: float,
-    max_clock_skew_seconds: int,
+    margin: Margin,
     into: str,
+    watermark_ms: int | None,
 ) -> ReplayRange:
     """Returns the range of a replay.
 
     Args:
         partitions: the partitions of all topics.
         since: the begin of the range.
-        margin_s: how long before it the records are read.
-        max_clock_skew_seconds: how far an event time may lie after the record's time.
+        margin: how long before it the records are read.
         into: the suffix of the collections.
+        watermark_ms: the watermark of the job that writes the same collections; None if none does.
 
     Raises:
         UsageError: the range has no records, or Kafka has removed some that it needs.
     """
     partitions = list(partitions)
-    read_ms = milliseconds(since) - round(margin_s * 1000)
-    gone = [each for each in partitions if 0 < each.begin == each.read < each.end and each.oldest_ms]
-    if gone:
-        oldest_ms = max(each.oldest_ms or 0 for each in gone)
-        topics = ", ".join(sorted({each.topic for each in gone}))
-        raise UsageError(
-            f"Kafka has removed records that the replay needs: it reads from {_text(read_ms)}, "
-            f"{margin_s:g} s before --since, and the oldest records in {topics} are of {_text(oldest_ms)}",
-            hint=f"use --since {_text(oldest_ms + round(margin_s * 1000) + 1)} or later",
-        )
+    read_ms = milliseconds(since) - round(margin.read_s * 1000)
+    _check_kept(partitions, read_ms, margin.read_s)
     if not sum(max(0, min(each.until, each.end) - each.since) for each in partitions):
         raise UsageError(
-            f"the topics have no records in this range, which begins at {_text(milliseconds(since))}",
+            f"the topics have no records in this range, which begins at {time_text(milliseconds(since))}",
             hint="`tandem status` shows whether the job has read any; see --since and --until",
         )
     offsets: dict[str, dict[str, tuple[int, int]]] = {}
     for each in partitions:
         behind = max(each.begin, min(each.until, each.end))
         offsets.setdefault(each.topic, {})[str(each.number)] = (min(each.read, behind), behind)
-    whole = all(first == 0 for span in offsets.values() for first, _ in span.values())
+    complete_ms: int | None = milliseconds(since) - round(margin.partners_s * 1000)
+    if all(first == 0 for span in offsets.values() for first, _ in span.values()):
+        complete_ms = None
+    elif any(each.begin > 0 and not each.by_broker for each in partitions):
+        complete_ms = NEVER_MS
     return ReplayRange(
         offsets=offsets,
         since_ms=milliseconds(since),
-        complete_ms=None if whole else read_ms + max_clock_skew_seconds * 1000,
+        complete_ms=complete_ms,
+        within_ms=round(margin.within_s * 1000),
         cut=any(each.until < each.end for each in partitions),
         into=into,
+        watermark_ms=watermark_ms,
     )
 
 
-def check_extends(earlier: ReplayRange, later: ReplayRange) -> None:
-    """Raises if a replay into a set lacks records of the earlier replay into it.
-
-    The set would have documents of records that the later range does not have, and could not be verified.
-
-    Raises:
-        UsageError: a record is missing.
-    """
-    for topic, span in earlier.offsets.items():
-        for partition, (first, behind) in span.items():
-            now = later.offsets.get(topic, {}).get(partition)
-            if now is None or now[0] > first or now[1] < behind:
-                raise UsageError(
-                    f"the collections with the suffix {later.into} hold a replay of records that this range does not "
-                    "have",
-                    hint=f"use --since {_text(earlier.since_ms)} or earlier without --until, or another suffix",
-                )
+def _check_kept(partitions: Iterable[PartitionOffsets], read_ms: int, margin_s: float) -> None:
+    if topics := ", ".join(sorted({each.topic for each in partitions if each.end < each.begin})):
+        raise UsageError(
+            f"Kafka has removed records that the replay needs: those of {topics} behind the job's last commit",
+            hint="`tandem status` shows the job's problem; --into replays the records that are left",
+        )
+    # Removed records may belong to the range, unless an older one is left.
+    gone = [each for each in partitions if each.begin > 0 and (each.oldest_ms is None or each.oldest_ms >= read_ms)]
+    if not gone:
+        return
+    topics = ", ".join(sorted({each.topic for each in gone}))
+    what = (
+        f"Kafka has removed records that the replay needs: it reads from {time_text(read_ms)}, "
+        f"{margin_s:g} s before --since, and the oldest records in {topics} are"
+    )
+    oldest = [each.oldest_ms for each in gone if each.oldest_ms is not None]
+    if len(oldest) < len(gone):
+        raise UsageError(
+            f"{what} unknown, because a partition has none left",
+            hint=f"--since may be {margin_s:g} s after the next record in each partition",
+        )
+    raise UsageError(
+        f"{what} of {time_text(max(oldest))}",
+        hint=f"use --since {time_text(max(oldest) + round(margin_s * 1000) + 1)} or later",
+    )
 
 
 def milliseconds(moment: datetime) -> int:
@@ -148,7 +167,8 @@ def milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _text(ms: int) -> str:
+def time_text(ms: int) -> str:
+    """Returns a time in milliseconds since 1970 in ISO 8601."""
     try:
         return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (ValueError, OverflowError):  # before the year 1

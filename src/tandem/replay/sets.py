@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
 
-from tandem.catalog import PipelineLocation, declared_by
+from tandem.catalog import PipelineLocation, declared_by, find, names
 from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.replay_range import ReplayRange, record_id
 from tandem.engine.declare.stream import REPLAY_COLLECTION
@@ -88,12 +89,48 @@ def check_replayed(database: Database[dict[str, Any]], location: PipelineLocatio
     return found
 
 
-def check_free(database: Database[dict[str, Any]], location: PipelineLocation, suffix: str) -> None:
-    """Raises if the set's collections have documents that no replay has written.
+def names_of_others(database: Database[dict[str, Any]], location: PipelineLocation, own: Path) -> dict[str, str]:
+    """Returns the pipeline of each collection of others.
+
+    Their sets have collections, too.
+
+    Args:
+        database: the database that has the records of the sets.
+        location: the pipeline whose own collections are left out.
+        own: the user's folder of pipelines.
 
     Raises:
-        UsageError: one has.
+        UsageError: the declaration of one is wrong.
     """
+    found: dict[str, str] = {}
+    for other in (find(name, own) for name in names(own) if name != location.name):
+        declared = declared_by(other)
+        suffixes = {"", *(each["into"] for each in database[REPLAY_COLLECTION].find({"pipeline": other.name}))}
+        found |= {name_beside(each.name, suffix): other.name for each in declared.collections for suffix in suffixes}
+        found |= {each.collection: other.name for each in declared.lookups}
+    return found
+
+
+def check_free(database: Database[dict[str, Any]], location: PipelineLocation, suffix: str, own: Path) -> None:
+    """Raises if the set's collections belong to others.
+
+    Args:
+        database: the pipeline's database.
+        location: the pipeline.
+        suffix: the suffix of the set.
+        own: the user's folder of pipelines.
+
+    Raises:
+        UsageError: another pipeline has one, or one has documents that no replay has written.
+    """
+    others = names_of_others(database, location, own)
+    for collection in declared_by(location).collections:
+        name = name_beside(collection.name, suffix)
+        if name in others:
+            raise UsageError(
+                f"{name} is a collection of the pipeline {others[name]}, so {suffix} cannot be a suffix",
+                hint="use another suffix",
+            )
     if replayed(database, location.name, suffix) is not None:
         return
     for collection in declared_by(location).collections:

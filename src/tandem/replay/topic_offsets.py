@@ -35,6 +35,9 @@ def offsets_in(
             read, first = reader.at(since_ms - round(margin_s * 1000)), reader.at(since_ms)
             behind = {} if until is None else reader.at(milliseconds(until))
             oldest = reader.at(0)
+            # Only there were records removed.
+            firsts = {number: offset for number, (offset, _) in oldest.items() if begins[number] > 0}
+            by_broker = _dated_by_broker(reader, firsts, ends)
         for number, begin in begins.items():
             end = ends[number]
             if committed is not None:
@@ -52,4 +55,15 @@ def offsets_in(
                 since=offset(first),
                 until=offset(behind),
                 oldest_ms=oldest[number][1] if number in oldest else None,
+                by_broker=begin == 0 or by_broker.get(number, False),
             )
+
+
+def _dated_by_broker(reader: TopicReader, offsets: Mapping[int, int], ends: Mapping[int, int]) -> dict[int, bool]:
+    """Returns whether the broker has dated the record at each partition's offset.
+
+    A partition whose record is of an aborted transaction is missing.
+    """
+    starts = {**ends, **offsets}
+    behind = {number: min(starts[number] + 1, end) for number, end in ends.items()}
+    return {record.partition: record.by_broker for record in reader.read(starts, behind)}

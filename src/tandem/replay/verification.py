@@ -13,7 +13,6 @@ from tandem.catalog import declared_by
 from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import TandemError
-from tandem.replay.resolve import decided_from_ms
 from tandem.settings.model import Settings
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
@@ -28,7 +27,7 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
     """Returns the comparison of a replayed set with what its records imply.
 
     In a replay no record is late. An event that is dated before the range may have partners that were not read. So its
-    documents may be there or not, and it counts as late if it has none.
+    documents may be there or not, and it counts as late if it has none. The parameters are those of the replay.
 
     Args:
         settings: the pipeline's settings.
@@ -39,7 +38,7 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
         EnvironmentNotReadyError: Kafka does not answer.
         TandemError: Kafka has removed records of the range.
     """
-    declared, job = declared_by(settings.location), settings.job
+    declared, job = declared_by(settings.location), settings.job.model_copy(update=dict(span.settings))
     intakes = [Intake(each, max_clock_skew_seconds=job.max_clock_skew_seconds) for each in declared.streams]
     with ExitStack() as stack:
         for intake in intakes:
@@ -49,8 +48,7 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
             intake.take(reader.read(starts, ends))
     arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
     reached = sweep(arrivals, [each.name for each in declared.streams], lateness_seconds=job.lateness_seconds)
-    since_ms = decided_from_ms(span, job.parameters)
-    early = frozenset() if since_ms is None else _dated_before(intakes, since_ms)
+    early = frozenset() if span.decided_ms is None else _dated_before(intakes, span.decided_ms)
     stored = database.with_options(codec_options=AS_NUMBERS)
     own = [each.name for each in declared.collections]
     report = compare(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -54,7 +55,7 @@ def main() -> None:
     config = JobConfig.parse(read_text(spark, arguments.config))
     set_log_levels(spark, config.log_levels)
     try:
-        report = _run(spark, pipeline, config, span)
+        report = run(spark, pipeline, config, span)
         if arguments.report:
             _store(spark, config, arguments.report, report=report)
     except CannotGoOnError as error:
@@ -67,11 +68,19 @@ def main() -> None:
     sys.stdout.write(json.dumps(report) + "\n")
 
 
-def _run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, span: ReplayRange | None) -> dict[str, Any]:
+def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, span: ReplayRange | None) -> dict[str, Any]:
+    """Returns the report of the replay of a range, or of reconcile without one.
+
+    Raises:
+        CannotGoOnError: the settings are not those of the checkpoint, or the pipeline does not allow it.
+    """
     # A set of its own has no checkpoint, so a version with other settings may write it.
     if (span is None or not span.into) and (failure := changed(spark, pipeline, config)):
         raise CannotGoOnError(failure.reason)
-    return reconcile(spark, pipeline, config) if span is None else replay(spark, pipeline, config, span)
+    if span is None:
+        return reconcile(spark, pipeline, config)
+    # The configuration may be of the job's last start, and the range of now.
+    return replay(spark, pipeline, replace(config, **span.settings), span)
 
 
 def _store(

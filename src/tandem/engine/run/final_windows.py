@@ -15,6 +15,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType, Timestam
 from tandem.engine.declare.field_name import RESERVED, quoted
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output, Pipeline
+from tandem.engine.declare.replay_range import NEVER_MS
 from tandem.engine.read.kafka_source import records_of
 from tandem.engine.read.mongo_source import in_chunks, read_collection
 from tandem.engine.spark.mongo_client import MongoCollection
@@ -24,8 +25,6 @@ from tandem.engine.write.mongo_sink import write_documents
 _EXPECTED, _STORED = f"{RESERVED}_expected", f"{RESERVED}_stored"
 # The value of Spark's column timestampType for the broker's time.
 _LOG_APPEND_TIME = 1
-# Later than every window.
-_NEVER_MS = 2**53
 
 
 class FinalWindows:
@@ -140,7 +139,7 @@ def complete_since(
 
 
 def _since() -> Column:
-    return F.when(F.min("timestampType") == _LOG_APPEND_TIME, F.min(F.unix_millis("timestamp"))).otherwise(_NEVER_MS)
+    return F.when(F.min("timestampType") == _LOG_APPEND_TIME, F.min(F.unix_millis("timestamp"))).otherwise(NEVER_MS)
 
 
 def _differing(expected: DataFrame, stored: DataFrame) -> DataFrame:

@@ -37,7 +37,8 @@ class Contents(NamedTuple):
 
     Attributes:
         records: the numbers of events, control records and rejected records, by stream.
-        watermark_ms: the watermark that the records imply, in milliseconds since 1970; 0 for none.
+        watermark_ms: the watermark that the records imply, in milliseconds since 1970; 0 for none. If a job writes the
+            same collections, it is at most the job's.
     """
 
     records: dict[str, dict[str, int]]
@@ -99,7 +100,8 @@ def contents_of(spark: SparkSession, pipeline: Pipeline, config: JobConfig, span
         newest.append(row[NEWEST])
     # As the engine's: the minimum over the streams, and not before 1970.
     reached = (0 if each is None else each - config.lateness_seconds * 1000 for each in newest)
-    return Contents(records, max(0, min(reached, default=0)))
+    implied = max(0, min(reached, default=0))
+    return Contents(records, implied if span.watermark_ms is None else min(implied, span.watermark_ms))
 
 
 def decided_rows(

@@ -106,7 +106,8 @@ class DataprocJob:
             yield f"{objects} objects in gs://{self.settings.gcp.bucket}"
         if topics := remove_topics(self.settings.kafka, self.settings.location):
             yield f"the topics {', '.join(topics)}"
-        if collections := remove_collections(self.settings.mongo, self.settings.location):
+        settings = self.settings
+        if collections := remove_collections(settings.mongo, settings.location, settings.pipelines_dir):
             yield f"the collections {', '.join(collections)}"
 
     def status(self) -> dict[str, Any]:
