@@ -24,6 +24,7 @@ from tandem.producer.avro_encoder import AvroEncoder, AvroRecordEncoder
 from tandem.verify.reference import Accepted, Dead, Validator
 from tests.avro import MICROS, MILLIS, NOON_MS, field, schema
 from tests.spark.answers import Item, batches_of, engine_answers, reference_answers, same
+from tests.spark.declarations import fields_of, kinds_of
 from tests.spark.records import ARRIVED
 
 # A declaration costs two Spark jobs, so each is tried with many records.
@@ -46,7 +47,7 @@ SCALARS: tuple[Kind, ...] = (
     FieldType.BYTES,
     FieldType.enum("new", "paid"),
 )
-DEFAULTS = {str(FieldType.INTEGER): 7, str(FieldType.TEXT): "none", "decimal(5,2)": "1.5", "array": [], "map": {}}
+NAMES = ("a", "b", "_c", "D1")
 OWN: dict[str, Kind] = {"id": FieldType.STRING, "at": FieldType.TIMESTAMP}
 LONGS = (0, 1, -1, 719_162, -719_162, -719_163, 2_932_896, 2_932_897, 2**31 - 1, -(2**31), NOON_MS, NOON_MS * 1000)
 TIMES = (253_402_300_799_999, 253_402_300_800_000, -62_135_596_800_000, -62_135_596_800_001, 2**63 - 1, -(2**63))
@@ -54,26 +55,7 @@ NUMBERS = (0.0, -0.0, 1.5, 0.1, 1e300, -1e-300, float("inf"), float("-inf"), flo
 TEXTS = ("", "x", "new", "paid", "žluť 🐎", "a|b\\c", "a\0b", "1.5")
 
 
-def one_of(kind: Kind) -> st.SearchStrategy[Kind]:
-    absent = [kind, kind, kind.optional()]
-    if str(kind) in DEFAULTS:
-        absent.append(kind.default(DEFAULTS[str(kind)]))
-    return st.sampled_from(absent)
-
-
-def fields_of(inner: st.SearchStrategy[Kind]) -> st.SearchStrategy[dict[str, Kind]]:
-    return st.dictionaries(st.sampled_from(("a", "b", "_c", "D1")), inner.flatmap(one_of), min_size=1, max_size=4)
-
-
-kinds = st.recursive(
-    st.sampled_from(SCALARS),
-    lambda inner: (
-        st.builds(FieldType.array, inner)
-        | st.builds(FieldType.map, inner)
-        | st.builds(FieldType.record, fields_of(inner))
-    ),
-    max_leaves=5,
-)
+kinds = kinds_of(SCALARS, NAMES)
 
 
 class Schemas:
@@ -215,7 +197,7 @@ COUNTED = {"records": 0, "accepted": 0}
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@given(fields=fields_of(kinds), chance=st.randoms(use_true_random=True))
+@given(fields=fields_of(kinds, NAMES), chance=st.randoms(use_true_random=True))
 def test_any_record_by_any_declaration_is_read_alike(
     spark: SparkSession, fields: dict[str, Kind], chance: Random
 ) -> None:

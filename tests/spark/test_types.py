@@ -43,6 +43,7 @@ from tandem.engine.read.parse import parse
 from tandem.pipeline import DeadLetterError, FieldType, Output, Pipeline, RecordPart, Stream
 from tandem.verify.reference import Accepted, Dead
 from tests.spark.answers import Item, batches_of, engine_answers, reference_answers, same
+from tests.spark.declarations import fields_of, kinds_of
 from tests.spark.records import SCHEMA, job_config
 
 # A declaration costs two Spark jobs, so each is tried with many records.
@@ -73,32 +74,11 @@ SCALARS: tuple[Kind, ...] = (
     FieldType.BYTES,
     FieldType.enum("new", "paid", "it's"),
 )
-DEFAULTS = {str(FieldType.INTEGER): 7, str(FieldType.TEXT): "none", "decimal(5,2)": "1.5", "array": [], "map": {}}
 
-
-def one_of(kind: Kind) -> st.SearchStrategy[Kind]:
-    absent = [kind, kind, kind.optional()]
-    if str(kind) in DEFAULTS:
-        absent.append(kind.default(DEFAULTS[str(kind)]))
-    return st.sampled_from(absent)
-
-
-def fields_of(inner: st.SearchStrategy[Kind], least: int = 1) -> st.SearchStrategy[dict[str, Kind]]:
-    return st.dictionaries(st.sampled_from(NAMES), inner.flatmap(one_of), min_size=least, max_size=4)
-
-
-kinds = st.recursive(
-    st.sampled_from(SCALARS),
-    lambda inner: (
-        st.builds(FieldType.array, inner)
-        | st.builds(FieldType.map, inner)
-        | st.builds(FieldType.record, fields_of(inner))
-    ),
-    max_leaves=5,
-)
+kinds = kinds_of(SCALARS, NAMES)
 streams = st.builds(
     lambda fields, event_time, identity: Stream("s", "s", {**OWN, **fields}, event_time, identity),
-    fields_of(kinds, 2),
+    fields_of(kinds, NAMES, 2),
     st.sampled_from(["at", "inner.at", RecordPart.TIMESTAMP]),
     st.sampled_from(
         [

@@ -6,7 +6,7 @@ import re
 
 from tandem.scaffold.infer.observed import ObservedValues
 
-# Names that nobody gives to fields: numbers, dates, UUIDs.
+# Names that are values rather than fields: numbers, dates, UUIDs.
 _DATA = re.compile(
     r"[0-9]+|[0-9]{4}-[0-9]{2}(-[0-9]{2}.*)?|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
 )
