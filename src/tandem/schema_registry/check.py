@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from tandem.engine.declare.avro_schema import Avro
+from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import FOLDER, Frozen, JsonSchema
 from tandem.errors import UsageError
 from tandem.schema_registry.client import RegisteredSchema, Registry
-from tandem.schema_registry.pull import unusable
-from tandem.schema_registry.subjects import frozen_of, printable, same_json
+from tandem.schema_registry.protobuf import descriptor_of
+from tandem.schema_registry.pull import files_of
+from tandem.schema_registry.subjects import Registered, frozen_of, is_same, kind_of, printable
 
 
 class Level(StrEnum):
@@ -42,7 +44,7 @@ def check(
     registry: Registry,
     folder: Path,
     stream: Stream,
-    declared: Avro | JsonSchema,
+    declared: Registered,
     *,
     new: str | None = None,
     level: Level | None = None,
@@ -61,7 +63,7 @@ def check(
         TandemError: the registry does not answer, has no such subject, or cannot read the schema.
         UsageError: the folder has no schema of the subject.
     """
-    subject, kind = declared.subject, "AVRO" if isinstance(declared, Avro) else "JSON"
+    subject, kind = declared.subject, kind_of(declared)
     frozen = frozen_of(folder, subject, kind)
     if not frozen:
         raise UsageError(
@@ -71,7 +73,7 @@ def check(
     schemas = [registry.schema(subject, version) for version in registry.versions(subject)]
     for schema in schemas:
         other_kind = "" if schema.kind == kind else f"it is {schema.kind}, not {kind}"
-        if reason := unusable(subject, schema) or other_kind:
+        if reason := _unusable(registry, subject, schema) or other_kind:
             yield _unreadable(schema, reason, is_newest=schema is schemas[-1])
         else:
             yield _frozen(schema, frozen)
@@ -79,9 +81,10 @@ def check(
     met = level is None or level.is_met_by(found)
     wanted = "" if met else f", which does not include {level}"
     yield SchemaFinding(f"the registry checks new versions at level {printable(found)}{wanted}", not met)
+    newest = schemas[-1]
     if new is not None:
-        yield _readable(stream, declared, frozen, new)
-    yield _compatible(registry, subject, kind, frozen[-1].text if new is None else new)
+        yield _readable(registry, stream, declared, newest, new)
+    yield _compatible(registry, subject, replace(newest, kind=kind, text=frozen[-1].text if new is None else new))
 
 
 def _name(schema: RegisteredSchema) -> str:
@@ -100,27 +103,48 @@ def _frozen(schema: RegisteredSchema, frozen: list[Frozen]) -> SchemaFinding:
     file = next((each for each in frozen if each.schema_id == schema.schema_id), None)
     if file is None:
         return SchemaFinding(f"{name} has no file; its records become dead letters until `tandem schemas pull`", True)
-    if not same_json(file.text, schema.text):
+    if not is_same(schema.kind, file.text, schema.text):
         return SchemaFinding(f"{name} is not what its file says; delete the file and pull again", True)
     return SchemaFinding(f"{name} has a file", False)
 
 
-def _compatible(registry: Registry, subject: str, kind: str, text: str) -> SchemaFinding:
-    reasons = registry.incompatibilities(subject, kind, text)
+def _compatible(registry: Registry, subject: str, schema: RegisteredSchema) -> SchemaFinding:
+    reasons = registry.incompatibilities(subject, schema.kind, schema.text, schema.references)
     if reasons is None:
         return SchemaFinding("the schema is compatible", False)
     return SchemaFinding("the schema is not compatible" + "".join(f"\n    {printable(each)}" for each in reasons), True)
 
 
-def _readable(stream: Stream, declared: Avro | JsonSchema, frozen: list[Frozen], new: str) -> SchemaFinding:
-    """Returns whether the declaration fits a new schema."""
+def _unusable(registry: Registry, subject: str, schema: RegisteredSchema) -> str:
+    """Returns why a job cannot read records of a schema; empty if it can."""
     try:
-        if isinstance(declared, Avro):
-            # Any other version and id: only the order matters.
-            added = Frozen(frozen[-1].version + 1, max(each.schema_id for each in frozen) + 1, new)
-            Avro.parse_registered(declared.subject, [*frozen, added]).check(stream.fields)
-        else:
-            json.loads(new)
+        files_of(registry, subject, schema)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _readable(
+    registry: Registry, stream: Stream, declared: Registered, newest: RegisteredSchema, new: str
+) -> SchemaFinding:
+    """Returns whether the declaration fits a new schema, which may import what the newest one imports."""
+    subject, other = declared.subject, replace(newest, kind=kind_of(declared), text=new)
+    try:
+        match declared:
+            case Avro():
+                # Any other version and id: only the order matters.
+                known = [Frozen(each.number, each.schema_id or 0, each.text) for each in declared.versions]
+                Avro.parse_registered(subject, [*known, _next(known, new)]).check(stream.fields)
+            case Protobuf():
+                known = [Frozen(each.number, each.schema_id, each.text) for each in declared.versions]
+                added = _next(known, descriptor_of(new, registry.imported(other)))
+                Protobuf.parse_registered(subject, [*known, added], declared.message).check(stream.fields)
+            case JsonSchema():
+                json.loads(new)
     except (ValueError, RecursionError) as error:
         return SchemaFinding(f"the stream {stream.name} does not fit the schema: {error}", True)
     return SchemaFinding(f"the stream {stream.name} fits the schema", False)
+
+
+def _next(known: list[Frozen], text: str) -> Frozen:
+    return Frozen(known[-1].version + 1, max(each.schema_id for each in known) + 1, text)

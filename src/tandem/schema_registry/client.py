@@ -7,10 +7,10 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tandem.engine.declare.wire_format import LARGEST_ID
@@ -27,6 +27,14 @@ _NOT_FOUND = 404
 _INVALID, _LONGEST_REASON = 422, 10_000
 
 
+class Reference(NamedTuple):
+    """A schema that another one imports: the name in the import, and the version of a subject."""
+
+    name: str
+    subject: str
+    version: int
+
+
 @dataclass(frozen=True)
 class RegisteredSchema:
     """One version of a subject.
@@ -36,14 +44,14 @@ class RegisteredSchema:
         schema_id: its id.
         kind: AVRO, JSON or PROTOBUF.
         text: the schema.
-        refers: whether it refers to schemas of other subjects.
+        references: the schemas of other subjects that it refers to.
     """
 
     version: int
     schema_id: int
     kind: str
     text: str
-    refers: bool
+    references: tuple[Reference, ...] = ()
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -95,8 +103,24 @@ class Registry:
             case {"id": schema_id, "schema": str(text)} if _is_number(schema_id, least=0):
                 # Avro is the only kind that the API leaves out.
                 kind = str(found.get("schemaType") or "AVRO")
-                return RegisteredSchema(version, schema_id, kind, text, bool(found.get("references")))
+                references = tuple(map(self._reference, found.get("references") or ()))
+                return RegisteredSchema(version, schema_id, kind, text, references)
         raise self._unexpected()
+
+    def imported(self, schema: RegisteredSchema) -> dict[str, str]:
+        """Returns the texts of the schemas that a schema imports, by the names in the imports.
+
+        It includes those that the imported ones import.
+        """
+        found: dict[str, str] = {}
+        waiting = list(schema.references)
+        while waiting:
+            name, subject, version = waiting.pop()
+            if name not in found:
+                other = self.schema(subject, version)
+                found[name] = other.text
+                waiting += other.references
+        return found
 
     def level(self, subject: str) -> str:
         """Returns a subject's compatibility level, or the global one.
@@ -110,7 +134,9 @@ class Registry:
                 return level.upper()
         raise self._unexpected()
 
-    def incompatibilities(self, subject: str, kind: str, text: str) -> list[str] | None:
+    def incompatibilities(
+        self, subject: str, kind: str, text: str, references: Sequence[Reference] = ()
+    ) -> list[str] | None:
         """Returns why a schema is not compatible with a subject at its level.
 
         None if it is compatible. The list may be empty, because some registries give no reasons.
@@ -118,7 +144,9 @@ class Registry:
         Raises:
             TandemError: the registry cannot read the schema, or has no such subject.
         """
-        body = {"schema": text} | ({} if kind == "AVRO" else {"schemaType": kind})
+        body: dict[str, Any] = {"schema": text} | ({} if kind == "AVRO" else {"schemaType": kind})
+        if references:
+            body["references"] = [each._asdict() for each in references]
         path = f"/compatibility/subjects/{_part(subject)}/versions?verbose=true"
         found = self._get(path, missing=f"has no subject {subject}", body=body)
         match found:
@@ -127,6 +155,12 @@ class Registry:
             case {"is_compatible": False}:
                 # Apicurio gives one reason.
                 return [str(each) for each in found.get("messages") or (found.get("reason"),) if each]
+        raise self._unexpected()
+
+    def _reference(self, found: Any) -> Reference:
+        match found:
+            case {"name": str(name), "subject": str(subject), "version": version} if _is_number(version, least=1):
+                return Reference(name, subject, version)
         raise self._unexpected()
 
     def _get(self, path: str, *, missing: str, body: Mapping[str, Any] | None = None) -> Any:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tandem.engine.declare.avro_version import Version
-from tandem.engine.declare.wire_format import frozen_file
+from tandem.engine.declare.protobuf_descriptor import Descriptor
+from tandem.engine.declare.wire_format import DESCRIPTOR_ENDING, PROTO_ENDING, frozen_file
 from tandem.errors import TandemError
 from tandem.schema_registry.client import RegisteredSchema, Registry
-from tandem.schema_registry.subjects import ENDINGS, frozen_of, printable, same_json
+from tandem.schema_registry.protobuf import descriptor_of
+from tandem.schema_registry.subjects import ENDINGS, frozen_of, is_same, printable
 
 
 @dataclass
@@ -42,39 +44,50 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
     done = Pulled()
     for version in registry.versions(subject):
         schema = registry.schema(subject, version)
-        if reason := unusable(subject, schema):
-            done.skipped.append(f"version {version} (id {schema.schema_id}): {reason}")
-        elif _is_frozen(folder, subject, schema):
+        try:
+            files = files_of(registry, subject, schema)
+        except ValueError as error:
+            done.skipped.append(f"version {version} (id {schema.schema_id}): {error}")
+            continue
+        if _is_frozen(folder, subject, schema) and all((folder / path).exists() for path in files):
             done.known += 1
-        else:
-            path = frozen_file(subject, version, schema.schema_id, ENDINGS[schema.kind])
+            continue
+        for path, text in files.items():
             file = folder / path
             file.parent.mkdir(exist_ok=True)
-            text = json.dumps(json.loads(schema.text), indent=2, ensure_ascii=False)
-            file.write_text(f"{text}\n", "utf-8")
+            file.write_text(text, "utf-8")
             done.new.append(path)
     return done
 
 
-def unusable(subject: str, schema: RegisteredSchema) -> str:
-    """Returns why a job cannot read records of a schema; empty if it can."""
+def files_of(registry: Registry, subject: str, schema: RegisteredSchema) -> dict[str, str]:
+    """Returns the texts of a schema's files, by their paths below the pipeline's folder.
+
+    Raises:
+        ValueError: a job cannot read records of the schema; the message is a reason for a terminal.
+    """
     if schema.kind not in ENDINGS:
-        return f"{printable(schema.kind)} is not supported"
-    if schema.refers:
-        return "it refers to other schemas; register it with their content"
+        raise ValueError(f"{printable(schema.kind)} is not supported")
+    if schema.references and schema.kind != "PROTOBUF":
+        raise ValueError("it refers to other schemas; register it with their content")
     try:
-        if schema.kind == "AVRO":
-            Version.parse(schema.version, subject, schema.text)
+        if schema.kind == "PROTOBUF":
+            found = descriptor_of(schema.text, registry.imported(schema))
+            Descriptor.parse(subject, found)
+            texts = {PROTO_ENDING: f"{schema.text.rstrip()}\n", DESCRIPTOR_ENDING: found}
         else:
-            json.loads(schema.text)
+            if schema.kind == "AVRO":
+                Version.parse(schema.version, subject, schema.text)
+            text = json.dumps(json.loads(schema.text), indent=2, ensure_ascii=False)
+            texts = {ENDINGS[schema.kind]: f"{text}\n"}
     except (ValueError, RecursionError) as error:
-        return printable(str(error))
-    return ""
+        raise ValueError(printable(str(error))) from None
+    return {frozen_file(subject, schema.version, schema.schema_id, ending): text for ending, text in texts.items()}
 
 
 def _is_frozen(folder: Path, subject: str, schema: RegisteredSchema) -> bool:
     for frozen in frozen_of(folder, subject, schema.kind):
-        if frozen.schema_id == schema.schema_id and same_json(frozen.text, schema.text):
+        if frozen.schema_id == schema.schema_id and is_same(schema.kind, frozen.text, schema.text):
             return True
         if frozen.schema_id == schema.schema_id or frozen.version == schema.version:
             path = frozen_file(subject, frozen.version, frozen.schema_id, ENDINGS[schema.kind])

@@ -1,0 +1,93 @@
+"""Compiles Protobuf schemas to descriptors, by Protobuf's own compiler."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+
+from google.protobuf import descriptor_pb2, json_format
+from google.protobuf.message import DecodeError
+
+from tandem.errors import EnvironmentNotReadyError
+
+_MAIN = "schema.proto"
+_COMPILER, _GOOGLE = "grpc_tools", "google.type"
+_TIMEOUT_S = 60
+
+
+def descriptor_of(text: str, references: Mapping[str, str]) -> str:
+    """Returns the descriptor of a schema and of what it imports, in Protobuf's JSON form.
+
+    Args:
+        text: the schema, as text or as a ``FileDescriptorProto`` in base64: a registry has it as it was registered.
+        references: the same of the schemas that it imports, by the names in the import statements. Those of Google and
+            Confluent are known.
+
+    Raises:
+        ValueError: the compiler rejects it; the message has the reason.
+        EnvironmentNotReadyError: the compiler is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="tandem-") as made:
+        folder = Path(made)
+        given = descriptor_pb2.FileDescriptorSet()
+        for name, content in {**references, _MAIN: text}.items():
+            parsed = _parsed(content)
+            if parsed is None:
+                _write(folder, name, content)
+            else:
+                parsed.name = name
+                given.file.append(parsed)
+        (folder / "given.bin").write_bytes(given.SerializeToString())
+        _compile(folder)
+        found = descriptor_pb2.FileDescriptorSet.FromString((folder / "found.bin").read_bytes())
+    return f"{json_format.MessageToJson(found)}\n"
+
+
+def _parsed(content: str) -> descriptor_pb2.FileDescriptorProto | None:
+    """Returns the descriptor of a schema that was registered as one; None for a text."""
+    try:
+        found = descriptor_pb2.FileDescriptorProto.FromString(base64.b64decode(content.strip(), validate=True))
+    except (binascii.Error, DecodeError, ValueError):
+        return None
+    return found if found.ByteSize() else None
+
+
+def _write(folder: Path, name: str, content: str) -> None:
+    """Writes a file below the folder; its name comes from a registry."""
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder.resolve()):
+        raise ValueError(f"the import {name} leads out of the folder")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content, "utf-8")
+
+
+def _compile(folder: Path) -> None:
+    if find_spec(_COMPILER) is None:
+        raise EnvironmentNotReadyError(
+            "Protobuf's compiler is not installed", hint="run `pip install 'tandem-streams[protobuf]'`"
+        )
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={folder}"]
+    command += [f"--proto_path={each}" for each in _known_imports()]
+    command += [f"--descriptor_set_in={folder / 'given.bin'}", f"--descriptor_set_out={folder / 'found.bin'}"]
+    done = subprocess.run(
+        [*command, "--include_imports", _MAIN], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+    )
+    if done.returncode:
+        first = next(iter(done.stderr.splitlines()), "no reason given")
+        raise ValueError(first.removeprefix(f"{_MAIN}:"))
+
+
+def _known_imports() -> list[str]:
+    """Returns the folders with the schemas that need no reference."""
+    google = find_spec(_GOOGLE)
+    roots = [Path(each).parents[1] for each in (google.submodule_search_locations or ())] if google else []
+    own = resources.files(__package__).joinpath("proto")
+    compiler = resources.files(_COMPILER).joinpath("_proto")
+    return [str(each) for each in (own, compiler, *roots)]
