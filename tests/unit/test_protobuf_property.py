@@ -49,7 +49,7 @@ F = descriptor_pb2.FieldDescriptorProto
 WHOLE_32 = (F.TYPE_INT32, F.TYPE_SINT32, F.TYPE_SFIXED32)
 WHOLE = (*WHOLE_32, F.TYPE_INT64, F.TYPE_SINT64, F.TYPE_SFIXED64, F.TYPE_UINT32, F.TYPE_FIXED32, F.TYPE_UINT64)
 INTEGERS = (*WHOLE, F.TYPE_FIXED64)
-TEXTS = ("", "x", "NEW", "PAID", "žluť 🐎", "a\0b", "1.5", "-0.00", "12345")
+TEXTS = ("", "x", "x", "NEW", "PAID", "žluť 🐎", "a\0b", "1.5", "-0.00", "12345")
 NUMBERS = (
     0,
     1,
@@ -76,6 +76,8 @@ WRAPPERS = {
     "FloatValue": (F.TYPE_FLOAT,),
     "BytesValue": (F.TYPE_BYTES,),
 }
+# Fields that no schema has, of each wire type; the last one is a group.
+UNKNOWN = (b"\xf8\x01\x05", b"\xfa\x01\x01a", b"\xfd\x01abcd", b"\xf9\x01abcdefgh", b"\xfb\x01\xfc\x01")
 IMPORTS = "\n".join(
     f'import "{name}.proto";'
     for name in (
@@ -267,7 +269,7 @@ def filled(message: Any, chance: Random, depth: int = 0) -> Any:
         message.value, message.scale = number.to_bytes(15, "big", signed=True), chance.choice((0, 1, 2, 2, 4, 5))
         return message
     for field in message.DESCRIPTOR.fields:
-        if chance.random() < 0.75:
+        if chance.random() < 0.9 or field.name.removesuffix("_old") in OWN:
             _set(message, field, chance, depth)
     return message
 
@@ -308,14 +310,9 @@ def value_of(field: Any, chance: Random) -> Any:
         case F.TYPE_ENUM:
             return chance.choice((0, 1, 1, 2, 2, 3, 9, -1))
     bits = 32 if "32" in F.Type.Name(field.type) else 64
-    low, high = (
-        (0, 2**bits)
-        if "UINT" in F.Type.Name(field.type) or field.type in (F.TYPE_FIXED32, F.TYPE_FIXED64)
-        else (
-            -(2 ** (bits - 1)),
-            2 ** (bits - 1),
-        )
-    )
+    is_unsigned = "UINT" in F.Type.Name(field.type) or field.type in (F.TYPE_FIXED32, F.TYPE_FIXED64)
+    low = 0 if is_unsigned else -(2 ** (bits - 1))
+    high = low + 2**bits
     return chance.choice([each for each in NUMBERS if low <= each < high])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,11 +16,13 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2, json_format
 from google.protobuf.message import DecodeError
 
-from tandem.errors import EnvironmentNotReadyError
+from tandem.errors import EnvironmentNotReadyError, install_hint
 
 _MAIN = "schema.proto"
 _COMPILER, _GOOGLE = "grpc_tools", "google.type"
 _TIMEOUT_S = 60
+# The compiler also writes lines of a log.
+_REASON = re.compile(r"[^\s:]+\.proto:")
 
 
 def descriptor_of(text: str, references: Mapping[str, str]) -> str:
@@ -70,9 +73,7 @@ def _write(folder: Path, name: str, content: str) -> None:
 
 def _compile(folder: Path) -> None:
     if find_spec(_COMPILER) is None:
-        raise EnvironmentNotReadyError(
-            "Protobuf's compiler is not installed", hint="run `pip install 'tandem-streams[protobuf]'`"
-        )
+        raise EnvironmentNotReadyError("Protobuf's compiler is not installed", hint=install_hint("protobuf"))
     command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={folder}"]
     command += [f"--proto_path={each}" for each in _known_imports()]
     command += [f"--descriptor_set_in={folder / 'given.bin'}", f"--descriptor_set_out={folder / 'found.bin'}"]
@@ -80,8 +81,8 @@ def _compile(folder: Path) -> None:
         [*command, "--include_imports", _MAIN], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
     )
     if done.returncode:
-        first = next(iter(done.stderr.splitlines()), "no reason given")
-        raise ValueError(first.removeprefix(f"{_MAIN}:"))
+        reasons = [line for line in done.stderr.splitlines() if _REASON.match(line)] or ["the compiler rejects it"]
+        raise ValueError(reasons[0].removeprefix(f"{_MAIN}:"))
 
 
 def _known_imports() -> list[str]:

@@ -73,7 +73,8 @@ def files_of(registry: Registry, subject: str, schema: RegisteredSchema) -> dict
     try:
         if schema.kind == "PROTOBUF":
             found = descriptor_of(schema.text, registry.imported(schema))
-            Descriptor.parse(subject, found)
+            if Descriptor.parse(subject, found).first is None:
+                raise ValueError("it has no message")
             texts = {PROTO_ENDING: f"{schema.text.rstrip()}\n", DESCRIPTOR_ENDING: found}
         else:
             if schema.kind == "AVRO":

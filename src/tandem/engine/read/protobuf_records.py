@@ -48,12 +48,17 @@ class ProtobufRecords:
     """
 
     def __init__(self, fields: Mapping[str, Kind], protobuf: Protobuf) -> None:
+        self._made_of = dict(fields), protobuf
         self._other, self._unknown = f"the value is not {protobuf.message}", not_frozen(protobuf.subject)
         self._versions: dict[int, _Version] = {}
         for version in protobuf.versions:
             sources = protobuf.sources(version, fields)
             readers = [(name, record_reader({name: source})) for name, source in sources.items()]
             self._versions[version.schema_id] = _Version(version.headers, decoder(shape_of(sources)), readers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Functions cannot be sent to the executors, so each of them makes its own.
+        return ProtobufRecords, self._made_of
 
     def __call__(self, value: bytes | None) -> Answer:
         """Returns what a record is, given its value."""
