@@ -127,7 +127,10 @@ def _unusable(registry: Registry, subject: str, schema: RegisteredSchema) -> str
 def _readable(
     registry: Registry, stream: Stream, declared: Registered, newest: RegisteredSchema, new: str
 ) -> SchemaFinding:
-    """Returns whether the declaration fits a new schema, which may import what the newest one imports."""
+    """Returns whether the declaration fits a new schema.
+
+    The schema may import what the newest one imports.
+    """
     subject, other = declared.subject, replace(newest, kind=kind_of(declared), text=new)
     try:
         match declared:

@@ -28,7 +28,7 @@ _INVALID, _LONGEST_REASON = 422, 10_000
 
 
 class Reference(NamedTuple):
-    """A schema that another one imports: the name in the import, and the version of a subject."""
+    """An imported schema: the name in the import, and a version of a subject."""
 
     name: str
     subject: str
@@ -108,7 +108,7 @@ class Registry:
         raise self._unexpected()
 
     def imported(self, schema: RegisteredSchema) -> dict[str, str]:
-        """Returns the texts of the schemas that a schema imports, by the names in the imports.
+        """Returns the texts of the imported schemas, by the names in the imports.
 
         It includes those that the imported ones import.
         """

@@ -26,7 +26,9 @@ _REASON = re.compile(r"[^\s:]+\.proto:")
 
 
 def descriptor_of(text: str, references: Mapping[str, str]) -> str:
-    """Returns the descriptor of a schema and of what it imports, in Protobuf's JSON form.
+    """Returns the descriptor of a schema in Protobuf's JSON form.
+
+    It includes what the schema imports.
 
     Args:
         text: the schema, as text or as a ``FileDescriptorProto`` in base64: a registry has it as it was registered.

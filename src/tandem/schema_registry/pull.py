@@ -61,7 +61,7 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
 
 
 def files_of(registry: Registry, subject: str, schema: RegisteredSchema) -> dict[str, str]:
-    """Returns the texts of a schema's files, by their paths below the pipeline's folder.
+    """Returns the texts of a schema's files, by their paths in the folder.
 
     Raises:
         ValueError: a job cannot read records of the schema; the message is a reason for a terminal.

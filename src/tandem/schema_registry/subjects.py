@@ -73,7 +73,7 @@ def printable(text: str) -> str:
 
 
 def is_same(kind: str, one: str, other: str) -> bool:
-    """Returns whether two texts of a kind are the same schema; False if one cannot be read."""
+    """Returns whether two texts are the same schema; False if one is unreadable."""
     if kind == "PROTOBUF":
         return one.split() == other.split()
     try:

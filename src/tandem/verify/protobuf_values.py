@@ -198,7 +198,7 @@ _PARTS = {
 
 
 def _known(field: Any, name: str, read: Read) -> Part | None:
-    """Returns how a message is read as one value; None if the field has another message."""
+    """Returns how a message is read as one value; None if it is another one."""
     if field.type_name != name:
         return None
     shape = Shape()

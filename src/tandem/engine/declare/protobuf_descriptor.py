@@ -1,7 +1,7 @@
-"""Reads the descriptor of a Protobuf schema, without Spark and without Protobuf's library.
+"""Reads the descriptor of a Protobuf schema, without Spark.
 
-A descriptor is Protobuf's own ``FileDescriptorSet`` in Protobuf's JSON form: the imported files first, the schema's
-file last. ``tandem schemas pull`` writes it.
+It needs the standard library alone. A descriptor is Protobuf's own ``FileDescriptorSet`` in Protobuf's JSON form: the
+imported files first, the schema's file last. ``tandem schemas pull`` writes it.
 """
 
 from __future__ import annotations
@@ -122,7 +122,10 @@ def _joined(package: str) -> str:
 def _scopes(
     prefix: str, content: Mapping[str, Any], indexes: tuple[int, ...] | None
 ) -> Iterator[tuple[str, Mapping[str, Any], tuple[int, ...] | None]]:
-    """Yields a file or message and all messages inside, with the prefix of names inside and the indexes."""
+    """Yields a file or message, and all messages inside.
+
+    Each is between the prefix of the names inside and the indexes.
+    """
     yield prefix, content, indexes
     # Confluent's serializers do not count the entries of maps.
     number = 0

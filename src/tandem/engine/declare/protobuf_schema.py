@@ -45,7 +45,10 @@ class ProtobufVersion:
 
     @property
     def headers(self) -> tuple[bytes, ...]:
-        """The possible bytes before a record, the usual ones first; none if this version has no such record."""
+        """The possible bytes before a record, the usual ones first.
+
+        None if this version has no such record.
+        """
         if self.message is None:
             return ()
         prefix = prefix_of(self.schema_id)
@@ -123,7 +126,10 @@ class Protobuf:
             raise ValueError(f"{place}: field {path!r} is declared as {source.kind}, which needs {needed}")
 
     def sources(self, version: ProtobufVersion, fields: Mapping[str, Kind]) -> Mapping[str, Source]:
-        """Returns the sources of the declared fields in a version's records; none if it has no such records."""
+        """Returns the sources of the declared fields in a version's records.
+
+        None if it has no such records.
+        """
         if version.message is None or self.newest.message is None:
             return {}
         return sources(fields, Scope(version.message, version.types), Scope(self.newest.message, self.newest.types))

@@ -61,7 +61,9 @@ def wrong(kind: Kind) -> NoReturn:
 
 
 def signed(number: int, bits: int) -> int:
-    """Returns a number in two's complement; higher bits are ignored, as Protobuf's own readers do.
+    """Returns a number in two's complement.
+
+    Higher bits are ignored, as by Protobuf's own readers.
 
     >>> signed(2**64 - 1, 32), signed(5, 32)
     (-1, 5)

@@ -50,7 +50,7 @@ def _others(one: Field, field: Field, source: Source) -> tuple[int, ...]:
 
 
 def _inside(source: Source, field: Field) -> Shape | None:
-    """Returns how the content of a message is encoded; None if the field is no message."""
+    """Returns how the content of a message is encoded; None if it is none."""
     inner = source.inner
     match source.kind:
         case Record():

@@ -1,4 +1,4 @@
-"""Converts decoded Protobuf messages to declared types, and explains why one is invalid."""
+"""Converts Protobuf messages to declared types, and explains invalid ones."""
 
 from __future__ import annotations
 

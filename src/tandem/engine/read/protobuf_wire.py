@@ -1,6 +1,7 @@
-"""Reads Protobuf's binary encoding, to its last byte, with the standard library alone.
+"""Reads Protobuf's binary encoding, to its last byte.
 
-It knows the fields that a stream needs. Other fields are skipped: only their length is checked.
+It needs the standard library alone. It knows the fields that a stream needs. Other fields are skipped: only their
+length is checked.
 """
 
 from __future__ import annotations
