@@ -305,3 +305,14 @@ def test_samples_are_events_and_malformed_ones_are_not() -> None:
         assert isinstance(VALIDATE(None, value, NOON_MS), Dead), kind
         assert not value or kind == "far_future" or DECODE(value).error, kind
     assert len(kinds) == 18
+
+
+def test_the_dashboard_searches_whole_messages() -> None:
+    found = VALIDATE.document(sale())
+    assert found is not None
+    assert (found["id"], found["coupon"], found["tags"]) == ("s", SALE["coupon"], SALE["tags"])
+    assert (VALIDATE.document(TAIL + b"\x0a"), VALIDATE.document(b"x"), VALIDATE.document(prefix_of(9))) == (
+        None,
+        None,
+        None,
+    )
