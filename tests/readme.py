@@ -13,6 +13,7 @@ from tests import ROOT
 
 README = ROOT / "README.md"
 PROCESSES, CONTAINERS, TUTORIAL = "start/processes.md", "start/containers.md", "start/tutorial.md"
+PROJECT = "start/project.md"
 
 
 def blocks_of(file: Path, language: str) -> list[str]:

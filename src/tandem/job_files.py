@@ -13,11 +13,12 @@ from tandem import engine
 from tandem.catalog import PipelineLocation
 from tandem.engine.declare.avro_schema import JAVA_LIMITS
 from tandem.engine.declare.job_config import JobConfig, KafkaConfig, MongoConfig
+from tandem.engine.declare.replay_range import ReplayRange
 from tandem.settings.model import KafkaSettings, MongoSettings, Settings
 
-# The programs to submit, named after the optional module of a pipeline.
-STREAM, RECONCILE = "join_stream", "reconcile"
-_FILES = {STREAM: "job.py", RECONCILE: "reconcile.py"}
+# The programs to submit. The first one is named after the optional module of a pipeline.
+STREAM, RECONCILE, REPLAY = "join_stream", "reconcile", "replay"
+_FILES = {STREAM: "job.py", RECONCILE: "batch.py", REPLAY: "batch.py"}
 _ENGINE = Path(engine.__file__).parent / "submitted"
 _Connection = TypeVar("_Connection", KafkaConfig, MongoConfig)
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
@@ -156,11 +157,16 @@ def driver_arguments(folder: Path) -> tuple[str, ...]:
 
 
 def submitted(location: PipelineLocation, entry: str) -> Submitted:
-    """Returns the program to submit: the stream or the reconciliation."""
+    """Returns the program to submit: the stream or the batch."""
     own = location.file(entry)
     if entry == STREAM and own.is_file():
         return Submitted(own, ())
     return Submitted(_ENGINE / _FILES[entry], ("--pipeline", location.package))
+
+
+def replay_arguments(span: ReplayRange) -> tuple[str, ...]:
+    """Returns the further arguments of ``REPLAY``."""
+    return ("--replay", span.to_json())
 
 
 def driver_environment(folder: Path) -> dict[str, str]:

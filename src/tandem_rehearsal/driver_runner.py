@@ -19,7 +19,7 @@ from google.cloud import dataproc_v1 as dataproc
 
 from tandem.artifacts.ivy import spark_jars
 from tandem.artifacts.packages import installed
-from tandem.job_files import RECONCILE, STREAM, temporary_folder
+from tandem.job_files import RECONCILE, REPLAY, STREAM, temporary_folder
 from tandem.local_spark.java import Java, child_environment
 from tandem.platforms.dataproc.requests import ENTRY_LABEL, ENVIRONMENT_LABEL, LABEL, label_value, name_of
 from tandem.platforms.local_services.layout import Layout
@@ -31,7 +31,7 @@ from tandem_rehearsal.driver_output import Output
 from tandem_rehearsal.image import write_logging
 
 # A driver's name here, by the label of the file that it runs.
-_NAMES = {label_value(STREAM): "job", label_value(RECONCILE): "reconcile"}
+_NAMES = {label_value(STREAM): "job", label_value(RECONCILE): "reconcile", label_value(REPLAY): "replay"}
 _UPLOAD_S = 1.0
 # A driver that does not stop within this time is killed.
 _STOP_S = 20.0

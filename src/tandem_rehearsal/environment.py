@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from tandem.errors import TandemError, UsageError
+from tandem.job_files import RECONCILE, REPLAY
 from tandem.platforms.base import Stopped
 from tandem.platforms.dataproc.environment import DataprocEnvironment
 from tandem.platforms.local_services.layout import JOB
@@ -77,7 +78,7 @@ class RehearsalEnvironment:
         if list(services) == [JOB]:
             check_running(self._supervisor, self._settings.profile)
             return self._cloud.logs(services, follow, since)
-        known = (*SERVICES, JOB, *self._layout.other_jobs(), "reconcile", SUPERVISOR)
+        known = (*SERVICES, JOB, *self._layout.other_jobs(), RECONCILE, REPLAY, SUPERVISOR)
         if unknown := sorted(set(services) - set(known)):
             raise UsageError(f"there is no service {unknown[0]!r}", hint=f"choose from: {', '.join(known)}")
         return merged({name: self._layout.log(name) for name in services or known}, follow, since)

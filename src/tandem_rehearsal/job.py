@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.environment import active_pipelines
 from tandem.platforms.dataproc.job import DataprocJob
@@ -115,6 +116,11 @@ class RehearsalJob:
         """Repairs documents that late records affect; see ``Job.reconcile``."""
         check_running(self._supervisor, self.settings.profile)
         return self._cloud.reconcile()
+
+    def replay(self, span: ReplayRange) -> dict[str, Any]:
+        """Computes the documents of a range of records again; see ``Job.replay``."""
+        check_running(self._supervisor, self.settings.profile)
+        return self._cloud.replay(span)
 
     def doubt(self) -> str | None:
         """Returns why this version could not be checked; see ``Job.doubt``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -17,6 +18,8 @@ from tests import ROOT, STATE
 from tests.environment import Environment
 
 PROJECT = "tandem-tests"
+# Of the specification's reference implementation.
+_DEVCONTAINERS = "@devcontainers/cli@0.89.0"
 _JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 
 
@@ -75,3 +78,13 @@ def stack(client: docker.DockerClient) -> Iterator[Stack]:
         yield found
     finally:
         found.tandem("down", "--volumes", code=None)
+
+
+@pytest.fixture(scope="package")
+def devcontainer(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Returns the program."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm on PATH to install the dev container's CLI with")
+    folder = tmp_path_factory.mktemp("cli")
+    subprocess.run(["npm", "install", "--silent", "--prefix", folder, _DEVCONTAINERS], check=True, timeout=300)
+    return str(folder / "node_modules" / ".bin" / "devcontainer")

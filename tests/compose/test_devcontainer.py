@@ -17,19 +17,8 @@ from tests.compose.conftest import Stack
 # Minutes, most of them to build another image.
 pytestmark = pytest.mark.on_demand
 
-CLI = "@devcontainers/cli@0.89.0"
 # That of the image's user. A developer's own id is put in its place by the CLI; root's cannot be.
 USER = 1000
-
-
-@pytest.fixture(scope="module")
-def devcontainer(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Returns the program."""
-    if shutil.which("npm") is None:
-        pytest.skip("there is no npm on PATH to install the dev container's CLI with")
-    folder = tmp_path_factory.mktemp("cli")
-    subprocess.run(["npm", "install", "--silent", "--prefix", folder, CLI], check=True, timeout=300)
-    return str(folder / "node_modules" / ".bin" / "devcontainer")
 
 
 @pytest.fixture(scope="module")

@@ -143,6 +143,9 @@ def test_tandem_finds_what_compose_started(stack: Stack) -> None:
     report = json.loads(stack.tandem("reconcile", "--json").stdout)
     assert report["compared"][FACTS.name] > 0
     assert (report["inserted"], report["removed"]) == ({FACTS.name: 0}, {UNMATCHED.name: 0})
+    replayed = json.loads(stack.tandem("replay", "--since", "1d", "--into", "v2", "--json").stdout)
+    assert replayed["verify"]["ok"]
+    assert replayed["inserted"][f"{FACTS.name}_v2"] > 0
     lines = stack.tandem("logs", "job", "kafka").stdout.splitlines()
     assert {line.split()[0] for line in lines} == {"job", "kafka"}
 

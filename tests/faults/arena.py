@@ -144,6 +144,30 @@ class Arena:
             if failures:
                 raise failures[0]
 
+    def kill_in_a_batch(self, service: str, point: Callable[[Arena, int], Callable[[], bool]]) -> None:
+        """Kills a service at a point of a batch, and returns when the job has committed a batch afterwards.
+
+        A backlog makes the batch so long that the point can be met. A kill after the batch's commit is repeated.
+
+        Args:
+            service: the service.
+            point: returns the condition for the kill, given the batch's number; its name is the point's.
+        """
+        checkpoint = self.backend.checkpoint
+        for _ in range(5):
+            self.environment.wait("lag 0", self.environment.caught_up, RECOVERY_S)
+            with self.frozen("job"):
+                self.produce(count=20_000)
+                batch = max(int(path.name) for path in (checkpoint / "offsets").glob("[0-9]*")) + 1
+                met = point(self, batch)
+            self.when(point.__name__, met)
+            killed = self.signal(service, signal.SIGKILL)
+            if not (checkpoint / "commits" / str(batch)).exists():
+                self.recovered(killed)
+                return
+            self.note("too late: the batch was committed already")
+        raise AssertionError(f"{point.__name__}: no kill came before the commit")
+
     def recovered(self, since: datetime) -> float:
         """Returns how many seconds after the fault a batch with records was committed; needs load."""
         self._await_batch(since)
@@ -207,3 +231,10 @@ class Arena:
         )
         consumed = sum(stream["consumed"] - stream["control"] for stream in report["streams"].values())
         assert consumed >= acked, f"{acked} were confirmed, {consumed} are in the topics"
+
+
+def documents_are_being_written(arena: Arena, batch: int) -> Callable[[], bool]:
+    """The first chunk is there, and many are not."""
+    del batch
+    before = arena.facts()
+    return lambda: arena.facts() > before

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.arena import Arena
+from tests.faults.arena import Arena, documents_are_being_written
 from tests.faults.backends import Processes, send
 from tests.faults.conftest import FAULT_STATE, Arenas, environment_of
 
@@ -44,13 +44,6 @@ def state_is_being_committed(arena: Arena, batch: int) -> Callable[[], bool]:
     # Spark's version of the state is one more than the batch. Until a file is complete, its name begins with a dot.
     names = (f"0/*/{batch + 1}.changelog", f"0/*/.{batch + 1}.changelog*")
     return lambda: any(True for name in names for _ in folder.glob(name))
-
-
-def documents_are_being_written(arena: Arena, batch: int) -> Callable[[], bool]:
-    """The first chunk is there, and many are not."""
-    del batch
-    before = arena.facts()
-    return lambda: arena.facts() > before
 
 
 def dead_letters_are_written(arena: Arena, batch: int) -> Callable[[], bool]:
@@ -84,21 +77,7 @@ POINTS = (
 @pytest.mark.on_demand("local")
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.__name__)
 def test_killed_at_an_exact_point(arena: Arena, point: Callable[[Arena, int], Callable[[], bool]]) -> None:
-    """A backlog makes the batch so long that the point can be met; a kill that came too late counts for nothing."""
-    for _ in range(5):
-        arena.environment.wait("lag 0", arena.environment.caught_up)
-        with arena.frozen("job"):
-            arena.produce(count=20_000)
-            batch = max(int(path.name) for path in (arena.backend.checkpoint / "offsets").glob("[0-9]*")) + 1
-            met = point(arena, batch)
-        arena.when(point.__name__, met)
-        killed = arena.signal("job", signal.SIGKILL)
-        reached = not (arena.backend.checkpoint / "commits" / str(batch)).exists()
-        arena.recovered(killed)
-        if reached:
-            break
-        arena.note("too late: the batch was committed already")
-    assert reached
+    arena.kill_in_a_batch("job", point)
     arena.check()
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.faults.arena import Arena
+from tests.faults.arena import Arena, documents_are_being_written
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,7 @@ def test_mongo_steps_down_under_load(arena: Arena) -> None:
 
 @pytest.mark.on_demand("local")
 def test_mongo_is_killed_in_mid_bulk(arena: Arena) -> None:
-    arena.environment.wait("lag 0", arena.environment.caught_up)
-    with arena.frozen("job"):
-        arena.produce(count=20_000)
-        before = arena.facts()
-    arena.when("documents are being written", lambda: arena.facts() > before)
-    arena.recovered(arena.signal("mongo", signal.SIGKILL))
+    arena.kill_in_a_batch("mongo", documents_are_being_written)
     arena.check()
 
 

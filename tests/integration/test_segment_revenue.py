@@ -140,6 +140,16 @@ def test_late_sales_are_counted_as_late_and_reconciled(revenue: Environment) -> 
     assert (again["replaced"][REVENUE.name], again["inserted"][REVENUE.name]) == (0, 0)
 
 
+def test_a_replay_makes_the_same_minutes(revenue: Environment) -> None:
+    replayed = json.loads(revenue.tandem("replay", "--since", "1d", "--into", "v2", "--json").stdout)
+    assert replayed["verify"]["ok"]
+    assert replayed["inserted"] == {f"{REVENUE.name}_v2": len(documents(revenue))}
+    (found,) = json.loads(revenue.tandem("diff", "--with", "v2", "--json").stdout).values()
+    assert (found["equal"], found["differing"], found["only_old"], found["only_new"]) == (found["old"], 0, 0, 0)
+    again = json.loads(revenue.tandem("replay", "--since", "1d", "--json", "--no-verify").stdout)
+    assert [again[what] for what in ("inserted", "replaced", "removed")] == [{REVENUE.name: 0}] * 3
+
+
 @pytest.mark.on_demand
 def test_a_correction_of_the_past_is_found_and_applied(revenue: Environment) -> None:
     with revenue.database() as database:
@@ -194,3 +204,5 @@ def test_minutes_whose_sales_retention_has_removed_are_left_alone(revenue: Envir
     done = json.loads(revenue.tandem("reconcile", "--json").stdout)
     assert [done[what][REVENUE.name] for what in ("inserted", "replaced", "removed")] == [0, 0, 0]
     assert documents(revenue) == before
+    refused = revenue.tandem("replay", "--since", "1d", code=2).stderr
+    assert "Kafka has removed records that the replay needs" in refused or part == 1.0

@@ -57,3 +57,12 @@ def test_late_records_are_reconciled(deployed: Environment) -> None:
     assert sum(again["inserted"].values()) + sum(again["removed"].values()) == 0
     assert json.loads(deployed.tandem("verify", "--json").stdout)["ok"]
     assert deployed.status()["job"]["state"] == "running"
+
+
+def test_records_are_replayed_beside_the_stream(deployed: Environment) -> None:
+    found = json.loads(deployed.tandem("replay", "--since", "1d", "--into", "v2", "--json").stdout)
+    assert found["verify"]["ok"]
+    assert sum(found["inserted"].values()) > 0
+    differences = json.loads(deployed.tandem("diff", "--with", "v2", "--json").stdout)
+    assert not any(each["differing"] for each in differences.values())
+    assert deployed.status()["job"]["state"] == "running"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal as Exact
 from typing import Any
 
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from tandem.engine.declare.field_name import quoted
-from tandem.engine.declare.kind import Array, Kind, Map, Record, Timestamp
+from tandem.engine.declare.kind import Array, Decimal, Kind, Map, Record, Timestamp
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
 from tandem.engine.read.reject import Reasons
 from tandem.pipeline import FieldType, Stream
@@ -17,6 +18,7 @@ from tests.spark.records import ARRIVED, kafka_rows
 
 Item = bytes | None | tuple[bytes | None, bytes | None]
 SKEW = 300
+_EXACT = "exact number"
 
 
 def engine_answers(spark: SparkSession, stream: Stream, items: list[Item]) -> list[Accepted | Dead | Control]:
@@ -53,6 +55,9 @@ def _plain(value: Column, kind: Kind) -> Column:
             return F.transform(value, lambda item: _plain(item, kind.items))
         case Map():
             return F.transform_values(value, lambda _, item: _plain(item, kind.values))
+        case Decimal():
+            # Spark gives Python 6E-34 as 600E-36; a text keeps the scale.
+            return F.when(value.isNotNull(), F.struct(value.cast("string").alias(_EXACT)))
         case Record():
             fields = (_plain(value[name], each).alias(name) for name, each in kind.fields.items())
             return F.when(value.isNotNull(), F.struct(*fields))
@@ -67,7 +72,10 @@ def _python(value: Any) -> Any:
         return [_python(item) for item in value]
     if isinstance(value, dict):
         return {key: _python(item) for key, item in value.items()}
-    return _python(value.asDict()) if hasattr(value, "asDict") else value
+    if not hasattr(value, "asDict"):
+        return value
+    fields = value.asDict()
+    return Exact(fields[_EXACT]) if fields.keys() == {_EXACT} else _python(fields)
 
 
 def reference_answers(stream: Stream, items: list[Item]) -> list[Accepted | Dead | Control]:

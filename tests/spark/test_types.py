@@ -350,6 +350,16 @@ def test_numbers_in_bytes_are_read_alike(spark: SparkSession) -> None:
     assert 0.3 < sum(isinstance(each, Accepted) for each in found) / len(found) < 0.9
 
 
+def test_the_least_number_keeps_its_scale(spark: SparkSession) -> None:
+    kind = FieldType.decimal(34, 34)
+    stream = Stream("s", "s", {**OWN, "n": kind}, event_time="at", identity="id")
+    items: list[Item] = [json.dumps({**GOOD, "n": f"0.{'0' * 33}6"}).encode()]
+    found, expected = engine_answers(spark, stream, items), reference_answers(stream, items)
+    assert isinstance(found[0], Accepted)
+    assert repr(found[0].fields["n"]) == "Decimal('6E-34')"
+    assert same(found[0], expected[0])
+
+
 COUNTED = {"records": 0, "accepted": 0}
 
 

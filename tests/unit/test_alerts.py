@@ -28,6 +28,7 @@ from tandem.engine.spark.checkpoint import Planned
 from tandem.engine.spark.job_log import Notice
 from tandem.engine.write import batch_writer
 from tandem.engine.write.batch_rows import Counts
+from tandem.engine.write.batch_steps import DOCUMENTS, BatchSteps
 from tandem.engine.write.batch_writer import BatchWriter
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tandem.platforms.dataproc import job as dataproc_job
@@ -172,6 +173,7 @@ def committed(late: int, ms: int, **observed: dict[str, int | None]) -> Any:
         sources=[],
         observedMetrics=observed,
         eventTime={},
+        timestamp="2026-11-29T10:00:00.000Z",
         durationMs={"triggerExecution": ms},
     )
 
@@ -188,11 +190,26 @@ def committed(late: int, ms: int, **observed: dict[str, int | None]) -> Any:
 def test_a_batch_logs_what_needs_attention(
     monkeypatch: pytest.MonkeyPatch, log: io.StringIO, late: int, ms: int, notices: list[Notice]
 ) -> None:
-    reporter_of(monkeypatch).batch(committed(late, ms))
+    reporter_of(monkeypatch).batch(committed(late, ms), BatchSteps())
     found = lines(log)
     assert [line["message"] for line in found] == notices
     assert {line["severity"] for line in found[1:]} <= {"WARNING"}
     assert all(line["batch"] == 8 for line in found)
+
+
+def test_a_batchs_report_has_its_beginning_and_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    reports: list[dict[str, Any]] = []
+    reporter, steps = reporter_of(monkeypatch, reports), BatchSteps(dead_letters=3)
+    with steps.measured(DOCUMENTS, "facts"):
+        pass
+    reporter.batch(committed(2, 100), steps)
+    reporter.batch(committed(0, 100), BatchSteps())
+    first, second = reports
+    assert first["begun_at"] == {"$date": "2026-11-29T10:00:00.000Z"}
+    assert (first["late"], first["dead_letters"]) == (2, 3)
+    assert [(each["step"], each["collection"]) for each in first["steps"]] == [(DOCUMENTS, "facts")]
+    # The counts of one batch, beside the total.
+    assert (second["late"], second["late_total"], second["dead_letters"], second["steps"]) == (0, 2, 0, [])
 
 
 def test_a_job_without_records_says_once_a_minute_that_it_waits(
@@ -204,7 +221,7 @@ def test_a_job_without_records_says_once_a_minute_that_it_waits(
     for clock.return_value in (1.0, 59.0, 61.0, 62.0, 120.0):
         reporter.idle(MagicMock())
     assert [line["message"] for line in lines(log)] == [Notice.WAITING]
-    reporter.batch(committed(0, 1))
+    reporter.batch(committed(0, 1), BatchSteps())
     clock.return_value = 179.0
     reporter.idle(MagicMock())
     assert [line["message"] for line in lines(log)] == [Notice.WAITING, Notice.COMMITTED]
@@ -233,8 +250,8 @@ def test_status_counts_dead_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     # No stream counts the fifth record of a batch, an ignored tombstone.
     nothing = {EVENTS: 0, CONTROL: 0, REJECTED: 0, NEWEST: None}
     orders = {EVENTS: 2, CONTROL: 1, REJECTED: 1, NEWEST: 5}
-    reporter.batch(committed(0, 1, orders=orders, payments=nothing))
-    reporter.batch(committed(0, 1, orders=nothing, payments={**nothing, REJECTED: 4}))
+    reporter.batch(committed(0, 1, orders=orders, payments=nothing), BatchSteps())
+    reporter.batch(committed(0, 1, orders=nothing, payments={**nothing, REJECTED: 4}), BatchSteps())
     assert [dead_letters_of(report) for report in reports] == [0, 1, 5]
     assert dead_letters_of({}) is None
 

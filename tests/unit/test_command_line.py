@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.cli.inspect import moment
+from tandem.cli.moment import moment
 from tandem.errors import UsageError
 
 
@@ -32,16 +32,13 @@ def test_who_reads_may_stop_reading(tmp_path: Path, command: Sequence[str]) -> N
 
 
 def test_since_is_a_duration_or_a_time() -> None:
-    found = moment("90m")
-    assert found is not None
+    found = moment("90m", "--since")
     assert timedelta(minutes=89) < datetime.now(UTC) - found < timedelta(minutes=91)
-    assert (
-        moment("2026-11-26T10:00:00") == moment("2026-11-26T10:00:00+00:00") == datetime(2026, 11, 26, 10, tzinfo=UTC)
-    )
-    assert moment(None) is None
+    for text in ("2026-11-26T10:00:00", "2026-11-26T10:00:00+00:00"):
+        assert moment(text, "--since") == datetime(2026, 11, 26, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "x h", "nanm", "infd", "1e30h"])
 def test_since_is_nothing_else(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a duration or a time"):
-        moment(text)
+    with pytest.raises(UsageError, match=r"--until .* is not a duration or a time"):
+        moment(text, "--until")

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(shutil.which("docker") is None, reason="there is
 @cache
 def model(kind: str, profile: str, *variables: tuple[str, str]) -> dict[str, Any]:
     """Returns the project as ``docker compose --profile <profile>`` would run it."""
-    ours = re.compile("TANDEM_|COMPOSE_")
+    ours = re.compile("TANDEM_|COMPOSE_|OTEL_|OPENLINEAGE_")
     environment = {name: value for name, value in os.environ.items() if not ours.match(name)}
     done = subprocess.run(
         ["docker", "compose", "--profile", profile, "config", "--format", "json"],
@@ -311,3 +311,30 @@ def test_images_are_built_through_the_proxies_of_the_environment() -> None:
         for service in model("built", profile, *proxies.items())["services"].values():
             if "build" in service:
                 assert proxies.items() <= service["build"]["args"].items()
+
+
+def test_the_dashboard_sends_telemetry_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address is the profile's; the libraries' own variables pass through."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
+    monkeypatch.setenv("TANDEM_TELEMETRY__METRICS", "false")
+    here = load("local")
+    own = (("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret"), ("OPENLINEAGE_API_KEY", "key"))
+    environment = model("built", "local", *variables(here, "built").items(), *own)["services"]["dashboard"][
+        "environment"
+    ]
+    assert set(own) <= environment.items()
+    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "TANDEM_TELEMETRY__METRICS"):
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        if value:
+            monkeypatch.setenv(name, str(value))
+    inside = load("local")
+    assert inside.telemetry == here.telemetry
+    assert (inside.telemetry.otlp_endpoint, inside.telemetry.metrics) == ("http://collector:4318", False)
+
+
+@pytest.mark.parametrize("name", ["dashboard", "cloud-dashboard"])
+def test_no_telemetry_is_sent_by_default(name: str) -> None:
+    environment = model("built", "gcp" if name.startswith("cloud") else "local")["services"][name]["environment"]
+    ours = re.compile("TANDEM_TELEMETRY|OTEL|OPENLINEAGE")
+    assert [key for key, value in environment.items() if ours.match(key) and value] == []

@@ -347,16 +347,22 @@ def test_a_further_pipeline_gets_services_of_its_own() -> None:
             "hostname": "job",
             "depends_on": {"setup": {"condition": "service_completed_successfully"}, "kafka": {}},
         },
-        "reconcile": {"command": ["@/conf/reconcile/arguments"], "environment": {}},
+        "batch": {"command": ["@/conf/batch/arguments"], "environment": {}},
     }
     assert added_to_compose({}, ["a"]) == {}
     added = added_to_compose({"b_c": model}, ["a"])["services"]
-    assert set(added) == {"setup-b_c", "job-b_c", "reconcile-b_c", "dashboard"}
+    added_services = JobServices.beside_others("b_c")
+    assert set(added) == {"setup-b_c", "job-b_c", "batch-b_c", "dashboard"}
     assert added["setup-b_c"]["command"] == ["python", "--conf=/conf/b_c", "--driver=job-b-c"]
     assert "build" not in added["setup-b_c"]
     assert added["job-b_c"]["command"][1:] == ["/conf/b_c/submitted.py", "@/conf/b_c/arguments"]
     assert "/conf/b_c/spark.conf" in added["job-b_c"]["environment"]["PYSPARK_SUBMIT_ARGS"]
     assert (added["job-b_c"]["hostname"], set(added["job-b_c"]["depends_on"])) == ("job-b-c", {"setup-b_c", "kafka"})
+    for pipeline, services, folder in (("a", JobServices("a"), "/conf"), ("b_c", added_services, "/conf/b_c")):
+        assert services.pipeline == pipeline
+        # `tandem replay` adds arguments to the service's own command.
+        assert services.batch_command[1:] == (f"{folder}/batch/submitted.py", f"@{folder}/batch/arguments")
+    assert added["batch-b_c"]["command"] == [added_services.batch_command[-1]]
     assert added["job-b_c"]["networks"] == {"default": {"aliases": ["job-b-c"]}}
     assert added["dashboard"]["environment"] == {"TANDEM_PIPELINE": "a,b_c"}
     # The model stays as it is: it is of the first pipeline, too.

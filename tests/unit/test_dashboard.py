@@ -33,6 +33,7 @@ from tandem.dashboard.result_watch import ResultWatch
 from tandem.dashboard.series import LENGTH_S, SINGLE_S, Seconds
 from tandem.dashboard.snapshot import environment, shown, snapshot
 from tandem.dashboard.state import PipelineState
+from tandem.dashboard.telemetry.report_feed import ReportFeed
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.engine.run.attention import LATE_AT, REFUSED
@@ -262,10 +263,12 @@ def test_a_batch_that_is_reported_while_the_watch_begins_is_counted_once() -> No
                 return None
             return {"fullDocument": report}
 
-    state = PipelineState()
-    watch = JobWatch({PROGRESS_COLLECTION: Collection()}, "a", state)  # type: ignore[arg-type]
+    state, told = PipelineState(), list[tuple[Any, bool]]()
+    feed = ReportFeed(lambda report, known: told.append((report["_id"], known)))
+    watch = JobWatch({PROGRESS_COLLECTION: Collection()}, "a", state, feed)  # type: ignore[arg-type]
     watch.watch()
     assert [batch.number for batch in state.batches] == [1, 2]
+    assert told == [(1, True), (2, False)]
     assert state.changes == 1
 
 

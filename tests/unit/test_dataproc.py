@@ -378,7 +378,7 @@ def test_a_batch_is_not_taken_for_the_stream(settings: Settings, server: Server)
     assert (newest and newest.id, jobs.newest("reconcile")) == (stream.id, jobs.get(batch.id))
     first, second = (job.pyspark_job for job in server.started)
     assert (first.main_python_file_uri.rpartition("/")[2], list(first.args)[0::2]) == (
-        "reconcile.py",
+        "batch.py",
         ["--config", "--pipeline", "--report"],
     )
     assert list(second.args)[0::2] == ["--config", "--stop-when"]

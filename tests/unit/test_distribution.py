@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tarfile
 import tomllib
@@ -16,7 +17,7 @@ from packaging.metadata import Metadata
 from tandem import __version__
 from tandem.errors import DISTRIBUTION, install_hint
 from tests import ROOT
-from tests.distribution import build
+from tests.distribution import added_files, build
 
 PACKAGES = ("tandem", "tandem_rehearsal")
 
@@ -66,8 +67,27 @@ def test_the_wheel_has_every_file_of_its_packages(wheel: ZipFile) -> None:
         for path in (ROOT / "src" / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert built == files
+    assert built == files | added_files().keys()
     assert {f"{package}/py.typed" for package in PACKAGES} <= built
+
+
+def test_the_wheel_has_what_images_are_built_from(wheel: ZipFile) -> None:
+    """Every file that the Dockerfile copies, except those of the dev container and the source."""
+    inside, built = "tandem/containers/", set(wheel.namelist())
+    stages = re.split(r"^FROM ", (ROOT / "images" / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE)
+    copied = [
+        path
+        for stage in stages
+        if not stage.splitlines()[0].endswith(" AS dev")
+        for line in re.findall(r"^COPY ((?!--from).+)", stage, re.MULTILINE)
+        for path in line.split()[:-1]
+        if not path.startswith("src")
+    ]
+    assert len(copied) > 8
+    for path in copied:
+        assert any(name == inside + path or name.startswith(f"{inside}{path}/") for name in built), path
+    for name in ("with-ca", "trust-ca", "slim-rocksdb"):
+        assert wheel.getinfo(f"{inside}images/{name}").external_attr >> 16 & 0o111, name
 
 
 def test_the_metadata_is_valid_and_complete(wheel: ZipFile) -> None:

@@ -18,11 +18,11 @@ from tandem.artifacts.lock import locked
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.platforms import doctor, provision, rights, service_checks
-from tandem.platforms.compose.engine import checkout
 from tandem.platforms.doctor import Finding, examine
 from tandem.platforms.service_checks import kafka_rights, skew
 from tandem.settings.load import load
 from tandem.settings.model import Settings
+from tests import ROOT
 
 
 def settings(state: Path, cache: Path, port: int) -> Settings:
@@ -91,12 +91,12 @@ def test_a_jar_that_is_not_the_one_of_the_lock_is_named(tmp_path: Path, many_por
 
 
 def test_a_variable_that_is_missing_in_dotenv_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = (checkout() / ".env").read_text("utf-8").splitlines()
+    lines = (ROOT / ".env").read_text("utf-8").splitlines()
     gone = next(line.split("=")[0] for line in lines if line.startswith("TANDEM_") and "PORT=" in line)
     (tmp_path / ".env").write_text("\n".join(line for line in lines if not line.startswith(f"{gone}=")), "utf-8")
     local = load("local", {"state_dir": tmp_path})
     assert doctor.dotenv(local).startswith("complete")
-    monkeypatch.setattr(doctor, "checkout", lambda: tmp_path)
+    monkeypatch.setattr(doctor, "project_folder", lambda: tmp_path)
     with pytest.raises(TandemError, match=f"lacks {gone}"):
         doctor.dotenv(local)
 

@@ -300,7 +300,7 @@ def test_java_unpacks_native_code_in_the_state_folder(settings: Settings, layout
     broker = kafka.Kafka(settings, tools, layout)
     (option,) = (word for word in broker.command if word.startswith("-Djava.io.tmpdir="))
     folders = [Path(option.partition("=")[2])]
-    for conf in (layout.conf, layout.conf / "reconcile"):
+    for conf in (layout.conf, layout.conf / "batch"):
         conf.mkdir(exist_ok=True)
         write_configuration(settings, [], conf, layout.home, "-Xlog:cds=off")
         options = pairs((conf / "spark.conf").read_text(), " ")["spark.driver.defaultJavaOptions"]

@@ -176,11 +176,12 @@ def test_the_doctor_names_each_variable_and_repeats_no_value(
     monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:3128")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:+UseG1GC -Dspark.password=secret -Dhttps.proxyHost=proxy")
     monkeypatch.setenv("PYTHONPATH", str(other_spark))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "key=secret")
     settings = load("embedded", {"state_dir": tmp_path, "cache_dir": tmp_path})
     found = {finding.check: finding for finding in examine(settings, running=False)}
     assert found["SPARK_REMOTE"].value == "not passed on: it is for another Spark"
     assert found["COMPOSE_FILE"].value == "not passed on: it is for another Compose project"
-    assert found["HTTPS_PROXY"].value == "used"
+    assert found["HTTPS_PROXY"].value == found["OTEL_EXPORTER_OTLP_HEADERS"].value == "used"
     assert found["http_proxy"].value.startswith("used; the proxy is on this machine")
     assert found["JAVA_TOOL_OPTIONS"].value == "passed on without -XX:+UseG1GC -Dspark.password"
     assert found["PYTHONPATH"].value == f"passed on without {other_spark}"

@@ -146,7 +146,7 @@ def test_a_pipeline_with_the_longest_name_can_be_deployed(server: Server, tmp_pa
     settings = settings_of().model_copy(update={"pipeline": own["pipeline"], "location": place})
     serverless = settings.model_copy(update={"gcp": settings_of(serverless=True).gcp})
     Cluster(settings, Clients(settings.gcp).clusters).ensure()
-    for entry in ("join_stream", "reconcile"):
+    for entry in ("join_stream", "reconcile", "replay"):
         made = release(settings, entry)
         assert jobs_of(settings).submit(made, None).entry == label_value(entry)
         assert batches_of(serverless).submit(release(serverless, entry), None).pipeline == "p" * 63
@@ -241,7 +241,7 @@ def test_a_job_of_an_earlier_version_is_found_by_its_configuration(
 
 def test_a_running_job_of_this_version_is_none_of_an_earlier_one(server: Server, settings: Settings) -> None:
     Cluster(settings, Clients(settings.gcp).clusters).ensure()
-    for entry in ("join_stream", "reconcile"):
+    for entry in ("join_stream", "reconcile", "replay"):
         jobs_of(settings).submit(release(settings, entry), None)
     Deployment(settings).check_earlier()
 

@@ -20,6 +20,7 @@ from tandem.engine.run.attention import LATE_AT, REFUSED, warnings
 from tandem.engine.run.idle_watermark import Clock, ControlRecordSender, due
 from tandem.engine.run.job_progress import ProgressReporter
 from tandem.engine.spark.checkpoint import Planned
+from tandem.engine.write.batch_steps import BatchSteps
 from tandem.pipelines.orders_payments.streams import ORDERS, PAYMENTS
 from tandem.pipelines.orders_payments.transform import PIPELINE
 
@@ -414,9 +415,10 @@ def test_the_report_tells_what_needs_attention_and_a_new_checkpoint_has_no_newes
             sources=[],
             observedMetrics={},
             eventTime={},
+            timestamp="2026-11-29T10:00:00.000Z",
             durationMs={},
         )
-        reporter.batch(cast(Any, batch))
+        reporter.batch(cast(Any, batch), BatchSteps())
     assert [document[REFUSED] for document in told] == [["a"]] * 3
     first, second, third = (document[LATE_AT] for document in told)
     assert first is None

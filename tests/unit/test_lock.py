@@ -18,8 +18,8 @@ from tests import ROOT
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 NAME = PROJECT["project"]["name"]
-EXTRAS = ("embedded", "bench", "gcp", "protobuf", "rehearsal", "docs", "test", "check", "lock")
-FILES = (*EXTRAS, "tools", "spark", "mongod", "build")
+EXTRAS = ("embedded", "bench", "telemetry", "gcp", "protobuf", "rehearsal", "docs", "test", "check", "lock")
+FILES = (*EXTRAS, "spark", "mongod", "build")
 # One package: its name, version and marker, its hashes, and who asks for it.
 _PACKAGE = re.compile(
     r"(?P<name>[a-z0-9-]+)==(?P<version>\S+)(?: ; [^\\\n]+)?(?P<hashes>(?: \\\n {4}--hash=sha256:[0-9a-f]{64})+)"
@@ -111,17 +111,17 @@ def test_what_is_asked_for_is_locked_and_nothing_else(file: str) -> None:
 
 def test_a_change_of_pyproject_alone_is_found() -> None:
     def changed(**tables: Any) -> list[str]:
-        return differences({**PROJECT, "project": {**PROJECT["project"], **tables}}, "tools", lock("tools"))
+        return differences({**PROJECT, "project": {**PROJECT["project"], **tables}}, "telemetry", lock("telemetry"))
 
     own: list[str] = PROJECT["project"]["dependencies"]
-    assert changed(dependencies=[*own, "attrs>=24"]) == ["attrs>=24"]
+    assert changed(dependencies=[*own, "jinja2>=3"]) == ["jinja2>=3"]
     assert changed(dependencies=[text.replace("rich>=13.9", "rich>=99") for text in own]) == ["rich>=99"]
     assert changed(dependencies=[text for text in own if "rich" not in text]) == ["rich is not asked for"]
 
 
 def test_what_an_extra_of_a_package_needs_is_locked() -> None:
-    without = {name: found for name, found in lock("tools").items() if name != "zstandard"}
-    assert missing(asked_for(PROJECT, "tools"), without) == {"zstandard"}
+    without = {name: found for name, found in lock("telemetry").items() if name != "zstandard"}
+    assert missing(asked_for(PROJECT, "telemetry"), without) == {"zstandard"}
 
 
 @pytest.mark.parametrize(

@@ -124,14 +124,14 @@ def test_containers_of_an_earlier_version_belong_to_the_packaged_profile(
     assert Project(mine).name != "tandem"
 
 
-def test_a_project_of_another_checkout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_of_another_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"com.docker.compose.project.working_dir": str(tmp_path), "tandem.profile": "local"}
     engine_with(monkeypatch, ("shop", there))
     shop = load("local", {"project": "shop"})
-    # That checkout is gone.
+    # That folder is gone.
     assert Project(shop).name == "shop"
     (tmp_path / "docker-compose.yml").touch()
-    with pytest.raises(UsageError, match=f"shop belongs to the checkout {tmp_path}, not to {ROOT}"):
+    with pytest.raises(UsageError, match=f"shop belongs to the folder {tmp_path}, not to {ROOT}"):
         _ = Project(shop).name
 
 

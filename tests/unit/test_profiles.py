@@ -157,7 +157,7 @@ def test_what_keeps_environments_apart_is_not_inherited() -> None:
         ('[profile."My Shop"]\nlike = "gcp"', "'My Shop' cannot be a profile's name", "lower-case letters"),
         ('[profile.sh_op]\nlike = "gcp"', "'sh_op' cannot be a profile's name", "lower-case letters"),
         ('[profile.s-]\nlike = "gcp"', "'s-' cannot be a profile's name", "not ending with a dash"),
-        ('[profile.bench]\nlike = "embedded"', "'bench' cannot be a profile's name", "and not bench or results"),
+        ('[profile.bench]\nlike = "embedded"', "'bench' cannot be a profile's name", "not bench or containers or"),
         (f'[profile.{"s" * 31}]\nlike = "gcp"', "cannot be a profile's name", "at most 30"),
         ('[profiles.s]\nlike = "gcp"', "has an unknown entry profiles", "did you mean [profile.NAME]?"),
         ("profile = 5", "profile must be a table of profiles", "write [profile.NAME]"),

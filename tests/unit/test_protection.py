@@ -29,10 +29,10 @@ from tandem.settings.load import load
 from tests.unit.test_cloud_commands import SETTINGS
 
 # What a new command must be sorted into.
-ASKING = {"up", "down", "submit", "run", "produce", "dev", "deploy", "destroy"}
+ASKING = {"up", "down", "submit", "run", "produce", "replay", "dev", "deploy", "destroy"}
 HARMLESS = {
-    *("verify", "reconcile", "status", "logs", "profile", "config", "doctor", "bench", "new", "schemas", "shell"),
-    "parity",
+    *("verify", "reconcile", "diff", "status", "logs", "profile", "config", "doctor", "bench", "init", "new"),
+    *("schemas", "shell", "parity"),
 }
 PROFILES = """
 [profile.production]

@@ -15,7 +15,7 @@ from tandem.cli.main import app
 from tandem.dashboard.declaration import declared
 from tandem.engine.run.pipeline_loader import load_pipeline
 from tandem.errors import UsageError
-from tandem.job_files import RECONCILE, STREAM, submitted
+from tandem.job_files import RECONCILE, REPLAY, STREAM, submitted
 from tandem.platforms.conflicts import check_conflicts
 from tandem.platforms.provision import indexes_of, streams_of
 from tandem.producer.lookup import lookups_of
@@ -53,7 +53,7 @@ def test_one_file_is_a_pipeline(settings: Settings) -> None:
 
 
 def test_the_engines_files_are_submitted_for_it(settings: Settings) -> None:
-    for entry, name in ((STREAM, "job.py"), (RECONCILE, "reconcile.py")):
+    for entry, name in ((STREAM, "job.py"), (RECONCILE, "batch.py"), (REPLAY, "batch.py")):
         what = submitted(settings.location, entry)
         assert what.file.parts[-2:] == ("submitted", name)
         assert what.command(Path("/conf"))[1:] == (

@@ -11,7 +11,8 @@ from rich.console import Console
 from tandem.cli.inspect import status_table
 from tandem.engine.run.attention import LATE_AT, REFUSED
 from tandem.errors import TandemError
-from tandem.platforms.observe import mongo_address, reconcile_report, status
+from tandem.job_files import RECONCILE, REPLAY
+from tandem.platforms.observe import batch_report, mongo_address, status
 from tandem.settings.load import load
 
 
@@ -76,9 +77,10 @@ def test_that_a_topic_refuses_control_records_is_said_with_what_to_do() -> None:
     assert warned(**{REFUSED: []}) == []
 
 
-def test_why_a_reconciliation_is_refused_is_said_in_full() -> None:
+@pytest.mark.parametrize(("entry", "name"), [(RECONCILE, "reconciliation"), (REPLAY, "replay")])
+def test_why_a_batch_is_refused_is_said_in_full(entry: str, name: str) -> None:
     reason = "job.lateness_seconds is 1, but the checkpoint was begun with 300: " + "words " * 80
     log = f"2026-11-22T20:00:00Z WARN Something SomeError\nCannotGoOnError: {reason}\n"
     with pytest.raises(TandemError) as refused:
-        reconcile_report(4, "", log)
-    assert str(refused.value) == f"the reconciliation failed: {reason.strip()}"
+        batch_report(entry, 4, "", log)
+    assert str(refused.value) == f"the {name} failed: {reason.strip()}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError
+from kafka.structs import OffsetAndTimestamp
 
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.settings.load import load
@@ -40,6 +41,10 @@ class Consumer:
 
     def end_offsets(self, _: object) -> Any:
         return self._answer("ends", {PARTITION: 2})
+
+    def offsets_for_times(self, times: dict[TopicPartition, int]) -> Any:
+        found = OffsetAndTimestamp(1, 5, None) if times[PARTITION] <= 5 else None
+        return self._answer("times", {PARTITION: found})
 
     def poll(self, **_: object) -> Any:
         self._at = 2
@@ -79,6 +84,23 @@ def test_it_is_read_to_where_it_ended(opened: Callable[..., Consumer]) -> None:
     consumer = opened()
     assert read() == [0, 1]
     assert consumer.closed
+
+
+def test_the_first_record_of_a_time_is_found(opened: Callable[..., Consumer]) -> None:
+    opened()
+    with TopicReader(load("embedded").kafka, "t") as reader:
+        # Kafka knows no time before 1970.
+        assert reader.at(-1) == reader.at(5) == {0: (1, 5)}
+        assert reader.at(6) == {}
+
+
+def test_a_kafka_that_does_not_answer_for_a_time_is_reported(opened: Callable[..., Consumer]) -> None:
+    opened("times")
+    with (
+        TopicReader(load("embedded").kafka, "t") as reader,
+        pytest.raises(EnvironmentNotReadyError, match="does not answer"),
+    ):
+        reader.at(0)
 
 
 @pytest.mark.parametrize("moment", ["partitions", "beginnings", "ends"])

@@ -16,6 +16,7 @@ from tandem.engine.spark.checkpoint import Planned
 from tandem.engine.spark.failure import AnotherDriverError
 from tandem.engine.write import batch_writer
 from tandem.engine.write.batch_rows import Counts
+from tandem.engine.write.batch_steps import COMPUTE, DOCUMENTS, LETTERS, BatchSteps
 from tandem.engine.write.batch_writer import BatchWriter
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
@@ -75,6 +76,38 @@ def test_only_the_first_batch_of_a_run_may_have_been_written(monkeypatch: pytest
 
     assert times_of(0, 1) == [0, None]
     assert times_of(5, 6) == [77, None]
+
+
+def test_the_steps_of_a_batch_are_measured_and_kept_until_it_is_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = MagicMock(**{"compute.return_value": Counts(5, 2, old=False)})
+    monkeypatch.setattr(batch_writer, "LargeBatches", lambda *_: large)
+    monkeypatch.setattr(batch_writer, "planned", lambda *_: Planned({"orders": {"0": 50_000}}, 0, 77, {}))
+    monkeypatch.setattr(batch_writer, "is_committed", lambda *_: False)
+    monkeypatch.setattr(batch_writer, "is_small", lambda *_, **__: False)
+    monkeypatch.setattr(batch_writer, "side_by_side", lambda _, __, tasks: [task() for task in tasks])
+    spark: Any = MagicMock()
+    writer = BatchWriter(spark, PIPELINE, job_config("p"), threading.Event())
+    for batch_id in (3, 4):
+        writer.write(MagicMock(), batch_id)
+    writer.close()
+    steps = writer.steps_of(3)
+    collections = [(DOCUMENTS, output.collection_name) for output in PIPELINE.outputs]
+    assert [(each["step"], each["collection"]) for each in steps.taken] == [
+        (COMPUTE, None),
+        (LETTERS, None),
+        *collections,
+    ]
+    assert steps.dead_letters == 2
+    # The next batch was written before Spark reported this one.
+    assert len(writer.steps_of(4).taken) == len(steps.taken)
+    assert writer.steps_of(4) == BatchSteps()
+
+
+def test_a_step_that_fails_is_not_reported() -> None:
+    steps = BatchSteps()
+    with pytest.raises(RuntimeError), steps.measured(COMPUTE):
+        raise RuntimeError
+    assert steps.taken == []
 
 
 def test_the_error_of_a_batch_that_was_not_cached_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

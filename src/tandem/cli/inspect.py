@@ -6,7 +6,6 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -15,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tandem.cli.context import CommandContext
+from tandem.cli.moment import moment
 from tandem.cli.options import INSPECT, examples, with_context
-from tandem.errors import TandemError, UsageError
+from tandem.errors import TandemError
 from tandem.settings.editor_schema import json_schema
 from tandem.settings.loaded import flat
 from tandem.settings.profiles import packaged_names
@@ -137,29 +137,12 @@ def logs(
     since: Annotated[str | None, typer.Option(help="Skip older lines: 90s, 10m, 2h or an ISO 8601 time.")] = None,
 ) -> None:
     """Print the services' logs in order of time."""
-    for line in context.environment.logs(services or (), follow=follow, since=moment(since)):
+    oldest = None if since is None else moment(since, "--since")
+    for line in context.environment.logs(services or (), follow=follow, since=oldest):
         if context.out.is_terminal:
             context.out.print(Text(str(line), style=_COLOURS.get(line.level or "", "")), soft_wrap=True)
         else:
             print(line, flush=follow)
-
-
-def moment(text: str | None) -> datetime | None:
-    """Returns the time of ``--since``; a time without a zone is in UTC.
-
-    Raises:
-        UsageError: the text is neither a duration nor a time.
-    """
-    if text is None:
-        return None
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    try:
-        if text[-1:] in units:
-            return datetime.now(UTC) - timedelta(seconds=float(text[:-1]) * units[text[-1]])
-        time = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise UsageError(f"--since {text!r} is not a duration or a time", hint="for example --since 10m") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 @_config.command("schema")

@@ -10,7 +10,21 @@ from typing import NoReturn
 import typer
 
 from tandem import log
-from tandem.cli import bench, cloud, dev, doctor, inspect, lifecycle, new, profile, records, schemas, shell
+from tandem.cli import (
+    bench,
+    cloud,
+    dev,
+    doctor,
+    init,
+    inspect,
+    lifecycle,
+    new,
+    profile,
+    records,
+    replay,
+    schemas,
+    shell,
+)
 from tandem.cli.context import CommandContext
 from tandem.cli.options import examples, with_context
 from tandem.errors import TandemError, UsageError
@@ -26,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # The help shows the commands in this order.
-for module in (lifecycle, records, inspect, profile, doctor, bench, new, dev, schemas, shell, cloud):
+for module in (lifecycle, records, replay, inspect, profile, doctor, bench, init, new, dev, schemas, shell, cloud):
     app.add_typer(module.app)
 
 

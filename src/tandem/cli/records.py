@@ -14,10 +14,12 @@ from typing import Annotated
 import typer
 
 from tandem.catalog import declared_by
+from tandem.cli.batch_report import counts_in
 from tandem.cli.context import CommandContext
 from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.plans import EventTime, close_streams, known_watermark, make_plan
 from tandem.cli.protection import Confirm, check_apart, confirm
+from tandem.cli.verification import SETTLE_SECONDS, verify_job, verify_set
 from tandem.errors import TandemError, UsageError
 from tandem.foreign import inherited
 from tandem.platforms import Job
@@ -28,13 +30,10 @@ from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
 from tandem.settings.protection import sending
 from tandem.verify.oracle import load_oracle
-from tandem.verify.report import show
 from tandem.verify.settle import RESUMES
-from tandem.verify.verify import verify as compare
 
 app = typer.Typer()
 
-SETTLE_SECONDS = 120.0
 PROBLEM_POLL_S = 2.0
 
 Count = Annotated[
@@ -108,7 +107,7 @@ def _run(context: CommandContext, job: Job, count: int, seed: int | None, mix: s
     _send(context, job, plan, None, ledger)
     close_streams(job.settings, plan)
     context.say("waiting for the job, then comparing MongoDB with the topics")
-    _verify(context, job, SETTLE_SECONDS, as_json=False)
+    verify_job(context, job, SETTLE_SECONDS, as_json=False)
 
 
 @app.command(rich_help_panel=RUN, epilog=examples("tandem produce --count 1000", "tandem produce --count 0 --rate 50"))
@@ -178,13 +177,20 @@ def produce(
 def verify(
     context: CommandContext,
     wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the job to catch up.")] = SETTLE_SECONDS,
+    into: Annotated[
+        str | None,
+        typer.Option(metavar="SUFFIX", help="Compare the collections that `tandem replay --into` has written."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Compare MongoDB with the documents that the topics imply.
 
     The documents are computed without Spark. Exit with 1 on any difference.
     """
-    context.for_each_job(lambda job: _verify(context, job, wait, as_json=as_json))
+    if into is not None:
+        context.for_each_job(lambda job: verify_set(context, job, into, as_json=as_json))
+    else:
+        context.for_each_job(lambda job: verify_job(context, job, wait, as_json=as_json))
 
 
 @app.command(rich_help_panel=RUN, epilog=examples("tandem reconcile"))
@@ -209,10 +215,8 @@ def _reconcile(context: CommandContext, job: Job, *, as_json: bool) -> None:
         return
     if not report["compared"]:
         context.say("the job has not committed a batch yet, so there is nothing to reconcile")
-    done = {what: report[what] for what in ("compared", "inserted", "replaced", "removed")}
-    for collection in {name: None for numbers in done.values() for name in numbers}:
-        counts = (f"{numbers[collection]} {what}" for what, numbers in done.items() if collection in numbers)
-        print(f"{collection}: {', '.join(counts)}")
+    for line in counts_in(report):
+        print(line)
 
 
 def _watermark(job: Job) -> datetime | None:
@@ -279,21 +283,3 @@ def stop_at_problem(job: Job) -> Iterator[threading.Event]:
 
 def _first(job: Job) -> str:
     return declared_by(job.settings.location).streams[0].name
-
-
-def _verify(context: CommandContext, job: Job, deadline_s: float, *, as_json: bool) -> None:
-    try:
-        report = compare(job.settings, settle_deadline_s=deadline_s, problem=job.problem)
-    except TandemError:
-        # The job's problem explains more than a failed connection.
-        if problem := job.problem():
-            raise TandemError(problem, hint=RESUMES) from None
-        raise
-    if as_json:
-        print(json.dumps(report.to_json()))
-    else:
-        show(report, context.out)
-    if not report.ok:
-        raise TandemError(
-            "MongoDB and the topics do not agree", hint="see the examples in the table, and `tandem logs job`"
-        )

@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 from tandem.dashboard.background import Watcher
 from tandem.dashboard.mongo import Documents, milliseconds
 from tandem.dashboard.state import Batch, PipelineState
+from tandem.dashboard.telemetry.report_feed import ReportFeed
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 
 _HISTORY = 120
@@ -23,11 +24,12 @@ class JobWatch(Watcher):
         database: the pipeline's database.
         pipeline: the pipeline's name.
         state: the state to write to.
+        feed: takes each report, too.
     """
 
-    def __init__(self, database: Documents, pipeline: str, state: PipelineState) -> None:
+    def __init__(self, database: Documents, pipeline: str, state: PipelineState, feed: ReportFeed) -> None:
         super().__init__("job-watch", (PyMongoError,))
-        self._database, self._pipeline, self._state = database, pipeline, state
+        self._database, self._pipeline, self._state, self._feed = database, pipeline, state, feed
 
     def watch(self) -> None:
         """See ``Watcher.watch``."""
@@ -41,6 +43,7 @@ class JobWatch(Watcher):
                 if change is not None:
                     report = change["fullDocument"]
                     self._take(report, time.monotonic(), known=report["_id"] in known)
+                    self._feed.take(report)
 
     def _catch_up(self) -> set[Any]:
         """Returns the ids of the reports of earlier batches."""
@@ -59,6 +62,7 @@ class JobWatch(Watcher):
         # Only its own date tells the age of an earlier report.
         age = max(0.0, time.time() - (milliseconds(newest["at"]) or 0) / 1000)
         self._take(newest, time.monotonic() - age, known=True)
+        self._feed.catch_up(batches, newest)
         return {document["_id"] for document in batches}
 
     def _take(self, report: dict[str, Any], heard_at: float, *, known: bool = False) -> None:

@@ -17,6 +17,7 @@ from tandem.dashboard.publisher import Publisher
 from tandem.dashboard.result_watch import ResultWatch
 from tandem.dashboard.snapshot import environment, history, snapshot
 from tandem.dashboard.state import PipelineState
+from tandem.dashboard.telemetry.telemetry import Telemetry
 from tandem.dashboard.topic_watch import TopicWatch
 from tandem.settings.model import Settings
 
@@ -31,12 +32,13 @@ class Page:
     Args:
         settings: the pipeline's settings.
         links: returns the links to all pages.
+        telemetry: sends what the job reports.
 
     Raises:
         UsageError: the pipeline does not exist or declares no view.
     """
 
-    def __init__(self, settings: Settings, links: Callable[[], list[dict[str, Any]]]) -> None:
+    def __init__(self, settings: Settings, links: Callable[[], list[dict[str, Any]]], telemetry: Telemetry) -> None:
         self.declaration, self.state = declared(settings.location), PipelineState()
         self._settings, self._links = settings, links
         live, brief, patient = self._databases = tuple(
@@ -44,7 +46,7 @@ class Page:
         )
         self.watchers = (
             MongoWatch(brief, self.state),
-            JobWatch(live, self.declaration.name, self.state),
+            JobWatch(live, self.declaration.name, self.state, telemetry.feed(settings)),
             ResultWatch(live, self.declaration.view, self.state),
             TopicWatch(settings.kafka, self.declaration, self.state),
             OutcomeWatch(patient, self.declaration, self.state),

@@ -11,6 +11,7 @@ import structlog
 
 from tandem.dashboard.background import ErrorLog
 from tandem.dashboard.page import Page
+from tandem.dashboard.telemetry.telemetry import Telemetry
 from tandem.errors import TandemError
 from tandem.settings.model import Settings
 
@@ -28,6 +29,9 @@ class Pages:
     Args:
         known: returns the settings of each running pipeline, the first one first; called every second.
 
+    Attributes:
+        telemetry: sends what the jobs report, if the first one's settings name an address.
+
     Raises:
         UsageError: the first pipeline does not exist or declares no view.
     """
@@ -37,8 +41,9 @@ class Pages:
         self._errors = ErrorLog("the search for running pipelines")
         self._refused: set[str] = set()
         first = known()[0]
+        self.telemetry = Telemetry(first)
         # Created here, so that its errors are reported before the server starts.
-        self._pages = {first.pipeline: Page(first, self.links)}
+        self._pages = {first.pipeline: Page(first, self.links, self.telemetry)}
         self._started: set[str] = set()
 
     def of(self, pipeline: str | None) -> Page:
@@ -90,7 +95,7 @@ class Pages:
             name = settings.pipeline
             try:
                 if name not in self._refused:
-                    pages[name] = self._pages.get(name) or Page(settings, self.links)
+                    pages[name] = self._pages.get(name) or Page(settings, self.links, self.telemetry)
             except TandemError as error:
                 self._refused.add(name)
                 _log.warning("a pipeline has no page", pipeline=name, error=str(error))

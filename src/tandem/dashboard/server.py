@@ -49,8 +49,10 @@ def application(pages: Pages) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         following = asyncio.create_task(pages.run())
+        pages.telemetry.send_metrics(measured)
         yield
         following.cancel()
+        await asyncio.to_thread(pages.telemetry.stop)
 
     app = FastAPI(title="Tandem", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_middleware(_TrustedHosts)

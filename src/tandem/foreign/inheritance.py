@@ -27,7 +27,7 @@ _CLEARED = {
 }
 _OBEYED = re.compile(
     r"(HTTPS?|ALL|NO)_PROXY|(https?|all|no)_proxy|DOCKER_(HOST|CONTEXT|CONFIG|DEFAULT_PLATFORM|TLS_VERIFY|CERT_PATH)"
-    r"|JAVA_HOME|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_\w+"
+    r"|JAVA_HOME|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_\w+|OTEL_\w+|OPENLINEAGE_\w+"
 )
 _log = structlog.get_logger(__name__)
 # Java and Python read arguments and file names by it: in the locale C a path with an accent names another folder.
@@ -58,6 +58,11 @@ def adapt_this_process() -> None:
     os.environ.update(proxies.for_clients(os.environ))
     foreign = {str(Path(entry).absolute()) for entry in _entries(os.environ) if _holds_spark(entry)}
     sys.path[:] = [entry for entry in sys.path if str(Path(entry).absolute()) not in foreign]
+
+
+def pass_to_libraries(**values: str) -> None:
+    """Sets variables of this process for libraries that read their own."""
+    os.environ.update(values)
 
 
 def not_passed_on(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

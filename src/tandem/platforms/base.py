@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
+from tandem.engine.declare.replay_range import ReplayRange
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
 
@@ -100,6 +101,16 @@ class Job(Protocol):
         Raises:
             EnvironmentNotReadyError: the environment does not run.
             TandemError: the repair failed; it is safe to run it again.
+        """
+
+    def replay(self, span: ReplayRange) -> dict[str, Any]:
+        """Computes the documents of a range of records again and stores them.
+
+        Returns the report of ``engine.run.replay``.
+
+        Raises:
+            EnvironmentNotReadyError: the environment does not run.
+            TandemError: the replay failed; it is safe to run it again.
         """
 
 

@@ -20,6 +20,7 @@ from pymongo.errors import PyMongoError
 from tandem.artifacts.cache import environment_sets
 from tandem.artifacts.ivy import check_spark
 from tandem.artifacts.lock import locked, sha256_of
+from tandem.checkout import fragments
 from tandem.errors import TandemError
 from tandem.foreign.inheritance import effects
 from tandem.local_spark.heap import machine_memory
@@ -28,13 +29,15 @@ from tandem.platforms import service_checks
 from tandem.platforms.compose.cli import ports as compose_ports
 from tandem.platforms.compose.cli import variables
 from tandem.platforms.compose.containers import Containers
-from tandem.platforms.compose.engine import check_builder, check_memory, checkout, find_engine
+from tandem.platforms.compose.engine import check_builder, check_memory, find_engine
+from tandem.platforms.compose.folder import project_folder
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.local_services.mongod import find_mongod, version_of
 from tandem.platforms.local_services.prepare import ports as embedded_ports
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Backend, Settings
+from tandem.settings.variables import read_dotenv
 
 _MINIMUM_DISK_GIB = 2
 _MINIMUM_MEMORY_GIB = 4
@@ -234,21 +237,25 @@ def _compose_version() -> str:
 
 
 def _mounts(settings: Settings) -> str:
-    check_mounts(checkout(), settings.pipelines_dir, settings.profile_file)
+    check_mounts(project_folder(), settings.pipelines_dir, settings.profile_file)
     return "readable for the containers' users"
 
 
 def dotenv(settings: Settings) -> str:
-    """Checks that the checkout's ``.env`` sets all variables of the compose files.
+    """Checks that ``.env`` sets all variables of the compose files.
+
+    In a project, ``.env`` of the packaged files has the defaults, except for mounts.
 
     Raises:
         TandemError: a variable or the file is missing.
     """
-    file: Path = checkout() / ".env"
-    if not file.is_file():
+    folder = project_folder()
+    own, packaged = folder / ".env", fragments(folder) / ".env"
+    if not own.is_file():
         raise TandemError(".env is missing", hint="`git checkout .env`")
-    lines = (line.split("=", 1)[0] for line in file.read_text("utf-8").splitlines() if "=" in line and line[0] != "#")
-    names = set(lines)
+    names = set(read_dotenv(own))
+    if packaged != own:
+        names |= {name for name in read_dotenv(packaged) if not name.endswith("_MOUNT")}
     # These belong to the machine or the command line, and have no default there.
     missing = sorted(set(variables(settings, "built")) - names)
     if missing:

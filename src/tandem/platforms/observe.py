@@ -11,12 +11,15 @@ from typing import Any
 
 from tandem.engine.run.attention import warnings
 from tandem.errors import TandemError
+from tandem.job_files import RECONCILE, REPLAY
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import streams_of
 from tandem.platforms.replica_set import REPLICA_SET
 from tandem.settings.model import MongoSettings, Settings
 
-_AGAIN = "the documents it repaired before are correct; it is safe to run it again"
+_AGAIN = "the documents it wrote before are correct; it is safe to run it again"
+# The batches as the beginning of a message.
+_BATCHES = {RECONCILE: "the reconciliation", REPLAY: "the replay"}
 
 Newest = Mapping[str, Any]
 
@@ -52,10 +55,11 @@ def dead_letters_of(report: Newest) -> int | None:
     return None if streams is None else sum(stream.get("rejected", 0) for stream in streams.values())
 
 
-def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
-    """Returns the report that ``engine.run.reconcile`` printed.
+def batch_report(entry: str, code: int, output: str, log: str) -> dict[str, Any]:
+    """Returns the report that ``engine.run.batch`` printed.
 
     Args:
+        entry: ``RECONCILE`` or ``REPLAY``.
         code: its exit code.
         output: its standard output; the report is the last line.
         log: its other output.
@@ -67,7 +71,7 @@ def reconcile_report(code: int, output: str, log: str) -> dict[str, Any]:
     if code == 0 and lines:
         report: dict[str, Any] = json.loads(lines[-1])
         return report
-    raise reconcile_failed(reason_in(log) or f"exit code {code}")
+    raise batch_failed(entry, reason_in(log) or f"exit code {code}")
 
 
 def reason_in(log: str) -> str | None:
@@ -80,9 +84,9 @@ def reason_in(log: str) -> str | None:
     return errors[0].lstrip(": ")[:300] if errors else None
 
 
-def reconcile_failed(reason: str) -> TandemError:
-    """Returns the error of a failed reconciliation."""
-    return TandemError(f"the reconciliation failed: {reason}", hint=_AGAIN)
+def batch_failed(entry: str, reason: str) -> TandemError:
+    """Returns the error of a failed batch; see ``batch_report``."""
+    return TandemError(f"{_BATCHES[entry]} failed: {reason}", hint=_AGAIN)
 
 
 def mongo_address(mongo: MongoSettings) -> str:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from tandem.checkout import STATE
+from tandem.checkout import COMPOSE_FILE, STATE, fragments
 from tandem.errors import UsageError
 from tandem.platforms.local_services.layout import Layout
 from tandem.settings.model import Settings
@@ -18,12 +18,12 @@ from tandem.settings.model import Settings
 # The labels that compose/base.yml sets on every container and volume: the profile, and its file as it is mounted.
 PROFILE_LABEL = "tandem.profile"
 FILE_LABEL = "tandem.profiles"
-# Compose's own label with the checkout.
-CHECKOUT_LABEL = "com.docker.compose.project.working_dir"
+# Compose's own label with the folder of docker-compose.yml.
+FOLDER_LABEL = "com.docker.compose.project.working_dir"
 _CHANGE = "change the setting project (TANDEM_PROJECT)"
 
 
-def owns(settings: Settings, labels: Mapping[str, str], checkout: Path) -> bool:
+def owns(settings: Settings, labels: Mapping[str, str], folder: Path) -> bool:
     """Returns whether containers belong to a profile's environment.
 
     Containers without labels are of an earlier version of Tandem, and belong to the profile that comes with Tandem.
@@ -31,34 +31,34 @@ def owns(settings: Settings, labels: Mapping[str, str], checkout: Path) -> bool:
     Args:
         settings: of a profile with the backend ``compose``.
         labels: those of the environment's Kafka; an empty one counts as missing.
-        checkout: the folder of ``docker-compose.yml``, from which they were created.
+        folder: the folder of ``docker-compose.yml``, from which they were created.
     """
-    profile, file = _labelled(labels, checkout)
+    profile, file = _labelled(labels, folder)
     if settings.profile_file is None:
         return profile in (None, settings.profile)
     return (profile, file) == (settings.profile, settings.profile_file)
 
 
-def check_project(settings: Settings, project: str, labels: Mapping[str, str], checkout: Path) -> None:
-    """Raises if a Compose project belongs to another profile or checkout.
+def check_project(settings: Settings, project: str, labels: Mapping[str, str], folder: Path) -> None:
+    """Raises if a Compose project belongs to another profile or folder.
 
-    A missing label is no evidence. A checkout or a file that is gone owns nothing.
+    A missing label is no evidence. A folder or a file that is gone owns nothing.
 
     Args:
         settings: of a profile with the backend ``compose``.
         project: the project's name.
         labels: those of the project's Kafka, or of a volume.
-        checkout: the folder of ``docker-compose.yml``.
+        folder: the folder of ``docker-compose.yml``.
 
     Raises:
         UsageError: it does; the message names what differs.
     """
-    profile, file = _labelled(labels, checkout)
-    created_in = Path(labels.get(CHECKOUT_LABEL) or checkout)
-    if created_in != checkout and (created_in / "docker-compose.yml").is_file():
+    profile, file = _labelled(labels, folder)
+    created_in = Path(labels.get(FOLDER_LABEL) or folder)
+    if created_in != folder and (created_in / COMPOSE_FILE).is_file():
         raise UsageError(
-            f"the Compose project {project} belongs to the checkout {created_in}, not to {checkout}",
-            hint=f"use the tandem of that checkout, or {_CHANGE}",
+            f"the Compose project {project} belongs to the folder {created_in}, not to {folder}",
+            hint=f"use the tandem of that folder, or {_CHANGE}",
         )
     if profile not in (None, settings.profile):
         raise UsageError(
@@ -72,13 +72,13 @@ def check_project(settings: Settings, project: str, labels: Mapping[str, str], c
         )
 
 
-def check_containers(project: str, containers: Mapping[str, Mapping[str, str]], checkout: Path) -> None:
+def check_containers(project: str, containers: Mapping[str, Mapping[str, str]], folder: Path) -> None:
     """Raises if a Compose project has containers of another program.
 
     Args:
         project: the project's name.
         containers: the labels of its containers by service.
-        checkout: the folder of ``docker-compose.yml``; containers created from it are Tandem's, also without labels.
+        folder: the folder of ``docker-compose.yml``; containers created from it are Tandem's, also without labels.
 
     Raises:
         UsageError: it has; the message names them.
@@ -86,7 +86,7 @@ def check_containers(project: str, containers: Mapping[str, Mapping[str, str]], 
     foreign = [
         service
         for service, labels in containers.items()
-        if not labels.get(PROFILE_LABEL) and labels.get(CHECKOUT_LABEL) != str(checkout)
+        if not labels.get(PROFILE_LABEL) and labels.get(FOLDER_LABEL) != str(folder)
     ]
     if foreign:
         raise UsageError(
@@ -95,7 +95,7 @@ def check_containers(project: str, containers: Mapping[str, Mapping[str, str]], 
         )
 
 
-def check_volumes(settings: Settings, project: str, volumes: Mapping[str, Mapping[str, str]], checkout: Path) -> None:
+def check_volumes(settings: Settings, project: str, volumes: Mapping[str, Mapping[str, str]], folder: Path) -> None:
     """Raises if a profile must not delete the volumes of a Compose project.
 
     Volumes without labels are of an earlier version of Tandem if Tandem has chosen the project's name. In a project
@@ -105,13 +105,13 @@ def check_volumes(settings: Settings, project: str, volumes: Mapping[str, Mappin
         settings: of a profile with the backend ``compose``.
         project: the project's name.
         volumes: the labels of its volumes by name.
-        checkout: the folder of ``docker-compose.yml``.
+        folder: the folder of ``docker-compose.yml``.
 
     Raises:
         UsageError: a volume belongs to another profile, or has no labels in a project that the user named.
     """
     for labels in volumes.values():
-        check_project(settings, project, labels, checkout)
+        check_project(settings, project, labels, folder)
     unlabelled = sorted(name for name, labels in volumes.items() if not labels.get(PROFILE_LABEL))
     if settings.project and unlabelled:
         raise UsageError(
@@ -156,8 +156,9 @@ def check_state_folder(settings: Settings) -> None:
         )
 
 
-def _labelled(labels: Mapping[str, str], checkout: Path) -> tuple[str | None, Path | None]:
+def _labelled(labels: Mapping[str, str], folder: Path) -> tuple[str | None, Path | None]:
     """Returns the profile and the file that labels name."""
-    file = labels.get(FILE_LABEL)
     # A path in .env is absolute or relative to compose/.
-    return labels.get(PROFILE_LABEL) or None, Path(os.path.normpath(checkout / "compose" / file)) if file else None
+    file = labels.get(FILE_LABEL)
+    place = Path(os.path.normpath(fragments(folder) / "compose" / file)) if file else None
+    return labels.get(PROFILE_LABEL) or None, place

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from tandem.engine.declare.stream import PROGRESS_COLLECTION, RECONCILIATION_COLLECTION
+from tandem.engine.declare.stream import BATCH_COLLECTION, PROGRESS_COLLECTION
 from tandem.errors import EnvironmentNotReadyError
 from tandem.kafka_python import reader
 from tandem.settings.connections import kafka_client, mongo_client
@@ -53,8 +53,8 @@ class ProgressReader:
         except PyMongoError:
             return None
 
-    def reconciliation(self, name: str) -> dict[str, Any] | None:
-        """Returns the stored document of a run of ``engine.run.reconcile``.
+    def batch(self, name: str) -> dict[str, Any] | None:
+        """Returns the stored document of a run of ``engine.run.batch``.
 
         None if it stored none.
 
@@ -64,11 +64,11 @@ class ProgressReader:
             EnvironmentNotReadyError: MongoDB does not answer.
         """
         try:
-            return self._database[RECONCILIATION_COLLECTION].find_one({"_id": name})
+            return self._database[BATCH_COLLECTION].find_one({"_id": name})
         except PyMongoError as error:
             raise EnvironmentNotReadyError(
                 f"MongoDB does not answer, and it has the report of {name}: {type(error).__name__}",
-                hint="run `tandem reconcile` again; it is safe",
+                hint="run the command again; it is safe",
             ) from None
 
     def close(self) -> None:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from tandem.catalog import PipelineLocation, declared_by
-from tandem.engine.declare.stream import PROGRESS_COLLECTION, RECONCILIATION_COLLECTION, SUPERSEDED_COLLECTION
+from tandem.engine.declare.collection_set import name_beside
+from tandem.engine.declare.stream import (
+    BATCH_COLLECTION,
+    PROGRESS_COLLECTION,
+    REPLAY_COLLECTION,
+    SUPERSEDED_COLLECTION,
+)
 from tandem.platforms.provision import administrator, database_of
 from tandem.settings.model import KafkaSettings, MongoSettings
 
@@ -36,13 +42,15 @@ def remove_topics(kafka: KafkaSettings, location: PipelineLocation) -> list[str]
 def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> list[str]:
     """Returns the pipeline's collections that were removed.
 
-    Its documents in Tandem's own ones are removed, too.
+    Those that replays have written beside them, and the pipeline's documents in Tandem's own ones, are removed, too.
 
     Raises:
         EnvironmentNotReadyError: MongoDB refused.
     """
-    own = own_collections(location)
     with database_of(mongo, "remove the collections") as database:
+        replays = database[REPLAY_COLLECTION].find({"pipeline": location.name})
+        suffixes = ["", *sorted(each["into"] for each in replays if each["into"])]
+        own = [name_beside(each, suffix) for suffix in suffixes for each in own_collections(location)]
         there = set(database.list_collection_names())
         removed = [collection for collection in own if collection in there]
         for collection in removed:
@@ -50,7 +58,8 @@ def remove_collections(mongo: MongoSettings, location: PipelineLocation) -> list
         # Other pipelines may use the same database.
         about = {
             PROGRESS_COLLECTION: ("pipeline", [location.name]),
-            RECONCILIATION_COLLECTION: ("pipeline", [location.name]),
+            BATCH_COLLECTION: ("pipeline", [location.name]),
+            REPLAY_COLLECTION: ("pipeline", [location.name]),
             SUPERSEDED_COLLECTION: ("collection", own),
         }
         for collection, (field, values) in about.items():

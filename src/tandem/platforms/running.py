@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import assert_never
 
-from tandem.checkout import checkout
+from tandem.checkout import project_folder
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.foreign import inherited
-from tandem.platforms.ownership import CHECKOUT_LABEL, FILE_LABEL, PROFILE_LABEL, owns, state_owner
+from tandem.platforms.ownership import FILE_LABEL, FOLDER_LABEL, PROFILE_LABEL, owns, state_owner
 from tandem.settings.load import read_settings
 from tandem.settings.model import Settings
 from tandem.settings.profiles import profiles
 from tandem.supervision.process import alive, read_identity
 from tandem.supervision.state_folder import SUPERVISOR, StateFolder
 
-_SHOWN = ("com.docker.compose.project", CHECKOUT_LABEL, PROFILE_LABEL, FILE_LABEL)
+_SHOWN = ("com.docker.compose.project", FOLDER_LABEL, PROFILE_LABEL, FILE_LABEL)
 # A slower engine counts as not running here; whether it can run anything is checked with more patience.
 _PATIENCE_S = 5
 
@@ -75,14 +75,14 @@ def _valid() -> list[Settings]:
 def _projects(known: Sequence[Settings]) -> dict[str, str]:
     """Returns the Compose project in which each profile's Kafka runs.
 
-    Only projects of this checkout count.
+    Only projects of this folder count.
 
     One call of ``docker ps`` costs some 30 ms. Containers that only watch a cloud environment have no Kafka.
 
     Args:
         known: the settings of the profiles with the backend ``compose``.
     """
-    folder = checkout()
+    folder = project_folder()
     if folder is None or shutil.which("docker") is None:
         return {}
     labels = ("com.docker.compose.service=kafka", "com.docker.compose.oneoff=False")

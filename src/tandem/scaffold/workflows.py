@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 
-from tandem.errors import TandemError, UsageError
+from tandem.errors import DISTRIBUTION, TandemError, UsageError
+from tandem.scaffold.project import RECORD
 
 _TEMPLATES = Path(__file__).parent / "github"
 _PIPELINE, _PROFILE = "the-pipeline", "the-profile"
+# A step that installs Tandem in its checkout, below the comment with the extras that it needs elsewhere.
+_INSTALL = re.compile(rf"      # In Tandem.*({DISTRIBUTION}\[[a-z,]+\]).*\n      - run: \|\n(?: {{10}}pip .*\n)+")
+# The same in a project, whose requirements name the version.
+_OF_PROJECT = r"      - run: pip install -r requirements.txt '\1'\n"
 
 
 class CiService(StrEnum):
@@ -31,6 +37,8 @@ def write_workflows(folder: Path, pipeline: str, profile: str) -> list[Path]:
     """
     target = folder / ".github" / "workflows"
     texts = {target / source.name: source.read_text("utf-8") for source in sorted(_TEMPLATES.glob("*.yml"))}
+    if (folder / RECORD).is_file():
+        texts = {file: _INSTALL.sub(_OF_PROJECT, text) for file, text in texts.items()}
     for file in texts:
         if file.exists():
             raise UsageError(f"{file} exists already", hint="delete it first; nothing was changed")

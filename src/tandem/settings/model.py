@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from tandem.catalog import PipelineLocation
 from tandem.engine.spark.secrets import is_reference
 from tandem.settings.google import GoogleSettings
+from tandem.settings.telemetry import TelemetrySettings
 
 
 def _checked(reference: str) -> str:
@@ -185,6 +186,7 @@ class Settings(_Frozen):
     gcp: GoogleSettings
     ui: UiSettings = UiSettings()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     spark: dict[str, str] = {}
     state_dir: Path
     """The folder of all state; default: ``.tandem`` in Tandem's checkout or, without one, in your Git repository."""

@@ -18,8 +18,8 @@ KEYS = ("like", "port_offset")
 NOT_SET = ("backend", "profile")
 # Google's labels, Compose's names and files contain the profile's name, so it must be short.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
-# The bench's folders, which are beside the profiles' state folders.
-_TAKEN = ("bench", "results")
+# Other folders beside the profiles' state folders.
+_TAKEN = ("bench", "containers", "results")
 LARGEST_OFFSET = 30_000
 
 

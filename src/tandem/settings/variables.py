@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from io import StringIO
@@ -21,6 +22,7 @@ PREFIX = "TANDEM_"
 _OTHERS = (
     *(
         "TANDEM_DEMO_RATE",
+        "TANDEM_DOTENV_MOUNT",
         "TANDEM_KAFKA_PASSWORD_FILE",
         "TANDEM_MONGO_PASSWORD_FILE",
         "TANDEM_PIPELINES_MOUNT",
@@ -34,7 +36,12 @@ _PARAMETERS = "TANDEM_JOB__PARAMETERS"
 _SHARED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("ca",): ("TANDEM_CA", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
     ("java_home",): ("TANDEM_JAVA_HOME", "JAVA_HOME"),
+    ("telemetry", "otlp_endpoint"): ("TANDEM_TELEMETRY__OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ("telemetry", "openlineage_url"): ("TANDEM_TELEMETRY__OPENLINEAGE_URL", "OPENLINEAGE_URL"),
+    ("telemetry", "openlineage_namespace"): ("TANDEM_TELEMETRY__OPENLINEAGE_NAMESPACE", "OPENLINEAGE_NAMESPACE"),
 }
+# Other programs may have addresses in these that Tandem cannot use; they are theirs.
+_ADDRESSES = re.compile(r"(OTEL_EXPORTER_OTLP_ENDPOINT|OPENLINEAGE_URL)=(?!https?://[^/@][^@]*$)")
 
 
 def read_dotenv(file: Path) -> dict[str, str]:
@@ -108,7 +115,7 @@ def values_of(variables: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], A
 
 def setter(path: tuple[str, ...], variables: Mapping[str, str]) -> str | None:
     """Returns the variable that sets the value at a path; None if none does."""
-    given = _given(variables)
+    given = {name: value for name, value in _given(variables).items() if not _ADDRESSES.match(f"{name}={value}")}
     return next((name for name in _SHARED.get(path, (variable(path),)) if name in given), None)
 
 

@@ -41,7 +41,7 @@ class Documents(Protocol):
 def compare(
     intakes: Sequence[Intake],
     documents: Documents,
-    letters: Iterable[TopicRecord],
+    letters: Iterable[TopicRecord] | None,
     watermark: Watermark,
     *,
     oracle: Oracle,
@@ -56,7 +56,7 @@ def compare(
     Args:
         intakes: the records read of each stream.
         documents: MongoDB's documents.
-        letters: the records of the dead-letter topic.
+        letters: the records of the dead-letter topic; None if they are not compared.
         watermark: the result of ``watermark.sweep`` for the intakes.
         oracle: the pipeline's oracle.
         collections: the names of the collections that the pipeline writes.
@@ -90,7 +90,8 @@ def compare(
     for found in differences.values():
         found.add_to(problems)
     due = dict(chain.from_iterable((intake.dead | intake.unknown_then).items() for intake in intakes))
-    _letters(dead_letter_topic, letters, due, beginnings or {}, problems)
+    if letters is not None:
+        _letters(dead_letter_topic, letters, due, beginnings or {}, problems)
     for intake in intakes:
         for identity in intake.conflicting:
             problems.add(Kind.CONFLICTING, intake.stream.name, identity)

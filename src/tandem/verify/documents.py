@@ -33,7 +33,7 @@ class CollectionDifferences:
                 self._unexpected.append(document)
                 continue
             self._missing.discard(must_be["_id"])
-            if fields := _differing(document, must_be):
+            if fields := differing_fields(document, must_be):
                 self._wrong[must_be["_id"]] = document, fields
         # To recognise copies under another _id.
         self._contents = {_content(document) for document in expected.values()} if self._unexpected else set()
@@ -51,14 +51,14 @@ class CollectionDifferences:
         self._wrong = {
             identity: (document, fields)
             for identity, (document, fields) in self._wrong.items()
-            if identity not in expected or _differing(document, expected[identity])
+            if identity not in expected or differing_fields(document, expected[identity])
         }
         unexpected, self._unexpected = self._unexpected, []
         for document in unexpected:
             must_be = _of_its_id(document, expected)
             if must_be is None:
                 self._unexpected.append(document)
-            elif fields := _differing(document, must_be):
+            elif fields := differing_fields(document, must_be):
                 self._wrong[must_be["_id"]] = document, fields
         if self._unexpected:
             self._contents.update(_content(document) for document in expected.values())
@@ -79,7 +79,7 @@ def _of_its_id(document: Document, expected: Mapping[str, Document]) -> Document
     return expected.get(identity) if type(identity) is str else None
 
 
-def _differing(stored: Document, expected: Document) -> set[str]:
+def differing_fields(stored: Document, expected: Document) -> set[str]:
     """Returns the fields that differ in presence, value or type.
 
     An expected None means a missing field.
@@ -98,7 +98,7 @@ def _equal(found: Any, expected: Any) -> bool:
     if isinstance(found, DBRef):  # PyMongo reads a nested document with the fields $ref and $id as this
         found = dict(found.as_doc())
     if type(found) is dict and isinstance(expected, Mapping):
-        return not _differing(found, expected)
+        return not differing_fields(found, expected)
     if type(found) is list and isinstance(expected, list | tuple):
         return len(found) == len(expected) and all(map(_equal, found, expected))
     # Null is never stored.

@@ -104,6 +104,21 @@ class TopicReader:
         with self._answering():
             return self._numbered(self._consumer.end_offsets(list(self._partitions.values())))
 
+    def at(self, ms: int) -> dict[int, tuple[int, int]]:
+        """Returns each partition's first record that is not older than a time.
+
+        They are an offset and a time by partition. A partition without such a record is missing.
+
+        Args:
+            ms: the time, in milliseconds since 1970; an earlier one counts as 1970.
+
+        Raises:
+            EnvironmentNotReadyError: Kafka does not answer.
+        """
+        with self._answering():
+            found = self._consumer.offsets_for_times(dict.fromkeys(self._partitions.values(), max(0, ms)))
+        return {tp.partition: (each.offset, each.timestamp) for tp, each in found.items() if each is not None}
+
     def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[TopicRecord]:
         """Yields each partition's records from ``start`` to before ``end``, in order.
 

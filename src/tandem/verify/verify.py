@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
-from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from tandem.catalog import declared_by
@@ -19,14 +17,13 @@ from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake, unknown_schema_keys
+from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments
 from tandem.verify.oracle import load_oracle
 from tandem.verify.report import Report
 from tandem.verify.settle import Problem, await_settled
 from tandem.verify.topics import Offsets, TopicReader, TopicRecord, check_uncompacted
 from tandem.verify.watermark import sweep
 
-# Dates stay numbers: a datetime cannot hold years before 1 or after 9999.
-_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 _SERVER_SELECTION_MS = 10_000
 
 
@@ -87,7 +84,7 @@ class _Verification:
         client: MongoClient[dict[str, Any]] = stack.enter_context(
             MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
         )
-        self._database = client.get_database(settings.mongo.database, codec_options=_CODEC)
+        self._database = client.get_database(settings.mongo.database, codec_options=AS_NUMBERS)
         self._topics = [stack.enter_context(TopicReader(settings.kafka, stream.topic)) for stream in declared.streams]
         self._letters = stack.enter_context(TopicReader(settings.kafka, declared.dead_letter_topic))
         check_uncompacted(settings.kafka, [reader.topic for reader in (*self._topics, self._letters)])
@@ -114,7 +111,7 @@ class _Verification:
         )
         report = compare(
             self._intakes,
-            _Stored(self._database),
+            MongoDocuments(self._database),
             self._read_letters(),
             watermark,
             oracle=self._oracle,
@@ -128,17 +125,3 @@ class _Verification:
 
     def _read_letters(self) -> Iterator[TopicRecord]:
         return self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
-
-
-class _Stored:
-    """MongoDB's documents."""
-
-    def __init__(self, database: Database[dict[str, Any]]) -> None:
-        self._database = database
-
-    def ids(self, collection: str) -> Set[str]:
-        documents = self._database[collection].find({}, {"_id": 1}, batch_size=20_000)
-        return {document["_id"] for document in documents if isinstance(document["_id"], str)}
-
-    def read(self, collection: str) -> Iterable[dict[str, Any]]:
-        return self._database[collection].find({}, batch_size=5_000)

@@ -35,8 +35,10 @@ from tandem.engine.declare.wire_format import JsonSchema
 PROGRESS_COLLECTION = "tandem_progress"
 # The reports' field with the number of the query's operators that keep state; None before the first batch.
 STATE_OPERATORS = "state_operators"
-# The reports of reconcile, one document for each run in the cloud.
-RECONCILIATION_COLLECTION = "tandem_reconciliations"
+# The reports of reconcile and replay, one document for each run in the cloud.
+BATCH_COLLECTION = "tandem_batches"
+# The ranges and the progress of replays, one document for each set of collections that they write.
+REPLAY_COLLECTION = "tandem_replays"
 # Notes about superseded documents that the job may still write.
 SUPERSEDED_COLLECTION = "tandem_superseded"
 # The file in a checkpoint with the settings of its first start.

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tandem.engine.read.decided import DECIDED, is_decided
 from tandem.engine.read.parse import ASIDE
 
 
@@ -19,8 +20,12 @@ def interval_join(
     A row with ``ASIDE`` set (a dead letter or a control record) never meets the condition. Spark emits it at once as an
     outer row and does not store it. So one query carries all rows, and reads and parses each record once.
 
+    In a batch whose rows have the column ``DECIDED``, an event without a partner is left out if a partner may be
+    outside of the batch.
+
     Args:
-        left: the left rows. Only the column ``ASIDE`` may be in both sides, and it must be in both or neither.
+        left: the left rows. Only the columns ``ASIDE`` and ``DECIDED`` may be in both sides. Each must be in both or
+            neither.
         right: the right rows.
         on: the equal columns, left and right.
         times: the event-time columns (timestamp), left and right.
@@ -61,11 +66,26 @@ def interval_join(
         & (F.col(times[1]) >= F.col(times[0]) - within)
         & (F.col(times[1]) <= F.col(times[0]) + within)
     )
+    if DECIDED in left.columns:
+        return _decided(left, right, condition, times, within)
     if not carries:
         return left.join(right, condition, "full_outer")
     condition = condition & F.col(aside_left).isNull() & F.col(aside_right).isNull()
     joined = left.join(right, condition, "full_outer")
     return joined.withColumn(ASIDE, F.coalesce(aside_left, aside_right)).drop(aside_left, aside_right)
+
+
+def _decided(left: DataFrame, right: DataFrame, condition: Column, times: tuple[str, str], within: Column) -> DataFrame:
+    """Returns the pairs, and the rows without a partner that are decided."""
+    of_left, of_right = f"{DECIDED}_left", f"{DECIDED}_right"
+    joined = left.withColumnRenamed(DECIDED, of_left).join(
+        right.withColumnRenamed(DECIDED, of_right), condition, "full_outer"
+    )
+    limits = F.coalesce(of_left, of_right)
+    time = F.when(F.col(of_right).isNull(), F.col(times[0])).otherwise(F.col(times[1]))
+    is_pair = F.col(of_left).isNotNull() & F.col(of_right).isNotNull()
+    kept = joined.where(is_pair | is_decided(limits, time, within))
+    return kept.withColumn(DECIDED, limits).drop(of_left, of_right)
 
 
 def no_longer_alone(pairs: DataFrame, kinds: Mapping[str, tuple[str, str]], *, within_seconds: int) -> DataFrame:

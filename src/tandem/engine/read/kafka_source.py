@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from tandem.engine.declare.field_name import quoted
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Pipeline
+from tandem.engine.declare.replay_range import ReplayRange
 from tandem.engine.declare.stream import Stream
 from tandem.engine.read.mongo_source import looked_up
 from tandem.engine.read.parse import ASIDE, IS_CONTROL, parse
@@ -95,6 +96,17 @@ def as_batch(
     return transformed(spark, pipeline, config, events)
 
 
+def events_in(spark: SparkSession, stream: Stream, config: JobConfig, span: ReplayRange) -> DataFrame:
+    """Returns a stream's events in a range, as the transform gets them."""
+    return _events(parsed_in(spark, stream, config, span))
+
+
+def parsed_in(spark: SparkSession, stream: Stream, config: JobConfig, span: ReplayRange) -> DataFrame:
+    """Returns one row for each of a stream's records in a range; see ``parse``."""
+    records = records_of(spark, stream, config, span.ends(stream.topic), span.starts(stream.topic))
+    return _parsed(records, stream, config)
+
+
 def transformed(spark: SparkSession, pipeline: Pipeline, config: JobConfig, events: Sequence[DataFrame]) -> DataFrame:
     """Returns the transform's rows for given events of each stream, as a batch."""
     return pipeline.transform(*events, **_lookups(spark, pipeline, config), **config.parameters)
@@ -112,7 +124,13 @@ def rejected_records_of(spark: SparkSession, stream: Stream, config: JobConfig, 
     return reasons.added_to(aside.select(f"{ASIDE}.*")).drop(IS_CONTROL)
 
 
-def records_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Mapping[str, int]) -> DataFrame:
+def records_of(
+    spark: SparkSession,
+    stream: Stream,
+    config: JobConfig,
+    ends: Mapping[str, int],
+    starts: Mapping[str, int] | None = None,
+) -> DataFrame:
     """Returns the records of a stream's topic in the schema of Spark's Kafka source.
 
     Args:
@@ -120,10 +138,11 @@ def records_of(spark: SparkSession, stream: Stream, config: JobConfig, ends: Map
         stream: the stream.
         config: Kafka's address.
         ends: the offset behind the last record to read, by partition; no other partition is read.
+        starts: the first offset to read, by partition; None for the topic's first records.
     """
     options = {
         "assign": json.dumps({stream.topic: sorted(map(int, ends))}),
-        "startingOffsets": "earliest",
+        "startingOffsets": "earliest" if starts is None else json.dumps({stream.topic: dict(starts)}),
         "endingOffsets": json.dumps({stream.topic: dict(ends)}),
     }
     return spark.read.format("kafka").options(**_connection(config), **options).load()

@@ -1,1 +1,1 @@
-"""The job, reconcile, and what controls and reports them."""
+"""The job, reconcile and replay, and what controls and reports them."""

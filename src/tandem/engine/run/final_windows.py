@@ -40,7 +40,10 @@ class FinalWindows:
         window: the names of its fields with the window's begin and end.
         documents: the documents that the topics imply.
         since: returns the event time from which windows are complete, in milliseconds since 1970; None if all are.
-        watermark: the job's watermark.
+        watermark: the watermark up to which windows are closed.
+
+    Attributes:
+        collection: the documents' collection.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class FinalWindows:
         since: Callable[[], int | None],
         watermark: datetime,
     ) -> None:
-        self._spark, self._config, self._collection = spark, config, output.collection_name
+        self._spark, self._config, self.collection = spark, config, output.collection_name
         self._since = since
         self._begin, end = window
         self._final = F.col(quoted(end)) <= F.lit(watermark)
@@ -72,20 +75,20 @@ class FinalWindows:
         # Only after the topics are read: retention may remove records until then, and the documents would lack them.
         complete = self._complete()
         expected = implied.where(complete)
-        stored = read_collection(self._spark, self._config, self._collection, expected.schema)
+        stored = read_collection(self._spark, self._config, self.collection, expected.schema)
         stored = stored.where(self._final & complete)
         stored = stored.persist(StorageLevel.DISK_ONLY)
         try:
             wrong = _differing(expected, stored).persist(StorageLevel.DISK_ONLY)
             new = wrong.join(stored.select("_id"), "_id", "left_anti").count()
-            report["compared"][self._collection] = expected.count()
-            report["inserted"][self._collection] = new
-            report["replaced"][self._collection] = (changed := wrong.count()) - new
+            report["compared"][self.collection] = expected.count()
+            report["inserted"][self.collection] = new
+            report["replaced"][self.collection] = (changed := wrong.count()) - new
             if changed:
-                write_documents(wrong, self._collection, self._config, few=True)
+                write_documents(wrong, self.collection, self._config, few=True)
             extra = stored.join(expected, "_id", "left_anti")
-            collection = MongoCollection(self._spark, self._config, self._collection)
-            report["removed"][self._collection] = sum(collection.delete_ids(chunk) for chunk in in_chunks(extra))
+            collection = MongoCollection(self._spark, self._config, self.collection)
+            report["removed"][self.collection] = sum(collection.delete_ids(chunk) for chunk in in_chunks(extra))
             wrong.unpersist()
         finally:
             stored.unpersist()
@@ -95,6 +98,22 @@ class FinalWindows:
         """Returns the condition for windows whose events are all still in the topics."""
         since_ms = self._since()
         return F.lit(True) if since_ms is None else F.unix_millis(F.col(quoted(self._begin))) >= since_ms
+
+
+def final_windows(
+    spark: SparkSession,
+    pipeline: Pipeline,
+    config: JobConfig,
+    documents: Mapping[str, DataFrame],
+    since: Callable[[], int | None],
+    watermark: datetime,
+) -> list[FinalWindows]:
+    """Returns the final windows of each output that has windows; see ``FinalWindows``."""
+    return [
+        FinalWindows(spark, config, output, output.window, documents[output.collection_name], since, watermark)
+        for output in pipeline.outputs
+        if output.window is not None
+    ]
 
 
 def complete_since(

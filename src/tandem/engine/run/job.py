@@ -201,8 +201,12 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
         on_refused=reporter.refused,
     )
     writer = BatchWriter(spark, pipeline, config, stopping)
-    on_batch, on_idle = (reporter.batch, control_sender.batch, writer.committed), (control_sender.idle, reporter.idle)
-    listener = ProgressListener(on_batch, on_idle)
+    on_batch = (
+        lambda each: reporter.batch(each, writer.steps_of(each.batchId)),
+        control_sender.batch,
+        writer.committed,
+    )
+    listener = ProgressListener(on_batch, (control_sender.idle, reporter.idle))
     spark.streams.addListener(listener)
     try:
         return _run(spark, pipeline, config, stopping, reporter, control_sender, writer)

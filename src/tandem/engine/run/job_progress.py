@@ -24,6 +24,7 @@ from tandem.engine.spark.checkpoint import checkpoint_id, last_committed, planne
 from tandem.engine.spark.job_log import Notice, values
 from tandem.engine.spark.jvm import describe
 from tandem.engine.spark.mongo_client import MongoCollection
+from tandem.engine.write.batch_steps import BatchSteps
 
 # The job reports at least this often. A reader that sees no report for much longer takes the job for dead.
 HEARTBEAT_S = 3.0
@@ -79,14 +80,18 @@ class ProgressReporter:
         self._last: dict[str, Any] = {
             CHECKPOINT: None,
             "batch": None,
+            "begun_at": None,
             "input_rows": 0,
             "input_rows_total": 0,
+            "late": 0,
             "late_total": 0,
+            "dead_letters": 0,
             LATE_AT: None,
             "unreported": 0,
             "watermark": None,
             "committed": {},
             "durations_ms": {},
+            "steps": [],
             "state_rows": 0,
             "state_bytes": 0,
             STATE_OPERATORS: None,
@@ -169,18 +174,22 @@ class ProgressReporter:
             self._logged_at = time.monotonic()
             _log.info(Notice.WAITING)
 
-    def batch(self, progress: StreamingQueryProgress) -> None:
-        """Reports a committed batch."""
+    def batch(self, progress: StreamingQueryProgress, steps: BatchSteps) -> None:
+        """Reports a committed batch and the steps of its writing."""
         late = sum(int(operator.numRowsDroppedByWatermark) for operator in progress.stateOperators)
         rows = progress.numInputRows // self._times_read
         changes: dict[str, Any] = {
             CHECKPOINT: str(progress.id),
             "batch": progress.batchId,
+            "begun_at": {"$date": progress.timestamp},
             "input_rows": rows,
             "input_rows_total": self._last["input_rows_total"] + rows,
+            "late": late,
             "late_total": self._last["late_total"] + late,
+            "dead_letters": steps.dead_letters,
             "committed": _offsets(progress),
             "durations_ms": dict(progress.durationMs),
+            "steps": steps.taken,
             "state_rows": sum(int(operator.numRowsTotal) for operator in progress.stateOperators),
             "state_bytes": sum(int(operator.memoryUsedBytes) for operator in progress.stateOperators),
             STATE_OPERATORS: len(progress.stateOperators),

@@ -64,6 +64,11 @@ class MongoCollection:
         """Stores a document."""
         self._collection.insertOne(self._bson(document))
 
+    def put(self, document: Mapping[str, Any]) -> None:
+        """Stores a document instead of the one with its ``_id``, if there is one."""
+        options = self._jvm.com.mongodb.client.model.ReplaceOptions().upsert(True)
+        self._collection.replaceOne(self._bson({"_id": document["_id"]}), self._bson(document), options)
+
     def newest(self, query: Mapping[str, Any]) -> Document | None:
         """Returns the newest matching document of a capped collection."""
         document = self._collection.find(self._bson(query)).sort(self._bson({"$natural": -1})).first()

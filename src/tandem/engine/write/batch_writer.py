@@ -18,6 +18,7 @@ from tandem.engine.spark.checkpoint import Planned, is_committed, planned
 from tandem.engine.spark.failure import AnotherDriverError
 from tandem.engine.spark.job_log import Notice, values
 from tandem.engine.write.batch_rows import BatchRows
+from tandem.engine.write.batch_steps import COMPUTE, DOCUMENTS, LETTERS, BatchSteps
 from tandem.engine.write.compilation import Compilation
 from tandem.engine.write.dead_letters import DeadLetters
 from tandem.engine.write.large_batches import LargeBatches
@@ -61,6 +62,8 @@ class BatchWriter:
         self._aggregates = any(output.window for output in pipeline.outputs)
         self._passed: str | None = None
         self._before: Planned | None = None
+        # By batch. Spark reports a batch while the next one may already be written.
+        self._steps: dict[int, BatchSteps] = {}
         self._large = LargeBatches(pipeline.outputs, self._letters, config, self._pool)
         self._small: SmallBatches | None = None
 
@@ -70,11 +73,19 @@ class BatchWriter:
             raise StopRequested
         now = planned(self._spark, self._config, batch_id)
         rows = self._rows_of(batch, now)
+        steps = self._steps[batch_id] = BatchSteps()
         try:
-            self._write(rows, batch, batch_id, self._written_since(batch_id, now))
+            self._write(rows, batch, batch_id, self._written_since(batch_id, now), steps)
         finally:
             rows.clear()
         self._before = now
+
+    def steps_of(self, batch_id: int) -> BatchSteps:
+        """Returns the steps of a committed batch, and forgets them and those before."""
+        found = self._steps.get(batch_id, BatchSteps())
+        for number in [number for number in self._steps if number <= batch_id]:
+            del self._steps[number]
+        return found
 
     def committed(self, progress: StreamingQueryProgress) -> None:
         """Removes notes that a committed batch's watermark has passed.
@@ -109,24 +120,28 @@ class BatchWriter:
         # A new checkpoint reads records again that an earlier one has read.
         return now.at_ms if batch_id else 0
 
-    def _write(self, rows: BatchRows, batch: DataFrame, batch_id: int, since_ms: int | None) -> None:
-        found = rows.compute(batch)
+    def _write(self, rows: BatchRows, batch: DataFrame, batch_id: int, since_ms: int | None, steps: BatchSteps) -> None:
+        with steps.measured(COMPUTE):
+            found = rows.compute(batch)
+        steps.dead_letters = found.dead
         # Spark refuses a second commit of a batch only until it purges the first one.
         if is_committed(self._spark, self._config, batch_id):
             raise AnotherDriverError
         self._compilation.note(batch, found.events)
         tasks: list[Callable[[], None]] = []
         if found.dead:
-            tasks.append(partial(self._append_letters, rows, found.dead, batch_id, since_ms))
+            tasks.append(partial(self._append_letters, rows, batch_id, since_ms, steps))
         if found.events:
-            tasks += [partial(self._write_documents, rows, output) for output in self._outputs]
+            tasks += [partial(self._write_documents, rows, output, steps) for output in self._outputs]
         side_by_side(self._pool, batch.sparkSession, tasks)
 
-    def _write_documents(self, rows: BatchRows, output: Output) -> None:
-        rows.write_documents(output)
-        if output.superseded_by is not None and self._superseded.has_notes(output.collection_name):
-            self._superseded.remove(output.collection_name, rows.documents(output))
+    def _write_documents(self, rows: BatchRows, output: Output, steps: BatchSteps) -> None:
+        with steps.measured(DOCUMENTS, output.collection_name):
+            rows.write_documents(output)
+            if output.superseded_by is not None and self._superseded.has_notes(output.collection_name):
+                self._superseded.remove(output.collection_name, rows.documents(output))
 
-    def _append_letters(self, rows: BatchRows, number: int, batch_id: int, since_ms: int | None) -> None:
-        rows.append_letters(since_ms=since_ms)
-        _log.warning(Notice.REJECTED, extra=values(batch=batch_id, dead_letters=number))
+    def _append_letters(self, rows: BatchRows, batch_id: int, since_ms: int | None, steps: BatchSteps) -> None:
+        with steps.measured(LETTERS):
+            rows.append_letters(since_ms=since_ms)
+        _log.warning(Notice.REJECTED, extra=values(batch=batch_id, dead_letters=steps.dead_letters))

@@ -1,4 +1,4 @@
-"""Calls Docker Compose for one checkout."""
+"""Calls Docker Compose in one folder."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tandem.checkout import COMPOSE_FILE
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.foreign import inherited
 from tandem.settings.model import Settings
 
 # The name under which compose/base.yml mounts the user's folder.
 _OWN = "pipelines"
-_FILE, _OVERRIDE = "docker-compose.yml", "docker-compose.override.yml"
+_OVERRIDE = "docker-compose.override.yml"
 
 
 def project_name(folder: Path, settings: Settings) -> str:
     """Returns the name of a profile's Compose project.
 
-    It depends on the checkout and on the user's file.
+    It depends on the folder and on the user's file.
 
     Args:
-        folder: the checkout.
+        folder: the folder of ``docker-compose.yml``.
         settings: the profile's settings.
     """
     places = [str(place) for place in (folder, settings.profile_file) if place]
@@ -62,6 +63,7 @@ def variables(settings: Settings, images: str | None) -> dict[str, str]:
         "TANDEM_IMAGES": images,
         "TANDEM_CA": settings.ca,
         "COMPOSE_PROFILES": "local",
+        **{f"TANDEM_TELEMETRY__{name.upper()}": value for name, value in settings.telemetry},
     }
     return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -74,7 +76,7 @@ def ports(settings: Settings) -> dict[str, int]:
 def _mounted(own: Path) -> Path | None:
     """Returns the user's folder of pipelines.
 
-    None for the checkout's if it does not exist.
+    None for the folder that ``.env`` names if it does not exist.
     """
     if not own.is_dir():
         return None
@@ -90,7 +92,7 @@ class Compose:
     """Calls ``docker compose`` for one project.
 
     Args:
-        folder: the checkout.
+        folder: the folder of ``docker-compose.yml``.
         project: the project's name.
         environment: the variables of the compose files.
         added: a model to merge into the compose files, if any.
@@ -127,7 +129,7 @@ class Compose:
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         # Named explicitly, because the environment may name another project.
-        names = [_FILE, *(name for name in (_OVERRIDE,) if (self._folder / name).is_file())]
+        names = [COMPOSE_FILE, *(name for name in (_OVERRIDE,) if (self._folder / name).is_file())]
         files = [word for name in (*names, *(["-"] if self._added else [])) for word in ("--file", name)]
         return ["docker", "compose", *files, "--project-name", self._project, *arguments]
 

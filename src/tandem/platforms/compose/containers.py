@@ -14,7 +14,7 @@ from docker.errors import DockerException, NotFound
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.platforms.compose.engine import Engine
-from tandem.platforms.ownership import CHECKOUT_LABEL, owns
+from tandem.platforms.ownership import FOLDER_LABEL, owns
 from tandem.settings.model import Settings
 
 _PROJECT = "com.docker.compose.project"
@@ -45,11 +45,11 @@ class Containers:
             return dict(self._client.info())
 
     def project_of(self, folder: Path, settings: Settings) -> str | None:
-        """Returns the project whose Kafka was created from this checkout for a profile.
+        """Returns the project whose Kafka was created from this folder for a profile.
 
         See ``owns``.
         """
-        brokers = self._list({CHECKOUT_LABEL: str(folder), _SERVICE: KAFKA})
+        brokers = self._list({FOLDER_LABEL: str(folder), _SERVICE: KAFKA})
         return next((each.labels[_PROJECT] for each in brokers if owns(settings, each.labels, folder)), None)
 
     def of(self, project: str) -> dict[str, Any]:

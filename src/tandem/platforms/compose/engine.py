@@ -7,13 +7,12 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import tandem.checkout
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
+from tandem.platforms.compose.folder import project_folder
 
 # The first version in which `include` with several files works.
 MINIMUM_COMPOSE = (2, 20)
@@ -44,27 +43,13 @@ class Engine:
     compose: str = ""
 
 
-def checkout() -> Path:
-    """Returns the folder of ``docker-compose.yml``.
-
-    Raises:
-        EnvironmentNotReadyError: Tandem was installed without it.
-    """
-    if folder := tandem.checkout.checkout():
-        return folder
-    raise EnvironmentNotReadyError(
-        "docker-compose.yml is missing: Tandem was not installed from a checkout",
-        hint="clone the repository, or use `--profile embedded`",
-    )
-
-
 def find_engine() -> Engine:
     """Returns the Docker engine.
 
     Raises:
         EnvironmentNotReadyError: something is missing; the message names it.
     """
-    checkout()
+    project_folder()
     if shutil.which("docker") is None:
         raise EnvironmentNotReadyError("there is no docker program on PATH", hint=_HINT)
     host = _host()
@@ -140,7 +125,7 @@ def _host() -> str:
 def _check_here(host: str) -> None:
     """Raises if the engine is on another machine.
 
-    That machine has neither the checkout nor the ports.
+    That machine has neither the folder nor the ports.
     """
     address = urlsplit(host)
     if address.scheme not in ("tcp", "ssh", "http", "https") or address.hostname in _LOOPBACK:
@@ -149,7 +134,7 @@ def _check_here(host: str) -> None:
     named = next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if environment.get(name)), None)
     raise EnvironmentNotReadyError(
         f"the Docker engine is on another machine, {address.scheme}://{address.hostname} "
-        f"({f'by {named}' if named else 'by its current context'}): it has neither this checkout nor these ports",
+        f"({f'by {named}' if named else 'by its current context'}): it has neither this folder nor these ports",
         hint=f"{f'unset {named}' if named else '`docker context use default`'}, or use `--profile embedded`",
     )
 

@@ -6,18 +6,21 @@ from typing import Any
 
 import structlog
 
+from tandem.engine.declare.replay_range import ReplayRange
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign.inheritance import log_not_passed_on
+from tandem.job_files import RECONCILE, REPLAY, replay_arguments
 from tandem.platforms.base import START_DEADLINE_S, UNCHECKED
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import ports
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
-from tandem.platforms.compose.engine import check_builder, check_memory, checkout
-from tandem.platforms.compose.job_services import RECONCILE, SETUP, JobServices
+from tandem.platforms.compose.engine import check_builder, check_memory
+from tandem.platforms.compose.folder import renewed_folder
+from tandem.platforms.compose.job_services import BATCH, SETUP, JobServices
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
-from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
+from tandem.platforms.observe import batch_report, has_committed, lag_of, status
 from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.progress import progress_of
 from tandem.platforms.reload import reload
@@ -43,7 +46,7 @@ class ComposeJob:
         """Starts the services and this pipeline's job; see ``Job.submit``."""
         project, job = self._project, self._services.job
         pipelines = {*project.jobs(), self.settings.pipeline}
-        check_mounts(checkout(), self.settings.pipelines_dir, self.settings.profile_file)
+        check_mounts(renewed_folder(), self.settings.pipelines_dir, self.settings.profile_file)
         if state_of(project.container(job)) != "running":
             check_memory(project.engine, len(pipelines))
             check_builder(project.engine)
@@ -114,9 +117,14 @@ class ComposeJob:
 
         See ``Job.reconcile``.
         """
-        self._project.check_running(self.settings.pipeline)
-        compose, service = self._project.compose(self.settings), self._services.named(RECONCILE)
-        return reconcile_report(*compose.output_of("run", "--rm", "--no-deps", "--no-TTY", service))
+        return self._run_batch(RECONCILE)
+
+    def replay(self, span: ReplayRange) -> dict[str, Any]:
+        """Computes the documents of a range again, in a container of its own.
+
+        See ``Job.replay``.
+        """
+        return self._run_batch(REPLAY, *replay_arguments(span))
 
     def doubt(self) -> str | None:
         """Returns that nothing is checked before the restart; see ``Job.doubt``."""
@@ -140,7 +148,7 @@ class ComposeJob:
         See ``Job.restart``.
         """
         self._project.check_running(self.settings.pipeline)
-        check_mounts(checkout(), self.settings.pipelines_dir, self.settings.profile_file)
+        check_mounts(renewed_folder(), self.settings.pipelines_dir, self.settings.profile_file)
         self._start("run", "--rm", "--no-deps", self._services.named(SETUP))
         self._start("up", "--detach", "--no-deps", "--force-recreate", self._services.job)
         self.wait_until_ready()
@@ -164,6 +172,12 @@ class ComposeJob:
     @property
     def _services(self) -> JobServices:
         return self._project.services_of(self.settings.pipeline)
+
+    def _run_batch(self, entry: str, *arguments: str) -> dict[str, Any]:
+        self._project.check_running(self.settings.pipeline)
+        compose, services = self._project.compose(self.settings), self._services
+        command = ("run", "--rm", "--no-deps", "--no-TTY", services.named(BATCH), *services.batch_command, *arguments)
+        return batch_report(entry, *compose.output_of(*command))
 
     def _dashboard_trouble(self) -> str | None:
         """Returns why the dashboard's container cannot be started.

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-JOB, SETUP, RECONCILE = "job", "setup", "reconcile"
+JOB, SETUP, BATCH = "job", "setup", "batch"
+# The folder for the files of all drivers.
+_CONF = "/conf"
 # The label with the pipeline on a job's container.
 PIPELINE_LABEL = "tandem.pipeline"
 
@@ -38,8 +40,14 @@ class JobServices:
         return self.named(JOB)
 
     def named(self, service: str) -> str:
-        """Returns the name of one of the job's services: ``JOB``, ``SETUP`` or ``RECONCILE``."""
+        """Returns the name of one of the job's services: ``JOB``, ``SETUP`` or ``BATCH``."""
         return f"{service}{self.suffix}"
+
+    @property
+    def batch_command(self) -> tuple[str, ...]:
+        """The command of ``BATCH``; arguments may follow."""
+        folder = f"{_CONF}/{self.pipeline}/batch" if self.suffix else f"{_CONF}/batch"
+        return ("python", f"{folder}/submitted.py", f"@{folder}/arguments")
 
     def definitions(self, model: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Returns the definitions of the three services, by name.
@@ -47,7 +55,7 @@ class JobServices:
         Args:
             model: the services of the compose files for this pipeline, as Compose resolves them.
         """
-        setup, job, reconcile = (self._with_own_files(model[name]) for name in (SETUP, JOB, RECONCILE))
+        setup, job, batch = (self._with_own_files(model[name]) for name in (SETUP, JOB, BATCH))
         # Java allows no underscore in a host name.
         host = self.job.replace("_", "-")
         setup["command"].append(f"--driver={host}")
@@ -55,16 +63,16 @@ class JobServices:
         job["networks"] = {"default": {"aliases": [host]}}
         needs: dict[str, Any] = job["depends_on"]
         needs[self.named(SETUP)] = needs.pop(SETUP)
-        return {self.named(SETUP): setup, self.job: job, self.named(RECONCILE): reconcile}
+        return {self.named(SETUP): setup, self.job: job, self.named(BATCH): batch}
 
     def _with_own_files(self, service: Mapping[str, Any]) -> dict[str, Any]:
         """Returns a copy of a service with this pipeline's configuration files."""
         own = copy.deepcopy(dict(service))
         # It uses the first one's image.
         own.pop("build", None)
-        files = f"/conf/{self.pipeline}"
-        own["command"] = [word.replace("/conf", files) for word in own["command"]]
-        own["environment"] = {key: str(value).replace("/conf", files) for key, value in own["environment"].items()}
+        files = f"{_CONF}/{self.pipeline}"
+        own["command"] = [word.replace(_CONF, files) for word in own["command"]]
+        own["environment"] = {key: str(value).replace(_CONF, files) for key, value in own["environment"].items()}
         return own
 
 

@@ -1,6 +1,6 @@
 """Checks that the containers' users can read the mounted files.
 
-These users do not own the checkout.
+These users do not own the files.
 """
 
 from __future__ import annotations
@@ -11,42 +11,45 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tandem.checkout import COPY, fragments
 from tandem.errors import EnvironmentNotReadyError
 from tandem.settings.profiles import FILE
 
-# The users of the images, by the folders of the checkout that are mounted into their containers.
+# The users of the images, by the folders that are mounted into their containers.
 _READERS = {"src": 1000, "compose/kafka": 1000, "compose/spark": 1000, "compose/mongo": 999}
 _PIPELINES_READER = 1000
 # Python writes these by itself, and containers do not need them.
 _GENERATED = ("__pycache__", ".egg-info")
 
 
-def check_mounts(checkout: Path, pipelines: Path, profiles: Path | None) -> None:
+def check_mounts(project: Path, pipelines: Path, profiles: Path | None) -> None:
     """Raises if a container's user cannot read a mounted file.
 
     This happens after a clone with umask 077, for example.
 
     Args:
-        checkout: the folder of ``docker-compose.yml``.
+        project: the folder of ``docker-compose.yml``.
         pipelines: the user's folder of pipelines.
-        profiles: the user's file that defines the profile; None if containers get the checkout's.
+        profiles: the user's file that defines the profile; None if containers get the project's.
 
     Raises:
         EnvironmentNotReadyError: the message names a path, the hint has the command that fixes all.
     """
-    own = profiles or checkout / FILE
+    own = profiles or project / FILE
     if not own.is_file():
-        raise EnvironmentNotReadyError(f"{own} is missing", hint=f"cd {checkout} && git checkout {own.name}")
+        raise EnvironmentNotReadyError(f"{own} is missing", hint=f"cd {project} && git checkout {own.name}")
     if sys.platform != "linux":  # elsewhere Docker shows every file as the container's own
         return
-    readers = {checkout / name: uid for name, uid in _READERS.items()}
+    parts = fragments(project)
+    readers = {parts / name: uid for name, uid in _READERS.items()}
     readers |= dict.fromkeys((pipelines, own), _PIPELINES_READER)
     for folder, uid in readers.items():
         if path := next(_unreadable(folder, uid), None):
-            others = "".join(f" {each}" for each in (pipelines, own) if each.parent != checkout)
+            others = "".join(f" {each}" for each in (pipelines, own) if each.parent != project)
+            shared = "src compose" if parts == project else COPY
             raise EnvironmentNotReadyError(
                 f"{path} is not readable for the containers, which run as other users (uid {uid})",
-                hint=f"cd {checkout} && chmod -R go+rX src compose pipelines {own.name}{others}",
+                hint=f"cd {project} && chmod -R go+rX {shared} pipelines {own.name}{others}",
             )
 
 

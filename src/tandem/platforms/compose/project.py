@@ -1,4 +1,4 @@
-"""The Compose project of a checkout, with the services of all pipelines."""
+"""The Compose project of a folder, with the services of all pipelines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tandem.errors import TandemError
 from tandem.platforms.base import Stopped
 from tandem.platforms.compose.cli import Compose, project_name, variables
 from tandem.platforms.compose.containers import KAFKA, Containers, state_of
-from tandem.platforms.compose.engine import Engine, checkout, find_engine
+from tandem.platforms.compose.engine import Engine, find_engine
+from tandem.platforms.compose.folder import project_folder
 from tandem.platforms.compose.images import choose_images
 from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
 from tandem.platforms.ownership import check_containers, check_project, check_volumes
@@ -52,7 +53,7 @@ class Project:
         Raises:
             UsageError: containers or volumes of another profile or program have it.
         """
-        folder, mine = checkout(), self._settings
+        folder, mine = project_folder(), self._settings
         name = mine.project or self.containers.project_of(folder, mine) or project_name(folder, mine)
         containers = {service: each.labels for service, each in self.containers.of(name).items()}
         owned = [containers[KAFKA]] if KAFKA in containers else self._labels_of_volumes(name).values()
@@ -99,7 +100,7 @@ class Project:
 
     def plain(self) -> Compose:
         """Returns Compose with only the compose files and the images that ``.env`` names."""
-        return Compose(checkout(), self.name, variables(self._settings, None))
+        return Compose(project_folder(), self.name, variables(self._settings, None))
 
     def down(self, volumes: bool) -> Stopped:
         """Stops and removes all containers, and returns what that has done.
@@ -111,7 +112,7 @@ class Project:
             UsageError: the volumes may be of another profile or program; nothing is stopped.
         """
         if volumes:
-            check_volumes(self._settings, self.name, self._labels_of_volumes(self.name), checkout())
+            check_volumes(self._settings, self.name, self._labels_of_volumes(self.name), project_folder())
         ran = bool(self.containers.of(self.name))
         if self.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans") != 0:
             raise TandemError("some containers could not be stopped", hint="see Compose's output above, and try again")
@@ -148,9 +149,9 @@ class Project:
         for pipeline in others:
             if pipeline != without:
                 values = variables(self.settings_of(pipeline, settings), images) | {"COMPOSE_PROFILES": "local,tools"}
-                models[pipeline] = Compose(checkout(), self.name, values).model()["services"]
+                models[pipeline] = Compose(project_folder(), self.name, values).model()["services"]
         pages = [] if first in (None, without) else [first]
-        return Compose(checkout(), self.name, own, added_to_compose(models, pages))
+        return Compose(project_folder(), self.name, own, added_to_compose(models, pages))
 
     def settings_of(self, pipeline: str, mine: Settings) -> Settings:
         """Returns a pipeline's settings, with the ports of Spark's pages.

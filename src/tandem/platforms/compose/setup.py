@@ -73,7 +73,7 @@ def prepare(settings: Settings, conf: Path, checkpoint: str, driver: str = "job"
     spark = _spark(settings, driver)
     write_job_files(conf, settings, checkpoint=checkpoint, spark=spark, failure_file=FAILURE_FILE)
     write_submitted(conf, settings.location, STREAM)
-    batch = conf / "reconcile"
+    batch = conf / "batch"
     batch.mkdir(exist_ok=True)
     write_job_files(batch, for_batch(settings), checkpoint=checkpoint, spark=_BATCH)
     write_submitted(batch, settings.location, RECONCILE)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 from tandem.artifacts import ensure_jars
+from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.job_files import RECONCILE
+from tandem.job_files import RECONCILE, REPLAY, replay_arguments
 from tandem.local_spark.java import find_java
 from tandem.platforms.dataproc.batches import Batches
 from tandem.platforms.dataproc.bucket import Bucket
@@ -38,6 +40,7 @@ from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
 _RECONCILE_DEADLINE_S = 3600.0
+_REPLAY_DEADLINE_S = 24 * 3600.0
 _log = structlog.get_logger(__name__)
 
 
@@ -210,17 +213,34 @@ class Deployment:
         return run
 
     def reconcile(self) -> Run:
-        """Returns the finished batch.
+        """Returns the finished batch; joins one that is running.
 
         Raises:
             TandemError: it could not be submitted, or did not end.
         """
-        made = release(self._settings, RECONCILE)
-        self._upload(made)
         newest = self.jobs.newest(RECONCILE)
-        run = newest if newest and newest.active else self.jobs.submit(made, newest.id if newest else None)
+        run = newest if newest and newest.active else self._submit_batch(release(self._settings, RECONCILE), newest)
         _log.info("reconciling", job=run.id)
         return self.jobs.await_end(run, _RECONCILE_DEADLINE_S)
+
+    def replay(self, span: ReplayRange) -> Run:
+        """Returns the finished batch.
+
+        Raises:
+            TandemError: another one is running, it could not be submitted, or it did not end.
+        """
+        newest = self.jobs.newest(REPLAY)
+        if newest and newest.active:
+            # It may have another range.
+            raise TandemError(f"the replay {newest.id} is running", hint="wait until it has ended, and try again")
+        made = release(self._settings, REPLAY)
+        run = self._submit_batch(replace(made, arguments=(*made.arguments, *replay_arguments(span))), newest)
+        _log.info("replaying", job=run.id)
+        return self.jobs.await_end(run, _REPLAY_DEADLINE_S)
+
+    def _submit_batch(self, made: Release, newest: Run | None) -> Run:
+        self._upload(made)
+        return self.jobs.submit(made, newest.id if newest else None)
 
     def _upload(self, made: Release) -> None:
         uploaded = sum(self.bucket.upload(upload, partial(self._jar, upload.name)) for upload in made.uploads)

@@ -11,11 +11,13 @@ from typing import Any
 
 import structlog
 
+from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.job_files import RECONCILE, REPLAY
 from tandem.platforms.dataproc.deploy import Deployment
 from tandem.platforms.dataproc.refusals import recognised
 from tandem.platforms.dataproc.runs import Run
-from tandem.platforms.observe import has_committed, lag_of, reason_in, reconcile_failed, status
+from tandem.platforms.observe import batch_failed, has_committed, lag_of, reason_in, status
 from tandem.platforms.progress import progress_of
 from tandem.platforms.removal import remove_collections, remove_topics
 from tandem.settings.loaded import require
@@ -140,18 +142,13 @@ class DataprocJob:
 
         See ``Job.reconcile``.
         """
-        cluster = self.deployment.cluster
-        if cluster and cluster.find() is None:
-            raise EnvironmentNotReadyError("there is no cluster to reconcile on", hint="`tandem deploy` creates it")
-        run = self.deployment.reconcile()
-        with progress_of(self.settings) as reader:
-            stored = reader.reconciliation(run.id)
-        if stored is None:
-            raise reconcile_failed(self._said_of(run))
-        if stored["error"]:
-            raise reconcile_failed(stored["error"])
-        report: dict[str, Any] = json.loads(stored["report"])
-        return report
+        self._check_cluster("reconcile")
+        return self._report_of(RECONCILE, self.deployment.reconcile())
+
+    def replay(self, span: ReplayRange) -> dict[str, Any]:
+        """Computes the documents of a range again, in a job of its own; see ``Job.replay``."""
+        self._check_cluster("replay")
+        return self._report_of(REPLAY, self.deployment.replay(span))
 
     def doubt(self) -> str | None:
         """Returns why this version could not be checked against the checkpoint.
@@ -184,8 +181,23 @@ class DataprocJob:
     def _committed(self, run: Run, newest: dict[str, Any] | None) -> bool:
         return run.state == "running" and _is_of(run, newest) and has_committed(self.settings, newest)
 
+    def _check_cluster(self, verb: str) -> None:
+        cluster = self.deployment.cluster
+        if cluster and cluster.find() is None:
+            raise EnvironmentNotReadyError(f"there is no cluster to {verb} on", hint="`tandem deploy` creates it")
+
+    def _report_of(self, entry: str, run: Run) -> dict[str, Any]:
+        with progress_of(self.settings) as reader:
+            stored = reader.batch(run.id)
+        if stored is None:
+            raise batch_failed(entry, self._said_of(run))
+        if stored["error"]:
+            raise batch_failed(entry, stored["error"])
+        report: dict[str, Any] = json.loads(stored["report"])
+        return report
+
     def _said_of(self, run: Run) -> str:
-        """Returns why a reconciliation without a report failed.
+        """Returns why a batch without a report failed.
 
         The reason is in its log, else in Dataproc's state.
         """

@@ -61,9 +61,9 @@ class Release:
     """One version of a job.
 
     Attributes:
-        entry: the task: ``STREAM`` or ``RECONCILE``.
+        entry: the task: ``STREAM``, ``RECONCILE`` or ``REPLAY``.
         main: the submitted file, byte for byte the one that every other platform runs.
-        arguments: the file's arguments that name the pipeline.
+        arguments: the file's own arguments: those that name the pipeline, and the range of a replay.
         package: its package, as a zip.
         config: the job's configuration, without secrets.
         jars: the runtime's jars of ``jars.lock``.
@@ -95,7 +95,7 @@ def release(settings: Settings, entry: str = STREAM) -> Release:
 
     Args:
         settings: the profile's settings.
-        entry: the task: ``STREAM`` or ``RECONCILE``.
+        entry: the task: ``STREAM``, ``RECONCILE`` or ``REPLAY``.
 
     Raises:
         UsageError: there is no such pipeline.

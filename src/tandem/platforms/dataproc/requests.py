@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LABEL = "tandem"
 ENVIRONMENT_LABEL = "tandem-environment"
 RELEASE_LABEL = "tandem-release"
-# The label of the submitted entry: ``STREAM`` or ``RECONCILE``.
+# The label of the submitted entry: ``STREAM``, ``RECONCILE`` or ``REPLAY``.
 ENTRY_LABEL = "tandem-entry"
 # Filters for the active ones.
 ACTIVE_JOBS = "status.state = ACTIVE"
@@ -154,7 +154,7 @@ def submit_request(settings: Settings, release: Release, predecessor: str | None
 
     google = settings.gcp
     job_id, request_id = _ids(settings, release, predecessor)
-    # A failed reconcile is repeated by the user, not by Dataproc.
+    # A failed batch is repeated by the user, not by Dataproc.
     streams = release.entry == STREAM
     restarts = {"max_failures_per_hour": _RESTARTS_AN_HOUR, "max_failures_total": _RESTARTS} if streams else {}
     job = dataproc.Job(
@@ -225,7 +225,8 @@ def batch_request(settings: Settings, release: Release, predecessor: str | None)
 def _ids(settings: Settings, release: Release, predecessor: str | None) -> tuple[str, str]:
     """Returns the ids of the job and of the request."""
     google = settings.gcp
-    intent = "/".join((google.project or "", google.region or "", settings.pipeline, release.digest, predecessor or ""))
+    place = (google.project or "", google.region or "", settings.pipeline)
+    intent = "/".join((*place, release.digest, *release.arguments, predecessor or ""))
     request_id = str(uuid.uuid5(_NAMESPACE, intent))
     name = label_of(settings) if release.entry == STREAM else f"{label_of(settings)}-{release.entry}"
     return f"{name}-{release.digest[:8]}-{request_id[:8]}", request_id

@@ -6,15 +6,16 @@ from typing import Any
 
 import structlog
 
+from tandem.engine.declare.replay_range import ReplayRange
 from tandem.engine.run.signals import RELOAD
 from tandem.errors import EnvironmentNotReadyError
-from tandem.job_files import RECONCILE
+from tandem.job_files import RECONCILE, REPLAY, replay_arguments
 from tandem.local_spark.local_spark import LocalSpark
 from tandem.platforms.base import START_DEADLINE_S, UNCHECKED
 from tandem.platforms.local_services.layout import JOB, SERVICES, Layout
 from tandem.platforms.local_services.prepare import ports
 from tandem.platforms.local_services.supervisor_process import STOP_DEADLINE_S, SupervisorProcess
-from tandem.platforms.observe import has_committed, lag_of, reconcile_report, status
+from tandem.platforms.observe import batch_report, has_committed, lag_of, status
 from tandem.platforms.ports import page_port
 from tandem.platforms.progress import ProgressReader, progress_of
 from tandem.platforms.provision import create_declared
@@ -86,13 +87,11 @@ class EmbeddedJob:
 
     def reconcile(self) -> dict[str, Any]:
         """Repairs documents that late records affect; see ``Job.reconcile``."""
-        self._check_running()
-        # Those of two pipelines may run at the same time.
-        folder = self._layout.conf_of(self._service) / "reconcile"
-        log = self._layout.log(self._service.replace(JOB, "reconcile", 1))
-        spark = LocalSpark.find(self.settings)
-        code, output = spark.run_batch(RECONCILE, self.settings, folder, self._layout.home, log=log)
-        return reconcile_report(code, output, log.read_text(errors="replace"))
+        return self._run_batch(RECONCILE)
+
+    def replay(self, span: ReplayRange) -> dict[str, Any]:
+        """Computes the documents of a range of records again; see ``Job.replay``."""
+        return self._run_batch(REPLAY, *replay_arguments(span))
 
     def doubt(self) -> str | None:
         """Returns that nothing is checked before the restart; see ``Job.doubt``."""
@@ -207,6 +206,16 @@ class EmbeddedJob:
     def _needed(self) -> tuple[str, ...]:
         """The services that this pipeline needs. Nothing needs the dashboard."""
         return (self._service, "mongod", "kafka")
+
+    def _run_batch(self, entry: str, *arguments: str) -> dict[str, Any]:
+        """Returns the report of a batch, which runs in a driver of its own."""
+        self._check_running()
+        # Those of two pipelines may run at the same time.
+        folder = self._layout.conf_of(self._service) / entry
+        log = self._layout.log(self._service.replace(JOB, entry, 1))
+        spark = LocalSpark.find(self.settings)
+        code, output = spark.run_batch(entry, self.settings, folder, self._layout.home, *arguments, log=log)
+        return batch_report(entry, code, output, log.read_text(errors="replace"))
 
     def _committed(self, job: ServiceState, reader: ProgressReader) -> bool:
         newest = reader.newest()

@@ -1,0 +1,192 @@
+"""Commands that process records again, and compare the results: ``replay``, ``diff``."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from tandem.catalog import declared_by
+from tandem.cli.batch_report import counts_in, records_in
+from tandem.cli.context import CommandContext
+from tandem.cli.moment import moment
+from tandem.cli.options import RUN, examples, with_context
+from tandem.cli.protection import Confirm, check_apart, confirm
+from tandem.cli.replay_progress import progress_of_replay
+from tandem.cli.verification import SETTLE_SECONDS, check, compared, compared_set
+from tandem.engine.declare.collection_set import name_beside
+from tandem.engine.declare.replay_range import ReplayRange
+from tandem.errors import EnvironmentNotReadyError, UsageError
+from tandem.platforms import Job
+from tandem.platforms.progress import progress_of
+from tandem.platforms.provision import create_collections, database_of
+from tandem.replay import diff_report
+from tandem.replay.resolve import check_extends, margin_seconds, range_of
+from tandem.replay.sets import check_free, check_replayed, check_suffix, replayed
+from tandem.replay.topic_offsets import Committed, offsets_in
+from tandem.settings.model import Settings
+from tandem.verify.oracle import load_oracle
+from tandem.verify.report import show
+
+app = typer.Typer()
+
+
+@app.command(
+    rich_help_panel=RUN,
+    epilog=examples("tandem replay --since 2h", "tandem replay --since 2026-11-29T10:00 --into v2"),
+)
+@with_context
+def replay(
+    context: CommandContext,
+    since: Annotated[
+        str, typer.Option(help="Begin of the range by Kafka's timestamps: 90s, 10m, 2h, 7d or an ISO 8601 time.")
+    ],
+    until: Annotated[
+        str | None, typer.Option(help="End of the range, as for --since (default: the last record).")
+    ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(metavar="SUFFIX", help="Write collections with this suffix beside the pipeline's own ones."),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Seconds to read before the range (default: the longest duration of the transform, and the skew).",
+        ),
+    ] = None,
+    checks: Annotated[bool, typer.Option("--verify/--no-verify", help="Verify the collections afterwards.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    name: Confirm = None,
+) -> None:
+    """Process a range of records again.
+
+    The transform runs as a batch and writes the range's documents again. It is safe to run beside the job, and to run
+    again. It writes no dead letters.
+    """
+    begin = moment(since, "--since")
+    end = None if until is None else moment(until, "--until")
+    if end is not None and begin >= end:
+        raise UsageError("--since must be before --until", hint="both are durations before now, or times")
+    check_apart(context, "change documents there")
+    if into is None:
+        confirm(context, "replace documents", name)
+    else:
+        _check_suffix(context, into)
+    context.for_each_job(
+        lambda job: _replay(context, job, begin, end, into or "", margin, checks=checks, as_json=as_json)
+    )
+
+
+def _replay(
+    context: CommandContext,
+    job: Job,
+    since: datetime,
+    until: datetime | None,
+    into: str,
+    margin: float | None,
+    *,
+    checks: bool,
+    as_json: bool,
+) -> None:
+    settings = job.settings
+    if checks:
+        load_oracle(settings.location)  # reports a missing one before anything starts
+    span = _range(settings, since, until, into, _margin(settings) if margin is None else margin)
+    number = sum(behind - first for each in span.offsets.values() for first, behind in each.values())
+    context.say(f"replaying {number} records into {_target(settings, into)}")
+    if into:
+        indexes = {name_beside(each.name, into): each.indexes for each in declared_by(settings.location).collections}
+        create_collections(settings.mongo, indexes)
+    with progress_of_replay(settings, into, context.say):
+        report = job.replay(span)
+    if not as_json:
+        for line in (*records_in(report), *counts_in(report)):
+            print(line)
+    if not checks:
+        _print_json(report, wanted=as_json)
+        return
+    context.say("comparing MongoDB with the topics")
+    verification = compared_set(job, into) if into else compared(job, SETTLE_SECONDS)
+    if not as_json:
+        show(verification, context.out)
+    _print_json({**report, "verify": verification.to_json()}, wanted=as_json)
+    check(verification)
+
+
+def _check_suffix(context: CommandContext, suffix: str) -> None:
+    for job in context.jobs:
+        check_suffix(job.settings.location, job.settings.mongo.database, suffix)
+
+
+def _range(settings: Settings, since: datetime, until: datetime | None, into: str, margin_s: float) -> ReplayRange:
+    committed = None if into else _committed(settings)
+    partitions = offsets_in(settings, since=since, until=until, margin_s=margin_s, committed=committed)
+    skew = settings.job.max_clock_skew_seconds
+    span = range_of(partitions, since=since, margin_s=margin_s, max_clock_skew_seconds=skew, into=into)
+    if into:
+        with database_of(settings.mongo, "read the collections") as database:
+            check_free(database, settings.location, into)
+            if earlier := replayed(database, settings.pipeline, into):
+                check_extends(earlier.span, span)
+    return span
+
+
+def _committed(settings: Settings) -> Committed:
+    """Returns the offsets that the job has committed.
+
+    A replay of later records would write documents before the job does.
+    """
+    with progress_of(settings) as reader:
+        newest = reader.newest()
+    if newest is None or not newest["committed"]:
+        raise EnvironmentNotReadyError(
+            "the job has not committed a batch yet, so its collections have nothing to replace",
+            hint="`tandem up --wait` starts it; --into writes other collections, without the job",
+        )
+    committed: Committed = newest["committed"]
+    return committed
+
+
+def _margin(settings: Settings) -> float:
+    return margin_seconds(settings.job.parameters, settings.job.max_clock_skew_seconds)
+
+
+def _target(settings: Settings, into: str) -> str:
+    return ", ".join(name_beside(each.name, into) for each in declared_by(settings.location).collections)
+
+
+def _print_json(report: dict[str, Any], *, wanted: bool) -> None:
+    if wanted:
+        print(json.dumps(report))
+
+
+@app.command(rich_help_panel=RUN, epilog=examples("tandem diff --with v2", "tandem diff --with v2 --values"))
+@with_context
+def diff(
+    context: CommandContext,
+    suffix: Annotated[
+        str, typer.Option("--with", metavar="SUFFIX", help="Suffix of the collections that a replay has written.")
+    ],
+    values: Annotated[bool, typer.Option("--values", help="Print the values of differing fields.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+) -> None:
+    """Compare the pipeline's collections with replayed ones.
+
+    It prints the numbers of documents that are equal, that differ or that only one of them has, and examples.
+    """
+    _check_suffix(context, suffix)
+    context.for_each_job(lambda job: _diff(context, job, suffix, values=values, as_json=as_json))
+
+
+def _diff(context: CommandContext, job: Job, suffix: str, *, values: bool, as_json: bool) -> None:
+    settings = job.settings
+    with database_of(settings.mongo, "read the collections") as database:
+        record = check_replayed(database, settings.location, suffix)
+        found = list(diff_report.differences(settings, database, record.span, record.watermark_ms, _margin(settings)))
+    if as_json:
+        print(json.dumps({each.collection: diff_report.to_json(each, values=values) for each in found}))
+    else:
+        diff_report.show(found, context.out, values=values)

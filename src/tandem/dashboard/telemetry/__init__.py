@@ -1,0 +1,1 @@
+"""Sends traces, metrics and lineage, if the settings name an address."""

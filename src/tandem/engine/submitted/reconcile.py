@@ -1,9 +1,0 @@
-"""Repairs the documents that late records affect.
-
-Submitted like the job, as a batch.
-"""
-
-from tandem.engine.run.reconcile import main
-
-if __name__ == "__main__":
-    main()

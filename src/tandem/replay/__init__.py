@@ -1,0 +1,1 @@
+"""Chooses the records of a replay, and verifies and compares its documents."""

@@ -1,0 +1,92 @@
+"""Verifies the collections that a replay has written, in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from pymongo.database import Database
+
+from tandem.catalog import declared_by
+from tandem.engine.declare.collection_set import name_beside
+from tandem.engine.declare.replay_range import ReplayRange
+from tandem.errors import TandemError
+from tandem.replay.resolve import decided_from_ms
+from tandem.settings.model import Settings
+from tandem.verify.compare import compare
+from tandem.verify.intake import Intake
+from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments
+from tandem.verify.oracle import EventId, load_oracle
+from tandem.verify.report import Report
+from tandem.verify.topics import TopicReader
+from tandem.verify.watermark import sweep
+
+
+def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span: ReplayRange) -> Report:
+    """Returns the comparison of a replayed set with what its records imply.
+
+    In a replay no record is late. An event that is dated before the range may have partners that were not read. So its
+    documents may be there or not, and it counts as late if it has none.
+
+    Args:
+        settings: the pipeline's settings.
+        database: the pipeline's database.
+        span: the range of the newest replay into the set.
+
+    Raises:
+        EnvironmentNotReadyError: Kafka does not answer.
+        TandemError: Kafka has removed records of the range.
+    """
+    declared, job = declared_by(settings.location), settings.job
+    intakes = [Intake(each, max_clock_skew_seconds=job.max_clock_skew_seconds) for each in declared.streams]
+    with ExitStack() as stack:
+        for intake in intakes:
+            reader = stack.enter_context(TopicReader(settings.kafka, intake.stream.topic))
+            starts, ends = _numbered(span.starts(reader.topic)), _numbered(span.ends(reader.topic))
+            _check_there(reader.topic, reader.beginnings(), starts, ends)
+            intake.take(reader.read(starts, ends))
+    arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
+    reached = sweep(arrivals, [each.name for each in declared.streams], lateness_seconds=job.lateness_seconds)
+    since_ms = decided_from_ms(span, job.parameters)
+    early = frozenset() if since_ms is None else _dated_before(intakes, since_ms)
+    stored = database.with_options(codec_options=AS_NUMBERS)
+    own = [each.name for each in declared.collections]
+    report = compare(
+        intakes,
+        MongoDocuments(stored, {name: name_beside(name, span.into) for name in own}),
+        None,
+        replace(reached, late=early),
+        oracle=load_oracle(settings.location),
+        collections=own,
+        dead_letter_topic=declared.dead_letter_topic,
+        parameters=job.parameters,
+        # None was dropped. So this is no limit for those that count as late.
+        dropped_as_late=sum(intake.consumed for intake in intakes),
+    )
+    notes = [f"compared the collections with the suffix {span.into}; dead letters are not compared"]
+    if early:
+        notes.append(f"events dated before the range: {len(early)}; those without documents count as late")
+    return replace(report, notes=[*notes, *report.notes])
+
+
+def _numbered(offsets: Mapping[str, int]) -> dict[int, int]:
+    return {int(partition): offset for partition, offset in offsets.items()}
+
+
+def _check_there(topic: str, begins: Mapping[int, int], starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
+    if any(begins[number] > first for number, first in starts.items() if first < ends[number]):
+        raise TandemError(
+            f"Kafka has removed records of {topic} that the replay has read",
+            hint="replay a later range into other collections, and verify it soon afterwards",
+        )
+
+
+def _dated_before(intakes: Iterable[Intake], ms: int) -> frozenset[EventId]:
+    return frozenset(
+        (intake.stream.name, identity)
+        for intake in intakes
+        for identity, fields in intake.accepted.items()
+        if fields[intake.stream.time_column] < ms * 1000
+    )

@@ -1,0 +1,118 @@
+"""Writes a project: the files around a folder of pipelines."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from tandem import __version__
+from tandem.checkout import checkout
+from tandem.errors import DISTRIBUTION, TandemError, UsageError
+from tandem.scaffold.folder import EXAMPLE, SHARED
+
+_TEMPLATES = Path(__file__).parent / "project_files"
+# The beginning of a template's name for a file or folder that begins with a dot.
+_DOT = "dot-"
+_NAME, _VERSION = "the-project", "the-version"
+# The file with the name, the version and the digests of all files as they were written.
+RECORD = ".tandem-init.json"
+
+
+def project_name(folder: Path) -> str:
+    """Returns the project's name: its folder's, as Docker Compose accepts names."""
+    return re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-") or "tandem"
+
+
+def files_of(name: str) -> dict[str, str]:
+    """Returns the texts of a project's files by their paths, without the record.
+
+    Args:
+        name: the project's name.
+    """
+    texts = {}
+    for template in sorted(path for path in _TEMPLATES.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+        parts = (part.replace(_DOT, ".", 1) for part in template.relative_to(_TEMPLATES).parts)
+        text = template.read_text("utf-8")
+        texts[str(Path(*parts))] = text.replace(_NAME, name).replace(_VERSION, __version__)
+    return texts | {f"pipelines/{shared}": (EXAMPLE / shared).read_text("utf-8") for shared in SHARED}
+
+
+def record_of(name: str, texts: Mapping[str, str]) -> str:
+    """Returns the text of the record.
+
+    A renamed folder keeps the project's name.
+    """
+    digests = {path: digest(text) for path, text in sorted(texts.items())}
+    return json.dumps({"name": name, "version": __version__, "files": digests}, indent=2) + "\n"
+
+
+def digest(text: str) -> str:
+    """Returns the digest of a file's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def text_of(file: Path) -> str | None:
+    """Returns a file's text; None if it does not exist."""
+    return file.read_text("utf-8", "replace") if file.is_file() else None
+
+
+def create(folder: Path) -> list[str]:
+    """Writes a new project; returns the paths of its files.
+
+    Args:
+        folder: the project. Files of the same text may be there, for example those of ``tandem new``.
+
+    Raises:
+        UsageError: the folder is a project, is in a checkout of Tandem, or has other files of these names.
+        TandemError: a file cannot be written; nothing was changed.
+    """
+    _check(folder)
+    name = project_name(folder)
+    texts = files_of(name)
+    taken = sorted(path for path, text in texts.items() if text_of(folder / path) not in (None, text))
+    if taken:
+        raise UsageError(
+            f"{folder} has other files of these names: {', '.join(taken)}",
+            hint="move them, call `tandem init` again, and merge them; nothing was changed",
+        )
+    texts |= {RECORD: record_of(name, texts)}
+    write(folder, texts)
+    return list(texts)
+
+
+def write(folder: Path, texts: Mapping[str, str]) -> None:
+    """Writes files. If one cannot be written, those that did not exist are deleted.
+
+    Raises:
+        TandemError: a file cannot be written.
+    """
+    new: list[Path] = []
+    try:
+        for path, text in texts.items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists():
+                new.append(file)
+            file.write_text(text, "utf-8")
+    except OSError as error:
+        for file in new:
+            file.unlink(missing_ok=True)
+        raise TandemError(
+            f"{error.filename} cannot be written: {error.strerror}", hint="call it in a folder of yours"
+        ) from None
+
+
+def _check(folder: Path) -> None:
+    if own := checkout():
+        raise UsageError(
+            f"this Tandem runs from its checkout {own}, which is a project already",
+            hint=f"write pipelines there, or install the package: pipx install '{DISTRIBUTION}[embedded]'",
+        )
+    for place in (folder, *folder.parents):
+        if (place / "src" / "tandem" / "checkout.py").is_file():
+            raise UsageError(f"{place} is a checkout of Tandem", hint="call `tandem init` in an empty folder elsewhere")
+    if (folder / RECORD).exists():
+        raise UsageError(f"{folder} is a project already", hint="`tandem init --upgrade` shows what has changed since")

@@ -1,0 +1,78 @@
+"""Upgrades a project's files to the installed version; keeps the user's changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+
+from tandem.errors import UsageError
+from tandem.scaffold.project import RECORD, digest, files_of, record_of, text_of, write
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file whose text in the installed version differs from the project's.
+
+    Attributes:
+        path: its path in the project.
+        before: the project's text; None if the file is new.
+        after: the installed version's text.
+        kept: whether the user changed the file, so that an upgrade leaves it alone.
+    """
+
+    path: str
+    before: str | None
+    after: str
+    kept: bool
+
+    @property
+    def diff(self) -> str:
+        """The difference as a patch, from the project's text to the installed version's."""
+        old = "/dev/null" if self.before is None else f"a/{self.path}"
+        before, after = (text.splitlines(keepends=True) for text in (self.before or "", self.after))
+        return "".join(unified_diff(before, after, old, f"b/{self.path}"))
+
+
+def changes(folder: Path) -> list[Change]:
+    """Returns what differs since the user last saw it.
+
+    A deleted file stays deleted. A file that only the user changed is left out.
+
+    Raises:
+        UsageError: the folder is not a project, or its record is wrong.
+    """
+    name, recorded = _recorded(folder)
+    found = []
+    for path, after in sorted(files_of(name).items()):
+        before, known = text_of(folder / path), recorded.get(path)
+        if before == after or digest(after) == known or (before is None and known):
+            continue
+        found.append(Change(path, before, after, kept=before is not None and digest(before) != known))
+    return found
+
+
+def apply(folder: Path, found: list[Change]) -> None:
+    """Writes the files that the user did not change, and records all as seen.
+
+    Raises:
+        TandemError: a file cannot be written.
+    """
+    name, _ = _recorded(folder)
+    texts = {change.path: change.after for change in found if not change.kept}
+    write(folder, {**texts, RECORD: record_of(name, files_of(name))})
+
+
+def _recorded(folder: Path) -> tuple[str, Mapping[str, str]]:
+    """Returns the project's name, and the digests of the files as they were written."""
+    file = folder / RECORD
+    text = text_of(file)
+    if text is None:
+        raise UsageError(f"{folder} is not a project: it has no {RECORD}", hint="`tandem init` creates a project")
+    try:
+        record = json.loads(text)
+        return str(record["name"]), {str(path): str(value) for path, value in record["files"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise UsageError(f"{file} is not a record of `tandem init`", hint=f"`git checkout {RECORD}`") from None

@@ -1,0 +1,124 @@
+"""The command `tandem replay`: what it asks the job for, and what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tandem.cli import replay
+from tandem.cli.main import app
+from tandem.engine.declare.replay_range import ReplayRange
+from tandem.errors import EnvironmentNotReadyError, TandemError
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, UNMATCHED
+from tandem.platforms.embedded.job import EmbeddedJob
+from tandem.replay.resolve import PartitionOffsets
+from tandem.verify.report import Kind, Problem, RecordCounts, Report
+from tests.unit.test_replay import Found
+
+REPORT = {
+    "records": {"orders": {"events": 3, "control": 1, "rejected": 2}},
+    "watermark": None,
+    "compared": {FACTS.name: 3},
+    "inserted": {FACTS.name: 1},
+    "replaced": {FACTS.name: 2},
+    "removed": {},
+    "seconds": 1.0,
+}
+
+
+@dataclass
+class Asked:
+    """What the command has asked for."""
+
+    committed: Any = field(default_factory=lambda: {ORDERS.topic: {"0": 10}})
+    offsets: dict[str, Any] = field(default_factory=dict)
+    spans: list[ReplayRange] = field(default_factory=list)
+    indexed: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    compared: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    found = Asked()
+
+    def offsets_in(_settings: object, **options: Any) -> Iterator[PartitionOffsets]:
+        found.offsets = options
+        yield PartitionOffsets(ORDERS.topic, 0, begin=0, end=10, read=0, since=4, until=10, oldest_ms=1)
+
+    @contextmanager
+    def database_of(*_: object) -> Iterator[Any]:
+        yield Found()
+
+    def report_of(what: str) -> Report:
+        found.compared.append(what)
+        return Report({"orders": RecordCounts()}, found.problems, [], 0, ())
+
+    def take(_job: object, span: ReplayRange) -> dict[str, Any]:
+        found.spans.append(span)
+        return REPORT
+
+    newest = SimpleNamespace(newest=lambda: found.committed and {"committed": found.committed})
+    monkeypatch.setattr(replay, "offsets_in", offsets_in)
+    monkeypatch.setattr(replay, "database_of", database_of)
+    monkeypatch.setattr(replay, "create_collections", lambda _, indexes: found.indexed.extend(indexes))
+    monkeypatch.setattr(replay, "progress_of", lambda _: nullcontext(newest))
+    monkeypatch.setattr(replay, "progress_of_replay", lambda *_: nullcontext())
+    monkeypatch.setattr(replay, "compared", lambda *_: report_of("own"))
+    monkeypatch.setattr(replay, "compared_set", lambda _, suffix: report_of(suffix))
+    monkeypatch.setattr(EmbeddedJob, "replay", take)
+    return found
+
+
+def run(*options: str) -> Result:
+    return CliRunner().invoke(app, ("--profile", "embedded", "replay", "--since", "2h", *options))
+
+
+def test_the_own_collections_get_what_the_job_has_committed(asked: Asked) -> None:
+    done = run()
+    assert done.exception is None
+    assert asked.offsets["committed"] == asked.committed
+    assert timedelta(hours=1, minutes=59) < datetime.now(UTC) - asked.offsets["since"] < timedelta(hours=3)
+    assert (asked.offsets["until"], asked.offsets["margin_s"]) == (None, 2100)
+    assert [span.into for span in asked.spans] == [""]
+    assert (asked.indexed, asked.compared) == ([], ["own"])
+    assert f"replaying 10 records into {FACTS.name}, {UNMATCHED.name}" in done.stderr
+    assert "orders: 3 events, 1 control, 2 rejected" in done.stdout
+    assert f"{FACTS.name}: 3 compared, 1 inserted, 2 replaced" in done.stdout
+
+
+def test_a_set_needs_no_job_and_gets_its_indexes_first(asked: Asked) -> None:
+    asked.committed = None
+    done = run("--into", "v2", "--margin", "7.5", "--json")
+    assert done.exception is None
+    assert (asked.offsets["committed"], asked.offsets["margin_s"]) == (None, 7.5)
+    assert asked.indexed == [f"{FACTS.name}_v2", f"{UNMATCHED.name}_v2"]
+    assert ([span.into for span in asked.spans], asked.compared) == (["v2"], ["v2"])
+    printed = json.loads(done.stdout)
+    assert {name: printed[name] for name in REPORT} == REPORT
+    assert printed["verify"]["ok"]
+
+
+def test_without_a_committed_batch_there_is_nothing_to_replace(asked: Asked) -> None:
+    asked.committed = None
+    error = run().exception
+    assert isinstance(error, EnvironmentNotReadyError)
+    assert "has not committed a batch yet" in str(error)
+    assert not asked.spans
+
+
+def test_a_difference_fails_the_command(asked: Asked) -> None:
+    asked.problems.append(Problem(Kind.LOST, FACTS.name, 1, ["a"]))
+    done = run("--json")
+    assert isinstance(done.exception, TandemError)
+    assert not json.loads(done.stdout)["verify"]["ok"]
+    assert run("--no-verify").exception is None
+    assert asked.compared == ["own"]

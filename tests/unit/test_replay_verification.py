@@ -1,0 +1,166 @@
+"""The verification of a replayed set accepts what the range decides, and finds what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tandem.engine.declare.replay_range import ReplayRange
+from tandem.errors import TandemError
+from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tandem.replay import verification
+from tandem.replay.verification import verify_replayed
+from tandem.settings.load import load
+from tandem.verify.report import Kind, Report
+from tandem.verify.topics import TopicRecord
+from tests.unit.test_verify_compare import (
+    ARRIVED_MS,
+    EARLY,
+    EARLY_MS,
+    RECENT,
+    RECENT_MS,
+    Collections,
+    order,
+    payment,
+    record,
+)
+
+FACT = {
+    "_id": "o1|p1",
+    "order_id": "o1",
+    "order_date": EARLY_MS,
+    "created_at": EARLY_MS,
+    "customer_id": "c",
+    "order_amount": 7,
+    "payment_id": "p1",
+    "payment_date": EARLY_MS,
+    "payment_amount": 9,
+}
+ALONE = {
+    "_id": "order|o2",
+    "kind": "order",
+    "order_id": "o2",
+    "order_date": EARLY_MS,
+    "created_at": EARLY_MS,
+    "customer_id": "c",
+    "amount": 7,
+}
+RECORDS: Mapping[str, list[TopicRecord]] = {
+    ORDERS.topic: [
+        # Only the replay before this range has read the first one.
+        *(record(0, order("o0", EARLY)), record(1, order("o1", EARLY)), record(2, order("o2", EARLY))),
+        *(record(3, b"{"), record(4, order("o3", RECENT))),
+    ],
+    PAYMENTS.topic: [record(0, payment("p1", EARLY, "o1")), record(1, payment("p3", RECENT, "o3"))],
+}
+LATER = {
+    "_id": "o3|p3",
+    "order_id": "o3",
+    "order_date": RECENT_MS,
+    "created_at": RECENT_MS,
+    "customer_id": "c",
+    "order_amount": 7,
+    "payment_id": "p3",
+    "payment_date": RECENT_MS,
+    "payment_amount": 9,
+}
+
+
+class Reader:
+    """A topic in memory, from which retention may have removed records."""
+
+    begin = 0
+
+    def __init__(self, _kafka: object, topic: str) -> None:
+        self.topic = topic
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def beginnings(self) -> dict[int, int]:
+        return {0: self.begin if self.topic == ORDERS.topic else 0}
+
+    def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[TopicRecord]:
+        return (each for each in RECORDS[self.topic] if start[0] <= each.offset < end[0])
+
+
+class Database:
+    def with_options(self, **_: object) -> Database:
+        return self
+
+
+Verify = Callable[..., Report]
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> Verify:
+    """Returns a function that verifies documents of the set ``v2``."""
+
+    def verify(facts: list[Any], unmatched: list[Any], *, complete_ms: int | None = None, begin: int = 0) -> Report:
+        stored = Collections({f"{FACTS.name}_v2": facts, f"{UNMATCHED.name}_v2": unmatched})
+
+        class Documents:
+            def __init__(self, _database: object, names: Mapping[str, str]) -> None:
+                self._names = names
+
+            def ids(self, collection: str) -> Any:
+                return stored.ids(self._names[collection])
+
+            def read(self, collection: str) -> Any:
+                return stored.read(self._names[collection])
+
+        monkeypatch.setattr(verification, "TopicReader", Reader)
+        monkeypatch.setattr(verification, "MongoDocuments", Documents)
+        monkeypatch.setattr(Reader, "begin", begin)
+        offsets = {ORDERS.topic: {"0": (1, 5)}, PAYMENTS.topic: {"0": (0, 2)}}
+        span = ReplayRange(offsets, since_ms=ARRIVED_MS, complete_ms=complete_ms, into="v2")
+        return verify_replayed(load("embedded"), Database(), span)  # type: ignore[arg-type]
+
+    return verify
+
+
+def test_a_faultless_set_agrees_without_its_dead_letters(verified: Verify) -> None:
+    report = verified([FACT, LATER], [ALONE])
+    assert report.ok
+    assert (report.total["matched"], report.total["unmatched"], report.total["dead"]) == (4, 1, 1)
+    assert (report.total["late"], report.problems) == (0, [])
+    assert any("the suffix v2" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("facts", "unmatched", "kind"),
+    [
+        ([LATER], [ALONE], Kind.LOST),
+        ([FACT, LATER], [], Kind.LOST),
+        ([{**FACT, "order_amount": 8}, LATER], [ALONE], Kind.WRONG),
+        ([FACT, LATER, {**FACT, "_id": "x"}], [ALONE], Kind.DOUBLED),
+        # Its record is not in the range.
+        ([FACT, LATER], [ALONE, {**ALONE, "_id": "order|o0", "order_id": "o0"}], Kind.INVENTED),
+    ],
+)
+def test_a_difference_is_found(verified: Verify, facts: list[Any], unmatched: list[Any], kind: Kind) -> None:
+    report = verified(facts, unmatched)
+    assert not report.ok
+    assert [problem.kind for problem in report.problems] == [kind]
+
+
+@pytest.mark.parametrize("unmatched", [[], [ALONE]])
+def test_an_event_from_before_the_range_may_be_undecided(verified: Verify, unmatched: list[Any]) -> None:
+    report = verified([FACT, LATER], unmatched, complete_ms=ARRIVED_MS)
+    assert report.ok
+    assert report.total["late"] == 1 - len(unmatched)
+    assert any("dated before the range: " in note for note in report.notes)
+    # A pair is certain even then, unless neither of its events has left a trace.
+    wrong = verified([{**FACT, "order_amount": 8}, LATER], unmatched, complete_ms=ARRIVED_MS)
+    assert [problem.kind for problem in wrong.problems] == [Kind.WRONG]
+
+
+def test_records_that_kafka_has_removed_are_reported(verified: Verify) -> None:
+    with pytest.raises(TandemError, match=f"Kafka has removed records of {ORDERS.topic}"):
+        verified([FACT, LATER], [ALONE], begin=2)
+    assert verified([FACT, LATER], [ALONE], begin=1).ok
