@@ -17,7 +17,7 @@ from tandem.settings.load import load
 from tests import ROOT, STATE
 from tests.environment import Environment
 
-PROJECT = "tandem-tests"
+PROJECT, FIRST_PORT = "tandem-tests", 29780
 # Of the specification's reference implementation.
 _DEVCONTAINERS = "@devcontainers/cli@0.89.0"
 _JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
@@ -67,10 +67,12 @@ def stack(client: docker.DockerClient) -> Iterator[Stack]:
         # What a registry serves cannot be tested where none is; both kinds share one contract.
         ("TANDEM_IMAGES", "built"),
         ("TANDEM_JOB__IDLE_TIMEOUT_SECONDS", "5"),
+        ("TANDEM_UI__PROMETHEUS_PORT", str(FIRST_PORT + 6)),
+        ("TANDEM_UI__GRAFANA_PORT", str(FIRST_PORT + 7)),
         ("TANDEM_SPARK", json.dumps(spark)),
         *((("TANDEM_CA", str(local.ca)),) if local.ca else ()),
     )
-    found = Stack(STATE / "compose", 29780, extra, "local")
+    found = Stack(STATE / "compose", FIRST_PORT, extra, "local")
     found.tandem("down", "--volumes")
     # Compose itself takes whatever has the tag, however old.
     found.compose("build")

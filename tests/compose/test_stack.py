@@ -8,10 +8,10 @@ import re
 import signal
 import subprocess
 import urllib.request
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import docker
 import psutil
 import pytest
 
@@ -20,6 +20,7 @@ from tandem.platforms.compose.containers import started_at
 from tests import ROOT
 from tests.compose.conftest import PROJECT, Stack
 from tests.foreign import send_two_facts_of_one_customer
+from tests.observed import alerts, ask, exported_by, jobs, metrics_in, panels
 from tests.readme import CONTAINERS, commands_of, run, use_mongodb
 
 # The commands of the page about containers. Each is run below, as it stands there.
@@ -74,16 +75,19 @@ def test_java_maps_the_cache_that_the_image_brings(stack: Stack) -> None:
     assert "/opt/tandem/aot/spark.aot" in maps
 
 
-def test_nothing_listens_beyond_loopback(stack: Stack, client: docker.DockerClient) -> None:
-    ports = [
+def addresses(stack: Stack) -> set[str]:
+    """Returns the addresses at which the engine publishes ports of containers."""
+    return {
         binding["HostIp"]
         for container in stack.containers.of(PROJECT).values()
         for bindings in container.attrs["NetworkSettings"]["Ports"].values()
         for binding in bindings or ()
-    ]
-    assert ports
-    assert set(ports) == {"127.0.0.1"}
-    mine = range(stack.first_port, stack.first_port + 5)
+    }
+
+
+def test_nothing_listens_beyond_loopback(stack: Stack) -> None:
+    assert addresses(stack) == {"127.0.0.1"}
+    mine = range(stack.first_port, stack.first_port + 8)
     listening = [c.laddr for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port in mine]
     assert {address.ip for address in listening} <= {"127.0.0.1"}
 
@@ -118,6 +122,40 @@ def test_prometheus_finds_the_metrics_of_job_dashboard_and_producers(stack: Stac
     ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
     sent = stack.compose("exec", "-T", "producers", "python", "-c", ask).stdout
     assert 'tandem_producer_records_total{class="valid",outcome="acked",topic="orders_topic_data_v1"}' in sent
+
+
+@pytest.fixture
+def prometheus(stack: Stack) -> Iterator[str]:
+    """The address of a Prometheus beside the running services; afterwards it and its data are gone."""
+    observe = ("--profile", "observe")
+    stack.compose(*observe, "build")
+    stack.compose(*observe, "up", "--detach", "--wait")
+    try:
+        yield f"http://127.0.0.1:{stack.first_port + 6}"
+    finally:
+        stack.compose(*observe, "rm", "--stop", "--force", "prometheus", "grafana", "exporter")
+        for volume in stack.containers.volumes(PROJECT):
+            if "_prometheus_" in volume.name:
+                volume.remove()
+
+
+def test_prometheus_reads_all_services(stack: Stack, prometheus: str) -> None:
+    def down() -> list[str]:
+        targets = ask(prometheus, "targets")["activeTargets"]
+        found = {each["labels"]["job"] for each in targets}
+        assert found <= {*jobs(), "prometheus"}
+        return sorted({*jobs()} - found) + [each["scrapeUrl"] for each in targets if each["health"] != "up"]
+
+    stack.wait("all targets", lambda: not down())
+    asked = set().union(*(metrics_in(each) for expressions in panels().values() for each in expressions))
+    stack.wait("all metrics", lambda: asked <= set().union(*exported_by(prometheus).values()))
+    rules = [rule["name"] for group in ask(prometheus, "rules")["groups"] for rule in group["rules"]]
+    assert rules == [alert.name for alert in alerts()]
+    # Debian has no Grafana.
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.first_port + 7}/", timeout=10) as page:
+        assert "Grafana does not run" in page.read().decode()
+    assert "Grafana does not run" in stack.compose("--profile", "observe", "logs", "grafana").stdout
+    assert addresses(stack) == {"127.0.0.1"}
 
 
 def test_the_jobs_lines_are_json_that_tandem_reads(stack: Stack) -> None:

@@ -21,7 +21,7 @@ from tandem.settings.load import load
 from tests import ROOT
 
 KINDS = ("official", "built")
-PROFILES = ("local", "history", "tools", "gcp")
+PROFILES = ("local", "history", "tools", "gcp", "observe")
 # They run until they are stopped, and nothing waits for them.
 UNCHECKED = {"producers", "cloud-producers"}
 EVERYTHING = tuple(itertools.product(KINDS, PROFILES))
@@ -115,7 +115,7 @@ def test_no_image_has_a_floating_tag(kind: str, profile: str) -> None:
         repository, _, tag = service["image"].rpartition(":")
         assert repository, name
         # At least a minor version, or a release of Debian's.
-        assert re.fullmatch(r"\d+\.\d+\.\d+", tag), (name, tag)
+        assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), (name, tag)
 
 
 @pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
@@ -134,7 +134,9 @@ def test_every_service_is_checked_by_protocol_or_waited_for(kind: str, profile: 
             # Started by `docker compose run` alone, which waits for its end.
             assert service["profiles"] == ["tools"], name
         elif name not in UNCHECKED:
-            assert service["healthcheck"]["test"][:2] == ["CMD", "bash"], name
+            # Prometheus's own image has no Bash.
+            program = "promtool" if name == "prometheus" else "bash"
+            assert service["healthcheck"]["test"][:2] == ["CMD", program], name
     for name, condition in awaited.items():
         assert condition != "service_healthy" or "healthcheck" in found[name], name
 
@@ -173,6 +175,38 @@ def test_both_kinds_of_images_have_one_contract() -> None:
         n for n, s in services("built", "local").items() if s["image"] != services("official", "local")[n]["image"]
     ]
     assert differing == ["kafka", "mongo"]
+
+
+def test_prometheus_is_the_same_in_both_kinds_of_images() -> None:
+    """Debian has no Grafana: with built images, a page at its address says so."""
+    official, built = services("official", "observe"), services("built", "observe")
+    own = {"image", "build"}
+    for name in ("prometheus", "exporter"):
+        both = [{key: value for key, value in each[name].items() if key not in own} for each in (official, built)]
+        assert both[0] == both[1], name
+    assert official["grafana"]["ports"] == built["grafana"]["ports"]
+    assert built["grafana"]["image"] == official["exporter"]["image"]
+    page = (ROOT / "compose" / "observe" / "no_grafana" / "index.html").read_text("utf-8")
+    assert "Grafana does not run" in page
+    assert f"http://127.0.0.1:{dotenv()['TANDEM_UI__PROMETHEUS_PORT']} " in page
+
+
+def test_prometheus_reads_services_at_the_ports_that_they_serve() -> None:
+    """Names of services and ports in prometheus.yml are those of the compose files."""
+    config = (ROOT / "compose" / "observe" / "prometheus.yml").read_text("utf-8")
+    targets = set(re.findall(r'targets: \["([a-z]+):(\d+)"\]', config))
+    targets |= set(re.findall(r"names: \[([a-z]+)\], type: A, port: (9464)", config))
+    found = services("official", "local") | services("official", "observe")
+    served = {
+        (name, re.sub(r".*:", "", word))
+        for name, service in found.items()
+        for word in service["command"] or ()
+        if re.fullmatch(r"--(listen|metrics)=0\.0\.0\.0:\d+", word)
+    }
+    # Spark's page has its default port.
+    assert targets == served | {("job", "4040")}
+    (published,) = found["job"]["ports"]
+    assert published["target"] == 4040
 
 
 def test_an_image_is_built_once() -> None:
@@ -256,6 +290,7 @@ def test_all_services_of_the_local_profile() -> None:
         "dashboard",
     }
     assert set(services("official", "history")) == {"spark-history"}
+    assert set(services("official", "observe")) == {"prometheus", "grafana", "exporter"}
 
 
 def test_what_is_submitted_is_what_setup_has_written() -> None:

@@ -272,6 +272,22 @@ def test_a_batch_that_is_reported_while_the_watch_begins_is_counted_once() -> No
     assert state.changes == 1
 
 
+def test_each_driver_is_one_start(declaration: Declaration) -> None:
+    state = PipelineState()
+    watch = JobWatch({}, "a", state, ReportFeed(lambda *_: None))  # type: ignore[arg-type]
+    report = {"event": "idle", "at": DatetimeMS(1), "batch": 1, "input_rows": 0}
+    for run in ("first", "first", "second", "second"):
+        watch._take({**report, "run": run}, NOW)  # noqa: SLF001  # as the change stream does
+    text = generate_latest(registry(lambda: [(state, declaration)])).decode()
+    assert 'tandem_job_starts_total{pipeline="orders_payments"} 2.0' in text
+
+
+def test_rejected_records_are_those_of_all_streams(state: PipelineState, declaration: Declaration) -> None:
+    state.progress = {**(state.progress or {}), "streams": {"orders": {"rejected": 2}, "payments": {"rejected": 3}}}
+    text = generate_latest(registry(lambda: [(state, declaration)])).decode()
+    assert 'tandem_job_rejected_records_total{pipeline="orders_payments"} 5.0' in text
+
+
 def test_of_an_address_its_hosts_are_shown(declaration: Declaration) -> None:
     settings = load("embedded", {"mongo": {"uri": "mongodb://db.example:27017,b:2/?tls=true"}})
     assert environment(settings, declaration)["mongo"] == "db.example:27017,b:2"

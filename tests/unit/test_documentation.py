@@ -16,6 +16,7 @@ import pytest
 import typer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from prometheus_client import generate_latest
+from prometheus_client.core import Metric
 from typer.main import get_command
 
 from tandem.catalog import find
@@ -34,6 +35,8 @@ from tandem.engine.declare.stream import (
     Stream,
 )
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.exporter import kafka_metrics, mongo_metrics
+from tandem.exporter.collector import Services
 from tandem.pipeline import Collection, FieldType, Lookup
 from tandem.pipelines.orders_payments import streams as orders_payments
 from tandem.pipelines.segment_revenue import streams as segment_revenue
@@ -227,6 +230,20 @@ def test_the_errors_are_those_of_the_code() -> None:
     assert [int(row[0]) for row in table(page, "| code | meaning | restarted |")] == [0, FAILED, MUST_NOT_GO_ON]
 
 
+def of_services() -> list[Metric]:
+    """Returns the metrics of Kafka and MongoDB, and of an exporter without services."""
+    cache = ("bytes currently in the cache", "tracked dirty bytes in the cache", "maximum bytes configured")
+    status = {
+        "opcounters": {},
+        "connections": {"current": 0, "available": 0},
+        "mem": {"resident": 0},
+        "wiredTiger": {"cache": dict.fromkeys(cache, 0)},
+    }
+    stats = {"db": "mart", "storageSize": 0, "indexSize": 0, "fsTotalSize": 0, "fsUsedSize": 0}
+    kafka = (*kafka_metrics.brokers({"brokers": []}), *kafka_metrics.partitions([]), *kafka_metrics.log_folders([]))
+    return [*kafka, *mongo_metrics.server(status), *mongo_metrics.storage(stats), *Services({}).collect()]
+
+
 def test_the_metrics_are_those_that_are_exported() -> None:
     declaration = declared(find("orders_payments", Path("pipelines")))
     state = PipelineState()
@@ -235,6 +252,7 @@ def test_the_metrics_are_those_that_are_exported() -> None:
     exported = re.findall(
         r"^# TYPE (\w+) (\w+)$", generate_latest(registry(lambda: [(state, declaration)])).decode(), re.M
     )
+    exported += [(f"{each.name}_total" if each.type == "counter" else each.name, each.type) for each in of_services()]
     exported.append((f"{PRODUCER_RECORDS.describe()[0].name}_total", "counter"))
     documented = [(row[0].strip("`"), row[1]) for row in table("reference/metrics.md", "| metric | type | meaning |")]
     assert sorted(documented) == sorted(exported)

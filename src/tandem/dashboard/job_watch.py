@@ -69,6 +69,9 @@ class JobWatch(Watcher):
         state = self._state
         with state.lock:
             moved = state.progress is None or _reached(state.progress) != _reached(report)
+            # Each driver has a run of its own.
+            if state.progress is None or state.progress.get("run") != report.get("run"):
+                state.starts += 1
             state.progress, state.heard_at = report, heard_at
             if moved:
                 state.still_since = None

@@ -39,6 +39,8 @@ class _Pipeline(Collector):
         yield _gauge("tandem_job_watermark_seconds", "The watermark, in seconds since 1970.", labels, watermark)
         yield _counter("tandem_job_records", "Records that the job has committed.", labels, job["rows_total"])
         yield _counter("tandem_job_late_records", "Records that arrived late.", labels, job["late"])
+        yield _counter("tandem_job_rejected_records", "Records that the job rejected.", labels, job["rejected"])
+        yield _counter("tandem_job_starts", "Drivers that the dashboard has seen.", labels, self._state.starts)
         for quantity in ("p50", "p99"):
             text = f"Seconds from event to document, {quantity} of the last minute."
             yield _gauge(f"tandem_latency_{quantity}_seconds", text, labels, now["results"][quantity])
@@ -48,6 +50,7 @@ class _Pipeline(Collector):
         yield self._topics(now)
         yield self._dead()
         if phases := now["batches"][-1:]:
+            yield _gauge("tandem_job_batch_records", "Records of the last batch.", labels, phases[0]["rows"])
             yield self._phases(phases[0]["phases"])
 
     def _topics(self, now: dict[str, Any]) -> Metric:

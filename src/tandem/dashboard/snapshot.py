@@ -125,10 +125,17 @@ def _job(state: PipelineState, declaration: Declaration, clock: float) -> dict[s
         "lag": None if None in behind or not behind else sum(number or 0 for number in behind),
         "watermark": watermark,
         "late": report.get("late_total"),
+        "rejected": _rejected(report),
         "state_rows": report.get("state_rows"),
         "state_bytes": report.get("state_bytes"),
         "runtime": _runtime(report.get("runtime")),
     }
+
+
+def _rejected(report: dict[str, Any]) -> int | None:
+    """Returns the number of rejected records so far; None without a report."""
+    streams = report.get("streams")
+    return None if streams is None else sum(stream.get("rejected", 0) for stream in streams.values())
 
 
 def _batch_rate(batches: list[Batch]) -> float:

@@ -87,6 +87,8 @@ class PipelineState:
         # The job's newest report, and its arrival by this machine's clock: clocks of two machines differ.
         self.progress: dict[str, Any] | None = None
         self.heard_at = 0.0
+        # The drivers that have reported since the dashboard began to watch.
+        self.starts = 0
         self.batches: deque[Batch] = deque(maxlen=_BATCHES)
         # Since when records are committed but the watermark does not advance; None if it advances or none arrive.
         self.still_since: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from docker.errors import APIError
@@ -24,6 +25,8 @@ from tandem.settings.model import Settings
 # Of the pages of a driver and of the master, inside their containers.
 _PAGE, _MASTER_PAGE = "4040/tcp", "8080/tcp"
 _MASTER = "spark-master"
+# Of the services that may run beside those of the cloud.
+_PROFILES = ("history", "observe", "local")
 
 
 class Project:
@@ -114,7 +117,8 @@ class Project:
         if volumes:
             check_volumes(self._settings, self.name, self._labels_of_volumes(self.name), project_folder())
         ran = bool(self.containers.of(self.name))
-        if self.plain().run("--profile", "history", "--profile", "local", "down", "--remove-orphans") != 0:
+        profiles = chain.from_iterable(("--profile", name) for name in _PROFILES)
+        if self.plain().run(*profiles, "down", "--remove-orphans") != 0:
             raise TandemError("some containers could not be stopped", hint="see Compose's output above, and try again")
         removed: list[str] = []
         if volumes:

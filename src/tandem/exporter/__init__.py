@@ -1,0 +1,1 @@
+"""Exports metrics of Kafka and MongoDB to Prometheus."""
