@@ -423,7 +423,13 @@ def test_a_pull_of_protobuf_skips_what_no_job_can_read(server: Server, registry:
     server.add(7, PROTO, schemaType="PROTOBUF", references=[{**REFERENCE, "name": "../../money.proto"}])
     server.subjects["shop/money.proto"] = {1: {"id": 1, "schema": IMPORTED, "schemaType": "PROTOBUF"}}
     found = pull(registry, tmp_path, SUBJECT)
-    reasons = ["Expected message name", "not proto3", "has no message", "File not found", "leads out of the folder"]
+    reasons = [
+        "version 1 (id 3): 1:9: Expected message name",
+        "not proto3",
+        "has no message",
+        "File not found",
+        "leads out of the folder",
+    ]
     assert found.new == []
     assert len(found.skipped) == len(reasons)
     assert all(reason in skipped for reason, skipped in zip(reasons, found.skipped, strict=True)), found.skipped

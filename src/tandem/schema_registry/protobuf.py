@@ -25,7 +25,7 @@ _TIMEOUT_S = 60
 _REASON = re.compile(r"[^\s:]+\.proto:")
 
 
-def descriptor_of(text: str, references: Mapping[str, str]) -> str:
+def descriptor_of(text: str, references: Mapping[str, str], folder: Path | None = None) -> str:
     """Returns the descriptor of a schema in Protobuf's JSON form.
 
     It includes what the schema imports.
@@ -34,24 +34,25 @@ def descriptor_of(text: str, references: Mapping[str, str]) -> str:
         text: the schema, as text or as a ``FileDescriptorProto`` in base64: a registry has it as it was registered.
         references: the same of the schemas that it imports, by the names in the import statements. Those of Google and
             Confluent are known.
+        folder: where other imported files are; None if there are none.
 
     Raises:
         ValueError: the compiler rejects it; the message has the reason.
         EnvironmentNotReadyError: the compiler is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="tandem-") as made:
-        folder = Path(made)
+        own = Path(made)
         given = descriptor_pb2.FileDescriptorSet()
         for name, content in {**references, _MAIN: text}.items():
             parsed = _parsed(content)
             if parsed is None:
-                _write(folder, name, content)
+                _write(own, name, content)
             else:
                 parsed.name = name
                 given.file.append(parsed)
-        (folder / "given.bin").write_bytes(given.SerializeToString())
-        _compile(folder)
-        found = descriptor_pb2.FileDescriptorSet.FromString((folder / "found.bin").read_bytes())
+        (own / "given.bin").write_bytes(given.SerializeToString())
+        _compile(own, folder)
+        found = descriptor_pb2.FileDescriptorSet.FromString((own / "found.bin").read_bytes())
     return f"{json_format.MessageToJson(found)}\n"
 
 
@@ -73,24 +74,24 @@ def _write(folder: Path, name: str, content: str) -> None:
     file.write_text(content, "utf-8")
 
 
-def _compile(folder: Path) -> None:
+def _compile(folder: Path, imported: Path | None) -> None:
     if find_spec(_COMPILER) is None:
         raise EnvironmentNotReadyError("Protobuf's compiler is not installed", hint=install_hint("protobuf"))
     command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={folder}"]
-    command += [f"--proto_path={each}" for each in _known_imports()]
+    command += [f"--proto_path={each}" for each in ([imported] if imported else []) + _known_imports()]
     command += [f"--descriptor_set_in={folder / 'given.bin'}", f"--descriptor_set_out={folder / 'found.bin'}"]
     done = subprocess.run(
         [*command, "--include_imports", _MAIN], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
     )
     if done.returncode:
         reasons = [line for line in done.stderr.splitlines() if _REASON.match(line)] or ["the compiler rejects it"]
-        raise ValueError(reasons[0].removeprefix(f"{_MAIN}:"))
+        raise ValueError(reasons[0].removeprefix(f"{folder}/").removeprefix(f"{_MAIN}:"))
 
 
-def _known_imports() -> list[str]:
+def _known_imports() -> list[Path]:
     """Returns the folders with the schemas that need no reference."""
     google = find_spec(_GOOGLE)
     roots = [Path(each).parents[1] for each in (google.submodule_search_locations or ())] if google else []
     own = resources.files(__package__).joinpath("proto")
     compiler = resources.files(_COMPILER).joinpath("_proto")
-    return [str(each) for each in (own, compiler, *roots)]
+    return [Path(str(own)), Path(str(compiler)), *roots]

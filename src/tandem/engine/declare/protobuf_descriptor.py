@@ -24,6 +24,7 @@ class Field:
         type_name: the full name of the message or of the enum.
         is_repeated: whether it is repeated; a map is, too.
         has_presence: whether a record shows if it has the field.
+        is_optional: whether the schema says so: by ``optional``, or as a member of a ``oneof``.
         oneof: the name of the ``oneof`` that it is a member of; empty if it is in none.
     """
 
@@ -33,6 +34,7 @@ class Field:
     type_name: str = ""
     is_repeated: bool = False
     has_presence: bool = False
+    is_optional: bool = False
     oneof: str = ""
 
 
@@ -150,7 +152,7 @@ def _field(content: Mapping[str, Any], oneofs: list[str]) -> Field:
     oneof = oneofs[content["oneofIndex"]] if is_member and not content.get("proto3Optional") else ""
     has_presence = not is_repeated and (is_member or kind == "message")
     type_name = content.get("typeName", "").removeprefix(".")
-    return Field(content["name"], int(content["number"]), kind, type_name, is_repeated, has_presence, oneof)
+    return Field(content["name"], int(content["number"]), kind, type_name, is_repeated, has_presence, is_member, oneof)
 
 
 def _numbers(enum: Mapping[str, Any]) -> Mapping[int, str]:

@@ -1,7 +1,7 @@
 """Reads Protobuf values in Confluent's wire format, by a function in Python.
 
-Spark's own ``from_protobuf`` is a jar of its own. It gives no reason for a failure, and takes an unknown enum's number
-and a truncated text for valid. So Spark passes each value to ``ProtobufRecords``.
+Spark's ``from_protobuf`` is in a jar of its own, and gives no reason for an invalid record. So Spark passes each value
+to ``ProtobufRecords``.
 """
 
 from __future__ import annotations
