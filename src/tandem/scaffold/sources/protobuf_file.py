@@ -73,7 +73,7 @@ def described_by_protobuf(source: str, name: str, folder: Path, text: str) -> De
 
 
 def _is_wrapped(field: Field) -> bool:
-    """Returns whether a field has a wrapper, whose purpose is that it may be absent."""
+    """Returns whether a field has a wrapper, so that it may be absent."""
     return field.type_name in WRAPPERS and not field.is_repeated
 
 
