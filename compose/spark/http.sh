@@ -1,5 +1,7 @@
-# http.sh PORT PATH TEXT: healthy if this container answers an HTTP request with a text.
+# http.sh PORT PATH TEXT [ADDRESS]: healthy if an HTTP request is answered with a text. The default is the container's own
+# address.
 set -eu
-exec 3<>"/dev/tcp/$(hostname -i | cut -d' ' -f1)/$1"
+address=${4:-$(hostname -i | cut -d' ' -f1)}
+exec 3<>"/dev/tcp/$address/$1"
 printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$2" >&3
 grep -qF -- "$3" <&3

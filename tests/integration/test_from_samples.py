@@ -18,6 +18,7 @@ from pymongo import MongoClient
 from tests import ROOT, STATE
 from tests.environment import Environment
 from tests.readme import commands_of, run
+from tests.sample_files import JOINS, SAMPLES, SCHEMAS, lines
 
 PAGE = "guides/from_samples.md"
 
@@ -131,3 +132,31 @@ def test_another_programs_records_become_the_expected_documents(environment: Env
     assert found == expected
     assert [type(found["B2|Q2"][name]) for name in ("total", "paid", "items")] == [Decimal128, bool, list]
     environment.tandem("--pipeline", "shop", "verify")
+
+
+@pytest.mark.by_name
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *((name, "json") for name in ("maps.jsonl", "odd_names.jsonl", "mongo.jsonl", "choices.json")),
+        *((name, values) for name in ("defaults.avsc", "namespaces.avsc") for values in ("json", "avro")),
+    ],
+)
+def test_pipelines_from_files_of_strangers_run_and_verify(
+    name: str, values: str, environment: Environment, folder: Path
+) -> None:
+    (case,) = [each for each in (*SAMPLES, *SCHEMAS) if each.name == name]
+    (folder / name).write_text(str(case.content), "utf-8")
+    environment.tandem("new", "strange", "--from", str(folder / name), "--format", values)
+    assert "every record is accounted for" in environment.tandem("--pipeline", "strange", "run").stdout
+
+
+@pytest.mark.by_name
+@pytest.mark.parametrize("name", ["nested on both sides", "a number and a text", "odd names"])
+def test_joins_of_files_of_strangers_run_and_verify(name: str, environment: Environment, folder: Path) -> None:
+    (case,) = [each for each in JOINS if each.name == name]
+    files = [str(folder / each) for each in case.files]
+    for file, records in zip(files, (case.left, case.right), strict=True):
+        Path(file).write_text(lines(*records), "utf-8")
+    environment.tandem("new", "strange", "--from", files[0], "--join", files[1])
+    assert "every record is accounted for" in environment.tandem("--pipeline", "strange", "run").stdout

@@ -124,6 +124,7 @@ def test_every_panel_has_data(watched: Watched) -> None:
     watched.environment.wait("data of all panels", lambda: set(empty()) <= {'ALERTS{alertstate="firing"}'})
 
 
+@pytest.mark.by_name
 def test_a_job_that_is_frozen_and_its_lag_are_reported_until_it_continues(watched: Watched) -> None:
     expected = {"TandemJobDown", "TandemTargetDown", "TandemLagGrows"}
     watched.environment.wait("a job that keeps up", lambda: not watched.firing() & expected)
@@ -149,6 +150,7 @@ def test_a_killed_driver_counts_as_another_start(watched: Watched) -> None:
     watched.environment.wait("the next driver", lambda: starts() == before + 1)
 
 
+@pytest.mark.by_name
 def test_dead_letters_are_reported_while_they_rise(watched: Watched) -> None:
     """Some of the producers' records are malformed."""
     watched.environment.wait("the alert", lambda: "TandemDeadLetters" in watched.firing())

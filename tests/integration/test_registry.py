@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
@@ -80,7 +80,8 @@ def registry() -> Iterator[str]:
 @pytest.fixture
 def client(registry: str) -> Iterator[SchemaRegistryClient]:
     with SchemaRegistryClient({"url": registry}) as client:
-        for subject in client.get_subjects():
+        # The streams' subjects have schemas of another kind in each test.
+        for subject in {f"{REQUESTS}-value", f"{RESPONSES}-value"} & set(client.get_subjects()):
             client.delete_subject(subject)
         yield client
 
@@ -222,6 +223,38 @@ def test_a_schema_changes_while_the_job_runs(own: Path, environment: Environment
         verified = " ".join(environment.tandem("verify").stdout.split())
         assert "every record is accounted for" in verified
         assert noted in verified
+
+
+def test_types_of_other_subjects_are_pulled(own: Path, environment: Environment, client: SchemaRegistryClient) -> None:
+    country = {"type": "enum", "name": "geo.Country", "symbols": ["DE", "FR"]}
+    address_fields = [{"name": "street", "type": "string"}, {"name": "country", "type": "geo.Country"}]
+    address = {"type": "record", "name": "Address", "namespace": "parcels", "fields": address_fields}
+    home = {"name": "home", "type": ["null", "Address"], "default": None}
+    subject = "deliveries-value"
+
+    def register(name: str, schema: str, *references: SchemaReference, kind: str = "AVRO") -> SchemaReference:
+        client.register_schema(name, Schema(schema, kind, list(references)))
+        return SchemaReference(name, name, client.get_latest_version(name).version)
+
+    to_country = register("geo.Country", json.dumps(country))
+    to_address = register("parcels.Address", json.dumps(address), to_country)
+    register(subject, request_schema(home, {"name": "from", "type": "geo.Country"}), to_address, to_country)
+    place = {"type": "object", "properties": {"street": {"type": "string"}}}
+    to_place = register("place.json", json.dumps(place), kind="JSON")
+    root = {"type": "object", "properties": {"home": {"$ref": "place.json"}}}
+    register("places-value", json.dumps(root), to_place, kind="JSON")
+
+    pulled = environment.tandem("schemas", "pull", subject, "places-value").stdout.split()
+    assert pulled[::2] == ["new", "new"]
+    fields = {each["name"]: each["type"] for each in json.loads((own / pulled[1]).read_text())["fields"]}
+    assert (fields["home"][1]["name"], fields["from"]) == ("parcels.Address", "geo.Country")
+    assert fields["home"][1]["fields"][1]["type"] == country
+    assert json.loads((own / pulled[3]).read_text())["$defs"]["place.json"]["properties"] == place["properties"]
+    declared = f'Avro.registered(__package__, topic="{subject.removesuffix("-value")}")'
+    streams = own / "streams.py"
+    text = streams.read_text().replace('identity="request_id",\n', f'identity="request_id",\n    format={declared},\n')
+    streams.write_text(text.replace("from tandem.pipeline import ", "from tandem.pipeline import Avro, "))
+    assert "ok       deliveries-value: the schema is compatible" in environment.tandem("schemas", "check").stdout
 
 
 def test_protobuf_is_joined_with_json(own: Path, environment: Environment, client: SchemaRegistryClient) -> None:

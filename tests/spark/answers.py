@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal as Exact
 from typing import Any
 
@@ -19,6 +20,21 @@ from tests.spark.records import ARRIVED, kafka_rows
 Item = bytes | None | tuple[bytes | None, bytes | None]
 SKEW = 300
 _EXACT = "exact number"
+
+
+def batches_of(records: int, default: int) -> int:
+    """Returns how many batches of so many records a property test tries.
+
+    ``TYPE_EXAMPLES`` is the number of records for each test. This tries ten thousand for each format::
+
+        TYPE_EXAMPLES=10000 scripts/test spark -k alike
+
+    Args:
+        records: the least number of records in a batch.
+        default: the number of batches without the variable.
+    """
+    wanted = os.environ.get("TYPE_EXAMPLES")
+    return -(-int(wanted) // records) if wanted else default
 
 
 def engine_answers(spark: SparkSession, stream: Stream, items: list[Item]) -> list[Accepted | Dead | Control]:

@@ -14,7 +14,7 @@ from pyspark.sql.avro.functions import from_avro
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY
 from tandem.verify.reference import Accepted
 from tests.avro import DEAD, EVENTS, HEADERS, SALES, sale
-from tests.spark.answers import Item, engine_answers, outcome, reference_answers
+from tests.spark.answers import Item, batches_of, engine_answers, outcome, reference_answers
 from tests.spark.records import kafka_rows
 
 CONTROL = json.dumps({CONTROL_FIELD: "watermark", "event_time": "2026-11-22T12:00:00Z"}).encode()
@@ -66,7 +66,7 @@ def test_any_bytes_end_once_and_alike(spark: SparkSession) -> None:
 
     # The same examples every time; each costs two Spark jobs, so a failing one is shown as it is, not made smaller.
     @settings(
-        max_examples=12,
+        max_examples=batches_of(100, 12),
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),

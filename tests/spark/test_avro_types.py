@@ -6,7 +6,6 @@ Set ``TYPE_EXAMPLES`` to the number of records to try.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal as Exact
@@ -24,12 +23,12 @@ from tandem.pipeline import Avro, DeadLetterError, FieldType, Stream
 from tandem.producer.avro_encoder import AvroEncoder, AvroRecordEncoder
 from tandem.verify.reference import Accepted, Dead, Validator
 from tests.avro import MICROS, MILLIS, NOON_MS, field, schema
-from tests.spark.answers import Item, engine_answers, reference_answers, same
+from tests.spark.answers import Item, batches_of, engine_answers, reference_answers, same
 from tests.spark.records import ARRIVED
 
 # A declaration costs two Spark jobs, so each is tried with many records.
 RECORDS = 150
-DECLARATIONS = max(1, int(os.environ.get("TYPE_EXAMPLES", "900")) // RECORDS)
+DECLARATIONS = batches_of(RECORDS, 6)
 
 SCALARS: tuple[Kind, ...] = (
     FieldType.STRING,

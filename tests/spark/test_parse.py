@@ -22,7 +22,7 @@ from tandem.pipeline import Stream
 from tandem.pipelines.orders_payments.streams import ORDERS
 from tandem.verify.reference import Accepted, Control, Dead
 from tests.avro import SALES
-from tests.spark.answers import SKEW, Item, engine_answers, outcome, reference_answers
+from tests.spark.answers import SKEW, Item, batches_of, engine_answers, outcome, reference_answers
 from tests.spark.records import kafka_rows
 
 ORDER: dict[str, Any] = {
@@ -286,7 +286,7 @@ any_record = st.tuples(
 
 # The same examples every time; each costs two Spark jobs, so a failing one is shown as it is, not made smaller.
 @settings(
-    max_examples=6,
+    max_examples=batches_of(150, 6),
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),

@@ -1,12 +1,11 @@
 """Any JSON text, read by any declaration: the engine and the plain-Python verification say the same of it.
 
-Set ``TYPE_EXAMPLES`` to the number of records to try, for each of which a declaration is made up, too.
+``TYPE_EXAMPLES`` is the number of records to try, as in ``TYPE_EXAMPLES=10000 scripts/test spark -k alike``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import struct
 from base64 import b64encode
 from collections.abc import Mapping
@@ -43,12 +42,12 @@ from tandem.engine.read.kafka_source import streamed
 from tandem.engine.read.parse import parse
 from tandem.pipeline import DeadLetterError, FieldType, Output, Pipeline, RecordPart, Stream
 from tandem.verify.reference import Accepted, Dead
-from tests.spark.answers import Item, engine_answers, reference_answers, same
+from tests.spark.answers import Item, batches_of, engine_answers, reference_answers, same
 from tests.spark.records import SCHEMA, job_config
 
 # A declaration costs two Spark jobs, so each is tried with many records.
 RECORDS = 150
-DECLARATIONS = max(1, int(os.environ.get("TYPE_EXAMPLES", "900")) // RECORDS)
+DECLARATIONS = batches_of(RECORDS, 6)
 
 NAMES = ("a", "b", "x.y", "[0]", "it's", 'the "one"', "$set", "two words", "`")
 SCALARS: tuple[Kind, ...] = (
@@ -313,7 +312,7 @@ def test_any_text_by_any_declaration_is_read_alike(spark: SparkSession, stream: 
 
 
 @settings(
-    max_examples=max(1, DECLARATIONS // 3),
+    max_examples=batches_of(RECORDS, 2),
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),

@@ -15,7 +15,7 @@ from tandem.engine.declare.wire_format import prefix_of
 from tandem.pipeline import Stream
 from tandem.verify.reference import Accepted, Dead
 from tests.avro import HEADERS
-from tests.spark.answers import Item, engine_answers, outcome, reference_answers, same
+from tests.spark.answers import Item, batches_of, engine_answers, outcome, reference_answers, same
 from tests.wire_format import (
     AVRO_DEAD,
     AVRO_EVENTS,
@@ -105,7 +105,7 @@ def test_any_bytes_end_once_and_alike(spark: SparkSession, stream: Stream) -> No
 
     # The same examples every time; each costs two Spark jobs, so a failing one is shown as it is, not made smaller.
     @settings(
-        max_examples=6,
+        max_examples=batches_of(100, 6),
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),

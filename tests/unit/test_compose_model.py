@@ -21,7 +21,7 @@ from tandem.settings.load import load
 from tests import ROOT
 
 KINDS = ("official", "built")
-PROFILES = ("local", "history", "tools", "gcp", "observe")
+PROFILES = ("local", "history", "tools", "gcp", "observe", "registry")
 # They run until they are stopped, and nothing waits for them.
 UNCHECKED = {"producers", "cloud-producers"}
 EVERYTHING = tuple(itertools.product(KINDS, PROFILES))
@@ -115,7 +115,7 @@ def test_no_image_has_a_floating_tag(kind: str, profile: str) -> None:
         repository, _, tag = service["image"].rpartition(":")
         assert repository, name
         # At least a minor version, or a release of Debian's.
-        assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), (name, tag)
+        assert re.fullmatch(r"v?\d+\.\d+\.\d+(\.Final)?", tag), (name, tag)
 
 
 @pytest.mark.parametrize(("kind", "profile"), EVERYTHING)
@@ -158,23 +158,22 @@ def test_no_service_has_more_power_than_it_needs(kind: str, profile: str) -> Non
     assert sum(limits) < 8 * 2**30
 
 
-def test_both_kinds_of_images_have_one_contract() -> None:
+@pytest.mark.parametrize(("profile", "differing"), [("local", ["kafka", "mongo"]), ("registry", ["registry"])])
+def test_both_kinds_of_images_have_one_contract(profile: str, differing: list[str]) -> None:
     def comparable(kind: str) -> dict[str, dict[str, Any]]:
         return {
             name: {key: value for key, value in service.items() if key not in ("image", "build")}
-            for name, service in services(kind, "local").items()
+            for name, service in services(kind, profile).items()
         }
 
     def volumes(kind: str) -> dict[str, dict[str, Any]]:
-        found = model(kind, "local")["volumes"]
+        found = model(kind, profile).get("volumes", {})
         return {name: {**each, "name": each["name"].removesuffix(f"_{kind}")} for name, each in found.items()}
 
     assert comparable("official") == comparable("built")
     assert volumes("official") == volumes("built")
-    differing = [
-        n for n, s in services("built", "local").items() if s["image"] != services("official", "local")[n]["image"]
-    ]
-    assert differing == ["kafka", "mongo"]
+    official = services("official", profile)
+    assert [n for n, s in services("built", profile).items() if s["image"] != official[n]["image"]] == differing
 
 
 def test_prometheus_is_the_same_in_both_kinds_of_images() -> None:
@@ -209,10 +208,11 @@ def test_prometheus_reads_services_at_the_ports_that_they_serve() -> None:
     assert published["target"] == 4040
 
 
-def test_an_image_is_built_once() -> None:
-    built = [service["image"] for service in services("built", "local").values() if "build" in service]
+@pytest.mark.parametrize("profile", ["local", "registry"])
+def test_an_image_is_built_once(profile: str) -> None:
+    built = [service["image"] for service in services("built", profile).values() if "build" in service]
     assert len(built) == len(set(built))
-    assert set(built) == {service["image"] for service in services("built", "local").values()}
+    assert set(built) == {service["image"] for service in services("built", profile).values()}
 
 
 def test_versions_are_those_of_the_runtimes_table() -> None:
@@ -221,6 +221,8 @@ def test_versions_are_those_of_the_runtimes_table() -> None:
     assert values["TANDEM_VERSION"] == project["version"]
     broker = next(package for package in runtimes().packages["kafka"] if ":kafka_" in package)
     assert values["KAFKA_IMAGE"].rpartition(":")[2] == broker.rpartition(":")[2]
+    (registry,) = runtimes().packages["registry"]
+    assert values["REGISTRY_IMAGE"].rpartition(":")[2] == registry.split(":")[2]
     dockerfile = (ROOT / "images" / "Dockerfile").read_text("utf-8")
     assert f"openjdk-{default.java}-jre-headless" in dockerfile
     # Debian 13 is the twin of the Dataproc image; its Python is the table's.
@@ -290,6 +292,7 @@ def test_all_services_of_the_local_profile() -> None:
         "dashboard",
     }
     assert set(services("official", "history")) == {"spark-history"}
+    assert set(services("official", "registry")) == {"registry"}
     assert set(services("official", "observe")) == {"prometheus", "grafana", "exporter"}
 
 
@@ -342,7 +345,7 @@ def test_images_are_built_through_the_proxies_of_the_environment() -> None:
     ]
     # What is not set there does not hide what Docker's own configuration says.
     assert all(not proxies.keys() & arguments.keys() for arguments in built)
-    for profile in ("local", "gcp"):
+    for profile in ("local", "gcp", "registry"):
         for service in model("built", profile, *proxies.items())["services"].values():
             if "build" in service:
                 assert proxies.items() <= service["build"]["args"].items()

@@ -145,6 +145,8 @@ NAMES = st.one_of(
             "rows",
         ]
     ),
+    # What may be the keys of a map.
+    st.one_of(st.integers(0, 99), st.dates(), st.uuids()).map(str),
     st.sampled_from(["two words", "", " ", "a\nb", "'\"", "x" * 90, "\\", "\u2013", "🙂"]),
     st.text(st.characters(max_codepoint=126), max_size=12),
 )

@@ -18,18 +18,18 @@ from tandem.errors import UsageError
 from tandem.scaffold import names
 from tandem.scaffold.chosen import SECOND_OPTIONS, Choice, choose
 from tandem.scaffold.described import Described
-from tandem.scaffold.infer import words
+from tandem.scaffold.infer import identity, words
 from tandem.scaffold.infer.join_key import JoinKey, chosen_join_key, guess_join_key
 from tandem.scaffold.infer.observed import Sample
 from tandem.scaffold.infer.outliers import usual
-from tandem.scaffold.sources import read_source, samples
+from tandem.scaffold.sources import read_source, samples, uniting
 from tandem.scaffold.sources.samples import Samples, described_by_samples
 from tandem.settings.model import KafkaSettings
 
 NOW_MS = 1_800_000_000_000
 
 
-@pytest.mark.parametrize("module", [words, names, spark_type], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [words, names, identity, uniting, spark_type], ids=lambda module: module.__name__)
 def test_the_examples_of_docstrings_are_true(module: Any) -> None:
     found = doctest.testmod(module)
     assert (found.attempted > 0, found.failed) == (True, 0)

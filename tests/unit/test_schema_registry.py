@@ -46,9 +46,11 @@ class Server(ThreadingHTTPServer):
     def settings(self) -> RegistrySettings:
         return RegistrySettings(url=f"http://127.0.0.1:{self.server_port}/api/")
 
-    def add(self, schema_id: int, text: str, **others: Any) -> None:
-        versions = self.subjects.setdefault(SUBJECT, {})
-        versions[len(versions) + 1] = {"id": schema_id, "schema": text, **others}
+    def add(self, schema_id: int, text: str, subject: str = SUBJECT, **others: Any) -> None:
+        versions = self.subjects.setdefault(subject, {})
+        version = len(versions) + 1
+        # As the API answers: the subject and the version, and references if there are any.
+        versions[version] = {"subject": subject, "version": version, "id": schema_id, "schema": text, **others}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -78,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
                 versions = self.server.subjects.get(unquote(subject))
                 found = None if versions is None else list(versions)
             case ["subjects", subject, "versions", number]:
-                found = self.server.subjects[unquote(subject)].get(int(number))
+                found = self.server.subjects.get(unquote(subject), {}).get(int(number))
             case ["config", _]:
                 found = {"compatibilityLevel": self.server.level}
             case ["compatibility", "subjects", _, "versions"]:
@@ -130,7 +132,12 @@ def test_a_pull_skips_what_no_job_can_read(server: Server, registry: Registry, t
     server.add(20, SCHEMAS[1])
     done = pull(registry, tmp_path, SUBJECT)
     assert done.new == ["schemas/sales-value.v12.id20.avsc"]
-    reasons = ["THRIFT is not supported", "refers to other schemas", "not the schema of a record", "contains itself"]
+    reasons = [
+        "THRIFT is not supported",
+        "it refers to version 1 of b, which the registry does not have",
+        "not the schema of a record",
+        "contains itself",
+    ]
     reasons += ["recursion depth", *["a record whose fields are not a list of fields"] * 6]
     assert len(done.skipped) == len(reasons)
     assert all(reason in skipped for reason, skipped in zip(reasons, done.skipped, strict=True))
@@ -442,7 +449,7 @@ def test_a_check_of_protobuf(server: Server, registry: Registry, tmp_path: Path)
     stream = Stream("sales", "sales", SALE_FIELDS, "at", "id", format=values)
     assert problems(check(registry, tmp_path, stream, values)) == []
     # The server got the schema's text, and what it refers to.
-    sent = {"schema": PROTO + "\n", "schemaType": "PROTOBUF", "references": [REFERENCE]}
+    sent = {"schema": PROTO, "schemaType": "PROTOBUF", "references": [REFERENCE]}
     assert server.asked[-1][1] == sent
     assert problems(check(registry, tmp_path, stream, values, new=PROTO.replace("Money price", "Money total"))) == [
         "the stream sales does not fit the schema: schemas/sales-value.v2.id8.descriptor.json: "

@@ -44,12 +44,35 @@ class AvroEncoder:
 
     def __init__(self, version: Version) -> None:
         self._schema, self._header = fastavro.parse_schema(version.schema), header_of(version)
+        _encode_defaults(self._schema, set())
 
     def __call__(self, record: Fields) -> bytes:
         """Returns a record's value; a field that it lacks gets its default."""
         payload = io.BytesIO()
         fastavro.schemaless_writer(payload, self._schema, dict(record))
         return self._header + payload.getvalue()
+
+
+def _encode_defaults(schema: Any, fixed: set[str]) -> None:
+    """Converts defaults of bytes, which JSON has as strings, in a parsed schema.
+
+    Args:
+        schema: the schema, or a part of it.
+        fixed: the names of its types with a fixed number of bytes, which are added.
+    """
+    if isinstance(schema, list):
+        for each in schema:
+            _encode_defaults(each, fixed)
+    elif isinstance(schema, dict):
+        fixed |= {schema["name"]} if schema["type"] == "fixed" else set()
+        for field in schema.get("fields", ()):
+            _encode_defaults(field["type"], fixed)
+            first = field["type"][0] if isinstance(field["type"], list) else field["type"]
+            name = first.get("name", first["type"]) if isinstance(first, dict) else first
+            if isinstance(field.get("default"), str) and (name == "bytes" or name in fixed):
+                field["default"] = field["default"].encode("latin-1")
+        for part in (schema.get("items"), schema.get("values")):
+            _encode_defaults(part, fixed)
 
 
 class AvroRecordEncoder:

@@ -181,13 +181,16 @@ def _without_added(
 def _never_empty(fields: Mapping[str, Kind], identity: Identity) -> dict[str, Kind]:
     """Returns the fields with an identity that is not an empty string.
 
-    A schema does not exclude the empty string.
+    A schema does not exclude the empty string, and may have it as the default.
     """
     found = dict(fields)
     for path in (identity,) if isinstance(identity, str) else identity if isinstance(identity, tuple) else ():
         at = find(found, path)
         if at is not None and isinstance(at[1], String):
-            found = _replaced(found, at[0], replace(at[1], may_be_empty=False))
+            kind = replace(at[1], may_be_empty=False)
+            if kind.fallback == "":
+                kind = replace(kind, is_optional=False, fallback=None)
+            found = _replaced(found, at[0], kind)
     return found
 
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tandem.engine.declare.kind import Kind
+from tandem.engine.declare.kind import Bytes, Kind
 from tandem.scaffold.infer.observed import ObservedValues, Sample
+
+
+@dataclass(frozen=True)
+class FixedBytes(Bytes):
+    """Bytes whose number a schema says."""
+
+    size: int = 0
 
 
 @dataclass(frozen=True)

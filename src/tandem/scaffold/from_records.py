@@ -99,7 +99,7 @@ def write_from(name: str, own: Path, request: Request, *, kafka: Callable[[], Ka
             **_schemas(join.right),
         },
     )
-    return Written(location, [*_notes(join.left), *_notes(join.right), f"join: {join.key.described}"])
+    return Written(location, [*_notes(join.left), *_notes(join.right), f"join: {join.key.note}"])
 
 
 def check_topics(pipeline: str, streams: Sequence[Chosen]) -> None:

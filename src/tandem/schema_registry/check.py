@@ -15,7 +15,7 @@ from tandem.engine.declare.wire_format import FOLDER, Frozen, JsonSchema
 from tandem.errors import UsageError
 from tandem.schema_registry.client import RegisteredSchema, Registry
 from tandem.schema_registry.protobuf import descriptor_of
-from tandem.schema_registry.pull import files_of
+from tandem.schema_registry.pull import UnreadableError, imports_of, readable
 from tandem.schema_registry.subjects import Registered, frozen_of, is_same, kind_of, printable
 
 
@@ -72,19 +72,28 @@ def check(
         )
     schemas = [registry.schema(subject, version) for version in registry.versions(subject)]
     for schema in schemas:
-        other_kind = "" if schema.kind == kind else f"it is {schema.kind}, not {kind}"
-        if reason := _unusable(registry, subject, schema) or other_kind:
-            yield _unreadable(schema, reason, is_newest=schema is schemas[-1])
+        try:
+            whole, _ = readable(registry, subject, schema)
+            if schema.kind != kind:
+                raise UnreadableError(f"it is {schema.kind}, not {kind}")
+        except UnreadableError as error:
+            yield _unreadable(schema, str(error), is_newest=schema is schemas[-1])
         else:
-            yield _frozen(schema, frozen)
+            yield _frozen(whole, frozen)
     found = registry.level(subject)
     met = level is None or level.is_met_by(found)
     wanted = "" if met else f", which does not include {level}"
     yield SchemaFinding(f"the registry checks new versions at level {printable(found)}{wanted}", not met)
-    newest = schemas[-1]
+    newest = next((each for each in schemas if each.schema_id == frozen[-1].schema_id and each.references), None)
+    if newest is None:
+        newest = RegisteredSchema(frozen[-1].version, frozen[-1].schema_id, kind, frozen[-1].text)
+    # A schema that is registered already is sent as it is there, with its references.
+    sent = newest
     if new is not None:
-        yield _readable(registry, stream, declared, newest, new)
-    yield _compatible(registry, subject, replace(newest, kind=kind, text=frozen[-1].text if new is None else new))
+        # A new one in Protobuf imports what the newest one imports. Others have everything that they use.
+        sent = replace(newest, text=new, references=newest.references if kind == "PROTOBUF" else ())
+        yield _readable(registry, stream, declared, frozen, sent)
+    yield _compatible(registry.incompatibilities(subject, kind, sent.text, sent.references))
 
 
 def _name(schema: RegisteredSchema) -> str:
@@ -108,46 +117,31 @@ def _frozen(schema: RegisteredSchema, frozen: list[Frozen]) -> SchemaFinding:
     return SchemaFinding(f"{name} has a file", False)
 
 
-def _compatible(registry: Registry, subject: str, schema: RegisteredSchema) -> SchemaFinding:
-    reasons = registry.incompatibilities(subject, schema.kind, schema.text, schema.references)
+def _compatible(reasons: list[str] | None) -> SchemaFinding:
     if reasons is None:
         return SchemaFinding("the schema is compatible", False)
     return SchemaFinding("the schema is not compatible" + "".join(f"\n    {printable(each)}" for each in reasons), True)
 
 
-def _unusable(registry: Registry, subject: str, schema: RegisteredSchema) -> str:
-    """Returns why a job cannot read records of a schema; empty if it can."""
-    try:
-        files_of(registry, subject, schema)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
 def _readable(
-    registry: Registry, stream: Stream, declared: Registered, newest: RegisteredSchema, new: str
+    registry: Registry, stream: Stream, declared: Registered, frozen: list[Frozen], new: RegisteredSchema
 ) -> SchemaFinding:
-    """Returns whether the declaration fits a new schema.
-
-    The schema may import what the newest one imports.
-    """
-    subject, other = declared.subject, replace(newest, kind=kind_of(declared), text=new)
+    """Returns whether the declaration fits a new schema."""
     try:
         match declared:
             case Avro():
-                # Any other version and id: only the order matters.
-                known = [Frozen(each.number, each.schema_id or 0, each.text) for each in declared.versions]
-                Avro.parse_registered(subject, [*known, _next(known, new)]).check(stream.fields)
+                Avro.parse_registered(declared.subject, [*frozen, _next(frozen, new.text)]).check(stream.fields)
             case Protobuf():
                 known = [Frozen(each.number, each.schema_id, each.text) for each in declared.versions]
-                added = _next(known, descriptor_of(new, registry.imported(other)))
-                Protobuf.parse_registered(subject, [*known, added], declared.message).check(stream.fields)
+                added = _next(known, descriptor_of(new.text, imports_of(registry, new)))
+                Protobuf.parse_registered(declared.subject, [*known, added], declared.message).check(stream.fields)
             case JsonSchema():
-                json.loads(new)
+                json.loads(new.text)
     except (ValueError, RecursionError) as error:
         return SchemaFinding(f"the stream {stream.name} does not fit the schema: {error}", True)
     return SchemaFinding(f"the stream {stream.name} fits the schema", False)
 
 
 def _next(known: list[Frozen], text: str) -> Frozen:
+    # Any other version and id: only the order matters.
     return Frozen(known[-1].version + 1, max(each.schema_id for each in known) + 1, text)

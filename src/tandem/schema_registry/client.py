@@ -7,10 +7,10 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from http.client import HTTPException
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from tandem.engine.declare.wire_format import LARGEST_ID
@@ -27,8 +27,19 @@ _NOT_FOUND = 404
 _INVALID, _LONGEST_REASON = 422, 10_000
 
 
-class Reference(NamedTuple):
-    """An imported schema: the name in the import, and a version of a subject."""
+class NotFoundError(TandemError):
+    """The registry has no such subject, version or level."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a schema refers to.
+
+    Attributes:
+        name: what the schema calls it.
+        subject: the subject of the other schema.
+        version: its version.
+    """
 
     name: str
     subject: str
@@ -103,24 +114,8 @@ class Registry:
             case {"id": schema_id, "schema": str(text)} if _is_number(schema_id, least=0):
                 # Avro is the only kind that the API leaves out.
                 kind = str(found.get("schemaType") or "AVRO")
-                references = tuple(map(self._reference, found.get("references") or ()))
-                return RegisteredSchema(version, schema_id, kind, text, references)
+                return RegisteredSchema(version, schema_id, kind, text, self._references(found.get("references")))
         raise self._unexpected()
-
-    def imported(self, schema: RegisteredSchema) -> dict[str, str]:
-        """Returns the texts of the imported schemas, by the names in the imports.
-
-        It includes those that the imported ones import.
-        """
-        found: dict[str, str] = {}
-        waiting = list(schema.references)
-        while waiting:
-            name, subject, version = waiting.pop()
-            if name not in found:
-                other = self.schema(subject, version)
-                found[name] = other.text
-                waiting += other.references
-        return found
 
     def level(self, subject: str) -> str:
         """Returns a subject's compatibility level, or the global one.
@@ -135,7 +130,7 @@ class Registry:
         raise self._unexpected()
 
     def incompatibilities(
-        self, subject: str, kind: str, text: str, references: Sequence[Reference] = ()
+        self, subject: str, kind: str, text: str, references: tuple[Reference, ...] = ()
     ) -> list[str] | None:
         """Returns why a schema is not compatible with a subject at its level.
 
@@ -146,7 +141,7 @@ class Registry:
         """
         body: dict[str, Any] = {"schema": text} | ({} if kind == "AVRO" else {"schemaType": kind})
         if references:
-            body["references"] = [each._asdict() for each in references]
+            body["references"] = [asdict(each) for each in references]
         path = f"/compatibility/subjects/{_part(subject)}/versions?verbose=true"
         found = self._get(path, missing=f"has no subject {subject}", body=body)
         match found:
@@ -157,11 +152,15 @@ class Registry:
                 return [str(each) for each in found.get("messages") or (found.get("reason"),) if each]
         raise self._unexpected()
 
-    def _reference(self, found: Any) -> Reference:
-        match found:
-            case {"name": str(name), "subject": str(subject), "version": version} if _is_number(version, least=1):
-                return Reference(name, subject, version)
-        raise self._unexpected()
+    def _references(self, found: Any) -> tuple[Reference, ...]:
+        references = []
+        for each in found or ():
+            match each:
+                case {"name": str(name), "subject": str(subject), "version": int(version)}:
+                    references.append(Reference(name, subject, version))
+                case _:
+                    raise self._unexpected()
+        return tuple(references)
 
     def _get(self, path: str, *, missing: str, body: Mapping[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -184,7 +183,7 @@ class Registry:
     def _refused(self, error: urllib.error.HTTPError, missing: str) -> TandemError:
         status = error.code
         if status == _NOT_FOUND:
-            return TandemError(
+            return NotFoundError(
                 f"the schema registry at {self._url} {missing}",
                 hint="check the name, and that registry.url ends where `/subjects` begins",
             )

@@ -53,7 +53,7 @@ def descriptor_of(text: str, references: Mapping[str, str], folder: Path | None 
         (own / "given.bin").write_bytes(given.SerializeToString())
         _compile(own, folder)
         found = descriptor_pb2.FileDescriptorSet.FromString((own / "found.bin").read_bytes())
-    return f"{json_format.MessageToJson(found)}\n"
+    return str(json_format.MessageToJson(found))
 
 
 def _parsed(content: str) -> descriptor_pb2.FileDescriptorProto | None:

@@ -11,8 +11,13 @@ from tandem.engine.declare.protobuf_descriptor import Descriptor
 from tandem.engine.declare.wire_format import DESCRIPTOR_ENDING, PROTO_ENDING, frozen_file
 from tandem.errors import TandemError
 from tandem.schema_registry.client import RegisteredSchema, Registry
+from tandem.schema_registry.other_subjects import completed, referred
 from tandem.schema_registry.protobuf import descriptor_of
 from tandem.schema_registry.subjects import ENDINGS, frozen_of, is_same, printable
+
+
+class UnreadableError(Exception):
+    """A job cannot read the records of a schema, and the reason."""
 
 
 @dataclass
@@ -43,11 +48,11 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
     """
     done = Pulled()
     for version in registry.versions(subject):
-        schema = registry.schema(subject, version)
+        registered = registry.schema(subject, version)
         try:
-            files = files_of(registry, subject, schema)
-        except ValueError as error:
-            done.skipped.append(f"version {version} (id {schema.schema_id}): {error}")
+            schema, files = readable(registry, subject, registered)
+        except UnreadableError as error:
+            done.skipped.append(f"version {version} (id {registered.schema_id}): {error}")
             continue
         if _is_frozen(folder, subject, schema) and all((folder / path).exists() for path in files):
             done.known += 1
@@ -55,35 +60,50 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
         for path, text in files.items():
             file = folder / path
             file.parent.mkdir(exist_ok=True)
-            file.write_text(text, "utf-8")
+            file.write_text(f"{text}\n", "utf-8")
             done.new.append(path)
     return done
 
 
-def files_of(registry: Registry, subject: str, schema: RegisteredSchema) -> dict[str, str]:
-    """Returns the texts of a schema's files, by their paths in the folder.
+def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> tuple[RegisteredSchema, dict[str, str]]:
+    """Returns a schema as its file has it, and its files, if a job can read it.
+
+    The files' texts are by their paths below the pipeline's folder. They have what the schema refers to.
 
     Raises:
-        ValueError: a job cannot read records of the schema; the message is a reason for a terminal.
+        UnreadableError: a job cannot.
+        EnvironmentNotReadyError: the registry does not answer.
     """
     if schema.kind not in ENDINGS:
-        raise ValueError(f"{printable(schema.kind)} is not supported")
-    if schema.references and schema.kind != "PROTOBUF":
-        raise ValueError("it refers to other schemas; register it with their content")
+        raise UnreadableError(f"{printable(schema.kind)} is not supported")
     try:
+        whole, texts = schema, {}
         if schema.kind == "PROTOBUF":
-            found = descriptor_of(schema.text, registry.imported(schema))
-            if Descriptor.parse(subject, found).first is None:
-                raise ValueError("it has no message")
-            texts = {PROTO_ENDING: f"{schema.text.rstrip()}\n", DESCRIPTOR_ENDING: found}
+            texts = {PROTO_ENDING: schema.text.rstrip(), DESCRIPTOR_ENDING: _descriptor(registry, subject, schema)}
         else:
+            whole = completed(registry, schema)
             if schema.kind == "AVRO":
-                Version.parse(schema.version, subject, schema.text)
-            text = json.dumps(json.loads(schema.text), indent=2, ensure_ascii=False)
-            texts = {ENDINGS[schema.kind]: f"{text}\n"}
+                Version.parse(schema.version, subject, whole.text)
+            texts[ENDINGS[schema.kind]] = json.dumps(json.loads(whole.text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError) as error:
-        raise ValueError(printable(str(error))) from None
-    return {frozen_file(subject, schema.version, schema.schema_id, ending): text for ending, text in texts.items()}
+        raise UnreadableError(printable(str(error))) from None
+    paths = {ending: frozen_file(subject, schema.version, schema.schema_id, ending) for ending in texts}
+    return whole, {paths[ending]: text for ending, text in texts.items()}
+
+
+def _descriptor(registry: Registry, subject: str, schema: RegisteredSchema) -> str:
+    found = descriptor_of(schema.text, imports_of(registry, schema))
+    if Descriptor.parse(subject, found).first is None:
+        raise ValueError("it has no message")
+    return found
+
+
+def imports_of(registry: Registry, schema: RegisteredSchema) -> dict[str, str]:
+    """Returns the schemas that a Protobuf schema imports, by the names in its imports.
+
+    Raises ValueError and EnvironmentNotReadyError as ``completed`` does.
+    """
+    return {reference.name: each.text for reference, each in referred(registry, schema).items()}
 
 
 def _is_frozen(folder: Path, subject: str, schema: RegisteredSchema) -> bool:

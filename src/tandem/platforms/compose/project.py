@@ -26,7 +26,7 @@ from tandem.settings.model import Settings
 _PAGE, _MASTER_PAGE = "4040/tcp", "8080/tcp"
 _MASTER = "spark-master"
 # Of the services that may run beside those of the cloud.
-_PROFILES = ("history", "observe", "local")
+_PROFILES = ("history", "observe", "registry", "local")
 
 
 class Project:

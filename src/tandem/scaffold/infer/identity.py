@@ -11,7 +11,7 @@ from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.kind import Decimal, Integer, Kind, Record, String
 from tandem.engine.declare.stream import IDENTITY, RecordPart
 from tandem.scaffold.infer.observed import Sample
-from tandem.scaffold.infer.words import identity_score, is_position_like
+from tandem.scaffold.infer.words import identity_score, is_position_like, is_wrapper, words_of
 
 _NESTED = 20
 # Fields that are tried in pairs.
@@ -80,10 +80,28 @@ def collides(fields: Mapping[str, Kind], path: str, column: str = IDENTITY) -> b
 def candidates(fields: Mapping[str, Kind], record: str) -> list[Candidate]:
     """Returns the strings and whole numbers that every record has, in their order."""
     return [
-        Candidate(path, kind, max(0, identity_score(name, record) - _NESTED * depth))
+        Candidate(path, kind, max(0, identity_score(_in_full(path, name, record), record) - _NESTED * depth))
         for path, name, kind, depth in required(fields)
         if isinstance(kind, String | Integer) or (isinstance(kind, Decimal) and kind.scale == 0)
     ]
+
+
+def _in_full(path: str, name: str, record: str) -> str:
+    """Returns a field's name, with that of what it identifies.
+
+    An id in a nested record identifies what that is called, unless it is only a wrapper.
+    """
+    outer = words_of(parent_of(path, name))
+    return name if not outer or outer == words_of(record) or is_wrapper(outer) else f"{' '.join(outer)} {name}"
+
+
+def parent_of(path: str, name: str) -> str:
+    """Returns the name of the record that a field is in; empty where it is in none.
+
+    >>> parent_of("after.order.id", "id"), parent_of("id", "id")
+    ('order', '')
+    """
+    return path.removesuffix(name).removesuffix(".").rpartition(".")[2]
 
 
 def required(fields: Mapping[str, Kind], outer: str = "", depth: int = 0) -> Iterator[tuple[str, str, Kind, int]]:
@@ -104,7 +122,7 @@ def repeat_of(paths: Sequence[str], samples: Sequence[Sample]) -> Repeat | None:
     for sample in samples:
         values = tuple(repr(value_at(sample.fields, path)) for path in paths)
         other = there.setdefault(values, sample)
-        if other.fields != sample.fields:
+        if other is not sample and other.fields != sample.fields:
             return Repeat(other.place, sample.place)
     return None
 

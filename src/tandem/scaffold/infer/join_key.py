@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
-from tandem.engine.declare.field_name import find, folded, value_at
+from tandem.engine.declare.field_name import find
 from tandem.engine.declare.kind import Decimal, Integer, Kind, String
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.identity import Repeat, candidates, repeat_of
-from tandem.scaffold.infer.words import singular, words_of
+from tandem.scaffold.infer.key_names import KeyField, SampleValues, closeness, has_same_values
+from tandem.scaffold.infer.words import singular
 
+# So many likely keys are shown.
+_FEW = 3
 _HINT = "name it with --on, such as --on order_id, or --on id=order_id where the names differ"
 
 
@@ -31,16 +35,24 @@ class JoinKey(NamedTuple):
         identity: the field that identifies a record of one stream.
         refers: the field of the other stream with such an identity.
         swapped: whether the identified stream is the second one.
+        others: fields that are as likely.
     """
 
     identity: str
     refers: str
     swapped: bool = False
+    others: tuple[str, ...] = ()
 
     @property
     def described(self) -> str:
         """The key for people."""
         return self.identity if self.identity == self.refers else f"{self.identity} = {self.refers}"
+
+    @property
+    def note(self) -> str:
+        """What to say about the choice."""
+        others = f"; as likely: {', '.join(self.others)}; choose with --on" if self.others else ""
+        return f"{self.described}{others}"
 
 
 def guess_join_key(first: Described, second: Described, identities: Identities = ((), ())) -> JoinKey:
@@ -59,10 +71,14 @@ def guess_join_key(first: Described, second: Described, identities: Identities =
         *_shared(second, first, identities[1], swapped=True),
     ]
     if not found:
+        likely = [f"--on {one}={other}" for one, other in islice(_with_same_values(first, second), _FEW)]
         raise UsageError(
-            f"{first.source} and {second.source} share no field that identifies a record of one of them", hint=_HINT
+            f"{first.source} and {second.source} share no field that identifies a record of one of them",
+            hint=f"{_HINT}{'; by their values: ' if likely else ''}{', '.join(likely)}",
         )
-    return max(found, key=lambda each: each[0])[1]
+    score, key = max(found, key=lambda each: each[0])
+    others = [each.described for other, each in found if other == score and each != key]
+    return key._replace(others=tuple(dict.fromkeys(others)))
 
 
 def chosen_join_key(first: Described, second: Described, on: str, identities: Identities = ((), ())) -> JoinKey:
@@ -127,19 +143,35 @@ def _shared(
     identified: Described, other: Described, identity: tuple[str, ...], *, swapped: bool
 ) -> Iterator[tuple[int, JoinKey]]:
     """Yields how good each key is whose field identifies a record of one stream."""
-    record, values = singular(identified.name), _Values()
+    record, values = singular(identified.name), SampleValues()
+    others = [(KeyField(other, path), kind) for path, kind in _keys(other.fields)]
     for each in candidates(identified.fields, record):
         if isinstance(each.kind, Decimal) or (identity and identity != (each.path,)):
             continue
-        if not identity and (not each.score or repeat_of((each.path,), identified.samples)):
+        if not identity and repeat_of((each.path,), identified.samples):
             continue
-        for path, kind in _keys(other.fields):
-            name = _closeness(each.path, path, record)
-            if not name:
-                continue
-            overlap, differs = values.overlap(identified, each.path, other, path), type(kind) is not type(each.kind)
-            score = name + each.score + 40 * overlap - 50 * differs - swapped
-            yield score, JoinKey(each.path, path, swapped)
+        field = KeyField(identified, each.path)
+        for refers, kind in others:
+            differs = type(kind) is not type(each.kind)
+            name = closeness(field, refers, record, values)
+            if not each.score and not identity:
+                name = 20 if has_same_values(field, refers, values) and isinstance(kind, String) else 0
+            if name:
+                score = name + each.score + 40 * values.overlap(field, refers) - 50 * differs - swapped
+                yield score, JoinKey(each.path, refers.path, swapped)
+
+
+def _with_same_values(first: Described, second: Described) -> Iterator[tuple[str, str]]:
+    """Yields pairs of fields whose values show that one refers to the other."""
+    values = SampleValues()
+    for one, _ in _keys(first.fields):
+        for other, _ in _keys(second.fields):
+            sides = (KeyField(first, one), KeyField(second, other))
+            if any(
+                values.include(identity, refers) and repeat_of((identity.path,), identity.described.samples) is None
+                for identity, refers in (sides, sides[::-1])
+            ):
+                yield one, other
 
 
 def _keys(fields: Mapping[str, Kind]) -> Iterator[tuple[str, Kind]]:
@@ -149,33 +181,3 @@ def _keys(fields: Mapping[str, Kind]) -> Iterator[tuple[str, Kind]]:
             yield name, kind
         elif inner := getattr(kind, "fields", None):
             yield from ((f"{name}.{rest}", each) for rest, each in _keys(inner))
-
-
-def _closeness(identity: str, refers: str, record: str) -> int:
-    """Returns how likely one name refers to another; 0 for not at all."""
-    words, others = words_of(identity.rpartition(".")[2]), words_of(refers.rpartition(".")[2])
-    if len(others) == 1 and words == others:  # both call their own identity so
-        return 10
-    if identity == refers:
-        return 100
-    if folded("".join(words)) == folded("".join(others)):
-        return 80
-    return 70 if [*words_of(record), *words] == others else 0
-
-
-class _Values:
-    """The values of the samples' fields, read once."""
-
-    def __init__(self) -> None:
-        self._read: dict[tuple[str, str], frozenset[str]] = {}
-
-    def overlap(self, one: Described, path: str, other: Described, other_path: str) -> bool:
-        """Returns whether the two fields have a value in common."""
-        return not self._of(one, path).isdisjoint(self._of(other, other_path))
-
-    def _of(self, described: Described, path: str) -> frozenset[str]:
-        place = (described.source, path)
-        if place not in self._read:
-            values = (value_at(each.fields, path) for each in described.samples)
-            self._read[place] = frozenset(str(value) for value in values if value is not None)
-        return self._read[place]

@@ -7,14 +7,18 @@ from collections.abc import Callable
 from datetime import date
 
 from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.kind import DATE_PATTERN, Kind, Timestamp
+from tandem.engine.declare.kind import DATE_PATTERN, Kind, String, Timestamp
 from tandem.errors import UsageError
-from tandem.scaffold.infer.numbers import kind_of_integers, kind_of_numbers
+from tandem.scaffold.infer.maps import values_of_map
+from tandem.scaffold.infer.numbers import kind_of_integers, kind_of_numbers, undeclared_time
 from tandem.scaffold.infer.observed import MAX_DEPTH, ObservedValues
 from tandem.scaffold.infer.words import is_time_like
 from tandem.scaffold.names import problem_of_name
 from tandem.verify.field_values import micros
 
+# What begins like a time, or is a date.
+_TIME_LIKE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:|$)")
+_FORM = "2026-11-29T08:30:00.123456Z"
 _CALLED = {
     "boolean": "a boolean",
     "integer": "an integer",
@@ -79,7 +83,7 @@ class Kinds:
             "boolean": lambda *_: FieldType.BOOLEAN,
             "integer": self._integers,
             "number": self._numbers,
-            "string": lambda seen, _: _kind_of_strings(seen.texts),
+            "string": lambda seen, _: self._strings(seen),
             "object": lambda seen, _: self._object(seen),
             "array": self._array,
         }
@@ -93,16 +97,25 @@ class Kinds:
         kind = kind_of_integers(seen, name)
         if isinstance(kind, Timestamp) and not is_time_like(name):
             self.notes.append(f"{seen.path}: declared as a time since 1970 because of its size")
-        return self._noted(seen, kind)
+        return self._noted(seen, name, kind)
 
     def _numbers(self, seen: ObservedValues, name: str) -> Kind | None:
-        return self._noted(seen, kind_of_numbers(seen, name))
+        return self._noted(seen, name, kind_of_numbers(seen, name))
 
-    def _noted(self, seen: ObservedValues, kind: Kind | None) -> Kind | None:
+    def _strings(self, seen: ObservedValues) -> Kind:
+        kind = _kind_of_strings(seen.texts)
+        if isinstance(kind, String) and all(map(_TIME_LIKE.match, filter(None, seen.texts))) and seen.texts != {""}:
+            reason = "some are empty" if kind.may_be_empty else f"not all are like {_FORM}"
+            self.notes.append(f"{seen.path}: its times are declared as strings, because {reason}")
+        return kind
+
+    def _noted(self, seen: ObservedValues, name: str, kind: Kind | None) -> Kind | None:
         if kind is None:
             self.notes.append(f"left out: {seen.path} has a number that is too large for any type")
         elif kind == FieldType.DOUBLE and seen.whole_digits > 15:
             self.notes.append(f"{seen.path}: declared as a double, which rounds its longest numbers")
+        elif kind is not None and (reason := undeclared_time(seen, name)):
+            self.notes.append(f"{seen.path}: not declared as a time, because {reason}")
         return kind
 
     def _object(self, seen: ObservedValues) -> Kind | None:
@@ -112,11 +125,31 @@ class Kinds:
         if not seen.fields:
             self.notes.append(f"{seen.path}: only empty objects, declared as a map of strings")
             return FieldType.map(FieldType.TEXT)
+        if (found := self._map(seen)) is not None:
+            return found
         fields = self.fields(seen)
         if not fields:
             self.notes.append(f"left out: {seen.path}, because no field of it can be declared")
             return None
         return FieldType.record(fields)
+
+    def _map(self, seen: ObservedValues) -> Kind | None:
+        """Returns the type of objects that are maps; None for records."""
+        values = values_of_map(seen)
+        if values is None:
+            return None
+        inner = Kinds(self._source, leaves_out=self._leaves_out)
+        try:
+            kind = inner._kind(values, "")
+        except UsageError:
+            # Fields with the same name have different types, as those of records have.
+            return None
+        if kind is None:
+            return None
+        self.optional += inner.optional
+        self.notes += inner.notes
+        self.notes.append(f"{seen.path}: declared as a map, because the names in it vary")
+        return FieldType.map(kind)
 
     def _array(self, seen: ObservedValues, name: str) -> Kind | None:
         if seen.items is None:

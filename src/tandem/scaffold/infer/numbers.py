@@ -69,6 +69,21 @@ def kind_of_times(values: Sequence[int], name: str) -> Kind | None:
     return _fitting(min(values), max(values), _OF_TIMES, _UNITS)
 
 
+def undeclared_time(seen: ObservedValues, name: str) -> str | None:
+    """Returns why numbers that seem to be times are not declared as times.
+
+    None if they do not seem to be.
+    """
+    least, most = seen.integers or (0, 0)
+    if not is_time_like(name):
+        return None
+    if not seen.fraction_digits and _fitting(least, most, _OF_TIMES, ((10**9, FieldType.INTEGER),)):
+        return "no time has nanoseconds"
+    if seen.fraction_digits and _OF_TIMES[0] <= seen.largest < _OF_TIMES[1]:
+        return "a time since 1970 is an integer"
+    return None
+
+
 def _scale(seen: ObservedValues, name: str) -> int | None:
     digits, enough = seen.fraction_digits, seen.fraction_digits.total() >= _ENOUGH
     most = max(digits, default=0)

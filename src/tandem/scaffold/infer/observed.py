@@ -127,6 +127,27 @@ class ObservedValues:
         elif value in self.strings:
             self.strings[value] += 1
 
+    def merge(self, other: ObservedValues) -> None:
+        """Adds what was seen of another field."""
+        for name, place in other.places.items():
+            self.places.setdefault(name, place)
+        self.counts += other.counts
+        if other.integers is not None:
+            least, most = self.integers or other.integers
+            self.integers = min(least, other.integers[0]), max(most, other.integers[1])
+        self.whole_digits = max(self.whole_digits, other.whole_digits)
+        self.exact_digits = max(self.exact_digits, other.exact_digits)
+        self.fraction_digits += other.fraction_digits
+        self.has_exponent |= other.has_exponent
+        self.largest = max(self.largest, other.largest)
+        self.strings += other.strings
+        self.texts |= other.texts
+        for name, each in other.fields.items():
+            self.fields.setdefault(name, ObservedValues(f"{self.path}.{name}", self.depth + 1)).merge(each)
+        if other.items is not None:
+            self.items = self.items or ObservedValues(f"{self.path}[]", self.depth + 1)
+            self.items.merge(other.items)
+
     @property
     def symbols(self) -> tuple[str, ...]:
         """The strings of a field that has few, each of them several times.

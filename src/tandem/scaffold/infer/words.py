@@ -11,7 +11,7 @@ def _those(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_IDENTIFIERS = _those("id uuid guid ulid")
+_IDENTIFIERS = _those("id uuid guid ulid oid")
 _NUMBERS = _those("key number no nr num code reference ref ean isbn iban gtin sku phone card account")
 _POSITIONS = _those("line position item seq sequence index version revision")
 _TIMES = _those(
@@ -21,6 +21,7 @@ _MONEY = _those(
     "amount price total subtotal cost costs fee fees tax vat discount balance sum net gross refund revenue salary "
     "tip money usd eur gbp chf"
 )
+_WRAPPERS = _those("after data payload body value record event message detail object new fields properties attributes")
 _HAPPENED = _those("event occurred happened timestamp ts time")
 _NOT_HAPPENED = _those(
     "expires expiry expire expiration due until valid deadline birth birthday born dob delivery end ends deleted "
@@ -68,6 +69,11 @@ def is_money_like(name: str) -> bool:
 def is_position_like(name: str) -> bool:
     """Returns whether a field of this name is likely to tell parts of one thing apart."""
     return not _POSITIONS.isdisjoint(words_of(name))
+
+
+def is_wrapper(words: list[str]) -> bool:
+    """Returns whether a record of this name only wraps another one."""
+    return len(words) == 1 and words[0] in _WRAPPERS
 
 
 def identity_score(name: str, kind_of_record: str) -> int:

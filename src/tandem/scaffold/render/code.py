@@ -11,6 +11,8 @@ WIDTH = 120
 # Greek and Cyrillic letters that look like Latin ones.
 _LOOKALIKES = frozenset("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαγικνορστυωμАВЕЗКМНОРСТУХЅІЈаеосрухѕіјԁԛԝгкптвнм")
 _WORD = re.compile(r"(\W+)")
+# What follows a call's arguments: a call of its result.
+_CALL_OF_RESULT = re.compile(r"(\)\.\w+\()([^()]+)\)")
 _STEP = "    "
 
 
@@ -138,6 +140,11 @@ def _split(code: Items, indent: int) -> str:
     if code.is_call and not code.split:
         flat = [_flat(each) for each in code.items]
         together = ", ".join(filter(None, flat))
+        # The formatter splits the last brackets first.
+        if None not in flat and (found := _CALL_OF_RESULT.fullmatch(code.after)):
+            head = f"{code.before}{together}{found[1]}"
+            if len(_STEP) * indent + width(head) <= WIDTH:
+                return f"{head}{inner}{found[2]}{last})"
         if None not in flat and len(_STEP) * (indent + 1) + width(together) <= WIDTH:
             return f"{code.before}{inner}{together}{last}{code.after}"
         if len(code.items) == 1:

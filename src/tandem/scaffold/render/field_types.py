@@ -127,5 +127,14 @@ def _value(kind: Kind) -> str:
             return f'Decimal("{value:f}")'
         case String() | Enum():
             return text(value)
+        case Bytes():
+            return _bytes(value)
         case _:
             return repr(value)
+
+
+def _bytes(value: bytes) -> str:
+    """Returns bytes as the formatter writes them."""
+    quote = "'" if value.count(b'"') > value.count(b"'") else '"'
+    escaped, parts = f"\\{quote}", (repr(bytes([each]))[2:-1] for each in value)
+    return f"b{quote}{''.join(escaped if each == quote else each for each in parts)}{quote}"

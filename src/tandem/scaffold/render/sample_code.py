@@ -23,6 +23,7 @@ from tandem.engine.declare.kind import (
     String,
     Timestamp,
 )
+from tandem.scaffold.described import FixedBytes
 from tandem.scaffold.infer.observed import ObservedValues
 from tandem.scaffold.infer.words import singular, words_of
 from tandem.scaffold.names import unlike
@@ -30,7 +31,7 @@ from tandem.scaffold.render.code import Code, Each, Item, Sometimes, call, mappi
 
 # Python's random numbers have no more bits; amounts are smaller in any case.
 _MOST = 10**12
-_MOST_UNKNOWN = 1000
+_MOST_UNKNOWN, _FEW_BYTES = 1000, 8
 _OFTEN = "chance.random() < 0.8"
 # So many arrays inside each other have several items; those in them have one.
 _MOST_SEVERAL = 3
@@ -139,7 +140,8 @@ class SampleCode:
             case Timestamp():
                 return call("chance.randrange", "time_ms - 60_000", "time_ms")
             case Bytes():
-                return "bytes(chance.randrange(256) for _ in range(8))"
+                size = kind.size if isinstance(kind, FixedBytes) else _FEW_BYTES
+                return f"bytes(chance.randrange(256) for _ in range({size}))"
             case Record():
                 what = f"the fields of {_article(label)} {label}"
                 function = self._function(label.replace("-", "_"), what, kind.fields, seen, given, path)

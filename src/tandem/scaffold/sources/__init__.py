@@ -8,7 +8,7 @@ from pathlib import Path
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.names import stream_name
-from tandem.scaffold.sources.avro_file import described_by_avro
+from tandem.scaffold.sources.avro_file import described_by_avro, is_avro_schema
 from tandem.scaffold.sources.json_schema_file import described_by_json_schema, is_json_schema
 from tandem.scaffold.sources.protobuf_file import described_by_protobuf
 from tandem.scaffold.sources.samples import described_by_samples, read_samples
@@ -16,6 +16,8 @@ from tandem.scaffold.sources.topic import described_by_topic
 from tandem.settings.model import KafkaSettings
 
 TOPIC = "topic:"
+# The first fields of files that describe APIs.
+_APIS = ("openapi", "asyncapi", "swagger")
 _NOT_YET = (".desc", ".parquet", ".orc", ".csv", ".xml", ".yaml", ".yml", ".avro", ".gz", ".zip", ".zst")
 
 
@@ -51,8 +53,17 @@ def read_source(source: str, kafka: Callable[[], KafkaSettings]) -> Described:
         raise UsageError(
             f"{source} cannot be read: {error.strerror or error}", hint="give the path of a file, or topic:NAME"
         ) from None
-    if len(samples.records) == 1 and is_json_schema(samples.records[0].fields):
-        return described_by_json_schema(source, name, samples.records[0].fields)
+    if len(samples.records) == 1:
+        (only,) = samples.records
+        if is_avro_schema(only.fields):
+            return described_by_avro(source, name, path.read_text("utf-8-sig"))
+        if is_json_schema(only.fields):
+            return described_by_json_schema(source, name, only.fields)
+        if not only.fields.keys().isdisjoint(_APIS):
+            raise UsageError(
+                f"{source} describes an API",
+                hint="save the JSON Schema of one kind of records, with the definitions that it refers to",
+            )
     return described_by_samples(source, name, samples)
 
 

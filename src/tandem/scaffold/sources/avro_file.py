@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from fastavro.schema import SchemaParseException, UnknownType, parse_schema
@@ -10,7 +12,7 @@ from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 from tandem.engine.declare.field_type import FieldType
 from tandem.engine.declare.kind import MAX_PRECISION, Kind
 from tandem.errors import UsageError
-from tandem.scaffold.described import Described
+from tandem.scaffold.described import Described, FixedBytes
 from tandem.scaffold.sources.defaults import of_avro
 from tandem.scaffold.sources.leaving_out import (
     CannotDeclareError,
@@ -31,7 +33,6 @@ _PLAIN: dict[str, Kind] = {
     "double": FieldType.DOUBLE,
     "string": FieldType.TEXT,
     "bytes": FieldType.BYTES,
-    "fixed": FieldType.BYTES,
 }
 _LOGICAL: dict[tuple[str, str], Kind] = {
     ("int", "date"): FieldType.DATE,
@@ -39,7 +40,15 @@ _LOGICAL: dict[tuple[str, str], Kind] = {
     ("long", "timestamp-micros"): FieldType.EPOCH_MICROSECONDS,
     ("string", "uuid"): FieldType.STRING,
 }
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _NAMED = ("record", "error", "enum", "fixed")
+
+
+def is_avro_schema(value: Mapping[str, Any]) -> bool:
+    """Returns whether a JSON object is the schema of an Avro record, and no record."""
+    fields = value.get("fields")
+    is_named = value.get("type") == "record" and isinstance(value.get("name"), str)
+    return is_named and isinstance(fields, list) and all(isinstance(each, dict) and "type" in each for each in fields)
 
 
 def described_by_avro(source: str, name: str, text: str) -> Described:
@@ -53,7 +62,7 @@ def described_by_avro(source: str, name: str, text: str) -> Described:
         parse_schema(schema, _write_hint=False)
         is_record = isinstance(schema, dict) and schema.get("type") == "record"
         types = _AvroTypes(schema)
-        fields = types.fields(schema, schema.get("namespace", ""), "") if is_record else {}
+        fields = types.root() if is_record else {}
     except json.JSONDecodeError as error:
         raise UsageError(f"{source}:{error.lineno}: not JSON: {error.msg}", hint="give an Avro schema") from None
     except RecursionError:
@@ -79,15 +88,26 @@ class _AvroTypes:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.notes: list[str] = []
+        self._root = schema
         self._named: dict[str, dict[str, Any]] = {}
         self._parts = Parts()
-        self._open = [_full_name(schema, "")] if isinstance(schema, dict) and "name" in schema else []
+        self._open: list[str] = []
         self._collect(schema, "")
+
+    def root(self) -> dict[str, Kind]:
+        """Returns the fields of the schema itself."""
+        name = _full_name(self._root, "")
+        self._open.append(name)
+        return self.fields(self._root, name.rpartition(".")[0], "")
 
     def fields(self, record: dict[str, Any], namespace: str, outer: str) -> dict[str, Kind]:
         """Returns the fields of a record; notes those that cannot be declared."""
         found: dict[str, Kind] = {}
         own = {each["name"]: each for each in record["fields"]}
+        if wrong := next((name for name in own if not _NAME.fullmatch(name)), None):
+            raise SchemaParseException(f"{wrong!r} is not a name in Avro")
+        if len(own) < len(record["fields"]):
+            raise SchemaParseException(f"{record['name']} has two fields of the same name")
         for name in usable(own, self.notes):
             path = outer + name
             try:
@@ -114,8 +134,9 @@ class _AvroTypes:
                 return _PLAIN[avro]
             if avro == "null":
                 raise CannotDeclareError("is always null")
-            named = avro if avro in self._named else f"{namespace}.{avro}"
-            return self._complex(self._named[named], namespace, path)
+            name = _full_name({"name": avro}, namespace)
+            # A type of another namespace brings its own one with it.
+            return self._complex(self._named[name], name.rpartition(".")[0], path)
         if isinstance(avro["type"], dict | list):
             return self._kind(avro["type"], namespace, path)
         return self._complex(avro, namespace, path)
@@ -139,6 +160,8 @@ class _AvroTypes:
             if avro["precision"] > MAX_PRECISION:
                 raise CannotDeclareError(f"has more than {MAX_PRECISION} digits")
             return FieldType.decimal(avro["precision"], avro.get("scale", 0))
+        if plain == "fixed":
+            return FixedBytes(size=avro["size"])
         found = _LOGICAL.get((plain, str(logical)))
         return found or _PLAIN.get(plain) or self._kind(plain, namespace, path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import decimal
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -31,9 +32,16 @@ def of_avro(kind: Kind, value: Any) -> Any:
     """Returns an Avro schema's default; unchanged where the type has no such value."""
     if isinstance(kind, Bytes) and isinstance(value, str):
         return _converted(value, lambda: value.encode("latin-1"))
+    if isinstance(kind, Decimal) and isinstance(value, str):
+        return _converted(value, lambda: _of_bytes(kind, value.encode("latin-1")))
     if type(value) is int:
         return _converted(value, lambda: _of_integer(kind, value))
     return value
+
+
+def _of_bytes(kind: Decimal, value: bytes) -> decimal.Decimal:
+    """Returns a decimal from its digits, which Avro writes as a big-endian integer."""
+    return decimal.Decimal(int.from_bytes(value, signed=True)).scaleb(-kind.scale)
 
 
 def _of_text(kind: Kind, value: str) -> Any:

@@ -22,6 +22,7 @@ from tandem.scaffold.sources.leaving_out import (
     with_default,
 )
 from tandem.scaffold.sources.references import References, listed, properties_of
+from tandem.scaffold.sources.uniting import united
 from tandem.verify.strict_json import Number
 
 _FORMATS: Mapping[str, Kind] = {
@@ -30,6 +31,9 @@ _FORMATS: Mapping[str, Kind] = {
     "uuid": FieldType.STRING,
     "byte": FieldType.BYTES,
 }
+_CHOICES = ("oneOf", "anyOf")
+# What says of which type a value is.
+_TYPING = frozenset(("type", "properties", "items", "enum", "const", "oneOf", "anyOf"))
 _DIGITS = 18
 _LARGEST_32 = 2**31 - 1
 
@@ -40,7 +44,8 @@ def is_json_schema(value: Mapping[str, Any]) -> bool:
     is_object = bool(types == "object" or (isinstance(types, list) and "object" in types))
     is_object = is_object or "$ref" in value or "allOf" in value
     has_properties = isinstance(value.get("properties"), dict)
-    return (is_object and has_properties) or ("$schema" in value and (is_object or has_properties))
+    is_named = "json-schema.org" in str(value.get("$schema"))
+    return is_named or (is_object and has_properties) or ("$schema" in value and (is_object or has_properties))
 
 
 def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) -> Described:
@@ -49,11 +54,13 @@ def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) 
     Raises:
         UsageError: it describes no object, or none of its fields can be declared.
     """
-    types = _JsonSchemaTypes(schema)
     try:
+        types = _JsonSchemaTypes(schema)
         fields = types.root()
     except CannotDeclareError as error:
-        raise UsageError(f"{source}: the schema {error}", hint="give a schema without it, or samples") from None
+        raise UsageError(
+            f"{source}: the schema {error}", hint="give the schema of one kind of records, or samples"
+        ) from None
     except RecursionError:
         raise UsageError(f"{source}: the schema is nested too deep", hint="give a simpler one, or samples") from None
     except TooLargeError:
@@ -69,12 +76,18 @@ class _JsonSchemaTypes:
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self.notes: list[str] = []
-        self._root, self._references = root, References(root)
+        self._references = References(root)
 
     def root(self) -> dict[str, Kind]:
         """Returns the fields of the schema itself."""
-        with self._references.opened(self._root):
-            return self.fields(self._references.resolved(self._root), "")
+        root = self._references.root
+        with self._references.opened(root):
+            schema = self._references.resolved(root)
+            types = schema.get("type", _implied(schema))
+            if types != "object" and not (isinstance(types, list) and "object" in types):
+                several = any(choice in schema for choice in _CHOICES)
+                raise CannotDeclareError("may have several types" if several else "is not of an object")
+            return self.fields(schema, "")
 
     def fields(self, schema: Mapping[str, Any], outer: str) -> dict[str, Kind]:
         """Returns the fields of an object; notes those that cannot be declared."""
@@ -95,15 +108,19 @@ class _JsonSchemaTypes:
 
     def _kind(self, schema: Any, path: str) -> Kind:
         with self._references.opened(schema):
-            return self._resolved_kind(self._references.resolved(schema), path)
+            resolved = self._references.resolved(schema)
+            kind = self._resolved_kind(resolved, path)
+            # OpenAPI's word.
+            return kind.optional() if resolved.get("nullable") is True else kind
 
     def _resolved_kind(self, schema: Mapping[str, Any], path: str) -> Kind:
         if path.count(".") + path.count("[") > MAX_DEPTH:
             raise CannotDeclareError("is nested too deep, or contains itself")
-        for choice in ("oneOf", "anyOf"):
-            if choice in schema:
-                return self._one_of(listed(schema, choice), path)
         types = schema.get("type", _implied(schema))
+        for choice in _CHOICES:
+            # Choices may restrict a type, too.
+            if choice in schema and (types is None or any(map(self._has_type, listed(schema, choice)))):
+                return self._one_of(listed(schema, choice), path)
         if isinstance(types, list):
             return self._one_of([{**schema, "type": each} for each in types], path)
         if "const" in schema or "enum" in schema:
@@ -126,27 +143,41 @@ class _JsonSchemaTypes:
             case _:
                 raise CannotDeclareError("may have any type")
 
-    def _one_of(self, schemas: list[Any], path: str) -> Kind:
+    def _has_type(self, schema: Any) -> bool:
+        return not _TYPING.isdisjoint(self._references.resolved(schema))
+
+    def _one_of(self, schemas: list[Any], path: str, problem: str = "may have several types") -> Kind:
         others = [each for each in schemas if self._references.resolved(each).get("type") != "null"]
-        if len(others) != 1:
-            raise CannotDeclareError("may have several types")
-        kind = self._kind(others[0], path)
+        if not others:
+            raise CannotDeclareError("is always null")
+        noted = len(self.notes)
+        kind = united([self._kind(each, path) for each in others])
+        if kind is None:
+            del self.notes[noted:]
+            raise CannotDeclareError(problem)
         return kind.optional() if len(others) < len(schemas) else kind
 
     def _array(self, schema: Mapping[str, Any], path: str) -> Kind:
-        kind = self._kind(schema.get("items"), f"{path}[]")
+        items = schema.get("items")
+        # Before 2020, `items` had what `prefixItems` has now.
+        first, others = (items, schema.get("additionalItems")) if isinstance(items, list) else ([], items)
+        first = first or listed(schema, "prefixItems")
+        each = [*first, others] if isinstance(others, Mapping) or not first else first
+        kind = self._one_of(each, f"{path}[]", "has items of several types")
         if kind.is_optional:
             raise CannotDeclareError("has items that may be null")
         return FieldType.array(kind)
 
     def _object(self, schema: Mapping[str, Any], path: str) -> Kind:
-        if not properties_of(schema):
-            values = schema.get("additionalProperties")
-            kind = self._kind(values, f"{path}[*]")
-            if kind.is_optional:
-                raise CannotDeclareError("has values that may be null")
-            return FieldType.map(kind)
-        return record_of(self.fields(schema, f"{path}."))
+        if properties_of(schema):
+            return record_of(self.fields(schema, f"{path}."))
+        patterns, others = schema.get("patternProperties"), schema.get("additionalProperties")
+        values = list(patterns.values()) if isinstance(patterns, Mapping) else []
+        each = [*values, others] if isinstance(others, Mapping) or not values else values
+        kind = self._one_of(each, f"{path}[*]", "has values of several types")
+        if kind.is_optional:
+            raise CannotDeclareError("has values that may be null")
+        return FieldType.map(kind)
 
 
 def _default(schema: Any) -> Any:
@@ -163,9 +194,12 @@ def _implied(schema: Mapping[str, Any]) -> str | None:
 
 def _one_of_values(values: list[Any]) -> Kind:
     present = [each for each in values if each is not None]
-    if present and all(type(each) is str and each for each in present):
-        kind: Kind = FieldType.enum(*dict.fromkeys(present))
-    elif present and all(type(each) is int for each in present):
+    types = {type(each) for each in present}
+    if types == {str}:
+        kind: Kind = FieldType.TEXT if "" in present else FieldType.enum(*dict.fromkeys(present))
+    elif types == {bool}:
+        kind = FieldType.BOOLEAN
+    elif types == {int}:
         kind = FieldType.INTEGER
     else:
         raise CannotDeclareError("is one of several values that are not all strings, nor all integers")

@@ -78,7 +78,7 @@ def _is_wrapped(field: Field) -> bool:
 
 
 def _roots(types: Descriptor) -> list[Message]:
-    """Returns the file's own messages that no other message contains; all if there is none."""
+    """Returns the file's messages that no other one contains; all if there is none."""
     own = [each for each in types.messages.values() if len(each.indexes) == 1]
     # A message that contains itself, or is inside one of its own parts, may be the outermost one.
     inside = {
@@ -99,7 +99,7 @@ class _ProtobufTypes:
         self._open: list[str] = []
 
     def fields(self, message: Message, outer: str) -> dict[str, Kind]:
-        """Returns the fields of a message; notes those that cannot be declared."""
+        """Returns a message's fields; notes those that cannot be declared."""
         if message.name in self._open:
             raise CannotDeclareError(f"contains itself: {message.name}")
         self._open.append(message.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote, urljoin
 
 from tandem.scaffold.sources.leaving_out import CannotDeclareError, Parts
 
@@ -15,13 +16,20 @@ class References:
     """The references of one schema.
 
     Args:
-        root: the schema.
+        schema: the schema.
+
+    Attributes:
+        root: the schema with absolute references.
     """
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
-        self._root, self._parts = root, Parts()
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._parts = Parts()
+        # The parts that have addresses of their own.
+        self._named: dict[str, Mapping[str, Any]] = {}
+        self.root: Mapping[str, Any] = self._absolute(schema, "")
+        self._named.setdefault("", self.root)
         # The references that lead to what is read, and those that are being resolved.
-        self._open: list[str] = ["#"]
+        self._open: list[str] = [address for address, named in self._named.items() if named is self.root]
         self._resolving: list[str] = []
 
     def resolved(self, schema: Any) -> Mapping[str, Any]:
@@ -52,6 +60,28 @@ class References:
         finally:
             del self._open[len(self._open) - len(names) :]
 
+    def _absolute(self, schema: Any, base: str) -> Any:
+        """Returns a part of the schema with absolute references.
+
+        Args:
+            schema: the part.
+            base: the address that its references are relative to.
+        """
+        if isinstance(schema, list):
+            return [self._absolute(each, base) for each in schema]
+        if not isinstance(schema, Mapping):
+            return schema
+        address = schema.get("$id", schema.get("id"))
+        names = [f"#{anchor}" for anchor in (schema.get("$anchor"),) if isinstance(anchor, str)]
+        if isinstance(address, str):
+            names.append(address)
+            base = base if address.startswith("#") else _joined(base, address)
+        found = {name: self._absolute(value, base) for name, value in schema.items()}
+        if isinstance(found.get("$ref"), str):
+            found["$ref"] = _joined(base, found["$ref"])
+        self._named |= {_joined(base, name): found for name in names}
+        return found
+
     def _references(self, schema: Any) -> Iterator[str]:
         """Yields what a schema refers to, and what that refers to."""
         for _ in range(_MOST_REFERENCES):
@@ -61,14 +91,17 @@ class References:
             schema = self._referred(str(schema["$ref"]))
 
     def _referred(self, reference: str) -> Mapping[str, Any]:
-        found: Any = self._root
-        if not reference.startswith("#"):
+        address, _, path = reference.partition("#")
+        if address not in self._named:
             raise CannotDeclareError(f"refers to another file: {reference!r}")
-        for part in filter(None, reference[1:].split("/")):
-            name = part.replace("~1", "/").replace("~0", "~")
-            if not isinstance(found, Mapping) or name not in found:
-                raise CannotDeclareError(f"refers to {reference!r}, which is not there")
-            found = found[name]
+        if path and not path.startswith("/"):
+            address, path = reference, ""
+        found: Any = self._named.get(address)
+        for part in filter(None, path.split("/")):
+            name = unquote(part).replace("~1", "/").replace("~0", "~")
+            found = found.get(name) if isinstance(found, Mapping) else None
+        if found is None:
+            raise CannotDeclareError(f"refers to {reference!r}, which is not there")
         return found if isinstance(found, Mapping) else {}
 
     def _together(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -92,6 +125,14 @@ class References:
             return self.resolved(part)
         finally:
             del self._resolving[len(self._resolving) - len(names) :]
+
+
+def _joined(base: str, address: str) -> str:
+    """Returns an absolute address; an invalid one unchanged."""
+    try:
+        return urljoin(base, address).removesuffix("#")
+    except ValueError:
+        return address
 
 
 def properties_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:

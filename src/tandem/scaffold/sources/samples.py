@@ -121,7 +121,9 @@ def _lines(source: str, file: Any) -> Iterator[Sample]:
             try:
                 yield Sample(f"line {number}", record_in(line.strip(_BLANK)))
             except ValueError as error:
-                raise UsageError(f"{source}:{number}: {error}", hint=_HINT) from None
+                # The end of a file that is cut off has no end of a line.
+                hint = _HINT if line.endswith("\n") or number == 1 else "delete the last line if it is cut off"
+                raise UsageError(f"{source}:{number}: {error}", hint=hint) from None
 
 
 def _values(source: str, file: Any) -> Iterator[Sample]:
@@ -146,6 +148,9 @@ def _values(source: str, file: Any) -> Iterator[Sample]:
             reason = "nested too deep" if isinstance(error, RecursionError) else error
             raise UsageError(f"{source}:{line}: {reason}", hint=_HINT) from None
         at = _skipped(text, end)
+        if not is_array and text.startswith(",", at):
+            hint = "delete the commas between the records, or put them all into brackets, as [...]"
+            raise UsageError(f"{source}:{line}: a comma follows this record", hint=hint)
         if is_array and text.startswith(",", at):
             at = _skipped(text, at + 1)
             if not is_cut and (at == len(text) or text[at] == "]"):
