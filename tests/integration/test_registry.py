@@ -71,7 +71,8 @@ def request_schema(*fields: dict[str, Any]) -> str:
     return json.dumps({"type": "record", "name": "Request", "namespace": "parcels", "fields": [*FIELDS, *fields]})
 
 
-@pytest.fixture(scope="module")
+# For each test, because a subject of this registry never changes its kind of schemas.
+@pytest.fixture
 def registry() -> Iterator[str]:
     with schema_registry(STATE / "schema-registry", PORT) as address:
         yield address
@@ -80,9 +81,6 @@ def registry() -> Iterator[str]:
 @pytest.fixture
 def client(registry: str) -> Iterator[SchemaRegistryClient]:
     with SchemaRegistryClient({"url": registry}) as client:
-        # The streams' subjects have schemas of another kind in each test.
-        for subject in {f"{REQUESTS}-value", f"{RESPONSES}-value"} & set(client.get_subjects()):
-            client.delete_subject(subject)
         yield client
 
 
