@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -40,8 +41,15 @@ def pytest_configure(config: pytest.Config) -> None:
         "same", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("same")
+    # Hypothesis also tries the constants of all modules that are loaded, which depend on the tests that were chosen.
+    providers.is_local_module_file = _is_never
     config.addinivalue_line("markers", "on_demand(*profiles): runs with --all only; given profiles, only there")
     config.addinivalue_line("markers", "by_name: runs only when its layer is named, not with all layers")
+
+
+def _is_never(path: str) -> bool:
+    del path
+    return False
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

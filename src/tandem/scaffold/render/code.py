@@ -107,7 +107,7 @@ def written(code: Code, indent: int = 0, before: int = 0, after: int = 1) -> str
         case Item():
             return code.name + written(code.value, indent, before + width(code.name), after)
         case Items():
-            return _split(code, indent)
+            return _split(code, indent, before)
         case Each():
             inner = _line(indent + 1)
             together = _flat(code.item)
@@ -135,7 +135,7 @@ def width(line: str) -> int:
     return len(line) + sum(unicodedata.east_asian_width(each) in "WF" for each in line if not each.isascii())
 
 
-def _split(code: Items, indent: int) -> str:
+def _split(code: Items, indent: int, before: int) -> str:
     inner, last = _line(indent + 1), _line(indent)
     if code.is_call and not code.split:
         flat = [_flat(each) for each in code.items]
@@ -143,7 +143,7 @@ def _split(code: Items, indent: int) -> str:
         # The formatter splits the last brackets first.
         if None not in flat and (found := _CALL_OF_RESULT.fullmatch(code.after)):
             head = f"{code.before}{together}{found[1]}"
-            if len(_STEP) * indent + width(head) <= WIDTH:
+            if len(_STEP) * indent + before + width(head) <= WIDTH:
                 return f"{head}{inner}{found[2]}{last})"
         if None not in flat and len(_STEP) * (indent + 1) + width(together) <= WIDTH:
             return f"{code.before}{inner}{together}{last}{code.after}"
