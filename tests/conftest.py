@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Tests start Java often and use it for seconds. Without its second compiler it starts in half the time.
     os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+    # Spark would run the functions in Python by the first `python3` on PATH.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # The same examples in every run: a failure is then one of the change that is tested. No test has a time limit.
     settings.register_profile(
         "same", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]

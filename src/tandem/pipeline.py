@@ -15,6 +15,7 @@ from tandem.engine.declare.collection import Collection, Lookup
 from tandem.engine.declare.field_type import DocumentType, FieldType
 from tandem.engine.declare.kind import Kind
 from tandem.engine.declare.pipeline import Output, Pipeline, SupersededBy
+from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.stream import DeadLetterError, RecordPart, Stream
 from tandem.engine.declare.view import Column, Shown, Tally, View
 from tandem.engine.declare.wire_format import JsonSchema
@@ -31,6 +32,7 @@ __all__ = [
     "Lookup",
     "Output",
     "Pipeline",
+    "Protobuf",
     "RecordPart",
     "Shown",
     "Stream",

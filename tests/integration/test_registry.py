@@ -1,4 +1,4 @@
-"""Confluent's own serializers and a real registry: Avro joined with JSON, and a schema that changes while the job runs.
+"""Confluent's own serializers and a real registry: formats that are joined, and schemas that change while the job runs.
 
 Marked ``by_name``, because the registry is a download of 142 MB.
 """
@@ -16,11 +16,16 @@ from confluent_kafka import Producer
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from kafka import KafkaConsumer
 from pymongo import MongoClient
 
+from tandem.engine.declare.wire_format import Frozen
+from tandem.pipeline import Protobuf
+from tandem.producer.protobuf_encoder import message_class
 from tandem.scaffold import Format, write
+from tandem.schema_registry.protobuf import descriptor_of
 from tests import STATE
 from tests.environment import Environment
 from tests.registry import schema_registry
@@ -28,6 +33,19 @@ from tests.registry import schema_registry
 pytestmark = pytest.mark.by_name
 PORT = 29_990
 REQUESTS, RESPONSES = "parcels_requests_v1", "parcels_responses_v1"
+MESSAGE = "parcels.Request"
+AVRO = f'Avro.registered(__package__, topic="{REQUESTS}")'
+PROTOBUF = f'Protobuf.registered(__package__, topic="{REQUESTS}", message="{MESSAGE}")'
+PROTO = """syntax = "proto3";
+package parcels;
+import "google/protobuf/timestamp.proto";
+message Unused {}
+message Request {
+  string request_id = 1;
+  string service = 2;
+  google.protobuf.Timestamp requested_at = 3;
+}
+"""
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 FIELDS: list[dict[str, Any]] = [
     {"name": "request_id", "type": "string"},
@@ -53,7 +71,8 @@ def request_schema(*fields: dict[str, Any]) -> str:
     return json.dumps({"type": "record", "name": "Request", "namespace": "parcels", "fields": [*FIELDS, *fields]})
 
 
-@pytest.fixture(scope="module")
+# For each test, because a subject of this registry never changes its kind of schemas.
+@pytest.fixture
 def registry() -> Iterator[str]:
     with schema_registry(STATE / "schema-registry", PORT) as address:
         yield address
@@ -95,25 +114,32 @@ class Foreign:
     def requests(self, schema: str, *records: dict[str, Any]) -> None:
         self._send(REQUESTS, AvroSerializer(self._client, schema), records)
 
+    def messages(self, text: str, *records: dict[str, Any]) -> None:
+        """Sends requests in Protobuf; the serializer registers the schema as a descriptor."""
+        of = message_class(Protobuf.parse_registered("s", [Frozen(1, 1, descriptor_of(text, {}))]).newest, MESSAGE)
+        serialize = ProtobufSerializer(of, self._client)
+        self._send(REQUESTS, serialize, tuple(of(**record) for record in records))
+
     def responses(self, *records: dict[str, Any]) -> None:
         self._send(RESPONSES, JSONSerializer(json.dumps(RESPONSE), self._client), records)
 
-    def _send(self, topic: str, serialize: Any, records: tuple[dict[str, Any], ...]) -> None:
+    def _send(self, topic: str, serialize: Any, records: tuple[Any, ...]) -> None:
         context = SerializationContext(topic, MessageField.VALUE)
         for record in records:
             self._producer.produce(topic, serialize(record, context))
         assert self._producer.flush(60) == 0
 
 
-def declared_by_the_registry(streams: Path) -> None:
+def declared_by_the_registry(streams: Path, requests: str) -> None:
     text = streams.read_text()
     formats = {
-        "request": f'Avro.registered(__package__, topic="{REQUESTS}")',
+        "request": requests,
         "response": f'JsonSchema.registered(__package__, topic="{RESPONSES}")',
     }
     for name, declared in formats.items():
         text = text.replace(f'identity="{name}_id",\n', f'identity="{name}_id",\n    format={declared},\n')
-    streams.write_text(text.replace("from tandem.pipeline import ", "from tandem.pipeline import Avro, JsonSchema, "))
+    imported = "from tandem.pipeline import "
+    streams.write_text(text.replace(imported, f"{imported}Avro, JsonSchema, Protobuf, "))
 
 
 def answered(environment: Environment) -> set[str]:
@@ -143,7 +169,7 @@ def test_a_schema_changes_while_the_job_runs(own: Path, environment: Environment
         client.set_compatibility(f"{topic}-value", "BACKWARD")
     pulled = environment.tandem("schemas", "pull", f"{REQUESTS}-value", f"{RESPONSES}-value").stdout
     assert pulled.count("new ") == 2
-    declared_by_the_registry(own / "streams.py")
+    declared_by_the_registry(own / "streams.py", AVRO)
     assert "problem" not in environment.tandem("schemas", "check", "--level", "backward").stdout
     assert "does not include full" in environment.tandem("schemas", "check", "--level", "full", code=1).stdout
 
@@ -227,3 +253,60 @@ def test_types_of_other_subjects_are_pulled(own: Path, environment: Environment,
     text = streams.read_text().replace('identity="request_id",\n', f'identity="request_id",\n    format={declared},\n')
     streams.write_text(text.replace("from tandem.pipeline import ", "from tandem.pipeline import Avro, "))
     assert "ok       deliveries-value: the schema is compatible" in environment.tandem("schemas", "check").stdout
+
+
+def test_protobuf_is_joined_with_json(own: Path, environment: Environment, client: SchemaRegistryClient) -> None:
+    client.register_schema(f"{REQUESTS}-value", Schema(PROTO, "PROTOBUF"))
+    client.register_schema(f"{RESPONSES}-value", Schema(json.dumps(RESPONSE), "JSON"))
+    for topic in (REQUESTS, RESPONSES):
+        client.set_compatibility(f"{topic}-value", "BACKWARD")
+    pulled = environment.tandem("schemas", "pull", f"{REQUESTS}-value", f"{RESPONSES}-value").stdout
+    assert pulled.count("new ") == 3
+    declared_by_the_registry(own / "streams.py", PROTOBUF)
+    assert "problem" not in environment.tandem("schemas", "check", "--level", "backward").stdout
+
+    with environment.started():
+        environment.tandem("produce", "--count", "500", "--close")
+        assert "every record is accounted for" in environment.tandem("verify").stdout
+        watermark = environment.status()["job"]["watermark"]
+        now = int(datetime.fromisoformat(watermark).timestamp()) + 60
+        foreign = Foreign(environment, client)
+
+        def request(name: str, **more: Any) -> dict[str, Any]:
+            return {"request_id": name, "service": "cart", "requested_at": {"seconds": now}, **more}
+
+        def response(name: str) -> dict[str, Any]:
+            at = datetime.fromtimestamp(now + 1, UTC).isoformat()
+            return {"response_id": f"to-{name}", "request_id": name, "status": 200, "responded_at": at}
+
+        # The registry refuses a changed type, and accepts a new field.
+        new = own / "new.proto"
+        checked = ("schemas", "check", "--new", str(new), "--subject", f"{REQUESTS}-value")
+        new.write_text(PROTO.replace("string service", "int64 service"))
+        assert "problem" in environment.tandem(*checked, code=1).stdout
+        changed = PROTO.replace("requested_at = 3;", "requested_at = 3; optional string region = 4;")
+        new.write_text(changed)
+        assert "problem" not in environment.tandem(*checked).stdout
+
+        # A producer is faster than the job. Its serializer registers a descriptor, which this registry cannot compare.
+        client.set_compatibility(f"{REQUESTS}-value", "NONE")
+        foreign.messages(changed, request("early", region="eu"))
+        foreign.responses(response("early"), response("second"))
+        newest = client.get_latest_version(f"{REQUESTS}-value")
+        detail = f"schema id {newest.schema_id}: not among the schemas of {REQUESTS}-value"
+        environment.wait("the dead letter", lambda: any(found.startswith(detail) for _, found in letters(environment)))
+        assert f"(id {newest.schema_id}) has no file" in environment.tandem("schemas", "check", code=1).stdout
+        stem = f"schemas/{REQUESTS}-value.v{newest.version}.id{newest.schema_id}"
+        pulled = environment.tandem("schemas", "pull").stdout
+        assert pulled.split() == ["new", f"{stem}.proto", "new", f"{stem}.descriptor.json"]
+        environment.tandem("submit")
+        foreign.messages(changed, request("second"))
+        environment.wait("the answer", lambda: "second" in answered(environment))
+
+        # Generated records have the new schema, and some the old one.
+        environment.tandem("produce", "--count", "500", "--close")
+        environment.tandem("reconcile")
+        assert answered(environment) == {"early", "second"}
+        verified = " ".join(environment.tandem("verify").stdout.split())
+        assert "every record is accounted for" in verified
+        assert "records that were rejected before their schema was known: 1" in verified

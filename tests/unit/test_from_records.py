@@ -371,6 +371,19 @@ AVRO_SCHEMA: dict[str, Any] = {
         {"name": "n", "type": "int"},
     ],
 }
+PROTOBUF_SCHEMA = """syntax = "proto3";
+import "google/protobuf/timestamp.proto";
+enum Status { UNKNOWN = 0; NEW = 1; }
+message Line { string sku = 1; int64 cents = 2; }
+message Order {
+  string order_id = 1;
+  google.protobuf.Timestamp at = 2;
+  repeated Line lines = 3;
+  Status status = 4;
+  map<string, double> rates = 5;
+  optional bool paid = 6;
+}
+"""
 
 
 @pytest.mark.parametrize(
@@ -379,10 +392,11 @@ AVRO_SCHEMA: dict[str, Any] = {
         ("orders.json", JSON_SCHEMA, Format.JSON),
         ("orders.avsc", AVRO_SCHEMA, Format.JSON),
         ("orders.avsc", AVRO_SCHEMA, Format.AVRO),
+        ("orders.proto", PROTOBUF_SCHEMA, Format.JSON),
     ],
 )
 def test_a_pipeline_from_a_schema_is_complete(name: str, schema: Any, values: Format, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(json.dumps(schema))
+    (tmp_path / name).write_text(schema if isinstance(schema, str) else json.dumps(schema))
     own = tmp_path / f"own_{next(_FOLDERS)}_pipelines"
     request = Request(str(tmp_path / name), None, GUESS, values)
     location = write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS).location

@@ -122,7 +122,7 @@ def test_an_unreadable_record_is_reported_with_its_line(text: str | bytes, probl
         described(tmp_path, text)
 
 
-@pytest.mark.parametrize("name", ["orders.proto", "orders.parquet", "missing.jsonl"])
+@pytest.mark.parametrize("name", ["orders.desc", "orders.parquet", "missing.jsonl"])
 def test_other_files_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not supported yet|No such file"):
         read_source(str(tmp_path / name), no_kafka)

@@ -18,7 +18,7 @@ from tests import ROOT
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 NAME = PROJECT["project"]["name"]
-EXTRAS = ("embedded", "bench", "telemetry", "gcp", "rehearsal", "docs", "test", "check", "lock")
+EXTRAS = ("embedded", "bench", "telemetry", "gcp", "protobuf", "rehearsal", "docs", "test", "check", "lock")
 FILES = (*EXTRAS, "spark", "mongod", "build")
 # One package: its name, version and marker, its hashes, and who asks for it.
 _PACKAGE = re.compile(

@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tandem.cli.main import app
-from tandem.engine.declare.wire_format import frozen_file
+from tandem.engine.declare.wire_format import Frozen, frozen_file
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
-from tandem.pipeline import Avro, JsonSchema, Stream
+from tandem.pipeline import Avro, FieldType, JsonSchema, Kind, Protobuf, Stream
 from tandem.schema_registry import Registry, check, declared_formats, pull
 from tandem.schema_registry.check import Level, SchemaFinding
 from tandem.schema_registry.subjects import frozen_of
@@ -120,7 +120,7 @@ def test_a_pull_writes_what_is_new(server: Server, registry: Registry, tmp_path:
 
 
 def test_a_pull_skips_what_no_job_can_read(server: Server, registry: Registry, tmp_path: Path) -> None:
-    server.add(1, 'syntax = "proto3";', schemaType="PROTOBUF")
+    server.add(1, "struct Sale {}", schemaType="THRIFT")
     server.add(2, SCHEMAS[1], references=[{"name": "a", "subject": "b", "version": 1}])
     server.add(3, '["null", "string"]')
     server.add(4, schema(field("next", ["null", "Sale"])))
@@ -133,7 +133,7 @@ def test_a_pull_skips_what_no_job_can_read(server: Server, registry: Registry, t
     done = pull(registry, tmp_path, SUBJECT)
     assert done.new == ["schemas/sales-value.v12.id20.avsc"]
     reasons = [
-        "PROTOBUF is not supported",
+        "THRIFT is not supported",
         "it refers to version 1 of b, which the registry does not have",
         "not the schema of a record",
         "contains itself",
@@ -277,26 +277,26 @@ def test_a_check_finds_versions_without_a_file(server: Server, registry: Registr
     values = registered(registry, tmp_path)
     server.add(4, SCHEMAS[1])
     server.add(5, "{}", schemaType="JSON")
-    server.add(6, "x", schemaType="PROTOBUF")
+    server.add(6, "x", schemaType="THRIFT")
     server.subjects[SUBJECT][1]["schema"] = SCHEMAS[2]
     found = problems(check(registry, tmp_path, stream_of(values), values))
     assert found == [
         "version 1 (id 3) is not what its file says; delete the file and pull again",
         "version 2 (id 4) has no file; its records become dead letters until `tandem schemas pull`",
-        "version 4 (id 6) cannot be read: PROTOBUF is not supported",
+        "version 4 (id 6) cannot be read: THRIFT is not supported",
     ]
 
 
 def test_a_check_skips_replaced_versions_that_no_job_can_read(
     server: Server, registry: Registry, tmp_path: Path
 ) -> None:
-    server.add(3, "x", schemaType="PROTOBUF")
+    server.add(3, "x", schemaType="THRIFT")
     server.add(4, "{}", schemaType="JSON")
     server.add(5, SCHEMAS[5])
     values = registered(registry, tmp_path)
     found = list(check(registry, tmp_path, stream_of(values), values))
     assert [each.text for each in found if not each.is_problem][:3] == [
-        "version 1 (id 3) is skipped, because a newer one replaced it: PROTOBUF is not supported",
+        "version 1 (id 3) is skipped, because a newer one replaced it: THRIFT is not supported",
         "version 2 (id 4) is skipped, because a newer one replaced it: it is JSON, not AVRO",
         "version 3 (id 5) has a file",
     ]
@@ -383,6 +383,96 @@ def test_a_check_of_json(server: Server, registry: Registry, tmp_path: Path) -> 
     assert problems(check(registry, tmp_path, JSON_FLAT, values, new="{}")) == []
     assert server.asked[-1][1] == {"schema": "{}", "schemaType": "JSON"}
     assert "does not fit" in problems(check(registry, tmp_path, JSON_FLAT, values, new="{"))[0]
+
+
+IMPORTED = 'syntax = "proto3"; package shop; message Money { int64 units = 1; }'
+PROTO = (
+    'syntax = "proto3"; import "shop/money.proto"; package shop; '
+    "message Sale { string id = 1; int64 at = 2; Money price = 3; }"
+)
+REFERENCE = {"name": "shop/money.proto", "subject": "shop/money.proto", "version": 1}
+SALE_FIELDS: dict[str, Kind] = {
+    "id": FieldType.STRING,
+    "at": FieldType.EPOCH_SECONDS,
+    "price": FieldType.record({"units": FieldType.INTEGER}),
+}
+
+
+def with_protobuf(server: Server) -> None:
+    server.subjects["shop/money.proto"] = {1: {"id": 1, "schema": IMPORTED, "schemaType": "PROTOBUF"}}
+    server.add(7, PROTO, schemaType="PROTOBUF", references=[REFERENCE])
+
+
+def test_a_pull_of_protobuf_writes_the_schema_and_its_descriptor(
+    server: Server, registry: Registry, tmp_path: Path
+) -> None:
+    with_protobuf(server)
+    done = pull(registry, tmp_path, SUBJECT)
+    assert done.new == ["schemas/sales-value.v1.id7.proto", "schemas/sales-value.v1.id7.descriptor.json"]
+    assert (tmp_path / done.new[0]).read_text() == PROTO + "\n"
+    frozen = [Frozen(1, 7, (tmp_path / done.new[1]).read_text())]
+    values = Protobuf.parse_registered(SUBJECT, frozen)
+    Stream("sales", "sales", SALE_FIELDS, "at", "id", format=values)
+    assert pull(registry, tmp_path, SUBJECT).known == 1
+    (tmp_path / done.new[1]).unlink()
+    assert pull(registry, tmp_path, SUBJECT).new == done.new
+    (tmp_path / done.new[0]).write_text(IMPORTED)
+    with pytest.raises(TandemError, match="is not what the registry has"):
+        pull(registry, tmp_path, SUBJECT)
+
+
+def test_a_pull_of_protobuf_skips_what_no_job_can_read(server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.subjects["old.proto"] = {1: {"id": 2, "schema": 'syntax = "proto2";', "schemaType": "PROTOBUF"}}
+    server.add(3, "message {", schemaType="PROTOBUF")
+    server.add(4, 'syntax = "proto2"; message A {}', schemaType="PROTOBUF")
+    server.add(5, 'syntax = "proto3";', schemaType="PROTOBUF")
+    server.add(6, PROTO, schemaType="PROTOBUF")
+    server.add(7, PROTO, schemaType="PROTOBUF", references=[{**REFERENCE, "name": "../../money.proto"}])
+    server.subjects["shop/money.proto"] = {1: {"id": 1, "schema": IMPORTED, "schemaType": "PROTOBUF"}}
+    found = pull(registry, tmp_path, SUBJECT)
+    reasons = [
+        "version 1 (id 3): 1:9: Expected message name",
+        "not proto3",
+        "has no message",
+        "File not found",
+        "leads out of the folder",
+    ]
+    assert found.new == []
+    assert len(found.skipped) == len(reasons)
+    assert all(reason in skipped for reason, skipped in zip(reasons, found.skipped, strict=True)), found.skipped
+
+
+def test_a_check_of_protobuf(server: Server, registry: Registry, tmp_path: Path) -> None:
+    with_protobuf(server)
+    _, path = pull(registry, tmp_path, SUBJECT).new
+    values = Protobuf.parse_registered(SUBJECT, [Frozen(1, 7, (tmp_path / path).read_text())])
+    stream = Stream("sales", "sales", SALE_FIELDS, "at", "id", format=values)
+    assert problems(check(registry, tmp_path, stream, values)) == []
+    # The server got the schema's text, and what it refers to.
+    sent = {"schema": PROTO, "schemaType": "PROTOBUF", "references": [REFERENCE]}
+    assert server.asked[-1][1] == sent
+    assert problems(check(registry, tmp_path, stream, values, new=PROTO.replace("Money price", "Money total"))) == [
+        "the stream sales does not fit the schema: schemas/sales-value.v2.id8.descriptor.json: "
+        "shop.Sale has no field 'price', which the stream declares"
+    ]
+    assert problems(check(registry, tmp_path, stream, values, new=PROTO.replace("3; }", "3; bool paid = 4; }"))) == []
+    assert "Expected" in problems(check(registry, tmp_path, stream, values, new="message {"))[0]
+
+
+def test_protobuf_needs_its_compiler(
+    server: Server, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_protobuf(server)
+    monkeypatch.setattr("tandem.schema_registry.protobuf.find_spec", lambda _: None)
+    with pytest.raises(EnvironmentNotReadyError, match="compiler is not installed") as refused:
+        pull(registry, tmp_path, SUBJECT)
+    assert "protobuf" in str(refused.value.hint)
+
+
+def test_a_reference_that_is_none(server: Server, registry: Registry) -> None:
+    server.add(7, PROTO, schemaType="PROTOBUF", references=[{"name": "a"}])
+    with pytest.raises(EnvironmentNotReadyError, match="is not one of a schema registry"):
+        registry.schema(SUBJECT, 1)
 
 
 def test_the_subjects_of_a_pipeline() -> None:

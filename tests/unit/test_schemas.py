@@ -1,4 +1,4 @@
-"""What `tandem new --from` makes of JSON Schemas and Avro schemas."""
+"""What `tandem new --from` makes of JSON Schemas, Avro schemas and Protobuf files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tandem.engine.declare.field_type import FieldType
+from tandem.engine.declare.kind import Kind
 from tandem.errors import UsageError
 from tandem.scaffold.chosen import Choice, choose
 from tests.unit.test_inference import NOW_MS, described
@@ -116,6 +117,86 @@ def test_an_avro_schema(tmp_path: Path) -> None:
         described(tmp_path, '{"type": "record", "name": "x"}', "wrong.avsc")
     with pytest.raises(UsageError, match="not the schema of a record"):
         described(tmp_path, '"string"', "wrong.avsc")
+
+
+PROTO = """syntax = "proto3";
+package shop;
+import "google/protobuf/timestamp.proto";
+import "google/protobuf/wrappers.proto";
+import "google/type/date.proto";
+import "confluent/type/decimal.proto";
+import "parts/item.proto";
+enum Status { UNKNOWN = 0; NEW = 1; }
+message Order {
+  string order_id = 1;
+  google.protobuf.Timestamp at = 2;
+  repeated parts.Item items = 3;
+  optional Status status = 4;
+  map<string, int64> counts = 5;
+  map<int32, string> by_number = 6;
+  google.protobuf.StringValue note = 7;
+  google.type.Date day = 8;
+  oneof pay { double cash = 9; bytes card = 10; }
+  Order replaced = 11;
+  parts.Old old = 12;
+  repeated uint32 numbers = 13;
+}
+message Unused { string id = 1; }
+"""
+ITEM = """syntax = "proto3";
+package parts;
+import "confluent/type/decimal.proto";
+import "parts/old.proto";
+message Item { string sku = 1; confluent.type.Decimal price = 2; bool paid = 3; sint32 count = 4; }
+"""
+
+
+def test_a_protobuf_file(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "item.proto").write_text(ITEM.replace('import "parts/old', 'import public "parts/old'))
+    (tmp_path / "parts" / "old.proto").write_text('syntax = "proto2"; package parts; message Old {}')
+    found = described(tmp_path, PROTO, "orders.proto")
+    item: dict[str, Kind] = {
+        "sku": FieldType.TEXT,
+        "price": FieldType.decimal(18, 2),
+        "paid": FieldType.BOOLEAN,
+        "count": FieldType.INTEGER_32,
+    }
+    assert dict(found.fields) == {
+        "order_id": FieldType.TEXT,
+        "at": FieldType.TIMESTAMP,
+        "items": FieldType.array(FieldType.record(item)),
+        "status": FieldType.enum("UNKNOWN", "NEW").optional(),
+        "counts": FieldType.map(FieldType.INTEGER),
+        "note": FieldType.TEXT.optional(),
+        "day": FieldType.DATE,
+        "cash": FieldType.DOUBLE.optional(),
+        "card": FieldType.BYTES.optional(),
+        "numbers": FieldType.array(FieldType.INTEGER),
+    }
+    assert found.summary == "the Protobuf message shop.Order"
+    assert found.notes == (
+        "other messages are not declared: shop.Unused",
+        "items[].price: declared as decimal(18,2), because the schema has no precision",
+        "left out: by_number has keys that are not strings",
+        "left out: replaced contains itself: shop.Order",
+        "left out: old is of a type that is not proto3: parts.Old",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("message {", "wrong.proto: 1:9: Expected message name"),
+        ('syntax = "proto2"; message A { optional string id = 1; }', "wrong.proto: not proto3"),
+        ('syntax = "proto3"; import "missing.proto"; message A {}', "missing.proto: File not found"),
+        ('syntax = "proto3"; message A {}', "has no field that a stream can declare"),
+        ('syntax = "proto3";', "has no field that a stream can declare"),
+    ],
+)
+def test_a_protobuf_file_that_declares_nothing(text: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=why):
+        described(tmp_path, text, "wrong.proto")
 
 
 def test_a_record_is_no_schema(tmp_path: Path) -> None:

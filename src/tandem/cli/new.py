@@ -35,8 +35,8 @@ def new(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Declare a stream from this file: sample records in JSON, a JSON Schema or an Avro schema; or from "
-            "topic:NAME.",
+            help="Declare a stream from this file: sample records in JSON, a JSON Schema, an Avro schema or a Protobuf "
+            "file; or from topic:NAME.",
             rich_help_panel=_RECORDS,
         ),
     ] = None,

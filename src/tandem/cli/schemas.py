@@ -10,13 +10,12 @@ import typer
 from tandem.catalog import declared_by
 from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, examples, with_context
-from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.stream import Stream
-from tandem.engine.declare.wire_format import JsonSchema
 from tandem.errors import TandemError, UsageError
 from tandem.schema_registry import Registry, declared_formats, pull
 from tandem.schema_registry import check as check_stream
 from tandem.schema_registry.check import Level
+from tandem.schema_registry.subjects import Registered
 
 app = typer.Typer()
 _schemas = typer.Typer()
@@ -91,12 +90,12 @@ def check_schemas(
         )
 
 
-def _declared(context: CommandContext, *, otherwise: str = "") -> dict[str, list[tuple[Stream, Avro | JsonSchema]]]:
+def _declared(context: CommandContext, *, otherwise: str = "") -> dict[str, list[tuple[Stream, Registered]]]:
     found = declared_formats(declared_by(context.settings.location).streams)
     if not found:
         raise UsageError(
             f"no stream of {context.settings.pipeline} is in Confluent's wire format",
-            hint=f"declare it with Avro.registered or JsonSchema.registered{otherwise}",
+            hint=f"declare it with Avro.registered, JsonSchema.registered or Protobuf.registered{otherwise}",
         )
     return found
 

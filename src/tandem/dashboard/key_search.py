@@ -21,6 +21,7 @@ from tandem.dashboard.state import PipelineState, committed
 from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.field_name import find, value_at
 from tandem.engine.declare.kind import DATE_PATTERN, MAX_PRECISION, Decimal, String
+from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.view import Shown
 from tandem.errors import TandemError
@@ -222,7 +223,7 @@ def _is_written(stream: Stream, field: str) -> bool:
     _, kind = find(stream.fields, field, may_be_absent=True) or ((), None)
     if isinstance(kind, Decimal) or (kind is not None and kind.fallback is not None):
         return False
-    return not isinstance(stream.format, Avro) or isinstance(kind, String)
+    return not isinstance(stream.format, Avro | Protobuf) or isinstance(kind, String)
 
 
 def _is(value: Any, key: str) -> bool:

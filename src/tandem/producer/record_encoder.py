@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tandem.engine.declare.avro_schema import Avro
+from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import JsonSchema
 from tandem.producer import odd_records
 from tandem.producer.avro_encoder import AvroRecordEncoder
 from tandem.producer.json_encoding import fields_encoder
+from tandem.producer.protobuf_encoder import ProtobufRecordEncoder
 
 Fields = Mapping[str, Any]
 # One of this many malformed records has no prefix, and one has an unknown id.
@@ -40,6 +42,8 @@ def encoder_of(stream: Stream) -> RecordEncoder:
             return JsonRecordEncoder(stream)
         case Avro():
             return AvroRecordEncoder(stream, stream.format)
+        case Protobuf():
+            return ProtobufRecordEncoder(stream, stream.format)
         case JsonSchema():
             return PrefixedJsonRecordEncoder(stream, stream.format)
 

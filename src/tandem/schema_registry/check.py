@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from tandem.engine.declare.avro_schema import Avro
+from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.stream import Stream
 from tandem.engine.declare.wire_format import FOLDER, Frozen, JsonSchema
 from tandem.errors import UsageError
 from tandem.schema_registry.client import RegisteredSchema, Registry
-from tandem.schema_registry.pull import UnreadableError, readable
-from tandem.schema_registry.subjects import frozen_of, printable, same_json
+from tandem.schema_registry.protobuf import descriptor_of
+from tandem.schema_registry.pull import UnreadableError, imports_of, readable
+from tandem.schema_registry.subjects import Registered, frozen_of, is_same, kind_of, printable
 
 
 class Level(StrEnum):
@@ -42,7 +44,7 @@ def check(
     registry: Registry,
     folder: Path,
     stream: Stream,
-    declared: Avro | JsonSchema,
+    declared: Registered,
     *,
     new: str | None = None,
     level: Level | None = None,
@@ -61,7 +63,7 @@ def check(
         TandemError: the registry does not answer, has no such subject, or cannot read the schema.
         UsageError: the folder has no schema of the subject.
     """
-    subject, kind = declared.subject, "AVRO" if isinstance(declared, Avro) else "JSON"
+    subject, kind = declared.subject, kind_of(declared)
     frozen = frozen_of(folder, subject, kind)
     if not frozen:
         raise UsageError(
@@ -71,7 +73,7 @@ def check(
     schemas = [registry.schema(subject, version) for version in registry.versions(subject)]
     for schema in schemas:
         try:
-            whole = readable(registry, subject, schema)
+            whole, _ = readable(registry, subject, schema)
             if schema.kind != kind:
                 raise UnreadableError(f"it is {schema.kind}, not {kind}")
         except UnreadableError as error:
@@ -82,12 +84,16 @@ def check(
     met = level is None or level.is_met_by(found)
     wanted = "" if met else f", which does not include {level}"
     yield SchemaFinding(f"the registry checks new versions at level {printable(found)}{wanted}", not met)
-    if new is not None:
-        yield _readable(stream, declared, frozen, new)
+    newest = next((each for each in schemas if each.schema_id == frozen[-1].schema_id and each.references), None)
+    if newest is None:
+        newest = RegisteredSchema(frozen[-1].version, frozen[-1].schema_id, kind, frozen[-1].text)
     # A schema that is registered already is sent as it is there, with its references.
-    newest = [each for each in schemas if each.schema_id == frozen[-1].schema_id and each.references and new is None]
-    text = newest[0].text if newest else frozen[-1].text if new is None else new
-    yield _compatible(registry.incompatibilities(subject, kind, text, newest[0].references if newest else ()))
+    sent = newest
+    if new is not None:
+        # A new one in Protobuf imports what the newest one imports. Others have everything that they use.
+        sent = replace(newest, text=new, references=newest.references if kind == "PROTOBUF" else ())
+        yield _readable(registry, stream, declared, frozen, sent)
+    yield _compatible(registry.incompatibilities(subject, kind, sent.text, sent.references))
 
 
 def _name(schema: RegisteredSchema) -> str:
@@ -106,7 +112,7 @@ def _frozen(schema: RegisteredSchema, frozen: list[Frozen]) -> SchemaFinding:
     file = next((each for each in frozen if each.schema_id == schema.schema_id), None)
     if file is None:
         return SchemaFinding(f"{name} has no file; its records become dead letters until `tandem schemas pull`", True)
-    if not same_json(file.text, schema.text):
+    if not is_same(schema.kind, file.text, schema.text):
         return SchemaFinding(f"{name} is not what its file says; delete the file and pull again", True)
     return SchemaFinding(f"{name} has a file", False)
 
@@ -117,15 +123,25 @@ def _compatible(reasons: list[str] | None) -> SchemaFinding:
     return SchemaFinding("the schema is not compatible" + "".join(f"\n    {printable(each)}" for each in reasons), True)
 
 
-def _readable(stream: Stream, declared: Avro | JsonSchema, frozen: list[Frozen], new: str) -> SchemaFinding:
+def _readable(
+    registry: Registry, stream: Stream, declared: Registered, frozen: list[Frozen], new: RegisteredSchema
+) -> SchemaFinding:
     """Returns whether the declaration fits a new schema."""
     try:
-        if isinstance(declared, Avro):
-            # Any other version and id: only the order matters.
-            added = Frozen(frozen[-1].version + 1, max(each.schema_id for each in frozen) + 1, new)
-            Avro.parse_registered(declared.subject, [*frozen, added]).check(stream.fields)
-        else:
-            json.loads(new)
+        match declared:
+            case Avro():
+                Avro.parse_registered(declared.subject, [*frozen, _next(frozen, new.text)]).check(stream.fields)
+            case Protobuf():
+                known = [Frozen(each.number, each.schema_id, each.text) for each in declared.versions]
+                added = _next(known, descriptor_of(new.text, imports_of(registry, new)))
+                Protobuf.parse_registered(declared.subject, [*known, added], declared.message).check(stream.fields)
+            case JsonSchema():
+                json.loads(new.text)
     except (ValueError, RecursionError) as error:
         return SchemaFinding(f"the stream {stream.name} does not fit the schema: {error}", True)
     return SchemaFinding(f"the stream {stream.name} fits the schema", False)
+
+
+def _next(known: list[Frozen], text: str) -> Frozen:
+    # Any other version and id: only the order matters.
+    return Frozen(known[-1].version + 1, max(each.schema_id for each in known) + 1, text)

@@ -31,10 +31,19 @@ def completed(registry: Registry, schema: RegisteredSchema) -> RegisteredSchema:
     """
     if not schema.references:
         return schema
-    found: dict[Reference, RegisteredSchema] = {}
-    _add_referred(registry, schema, found)
+    found = referred(registry, schema)
     whole = _in_avro(schema, found) if schema.kind == "AVRO" else _in_json(schema, found)
     return replace(schema, text=json.dumps(whole, ensure_ascii=False))
+
+
+def referred(registry: Registry, schema: RegisteredSchema) -> dict[Reference, RegisteredSchema]:
+    """Returns the schemas that a schema refers to, and those that they refer to.
+
+    Raises ValueError and EnvironmentNotReadyError as ``completed`` does.
+    """
+    found: dict[Reference, RegisteredSchema] = {}
+    _add_referred(registry, schema, found)
+    return found
 
 
 def _add_referred(registry: Registry, schema: RegisteredSchema, found: dict[Reference, RegisteredSchema]) -> None:

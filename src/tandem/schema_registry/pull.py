@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tandem.engine.declare.avro_version import Version
-from tandem.engine.declare.wire_format import frozen_file
+from tandem.engine.declare.protobuf_descriptor import Descriptor
+from tandem.engine.declare.wire_format import DESCRIPTOR_ENDING, PROTO_ENDING, frozen_file
 from tandem.errors import TandemError
 from tandem.schema_registry.client import RegisteredSchema, Registry
-from tandem.schema_registry.other_subjects import completed
-from tandem.schema_registry.subjects import ENDINGS, frozen_of, printable, same_json
+from tandem.schema_registry.other_subjects import completed, referred
+from tandem.schema_registry.protobuf import descriptor_of
+from tandem.schema_registry.subjects import ENDINGS, frozen_of, is_same, printable
 
 
 class UnreadableError(Exception):
@@ -48,24 +50,25 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
     for version in registry.versions(subject):
         registered = registry.schema(subject, version)
         try:
-            schema = readable(registry, subject, registered)
+            schema, files = readable(registry, subject, registered)
         except UnreadableError as error:
             done.skipped.append(f"version {version} (id {registered.schema_id}): {error}")
             continue
-        if _is_frozen(folder, subject, schema):
+        if _is_frozen(folder, subject, schema) and all((folder / path).exists() for path in files):
             done.known += 1
-        else:
-            path = frozen_file(subject, version, schema.schema_id, ENDINGS[schema.kind])
+            continue
+        for path, text in files.items():
             file = folder / path
             file.parent.mkdir(exist_ok=True)
-            text = json.dumps(json.loads(schema.text), indent=2, ensure_ascii=False)
             file.write_text(f"{text}\n", "utf-8")
             done.new.append(path)
     return done
 
 
-def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> RegisteredSchema:
-    """Returns a schema with what it refers to, if a job can read its records.
+def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> tuple[RegisteredSchema, dict[str, str]]:
+    """Returns a schema as its file has it, and its files, if a job can read it.
+
+    The files' texts are by their paths below the pipeline's folder. They have what the schema refers to.
 
     Raises:
         UnreadableError: a job cannot.
@@ -74,19 +77,38 @@ def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> Regi
     if schema.kind not in ENDINGS:
         raise UnreadableError(f"{printable(schema.kind)} is not supported")
     try:
-        whole = completed(registry, schema)
-        if schema.kind == "AVRO":
-            Version.parse(schema.version, subject, whole.text)
+        whole, texts = schema, {}
+        if schema.kind == "PROTOBUF":
+            texts = {PROTO_ENDING: schema.text.rstrip(), DESCRIPTOR_ENDING: _descriptor(registry, subject, schema)}
         else:
-            json.loads(whole.text)
+            whole = completed(registry, schema)
+            if schema.kind == "AVRO":
+                Version.parse(schema.version, subject, whole.text)
+            texts[ENDINGS[schema.kind]] = json.dumps(json.loads(whole.text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError) as error:
         raise UnreadableError(printable(str(error))) from None
-    return whole
+    paths = {ending: frozen_file(subject, schema.version, schema.schema_id, ending) for ending in texts}
+    return whole, {paths[ending]: text for ending, text in texts.items()}
+
+
+def _descriptor(registry: Registry, subject: str, schema: RegisteredSchema) -> str:
+    found = descriptor_of(schema.text, imports_of(registry, schema))
+    if Descriptor.parse(subject, found).first is None:
+        raise ValueError("it has no message")
+    return found
+
+
+def imports_of(registry: Registry, schema: RegisteredSchema) -> dict[str, str]:
+    """Returns the schemas that a Protobuf schema imports, by the names in its imports.
+
+    Raises ValueError and EnvironmentNotReadyError as ``completed`` does.
+    """
+    return {reference.name: each.text for reference, each in referred(registry, schema).items()}
 
 
 def _is_frozen(folder: Path, subject: str, schema: RegisteredSchema) -> bool:
     for frozen in frozen_of(folder, subject, schema.kind):
-        if frozen.schema_id == schema.schema_id and same_json(frozen.text, schema.text):
+        if frozen.schema_id == schema.schema_id and is_same(schema.kind, frozen.text, schema.text):
             return True
         if frozen.schema_id == schema.schema_id or frozen.version == schema.version:
             path = frozen_file(subject, frozen.version, frozen.schema_id, ENDINGS[schema.kind])

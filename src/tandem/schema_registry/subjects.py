@@ -7,19 +7,41 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tandem.engine.declare.avro_schema import Avro
+from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.stream import Stream
-from tandem.engine.declare.wire_format import AVRO_ENDING, FOLDER, JSON_ENDING, Frozen, JsonSchema, frozen_in
+from tandem.engine.declare.wire_format import (
+    AVRO_ENDING,
+    FOLDER,
+    JSON_ENDING,
+    PROTO_ENDING,
+    Frozen,
+    JsonSchema,
+    frozen_in,
+)
 from tandem.errors import UsageError
 
 # The longest text to show.
 _LONGEST = 500
 # The endings of the kinds of schemas that a job can read.
-ENDINGS = {"AVRO": AVRO_ENDING, "JSON": JSON_ENDING}
+ENDINGS = {"AVRO": AVRO_ENDING, "JSON": JSON_ENDING, "PROTOBUF": PROTO_ENDING}
+# A format in Confluent's wire format.
+Registered = Avro | JsonSchema | Protobuf
 
 
-def declared_formats(streams: Iterable[Stream]) -> dict[str, list[tuple[Stream, Avro | JsonSchema]]]:
+def kind_of(declared: Registered) -> str:
+    """Returns the registry's name of a format's kind of schema."""
+    match declared:
+        case Avro():
+            return "AVRO"
+        case JsonSchema():
+            return "JSON"
+        case Protobuf():
+            return "PROTOBUF"
+
+
+def declared_formats(streams: Iterable[Stream]) -> dict[str, list[tuple[Stream, Registered]]]:
     """Returns the streams in Confluent's wire format and their formats, by subject."""
-    found: dict[str, list[tuple[Stream, Avro | JsonSchema]]] = {}
+    found: dict[str, list[tuple[Stream, Registered]]] = {}
     for stream in streams:
         if stream.format is not None and stream.format.is_registered:
             found.setdefault(stream.format.subject, []).append((stream, stream.format))
@@ -50,8 +72,10 @@ def printable(text: str) -> str:
     return shown if len(text) <= _LONGEST else f"{shown}..."
 
 
-def same_json(one: str, other: str) -> bool:
-    """Returns whether two texts are the same JSON value; False if one is not JSON."""
+def is_same(kind: str, one: str, other: str) -> bool:
+    """Returns whether two texts are the same schema; False if one is unreadable."""
+    if kind == "PROTOBUF":
+        return one.split() == other.split()
     try:
         return bool(json.loads(one) == json.loads(other))
     except ValueError:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS
+from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.stream import (
     CONTROL_FIELD,
     CONTROL_KEY,
@@ -25,6 +26,7 @@ from tandem.producer.document_id import at, identity_in
 from tandem.verify import strict_json
 from tandem.verify.avro_reference import AvroRecords
 from tandem.verify.field_values import Refused, fields_reader, micros
+from tandem.verify.protobuf_reference import ProtobufRecords
 
 # An event's columns: the fields (``field_values.fields_reader``), and those that ``Stream`` adds.
 Fields = dict[str, Any]
@@ -68,7 +70,11 @@ class Validator:
 
     def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
         self._skew_ms = max_clock_skew_seconds * 1000
-        self._avro = AvroRecords(stream, stream.format) if isinstance(stream.format, Avro) else None
+        self._binary: AvroRecords | ProtobufRecords | None = None
+        if isinstance(stream.format, Avro):
+            self._binary = AvroRecords(stream, stream.format)
+        elif isinstance(stream.format, Protobuf):
+            self._binary = ProtobufRecords(stream, stream.format)
         self._schemas = stream.format if isinstance(stream.format, JsonSchema) else None
         self._read = fields_reader(stream.fields)
         self._stream, self._time_path = stream, stream.event_time_path
@@ -89,7 +95,7 @@ class Validator:
             # Control records are plain JSON in any stream.
             if key == _CONTROL_KEY and CONTROL_FIELD in (control := _object(value)):
                 return _control(control, latest)
-            fields = self._avro.fields(value) if self._avro else self._read(self._parsed(value))
+            fields = self._binary.fields(value) if self._binary else self._read(self._parsed(value))
             return self._event(fields, key, timestamp_ms * 1000, latest)
         except Refused as refused:
             return Dead(refused.error, refused.path or self._undeclared_prefix(value))
@@ -97,7 +103,7 @@ class Validator:
     def document(self, value: bytes) -> Mapping[str, Any] | None:
         """Returns a value's whole content, valid or not; None if it is unreadable."""
         try:
-            document = self._avro.document(value) if self._avro else json.loads(self._text(value))
+            document = self._binary.document(value) if self._binary else json.loads(self._text(value))
         except (ValueError, RecursionError, Refused):
             return None
         return document if isinstance(document, Mapping) else None

@@ -28,6 +28,7 @@ from tandem.engine.declare.kind import (
     check_fields,
 )
 from tandem.engine.declare.kind import Enum as EnumType
+from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.wire_format import JsonSchema
 
 # The capped collection of the job's progress reports.
@@ -56,12 +57,13 @@ class DeadLetterError(StrEnum):
     """The ``error`` header of a dead letter, in the order of the checks."""
 
     EMPTY_VALUE = "empty_value"  # no value (a tombstone) or zero bytes
-    NOT_UTF8 = "not_utf8"  # in Avro: a declared field; checked before EMPTY_FIELD
+    NOT_UTF8 = "not_utf8"  # in Avro and Protobuf: a declared field; checked before EMPTY_FIELD
     NOT_JSON = (
         "not_json"  # no prefix, truncated, trailing bytes, duplicate keys, nested deeper than 999, lone surrogates
     )
     NOT_OBJECT = "not_object"
     NOT_AVRO = "not_avro"  # no header, truncated, trailing bytes, or not as in the schema
+    NOT_PROTOBUF = "not_protobuf"  # no prefix, another message, truncated, or not as in the schema
     UNKNOWN_SCHEMA = "unknown_schema"  # the header names none of the stream's schemas
     MISSING_FIELD = "missing_field"
     NULL_FIELD = "null_field"
@@ -104,7 +106,8 @@ class Stream:
         event_time: the timestamp field with the event time; ``RecordPart.TIMESTAMP`` for the record's timestamp.
         identity: the field, or the fields, that identify an event; a second record with the same identity is a repeat.
             ``RecordPart.KEY``, alone or among the fields, is the record's key, which must be a non-empty text.
-        format: the schemas of Avro values, or of JSON values in Confluent's wire format; None for plain JSON.
+        format: the schemas of Avro values, or of JSON or Protobuf values in Confluent's wire format; None for plain
+            JSON.
         ignores_tombstones: whether a record without a value is ignored. Otherwise it becomes a dead letter.
         external: whether the topic belongs to other programs. ``tandem destroy --data`` does not delete it then.
 
@@ -132,7 +135,7 @@ class Stream:
     fields: Mapping[str, Kind]
     event_time: str | Literal[RecordPart.TIMESTAMP]
     identity: str | tuple[str | Literal[RecordPart.KEY], ...] | Literal[RecordPart.KEY]
-    format: Avro | JsonSchema | None = None
+    format: Avro | JsonSchema | Protobuf | None = None
     external: bool = False
     ignores_tombstones: bool = False
 
@@ -149,7 +152,7 @@ class Stream:
         for column in added:
             if column in map(folded, self.fields):
                 raise ValueError(f"stream {self.name}: a field has the name of the added column {column}; rename it")
-        if isinstance(self.format, Avro):
+        if isinstance(self.format, Avro | Protobuf):
             self.format.check(self.fields)
 
     @cached_property

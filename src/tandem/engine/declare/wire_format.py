@@ -15,6 +15,8 @@ from urllib.parse import quote
 # The folder of a pipeline's schemas.
 FOLDER = "schemas"
 AVRO_ENDING, JSON_ENDING = "avsc", "json"
+# A Protobuf schema has two files: its text, and what its compiler makes of it.
+PROTO_ENDING, DESCRIPTOR_ENDING = "proto", "descriptor.json"
 MAGIC = b"\x00"
 PREFIX_BYTES = 5
 # Registries and Confluent's clients keep an id, and the number of a version, as a signed number of 32 bits.
@@ -69,7 +71,7 @@ def frozen_in(names: list[str], subject: str, ending: str) -> dict[str, tuple[in
     Raises:
         ValueError: two files have the same version or the same id, or an id is too large.
     """
-    pattern = re.compile(rf"{re.escape(quote(subject, safe=''))}\.v([1-9][0-9]*)\.id([0-9]+)\.{ending}")
+    pattern = re.compile(rf"{re.escape(quote(subject, safe=''))}\.v([1-9][0-9]*)\.id([0-9]+)\.{re.escape(ending)}")
     found = {name: (int(match[1]), int(match[2])) for name in names if (match := pattern.fullmatch(name))}
     for name, (version, schema_id) in found.items():
         if schema_id > LARGEST_ID:
@@ -105,6 +107,11 @@ def prefix_of(schema_id: int) -> bytes:
     '0000000102'
     """
     return MAGIC + schema_id.to_bytes(PREFIX_BYTES - len(MAGIC), "big")
+
+
+def not_frozen(subject: str) -> str:
+    """Returns what the detail of a dead letter says after an unknown id."""
+    return f": not among the schemas of {subject}; run `tandem schemas pull` and submit the job"
 
 
 def id_in(value: bytes) -> int | None:

@@ -10,10 +10,12 @@ from pyspark.sql import functions as F
 from tandem.engine.declare.avro_schema import Avro
 from tandem.engine.declare.field_name import Path, quoted
 from tandem.engine.declare.kind import FIRST_MICROS, LAST_MICROS
+from tandem.engine.declare.protobuf_schema import Protobuf
 from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.engine.read.avro_format import AvroFormat
 from tandem.engine.read.document_id import document_id
 from tandem.engine.read.json_format import FlatJsonFormat, JsonFormat, control_time, is_control
+from tandem.engine.read.protobuf_format import ProtobufFormat
 from tandem.engine.read.value_format import Rule, ValueFormat
 
 # The column of rows that are set aside: the original record, and whether it is a control record; null for an event.
@@ -27,6 +29,8 @@ def format_of(stream: Stream) -> ValueFormat:
     """Returns the format of a stream's values."""
     if isinstance(stream.format, Avro):
         return AvroFormat(stream, stream.format)
+    if isinstance(stream.format, Protobuf):
+        return ProtobufFormat(stream, stream.format)
     return FlatJsonFormat(stream) if FlatJsonFormat.can_read(stream) else JsonFormat(stream)
 
 

@@ -9,7 +9,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from tandem.engine.declare.stream import REGISTRY_PREFIX, DeadLetterError
-from tandem.engine.declare.wire_format import MAGIC, PREFIX_BYTES, UNKNOWN_ID
+from tandem.engine.declare.wire_format import MAGIC, PREFIX_BYTES, UNKNOWN_ID, not_frozen
 
 # A rejection: its condition, its error code and its detail.
 Rule = tuple[Column, DeadLetterError, str | Column]
@@ -74,8 +74,7 @@ def is_prefixed() -> Column:
 
 def unknown_id(subject: str) -> Column:
     """Returns the detail of a value whose prefix has an unknown id."""
-    known = F.lit(f": not among the schemas of {subject}; run `tandem schemas pull` and submit the job")
-    return F.concat(F.format_string(UNKNOWN_ID, _schema_id()), known)
+    return F.concat(F.format_string(UNKNOWN_ID, _schema_id()), F.lit(not_frozen(subject)))
 
 
 def _schema_id() -> Column:

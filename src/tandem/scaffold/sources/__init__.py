@@ -10,6 +10,7 @@ from tandem.scaffold.described import Described
 from tandem.scaffold.names import stream_name
 from tandem.scaffold.sources.avro_file import described_by_avro, is_avro_schema
 from tandem.scaffold.sources.json_schema_file import described_by_json_schema, is_json_schema
+from tandem.scaffold.sources.protobuf_file import described_by_protobuf
 from tandem.scaffold.sources.samples import described_by_samples, read_samples
 from tandem.scaffold.sources.topic import described_by_topic
 from tandem.settings.model import KafkaSettings
@@ -17,7 +18,7 @@ from tandem.settings.model import KafkaSettings
 TOPIC = "topic:"
 # The first fields of files that describe APIs.
 _APIS = ("openapi", "asyncapi", "swagger")
-_NOT_YET = (".proto", ".desc", ".parquet", ".orc", ".csv", ".xml", ".yaml", ".yml", ".avro", ".gz", ".zip", ".zst")
+_NOT_YET = (".desc", ".parquet", ".orc", ".csv", ".xml", ".yaml", ".yml", ".avro", ".gz", ".zip", ".zst")
 
 
 def read_source(source: str, kafka: Callable[[], KafkaSettings]) -> Described:
@@ -38,11 +39,13 @@ def read_source(source: str, kafka: Callable[[], KafkaSettings]) -> Described:
     if path.suffix.lower() in _NOT_YET:
         raise UsageError(
             f"{source}: files of the type {path.suffix} are not supported yet",
-            hint="give sample records in JSON, a JSON Schema, an Avro schema (.avsc) or topic:NAME",
+            hint="give sample records in JSON, a JSON Schema, an Avro schema (.avsc), a Protobuf file or topic:NAME",
         )
     try:
         if path.suffix.lower() == ".avsc":
             return described_by_avro(source, name, path.read_text("utf-8-sig"))
+        if path.suffix.lower() == ".proto":
+            return described_by_protobuf(source, name, path.parent, path.read_text("utf-8-sig"))
         samples = read_samples(source, path)
     except UnicodeDecodeError:
         raise UsageError(f"{source}:{_line_not_utf8(path)}: not UTF-8", hint="convert the file to UTF-8") from None
