@@ -17,6 +17,7 @@ from google.protobuf import descriptor_pb2, json_format
 from google.protobuf.message import DecodeError
 
 from tandem.errors import EnvironmentNotReadyError, install_hint
+from tandem.foreign import inherited
 
 _MAIN = "schema.proto"
 _COMPILER, _GOOGLE = "grpc_tools", "google.type"
@@ -80,9 +81,8 @@ def _compile(folder: Path, imported: Path | None) -> None:
     command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={folder}"]
     command += [f"--proto_path={each}" for each in ([imported] if imported else []) + _known_imports()]
     command += [f"--descriptor_set_in={folder / 'given.bin'}", f"--descriptor_set_out={folder / 'found.bin'}"]
-    done = subprocess.run(
-        [*command, "--include_imports", _MAIN], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-    )
+    command += ["--include_imports", _MAIN]
+    done = subprocess.run(command, env=inherited(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode:
         reasons = [line for line in done.stderr.splitlines() if _REASON.match(line)] or ["the compiler rejects it"]
         raise ValueError(reasons[0].removeprefix(f"{folder}/").removeprefix(f"{_MAIN}:"))
