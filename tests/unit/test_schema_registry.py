@@ -442,6 +442,21 @@ def test_a_pull_of_protobuf_skips_what_no_job_can_read(server: Server, registry:
     assert all(reason in skipped for reason, skipped in zip(reasons, found.skipped, strict=True)), found.skipped
 
 
+def test_of_two_versions_of_an_imported_file_the_first_one_counts(
+    server: Server, registry: Registry, tmp_path: Path
+) -> None:
+    with_protobuf(server)
+    newer = IMPORTED.replace("units", "cents")
+    server.subjects["shop/money.proto"][2] = {"id": 2, "schema": newer, "schemaType": "PROTOBUF"}
+    item = 'syntax = "proto3"; import "shop/money.proto"; package shop; message Item { Money price = 1; }'
+    server.subjects["item"] = {1: {"id": 3, "schema": item, "schemaType": "PROTOBUF", "references": [REFERENCE]}}
+    references = [{**REFERENCE, "version": 2}, {"name": "item.proto", "subject": "item", "version": 1}]
+    text = PROTO.replace("package", 'import "item.proto"; package').replace("3; }", "3; Item item = 4; }")
+    server.add(8, text, schemaType="PROTOBUF", references=references)
+    done = pull(registry, tmp_path, SUBJECT)
+    assert '"cents"' in (tmp_path / done.new[-1]).read_text()
+
+
 def test_a_check_of_protobuf(server: Server, registry: Registry, tmp_path: Path) -> None:
     with_protobuf(server)
     _, path = pull(registry, tmp_path, SUBJECT).new

@@ -103,7 +103,11 @@ def imports_of(registry: Registry, schema: RegisteredSchema) -> dict[str, str]:
 
     Raises ValueError and EnvironmentNotReadyError as ``completed`` does.
     """
-    return {reference.name: each.text for reference, each in referred(registry, schema).items()}
+    found: dict[str, str] = {}
+    for reference, each in referred(registry, schema).items():
+        # Of two versions of a file, Confluent's registry and serializers take the one that is referred to first.
+        found.setdefault(reference.name, each.text)
+    return found
 
 
 def _is_frozen(folder: Path, subject: str, schema: RegisteredSchema) -> bool:
