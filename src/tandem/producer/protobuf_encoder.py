@@ -61,6 +61,9 @@ class ProtobufEncoder:
         Args:
             fields: the declared fields; those that the schema does not have are left out.
             change: changes the message before it is written.
+
+        Raises:
+            ValueError: the schema does not have one of the values.
         """
         message = self._class()
         fill(message, self._sources, fields, self._names)
@@ -101,7 +104,11 @@ class ProtobufRecordEncoder:
 
     def unusual(self, fields: Fields, choice: float) -> bytes:
         """See ``RecordEncoder.unusual``."""
-        return self._encoders[int(choice * len(self._encoders))](fields)
+        try:
+            return self._encoders[int(choice * len(self._encoders))](fields)
+        except ValueError:
+            # An older schema does not have all values, such as a new symbol of an enum.
+            return self.plain(fields)
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
         """See ``RecordEncoder.malformed``."""

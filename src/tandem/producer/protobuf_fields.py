@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-from tandem.engine.declare.kind import Array, Date, Decimal, Map, Record, Timestamp
+from tandem.engine.declare.kind import DIGITS, Array, Date, Decimal, Map, Record, Timestamp
 from tandem.engine.declare.protobuf_descriptor import Field
 from tandem.engine.declare.protobuf_resolution import Source
 
@@ -31,20 +31,19 @@ def fill(message: Any, sources: Mapping[str, Source], fields: Mapping[str, Any],
                 if field.type == "message":
                     _fill_one(items.add(), source.inner, each)
                 else:
-                    items.append(_scalar(message.DESCRIPTOR, field, source.inner, each))
+                    items.append(_scalar(field, source.inner, each))
         elif isinstance(source.kind, Map) and source.inner is not None and source.inner.field is not None:
             entries = getattr(message, field.name)
-            of = message.DESCRIPTOR.fields_by_name[field.name].message_type
             for key, each in value.items():
                 if source.inner.field.type == "message":
                     _fill_one(entries[key], source.inner, each)
                 else:
-                    entries[key] = _scalar(of, source.inner.field, source.inner, each)
+                    entries[key] = _scalar(source.inner.field, source.inner, each)
         elif field.type == "message":
             getattr(message, field.name).SetInParent()
             _fill_one(getattr(message, field.name), source, value)
         else:
-            setattr(message, field.name, _scalar(message.DESCRIPTOR, field, source, value))
+            setattr(message, field.name, _scalar(field, source, value))
 
 
 def _fill_one(message: Any, source: Source, value: Any) -> None:
@@ -58,7 +57,7 @@ def _fill_one(message: Any, source: Source, value: Any) -> None:
         case Date():
             message.year, message.month, message.day = value.year, value.month, value.day
         case Decimal() if message.DESCRIPTOR.name == "Decimal":
-            unscaled = int(value.scaleb(source.kind.scale))
+            unscaled = int(value.scaleb(source.kind.scale, context=DIGITS))
             length = unscaled.bit_length() // _BITS_PER_BYTE + 1
             message.value = unscaled.to_bytes(length, "big", signed=True)
             message.precision, message.scale = source.kind.precision, source.kind.scale
@@ -66,9 +65,11 @@ def _fill_one(message: Any, source: Source, value: Any) -> None:
             message.value = _plain(source, value)
 
 
-def _scalar(of: Any, field: Field, source: Source, value: Any) -> Any:
+def _scalar(field: Field, source: Source, value: Any) -> Any:
     if field.type == "enum":
-        return of.fields_by_name[field.name].enum_type.values_by_name[value].number
+        if value not in source.symbols:
+            raise ValueError(f"{field.type_name} has no {value!r}")
+        return source.symbols[value]
     return _plain(source, value)
 
 
