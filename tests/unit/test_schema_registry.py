@@ -119,6 +119,24 @@ def test_a_pull_writes_what_is_new(server: Server, registry: Registry, tmp_path:
     assert "é" in (tmp_path / again.new[0]).read_text("utf-8")
 
 
+@pytest.mark.parametrize("kind", ["AVRO", "JSON", "PROTOBUF"])
+def test_a_version_that_was_registered_again_keeps_its_files(
+    kind: str, server: Server, registry: Registry, tmp_path: Path
+) -> None:
+    text = {"AVRO": SCHEMAS[1], "JSON": "{}", "PROTOBUF": IMPORTED}[kind]
+    server.add(40, text, schemaType=kind)
+    written = pull(registry, tmp_path, SUBJECT).new
+    # A registry gives the same schema another number after it was deleted, but the same id.
+    server.subjects[SUBJECT] = {3: {**server.subjects[SUBJECT][1], "version": 3}}
+    again = pull(registry, tmp_path, SUBJECT)
+    assert (again.new, again.known) == ([], 1)
+    assert len(frozen_of(tmp_path, SUBJECT, kind)) == 1
+    if kind == "PROTOBUF":
+        # One of two files is missing.
+        (tmp_path / written[-1]).unlink()
+        assert pull(registry, tmp_path, SUBJECT).new == written
+
+
 def test_a_pull_skips_what_no_job_can_read(server: Server, registry: Registry, tmp_path: Path) -> None:
     server.add(1, "struct Sale {}", schemaType="THRIFT")
     server.add(2, SCHEMAS[1], references=[{"name": "a", "subject": "b", "version": 1}])
@@ -472,6 +490,10 @@ def test_a_check_of_protobuf(server: Server, registry: Registry, tmp_path: Path)
     ]
     assert problems(check(registry, tmp_path, stream, values, new=PROTO.replace("3; }", "3; bool paid = 4; }"))) == []
     assert "Expected" in problems(check(registry, tmp_path, stream, values, new="message {"))[0]
+    # The job reads the descriptor.
+    (tmp_path / path).unlink()
+    (problem,) = problems(check(registry, tmp_path, stream, values))
+    assert problem == "version 1 (id 7) has no file; its records become dead letters until `tandem schemas pull`"
 
 
 def test_protobuf_needs_its_compiler(

@@ -15,7 +15,7 @@ from tandem.engine.declare.wire_format import FOLDER, Frozen, JsonSchema
 from tandem.errors import UsageError
 from tandem.schema_registry.client import RegisteredSchema, Registry
 from tandem.schema_registry.protobuf import descriptor_of
-from tandem.schema_registry.pull import UnreadableError, imports_of, readable
+from tandem.schema_registry.pull import UnreadableError, has_files, imports_of, readable
 from tandem.schema_registry.subjects import Registered, frozen_of, is_same, kind_of, printable
 
 
@@ -73,13 +73,13 @@ def check(
     schemas = [registry.schema(subject, version) for version in registry.versions(subject)]
     for schema in schemas:
         try:
-            whole, _ = readable(registry, subject, schema)
+            whole, endings = readable(registry, subject, schema)
             if schema.kind != kind:
                 raise UnreadableError(f"it is {schema.kind}, not {kind}")
         except UnreadableError as error:
             yield _unreadable(schema, str(error), is_newest=schema is schemas[-1])
         else:
-            yield _frozen(whole, frozen)
+            yield _frozen(whole, [each for each in frozen if has_files(folder, subject, each, endings)])
     found = registry.level(subject)
     met = level is None or level.is_met_by(found)
     wanted = "" if met else f", which does not include {level}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.protobuf_descriptor import Descriptor
-from tandem.engine.declare.wire_format import DESCRIPTOR_ENDING, PROTO_ENDING, frozen_file
+from tandem.engine.declare.wire_format import DESCRIPTOR_ENDING, PROTO_ENDING, Frozen, frozen_file
 from tandem.errors import TandemError
 from tandem.schema_registry.client import RegisteredSchema, Registry
 from tandem.schema_registry.other_subjects import completed, referred
@@ -50,14 +51,18 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
     for version in registry.versions(subject):
         registered = registry.schema(subject, version)
         try:
-            schema, files = readable(registry, subject, registered)
+            schema, texts = readable(registry, subject, registered)
         except UnreadableError as error:
             done.skipped.append(f"version {version} (id {registered.schema_id}): {error}")
             continue
-        if _is_frozen(folder, subject, schema) and all((folder / path).exists() for path in files):
+        frozen = _frozen(folder, subject, schema)
+        # A schema that was deleted and registered again has another number.
+        number = schema.version if frozen is None else frozen.version
+        if frozen is not None and has_files(folder, subject, frozen, texts):
             done.known += 1
             continue
-        for path, text in files.items():
+        for ending, text in texts.items():
+            path = frozen_file(subject, number, schema.schema_id, ending)
             file = folder / path
             file.parent.mkdir(exist_ok=True)
             file.write_text(f"{text}\n", "utf-8")
@@ -65,13 +70,18 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
     return done
 
 
-def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> tuple[RegisteredSchema, dict[str, str]]:
-    """Returns a schema as its file has it, and its files, if a job can read it.
+def has_files(folder: Path, subject: str, frozen: Frozen, endings: Iterable[str]) -> bool:
+    """Returns whether a frozen schema has all its files in a pipeline's folder."""
+    return all((folder / frozen_file(subject, frozen.version, frozen.schema_id, each)).exists() for each in endings)
 
-    The files' texts are by their paths below the pipeline's folder. They have what the schema refers to.
+
+def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> tuple[RegisteredSchema, dict[str, str]]:
+    """Returns a schema as its file has it, and the texts of its files.
+
+    The texts are by the files' endings. They have what the schema refers to.
 
     Raises:
-        UnreadableError: a job cannot.
+        UnreadableError: a job cannot read its records.
         EnvironmentNotReadyError: the registry does not answer.
     """
     if schema.kind not in ENDINGS:
@@ -87,8 +97,7 @@ def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> tupl
             texts[ENDINGS[schema.kind]] = json.dumps(json.loads(whole.text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError) as error:
         raise UnreadableError(printable(str(error))) from None
-    paths = {ending: frozen_file(subject, schema.version, schema.schema_id, ending) for ending in texts}
-    return whole, {paths[ending]: text for ending, text in texts.items()}
+    return whole, texts
 
 
 def _descriptor(registry: Registry, subject: str, schema: RegisteredSchema) -> str:
@@ -110,14 +119,14 @@ def imports_of(registry: Registry, schema: RegisteredSchema) -> dict[str, str]:
     return found
 
 
-def _is_frozen(folder: Path, subject: str, schema: RegisteredSchema) -> bool:
+def _frozen(folder: Path, subject: str, schema: RegisteredSchema) -> Frozen | None:
     for frozen in frozen_of(folder, subject, schema.kind):
         if frozen.schema_id == schema.schema_id and is_same(schema.kind, frozen.text, schema.text):
-            return True
+            return frozen
         if frozen.schema_id == schema.schema_id or frozen.version == schema.version:
             path = frozen_file(subject, frozen.version, frozen.schema_id, ENDINGS[schema.kind])
             raise TandemError(
                 f"{path} is not what the registry has: version {schema.version} with id {schema.schema_id}",
                 hint="delete that file and pull again, if this is the registry that the producers use",
             )
-    return False
+    return None
