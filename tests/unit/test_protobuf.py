@@ -229,6 +229,11 @@ def test_imports_come_from_references_and_stay_in_the_folder() -> None:
         descriptor_of('syntax = "proto3"; message {', {})
 
 
+@pytest.mark.parametrize("name", ["confluent/type/decimal", "confluent/type/variant", "confluent/types/decimal"])
+def test_types_of_confluent_need_no_reference(name: str) -> None:
+    assert "confluent.type" in descriptor_of(f'syntax = "proto3"; import "{name}.proto"; message A {{}}', {})
+
+
 def test_options_of_confluent_need_no_reference() -> None:
     field = 'string id = 1 [(confluent.field_meta) = { doc: "x" }];'
     text = f'syntax = "proto3"; import "confluent/meta.proto"; message A {{ {field} }}'

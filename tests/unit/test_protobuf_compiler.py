@@ -63,6 +63,12 @@ def test_an_imported_file_may_have_any_name(tmp_path: Path) -> None:
     assert "part" in described(tmp_path, text, "sale.proto").fields
 
 
+@pytest.mark.parametrize("name", ["", "part.proto/other.proto", f"{300 * 'a'}.proto", "a\0.proto"])
+def test_an_import_that_no_file_can_have_is_named(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the name of a file"):
+        descriptor_of(f"{HEAD}message Sale {{}}", {"part.proto": PART, name: PART})
+
+
 def test_imports_may_begin_in_a_folder_above(tmp_path: Path) -> None:
     folder = tmp_path / "shop" / "v1"
     folder.mkdir(parents=True)

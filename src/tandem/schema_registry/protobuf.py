@@ -84,11 +84,15 @@ def _parsed(content: str) -> descriptor_pb2.FileDescriptorProto | None:
 
 def _write(folder: Path, name: str, content: str) -> None:
     """Writes a file below the folder; its name comes from a registry."""
-    file = (folder / name).resolve()
-    if not file.is_relative_to(folder.resolve()):
-        raise ValueError(f"the import {name} leads out of the folder")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(content, "utf-8")
+    try:
+        file = (folder / name).resolve()
+        if file.is_relative_to(folder.resolve()):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, "utf-8")
+            return
+    except (OSError, ValueError):
+        raise ValueError(f"the import {name!r} cannot be the name of a file") from None
+    raise ValueError(f"the import {name} leads out of the folder")
 
 
 def _compile(folder: Path, imported: Sequence[Path]) -> None:
