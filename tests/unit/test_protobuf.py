@@ -283,6 +283,13 @@ def test_a_sample_that_an_older_schema_cannot_have_is_of_the_newest(
         assert all(both(each, stream)["n"] == value for each in samples)
 
 
+def test_a_sample_of_an_older_schema_lacks_a_field_that_had_another_meaning() -> None:
+    stream, encoder = changed("string n = 3; }", "string m = 3; int64 n = 4; }", FieldType.INTEGER)
+    older = encoder.unusual({"id": "a", "at": NOON_MS, "n": 5}, 0)
+    assert older[4] == 1
+    assert both(older, stream)["n"] == 0
+
+
 def test_samples_of_decimals_have_all_digits() -> None:
     part = "confluent.type.Decimal n = 3; }"
     stream, encoder = changed(part, part, FieldType.decimal(34, 4))

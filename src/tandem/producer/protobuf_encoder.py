@@ -52,7 +52,6 @@ class ProtobufEncoder:
 
     def __init__(self, protobuf: Protobuf, version: ProtobufVersion, sources: Mapping[str, Source]) -> None:
         self._class, self._sources = message_class(version, protobuf.message), sources
-        self._names = {each.name for each in version.message.fields} if version.message else set()
         self.header = version.headers[0]
 
     def __call__(self, fields: Fields, change: Callable[[Any], None] | None = None) -> bytes:
@@ -66,7 +65,7 @@ class ProtobufEncoder:
             ValueError: the schema does not have one of the values.
         """
         message = self._class()
-        fill(message, self._sources, fields, self._names)
+        fill(message, self._sources, fields)
         if change is not None:
             change(message)
         return self.header + bytes(message.SerializeToString(deterministic=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tandem.engine.declare.kind import DIGITS, Array, Date, Decimal, Map, Record, Timestamp
@@ -12,18 +12,17 @@ from tandem.engine.declare.protobuf_resolution import Source
 _BITS_PER_BYTE = 8
 
 
-def fill(message: Any, sources: Mapping[str, Source], fields: Mapping[str, Any], names: Container[str]) -> None:
+def fill(message: Any, sources: Mapping[str, Source], fields: Mapping[str, Any]) -> None:
     """Sets the fields of a message.
 
     Args:
         message: the message, of Protobuf's own library.
         sources: the places of the declared fields in the schema.
-        fields: the values, a time in milliseconds; those that are None are not set.
-        names: the fields that the message has.
+        fields: the values, a time in milliseconds; those that are None, or that the message lacks, are not set.
     """
     for name, source in sources.items():
         value, field = fields.get(name), source.field
-        if value is None or field is None or field.name not in names:
+        if value is None or field is None or field.number not in message.DESCRIPTOR.fields_by_number:
             continue
         if isinstance(source.kind, Array) and source.inner is not None:
             items = getattr(message, field.name)
@@ -50,7 +49,7 @@ def _fill_one(message: Any, source: Source, value: Any) -> None:
     """Sets the fields of a message that is one value."""
     match source.kind:
         case Record():
-            fill(message, source.fields, value, message.DESCRIPTOR.fields_by_name)
+            fill(message, source.fields, value)
         case Timestamp() if message.DESCRIPTOR.name == "Timestamp":
             message.seconds, rest = divmod(value, 1000)
             message.nanos = rest * 1_000_000
