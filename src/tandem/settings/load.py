@@ -6,7 +6,6 @@ No other module reads them from the environment and from files.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tandem.catalog import PipelineLocation, find, names_in
 from tandem.checkout import state_folder
+from tandem.documents import read_toml
 from tandem.errors import UsageError
 from tandem.settings.layers import absolute, merged, nested, with_absolute_paths
 from tandem.settings.loaded import LoadedSettings, leaves, missing_of, places_tried
@@ -147,10 +147,7 @@ def _of_pipeline(location: PipelineLocation) -> dict[str, Any]:
     The default database has the pipeline's name.
     """
     file = location.folder / SETTINGS
-    try:
-        values = tomllib.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: {error}", hint="it is a TOML file, like profiles.toml") from None
+    values = read_toml(file, "it is a TOML file, like profiles.toml")
     return merged({"mongo": {"database": location.name}}, values)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -14,6 +13,7 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import BaseModel
 
+from tandem.documents import parse_json
 from tandem.errors import UsageError
 from tandem.settings.model import FOUND, Settings
 
@@ -108,7 +108,7 @@ def values_of(variables: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], A
     given = _given(variables)
     for path, kind in fields():
         if name := setter(path, variables):
-            yield path, json.loads(given[name]) if _json_type(kind) else given[name]
+            yield path, parse_json(given[name]) if _json_type(kind) else given[name]
     for name, value in given.items():
         if name.startswith(f"{_PARAMETERS}__"):
             yield tuple(name.removeprefix(PREFIX).lower().split("__")), value
@@ -171,7 +171,7 @@ def _check_json(kind: Any, text: str, name: str, place: str) -> None:
     if not (wanted and text):
         return
     try:
-        fits = isinstance(json.loads(text), wanted)
+        fits = isinstance(parse_json(text), wanted)
     except ValueError:
         fits = False
     if not fits:
