@@ -65,6 +65,11 @@ def pass_to_libraries(**values: str) -> None:
     os.environ.update(values)
 
 
+def add_to_this_process(variables: Mapping[str, str]) -> None:
+    """Sets variables without a value; programs that are started inherit them."""
+    os.environ.update({name: value for name, value in variables.items() if not os.environ.get(name)})
+
+
 def not_passed_on(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Returns the parts that no program inherits, by variable: ``""`` for all of it."""
     removed = {name: "" for name in sorted(environ) if _reason(name)}
