@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,41 @@ def test_a_java_that_does_not_start_is_quoted(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(EnvironmentNotReadyError, match="Unrecognized VM option: Foo") as caught:
         find_java(java, 17)
     assert "secret" not in str(caught.value)
+
+
+REFUSES = """
+for refused in BadOne Bad2; do
+  case "$JAVA_TOOL_OPTIONS $_JAVA_OPTIONS" in *$refused*) echo "Unrecognized VM option $refused"; exit 1;; esac
+done
+case "$JAVA_TOOL_OPTIONS" in *One*Two*) echo "Conflicting options"; exit 1;; esac
+echo "    java.home = /real"
+echo 'openjdk version "VERSION" 2024-01-16'
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"JAVA_TOOL_OPTIONS": "-Dp=secret -XX:BadOne=secret"}, "-XX:BadOne in JAVA_TOOL_OPTIONS: Unrecognized VM"),
+        ({"_JAVA_OPTIONS": "'-XX:Bad2' -Dx=y", "JAVA_TOOL_OPTIONS": "-Dx=y"}, "-XX:Bad2 in _JAVA_OPTIONS: Unrec"),
+        ({"JAVA_TOOL_OPTIONS": "-XX:One -XX:Two"}, "an option in JAVA_TOOL_OPTIONS: Conflicting options"),
+    ],
+)
+def test_an_option_that_java_refuses_is_named_with_its_variable(
+    variables: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    java = program(tmp_path, REFUSES.replace("VERSION", "21.0.2"))
+    with pytest.raises(EnvironmentNotReadyError, match=re.escape(said)) as caught:
+        find_java(java, 17)
+    assert "secret" not in f"{caught.value}{caught.value.hint}"
+    # An older one would not do without the option either.
+    (java / "bin" / "java").unlink()
+    java = program(tmp_path / "older", REFUSES.replace("VERSION", "11.0.2"))
+    with pytest.raises(EnvironmentNotReadyError, match="Java 17 or newer is needed"):
+        find_java(java, 17)
 
 
 def program(folder: Path, script: str) -> Path:
