@@ -14,6 +14,7 @@ import pytest
 
 from tandem.artifacts.ivy import spark_jars
 from tandem.errors import EnvironmentNotReadyError
+from tandem.foreign.inheritance import IMPORTED
 from tandem.local_spark.java import Java, child_environment, find_java
 from tandem.platforms.compose.cli import Compose
 from tandem.platforms.doctor import examine
@@ -47,12 +48,75 @@ def test_nothing_of_another_spark_hadoop_or_python_reaches_a_program(monkeypatch
         *("SPARK_HOME", "SPARK_CONF_DIR", "SPARK_REMOTE", "SPARK_MASTER", "SPARK_SUBMIT_OPTS", "SPARK_VERSION"),
         *("PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS", "PYSPARK_DRIVER_PYTHON", "SPARK_DIST_CLASSPATH", "SPARK_LOCAL_IP"),
         *("HADOOP_HOME", "HADOOP_CONF_DIR", "HADOOP_CLASSPATH", "YARN_CONF_DIR", "HIVE_CONF_DIR", "CLASSPATH"),
-        *("PYTHONHOME", "PYTHONINSPECT", "PIP_TARGET"),
+        *("PYTHONHOME", "PYTHONINSPECT", "PIP_TARGET", "PIP_REQUIRE_HASHES", "PIP_CONSTRAINT", "UV_PYTHON"),
+        *("PYTHONWARNINGS", "PYTHONIOENCODING", "PYTHONOPTIMIZE", "YARN_HOME", "HIVE_HOME", "LOG4J_CONFIGURATION_FILE"),
+        *("COMPOSE_DRY_RUN", "COMPOSE_COMPATIBILITY", "COMPOSE_STATUS_STDOUT", "COMPOSE_ANSI", "COMPOSE_PROGRESS"),
+        *("COMPOSE_BAKE", "DOCKER_API_VERSION", "BUILDX_BUILDER", "BUILDKIT_HOST"),
     )
     for name in names:
         monkeypatch.setenv(name, "something else")
     environment = child_environment(JAVA, SPARK_LOCAL_IP="127.0.0.1")
     assert {name: environment[name] for name in names if name in environment} == {"SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def test_settings_of_the_network_reach_every_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = (
+        *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_TRUSTED_HOST", "PIP_PROXY", "PIP_CACHE_DIR"),
+        *("UV_DEFAULT_INDEX", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "COMPOSE_HTTP_TIMEOUT", "DOCKER_HOST"),
+    )
+    for name in names:
+        monkeypatch.setenv(name, "x")
+    assert dict.fromkeys(names, "x").items() <= child_environment(JAVA).items()
+
+
+@pytest.mark.parametrize("made", ["kafka/__init__.py", "tandem/__init__.py", "pyspark.py", "typer/__init__.py"])
+def test_a_python_path_is_passed_on_without_packages_that_would_hide_ours(
+    made: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hiding, own = tmp_path / "hiding", tmp_path / "own"
+    own.mkdir()
+    (own / "docker").mkdir()
+    (hiding / made).parent.mkdir(parents=True)
+    (hiding / made).touch()
+    egg = tmp_path / "pyspark-3.5.egg"
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (hiding, egg, SOURCE, own))))
+    assert child_environment(JAVA)["PYTHONPATH"] == os.pathsep.join((str(SOURCE), str(own)))
+
+
+def test_every_package_that_we_import_is_looked_for() -> None:
+    imported = set()
+    for package in ("tandem", "tandem_rehearsal"):
+        for file in (SOURCE / package).rglob("*.py"):
+            if {"scaffold", "pipelines"} & set(file.relative_to(SOURCE).parts):
+                continue
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    imported.add(node.module.partition(".")[0])
+    # A folder `google` hides nothing: the packages in it come from several folders.
+    assert imported - set(sys.stdlib_module_names) - {"google"} - set(IMPORTED) == set()
+
+
+def test_no_variable_of_python_ends_a_command(tmp_path: Path) -> None:
+    (tmp_path / "path" / "kafka").mkdir(parents=True)
+    (tmp_path / "path" / "kafka" / "__init__.py").write_text("raise ImportError('another kafka')")
+    variables = {
+        "PYTHONWARNINGS": "error",
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONPATH": str(tmp_path / "path"),
+        "TANDEM_STATE_DIR": str(tmp_path / "zoë"),
+        "TANDEM_PROFILE": "embedded",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tandem", "config", "show"],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert r"zo\xeb" in done.stdout
 
 
 def test_a_python_path_is_passed_on_without_another_spark(
