@@ -67,7 +67,7 @@ def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 def adapt_this_process() -> None:
     """Removes foreign packages, proxies for loopback and settings of Python.
 
-    Only for the process of a command line, and from this process only. The variables stay, so that the doctor can report them.
+    Only for the process of a command line. The variables stay, so that the doctor can report them.
     """
     os.environ.update(proxies.for_clients(os.environ))
     foreign = {str(Path(entry).absolute()) for entry in _entries(os.environ) if _hides_ours(entry)}
