@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.engine.declare.collection_set import beside, name_beside
 from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange, record_id
 from tandem.engine.declare.stream import REPLAY_COLLECTION

@@ -15,7 +15,7 @@ from bson.datetime_ms import DatetimeMS
 from typer.testing import CliRunner, Result
 
 from tandem.cli import replay
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tandem.documents import parse_json
 from tandem.engine.spark.secrets import is_reference
 from tandem.errors import TandemError, UsageError
 from tandem.settings.layers import merged
@@ -123,9 +124,11 @@ def apply(plan: Import, file: Path, packaged: tuple[str, ...]) -> None:
 
 def _profile_in(text: str) -> dict[str, Any]:
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError as error:
-        raise UsageError(f"the output is not JSON: {error}", hint=f"`terraform output -json {OUTPUT}`") from None
+        raise UsageError(
+            f"the output is not JSON that can be read: {error}", hint=f"`terraform output -json {OUTPUT}`"
+        ) from None
     if isinstance(document, dict) and isinstance(document.get(OUTPUT), dict):
         document = document[OUTPUT].get("value")
     complete = isinstance(document, dict) and isinstance(document.get("name"), str)
