@@ -29,22 +29,21 @@ class ProgressDisplay:
     It writes to standard error.
 
     Args:
-        unit: what is counted, in the plural; empty for bare numbers.
         clock: returns the time in seconds.
     """
 
-    def __init__(self, unit: str, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         console = Console(stderr=True, highlight=False)
         # Rich also animates where variables such as FORCE_COLOR ask for colours in a pipe.
         self._animated = sys.stderr.isatty() and console.is_interactive
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(_BAR_WIDTH), _Numbers(unit))
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(_BAR_WIDTH), _Numbers())
         # Standard output is the command's data, which Rich would print to the console.
         self._rows = Progress(*columns, console=console, transient=True, redirect_stdout=False, get_time=clock)
-        self._unit, self._clock, self._began = unit, clock, clock()
+        self._clock, self._began = clock, clock()
         self._next_line_s = QUIET_S
         self._lock, self._ended = threading.Lock(), False
 
-    def show(self, what: str, done: int = 0, total: int | None = None) -> None:
+    def show(self, what: str, done: int = 0, total: int | None = None, unit: str = "") -> None:
         """Shows how much of some work is done.
 
         Each kind of work has a row. After the end of the ``with`` statement it shows nothing.
@@ -53,11 +52,12 @@ class ProgressDisplay:
             what: the work, as the beginning of a line.
             done: how much of it is done.
             total: how much it is altogether, which may change; None if that is unknown.
+            unit: what is counted, in the plural; empty for bare numbers.
         """
         with self._lock:
             if self._ended:
                 return
-            row = self._row(what)
+            row = self._row(what, unit)
             if total != row.total:
                 # Through `update` it would forget the rate.
                 row.total = total
@@ -69,7 +69,7 @@ class ProgressDisplay:
             elif not self._animated and elapsed >= self._next_line_s:
                 self._next_line_s = elapsed + LINE_INTERVAL_S
                 if unfinished := [each for each in self._rows.tasks if not each.finished]:
-                    _write("; ".join(f"{each.description}: {numbers(each, self._unit)}" for each in unfinished))
+                    _write("; ".join(f"{each.description}: {numbers(each)}" for each in unfinished))
 
     def end(self, *, failed: bool) -> None:
         """Removes the bars, or writes the last lines unless the work failed."""
@@ -80,24 +80,24 @@ class ProgressDisplay:
                     self._rows.stop()
             elif not failed and self._clock() - self._began >= QUIET_S:
                 for row in self._rows.tasks:
-                    _write(f"{row.description}: {_summary(row, self._unit)}")
+                    _write(f"{row.description}: {_summary(row)}")
 
-    def _row(self, what: str) -> Task:
+    def _row(self, what: str, unit: str) -> Task:
         for row in self._rows.tasks:
             if row.description == what:
                 return row
-        number = self._rows.add_task(what, total=None)
+        number = self._rows.add_task(what, total=None, unit=unit)
         return next(row for row in self._rows.tasks if row.id == number)
 
 
 @contextmanager
-def progress(unit: str = "", clock: Callable[[], float] = time.monotonic) -> Iterator[ProgressDisplay]:
+def progress(clock: Callable[[], float] = time.monotonic) -> Iterator[ProgressDisplay]:
     """Yields a display of the progress of the work in the ``with`` statement.
 
     On a terminal it has bars, which disappear at the end. Elsewhere, and with TERM=dumb, it writes a line every ten
     seconds at most, and a last one for each row.
     """
-    display = ProgressDisplay(unit, clock)
+    display = ProgressDisplay(clock)
     try:
         yield display
     except BaseException:
@@ -120,14 +120,14 @@ def wait_shown(what: str, probe: Callable[[], T], *, deadline_s: float, hint: st
         return wait_for(what, shown, deadline_s=deadline_s, hint=hint, interval_s=interval_s)
 
 
-def numbers(row: Task, unit: str) -> str:
+def numbers(row: Task) -> str:
     """Returns how much of a row's work is done, its rate and the time left."""
     if row.finished:
-        return _summary(row, unit)
+        return _summary(row)
     if row.total is None and not row.completed:
         return duration(row.elapsed)
     of = "" if row.total is None else f" of {row.total:,.0f}"
-    parts = [_counted(f"{row.completed:,.0f}{of}", unit)]
+    parts = [_counted(f"{row.completed:,.0f}{of}", row)]
     if row.speed:
         parts.append(f"{row.speed:,.0f}/s" if row.speed >= 10 else f"{row.speed:.1f}/s")
     if row.time_remaining is not None:
@@ -149,22 +149,21 @@ def duration(seconds: float | None) -> str:
 class _Numbers(ProgressColumn):
     """The numbers beside a bar."""
 
-    def __init__(self, unit: str) -> None:
+    def __init__(self) -> None:
         # The bar gives way on a narrow terminal.
         super().__init__(Column(no_wrap=True))
-        self._unit = unit
 
     def render(self, task: Task) -> Text:
-        return Text(numbers(task, self._unit))
+        return Text(numbers(task))
 
 
-def _summary(row: Task, unit: str) -> str:
+def _summary(row: Task) -> str:
     took = duration(row.elapsed if row.finished_time is None else row.finished_time)
-    return f"{_counted(f'{row.completed:,.0f}', unit)} in {took}" if row.completed else took
+    return f"{_counted(f'{row.completed:,.0f}', row)} in {took}" if row.completed else took
 
 
-def _counted(number: str, unit: str) -> str:
-    return f"{number} {unit}" if unit else number
+def _counted(number: str, row: Task) -> str:
+    return f"{number} {unit}" if (unit := row.fields["unit"]) else number
 
 
 def _write(line: str) -> None:

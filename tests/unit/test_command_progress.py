@@ -20,19 +20,19 @@ from tandem.settings.load import load
 from tandem.waiting import NotYetError
 from tests.unit.test_replay import Found, Rows
 
-Shown = list[tuple[str, int, int | None]]
+Shown = list[tuple[str, int, int | None, str]]
 
 
 @pytest.fixture
 def display(monkeypatch: pytest.MonkeyPatch) -> ProgressDisplay:
     monkeypatch.setattr(polling, "_POLL_S", 0.001)
-    return ProgressDisplay("records", lambda: 0.0)
+    return ProgressDisplay(lambda: 0.0)
 
 
 @pytest.fixture
 def shown(display: ProgressDisplay, monkeypatch: pytest.MonkeyPatch) -> Shown:
     calls: Shown = []
-    monkeypatch.setattr(display, "show", lambda what, done=0, total=None: calls.append((what, done, total)))
+    monkeypatch.setattr(display, "show", lambda what, done, total, unit: calls.append((what, done, total, unit)))
     return calls
 
 
@@ -61,9 +61,9 @@ def test_the_backlog_is_shown_until_it_is_empty(
     monkeypatch.setattr(backlog_progress, "progress_of", lambda _: nullcontext(SimpleNamespace(newest=reports)))
     with backlog_progress.progress_of_backlog(load("embedded"), display):
         assert lags.given.wait(10)
-    what = "the job catches up"
     # More records than before mean that producers still send.
-    assert shown == [(what, 0, 30), (what, 10, 30), (what, 0, 50), (what, 40, 50), (what, 50, 50)]
+    assert [numbers for _, *numbers, _ in shown] == [[0, 30], [10, 30], [0, 50], [40, 50], [50, 50]]
+    assert {(what, unit) for what, *_, unit in shown} == {("the job catches up", "records")}
     assert [newest["committed"] for _, newest in lags.asked[:2]] == [{}, {"t": {"0": 5}}]
     assert len(lags.asked) == 7
 
@@ -96,10 +96,10 @@ def test_a_replays_steps_are_shown_but_not_those_of_a_killed_one(
     with replay_progress.progress_of_replay(load("embedded"), "v2", display):
         assert steps.given.wait(10)
     assert shown == [
-        ("reading", 0, None),
-        ("reading", 5, 20),
-        ("reading", 20, 20),
-        ("writing facts", 1, 40),
+        ("reading", 0, None, "tasks"),
+        ("reading", 5, 20, "tasks"),
+        ("reading", 20, 20, "tasks"),
+        ("writing facts", 1, 40, "tasks"),
     ]
 
 

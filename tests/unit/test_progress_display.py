@@ -80,11 +80,11 @@ def failing() -> Iterator[None]:
 
 def test_a_terminal_gets_a_bar_that_disappears(clock: Clock, terminal: Terminal) -> None:
     with redirect_stderr(terminal.file):
-        with progress("records", clock) as display:
-            display.show("the job catches up", 0, 2_000_000)
+        with progress(clock) as display:
+            display.show("the job catches up", 0, 2_000_000, unit="records")
             for _ in range(3):
                 clock.now += 2
-                display.show("the job catches up", int(clock.now - 100) * 100_000, 2_000_000)
+                display.show("the job catches up", int(clock.now - 100) * 100_000, 2_000_000, unit="records")
         assert sys.stderr is terminal.file
     written = terminal.written()
     assert re.search(r"the job catches up [━╺╸]+ 600,000 of 2,000,000 records, 100,000/s, 14 s left", plain(written))
@@ -95,29 +95,29 @@ def test_a_terminal_gets_a_bar_that_disappears(clock: Clock, terminal: Terminal)
 
 def test_an_error_leaves_the_terminal_clean(clock: Clock, terminal: Terminal) -> None:
     with redirect_stderr(terminal.file):
-        with failing(), progress("records", clock) as display:
+        with failing(), progress(clock) as display:
             clock.now += QUIET_S
-            display.show("reading", 1, 2)
+            display.show("reading", 1, 2, unit="records")
             raise KeyboardInterrupt
         assert sys.stderr is terminal.file
-        display.show("reading", 2, 2)
+        display.show("reading", 2, 2, unit="records")
     assert terminal.written().endswith("\x1b[1A\x1b[2K")
     assert terminal.written().count(SHOW) == 1
 
 
 def test_short_work_writes_nothing_to_a_terminal(clock: Clock, terminal: Terminal) -> None:
-    with redirect_stderr(terminal.file), progress("records", clock) as display:
+    with redirect_stderr(terminal.file), progress(clock) as display:
         clock.now += QUIET_S - 0.1
-        display.show("reading", 1, 2)
+        display.show("reading", 1, 2, unit="records")
     assert terminal.written() == ""
 
 
 def test_other_lines_stand_above_the_bar(clock: Clock, terminal: Terminal) -> None:
     try:
         log.to_console()
-        with redirect_stderr(terminal.file), progress("records", clock) as display:
+        with redirect_stderr(terminal.file), progress(clock) as display:
             clock.now += QUIET_S
-            display.show("reading", 1, 2)
+            display.show("reading", 1, 2, unit="records")
             sys.stderr.write("a message\n")
             structlog.get_logger().warning("a log line")
     finally:
@@ -132,10 +132,10 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
     clock: Clock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(*variable.split("="))
-    with redirect_stderr(terminal.file), progress("records", clock) as display:
-        display.show("reading", 0, 2)
+    with redirect_stderr(terminal.file), progress(clock) as display:
+        display.show("reading", 0, 2, unit="records")
         clock.now += QUIET_S
-        display.show("reading", 1, 2)
+        display.show("reading", 1, 2, unit="records")
     assert terminal.written() == "reading: 1 of 2 records\r\nreading: 1 records in 2 s\r\n"
 
 
@@ -143,9 +143,9 @@ def test_no_color_keeps_the_bar_without_colours(
     clock: Clock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def draw() -> str:
-        with redirect_stderr(terminal.file), progress("records", clock) as display:
+        with redirect_stderr(terminal.file), progress(clock) as display:
             clock.now += QUIET_S
-            display.show("reading", 1, 2)
+            display.show("reading", 1, 2, unit="records")
         return terminal.written()
 
     colours = re.compile(r"\x1b\[[0-9;]*3[0-9;]*m")
@@ -157,10 +157,10 @@ def test_no_color_keeps_the_bar_without_colours(
 
 
 def test_a_pipe_gets_few_lines(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("records", clock) as display:
+    with progress(clock) as display:
         for second in range(31):
             clock.now = 100 + second
-            display.show("reading", second * 1000, 30_000)
+            display.show("reading", second * 1000, 30_000, unit="records")
     assert capsys.readouterr().err.splitlines() == [
         "reading: 2,000 of 30,000 records, 1,000/s, 28 s left",
         "reading: 12,000 of 30,000 records, 1,000/s, 18 s left",
@@ -174,9 +174,9 @@ def test_colours_that_a_variable_asks_for_draw_no_bar_in_a_pipe(
     clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with progress("records", clock) as display:
+    with progress(clock) as display:
         clock.now += QUIET_S
-        display.show("reading", 1, 2)
+        display.show("reading", 1, 2, unit="records")
     written = capsys.readouterr()
     assert written.out == ""
     assert "reading: 1 of 2 records" in written.err
@@ -184,23 +184,23 @@ def test_colours_that_a_variable_asks_for_draw_no_bar_in_a_pipe(
 
 
 def test_short_work_and_failed_work_have_no_last_line(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("records", clock) as display:
-        display.show("reading", 2, 2)
+    with progress(clock) as display:
+        display.show("reading", 2, 2, unit="records")
     assert capsys.readouterr().err == ""
-    with failing(), progress("records", clock) as display:
+    with failing(), progress(clock) as display:
         clock.now += QUIET_S
-        display.show("reading", 1, 2)
+        display.show("reading", 1, 2, unit="records")
         raise KeyboardInterrupt
     assert capsys.readouterr().err == "reading: 1 of 2 records\n"
 
 
 def test_an_unknown_total_shows_the_time(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("jars", clock) as display:
+    with progress(clock) as display:
         display.show("waiting for the job")
-        display.show("jars for spark", 1)
+        display.show("jars for spark", 1, unit="jars")
         clock.now += 65
         display.show("waiting for the job")
-        display.show("jars for spark", 3)
+        display.show("jars for spark", 3, unit="jars")
     assert capsys.readouterr().err.splitlines() == [
         "waiting for the job: 1 min 5 s; jars for spark: 1 jars, 1 min 5 s",
         "waiting for the job: 1 min 5 s",
@@ -209,10 +209,10 @@ def test_an_unknown_total_shows_the_time(clock: Clock, capsys: pytest.CaptureFix
 
 
 def test_a_total_that_grows_keeps_the_rate(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("records", clock) as display:
+    with progress(clock) as display:
         for second, total in enumerate((10, 20, 20, 40)):
             clock.now = 100 + second * 10
-            display.show("reading", second * 10, total)
+            display.show("reading", second * 10, total, unit="records")
     assert capsys.readouterr().err.splitlines() == [
         "reading: 10 of 20 records",
         "reading: 30 of 40 records, 1.0/s, 10 s left",
@@ -221,7 +221,7 @@ def test_a_total_that_grows_keeps_the_rate(clock: Clock, capsys: pytest.CaptureF
 
 
 def test_without_a_unit_numbers_are_bare(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress(clock=clock) as display:
+    with progress(clock) as display:
         display.show("step", 0, 3)
         clock.now += 2
         display.show("step", 1, 3)
@@ -238,10 +238,10 @@ def test_durations(seconds: float | None, text: str) -> None:
 PRINTS = """
 import itertools, json
 from tandem.progress_display import progress
-with progress("records", itertools.count(step=3).__next__) as display:
-    display.show("reading", 1, 2)
+with progress(itertools.count(step=3).__next__) as display:
+    display.show("reading", 1, 2, unit="records")
     print(json.dumps({"count": 1}))
-    display.show("reading", 2, 2)
+    display.show("reading", 2, 2, unit="records")
 """
 
 

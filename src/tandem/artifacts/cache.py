@@ -73,7 +73,7 @@ def _download(root: Path, sets: list[JarSet], java: Path | str, fetcher: Fetch) 
     for jar_set in sets:
         _log.info("downloading jars, once", set=jar_set.name, jars=len(jar_set.jars))
     # Most of the time is spent waiting for the network, so the sets are fetched in parallel.
-    with progress("jars") as display, ThreadPoolExecutor(max_workers=max(len(sets), 1)) as pool:
+    with progress() as display, ThreadPoolExecutor(max_workers=max(len(sets), 1)) as pool:
         for future in [pool.submit(_install, root, jar_set, java, fetcher, display) for jar_set in sets]:
             future.result()
 
@@ -82,7 +82,7 @@ def _install(root: Path, jar_set: JarSet, java: Path | str, fetcher: Fetch, disp
     done = count()
 
     def on_jar() -> None:
-        display.show(f"jars for {jar_set.name}", next(done), len(jar_set.jars))
+        display.show(f"jars for {jar_set.name}", next(done), len(jar_set.jars), unit="jars")
 
     on_jar()
     work = Path(tempfile.mkdtemp(prefix=f".{jar_set.name}-", dir=root))

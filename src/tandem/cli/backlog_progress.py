@@ -20,7 +20,7 @@ def progress_of_backlog(settings: Settings, display: ProgressDisplay) -> Iterato
 
     Args:
         settings: the pipeline's settings.
-        display: counts records.
+        display: gets a row for it.
     """
     most = 0
 
@@ -33,7 +33,7 @@ def progress_of_backlog(settings: Settings, display: ProgressDisplay) -> Iterato
         # Producers may still send.
         most = max(most, behind)
         if most:
-            display.show("the job catches up", most - behind, most)
+            display.show("the job catches up", most - behind, most, unit="records")
         return behind == 0
 
     with progress_of(settings) as reader, polled(look):

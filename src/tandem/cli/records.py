@@ -236,10 +236,10 @@ def _send(
     for name, number in store_lookups(settings.mongo, lookups_of(location), plan).items():
         context.say(f"  {name}: {number} documents")
     first = _first(job)
-    with stop_at_problem(job) as stop, progress(first) as display:
+    with stop_at_problem(job) as stop, progress() as display:
 
         def show(made: int) -> None:
-            display.show("sending", made, plan.count)
+            display.show("sending", made, plan.count, unit=first)
 
         if plan.count:
             show(0)

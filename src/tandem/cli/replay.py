@@ -111,7 +111,7 @@ def _replay(
     if into:
         indexes = {name_beside(each.name, into): each.indexes for each in declared_by(settings.location).collections}
         create_collections(settings.mongo, indexes)
-    with progress("tasks") as display, progress_of_replay(settings, into, display):
+    with progress() as display, progress_of_replay(settings, into, display):
         report = job.replay(span)
     if not as_json:
         for line in (*records_in(report), *counts_in(report)):

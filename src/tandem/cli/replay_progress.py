@@ -20,7 +20,7 @@ def progress_of_replay(settings: Settings, suffix: str, display: ProgressDisplay
     Args:
         settings: the pipeline's settings.
         suffix: the suffix of the collections that it writes; empty for the pipeline's own ones.
-        display: counts Spark's tasks.
+        display: gets a row for each step, which counts Spark's tasks.
     """
     stale: Step | None = None
     shown: Step | None = None
@@ -36,9 +36,9 @@ def progress_of_replay(settings: Settings, suffix: str, display: ProgressDisplay
             return False
         if shown and shown.name != now.name:
             # Its last tasks may have ended between two looks.
-            display.show(shown.name, shown.total, shown.total)
+            display.show(shown.name, shown.total, shown.total, unit="tasks")
         shown = now
-        display.show(now.name, now.done, now.total or None)
+        display.show(now.name, now.done, now.total or None, unit="tasks")
         return False
 
     with suppress(TandemError):

@@ -41,7 +41,7 @@ def verify_set(context: CommandContext, job: Job, suffix: str, *, as_json: bool)
 def compared(job: Job, deadline_s: float) -> Report:
     """Returns the comparison of the job's collections; see ``verify.verify``."""
     try:
-        with progress("records") as display, progress_of_backlog(job.settings, display):
+        with progress() as display, progress_of_backlog(job.settings, display):
             return verify(job.settings, settle_deadline_s=deadline_s, problem=job.problem)
     except TandemError:
         # The job's problem explains more than a failed connection.
