@@ -20,7 +20,7 @@ def progress_of_replay(settings: Settings, suffix: str, display: ProgressDisplay
     Args:
         settings: the pipeline's settings.
         suffix: the suffix of the collections that it writes; empty for the pipeline's own ones.
-        display: gets a row for each step, which counts Spark's tasks.
+        display: gets a row for each step, with Spark's tasks.
     """
     stale: Step | None = None
     shown: Step | None = None
