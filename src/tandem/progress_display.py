@@ -21,6 +21,7 @@ T = TypeVar("T")
 QUIET_S = 2.0
 LINE_INTERVAL_S = 10.0
 _BAR_WIDTH = 20
+_REDRAWS_A_SECOND = 4
 
 
 class ProgressDisplay:
@@ -38,7 +39,14 @@ class ProgressDisplay:
         self._animated = sys.stderr.isatty() and console.is_interactive
         columns = (TextColumn("{task.description}", markup=False), BarColumn(_BAR_WIDTH), _Numbers())
         # Standard output is the command's data, which Rich would print to the console.
-        self._rows = Progress(*columns, console=console, transient=True, redirect_stdout=False, get_time=clock)
+        self._rows = Progress(
+            *columns,
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            refresh_per_second=_REDRAWS_A_SECOND,
+            get_time=clock,
+        )
         self._clock, self._began = clock, clock()
         self._next_line_s = QUIET_S
         self._lock, self._ended = threading.Lock(), False
