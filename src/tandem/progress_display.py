@@ -66,18 +66,19 @@ class ProgressDisplay:
             if self._ended:
                 return
             row = self._row(what, unit)
-            if total != row.total:
-                # Through `update` it would forget the rate.
-                row.total = total
+            # Through `update` a new total would make it forget the rate.
+            row.total = total
+            if total is None or done < total:
+                # It may have been finished before.
                 row.finished_time = None
             self._rows.update(row.id, completed=done)
             elapsed = self._clock() - self._began
+            unfinished = [each for each in self._rows.tasks if not each.finished]
             if self._animated and elapsed >= QUIET_S:
                 self._rows.start()
-            elif not self._animated and elapsed >= self._next_line_s:
+            elif not self._animated and unfinished and elapsed >= self._next_line_s:
                 self._next_line_s = elapsed + LINE_INTERVAL_S
-                if unfinished := [each for each in self._rows.tasks if not each.finished]:
-                    _write("; ".join(f"{each.description}: {numbers(each)}" for each in unfinished))
+                _write("; ".join(f"{each.description}: {numbers(each)}" for each in unfinished))
 
     def end(self, *, failed: bool) -> None:
         """Removes the bars, or writes the last lines unless the work failed."""

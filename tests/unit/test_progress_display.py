@@ -220,6 +220,16 @@ def test_a_total_that_grows_keeps_the_rate(clock: Clock, capsys: pytest.CaptureF
     ]
 
 
+def test_finished_work_may_begin_again(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """Spark's next stage may have as many tasks as the one before."""
+    with progress(clock) as display:
+        for done in (0, 20, 20, 3, 20):
+            display.show("reading", done, 20, unit="tasks")
+            clock.now += 2
+    # Nothing is said while all work is done, and the next line comes at once.
+    assert capsys.readouterr().err.splitlines() == ["reading: 3 of 20 tasks", "reading: 20 tasks in 8 s"]
+
+
 def test_without_a_unit_numbers_are_bare(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with progress(clock) as display:
         display.show("step", 0, 3)
