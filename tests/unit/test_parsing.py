@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tandem.documents import parse_json, read_toml
 from tandem.errors import UsageError
+from tandem.parsing import parse_json, read_toml
 from tandem.scaffold.project import RECORD
 from tandem.scaffold.upgrade import changes
 from tandem.schema_registry.subjects import is_same

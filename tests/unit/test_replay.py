@@ -233,7 +233,7 @@ class Rows(list[dict[str, Any]]):
 
 def record(state: str, pipeline: str = "orders_payments", into: str = "v2") -> dict[str, Any]:
     span = span_of(partition(), into=into)
-    known = {"range": span.to_json(), "watermark_ms": 7, "state": state, "progress": "", "into": into}
+    known = {"range": span.to_json(), "watermark_ms": 7, "state": state, "progress": None, "into": into}
     return {"_id": record_id(pipeline, into), "pipeline": pipeline, **known}
 
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-from tandem.documents import parse_json
 from tandem.engine.run.attention import warnings
 from tandem.errors import TandemError
 from tandem.job_files import RECONCILE, REPLAY
+from tandem.parsing import parse_json
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import streams_of
 from tandem.platforms.replica_set import REPLICA_SET

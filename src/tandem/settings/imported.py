@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tandem.documents import parse_json
 from tandem.engine.spark.secrets import is_reference
 from tandem.errors import TandemError, UsageError
+from tandem.parsing import parse_json
 from tandem.settings.layers import merged
 from tandem.settings.loaded import leaves
 from tandem.settings.own_profiles import read

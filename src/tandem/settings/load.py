@@ -16,8 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from tandem.catalog import PipelineLocation, find, names_in
 from tandem.checkout import state_folder
-from tandem.documents import read_toml
 from tandem.errors import UsageError
+from tandem.parsing import read_toml
 from tandem.settings.layers import absolute, merged, nested, with_absolute_paths
 from tandem.settings.loaded import LoadedSettings, leaves, missing_of, places_tried
 from tandem.settings.model import Settings

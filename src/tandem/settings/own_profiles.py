@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn, get_origin
 
-from tandem.documents import read_toml
 from tandem.errors import UsageError
+from tandem.parsing import read_toml
 from tandem.settings.variables import fields, is_section
 
 # The keys of a profile's table that are no settings.

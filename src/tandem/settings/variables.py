@@ -13,8 +13,8 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import BaseModel
 
-from tandem.documents import parse_json
 from tandem.errors import UsageError
+from tandem.parsing import parse_json
 from tandem.settings.model import FOUND, Settings
 
 PREFIX = "TANDEM_"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from tandem.documents import parse_json
 from tandem.errors import EnvironmentNotReadyError
+from tandem.parsing import parse_json
 
 
 def json_object(output: str, command: str) -> dict[str, Any]:
