@@ -199,7 +199,9 @@ def test_a_folder_has_one_owner(layout: Layout) -> None:
 
 def test_status_of_what_never_ran(settings: Settings) -> None:
     status = environment_for(settings).job(settings).status()
-    assert set(status) == {"profile", "pipeline", "ready", "kafka", "mongo", "job", "dashboard", "problem", "warnings"}
+    assert set(status) == {
+        *("profile", "pipeline", "ready", "kafka", "mongo", "job", "dashboard", "pages", "problem", "warnings")
+    }
     assert set(status["job"]) == {
         *("state", "pid_or_id", "last_batch", "input_rows_total", "lag", "watermark", "late_total"),
         *("dead_letters_total", "url"),

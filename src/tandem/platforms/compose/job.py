@@ -111,6 +111,7 @@ class ComposeJob:
                 dashboard_problem=trouble,
                 first=list(project.jobs())[:1] in ([], [self.settings.pipeline]),
                 spark_port=project.page_port(service) if state == "running" else None,
+                pages=project.pages(),
             )
 
     def reconcile(self) -> dict[str, Any]:
