@@ -91,6 +91,12 @@ def test_a_jar_that_is_not_the_one_of_the_lock_is_named(tmp_path: Path, many_por
     assert jars.fix == f"remove {tmp_path / 'jars'}"
 
 
+def test_a_state_folder_that_kafka_would_misread_is_named(tmp_path: Path, many_ports: int) -> None:
+    finding = found(settings(tmp_path / "a,b", tmp_path, many_ports))["state folder"]
+    assert (finding.state, "has a comma in its path" in finding.value) == ("bad", True)
+    assert found(settings(tmp_path, tmp_path, many_ports))["state folder"].state == "good"
+
+
 def test_a_variable_that_is_missing_in_dotenv_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (ROOT / ".env").read_text("utf-8").splitlines()
     gone = next(line.split("=")[0] for line in lines if line.startswith("TANDEM_") and "PORT=" in line)

@@ -10,8 +10,8 @@ _COMMA = ",", "a comma", "Kafka and Spark read it as the names of two folders"
 _COLON = ":", "a colon", "Java's class path ends a name there"
 
 
-def check_folder_names(settings: Settings) -> None:
-    """Raises if the path of the state or of the cache cannot be used.
+def check_folder_names(settings: Settings) -> str:
+    """Returns the state folder; raises if a program would misread it or the cache.
 
     Raises:
         UsageError: the message names the character.
@@ -26,3 +26,4 @@ def check_folder_names(settings: Settings) -> None:
                     f"the {what} folder {folder} has {name} in its path: {why}",
                     hint=f"set {variable} to a folder without {name}",
                 )
+    return str(settings.home)
