@@ -26,6 +26,7 @@ from tandem.engine.spark.failure import (
     failure_of_java,
     mongo_error,
 )
+from tandem.engine.write.dead_letters import DeadLetters
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
 
@@ -352,3 +353,19 @@ def test_a_spark_that_does_not_start_is_reported(
     pipeline = "from types import SimpleNamespace\nPIPELINE = SimpleNamespace(name='p')\n"
     assert started(tmp_path, monkeypatch, pipeline, spark_error=error) == code
     assert words in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [dead]",
+            "TopicAuthorizationException, the job's user needs READ and WRITE on it; no data was lost",
+        ),
+        ("org.apache.kafka.common.errors.RecordTooLargeException: The message", "RecordTooLargeException; no data"),
+    ],
+)
+def test_dead_letters_that_kafka_refuses_stop_the_job(text: str, words: str) -> None:
+    letters = DeadLetters(MagicMock(), replace(PIPELINE, dead_letter_topic="dead"), job_config("p"))
+    with pytest.raises(CannotGoOnError, match=f"dead letters cannot be written to dead: {words}"):
+        letters.raise_if_final(java_error(text))
