@@ -222,7 +222,7 @@ def quoted(option: str) -> str:
 def logging_option(file: Path) -> str:
     """Returns the option that sets Log4j's configuration.
 
-    Log4j reads a URI, and a comma, ``$``, ``%`` or ``#`` in a path in another way.
+    Log4j reads a URI; it would misread ``%``, ``#`` and ``?`` in a plain path.
     """
     return f"-Dlog4j2.configurationFile={file.as_uri()}"
 
