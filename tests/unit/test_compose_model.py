@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from tandem.dashboard.other_pages import parsed
+from tandem.errors import UsageError
 from tandem.platforms.compose.cli import variables
+from tandem.platforms.compose.heaps import check_heaps_fit
 from tandem.runtimes import runtimes
 from tandem.settings.load import load
 from tests import ROOT
@@ -388,6 +390,30 @@ def test_the_driver_is_given_less_than_its_container_has() -> None:
     for setting, service in (("spark.driver.memory", "job"), ("spark.executor.memory", "spark-worker")):
         heap = int(spark[setting].removesuffix("m")) if spark[setting].endswith("m") else int(spark[setting][0]) * 1024
         assert heap * 1.4 <= int(found[service]["mem_limit"]) / 2**20, service
+
+
+@pytest.mark.parametrize(
+    ("setting", "memory", "service", "limit"),
+    [
+        ("spark.driver.memory", "4g", "job", 1792),
+        ("spark.driver.memory", "1281m", "job", 1792),
+        ("spark.executor.memory", "4G", "spark-worker", 2688),
+    ],
+)
+def test_a_heap_that_does_not_fit_into_its_container_is_refused(
+    setting: str, memory: str, service: str, limit: int
+) -> None:
+    found = services("official", "local")
+    with pytest.raises(UsageError, match=rf"{setting} is {memory}, but the container {service} has {limit} MiB"):
+        check_heaps_fit({setting: memory}, found, "job")
+    # With a larger container it fits, and what is not known is not compared.
+    larger = {**found, service: {**found[service], "mem_limit": str(8 * 2**30)}}
+    check_heaps_fit({setting: memory}, larger, "job")
+    check_heaps_fit({setting: memory}, {}, "job")
+
+
+def test_the_heaps_of_the_profile_fit_into_their_containers() -> None:
+    check_heaps_fit({**load("local").spark, "spark.driver.memory": "1280m"}, services("official", "local"), "job")
 
 
 def test_the_python_of_compose_is_only_a_driver() -> None:

@@ -327,7 +327,12 @@ def test_a_batch_that_reports_no_json_has_failed(output: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375", "npipe:////./pipe/docker_engine"]
+    "host",
+    [
+        "unix:///var/run/docker.sock",
+        "npipe:////./pipe/docker_engine",
+        *(f"tcp://{name}:2375" for name in ("127.0.0.1", "127.0.0.2", "0.0.0.0", "localhost", "[::1]", "[::]")),
+    ],
 )
 def test_an_engine_on_this_machine_is_taken(host: str, docker: Callable[[str], None]) -> None:
     docker(
@@ -492,11 +497,16 @@ def test_a_busy_port_of_a_page_is_reported_and_keeps_no_container_from_starting(
     settings = load("local", {"ui": ui, "images": "built"})
     job = ComposeEnvironment(settings).job(settings)
     started: list[tuple[str, ...]] = []
-    fake = SimpleNamespace(run=lambda *words: started.append(words) or 0)
+    limits = {"job": {"mem_limit": "1879048192"}}
+    fake = SimpleNamespace(run=lambda *words: started.append(words) or 0, model=lambda: {"services": limits})
     monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {}))
     monkeypatch.setattr(Project, "name", "some-project")
     monkeypatch.setattr(Project, "engine", Engine("unix:///x", 8 * 2**30, "2.26.1"))
     monkeypatch.setattr(Project, "compose", lambda *_: fake)
+    large = settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": "4g"}})
+    with pytest.raises(UsageError, match=r"spark\.driver\.memory is 4g, but the container job has 1792 MiB"):
+        ComposeEnvironment(large).job(large).submit()
+    assert not started
     with ExitStack() as held:
         for port in ui.values():
             held.enter_context(socket.create_server(("127.0.0.1", port)))

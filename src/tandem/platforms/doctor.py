@@ -23,6 +23,7 @@ from tandem.artifacts.lock import locked, sha256_of
 from tandem.checkout import fragments
 from tandem.errors import TandemError
 from tandem.foreign.inheritance import effects
+from tandem.local_spark.folder_names import check_folder_names
 from tandem.local_spark.heap import machine_memory
 from tandem.local_spark.java import find_java
 from tandem.platforms import service_checks
@@ -124,6 +125,7 @@ def _embedded_checks(settings: Settings, running: bool) -> Mapping[str, Callable
     return {
         "processors": lambda: f"{os.cpu_count()}",
         "memory": _memory,
+        "state folder": lambda: check_folder_names(settings),
         "Java": lambda: _java(settings),
         "Spark": lambda: check_spark(runtimes().default.pyspark),
         "mongod": _mongod,

@@ -18,7 +18,7 @@ from tandem.platforms.compose.containers import Containers
 from tandem.platforms.compose.engine import find_engine
 from tandem.platforms.compose.project import Project
 from tandem.platforms.provision import administrator, broker_time_fix, check_mongo, producer_dated, streams_of
-from tandem.platforms.rights import GRANT, consequence, unwritable
+from tandem.platforms.rights import in_words, missing_rights, remedy
 from tandem.settings.connections import kafka_client, mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.topics import check_uncompacted
@@ -61,14 +61,13 @@ def uncompacted(settings: Settings) -> str:
 
 
 def kafka_rights(settings: Settings) -> str:
-    """Checks that the job may append control records to its topics.
+    """Checks that the user has the rights on the topics that the job needs.
 
-    See ``rights.unwritable``.
+    See ``rights.missing_rights``.
     """
-    streams, _ = streams_of(settings.location)
-    if refusing := unwritable(settings.kafka, streams, patience_ms=3000):
-        raise TandemError(consequence(settings.kafka, refusing), hint=GRANT)
-    return "the job may write control records"
+    if missing := missing_rights(settings.kafka, *streams_of(settings.location), patience_ms=3000):
+        raise TandemError(in_words(settings.kafka, missing), hint=remedy(missing))
+    return "the job may read and write its topics"
 
 
 def kafka_from_containers(settings: Settings) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from tandem.catalog import PipelineLocation
 from tandem.engine.spark.secrets import is_reference
 from tandem.settings.google import GoogleSettings
+from tandem.settings.heap_size import check_heaps
 from tandem.settings.telemetry import TelemetrySettings
 
 
@@ -203,11 +203,8 @@ class Settings(_Frozen):
 
     @field_validator("spark")
     @classmethod
-    def _java_takes_its_heap(cls, spark: dict[str, str]) -> dict[str, str]:
-        # Spark passes it to Java unchanged.
-        memory = spark.get("spark.driver.memory", "1g")
-        if not re.fullmatch("[0-9]+[kmgt]?", memory, re.IGNORECASE):
-            raise ValueError(f"spark.driver.memory is {memory!r}; write a whole number and k, m, g or t, such as 4g")
+    def _java_takes_its_heaps(cls, spark: dict[str, str]) -> dict[str, str]:
+        check_heaps(spark)
         return spark
 
     @field_validator("spark")

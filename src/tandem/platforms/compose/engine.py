@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,6 @@ MINIMUM_COMPOSE = (2, 20)
 # From this version on, Compose builds only with the plugin, and rejects an older one.
 _COMPOSE_WITH_BUILDX = (2, 40)
 _MINIMUM_BUILDX = (0, 17)
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # What was measured, not the sum of the containers' limits. An idle environment uses 2.5 GiB; its state has the rest.
 _MINIMUM_MEMORY_GIB = 4
 # For a further driver and worker. With two million rows in state they used 1.2 and 2.0 GiB.
@@ -132,7 +132,7 @@ def _check_here(host: str) -> None:
     except ValueError:
         # Of another program named docker; `docker info` shows it.
         return
-    if address.scheme not in ("tcp", "ssh", "http", "https") or address.hostname in _LOOPBACK:
+    if address.scheme not in ("tcp", "ssh", "http", "https") or _is_here(address.hostname or ""):
         return
     environment = inherited()
     named = next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if environment.get(name)), None)
@@ -141,6 +141,15 @@ def _check_here(host: str) -> None:
         f"({f'by {named}' if named else 'by its current context'}): it has neither this folder nor these ports",
         hint=f"{f'unset {named}' if named else '`docker context use default`'}, or use `--profile embedded`",
     )
+
+
+def _is_here(host: str) -> bool:
+    """Returns whether a host is this machine, for a client on it."""
+    try:
+        # A client that connects to 0.0.0.0 or to :: reaches its own machine.
+        return (address := ip_address(host)).is_loopback or address.is_unspecified
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _check_docker(info: dict[str, Any]) -> None:

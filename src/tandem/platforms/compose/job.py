@@ -17,6 +17,7 @@ from tandem.platforms.compose.cli import ports
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
 from tandem.platforms.compose.engine import check_builder, check_memory
 from tandem.platforms.compose.folder import renewed_folder
+from tandem.platforms.compose.heaps import check_heaps_fit
 from tandem.platforms.compose.job_services import BATCH, SETUP, JobServices
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
@@ -51,6 +52,8 @@ class ComposeJob:
         if state_of(project.container(job)) != "running":
             check_memory(project.engine, len(pipelines))
             check_builder(project.engine)
+            services = project.compose(self.settings).model()["services"]
+            check_heaps_fit(self.settings.spark, services, job)
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
                 check_ports(ports(self.settings))
                 log_not_passed_on()

@@ -35,7 +35,7 @@ from tandem.platforms.provision import (
     indexes_of,
     streams_of,
 )
-from tandem.platforms.rights import GRANT, consequence, unwritable
+from tandem.platforms.rights import in_words, missing_rights, remedy
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
@@ -196,7 +196,7 @@ class Deployment:
         if reason := self.doubt():
             _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=reason)
         create_topics(settings.kafka, *streams_of(settings.location))
-        self._warn_of_rights()
+        self._check_rights()
         create_collections(settings.mongo, indexes_of(settings.location))
         self._upload(made)
         if self.cluster:
@@ -252,14 +252,20 @@ class Deployment:
         jars = runtime_of(self._settings).jars
         return next(jar for jar in ensure_jars(cache, java.program, (jars,))[jars] if jar.name == name)
 
-    def _warn_of_rights(self) -> None:
+    def _check_rights(self) -> None:
         """Warns of topics without WRITE right, which refuse control records.
 
-        The job can still join them.
+        The job can still join their records.
+
+        Raises:
+            EnvironmentNotReadyError: a right is missing without which the job stops.
         """
         kafka = self._settings.kafka
-        if refusing := unwritable(kafka, streams_of(self._settings.location)[0]):
-            _log.warning(consequence(kafka, refusing), hint=GRANT)
+        missing = missing_rights(kafka, *streams_of(self._settings.location))
+        if missing and missing[0].stops:
+            raise EnvironmentNotReadyError(in_words(kafka, missing), hint=remedy(missing))
+        if missing:
+            _log.warning(in_words(kafka, missing), hint=remedy(missing))
 
     def _check_secret(self, name: str) -> None:
         version = name if "/versions/" in name else f"{name}/versions/latest"
