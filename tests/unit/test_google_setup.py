@@ -67,7 +67,9 @@ def network(settings: Settings) -> str:
 def test_a_project_as_the_documentation_sets_it_up_is_complete(api: ProjectApi, settings: Settings) -> None:
     project = Clients(settings.gcp).project
     assert project.check_apis() == "all 8 are enabled"
-    assert project.check_roles() == "Dataproc Editor, Service Usage Consumer, Logs Viewer, Service Account User"
+    assert project.check_roles() == (
+        "Dataproc Editor, Service Usage Consumer, Logs Viewer, Service Account User, Storage Object User"
+    )
     assert network(settings) == "default, 10.10.0.0/20, NAT with 1024 ports for each machine"
 
 
@@ -91,6 +93,8 @@ def test_an_api_that_a_check_itself_needs_is_named(api: ProjectApi, settings: Se
     [
         ("dataproc.batches.create", "Dataproc Editor on the project rehearsal-project"),
         ("iam.serviceAccounts.actAs", f"Service Account User on {ACCOUNT}"),
+        ("storage.objects.create", "Storage Object User on the bucket tandem-rehearsal"),
+        ("storage.objects.delete", "Storage Object User on the bucket tandem-rehearsal"),
     ],
 )
 def test_a_missing_role_is_named(api: ProjectApi, settings: Settings, permission: str, lacks: str) -> None:
