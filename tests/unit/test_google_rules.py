@@ -14,6 +14,7 @@ import grpc
 import pytest
 from google.api_core.exceptions import InvalidArgument
 from google.cloud import dataproc_v1 as dataproc
+from google.protobuf.json_format import MessageToDict
 
 from tandem.catalog import is_name
 from tandem.cli import inspect
@@ -442,3 +443,53 @@ def test_a_job_that_waits_for_its_restart_keeps_its_cluster(server: Server, sett
     newest = jobs_of(other).newest()
     assert (newest and newest.id, newest and newest.active) == (run.id, True)
     goes_on.set()
+
+
+@pytest.mark.parametrize("machine", ["n4-standard-4", "n4d-standard-4", "c4-highmem-8", "c4a-standard-4"])
+def test_a_machine_without_persistent_disks_needs_another_disk(server: Server, machine: str) -> None:
+    series = machine.partition("-")[0]
+    with pytest.raises(UsageError, match=f"machines of the series {series} have no disks of this type") as refused:
+        settings_of(machine=machine)
+    assert "gcp.disk_type" in str(refused.value)
+    fitting = settings_of(machine=machine, disk_type="hyperdisk-balanced", workers=0)
+    request = cluster_request(fitting)
+    Clients(fitting.gcp).clusters.create_cluster(request=request)
+    request.cluster.config.master_config.disk_config.boot_disk_type = "pd-balanced"
+    with pytest.raises(InvalidArgument, match="not compatible"):
+        Clients(fitting.gcp).clusters.create_cluster(request=request)
+
+
+def test_the_whole_request_of_a_cluster() -> None:
+    machines = {"machineTypeUri": "n2-standard-4", "diskConfig": {"bootDiskType": "pd-balanced", "bootDiskSizeGb": 100}}
+    request = cluster_request(settings_of(subnetwork="sub", idle_delete_minutes=45))
+    body = MessageToDict(dataproc.CreateClusterRequest.pb(request))
+    environment = body["cluster"]["labels"].pop("tandem-environment")
+    assert environment.startswith("tandem-")
+    assert body == {
+        "projectId": "some-project",
+        "region": "europe-west3",
+        "cluster": {
+            "projectId": "some-project",
+            "clusterName": "tandem",
+            "labels": {"tandem": "orders-payments"},
+            "config": {
+                "configBucket": "some-bucket",
+                "gceClusterConfig": {
+                    "serviceAccount": ACCOUNT,
+                    "serviceAccountScopes": [SCOPE],
+                    "subnetworkUri": "sub",
+                    "internalIpOnly": True,
+                },
+                "masterConfig": {"numInstances": 1, **machines},
+                "workerConfig": {"numInstances": 2, **machines},
+                "softwareConfig": {
+                    "imageVersion": "4.0-debian13",
+                    "properties": {
+                        "dataproc:dataproc.conscrypt.provider.enable": "false",
+                        "dataproc:dataproc.logging.stackdriver.job.driver.enable": "true",
+                    },
+                },
+                "lifecycleConfig": {"idleDeleteTtl": "2700s"},
+            },
+        },
+    }
