@@ -493,3 +493,10 @@ def test_the_whole_request_of_a_cluster() -> None:
             },
         },
     }
+
+
+@pytest.mark.parametrize("name", ["spark.master", "spark.yarn.queue", "spark.shuffle.service.enabled"])
+def test_a_serverless_batch_has_no_properties_of_clusters(server: Server, name: str) -> None:
+    settings = settings_of(serverless=True)
+    with pytest.raises(TandemError, match=f"Unsupported property: {name}"):
+        batches_of(settings.model_copy(update={"spark": {**settings.spark, name: "a"}})).submit(release(settings), None)
