@@ -39,7 +39,7 @@ logging.disable()
 admin = kafka.KafkaAdminClient(bootstrap_servers=os.environ["TANDEM_KAFKA__BOOTSTRAP"], bootstrap_timeout_ms=3000)
 print(len(admin.list_topics()))
 """
-START = "start it with `tandem up`; see `tandem logs`"
+START = "on this machine, start it with `tandem up` and see `tandem logs`; elsewhere, see its provider's console"
 
 
 class Skipped(Exception):
