@@ -13,7 +13,8 @@ _HOURS_A_MONTH = 730
 _DATAPROC_PER_CPU_HOUR = 0.010
 # N2 standard machines in us-central1; other series and regions differ by tens of per cent.
 _MACHINE_PER_CPU_HOUR = 0.0486
-# Serverless: Google's unit of processor and memory, and each process's disks.
+# Serverless: Google's unit of processor and memory, and each process's disks. Google's page of Spark properties names
+# their size, by spark.dataproc.driver.disk.size and spark.dataproc.executor.disk.size; nothing here has measured it.
 _UNIT_HOUR = 0.06
 _UNITS_PER_CPU, _UNITS_PER_GIB = 0.6, 0.1
 _DISK_GIB_MONTH = 0.04
