@@ -76,6 +76,7 @@ def notes(settings: Settings) -> Iterator[str]:
     )
     logged = 30 * 86_400 / every_s * _LOG_LINE_BYTES / 2**30
     yield (f"Cloud Logging: about {logged:.1f} GiB a month; ${_LOG_GIB:.2f} for each GiB beyond the project's first 50")
+    yield "not counted: Cloud NAT with its address and traffic, Secret Manager"
     yield f"Kafka and MongoDB: by their own price lists; topics of {settings.kafka.partitions} partitions"
 
 
@@ -102,7 +103,7 @@ def _cluster(settings: Settings) -> Iterator[str]:
     hourly = cpus * (_DATAPROC_PER_CPU_HOUR + _MACHINE_PER_CPU_HOUR)
     yield (
         f"cluster: {machines} x {google.machine}, {cpus} vCPU: about ${hourly:.2f} an hour, "
-        f"${hourly * _HOURS_A_MONTH:.0f} a month, network not counted"
+        f"${hourly * _HOURS_A_MONTH:.0f} a month"
     )
     price = _BOOT_DISK.get(google.disk_type)
     monthly = f"${machines * google.disk_gb * price:.0f} a month" if price else "not counted: see Google's price list"
