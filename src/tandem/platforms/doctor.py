@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from tandem.platforms.compose.folder import project_folder
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.local_services.mongod import find_mongod, version_of
 from tandem.platforms.local_services.prepare import ports as embedded_ports
+from tandem.platforms.parity import runtime_of
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Backend, Settings
@@ -94,7 +95,7 @@ def _own_checks(backend: Backend) -> Callable[[Settings, bool], Mapping[str, Cal
         case "compose":
             return _compose_checks
         case "dataproc":
-            return _cloud_checks
+            return _deployer_checks
         case "rehearsal":
             return _rehearsal_checks
         case unknown:
@@ -129,9 +130,22 @@ def _embedded_checks(settings: Settings, running: bool) -> Mapping[str, Callable
         "Java": lambda: _java(settings),
         "Spark": lambda: check_spark(runtimes().default.pyspark),
         "mongod": _mongod,
-        "jars": lambda: _jars(settings),
+        "jars": lambda: _jars(settings, environment_sets()),
         "ports": lambda: _ports(embedded_ports(settings), running),
     }
+
+
+def _deployer_checks(settings: Settings, running: bool) -> Mapping[str, Callable[[], str]]:
+    """Returns the checks of a machine that deploys.
+
+    It fetches jars and plans a batch, by Java and Spark.
+    """
+    local = {
+        "Java": lambda: _java(settings),
+        "Spark": lambda: check_spark(runtimes().default.pyspark),
+        "jars": lambda: _jars(settings, (runtime_of(settings).jars,)),
+    }
+    return {**local, **_cloud_checks(settings, running)}
 
 
 def _cloud_checks(settings: Settings, running: bool) -> Mapping[str, Callable[[], str]]:
@@ -179,13 +193,15 @@ def _mongod() -> str:
     return f"{version_of(program)} ({program})"
 
 
-def _jars(settings: Settings) -> str:
+def _jars(settings: Settings, names: Iterable[str]) -> str:
     folder = settings.cache_dir / "jars"
     bad, seen = [], 0
-    for jar_set in map(locked().__getitem__, environment_sets()):
+    for jar_set in map(locked().__getitem__, names):
         place = folder / f"{jar_set.name}-{jar_set.digest}"
         if not place.is_dir():
-            raise service_checks.Skipped(f"{jar_set.name}: not downloaded yet; the first start downloads it")
+            raise service_checks.Skipped(
+                f"{jar_set.name}: not downloaded yet; the first start or deployment downloads it"
+            )
         for jar in jar_set.jars:
             seen += 1
             file = place / jar.file

@@ -193,6 +193,7 @@ class Deployment:
         settings = self._settings
         made = release(settings)
         self.check()
+        self._fetch_jars(made)
         if reason := self.doubt():
             _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=reason)
         create_topics(settings.kafka, *streams_of(settings.location))
@@ -246,11 +247,18 @@ class Deployment:
         uploaded = sum(self.bucket.upload(upload, partial(self._jar, upload.name)) for upload in made.uploads)
         _log.info("uploaded", files=uploaded, already_there=len(made.uploads) - uploaded)
 
+    def _fetch_jars(self, made: Release) -> None:
+        """Downloads the jars if the bucket lacks one, by Java and Spark."""
+        if not all(self.bucket.has(jar) for jar in made.jars):
+            self._jars()
+
     def _jar(self, name: str) -> Path:
-        cache = self._settings.cache_dir
+        return next(jar for jar in self._jars() if jar.name == name)
+
+    def _jars(self) -> tuple[Path, ...]:
         java = find_java(self._settings.java_home, runtimes().minimum_java)
         jars = runtime_of(self._settings).jars
-        return next(jar for jar in ensure_jars(cache, java.program, (jars,))[jars] if jar.name == name)
+        return ensure_jars(self._settings.cache_dir, java.program, (jars,))[jars]
 
     def _check_rights(self) -> None:
         """Warns of topics without WRITE right, which refuse control records.

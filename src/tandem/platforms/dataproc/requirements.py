@@ -71,7 +71,12 @@ DEPLOYER_ROLES = (
     Role("Logs Viewer", "logging.viewer", On.PROJECT, ("logging.logEntries.list",)),
     Role("Compute Network Viewer", "compute.networkViewer", On.PROJECT),
     Role("Service Account User", "iam.serviceAccountUser", On.ACCOUNT, ("iam.serviceAccounts.actAs",)),
-    Role("Storage Object User", "storage.objectUser", On.BUCKET),
+    Role(
+        "Storage Object User",
+        "storage.objectUser",
+        On.BUCKET,
+        ("storage.objects.create", "storage.objects.delete", "storage.objects.get"),
+    ),
     Role("Storage Legacy Bucket Reader", "storage.legacyBucketReader", On.BUCKET),
     Role("Secret Manager Viewer", "secretmanager.viewer", On.SECRETS),
 )
