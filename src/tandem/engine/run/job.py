@@ -186,7 +186,13 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
         return _logged(_reported(failure, reporter))
     record(spark, pipeline, config)
     control_sender = ControlRecordSender(
-        spark, pipeline, config, waits=reporter.may_wait, newest_ms=reporter.newest_ms, on_refused=reporter.refused
+        spark,
+        pipeline,
+        config,
+        waits=reporter.may_wait,
+        newest_ms=reporter.newest_ms,
+        watermark_ms=reporter.watermark_ms,
+        on_refused=reporter.refused,
     )
     writer = BatchWriter(spark, pipeline, config, stopping)
     on_batch = (
