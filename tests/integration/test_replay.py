@@ -125,7 +125,7 @@ def test_a_changed_transform_beside_the_old_one(own: Path, running: Environment)
     assert "has not ended: it is running" in running.tandem("verify", "--into", "v2", code=2).stderr
     shown = running.tandem(*into)
     assert "every record is accounted for" in shown.stdout
-    assert re.search("^  (reading the range|writing )", shown.stderr, re.MULTILINE)
+    assert re.search("^(reading the range|writing )", shown.stderr, re.MULTILINE)
     assert json.loads(running.tandem("verify", "--into", "v2", "--json").stdout)["ok"]
     # The old version is as it was, and there are no new dead letters.
     assert documents(running) == old
