@@ -163,11 +163,15 @@ def test_a_compatible_change_goes_on_with_the_checkpoint(lone: Environment) -> N
         lone,
         "transform.py",
         """
-        before = unmatched
+        from dataclasses import replace
 
 
-        def unmatched(joined: DataFrame) -> DataFrame:
-            return before(joined).withColumn("kind", F.upper("kind"))
+        def other_kinds(joined: DataFrame) -> DataFrame:
+            return unmatched(joined).withColumn("kind", F.upper("kind"))
+
+
+        FACT_OUTPUT, UNMATCHED_OUTPUT = PIPELINE.outputs
+        PIPELINE = replace(PIPELINE, outputs=(FACT_OUTPUT, replace(UNMATCHED_OUTPUT, documents=other_kinds)))
         """,
     )
     environment.tandem("up", "--wait")
