@@ -110,3 +110,10 @@ def _command_line(pid: int) -> str:
         return " ".join(psutil.Process(pid).cmdline())
     except psutil.NoSuchProcess:
         return ""
+
+
+def is_state_written(checkpoint: Path, batch: int) -> bool:
+    """Returns whether one of the state stores has written the batch's changes, or is at it."""
+    # Spark's version of the state is one more than the batch. Until a file is complete, its name begins with a dot.
+    names = (f"0/*/{batch + 1}.changelog", f"0/*/.{batch + 1}.changelog*")
+    return any(True for name in names for _ in (checkpoint / "state").glob(name))

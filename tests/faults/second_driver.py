@@ -12,7 +12,7 @@ import psutil
 
 from tandem.pipelines.orders_payments.streams import FACTS
 from tests.environment import Environment
-from tests.faults.backends import Processes, send
+from tests.faults.backends import Processes, is_state_written, send
 
 ATTEMPTS = 5
 PATIENCE_S = 300
@@ -21,7 +21,7 @@ BATCHES = 12
 
 
 def two_drivers(environment: Environment, *, first_ends: bool) -> None:
-    """Stops a driver when it has planned a batch and wakes it after another has committed that batch and many more.
+    """Stops a driver while it computes a batch and wakes it after another has committed that batch and many more.
 
     The other driver commits so many that Spark has purged the batch's commit. It is killed in the end. The batch has
     dead letters.
@@ -73,18 +73,18 @@ def newest(batches: Path) -> int:
 def stopped_in_a_batch(environment: Environment, processes: Processes) -> Path | None:
     """Returns the commit that the driver has not come to, or None, and then it goes on.
 
-    The driver has planned the batch and has written nothing. A driver that hangs while it appends dead letters appends
-    them twice, which is a known limitation.
+    The driver computes the batch and has written none of its documents. A driver that hangs while it appends dead
+    letters appends them twice, which is a known limitation.
     """
     environment.wait("lag 0", environment.caught_up)
     send(processes, "job", signal.SIGSTOP)
     environment.tandem("produce", "--count", "20000", "--close")
     batch = 1 + newest(processes.checkpoint / "offsets")
-    plan, commit = (processes.checkpoint / folder / str(batch) for folder in ("offsets", "commits"))
+    commit = processes.checkpoint / "commits" / str(batch)
     with environment.database() as database:
         before = database[FACTS.name].count_documents({})
         send(processes, "job", signal.SIGCONT)
-        while not plan.exists():
+        while not is_state_written(processes.checkpoint, batch):
             pass
         send(processes, "job", signal.SIGSTOP)
         if database[FACTS.name].count_documents({}) == before and not commit.exists():
