@@ -121,7 +121,10 @@ class BatchWriter:
         return now
 
     def _is_committed_elsewhere(self, batch_id: int) -> bool:
-        """Returns whether another driver has committed the batch; False if the checkpoint cannot be read."""
+        """Returns whether another driver has committed the batch.
+
+        False if the checkpoint cannot be read.
+        """
         try:
             return is_committed(self._spark, self._config, batch_id)
         except (OSError, Py4JJavaError):
