@@ -73,6 +73,9 @@ class Reader:
     """A topic in memory, from which retention may have removed records."""
 
     begin = 0
+    # None for the number of its records.
+    end: int | None = None
+    partitions: tuple[int, ...] = (0,)
 
     def __init__(self, _kafka: object, topic: str) -> None:
         self.topic = topic
@@ -84,7 +87,10 @@ class Reader:
         pass
 
     def beginnings(self) -> dict[int, int]:
-        return {0: self.begin if self.topic == ORDERS.topic else 0}
+        return dict.fromkeys(self.partitions, self.begin if self.topic == ORDERS.topic else 0)
+
+    def ends(self) -> dict[int, int]:
+        return dict.fromkeys(self.partitions, self.end or len(RECORDS[self.topic]))
 
     def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[TopicRecord]:
         return (each for each in RECORDS[self.topic] if start[0] <= each.offset < end[0])
@@ -181,3 +187,19 @@ def test_records_that_kafka_has_removed_are_reported(verified: Verify) -> None:
     with pytest.raises(TandemError, match=f"Kafka has removed records of {ORDERS.topic}"):
         verified([FACT, LATER], [ALONE], begin=2)
     assert verified([FACT, LATER], [ALONE], begin=1).ok
+
+
+def test_a_partition_that_the_topic_got_after_the_replay_is_ignored(
+    verified: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "partitions", (0, 1))
+    assert verified([FACT, LATER], [ALONE]).ok
+
+
+@pytest.mark.parametrize(("name", "value"), [("partitions", (1,)), ("end", 1)])
+def test_a_topic_that_was_created_again_is_reported(
+    verified: Verify, monkeypatch: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    monkeypatch.setattr(Reader, name, value)
+    with pytest.raises(TandemError, match="Kafka has removed records of "):
+        verified([FACT, LATER], [ALONE])

@@ -44,7 +44,7 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
         for intake in intakes:
             reader = stack.enter_context(TopicReader(settings.kafka, intake.stream.topic))
             starts, ends = _numbered(span.starts(reader.topic)), _numbered(span.ends(reader.topic))
-            _check_there(reader.topic, reader.beginnings(), starts, ends)
+            _check_there(reader, starts, ends)
             intake.take(reader.read(starts, ends))
     arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
     reached = sweep(arrivals, [each.name for each in declared.streams], lateness_seconds=job.lateness_seconds)
@@ -73,12 +73,16 @@ def _numbered(offsets: Mapping[str, int]) -> dict[int, int]:
     return {int(partition): offset for partition, offset in offsets.items()}
 
 
-def _check_there(topic: str, begins: Mapping[int, int], starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
-    if any(begins[number] > first for number, first in starts.items() if first < ends[number]):
-        raise TandemError(
-            f"Kafka has removed records of {topic} that the replay has read",
-            hint="replay a later range into other collections, and verify it soon afterwards",
-        )
+def _check_there(reader: TopicReader, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
+    """Raises if records of the range are gone, by retention or because the topic was created again."""
+    begins, behind = reader.beginnings(), reader.ends()
+    for number, first in starts.items():
+        there = number in begins and begins[number] <= first and ends[number] <= behind[number]
+        if first < ends[number] and not there:
+            raise TandemError(
+                f"Kafka has removed records of {reader.topic} that the replay has read",
+                hint="replay a later range into other collections, and verify it soon afterwards",
+            )
 
 
 def _dated_before(intakes: Iterable[Intake], ms: int) -> frozenset[EventId]:
