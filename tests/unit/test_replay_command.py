@@ -136,7 +136,8 @@ def test_an_interrupted_replay_is_repeated_with_its_own_records(asked: Asked) ->
     """`--since 2h` names a later time every time."""
     earlier = ReplayRange({ORDERS.topic: {"0": (0, 12)}}, since_ms=7, into="v2")
     known = {"_id": "orders_payments/v2", "pipeline": "orders_payments", "into": "v2", "range": earlier.to_json()}
-    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 0, "state": "running", "progress": None}])
+    record = {**known, "watermark_ms": 0, "state": "running", "progress": None, "at": datetime(2026, 11, 29)}
+    asked.stored[REPLAY_COLLECTION] = Rows([record])
     done = run("--into", "v2")
     assert done.exception is None
     (span,) = asked.spans
@@ -145,6 +146,28 @@ def test_an_interrupted_replay_is_repeated_with_its_own_records(asked: Asked) ->
     assert "those of the interrupted replay" in done.stderr
     asked.stored[REPLAY_COLLECTION][0]["state"] = "done"
     assert isinstance(run("--into", "v2").exception, UsageError)
+
+
+def test_a_set_is_known_before_its_collections_are_created(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tandem destroy --data` finds its collections by the record."""
+    asked.stored[REPLAY_COLLECTION] = Rows([])
+
+    def create(*_: object) -> None:
+        assert [each["into"] for each in asked.stored[REPLAY_COLLECTION]] == ["v2"]
+        raise EnvironmentNotReadyError("MongoDB does not answer", hint="")
+
+    monkeypatch.setattr(replay, "create_collections", create)
+    assert isinstance(run("--into", "v2").exception, EnvironmentNotReadyError)
+    assert not asked.spans
+
+
+def test_two_replays_do_not_run_together(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(_database: object, pipeline: str) -> None:
+        raise TandemError(f"a replay of {pipeline} is running", hint="")
+
+    monkeypatch.setattr(replay, "check_none_runs", check)
+    assert "a replay of orders_payments is running" in str(run().exception)
+    assert not asked.spans
 
 
 def test_without_a_committed_batch_there_is_nothing_to_replace(asked: Asked) -> None:

@@ -27,7 +27,8 @@ from tandem.progress_display import progress
 from tandem.replay import diff_report
 from tandem.replay.repeated import continued
 from tandem.replay.resolve import margin_of, milliseconds, range_of
-from tandem.replay.sets import check_free, check_replayed, check_suffix, replayed
+from tandem.replay.running import check_none_runs
+from tandem.replay.sets import announce, check_free, check_replayed, check_suffix, replayed
 from tandem.replay.topic_offsets import Committed, offsets_in
 from tandem.settings.model import Settings
 from tandem.verify.oracle import load_oracle
@@ -99,6 +100,8 @@ def _replay(
     settings = job.settings
     if checks:
         load_oracle(settings.location)  # reports a missing one before anything starts
+    with database_of(settings.mongo, "read the replays") as database:
+        check_none_runs(database, settings.pipeline)
     span = _range(settings, since, until, into, margin)
     number = sum(behind - first for each in span.offsets.values() for first, behind in each.values())
     again = ", those of the interrupted replay" if span.since_ms != milliseconds(since) else ""
@@ -109,6 +112,8 @@ def _replay(
             "no unmatched events or windows"
         )
     if into:
+        with database_of(settings.mongo, "store the range") as database:
+            announce(database, settings.pipeline, span)
         indexes = {name_beside(each.name, into): each.indexes for each in declared_by(settings.location).collections}
         create_collections(settings.mongo, indexes)
     with progress() as display, progress_of_replay(settings, into, display):
