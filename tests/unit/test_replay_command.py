@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from tandem.cli import replay
 from tandem.cli.app import app
-from tandem.engine.declare.replay_range import ReplayRange
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, UNMATCHED
@@ -192,6 +192,19 @@ def test_diff_names_all_documents_that_only_the_old_collections_have(
     named = [json.loads(line) for line in done.stdout.splitlines()]
     # Those that the range decides, and no others.
     assert named == [{"collection": FACTS.name, "_id": f"{ms:04}"} for ms in range(100, 951)]
+
+
+@pytest.mark.parametrize(("complete_ms", "said"), [(NEVER_MS, True), (0, False)])
+def test_diff_says_that_it_cannot_name_documents_in_one_collection_only(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, complete_ms: int, said: bool
+) -> None:
+    span = ReplayRange({}, since_ms=100, complete_ms=complete_ms, into="v2")
+    known = {"_id": "orders_payments/v2", "pipeline": "orders_payments", "into": "v2", "range": span.to_json()}
+    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 1000, "state": "done", "progress": None}])
+    monkeypatch.setattr(diff_report, "differences", lambda *_: [])
+    done = CliRunner().invoke(app, ("--profile", "embedded", "diff", "--with", "v2", "--only-old"))
+    assert done.exception is None
+    assert ("producers date the records" in done.stderr) == said
 
 
 def test_a_difference_fails_the_command(asked: Asked) -> None:

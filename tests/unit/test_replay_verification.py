@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tandem.engine.declare.replay_range import ReplayRange
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.replay import verification
@@ -168,10 +168,20 @@ def test_an_event_from_before_the_range_may_be_undecided(verified: Verify, unmat
     report = verified([FACT, LATER], unmatched, complete_ms=ARRIVED_MS)
     assert report.ok
     assert report.total["late"] == 1 - len(unmatched)
-    assert any("dated before the range: " in note for note in report.notes)
-    # A pair is certain even then, unless neither of its events has left a trace.
-    wrong = verified([{**FACT, "order_amount": 8}, LATER], unmatched, complete_ms=ARRIVED_MS)
-    assert [problem.kind for problem in wrong.problems] == [Kind.WRONG]
+    assert any("the range may not decide: 1" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("unmatched", [[], [ALONE]])
+@pytest.mark.parametrize(
+    ("facts", "kind"), [([{**FACT, "order_amount": 8}, LATER], Kind.WRONG), ([LATER], Kind.LOST), ([], Kind.LOST)]
+)
+@pytest.mark.parametrize("complete_ms", [ARRIVED_MS, NEVER_MS])
+def test_a_pair_of_events_from_before_the_range_is_decided(
+    verified: Verify, facts: list[Any], unmatched: list[Any], kind: Kind, complete_ms: int
+) -> None:
+    """With ``NEVER_MS``, all events may have partners that were not read."""
+    wrong = verified(facts, unmatched, complete_ms=complete_ms)
+    assert [(problem.kind, problem.count) for problem in wrong.problems] == [(kind, max(1, 2 - len(facts)))]
 
 
 def test_the_parameters_are_those_of_the_replay(verified: Verify) -> None:

@@ -211,6 +211,11 @@ def _diff(context: CommandContext, job: Job, suffix: str, *, values: bool, as_js
     with database_of(settings.mongo, "read the collections") as database:
         record = check_replayed(database, settings.location, suffix)
         found = list(diff_report.differences(settings, database, record.span, record.watermark_ms, each))
+    if record.span.complete_ms == NEVER_MS:
+        context.say(
+            "producers date the records, so it is unknown which ones Kafka has removed: documents in only one of the "
+            "collections count as outside, and are not named"
+        )
     if only_old:
         return
     if as_json:

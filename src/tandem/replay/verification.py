@@ -13,6 +13,7 @@ from tandem.catalog import declared_by
 from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import TandemError
+from tandem.replay.undecided import undecided
 from tandem.settings.model import Settings
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
@@ -26,8 +27,9 @@ from tandem.verify.watermark import sweep
 def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span: ReplayRange) -> Report:
     """Returns the comparison of a replayed set with what its records imply.
 
-    In a replay no record is late. An event that is dated before the range may have partners that were not read. So its
-    documents may be there or not, and it counts as late if it has none. The parameters are those of the replay.
+    In a replay no record is late. An event that is dated before the range may have partners that were not read. Its
+    pairs with events that were read must be there. Its other documents may be there or not, and it counts as late if it
+    has none. The parameters are those of the replay.
 
     Args:
         settings: the pipeline's settings.
@@ -51,12 +53,15 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
     early = frozenset() if span.decided_ms is None else _dated_before(intakes, span.decided_ms)
     stored = database.with_options(codec_options=AS_NUMBERS)
     own = [each.name for each in declared.collections]
+    documents = MongoDocuments(stored, {name: name_beside(name, span.into) for name in own})
+    oracle = load_oracle(settings.location)
+    late = undecided(early, intakes, documents, oracle=oracle, collections=own, parameters=job.parameters)
     report = compare(
         intakes,
-        MongoDocuments(stored, {name: name_beside(name, span.into) for name in own}),
+        documents,
         None,
-        replace(reached, late=early),
-        oracle=load_oracle(settings.location),
+        replace(reached, late=late),
+        oracle=oracle,
         collections=own,
         dead_letter_topic=declared.dead_letter_topic,
         parameters=job.parameters,
@@ -64,8 +69,8 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
         dropped_as_late=sum(intake.consumed for intake in intakes),
     )
     notes = [f"compared the collections with the suffix {span.into}; dead letters are not compared"]
-    if early:
-        notes.append(f"events dated before the range: {len(early)}; those without documents count as late")
+    if late:
+        notes.append(f"events that the range may not decide: {len(late)}; those without documents count as late")
     return replace(report, notes=[*notes, *report.notes])
 
 
