@@ -103,6 +103,14 @@ def test_the_own_collections_get_what_the_job_has_committed(asked: Asked) -> Non
     assert f"{FACTS.name}: 3 compared, 1 inserted, 2 replaced" in done.stdout
 
 
+@pytest.mark.parametrize("margin", ["inf", "1e300", "nan", "-1"])
+def test_a_margin_that_is_no_duration_is_refused(asked: Asked, margin: str) -> None:
+    done = run("--margin", margin)
+    assert done.exit_code == 2
+    assert "--margin" in done.stderr
+    assert not asked.spans
+
+
 @pytest.mark.parametrize(("watermark", "ms"), [(None, 0), (datetime(1970, 1, 2, tzinfo=UTC), 86_400_000)])
 def test_the_watermark_is_that_of_the_same_report_as_the_offsets(
     asked: Asked, watermark: datetime | None, ms: int

@@ -35,6 +35,8 @@ from tandem.verify.oracle import load_oracle
 from tandem.verify.report import show
 
 app = typer.Typer()
+# A century: longer than any topic is old.
+_LONGEST_MARGIN_S = 100 * 366 * 86_400
 # The settings that decide which documents records imply. In the job's own collections they are its checkpoint's.
 _OF_A_SET = {"parameters", "lateness_seconds", "max_clock_skew_seconds"}
 
@@ -60,6 +62,7 @@ def replay(
         float | None,
         typer.Option(
             min=0,
+            max=_LONGEST_MARGIN_S,
             help="How far event times of partners may differ, in seconds (default: the longest such parameter).",
         ),
     ] = None,
