@@ -53,7 +53,7 @@ def _fail(error: TandemError, *, debug: bool) -> NoReturn:
 
 
 def interrupt_by_signals() -> None:
-    """Lets SIGTERM and SIGHUP end the command as Ctrl-C does, with its child processes.
+    """Lets SIGTERM and SIGHUP end the command as Ctrl-C does.
 
     A closed terminal sends SIGHUP, unless it is ignored, as with ``nohup``.
     """

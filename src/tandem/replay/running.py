@@ -20,7 +20,7 @@ _DEADLINE_S = 3 * _RENEWED.total_seconds()
 def check_none_runs(database: Database[dict[str, Any]], pipeline: str) -> None:
     """Raises if a replay of a pipeline runs.
 
-    In the cloud, and after a command was killed, a replay goes on without its command. The record of a killed replay
+    In the cloud, and after a command was killed, a replay continues without its command. The record of a killed replay
     says that it runs, too. So this waits until such a record is renewed or old.
 
     Raises:

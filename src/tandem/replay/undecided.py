@@ -14,14 +14,14 @@ _WAITING = "waiting"
 
 
 def undecided(
-    events: Set[EventId],
+    events: frozenset[EventId],
     intakes: Iterable[Intake],
     documents: Documents,
     *,
     oracle: Oracle,
     collections: Iterable[str],
     parameters: Mapping[str, Any],
-) -> Set[EventId]:
+) -> frozenset[EventId]:
     """Returns those events whose documents depend on events that were not read.
 
     An event waits for others if no watermark has passed it, and else it is decided. For example, a pair needs no

@@ -79,7 +79,7 @@ def _numbered(offsets: Mapping[str, int]) -> dict[int, int]:
 
 
 def _check_there(reader: TopicReader, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
-    """Raises if records of the range are gone, by retention or because the topic was created again."""
+    """Raises if records of the range are gone, or the topic was created again."""
     begins, behind = reader.beginnings(), reader.ends()
     for number, first in starts.items():
         there = number in begins and begins[number] <= first and ends[number] <= behind[number]
