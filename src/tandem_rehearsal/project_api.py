@@ -24,7 +24,10 @@ _PERMISSIONS = frozenset(
 # Small, so that lists have several.
 _PAGE = 2
 _USES = "serviceusage.services.use"
-_APIS = ("dataproc", "dataprocrm", "compute", "secretmanager", "storage", "logging", "iam", "cloudresourcemanager")
+_APIS = (
+    *("dataproc", "dataprocrm", "compute", "secretmanager", "storage", "logging", "iam", "cloudresourcemanager"),
+    "serviceusage",
+)
 
 Answer = tuple[int, dict[str, Any]]
 

@@ -67,7 +67,7 @@ def network(settings: Settings) -> str:
 
 def test_a_project_as_the_documentation_sets_it_up_is_complete(api: ProjectApi, settings: Settings) -> None:
     project = Clients(settings.gcp).project
-    assert project.check_apis() == "all 8 are enabled"
+    assert project.check_apis() == "all 9 are enabled"
     assert project.check_roles() == (
         "Dataproc Editor, Service Usage Consumer, Logs Viewer, Service Account User, Storage Object User"
     )
@@ -335,4 +335,4 @@ def test_a_persons_calls_count_against_a_project(
     # Google refuses a person who names none.
     api.people = {"first"}
     login = PERSON | ({"quota_project_id": own} if own else {})
-    assert logged_in(tmp_path, monkeypatch, login, settings).project.check_apis() == "all 8 are enabled"
+    assert logged_in(tmp_path, monkeypatch, login, settings).project.check_apis() == "all 9 are enabled"

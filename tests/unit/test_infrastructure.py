@@ -313,3 +313,11 @@ def test_a_wrong_name_is_found(text: str, other: str, problem: str, tmp_path: Pa
     assert text in main
     (folder / "main.tf").write_text(main.replace(text, other), "utf-8")
     assert problem in list(undefined(folder))
+
+
+def test_each_api_that_the_doctor_asks_is_listed() -> None:
+    folder = ROOT / "src" / "tandem" / "platforms" / "dataproc"
+    source = "".join((folder / name).read_text("utf-8") for name in ("google_project.py", "network.py"))
+    asked = set(re.findall(r'\.(?:get|items)\(\s*(?:"[^"]+"|_[A-Z]+), "([a-z]+)"', source))
+    assert len(asked) > 2
+    assert asked <= set(requirements.APIS)

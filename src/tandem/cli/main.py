@@ -18,7 +18,7 @@ def main() -> NoReturn:
 
     Exit codes: 0, 1 (failed), 2 (usage), 3 (environment not ready), 130 (interrupted).
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_by_signals()
     # Before the commands are imported, so that they import our packages, and no warning of a library ends them.
     adapt_this_process()
     import typer
@@ -50,6 +50,16 @@ def _fail(error: TandemError, *, debug: bool) -> NoReturn:
         traceback.print_exception(error)
     print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
     sys.exit(error.exit_code)
+
+
+def interrupt_by_signals() -> None:
+    """Lets SIGTERM and SIGHUP end the command as Ctrl-C does.
+
+    A closed terminal sends SIGHUP, unless it is ignored, as with ``nohup``.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
 
 
 def _interrupt(*_: object) -> NoReturn:

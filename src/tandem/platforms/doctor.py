@@ -39,6 +39,7 @@ from tandem.platforms.parity import runtime_of
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Backend, Settings
+from tandem.settings.telemetry import unused_addresses
 from tandem.settings.variables import read_lines
 
 _MINIMUM_DISK_GIB = 2
@@ -84,7 +85,7 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
     }
     for name, check in {**own(settings, running), **shared}.items():
         yield _found(name, check)
-    for name, answer in effects().items():
+    for name, answer in (effects() | unused_addresses(settings.telemetry)).items():
         yield Finding(name, "good", answer)
 
 

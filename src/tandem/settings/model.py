@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,6 +34,9 @@ def _is_loopback(host: str) -> bool:
 
 
 EXECUTORS = "spark.executor.instances"
+# A broker's name or address, and its port.
+_BROKER = re.compile(r"([\w.%-]+|\[[0-9a-fA-F:.%]+\]):[0-9]{1,5}")
+_MONGO_SCHEMES = ("mongodb", "mongodb+srv")
 # Where an environment runs. Code that chooses by it is exhaustive.
 Backend = Literal["embedded", "compose", "dataproc", "rehearsal"]
 # What the loader finds; no place sets these.
@@ -65,6 +69,13 @@ class KafkaSettings(_Frozen):
     topic_configs: dict[str, str] = {}
     """Further settings of new topics."""
 
+    @field_validator("bootstrap")
+    @classmethod
+    def _has_ports_and_no_protocol(cls, bootstrap: str) -> str:
+        if not all(_BROKER.fullmatch(each.strip()) for each in bootstrap.split(",")):
+            raise ValueError("expected HOST:PORT without a protocol; separate several brokers with commas")
+        return bootstrap
+
 
 class MongoSettings(_Frozen):
     """Where MongoDB is."""
@@ -86,6 +97,9 @@ class MongoSettings(_Frozen):
         if "@" in uri:
             # The message does not repeat the address, which may hold the password.
             raise ValueError("remove the credentials from the address; set mongo.username and mongo.password")
+        scheme, found, rest = uri.partition("://")
+        if scheme not in _MONGO_SCHEMES or not found or "://" in rest.partition("?")[0]:
+            raise ValueError("expected an address such as mongodb+srv://HOST/?retryWrites=true")
         return uri
 
 

@@ -233,7 +233,10 @@ class Deployment:
         newest = self.jobs.newest(REPLAY)
         if newest and newest.active:
             # It may have another range.
-            raise TandemError(f"the replay {newest.id} is running", hint="wait until it has ended, and try again")
+            raise TandemError(
+                f"the replay {newest.id} is running",
+                hint="wait until it has ended; `tandem verify --into SUFFIX` then compares its documents",
+            )
         made = release(self._settings, REPLAY)
         run = self._submit_batch(replace(made, arguments=(*made.arguments, *replay_arguments(span))), newest)
         _log.info("replaying", job=run.id)

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 # Names of Google's APIs without their domain.
-APIS = ("dataproc", "dataprocrm", "compute", "secretmanager", "storage", "logging", "iam", "cloudresourcemanager")
+APIS = (
+    *("dataproc", "dataprocrm", "compute", "secretmanager", "storage", "logging", "iam", "cloudresourcemanager"),
+    "serviceusage",
+)
 # The same for a login by impersonation or by Workload Identity Federation.
 FEDERATION_APIS = ("iamcredentials", "sts")
 # The protocols that a firewall must allow between Dataproc's machines.
