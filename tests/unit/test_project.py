@@ -113,6 +113,27 @@ def test_the_workflow_is_valid_and_its_commands_exist(project: Path) -> None:
     assert not any("${{" in command for command in commands(workflow))
 
 
+def test_the_workflow_runs_only_pipelines_with_a_generator_and_an_oracle(project: Path) -> None:
+    for name, modules in {
+        "whole": ("transform", "generator", "oracle"),
+        "small": ("transform", "generator"),
+        "checked": ("transform", "oracle"),
+        "notes": (),
+    }.items():
+        (project / "pipelines" / name).mkdir()
+        for module in modules:
+            (project / "pipelines" / name / f"{module}.py").write_text("")
+    program = project / "bin" / "tandem"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    (script,) = (command for command in commands(project / ".github/workflows/test.yml") if "tandem" in command)
+    variables = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    shell = ["/bin/bash", "-e", "-o", "pipefail", "-c", script]
+    done = subprocess.run(shell, cwd=project, env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["--profile embedded --pipeline whole run"]
+
+
 def test_the_workflows_of_a_deployment_install_what_the_project_requires(project: Path) -> None:
     assert CliRunner().invoke(app, ["new", "--ci", "github"]).exit_code == 0
     for name in FILES_OF_DEPLOYMENT:
