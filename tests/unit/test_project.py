@@ -264,7 +264,7 @@ def test_a_project_without_its_settings_says_how_to_restore_them(project: Path) 
     variables = {"PATH": os.environ["PATH"], "HOME": str(project)}
     done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "`tandem init` restores .env" in done.stderr
+    assert "`tandem init --restore .env` writes .env" in done.stderr
 
 
 def test_the_doctor_knows_the_packaged_defaults_and_what_the_project_must_set(project: Path) -> None:
@@ -326,6 +326,9 @@ def test_pipelines_of_before_and_other_files_stay(folder: Path) -> None:
 
 
 def test_a_clone_gets_what_git_ignored_and_the_rest_stays(project: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+    with (project / ".gitignore").open("a") as ignored:
+        ignored.write(".env\n")
     (project / ".env").unlink()
     shutil.rmtree(project / ".tandem")
     (project / "requirements.txt").write_text("mine\n", "utf-8")
@@ -336,6 +339,31 @@ def test_a_clone_gets_what_git_ignored_and_the_rest_stays(project: Path) -> None
     assert (project / ".tandem/containers/compose/base.yml").is_file()
     assert (project / "requirements.txt").read_text("utf-8") == "mine\n"
     assert init("--upgrade").stdout == ""
+
+
+@pytest.mark.parametrize("in_git", [True, False])
+def test_a_deleted_file_stays_deleted_until_it_is_named(project: Path, in_git: bool) -> None:
+    if in_git:
+        subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+    path = ".github/workflows/test.yml"
+    (project / path).unlink()
+    done = init()
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert f"stays deleted: {path}; `tandem init --restore {path}` writes it again" in done.stderr
+    assert not (project / path).exists()
+    assert init("--restore", path).stdout.splitlines() == [path]
+    assert (project / path).is_file()
+
+
+def test_only_a_missing_file_of_the_project_is_restored(project: Path) -> None:
+    (project / ".env").unlink()
+    for path in ("requirements.txt", "README.md"):
+        refused = init("--restore", path).exception
+        assert isinstance(refused, UsageError)
+        assert str(refused) == f"{path} is not a missing file of this project"
+        assert refused.hint == "missing: .env"
+    assert isinstance(init("--upgrade", "--restore", ".env").exception, UsageError)
+    assert not (project / ".env").exists()
 
 
 @pytest.mark.parametrize("arguments", [(), ("--upgrade", "--write")])
