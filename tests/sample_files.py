@@ -101,6 +101,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
         },
         identity="order_id",
         time="created_at",
+        notes=("decimals: total (12, 2)",),
     ),
     Declared(
         "nested.jsonl",
@@ -116,6 +117,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
             "gift: boolean?))",
         },
         time="ts",
+        notes=("decimals: items[].price (12, 2)",),
     ),
     Declared(
         "optional.jsonl",
@@ -158,7 +160,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
             "created_ms": "timestamp in milliseconds",
             "updated_us": "timestamp in microseconds",
             "timestamp": "integer",
-            "ts": "decimal(13,2)",
+            "ts": "double",
             "at_text": "string",
         },
         time="time_s",
@@ -218,6 +220,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
             "long": "decimal(34,0)",
             "ratio": "double",
         },
+        notes=("decimals: long (34, 0)",),
     ),
     Declared(
         "huge.jsonl",
@@ -403,6 +406,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
         ),
         {"id": "integer", "user_id": "integer", "at": "timestamp in milliseconds", "amount": "decimal(12,2)"},
         time="at",
+        notes=("decimals: amount (12, 2)",),
     ),
     Declared(
         "same_ids.jsonl",

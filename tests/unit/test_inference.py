@@ -55,12 +55,19 @@ def lines(*records: dict[str, Any]) -> str:
         ("x", "1 -5", FieldType.INTEGER),
         ("x", "99999999999999999999", FieldType.decimal(34, 0)),
         ("x", "1 2.5", FieldType.DOUBLE),
-        ("x", "12.34 5.60", FieldType.decimal(12, 2)),
+        ("x", "12.34 5.60", FieldType.DOUBLE),
+        ("x", "1.25 " * 20, FieldType.DOUBLE),
+        ("x", "1.255 " * 20, FieldType.DOUBLE),
         ("x", "12.34 5.6", FieldType.DOUBLE),
         ("amount", "12.5 5 7.25", FieldType.decimal(12, 2)),
         ("total", "123456789012.345", FieldType.decimal(16, 3)),
         ("price", "1e2 1.5", FieldType.DOUBLE),
+        ("price", "12.34", FieldType.decimal(12, 2)),
         ("lat", "52.520008", FieldType.DOUBLE),
+        ("lat", "52.52", FieldType.DOUBLE),
+        ("temperature", "21.25", FieldType.DOUBLE),
+        ("tax_rate", "0.19", FieldType.DOUBLE),
+        ("discountPercent", "12.50", FieldType.DOUBLE),
         ("x", '"2026-01-01" "2026-12-31"', FieldType.DATE),
         ("x", '"2026-01-01" "2026-02-30"', FieldType.STRING),
         ("x", '"2026-01-01T10:00:00Z" "2026-01-01 10:00"', FieldType.TIMESTAMP),
@@ -92,6 +99,13 @@ def test_the_type_of_values(name: str, values: str, kind: Kind, tmp_path: Path) 
         text = text[end:].strip()
     records = "".join(f'{{"{name}": {each}}}\n' for each in found)
     assert dict(described(tmp_path, records).fields) == {name: kind}
+
+
+def test_decimals_and_what_may_be_one_are_named(tmp_path: Path) -> None:
+    notes = described(tmp_path, '{"price": 1.50, "items": [{"fee": 1.255}], "lat": 52.52, "x": 1.5}\n').notes
+    assert "decimals: price (12, 2), items[].fee (12, 3); a number with more digits" in notes[0]
+    assert notes[1] == "doubles: lat; declare amounts of money as decimal(12, 2)"
+    assert len(notes) == 2
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import date
 
 from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.kind import DATE_PATTERN, Kind, String, Timestamp
+from tandem.engine.declare.kind import DATE_PATTERN, Decimal, Kind, String, Timestamp
 from tandem.errors import UsageError
 from tandem.scaffold.infer.maps import values_of_map
-from tandem.scaffold.infer.numbers import kind_of_integers, kind_of_numbers, undeclared_time
+from tandem.scaffold.infer.numbers import kind_of_integers, kind_of_numbers, looks_like_cents, undeclared_time
 from tandem.scaffold.infer.observed import MAX_DEPTH, ObservedValues
 from tandem.scaffold.infer.words import is_time_like
 from tandem.scaffold.names import problem_of_name
@@ -41,6 +41,18 @@ class Kinds:
         self._source, self._leaves_out = source, leaves_out
         self.optional: list[str] = []
         self.notes: list[str] = []
+        self._decimals: list[str] = []
+        self._cents: list[str] = []
+
+    def all_notes(self) -> tuple[str, ...]:
+        """Returns all notes, those about many fields first."""
+        found = [f"optional: {', '.join(self.optional)}"] if self.optional else []
+        if self._decimals:
+            why = "a number with more digits or an exponent becomes a dead letter"
+            found.append(f"decimals: {', '.join(self._decimals)}; {why}")
+        if self._cents:
+            found.append(f"doubles: {', '.join(self._cents)}; declare amounts of money as decimal(12, 2)")
+        return (*found, *self.notes)
 
     def fields(self, record: ObservedValues) -> dict[str, Kind]:
         """Returns the types of a record's fields that a stream can declare.
@@ -112,6 +124,10 @@ class Kinds:
     def _noted(self, seen: ObservedValues, name: str, kind: Kind | None) -> Kind | None:
         if kind is None:
             self.notes.append(f"left out: {seen.path} has a number that is too large for any type")
+        elif isinstance(kind, Decimal):
+            self._decimals.append(f"{seen.path} ({kind.precision}, {kind.scale})")
+        elif kind == FieldType.DOUBLE and looks_like_cents(seen) and not is_time_like(name):
+            self._cents.append(seen.path)
         elif kind == FieldType.DOUBLE and seen.whole_digits > 15:
             self.notes.append(f"{seen.path}: declared as a double, which rounds its longest numbers")
         elif kind is not None and (reason := undeclared_time(seen, name)):
@@ -148,6 +164,8 @@ class Kinds:
             return None
         self.optional += inner.optional
         self.notes += inner.notes
+        self._decimals += inner._decimals
+        self._cents += inner._cents
         self.notes.append(f"{seen.path}: declared as a map, because the names in it vary")
         return FieldType.map(kind)
 

@@ -26,8 +26,6 @@ _LARGEST = 2**63 - 1
 # Amounts of money may be larger than those in the samples: so many digits are declared at least.
 _DIGITS = 12
 _CENTS = 2
-# The numbers that show whether all have equally many digits behind the point.
-_ENOUGH = 10
 _MOST_FIXED = 4
 # Spark's parser keeps no more digits of a number.
 _EXACT_DIGITS = 38
@@ -46,8 +44,8 @@ def kind_of_integers(seen: ObservedValues, name: str) -> Kind | None:
 def kind_of_numbers(seen: ObservedValues, name: str) -> Kind | None:
     """Returns the type of a field with fractions or exponents, else None.
 
-    A decimal is exact, and refuses more digits than it has. So it is declared where the digits are fixed: two, as
-    amounts of money have, or equally many in all of many samples.
+    A decimal is exact, and refuses more digits than it has. So only amounts of money are decimals: a few samples of
+    anything else do not show how many digits another record has.
     """
     scale = _scale(seen, name)
     if scale is None or seen.has_exponent or seen.exact_digits > _EXACT_DIGITS:
@@ -84,14 +82,14 @@ def undeclared_time(seen: ObservedValues, name: str) -> str | None:
     return None
 
 
+def looks_like_cents(seen: ObservedValues) -> bool:
+    """Returns whether all fractions have two digits, as amounts of money have."""
+    return set(seen.fraction_digits) == {_CENTS} and not seen.has_exponent
+
+
 def _scale(seen: ObservedValues, name: str) -> int | None:
-    digits, enough = seen.fraction_digits, seen.fraction_digits.total() >= _ENOUGH
-    most = max(digits, default=0)
-    if is_money_like(name) and most <= _MOST_FIXED:
-        return max(most, _CENTS)
-    if most == _CENTS and (len(digits) == 1 or enough):
-        return _CENTS
-    return most if len(digits) == 1 and enough and _CENTS < most <= _MOST_FIXED else None
+    most = max(seen.fraction_digits, default=0)
+    return max(most, _CENTS) if is_money_like(name) and most <= _MOST_FIXED else None
 
 
 def _double(seen: ObservedValues) -> Kind | None:
