@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from tandem.checkout import RECORD
 from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, examples, with_context
 from tandem.container_files import copy_into
 from tandem.errors import UsageError
-from tandem.scaffold.project import RECORD, check_place, create
+from tandem.scaffold.project import check_place, create
 from tandem.scaffold.restoring import restore
 from tandem.scaffold.upgrade import apply, changes
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tandem import __version__
-from tandem.checkout import checkout
+from tandem.checkout import RECORD, checkout
 from tandem.errors import DISTRIBUTION, TandemError, UsageError
 from tandem.scaffold.folder import EXAMPLE, SHARED
 
@@ -17,8 +17,6 @@ _TEMPLATES = Path(__file__).parent / "project_files"
 # The beginning of a template's name for a file or folder that begins with a dot.
 _DOT = "dot-"
 _NAME, _VERSION = "the-project", "the-version"
-# The file with the name, the version and the digests of all files as they were written.
-RECORD = ".tandem-init.json"
 
 
 def project_name(folder: Path) -> str:
@@ -108,7 +106,7 @@ def check_place(folder: Path) -> None:
     """Raises if a folder cannot be a project of its own.
 
     Raises:
-        UsageError: this Tandem runs from a checkout, or the folder is in one.
+        UsageError: this Tandem runs from a checkout, or the folder is in one or in another project.
     """
     if own := checkout():
         raise UsageError(
@@ -118,3 +116,5 @@ def check_place(folder: Path) -> None:
     for place in (folder, *folder.parents):
         if (place / "src" / "tandem" / "checkout.py").is_file():
             raise UsageError(f"{place} is a checkout of Tandem", hint="call `tandem init` in an empty folder elsewhere")
+    if outer := next((each for each in folder.parents if (each / RECORD).is_file()), None):
+        raise UsageError(f"{folder} is in the project {outer}", hint=f"call `tandem init` in {outer}, or elsewhere")

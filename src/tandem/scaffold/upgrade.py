@@ -9,9 +9,10 @@ from difflib import unified_diff
 from pathlib import Path
 
 from tandem import __version__
+from tandem.checkout import RECORD
 from tandem.errors import DISTRIBUTION, UsageError
 from tandem.parsing import parse_json
-from tandem.scaffold.project import RECORD, digest, files_of, record_of, text_of, write
+from tandem.scaffold.project import digest, files_of, record_of, text_of, write
 
 # As a patch says that a file's last line has no newline.
 _NO_NEWLINE = "\\ No newline at end of file\n"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
+from tandem.checkout import RECORD
 from tandem.errors import DISTRIBUTION, TandemError, UsageError
-from tandem.scaffold.project import RECORD
 
 _TEMPLATES = Path(__file__).parent / "github"
 _PIPELINE, _PROFILE = "the-pipeline", "the-profile"
