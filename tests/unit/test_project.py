@@ -35,7 +35,7 @@ FILES = {
     ".devcontainer/devcontainer.json",
     *(".env", ".github/workflows/test.yml", ".gitignore", ".tandem-init.json", "docker-compose.yml"),
     *("pipelines/__init__.py", "pipelines/conftest.py", "pipelines/test_pipelines.py"),
-    *("requirements.txt", "tandem.toml"),
+    *("constraints.txt", "requirements.txt", "tandem.toml"),
 }
 
 
@@ -85,7 +85,7 @@ def test_the_files_name_the_project_and_the_version(project: Path) -> None:
     assert "TANDEM_PROJECT=my-shop\n" in (project / ".env").read_text("utf-8")
     assert json.loads((project / ".tandem-init.json").read_text("utf-8"))["version"] == __version__
     lines = (project / "requirements.txt").read_text("utf-8").splitlines()
-    tandem, _ = (Requirement(line) for line in lines if not line.startswith("#"))
+    tandem, _ = (Requirement(line) for line in lines if not line.startswith(("#", "-c ")))
     assert (tandem.name, tandem.extras, str(tandem.specifier)) == (DISTRIBUTION, {"embedded"}, f"=={__version__}")
     for path in FILES:
         assert "the-project" not in (project / path).read_text("utf-8"), path

@@ -173,7 +173,7 @@ def _notes(chosen: Chosen) -> list[str]:
 
 
 def _repeated_identities(chosen: Chosen) -> list[str]:
-    """Returns a note if the generated records of a long run cannot all have another identity."""
+    """Returns a note if generated records must repeat their identity."""
     paths = chosen.stream.identity_paths or ()
     few = [few_values(kind_at(chosen.described.fields, path)) for path in paths]
     if not few or None in few:

@@ -183,9 +183,9 @@ class SampleCode:
 
 
 def identity_value(kind: Kind, name: str, record: str) -> str:
-    """Returns the value of an identifying field, unique for each moment until its type has no other.
+    """Returns the value of an identifying field, which differs for each moment.
 
-    Empty if the type has few values.
+    It repeats when the type has no other value. Empty if the type has few.
     """
     label = label_of(name.rpartition(".")[2], without="id") or label_of(record)
     match kind:
@@ -205,7 +205,7 @@ def number_value(bits: int) -> str:
 
 
 def few_values(kind: Kind) -> str | None:
-    """Returns how many values a field has if it cannot identify the samples of a run; else None."""
+    """Returns how many values a field has; None if it has enough for a run."""
     match kind:
         case Decimal() if kind.precision < _ENOUGH_DIGITS:
             return f"{10**kind.precision:,}"
