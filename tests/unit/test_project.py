@@ -35,7 +35,7 @@ FILES = {
     ".devcontainer/devcontainer.json",
     *(".env", ".github/workflows/test.yml", ".gitignore", ".tandem-init.json", "docker-compose.yml"),
     *("pipelines/__init__.py", "pipelines/conftest.py", "pipelines/test_pipelines.py"),
-    *("constraints.txt", "requirements.txt", "tandem.toml"),
+    *("constraints.txt", "requirements.txt", "tandem.schema.json", "tandem.toml"),
 }
 
 
@@ -98,6 +98,12 @@ def test_the_files_name_the_project_and_the_version(project: Path) -> None:
 )
 def test_a_name_is_one_that_compose_accepts(folder: str, name: str) -> None:
     assert scaffold.project_name(Path("/") / folder) == name
+
+
+def test_editors_find_the_schema_of_the_profiles(project: Path) -> None:
+    schema, _, _ = (project / "tandem.toml").read_text("utf-8").removeprefix("#:schema ").partition("\n")
+    current = (ROOT / "docs" / "reference" / "tandem.schema.json").read_text("utf-8")
+    assert (project / schema).read_text("utf-8") == current
 
 
 def test_a_renamed_folder_keeps_the_projects_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

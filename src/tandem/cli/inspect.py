@@ -17,7 +17,7 @@ from tandem.cli.context import CommandContext
 from tandem.cli.moment import moment
 from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import TandemError
-from tandem.settings.editor_schema import json_schema
+from tandem.settings.editor_schema import schema_text
 from tandem.settings.loaded import flat
 from tandem.settings.profiles import packaged_names
 
@@ -149,7 +149,7 @@ def logs(
 @with_context
 def config_schema(_: CommandContext) -> None:
     """Print the JSON Schema of tandem.toml, for editors."""
-    print(json.dumps(json_schema(packaged_names()), indent=2))
+    print(schema_text(packaged_names()), end="")
 
 
 @_config.command("show")

@@ -12,6 +12,8 @@ from tandem import __version__
 from tandem.checkout import RECORD, checkout
 from tandem.errors import DISTRIBUTION, TandemError, UsageError
 from tandem.scaffold.folder import EXAMPLE, SHARED
+from tandem.settings.editor_schema import schema_text
+from tandem.settings.profiles import packaged_names
 
 _TEMPLATES = Path(__file__).parent / "project_files"
 # The beginning of a template's name for a file or folder that begins with a dot.
@@ -35,6 +37,8 @@ def files_of(name: str) -> dict[str, str]:
         parts = (part.replace(_DOT, ".", 1) for part in template.relative_to(_TEMPLATES).parts)
         text = template.read_text("utf-8")
         texts[str(Path(*parts))] = text.replace(_NAME, name).replace(_VERSION, __version__)
+    # Editors complete and check tandem.toml by it.
+    texts["tandem.schema.json"] = schema_text(packaged_names())
     return texts | {f"pipelines/{shared}": (EXAMPLE / shared).read_text("utf-8") for shared in SHARED}
 
 
