@@ -7,6 +7,7 @@ import sys
 import traceback
 from typing import NoReturn
 
+from tandem.documentation import located
 from tandem.errors import TandemError, UsageError
 from tandem.foreign.inheritance import adapt_this_process
 
@@ -48,7 +49,7 @@ def main() -> NoReturn:
 def _fail(error: TandemError, *, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
-    print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
+    print(located(f"error: {error}\nhint: {error.hint}"), file=sys.stderr)
     sys.exit(error.exit_code)
 
 
