@@ -164,7 +164,11 @@ SAMPLES: tuple[Declared | Refused, ...] = (
             "at_text": "string",
         },
         time="time_s",
-        notes=("timestamp: not declared as a time, because no time has nanoseconds", "ts: not declared as a time"),
+        notes=(
+            "timestamp: not declared as a time, because no time has nanoseconds",
+            "ts: not declared as a time",
+            "at_text: its times are declared as strings",
+        ),
     ),
     Declared(
         "iso.jsonl",
@@ -294,7 +298,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
             "datetime": "string",
             "identity": "string",
         },
-        notes=("left out: field 'event_time' is named like a column",),
+        notes=("event_time: not declared as a time", "left out: field 'event_time' is named like a column"),
     ),
     Declared(
         "arrays.jsonl",
@@ -732,7 +736,11 @@ SCHEMAS: tuple[Declared | Refused, ...] = (
             "inner": "record(x: 32-bit integer)?",
         },
         time="at",
-        notes=("inner: its default {'x': 1} cannot be declared",),
+        notes=(
+            "inner: its default {'x': 1} cannot be declared",
+            "records that lack id have the same identity: the field's default",
+            "records that lack at have the same time: the field's default",
+        ),
     ),
     Declared(
         "recursive.avsc",

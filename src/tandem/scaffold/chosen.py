@@ -93,8 +93,20 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
         ) from None
     if described.topic:
         notes.append(f"`tandem run` and `tandem produce` send generated records to the topic {described.topic}")
+    notes += _defaulted(described.fields, identity, time)
     chosen = [f"identity: {_shown(identity)} ({why_identity})", f"time: {_shown(time)} ({why_time})"]
     return Chosen(described, stream, record, (*chosen, *described.notes, *notes))
+
+
+def _defaulted(fields: Mapping[str, Kind], identity: Identity, time: str | Literal[RecordPart.TIMESTAMP]) -> list[str]:
+    """Returns notes if records may lack their identity or time."""
+    paths = {"identity": identity if isinstance(identity, tuple) else (identity,), "time": (time,)}
+    return [
+        f"records that lack {path} have the same {what}: the field's default"
+        for what, each in paths.items()
+        for path in each
+        if isinstance(path, str) and (found := find(fields, path, may_be_absent=True)) and found[1].fallback is not None
+    ]
 
 
 def _with_chosen_time(described: Described, choice: Choice) -> Described:

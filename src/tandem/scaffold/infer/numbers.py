@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 
 from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.kind import MAX_PRECISION, Kind
+from tandem.engine.declare.kind import MAX_PRECISION, Kind, Timestamp
 from tandem.scaffold.infer.observed import ObservedValues
 from tandem.scaffold.infer.words import is_money_like, is_number_like, is_time_like, words_of
 
@@ -22,6 +23,7 @@ _UNIT_NAMES = (
     ({"ms", "milli", "millis", "milliseconds"}, FieldType.EPOCH_MILLISECONDS),
     ({"us", "micro", "micros", "microseconds"}, FieldType.EPOCH_MICROSECONDS),
 )
+_AMOUNT = re.compile(r"-?(?P<whole>[0-9]+)(?:\.(?P<fraction>[0-9]+))?")
 _LARGEST = 2**63 - 1
 # Amounts of money may be larger than those in the samples: so many digits are declared at least.
 _DIGITS = 12
@@ -67,7 +69,20 @@ def kind_of_times(values: Sequence[int], name: str) -> Kind | None:
     return _fitting(min(values), max(values), _OF_TIMES, _UNITS)
 
 
-def undeclared_time(seen: ObservedValues, name: str) -> str | None:
+def kind_of_amounts(texts: Collection[str], name: str) -> Kind | None:
+    """Returns the type of strings that are amounts of money with fractions, else None."""
+    found = [_AMOUNT.fullmatch(text) for text in texts]
+    amounts = [each for each in found if each]
+    if not is_money_like(name) or len(amounts) < len(found):
+        return None
+    scale = max((len(each["fraction"]) for each in amounts if each["fraction"]), default=0)
+    needed = max(len(each["whole"]) for each in amounts) + max(scale, _CENTS)
+    if not 0 < scale <= _MOST_FIXED or needed > MAX_PRECISION:
+        return None
+    return FieldType.decimal(min(max(_DIGITS, needed + 1), MAX_PRECISION), max(scale, _CENTS))
+
+
+def undeclared_time(seen: ObservedValues, name: str, kind: Kind) -> str | None:
     """Returns why numbers that seem to be times are not declared as times.
 
     None if they do not seem to be.
@@ -79,6 +94,8 @@ def undeclared_time(seen: ObservedValues, name: str) -> str | None:
         return "no time has nanoseconds"
     if seen.fraction_digits and _OF_TIMES[0] <= seen.largest < _OF_TIMES[1]:
         return "a time since 1970 is an integer"
+    if not seen.fraction_digits and not isinstance(kind, Timestamp):
+        return "its integers are no times from 1990 to 2100"
     return None
 
 
