@@ -155,6 +155,29 @@ def test_of_nested_records_that_are_left_out_the_innermost_is_named(tmp_path: Pa
     assert found.notes[0].startswith(f"left out: {'x.' * 20}x")
 
 
+@pytest.mark.parametrize("text", ['{"type": "integer"}', None], ids=["schema", "samples"])
+def test_a_time_may_be_named_with_its_unit(text: str | None, tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, "sent": json.loads(text or "{}")}}
+    schema["required"] = ["id", "sent"]
+    content = json.dumps(schema) if text else '{"id": "a", "sent": 1764000000}\n'
+    found = described(tmp_path, content, "orders.json")
+    for unit, kind in (("s", FieldType.EPOCH_SECONDS), ("ms", FieldType.EPOCH_MILLISECONDS)):
+        stream = choose(found, Choice(("id",), f"sent:{unit}"), "shop", NOW_MS).stream
+        assert (stream.event_time, stream.fields["sent"]) == ("sent", kind)
+    with pytest.raises(UsageError, match="sent:x is not a declared field"):
+        choose(found, Choice(("id",), "sent:x"), "shop", NOW_MS)
+    if text:
+        with pytest.raises(UsageError, match="not a timestamp") as refused:
+            choose(found, Choice(("id",), "sent"), "shop", NOW_MS)
+        assert refused.value.hint.startswith("add its unit, such as --time sent:ms; or choose")
+
+
+def test_a_field_of_the_identity_is_named_once(tmp_path: Path) -> None:
+    found = described(tmp_path, '{"id": "a", "version": 1}\n')
+    with pytest.raises(UsageError, match="--id id is given twice"):
+        choose(found, Choice(("id", "id")), "shop", NOW_MS)
+
+
 def test_fields_without_a_default_are_chosen_before_others(tmp_path: Path) -> None:
     properties = {
         "id": {"type": "string", "default": "none"},

@@ -36,7 +36,8 @@ def main() -> NoReturn:
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except typer.TyperException as error:
-        _fail(UsageError(error.format_message(), hint="`tandem --help` lists the commands and options"), debug=debug)
+        message = error.format_message().replace(": Value error, ", ": ", 1)
+        _fail(UsageError(message, hint="`tandem --help` lists the commands and options"), debug=debug)
     except TandemError as error:
         _fail(error, debug=debug)
     except KeyboardInterrupt:

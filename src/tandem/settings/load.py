@@ -256,9 +256,10 @@ def _wrong(error: ValidationError, profile: str) -> UsageError:
     first = error.errors(include_url=False, include_input=False)[0]
     path = [str(part) for part in first["loc"]]
     name, places = ".".join(path), places_tried(path, profile)
+    message = first["msg"].removeprefix("Value error, ")
     if first["type"] != "extra_forbidden":
         return UsageError(
-            f"setting {name} of profile {profile}: {first['msg']} ({places})", hint="correct it where it is set"
+            f"setting {name} of profile {profile}: {message} ({places})", hint="correct it where it is set"
         )
     near = get_close_matches(name, (".".join(path) for path, _ in fields()), n=1)
     return UsageError(

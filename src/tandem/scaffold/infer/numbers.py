@@ -58,14 +58,18 @@ def kind_of_numbers(seen: ObservedValues, name: str) -> Kind | None:
     return FieldType.decimal(min(max(_DIGITS, needed + 1), MAX_PRECISION), scale)
 
 
+def kind_of_unit(unit: str) -> Timestamp | None:
+    """Returns the type of times since 1970 in a unit such as ``ms``; None for another word."""
+    return next((kind for names, kind in _UNIT_NAMES if unit in names), None)
+
+
 def kind_of_times(values: Sequence[int], name: str) -> Kind | None:
     """Returns the type of integers that are times since 1970.
 
     It depends on their size, else on the unit in the field's name.
     """
     if not values:
-        words = set(words_of(name))
-        return next((kind for names, kind in _UNIT_NAMES if names & words), None)
+        return next(filter(None, map(kind_of_unit, words_of(name))), None)
     return _fitting(min(values), max(values), _OF_TIMES, _UNITS)
 
 
