@@ -429,7 +429,13 @@ def test_a_check_of_json(server: Server, registry: Registry, tmp_path: Path) -> 
     assert isinstance(values, JsonSchema)
     assert problems(check(registry, tmp_path, JSON_FLAT, values, new="{}")) == []
     assert server.asked[-1][1] == {"schema": "{}", "schemaType": "JSON"}
-    assert "does not fit" in problems(check(registry, tmp_path, JSON_FLAT, values, new="{"))[0]
+    for wrong in ("{", "5", "[]"):
+        assert "does not fit" in problems(check(registry, tmp_path, JSON_FLAT, values, new=wrong))[0]
+    # A schema without any field of the stream: nothing says that it fits.
+    other = '{"type": "object", "properties": {}, "additionalProperties": false}'
+    told = [each.text for each in check(registry, tmp_path, JSON_FLAT, values, new=other)]
+    assert f"the fields of the stream {JSON_FLAT.name} are not compared with a JSON Schema" in told
+    assert not [text for text in told if "fits the schema" in text]
 
 
 IMPORTED = 'syntax = "proto3"; package shop; message Money { int64 units = 1; }'

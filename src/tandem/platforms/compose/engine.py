@@ -114,7 +114,7 @@ def check_mongo_image(engine: Engine, services: Mapping[str, Any]) -> None:
     Raises:
         EnvironmentNotReadyError: the image cannot be built.
     """
-    if "build" in services["mongo"] and engine.architecture not in (*_OF_MONGO, ""):
+    if "build" in services.get("mongo", {}) and engine.architecture not in (*_OF_MONGO, ""):
         raise EnvironmentNotReadyError(
             f"MongoDB's image cannot be built for {engine.architecture}: its package is for x86_64 only",
             hint="use the official images: TANDEM_IMAGES=official; or a mongod on PATH, with `--profile embedded`",
