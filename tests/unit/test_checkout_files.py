@@ -89,7 +89,17 @@ def test_a_release_publishes_only_the_distribution_after_all_tests() -> None:
     jobs = read(GITHUB / "workflows" / "release.yml")["jobs"]
     # The images hold no Tandem: containers mount the checkout's source.
     assert [name for name, job in jobs.items() if "permissions" in job] == ["publish"]
-    assert set(jobs["publish"]["needs"]) == {"ci", "build"}
+    assert set(jobs["publish"]["needs"]) == {"ci", "by_name", "build"}
+
+
+def test_a_release_runs_the_tests_of_the_wheel_and_the_registry_by_name() -> None:
+    jobs = read(GITHUB / "workflows" / "release.yml")["jobs"]
+    (command,) = [step["run"] for step in jobs["by_name"]["steps"] if step.get("run", "").startswith("scripts/test")]
+    layers = [word for word in command.split()[1:] if not word.startswith("-")]
+    for layer in ("integration", "compose"):
+        files = (ROOT / "tests" / layer).glob("test_*.py")
+        assert layer in layers
+        assert any("by_name" in file.read_text("utf-8") for file in files)
 
 
 def test_pre_commit_runs_the_checks_of_the_script() -> None:

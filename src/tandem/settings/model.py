@@ -41,7 +41,7 @@ FOUND = ("location", "profile_file")
 # Names a secret; ``connections.resolve`` reads it when a client needs it.
 Reference = Annotated[str, AfterValidator(_checked), Field(json_schema_extra={"pattern": f"^({REFERENCE.pattern})$"})]
 # What an editor checks of an address: it holds no login.
-_NO_LOGIN = {"pattern": "^[^@]*$"}
+_NO_LOGIN: dict[str, Any] = {"pattern": "^[^@]*$"}
 
 
 class _Frozen(BaseModel):
