@@ -530,3 +530,14 @@ def test_a_busy_port_of_a_page_is_reported_and_keeps_no_container_from_starting(
         assert f"port {first + 2} is busy" in "".join(each.get("error", "") for each in said)
     job.submit()
     assert [words[-1] for words in started] == ["job", "job", "dashboard"]
+
+
+def test_images_are_named_with_their_sizes_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def container(service: str, *tags: str) -> SimpleNamespace:
+        image = SimpleNamespace(tags=list(tags), attrs={"Size": 100})
+        return SimpleNamespace(labels={"com.docker.compose.service": service}, image=image)
+
+    found = [container("job", "tandem/spark:0.1.0"), container("setup", "tandem/spark:0.1.0"), container("old")]
+    client = SimpleNamespace(containers=SimpleNamespace(list=lambda **_: found), close=lambda: None)
+    monkeypatch.setattr("docker.DockerClient", lambda **_: client)
+    assert Containers(Engine("unix:///x", 0)).image_sizes("p") == {"tandem/spark": 100}
