@@ -71,8 +71,8 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
         settings: the profile's settings.
         running: whether the environment runs: then its ports are in use, and its services must answer.
     """
-    yield Finding("Tandem", "good", f"{__version__}, with Python {python_version()}")
     own = _own_checks(settings.backend)
+    yield Finding("Tandem", "good", f"{__version__}, with Python {python_version()}")
     # Managed services.
     running = running or settings.backend == "dataproc"
     shared = {

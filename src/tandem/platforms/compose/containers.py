@@ -84,7 +84,7 @@ class Containers:
         """Returns the bytes of each image of a project's containers, by its name without the tag."""
         with _answering():
             images = [each.image for each in self.of(project).values()]
-            return {each.tags[0].partition(":")[0]: int(each.attrs["Size"]) for each in images if each.tags}
+            return {each.tags[0].rpartition(":")[0]: int(each.attrs["Size"]) for each in images if each.tags}
 
     def _list(self, labels: dict[str, str]) -> list[Any]:
         wanted = [f"{name}={value}" for name, value in labels.items()]
