@@ -21,7 +21,7 @@ from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.platforms.provision import DEAD_LETTER_BYTES
 from tests.environment import Environment
-from tests.faults.backends import Processes, send
+from tests.faults.backends import send
 from tests.faults.conftest import FAULT_STATE, Arenas, backend_of, environment_of
 from tests.faults.second_driver import two_drivers
 from tests.foreign import order, payment, send_two_facts_of_one_customer
@@ -291,14 +291,14 @@ def test_a_batch_needs_more_memory_than_java_has(lone: Environment) -> None:
         from dataclasses import replace
 
 
-        def facts_beside_all_of_them(joined: DataFrame) -> DataFrame:
+        def beside_all_facts(joined: DataFrame) -> DataFrame:
             found = facts(joined)
             all_in_one_row = found.agg(F.collect_list(F.repeat("customer_id", 100_000)).alias("all"))
             return found.crossJoin(all_in_one_row).where(F.size("all") > 0).drop("all")
 
 
         FACT_OUTPUT, UNMATCHED_OUTPUT = PIPELINE.outputs
-        PIPELINE = replace(PIPELINE, outputs=(replace(FACT_OUTPUT, documents=facts_beside_all_of_them), UNMATCHED_OUTPUT))
+        PIPELINE = replace(PIPELINE, outputs=(replace(FACT_OUTPUT, documents=beside_all_facts), UNMATCHED_OUTPUT))
         """,
     )
     greedy.tandem("up", "--wait")

@@ -111,7 +111,7 @@ def _defaulted(fields: Mapping[str, Kind], identity: Identity, time: str | Liter
 
 
 def _with_unit(described: Described, choice: Choice) -> tuple[Described, Choice]:
-    """Returns the description and the choice of a time that was named with its unit, such as ``at:ms``."""
+    """Returns the description and the choice without a unit, as in ``at:ms``."""
     path, _, unit = (choice.event_time or "").rpartition(":")
     kind, found = kind_of_unit(unit), find(described.fields, path, may_be_absent=True)
     is_number = found is not None and (

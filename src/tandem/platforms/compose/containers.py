@@ -81,7 +81,7 @@ class Containers:
         return True
 
     def image_sizes(self, project: str) -> dict[str, int]:
-        """Returns the bytes of each image of a project's containers, by its name without the tag."""
+        """Returns the bytes of the images of a project, by their names without tags."""
         with _answering():
             images = [each.image for each in self.of(project).values()]
             return {each.tags[0].rpartition(":")[0]: int(each.attrs["Size"]) for each in images if each.tags}

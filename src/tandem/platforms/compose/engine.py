@@ -105,7 +105,7 @@ def check_builder(engine: Engine) -> str:
 
 
 def check_mongo_image(engine: Engine, services: Mapping[str, Any]) -> None:
-    """Raises if MongoDB's image must be built on processors for which there is no package.
+    """Raises if MongoDB's image must be built where no package has it.
 
     Args:
         engine: an engine.

@@ -59,7 +59,7 @@ def kind_of_numbers(seen: ObservedValues, name: str) -> Kind | None:
 
 
 def kind_of_unit(unit: str) -> Timestamp | None:
-    """Returns the type of times since 1970 in a unit such as ``ms``; None for another word."""
+    """Returns the type of times in a unit such as ``ms``; None for another word."""
     return next((kind for names, kind in _UNIT_NAMES if unit in names), None)
 
 
