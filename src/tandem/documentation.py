@@ -16,4 +16,5 @@ def located(text: str) -> str:
 
     Messages name pages as the checkout has them, for example those of a job that runs elsewhere.
     """
-    return text if checkout() else _PAGE.sub(f"{PACKAGED}/", text)
+    # The copy of the source in containers has no pages.
+    return text if checkout() or not PACKAGED.is_dir() else _PAGE.sub(f"{PACKAGED}/", text)

@@ -420,10 +420,13 @@ def test_the_commands_about_settings_work(tmp_path: Path) -> None:
     assert re.search(r"kafka\.port +29092 +the environment|kafka\.port +29092 +TANDEM", done.stdout), done.stdout
 
 
-def test_an_installed_tandem_names_pages_as_it_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_tandem_names_pages_as_it_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "see docs/guides/recovery.md#start-with-a-new-checkpoint, and my/docs/x.md"
     assert documentation.located(text) == text
     monkeypatch.setattr(documentation, "checkout", lambda: None)
+    # As in a container, which has the source alone.
+    assert documentation.located(text) == text
+    monkeypatch.setattr(documentation, "PACKAGED", tmp_path)
     assert documentation.located(text) == text.replace("see docs", f"see {documentation.PACKAGED}")
     for file in ("src/tandem/cli/new.py", "src/tandem/engine/spark/failure.py", "src/tandem/platforms/rights.py"):
         pages = [found.partition("#")[0] for found in _PATH.findall((ROOT / file).read_text("utf-8"))]
@@ -433,9 +436,10 @@ def test_an_installed_tandem_names_pages_as_it_has_them(monkeypatch: pytest.Monk
 
 
 def test_an_installed_tandem_prints_pages_as_it_has_them(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(documentation, "checkout", lambda: None)
+    monkeypatch.setattr(documentation, "PACKAGED", tmp_path)
     CommandContext().say("docs/guides/ci.md lists them")
     with pytest.raises(SystemExit):
         main._fail(UsageError("wrong", hint="see docs/guides/gcp.md"), debug=False)  # noqa: SLF001
