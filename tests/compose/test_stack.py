@@ -52,6 +52,12 @@ def test_docker_compose_up_gives_the_running_pipeline(stack: Stack) -> None:
     assert started_at(stack.containers.of(PROJECT)["setup"]) > prepared
 
 
+def test_no_image_of_ours_is_larger_than_one_gigabyte(stack: Stack) -> None:
+    sizes = {name: size for name, size in stack.containers.image_sizes(PROJECT).items() if name.startswith("tandem/")}
+    assert {"tandem/app", "tandem/spark"} <= sizes.keys()
+    assert {name: size for name, size in sizes.items() if size > 1e9} == {}
+
+
 def test_the_job_runs_on_the_cluster(stack: Stack) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{stack.first_port + 4}/json/", timeout=10) as answer:
         master = json.load(answer)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tandem import __version__
 from tandem.artifacts.cache import environment_sets
 from tandem.artifacts.lock import locked
 from tandem.errors import EnvironmentNotReadyError, TandemError
@@ -219,3 +220,9 @@ def test_which_topics_producers_date(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked("mine", "theirs", "not created yet") == ["theirs"]
     with pytest.raises(EnvironmentNotReadyError, match="does not show the settings of hidden"):
         asked("mine", "hidden")
+
+
+def test_the_version_is_the_first_line(tmp_path: Path, many_ports: int) -> None:
+    first = next(examine(settings(tmp_path, tmp_path, many_ports), running=False))
+    assert (first.check, first.state) == ("Tandem", "good")
+    assert first.value.startswith(f"{__version__}, with Python 3.")

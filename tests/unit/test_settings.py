@@ -520,3 +520,9 @@ def test_the_hint_about_what_is_missing_works() -> None:
     with pytest.raises(UsageError) as caught:
         load("gcp")
     assert "`tandem --profile gcp config show`" in caught.value.hint
+
+
+def test_a_message_about_a_wrong_value_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_KAFKA__PASSWORD", "hunter2")
+    with pytest.raises(UsageError, match=r"^setting kafka\.password of profile embedded: expected a reference"):
+        load("embedded")

@@ -177,6 +177,27 @@ def test_elsewhere_the_distribution_has_its_name_and_its_extras(folder: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("named", "run"),
+    [
+        ("small", []),
+        ("small,orders_payments", ["tandem --profile embedded --pipeline orders_payments run"]),
+        ("orders_payments", ["tandem --profile embedded run"]),
+    ],
+)
+def test_the_workflow_runs_only_pipelines_that_can_be_verified(named: str, run: list[str], folder: Path) -> None:
+    # As on the page "The smallest pipeline": without an oracle.
+    small = Path("pipelines") / "small"
+    small.mkdir(parents=True)
+    for name in ("transform.py", "generator.py"):
+        (small / name).write_text("")
+    done = tandem("--pipeline", named, "new", "--ci", "github")
+    assert done.exit_code == 0, done.output
+    assert [each for each in commands(folder / "tandem-test.yml") if each.endswith(" run")] == run
+    assert ("does not run small" in done.output) == ("small" in named)
+    assert checked(folder / "tandem-test.yml").returncode == 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         (("new", "shop", "--ci", "github"), "--ci creates no pipeline"),

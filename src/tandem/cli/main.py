@@ -7,6 +7,7 @@ import sys
 import traceback
 from typing import NoReturn
 
+from tandem.documentation import located
 from tandem.errors import TandemError, UsageError
 from tandem.foreign.inheritance import adapt_this_process
 
@@ -35,7 +36,8 @@ def main() -> NoReturn:
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except typer.TyperException as error:
-        _fail(UsageError(error.format_message(), hint="`tandem --help` lists the commands and options"), debug=debug)
+        message = error.format_message().replace(": Value error, ", ": ", 1)
+        _fail(UsageError(message, hint="`tandem --help` lists the commands and options"), debug=debug)
     except TandemError as error:
         _fail(error, debug=debug)
     except KeyboardInterrupt:
@@ -48,7 +50,7 @@ def main() -> NoReturn:
 def _fail(error: TandemError, *, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
-    print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
+    print(located(f"error: {error}\nhint: {error.hint}"), file=sys.stderr)
     sys.exit(error.exit_code)
 
 

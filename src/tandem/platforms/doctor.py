@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from platform import python_version
 from typing import assert_never
 
 from kafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
+from tandem import __version__
 from tandem.artifacts.cache import environment_sets
 from tandem.artifacts.ivy import check_spark
 from tandem.artifacts.lock import locked, sha256_of
@@ -71,6 +73,7 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
         running: whether the environment runs: then its ports are in use, and its services must answer.
     """
     own = _own_checks(settings.backend)
+    yield Finding("Tandem", "good", f"{__version__}, with Python {python_version()}")
     # Managed services.
     running = running or settings.backend == "dataproc"
     shared = {

@@ -126,7 +126,10 @@ def _compatible(reasons: list[str] | None) -> SchemaFinding:
 def _readable(
     registry: Registry, stream: Stream, declared: Registered, frozen: list[Frozen], new: RegisteredSchema
 ) -> SchemaFinding:
-    """Returns whether the declaration fits a new schema."""
+    """Returns whether the declaration fits a new schema.
+
+    Of a JSON Schema, only whether it is one.
+    """
     try:
         match declared:
             case Avro():
@@ -136,7 +139,12 @@ def _readable(
                 added = _next(known, descriptor_of(new.text, imports_of(registry, new)))
                 Protobuf.parse_registered(declared.subject, [*known, added], declared.message).check(stream.fields)
             case JsonSchema():
-                json.loads(new.text)
+                # A JSON Schema does not say which type a declaration has, so the fields are not compared.
+                if not isinstance(json.loads(new.text), dict | bool):
+                    raise ValueError("it is no JSON Schema")
+                return SchemaFinding(
+                    f"the fields of the stream {stream.name} are not compared with a JSON Schema", False
+                )
     except (ValueError, RecursionError) as error:
         return SchemaFinding(f"the stream {stream.name} does not fit the schema: {error}", True)
     return SchemaFinding(f"the stream {stream.name} fits the schema", False)

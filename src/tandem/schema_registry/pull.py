@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.protobuf_descriptor import Descriptor
-from tandem.engine.declare.wire_format import DESCRIPTOR_ENDING, PROTO_ENDING, Frozen, frozen_file
+from tandem.engine.declare.wire_format import DESCRIPTOR_ENDING, FOLDER, PROTO_ENDING, Frozen, frozen_file
 from tandem.errors import TandemError
 from tandem.schema_registry.client import RegisteredSchema, Registry
 from tandem.schema_registry.other_subjects import completed, referred
@@ -45,7 +46,7 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
         subject: the subject.
 
     Raises:
-        TandemError: the registry has no such subject, or a file contradicts the registry.
+        TandemError: the registry has no such subject, a file contradicts the registry, or a file cannot be written.
     """
     done = Pulled()
     for version in registry.versions(subject):
@@ -61,13 +62,29 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
         if frozen is not None and has_files(folder, subject, frozen, texts):
             done.known += 1
             continue
-        for ending, text in texts.items():
-            path = frozen_file(subject, number, schema.schema_id, ending)
-            file = folder / path
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(f"{text}\n", "utf-8")
-            done.new.append(path)
+        files = {frozen_file(subject, number, schema.schema_id, ending): text for ending, text in texts.items()}
+        _write(folder, files)
+        done.new += files
     return done
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """Writes the files of one schema, all or none."""
+    drafts = {folder / path: folder / f"{path}.draft" for path in files}
+    try:
+        (folder / FOLDER).mkdir(exist_ok=True)
+        for draft, text in zip(drafts.values(), files.values(), strict=True):
+            draft.write_text(f"{text}\n", "utf-8")
+        for file, draft in drafts.items():
+            draft.replace(file)
+    except OSError as error:
+        for draft in drafts.values():
+            with suppress(OSError):
+                draft.unlink()
+        raise TandemError(
+            f"{error.filename} cannot be written: {error.strerror}",
+            hint=f"make {folder / FOLDER} a folder that you may write to",
+        ) from None
 
 
 def has_files(folder: Path, subject: str, frozen: Frozen, endings: Iterable[str]) -> bool:

@@ -32,7 +32,7 @@ class GoogleSettings(BaseModel):
     """The cluster; ``tandem deploy`` creates it if it does not exist."""
     machine: str = "n2-standard-4"
     """The type of the cluster's machines. Executors are sized for it."""
-    workers: int = Field(default=2, ge=0)
+    workers: int = Field(default=2, ge=0, json_schema_extra={"not": {"const": 1}})
     """The number of workers; 0 for a single machine that is master and worker, else at least 2."""
     disk_gb: int = Field(default=100, ge=50)
     """The size of each machine's boot disk, which also has the state and what Spark spills. Google's default is 500."""

@@ -10,6 +10,8 @@ DRIVER, EXECUTOR = "spark.driver.memory", "spark.executor.memory"
 _LEAST_MIB = 512
 # Java takes a number without a unit as bytes, and Spark as MiB, so a unit is required.
 _SIZE = re.compile("([0-9]{1,12})([kmgt])", re.IGNORECASE)
+# The same for editors.
+HEAP_PATTERN = "^[0-9]{1,12}[kmgtKMGT]$"
 _KIB = {"k": 1, "m": 2**10, "g": 2**20, "t": 2**30}
 
 

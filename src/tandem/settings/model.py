@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tandem.catalog import PipelineLocation
-from tandem.engine.spark.secrets import is_reference
+from tandem.engine.spark.secrets import REFERENCE, is_reference
 from tandem.settings.google import GoogleSettings
-from tandem.settings.heap_size import check_heaps
+from tandem.settings.heap_size import DRIVER, EXECUTOR, HEAP_PATTERN, check_heaps
 from tandem.settings.telemetry import TelemetrySettings
 
 
@@ -43,7 +43,9 @@ Backend = Literal["embedded", "compose", "dataproc", "rehearsal"]
 FOUND = ("location", "profile_file")
 
 # Names a secret; ``connections.resolve`` reads it when a client needs it.
-Reference = Annotated[str, AfterValidator(_checked)]
+Reference = Annotated[str, AfterValidator(_checked), Field(json_schema_extra={"pattern": f"^({REFERENCE.pattern})$"})]
+# What an editor checks of an address: it holds no login.
+_NO_LOGIN: dict[str, Any] = {"pattern": "^[^@]*$"}
 
 
 class _Frozen(BaseModel):
@@ -82,7 +84,10 @@ class MongoSettings(_Frozen):
 
     port: int = Field(default=27117, ge=1, le=65535)
     options: str = "replicaSet=rs0"
-    uri: str = Field(default_factory=lambda values: f"mongodb://127.0.0.1:{values['port']}/?{values['options']}")
+    uri: str = Field(
+        default_factory=lambda values: f"mongodb://127.0.0.1:{values['port']}/?{values['options']}",
+        json_schema_extra=_NO_LOGIN,
+    )
     database: str = Field(min_length=1)
     username: str | None = None
     password: Reference | None = None
@@ -106,7 +111,7 @@ class MongoSettings(_Frozen):
 class RegistrySettings(_Frozen):
     """Where the schema registry is. Only `tandem schemas` asks it."""
 
-    url: str | None = Field(default=None, pattern="^https?://[^/]")
+    url: str | None = Field(default=None, pattern="^https?://[^/]", json_schema_extra=_NO_LOGIN)
     """The address of an API like Confluent's, such as `https://HOST` or `http://127.0.0.1:8081/apis/ccompat/v7`."""
     username: str | None = None
     """The user, or the API key."""
@@ -201,7 +206,12 @@ class Settings(_Frozen):
     ui: UiSettings = UiSettings()
     log: LogSettings = LogSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
-    spark: dict[str, str] = {}
+    spark: dict[str, str] = Field(
+        default={},
+        json_schema_extra={
+            "properties": {name: {"type": "string", "pattern": HEAP_PATTERN} for name in (DRIVER, EXECUTOR)}
+        },
+    )
     state_dir: Path
     """The folder of all state; default: ``.tandem`` in Tandem's checkout or, without one, in your Git repository."""
     cache_dir: Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -27,6 +28,9 @@ _FURTHER_JOB_GIB = 3
 _PATIENCE_S = 15
 _HINT = "start Docker, or use `--profile embedded`, which needs none"
 
+# The processors for which a package has MongoDB.
+_OF_MONGO = ("x86_64", "amd64")
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -36,11 +40,13 @@ class Engine:
         host: its address in Docker's current context.
         memory: its memory for containers, in bytes.
         compose: the version of Compose.
+        architecture: its processors, as Docker names them; empty if unknown.
     """
 
     host: str
     memory: int
     compose: str = ""
+    architecture: str = ""
 
 
 def find_engine() -> Engine:
@@ -66,7 +72,12 @@ def find_engine() -> Engine:
             f"Docker Compose {wanted} or newer is needed, but {version[0] if version else 'none'} is installed",
             hint="install the Compose plugin (Debian: docker-compose-v2 or docker-compose)",
         )
-    return Engine(host=host, memory=int(info.get("MemTotal") or 0), compose=f"{version[1]}.{version[2]}")
+    return Engine(
+        host=host,
+        memory=int(info.get("MemTotal") or 0),
+        compose=f"{version[1]}.{version[2]}",
+        architecture=str(info.get("Architecture") or ""),
+    )
 
 
 def check_builder(engine: Engine) -> str:
@@ -91,6 +102,23 @@ def check_builder(engine: Engine) -> str:
             "or use `--profile embedded`",
         )
     return match[1]
+
+
+def check_mongo_image(engine: Engine, services: Mapping[str, Any]) -> None:
+    """Raises if MongoDB's image must be built where no package has it.
+
+    Args:
+        engine: an engine.
+        services: the services of the Compose project.
+
+    Raises:
+        EnvironmentNotReadyError: the image cannot be built.
+    """
+    if "build" in services.get("mongo", {}) and engine.architecture not in (*_OF_MONGO, ""):
+        raise EnvironmentNotReadyError(
+            f"MongoDB's image cannot be built for {engine.architecture}: its package is for x86_64 only",
+            hint="use the official images: TANDEM_IMAGES=official; or a mongod on PATH, with `--profile embedded`",
+        )
 
 
 def check_memory(engine: Engine, jobs: int = 1) -> None:

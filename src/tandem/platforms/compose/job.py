@@ -15,7 +15,7 @@ from tandem.platforms.base import START_DEADLINE_S, UNCHECKED
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import ports
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
-from tandem.platforms.compose.engine import check_builder, check_memory
+from tandem.platforms.compose.engine import check_builder, check_memory, check_mongo_image
 from tandem.platforms.compose.folder import renewed_folder
 from tandem.platforms.compose.heaps import check_heaps_fit
 from tandem.platforms.compose.job_services import BATCH, SETUP, JobServices
@@ -53,6 +53,7 @@ class ComposeJob:
             check_memory(project.engine, len(pipelines))
             check_builder(project.engine)
             services = project.compose(self.settings).model()["services"]
+            check_mongo_image(project.engine, services)
             check_heaps_fit(self.settings.spark, services, job)
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
                 check_ports(ports(self.settings))

@@ -16,6 +16,7 @@ from tandem.scaffold.sources.leaving_out import (
     Parts,
     TooLargeError,
     first_of,
+    note_left_out,
     record_of,
     too_large,
     usable,
@@ -108,11 +109,12 @@ class _ProtobufTypes:
         own: Mapping[str, Field] = message.by_name
         for name in usable(own, self.notes):
             path = outer + name
+            known = len(self.notes)
             try:
                 kind = self._kind(own[name], path)
                 found[name] = kind.optional() if own[name].is_optional or _is_wrapped(own[name]) else kind
             except CannotDeclareError as error:
-                self.notes.append(f"left out: {path} {error}")
+                note_left_out(self.notes, path, error, known)
         self._open.pop()
         return found
 
