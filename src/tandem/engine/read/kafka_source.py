@@ -164,6 +164,8 @@ def _connection(config: JobConfig) -> dict[str, str]:
     return {
         **kafka_options(config),
         "kafka.isolation.level": "read_committed",
+        # After each poll, Spark asks Kafka twice for the partition's offsets. By default, a poll returns 500 records.
+        "kafka.max.poll.records": "5000",
         "includeHeaders": "true",
     }
 
