@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from bson.raw_bson import RawBSONDocument
 from kafka import KafkaConsumer, TopicPartition
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -22,6 +23,7 @@ from tandem.engine.spark.failure import JobError
 from tandem.engine.write import mongo_sink
 from tandem.engine.write.dead_letters import DeadLetters
 from tandem.engine.write.driver_rows import DriverQuery, DriverRows
+from tandem.engine.write.driver_writer import MONGODB, DriverWriter
 from tandem.engine.write.mongo_sink import SmallWriter, write_documents
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.environment import Environment
@@ -119,6 +121,28 @@ def test_a_failed_write_is_done_again_by_tasks(spark: SparkSession, running: Env
     with pytest.raises(JobError) as failed:
         writer.write(old=False)
     assert str(failed.value) == "writing t failed: USER_RAISED_EXCEPTION"
+
+
+def test_one_writer_stores_one_batch_after_another(spark: SparkSession, running: Environment, database: Any) -> None:
+    """And after a failed write, whose rows it forgets."""
+    batches = [
+        spark.createDataFrame([(each, n) for each in ids], "_id string, n int")
+        for n, ids in enumerate(("ab", "cd", "de", "f"))
+    ]
+    rows = DriverRows(batches[0])
+    query = DriverQuery(rows, rows.placeholder)
+    options = {"connection.uri": uri_of(running), "database": "small_batches", "collection": "kept", "ordered": "true"}
+    writer = DriverWriter(query.declared, MONGODB, {**options, "operationType": "insert"})
+    for batch in batches[:2]:
+        rows.collect(batch)
+        writer.write(query.rows())
+    rows.collect(batches[2])
+    with pytest.raises(Py4JJavaError):
+        writer.write(query.rows())
+    rows.collect(batches[3])
+    writer.write(query.rows())
+    writer.close()
+    assert {each["_id"]: each["n"] for each in database["kept"].find()} == {"a": 0, "b": 0, "c": 1, "d": 1, "f": 3}
 
 
 def test_a_query_sees_the_rows_of_the_newest_batch(spark: SparkSession) -> None:

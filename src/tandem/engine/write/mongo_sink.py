@@ -112,9 +112,14 @@ class SmallWriter:
         except Py4JJavaError:
             _log.warning("documents not written by the driver; tasks try it again")
             # The login may have changed since.
-            for name in ("_as_text", "_as_it_is"):
-                vars(self).pop(name, None)
+            self.close()
             write_documents(self.documents.frame(), self._collection, self._config, few=True, old=old)
+
+    def close(self) -> None:
+        """Releases the clients. A later write takes new ones."""
+        for name in ("_as_text", "_as_it_is"):
+            if made := vars(self).pop(name, None):
+                made[1].close()
 
 
 def _each_once(documents: DataFrame) -> DataFrame:

@@ -105,6 +105,11 @@ class SmallBatches:
         """Releases the rows."""
         self._rows.clear()
 
+    def close(self) -> None:
+        """Releases MongoDB's clients."""
+        for writer in self._writers.values():
+            writer.close()
+
     @cached_property
     def _made_letters(self) -> list[tuple[DriverQuery, DriverWriter]]:
         made = self._letters.made_by_stream(self._rejected)
