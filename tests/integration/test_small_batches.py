@@ -89,10 +89,33 @@ def test_the_driver_stores_what_tasks_store(
     in_driver = DriverRows(batch)
     assert in_driver.collect(batch) == len(rows)
     monkeypatch.setattr(mongo_sink, "write_documents", pytest.fail)
-    SmallWriter(in_driver, in_driver.placeholder, "driver", config).write(old=old)
-    by_tasks, by_driver = (stored(database, name) for name in ("tasks", "driver"))
-    assert by_driver == by_tasks
-    assert len(by_driver) == len(rows)
+    writer = SmallWriter(in_driver, in_driver.placeholder, "driver", config)
+    # The first time, the documents are inserted. The second time they exist, so they are replaced.
+    for _ in range(2):
+        writer.write(old=old)
+        by_tasks, by_driver = (stored(database, name) for name in ("tasks", "driver"))
+        assert by_driver == by_tasks
+        assert len(by_driver) == len(rows)
+
+
+def test_the_newest_batch_wins_where_a_document_exists(
+    spark: SparkSession, running: Environment, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some are new, some exist, and one is twice in a batch."""
+    config = replace(job_config("any"), mongo=MongoConfig(uri=uri_of(running), database="small_batches"))
+    monkeypatch.setattr(mongo_sink, "write_documents", pytest.fail)
+    batches = [
+        spark.createDataFrame([(each, n) for each in ids], "_id string, n int")
+        for n, ids in enumerate(("ab", "bcc", "cde", "ef"))
+    ]
+    rows = DriverRows(batches[0])
+    writer = SmallWriter(rows, rows.placeholder, "newest", config)
+    for batch in batches:
+        rows.collect(batch)
+        writer.write(old=False)
+    writer.close()
+    found = {each["_id"]: each["n"] for each in database["newest"].find()}
+    assert found == {"a": 0, "b": 1, "c": 2, "d": 2, "e": 3, "f": 3}
 
 
 def uri_of(environment: Environment) -> str:
