@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from bson.raw_bson import RawBSONDocument
 from kafka import KafkaConsumer, TopicPartition
+from py4j.clientserver import ClientServerConnection
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -187,6 +188,48 @@ def test_a_query_may_have_the_rows_several_times(spark: SparkSession) -> None:
     both = DriverQuery(rows, reduce(DataFrame.union, (rows.placeholder.where(f"a = {each}") for each in (1, 2))))
     rows.collect(batch)
     assert sorted(row["a"] for row in both.frame().collect()) == [1, 2]
+
+
+CHAINS: dict[str, Callable[[DataFrame], DataFrame]] = {
+    "nothing": lambda rows: rows,
+    "projection": lambda rows: rows.select("a", F.upper("text").alias("b")),
+    "filter": lambda rows: rows.where("a > 1"),
+    "none left": lambda rows: rows.where("a > 9"),
+    "filter that is always false": lambda rows: rows.where("FALSE"),
+    "both, several times": lambda rows: (
+        rows.where("a > 1").withColumn("c", F.col("a") * 2).where("c < 9").select(F.struct("c", "text").alias("d"))
+    ),
+}
+
+
+@pytest.mark.parametrize("query", CHAINS.values(), ids=CHAINS)
+def test_a_query_has_the_same_rows_with_few_calls_to_java(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, query: Callable[[DataFrame], DataFrame]
+) -> None:
+    batches = [spark.createDataFrame([(n, "x"), (n + 3, None)], "a bigint, text string") for n in range(3)]
+    rows = DriverRows(batches[0])
+    made = DriverQuery(rows, query(rows.placeholder))
+    commands: list[str] = []
+    jvm: Any = spark._jvm
+    send = ClientServerConnection.send_command
+
+    def counted(self: ClientServerConnection, command: str) -> str:
+        # The others release objects that Python has forgotten.
+        if command.startswith(("c\n", "i\n")):
+            commands.append(command)
+        return str(send(self, command))
+
+    for batch in batches:
+        rows.collect(batch)
+        with monkeypatch.context() as patch:
+            patch.setattr(ClientServerConnection, "send_command", counted)
+            found = made.rows()
+        assert len(commands) < 18
+        commands.clear()
+        expected = query(batch)._jdf
+        convert = jvm.org.apache.spark.sql.catalyst.CatalystTypeConverters.convertToScala
+        in_driver = [convert(found.apply(n), expected.schema()).toString() for n in range(found.size())]
+        assert in_driver == [row.toString() for row in expected.collectAsList()]
 
 
 @pytest.mark.parametrize(
