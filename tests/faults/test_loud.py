@@ -21,7 +21,7 @@ from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.platforms.provision import DEAD_LETTER_BYTES
 from tests.environment import Environment
-from tests.faults.backends import Processes, send
+from tests.faults.backends import send
 from tests.faults.conftest import FAULT_STATE, Arenas, backend_of, environment_of
 from tests.faults.second_driver import two_drivers
 from tests.foreign import order, payment, send_two_facts_of_one_customer
@@ -233,6 +233,15 @@ def test_dead_letters_cannot_be_written(
 
 
 @pytest.mark.on_demand
+def test_the_dead_letter_topic_allows_less_than_a_batch_of_kafkas_client(lone: Environment) -> None:
+    """Each letter fits, but not the 16 KiB of letters that the client sends together by default."""
+    with KafkaAdminClient(bootstrap_servers=lone.bootstrap) as admin:
+        limit_letters(admin, 4_000)
+    lone.tandem("produce", "--count", "5000", "--mix", "malformed=0.3", "--close")
+    assert json.loads(lone.tandem("verify", "--json", "--wait", "60").stdout)["ok"]
+
+
+@pytest.mark.on_demand
 def test_a_unique_index_of_somebody_else(lone: Environment) -> None:
     with lone.database() as database:
         theirs = {"customer_id": "planted-payload"}
@@ -241,7 +250,7 @@ def test_a_unique_index_of_somebody_else(lone: Environment) -> None:
         problem = lone.wait("the problem", lambda: lone.status()["problem"])
         assert "the unique index theirs" in problem
         assert backend_of(lone).job_restarts == 0
-        assert "planted-payload" not in lone.tandem("logs").stdout
+        assert "planted-payload" not in lone.tandem("logs", "job").stdout
         database[FACTS.name].drop_index("theirs")
     lone.tandem("submit")
     assert json.loads(lone.tandem("verify", "--json").stdout)["ok"]
@@ -261,7 +270,7 @@ def test_a_document_too_large(lone: Environment) -> None:
     assert foreign.flush(60) == 0
     problem = lone.wait("the problem", lambda: lone.status()["problem"])
     assert "larger than MongoDB's limit of 16 MiB" in problem
-    assert "planted-payload" not in lone.tandem("logs").stdout + problem
+    assert "planted-payload" not in lone.tandem("logs", "job").stdout + problem
     now_there = lone.contents()
     assert now_there[FACTS.name] == contents[FACTS.name]
     # Of its batch what is written beside it may be there: what its time has made final. Nothing else has changed.
@@ -271,17 +280,31 @@ def test_a_document_too_large(lone: Environment) -> None:
 
 @EMBEDDED_ONLY
 @pytest.mark.on_demand
-def test_more_waits_than_fits_into_memory(lone: Environment) -> None:
-    """A heap that is too small is told of; with a larger one nothing of the backlog is lost or doubled."""
+def test_a_batch_needs_more_memory_than_java_has(lone: Environment) -> None:
+    """A heap that is too small is told of; with code that needs less, nothing of the batch is lost or doubled."""
     lone.tandem("down")
     spark = {"spark.driver.memory": "600m", "spark.driver.extraJavaOptions": "-XX:+UseParallelGC"}
-    small = replace(lone, extra=(*lone.extra, ("TANDEM_SPARK", json.dumps(spark))))
-    small.tandem("up", "--wait")
-    processes = Processes(lone.home)
-    send(processes, "job", signal.SIGSTOP)
-    small.tandem("produce", "--count", "500000", "--mix", "late=0", "--close")
-    send(processes, "job", signal.SIGCONT)
-    problem = small.wait("the problem", lambda: small.status()["problem"], 240)
+    greedy = with_other_code(
+        replace(lone, extra=(*lone.extra, ("TANDEM_SPARK", json.dumps(spark)))),
+        "transform.py",
+        """
+        from dataclasses import replace
+
+
+        def beside_all_facts(joined: DataFrame) -> DataFrame:
+            found = facts(joined)
+            all_in_one_row = found.agg(F.collect_list(F.repeat("customer_id", 100_000)).alias("all"))
+            return found.crossJoin(all_in_one_row).where(F.size("all") > 0).drop("all")
+
+
+        FACT_OUTPUT, UNMATCHED_OUTPUT = PIPELINE.outputs
+        PIPELINE = replace(PIPELINE, outputs=(replace(FACT_OUTPUT, documents=beside_all_facts), UNMATCHED_OUTPUT))
+        """,
+    )
+    greedy.tandem("up", "--wait")
+    # The job may give up before all is sent.
+    greedy.tandem("produce", "--count", "20000", "--mix", "late=0", "--close", code=None)
+    problem = greedy.wait("the problem", lambda: greedy.status()["problem"], 240)
     assert "Java ran out of memory" in problem
     assert "spark.driver.memory" in problem
     lone.tandem("down")
