@@ -78,6 +78,9 @@ logger.kafka.filter.burst.type = BurstFilter
 logger.kafka.filter.burst.level = WARN
 logger.kafka.filter.burst.rate = 0.017
 logger.kafka.filter.burst.maxBurst = 5
+# Plans are shortened on purpose: spark.sql.debug.maxToStringFields.
+logger.strings.name = org.apache.spark.util.SparkStringUtils
+logger.strings.level = error
 # Cache misses after a restart are expected.
 logger.state.name = org.apache.spark.sql.execution.streaming.state
 logger.state.level = error

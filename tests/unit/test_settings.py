@@ -120,6 +120,13 @@ def test_what_runs_here_asks_for_nothing_of_the_cloud(profile: str, monkeypatch:
     assert not (settings.gcp.rehearsal_port is None and settings.gcp.project)
 
 
+def test_snapshots_of_the_state_are_rarer_on_this_machine_only() -> None:
+    """In the cloud, `deploy --plan` counts one for every tenth batch, as Spark does by default."""
+    name = "spark.sql.streaming.stateStore.minDeltasForSnapshot"
+    found = {profile: load(profile).spark.get(name) for profile in ("embedded", "local", "rehearsal")}
+    assert found == {"embedded": "60", "local": "60", "rehearsal": None}
+
+
 def test_a_login_in_mongodbs_address_is_refused_and_not_repeated() -> None:
     with pytest.raises(UsageError) as refused:
         load("embedded", {"mongo": {"uri": "mongodb://user:hunter2@db.example/"}})

@@ -106,8 +106,10 @@ class BatchWriter:
                 _log.warning("notes not removed: %s", type(error).__name__)
 
     def close(self) -> None:
-        """Ends the threads; call it after the query has ended."""
+        """Ends the threads and releases the clients; call it after the query has ended."""
         self._pool.shutdown(wait=False)
+        if self._small is not None:
+            self._small.close()
 
     def _written(self, batch: DataFrame, batch_id: int) -> Planned:
         """Returns the plan of the batch, which has been written."""
