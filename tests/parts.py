@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from bson import encode
 
 from tandem.catalog import PipelineLocation
+from tandem.verify.mongo_documents import Range
 from tandem.verify.parallel.sources import EncodedDocuments
 from tandem.verify.parallel.verification import ParallelVerification
 from tandem.verify.parallel.work import Work
@@ -44,8 +45,14 @@ class Stored:
     def read(self, collection: str) -> Iterable[dict[str, Any]]:
         return self.collections[collection]
 
-    def encoded(self, collection: str) -> Iterable[tuple[Any, bytes]]:
-        return [(each["_id"], encode(each)) for each in self.collections[collection]]
+    def ranges(self, collection: str) -> list[Range]:
+        """Returns the places of the documents, as two ranges."""
+        middle = len(self.collections[collection]) // 2
+        return [Range(None, [middle]), Range([middle], None)]
+
+    def encoded(self, collection: str, within: Range) -> Iterable[tuple[Any, bytes]]:
+        first, last = ((None if bound is None else bound[0]) for bound in (within.first, within.last))
+        return [(each["_id"], encode(each)) for each in self.collections[collection][first:last]]
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from tandem_bench.parts import (
     sustained,
     throughput,
     trickle,
+    verification,
 )
 from tandem_bench.result import Part, Result
 from tandem_bench.run_config import RunConfig
@@ -50,6 +51,7 @@ PARTS: Mapping[str, Callable[[RunConfig], Part]] = {
     "nested": nested.measure,
     "dashboard": dashboard_cost.measure,
     "growth": growth.measure,
+    "verification": verification.measure,
     "soak": soak.measure,
 }
 # The parts of a quick run by default: together they take less than five minutes on two cores.

@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 
 from tandem.errors import TandemError
-from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, ORDERS, PAYMENTS
+from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.settings.load import load
 from tandem.settings.model import Settings
 from tandem.verify.progress import Progress, counted
@@ -45,13 +45,12 @@ class Workers(Here):
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     topics = Topics({ORDERS.topic: [order(0, EARLY)._replace(value=b"{")], PAYMENTS.topic: [], DEAD_LETTER_TOPIC: []})
-    sources = InMemory(topics, Stored({}))
+    sources = InMemory(topics, Stored({FACTS.name: [], UNMATCHED.name: []}))
     monkeypatch.setattr("tandem.verify.verify.TopicReader", topics.reader)
     monkeypatch.setattr("tandem.verify.verify.MongoClient", Database)
     monkeypatch.setattr("tandem.verify.verify.check_uncompacted", lambda *_: None)
     monkeypatch.setattr("tandem.verify.verify.await_settled", lambda *_, **__: 0)
     monkeypatch.setattr("tandem.verify.verify.KafkaAndMongo", lambda _: sources)
-    monkeypatch.setattr("tandem.verify.parallel.verification.read_documents", lambda *_: 0)
     return load("embedded").model_copy(update={"state_dir": tmp_path})
 
 

@@ -33,7 +33,9 @@ def document_id(*parts: Part) -> str:
 
 
 def first_part(document: str) -> str | None:
-    """Returns the text of the first of several parts that ``document_id`` joined; None if there is none.
+    """Returns the text of the first part of a document's ``_id``.
+
+    None if the ``_id`` has a single part.
 
     >>> first_part(document_id("a|b", 5))
     'a|b'

@@ -70,7 +70,7 @@ class CollectionDifferences:
 
     @property
     def invented(self) -> list[tuple[str, Content]]:
-        """The ``_id`` and the content of each stored document that copies none of the expected ones."""
+        """The unexpected documents that copy no expected one: ``_id`` and content."""
         found = ((document.get("_id"), content_of(document)) for document in self._unexpected)
         return [(str(identity), content) for identity, content in found if content not in self._contents]
 

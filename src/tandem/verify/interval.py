@@ -114,9 +114,10 @@ class IntervalJoin:
         return Expectation(documents, outcome)
 
     def division(self) -> Division | None:
-        """Returns how its events can be divided: an event of ``left`` and those that refer to it belong together.
+        """Returns how its events can be divided.
 
-        None if an ``_id`` does not tell which event it names.
+        An event of ``left`` and those that refer to it belong together. None if an ``_id`` does not tell which event it
+        names.
         """
         kinds = {self.left.kind: self.left.stream, self.right.kind: self.right.stream}
         if self.left.stream == self.right.stream or self.matches == self.leftovers or len(kinds) < 2:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from itertools import groupby, pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +16,25 @@ from pymongo.database import Database
 
 # Dates stay numbers: a datetime cannot hold years before 1 or after 9999.
 AS_NUMBERS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+
+# The documents that a worker reads at a time.
+_IN_A_RANGE = 50_000
+# The sampled documents of each range, so that ranges are of about the same size.
+_SAMPLED = 100
+_INDEX = "_id_"
+
+
+@dataclass(frozen=True)
+class Range:
+    """Documents by their ``_id``, in the order of its index.
+
+    Attributes:
+        first: a list with the first ``_id``; None for the first one of all.
+        last: a list with the ``_id`` after the last one; None for the end.
+    """
+
+    first: list[Any] | None = None
+    last: list[Any] | None = None
 
 
 class MongoDocuments:
@@ -36,10 +57,30 @@ class MongoDocuments:
         """Returns all documents."""
         return self._of(collection).find({}, batch_size=5_000)
 
-    def encoded(self, collection: str) -> Iterable[tuple[Any, bytes]]:
-        """Returns the ``_id`` and the BSON of each document."""
+    def ranges(self, collection: str) -> list[Range]:
+        """Returns ranges of about as many documents, which together have all documents."""
+        documents = self._of(collection)
+        count = documents.estimated_document_count() // _IN_A_RANGE
+        if not count:
+            return [Range()]
+        sample = [{"$sample": {"size": count * _SAMPLED}}, {"$project": {"_id": 1}}, {"$sort": {"_id": 1}}]
+        ids = [document["_id"] for document in documents.aggregate(sample)]
+        # A sample may have a document twice, and a range must not be empty.
+        limits = [None, *([each] for each, _ in groupby(ids[_SAMPLED::_SAMPLED])), None]
+        return [Range(first, last) for first, last in pairwise(limits)]
+
+    def encoded(self, collection: str, within: Range) -> Iterable[tuple[Any, bytes]]:
+        """Returns the ``_id`` and the BSON of each document in a range."""
         raw = self._of(collection).with_options(CodecOptions(RawBSONDocument))
-        for document in raw.find({}, batch_size=5_000):
+        found = raw.find({}, batch_size=5_000)
+        # Bounds of the index also divide ids of several types.
+        if within.first is not None:
+            found = found.min([("_id", within.first[0])])
+        if within.last is not None:
+            found = found.max([("_id", within.last[0])])
+        if within != Range():
+            found = found.hint(_INDEX)
+        for document in found:
             # The document would decode itself more slowly.
             yield decode(document.raw, AS_NUMBERS)["_id"], bytes(document.raw)
 

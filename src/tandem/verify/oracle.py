@@ -88,7 +88,10 @@ class Divisible(Protocol):
 
 
 def division_of(oracle: Oracle) -> Division | None:
-    """Returns how an oracle's events can be divided; None if it needs all of them."""
+    """Returns how an oracle's events can be divided.
+
+    None if it needs all of them.
+    """
     owner = getattr(oracle.expect, "__self__", None)
     return owner.division() if isinstance(owner, Divisible) else None
 

@@ -101,7 +101,7 @@ def find_copied(
     combinations: Sequence[Numbers],
     contents: Mapping[str, Set[Content]],
 ) -> dict[str, set[Content]]:
-    """Returns those of some contents that an expected document of these parts has, by collection."""
+    """Returns the contents that expected documents of these parts have."""
     question = _question(work, watermark_ms, combinations)
     found: dict[str, set[Content]] = {collection: set() for collection in contents}
     with _loaded(work, parts) as part:

@@ -1,4 +1,4 @@
-"""Brings all records of an event together, and then all events that matter for the same documents."""
+"""Groups records by event, and events by the oracle's key."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Grouped:
 
 
 def group(work: Work, part: int) -> Grouped:
-    """Brings the records of each event together, and divides the events by the oracle's key."""
+    """Groups one part's records by event, and divides the events by key."""
     streams, division = work.declared.streams, work.division
     watermarks = Watermarks(work.round)
     events = [Events(stream) for stream in streams]

@@ -8,6 +8,7 @@ from itertools import chain
 
 from tandem.verify.compare import counts_of
 from tandem.verify.intake import Intake
+from tandem.verify.mongo_documents import Range
 from tandem.verify.parallel.spill import Spill, part_of
 from tandem.verify.parallel.steps import write_steps
 from tandem.verify.parallel.work import Work
@@ -86,7 +87,7 @@ def chunks(topic: str, stream: int, starts: Offsets, ends: Offsets, name: str, s
 
 
 def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
-    """Reads a chunk of a stream, and writes its events, its dead letters and its steps."""
+    """Reads a chunk of a stream; writes its events, dead letters and steps."""
     intake = Intake(work.declared.streams[chunk.stream], max_clock_skew_seconds=work.max_clock_skew_seconds)
     intake.take(work.sources.records(chunk.topic, chunk.starts, chunk.ends), unknown_then)
     firsts = _first_arrivals(intake.arrivals)
@@ -107,27 +108,24 @@ def read_letters(work: Work, chunk: Chunk) -> None:
             letters.add(part_of_key(letter.key or b"", work.parts), tuple(letter))
 
 
-def read_documents(work: Work, number: int) -> int:
-    """Reads a collection, beside the events that its documents name.
-
-    Returns the number of documents.
+def read_documents(work: Work, number: int, name: str, within: Range) -> None:
+    """Reads documents, and writes each into the part of the event that it names.
 
     Args:
         work: the verification, whose oracle divides events.
         number: the collection's number.
+        name: a name that no other range of any collection has.
+        within: the range.
     """
     division, collection = work.division, work.collections[number]
     if division is None:
-        return 0
+        return
     streams = {stream.name: place for place, stream in enumerate(work.declared.streams)}
-    count = 0
-    with work.sources.documents() as documents, Spill(work.stored, str(number)) as stored:
-        for identity, encoded in documents.encoded(collection):
+    with work.sources.documents() as documents, Spill(work.stored, name) as stored:
+        for identity, encoded in documents.encoded(collection, within):
             event = division.event(collection, identity) if type(identity) is str else None
             named = None if event is None else (streams[event[0]], event[1])
             stored.add(part_of(named[1] if named else "", work.parts), (named, number, encoded))
-            count += 1
-    return count
 
 
 def part_of_key(key: bytes, parts: int) -> int:
@@ -146,9 +144,9 @@ def _first_arrivals(arrivals: list[Arrival]) -> dict[str, First]:
 
 
 def earlier(one: First | None, other: First) -> First:
-    """Returns the earlier one of two arrivals of an event, which are in the order of reading.
+    """Returns the earlier one of two arrivals of an event.
 
-    One at an unknown time comes after all others.
+    They are in the order of reading. One at an unknown time comes after all others.
     """
     if one is None:
         return other

@@ -14,7 +14,7 @@ from tandem.errors import EnvironmentNotReadyError
 from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.expected import Documents
-from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments
+from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments, Range
 from tandem.verify.topics import Offsets, TopicReader, TopicRecord
 
 _SERVER_SELECTION_MS = 10_000
@@ -23,8 +23,11 @@ _SERVER_SELECTION_MS = 10_000
 class EncodedDocuments(Documents, Protocol):
     """Stored documents that can also be read without decoding them."""
 
-    def encoded(self, collection: str) -> Iterable[tuple[Any, bytes]]:
-        """Returns the ``_id`` and the BSON of each document."""
+    def ranges(self, collection: str) -> list[Range]:
+        """Returns ranges that together have all documents."""
+
+    def encoded(self, collection: str, within: Range) -> Iterable[tuple[Any, bytes]]:
+        """Returns the ``_id`` and the BSON of each document in a range."""
 
 
 class Sources(Protocol):

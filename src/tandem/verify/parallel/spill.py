@@ -1,4 +1,4 @@
-"""Writes rows into temporary files, divided into parts, and reads the rows of a part."""
+"""Writes rows into temporary files by part, and reads those of a part."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def part_of(text: str, parts: int) -> int:
 
 
 class Spill:
-    """Writes rows of one kind. A block that ends with an error loses the buffered ones.
+    """Writes rows of one kind.
+
+    A block that ends with an error loses the buffered ones.
 
     Args:
         folder: the folder of this kind of rows.
@@ -57,7 +59,7 @@ class Spill:
 
 
 def rows_of(folder: Path, part: int) -> Iterator[Any]:
-    """Yields the rows of a part: those of one writer after another, each in their order."""
+    """Yields the rows of a part, one writer after another."""
     for path in sorted((folder / str(part)).glob("*")):
         with path.open("rb") as file:
             while file.peek(1):

@@ -45,7 +45,9 @@ def write_steps(path: Path, arrivals: Iterable[Arrival]) -> int | None:
 def merge_steps(
     folder: Path, streams: int, unknown_ms: Mapping[int, int], target: Path, *, lateness_seconds: int
 ) -> int:
-    """Writes the watermark at each time when it rises, and returns the final one; see ``watermark.sweep``.
+    """Writes when the watermark rises, and returns the final one.
+
+    It is the same as that of ``watermark.sweep``.
 
     Args:
         folder: has a folder for the number of each stream, with files of ``write_steps``.

@@ -122,11 +122,19 @@ class ParallelVerification:
         letters = chunks(work.declared.dead_letter_topic, -1, starts, ends, "letters", work.chunk)
         deque(self._each("reading dead letters", read_letters, [(work, chunk) for chunk in letters]), 0)
         if work.division:
-            numbers = range(len(work.collections))
-            deque(self._each("reading documents", read_documents, [(work, number) for number in numbers]), 0)
+            with work.sources.documents() as documents:
+                tasks = [
+                    (work, number, f"{number:03}-{place:06}", within)
+                    for number, collection in enumerate(work.collections)
+                    for place, within in enumerate(documents.ranges(collection))
+                ]
+            deque(self._each("reading documents", read_documents, tasks), 0)
 
     def _add_unexpected(self, problems: Problems, compared: Sequence[Compared], tasks: Sequence[CompareTask]) -> None:
-        """Adds the documents that no event explains: copies of expected ones, and invented ones."""
+        """Adds the documents that no event explains.
+
+        They are copies of expected ones, or invented.
+        """
         contents: dict[str, set[Content]] = {}
         for found in compared:
             for collection, invented in found.invented.items():

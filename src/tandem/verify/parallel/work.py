@@ -1,4 +1,4 @@
-"""The folders and declarations that all workers share, and what they have in common."""
+"""A verification as its workers know it."""
 
 from __future__ import annotations
 
