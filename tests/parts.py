@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ class InMemory:
     topics: Mapping[str, Sequence[TopicRecord]]
     stored: Stored
 
-    def records(self, topic: str, starts: Offsets, ends: Offsets) -> Iterator[TopicRecord]:
+    def records(self, topic: str, starts: Offsets, ends: Offsets) -> Generator[TopicRecord]:
         for each in self.topics[topic]:
             if starts[each.partition] <= each.offset < ends[each.partition]:
                 yield each
@@ -101,7 +101,7 @@ def report_in_parts(
 ) -> Report:
     """Returns the report of the parallel verification; ``streams`` are the names of their topics."""
     with TemporaryDirectory() as folder:
-        work = Work(location, sources, Path(folder), parts, 300, 300, parameters, chunk)
+        work = Work(location, sources, Path(folder), parts, 300, 300, parameters, 2 * chunk, chunk)
         verification = ParallelVerification(work, workers or Here(), Progress(progress))
         ends = {topic: sources.ends(topic) for topic in streams}
         starts = {

@@ -122,7 +122,7 @@ def test_parts_and_the_whole_get_the_same_report() -> None:
     seen: set[str] = set()
 
     # The same examples each time, because they must have everything.
-    @settings(max_examples=300, deadline=None, derandomize=True)
+    @settings(max_examples=150, deadline=None, derandomize=True)
     @given(seed=st.integers(0, 2**32), parts=st.integers(1, 5), chunk=st.integers(1, 5))
     def alike(seed: int, parts: int, chunk: int) -> None:
         whole, divided = _reports(Random(seed), parts, chunk)

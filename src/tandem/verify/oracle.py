@@ -64,10 +64,10 @@ class Oracle(Protocol):
 
 @dataclass(frozen=True)
 class Division:
-    """How an oracle's events can be divided, so that ``expect`` gets a part of them at a time.
+    """How an oracle's events can be divided.
 
-    A part has all events with the same key, and the ``_id``s of the documents that name one of these events. The other
-    parts must not matter for the documents and the outcomes of its events.
+    ``expect`` gets a part of them at a time. A part has all events with the same key, and the ``_id``s of the documents
+    that name one of these events. The other parts must not matter for the documents and the outcomes of its events.
 
     Attributes:
         key: returns the key of an event of a stream with an identity and fields.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Set
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 from tandem.verify.compare import counts_of
 from tandem.verify.intake import Intake
@@ -88,17 +90,21 @@ def chunks(topic: str, stream: int, starts: Offsets, ends: Offsets, name: str, s
 
 def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
     """Reads a chunk of a stream; writes its events, dead letters and steps."""
-    intake = Intake(work.declared.streams[chunk.stream], max_clock_skew_seconds=work.max_clock_skew_seconds)
-    intake.take(work.sources.records(chunk.topic, chunk.starts, chunk.ends), unknown_then)
-    firsts = _first_arrivals(intake.arrivals)
-    with Spill(work.records, chunk.name) as records, Spill(work.due, chunk.name) as due:
-        for identity in intake.accepted:
-            row: EventRow = (chunk.stream, identity, intake.contents(identity), firsts.get(identity))
-            records.add(part_of(identity, work.parts), row)
-        for key, letter in chain(intake.dead.items(), intake.unknown_then.items()):
-            due.add(part_of_key(key, work.parts), (key, tuple(letter)))
-    unknown_ms = write_steps(work.steps / f"{chunk.stream}" / chunk.name, intake.arrivals)
-    return Read(chunk, counts_of(intake), len(intake.unknown_then), unknown_ms)
+    stream, counts, unknown_then_count = work.declared.streams[chunk.stream], Counter[str](), 0
+    newest: list[int] = []
+    with closing(work.sources.records(chunk.topic, chunk.starts, chunk.ends)) as records:
+        for number in range(chunk.records):
+            intake = Intake(stream, max_clock_skew_seconds=work.max_clock_skew_seconds)
+            intake.take(islice(records, work.kept), unknown_then)
+            if not intake.consumed:
+                break
+            name = f"{chunk.name}-{number:06}"
+            _write(work, chunk.stream, name, intake)
+            unknown_ms = write_steps(work.steps / str(chunk.stream) / name, intake.arrivals)
+            newest += [] if unknown_ms is None else [unknown_ms]
+            counts.update(counts_of(intake))
+            unknown_then_count += len(intake.unknown_then)
+    return Read(chunk, counts, unknown_then_count, max(newest, default=None))
 
 
 def read_letters(work: Work, chunk: Chunk) -> None:
@@ -126,6 +132,17 @@ def read_documents(work: Work, number: int, name: str, within: Range) -> None:
             event = division.event(collection, identity) if type(identity) is str else None
             named = None if event is None else (streams[event[0]], event[1])
             stored.add(part_of(named[1] if named else "", work.parts), (named, number, encoded))
+
+
+def _write(work: Work, stream: int, name: str, intake: Intake) -> None:
+    """Writes the events and the dead letters of records."""
+    firsts = _first_arrivals(intake.arrivals)
+    with Spill(work.records, name) as events, Spill(work.due, name) as due:
+        for identity in intake.accepted:
+            row: EventRow = (stream, identity, intake.contents(identity), firsts.get(identity))
+            events.add(part_of(identity, work.parts), row)
+        for key, letter in chain(intake.dead.items(), intake.unknown_then.items()):
+            due.add(part_of_key(key, work.parts), (key, tuple(letter)))
 
 
 def part_of_key(key: bytes, parts: int) -> int:

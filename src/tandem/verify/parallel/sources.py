@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -33,7 +33,7 @@ class EncodedDocuments(Documents, Protocol):
 class Sources(Protocol):
     """Where a worker reads from. It can be sent to another process."""
 
-    def records(self, topic: str, starts: Offsets, ends: Offsets) -> Iterator[TopicRecord]:
+    def records(self, topic: str, starts: Offsets, ends: Offsets) -> Generator[TopicRecord]:
         """Yields each partition's records from ``starts`` to before ``ends``, in order."""
 
     def documents(self) -> AbstractContextManager[EncodedDocuments]:
@@ -46,7 +46,7 @@ class KafkaAndMongo:
 
     settings: Settings
 
-    def records(self, topic: str, starts: Offsets, ends: Offsets) -> Iterator[TopicRecord]:
+    def records(self, topic: str, starts: Offsets, ends: Offsets) -> Generator[TopicRecord]:
         """Yields each partition's records from ``starts`` to before ``ends``, in order."""
         with TopicReader(self.settings.kafka, topic) as reader:
             yield from reader.read(starts, ends)

@@ -32,7 +32,8 @@ class Work:
         max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
         lateness_seconds: the pipeline's lateness.
         parameters: the pipeline's parameters.
-        chunk: the number of records that a worker reads at a time. It keeps them in memory.
+        chunk: the number of records that a worker reads from Kafka in one task.
+        kept: the number of records that it keeps in memory.
     """
 
     location: PipelineLocation
@@ -42,7 +43,8 @@ class Work:
     max_clock_skew_seconds: int
     lateness_seconds: int
     parameters: Mapping[str, Any]
-    chunk: int = 50_000
+    chunk: int = 200_000
+    kept: int = 50_000
 
     @property
     def declared(self) -> Declaration:
