@@ -99,7 +99,7 @@ def missing_files(row: list[str]) -> list[str]:
     _, first, others, tests = row
     (opened,) = names_in([first])
     source = ROOT / "src" / "tandem"
-    missing = [] if (source / opened).is_file() else [opened]
+    missing = [] if (source / opened).is_file() or (ROOT / opened).is_file() else [opened]
     places = (source, ROOT, (source / opened).parent)
     named = filter(_FILE.fullmatch, names_in([others]))
     missing += [name for name in named if not any((place / name).exists() for place in places)]
