@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from tandem.cli.main import app
+from tandem.cli.app import app
 
 MARKER = "<!-- commands -->"
 _SHARED = "Shared options"

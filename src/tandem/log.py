@@ -42,4 +42,5 @@ def _as_the_job(_: object, __: str, event: structlog.typing.EventDict) -> struct
 def _configure(*processors: Processor) -> None:
     # The Kafka client logs every attempt to reconnect; Tandem reports an outage once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # While a bar is shown, Rich replaces `sys.stderr` by a stream that writes above the bar.
+    structlog.configure(processors=processors, logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))

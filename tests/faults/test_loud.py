@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -15,16 +16,17 @@ from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource
 
+from tandem import pipelines
 from tandem.engine.declare.stream import PROGRESS_COLLECTION
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.platforms.provision import DEAD_LETTER_BYTES
-from tests import ROOT
 from tests.environment import Environment
 from tests.faults.backends import Processes, send
 from tests.faults.conftest import FAULT_STATE, Arenas, backend_of, environment_of
 from tests.faults.second_driver import two_drivers
 from tests.foreign import order, payment, send_two_facts_of_one_customer
 
+BUNDLED = Path(pipelines.__file__).with_name("orders_payments")
 Change = Callable[[Environment], Environment]
 
 
@@ -107,17 +109,16 @@ def the_code_is_incompatible(environment: Environment) -> Environment:
 
 
 def with_other_code(environment: Environment, name: str, addition: str) -> Environment:
-    """Returns the environment with another version of the pipeline: this stands at the end of one of its modules."""
-    checkout = environment.home / "checkout"
-    shutil.rmtree(checkout, ignore_errors=True)
-    for folder in ("src", "compose", "pipelines"):
-        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for each in (".env", "docker-compose.yml", "tandem.toml"):
-        shutil.copy(ROOT / each, checkout)
-    source = checkout / "src"
-    file = source / "tandem" / "pipelines" / "orders_payments" / name
-    file.write_text(file.read_text("utf-8") + dedent(addition), "utf-8")
-    return replace(environment, extra=(*environment.extra, ("PYTHONPATH", str(source))))
+    """Returns the environment with another version of the pipeline: `addition` is the end of its module `name`."""
+    own = environment.home / "pipelines"
+    shutil.rmtree(own, ignore_errors=True)
+    folder = own / BUNDLED.name
+    shutil.copytree(BUNDLED, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in folder.glob("*.py"):
+        file.write_text(file.read_text("utf-8").replace("tandem.pipelines.", "pipelines."), "utf-8")
+    with (folder / name).open("a", encoding="utf-8") as changed:
+        changed.write(dedent(addition))
+    return replace(environment, extra=(*environment.extra, ("TANDEM_PIPELINES_DIR", str(own))))
 
 
 # It is about a driver that tasks run in, or starts another one beside it.

@@ -21,7 +21,7 @@ from tandem.platforms import default_profile
 from tandem.platforms import service_checks as clocks
 from tandem.platforms.base import Stopped
 from tandem.platforms.compose import container_logs
-from tandem.platforms.compose.cli import project_name, variables
+from tandem.platforms.compose.cli import Compose, project_name, variables
 from tandem.platforms.compose.containers import Containers, failure_of, started_at, state_of
 from tandem.platforms.compose.engine import Engine, check_builder, check_memory, find_engine
 from tandem.platforms.compose.environment import ComposeEnvironment
@@ -29,6 +29,7 @@ from tandem.platforms.compose.images import choose_images
 from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
 from tandem.platforms.compose.project import Project
 from tandem.platforms.compose.setup import FAILURE_FILE, write_submitted
+from tandem.platforms.observe import batch_report
 from tandem.settings.load import load
 from tests import ROOT
 
@@ -286,12 +287,43 @@ def test_without_docker_the_default_is_processes_and_the_reason_is_given(
             esac""",
             "`docker` is Podman",
         ),
+        ("echo hi", r"docker info` printed no JSON object: hi$"),
+        ("echo []", "printed no JSON object: "),
+        ("echo null", "printed no JSON object: null"),
+        ("printf '[%.0s' {1..20000}", "printed no JSON object: "),
+        ("printf '1%.0s' {1..5000}", "printed no JSON object: 1"),
+        ("true", "printed no JSON object: nothing"),
+        (r"printf '\xff'", "printed no JSON object: "),
+        ("echo 'http://[bad'", "printed no JSON object: "),
     ],
 )
 def test_an_engine_that_cannot_be_used_is_named(script: str, words: str, docker: Callable[[str], None]) -> None:
     docker(script)
     with pytest.raises(EnvironmentNotReadyError, match=words):
         find_engine()
+
+
+def test_another_program_named_docker_leaves_the_default_to_processes(
+    docker: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANDEM_STATE_DIR", str(tmp_path))
+    docker("echo hi")
+    profile, why = default_profile()
+    assert profile == "embedded"
+    assert "printed no JSON object" in why
+
+
+def test_a_model_that_is_no_json_is_reported(docker: Callable[[str], None], tmp_path: Path) -> None:
+    docker("echo hi")
+    with pytest.raises(EnvironmentNotReadyError, match="docker compose config` printed no JSON object") as caught:
+        Compose(tmp_path, "ours", {}).model()
+    assert str(tmp_path / "docker") in caught.value.hint
+
+
+@pytest.mark.parametrize("output", ["hi", "[]", "[" * 20_000, "1" * 5000])
+def test_a_batch_that_reports_no_json_has_failed(output: str) -> None:
+    with pytest.raises(TandemError, match="the reconciliation failed: it printed no report"):
+        batch_report("reconcile", 0, output, "")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 from typer.testing import CliRunner
 
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.errors import UsageError
 from tandem.platforms import default_profile, environment_for, running
 from tandem.platforms.doctor import examine

@@ -20,7 +20,8 @@ from prometheus_client.core import Metric
 from typer.main import get_command
 
 from tandem.catalog import find
-from tandem.cli.main import INTERRUPTED, app
+from tandem.cli.app import app
+from tandem.cli.main import INTERRUPTED
 from tandem.dashboard.declaration import declared
 from tandem.dashboard.prometheus import registry
 from tandem.dashboard.state import Account, Batch, PipelineState

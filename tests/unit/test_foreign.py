@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from tandem.artifacts.ivy import spark_jars
 from tandem.errors import EnvironmentNotReadyError
+from tandem.foreign.inheritance import IMPORTED
 from tandem.local_spark.java import Java, child_environment, find_java
 from tandem.platforms.compose.cli import Compose
 from tandem.platforms.doctor import examine
@@ -46,12 +48,75 @@ def test_nothing_of_another_spark_hadoop_or_python_reaches_a_program(monkeypatch
         *("SPARK_HOME", "SPARK_CONF_DIR", "SPARK_REMOTE", "SPARK_MASTER", "SPARK_SUBMIT_OPTS", "SPARK_VERSION"),
         *("PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS", "PYSPARK_DRIVER_PYTHON", "SPARK_DIST_CLASSPATH", "SPARK_LOCAL_IP"),
         *("HADOOP_HOME", "HADOOP_CONF_DIR", "HADOOP_CLASSPATH", "YARN_CONF_DIR", "HIVE_CONF_DIR", "CLASSPATH"),
-        *("PYTHONHOME", "PYTHONINSPECT", "PIP_TARGET"),
+        *("PYTHONHOME", "PYTHONINSPECT", "PIP_TARGET", "PIP_REQUIRE_HASHES", "PIP_CONSTRAINT", "UV_PYTHON"),
+        *("PYTHONWARNINGS", "PYTHONIOENCODING", "PYTHONOPTIMIZE", "YARN_HOME", "HIVE_HOME", "LOG4J_CONFIGURATION_FILE"),
+        *("COMPOSE_DRY_RUN", "COMPOSE_COMPATIBILITY", "COMPOSE_STATUS_STDOUT", "COMPOSE_ANSI", "COMPOSE_PROGRESS"),
+        *("COMPOSE_BAKE", "DOCKER_API_VERSION", "BUILDX_BUILDER", "BUILDKIT_HOST"),
     )
     for name in names:
         monkeypatch.setenv(name, "something else")
     environment = child_environment(JAVA, SPARK_LOCAL_IP="127.0.0.1")
     assert {name: environment[name] for name in names if name in environment} == {"SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def test_settings_of_the_network_reach_every_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = (
+        *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_TRUSTED_HOST", "PIP_PROXY", "PIP_CACHE_DIR"),
+        *("UV_DEFAULT_INDEX", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "COMPOSE_HTTP_TIMEOUT", "DOCKER_HOST"),
+    )
+    for name in names:
+        monkeypatch.setenv(name, "x")
+    assert dict.fromkeys(names, "x").items() <= child_environment(JAVA).items()
+
+
+@pytest.mark.parametrize("made", ["kafka/__init__.py", "tandem/__init__.py", "pyspark.py", "typer/__init__.py"])
+def test_a_python_path_is_passed_on_without_packages_that_would_hide_ours(
+    made: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hiding, own = tmp_path / "hiding", tmp_path / "own"
+    own.mkdir()
+    (own / "docker").mkdir()
+    (hiding / made).parent.mkdir(parents=True)
+    (hiding / made).touch()
+    egg = tmp_path / "pyspark-3.5.egg"
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (hiding, egg, SOURCE, own))))
+    assert child_environment(JAVA)["PYTHONPATH"] == os.pathsep.join((str(SOURCE), str(own)))
+
+
+def test_every_package_that_we_import_is_looked_for() -> None:
+    imported = set()
+    for package in ("tandem", "tandem_rehearsal"):
+        for file in (SOURCE / package).rglob("*.py"):
+            if {"scaffold", "pipelines"} & set(file.relative_to(SOURCE).parts):
+                continue
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    imported.add(node.module.partition(".")[0])
+    # A folder `google` hides nothing: the packages in it come from several folders.
+    assert imported - set(sys.stdlib_module_names) - {"google"} - set(IMPORTED) == set()
+
+
+def test_no_variable_of_python_ends_a_command(tmp_path: Path) -> None:
+    (tmp_path / "path" / "kafka").mkdir(parents=True)
+    (tmp_path / "path" / "kafka" / "__init__.py").write_text("raise ImportError('another kafka')")
+    variables = {
+        "PYTHONWARNINGS": "error",
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONPATH": str(tmp_path / "path"),
+        "TANDEM_STATE_DIR": str(tmp_path / "zoë"),
+        "TANDEM_PROFILE": "embedded",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tandem", "config", "show"],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert r"zo\xeb" in done.stdout
 
 
 def test_a_python_path_is_passed_on_without_another_spark(
@@ -127,6 +192,41 @@ def test_a_java_that_does_not_start_is_quoted(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(EnvironmentNotReadyError, match="Unrecognized VM option: Foo") as caught:
         find_java(java, 17)
     assert "secret" not in str(caught.value)
+
+
+REFUSES = """
+for refused in BadOne Bad2; do
+  case "$JAVA_TOOL_OPTIONS $_JAVA_OPTIONS" in *$refused*) echo "Unrecognized VM option $refused"; exit 1;; esac
+done
+case "$JAVA_TOOL_OPTIONS" in *One*Two*) echo "Conflicting options"; exit 1;; esac
+echo "    java.home = /real"
+echo 'openjdk version "VERSION" 2024-01-16'
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"JAVA_TOOL_OPTIONS": "-Dp=secret -XX:BadOne=secret"}, "-XX:BadOne in JAVA_TOOL_OPTIONS: Unrecognized VM"),
+        ({"_JAVA_OPTIONS": "'-XX:Bad2' -Dx=y", "JAVA_TOOL_OPTIONS": "-Dx=y"}, "-XX:Bad2 in _JAVA_OPTIONS: Unrec"),
+        ({"JAVA_TOOL_OPTIONS": "-XX:One -XX:Two"}, "an option in JAVA_TOOL_OPTIONS: Conflicting options"),
+    ],
+)
+def test_an_option_that_java_refuses_is_named_with_its_variable(
+    variables: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    java = program(tmp_path, REFUSES.replace("VERSION", "21.0.2"))
+    with pytest.raises(EnvironmentNotReadyError, match=re.escape(said)) as caught:
+        find_java(java, 17)
+    assert "secret" not in f"{caught.value}{caught.value.hint}"
+    # An older one would not do without the option either.
+    (java / "bin" / "java").unlink()
+    java = program(tmp_path / "older", REFUSES.replace("VERSION", "11.0.2"))
+    with pytest.raises(EnvironmentNotReadyError, match="Java 17 or newer is needed"):
+        find_java(java, 17)
 
 
 def program(folder: Path, script: str) -> Path:

@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from tandem.cli.app import app
 from tandem.cli.lifecycle import last_lines
-from tandem.cli.main import app
 from tandem.cli.verbose import shell_command
 
 PANELS = ["Run", "Inspect", "Author", "Cloud"]

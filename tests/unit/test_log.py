@@ -6,13 +6,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import structlog
 
 from tandem import log
 from tandem.engine.spark.job_log import JSON, TEXT
+from tandem.platforms.compose import container_logs
 from tandem.supervision.log_line import LogLine, parse
+from tandem.supervision.logs import error_summary, merged
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +72,51 @@ def test_every_service_tells_time_and_level_in_its_own_way(line: str, level: str
     assert str(read) == f"{'x':<17} 2026-11-22T10:00:01.500Z {(level or '').upper():<7} {text}"
 
 
-@pytest.mark.parametrize("line", ['{"t": broken', "{}", "[]", '{"t": 5}', "", "no time"])
+FOREIGN = [
+    *('{"t": broken', "{}", "[]", '{"t": 5}', "", "no time", "{" * 30_000, '{"t":' * 30_000),
+    '{"level":30,"time":1531171074631,"msg":"hello"}',
+    '{"time":null,"severity":"INFO","message":"m"}',
+    '{"time":"noon","severity":"INFO","message":"m"}',
+    '{"time":"2026-11-22T10:00:01Z","severity":[],"message":"m"}',
+    '{"t":{"$date":5},"s":"I","c":"c","msg":"m"}',
+    '{"t":[],"s":"I"}',
+    f'{{"time":{"1" * 5000}}}',
+    "2016-12-31 23:59:60 WARN leap",
+    "2026-99-99 10:00:00 x",
+    "2026-11-22T10:00:00+99:99 x",
+    "0001-01-01T00:00:00+05:00 before the first year",
+    "9999-12-31T23:59:59-05:00 after the last one",
+]
+
+
+@pytest.mark.parametrize("line", FOREIGN)
 def test_what_is_nothing_of_that_stays_as_it_is(line: str) -> None:
     assert parse(line, "x") == LogLine(None, None, line, "x")
+    assert str(parse(line, "x")).endswith(line)
+
+
+def test_a_message_of_another_type_is_shown_as_json() -> None:
+    line = parse('{"time":"2026-11-22T10:00:01Z","severity":"INFO","logger":5,"message":{"a":1}}')
+    assert (line.level, line.text) == ("info", '5 {"a":1}')
+
+
+def test_lines_of_other_programs_are_printed_and_hide_no_cause(tmp_path: Path) -> None:
+    file = tmp_path / "job.log"
+    file.write_text("\n".join(["2026-11-22 10:00:00 WARN first", *FOREIGN, "2026-11-22 10:00:01 WARN last"]) + "\n")
+    assert [line.text for line in merged({"job": file}, follow=False, since=None)][1:-1] == FOREIGN
+    for line in FOREIGN:
+        file.write_text(f"{line} ERROR\n")
+        assert error_summary(file) == f"{line} ERROR".strip()[:300]
+
+
+def test_containers_lines_without_the_engines_time_are_printed() -> None:
+    lines = b"2026-11-22T10:00:00.5Z 10 %\r20 %\rdone\nerror from daemon in stream: Error grabbing logs\n\n"
+    container = SimpleNamespace(logs=lambda **_: lines)
+    found = container_logs.merged({"kafka": container}, follow=False, since=None)
+    assert sorted(line.text for line in found) == [
+        "",
+        "10 %\r20 %\rdone",
+        "error from daemon in stream: Error grabbing logs",
+    ]
+    container = SimpleNamespace(logs=lambda **_: iter([lines]))
+    assert len(list(container_logs.merged({"kafka": container}, follow=True, since=None))) == 3

@@ -47,6 +47,28 @@ def test_a_busy_port_of_a_page_keeps_nothing_from_starting(many_ports: int) -> N
     assert page_port(first + 3, taken=()) == first + 3
 
 
+@pytest.mark.parametrize(
+    ("wanted", "busy", "found"),
+    [
+        (65_535, {65_535}, 65_436),
+        (65_500, set(range(65_500, 65_536)), 65_436),
+        (65_436, {65_436}, 65_437),
+        (65_535, set(range(65_436, 65_536)), 65_535),
+        (65_435, {65_435}, 65_436),
+    ],
+)
+def test_a_busy_page_at_the_end_of_all_ports_takes_another(
+    wanted: int, busy: set[int], found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusal(port: int) -> OSError | None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0)) if port <= 65_535 else probe.bind(("127.0.0.1", port))
+        return OSError() if port in busy else None
+
+    monkeypatch.setattr("tandem.platforms.ports.refusal", refusal)
+    assert page_port(wanted, taken=()) == found
+
+
 def test_a_port_that_is_set_twice(many_ports: int) -> None:
     with pytest.raises(UsageError, match=f"port {many_ports} is set twice"):
         check_ports(ports(settings(many_ports, port=many_ports)))

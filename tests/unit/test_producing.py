@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +15,7 @@ import pytest
 from tandem.cli import plans, records
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.producer import api, lookup
+from tandem.producer.counted_events import CountedEvents
 from tandem.producer.record_plan import Plan
 from tandem.settings.load import load
 
@@ -37,6 +40,57 @@ def test_a_producer_that_cannot_be_started_leaves_no_other_one_behind(monkeypatc
             assert child.wait(10) != 0
         finally:
             child.kill()
+
+
+SENDS = """
+import json, sys
+stream, asked = sys.argv[1], "--progress" in sys.argv
+print("a line of the pipeline's generator", flush=True)
+for made in (3, 10) if asked else ():
+    print(json.dumps({"events_made": made}), flush=True)
+print(json.dumps({"stream": stream, "seconds": 1.5, "classes": {"valid": {"acked": 10}}}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_slowest_producer_is_the_progress(monkeypatch: pytest.MonkeyPatch, asked: bool) -> None:
+    popen, made = subprocess.Popen, list[int]()
+
+    def start(command: list[str], **options: Any) -> subprocess.Popen[str]:
+        (_, _, _, _, *arguments) = command
+        return popen([sys.executable, "-c", SENDS, *arguments], **options)
+
+    monkeypatch.setattr(api.subprocess, "Popen", start)
+    sent = api.produce(
+        ["first", "second"], PLAN, profile="embedded", variables=os.environ, progress=made.append if asked else None
+    )
+    assert {name: summary.total() for name, summary in sent.items()} == {"first": 10, "second": 10}
+    if asked:
+        assert len(made) == 4
+        assert (made[0], made[-1]) == (0, 10)
+        assert made == sorted(made)
+    else:
+        assert made == []
+
+
+def test_events_are_counted_and_reported_once_a_second() -> None:
+    reported, now = list[int](), [0.0]
+    counted = CountedEvents(lambda moment: [cast(Any, moment)], reported.append, lambda: now[0])
+    for tenth in range(25):
+        now[0] = tenth / 10
+        assert counted(cast(Any, tenth)) == [tenth]
+    assert reported == [11, 21]
+    counted.report()
+    assert reported == [11, 21, 25]
+
+
+def test_a_producers_progress_does_not_hide_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    popen = subprocess.Popen
+    error = json.dumps({"stream": "first", "error": "Kafka does not answer", "hint": "start it"})
+    script = f"print('{{\"events_made\": 3}}'); print({error!r}); raise SystemExit(3)"
+    monkeypatch.setattr(api.subprocess, "Popen", lambda _, **options: popen([sys.executable, "-c", script], **options))
+    with pytest.raises(EnvironmentNotReadyError, match="Kafka does not answer"):
+        api.produce(["first"], PLAN, profile="embedded", variables=os.environ, progress=lambda _: None)
 
 
 def test_windows_that_cannot_be_closed_leave_no_client_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.errors import TandemError, UsageError
 from tandem.settings.imported import apply, planned
 from tandem.settings.load import load

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from typer.testing import CliRunner, Result
 
 from tandem import __version__, checkout, container_files
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.errors import DISTRIBUTION, EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import doctor
 from tandem.platforms.compose.folder import project_folder, renewed_folder

@@ -17,8 +17,8 @@ import typer
 from typer.testing import CliRunner
 
 from tandem.cli import records
+from tandem.cli.app import app
 from tandem.cli.context import CommandContext
-from tandem.cli.main import app
 from tandem.errors import TandemError, UsageError
 from tandem.platforms.dataproc.environment import DataprocEnvironment
 from tandem.platforms.dataproc.job import DataprocJob

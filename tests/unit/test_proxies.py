@@ -15,7 +15,7 @@ import requests
 from tandem.artifacts.ivy import fetch_error, options_file
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign.inheritance import adapt_this_process, inherited
-from tandem.foreign.proxies import for_java
+from tandem.foreign.proxies import for_java, on_this_machine
 
 LOOPBACK = "localhost|127.*|[::1]"
 
@@ -72,6 +72,18 @@ def test_java_gets_the_proxies_and_the_direct_hosts(case: type[str]) -> None:
         ({}, []),
         ({"NO_PROXY": "corp"}, []),
         ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "*"}, ["-Dhttps.proxyHost=proxy", "-Dhttps.proxyPort=1", "*|"]),
+        (
+            {"ALL_PROXY": "socks5h://me:p%40ss@proxy:1"},
+            [
+                *("-DsocksProxyHost=proxy", "-DsocksProxyPort=1"),
+                *("-Djava.net.socks.username=me", "-Djava.net.socks.password=p@ss", ""),
+            ],
+        ),
+        ({"HTTPS_PROXY": " http://proxy:3128 "}, ["-Dhttps.proxyHost=proxy", "-Dhttps.proxyPort=3128", ""]),
+        (
+            {"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "[fe80::2]:8080,[fe80::1],.,*.,:80,10.0.0.1:80"},
+            ["-Dhttps.proxyHost=proxy", "-Dhttps.proxyPort=1", "[fe80::2]|[fe80::1]|10.0.0.1|"],
+        ),
         ({"ALL_PROXY": "socks5://proxy"}, ["-DsocksProxyHost=proxy", "-DsocksProxyPort=1080", ""]),
         ({"HTTPS_PROXY": "http://proxy:1", "JAVA_TOOL_OPTIONS": "-Dhttps.proxyHost=javas.own"}, []),
         (
@@ -95,7 +107,7 @@ def test_a_login_is_passed_on_in_a_file_of_this_user_alone(tmp_path: Path) -> No
     assert '"-Djdk.http.auth.tunneling.disabledSchemes="' in lines
 
 
-@pytest.mark.parametrize("text", ["http://:3128", "http://u:secret@proxy:none"])
+@pytest.mark.parametrize("text", ["http://:3128", "http://u:secret@proxy:none", "http://[secret:3128"])
 def test_a_proxy_that_is_none_is_named_by_its_variable_alone(tmp_path: Path, text: str) -> None:
     with pytest.raises(EnvironmentNotReadyError, match="HTTPS_PROXY") as caught:
         options_file(tmp_path, {"HTTPS_PROXY": text})
@@ -117,6 +129,21 @@ def test_an_error_at_a_proxy_is_reported_without_its_login(line: str, hint: str)
     error = fetch_error([line], {"HTTPS_PROXY": "http://me:secret@proxy:3128"})
     assert hint in error.hint
     assert "secret" not in f"{error} {error.hint}"
+
+
+@pytest.mark.parametrize(
+    ("text", "here"),
+    [
+        ("http://127.0.0.2:3128", True),
+        ("[::1]:3128", True),
+        ("localhost:3128", True),
+        ("http://u:p@10.0.0.1:3128", False),
+        ("http://[bad:3128", False),
+        ("proxy", False),
+    ],
+)
+def test_a_proxy_on_this_machine_is_known(text: str, here: bool) -> None:
+    assert on_this_machine(text) is here
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tandem.catalog import PipelineLocation, declared_by
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import TandemError
 from tandem.platforms import removal

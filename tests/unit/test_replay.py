@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.engine.declare.collection_set import beside, name_beside
 from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange, record_id
 from tandem.engine.declare.stream import REPLAY_COLLECTION
@@ -233,7 +233,7 @@ class Rows(list[dict[str, Any]]):
 
 def record(state: str, pipeline: str = "orders_payments", into: str = "v2") -> dict[str, Any]:
     span = span_of(partition(), into=into)
-    known = {"range": span.to_json(), "watermark_ms": 7, "state": state, "progress": "", "into": into}
+    known = {"range": span.to_json(), "watermark_ms": 7, "state": state, "progress": None, "into": into}
     return {"_id": record_id(pipeline, into), "pipeline": pipeline, **known}
 
 

@@ -15,7 +15,7 @@ from bson.datetime_ms import DatetimeMS
 from typer.testing import CliRunner, Result
 
 from tandem.cli import replay
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
@@ -136,7 +136,7 @@ def test_an_interrupted_replay_is_repeated_with_its_own_records(asked: Asked) ->
     """`--since 2h` names a later time every time."""
     earlier = ReplayRange({ORDERS.topic: {"0": (0, 12)}}, since_ms=7, into="v2")
     known = {"_id": "orders_payments/v2", "pipeline": "orders_payments", "into": "v2", "range": earlier.to_json()}
-    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 0, "state": "running", "progress": ""}])
+    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 0, "state": "running", "progress": None}])
     done = run("--into", "v2")
     assert done.exception is None
     (span,) = asked.spans
@@ -160,7 +160,7 @@ def test_diff_names_all_documents_that_only_the_old_collections_have(
 ) -> None:
     span = ReplayRange({}, since_ms=100, complete_ms=0, within_ms=50, into="v2")
     known = {"_id": "orders_payments/v2", "pipeline": "orders_payments", "into": "v2", "range": span.to_json()}
-    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 1000, "state": "done", "progress": ""}])
+    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 1000, "state": "done", "progress": None}])
     asked.stored[FACTS.name] = Rows([{"_id": f"{ms:04}", "order_date": DatetimeMS(ms)} for ms in range(1000)])
     monkeypatch.setattr(Found, "with_options", lambda self, **_: self, raising=False)
     monkeypatch.setattr(diff_report, "in_order", lambda rows: rows)

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from typer.testing import CliRunner, Result
 
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.engine.declare.wire_format import Frozen, frozen_file
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipeline import Avro, FieldType, JsonSchema, Kind, Protobuf, Stream

@@ -367,6 +367,79 @@ def test_what_a_secret_is_named_by_and_an_empty_variable_are_no_mistakes(monkeyp
     assert load("gcp").kafka.port == 19092
 
 
+def test_a_secret_may_be_in_the_shell_whatever_place_refers_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {name: value for name, value in CLOUD.items() if name != "TANDEM_KAFKA__PASSWORD"})
+    monkeypatch.setenv("TANDEM_CLOUD_SECRET", "x")
+    with pytest.raises(UsageError, match="the environment has TANDEM_CLOUD_SECRET"):
+        load("embedded")
+    Path(".env.gcp").write_text("TANDEM_KAFKA__PASSWORD=env:TANDEM_CLOUD_SECRET\n")
+    assert load("gcp").kafka.password == "env:TANDEM_CLOUD_SECRET"
+    # The shell of another profile's command has it, too.
+    assert load("embedded").profile == "embedded"
+    Path(".env.gcp").unlink()
+    Path("tandem.toml").write_text(
+        '[profile.shop]\nlike = "gcp"\n[profile.shop.kafka]\npassword = "env:TANDEM_CLOUD_SECRET"\n'
+    )
+    assert load("shop").kafka.password == "env:TANDEM_CLOUD_SECRET"
+
+
+def test_a_secret_may_be_in_the_file_that_refers_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MY_SECRET", "OTHER_SECRET"):
+        # The test ends with what was there before.
+        monkeypatch.setenv(name, "")
+    set_all(monkeypatch, {name: value for name, value in CLOUD.items() if name != "TANDEM_KAFKA__PASSWORD"})
+    Path(".env.gcp").write_text("MY_SECRET=a$b${c}'d\nOTHER_SECRET=x\nTANDEM_KAFKA__PASSWORD=env:MY_SECRET\n")
+    read = read_settings("gcp")
+    assert os.environ["MY_SECRET"] == ""
+    assert "a$b" not in repr(read)
+    assert resolve(str(read.complete().kafka.password)) == "a$b${c}'d"
+    assert os.environ["OTHER_SECRET"] == ""
+    monkeypatch.setenv("MY_SECRET", "the shell's")
+    assert resolve(str(load("gcp").kafka.password)) == "the shell's"
+    monkeypatch.setenv("TANDEM_MY_SECRET", "")
+    Path(".env.gcp").write_text("TANDEM_MY_SECRET=x\nTANDEM_KAFKA__PASSWORD=env:TANDEM_MY_SECRET\n")
+    assert resolve(str(load("gcp").kafka.password)) == "x"
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_dollar_sign_in_a_file_of_variables_is_a_dollar_sign(quote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {name: value for name, value in CLOUD.items() if name != "TANDEM_KAFKA__USERNAME"})
+    for text in ("ab${cd}ef", "ab$cd", "$${HOME}", "${HOME:-x}"):
+        Path(".env.gcp").write_text(f"TANDEM_KAFKA__USERNAME={quote}{text}{quote}\n")
+        assert load("gcp").kafka.username == text
+
+
+@pytest.mark.parametrize("line", ["TANDEM_KAFKA__USERNAME", "export TANDEM_KAFKA__USERNAME", "MY_SECRET"])
+def test_a_name_without_a_value_in_a_file_of_variables_is_named(line: str) -> None:
+    Path(".env.embedded").write_text(f"TANDEM_KAFKA__PORT=1001\n{line}\n")
+    with pytest.raises(UsageError, match=rf"^\.env\.embedded: {line.split()[-1]} has no value$"):
+        load("embedded")
+    Path(".env.embedded").write_text(f"{line}=\n")
+    assert load("embedded").kafka.username is None
+
+
+PLACES = {
+    ".env.embedded": "TANDEM_JOB__PARAMETERS__MATCH_WINDOW_SECONDS=600\n",
+    "tandem.toml": '[profile.own]\nlike = "embedded"\n[profile.own.job.parameters]\nmatch_window_seconds = 600\n',
+}
+
+
+@pytest.mark.parametrize("file", PLACES)
+def test_a_files_parameter_reaches_the_pipelines_that_have_it(file: str) -> None:
+    Path(file).write_text(PLACES[file])
+    profile = "own" if file == "tandem.toml" else "embedded"
+    assert load(profile).job.parameters["match_window_seconds"] == 600
+    assert load(profile, named=False).job.parameters["match_window_seconds"] == 600
+    other = load(profile, {"pipeline": "segment_revenue"}, named=False)
+    assert (
+        other.job.parameters
+        == load("embedded" if profile == "own" else "local", {"pipeline": "segment_revenue"}).job.parameters
+    )
+    # A command that names the other pipeline says where the parameter is.
+    with pytest.raises(UsageError, match=f"no parameter 'match_window_seconds', which is set by: {re.escape(file)}"):
+        load(profile, {"pipeline": "segment_revenue"})
+
+
 def test_all_variables_that_this_repository_names_are_known() -> None:
     root = Path(__file__).parents[2]
     folders = ("compose", "docs", "images", "scripts", "src", ".ci")

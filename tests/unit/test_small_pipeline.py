@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.dashboard.declaration import declared
 from tandem.engine.run.pipeline_loader import load_pipeline
 from tandem.errors import UsageError

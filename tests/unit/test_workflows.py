@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner, Result
 
-from tandem.cli.main import app
+from tandem.cli.app import app
 from tandem.errors import DISTRIBUTION, UsageError
 from tests import ROOT
 from tests.infrastructure import read, texts

@@ -9,15 +9,15 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import structlog
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from tandem.artifacts.ivy import fetch
 from tandem.artifacts.lock import JarSet, locked, sha256_of
 from tandem.errors import EnvironmentNotReadyError
+from tandem.progress_display import ProgressDisplay, progress
 from tandem.runtimes import runtimes
 from tandem.waiting import wait_for
 
@@ -70,24 +70,21 @@ def _complete(root: Path, jar_set: JarSet) -> bool:
 
 
 def _download(root: Path, sets: list[JarSet], java: Path | str, fetcher: Fetch) -> None:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        tasks = [bar.add_task(f"jars for {jar_set.name}", total=len(jar_set.jars)) for jar_set in sets]
-        if not console.is_terminal:
-            for jar_set in sets:
-                _log.info("downloading jars, once", set=jar_set.name, jars=len(jar_set.jars))
-        # Most of the time is spent waiting for the network, so the sets are fetched in parallel.
-        with ThreadPoolExecutor(max_workers=max(len(sets), 1)) as pool:
-            steps = [lambda task=task: bar.advance(task) for task in tasks]
-            done = [
-                pool.submit(_install, root, one, java, fetcher, step) for one, step in zip(sets, steps, strict=True)
-            ]
-            for future in done:
-                future.result()
+    for jar_set in sets:
+        _log.info("downloading jars, once", set=jar_set.name, jars=len(jar_set.jars))
+    # Most of the time is spent waiting for the network, so the sets are fetched in parallel.
+    with progress() as display, ThreadPoolExecutor(max_workers=max(len(sets), 1)) as pool:
+        for future in [pool.submit(_install, root, jar_set, java, fetcher, display) for jar_set in sets]:
+            future.result()
 
 
-def _install(root: Path, jar_set: JarSet, java: Path | str, fetcher: Fetch, on_jar: Callable[[], None]) -> None:
+def _install(root: Path, jar_set: JarSet, java: Path | str, fetcher: Fetch, display: ProgressDisplay) -> None:
+    done = count()
+
+    def on_jar() -> None:
+        display.show(f"jars for {jar_set.name}", next(done), len(jar_set.jars), unit="jars")
+
+    on_jar()
     work = Path(tempfile.mkdtemp(prefix=f".{jar_set.name}-", dir=root))
     try:
         packages = [jar.coordinates for jar in jar_set.jars]

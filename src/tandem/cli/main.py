@@ -7,47 +7,10 @@ import sys
 import traceback
 from typing import NoReturn
 
-import typer
-
-from tandem import log
-from tandem.cli import (
-    bench,
-    cloud,
-    dev,
-    doctor,
-    init,
-    inspect,
-    lifecycle,
-    new,
-    profile,
-    records,
-    replay,
-    schemas,
-    shell,
-)
-from tandem.cli.context import CommandContext
-from tandem.cli.options import examples, with_context
 from tandem.errors import TandemError, UsageError
 from tandem.foreign.inheritance import adapt_this_process
 
 INTERRUPTED = 130
-
-app = typer.Typer(
-    name="tandem",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    epilog=examples("tandem run", "tandem up --wait", "tandem status --watch", "tandem COMMAND --help"),
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-# The help shows the commands in this order.
-for module in (lifecycle, records, replay, inspect, profile, doctor, bench, init, new, dev, schemas, shell, cloud):
-    app.add_typer(module.app)
-
-
-@app.callback()
-@with_context
-def _root(_: CommandContext) -> None:
-    """Run Kafka, Spark and MongoDB pipelines on a laptop and in the cloud."""
 
 
 def main() -> NoReturn:
@@ -56,8 +19,14 @@ def main() -> NoReturn:
     Exit codes: 0, 1 (failed), 2 (usage), 3 (environment not ready), 130 (interrupted).
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    log.to_console()
+    # Before the commands are imported, so that they import our packages, and no warning of a library ends them.
     adapt_this_process()
+    import typer
+
+    from tandem import log
+    from tandem.cli.app import app
+
+    log.to_console()
     # Read here, because an error may occur before the context exists.
     debug = "--debug" in sys.argv
     try:

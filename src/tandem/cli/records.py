@@ -18,6 +18,7 @@ from tandem.cli.batch_report import counts_in
 from tandem.cli.context import CommandContext
 from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.plans import EventTime, close_streams, known_watermark, make_plan
+from tandem.cli.polling import polled
 from tandem.cli.protection import Confirm, check_apart, confirm
 from tandem.cli.verification import SETTLE_SECONDS, verify_job, verify_set
 from tandem.errors import TandemError, UsageError
@@ -28,6 +29,7 @@ from tandem.producer.api import produce as send_all
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
+from tandem.progress_display import progress
 from tandem.settings.protection import sending
 from tandem.verify.oracle import load_oracle
 from tandem.verify.settle import RESUMES
@@ -209,7 +211,8 @@ def reconcile(
 
 
 def _reconcile(context: CommandContext, job: Job, *, as_json: bool) -> None:
-    report = job.reconcile()
+    with progress() as display, polled(lambda: display.show("reconciling")):
+        report = job.reconcile()
     if as_json:
         print(json.dumps(report))
         return
@@ -232,7 +235,14 @@ def _send(
     # Stored before the events that refer to them.
     for name, number in store_lookups(settings.mongo, lookups_of(location), plan).items():
         context.say(f"  {name}: {number} documents")
-    with stop_at_problem(job) as stop:
+    first = _first(job)
+    with stop_at_problem(job) as stop, progress() as display:
+
+        def show(made: int) -> None:
+            display.show("sending", made, plan.count, unit=first)
+
+        if plan.count:
+            show(0)
         summaries = send_all(
             [stream.name for stream in declared_by(location).streams],
             plan,
@@ -243,6 +253,8 @@ def _send(
             rate=rate,
             ledgers=ledgers,
             stop=stop,
+            # An endless plan has nothing to wait for.
+            progress=show if plan.count else None,
         )
     for name, summary in summaries.items():
         context.say(f"  {name}: {summary.total()} records in {summary.seconds:.1f} s")

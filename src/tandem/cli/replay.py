@@ -23,6 +23,7 @@ from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms import Job
 from tandem.platforms.progress import progress_of
 from tandem.platforms.provision import create_collections, database_of
+from tandem.progress_display import progress
 from tandem.replay import diff_report
 from tandem.replay.repeated import continued
 from tandem.replay.resolve import margin_of, milliseconds, range_of
@@ -110,7 +111,7 @@ def _replay(
     if into:
         indexes = {name_beside(each.name, into): each.indexes for each in declared_by(settings.location).collections}
         create_collections(settings.mongo, indexes)
-    with progress_of_replay(settings, into, context.say):
+    with progress() as display, progress_of_replay(settings, into, display):
         report = job.replay(span)
     if not as_json:
         for line in (*records_in(report), *counts_in(report)):

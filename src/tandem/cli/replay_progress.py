@@ -1,50 +1,48 @@
-"""Says what a running replay does, while a command waits for it."""
+"""Shows what a running replay does, while a command waits for it."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tandem.cli.polling import polled
 from tandem.errors import TandemError
 from tandem.platforms.provision import database_of
-from tandem.replay.sets import replayed
+from tandem.progress_display import ProgressDisplay
+from tandem.replay.sets import Step, replayed
 from tandem.settings.model import Settings
-
-_POLL_S = 2.0
 
 
 @contextmanager
-def progress_of_replay(settings: Settings, suffix: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Says each change of a replay's progress until the ``with`` statement ends.
+def progress_of_replay(settings: Settings, suffix: str, display: ProgressDisplay) -> Iterator[None]:
+    """Shows a replay's steps until the ``with`` statement ends.
 
     Args:
         settings: the pipeline's settings.
         suffix: the suffix of the collections that it writes; empty for the pipeline's own ones.
-        say: prints a line.
+        display: gets a row for each step, with Spark's tasks.
     """
-    done = threading.Event()
+    stale: Step | None = None
+    shown: Step | None = None
 
-    def progress() -> str:
-        with suppress(TandemError), database_of(settings.mongo, "show the progress") as database:
+    def newest() -> Step | None:
+        with database_of(settings.mongo, "show the progress") as database:
             found = replayed(database, settings.pipeline, suffix)
-            return found.progress if found else ""
-        return ""
+        return found.progress if found else None
 
-    # A killed replay has left its own.
-    before = progress()
+    def look() -> bool:
+        nonlocal shown
+        if (now := newest()) is None or now == stale:
+            return False
+        if shown and shown.name != now.name:
+            # Its last tasks may have ended between two looks.
+            display.show(shown.name, shown.total, shown.total, unit="tasks")
+        shown = now
+        display.show(now.name, now.done, now.total or None, unit="tasks")
+        return False
 
-    def watch() -> None:
-        said = before
-        while not done.wait(_POLL_S):
-            if (now := progress()) and now != said:
-                said = now
-                say(f"  {now}")
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
+    with suppress(TandemError):
+        # A killed replay has left its own.
+        stale = newest()
+    with polled(look):
         yield
-    finally:
-        done.set()
-        watcher.join()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+from tandem.cli.backlog_progress import progress_of_backlog
 from tandem.cli.context import CommandContext
 from tandem.errors import TandemError
 from tandem.platforms import Job
 from tandem.platforms.provision import database_of
+from tandem.progress_display import progress
 from tandem.replay.sets import check_replayed
 from tandem.replay.verification import verify_replayed
 from tandem.verify.report import Report, show
@@ -39,7 +41,8 @@ def verify_set(context: CommandContext, job: Job, suffix: str, *, as_json: bool)
 def compared(job: Job, deadline_s: float) -> Report:
     """Returns the comparison of the job's collections; see ``verify.verify``."""
     try:
-        return verify(job.settings, settle_deadline_s=deadline_s, problem=job.problem)
+        with progress() as display, progress_of_backlog(job.settings, display):
+            return verify(job.settings, settle_deadline_s=deadline_s, problem=job.problem)
     except TandemError:
         # The job's problem explains more than a failed connection.
         if problem := job.problem():

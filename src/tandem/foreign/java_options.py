@@ -35,7 +35,7 @@ def passed_on(options: str) -> str:
 
     This machine's hosts are added to a list of hosts without a proxy, as Java's own defaults are lost with a list.
     """
-    return " ".join(_direct(word) for word in _words(options) if not _conflicts(word))
+    return " ".join(_direct(word) for word in words(options) if not _conflicts(word))
 
 
 def left_out(options: str) -> list[str]:
@@ -43,7 +43,7 @@ def left_out(options: str) -> list[str]:
 
     Their values may be secret.
     """
-    return [word.strip("'\"").partition("=")[0] for word in _words(options) if _conflicts(word)]
+    return [name_of(word) for word in words(options) if _conflicts(word)]
 
 
 def names_a_proxy(environ: Mapping[str, str]) -> bool:
@@ -51,8 +51,14 @@ def names_a_proxy(environ: Mapping[str, str]) -> bool:
     return any(re.search("proxyHost=", environ.get(name, ""), re.IGNORECASE) for name in VARIABLES)
 
 
-def _words(options: str) -> list[str]:
+def words(options: str) -> list[str]:
+    """Returns the options of such a variable, each with its quotation marks."""
     return _WORD.findall(options)
+
+
+def name_of(word: str) -> str:
+    """Returns an option without its value, which may be secret."""
+    return word.strip("'\"").partition("=")[0]
 
 
 def _conflicts(word: str) -> bool:

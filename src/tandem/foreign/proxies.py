@@ -80,7 +80,10 @@ def on_this_machine(text: str) -> bool:
         host = _parsed("", text).host
     except ValueError:
         return False
-    return host in _LOOPBACK
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def for_java(environ: Mapping[str, str]) -> list[str]:
@@ -100,7 +103,11 @@ def for_java(environ: Mapping[str, str]) -> list[str]:
             continue
         kind = "socksProxy" if proxy.socks else f"{scheme}.proxy"
         options += [f"-D{kind}Host={proxy.host}", f"-D{kind}Port={proxy.port}"]
-        if proxy.username is not None:
+        if proxy.username is not None and proxy.socks:
+            # Java's own sockets read the login from here.
+            options += [f"-Djava.net.socks.username={proxy.username}"]
+            options += [f"-Djava.net.socks.password={proxy.password or ''}"]
+        elif proxy.username is not None:
             # Ivy reads the login from here for both. Java rejects Basic logins for tunnels, the only kind there is.
             options += [f"-Dhttp.proxyUser={proxy.username}", f"-Dhttp.proxyPassword={proxy.password or ''}"]
             options += ["-Djdk.http.auth.tunneling.disabledSchemes="]
@@ -112,7 +119,11 @@ def for_java(environ: Mapping[str, str]) -> list[str]:
 
 
 def _parsed(name: str, text: str) -> Proxy:
-    parts: SplitResult = urlsplit(text if "://" in text else f"http://{text}")
+    text = text.strip()
+    try:
+        parts: SplitResult = urlsplit(text if "://" in text else f"http://{text}")
+    except ValueError:
+        raise ValueError(f"{name} names no host") from None
     socks = parts.scheme.startswith("socks")
     try:
         port = parts.port or (1080 if socks else 443 if parts.scheme == "https" else 80)
@@ -136,10 +147,15 @@ def _patterns(part: str) -> list[str]:
         return ["*"]
     if "/" in part:
         return _network(part)
-    host = part if part.count(":") > 1 else part.partition(":")[0]
+    if part.startswith("["):
+        host = part[1:].partition("]")[0]
+    else:
+        host = part if part.count(":") > 1 else part.partition(":")[0]
     host = host.removeprefix("*").removeprefix(".")
+    if not host:
+        return []
     try:
-        address = ipaddress.ip_address(host.strip("[]"))
+        address = ipaddress.ip_address(host)
     except ValueError:
         return [host, f"*.{host}"]
     return [f"[{address}]" if address.version == 6 else str(address)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError
-from tandem.foreign import inherited
+from tandem.foreign import inherited, java_options
 from tandem.foreign.inheritance import UTF8
 
 _VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
@@ -41,6 +42,7 @@ def find_java(java_home: Path | None, minimum: int) -> Java:
         EnvironmentNotReadyError: there is none; the message names the rejected ones.
     """
     rejected = []
+    refusal: EnvironmentNotReadyError | None = None
     for origin, program in (("JAVA_HOME", java_home and java_home / "bin" / "java"), ("PATH", shutil.which("java"))):
         if program is None:
             rejected.append(f"none on {origin}" if origin == "PATH" else f"{origin} is not set")
@@ -48,9 +50,10 @@ def find_java(java_home: Path | None, minimum: int) -> Java:
         java = _probe(Path(program))
         if isinstance(java, Java) and java.version >= minimum:
             return java
+        refusal = refusal or _refusal(Path(program), minimum)
         older = isinstance(java, Java) and f"{origin} has Java {java.version} ({program})"
         rejected.append(older or f"{origin} has no working {program} ({java})")
-    raise EnvironmentNotReadyError(
+    raise refusal or EnvironmentNotReadyError(
         f"Java {minimum} or newer is needed: {', '.join(rejected)}",
         hint="install one (Debian: apt install default-jre-headless; macOS: brew install openjdk), or set JAVA_HOME",
     )
@@ -68,13 +71,47 @@ def major_version(output: str) -> int | None:
     return int(second) if first == "1" and second else int(first)
 
 
-def _probe(program: Path) -> Java | str:
-    """Returns the Java, or a short reason why it does not start."""
+def _refusal(program: Path, minimum: int) -> EnvironmentNotReadyError | None:
+    """Returns which option of a variable keeps a Java from starting.
+
+    None if it is no variable that does.
+    """
+    environment = inherited()
+    found = {name: environment.pop(name) for name in java_options.VARIABLES if name in environment}
+    bare = _probe(program, environment) if found else ""
+    if isinstance(bare, str) or bare.version < minimum:
+        return None
+    for name, options in found.items():
+        reason = _probe(program, {**environment, name: options})
+        if isinstance(reason, Java):
+            continue
+        # Some options are refused only beside others.
+        words = (
+            word
+            for word in java_options.words(options)
+            if isinstance(_probe(program, {**environment, name: word}), str)
+        )
+        option = next(map(java_options.name_of, words), "an option")
+        return EnvironmentNotReadyError(
+            f"{program} does not start with {option} in {name}: {reason}",
+            hint=f"remove it from {name}; Java {bare.version} does not take it",
+        )
+    return None
+
+
+def _probe(program: Path, environment: Mapping[str, str] | None = None) -> Java | str:
+    """Returns the Java, or a short reason why it does not start.
+
+    Args:
+        program: the ``java`` program.
+        environment: its variables; None for those that all programs inherit.
+    """
     # One start prints the version and the home. `java` may be a link or a launcher in another folder.
     command = [str(program), "-XshowSettings:properties", "-version"]
+    variables = dict(inherited() if environment is None else environment) | UTF8
     try:
         done = subprocess.run(
-            command, env=inherited() | UTF8, capture_output=True, text=True, errors="replace", timeout=30, check=False
+            command, env=variables, capture_output=True, text=True, errors="replace", timeout=30, check=False
         )
     except OSError as error:
         return error.strerror or "it cannot be started"

@@ -37,7 +37,7 @@ from tandem.platforms.local_services.prepare import ports as embedded_ports
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Backend, Settings
-from tandem.settings.variables import read_dotenv
+from tandem.settings.variables import read_lines
 
 _MINIMUM_DISK_GIB = 2
 _MINIMUM_MEMORY_GIB = 4
@@ -253,9 +253,9 @@ def dotenv(settings: Settings) -> str:
     own, packaged = folder / ".env", fragments(folder) / ".env"
     if not own.is_file():
         raise TandemError(".env is missing", hint="`git checkout .env`")
-    names = set(read_dotenv(own))
+    names = {name for name, value in read_lines(own).items() if value is not None}
     if packaged != own:
-        names |= {name for name in read_dotenv(packaged) if not name.endswith("_MOUNT")}
+        names |= {name for name in read_lines(packaged) if not name.endswith("_MOUNT")}
     # These belong to the machine or the command line, and have no default there.
     missing = sorted(set(variables(settings, "built")) - names)
     if missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 from tandem.engine.run.attention import warnings
 from tandem.errors import TandemError
 from tandem.job_files import RECONCILE, REPLAY
+from tandem.parsing import parse_json
 from tandem.platforms.progress import lag
 from tandem.platforms.provision import streams_of
 from tandem.platforms.replica_set import REPLICA_SET
@@ -68,10 +68,15 @@ def batch_report(entry: str, code: int, output: str, log: str) -> dict[str, Any]
         TandemError: it failed.
     """
     lines = output.strip().splitlines()
-    if code == 0 and lines:
-        report: dict[str, Any] = json.loads(lines[-1])
-        return report
-    raise batch_failed(entry, reason_in(log) or f"exit code {code}")
+    if code != 0:
+        raise batch_failed(entry, reason_in(log) or f"exit code {code}")
+    try:
+        report = parse_json(lines[-1] if lines else "")
+    except ValueError:
+        report = None
+    if not isinstance(report, dict):
+        raise batch_failed(entry, reason_in(log) or "it printed no report")
+    return report
 
 
 def reason_in(log: str) -> str | None:

@@ -19,6 +19,7 @@ _HOST = "127.0.0.1"
 _PAGES = "TANDEM_UI__"
 # The number of ports in which a Spark page looks for a free one.
 _NEXT = 100
+_LAST = 65_535
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
@@ -69,8 +70,10 @@ def page_port(wanted: int, taken: Collection[int]) -> int:
         wanted: the port of the settings.
         taken: ports that are reserved, though nothing listens there yet.
     """
-    free = (port for port in range(wanted, wanted + _NEXT) if port not in taken and not refusal(port))
-    return next(free, wanted)
+    # At the end of all ports, those before the wanted one follow.
+    first = min(wanted, _LAST - _NEXT + 1)
+    ports = (first + (wanted - first + step) % _NEXT for step in range(_NEXT))
+    return next((port for port in ports if port not in taken and not refusal(port)), wanted)
 
 
 def refusal(port: int) -> OSError | None:

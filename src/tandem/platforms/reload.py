@@ -8,8 +8,9 @@ from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.base import START_DEADLINE_S
 from tandem.platforms.observe import has_committed
 from tandem.platforms.progress import ProgressReader
+from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
-from tandem.waiting import NotYetError, wait_for
+from tandem.waiting import NotYetError
 
 WAITS_HINT = "the job waits for the next change; see `tandem logs job`"
 
@@ -42,7 +43,7 @@ def reload(settings: Settings, ask: Callable[[], None], problem: Callable[[], st
     try:
         ask()
         what, hint = "the job's first committed batch with the new code", "see `tandem logs job`"
-        error = wait_for(what, probe, deadline_s=START_DEADLINE_S, hint=hint)
+        error = wait_shown(what, probe, deadline_s=START_DEADLINE_S, hint=hint)
     finally:
         reader.close()
     if error:

@@ -94,6 +94,7 @@ def _projects(known: Sequence[Settings]) -> dict[str, str]:
             env=inherited(),
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_PATIENCE_S,
             check=False,
         )

@@ -7,18 +7,21 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
+from tandem.producer.counted_events import EVENTS_MADE
 from tandem.producer.record_plan import Plan
 from tandem.producer.send import Summary
 from tandem.settings.protection import OPTION
 
 _ERRORS = {each.exit_code: each for each in (TandemError, UsageError, EnvironmentNotReadyError)}
 _POLL_SECONDS = 0.1
+# A line that `--progress` prints; others may be those of a pipeline's generator.
+_PROGRESS = f'{{"{EVENTS_MADE}":'
 
 
 def produce(
@@ -32,6 +35,7 @@ def produce(
     ledgers: Path | None = None,
     metrics: str | None = None,
     stop: threading.Event | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> dict[str, Summary]:
     """Returns each stream's summary by its name, after all producers have ended.
 
@@ -48,12 +52,22 @@ def produce(
         ledgers: a folder for the ledgers, one ``<stream>.jsonl`` each, appended to; None for none.
         metrics: ``address:port`` of the first producer's metrics, each further one's at the next port; None for none.
         stop: when set, the producers stop after the records in flight.
+        progress: called from other threads, about once a second, with the number of the plan's primary events that all
+            producers have made.
 
     Raises:
         TandemError: a producer failed and the others were stopped; it has the class of the producer's error. Records
             that Kafka did not confirm are no failure: the summaries count them.
     """
     stop = stop or threading.Event()
+    made, made_lock = dict.fromkeys(streams, 0), threading.Lock()
+
+    def report(stream: str, number: int) -> None:
+        with made_lock:
+            made[stream] = number
+            if progress:
+                progress(min(made.values()))
+
     if ledgers is not None:
         ledgers.mkdir(parents=True, exist_ok=True)
     children: dict[str, subprocess.Popen[str]] = {}
@@ -65,6 +79,7 @@ def produce(
                     # Without the current folder on the path, whose packages could hide ours.
                     *(sys.executable, "-P", "-m", "tandem.producer.main", stream, *arguments(plan, profile, rate)),
                     *([f"{OPTION}={profile}"] if confirmed else []),
+                    *(["--progress"] if progress else []),
                     *_ledger_arguments(stream, ledgers),
                     *_metrics_arguments(metrics, number),
                 ],
@@ -75,7 +90,7 @@ def produce(
             )
         with ThreadPoolExecutor(len(children)) as pool:
             # Each child's output is read while it runs, so that none can block on a full pipe.
-            results = [pool.submit(_result, stream, child) for stream, child in children.items()]
+            results = [pool.submit(_result, stream, child, report) for stream, child in children.items()]
             try:
                 running = set(results)
                 notified = False
@@ -130,13 +145,21 @@ def _terminate(children: Iterable[subprocess.Popen[str]]) -> None:
             child.terminate()
 
 
-def _result(stream: str, child: subprocess.Popen[str]) -> tuple[str, Summary] | None:
-    output, _ = child.communicate()
+def _result(
+    stream: str, child: subprocess.Popen[str], report: Callable[[str, int], None]
+) -> tuple[str, Summary] | None:
+    last = ""
+    with child:
+        for line in child.stdout or ():
+            if line.startswith(_PROGRESS):
+                report(stream, json.loads(line)[EVENTS_MADE])
+            else:
+                last = line
     if child.returncode in (-signal.SIGINT, -signal.SIGTERM):
         return None  # stopped before it had begun
     try:
-        answer = json.loads(output.splitlines()[-1])
-    except (IndexError, ValueError):
+        answer = json.loads(last)
+    except ValueError:
         raise TandemError(
             f"the producer of {stream} ended with exit code {child.returncode} and no summary",
             hint="see its output above",

@@ -18,6 +18,7 @@ from tandem.catalog import PipelineLocation, declared_by
 from tandem.engine.declare.stream import Stream
 from tandem.errors import TandemError, UsageError
 from tandem.producer.connect import DEFAULT_DEADLINE_SECONDS, connect, disconnect
+from tandem.producer.counted_events import EVENTS_MADE, CountedEvents
 from tandem.producer.ledger import Ledger, Outcome
 from tandem.producer.record_plan import DEFAULT_REAL_RATE, LATE_AFTER, Mix, Plan
 from tandem.producer.sample import Event, Moment, sample
@@ -83,9 +84,12 @@ def _produce(stream: Stream | None, events: Events | None, options: argparse.Nam
         if producer is None:
             return Summary({}, 0.0)
         pace = options.rate if plan.rate is None else None
+        counted = CountedEvents(events, _print_progress) if options.progress else None
         try:
-            return send(sample(plan, stream, events), producer, ledger, rate=pace, stop=stop.event)
+            return send(sample(plan, stream, counted or events), producer, ledger, rate=pace, stop=stop.event)
         finally:
+            if counted:
+                counted.report()
             disconnect(producer)
 
 
@@ -175,6 +179,7 @@ def parser_of(stream: str | None) -> argparse.ArgumentParser:
     add("--profile", help="profile to use (default: TANDEM_PROFILE)")
     add(OPTION, metavar="PROFILE", help="name of the protected profile")
     add("--json", action="store_true", help="print the summary as JSON to standard output")
+    add("--progress", action="store_true", help="print once a second how many primary events were made, as JSON")
     add("--debug", action="store_true", help="show the stack trace of an error")
     return parser
 
@@ -193,6 +198,10 @@ def _print_summary(stream: str, summary: Summary, *, as_json: bool) -> None:
     for kind, outcomes in summary.counts.items():
         text = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
         _say(f"  {kind:<28} {text}")
+
+
+def _print_progress(made: int) -> None:
+    _say(json.dumps({EVENTS_MADE: made}), sys.stdout)
 
 
 def _say(text: str, where: TextIO | None = None) -> None:

@@ -21,6 +21,21 @@ _MOST_BYTES = 255
 
 
 @dataclass(frozen=True)
+class Step:
+    """What a replay does.
+
+    Attributes:
+        name: the step, as the beginning of a line.
+        done: the number of finished tasks of Spark's newest stage.
+        total: the number of that stage's tasks; 0 if no stage runs.
+    """
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Replayed:
     """The record of the newest replay into a set.
 
@@ -28,13 +43,13 @@ class Replayed:
         span: the range that it read.
         watermark_ms: the watermark of the range's records, in milliseconds since 1970; 0 if it is not known yet.
         state: ``running``, ``done`` or ``failed``.
-        progress: what it does now, or an empty text.
+        progress: what it does now, if that is known.
     """
 
     span: ReplayRange
     watermark_ms: int
     state: str
-    progress: str
+    progress: Step | None
 
 
 def check_suffix(location: PipelineLocation, database: str, suffix: str) -> None:
@@ -66,7 +81,11 @@ def replayed(database: Database[dict[str, Any]], pipeline: str, suffix: str) -> 
     found = database[REPLAY_COLLECTION].find_one({"_id": record_id(pipeline, suffix)})
     if found is None:
         return None
-    return Replayed(ReplayRange.parse(found["range"]), found["watermark_ms"], found["state"], found["progress"])
+    return Replayed(ReplayRange.parse(found["range"]), found["watermark_ms"], found["state"], _step(found["progress"]))
+
+
+def _step(stored: dict[str, Any] | None) -> Step | None:
+    return Step(stored["step"], stored["done"], stored["total"]) if stored else None
 
 
 def check_replayed(database: Database[dict[str, Any]], location: PipelineLocation, suffix: str) -> Replayed:

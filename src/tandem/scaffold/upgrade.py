@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from tandem import __version__
 from tandem.errors import DISTRIBUTION, UsageError
+from tandem.parsing import parse_json
 from tandem.scaffold.project import RECORD, digest, files_of, record_of, text_of, write
 
 # As a patch says that a file's last line has no newline.
@@ -91,12 +91,13 @@ def _recorded(folder: Path) -> tuple[str, Mapping[str, str]]:
     if text is None:
         raise UsageError(f"{folder} is not a project: it has no {RECORD}", hint="`tandem init` creates a project")
     try:
-        record = json.loads(text)
+        record = parse_json(text)
         name, version = str(record["name"]), str(record["version"])
         files = {str(path): str(value) for path, value in record["files"].items()}
+        is_newer = _release(version) > _release(__version__)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise UsageError(f"{file} is not a record of `tandem init`", hint=f"`git checkout {RECORD}`") from None
-    if _release(version) > _release(__version__):
+    if is_newer:
         raise UsageError(
             f"{folder} is a project of version {version}, and the installed version is {__version__}",
             hint=f"install that version or a later one: pip install '{DISTRIBUTION}[embedded]>={version}'",

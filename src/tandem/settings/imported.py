@@ -13,6 +13,7 @@ from typing import Any
 
 from tandem.engine.spark.secrets import is_reference
 from tandem.errors import TandemError, UsageError
+from tandem.parsing import parse_json
 from tandem.settings.layers import merged
 from tandem.settings.loaded import leaves
 from tandem.settings.own_profiles import read
@@ -123,9 +124,11 @@ def apply(plan: Import, file: Path, packaged: tuple[str, ...]) -> None:
 
 def _profile_in(text: str) -> dict[str, Any]:
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError as error:
-        raise UsageError(f"the output is not JSON: {error}", hint=f"`terraform output -json {OUTPUT}`") from None
+        raise UsageError(
+            f"the output is not JSON that can be read: {error}", hint=f"`terraform output -json {OUTPUT}`"
+        ) from None
     if isinstance(document, dict) and isinstance(document.get(OUTPUT), dict):
         document = document[OUTPUT].get("value")
     complete = isinstance(document, dict) and isinstance(document.get("name"), str)

@@ -6,8 +6,8 @@ No other module reads them from the environment and from files.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,21 @@ from pydantic import TypeAdapter, ValidationError
 from tandem.catalog import PipelineLocation, find, names_in
 from tandem.checkout import state_folder
 from tandem.errors import UsageError
+from tandem.parsing import read_toml
 from tandem.settings.layers import absolute, merged, nested, with_absolute_paths
 from tandem.settings.loaded import LoadedSettings, leaves, missing_of, places_tried
 from tandem.settings.model import Settings
 from tandem.settings.profiles import Profile, base, own_file, profiles
-from tandem.settings.variables import check, fields, read_dotenv, setter, values_of, variable, without_parameters
+from tandem.settings.variables import (
+    check,
+    fields,
+    read_dotenv,
+    referenced,
+    setter,
+    values_of,
+    variable,
+    without_parameters,
+)
 
 # The file in a pipeline's folder with the pipeline's own settings.
 SETTINGS = "settings.toml"
@@ -91,11 +101,13 @@ def read_settings(
     Raises:
         UsageError: the profile or pipeline does not exist, or a value is wrong; the message names setting and places.
     """
-    found = _named(profile)
+    known = profiles()
+    found = _named(profile, known)
     dotenv = Path(f".env.{found.name}")
     variables = read_dotenv(dotenv)
-    check(variables, str(dotenv))
-    check(os.environ, "the environment")
+    secrets = _referenced(known)
+    check(variables, str(dotenv), secrets)
+    check(os.environ, "the environment", secrets)
     environment: Mapping[str, str] = os.environ if shell else {}
     if not named:
         environment = without_parameters(environment)
@@ -111,6 +123,10 @@ def read_settings(
     pipelines = names_in(str(chosen["pipeline"]))
     location = find(pipelines[0], absolute(chosen["pipelines_dir"]))
     own = _of_pipeline(location)
+    parameters = _parameters_of(own)
+    if not named:
+        # A file may have parameters of another pipeline.
+        layers = {place: _with_parameters(values, parameters) for place, values in layers.items()}
     layers |= {"the pipeline's settings.toml": own, "profiles.toml [base]": base()}
     values = merged({"state_dir": state_folder()}, *reversed(layers.values()))
     values |= {"profile": found.name, "profile_file": found.file, "pipeline": location.name, "location": location}
@@ -123,14 +139,41 @@ def read_settings(
             f"the profile {found.name} is protected in {found.origin}; only that file can change it",
             hint=f"remove {variable(('protected',))}, and confirm a command with --confirm {found.name}",
         )
-    settings = _with_typed_parameters(settings, own.get("job", {}).get("parameters", {}))
     missing = missing_of(settings, settings.needed_to_deploy)
     origins = {**_origins(layers, environment), **dict.fromkeys(missing, _MISSING)}
-    return LoadedSettings(settings, pipelines, origins, missing)
+    settings = _with_typed_parameters(settings, parameters, origins)
+    used = referenced(value for _, value in leaves(values)) & variables.keys()
+    return LoadedSettings(settings, pipelines, origins, missing, {name: variables[name] for name in used})
 
 
-def _named(name: str | None) -> Profile:
-    known = profiles()
+def _referenced(known: Mapping[str, Profile]) -> set[str]:
+    """Returns the variables to which any profile refers.
+
+    The shell may have those of several.
+    """
+    values: list[Any] = [*os.environ.values()]
+    for profile in known.values():
+        # A wrong file is reported when its profile is used.
+        with suppress(UsageError):
+            values += read_dotenv(Path(f".env.{profile.name}")).values()
+        values += (value for _, layer in profile.layers for _, value in leaves(layer))
+    return referenced(values)
+
+
+def _parameters_of(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    match values:
+        case {"job": {"parameters": dict() as parameters}}:
+            return parameters
+    return {}
+
+
+def _with_parameters(values: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns a layer's values without parameters of other pipelines."""
+    kept = {name: value for name, value in _parameters_of(values).items() if name in known}
+    return {**values, "job": {**values["job"], "parameters": kept}} if _parameters_of(values) else values
+
+
+def _named(name: str | None, known: Mapping[str, Profile]) -> Profile:
     chosen = chosen_profile(name)
     if chosen is None:
         raise UsageError("no profile is named", hint=f"set TANDEM_PROFILE to one of: {', '.join(sorted(known))}")
@@ -147,10 +190,7 @@ def _of_pipeline(location: PipelineLocation) -> dict[str, Any]:
     The default database has the pipeline's name.
     """
     file = location.folder / SETTINGS
-    try:
-        values = tomllib.loads(file.read_text("utf-8-sig")) if file.is_file() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: {error}", hint="it is a TOML file, like profiles.toml") from None
+    values = read_toml(file, "it is a TOML file, like profiles.toml")
     return merged({"mongo": {"database": location.name}}, values)
 
 
@@ -170,16 +210,17 @@ def _resolved(values: Mapping[str, Any]) -> dict[str, Any]:
     return with_absolute_paths(filled(values))
 
 
-def _with_typed_parameters(settings: Settings, known: Mapping[str, Any]) -> Settings:
+def _with_typed_parameters(settings: Settings, known: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
     """Returns the settings with typed parameters.
 
     The types are those in settings.toml, because a variable has only text.
     """
     typed: dict[str, Any] = {}
     for name, value in settings.job.parameters.items():
+        place = origins.get(f"job.parameters.{name}", _ENVIRONMENT)
         if name not in known:
             raise UsageError(
-                f"pipeline {settings.pipeline} has no parameter {name!r}",
+                f"pipeline {settings.pipeline} has no parameter {name!r}, which is set by: {place}",
                 hint=f"it has: {', '.join(sorted(known)) or 'none'}",
             )
         kind = type(known[name])
@@ -188,7 +229,7 @@ def _with_typed_parameters(settings: Settings, known: Mapping[str, Any]) -> Sett
             typed[name] = str(value) if kind is str else TypeAdapter(kind).validate_python(value)
         except ValidationError:
             raise UsageError(
-                f"parameter {name} of pipeline {settings.pipeline} is {value!r}, not of type {kind.__name__}",
+                f"parameter {name} of pipeline {settings.pipeline} is {value!r}, not of type {kind.__name__} ({place})",
                 hint=f"for example TANDEM_JOB__PARAMETERS__{name.upper()}={known[name]}",
             ) from None
     return settings.model_copy(update={"job": settings.job.model_copy(update={"parameters": typed})})

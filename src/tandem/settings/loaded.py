@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tandem.errors import UsageError
+from tandem.foreign.inheritance import add_to_this_process
 from tandem.settings.model import FOUND, Settings
 from tandem.settings.profiles import FILE, profiles
 from tandem.settings.variables import variable
@@ -22,20 +23,25 @@ class LoadedSettings:
         pipelines: all named pipelines.
         origins: by ``section.key``, the variable, file or command line that sets a value; defaults have none.
         missing: the ``section.key`` of each required value that is not set, including those needed only to deploy.
+        secrets: variables in ``.env.<profile>`` to which the settings refer.
     """
 
     settings: Settings
     pipelines: tuple[str, ...]
     origins: Mapping[str, str]
     missing: tuple[str, ...]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def complete(self) -> Settings:
         """Returns the settings for use.
+
+        This process, and the programs that it starts, then find the secrets in variables.
 
         Raises:
             UsageError: a required value is not set; the message names the setting and the places.
         """
         require(self.settings, self.settings.required)
+        add_to_this_process(self.secrets)
         return self.settings
 
     def shown(self) -> Settings:
@@ -43,6 +49,7 @@ class LoadedSettings:
 
         A missing value is its own name in angle brackets.
         """
+        add_to_this_process(self.secrets)
         settings = self.settings
         for section, _, key in (name.partition(".") for name in self.missing):
             named = getattr(settings, section).model_copy(update={key: f"<{section}.{key}>"})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn, get_origin
 
 from tandem.errors import UsageError
+from tandem.parsing import read_toml
 from tandem.settings.variables import fields, is_section
 
 # The keys of a profile's table that are no settings.
@@ -35,7 +35,7 @@ def read(file: Path, packaged: Collection[str]) -> dict[str, dict[str, Any]]:
     Raises:
         UsageError: the file is wrong; the message names the file and the profile.
     """
-    document = _document(file)
+    document = read_toml(file, "it is a TOML file of profiles, in UTF-8")
     for key in document:
         if key != "profile":
             raise UsageError(f"{file} has an unknown entry {key}", hint="did you mean [profile.NAME]?")
@@ -47,17 +47,6 @@ def read(file: Path, packaged: Collection[str]) -> dict[str, dict[str, Any]]:
         _check_keys(name, table, file)
         _check_like(name, tables, packaged, file)
     return tables
-
-
-def _document(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8-sig"))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}", hint="it is a TOML file of profiles") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: {error}", hint="it is a TOML file of profiles, in UTF-8") from None
 
 
 def _check_name(name: str, packaged: Collection[str], file: Path) -> None:

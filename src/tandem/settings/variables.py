@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
@@ -15,6 +14,7 @@ from dotenv.parser import parse_stream
 from pydantic import BaseModel
 
 from tandem.errors import UsageError
+from tandem.parsing import parse_json
 from tandem.settings.model import FOUND, Settings
 
 PREFIX = "TANDEM_"
@@ -48,11 +48,21 @@ _ADDRESSES = re.compile(r"(OTEL_EXPORTER_OTLP_ENDPOINT|OPENLINEAGE_URL)=(?!https
 def read_dotenv(file: Path) -> dict[str, str]:
     """Returns the variables in a file of lines ``NAME=value``.
 
-    None if the file does not exist.
+    The values are as they are written. There is none if the file does not exist.
 
     Raises:
         UsageError: the file cannot be read, is not UTF-8, or has another line.
     """
+    variables = {}
+    for name, value in read_lines(file).items():
+        if value is None:
+            raise UsageError(f"{file}: {name} has no value", hint=f"write {name}=value, or remove the line")
+        variables[name] = value
+    return variables
+
+
+def read_lines(file: Path) -> dict[str, str | None]:
+    """Returns the same, with None for a name without a value, as Compose allows."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:
@@ -65,22 +75,28 @@ def read_dotenv(file: Path) -> dict[str, str]:
             raise UsageError(
                 f"{file}, line {binding.original.line}: not an assignment", hint="write NAME=value, one on each line"
             )
-    return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value is not None}
+    # A password may have a dollar sign.
+    return dotenv_values(stream=StringIO(text), interpolate=False)
 
 
-def check(variables: Mapping[str, str], place: str) -> None:
+def referenced(values: Iterable[Any]) -> set[str]:
+    """Returns the names of the variables to which values refer as ``env:NAME``."""
+    return {value.removeprefix("env:") for value in values if isinstance(value, str) and value.startswith("env:")}
+
+
+def check(variables: Mapping[str, str], place: str, secrets: Set[str] = frozenset()) -> None:
     """Raises if a variable of Tandem is not a setting or has invalid JSON.
 
     Args:
         variables: variables and their values; other programs' variables are ignored.
         place: their origin, for the message.
+        secrets: variables of any name to which settings of other places refer.
 
     Raises:
         UsageError: the message names the variable, the hint the most similar setting.
     """
     known = {variable(path): kind for path, kind in fields()} | dict.fromkeys(_OTHERS, str)
-    # A secret may be in a variable of any name.
-    named = {value.removeprefix("env:") for value in variables.values() if value.startswith("env:")}
+    named = secrets | referenced(variables.values())
     for name, value in variables.items():
         upper = name.upper()
         if not upper.startswith(PREFIX) or upper.startswith(f"{_PARAMETERS}__") or name in named:
@@ -108,7 +124,7 @@ def values_of(variables: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], A
     given = _given(variables)
     for path, kind in fields():
         if name := setter(path, variables):
-            yield path, json.loads(given[name]) if _json_type(kind) else given[name]
+            yield path, parse_json(given[name]) if _json_type(kind) else given[name]
     for name, value in given.items():
         if name.startswith(f"{_PARAMETERS}__"):
             yield tuple(name.removeprefix(PREFIX).lower().split("__")), value
@@ -171,7 +187,7 @@ def _check_json(kind: Any, text: str, name: str, place: str) -> None:
     if not (wanted and text):
         return
     try:
-        fits = isinstance(json.loads(text), wanted)
+        fits = isinstance(parse_json(text), wanted)
     except ValueError:
         fits = False
     if not fits:

@@ -21,6 +21,8 @@ _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 _TEXT = re.compile(
     rf"(?:timestamp=)?\[?(?P<time>{_TIME})\]?\s+(?:(?:level=)?(?P<level>[A-Za-z]+)\b[:\s]\s*)?(?P<text>.*)", re.DOTALL
 )
+# What parsing raises for lines of other programs: another type, no such key, no such day, too deep.
+_FOREIGN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,10 @@ class LogLine:
 
 def parse(line: str, service: str = "") -> LogLine:
     """Returns the parsed line of any service; a line of unknown form is all text."""
-    if line.startswith("{"):
-        try:
-            entry: dict[str, Any] = json.loads(line)
-            return replace(_of_mongod(entry) if "t" in entry else _of_tandem(entry), service=service)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
-    match = _TEXT.fullmatch(line)
-    if match is None:
+    try:
+        return replace(_of_json(line) if line.startswith("{") else _of_text(line), service=service)
+    except _FOREIGN:
         return LogLine(None, None, line, service)
-    level = _LEVELS.get((match["level"] or "").upper())
-    text = match["text"] if level or not match["level"] else line[match.start("level") :]
-    return LogLine(_time(match["time"]), level, text, service)
 
 
 def of_fields(fields: Mapping[str, Any], at: datetime, severity: str, service: str = "") -> LogLine:
@@ -71,8 +65,23 @@ def of_fields(fields: Mapping[str, Any], at: datetime, severity: str, service: s
     """
     named = ("logger", "message")
     values = (f"{name}={_value(value)}" for name, value in fields.items() if value is not None and name not in named)
-    text = " ".join(filter(None, (*map(fields.get, named), *values)))
+    first = (_value(fields[name]) for name in named if fields.get(name))
+    text = " ".join((*first, *values))
     return LogLine(at, _LEVELS.get(severity), text, service)
+
+
+def _of_json(line: str) -> LogLine:
+    entry: dict[str, Any] = json.loads(line)
+    return _of_mongod(entry) if "t" in entry else _of_tandem(entry)
+
+
+def _of_text(line: str) -> LogLine:
+    match = _TEXT.fullmatch(line)
+    if match is None:
+        raise ValueError("no known form")
+    level = _LEVELS.get((match["level"] or "").upper())
+    text = match["text"] if level or not match["level"] else line[match.start("level") :]
+    return LogLine(_time(match["time"]), level, text)
 
 
 def _of_mongod(entry: dict[str, Any]) -> LogLine:
@@ -97,4 +106,4 @@ def _value(value: Any) -> str:
 
 def _time(text: str) -> datetime:
     moment = datetime.fromisoformat(text.replace(",", "."))
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pyspark.sql import SparkSession
 
@@ -41,7 +41,7 @@ class ReplayRecord:
         self._reporter = threading.Thread(target=self._report, daemon=True)
 
     def __enter__(self) -> Self:
-        self._put("running", "")
+        self._put("running")
         self._reporter.start()
         return self
 
@@ -51,10 +51,10 @@ class ReplayRecord:
         self._ended.set()
         self._reporter.join()
         if kind is None:
-            self._put("done", "")
+            self._put("done")
             return
         with suppress(Exception):  # the error that ended the replay explains more
-            self._put("failed", "")
+            self._put("failed")
 
     def read(self, watermark_ms: int) -> None:
         """Notes the watermark of the range's records, in milliseconds since 1970."""
@@ -67,19 +67,18 @@ class ReplayRecord:
     def _report(self) -> None:
         while not self._ended.wait(_REPORT_S):
             try:
-                self._put("running", f"{self._step}{self._tasks()}")
+                self._put("running", self._progress())
             except Exception as error:  # progress must not stop the replay
                 _log.warning("progress not reported: %s", type(error).__name__)
 
-    def _tasks(self) -> str:
-        """Returns how many tasks of the newest stage are done."""
+    def _progress(self) -> dict[str, Any]:
+        """Returns the step, and how many tasks of the newest stage are done."""
         stages = [info for each in self._tracker.getActiveStageIds() if (info := self._tracker.getStageInfo(each))]
-        if not stages:
-            return ""
-        newest = max(stages, key=lambda info: info.stageId)
-        return f", task {newest.numCompletedTasks} of {newest.numTasks}"
+        newest = max(stages, key=lambda info: info.stageId, default=None)
+        done, total = (newest.numCompletedTasks, newest.numTasks) if newest else (0, 0)
+        return {"step": self._step, "done": done, "total": total}
 
-    def _put(self, state: str, progress: str) -> None:
+    def _put(self, state: str, progress: dict[str, Any] | None = None) -> None:
         document = {
             "_id": record_id(self._pipeline, self._span.into),
             "pipeline": self._pipeline,

@@ -12,6 +12,7 @@ from typing import Any
 from tandem.checkout import COMPOSE_FILE
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.foreign import inherited
+from tandem.platforms.compose.docker_output import json_object
 from tandem.settings.model import Settings
 
 # The name under which compose/base.yml mounts the user's folder.
@@ -128,8 +129,7 @@ class Compose:
             raise EnvironmentNotReadyError(
                 f"the compose files are wrong: {errors.strip()[:300]}", hint="`git status` shows the changed files"
             )
-        model: dict[str, Any] = json.loads(output)
-        return model
+        return json_object(output, "docker compose config")
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         # Named explicitly, because the environment may name another project.
@@ -140,4 +140,4 @@ class Compose:
     def _where(self) -> dict[str, Any]:
         # JSON is YAML.
         given = {"input": json.dumps(self._added)} if self._added else {}
-        return {"cwd": self._folder, "env": self._environment, "text": True, **given}
+        return {"cwd": self._folder, "env": self._environment, "text": True, "errors": "replace", **given}

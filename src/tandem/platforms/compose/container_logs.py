@@ -38,7 +38,8 @@ def error_summary(container: Any) -> str:
 
 
 def _entries(name: str, text: bytes) -> Iterator[LogLine]:
-    return (_line(name, line) for line in text.splitlines())
+    # Not `splitlines`: a carriage return does not end a line with the engine's time.
+    return (_line(name, line) for line in text.removesuffix(b"\n").split(b"\n")) if text else iter(())
 
 
 def _followed(containers: Mapping[str, Any], since: datetime | None) -> Iterator[LogLine]:
@@ -68,5 +69,10 @@ def _followed(containers: Mapping[str, Any], since: datetime | None) -> Iterator
 
 
 def _line(name: str, raw: bytes) -> LogLine:
-    moment, _, rest = raw.decode(errors="replace").partition(" ")
-    return replace(parse(rest, name), at=datetime.fromisoformat(moment))
+    line = raw.decode(errors="replace")
+    moment, _, rest = line.partition(" ")
+    try:
+        return replace(parse(rest, name), at=datetime.fromisoformat(moment))
+    except ValueError:
+        # The engine's own messages have no time.
+        return parse(line, name)

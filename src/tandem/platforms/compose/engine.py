@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign import inherited
+from tandem.platforms.compose.docker_output import json_object
 from tandem.platforms.compose.folder import project_folder
 
 # The first version in which `include` with several files works.
@@ -54,7 +54,7 @@ def find_engine() -> Engine:
         raise EnvironmentNotReadyError("there is no docker program on PATH", hint=_HINT)
     host = _host()
     _check_here(host)
-    info = json.loads(_ask("info", "--format", "{{json .}}"))
+    info = json_object(_ask("info", "--format", "{{json .}}"), "docker info")
     _check_docker(info)
     if not info.get("ServerVersion"):
         errors = " ".join(info.get("ServerErrors") or ["no answer"])
@@ -127,7 +127,11 @@ def _check_here(host: str) -> None:
 
     That machine has neither the folder nor the ports.
     """
-    address = urlsplit(host)
+    try:
+        address = urlsplit(host)
+    except ValueError:
+        # Of another program named docker; `docker info` shows it.
+        return
     if address.scheme not in ("tcp", "ssh", "http", "https") or address.hostname in _LOOPBACK:
         return
     environment = inherited()
@@ -156,7 +160,13 @@ def _check_docker(info: dict[str, Any]) -> None:
 def _ask(*arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["docker", *arguments], env=inherited(), capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+            ["docker", *arguments],
+            env=inherited(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise EnvironmentNotReadyError(f"the Docker engine did not answer in {_PATIENCE_S} s", hint=_HINT) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import structlog
 
 from tandem.platforms.compose.cli import Compose
@@ -33,7 +35,10 @@ def choose_images(compose: Compose, containers: Containers, project: str) -> str
             return kind
     if all(containers.has_image(services[name]["image"]) for name in _SERVICES):
         return "official"
-    if compose.run("pull", "--quiet", *_SERVICES) == 0:
+    # A terminal shows Compose's own progress; elsewhere it would print a line for each layer and second.
+    quiet = () if sys.stderr.isatty() else ("--quiet",)
+    _log.info("pulling Kafka's and MongoDB's images, once")
+    if compose.run("pull", *quiet, *_SERVICES) == 0:
         return "official"
     _log.warning("no image registry has Kafka's and MongoDB's images: building them from packages")
     return "built"

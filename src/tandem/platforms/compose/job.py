@@ -24,8 +24,9 @@ from tandem.platforms.observe import batch_report, has_committed, lag_of, status
 from tandem.platforms.ports import check_ports, dashboard_trouble
 from tandem.platforms.progress import progress_of
 from tandem.platforms.reload import reload
+from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
-from tandem.waiting import NotYetError, wait_for
+from tandem.waiting import NotYetError
 
 _log = structlog.get_logger(__name__)
 
@@ -72,9 +73,9 @@ class ComposeJob:
             if not has_committed(self.settings, self._of_this_run(job, reader.newest())):
                 raise NotYetError(f"the job's container is {job.status if job else 'missing'}")
 
+        what, hint = "the job's first committed batch", f"look at `tandem logs {service}`"
         with progress_of(self.settings) as reader:
-            what = "the job's first committed batch"
-            wait_for(what, probe, deadline_s=START_DEADLINE_S, hint=f"look at `tandem logs {service}`", interval_s=0.3)
+            wait_shown(what, probe, deadline_s=START_DEADLINE_S, hint=hint, interval_s=0.3)
 
     def stop(self) -> None:
         """Removes the job's containers; see ``Job.stop``."""

@@ -13,8 +13,9 @@ from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.machine_type import machine_type_of
 from tandem.platforms.dataproc.refusals import Refusal, recognised
 from tandem.platforms.dataproc.requests import ENVIRONMENT_LABEL, SCOPE, cluster_request, environment_of
+from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
-from tandem.waiting import NotYetError, wait_for
+from tandem.waiting import NotYetError
 
 if TYPE_CHECKING:
     from google.cloud.dataproc_v1 import Cluster as GoogleCluster
@@ -72,7 +73,7 @@ class Cluster:
                     return
 
             call(f"creating the cluster {name}", create)
-        wait_for(f"the cluster {name}", self._probe, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
+        wait_shown(f"the cluster {name}", self._probe, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
 
     def find(self) -> GoogleCluster | None:
         """Returns the cluster, or None if there is none."""
@@ -126,7 +127,7 @@ class Cluster:
             if self.find() is not None:
                 raise NotYetError("it is still being deleted")
 
-        wait_for("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
+        wait_shown("the cluster to be gone", gone, deadline_s=_DEADLINE_S, hint=self._look, interval_s=self._pace_s)
         return True
 
     def _owns(self, cluster: GoogleCluster) -> bool:

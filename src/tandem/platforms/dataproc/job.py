@@ -20,10 +20,11 @@ from tandem.platforms.dataproc.runs import Run
 from tandem.platforms.observe import batch_failed, has_committed, lag_of, reason_in, status
 from tandem.platforms.progress import progress_of
 from tandem.platforms.removal import remove_collections, remove_topics
+from tandem.progress_display import wait_shown
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
-from tandem.waiting import NotYetError, wait_for
+from tandem.waiting import NotYetError
 
 # A cluster takes minutes to be created, and the first driver on it a minute to start.
 _FIRST_BATCH_DEADLINE_S = 900.0
@@ -77,7 +78,7 @@ class DataprocJob:
         pace_s = 0.5 if self.settings.gcp.credentials == "none" else 3.0
         with progress_of(self.settings) as reader:
             what = "the job's first committed batch"
-            wait_for(what, probe, deadline_s=_FIRST_BATCH_DEADLINE_S, hint=_LOOK, interval_s=pace_s)
+            wait_shown(what, probe, deadline_s=_FIRST_BATCH_DEADLINE_S, hint=_LOOK, interval_s=pace_s)
 
     def stop(self) -> None:
         """Stops the pipeline's job after its current batch; see ``Job.stop``.

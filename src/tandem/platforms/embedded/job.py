@@ -21,12 +21,13 @@ from tandem.platforms.progress import ProgressReader, progress_of
 from tandem.platforms.provision import create_declared
 from tandem.platforms.reload import reload
 from tandem.platforms.running import check_running
+from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
 from tandem.supervision.logs import error_summary
 from tandem.supervision.process import alive, read_identity, send
 from tandem.supervision.state_file import ServiceState, read_states
 from tandem.supervision.state_folder import SUPERVISOR
-from tandem.waiting import NotYetError, wait_for
+from tandem.waiting import NotYetError
 
 _log = structlog.get_logger(__name__)
 
@@ -78,7 +79,7 @@ class EmbeddedJob:
                 raise NotYetError("it still runs")
 
         hint = f"look at {self._layout.log('supervisor')}"
-        wait_for(f"{service} to stop", probe, deadline_s=STOP_DEADLINE_S, hint=hint, interval_s=0.2)
+        wait_shown(f"{service} to stop", probe, deadline_s=STOP_DEADLINE_S, hint=hint, interval_s=0.2)
 
     def status(self) -> dict[str, Any]:
         """Returns the object of ``tandem status --json``; see ``Job.status``."""
@@ -122,7 +123,7 @@ class EmbeddedJob:
                 raise NotYetError("the old one still runs")
 
         hint = f"look at {self._layout.log('supervisor')}"
-        wait_for("a new driver to start", probe, deadline_s=START_DEADLINE_S, hint=hint)
+        wait_shown("a new driver to start", probe, deadline_s=START_DEADLINE_S, hint=hint)
         self.wait_until_ready()
 
     def reload(self) -> None:
@@ -174,7 +175,7 @@ class EmbeddedJob:
 
         what, hint = "the job's first committed batch", f"look at {layout.log(self._service)}"
         with progress_of(self.settings) as reader:
-            wait_for(what, probe, deadline_s=START_DEADLINE_S, hint=hint, interval_s=0.2)
+            wait_shown(what, probe, deadline_s=START_DEADLINE_S, hint=hint, interval_s=0.2)
 
     def is_outdated(self) -> bool:
         """Returns whether the driver was started with other settings than these."""

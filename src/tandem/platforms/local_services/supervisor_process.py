@@ -11,12 +11,13 @@ from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.base import Stopped
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import end_leftovers
+from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
 from tandem.supervision.logs import error_summary, size_of
 from tandem.supervision.process import alive, end, read_identity, send, spawn
 from tandem.supervision.state_folder import SUPERVISOR
 from tandem.supervision.supervisor import UPDATE
-from tandem.waiting import NotYetError, wait_for
+from tandem.waiting import NotYetError
 
 # The supervisor stops its services one after another, each within its deadline. The first driver also writes Java's
 # class archive.
@@ -93,7 +94,7 @@ class SupervisorProcess:
                 )
             raise NotYetError("it has not written its process id")
 
-        wait_for("the supervisor to start", probe, deadline_s=60, hint=f"look at {log}", interval_s=0.05)
+        wait_shown("the supervisor to start", probe, deadline_s=60, hint=f"look at {log}", interval_s=0.05)
 
     def stop(self, *, forget: bool) -> Stopped:
         """Stops everything, also leftover services; returns what was done.

@@ -1,0 +1,40 @@
+"""All commands of the command line."""
+
+from __future__ import annotations
+
+import typer
+
+from tandem.cli import (
+    bench,
+    cloud,
+    dev,
+    doctor,
+    init,
+    inspect,
+    lifecycle,
+    new,
+    profile,
+    records,
+    replay,
+    schemas,
+    shell,
+)
+from tandem.cli.context import CommandContext
+from tandem.cli.options import examples, with_context
+
+app = typer.Typer(
+    name="tandem",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog=examples("tandem run", "tandem up --wait", "tandem status --watch", "tandem COMMAND --help"),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+# The help shows the commands in this order.
+for module in (lifecycle, records, replay, inspect, profile, doctor, bench, init, new, dev, schemas, shell, cloud):
+    app.add_typer(module.app)
+
+
+@app.callback()
+@with_context
+def _root(_: CommandContext) -> None:
+    """Run Kafka, Spark and MongoDB pipelines on a laptop and in the cloud."""
