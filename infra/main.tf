@@ -33,6 +33,7 @@ module "confluent" {
 
   name         = var.name
   region       = var.region
+  type         = var.kafka_type
   availability = var.kafka_availability
   topics       = var.topics
 }

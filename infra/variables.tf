@@ -67,6 +67,17 @@ variable "topics" {
   }
 }
 
+variable "kafka_type" {
+  description = "The type of Confluent's cluster: basic, without a price for the cluster itself, or standard."
+  type        = string
+  default     = "basic"
+
+  validation {
+    condition     = contains(["basic", "standard"], var.kafka_type)
+    error_message = "Use basic or standard."
+  }
+}
+
 variable "kafka_availability" {
   description = "SINGLE_ZONE, or MULTI_ZONE at a higher price."
   type        = string

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
 
+from tandem.dashboard.other_pages import OtherPage
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.server import application
 from tandem.settings.load import load
@@ -23,10 +24,14 @@ def settings_of(pipeline: str) -> Settings:
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, list[Settings]]]:
-    """Yields the address, and the list of what is to be shown."""
+def served(others: Sequence[OtherPage] = ()) -> Iterator[tuple[str, list[Settings]]]:
+    """Yields the address, and the list of what is to be shown.
+
+    Args:
+        others: other programs' pages to link to.
+    """
     known = [settings_of("orders_payments")]
-    server = uvicorn.Server(uvicorn.Config(application(Pages(lambda: list(known))), port=0, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(application(Pages(lambda: list(known), others)), port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -164,6 +164,8 @@ DEAD = {
     "tag of six bytes": (TAIL + b"\x90\x80\x80\x80\x80\x00\x00", "not_protobuf", ""),
     "another wire type": (TAIL + b"\x08\x01", "not_protobuf", ""),
     "another wire type of another member": (TAIL + b"\x48\x01", "not_protobuf", ""),
+    "another wire type in a removed message": (TAIL + b"\x52\x02\x08\x01\x4a\x00", "not_protobuf", ""),
+    "group in a removed message": (TAIL + b"\x52\x02\x7b\x7c\x4a\x00", "not_protobuf", ""),
     "group": (TAIL + b"\xfb\x01\xfc\x01", "not_protobuf", ""),
     "end of a group": (TAIL + b"\xfc\x01", "not_protobuf", ""),
     "wire type 6": (TAIL + b"\xfe\x01", "not_protobuf", ""),

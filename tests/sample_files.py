@@ -101,6 +101,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
         },
         identity="order_id",
         time="created_at",
+        notes=("decimals: total (12, 2)",),
     ),
     Declared(
         "nested.jsonl",
@@ -116,6 +117,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
             "gift: boolean?))",
         },
         time="ts",
+        notes=("decimals: items[].price (12, 2)",),
     ),
     Declared(
         "optional.jsonl",
@@ -158,11 +160,15 @@ SAMPLES: tuple[Declared | Refused, ...] = (
             "created_ms": "timestamp in milliseconds",
             "updated_us": "timestamp in microseconds",
             "timestamp": "integer",
-            "ts": "decimal(13,2)",
+            "ts": "double",
             "at_text": "string",
         },
         time="time_s",
-        notes=("timestamp: not declared as a time, because no time has nanoseconds", "ts: not declared as a time"),
+        notes=(
+            "timestamp: not declared as a time, because no time has nanoseconds",
+            "ts: not declared as a time",
+            "at_text: its times are declared as strings",
+        ),
     ),
     Declared(
         "iso.jsonl",
@@ -218,6 +224,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
             "long": "decimal(34,0)",
             "ratio": "double",
         },
+        notes=("decimals: long (34, 0)",),
     ),
     Declared(
         "huge.jsonl",
@@ -291,7 +298,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
             "datetime": "string",
             "identity": "string",
         },
-        notes=("left out: field 'event_time' is named like a column",),
+        notes=("event_time: not declared as a time", "left out: field 'event_time' is named like a column"),
     ),
     Declared(
         "arrays.jsonl",
@@ -403,6 +410,7 @@ SAMPLES: tuple[Declared | Refused, ...] = (
         ),
         {"id": "integer", "user_id": "integer", "at": "timestamp in milliseconds", "amount": "decimal(12,2)"},
         time="at",
+        notes=("decimals: amount (12, 2)",),
     ),
     Declared(
         "same_ids.jsonl",
@@ -728,7 +736,11 @@ SCHEMAS: tuple[Declared | Refused, ...] = (
             "inner": "record(x: 32-bit integer)?",
         },
         time="at",
-        notes=("inner: its default {'x': 1} cannot be declared",),
+        notes=(
+            "inner: its default {'x': 1} cannot be declared",
+            "records that lack id have the same identity: the field's default",
+            "records that lack at have the same time: the field's default",
+        ),
     ),
     Declared(
         "recursive.avsc",

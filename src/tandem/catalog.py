@@ -53,6 +53,11 @@ class PipelineLocation:
         """The folder that must be on the Python path for the package to be found."""
         return self.folder.parents[self.package.count(".")]
 
+    @property
+    def is_bundled(self) -> bool:
+        """Whether the pipeline comes with Tandem."""
+        return self.folder.parent == BUNDLED
+
     def variables(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """Returns the environment of a program that imports the package."""
         path = filter(None, (inherited.get("PYTHONPATH"), str(self.root)))
@@ -61,6 +66,10 @@ class PipelineLocation:
     def file(self, module: str) -> Path:
         """Returns the path of one of its modules, which need not exist."""
         return self.folder / f"{module}.py"
+
+    def has(self, *modules: str) -> bool:
+        """Returns whether all these modules are there."""
+        return all(self.file(each).is_file() for each in modules)
 
     def module(self, name: str) -> ModuleType:
         """Returns one of its modules.

@@ -8,11 +8,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from tandem import documentation
 from tandem.checkout import COPY
 from tandem.errors import EnvironmentNotReadyError
 
 _PACKAGE = Path(__file__).parent
 PACKAGED = _PACKAGE / "containers"
+_DOCS = documentation.PACKAGED
 
 
 def copy_into(folder: Path) -> None:
@@ -49,7 +51,7 @@ def _wanted() -> dict[str, Path]:
     source = {
         str(Path("src", _PACKAGE.name) / path.relative_to(_PACKAGE)): path
         for path in _files(_PACKAGE)
-        if not path.is_relative_to(PACKAGED)
+        if not path.is_relative_to(PACKAGED) and not path.is_relative_to(_DOCS)
     }
     return packaged | source
 

@@ -78,6 +78,9 @@ logger.kafka.filter.burst.type = BurstFilter
 logger.kafka.filter.burst.level = WARN
 logger.kafka.filter.burst.rate = 0.017
 logger.kafka.filter.burst.maxBurst = 5
+# Plans are shortened on purpose: spark.sql.debug.maxToStringFields.
+logger.strings.name = org.apache.spark.util.SparkStringUtils
+logger.strings.level = error
 # Cache misses after a restart are expected.
 logger.state.name = org.apache.spark.sql.execution.streaming.state
 logger.state.level = error
@@ -114,7 +117,7 @@ def write_job_files(
     """
     local = _LOCAL_CHECKPOINT if checkpoint.startswith("file:") else {}
     own = with_limits({**local, **spark, **settings.spark})
-    own[_JAVA_OPTIONS] = f'{own[_JAVA_OPTIONS]} "-Dlog4j2.configurationFile=file:{folder}/log4j2.properties"'
+    own[_JAVA_OPTIONS] = f"{own[_JAVA_OPTIONS]} {quoted(logging_option(folder / 'log4j2.properties'))}"
     # Spark puts this folder on the class path. It must be empty for Java's class archives.
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "spark.conf").write_text(java_properties(own), "utf-8")
@@ -211,6 +214,20 @@ def escaped(value: str) -> str:
     """Returns a value escaped for a properties file, which Java reads as Latin-1."""
     # JSON has the same escapes; a quotation mark needs none here.
     return json.dumps(value)[1:-1].replace('\\"', '"')
+
+
+def quoted(option: str) -> str:
+    """Returns one of Java's options as one word of a Spark setting."""
+    escaped_option = option.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped_option}"'
+
+
+def logging_option(file: Path) -> str:
+    """Returns the option that sets Log4j's configuration.
+
+    Log4j reads a URI; it would misread ``%``, ``#`` and ``?`` in a plain path.
+    """
+    return f"-Dlog4j2.configurationFile={file.as_uri()}"
 
 
 def temporary_folder(folder: Path) -> str:

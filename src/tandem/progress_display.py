@@ -60,7 +60,7 @@ class ProgressDisplay:
             what: the work, as the beginning of a line.
             done: how much of it is done.
             total: how much it is altogether, which may change; None if that is unknown.
-            unit: what is counted, in the plural; empty for bare numbers.
+            unit: what is counted, in a plural that ends with ``s``; empty for bare numbers.
         """
         with self._lock:
             if self._ended:
@@ -172,7 +172,10 @@ def _summary(row: Task) -> str:
 
 
 def _counted(number: str, row: Task) -> str:
-    return f"{number} {unit}" if (unit := row.fields["unit"]) else number
+    unit = row.fields["unit"]
+    if number == "1":
+        unit = unit.removesuffix("s")
+    return f"{number} {unit}" if unit else number
 
 
 def _write(line: str) -> None:

@@ -37,6 +37,8 @@ _ACTIVE = (State.PENDING, State.RUNNING, State.CANCELLING)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{2,61}[a-z0-9]")
 # Properties of Google's own, besides Spark's.
 _GOOGLES = {"dataproc.artifacts.remove": frozenset({"conscrypt", "delta-lake", "iceberg", "spark-bigquery-connector"})}
+# Google names these two kinds of properties, without a list.
+_OF_CLUSTERS = ("spark.master", "spark.yarn.", "spark.shuffle.service.")
 _PARENT = re.compile(r"projects/([^/]+)/locations/([^/]+)(?:/batches/([^/]+))?")
 _MINIMUM_TTL_S, _MAXIMUM_TTL_S = 600, 14 * 24 * 3600
 
@@ -158,7 +160,7 @@ class BatchController:
         if not account_of(request.batch, DEPLOYER):
             refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Runtime {version} needs a custom service account")
         for name, value in properties.items():
-            known = name.startswith("spark.") or value in _GOOGLES.get(name, ())
+            known = (name.startswith("spark.") and not name.startswith(_OF_CLUSTERS)) or value in _GOOGLES.get(name, ())
             if not known:
                 refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Unsupported property: {name}={value}")
         if not 2 <= int(properties.get("spark.executor.instances", "2")) <= 2000:

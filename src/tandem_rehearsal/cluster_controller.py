@@ -12,6 +12,7 @@ from google.cloud import dataproc_v1 as dataproc
 from google.longrunning.operations_pb2 import Operation
 from google.protobuf.any_pb2 import Any as AnyMessage
 
+from tandem.settings.google import HYPERDISK_ONLY
 from tandem_rehearsal.grpc_service import handler, refuse
 from tandem_rehearsal.request_rules import check_cluster_name, check_labels, check_request_id
 
@@ -127,10 +128,20 @@ def _check_cluster(cluster: dataproc.Cluster, context: grpc.ServicerContext) -> 
     if idle and not _MINIMUM_IDLE_S <= idle.total_seconds() <= _MAXIMUM_IDLE_S:
         text = "The idle_delete_ttl must be between 5 minutes and 14 days"
         refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
+    for group in (config.master_config, config.worker_config):
+        _check_disk(group, context)
     workers = config.worker_config.num_instances
     single = config.software_config.properties.get(_ZERO_WORKERS) == "true"
     if "worker_config" in config and workers < 2 and not (workers == 0 and single):
         text = f"Cluster requires a minimum of 2 workers, {workers} requested"
+        refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
+
+
+def _check_disk(group: dataproc.InstanceGroupConfig, context: grpc.ServicerContext) -> None:
+    """Aborts a request whose machines have no disks of the type."""
+    series, disk = group.machine_type_uri.partition("-")[0], group.disk_config.boot_disk_type
+    if series in HYPERDISK_ONLY and disk.startswith("pd-"):
+        text = f"[{disk}] features are not compatible for creating instance of {group.machine_type_uri}"
         refuse(context, grpc.StatusCode.INVALID_ARGUMENT, text)
 
 

@@ -19,7 +19,7 @@ from google.cloud import dataproc_v1 as dataproc
 
 from tandem.artifacts.ivy import spark_jars
 from tandem.artifacts.packages import installed
-from tandem.job_files import RECONCILE, REPLAY, STREAM, temporary_folder
+from tandem.job_files import RECONCILE, REPLAY, STREAM, logging_option, quoted, temporary_folder
 from tandem.local_spark.java import Java, child_environment
 from tandem.platforms.dataproc.requests import ENTRY_LABEL, ENVIRONMENT_LABEL, LABEL, label_value, name_of
 from tandem.platforms.local_services.layout import Layout
@@ -146,7 +146,7 @@ class DriverRunner:
             SPARK_LOCAL_IP="127.0.0.1",
             PYSPARK_PYTHON=sys.executable,
             PYTHONUNBUFFERED="1",
-            SPARK_SUBMIT_OPTS=f'"-Dlog4j2.configurationFile=file:{logging}" "{temporary_folder(temporary)}"',
+            SPARK_SUBMIT_OPTS=f"{quoted(logging_option(logging))} {quoted(temporary_folder(temporary))}",
         )
         process = spawn(command(job, self.image, spark.submit), log=log, env=environment, cwd=self.layout.scratch)
         identity = identify(process.pid)

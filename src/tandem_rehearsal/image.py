@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tandem.job_files import LOG_LAYOUTS, java_properties
+from tandem.job_files import LOG_LAYOUTS, java_properties, quoted
 from tandem.settings.model import Settings
 from tandem_rehearsal.credentials import Credentials
 
@@ -50,7 +50,7 @@ def write_image(folder: Path, settings: Settings, credentials: Credentials, conn
         "fs.gs.hierarchical.namespace.folders.enable": "false",
         **_WITHOUT_UNITS,
     }
-    trust = f'"-Djavax.net.ssl.trustStore={credentials.trust_store}" -Djavax.net.ssl.trustStoreType=PKCS12'
+    trust = f"{quoted(f'-Djavax.net.ssl.trustStore={credentials.trust_store}')} -Djavax.net.ssl.trustStoreType=PKCS12"
     spark = {
         # One driver with the executor's threads in it, in YARN's place.
         "spark.master": "local[*]",

@@ -28,6 +28,8 @@ _ACTIVE = (
     *(State.PENDING, State.SETUP_DONE, State.RUNNING, State.ATTEMPT_FAILURE),
     *(State.CANCEL_PENDING, State.CANCEL_STARTED),
 )
+# What Google lists as active, by the reference of ListJobs: not a job that waits for its restart.
+_LISTED_AS_ACTIVE = (State.PENDING, State.RUNNING, State.CANCEL_PENDING)
 # Dataproc's rule: after this many failures within these seconds, the job is not restarted.
 _THRASHING, _THRASHING_S = 4, 600.0
 _MOST_AN_HOUR, _MOST = 10, 240
@@ -65,12 +67,16 @@ class JobController:
         region: the only region.
         clusters: the clusters, as a job needs one.
         launch: starts drivers.
+
+    Attributes:
+        before_restart: called between a failure and the next driver.
     """
 
     def __init__(self, project: str, region: str, clusters: ClusterController, launch: Launch) -> None:
         self._place, self._clusters, self._launch = (project, region), clusters, launch
         self._lock = threading.RLock()
         self._jobs: dict[str, _SubmittedJob] = {}
+        self.before_restart: Callable[[], object] = lambda: None
 
     def service(self) -> grpc.GenericRpcHandler:
         """Returns the handler for a gRPC server."""
@@ -126,7 +132,7 @@ class JobController:
         wanted = [job for job in jobs if matching(request.filter, ("status.state",), _values(job), job.labels, context)]
         # Google ignores the matcher beside a filter.
         if not request.filter and request.job_state_matcher == dataproc.ListJobsRequest.JobStateMatcher.ACTIVE:
-            wanted = [job for job in wanted if job.status.state in _ACTIVE]
+            wanted = [job for job in wanted if job.status.state in _LISTED_AS_ACTIVE]
         here = [job for job in wanted if request.cluster_name in ("", job.placement.cluster_name)]
         return dataproc.ListJobsResponse(jobs=here)
 
@@ -179,6 +185,7 @@ class JobController:
                     self._show(submitted, State.ERROR, why)
                     return
                 self._show(submitted, State.ATTEMPT_FAILURE, why)
+            self.before_restart()
 
     def _may_start_again(self, submitted: _SubmittedJob) -> bool:
         now, scheduling = time.monotonic(), submitted.job.scheduling
@@ -204,4 +211,4 @@ def _check_scheduling(scheduling: dataproc.JobScheduling, context: grpc.Servicer
 
 
 def _values(job: dataproc.Job) -> dict[str, str]:
-    return {"status.state": "ACTIVE" if job.status.state in _ACTIVE else "NON_ACTIVE"}
+    return {"status.state": "ACTIVE" if job.status.state in _LISTED_AS_ACTIVE else "NON_ACTIVE"}

@@ -1,6 +1,6 @@
 """A stand-in for Google's APIs that describe a project.
 
-They are Service Usage, Resource Manager, IAM and Compute Engine.
+They are Service Usage, Resource Manager, IAM, Compute Engine and the rights on a bucket.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ _PERMISSIONS = frozenset(
     {
         *("dataproc.clusters.create", "dataproc.jobs.create", "dataproc.batches.create"),
         *("serviceusage.services.use", "iam.serviceAccounts.actAs", "logging.logEntries.list"),
+        *("storage.objects.create", "storage.objects.delete", "storage.objects.get"),
     }
 )
 # Small, so that lists have several.
 _PAGE = 2
 _USES = "serviceusage.services.use"
-_APIS = ("dataproc", "dataprocrm", "compute", "secretmanager", "storage", "logging", "iam", "cloudresourcemanager")
+_APIS = (
+    *("dataproc", "dataprocrm", "compute", "secretmanager", "storage", "logging", "iam", "cloudresourcemanager"),
+    "serviceusage",
+)
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -84,6 +88,8 @@ class ProjectApi:
             return self._refusal(found[1], "cloudresourcemanager") or self._granted(body or {})
         if re.fullmatch(r"/v1/projects/-/serviceAccounts/[^/:]+:testIamPermissions", url.path):
             return self._refusal(self.project, "iam") or self._granted(body or {})
+        if re.fullmatch(r"/storage/v1/b/[a-z0-9._-]+/iam/testPermissions", url.path):
+            return self._granted(parse_qs(url.query))
         if found := re.fullmatch(r"/compute/v1/projects/([^/:]+)/(.+)", url.path):
             return self._refusal(found[1], "compute") or self._compute(found[2], parse_qs(url.query))
         return None

@@ -76,6 +76,14 @@ def test_the_page_fills_and_its_numbers_are_those_of_mongodb_and_verify(page: Pa
     expect(page.locator("#newest tbody tr")).to_have_count(12)
 
 
+def test_the_page_links_to_sparks_page(page: Page, running: Environment) -> None:
+    link = page.locator("#environment").get_by_role("link", name="Spark job")
+    expect(link).to_have_attribute("href", running.status()["job"]["url"])
+    with page.context.expect_page() as opened:
+        link.click()
+    expect(opened.value).to_have_title(re.compile("Spark"))
+
+
 def test_records_flow_on_the_page_while_they_are_sent(page: Page, running: Environment) -> None:
     before = number(page, "[data-tile=results] b")
     producing = running.start("produce", "--count", "1500", "--event-time", "real", "--rate", "40")

@@ -52,6 +52,12 @@ def test_docker_compose_up_gives_the_running_pipeline(stack: Stack) -> None:
     assert started_at(stack.containers.of(PROJECT)["setup"]) > prepared
 
 
+def test_no_image_of_ours_is_larger_than_one_gigabyte(stack: Stack) -> None:
+    sizes = {name: size for name, size in stack.containers.image_sizes(PROJECT).items() if name.startswith("tandem/")}
+    assert {"tandem/app", "tandem/spark"} <= sizes.keys()
+    assert {name: size for name, size in sizes.items() if size > 1e9} == {}
+
+
 def test_the_job_runs_on_the_cluster(stack: Stack) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{stack.first_port + 4}/json/", timeout=10) as answer:
         master = json.load(answer)
@@ -73,6 +79,14 @@ def test_java_maps_the_cache_that_the_image_brings(stack: Stack) -> None:
     # A process may end between the listing and the reading: that is no fault of the cache.
     maps = stack.compose("exec", "-T", "job", "bash", "-c", "cat /proc/[0-9]*/maps 2>/dev/null || true").stdout
     assert "/opt/tandem/aot/spark.aot" in maps
+
+
+def test_executors_log_warnings_only(stack: Stack) -> None:
+    """A line of each task would be written in each batch, into a file that grows as long as the job runs."""
+    started = "SignalUtils: Registering signal handler"
+    log = stack.compose("exec", "-T", "spark-worker", "bash", "-c", "cat /work/app-*/*/stderr").stdout
+    assert started in log
+    assert "Running task" not in log
 
 
 def addresses(stack: Stack) -> set[str]:

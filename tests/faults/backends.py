@@ -98,6 +98,13 @@ def send(backend: Backend, service: str, number: signal.Signals, only: str = "")
     return bool(pids)
 
 
+def is_state_written(checkpoint: Path, batch: int) -> bool:
+    """Returns whether one of the state stores has written the batch's changes, or is at it."""
+    # Spark's version of the state is one more than the batch. Until a file is complete, its name begins with a dot.
+    names = (f"0/*/{batch + 1}.changelog", f"0/*/.{batch + 1}.changelog*")
+    return any(True for name in names for _ in (checkpoint / "state").glob(name))
+
+
 def _with_children(pid: int) -> list[int]:
     try:
         return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.faults.arena import Arena, documents_are_being_written
-from tests.faults.backends import Processes, send
+from tests.faults.backends import Processes, is_state_written, send
 from tests.faults.conftest import FAULT_STATE, Arenas, environment_of
 
 KILLS = {"embedded": 2, "local": 2}
@@ -40,10 +40,7 @@ def offsets_are_written(arena: Arena, batch: int) -> Callable[[], bool]:
 
 def state_is_being_committed(arena: Arena, batch: int) -> Callable[[], bool]:
     """One of the state stores has written the batch's changes, or is at it."""
-    folder = arena.backend.checkpoint / "state"
-    # Spark's version of the state is one more than the batch. Until a file is complete, its name begins with a dot.
-    names = (f"0/*/{batch + 1}.changelog", f"0/*/.{batch + 1}.changelog*")
-    return lambda: any(True for name in names for _ in folder.glob(name))
+    return lambda: is_state_written(arena.backend.checkpoint, batch)
 
 
 def dead_letters_are_written(arena: Arena, batch: int) -> Callable[[], bool]:

@@ -39,7 +39,13 @@ def is_text(name: str, value: Any, text: Any) -> Any:
 
 
 def due(
-    clocks: Any, now: float, idle_timeout_seconds: float, outage_tolerance_seconds: float, resumed_at: float = 0.0
+    clocks: Any,
+    now: float,
+    idle_timeout_seconds: float,
+    outage_tolerance_seconds: float,
+    resumed_at: float = 0.0,
+    *,
+    behind: bool = False,
 ) -> dict[str, float]:
     return {}
 

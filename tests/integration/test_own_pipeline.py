@@ -95,6 +95,13 @@ def test_an_error_is_reported_with_its_line_and_can_be_fixed(own: Path, environm
     with MongoClient(f"mongodb://127.0.0.1:{environment.first_port + 2}/?directConnection=true") as client:
         assert "responded_at_1" in client["parcels"]["parcels_unanswered"].index_information()
 
+    # But the job keeps to the topic of its checkpoint.
+    environment.tandem("submit", code=None)
+    kept = 'dead_letter_topic is "parcels_dead_letter_v2", but the checkpoint was begun with "parcels_dead_letter_v1"'
+    environment.wait("the reason", lambda: kept in (environment.status()["problem"] or ""))
+    streams.write_text(declared.replace(indexes, '(("request_id",), ("kind",), ("responded_at",))'))
+    environment.tandem("submit")
+
     # A saved setting holds from the next start of the job on.
     settings = own / "settings.toml"
     settings.write_text(

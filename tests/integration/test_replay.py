@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,23 +113,29 @@ def since_minutes(minutes: int) -> tuple[str, str]:
     return "--since", (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
 
 
-def test_a_changed_transform_beside_the_old_one(own: Path, running: Environment) -> None:
+def test_a_changed_transform_beside_the_old_one(own: Path, running: Environment, tmp_path: Path) -> None:
     everything = since_minutes(5)
     assert running.tandem("replay", *everything, code=None).returncode in (2, 3)
     assert f"no replay of {PIPELINE} has written" in running.tandem("diff", "--with", "v9", code=2).stderr
     process_records(running)
     old = documents(running)
 
-    # A new version beside it, killed in the middle.
-    change(own)
+    # A new version in a copy beside it, killed in the middle.
+    copy = Path(shutil.copytree(own.parent, tmp_path / "next" / own.parent.name))
+    change(copy / PIPELINE)
+    changed = replace(running, extra=(*running.extra, ("TANDEM_PIPELINES_DIR", str(copy))))
     into = ("replay", *everything, "--into", "v2")
-    kill_in_the_middle(running, *into)
-    assert "has not ended: it is running" in running.tandem("verify", "--into", "v2", code=2).stderr
-    shown = running.tandem(*into)
+    kill_in_the_middle(changed, *into)
+    assert "has not ended: it is running" in changed.tandem("verify", "--into", "v2", code=2).stderr
+    shown = changed.tandem(*into)
     assert "every record is accounted for" in shown.stdout
-    assert re.search("^  (reading the range|writing )", shown.stderr, re.MULTILINE)
-    assert json.loads(running.tandem("verify", "--into", "v2", "--json").stdout)["ok"]
-    # The old version is as it was, and there are no new dead letters.
+    assert re.search("^(reading the range|writing )", shown.stderr, re.MULTILINE)
+    assert json.loads(changed.tandem("verify", "--into", "v2", "--json").stdout)["ok"]
+    # The old version computes other documents.
+    assert not json.loads(running.tandem("verify", "--into", "v2", "--json", code=1).stdout)["ok"]
+    # The job has the old version even after a restart, and there are no new dead letters.
+    running.tandem("submit")
+    running.wait("the job", running.caught_up)
     assert documents(running) == old
     assert "doubled" not in json.dumps(json.loads(running.tandem("verify", "--json", code=None).stdout)["problems"])
 
@@ -143,7 +151,7 @@ def test_a_changed_transform_beside_the_old_one(own: Path, running: Environment)
     # The negative control of the verification: it finds what a replay would have left out.
     with database_of(running) as database:
         gone = database[f"{ANSWERED}_v2"].find_one_and_delete({"_id": {"$in": [*old[ANSWERED]]}})
-    assert "lost" in running.tandem("verify", "--into", "v2", code=1).stdout
+    assert "lost" in changed.tandem("verify", "--into", "v2", code=1).stdout
     named = running.tandem("diff", "--with", "v2", "--only-old").stdout.splitlines()
     assert [json.loads(each) for each in named] == [{"collection": ANSWERED, "_id": gone["_id"]}]
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from bson.raw_bson import RawBSONDocument
 from kafka import KafkaConsumer, TopicPartition
+from py4j.clientserver import ClientServerConnection
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -22,6 +24,7 @@ from tandem.engine.spark.failure import JobError
 from tandem.engine.write import mongo_sink
 from tandem.engine.write.dead_letters import DeadLetters
 from tandem.engine.write.driver_rows import DriverQuery, DriverRows
+from tandem.engine.write.driver_writer import MONGODB, DriverWriter
 from tandem.engine.write.mongo_sink import SmallWriter, write_documents
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.environment import Environment
@@ -87,10 +90,33 @@ def test_the_driver_stores_what_tasks_store(
     in_driver = DriverRows(batch)
     assert in_driver.collect(batch) == len(rows)
     monkeypatch.setattr(mongo_sink, "write_documents", pytest.fail)
-    SmallWriter(in_driver, in_driver.placeholder, "driver", config).write(old=old)
-    by_tasks, by_driver = (stored(database, name) for name in ("tasks", "driver"))
-    assert by_driver == by_tasks
-    assert len(by_driver) == len(rows)
+    writer = SmallWriter(in_driver, in_driver.placeholder, "driver", config)
+    # The first time, the documents are inserted. The second time they exist, so they are replaced.
+    for _ in range(2):
+        writer.write(old=old)
+        by_tasks, by_driver = (stored(database, name) for name in ("tasks", "driver"))
+        assert by_driver == by_tasks
+        assert len(by_driver) == len(rows)
+
+
+def test_the_newest_batch_wins_where_a_document_exists(
+    spark: SparkSession, running: Environment, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some are new, some exist, and one is twice in a batch."""
+    config = replace(job_config("any"), mongo=MongoConfig(uri=uri_of(running), database="small_batches"))
+    monkeypatch.setattr(mongo_sink, "write_documents", pytest.fail)
+    batches = [
+        spark.createDataFrame([(each, n) for each in ids], "_id string, n int")
+        for n, ids in enumerate(("ab", "bcc", "cde", "ef"))
+    ]
+    rows = DriverRows(batches[0])
+    writer = SmallWriter(rows, rows.placeholder, "newest", config)
+    for batch in batches:
+        rows.collect(batch)
+        writer.write(old=False)
+    writer.close()
+    found = {each["_id"]: each["n"] for each in database["newest"].find()}
+    assert found == {"a": 0, "b": 1, "c": 2, "d": 2, "e": 3, "f": 3}
 
 
 def uri_of(environment: Environment) -> str:
@@ -121,6 +147,28 @@ def test_a_failed_write_is_done_again_by_tasks(spark: SparkSession, running: Env
     assert str(failed.value) == "writing t failed: USER_RAISED_EXCEPTION"
 
 
+def test_one_writer_stores_one_batch_after_another(spark: SparkSession, running: Environment, database: Any) -> None:
+    """And after a failed write, whose rows it forgets."""
+    batches = [
+        spark.createDataFrame([(each, n) for each in ids], "_id string, n int")
+        for n, ids in enumerate(("ab", "cd", "de", "f"))
+    ]
+    rows = DriverRows(batches[0])
+    query = DriverQuery(rows, rows.placeholder)
+    options = {"connection.uri": uri_of(running), "database": "small_batches", "collection": "kept", "ordered": "true"}
+    writer = DriverWriter(query.declared, MONGODB, {**options, "operationType": "insert"})
+    for batch in batches[:2]:
+        rows.collect(batch)
+        writer.write(query.rows())
+    rows.collect(batches[2])
+    with pytest.raises(Py4JJavaError):
+        writer.write(query.rows())
+    rows.collect(batches[3])
+    writer.write(query.rows())
+    writer.close()
+    assert {each["_id"]: each["n"] for each in database["kept"].find()} == {"a": 0, "b": 0, "c": 1, "d": 1, "f": 3}
+
+
 def test_a_query_sees_the_rows_of_the_newest_batch(spark: SparkSession) -> None:
     first, second = (spark.createDataFrame([(each,)], "a bigint") for each in (1, 2))
     rows = DriverRows(first)
@@ -140,6 +188,48 @@ def test_a_query_may_have_the_rows_several_times(spark: SparkSession) -> None:
     both = DriverQuery(rows, reduce(DataFrame.union, (rows.placeholder.where(f"a = {each}") for each in (1, 2))))
     rows.collect(batch)
     assert sorted(row["a"] for row in both.frame().collect()) == [1, 2]
+
+
+CHAINS: dict[str, Callable[[DataFrame], DataFrame]] = {
+    "nothing": lambda rows: rows,
+    "projection": lambda rows: rows.select("a", F.upper("text").alias("b")),
+    "filter": lambda rows: rows.where("a > 1"),
+    "none left": lambda rows: rows.where("a > 9"),
+    "filter that is always false": lambda rows: rows.where("FALSE"),
+    "both, several times": lambda rows: (
+        rows.where("a > 1").withColumn("c", F.col("a") * 2).where("c < 9").select(F.struct("c", "text").alias("d"))
+    ),
+}
+
+
+@pytest.mark.parametrize("query", CHAINS.values(), ids=CHAINS)
+def test_a_query_has_the_same_rows_with_few_calls_to_java(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, query: Callable[[DataFrame], DataFrame]
+) -> None:
+    batches = [spark.createDataFrame([(n, "x"), (n + 3, None)], "a bigint, text string") for n in range(3)]
+    rows = DriverRows(batches[0])
+    made = DriverQuery(rows, query(rows.placeholder))
+    commands: list[str] = []
+    jvm: Any = spark._jvm
+    send = ClientServerConnection.send_command
+
+    def counted(self: ClientServerConnection, command: str) -> str:
+        # The others release objects that Python has forgotten.
+        if command.startswith(("c\n", "i\n")):
+            commands.append(command)
+        return str(send(self, command))
+
+    for batch in batches:
+        rows.collect(batch)
+        with monkeypatch.context() as patch:
+            patch.setattr(ClientServerConnection, "send_command", counted)
+            found = made.rows()
+        assert len(commands) < 18
+        commands.clear()
+        expected = query(batch)._jdf
+        convert = jvm.org.apache.spark.sql.catalyst.CatalystTypeConverters.convertToScala
+        in_driver = [convert(found.apply(n), expected.schema()).toString() for n in range(found.size())]
+        assert in_driver == [row.toString() for row in expected.collectAsList()]
 
 
 @pytest.mark.parametrize(

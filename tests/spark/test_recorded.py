@@ -1,4 +1,4 @@
-"""The settings that decide which documents exist are those that a checkpoint was begun with."""
+"""The settings that decide which documents exist, and where, are those that a checkpoint was begun with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig, KafkaConfig
+from tandem.engine.declare.job_config import MUST_NOT_GO_ON, JobConfig, KafkaConfig, MongoConfig
 from tandem.engine.declare.stream import RECORD_FILE
 from tandem.engine.run import job
 from tandem.engine.run.checkpoint_compatibility import changed, record
@@ -18,7 +18,7 @@ from tandem.pipeline import Pipeline
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
 
-BEGUN = job_config("orders_payments", match_window_seconds=1800)
+BEGUN = replace(job_config("orders_payments", match_window_seconds=1800), mongo=MongoConfig("", "mart"))
 
 
 def transform(orders: DataFrame, payments: DataFrame, *, a: int = 1, b: str = "x", c: Any = object) -> DataFrame:
@@ -50,8 +50,13 @@ def at(folder: Path, config: JobConfig = BEGUN) -> JobConfig:
         ),
         (replace(BEGUN, lateness_seconds=1), "job.lateness_seconds is 1, but the checkpoint was begun with 300"),
         (replace(BEGUN, max_clock_skew_seconds=0), "job.max_clock_skew_seconds is 0, but"),
+        (
+            replace(BEGUN, mongo=MongoConfig("", "other")),
+            'mongo.database is "other", but the checkpoint was begun with "mart"; set it back '
+            "(TANDEM_MONGO__DATABASE=mart), or start with a new checkpoint; otherwise what earlier records produced",
+        ),
     ],
-    ids=["parameter", "lateness", "clock skew"],
+    ids=["parameter", "lateness", "clock skew", "database"],
 )
 def test_another_value_is_refused(spark: SparkSession, checkpoint: Path, other: JobConfig, words: str) -> None:
     record(spark, PIPELINE, at(checkpoint))
@@ -61,6 +66,46 @@ def test_another_value_is_refused(spark: SparkSession, checkpoint: Path, other: 
     assert failure.exit_code == MUST_NOT_GO_ON
     assert words in failure.reason
     assert "\n" not in failure.reason
+
+
+FIRST, SECOND = PIPELINE.outputs
+RENAMED = replace(FIRST, collection="renamed", superseded_by=None)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (
+            replace(PIPELINE, dead_letter_topic="renamed"),
+            'dead_letter_topic is "renamed", but the checkpoint was begun with "orders_payments_dead_letter_v1"; set '
+            "it back in the pipeline's declaration, or start with a new checkpoint",
+        ),
+        (
+            replace(PIPELINE, outputs=(RENAMED,)),
+            'collections is ["renamed"], but the checkpoint was begun with ["orders_data_process_fact", '
+            '"orders_data_process_unmatched"]; set it back',
+        ),
+        (replace(PIPELINE, outputs=(FIRST, SECOND, RENAMED)), '"renamed"], but the checkpoint was begun with'),
+    ],
+    ids=["dead-letter topic", "renamed collection", "further collection"],
+)
+def test_another_place_of_documents_is_refused(
+    spark: SparkSession, checkpoint: Path, other: Pipeline, words: str
+) -> None:
+    record(spark, PIPELINE, at(checkpoint))
+    failure = changed(spark, other, at(checkpoint))
+    assert failure is not None
+    assert failure.exit_code == MUST_NOT_GO_ON
+    assert words in failure.reason
+    assert "\n" not in failure.reason
+
+
+def test_a_collection_that_is_no_longer_written_may_not_come_back(spark: SparkSession, checkpoint: Path) -> None:
+    fewer = replace(PIPELINE, outputs=(FIRST,))
+    record(spark, PIPELINE, at(checkpoint))
+    assert changed(spark, fewer, at(checkpoint)) is None
+    record(spark, fewer, at(checkpoint))
+    assert changed(spark, PIPELINE, at(checkpoint)) is not None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +127,13 @@ def test_the_same_values_are_equal(
 
 def test_what_does_not_decide_may_change(spark: SparkSession, checkpoint: Path) -> None:
     record(spark, PIPELINE, at(checkpoint))
-    other = replace(BEGUN, idle_timeout_seconds=1, kafka=KafkaConfig("other:9092"), trigger_seconds=1)
+    other = replace(
+        BEGUN,
+        idle_timeout_seconds=1,
+        kafka=KafkaConfig("other:9092"),
+        mongo=MongoConfig("mongodb://other", "mart", "other user"),
+        trigger_seconds=1,
+    )
     assert changed(spark, PIPELINE, at(checkpoint, other)) is None
 
 
@@ -96,7 +147,20 @@ def test_a_checkpoint_without_a_record_gets_one(spark: SparkSession, checkpoint:
         "job.lateness_seconds": 300,
         "job.max_clock_skew_seconds": 300,
         "job.parameters.match_window_seconds": 1800,
+        "mongo.database": "mart",
+        "collections": ["orders_data_process_fact", "orders_data_process_unmatched"],
+        "dead_letter_topic": "orders_payments_dead_letter_v1",
     }
+
+
+def test_a_checkpoint_of_an_earlier_version_gets_what_its_record_lacks(spark: SparkSession, checkpoint: Path) -> None:
+    (checkpoint / RECORD_FILE).write_text('{"job.lateness_seconds": 300}')
+    other = at(checkpoint, replace(BEGUN, mongo=MongoConfig("", "other")))
+    assert changed(spark, PIPELINE, other) is None
+    record(spark, PIPELINE, other)
+    failure = changed(spark, PIPELINE, at(checkpoint))
+    assert failure is not None
+    assert 'mongo.database is "mart", but the checkpoint was begun with "other"' in failure.reason
 
 
 def test_until_a_batch_is_planned_any_value_is_recorded(spark: SparkSession, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -21,8 +21,8 @@ class Notes:
     def __init__(self) -> None:
         self.asked: list[Sequence[str]] = []
 
-    def has(self, query: dict[str, Any]) -> bool:
-        return any(each.startswith(f"{query['collection']}/") for each in NOTES)
+    def presence_of(self, query: dict[str, Any]) -> Callable[[], bool]:
+        return lambda: any(each.startswith(f"{query['collection']}/") for each in NOTES)
 
     def with_ids(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         self.asked.append(ids)

@@ -169,6 +169,20 @@ def test_unusual_samples_are_of_each_schema_that_can_be_read() -> None:
     assert {repr(validate(None, value, ARRIVED_MS)) for value in found.values()} == {repr(expected)}
 
 
+def test_a_sample_that_an_older_schema_cannot_have_is_of_the_newest() -> None:
+    sizes = ({"type": "enum", "name": "Size", "symbols": symbols} for symbols in (["S"], ["S", "L"]))
+    texts = {
+        number: schema(field("id", "string"), field("at", MICROS), field("size", each))
+        for number, each in enumerate(sizes, 1)
+    }
+    avro = Avro.parse("sales", texts)
+    declared = {"id": FieldType.STRING, "at": FieldType.TIMESTAMP, "size": FieldType.enum("S", "L")}
+    values = AvroRecordEncoder(Stream("sales", "sales", declared, "at", "id", format=avro), avro)
+    fields = {"id": "s", "at": NOON_MS, "size": "L"}
+    assert values.unusual(fields, 0) == values.plain(fields)
+    assert values.unusual({**fields, "size": "S"}, 0) != values.plain({**fields, "size": "S"})
+
+
 _OTHERS: dict[str, Any] = {
     "tags": [],
     "counts": {},

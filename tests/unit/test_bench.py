@@ -25,6 +25,7 @@ from tandem_bench.bulk_load import count
 from tandem_bench.consumption import Reading, family, reading_of, reading_of_stats
 from tandem_bench.correctness import Judgement, judge
 from tandem_bench.load_generator import Seen, facts_seen, quantiles
+from tandem_bench.parts.containers import image_figures
 from tandem_bench.parts.growth import fitting, heap_gib
 from tandem_bench.parts.nested import rows_of
 from tandem_bench.parts.soak import quarters
@@ -429,3 +430,8 @@ def bench() -> RunConfig:
         containers=settings_of(31150, "compose"),
         environments=[settings],
     )
+
+
+def test_the_images_are_listed_with_their_sizes_the_largest_first() -> None:
+    found = image_figures({"tandem/app": 244_000_000, "tandem/spark": 995_000_000})
+    assert list(found.items()) == [(("image tandem/spark", "GB"), 0.995), (("image tandem/app", "GB"), 0.244)]

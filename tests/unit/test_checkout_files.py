@@ -53,11 +53,53 @@ def test_a_workflow_runs_what_ci_runs_on_all_pythons_that_are_named() -> None:
     assert jobs["python"]["strategy"]["matrix"]["python"] == versions
 
 
+def fake(folder: Path, name: str, script: str) -> None:
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize("user", [0, 1001])
+def test_ci_installs_all_missing_programs_as_root_or_with_sudo(tmp_path: Path, user: int) -> None:
+    # Only root may install, and only sudo makes another user root.
+    for name in ("chromium", "systemctl"):
+        fake(tmp_path, name, ":")
+    fake(tmp_path, "id", f"echo ${{AS_ROOT:-{user}}}")
+    fake(tmp_path, "sudo", 'AS_ROOT=0 exec "$@"')
+    fake(tmp_path, "apt-get", 'test "$(id -u)" = 0 && echo "$@"')
+    for name in ("env", "bash"):
+        (tmp_path / name).symlink_to(f"/usr/bin/{name}")
+    script = ROOT / ".ci" / "install"
+    run = [str(tmp_path / "bash"), str(script)]
+    done = subprocess.run(run, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    update, install = done.stdout.splitlines()
+    assert update == "update -qq"
+    assert install.split()[-3:] == ["openjdk-17-jre-headless", "kcat", "prometheus"]
+
+
+def test_one_file_lists_what_ci_installs() -> None:
+    # The workflow's runner lacks what this file does not install.
+    assert ".ci/install" in (ROOT / ".ci" / "run").read_text("utf-8")
+    files = [*(GITHUB / "workflows").iterdir(), ROOT / ".ci" / "run"]
+    assert not [file.name for file in files if "apt-get" in file.read_text("utf-8")]
+
+
 def test_a_release_publishes_only_the_distribution_after_all_tests() -> None:
     jobs = read(GITHUB / "workflows" / "release.yml")["jobs"]
     # The images hold no Tandem: containers mount the checkout's source.
     assert [name for name, job in jobs.items() if "permissions" in job] == ["publish"]
-    assert set(jobs["publish"]["needs"]) == {"ci", "build"}
+    assert set(jobs["publish"]["needs"]) == {"ci", "by_name", "build"}
+
+
+def test_a_release_runs_the_tests_of_the_wheel_and_the_registry_by_name() -> None:
+    jobs = read(GITHUB / "workflows" / "release.yml")["jobs"]
+    (command,) = [step["run"] for step in jobs["by_name"]["steps"] if step.get("run", "").startswith("scripts/test")]
+    layers = [word for word in command.split()[1:] if not word.startswith("-")]
+    for layer in ("integration", "compose"):
+        files = (ROOT / "tests" / layer).glob("test_*.py")
+        assert layer in layers
+        assert any("by_name" in file.read_text("utf-8") for file in files)
 
 
 def test_pre_commit_runs_the_checks_of_the_script() -> None:

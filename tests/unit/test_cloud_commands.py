@@ -120,6 +120,15 @@ def test_the_plan_has_a_job_for_each_pipeline_on_one_cluster(tmp_path: Path) -> 
     assert {job["placement"]["clusterName"] for job in jobs} == {"tandem"}
 
 
+def test_the_plan_itself_names_the_missing_settings(tmp_path: Path) -> None:
+    done = tandem(tmp_path, "--profile", "gcp", "deploy", "--plan")
+    assert done.returncode == 0, done.stderr
+    # A workflow's comment has the standard output only.
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("to deploy, set these in .env.gcp: ")
+    assert "gcp.project" in last
+
+
 def test_down_does_not_reach_into_the_cloud(tmp_path: Path) -> None:
     done = tandem(tmp_path, "--profile", "gcp", "down", "--volumes", **SETTINGS)
     assert done.returncode == 2

@@ -135,7 +135,7 @@ def test_state_in_the_heap_needs_no_memory_for_rocksdb() -> None:
         ({}, {"machine": "e2-medium"}, "the memory of gcp.machine 'e2-medium' is unknown"),
         ({BOUNDED: "false"}, {}, "RocksDB's memory has no bound"),
         ({BOUND: "-1"}, {}, "maxMemoryUsageMB is '-1'"),
-        ({HEAP: "much"}, {}, "spark.executor.memory is 'much'"),
+        ({OVERHEAD: "much"}, {}, "spark.executor.memoryOverhead is 'much'"),
         ({CORES: "2"}, {"serverless": True}, "spark.executor.cores is 2"),
         ({HEAP: "30g"}, {"serverless": True}, "outside of Google's limits for a serverless batch: 4096 to 29696 MiB"),
         ({HEAP: "1g"}, {"serverless": True}, "outside of Google's limits"),

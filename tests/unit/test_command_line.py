@@ -42,3 +42,10 @@ def test_since_is_a_duration_or_a_time() -> None:
 def test_since_is_nothing_else(text: str) -> None:
     with pytest.raises(UsageError, match=r"--until .* is not a duration or a time"):
         moment(text, "--until")
+
+
+def test_the_message_about_a_wrong_choice_is_plain() -> None:
+    command = (sys.executable, "-m", "tandem", "new", "shop", "--format", "xml")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: Invalid value for '--format': 'xml' is not one of")

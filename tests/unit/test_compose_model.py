@@ -15,13 +15,19 @@ from typing import Any
 
 import pytest
 
+from tandem.dashboard.other_pages import parsed
+from tandem.errors import UsageError
 from tandem.platforms.compose.cli import variables
+from tandem.platforms.compose.heaps import check_heaps_fit
 from tandem.runtimes import runtimes
 from tandem.settings.load import load
 from tests import ROOT
 
 KINDS = ("official", "built")
-PROFILES = ("local", "history", "tools", "gcp", "observe", "registry")
+PROFILES = ("local", "history", "tools", "gcp", "observe", "registry", "ui", "gcp-ui")
+# Images without Bash: what their health checks run.
+CHECKED_BY = {"prometheus": "promtool", "mongo-ui": "node", "cloud-mongo-ui": "node"}
+OFFICIAL_CHECKED_BY = {"kafka-ui": "wget", "cloud-kafka-ui": "wget"}
 # They run until they are stopped, and nothing waits for them.
 UNCHECKED = {"producers", "cloud-producers"}
 EVERYTHING = tuple(itertools.product(KINDS, PROFILES))
@@ -134,8 +140,8 @@ def test_every_service_is_checked_by_protocol_or_waited_for(kind: str, profile: 
             # Started by `docker compose run` alone, which waits for its end.
             assert service["profiles"] == ["tools"], name
         elif name not in UNCHECKED:
-            # Prometheus's own image has no Bash.
-            program = "promtool" if name == "prometheus" else "bash"
+            programs = CHECKED_BY | (OFFICIAL_CHECKED_BY if kind == "official" else {})
+            program = programs.get(name, "bash")
             assert service["healthcheck"]["test"][:2] == ["CMD", program], name
     for name, condition in awaited.items():
         assert condition != "service_healthy" or "healthcheck" in found[name], name
@@ -190,6 +196,60 @@ def test_prometheus_is_the_same_in_both_kinds_of_images() -> None:
     assert f"http://127.0.0.1:{dotenv()['TANDEM_UI__PROMETHEUS_PORT']} " in page
 
 
+@pytest.mark.parametrize(("profile", "before"), [("ui", ""), ("gcp-ui", "cloud-")])
+def test_the_pages_are_the_same_in_both_kinds_of_images(profile: str, before: str) -> None:
+    """No package has Kafka UI: with built images, a page in its place says so."""
+    official, built = services("official", profile), services("built", profile)
+    own = {"image", "build"}
+    for name in ("ui-setup", "ui", "mongo-ui"):
+        both = [
+            {key: value for key, value in each[before + name].items() if key not in own} for each in (official, built)
+        ]
+        assert both[0] == both[1], name
+    assert built[f"{before}kafka-ui"]["image"] == official[f"{before}ui-setup"]["image"]
+    page = (ROOT / "compose" / "ui" / "no_kafka_ui" / "index.html").read_text("utf-8")
+    assert "Kafka UI does not run: it comes only from a container registry" in page
+
+
+@pytest.mark.parametrize(("profile", "before"), [("ui", ""), ("gcp-ui", "cloud-")])
+@pytest.mark.parametrize("kind", KINDS)
+def test_pages_are_reached_through_the_service_that_checks_who_asks(kind: str, profile: str, before: str) -> None:
+    found = services(kind, profile)
+    assert [name for name, service in found.items() if service.get("ports")] == [f"{before}ui"]
+    config = (ROOT / "compose" / "ui" / "nginx.conf").read_text("utf-8")
+    targets = re.findall(r"proxy_pass http://\$\{prefix\}([a-z-]+):\d+;", config)
+    assert {f"{before}{name}" for name in targets} == {f"{before}kafka-ui", f"{before}mongo-ui"} < set(found)
+    assert found[f"{before}ui"].get("hostname", "ui") == f"{before}ui"
+    ports = {str(port["target"]) for port in found[f"{before}ui"]["ports"]}
+    assert ports == set(re.findall(r"listen (\d+)", config))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_page_of_the_cloud_gets_only_its_own_password(kind: str) -> None:
+    found = services(kind, "gcp-ui")
+    secrets = {name: [each["source"] for each in service.get("secrets", ())] for name, service in found.items()}
+    kafka = ["kafka_password"] if kind == "official" else []
+    assert secrets == {
+        "cloud-ui": [],
+        "cloud-kafka-ui": kafka,
+        "cloud-mongo-ui": ["mongo_password"],
+        # As all services of the cloud; it does not read the password.
+        "cloud-ui-setup": ["kafka_password"],
+    }
+
+
+def test_the_dashboard_links_to_services_at_the_ports_that_they_serve() -> None:
+    local = services("built", "local") | services("built", "ui")
+    cloud = services("built", "gcp") | services("built", "gcp-ui")
+    for found, name in ((local, "dashboard"), (cloud, "cloud-dashboard")):
+        pages = [parsed(word.removeprefix("--page=")) for word in found[name]["command"] if word.startswith("--page=")]
+        assert {page.host for page in pages} <= set(found)
+        published = {port["published"] for service in found.values() for port in service.get("ports", ())}
+        assert {page.url.removeprefix("http://127.0.0.1:") for page in pages} <= published
+        listening = {"job": 4040, "spark-master": 8080, "kafka-ui": 8080, "mongo-ui": 3100}
+        assert {(page.host.removeprefix("cloud-"), page.port) for page in pages} <= set(listening.items())
+
+
 def test_prometheus_reads_services_at_the_ports_that_they_serve() -> None:
     """Names of services and ports in prometheus.yml are those of the compose files."""
     config = (ROOT / "compose" / "observe" / "prometheus.yml").read_text("utf-8")
@@ -208,7 +268,7 @@ def test_prometheus_reads_services_at_the_ports_that_they_serve() -> None:
     assert published["target"] == 4040
 
 
-@pytest.mark.parametrize("profile", ["local", "registry"])
+@pytest.mark.parametrize("profile", ["local", "registry", "ui", "gcp-ui"])
 def test_an_image_is_built_once(profile: str) -> None:
     built = [service["image"] for service in services("built", profile).values() if "build" in service]
     assert len(built) == len(set(built))
@@ -223,6 +283,8 @@ def test_versions_are_those_of_the_runtimes_table() -> None:
     assert values["KAFKA_IMAGE"].rpartition(":")[2] == broker.rpartition(":")[2]
     (registry,) = runtimes().packages["registry"]
     assert values["REGISTRY_IMAGE"].rpartition(":")[2] == registry.split(":")[2]
+    packages = json.loads((ROOT / "requirements" / "mongo-ui" / "package.json").read_text("utf-8"))
+    assert values["MONGO_UI_IMAGE"].rpartition(":")[2] == packages["dependencies"]["mongoku"]
     dockerfile = (ROOT / "images" / "Dockerfile").read_text("utf-8")
     assert f"openjdk-{default.java}-jre-headless" in dockerfile
     # Debian 13 is the twin of the Dataproc image; its Python is the table's.
@@ -238,7 +300,10 @@ def test_each_service_carries_its_own_profile(kind: str) -> None:
         ("TANDEM_KAFKA__BOOTSTRAP", "elsewhere:1"),
         ("TANDEM_MONGO__URI", "mongodb://x"),
     )
-    for profile, expected in (("local", "local"), ("history", "local"), ("gcp", "gcp")):
+    for profile, expected in (
+        *(("local", "local"), ("history", "local"), ("gcp", "gcp")),
+        *(("ui", "local"), ("gcp-ui", "gcp")),
+    ):
         for name, service in model(kind, profile, *leaked)["services"].items():
             environment = service.get("environment") or {}
             assert environment.get("TANDEM_PROFILE", expected) == expected, name
@@ -254,19 +319,22 @@ def test_the_services_of_a_users_profile_carry_its_name_and_its_file(kind: str) 
         ("TANDEM_CLOUD_PROFILE", "staging"),
         ("TANDEM_PROFILES_MOUNT", "/home/me/tandem.toml"),
     )
-    for profile, expected in (("local", "second"), ("history", "second"), ("gcp", "staging")):
+    for profile, expected in (
+        *(("local", "second"), ("history", "second"), ("gcp", "staging")),
+        *(("ui", "second"), ("gcp-ui", "staging")),
+    ):
         for name, service in model(kind, profile, *chosen)["services"].items():
             assert service["labels"]["tandem.profile"] == expected, name
-            if profile != "gcp":
+            if not profile.startswith("gcp"):
                 assert service["labels"]["tandem.profiles"] == "/home/me/tandem.toml", name
             environment = service.get("environment") or {}
             mounts = {mount["target"]: mount["source"] for mount in service["volumes"] if mount["type"] == "bind"}
             if "TANDEM_PROFILE" not in environment:
-                assert not name.startswith(("setup", "producers", "dashboard", "cloud"))
+                assert not name.startswith(("setup", "producers", "dashboard", "cloud-producers", "cloud-dashboard"))
                 continue
             assert environment["TANDEM_PROFILE"] == expected, name
             assert mounts["/opt/tandem/tandem.toml"] == "/home/me/tandem.toml", name
-            if profile == "gcp":
+            if profile.startswith("gcp"):
                 assert mounts["/opt/tandem/.env.staging"] == str(ROOT / ".env.staging"), name
 
 
@@ -294,6 +362,8 @@ def test_all_services_of_the_local_profile() -> None:
     assert set(services("official", "history")) == {"spark-history"}
     assert set(services("official", "registry")) == {"registry"}
     assert set(services("official", "observe")) == {"prometheus", "grafana", "exporter"}
+    assert set(services("official", "ui")) == {"ui-setup", "ui", "kafka-ui", "mongo-ui"}
+    assert set(services("official", "gcp-ui")) == {f"cloud-{name}" for name in services("official", "ui")}
 
 
 def test_what_is_submitted_is_what_setup_has_written() -> None:
@@ -322,6 +392,30 @@ def test_the_driver_is_given_less_than_its_container_has() -> None:
         assert heap * 1.4 <= int(found[service]["mem_limit"]) / 2**20, service
 
 
+@pytest.mark.parametrize(
+    ("setting", "memory", "service", "limit"),
+    [
+        ("spark.driver.memory", "4g", "job", 1792),
+        ("spark.driver.memory", "1281m", "job", 1792),
+        ("spark.executor.memory", "4G", "spark-worker", 2688),
+    ],
+)
+def test_a_heap_that_does_not_fit_into_its_container_is_refused(
+    setting: str, memory: str, service: str, limit: int
+) -> None:
+    found = services("official", "local")
+    with pytest.raises(UsageError, match=rf"{setting} is {memory}, but the container {service} has {limit} MiB"):
+        check_heaps_fit({setting: memory}, found, "job")
+    # With a larger container it fits, and what is not known is not compared.
+    larger = {**found, service: {**found[service], "mem_limit": str(8 * 2**30)}}
+    check_heaps_fit({setting: memory}, larger, "job")
+    check_heaps_fit({setting: memory}, {}, "job")
+
+
+def test_the_heaps_of_the_profile_fit_into_their_containers() -> None:
+    check_heaps_fit({**load("local").spark, "spark.driver.memory": "1280m"}, services("official", "local"), "job")
+
+
 def test_the_python_of_compose_is_only_a_driver() -> None:
     """Nothing of Tandem's tools is needed on the host for ``docker compose up``."""
     for service in services("official", "local").values():
@@ -345,7 +439,7 @@ def test_images_are_built_through_the_proxies_of_the_environment() -> None:
     ]
     # What is not set there does not hide what Docker's own configuration says.
     assert all(not proxies.keys() & arguments.keys() for arguments in built)
-    for profile in ("local", "gcp", "registry"):
+    for profile in ("local", "gcp", "registry", "ui", "gcp-ui"):
         for service in model("built", profile, *proxies.items())["services"].values():
             if "build" in service:
                 assert proxies.items() <= service["build"]["args"].items()

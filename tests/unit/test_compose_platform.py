@@ -23,7 +23,7 @@ from tandem.platforms.base import Stopped
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import Compose, project_name, variables
 from tandem.platforms.compose.containers import Containers, failure_of, started_at, state_of
-from tandem.platforms.compose.engine import Engine, check_builder, check_memory, find_engine
+from tandem.platforms.compose.engine import Engine, check_builder, check_memory, check_mongo_image, find_engine
 from tandem.platforms.compose.environment import ComposeEnvironment
 from tandem.platforms.compose.images import choose_images
 from tandem.platforms.compose.job_services import JobServices, added_to_compose, job_services
@@ -327,18 +327,23 @@ def test_a_batch_that_reports_no_json_has_failed(output: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375", "npipe:////./pipe/docker_engine"]
+    "host",
+    [
+        "unix:///var/run/docker.sock",
+        "npipe:////./pipe/docker_engine",
+        *(f"tcp://{name}:2375" for name in ("127.0.0.1", "127.0.0.2", "0.0.0.0", "localhost", "[::1]", "[::]")),
+    ],
 )
 def test_an_engine_on_this_machine_is_taken(host: str, docker: Callable[[str], None]) -> None:
     docker(
         f"""case "$1" in
         context) echo {host};;
-        info) echo '{{"ServerVersion": "28.0", "MemTotal": 8}}';;
+        info) echo '{{"ServerVersion": "28.0", "MemTotal": 8, "Architecture": "aarch64"}}';;
         version) echo '{{"Components": [{{"Name": "Engine"}}]}}';;
         compose) echo v2.40.3-desktop.1;;
         esac"""
     )
-    assert find_engine() == Engine(host=host, memory=8, compose="2.40")
+    assert find_engine() == Engine(host=host, memory=8, compose="2.40", architecture="aarch64")
 
 
 def test_what_names_an_engine_elsewhere_is_named(
@@ -377,6 +382,18 @@ def test_a_builder_that_compose_refuses(script: str, words: str, docker: Callabl
     with pytest.raises(EnvironmentNotReadyError, match=words) as caught:
         check_builder(Engine("", 0, "2.40"))
     assert "docker-buildx" in caught.value.hint
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64", ""])
+@pytest.mark.parametrize("source", ["image", "build"])
+def test_mongodbs_image_is_not_built_where_no_package_has_it(architecture: str, source: str) -> None:
+    engine, services = Engine("", 0, architecture=architecture), {"mongo": {source: "x"}}
+    if (architecture, source) != ("aarch64", "build"):
+        check_mongo_image(engine, services)
+        return
+    with pytest.raises(EnvironmentNotReadyError, match="cannot be built for aarch64") as refused:
+        check_mongo_image(engine, services)
+    assert "TANDEM_IMAGES=official" in refused.value.hint
 
 
 def test_the_users_pipelines_are_mounted_where_they_are(tmp_path: Path) -> None:
@@ -492,11 +509,16 @@ def test_a_busy_port_of_a_page_is_reported_and_keeps_no_container_from_starting(
     settings = load("local", {"ui": ui, "images": "built"})
     job = ComposeEnvironment(settings).job(settings)
     started: list[tuple[str, ...]] = []
-    fake = SimpleNamespace(run=lambda *words: started.append(words) or 0)
+    limits = {"job": {"mem_limit": "1879048192"}}
+    fake = SimpleNamespace(run=lambda *words: started.append(words) or 0, model=lambda: {"services": limits})
     monkeypatch.setattr(Project, "containers", SimpleNamespace(of=lambda _: {}))
     monkeypatch.setattr(Project, "name", "some-project")
     monkeypatch.setattr(Project, "engine", Engine("unix:///x", 8 * 2**30, "2.26.1"))
     monkeypatch.setattr(Project, "compose", lambda *_: fake)
+    large = settings.model_copy(update={"spark": {**settings.spark, "spark.driver.memory": "4g"}})
+    with pytest.raises(UsageError, match=r"spark\.driver\.memory is 4g, but the container job has 1792 MiB"):
+        ComposeEnvironment(large).job(large).submit()
+    assert not started
     with ExitStack() as held:
         for port in ui.values():
             held.enter_context(socket.create_server(("127.0.0.1", port)))
@@ -508,3 +530,14 @@ def test_a_busy_port_of_a_page_is_reported_and_keeps_no_container_from_starting(
         assert f"port {first + 2} is busy" in "".join(each.get("error", "") for each in said)
     job.submit()
     assert [words[-1] for words in started] == ["job", "job", "dashboard"]
+
+
+def test_images_are_named_with_their_sizes_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def container(service: str, *tags: str) -> SimpleNamespace:
+        image = SimpleNamespace(tags=list(tags), attrs={"Size": 100})
+        return SimpleNamespace(labels={"com.docker.compose.service": service}, image=image)
+
+    found = [container("job", "tandem/spark:0.1.0"), container("setup", "tandem/spark:0.1.0"), container("old")]
+    client = SimpleNamespace(containers=SimpleNamespace(list=lambda **_: found), close=lambda: None)
+    monkeypatch.setattr("docker.DockerClient", lambda **_: client)
+    assert Containers(Engine("unix:///x", 0)).image_sizes("p") == {"tandem/spark": 100}

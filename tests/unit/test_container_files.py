@@ -91,3 +91,18 @@ def test_the_checkout_is_a_project_wherever_a_command_runs(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     assert checkout.project_folder() == ROOT
     assert checkout.fragments(ROOT) == ROOT
+
+
+def test_the_copy_has_the_source_without_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "tandem"
+    for path in ("module.py", "docs/index.md", "containers/docker-compose.yml"):
+        (package / path).parent.mkdir(parents=True, exist_ok=True)
+        (package / path).write_text("x")
+    for name, value in {"_PACKAGE": package, "PACKAGED": package / "containers", "_DOCS": package / "docs"}.items():
+        monkeypatch.setattr(container_files, name, value)
+    container_files.copy_into(tmp_path)
+    copied = [path for path in (tmp_path / checkout.COPY).rglob("*") if path.is_file()]
+    assert {str(path.relative_to(tmp_path / checkout.COPY)) for path in copied} == {
+        "docker-compose.yml",
+        "src/tandem/module.py",
+    }

@@ -659,6 +659,8 @@ def test_the_plan_counts_disks_logs_and_what_a_bucket_keeps(settings: Settings) 
     assert "disks: 3 x 100 GB pd-balanced: $30 a month" in told
     assert "bucket: $0.02 a month for each GiB; with soft delete" in told
     assert "Cloud Logging: about 0.4 GiB a month" in told
+    for each in (settings, in_bucket("some-bucket", serverless=True, service_account=ACCOUNT)):
+        assert "not counted: Cloud NAT with its address and traffic, Secret Manager" in list(notes(each))
     other = in_bucket("some-bucket", disk_type="hyperdisk-balanced")
     assert "hyperdisk-balanced: not counted" in "\n".join(notes(other))
 

@@ -46,6 +46,15 @@ def test_only_documents_that_are_right_for_good_supersede_others(other: Output) 
         declared(Output("absent", DOCUMENTS, superseded_by=SupersededBy("facts", IDS)), other)
 
 
+@pytest.mark.parametrize("name", ["tandem_progress", "tandem_superseded", "tandem_batches", "tandem_replays"])
+def test_a_collection_of_tandems_own_is_not_for_documents(name: str) -> None:
+    """The job would mix its reports with the documents, and the reports' collection forgets old ones."""
+    for make in (lambda: Collection(name), lambda: declared(Output(name, DOCUMENTS))):
+        with pytest.raises(ValueError, match=f"{name} is a collection of Tandem's own; choose another name"):
+            make()
+    assert Collection(f"{name}_of_mine").name == f"{name}_of_mine"
+
+
 def test_documents_may_be_superseded() -> None:
     assert declared(Output("facts", DOCUMENTS), Output("absent", DOCUMENTS, superseded_by=SupersededBy("facts", IDS)))
 

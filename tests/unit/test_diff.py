@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from copy import deepcopy
 from typing import Any
 
+import pytest
 from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
 from rich.console import Console
 
 from tandem.replay.diff import Bounds, Difference, Example, difference
@@ -36,6 +41,40 @@ def test_equal_collections_have_no_difference() -> None:
 def test_a_type_is_a_difference() -> None:
     found = difference("facts", [{"_id": "a", "n": 1, "t": True}], [{"_id": "a", "n": 1.0, "t": 1}], NONE)
     assert found.changed == {"n": 1, "t": 1}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (5, Int64(5)),
+        (5, 5.0),
+        (1, True),
+        (None, "absent"),
+        ({"a": 5}, {"a": Int64(5)}),
+        ({"a": None}, {}),
+        ([5], [Int64(5)]),
+        ([], [None]),
+        (float("nan"), 0.0),
+        (DBRef("c", 5), DBRef("c", Int64(5))),
+        (DatetimeMS(5), Int64(5)),
+    ],
+)
+def test_another_type_or_null_is_a_difference_in_both_directions(one: Any, other: Any) -> None:
+    documents = [{"_id": "a"} if each == "absent" else {"_id": "a", "n": each} for each in (one, other)]
+    for old, new in (documents, reversed(documents)):
+        assert difference("facts", [old], [new], NONE).changed == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    "value", [None, float("nan"), {"a": [float("nan"), None]}, DBRef("c", 1, None, a=float("nan")), Decimal128("NaN")]
+)
+def test_a_value_equals_itself(value: Any) -> None:
+    assert difference("facts", [{"_id": "a", "n": value}], [{"_id": "a", "n": deepcopy(value)}], NONE).equal == 1
+
+
+def test_types_are_shown_where_the_values_look_the_same() -> None:
+    found = difference("facts", [{"_id": "a", "n": 5}], [{"_id": "a", "n": Int64(5)}], NONE)
+    assert found.examples == [Example("a", {"n": ("5 (int)", "5 (long)")})]
 
 
 def test_a_document_that_the_records_cannot_decide_is_counted_apart() -> None:

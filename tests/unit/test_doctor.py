@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tandem import __version__
 from tandem.artifacts.cache import environment_sets
 from tandem.artifacts.lock import locked
 from tandem.errors import EnvironmentNotReadyError, TandemError
@@ -90,6 +92,12 @@ def test_a_jar_that_is_not_the_one_of_the_lock_is_named(tmp_path: Path, many_por
     assert jars.fix == f"remove {tmp_path / 'jars'}"
 
 
+def test_a_state_folder_that_kafka_would_misread_is_named(tmp_path: Path, many_ports: int) -> None:
+    finding = found(settings(tmp_path / "a,b", tmp_path, many_ports))["state folder"]
+    assert (finding.state, "has a comma in its path" in finding.value) == ("bad", True)
+    assert found(settings(tmp_path, tmp_path, many_ports))["state folder"].state == "good"
+
+
 def test_a_variable_that_is_missing_in_dotenv_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (ROOT / ".env").read_text("utf-8").splitlines()
     gone = next(line.split("=")[0] for line in lines if line.startswith("TANDEM_") and "PORT=" in line)
@@ -110,27 +118,60 @@ def test_a_wrong_clock_is_reported_with_its_sign() -> None:
             skew(theirs, 100.0, 101.0)
 
 
-def test_a_topic_that_the_user_may_only_read_is_named(
-    tmp_path: Path, many_ports: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    described = [
-        {"name": "orders_topic_data_v1", "error_code": 0, "authorized_operations": ["READ", "DESCRIBE"]},
-        {"name": "payments_topic_data_v1", "error_code": 0, "authorized_operations": ["READ", "WRITE", "DESCRIBE"]},
-    ]
+ORDERS_TOPIC, PAYMENTS_TOPIC = "orders_topic_data_v1", "payments_topic_data_v1"
+DEAD_LETTERS = "orders_payments_dead_letter_v1"
+ALL_RIGHTS = ("READ", "WRITE", "DESCRIBE")
+Rights = Callable[..., Settings]
 
-    @contextmanager
-    def administrator(*_: object, **__: object) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(describe_topics=lambda _: described)
 
-    monkeypatch.setattr(rights, "administrator", administrator)
-    environment = settings(tmp_path, tmp_path, many_ports)
-    with pytest.raises(TandemError, match="has no WRITE right on topic orders_topic_data_v1: control records") as told:
+@pytest.fixture
+def user_with(tmp_path: Path, many_ports: int, monkeypatch: pytest.MonkeyPatch) -> Rights:
+    """Lets Kafka report the rights on topics; the others have all of them. A number is Kafka's error for a topic."""
+
+    def told(topic: str, rights: Sequence[str] | int | None) -> dict[str, Any]:
+        error, operations = (rights, []) if isinstance(rights, int) else (0, rights)
+        return {"name": topic, "error_code": error, "authorized_operations": operations}
+
+    def make(**by_topic: Sequence[str] | int | None) -> Settings:
+        @contextmanager
+        def administrator(*_: object, **__: object) -> Iterator[SimpleNamespace]:
+            yield SimpleNamespace(
+                describe_topics=lambda topics: [told(topic, by_topic.get(topic, ALL_RIGHTS)) for topic in topics]
+            )
+
+        monkeypatch.setattr(rights, "administrator", administrator)
+        return settings(tmp_path, tmp_path, many_ports)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("topic", "missing", "said"),
+    [
+        (ORDERS_TOPIC, "WRITE", "control records will be refused"),
+        (PAYMENTS_TOPIC, "READ", "the job cannot read its records"),
+        (DEAD_LETTERS, "WRITE", "the job stops at the first record that it rejects"),
+        (DEAD_LETTERS, "READ", "the job stops when it repeats a batch"),
+    ],
+)
+def test_a_right_that_the_user_lacks_is_named(user_with: Rights, topic: str, missing: str, said: str) -> None:
+    environment = user_with(**{topic: [right for right in ALL_RIGHTS if right != missing]})
+    with pytest.raises(TandemError, match=rf"has no {missing} right on topic {topic}: {said}[^;]*$") as told:
         kafka_rights(environment)
-    assert "grant WRITE" in (told.value.hint or "")
-    # One that is missing, and a broker that does not tell.
-    described[0] = {"name": "orders_topic_data_v1", "error_code": 3, "authorized_operations": []}
-    described[1]["authorized_operations"] = None
-    assert kafka_rights(environment) == "the job may write control records"
+    assert f"grant the user {missing} on {topic} (" in (told.value.hint or "")
+    assert ("or keep the topics' producers sending" in (told.value.hint or "")) == (said.startswith("control"))
+
+
+def test_the_rights_that_stop_the_job_are_named_first(user_with: Rights) -> None:
+    # Kafka's error 29 is a topic that the user may not even describe.
+    with pytest.raises(TandemError) as told:
+        kafka_rights(user_with(**{ORDERS_TOPIC: ["READ", "DESCRIBE"], DEAD_LETTERS: 29}))
+    named = re.findall(r"no (\w+) right on topic (\w+)", str(told.value))
+    assert named == [("WRITE", DEAD_LETTERS), ("READ", DEAD_LETTERS), ("WRITE", ORDERS_TOPIC)]
+
+
+def test_a_missing_topic_and_a_broker_that_does_not_tell_are_passed_over(user_with: Rights) -> None:
+    assert kafka_rights(user_with(**{ORDERS_TOPIC: 3, PAYMENTS_TOPIC: None})) == "the job may read and write its topics"
 
 
 @pytest.mark.parametrize(
@@ -179,3 +220,9 @@ def test_which_topics_producers_date(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked("mine", "theirs", "not created yet") == ["theirs"]
     with pytest.raises(EnvironmentNotReadyError, match="does not show the settings of hidden"):
         asked("mine", "hidden")
+
+
+def test_the_version_is_the_first_line(tmp_path: Path, many_ports: int) -> None:
+    first = next(examine(settings(tmp_path, tmp_path, many_ports), running=False))
+    assert (first.check, first.state) == ("Tandem", "good")
+    assert first.value.startswith(f"{__version__}, with Python 3.")

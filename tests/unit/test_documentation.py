@@ -19,8 +19,11 @@ from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 from typer.main import get_command
 
+from tandem import documentation
 from tandem.catalog import find
+from tandem.cli import main
 from tandem.cli.app import app
+from tandem.cli.context import CommandContext
 from tandem.cli.main import INTERRUPTED
 from tandem.dashboard.declaration import declared
 from tandem.dashboard.prometheus import registry
@@ -45,6 +48,7 @@ from tandem.pipelines.shipped_orders import streams as shipped_orders
 from tandem.producer.send import _RECORDS as PRODUCER_RECORDS  # noqa: PLC2701  # the only place of its name
 from tandem.verify.report import Kind
 from tests import ROOT
+from tests.distribution import added_files
 from tests.readme import commands_of
 
 DOCS = ROOT / "docs"
@@ -414,3 +418,31 @@ def test_the_commands_about_settings_work(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert "kafka.port" in done.stdout
     assert re.search(r"kafka\.port +29092 +the environment|kafka\.port +29092 +TANDEM", done.stdout), done.stdout
+
+
+def test_an_installed_tandem_names_pages_as_it_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "see docs/guides/recovery.md#start-with-a-new-checkpoint, and my/docs/x.md"
+    assert documentation.located(text) == text
+    monkeypatch.setattr(documentation, "checkout", lambda: None)
+    # As in a container, which has the source alone.
+    assert documentation.located(text) == text
+    monkeypatch.setattr(documentation, "PACKAGED", tmp_path)
+    assert documentation.located(text) == text.replace("see docs", f"see {documentation.PACKAGED}")
+    for file in ("src/tandem/cli/new.py", "src/tandem/engine/spark/failure.py", "src/tandem/platforms/rights.py"):
+        pages = [found.partition("#")[0] for found in _PATH.findall((ROOT / file).read_text("utf-8"))]
+        assert pages
+        # The wheel has the folder beside the module.
+        assert {str(Path("tandem") / page) for page in pages} <= added_files().keys()
+
+
+def test_an_installed_tandem_prints_pages_as_it_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(documentation, "checkout", lambda: None)
+    monkeypatch.setattr(documentation, "PACKAGED", tmp_path)
+    CommandContext().say("docs/guides/ci.md lists them")
+    with pytest.raises(SystemExit):
+        main._fail(UsageError("wrong", hint="see docs/guides/gcp.md"), debug=False)  # noqa: SLF001
+    shown = capsys.readouterr().err
+    assert f"{documentation.PACKAGED}/guides/ci.md lists" in shown
+    assert f"hint: see {documentation.PACKAGED}/guides/gcp.md" in shown

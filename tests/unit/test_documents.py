@@ -71,3 +71,11 @@ def test_what_is_expected_to_be_absent_is_not_there() -> None:
 )
 def test_differences_inside_of_something_count(changes: dict[str, Any]) -> None:
     assert differs(**changes)
+
+
+def test_a_value_that_is_no_number_equals_itself_only() -> None:
+    expected = {"a": {"_id": "a", "ratio": float("nan")}}
+    assert not CollectionDifferences("c", [{"_id": "a", "ratio": float("nan")}], expected)
+    for other in (0.0, None, Decimal128("NaN")):
+        assert CollectionDifferences("c", [{"_id": "a", "ratio": other}], expected)
+    assert CollectionDifferences("c", [{"_id": "a", "ratio": float("nan")}], {"a": {"_id": "a", "ratio": 0.0}})

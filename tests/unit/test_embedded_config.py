@@ -1,10 +1,12 @@
 import json
+import re
 import shlex
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import islice
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -12,14 +14,15 @@ from tandem.engine.declare.avro_schema import JAVA_LIMITS
 from tandem.engine.declare.job_config import JobConfig
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.local_spark import heap as heap_module
+from tandem.local_spark.folder_names import check_folder_names
 from tandem.local_spark.heap import heap_mib, machine_memory, start_options
 from tandem.local_spark.java import Java, child_environment, find_java, major_version
-from tandem.local_spark.local_spark import write_configuration
+from tandem.local_spark.local_spark import LocalSpark, write_configuration
 from tandem.platforms import environment_for
 from tandem.platforms.local_services import kafka, mongod
 from tandem.platforms.local_services.dashboard import Dashboard
 from tandem.platforms.local_services.layout import Layout
-from tandem.platforms.local_services.prepare import Tools
+from tandem.platforms.local_services.prepare import Tools, prepare
 from tandem.runtimes import runtimes
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -124,7 +127,6 @@ def test_the_default_heap_follows_the_machine(settings: Settings, layout: Layout
         ("600M", "-Xms450m -XX:NewSize=225m"),
         ("2g", "-Xms1536m -XX:NewSize=768m"),
         ("2097152k", "-Xms1536m -XX:NewSize=768m"),
-        ("2147483648", "-Xms1536m -XX:NewSize=768m"),
         ("4g", "-Xms3072m -XX:NewSize=1500m"),
         ("30g", "-Xms3072m -XX:NewSize=1500m"),
         ("1T", "-Xms3072m -XX:NewSize=1500m"),
@@ -141,7 +143,7 @@ def test_what_java_begins_with_follows_the_heap(settings: Settings, layout: Layo
     assert written["spark.driver.extraJavaOptions"].startswith("-XX:+UseG1GC -Xms100m ")
 
 
-@pytest.mark.parametrize("memory", ["512m", "2g", "3221225472"])
+@pytest.mark.parametrize("memory", ["512m", "2G", "3145728k"])
 def test_java_starts_with_what_a_heap_begins_with(memory: str, settings: Settings) -> None:
     java = find_java(settings.java_home, runtimes().minimum_java)
     options = (f"-Xmx{memory}", *start_options(memory).split(), "-XX:+UseParallelGC")
@@ -150,10 +152,22 @@ def test_java_starts_with_what_a_heap_begins_with(memory: str, settings: Setting
     assert "arning" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("memory", ["2gb", "1.5g", "", "4 g"])
-def test_a_heap_that_java_does_not_take_is_named(memory: str) -> None:
-    with pytest.raises(UsageError, match=r"setting spark of .*spark\.driver\.memory is .*such as 4g"):
-        load("embedded", {"spark": {"spark.driver.memory": memory}})
+@pytest.mark.parametrize("setting", ["spark.driver.memory", "spark.executor.memory"])
+@pytest.mark.parametrize(
+    ("memory", "said"),
+    [
+        *((each, "such as 4g") for each in ("2gb", "1.5g", "0.5g", "", "4 g", "g", "-1g", "+1g", "2048", "2147483648")),
+        *((each, "at least 512m") for each in ("0g", "1k", "1m", "511M", "524287k")),
+    ],
+)
+def test_a_heap_that_java_or_spark_refuses_is_named(setting: str, memory: str, said: str) -> None:
+    with pytest.raises(UsageError, match=rf"setting spark of .*{setting} is '{re.escape(memory)}'.*{said}"):
+        load("embedded", {"spark": {setting: memory}})
+
+
+@pytest.mark.parametrize("memory", ["512m", "2G", "1T", "524288K"])
+def test_a_heap_that_both_take_is_accepted(memory: str) -> None:
+    assert load("embedded", {"spark": {"spark.executor.memory": memory}}).spark["spark.executor.memory"] == memory
 
 
 def test_a_containers_memory_is_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +213,9 @@ def test_a_folder_has_one_owner(layout: Layout) -> None:
 
 def test_status_of_what_never_ran(settings: Settings) -> None:
     status = environment_for(settings).job(settings).status()
-    assert set(status) == {"profile", "pipeline", "ready", "kafka", "mongo", "job", "dashboard", "problem", "warnings"}
+    assert set(status) == {
+        *("profile", "pipeline", "ready", "kafka", "mongo", "job", "dashboard", "pages", "problem", "warnings")
+    }
     assert set(status["job"]) == {
         *("state", "pid_or_id", "last_batch", "input_rows_total", "lag", "watermark", "late_total"),
         *("dead_letters_total", "url"),
@@ -250,7 +266,7 @@ def test_what_ended_a_program_is_found_after_its_log_was_emptied(tmp_path: Path)
     assert error_summary(log, from_byte=10_000) == "the cause"
 
 
-STRANGE = "zoë 漢 🐎 a\\b"
+STRANGE = "zoë 漢 🐎 a\\b %41 #c \"d\" 'e' $HOME ${x} =f !g"
 
 
 def read_by_java(text: str) -> dict[str, str]:
@@ -277,8 +293,39 @@ def test_spark_reads_the_folders_that_are_meant(tmp_path: Path) -> None:
     found = read_by_java("\n".join(line.replace(" ", "=", 1) for line in text.splitlines()))
     assert found["spark.driver.extraClassPath"] == str(tmp_path / STRANGE / "a.jar")
     assert found["spark.local.dir"] == str(layout.scratch)
+    # The launcher splits them like a shell, and Log4j reads a URI.
+    temporary, *_ = shlex.split(found["spark.driver.defaultJavaOptions"])
+    assert temporary == f"-Djava.io.tmpdir={layout.conf / 'tmp'}"
+    name, _, uri = shlex.split(found["spark.driver.extraJavaOptions"])[-1].partition("=")
+    assert name == "-Dlog4j2.configurationFile"
+    assert not set(uri) & set(",$#\"' ")
+    assert unquote(urlsplit(uri).path) == str(layout.conf / "log4j2.properties")
     for file in layout.conf.glob("*.properties"):
         assert file.read_bytes().isascii()
+
+
+@pytest.mark.parametrize(
+    ("variable", "name", "said"),
+    [
+        ("state_dir", "a,b", "the state folder .*a,b.* has a comma in its path: Kafka and Spark read it as"),
+        ("state_dir", "a:b", "the state folder .*a:b.* has a colon in its path: Java's class path ends a name there"),
+        ("cache_dir", "a:b", "the cache folder .*a:b has a colon in its path"),
+    ],
+)
+def test_a_folder_that_a_program_would_misread_is_refused_before_anything_starts(
+    tmp_path: Path, variable: str, name: str, said: str
+) -> None:
+    settings = load("embedded", {"state_dir": tmp_path, "cache_dir": tmp_path, variable: tmp_path / name})
+    layout = Layout(settings.home)
+    for start in (lambda: prepare(settings, layout), lambda: LocalSpark.find(settings)):
+        with pytest.raises(UsageError, match=said) as told:
+            start()
+        assert f"set TANDEM_{variable.upper()} to" in (told.value.hint or "")
+
+
+def test_a_folder_whose_name_can_be_escaped_is_taken(tmp_path: Path) -> None:
+    strange = tmp_path / STRANGE
+    check_folder_names(load("embedded", {"state_dir": strange, "cache_dir": strange / "a,b"}))
 
 
 def test_children_read_names_as_utf_8_whatever_the_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

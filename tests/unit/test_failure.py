@@ -15,16 +15,18 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 
 from tandem.engine.declare.job_config import FAILED, MUST_NOT_GO_ON
-from tandem.engine.run import job
+from tandem.engine.run import job, job_start
 from tandem.engine.spark.failure import (
     CannotGoOnError,
     Failure,
     failure_at_start,
     failure_of,
     failure_of_code,
+    failure_of_import,
     failure_of_java,
     mongo_error,
 )
+from tandem.engine.write.dead_letters import DeadLetters
 from tandem.pipelines.orders_payments.transform import PIPELINE
 from tests.spark.records import job_config
 
@@ -239,3 +241,131 @@ def test_a_record_that_spark_cannot_read_is_reported_and_not_retried(tmp_path: P
     assert failure.exit_code == MUST_NOT_GO_ON
     assert "CreateTime" in failure.reason
     assert "1795" not in failure.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.TopicAuthorizationException: Not "
+            "authorized to access topics: [orders_topic_data_v1]",
+            "grant READ and DESCRIBE on it",
+        ),
+        ("Not authorized to access topics: [a, b]", "[Not authorized to access topics: [a, b]]"),
+        ("org.apache.kafka.common.errors.GroupAuthorizationException", "[GroupAuthorizationException]"),
+        ("Not authorized to access group: spark-kafka-source-1", "[Not authorized to access group: spark-kafka-"),
+        (
+            "org.apache.kafka.common.errors.SaslAuthenticationException: Authentication failed",
+            "Kafka refuses kafka.username with this password",
+        ),
+    ],
+)
+def test_what_kafka_forbids_is_reported_and_not_retried(tmp_path: Path, text: str, words: str) -> None:
+    failure = failure_of(cast(Any, Exception(f"[STREAM_FAILED] Query terminated: {text}")), tmp_path, fresh=False)
+    assert words in failure.reason
+    assert failure.exit_code == MUST_NOT_GO_ON
+
+
+@pytest.mark.parametrize(
+    "text", ["TimeoutException: Timed out waiting for a node assignment. Call: describeTopics", "DisconnectException"]
+)
+def test_a_kafka_that_does_not_answer_is_tried_again(tmp_path: Path, text: str) -> None:
+    assert failure_of(cast(Any, Exception(f"org.apache.kafka.{text}")), tmp_path, fresh=True).exit_code == FAILED
+
+
+def started(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, code: str | None, *more: str, spark_error: Exception | None = None
+) -> int | str | None:
+    """Returns the exit code of a driver whose pipeline has this code, or that has none."""
+    package = f"p_{folder.name}"
+    if code is not None:
+        (folder / package).mkdir()
+        (folder / package / "transform.py").write_text(code)
+    config = folder / "job.json"
+    config.write_text(replace(job_config(package), final_exit_code=0).to_json())
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr("sys.argv", ["job", "--pipeline", package, "--config", str(config), *more])
+    monkeypatch.setattr(job, "SignalHandler", MagicMock())
+    builder = MagicMock()
+    builder.appName.return_value.getOrCreate.side_effect = spark_error
+    monkeypatch.setattr(job_start, "SparkSession", SimpleNamespace(builder=builder))
+    with pytest.raises(SystemExit) as ended:
+        job.main()
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def transform(:\n", "the pipeline cannot run: SyntaxError: invalid syntax (transform.py, line 1)"),
+        ("import pandas_of_another_project\n", "transform.py:1: ModuleNotFoundError: No module named"),
+        ("PIPELINE = 1 / 0\n", "transform.py:1: ZeroDivisionError: division by zero"),
+        ("", "the pipeline cannot run: AttributeError: module"),
+        (None, "the pipeline cannot run: ModuleNotFoundError: No module named"),
+    ],
+)
+def test_a_pipeline_that_cannot_be_imported_is_reported_and_not_retried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: str | None, words: str
+) -> None:
+    assert started(tmp_path, monkeypatch, code) == MUST_NOT_GO_ON
+    assert words in caplog.text
+
+
+def test_a_pipeline_that_cannot_be_imported_fits_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert started(tmp_path, monkeypatch, "PIPELINE = 1 / 0\n", "--fit") == MUST_NOT_GO_ON
+    assert capsys.readouterr().out.endswith("transform.py:1: ZeroDivisionError: division by zero\n")
+
+
+def test_a_pipeline_whose_files_cannot_be_read_is_tried_again() -> None:
+    failure = failure_of_import(PermissionError(13, "Permission denied"), None)
+    assert failure == Failure("the pipeline cannot be read: PermissionError: [Errno 13] Permission denied", FAILED)
+
+
+def java_error(text: str) -> Py4JJavaError:
+    error = Py4JJavaError.__new__(Py4JJavaError)
+    error.java_exception = SimpleNamespace(toString=lambda: text, getCause=lambda: None)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (
+            java_error("java.lang.IllegalArgumentException: spark.dynamicAllocation.minExecutors must be positive"),
+            MUST_NOT_GO_ON,
+            "Spark does not start: java.lang.IllegalArgumentException: spark.dynamicAllocation.minExecutors",
+        ),
+        (java_error("java.lang.NumberFormatException: Size must be"), MUST_NOT_GO_ON, "Size must be"),
+        (java_error("java.net.BindException: Address already in use"), FAILED, "BindException"),
+        (RuntimeError("[JAVA_GATEWAY_EXITED] Java gateway process exited"), FAILED, "RuntimeError: [JAVA_GATEWAY"),
+    ],
+)
+def test_a_spark_that_does_not_start_is_reported(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    code: int,
+    words: str,
+) -> None:
+    pipeline = "from types import SimpleNamespace\nPIPELINE = SimpleNamespace(name='p')\n"
+    assert started(tmp_path, monkeypatch, pipeline, spark_error=error) == code
+    assert words in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [dead]",
+            "TopicAuthorizationException, the job's user needs READ and WRITE on it; no data was lost",
+        ),
+        ("org.apache.kafka.common.errors.RecordTooLargeException: The message", "RecordTooLargeException; no data"),
+    ],
+)
+def test_dead_letters_that_kafka_refuses_stop_the_job(text: str, words: str) -> None:
+    letters = DeadLetters(MagicMock(), replace(PIPELINE, dead_letter_topic="dead"), job_config("p"))
+    with pytest.raises(CannotGoOnError, match=f"dead letters cannot be written to dead: {words}"):
+        letters.raise_if_final(java_error(text))

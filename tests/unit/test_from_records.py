@@ -8,9 +8,11 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -18,13 +20,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tandem.catalog import PipelineLocation
+from tandem.engine.declare.field_name import value_at
 from tandem.engine.declare.stream import Stream
 from tandem.errors import UsageError
 from tandem.producer.record_plan import Plan
-from tandem.producer.sample import sample
+from tandem.producer.sample import Moment, MomentKind, sample
 from tandem.scaffold import Format
 from tandem.scaffold.chosen import Choice, choose
-from tandem.scaffold.from_records import Request, check_topics, write_from
+from tandem.scaffold.from_records import Request, Written, check_topics, write_from
 from tandem.scaffold.infer.observed import Sample
 from tandem.scaffold.joining import JoinChoice
 from tandem.scaffold.names import record_name, stream_name
@@ -263,6 +266,61 @@ def test_identities_fit_into_the_integers_of_schemas(left: str, right: str, valu
     own = tmp_path / f"own_{next(_FOLDERS)}_pipelines"
     request = Request(str(tmp_path / "orders.avsc"), str(tmp_path / "payments.avsc"), GUESS, values)
     check_samples(write_from("shop", own, request, kafka=no_kafka, now_ms=NOW_MS).location)
+
+
+def new_from_avro(folder: Path, *files: tuple[str, list[dict[str, Any]]]) -> Written:
+    for name, fields in files:
+        (folder / f"{name}.avsc").write_text(json.dumps({"type": "record", "name": "R", "fields": fields}))
+    first, second = (*(str(folder / f"{name}.avsc") for name, _ in files), None)[:2]
+    own = folder / f"own_{next(_FOLDERS)}_pipelines"
+    return write_from("shop", own, Request(str(first), second, GUESS), kafka=no_kafka, now_ms=NOW_MS)
+
+
+def moments(number: int) -> Iterator[Moment]:
+    """Yields as many moments as a plan has, with its consecutive numbers."""
+    chance = Random(5)
+    for index in range(number):
+        kind = MomentKind.UNMATCHED if index % 20 == 0 else MomentKind.VALID
+        yield Moment(f"5-{index}", 2**47 + index, NOW_MS, kind, chance)
+
+
+def decimal_digits(precision: int) -> dict[str, Any]:
+    return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": 0}
+
+
+@pytest.mark.parametrize("kind", ["int", "long", "string", decimal_digits(5), decimal_digits(30)], ids=str)
+def test_100_000_generated_records_have_different_identities(kind: Any, tmp_path: Path) -> None:
+    location = new_from_avro(tmp_path, ("orders", [{"name": "order_id", "type": kind}])).location
+    (stream,), events = location.module("streams").STREAMS, location.module("generator").events
+    found = {value_at(event.fields, stream.identity) for each in moments(100_000) for event in events(each)}
+    assert len(found) == 100_000
+
+
+@pytest.mark.parametrize(("left", "right"), [("int", "int"), ("int", "long"), ("long", "int"), ("int", "string")])
+def test_generated_records_of_a_join_have_different_identities(left: str, right: str, tmp_path: Path) -> None:
+    orders = [{"name": "order_id", "type": left}]
+    payments = [{"name": "payment_id", "type": "int"}, {"name": "order_id", "type": right}]
+    location = new_from_avro(tmp_path, ("orders", orders), ("payments", payments)).location
+    streams, events = location.module("streams").STREAMS, location.module("generator").events
+    made = [event for each in moments(100_000) for event in events(each)]
+    ids: dict[str, set[Any]] = {each.name: set() for each in streams}
+    for event in made:
+        ids[event.stream.name].add(event.fields[event.stream.identity])
+    of_payments = [event.fields for event in made if event.stream.name == "payments"]
+    assert len(ids["orders"]) == 100_000
+    assert len(ids["payments"]) == len(of_payments)
+    # The orders of these payments are never sent.
+    known = set(map(str, ids["orders"]))
+    unknown = [each for each in of_payments if str(each["order_id"]) not in known]
+    assert len(of_payments) - 95_000 == len(unknown) > 0
+
+
+def test_an_identity_with_too_few_values_is_noted(tmp_path: Path) -> None:
+    repeated = "generated records repeat order_id, which has 10,000 values"
+    few = new_from_avro(tmp_path, ("orders", [{"name": "order_id", "type": decimal_digits(4)}]))
+    assert any(repeated in note for note in few.notes)
+    enough = new_from_avro(tmp_path, ("orders", [{"name": "order_id", "type": "int"}]))
+    assert not any("generated records repeat" in note for note in enough.notes)
 
 
 def test_names_of_other_alphabets_are_clean(tmp_path: Path) -> None:

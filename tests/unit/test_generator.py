@@ -401,3 +401,20 @@ def test_a_sample_needs_an_identity() -> None:
         list(sample(PLAN, DEFAULTED, lambda _: [Event(DEFAULTED, {"inner": {}})]))
     with pytest.raises(ValueError, match="an event of keyed needs a key"):
         list(sample(PLAN, KEYED, lambda _: [Event(KEYED, {"n": 5})]))
+
+
+@pytest.mark.parametrize("rate", [None, 20.0])
+def test_the_numbers_of_moments_are_consecutive_and_differ_between_plans(rate: float | None) -> None:
+    found = []
+    for seed in (1, 2):
+        numbers: list[int] = []
+
+        def events(moment: Moment, numbers: list[int] = numbers) -> Iterator[Event]:
+            numbers.append(moment.number)
+            yield Event(KEYED, {"n": 5}, key=f"k-{moment.id}")
+
+        plan = Plan(seed=seed, count=1000, start=Plan.settled_start(), rate=rate)
+        list(sample(plan, KEYED, events))
+        assert sorted(numbers) == list(range(min(numbers), min(numbers) + 1000))
+        found.append(set(numbers))
+    assert found[0].isdisjoint(found[1])

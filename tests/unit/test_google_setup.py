@@ -18,6 +18,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.dataproc.calls import call
 from tandem.platforms.dataproc.clients import Clients
 from tandem.platforms.dataproc.deploy import Deployment
+from tandem.platforms.dataproc.doctor import checks
 from tandem.platforms.dataproc.network import check_network
 from tandem.settings.load import load
 from tandem.settings.model import Settings
@@ -66,8 +67,10 @@ def network(settings: Settings) -> str:
 
 def test_a_project_as_the_documentation_sets_it_up_is_complete(api: ProjectApi, settings: Settings) -> None:
     project = Clients(settings.gcp).project
-    assert project.check_apis() == "all 8 are enabled"
-    assert project.check_roles() == "Dataproc Editor, Service Usage Consumer, Logs Viewer, Service Account User"
+    assert project.check_apis() == "all 9 are enabled"
+    assert project.check_roles() == (
+        "Dataproc Editor, Service Usage Consumer, Logs Viewer, Service Account User, Storage Object User"
+    )
     assert network(settings) == "default, 10.10.0.0/20, NAT with 1024 ports for each machine"
 
 
@@ -91,6 +94,8 @@ def test_an_api_that_a_check_itself_needs_is_named(api: ProjectApi, settings: Se
     [
         ("dataproc.batches.create", "Dataproc Editor on the project rehearsal-project"),
         ("iam.serviceAccounts.actAs", f"Service Account User on {ACCOUNT}"),
+        ("storage.objects.create", "Storage Object User on the bucket tandem-rehearsal"),
+        ("storage.objects.delete", "Storage Object User on the bucket tandem-rehearsal"),
     ],
 )
 def test_a_missing_role_is_named(api: ProjectApi, settings: Settings, permission: str, lacks: str) -> None:
@@ -145,6 +150,15 @@ def test_a_network_without_a_way_out_is_named(api: ProjectApi, settings: Setting
         network(settings)
     api.nats = [{"name": "own"}]
     assert network(settings).endswith("NAT with 64 ports for each machine")
+
+
+def test_without_an_account_the_doctor_says_who_must_read_the_secrets(api: ProjectApi, settings: Settings) -> None:
+    for name in ("kafka-password", "mongo-password"):
+        (settings.home / "secrets" / name).write_text("x")
+    told = "without gcp.service_account, the project's default account must have the right to read them"
+    assert told not in checks(settings)["secrets"]()
+    without = settings.model_copy(update={"gcp": settings.gcp.model_copy(update={"service_account": None})})
+    assert checks(without)["secrets"]().endswith(f"; {told}")
 
 
 def test_a_disabled_secret_is_named_to_the_deployer(api: ProjectApi, settings: Settings) -> None:
@@ -321,4 +335,4 @@ def test_a_persons_calls_count_against_a_project(
     # Google refuses a person who names none.
     api.people = {"first"}
     login = PERSON | ({"quota_project_id": own} if own else {})
-    assert logged_in(tmp_path, monkeypatch, login, settings).project.check_apis() == "all 8 are enabled"
+    assert logged_in(tmp_path, monkeypatch, login, settings).project.check_apis() == "all 9 are enabled"

@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from tandem import __version__
 from tandem.cli.app import app
 from tandem.cli.lifecycle import last_lines
 from tandem.cli.verbose import shell_command
@@ -110,3 +111,9 @@ def test_the_profile_is_printed_as_json(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     shown = CliRunner().invoke(app, ["--profile", "embedded", "profile", "current", "--json"])
     assert '"profile": "embedded"' in shown.output
+
+
+def test_the_version_is_printed_before_any_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_PROFILE", "wrong")
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"tandem {__version__}\n")

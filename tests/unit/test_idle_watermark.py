@@ -96,6 +96,20 @@ def test_an_active_stream_of_unknown_time_is_waited_for() -> None:
     assert due({"a": Clock(NOW), "b": Clock(NOW - 30)}, NOW, 30, TOLERANCE) == {}
 
 
+@pytest.mark.parametrize(("behind", "times"), [(True, {"a": NOW - 100}), (False, {})])
+def test_after_a_restart_a_quiet_stream_gets_its_newest_time_again(behind: bool, times: dict[str, float]) -> None:
+    """Spark has forgotten it: here only b's events were read again."""
+    clocks = {"a": Clock(NOW - 31, NOW - 100, counted=False), "b": Clock(NOW - 29, NOW - 200)}
+    assert due(clocks, NOW, 30, TOLERANCE, behind=behind) == times
+    sent = {**clocks, "a": Clock(NOW - 31, NOW - 100, sent=NOW - 100, counted=False)}
+    assert due(sent, NOW, 30, TOLERANCE, behind=behind) == {}
+
+
+def test_after_a_restart_an_active_stream_is_waited_for() -> None:
+    clocks = {"a": Clock(NOW - 29, NOW - 100, counted=False), "b": Clock(NOW, NOW - 200)}
+    assert due(clocks, NOW, 30, TOLERANCE, behind=True) == {}
+
+
 def test_time_never_goes_back_and_never_ahead_of_now() -> None:
     clocks = {"a": Clock(NOW, newest=NOW + 200), "b": Clock(NOW - 30, newest=NOW + 100), "c": Clock(NOW - 30, 1.0, NOW)}
     assert due(clocks, NOW, 30, TOLERANCE) == {}
@@ -158,7 +172,12 @@ class Beat:
     """A sender that is asked rather than running, at seconds after it was made."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, *, waits: bool = False, newest_ms: dict[str, int] | None = None
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        waits: bool = False,
+        newest_ms: dict[str, int] | None = None,
+        watermark_ms: int = 0,
     ) -> None:
         self._patch = monkeypatch
         self._now(0)
@@ -170,13 +189,15 @@ class Beat:
             CONFIG,
             waits=waits,
             newest_ms=newest_ms or {},
+            watermark_ms=watermark_ms,
             on_refused=self.refused.append,
         )
 
-    def commits(self, second: float, *, begun: float, **events: int) -> None:
+    def commits(self, second: float, *, begun: float, watermark: float = 0, **events: int) -> None:
         """A batch that began at ``begun`` is committed, with so many events of the streams."""
         self._now(second)
         batch = SimpleNamespace(
+            eventTime={"watermark": at(watermark)},
             timestamp=at(begun),
             stateOperators=[SimpleNamespace(numRowsTotal=1)],
             observedMetrics={n: {EVENTS: e, CONTROL: 0, NEWEST: int(second * 1000)} for n, e in events.items()},
@@ -242,11 +263,30 @@ def test_a_backlog_that_comes_topic_by_topic_is_not_closed_by_its_beginning(monk
 def test_a_driver_knows_the_newest_events_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would send control records that move nothing, for half an hour."""
     newest = {name: int((STARTED - 60) * 1000) for name in ("orders", "payments")}
-    beat = Beat(monkeypatch, waits=True, newest_ms=newest)
+    beat = Beat(monkeypatch, waits=True, newest_ms=newest, watermark_ms=int((STARTED - 60 - LATENESS) * 1000))
     beat.finds_nothing(100)
     assert beat.due(100) == set()
     beat.finds_nothing(TOLERANCE)
     assert beat.due(TOLERANCE) == {"orders", "payments"}
+
+
+def test_what_a_restart_makes_spark_forget_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = {name: int((STARTED - 60) * 1000) for name in ("orders", "payments")}
+    before = STARTED - 90 - LATENESS
+    beat = Beat(monkeypatch, waits=True, newest_ms=newest, watermark_ms=int(before * 1000))
+    # The batch that was not committed has orders only.
+    beat.commits(5, begun=1, watermark=before - STARTED, orders=1)
+    beat.finds_nothing(29)
+    assert beat.due(29) == set()
+    beat.finds_nothing(31)
+    beat.control_sender.send(due := beat.control_sender.due())
+    assert due == {"payments": STARTED - 60}
+    # Kafka has the record, and the next batch moves the watermark.
+    beat.finds_nothing(62)
+    assert beat.due(62) == set()
+    beat.commits(63, begun=62, watermark=-60 - LATENESS)
+    beat.finds_nothing(99)
+    assert beat.due(99) == set()
 
 
 def test_a_topic_that_refuses_control_records_is_reported_and_keeps_no_other_from_its_own(
@@ -345,6 +385,7 @@ def test_what_waits_is_known_from_the_driver_before(
     untold = committed is not None and committed > (-1 if reported is None else reported["batch"])
     assert told[0]["committed"] == (offsets if untold else {})
     assert told[0]["watermark"] == ({"$date": "1970-01-01T00:00:01.000Z"} if untold else None)
+    assert reporter.watermark_ms == (1000 if untold else 0)
 
 
 def reported_at_the_start(

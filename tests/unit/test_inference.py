@@ -55,17 +55,28 @@ def lines(*records: dict[str, Any]) -> str:
         ("x", "1 -5", FieldType.INTEGER),
         ("x", "99999999999999999999", FieldType.decimal(34, 0)),
         ("x", "1 2.5", FieldType.DOUBLE),
-        ("x", "12.34 5.60", FieldType.decimal(12, 2)),
+        ("x", "12.34 5.60", FieldType.DOUBLE),
+        ("x", "1.25 " * 20, FieldType.DOUBLE),
+        ("x", "1.255 " * 20, FieldType.DOUBLE),
         ("x", "12.34 5.6", FieldType.DOUBLE),
         ("amount", "12.5 5 7.25", FieldType.decimal(12, 2)),
         ("total", "123456789012.345", FieldType.decimal(16, 3)),
         ("price", "1e2 1.5", FieldType.DOUBLE),
+        ("price", "12.34", FieldType.decimal(12, 2)),
         ("lat", "52.520008", FieldType.DOUBLE),
+        ("lat", "52.52", FieldType.DOUBLE),
+        ("temperature", "21.25", FieldType.DOUBLE),
+        ("tax_rate", "0.19", FieldType.DOUBLE),
+        ("discountPercent", "12.50", FieldType.DOUBLE),
         ("x", '"2026-01-01" "2026-12-31"', FieldType.DATE),
         ("x", '"2026-01-01" "2026-02-30"', FieldType.STRING),
         ("x", '"2026-01-01T10:00:00Z" "2026-01-01 10:00"', FieldType.TIMESTAMP),
         ("x", '"a" ""', FieldType.TEXT),
         ("x", '"12.34"', FieldType.STRING),
+        ("total_price", '"409.94" "-5"', FieldType.decimal(12, 2)),
+        ("total_price", '"409.94" "1e3"', FieldType.STRING),
+        ("total_price", '"409" "5"', FieldType.STRING),
+        ("total_price", '"409.94" ""', FieldType.TEXT),
         ("created_at", "1764000000", FieldType.EPOCH_SECONDS),
         ("quantity", "1764000000", FieldType.INTEGER),
         ("ts", "1764000000000", FieldType.EPOCH_MILLISECONDS),
@@ -92,6 +103,104 @@ def test_the_type_of_values(name: str, values: str, kind: Kind, tmp_path: Path) 
         text = text[end:].strip()
     records = "".join(f'{{"{name}": {each}}}\n' for each in found)
     assert dict(described(tmp_path, records).fields) == {name: kind}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_noted"),
+    [
+        ("created_at", '"2026-01-01t00:00:00z"', True),
+        ("created_at", '"20260101T000000Z"', True),
+        ("updated", '"2026-W01-4"', True),
+        ("date", '"Thu, 01 Jan 2026 00:00:00 +0000"', True),
+        ("created_at", "0", True),
+        ("created_at", "1764000000", False),
+        ("time_zone", '"Europe/Berlin"', False),
+        ("version", '"20260101T000000Z"', False),
+    ],
+)
+def test_a_field_named_like_a_time_that_is_not_declared_as_one_is_noted(
+    name: str, value: str, is_noted: bool, tmp_path: Path
+) -> None:
+    found = described(tmp_path, f'{{"id": "a", "{name}": {value}}}\n')
+    assert any(note.startswith(f"{name}: ") for note in found.notes) == is_noted
+
+
+def test_the_schema_of_an_array_is_refused_and_not_read_as_a_record(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the schema is not of an object"):
+        described(tmp_path, '{"type": "array", "items": {"type": "object"}}', "orders.json")
+
+
+def test_references_into_arrays_are_followed(tmp_path: Path) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "a": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            "b": {"$ref": "#/properties/a/anyOf/0"},
+            "c": {"$ref": "#/properties/a/anyOf/2"},
+            "d": {"$ref": "#/properties/a/anyOf/-1"},
+        },
+        "required": ["b"],
+    }
+    found = described(tmp_path, json.dumps(schema), "orders.json")
+    assert found.fields == {"a": FieldType.INTEGER.optional(), "b": FieldType.INTEGER}
+    assert [note.partition(" refers")[0] for note in found.notes] == ["left out: c", "left out: d"]
+
+
+def test_of_nested_records_that_are_left_out_the_innermost_is_named(tmp_path: Path) -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"x": {}}}
+    for _ in range(20):
+        schema = {"type": "object", "properties": {"x": schema, "id": {"type": "string"}} if _ == 19 else {"x": schema}}
+    found = described(tmp_path, json.dumps(schema), "orders.json")
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith(f"left out: {'x.' * 20}x")
+
+
+@pytest.mark.parametrize("text", ['{"type": "integer"}', None], ids=["schema", "samples"])
+def test_a_time_may_be_named_with_its_unit(text: str | None, tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, "sent": json.loads(text or "{}")}}
+    schema["required"] = ["id", "sent"]
+    content = json.dumps(schema) if text else '{"id": "a", "sent": 1764000000}\n'
+    found = described(tmp_path, content, "orders.json")
+    for unit, kind in (("s", FieldType.EPOCH_SECONDS), ("ms", FieldType.EPOCH_MILLISECONDS)):
+        stream = choose(found, Choice(("id",), f"sent:{unit}"), "shop", NOW_MS).stream
+        assert (stream.event_time, stream.fields["sent"]) == ("sent", kind)
+    with pytest.raises(UsageError, match="sent:x is not a declared field"):
+        choose(found, Choice(("id",), "sent:x"), "shop", NOW_MS)
+    if text:
+        with pytest.raises(UsageError, match="not a timestamp") as refused:
+            choose(found, Choice(("id",), "sent"), "shop", NOW_MS)
+        assert refused.value.hint.startswith("add its unit, such as --time sent:ms; or choose")
+
+
+def test_a_field_of_the_identity_is_named_once(tmp_path: Path) -> None:
+    found = described(tmp_path, '{"id": "a", "version": 1}\n')
+    with pytest.raises(UsageError, match="--id id is given twice"):
+        choose(found, Choice(("id", "id")), "shop", NOW_MS)
+
+
+def test_fields_without_a_default_are_chosen_before_others(tmp_path: Path) -> None:
+    properties = {
+        "id": {"type": "string", "default": "none"},
+        "created_at": {"type": "string", "format": "date-time", "default": "1970-01-01T00:00:00Z"},
+        "order_no": {"type": "string", "minLength": 1},
+        "sent": {"type": "string", "format": "date-time"},
+    }
+    schema = {"type": "object", "properties": properties, "required": ["order_no", "sent"]}
+    found = choose(described(tmp_path, json.dumps(schema), "orders.json"), Choice(), "shop", NOW_MS)
+    assert (found.stream.identity, found.stream.event_time) == ("order_no", "sent")
+    only = {"type": "object", "properties": {name: properties[name] for name in ("id", "created_at")}}
+    found = choose(described(tmp_path, json.dumps(only), "orders.json"), Choice(), "shop", NOW_MS)
+    assert [note for note in found.notes if note.startswith("records that lack")] == [
+        "records that lack id have the same identity: the field's default",
+        "records that lack created_at have the same time: the field's default",
+    ]
+
+
+def test_decimals_and_what_may_be_one_are_named(tmp_path: Path) -> None:
+    notes = described(tmp_path, '{"price": 1.50, "items": [{"fee": 1.255}], "lat": 52.52, "x": 1.5}\n').notes
+    assert "decimals: price (12, 2), items[].fee (12, 3); a number with more digits" in notes[0]
+    assert notes[1] == "doubles: lat; declare amounts of money as decimal(12, 2)"
+    assert len(notes) == 2
 
 
 @pytest.mark.parametrize(

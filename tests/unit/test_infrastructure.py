@@ -206,6 +206,16 @@ def test_the_bucket_is_as_doctor_wants_it() -> None:
     assert (policy.removes_output, policy.removes_checkpoint) == (True, False)
 
 
+def test_kafka_costs_nothing_by_the_hour_unless_asked_for() -> None:
+    (cluster,) = resources(read(INFRA / "modules" / "confluent"), "confluent_kafka_cluster")
+    kinds = {kind: block["for_each"] for each in cluster["dynamic"] for kind, block in each.items()}
+    assert set(kinds) == {"basic", "standard"}
+    assert all(f'var.type == "{kind}"' in condition for kind, condition in kinds.items())
+    assert "basic" not in cluster
+    assert "standard" not in cluster
+    assert read(INFRA)["variable"]["kafka_type"]["default"] == "basic"
+
+
 def test_the_subnetwork_reaches_google() -> None:
     (subnetwork,) = resources(read(INFRA / "modules" / "google"), "google_compute_subnetwork")
     assert subnetwork["private_ip_google_access"] is True
@@ -303,3 +313,11 @@ def test_a_wrong_name_is_found(text: str, other: str, problem: str, tmp_path: Pa
     assert text in main
     (folder / "main.tf").write_text(main.replace(text, other), "utf-8")
     assert problem in list(undefined(folder))
+
+
+def test_each_api_that_the_doctor_asks_is_listed() -> None:
+    folder = ROOT / "src" / "tandem" / "platforms" / "dataproc"
+    source = "".join((folder / name).read_text("utf-8") for name in ("google_project.py", "network.py"))
+    asked = set(re.findall(r'\.(?:get|items)\(\s*(?:"[^"]+"|_[A-Z]+), "([a-z]+)"', source))
+    assert len(asked) > 2
+    assert asked <= set(requirements.APIS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tandem.settings.editor_schema import json_schema
-from tandem.settings.own_profiles import NOT_SET
+from tandem.settings.own_profiles import NOT_SET, read
 from tandem.settings.profiles import packaged_names
 from tandem.settings.variables import fields
 from tests import ROOT
@@ -69,6 +69,28 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path: Path, text: str) 
     assert check(tmp_path, text) == ""
 
 
+def test_valid_values_of_checked_settings_are_accepted(tmp_path: Path) -> None:
+    text = """[profile.a]
+like = "gcp"
+[profile.a.kafka]
+password = "env:KAFKA_PASSWORD"
+job_password = "gsm:projects/p/secrets/s"
+[profile.a.mongo]
+uri = "mongodb+srv://cluster.example.net/?w=majority"
+password = "file:secrets/mongo"
+[profile.a.registry]
+url = "https://registry.example.net"
+[profile.a.gcp]
+workers = 0
+[profile.a.spark]
+"spark.driver.memory" = "4G"
+"spark.executor.instances" = "3"
+"spark.sql.shuffle.partitions" = "8"
+"""
+    assert check(tmp_path, text) == ""
+    assert read(tmp_path / "tandem.toml", packaged_names())
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -76,6 +98,13 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path: Path, text: str) 
         ('[profile.a]\nlike = "gcp"\n[profile.a.kafka]\nprot = 1', "prot"),
         ('[profile.a]\nlike = "gcp"\nport_offset = 0', "port_offset"),
         ("[profile.a]\nprotected = true", "like"),
+        *[(f'[profile.{name}]\nlike = "gcp"', name) for name in ("local", "gcp", "bench", "results")],
+        ('[profile.a]\nlike = "gcp"\n[profile.a.kafka]\npassword = "hunter2"', "password"),
+        ('[profile.a]\nlike = "gcp"\n[profile.a.kafka]\njob_password = "gsm:hunter2"', "job_password"),
+        ('[profile.a]\nlike = "gcp"\n[profile.a.mongo]\nuri = "mongodb://u:p@h"', "uri"),
+        ('[profile.a]\nlike = "gcp"\n[profile.a.registry]\nurl = "https://u:p@h"', "url"),
+        ('[profile.a]\nlike = "gcp"\n[profile.a.gcp]\nworkers = 1', "workers"),
+        ('[profile.a]\nlike = "gcp"\n[profile.a.spark]\n"spark.driver.memory" = "4"', "spark.driver.memory"),
         ('[profile.A_B]\nlike = "gcp"', "A_B"),
         ('[profiles.a]\nlike = "gcp"', "profiles"),
     ],

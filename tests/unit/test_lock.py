@@ -150,3 +150,21 @@ def test_all_files_have_the_same_versions(file: str) -> None:
 
 def test_the_locked_pyspark_is_the_runtimes() -> None:
     assert [one.version for one in lock("spark")["pyspark"]] == [runtimes().default.spark]
+
+
+def test_a_project_gets_the_locked_versions() -> None:
+    text = (ROOT / "src/tandem/scaffold/project_files/constraints.txt").read_text("utf-8")
+    found = dict(line.split("==") for line in text.splitlines() if not line.startswith("#"))
+    files = ("embedded", "telemetry", "gcp", "protobuf")
+    wanted = {name: each.version for file in files for name, found in lock(file).items() for each in found}
+    wanted |= {name: lock("test")[name][0].version for name in ("iniconfig", "packaging", "pluggy", "pytest")}
+    assert found == wanted
+    # A newer version of one package is found.
+    assert found | {"fastapi": "999"} != wanted
+
+
+def test_the_constraints_of_a_project_are_no_hashes_and_are_used() -> None:
+    folder = ROOT / "src/tandem/scaffold/project_files"
+    # With hashes, pip would refuse Tandem, which has none.
+    assert "--hash" not in (folder / "constraints.txt").read_text("utf-8")
+    assert "-c constraints.txt" in (folder / "requirements.txt").read_text("utf-8").splitlines()

@@ -31,3 +31,13 @@ def test_a_request_names_as_many_ids_as_mongodb_takes() -> None:
     long = "x" * 2**19
     assert [len(page) for page in pages([long, long, "a", long * 4, "b"])] == [2, 1, 1, 1]
     assert list(pages([])) == []
+
+
+def test_a_prepared_query_asks_each_time() -> None:
+    spark: Any = MagicMock()
+    notes = MongoCollection(spark, replace(job_config("p"), mongo=MongoConfig("mongodb://c/", "")), "notes")
+    find = vars(notes)["_collection"].find
+    find.return_value.first.side_effect = [None, "a note", None]
+    is_there = notes.presence_of({"collection": "unmatched"})
+    assert [is_there() for _ in range(3)] == [False, True, False]
+    assert find.call_count == 1

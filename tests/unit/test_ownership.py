@@ -162,7 +162,7 @@ def test_volumes_of_services_that_watch_do_not_show_whose_a_project_is(
     own = {"tandem.profile": "mine", "tandem.profiles": str(mine.profile_file)}
     watching = {
         f"shop_{name}": {"tandem.profile": "local", "com.docker.compose.volume": name}
-        for name in ("prometheus", "grafana")
+        for name in ("prometheus", "grafana", "ui-conf", "cloud-ui-conf")
     }
     done = engine_with(monkeypatch, volumes={**watching, "shop_kafka_official": own})
     assert Project(mine).name == "shop"

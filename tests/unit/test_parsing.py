@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tandem.checkout import RECORD
 from tandem.errors import UsageError
 from tandem.parsing import parse_json, read_toml
-from tandem.scaffold.project import RECORD
 from tandem.scaffold.upgrade import changes
 from tandem.schema_registry.subjects import is_same
 from tandem.settings.imported import planned

@@ -318,7 +318,7 @@ def test_the_plan_of_a_users_profile_is_complete(serverless: str) -> None:
 
 def test_missing_settings_are_reported_with_both_places() -> None:
     define(SHOP)
-    said = tandem("--profile", "staging", "deploy", "--plan").stderr
+    said = tandem("--profile", "staging", "deploy", "--plan").stdout
     assert "to deploy, set these in .env.staging or [profile.staging] of tandem.toml: kafka.bootstrap," in said
 
 

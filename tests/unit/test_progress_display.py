@@ -136,7 +136,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
         display.show("reading", 0, 2, unit="records")
         clock.now += QUIET_S
         display.show("reading", 1, 2, unit="records")
-    assert terminal.written() == "reading: 1 of 2 records\r\nreading: 1 records in 2 s\r\n"
+    assert terminal.written() == "reading: 1 of 2 records\r\nreading: 1 record in 2 s\r\n"
 
 
 def test_no_color_keeps_the_bar_without_colours(
@@ -202,7 +202,7 @@ def test_an_unknown_total_shows_the_time(clock: Clock, capsys: pytest.CaptureFix
         display.show("waiting for the job")
         display.show("jars for spark", 3, unit="jars")
     assert capsys.readouterr().err.splitlines() == [
-        "waiting for the job: 1 min 5 s; jars for spark: 1 jars, 1 min 5 s",
+        "waiting for the job: 1 min 5 s; jars for spark: 1 jar, 1 min 5 s",
         "waiting for the job: 1 min 5 s",
         "jars for spark: 3 jars in 1 min 5 s",
     ]
@@ -228,6 +228,14 @@ def test_finished_work_may_begin_again(clock: Clock, capsys: pytest.CaptureFixtu
             clock.now += 2
     # Nothing is said while all work is done, and the next line comes at once.
     assert capsys.readouterr().err.splitlines() == ["reading: 3 of 20 tasks", "reading: 20 tasks in 8 s"]
+
+
+def test_one_is_singular(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(clock) as display:
+        display.show("writing", 0, 1, unit="tasks")
+        clock.now += 6
+        display.show("writing", 1, 1, unit="tasks")
+    assert capsys.readouterr().err.splitlines() == ["writing: 1 task in 6 s"]
 
 
 def test_without_a_unit_numbers_are_bare(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:

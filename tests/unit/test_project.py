@@ -35,7 +35,7 @@ FILES = {
     ".devcontainer/devcontainer.json",
     *(".env", ".github/workflows/test.yml", ".gitignore", ".tandem-init.json", "docker-compose.yml"),
     *("pipelines/__init__.py", "pipelines/conftest.py", "pipelines/test_pipelines.py"),
-    *("requirements.txt", "tandem.toml"),
+    *("constraints.txt", "requirements.txt", "tandem.schema.json", "tandem.toml"),
 }
 
 
@@ -85,7 +85,7 @@ def test_the_files_name_the_project_and_the_version(project: Path) -> None:
     assert "TANDEM_PROJECT=my-shop\n" in (project / ".env").read_text("utf-8")
     assert json.loads((project / ".tandem-init.json").read_text("utf-8"))["version"] == __version__
     lines = (project / "requirements.txt").read_text("utf-8").splitlines()
-    tandem, _ = (Requirement(line) for line in lines if not line.startswith("#"))
+    tandem, _ = (Requirement(line) for line in lines if not line.startswith(("#", "-c ")))
     assert (tandem.name, tandem.extras, str(tandem.specifier)) == (DISTRIBUTION, {"embedded"}, f"=={__version__}")
     for path in FILES:
         assert "the-project" not in (project / path).read_text("utf-8"), path
@@ -100,6 +100,12 @@ def test_a_name_is_one_that_compose_accepts(folder: str, name: str) -> None:
     assert scaffold.project_name(Path("/") / folder) == name
 
 
+def test_editors_find_the_schema_of_the_profiles(project: Path) -> None:
+    schema, _, _ = (project / "tandem.toml").read_text("utf-8").removeprefix("#:schema ").partition("\n")
+    current = (ROOT / "docs" / "reference" / "tandem.schema.json").read_text("utf-8")
+    assert (project / schema).read_text("utf-8") == current
+
+
 def test_a_renamed_folder_keeps_the_projects_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.rename(project.with_name("clone")))
     done = init("--upgrade")
@@ -111,6 +117,27 @@ def test_the_workflow_is_valid_and_its_commands_exist(project: Path) -> None:
     assert checked(workflow).returncode == 0
     assert any("--profile embedded" in command for command in commands(workflow))
     assert not any("${{" in command for command in commands(workflow))
+
+
+def test_the_workflow_runs_only_pipelines_with_a_generator_and_an_oracle(project: Path) -> None:
+    for name, modules in {
+        "whole": ("transform", "generator", "oracle"),
+        "small": ("transform", "generator"),
+        "checked": ("transform", "oracle"),
+        "notes": (),
+    }.items():
+        (project / "pipelines" / name).mkdir()
+        for module in modules:
+            (project / "pipelines" / name / f"{module}.py").write_text("")
+    program = project / "bin" / "tandem"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    (script,) = (command for command in commands(project / ".github/workflows/test.yml") if "tandem" in command)
+    variables = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    shell = ["/bin/bash", "-e", "-o", "pipefail", "-c", script]
+    done = subprocess.run(shell, cwd=project, env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["--profile embedded --pipeline whole run"]
 
 
 def test_the_workflows_of_a_deployment_install_what_the_project_requires(project: Path) -> None:
@@ -243,7 +270,7 @@ def test_a_project_without_its_settings_says_how_to_restore_them(project: Path) 
     variables = {"PATH": os.environ["PATH"], "HOME": str(project)}
     done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "`tandem init` restores .env" in done.stderr
+    assert "`tandem init --restore .env` writes .env" in done.stderr
 
 
 def test_the_doctor_knows_the_packaged_defaults_and_what_the_project_must_set(project: Path) -> None:
@@ -305,6 +332,9 @@ def test_pipelines_of_before_and_other_files_stay(folder: Path) -> None:
 
 
 def test_a_clone_gets_what_git_ignored_and_the_rest_stays(project: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+    with (project / ".gitignore").open("a") as ignored:
+        ignored.write(".env\n")
     (project / ".env").unlink()
     shutil.rmtree(project / ".tandem")
     (project / "requirements.txt").write_text("mine\n", "utf-8")
@@ -315,6 +345,31 @@ def test_a_clone_gets_what_git_ignored_and_the_rest_stays(project: Path) -> None
     assert (project / ".tandem/containers/compose/base.yml").is_file()
     assert (project / "requirements.txt").read_text("utf-8") == "mine\n"
     assert init("--upgrade").stdout == ""
+
+
+@pytest.mark.parametrize("in_git", [True, False])
+def test_a_deleted_file_stays_deleted_until_it_is_named(project: Path, in_git: bool) -> None:
+    if in_git:
+        subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+    path = ".github/workflows/test.yml"
+    (project / path).unlink()
+    done = init()
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert f"stays deleted: {path}; `tandem init --restore {path}` writes it again" in done.stderr
+    assert not (project / path).exists()
+    assert init("--restore", path).stdout.splitlines() == [path]
+    assert (project / path).is_file()
+
+
+def test_only_a_missing_file_of_the_project_is_restored(project: Path) -> None:
+    (project / ".env").unlink()
+    for path in ("requirements.txt", "README.md"):
+        refused = init("--restore", path).exception
+        assert isinstance(refused, UsageError)
+        assert str(refused) == f"{path} is not a missing file of this project"
+        assert refused.hint == "missing: .env"
+    assert isinstance(init("--upgrade", "--restore", ".env").exception, UsageError)
+    assert not (project / ".env").exists()
 
 
 @pytest.mark.parametrize("arguments", [(), ("--upgrade", "--write")])

@@ -199,7 +199,6 @@ def test_what_a_protected_profile_shares_is_protected_with_it(
     [
         ("other-1:9092, PKC-9:9092", "mongodb://other/", "pkc-9:9092"),
         ("pkc-8:9092,other-1:9092", "mongodb://other/", "pkc-8:9092"),
-        ("pkc-8", "mongodb://other/", "pkc-8:9092"),
         ("other-1:9092", "mongodb+srv://Cluster.Example.net/?retryWrites=true", "mart in cluster.example.net:27017"),
         ("other-1:9092", "mongodb://other:1,cluster.example.net:27017/", "mart in cluster.example.net:27017"),
         ("other-1:9092", "mongodb://cluster.example.net:27018/", None),

@@ -9,13 +9,17 @@ from decimal import Decimal as Exact
 from typing import Any
 
 import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf import descriptor_pb2, json_format
 
 from tandem.engine.declare.kind import Kind
+from tandem.engine.declare.protobuf_schema import headers_of
 from tandem.engine.declare.wire_format import Frozen, prefix_of
 from tandem.engine.read.protobuf_records import ProtobufRecords
 from tandem.pipeline import FieldType, Protobuf, RecordPart, Stream
-from tandem.producer.protobuf_encoder import ProtobufEncoder, ProtobufRecordEncoder
+from tandem.producer.protobuf_encoder import ProtobufEncoder, ProtobufRecordEncoder, message_class
 from tandem.schema_registry.protobuf import descriptor_of
 from tandem.verify.reference import Accepted, Dead, Validator
 from tests.protobuf import (
@@ -119,12 +123,31 @@ def test_the_first_message_has_two_headers() -> None:
     assert [decode(each + b"\x0a\x01x").fields for each in protobuf.newest.headers] == [("x",), ("x",)]
 
 
-def test_messages_are_counted_without_the_entries_of_maps() -> None:
-    inner = "map<string, string> m = 1; message B { message C {} } message D {}"
+def test_the_entries_of_maps_may_count_as_messages() -> None:
+    inner = "map<string, string> m = 1; message B { message C {} } message D {} map<string, string> n = 2; message F {}"
     text = f'syntax = "proto3"; message A {{ {inner} }} message E {{}}'
-    found = Protobuf.parse_registered("s", [Frozen(1, 5, descriptor_of(text, {}))])
-    indexes = {name: each.indexes for name, each in found.newest.types.messages.items() if each.indexes}
-    assert indexes == {"A": (0,), "A.B": (0, 0), "A.B.C": (0, 0, 0), "A.D": (0, 1), "E": (1,)}
+    frozen = [Frozen(1, 5, descriptor_of(text, {}))]
+    found = Protobuf.parse_registered("s", frozen).newest
+    messages = {name: each for name, each in found.types.messages.items() if each.indexes}
+    assert {name: each.indexes for name, each in messages.items()} == {
+        "A": (0,),
+        "A.B": (0, 0),
+        "A.B.C": (0, 0, 0),
+        "A.D": (0, 1),
+        "A.F": (0, 2),
+        "E": (1,),
+    }
+    # Confluent's serializer for Python counts them.
+    client, context = SchemaRegistryClient.new_client({"url": "mock://"}), SerializationContext("t", MessageField.VALUE)
+    for name, each in messages.items():
+        of = message_class(found, name)
+        assert (ProtobufSerializer(of, client)(of(), context) or b"")[5:] == headers_of(each.counted)[0]
+    assert messages["A.F"].counted == (0, 4)
+    last, first = (Protobuf.parse_registered("s", frozen, name).newest.headers for name in ("A.F", "A.B"))
+    assert last == tuple(prefix_of(5) + headers_of(place)[0] for place in ((0, 2), (0, 4)))
+    # The negative control: with the entries, A.B would have the place of A.D.
+    assert messages["A.B"].counted == messages["A.D"].indexes
+    assert first == (prefix_of(5) + headers_of((0, 0))[0],)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +229,11 @@ def test_imports_come_from_references_and_stay_in_the_folder() -> None:
         descriptor_of('syntax = "proto3"; message {', {})
 
 
+@pytest.mark.parametrize("name", ["confluent/type/decimal", "confluent/type/variant", "confluent/types/decimal"])
+def test_types_of_confluent_need_no_reference(name: str) -> None:
+    assert "confluent.type" in descriptor_of(f'syntax = "proto3"; import "{name}.proto"; message A {{}}', {})
+
+
 def test_options_of_confluent_need_no_reference() -> None:
     field = 'string id = 1 [(confluent.field_meta) = { doc: "x" }];'
     text = f'syntax = "proto3"; import "confluent/meta.proto"; message A {{ {field} }}'
@@ -224,6 +252,59 @@ def test_samples_are_events_and_malformed_ones_are_not() -> None:
         assert isinstance(VALIDATE(None, value, NOON_MS), Dead), kind
         assert not value or kind == "far_future" or DECODE(value).error, kind
     assert len(kinds) == 18
+
+
+def changed(older: str, newer: str, declared: Kind) -> tuple[Stream, ProtobufRecordEncoder]:
+    """Returns a stream with a field ``n`` whose type has changed, and its encoder."""
+    head = 'syntax = "proto3"; import "confluent/type/decimal.proto"; message A { string id = 1; int64 at = 2;'
+    frozen = [Frozen(each, each, descriptor_of(f"{head} {part}", {})) for each, part in enumerate((older, newer), 1)]
+    protobuf = Protobuf.parse_registered("s", frozen)
+    fields: dict[str, Kind] = {"id": FieldType.STRING, "at": FieldType.EPOCH_MILLISECONDS, "n": declared}
+    stream = Stream("s", "s", fields, "at", "id", format=protobuf)
+    return stream, ProtobufRecordEncoder(stream, protobuf)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "declared", "old", "new"),
+    [
+        ("int32 n = 3; }", "int64 n = 3; }", FieldType.INTEGER, 5, 2**40),
+        ("repeated int32 n = 3; }", "repeated int64 n = 3; }", FieldType.array(FieldType.INTEGER), [5], [2**40]),
+        ("N n = 3; } enum N { X = 0; }", "N n = 3; } enum N { X = 0; Y = 1; }", FieldType.enum("X", "Y"), "X", "Y"),
+    ],
+)
+def test_a_sample_that_an_older_schema_cannot_have_is_of_the_newest(
+    older: str, newer: str, declared: Kind, old: Any, new: Any
+) -> None:
+    stream, encoder = changed(older, newer, declared)
+    for value, ids in ((old, {1, 2}), (new, {2})):
+        fields = {"id": "a", "at": NOON_MS, "n": value}
+        samples = [encoder.unusual(fields, choice / 4) for choice in range(4)]
+        assert {each[4] for each in samples} == ids
+        assert all(both(each, stream)["n"] == value for each in samples)
+
+
+def test_a_sample_of_an_older_schema_lacks_a_field_that_had_another_meaning() -> None:
+    stream, encoder = changed("string n = 3; }", "string m = 3; int64 n = 4; }", FieldType.INTEGER)
+    older = encoder.unusual({"id": "a", "at": NOON_MS, "n": 5}, 0)
+    assert older[4] == 1
+    assert both(older, stream)["n"] == 0
+
+
+def test_samples_of_decimals_have_all_digits() -> None:
+    part = "confluent.type.Decimal n = 3; }"
+    stream, encoder = changed(part, part, FieldType.decimal(34, 4))
+    number = Exact("-123456789012345678901234567890.1234")
+    assert both(encoder.plain({"id": "a", "at": NOON_MS, "n": number}), stream)["n"] == number
+
+
+@pytest.mark.parametrize(("symbols", "names"), [(("Y", "Z"), "YZ"), (("X", "Z"), "XZ"), (("Y", "X", "Z"), "XZ")])
+def test_a_declared_symbol_may_be_any_name_of_its_number(symbols: tuple[str, ...], names: str) -> None:
+    part = "N n = 3; } enum N { option allow_alias = true; X = 0; Y = 0; Z = 1; D = 2; }"
+    stream, encoder = changed(part, part, FieldType.enum(*symbols))
+    value = encoder.plain({"id": "a", "at": NOON_MS})
+    found = [both(value + more, stream) for more in (b"", b"\x18\x01", b"\x18\x02")]
+    assert [each["n"] for each in found[:2]] == list(names)
+    assert found[2] == ("wrong_type", "n")
 
 
 def test_the_dashboard_searches_whole_messages() -> None:

@@ -230,6 +230,11 @@ class Rows(list[dict[str, Any]]):
     def find(self, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
         return (each for each in self if all(each.get(name) == value for name, value in query.items()))
 
+    def update_one(self, query: dict[str, Any], change: dict[str, Any], *, upsert: bool) -> None:
+        assert upsert
+        if self.find_one(query) is None:
+            self.append({**query, **change["$setOnInsert"]})
+
 
 def record(state: str, pipeline: str = "orders_payments", into: str = "v2") -> dict[str, Any]:
     span = span_of(partition(), into=into)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from tandem.cli import replay
 from tandem.cli.app import app
-from tandem.engine.declare.replay_range import ReplayRange
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, UNMATCHED
@@ -103,6 +103,14 @@ def test_the_own_collections_get_what_the_job_has_committed(asked: Asked) -> Non
     assert f"{FACTS.name}: 3 compared, 1 inserted, 2 replaced" in done.stdout
 
 
+@pytest.mark.parametrize("margin", ["inf", "1e300", "nan", "-1"])
+def test_a_margin_that_is_no_duration_is_refused(asked: Asked, margin: str) -> None:
+    done = run("--margin", margin)
+    assert done.exit_code == 2
+    assert "--margin" in done.stderr
+    assert not asked.spans
+
+
 @pytest.mark.parametrize(("watermark", "ms"), [(None, 0), (datetime(1970, 1, 2, tzinfo=UTC), 86_400_000)])
 def test_the_watermark_is_that_of_the_same_report_as_the_offsets(
     asked: Asked, watermark: datetime | None, ms: int
@@ -136,7 +144,8 @@ def test_an_interrupted_replay_is_repeated_with_its_own_records(asked: Asked) ->
     """`--since 2h` names a later time every time."""
     earlier = ReplayRange({ORDERS.topic: {"0": (0, 12)}}, since_ms=7, into="v2")
     known = {"_id": "orders_payments/v2", "pipeline": "orders_payments", "into": "v2", "range": earlier.to_json()}
-    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 0, "state": "running", "progress": None}])
+    record = {**known, "watermark_ms": 0, "state": "running", "progress": None, "at": datetime(2026, 11, 29)}
+    asked.stored[REPLAY_COLLECTION] = Rows([record])
     done = run("--into", "v2")
     assert done.exception is None
     (span,) = asked.spans
@@ -145,6 +154,28 @@ def test_an_interrupted_replay_is_repeated_with_its_own_records(asked: Asked) ->
     assert "those of the interrupted replay" in done.stderr
     asked.stored[REPLAY_COLLECTION][0]["state"] = "done"
     assert isinstance(run("--into", "v2").exception, UsageError)
+
+
+def test_a_set_is_known_before_its_collections_are_created(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tandem destroy --data` finds its collections by the record."""
+    asked.stored[REPLAY_COLLECTION] = Rows([])
+
+    def create(*_: object) -> None:
+        assert [each["into"] for each in asked.stored[REPLAY_COLLECTION]] == ["v2"]
+        raise EnvironmentNotReadyError("MongoDB does not answer", hint="")
+
+    monkeypatch.setattr(replay, "create_collections", create)
+    assert isinstance(run("--into", "v2").exception, EnvironmentNotReadyError)
+    assert not asked.spans
+
+
+def test_two_replays_do_not_run_together(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(_database: object, pipeline: str) -> None:
+        raise TandemError(f"a replay of {pipeline} is running", hint="")
+
+    monkeypatch.setattr(replay, "check_none_runs", check)
+    assert "a replay of orders_payments is running" in str(run().exception)
+    assert not asked.spans
 
 
 def test_without_a_committed_batch_there_is_nothing_to_replace(asked: Asked) -> None:
@@ -169,6 +200,19 @@ def test_diff_names_all_documents_that_only_the_old_collections_have(
     named = [json.loads(line) for line in done.stdout.splitlines()]
     # Those that the range decides, and no others.
     assert named == [{"collection": FACTS.name, "_id": f"{ms:04}"} for ms in range(100, 951)]
+
+
+@pytest.mark.parametrize(("complete_ms", "said"), [(NEVER_MS, True), (0, False)])
+def test_diff_says_that_it_cannot_name_documents_in_one_collection_only(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, complete_ms: int, said: bool
+) -> None:
+    span = ReplayRange({}, since_ms=100, complete_ms=complete_ms, into="v2")
+    known = {"_id": "orders_payments/v2", "pipeline": "orders_payments", "into": "v2", "range": span.to_json()}
+    asked.stored[REPLAY_COLLECTION] = Rows([{**known, "watermark_ms": 1000, "state": "done", "progress": None}])
+    monkeypatch.setattr(diff_report, "differences", lambda *_: [])
+    done = CliRunner().invoke(app, ("--profile", "embedded", "diff", "--with", "v2", "--only-old"))
+    assert done.exception is None
+    assert ("producers date the records" in done.stderr) == said
 
 
 def test_a_difference_fails_the_command(asked: Asked) -> None:

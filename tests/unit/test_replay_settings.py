@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,3 +28,19 @@ def test_a_set_is_computed_with_the_settings_of_its_range(monkeypatch: pytest.Mo
     # The job's own collections keep the settings of its checkpoint.
     assert used[1] == old
     assert compared == [old]
+
+
+def test_executors_get_the_code_of_a_batch_and_not_that_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be a copy with changes, and the workers' containers have the folder that the job runs from."""
+    sent: list[str] = []
+
+    def end() -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(batch, "load_pipeline", lambda _: SimpleNamespace(name="p"))
+    monkeypatch.setattr(batch, "send_by_value", sent.append)
+    monkeypatch.setattr(batch, "remember_java_names", end)
+    monkeypatch.setattr("sys.argv", ["batch.py", "--pipeline", "pipelines.p", "--config", "job.json"])
+    with pytest.raises(InterruptedError):
+        batch.main()
+    assert sent == ["pipelines.p"]

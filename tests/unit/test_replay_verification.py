@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tandem.engine.declare.replay_range import ReplayRange
+from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.errors import TandemError
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.replay import verification
@@ -73,6 +73,9 @@ class Reader:
     """A topic in memory, from which retention may have removed records."""
 
     begin = 0
+    # None for the number of its records.
+    end: int | None = None
+    partitions: tuple[int, ...] = (0,)
 
     def __init__(self, _kafka: object, topic: str) -> None:
         self.topic = topic
@@ -84,7 +87,10 @@ class Reader:
         pass
 
     def beginnings(self) -> dict[int, int]:
-        return {0: self.begin if self.topic == ORDERS.topic else 0}
+        return dict.fromkeys(self.partitions, self.begin if self.topic == ORDERS.topic else 0)
+
+    def ends(self) -> dict[int, int]:
+        return dict.fromkeys(self.partitions, self.end or len(RECORDS[self.topic]))
 
     def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[TopicRecord]:
         return (each for each in RECORDS[self.topic] if start[0] <= each.offset < end[0])
@@ -162,10 +168,20 @@ def test_an_event_from_before_the_range_may_be_undecided(verified: Verify, unmat
     report = verified([FACT, LATER], unmatched, complete_ms=ARRIVED_MS)
     assert report.ok
     assert report.total["late"] == 1 - len(unmatched)
-    assert any("dated before the range: " in note for note in report.notes)
-    # A pair is certain even then, unless neither of its events has left a trace.
-    wrong = verified([{**FACT, "order_amount": 8}, LATER], unmatched, complete_ms=ARRIVED_MS)
-    assert [problem.kind for problem in wrong.problems] == [Kind.WRONG]
+    assert any("the range may not decide: 1" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("unmatched", [[], [ALONE]])
+@pytest.mark.parametrize(
+    ("facts", "kind"), [([{**FACT, "order_amount": 8}, LATER], Kind.WRONG), ([LATER], Kind.LOST), ([], Kind.LOST)]
+)
+@pytest.mark.parametrize("complete_ms", [ARRIVED_MS, NEVER_MS])
+def test_a_pair_of_events_from_before_the_range_is_decided(
+    verified: Verify, facts: list[Any], unmatched: list[Any], kind: Kind, complete_ms: int
+) -> None:
+    """With ``NEVER_MS``, all events may have partners that were not read."""
+    wrong = verified(facts, unmatched, complete_ms=complete_ms)
+    assert [(problem.kind, problem.count) for problem in wrong.problems] == [(kind, max(1, 2 - len(facts)))]
 
 
 def test_the_parameters_are_those_of_the_replay(verified: Verify) -> None:
@@ -181,3 +197,19 @@ def test_records_that_kafka_has_removed_are_reported(verified: Verify) -> None:
     with pytest.raises(TandemError, match=f"Kafka has removed records of {ORDERS.topic}"):
         verified([FACT, LATER], [ALONE], begin=2)
     assert verified([FACT, LATER], [ALONE], begin=1).ok
+
+
+def test_a_partition_that_the_topic_got_after_the_replay_is_ignored(
+    verified: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "partitions", (0, 1))
+    assert verified([FACT, LATER], [ALONE]).ok
+
+
+@pytest.mark.parametrize(("name", "value"), [("partitions", (1,)), ("end", 1)])
+def test_a_topic_that_was_created_again_is_reported(
+    verified: Verify, monkeypatch: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    monkeypatch.setattr(Reader, name, value)
+    with pytest.raises(TandemError, match="Kafka has removed records of "):
+        verified([FACT, LATER], [ALONE])

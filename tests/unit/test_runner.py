@@ -169,7 +169,7 @@ class Silent(Sleeping):
         raise NotYetError("it does not answer")
 
 
-@pytest.mark.parametrize("name", ["ILL", "SEGV", "BUS", "ABRT"])
+@pytest.mark.parametrize("name", ["ILL", "SEGV", "BUS", "ABRT", "FPE", "TRAP", "SYS", "XFSZ", "XCPU"])
 def test_a_program_that_crashes_before_it_is_ready_is_given_up(
     layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -190,20 +190,40 @@ def test_a_program_that_never_becomes_ready_is_given_up(
     assert "kafka to be ready; seen last: it does not answer" in (found.error or "")
 
 
-def test_a_program_that_crashes_after_it_was_ready_is_started_again(
-    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
-    crashing = Sleeping("mongod", ("bash", "-c", "ulimit -c 0; exec sleep 600"))
-    running = ServiceRunner(crashing, layout, states)
+def signalled(layout: Layout, states: StateFile, sent: signal.Signals, times: int) -> Iterator[int]:
+    """Sends a signal to a program each time when it is ready; yields the number of the signals so far."""
+    running = ServiceRunner(Sleeping("mongod", ("bash", "-c", "ulimit -c 0; exec sleep 600")), layout, states)
     running.start()
     try:
-        for restarts in range(restart_policy.MAX_FAILURES + 1):
-            pid = restarted(layout, "mongod", restarts)
-            os.kill(pid, signal.SIGABRT)
-        restarted(layout, "mongod", restart_policy.MAX_FAILURES + 1)
+        for number in range(times):
+            os.kill(restarted(layout, "mongod", number), sent)
+            yield number + 1
     finally:
         running.stop()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGABRT, signal.SIGSEGV, signal.SIGILL, signal.SIGSYS])
+def test_a_program_that_crashes_soon_after_it_was_ready_is_given_up(
+    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
+) -> None:
+    """As a MongoDB does whose first query needs an instruction that this processor lacks."""
+    monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
+    for number in signalled(layout, states, sent, restart_policy.MAX_FAILURES):
+        if number == restart_policy.MAX_FAILURES:
+            found = shown(layout, "mongod", "failed")
+            assert (found.error or "").startswith(f"was given up: crashed with {sent.name}")
+
+
+@pytest.mark.parametrize(
+    ("sent", "good_run_s"), [(signal.SIGKILL, 60.0), (signal.SIGTERM, 60.0), (signal.SIGABRT, 0.0)]
+)
+def test_a_program_that_is_killed_or_has_run_well_is_started_again(
+    layout: Layout, states: StateFile, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals, good_run_s: float
+) -> None:
+    monkeypatch.setattr(restart_policy, "MAX_BACKOFF_S", 0.01)
+    monkeypatch.setattr(restart_policy, "GOOD_RUN_S", good_run_s)
+    for number in signalled(layout, states, sent, restart_policy.MAX_FAILURES + 1):
+        restarted(layout, "mongod", number)
 
 
 def restarted(layout: Layout, name: str, restarts: int) -> int:
@@ -311,7 +331,10 @@ def _nothing_is_left() -> Iterator[None]:
         (-signal.SIGKILL, True, False),
         (1, True, True),
         (0, False, True),
-        (-signal.SIGSEGV, False, True),
+        (-signal.SIGTERM, True, False),
+        (-signal.SIGTERM, False, False),
+        (-signal.SIGSTOP, False, False),
+        *((-crash, was_ready, True) for crash in sorted(restart_policy.CRASHES) for was_ready in (False, True)),
     ],
 )
 def test_an_orderly_end_after_a_storm_of_kills_is_not_a_failure(code: int, was_ready: bool, is_given_up: bool) -> None:

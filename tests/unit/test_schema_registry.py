@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from typer.testing import CliRunner, Result
 
+from tandem import catalog
 from tandem.cli.app import app
 from tandem.engine.declare.wire_format import Frozen, frozen_file
 from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
@@ -119,6 +120,24 @@ def test_a_pull_writes_what_is_new(server: Server, registry: Registry, tmp_path:
     assert "é" in (tmp_path / again.new[0]).read_text("utf-8")
 
 
+@pytest.mark.parametrize("kind", ["AVRO", "JSON", "PROTOBUF"])
+def test_a_version_that_was_registered_again_keeps_its_files(
+    kind: str, server: Server, registry: Registry, tmp_path: Path
+) -> None:
+    text = {"AVRO": SCHEMAS[1], "JSON": "{}", "PROTOBUF": IMPORTED}[kind]
+    server.add(40, text, schemaType=kind)
+    written = pull(registry, tmp_path, SUBJECT).new
+    # A registry gives the same schema another number after it was deleted, but the same id.
+    server.subjects[SUBJECT] = {3: {**server.subjects[SUBJECT][1], "version": 3}}
+    again = pull(registry, tmp_path, SUBJECT)
+    assert (again.new, again.known) == ([], 1)
+    assert len(frozen_of(tmp_path, SUBJECT, kind)) == 1
+    if kind == "PROTOBUF":
+        # One of two files is missing.
+        (tmp_path / written[-1]).unlink()
+        assert pull(registry, tmp_path, SUBJECT).new == written
+
+
 def test_a_pull_skips_what_no_job_can_read(server: Server, registry: Registry, tmp_path: Path) -> None:
     server.add(1, "struct Sale {}", schemaType="THRIFT")
     server.add(2, SCHEMAS[1], references=[{"name": "a", "subject": "b", "version": 1}])
@@ -160,6 +179,34 @@ def test_a_pull_overwrites_nothing(
         pull(registry, tmp_path, SUBJECT)
     assert [each.name for each in file.parent.iterdir()] == [file.name]
     assert file.read_text() == text
+
+
+def test_a_pull_into_something_that_is_no_folder_is_an_error(
+    server: Server, registry: Registry, tmp_path: Path
+) -> None:
+    server.add(7, SCHEMAS[1])
+    (tmp_path / "schemas").write_text("")
+    with pytest.raises(TandemError, match="schemas cannot be written: File exists"):
+        pull(registry, tmp_path, SUBJECT)
+
+
+def test_a_pull_that_cannot_write_one_of_two_files_writes_none(
+    server: Server, registry: Registry, tmp_path: Path
+) -> None:
+    server.add(7, IMPORTED, schemaType="PROTOBUF")
+    # A folder where the draft of the second file belongs.
+    (tmp_path / "schemas" / "sales-value.v1.id7.descriptor.json.draft").mkdir(parents=True)
+    with pytest.raises(TandemError, match=r"descriptor\.json\.draft cannot be written"):
+        pull(registry, tmp_path, SUBJECT)
+    assert not [each for each in (tmp_path / "schemas").iterdir() if each.is_file()]
+
+
+def test_a_frozen_schema_that_is_not_text_is_an_error(server: Server, registry: Registry, tmp_path: Path) -> None:
+    server.add(7, SCHEMAS[1])
+    (written,) = pull(registry, tmp_path, SUBJECT).new
+    (tmp_path / written).write_bytes(b"\xff")
+    with pytest.raises(UsageError, match=r"v1\.id7\.avsc cannot be read"):
+        pull(registry, tmp_path, SUBJECT)
 
 
 def test_a_subjects_name_is_escaped(server: Server, registry: Registry, tmp_path: Path) -> None:
@@ -382,7 +429,13 @@ def test_a_check_of_json(server: Server, registry: Registry, tmp_path: Path) -> 
     assert isinstance(values, JsonSchema)
     assert problems(check(registry, tmp_path, JSON_FLAT, values, new="{}")) == []
     assert server.asked[-1][1] == {"schema": "{}", "schemaType": "JSON"}
-    assert "does not fit" in problems(check(registry, tmp_path, JSON_FLAT, values, new="{"))[0]
+    for wrong in ("{", "5", "[]"):
+        assert "does not fit" in problems(check(registry, tmp_path, JSON_FLAT, values, new=wrong))[0]
+    # A schema without any field of the stream: nothing says that it fits.
+    other = '{"type": "object", "properties": {}, "additionalProperties": false}'
+    told = [each.text for each in check(registry, tmp_path, JSON_FLAT, values, new=other)]
+    assert f"the fields of the stream {JSON_FLAT.name} are not compared with a JSON Schema" in told
+    assert not [text for text in told if "fits the schema" in text]
 
 
 IMPORTED = 'syntax = "proto3"; package shop; message Money { int64 units = 1; }'
@@ -442,6 +495,21 @@ def test_a_pull_of_protobuf_skips_what_no_job_can_read(server: Server, registry:
     assert all(reason in skipped for reason, skipped in zip(reasons, found.skipped, strict=True)), found.skipped
 
 
+def test_of_two_versions_of_an_imported_file_the_first_one_counts(
+    server: Server, registry: Registry, tmp_path: Path
+) -> None:
+    with_protobuf(server)
+    newer = IMPORTED.replace("units", "cents")
+    server.subjects["shop/money.proto"][2] = {"id": 2, "schema": newer, "schemaType": "PROTOBUF"}
+    item = 'syntax = "proto3"; import "shop/money.proto"; package shop; message Item { Money price = 1; }'
+    server.subjects["item"] = {1: {"id": 3, "schema": item, "schemaType": "PROTOBUF", "references": [REFERENCE]}}
+    references = [{**REFERENCE, "version": 2}, {"name": "item.proto", "subject": "item", "version": 1}]
+    text = PROTO.replace("package", 'import "item.proto"; package').replace("3; }", "3; Item item = 4; }")
+    server.add(8, text, schemaType="PROTOBUF", references=references)
+    done = pull(registry, tmp_path, SUBJECT)
+    assert '"cents"' in (tmp_path / done.new[-1]).read_text()
+
+
 def test_a_check_of_protobuf(server: Server, registry: Registry, tmp_path: Path) -> None:
     with_protobuf(server)
     _, path = pull(registry, tmp_path, SUBJECT).new
@@ -457,6 +525,10 @@ def test_a_check_of_protobuf(server: Server, registry: Registry, tmp_path: Path)
     ]
     assert problems(check(registry, tmp_path, stream, values, new=PROTO.replace("3; }", "3; bool paid = 4; }"))) == []
     assert "Expected" in problems(check(registry, tmp_path, stream, values, new="message {"))[0]
+    # The job reads the descriptor.
+    (tmp_path / path).unlink()
+    (problem,) = problems(check(registry, tmp_path, stream, values))
+    assert problem == "version 1 (id 7) has no file; its records become dead letters until `tandem schemas pull`"
 
 
 def test_protobuf_needs_its_compiler(
@@ -495,3 +567,24 @@ def test_a_pipeline_without_a_registrys_records(server: Server) -> None:
         assert ("name a subject" in str(refused.hint)) == (arguments == ["pull"])
     assert "has no subject nothing" in str(tandem(url, "pull", "nothing").exception)
     assert server.subjects == {}
+
+
+def test_an_installed_tandem_writes_no_schemas_into_its_own_package(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server.add(7, SCHEMAS[1])
+    folder = tmp_path / "tandem" / "pipelines"
+    (folder / "shop").mkdir(parents=True)
+    (folder / "shop" / "streams.py").write_text("")
+    monkeypatch.setattr(catalog, "BUNDLED", folder)
+    pulled = ("--pipeline", "shop", "schemas", "pull", SUBJECT)
+    monkeypatch.setattr("tandem.cli.schemas.checkout", lambda: None)
+    refused = CliRunner().invoke(app, pulled, env={"TANDEM_REGISTRY__URL": server.settings.url}).exception
+    assert isinstance(refused, UsageError)
+    assert "the pipeline shop comes with Tandem" in str(refused)
+    assert not (folder / "shop" / "schemas").exists()
+    # A checkout's pipelines belong to its user.
+    monkeypatch.setattr("tandem.cli.schemas.checkout", lambda: tmp_path)
+    done = CliRunner().invoke(app, pulled, env={"TANDEM_REGISTRY__URL": server.settings.url})
+    assert done.exit_code == 0
+    assert (folder / "shop" / "schemas").is_dir()

@@ -126,7 +126,7 @@ import "google/protobuf/wrappers.proto";
 import "google/type/date.proto";
 import "confluent/type/decimal.proto";
 import "parts/item.proto";
-enum Status { UNKNOWN = 0; NEW = 1; }
+enum Status { option allow_alias = true; UNKNOWN = 0; NONE = 0; NEW = 1; }
 message Order {
   string order_id = 1;
   google.protobuf.Timestamp at = 2;

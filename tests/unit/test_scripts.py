@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -50,6 +51,60 @@ def test_the_first_run_clones_its_checkout_whatever_cd_would_search(clone: Path)
     git.chmod(0o755)
     done = run(clone, "scripts/first_run", PATH=f"{git.parent}:{os.environ['PATH']}")
     assert f"file://{clone} " in done.stderr
+
+
+@pytest.fixture
+def versions(clone: Path) -> Path:
+    """A checkout whose tests only say what they run with; returns the folder of its programs."""
+    for name in ("scripts/test_versions", "pyproject.toml"):
+        shutil.copy(ROOT / name, clone / name)
+    programs = {
+        clone / "scripts" / "test": 'echo "ran $*: $PYTHON $(basename "$JAVA_HOME")"; [ "$PYTHON" != "$BROKEN" ]',
+        **{clone / "bin" / f"python3.{minor}": ":" for minor in (11, 12, 13)},
+        **{
+            clone / f"jdk{version}" / "bin" / "java": f"echo 'openjdk version \"{version}.0.1\"' >&2"
+            for version in (17, 21)
+        },
+    }
+    for file, script in programs.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+    for name in ("bash", "dirname", "basename", "sed", "tr", "env", "grep", "sh"):
+        (clone / "bin" / name).symlink_to(str(shutil.which(name)))
+    return clone / "bin"
+
+
+@pytest.mark.parametrize("broken", ["none", "python3.12"])
+def test_one_command_tests_all_versions_and_names_those_that_are_missing(
+    clone: Path, versions: Path, broken: str
+) -> None:
+    homes = f"{clone / 'jdk17'}:{clone / 'jdk21'}"
+    shell = {"PATH": str(versions), "JAVA_HOMES": homes, "JAVA_HOME": "", "PYTHON": "", "BROKEN": broken}
+    done = run(clone, "scripts/test_versions", **shell)
+    ran, _, results = done.stdout.partition("\n\n")
+    assert ran.splitlines() == [
+        *(f"ran unit spark: python3.{minor} " for minor in (11, 12, 13)),
+        *(f"ran spark:  jdk{version}" for version in (17, 21)),
+    ]
+    assert results.splitlines() == [
+        "Python 3.11: passed",
+        f"Python 3.12: {'failed' if broken == 'python3.12' else 'passed'}",
+        "Python 3.13: passed",
+        "Python 3.14: not installed",
+        "Java 17: passed",
+        "Java 21: passed",
+        "Java 25: not in JAVA_HOMES",
+    ]
+    # A version that was not tested has not passed.
+    assert done.returncode == 1
+
+
+def test_all_versions_that_ci_tests_are_those_of_the_script() -> None:
+    script = (ROOT / "scripts" / "test_versions").read_text("utf-8")
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    (javas,) = re.findall(r'javas="([0-9 ]+)"', script)
+    assert re.findall(r"java: \[(.+)\]", workflow) == [", ".join(f'"{each}"' for each in javas.split())]
 
 
 def test_scripts_clear_what_would_change_an_installation_and_keep_the_network(clone: Path) -> None:

@@ -120,11 +120,47 @@ def test_what_runs_here_asks_for_nothing_of_the_cloud(profile: str, monkeypatch:
     assert not (settings.gcp.rehearsal_port is None and settings.gcp.project)
 
 
+def test_snapshots_of_the_state_are_rarer_on_this_machine_only() -> None:
+    """In the cloud, `deploy --plan` counts one for every tenth batch, as Spark does by default."""
+    name = "spark.sql.streaming.stateStore.minDeltasForSnapshot"
+    found = {profile: load(profile).spark.get(name) for profile in ("embedded", "local", "rehearsal")}
+    assert found == {"embedded": "60", "local": "60", "rehearsal": None}
+
+
 def test_a_login_in_mongodbs_address_is_refused_and_not_repeated() -> None:
     with pytest.raises(UsageError) as refused:
         load("embedded", {"mongo": {"uri": "mongodb://user:hunter2@db.example/"}})
     assert "mongo.password" in str(refused.value)
     assert "hunter2" not in str(refused.value) + str(refused.value.hint)
+
+
+@pytest.mark.parametrize(
+    "bootstrap",
+    ["pkc-1.cloud:9092:9092", "SASL_SSL://pkc-1.cloud:9092", "pkc-1.cloud", "a:1,", "", "a:1;b:2", "user:hunter2@a:1"],
+)
+def test_an_address_of_kafka_with_two_ports_or_a_protocol_is_refused(bootstrap: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        load("embedded", {"kafka": {"bootstrap": bootstrap}})
+    assert "expected HOST:PORT without a protocol" in str(refused.value)
+    assert "hunter2" not in str(refused.value) + str(refused.value.hint)
+
+
+@pytest.mark.parametrize("bootstrap", ["a:1", "pkc-1.cloud:9092,10.0.0.1:9093", "a_1:1, b-2:2", "[::1]:9092"])
+def test_addresses_of_brokers_are_accepted(bootstrap: str) -> None:
+    assert load("embedded", {"kafka": {"bootstrap": bootstrap}}).kafka.bootstrap == bootstrap
+
+
+@pytest.mark.parametrize("uri", ["mongodb+srv://mongodb+srv://a.net/", "a.net", "http://a.net", "mongodb:a.net", ""])
+def test_an_address_of_mongodb_without_one_protocol_is_refused(uri: str) -> None:
+    with pytest.raises(UsageError, match=r"expected an address such as mongodb\+srv://HOST"):
+        load("embedded", {"mongo": {"uri": uri}})
+
+
+@pytest.mark.parametrize(
+    "uri", ["mongodb+srv://a.net", "mongodb://a:1,b:2/?replicaSet=r", "mongodb://[::1]:1/?x=a://b"]
+)
+def test_addresses_of_mongodb_are_accepted(uri: str) -> None:
+    assert load("embedded", {"mongo": {"uri": uri}}).mongo.uri == uri
 
 
 def test_what_a_pipeline_wants_is_less_than_the_profile_and_more_than_the_base(
@@ -491,3 +527,9 @@ def test_the_hint_about_what_is_missing_works() -> None:
     with pytest.raises(UsageError) as caught:
         load("gcp")
     assert "`tandem --profile gcp config show`" in caught.value.hint
+
+
+def test_a_message_about_a_wrong_value_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_KAFKA__PASSWORD", "hunter2")
+    with pytest.raises(UsageError, match=r"^setting kafka\.password of profile embedded: expected a reference"):
+        load("embedded")

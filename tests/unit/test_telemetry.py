@@ -37,8 +37,10 @@ from tandem.engine.declare.field_type import DocumentType, FieldType
 from tandem.engine.declare.stream import Stream
 from tandem.engine.write.batch_steps import COMPUTE, DOCUMENTS, LETTERS
 from tandem.errors import UsageError, install_hint
+from tandem.platforms import doctor
 from tandem.settings.load import load, read_settings
 from tandem.settings.model import Settings
+from tandem.settings.telemetry import TelemetrySettings, unused_addresses
 from tests.dashboard import NOWHERE, wait_until
 from tests.telemetry import PROTOBUF, Received, attributes, receiver
 
@@ -542,8 +544,34 @@ def test_an_address_of_other_programs_that_cannot_be_used_is_ignored(
     name: str, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, address)
-    found = load("embedded").telemetry
-    assert (found.otlp_endpoint, found.openlineage_url) == (None, None)
+    settings = load("embedded")
+    assert (settings.telemetry.otlp_endpoint, settings.telemetry.openlineage_url) == (None, None)
+    with capture_logs() as said:
+        Telemetry(settings).stop()
+    (warning,) = said
+    assert warning["event"].startswith(f"{name} is not used: it is no address")
+    assert "secret" not in str(warning)
+
+
+@pytest.mark.usefixtures("_variables")
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"])
+def test_an_address_for_one_signal_alone_sends_nothing_and_the_doctor_says_so(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def answer() -> str:
+        settings = load("embedded", {"state_dir": tmp_path, "cache_dir": tmp_path})
+        return next(each.value for each in doctor.examine(settings, running=False) if each.check == name)
+
+    monkeypatch.setattr(doctor, "_own_checks", lambda _: lambda *_: {})
+    monkeypatch.setenv(name, "http://a:4318/v1")
+    assert answer() == "not used: nothing is sent without telemetry.otlp_endpoint"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318")
+    assert answer() == "used"
+
+
+def test_an_address_that_is_used_is_not_warned_of() -> None:
+    used = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:4318", "OPENLINEAGE_URL": ""}
+    assert unused_addresses(TelemetrySettings(otlp_endpoint="http://a:4318"), used) == {}
 
 
 @pytest.mark.parametrize("address", ["https://user:secret@collector", "collector:4317", "http://"])

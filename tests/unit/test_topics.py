@@ -119,6 +119,22 @@ def test_a_failure_while_reading_is_reported(opened: Callable[..., Consumer], mo
     assert consumer.closed
 
 
+def test_a_partition_without_a_start_is_not_read(opened: Callable[..., Consumer]) -> None:
+    """The topic may have got it after the range was made."""
+    opened()
+    with TopicReader(load("embedded").kafka, "t") as reader:
+        assert list(reader.read({}, {})) == []
+
+
+def test_a_partition_that_is_missing_is_reported(opened: Callable[..., Consumer]) -> None:
+    opened()
+    with (
+        TopicReader(load("embedded").kafka, "t") as reader,
+        pytest.raises(TandemError, match="the topic t has no partition 1"),
+    ):
+        list(reader.read({0: 0, 1: 0}, {0: 2, 1: 3}))
+
+
 class Administrator:
     """Tells this configuration of each topic, nothing of one of which the user may not know it."""
 

@@ -119,6 +119,31 @@ def test_its_commands_exist(folder: Path) -> None:
         assert all(word in help_of.output for word in words if word in ("--confirm", "--plan"))
 
 
+@pytest.mark.parametrize(
+    ("found", "sent"),
+    [("", "pr comment 3 --body-file comment.md"), ("7", "api --method PATCH repos/me/own/issues/comments/7")],
+)
+def test_the_plan_replaces_no_comment_but_its_own(folder: Path, tmp_path: Path, found: str, sent: str) -> None:
+    tandem("new", "--ci", "github")
+    (script,) = (command for command in commands(folder / "tandem-test.yml") if "gh " in command)
+    stub = tmp_path / "bin" / "gh"
+    stub.parent.mkdir()
+    stub.write_text(f'#!/bin/sh\necho "$@" >> calls\ncase "$*" in *--jq*) printf "%s\\n" "{found}";; esac\n')
+    stub.chmod(0o755)
+    (tmp_path / "plan.txt").write_text("SubmitJob")
+    variables = {
+        "PATH": f"{stub.parent}:/usr/bin:/bin",
+        "TANDEM_PROFILE": "staging",
+        "NUMBER": "3",
+        "GH_REPO": "me/own",
+    }
+    subprocess.run(["/bin/bash", "-e", "-c", script], cwd=tmp_path, env=variables, check=True)
+    asked, told = (tmp_path / "calls").read_text().splitlines()
+    assert 'startswith("<!-- tandem: plan of staging -->")' in asked
+    assert told.startswith(sent)
+    assert (tmp_path / "comment.md").read_text().startswith("<!-- tandem: plan of staging -->\nPlan of the deployment")
+
+
 def test_the_variables_are_the_outputs_of_the_infrastructure(folder: Path) -> None:
     tandem("new", "--ci", "github")
     named = set(re.findall(r"vars\.(\w+)", (folder / "tandem-deploy.yml").read_text()))
@@ -149,6 +174,27 @@ def test_elsewhere_the_distribution_has_its_name_and_its_extras(folder: Path) ->
         for distribution, extras in named:
             assert distribution == DISTRIBUTION
             assert all(f"\n{extra} = [" in known for extra in extras.split(","))
+
+
+@pytest.mark.parametrize(
+    ("named", "run"),
+    [
+        ("small", []),
+        ("small,orders_payments", ["tandem --profile embedded --pipeline orders_payments run"]),
+        ("orders_payments", ["tandem --profile embedded run"]),
+    ],
+)
+def test_the_workflow_runs_only_pipelines_that_can_be_verified(named: str, run: list[str], folder: Path) -> None:
+    # As on the page "The smallest pipeline": without an oracle.
+    small = Path("pipelines") / "small"
+    small.mkdir(parents=True)
+    for name in ("transform.py", "generator.py"):
+        (small / name).write_text("")
+    done = tandem("--pipeline", named, "new", "--ci", "github")
+    assert done.exit_code == 0, done.output
+    assert [each for each in commands(folder / "tandem-test.yml") if each.endswith(" run")] == run
+    assert ("does not run small" in done.output) == ("small" in named)
+    assert checked(folder / "tandem-test.yml").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -138,3 +138,31 @@ def test_a_batch_that_another_driver_has_committed_writes_nothing(
     writer.close()
     assert tasks.called is not committed
     large.clear.assert_called_once_with()
+
+
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("step", ["plan", "state"])
+def test_a_batch_fails_because_another_drivers_later_batches_have_purged_its_files(
+    monkeypatch: pytest.MonkeyPatch, step: str, committed: bool
+) -> None:
+    gone = FileNotFoundError("purged")
+    large = MagicMock(**{"compute.side_effect": gone})
+    monkeypatch.setattr(batch_writer, "LargeBatches", lambda *_: large)
+    plan = MagicMock(side_effect=gone if step == "plan" else None, return_value=Planned({}, 0, 77, {}))
+    monkeypatch.setattr(batch_writer, "planned", plan)
+    monkeypatch.setattr(batch_writer, "is_committed", lambda *_: committed)
+    spark: Any = MagicMock()
+    writer = BatchWriter(spark, PIPELINE, job_config("p"), threading.Event())
+    with pytest.raises(AnotherDriverError if committed else FileNotFoundError):
+        writer.write(MagicMock(), 1)
+    writer.close()
+
+
+def test_the_error_of_a_batch_is_kept_if_the_checkpoint_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_writer, "planned", MagicMock(side_effect=FileNotFoundError("the first error")))
+    monkeypatch.setattr(batch_writer, "is_committed", MagicMock(side_effect=OSError("no answer")))
+    spark: Any = MagicMock()
+    writer = BatchWriter(spark, PIPELINE, job_config("p"), threading.Event())
+    with pytest.raises(FileNotFoundError, match="the first error"):
+        writer.write(MagicMock(), 1)
+    writer.close()

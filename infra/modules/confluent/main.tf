@@ -16,6 +16,10 @@ variable "region" {
   type = string
 }
 
+variable "type" {
+  type = string
+}
+
 variable "availability" {
   type = string
 }
@@ -42,7 +46,15 @@ resource "confluent_kafka_cluster" "tandem" {
   cloud        = "GCP"
   region       = var.region
 
-  standard {}
+  dynamic "basic" {
+    for_each = var.type == "basic" ? [1] : []
+    content {}
+  }
+
+  dynamic "standard" {
+    for_each = var.type == "standard" ? [1] : []
+    content {}
+  }
 
   environment {
     id = confluent_environment.tandem.id

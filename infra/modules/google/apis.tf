@@ -9,11 +9,12 @@ locals {
     "logging",
     "iam",
     "cloudresourcemanager",
+    "serviceusage",
   ]
   # Those of a login by impersonation or by Workload Identity Federation.
   federation_apis = ["iamcredentials", "sts"]
-  # Those of the alerts, and of Terraform itself.
-  more_apis = ["monitoring", "serviceusage"]
+  # That of the alerts.
+  more_apis = ["monitoring"]
 }
 
 resource "google_project_service" "api" {

@@ -5,7 +5,7 @@ resource "google_storage_bucket" "tandem" {
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
 
-  # A checkpoint replaces some fifty objects in each batch. With soft delete, each of them costs for another week.
+  # Each batch deletes about a dozen objects of the checkpoint. With soft delete, each costs for another week.
   soft_delete_policy {
     retention_duration_seconds = 0
   }

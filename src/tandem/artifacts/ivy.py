@@ -38,7 +38,7 @@ def spark_jars() -> Path:
     """
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise EnvironmentNotReadyError("PySpark is not installed", hint=install_hint("embedded"))
+        raise EnvironmentNotReadyError("PySpark is not installed", hint=install_hint("spark"))
     return Path(spec.origin).parent / "jars"
 
 
@@ -57,7 +57,7 @@ def check_spark(wanted: str) -> str:
     if installed != wanted:
         raise EnvironmentNotReadyError(
             f"PySpark {wanted} is needed, but {jars.parent} is PySpark {installed}",
-            hint=f"unset PYTHONPATH if it names that folder, else {install_hint('embedded')}",
+            hint=f"unset PYTHONPATH if it names that folder, else {install_hint('spark')}",
         )
     return f"{installed} ({jars.parent})"
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from tandem import __version__
 from tandem.cli import (
     bench,
     cloud,
@@ -34,7 +37,18 @@ for module in (lifecycle, records, replay, inspect, profile, doctor, bench, init
     app.add_typer(module.app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tandem {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 @with_context
-def _root(_: CommandContext) -> None:
+def _root(
+    _: CommandContext,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
     """Run Kafka, Spark and MongoDB pipelines on a laptop and in the cloud."""

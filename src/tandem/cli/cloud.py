@@ -173,8 +173,8 @@ def _show_plan(context: CommandContext, loaded: LoadedSettings, *, as_json: bool
     print(note(settings))
     print("approximate costs, by the list prices of us-central1:")
     print("\n".join(f"  - {line}" for line in costs))
-    context.say("plan only: nothing was called or changed")
     if missing:
         own = profiles()[settings.profile].file
         table = f" or [profile.{settings.profile}] of {own.name}" if own else ""
-        context.say(f"to deploy, set these in .env.{settings.profile}{table}: {', '.join(missing)}")
+        print(f"to deploy, set these in .env.{settings.profile}{table}: {', '.join(missing)}")
+    context.say("plan only: nothing was called or changed")

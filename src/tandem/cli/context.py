@@ -9,6 +9,7 @@ from functools import cached_property
 
 from rich.console import Console
 
+from tandem.documentation import located
 from tandem.errors import TandemError
 from tandem.platforms import Environment, Job, default_profile, environment_for
 from tandem.platforms.conflicts import check_conflicts
@@ -153,7 +154,7 @@ class CommandContext:
 
     def say(self, text: str) -> None:
         """Prints a line for the user to standard error."""
-        print(text, file=sys.stderr, flush=True)
+        print(located(text), file=sys.stderr, flush=True)
 
     def _read(self) -> LoadedSettings:
         return read_settings(self.chosen[0], {"pipeline": self.pipeline} if self.pipeline else None)

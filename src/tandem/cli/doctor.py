@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, examples, with_context
+from tandem.documentation import located
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.doctor import examine
 
@@ -37,9 +38,11 @@ def doctor(
     else:
         table = Table(box=None, show_header=False, pad_edge=False)
         for finding in findings:
-            table.add_row(Text(finding.state, style=_COLOURS[finding.state]), finding.check, Text(finding.value))
+            table.add_row(
+                Text(finding.state, style=_COLOURS[finding.state]), finding.check, Text(located(finding.value))
+            )
             if finding.fix:
-                table.add_row("", "", Text(f"fix: {finding.fix}"))
+                table.add_row("", "", Text(located(f"fix: {finding.fix}")))
         context.out.print(table)
     bad = [finding.check for finding in findings if finding.state == "bad"]
     if bad:

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from tandem.checkout import RECORD
 from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, examples, with_context
 from tandem.container_files import copy_into
 from tandem.errors import UsageError
-from tandem.scaffold.project import RECORD, check_place, create
-from tandem.scaffold.upgrade import apply, changes, restore
+from tandem.scaffold.project import check_place, create
+from tandem.scaffold.restoring import restore
+from tandem.scaffold.upgrade import apply, changes
 
 app = typer.Typer()
 
@@ -27,27 +29,42 @@ def init(
     write: Annotated[
         bool, typer.Option("--write", help="With --upgrade: write files that you did not change.")
     ] = False,
+    wanted: Annotated[
+        list[str] | None,
+        typer.Option("--restore", metavar="PATH", help="Write this file again, which you deleted; may be repeated."),
+    ] = None,
 ) -> None:
     """Create a project in this folder, restore it, or upgrade it.
 
     It gets pipelines, settings, containers, a dev container and a workflow. Existing files stay.
-    In a project, it writes the files that are missing, for example after a clone.
+    In a project, it writes what a clone lacks: the files that Git ignores. Other files stay deleted.
     """
     folder = Path.cwd()
     check_place(folder)
     if upgrade:
+        if wanted:
+            raise UsageError("--restore and --upgrade exclude each other", hint="call `tandem init` twice")
         _upgrade(context, folder, write=write)
         return
     if write:
         raise UsageError("--write needs --upgrade", hint="`tandem init` creates a project")
-    known = (folder / RECORD).exists()
-    for path in restore(folder) if known else create(folder):
+    if (folder / RECORD).exists() or wanted:
+        _restore(context, folder, wanted or [])
+        return
+    for path in create(folder):
         print(path)
     copy_into(folder)
-    if known:
-        context.say("this project is complete; `tandem init --upgrade` compares it with the installed version")
-    else:
-        context.say("create a pipeline with `tandem new NAME`, run it with `tandem --pipeline NAME run`")
+    context.say("create a pipeline with `tandem new NAME`, run it with `tandem --pipeline NAME run`")
+
+
+def _restore(context: CommandContext, folder: Path, wanted: list[str]) -> None:
+    done = restore(folder, wanted)
+    for path in done.written:
+        print(path)
+    copy_into(folder)
+    for path in done.deleted:
+        context.say(f"stays deleted: {path}; `tandem init --restore {path}` writes it again")
+    context.say("`tandem init --upgrade` compares this project with the installed version")
 
 
 def _upgrade(context: CommandContext, folder: Path, *, write: bool) -> None:

@@ -16,8 +16,9 @@ from rich.text import Text
 from tandem.cli.context import CommandContext
 from tandem.cli.moment import moment
 from tandem.cli.options import INSPECT, examples, with_context
+from tandem.documentation import located
 from tandem.errors import TandemError
-from tandem.settings.editor_schema import json_schema
+from tandem.settings.editor_schema import schema_text
 from tandem.settings.loaded import flat
 from tandem.settings.profiles import packaged_names
 
@@ -112,7 +113,7 @@ def status_table(shown: dict[str, Any]) -> Table:
     _, *others = shown["pipelines"]
     further = {other["pipeline"]: {name: other[name] for name in other if name != "pipeline"} for other in others}
     for name, value in _flat({**shown, "pipelines": further}):
-        table.add_row(name, "-" if value is None else str(value))
+        table.add_row(name, "-" if value is None else located(str(value)))
     return table
 
 
@@ -149,7 +150,7 @@ def logs(
 @with_context
 def config_schema(_: CommandContext) -> None:
     """Print the JSON Schema of tandem.toml, for editors."""
-    print(json.dumps(json_schema(packaged_names()), indent=2))
+    print(schema_text(packaged_names()), end="")
 
 
 @_config.command("show")

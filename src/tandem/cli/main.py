@@ -7,6 +7,7 @@ import sys
 import traceback
 from typing import NoReturn
 
+from tandem.documentation import located
 from tandem.errors import TandemError, UsageError
 from tandem.foreign.inheritance import adapt_this_process
 
@@ -18,7 +19,7 @@ def main() -> NoReturn:
 
     Exit codes: 0, 1 (failed), 2 (usage), 3 (environment not ready), 130 (interrupted).
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_by_signals()
     # Before the commands are imported, so that they import our packages, and no warning of a library ends them.
     adapt_this_process()
     import typer
@@ -35,7 +36,8 @@ def main() -> NoReturn:
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except typer.TyperException as error:
-        _fail(UsageError(error.format_message(), hint="`tandem --help` lists the commands and options"), debug=debug)
+        message = error.format_message().replace(": Value error, ", ": ", 1)
+        _fail(UsageError(message, hint="`tandem --help` lists the commands and options"), debug=debug)
     except TandemError as error:
         _fail(error, debug=debug)
     except KeyboardInterrupt:
@@ -48,8 +50,18 @@ def main() -> NoReturn:
 def _fail(error: TandemError, *, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
-    print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
+    print(located(f"error: {error}\nhint: {error.hint}"), file=sys.stderr)
     sys.exit(error.exit_code)
+
+
+def interrupt_by_signals() -> None:
+    """Lets SIGTERM and SIGHUP end the command as Ctrl-C does.
+
+    A closed terminal sends SIGHUP, unless it is ignored, as with ``nohup``.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
 
 
 def _interrupt(*_: object) -> NoReturn:

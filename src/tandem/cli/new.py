@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tandem.catalog import find
+from tandem.checkout import project_root
 from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, with_context
 from tandem.errors import UsageError
@@ -120,6 +121,11 @@ def _write_workflows(context: CommandContext, name: str | None) -> None:
     loaded = read_settings(context.profile or "gcp", {"pipeline": context.pipeline} if context.pipeline else None)
     if loaded.settings.backend != "dataproc":
         raise UsageError(f"the profile {loaded.settings.profile} cannot be deployed", hint="name one that is like gcp")
-    for file in write_workflows(Path.cwd(), ",".join(loaded.pipelines), loaded.settings.profile):
+    folder = loaded.settings.pipelines_dir
+    verified = [name for name in loaded.pipelines if find(name, folder).has("generator", "oracle")]
+    for file in write_workflows(project_root(), loaded.pipelines, verified, loaded.settings.profile):
         print(file)
+    for name in loaded.pipelines:
+        if name not in verified:
+            context.say(f"the workflow does not run {name}, which has no generator.py or no oracle.py")
     context.say("docs/guides/ci.md lists the variables and secrets that they need")

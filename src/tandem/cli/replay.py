@@ -27,13 +27,16 @@ from tandem.progress_display import progress
 from tandem.replay import diff_report
 from tandem.replay.repeated import continued
 from tandem.replay.resolve import margin_of, milliseconds, range_of
-from tandem.replay.sets import check_free, check_replayed, check_suffix, replayed
+from tandem.replay.running import check_none_runs
+from tandem.replay.sets import announce, check_free, check_replayed, check_suffix, replayed
 from tandem.replay.topic_offsets import Committed, offsets_in
 from tandem.settings.model import Settings
 from tandem.verify.oracle import load_oracle
 from tandem.verify.report import show
 
 app = typer.Typer()
+# A century: longer than any topic is old.
+_LONGEST_MARGIN_S = 100 * 366 * 86_400
 # The settings that decide which documents records imply. In the job's own collections they are its checkpoint's.
 _OF_A_SET = {"parameters", "lateness_seconds", "max_clock_skew_seconds"}
 
@@ -59,6 +62,7 @@ def replay(
         float | None,
         typer.Option(
             min=0,
+            max=_LONGEST_MARGIN_S,
             help="How far event times of partners may differ, in seconds (default: the longest such parameter).",
         ),
     ] = None,
@@ -99,6 +103,8 @@ def _replay(
     settings = job.settings
     if checks:
         load_oracle(settings.location)  # reports a missing one before anything starts
+    with database_of(settings.mongo, "read the replays") as database:
+        check_none_runs(database, settings.pipeline)
     span = _range(settings, since, until, into, margin)
     number = sum(behind - first for each in span.offsets.values() for first, behind in each.values())
     again = ", those of the interrupted replay" if span.since_ms != milliseconds(since) else ""
@@ -109,6 +115,8 @@ def _replay(
             "no unmatched events or windows"
         )
     if into:
+        with database_of(settings.mongo, "store the range") as database:
+            announce(database, settings.pipeline, span)
         indexes = {name_beside(each.name, into): each.indexes for each in declared_by(settings.location).collections}
         create_collections(settings.mongo, indexes)
     with progress() as display, progress_of_replay(settings, into, display):
@@ -206,6 +214,11 @@ def _diff(context: CommandContext, job: Job, suffix: str, *, values: bool, as_js
     with database_of(settings.mongo, "read the collections") as database:
         record = check_replayed(database, settings.location, suffix)
         found = list(diff_report.differences(settings, database, record.span, record.watermark_ms, each))
+    if record.span.complete_ms == NEVER_MS:
+        context.say(
+            "producers date the records, so it is unknown which ones Kafka has removed: documents in only one of the "
+            "collections count as outside, and are not named"
+        )
     if only_old:
         return
     if as_json:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tandem.catalog import declared_by
+from tandem.checkout import checkout
 from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, examples, with_context
 from tandem.engine.declare.stream import Stream
@@ -41,6 +42,11 @@ def pull_schemas(
     Existing files stay. Submit the job afterwards.
     """
     settings = context.settings
+    if settings.location.is_bundled and checkout() is None:
+        raise UsageError(
+            f"the pipeline {settings.pipeline} comes with Tandem, which is installed: nothing is written to its folder",
+            hint="name a pipeline of yours with --pipeline",
+        )
     registry = Registry(settings.registry)
     for subject in subjects or _declared(context, otherwise=", or name a subject"):
         done = pull(registry, settings.location.folder, subject)

@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 
 from tandem import log
+from tandem.dashboard.other_pages import parsed
 from tandem.dashboard.pages import Pages
 from tandem.dashboard.server import application
 from tandem.errors import TandemError
@@ -27,16 +28,20 @@ def main() -> int:
     parser.add_argument(
         "--registry", type=Path, help="a folder of settings, one file for each pipeline that runs; default: those named"
     )
+    parser.add_argument(
+        "--page", metavar="NAME=URL=HOST:PORT", action="append", default=[], help="link to URL while HOST:PORT answers"
+    )
     parser.add_argument("--listen", metavar="ADDRESS:PORT", help="default: 127.0.0.1 and the port of the settings")
     arguments = parser.parse_args()
     try:
         named = [handed_on(arguments.settings)] if arguments.settings else _named()
         settings, registry = named[0], arguments.registry and PipelineRegistry(arguments.registry)
+        pages = [parsed(text) for text in arguments.page]
         log.to_stderr(settings.log.format)
         url = f"http://{_LOOPBACK}:{settings.ui.dashboard_port}"
         host, _, port = (arguments.listen or f"{_LOOPBACK}:{settings.ui.dashboard_port}").rpartition(":")
         # While the environment starts, no pipeline is registered yet.
-        app = application(Pages(lambda: (registry and registry.readable()) or named))
+        app = application(Pages(lambda: (registry and registry.readable()) or named, pages))
     except TandemError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return error.exit_code

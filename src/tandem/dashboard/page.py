@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tandem.dashboard.declaration import declared
@@ -12,6 +12,7 @@ from tandem.dashboard.health import job_state
 from tandem.dashboard.job_watch import JobWatch
 from tandem.dashboard.key_search import KeySearch
 from tandem.dashboard.mongo import MongoWatch, database
+from tandem.dashboard.other_pages import OtherPage, OtherPagesWatch, pages_of
 from tandem.dashboard.outcome_watch import OutcomeWatch
 from tandem.dashboard.publisher import Publisher
 from tandem.dashboard.result_watch import ResultWatch
@@ -33,12 +34,19 @@ class Page:
         settings: the pipeline's settings.
         links: returns the links to all pages.
         telemetry: sends what the job reports.
+        others: other programs' pages to link to.
 
     Raises:
         UsageError: the pipeline does not exist or declares no view.
     """
 
-    def __init__(self, settings: Settings, links: Callable[[], list[dict[str, Any]]], telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        links: Callable[[], list[dict[str, Any]]],
+        telemetry: Telemetry,
+        others: Sequence[OtherPage] = (),
+    ) -> None:
         self.declaration, self.state = declared(settings.location), PipelineState()
         self._settings, self._links = settings, links
         live, brief, patient = self._databases = tuple(
@@ -50,6 +58,7 @@ class Page:
             ResultWatch(live, self.declaration.view, self.state),
             TopicWatch(settings.kafka, self.declaration, self.state),
             OutcomeWatch(patient, self.declaration, self.state),
+            OtherPagesWatch(pages_of(settings, others), self.state),
         )
         self.publisher = Publisher(self.state, self.present)
         self.key_search = KeySearch(settings, live, self.declaration, self.state)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import structlog
 
 from tandem.dashboard.background import ErrorLog
+from tandem.dashboard.other_pages import OtherPage
 from tandem.dashboard.page import Page
 from tandem.dashboard.telemetry.telemetry import Telemetry
 from tandem.errors import TandemError
@@ -28,6 +29,7 @@ class Pages:
 
     Args:
         known: returns the settings of each running pipeline, the first one first; called every second.
+        others: other programs' pages to link to.
 
     Attributes:
         telemetry: sends what the jobs report, if the first one's settings name an address.
@@ -36,14 +38,14 @@ class Pages:
         UsageError: the first pipeline does not exist or declares no view.
     """
 
-    def __init__(self, known: Callable[[], Sequence[Settings]]) -> None:
-        self._known = known
+    def __init__(self, known: Callable[[], Sequence[Settings]], others: Sequence[OtherPage] = ()) -> None:
+        self._known, self._others = known, others
         self._errors = ErrorLog("the search for running pipelines")
         self._refused: set[str] = set()
         first = known()[0]
         self.telemetry = Telemetry(first)
         # Created here, so that its errors are reported before the server starts.
-        self._pages = {first.pipeline: Page(first, self.links, self.telemetry)}
+        self._pages = {first.pipeline: self._page(first)}
         self._started: set[str] = set()
 
     def of(self, pipeline: str | None) -> Page:
@@ -56,6 +58,9 @@ class Pages:
         if name not in self._pages:
             raise UnknownPipelineError(f"pipeline {name!r} does not run here; running: {', '.join(self._pages)}")
         return self._pages[name]
+
+    def _page(self, settings: Settings) -> Page:
+        return Page(settings, self.links, self.telemetry, self._others)
 
     def all(self) -> list[Page]:
         """Returns all pages, the first one first."""
@@ -95,7 +100,7 @@ class Pages:
             name = settings.pipeline
             try:
                 if name not in self._refused:
-                    pages[name] = self._pages.get(name) or Page(settings, self.links, self.telemetry)
+                    pages[name] = self._pages.get(name) or self._page(settings)
             except TandemError as error:
                 self._refused.add(name)
                 _log.warning("a pipeline has no page", pipeline=name, error=str(error))

@@ -81,6 +81,7 @@ def snapshot(state: PipelineState, declaration: Declaration) -> dict[str, Any]:
             "now": now,
             "problems": problems(state, declaration, clock),
             "links": {"mongo": asdict(state.mongo), "kafka": asdict(state.kafka)},
+            "other_pages": state.other_pages,
             "topics": [_topic(state, stream.topic) for stream in declaration.streams],
             "dead": _dead(state, declaration),
             "job": _job(state, declaration, clock),

@@ -84,6 +84,8 @@ class PipelineState:
         self.began = int(time.time())
         self.version = 0
         self.mongo, self.kafka = Link(), Link()
+        # The name and the URL of each other program's page that answers.
+        self.other_pages: list[dict[str, str]] = []
         # The job's newest report, and its arrival by this machine's clock: clocks of two machines differ.
         self.progress: dict[str, Any] | None = None
         self.heard_at = 0.0

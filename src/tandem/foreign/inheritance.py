@@ -78,7 +78,7 @@ def adapt_this_process() -> None:
         for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
             warnings.simplefilter("ignore", category)
     if isinstance(sys.stdout, TextIOWrapper):
-        # A path or a log line may have characters that the encoding has not.
+        # A path or a log line may have characters that the encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
 
 

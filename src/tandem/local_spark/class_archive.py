@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from tandem.job_files import quoted
 from tandem.local_spark.java import Java
 
 # Java writes 200 MB and, from version 25 on, compiles ahead of time.
@@ -63,7 +64,7 @@ class ClassArchive:
                 self._file.touch()
                 use = "AOTCache" if self._ahead_of_time else "SharedArchiveFile"
                 quiet = "aot=off,cds=off,class+path=off" if self._ahead_of_time else "cds=off,cds+dynamic=off"
-                return f'"-XX:{use}={self._file}" -Xlog:{quiet}'
+                return f"{quoted(f'-XX:{use}={self._file}')} -Xlog:{quiet}"
         except OSError as error:
             _log.warning("Java's class archive is left out", reason=error.strerror)
             return ""
@@ -71,7 +72,7 @@ class ClassArchive:
             return ""
         self._recording = True
         output, quiet = ("AOTCacheOutput", "aot") if self._ahead_of_time else ("ArchiveClassesAtExit", "cds")
-        return f'"-XX:{output}={self._draft}" -Xlog:{quiet}=off,{quiet}+dynamic=off,class+path=off'
+        return f"{quoted(f'-XX:{output}={self._draft}')} -Xlog:{quiet}=off,{quiet}+dynamic=off,class+path=off"
 
     def linger_s(self) -> float:
         """Returns the seconds that Java may write the archive after its driver."""

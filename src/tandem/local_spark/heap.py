@@ -6,6 +6,9 @@ from pathlib import Path
 
 import psutil
 
+from tandem.settings.heap_size import DRIVER
+from tandem.settings.heap_size import heap_mib as size_in_mib
+
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
 # A larger heap needs less garbage collection and holds a larger backlog. MongoDB, Kafka and the user need the rest.
 _HEAP_SHARE = 0.4
@@ -14,7 +17,6 @@ _LEAST_HEAP_MIB, _MOST_HEAP_MIB = 4 * 1024, 30 * 1024
 # The initial sizes, if the heap is large enough. The heap need not grow while the job reads a backlog. A young
 # generation that holds a batch's rows copies few of them.
 _START_MIB, _YOUNG_MIB = 3 * 1024, 1500
-_BYTES = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def machine_memory() -> int:
@@ -34,7 +36,7 @@ def heap_mib(memory: int) -> int:
 
 def heap_settings() -> dict[str, str]:
     """Returns Spark's setting for a driver's heap, if no other setting has it."""
-    return {"spark.driver.memory": f"{heap_mib(machine_memory())}m"}
+    return {DRIVER: f"{heap_mib(machine_memory())}m"}
 
 
 def start_options(memory: str) -> str:
@@ -43,6 +45,5 @@ def start_options(memory: str) -> str:
     Args:
         memory: the heap's maximum, as in ``spark.driver.memory``.
     """
-    number, unit = (memory[:-1], memory[-1].lower()) if memory[-1].isalpha() else (memory, "")
-    mib = int(number) * _BYTES.get(unit, 1) // 2**20
+    mib = size_in_mib(memory)
     return f"-Xms{min(_START_MIB, mib * 3 // 4)}m -XX:NewSize={min(_YOUNG_MIB, mib * 3 // 8)}m"

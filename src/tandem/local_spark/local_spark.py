@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 from tandem.artifacts import ensure_jars
 from tandem.artifacts.ivy import spark_jars
 from tandem.catalog import PipelineLocation
-from tandem.job_files import driver_environment, for_batch, submitted, temporary_folder, write_job_files
+from tandem.job_files import driver_environment, for_batch, quoted, submitted, temporary_folder, write_job_files
 from tandem.local_spark.class_archive import ClassArchive
+from tandem.local_spark.folder_names import check_folder_names
 from tandem.local_spark.heap import heap_settings, start_options
 from tandem.local_spark.java import Java, child_environment, find_java
 from tandem.runtimes import runtimes
@@ -46,7 +47,9 @@ class LocalSpark:
 
         Raises:
             EnvironmentNotReadyError: there is no Java, or the jars cannot be fetched.
+            UsageError: a folder has a name that Java would misread.
         """
+        check_folder_names(settings)
         java = find_java(settings.java_home, runtimes().minimum_java)
         jars = runtimes().default.jars
         return cls.of(settings, java, ensure_jars(settings.cache_dir, java.program, (jars,))[jars])
@@ -141,7 +144,7 @@ def write_configuration(settings: Settings, jars: Sequence[Path], folder: Path, 
         "spark.driver.memory": memory,
         # Java uses the last of several options. The profile's and the user's options follow these.
         "spark.driver.defaultJavaOptions": (
-            f'"{temporary_folder(temporary)}" {java_options} {start_options(memory)}'.strip()
+            f"{quoted(temporary_folder(temporary))} {java_options} {start_options(memory)}".strip()
         ),
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": f"file://{scratch}/warehouse",

@@ -8,21 +8,24 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from platform import python_version
 from typing import assert_never
 
 from kafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
+from tandem import __version__
 from tandem.artifacts.cache import environment_sets
 from tandem.artifacts.ivy import check_spark
 from tandem.artifacts.lock import locked, sha256_of
 from tandem.checkout import fragments
 from tandem.errors import TandemError
 from tandem.foreign.inheritance import effects
+from tandem.local_spark.folder_names import check_folder_names
 from tandem.local_spark.heap import machine_memory
 from tandem.local_spark.java import find_java
 from tandem.platforms import service_checks
@@ -34,9 +37,11 @@ from tandem.platforms.compose.folder import project_folder
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.local_services.mongod import find_mongod, version_of
 from tandem.platforms.local_services.prepare import ports as embedded_ports
+from tandem.platforms.parity import runtime_of
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Backend, Settings
+from tandem.settings.telemetry import unused_addresses
 from tandem.settings.variables import read_lines
 
 _MINIMUM_DISK_GIB = 2
@@ -68,6 +73,7 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
         running: whether the environment runs: then its ports are in use, and its services must answer.
     """
     own = _own_checks(settings.backend)
+    yield Finding("Tandem", "good", f"{__version__}, with Python {python_version()}")
     # Managed services.
     running = running or settings.backend == "dataproc"
     shared = {
@@ -82,7 +88,7 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
     }
     for name, check in {**own(settings, running), **shared}.items():
         yield _found(name, check)
-    for name, answer in effects().items():
+    for name, answer in (effects() | unused_addresses(settings.telemetry)).items():
         yield Finding(name, "good", answer)
 
 
@@ -93,7 +99,7 @@ def _own_checks(backend: Backend) -> Callable[[Settings, bool], Mapping[str, Cal
         case "compose":
             return _compose_checks
         case "dataproc":
-            return _cloud_checks
+            return _deployer_checks
         case "rehearsal":
             return _rehearsal_checks
         case unknown:
@@ -124,12 +130,26 @@ def _embedded_checks(settings: Settings, running: bool) -> Mapping[str, Callable
     return {
         "processors": lambda: f"{os.cpu_count()}",
         "memory": _memory,
+        "state folder": lambda: check_folder_names(settings),
         "Java": lambda: _java(settings),
         "Spark": lambda: check_spark(runtimes().default.pyspark),
         "mongod": _mongod,
-        "jars": lambda: _jars(settings),
+        "jars": lambda: _jars(settings, environment_sets()),
         "ports": lambda: _ports(embedded_ports(settings), running),
     }
+
+
+def _deployer_checks(settings: Settings, running: bool) -> Mapping[str, Callable[[], str]]:
+    """Returns the checks of a machine that deploys.
+
+    It fetches jars and plans a batch, by Java and Spark.
+    """
+    local = {
+        "Java": lambda: _java(settings),
+        "Spark": lambda: check_spark(runtimes().default.pyspark),
+        "jars": lambda: _jars(settings, (runtime_of(settings).jars,)),
+    }
+    return {**local, **_cloud_checks(settings, running)}
 
 
 def _cloud_checks(settings: Settings, running: bool) -> Mapping[str, Callable[[], str]]:
@@ -177,13 +197,15 @@ def _mongod() -> str:
     return f"{version_of(program)} ({program})"
 
 
-def _jars(settings: Settings) -> str:
+def _jars(settings: Settings, names: Iterable[str]) -> str:
     folder = settings.cache_dir / "jars"
     bad, seen = [], 0
-    for jar_set in map(locked().__getitem__, environment_sets()):
+    for jar_set in map(locked().__getitem__, names):
         place = folder / f"{jar_set.name}-{jar_set.digest}"
         if not place.is_dir():
-            raise service_checks.Skipped(f"{jar_set.name}: not downloaded yet; the first start downloads it")
+            raise service_checks.Skipped(
+                f"{jar_set.name}: not downloaded yet; the first start or deployment downloads it"
+            )
         for jar in jar_set.jars:
             seen += 1
             file = place / jar.file

@@ -124,6 +124,7 @@ def status(
     dashboard_problem: str | None = None,
     first: bool = True,
     spark_port: int | None = None,
+    pages: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Returns the object of ``tandem status --json``.
 
@@ -140,6 +141,7 @@ def status(
         dashboard_problem: why the dashboard cannot be reached now.
         first: whether the dashboard shows this pipeline by default.
         spark_port: the port of Spark's page on this machine; None if there is none.
+        pages: the URLs of other programs' pages that run, by name.
     """
     report = newest or {}
     watermark = report.get("watermark")
@@ -166,6 +168,7 @@ def status(
             "url": f"{dashboard_url(settings)}{page}" if dashboard else None,
             "problem": dashboard_problem if dashboard else None,
         },
+        "pages": dict(pages or {}),
         "problem": problem,
         # What needs attention while the job runs.
         "warnings": list(warnings(report, time.time()).values()),

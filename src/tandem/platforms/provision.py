@@ -32,7 +32,10 @@ DEAD_LETTER_BYTES = 4 * 1024 * 1024
 _REFUSED = {13: "not authorized", 18: "wrong name or password"}
 _PATIENCE_MS = 10_000
 _TIMESTAMP_TYPE, _LOG_APPEND_TIME = "message.timestamp.type", "LogAppendTime"
-_HINT = "check that it is running (`tandem up`), that the address is right, and that this machine may connect"
+_HINT = (
+    "check that it is running (on this machine: `tandem up`), that the address is right, and that this machine may "
+    "connect"
+)
 
 
 def streams_of(location: PipelineLocation) -> tuple[tuple[Stream, ...], str]:

@@ -112,7 +112,11 @@ class AvroRecordEncoder:
 
     def unusual(self, fields: Fields, choice: float) -> bytes:
         """See ``RecordEncoder.unusual``."""
-        return self._written(fields, int(choice * len(self._encoders)))
+        try:
+            return self._written(fields, int(choice * len(self._encoders)))
+        except ValueError:
+            # An older schema does not have all values, such as a new symbol of an enum.
+            return self.plain(fields)
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
         """See ``RecordEncoder.malformed``."""

@@ -52,7 +52,6 @@ class ProtobufEncoder:
 
     def __init__(self, protobuf: Protobuf, version: ProtobufVersion, sources: Mapping[str, Source]) -> None:
         self._class, self._sources = message_class(version, protobuf.message), sources
-        self._names = {each.name for each in version.message.fields} if version.message else set()
         self.header = version.headers[0]
 
     def __call__(self, fields: Fields, change: Callable[[Any], None] | None = None) -> bytes:
@@ -61,9 +60,12 @@ class ProtobufEncoder:
         Args:
             fields: the declared fields; those that the schema does not have are left out.
             change: changes the message before it is written.
+
+        Raises:
+            ValueError: the schema does not have one of the values.
         """
         message = self._class()
-        fill(message, self._sources, fields, self._names)
+        fill(message, self._sources, fields)
         if change is not None:
             change(message)
         return self.header + bytes(message.SerializeToString(deterministic=True))
@@ -101,7 +103,11 @@ class ProtobufRecordEncoder:
 
     def unusual(self, fields: Fields, choice: float) -> bytes:
         """See ``RecordEncoder.unusual``."""
-        return self._encoders[int(choice * len(self._encoders))](fields)
+        try:
+            return self._encoders[int(choice * len(self._encoders))](fields)
+        except ValueError:
+            # An older schema does not have all values, such as a new symbol of an enum.
+            return self.plain(fields)
 
     def malformed(self, fields: Fields, choice: float) -> tuple[str, bytes | None]:
         """See ``RecordEncoder.malformed``."""

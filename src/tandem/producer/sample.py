@@ -49,6 +49,8 @@ class Moment(NamedTuple):
 
     Attributes:
         id: unique to the moment among all plans; identities are made from it.
+        number: unique to the moment in its plan, and unlikely in another one; identities that are numbers are made
+            from it.
         time_ms: its time, in milliseconds since 1970.
         kind: its special kind.
         chance: the moment's own random numbers, while its events are made; every stream gets the same ones.
@@ -57,6 +59,7 @@ class Moment(NamedTuple):
     """
 
     id: str
+    number: int
     time_ms: int
     kind: MomentKind
     chance: Random
@@ -133,6 +136,8 @@ class _Sampler:
     def __init__(self, plan: Plan, stream: Stream, events: Callable[[Moment], Iterable[Event]]) -> None:
         self._plan, self._stream, self._events = plan, stream, events
         self._values, self._time_path = encoder_of(stream), stream.event_time_path
+        # Consecutive numbers do not repeat, also as a remainder of a larger number.
+        self._first_number = int.from_bytes(blake2b(plan.name.encode(), digest_size=6).digest())
         self._name, self._seed, self._own = plan.name, f"{plan.seed}:".encode(), crc32(stream.name.encode())
         self._start_ms, self._span_ms, self._count, self._rate = plan.start_ms, plan.span_ms, plan.count or 1, plan.rate
         self._scale = 1.0 if plan.rate is None else _REAL_TIME_SCALE
@@ -165,7 +170,15 @@ class _Sampler:
         followed, chance = index < self._followed_below, self._chance
         chance.begin(moments)
         kind = MomentKind.EARLY if early else self._kind(draw, late=followed or self._rate is not None)
-        moment = Moment(f"{self._name}-{index}", self.time_ms(index), kind, chance, self._scale, followed)
+        moment = Moment(
+            f"{self._name}-{index}",
+            self._first_number + index,
+            self.time_ms(index),
+            kind,
+            chance,
+            self._scale,
+            followed,
+        )
         events = [event for event in self._events(moment) if event.stream.name == self._stream.name]
         chance.begin(own ^ self._own)
         for event in events:

@@ -9,7 +9,7 @@ from typing import Any
 from bson.datetime_ms import DatetimeMS
 from pymongo.collection import Collection
 
-from tandem.verify.documents import differing_fields
+from tandem.replay.equality import changed_fields, type_name
 
 _EXAMPLES = 5
 _VALUE_LENGTH = 60
@@ -131,12 +131,12 @@ def difference(
         found.new += after is not None
         if before is None or after is None:
             _add_single(found, before, after, bounds, only_old)
-        elif names := differing_fields(before, after):
+        elif names := changed_fields(before, after):
             found.differing += 1
             for name in sorted(names):
                 found.changed[name] = found.changed.get(name, 0) + 1
             if len(found.examples) < _EXAMPLES:
-                values = {name: (_text(before, name), _text(after, name)) for name in sorted(names)}
+                values = {name: _texts(before, after, name) for name in sorted(names)}
                 found.examples.append(Example(before["_id"], values))
         else:
             found.equal += 1
@@ -193,6 +193,14 @@ def _side_by_side(
 def _keep(examples: list[str], identity: str) -> None:
     if len(examples) < _EXAMPLES:
         examples.append(identity)
+
+
+def _texts(before: dict[str, Any], after: dict[str, Any], name: str) -> tuple[str, str]:
+    """Returns a field's old and new value, with their types if the texts are the same."""
+    old, new = _text(before, name), _text(after, name)
+    if old != new or name not in before or name not in after:
+        return old, new
+    return f"{old} ({type_name(before[name])})", f"{new} ({type_name(after[name])})"
 
 
 def _text(document: dict[str, Any], name: str) -> str:

@@ -33,7 +33,8 @@ def continued(earlier: Replayed, now: ReplayRange, partitions: Iterable[Partitio
     if earlier.state == "done":
         raise UsageError(
             f"the collections with the suffix {now.into} hold a replay of records that this range does not have",
-            hint=f"use --since {time_text(earlier.span.since_ms)} or earlier without --until, or another suffix",
+            hint=f"use --since {time_text(earlier.span.since_ms)} or earlier without --until, or another suffix; "
+            f"`tandem verify --into {now.into}` verifies them as they are",
         )
     begins = {(each.topic, str(each.number)): each.begin for each in partitions}
     for topic, span in earlier.span.offsets.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pymongo.database import Database
 
 from tandem.catalog import PipelineLocation, declared_by, find, names
 from tandem.engine.declare.collection_set import name_beside
-from tandem.engine.declare.replay_range import ReplayRange, record_id
+from tandem.engine.declare.replay_range import ReplayRange, record_id, record_of
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.errors import UsageError
 
@@ -82,6 +83,15 @@ def replayed(database: Database[dict[str, Any]], pipeline: str, suffix: str) -> 
     if found is None:
         return None
     return Replayed(ReplayRange.parse(found["range"]), found["watermark_ms"], found["state"], _step(found["progress"]))
+
+
+def announce(database: Database[dict[str, Any]], pipeline: str, span: ReplayRange) -> None:
+    """Stores the record of a first replay into a set, before its collections exist.
+
+    So the collections are known as those of a replay, even if it never starts.
+    """
+    record = {**record_of(pipeline, span, "running"), "at": datetime.now(UTC)}
+    database[REPLAY_COLLECTION].update_one({"_id": record.pop("_id")}, {"$setOnInsert": record}, upsert=True)
 
 
 def _step(stored: dict[str, Any] | None) -> Step | None:

@@ -13,6 +13,7 @@ from tandem.catalog import declared_by
 from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import TandemError
+from tandem.replay.undecided import undecided
 from tandem.settings.model import Settings
 from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
@@ -26,8 +27,9 @@ from tandem.verify.watermark import sweep
 def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span: ReplayRange) -> Report:
     """Returns the comparison of a replayed set with what its records imply.
 
-    In a replay no record is late. An event that is dated before the range may have partners that were not read. So its
-    documents may be there or not, and it counts as late if it has none. The parameters are those of the replay.
+    In a replay no record is late. An event that is dated before the range may have partners that were not read. Its
+    pairs with events that were read must be there. Its other documents may be there or not, and it counts as late if it
+    has none. The parameters are those of the replay.
 
     Args:
         settings: the pipeline's settings.
@@ -44,19 +46,22 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
         for intake in intakes:
             reader = stack.enter_context(TopicReader(settings.kafka, intake.stream.topic))
             starts, ends = _numbered(span.starts(reader.topic)), _numbered(span.ends(reader.topic))
-            _check_there(reader.topic, reader.beginnings(), starts, ends)
+            _check_there(reader, starts, ends)
             intake.take(reader.read(starts, ends))
     arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
     reached = sweep(arrivals, [each.name for each in declared.streams], lateness_seconds=job.lateness_seconds)
     early = frozenset() if span.decided_ms is None else _dated_before(intakes, span.decided_ms)
     stored = database.with_options(codec_options=AS_NUMBERS)
     own = [each.name for each in declared.collections]
+    documents = MongoDocuments(stored, {name: name_beside(name, span.into) for name in own})
+    oracle = load_oracle(settings.location)
+    late = undecided(early, intakes, documents, oracle=oracle, collections=own, parameters=job.parameters)
     report = compare(
         intakes,
-        MongoDocuments(stored, {name: name_beside(name, span.into) for name in own}),
+        documents,
         None,
-        replace(reached, late=early),
-        oracle=load_oracle(settings.location),
+        replace(reached, late=late),
+        oracle=oracle,
         collections=own,
         dead_letter_topic=declared.dead_letter_topic,
         parameters=job.parameters,
@@ -64,8 +69,8 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
         dropped_as_late=sum(intake.consumed for intake in intakes),
     )
     notes = [f"compared the collections with the suffix {span.into}; dead letters are not compared"]
-    if early:
-        notes.append(f"events dated before the range: {len(early)}; those without documents count as late")
+    if late:
+        notes.append(f"events that the range may not decide: {len(late)}; those without documents count as late")
     return replace(report, notes=[*notes, *report.notes])
 
 
@@ -73,12 +78,16 @@ def _numbered(offsets: Mapping[str, int]) -> dict[int, int]:
     return {int(partition): offset for partition, offset in offsets.items()}
 
 
-def _check_there(topic: str, begins: Mapping[int, int], starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
-    if any(begins[number] > first for number, first in starts.items() if first < ends[number]):
-        raise TandemError(
-            f"Kafka has removed records of {topic} that the replay has read",
-            hint="replay a later range into other collections, and verify it soon afterwards",
-        )
+def _check_there(reader: TopicReader, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
+    """Raises if records of the range are gone, or the topic was created again."""
+    begins, behind = reader.beginnings(), reader.ends()
+    for number, first in starts.items():
+        there = number in begins and begins[number] <= first and ends[number] <= behind[number]
+        if first < ends[number] and not there:
+            raise TandemError(
+                f"Kafka has removed records of {reader.topic} that the replay has read",
+                hint="replay a later range into other collections, and verify it soon afterwards",
+            )
 
 
 def _dated_before(intakes: Iterable[Intake], ms: int) -> frozenset[EventId]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tandem.engine.declare.field_name import Path, find, folded, value_at
-from tandem.engine.declare.kind import Integer, Kind, Record, String, Timestamp
+from tandem.engine.declare.kind import Integer, Kind, Record, String, Timestamp, TimeUnit
 from tandem.engine.declare.stream import EVENT_TIME, IDENTITY, RecordPart, Stream
 from tandem.errors import UsageError
 from tandem.scaffold.described import Described
 from tandem.scaffold.infer.event_time import TimeGuess, guess_time, how_written
 from tandem.scaffold.infer.identity import Guess, Identity, collides, guess_identity, repeat_of, unique_in
-from tandem.scaffold.infer.numbers import kind_of_times
+from tandem.scaffold.infer.numbers import kind_of_times, kind_of_unit
 from tandem.scaffold.names import record_name
 
 # How the command line names the parts of a record besides its value.
@@ -74,6 +74,7 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
     Raises:
         UsageError: a chosen field is not valid.
     """
+    described, choice = _with_unit(described, choice)
     record, described = record_name(described.name), _with_chosen_time(described, choice)
     identity, why_identity = _identity(described, choice, record)
     time, why_time = _event_time(described, choice, now_ms)
@@ -93,8 +94,33 @@ def choose(described: Described, choice: Choice, pipeline: str, now_ms: int) -> 
         ) from None
     if described.topic:
         notes.append(f"`tandem run` and `tandem produce` send generated records to the topic {described.topic}")
+    notes += _defaulted(described.fields, identity, time)
     chosen = [f"identity: {_shown(identity)} ({why_identity})", f"time: {_shown(time)} ({why_time})"]
     return Chosen(described, stream, record, (*chosen, *described.notes, *notes))
+
+
+def _defaulted(fields: Mapping[str, Kind], identity: Identity, time: str | Literal[RecordPart.TIMESTAMP]) -> list[str]:
+    """Returns notes if records may lack their identity or time."""
+    paths = {"identity": identity if isinstance(identity, tuple) else (identity,), "time": (time,)}
+    return [
+        f"records that lack {path} have the same {what}: the field's default"
+        for what, each in paths.items()
+        for path in each
+        if isinstance(path, str) and (found := find(fields, path, may_be_absent=True)) and found[1].fallback is not None
+    ]
+
+
+def _with_unit(described: Described, choice: Choice) -> tuple[Described, Choice]:
+    """Returns the description and the choice without a unit, as in ``at:ms``."""
+    path, _, unit = (choice.event_time or "").rpartition(":")
+    kind, found = kind_of_unit(unit), find(described.fields, path, may_be_absent=True)
+    is_number = found is not None and (
+        isinstance(found[1], Integer) or (isinstance(found[1], Timestamp) and found[1].unit is not TimeUnit.ISO_8601)
+    )
+    if kind is None or found is None or not is_number:
+        return described, choice
+    fields = _replaced(described.fields, found[0], replace(kind, is_optional=found[1].is_optional))
+    return replace(described, fields=fields), replace(choice, event_time=path)
 
 
 def _with_chosen_time(described: Described, choice: Choice) -> Described:
@@ -118,8 +144,12 @@ def _identity(described: Described, choice: Choice, record: str) -> Guess:
         return guess_identity(described.fields, described.samples, record)
     if choice.identity == (KEY,):
         return Guess(RecordPart.KEY, "as chosen")
-    for path in choice.identity:
+    for number, path in enumerate(choice.identity):
         _check_there(described, path, choice.options[0])
+        if path in choice.identity[:number]:
+            raise UsageError(
+                f"{described.source}: {choice.options[0]} {path} is given twice", hint="name each field once"
+            )
     identity: Identity = choice.identity[0] if len(choice.identity) == 1 else choice.identity
     repeat = repeat_of(choice.identity, described.samples)
     if repeat is None:
@@ -137,9 +167,11 @@ def _event_time(described: Described, choice: Choice, now_ms: int) -> TimeGuess:
     option = choice.options[1]
     kind = _check_there(described, choice.event_time, option)
     if not isinstance(kind, Timestamp):
+        times = f"choose one with times, or {TIMESTAMP}"
+        is_integer = isinstance(kind, Integer)
         raise UsageError(
             f"{described.source}: {option} {choice.event_time} is of type {kind}, not a timestamp",
-            hint=f"choose one with times, or {TIMESTAMP}",
+            hint=f"add its unit, such as {option} {choice.event_time}:ms; or {times}" if is_integer else times,
         )
     return TimeGuess(choice.event_time, f"as chosen, {how_written(kind)}")
 

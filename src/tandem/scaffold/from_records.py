@@ -28,13 +28,14 @@ from tandem.engine.declare.kind import (
 from tandem.engine.declare.pipeline import repeated_topics
 from tandem.errors import UsageError
 from tandem.scaffold import Format
-from tandem.scaffold.chosen import Chosen, choose
+from tandem.scaffold.chosen import Chosen, choose, kind_at
 from tandem.scaffold.folder import check_name, create
 from tandem.scaffold.joining import JoinChoice, joining
 from tandem.scaffold.names import dead_letter_topic
 from tandem.scaffold.render.joined import files_of
 from tandem.scaffold.render.joined_names import JoinedNames
 from tandem.scaffold.render.one import OneStream
+from tandem.scaffold.render.sample_code import few_values
 from tandem.scaffold.sources import read_source
 from tandem.settings.model import KafkaSettings
 
@@ -168,4 +169,15 @@ def _schemas(chosen: Chosen) -> dict[str, str]:
 
 def _notes(chosen: Chosen) -> list[str]:
     heading = f"{chosen.stream.name}, from {chosen.described.source} ({chosen.described.summary}):"
-    return [heading, *(f"  {note}" for note in chosen.notes)]
+    return [heading, *(f"  {note}" for note in (*chosen.notes, *_repeated_identities(chosen)))]
+
+
+def _repeated_identities(chosen: Chosen) -> list[str]:
+    """Returns a note if generated records must repeat their identity."""
+    paths = chosen.stream.identity_paths or ()
+    few = [few_values(kind_at(chosen.described.fields, path)) for path in paths]
+    if not few or None in few:
+        return []
+    values = next((each for each in few if each != "few"), "few")
+    names = " and ".join(".".join(path) for path in paths)
+    return [f"generated records repeat {names}, which has {values} values; `tandem verify` counts them as conflicting"]

@@ -21,7 +21,7 @@ _TAKEN = (
     "chance moment moment_id time_ms events event date datetime decimal random any fields stream f spark pytest rows "
     "columns expect expectation document collection column joined noon second stored after_ms named other "
     "identity iterator accepted annotations document_id expected in_time interval_join match_window_seconds name "
-    "no_longer_alone no_longer_unmatched outcomes row timedelta too_late utc"
+    "moment_number no_longer_alone no_longer_unmatched outcomes row timedelta too_late utc"
 )
 # The end of the constants with the names of a stream's fields in documents.
 _NAMES = "_names"

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tandem import __version__
-from tandem.checkout import checkout
+from tandem.checkout import RECORD, checkout
 from tandem.errors import DISTRIBUTION, TandemError, UsageError
 from tandem.scaffold.folder import EXAMPLE, SHARED
+from tandem.settings.editor_schema import schema_text
+from tandem.settings.profiles import packaged_names
 
 _TEMPLATES = Path(__file__).parent / "project_files"
 # The beginning of a template's name for a file or folder that begins with a dot.
 _DOT = "dot-"
 _NAME, _VERSION = "the-project", "the-version"
-# The file with the name, the version and the digests of all files as they were written.
-RECORD = ".tandem-init.json"
 
 
 def project_name(folder: Path) -> str:
@@ -37,6 +37,8 @@ def files_of(name: str) -> dict[str, str]:
         parts = (part.replace(_DOT, ".", 1) for part in template.relative_to(_TEMPLATES).parts)
         text = template.read_text("utf-8")
         texts[str(Path(*parts))] = text.replace(_NAME, name).replace(_VERSION, __version__)
+    # Editors complete and check tandem.toml by it.
+    texts["tandem.schema.json"] = schema_text(packaged_names())
     return texts | {f"pipelines/{shared}": (EXAMPLE / shared).read_text("utf-8") for shared in SHARED}
 
 
@@ -108,7 +110,7 @@ def check_place(folder: Path) -> None:
     """Raises if a folder cannot be a project of its own.
 
     Raises:
-        UsageError: this Tandem runs from a checkout, or the folder is in one.
+        UsageError: this Tandem runs from a checkout, or the folder is in one or in another project.
     """
     if own := checkout():
         raise UsageError(
@@ -118,3 +120,5 @@ def check_place(folder: Path) -> None:
     for place in (folder, *folder.parents):
         if (place / "src" / "tandem" / "checkout.py").is_file():
             raise UsageError(f"{place} is a checkout of Tandem", hint="call `tandem init` in an empty folder elsewhere")
+    if outer := next((each for each in folder.parents if (each / RECORD).is_file()), None):
+        raise UsageError(f"{folder} is in the project {outer}", hint=f"call `tandem init` in {outer}, or elsewhere")

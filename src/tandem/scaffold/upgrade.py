@@ -1,4 +1,4 @@
-"""Restores and upgrades a project's files; keeps the user's changes."""
+"""Upgrades a project's files; keeps the user's changes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from difflib import unified_diff
 from pathlib import Path
 
 from tandem import __version__
+from tandem.checkout import RECORD
 from tandem.errors import DISTRIBUTION, UsageError
 from tandem.parsing import parse_json
-from tandem.scaffold.project import RECORD, digest, files_of, record_of, text_of, write
+from tandem.scaffold.project import digest, files_of, record_of, text_of, write
 
 # As a patch says that a file's last line has no newline.
 _NO_NEWLINE = "\\ No newline at end of file\n"
@@ -42,19 +43,6 @@ class Change:
         return "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}" for line in lines)
 
 
-def restore(folder: Path) -> list[str]:
-    """Writes the missing files, as after a clone; returns their paths.
-
-    Raises:
-        UsageError: as ``changes`` does.
-        TandemError: a file cannot be written.
-    """
-    name, recorded = _recorded(folder)
-    texts = {path: text for path, text in files_of(name).items() if path in recorded and not (folder / path).exists()}
-    write(folder, texts)
-    return list(texts)
-
-
 def changes(folder: Path) -> list[Change]:
     """Returns what differs since the user last saw it.
 
@@ -63,10 +51,10 @@ def changes(folder: Path) -> list[Change]:
     Raises:
         UsageError: the folder is not a project, its record is wrong, or a newer version wrote it.
     """
-    name, recorded = _recorded(folder)
+    name, known_files = recorded(folder)
     found = []
     for path, after in sorted(files_of(name).items()):
-        before, known = text_of(folder / path), recorded.get(path)
+        before, known = text_of(folder / path), known_files.get(path)
         if before == after or digest(after) == known or (before is None and known):
             continue
         found.append(Change(path, before, after, kept=before is not None and digest(before) != known))
@@ -79,13 +67,17 @@ def apply(folder: Path, found: list[Change]) -> None:
     Raises:
         TandemError: a file cannot be written.
     """
-    name, _ = _recorded(folder)
+    name, _ = recorded(folder)
     texts = {change.path: change.after for change in found if not change.kept}
     write(folder, {**texts, RECORD: record_of(name, files_of(name))})
 
 
-def _recorded(folder: Path) -> tuple[str, Mapping[str, str]]:
-    """Returns the project's name, and the digests of the files as they were written."""
+def recorded(folder: Path) -> tuple[str, Mapping[str, str]]:
+    """Returns the project's name, and the digests of the files as they were written.
+
+    Raises:
+        UsageError: the folder is not a project, its record is wrong, or a newer version wrote it.
+    """
     file = folder / RECORD
     text = text_of(file)
     if text is None:

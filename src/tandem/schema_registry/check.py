@@ -15,7 +15,7 @@ from tandem.engine.declare.wire_format import FOLDER, Frozen, JsonSchema
 from tandem.errors import UsageError
 from tandem.schema_registry.client import RegisteredSchema, Registry
 from tandem.schema_registry.protobuf import descriptor_of
-from tandem.schema_registry.pull import UnreadableError, imports_of, readable
+from tandem.schema_registry.pull import UnreadableError, has_files, imports_of, readable
 from tandem.schema_registry.subjects import Registered, frozen_of, is_same, kind_of, printable
 
 
@@ -73,13 +73,13 @@ def check(
     schemas = [registry.schema(subject, version) for version in registry.versions(subject)]
     for schema in schemas:
         try:
-            whole, _ = readable(registry, subject, schema)
+            whole, endings = readable(registry, subject, schema)
             if schema.kind != kind:
                 raise UnreadableError(f"it is {schema.kind}, not {kind}")
         except UnreadableError as error:
             yield _unreadable(schema, str(error), is_newest=schema is schemas[-1])
         else:
-            yield _frozen(whole, frozen)
+            yield _frozen(whole, [each for each in frozen if has_files(folder, subject, each, endings)])
     found = registry.level(subject)
     met = level is None or level.is_met_by(found)
     wanted = "" if met else f", which does not include {level}"
@@ -126,7 +126,10 @@ def _compatible(reasons: list[str] | None) -> SchemaFinding:
 def _readable(
     registry: Registry, stream: Stream, declared: Registered, frozen: list[Frozen], new: RegisteredSchema
 ) -> SchemaFinding:
-    """Returns whether the declaration fits a new schema."""
+    """Returns whether the declaration fits a new schema.
+
+    Of a JSON Schema, only whether it is one.
+    """
     try:
         match declared:
             case Avro():
@@ -136,7 +139,12 @@ def _readable(
                 added = _next(known, descriptor_of(new.text, imports_of(registry, new)))
                 Protobuf.parse_registered(declared.subject, [*known, added], declared.message).check(stream.fields)
             case JsonSchema():
-                json.loads(new.text)
+                # A JSON Schema does not say which type a declaration has, so the fields are not compared.
+                if not isinstance(json.loads(new.text), dict | bool):
+                    raise ValueError("it is no JSON Schema")
+                return SchemaFinding(
+                    f"the fields of the stream {stream.name} are not compared with a JSON Schema", False
+                )
     except (ValueError, RecursionError) as error:
         return SchemaFinding(f"the stream {stream.name} does not fit the schema: {error}", True)
     return SchemaFinding(f"the stream {stream.name} fits the schema", False)

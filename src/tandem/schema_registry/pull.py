@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tandem.engine.declare.avro_version import Version
 from tandem.engine.declare.protobuf_descriptor import Descriptor
-from tandem.engine.declare.wire_format import DESCRIPTOR_ENDING, PROTO_ENDING, frozen_file
+from tandem.engine.declare.wire_format import DESCRIPTOR_ENDING, FOLDER, PROTO_ENDING, Frozen, frozen_file
 from tandem.errors import TandemError
 from tandem.schema_registry.client import RegisteredSchema, Registry
 from tandem.schema_registry.other_subjects import completed, referred
@@ -44,34 +46,59 @@ def pull(registry: Registry, folder: Path, subject: str) -> Pulled:
         subject: the subject.
 
     Raises:
-        TandemError: the registry has no such subject, or a file contradicts the registry.
+        TandemError: the registry has no such subject, a file contradicts the registry, or a file cannot be written.
     """
     done = Pulled()
     for version in registry.versions(subject):
         registered = registry.schema(subject, version)
         try:
-            schema, files = readable(registry, subject, registered)
+            schema, texts = readable(registry, subject, registered)
         except UnreadableError as error:
             done.skipped.append(f"version {version} (id {registered.schema_id}): {error}")
             continue
-        if _is_frozen(folder, subject, schema) and all((folder / path).exists() for path in files):
+        frozen = _frozen(folder, subject, schema)
+        # A schema that was deleted and registered again has another number.
+        number = schema.version if frozen is None else frozen.version
+        if frozen is not None and has_files(folder, subject, frozen, texts):
             done.known += 1
             continue
-        for path, text in files.items():
-            file = folder / path
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(f"{text}\n", "utf-8")
-            done.new.append(path)
+        files = {frozen_file(subject, number, schema.schema_id, ending): text for ending, text in texts.items()}
+        _write(folder, files)
+        done.new += files
     return done
 
 
-def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> tuple[RegisteredSchema, dict[str, str]]:
-    """Returns a schema as its file has it, and its files, if a job can read it.
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """Writes the files of one schema, all or none."""
+    drafts = {folder / path: folder / f"{path}.draft" for path in files}
+    try:
+        (folder / FOLDER).mkdir(exist_ok=True)
+        for draft, text in zip(drafts.values(), files.values(), strict=True):
+            draft.write_text(f"{text}\n", "utf-8")
+        for file, draft in drafts.items():
+            draft.replace(file)
+    except OSError as error:
+        for draft in drafts.values():
+            with suppress(OSError):
+                draft.unlink()
+        raise TandemError(
+            f"{error.filename} cannot be written: {error.strerror}",
+            hint=f"make {folder / FOLDER} a folder that you may write to",
+        ) from None
 
-    The files' texts are by their paths below the pipeline's folder. They have what the schema refers to.
+
+def has_files(folder: Path, subject: str, frozen: Frozen, endings: Iterable[str]) -> bool:
+    """Returns whether a frozen schema has all its files in a pipeline's folder."""
+    return all((folder / frozen_file(subject, frozen.version, frozen.schema_id, each)).exists() for each in endings)
+
+
+def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> tuple[RegisteredSchema, dict[str, str]]:
+    """Returns a schema as its file has it, and the texts of its files.
+
+    The texts are by the files' endings. They have what the schema refers to.
 
     Raises:
-        UnreadableError: a job cannot.
+        UnreadableError: a job cannot read its records.
         EnvironmentNotReadyError: the registry does not answer.
     """
     if schema.kind not in ENDINGS:
@@ -87,8 +114,7 @@ def readable(registry: Registry, subject: str, schema: RegisteredSchema) -> tupl
             texts[ENDINGS[schema.kind]] = json.dumps(json.loads(whole.text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError) as error:
         raise UnreadableError(printable(str(error))) from None
-    paths = {ending: frozen_file(subject, schema.version, schema.schema_id, ending) for ending in texts}
-    return whole, {paths[ending]: text for ending, text in texts.items()}
+    return whole, texts
 
 
 def _descriptor(registry: Registry, subject: str, schema: RegisteredSchema) -> str:
@@ -103,17 +129,21 @@ def imports_of(registry: Registry, schema: RegisteredSchema) -> dict[str, str]:
 
     Raises ValueError and EnvironmentNotReadyError as ``completed`` does.
     """
-    return {reference.name: each.text for reference, each in referred(registry, schema).items()}
+    found: dict[str, str] = {}
+    for reference, each in referred(registry, schema).items():
+        # Of two versions of a file, Confluent's registry and serializers take the one that is referred to first.
+        found.setdefault(reference.name, each.text)
+    return found
 
 
-def _is_frozen(folder: Path, subject: str, schema: RegisteredSchema) -> bool:
+def _frozen(folder: Path, subject: str, schema: RegisteredSchema) -> Frozen | None:
     for frozen in frozen_of(folder, subject, schema.kind):
         if frozen.schema_id == schema.schema_id and is_same(schema.kind, frozen.text, schema.text):
-            return True
+            return frozen
         if frozen.schema_id == schema.schema_id or frozen.version == schema.version:
             path = frozen_file(subject, frozen.version, frozen.schema_id, ENDINGS[schema.kind])
             raise TandemError(
                 f"{path} is not what the registry has: version {schema.version} with id {schema.schema_id}",
                 hint="delete that file and pull again, if this is the registry that the producers use",
             )
-    return False
+    return None

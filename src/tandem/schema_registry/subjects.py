@@ -52,7 +52,7 @@ def frozen_of(folder: Path, subject: str, kind: str) -> list[Frozen]:
     """Returns the frozen schemas of a subject in a pipeline's folder, oldest first.
 
     Raises:
-        UsageError: two files contradict each other.
+        UsageError: two files contradict each other, or a file cannot be read.
     """
     schemas = folder / FOLDER
     names = [each.name for each in schemas.glob("*")]
@@ -60,7 +60,16 @@ def frozen_of(folder: Path, subject: str, kind: str) -> list[Frozen]:
         found = frozen_in(names, subject, ENDINGS[kind])
     except ValueError as error:
         raise UsageError(str(error), hint="delete one, and run `tandem schemas pull`") from None
-    return [Frozen(*numbers, (schemas / name).read_text("utf-8")) for name, numbers in found.items()]
+    return [Frozen(*numbers, _text(schemas / name)) for name, numbers in found.items()]
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{file} cannot be read: {error}", hint="delete it, and run `tandem schemas pull` again"
+        ) from None
 
 
 def printable(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 from collections.abc import Collection
 from itertools import pairwise
 from typing import Any
@@ -11,8 +12,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from tandem.settings.model import FOUND, Settings
-from tandem.settings.own_profiles import LARGEST_OFFSET, NAME, NOT_SET
+from tandem.settings.own_profiles import LARGEST_OFFSET, NAME, NOT_SET, TAKEN
 from tandem.settings.variables import fields, is_section
+
+
+def schema_text(packaged: Collection[str]) -> str:
+    """Returns the text of the JSON Schema."""
+    return json.dumps(json_schema(packaged), indent=2) + "\n"
 
 
 def json_schema(packaged: Collection[str]) -> dict[str, Any]:
@@ -53,6 +59,7 @@ def json_schema(packaged: Collection[str]) -> dict[str, Any]:
             "profile": {
                 "type": "object",
                 "additionalProperties": False,
+                "propertyNames": {"not": {"enum": [*packaged, *TAKEN]}},
                 "patternProperties": {_whole(NAME.pattern): profile},
             }
         },

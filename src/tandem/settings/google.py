@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tandem.engine.declare.job_config import METADATA, SECRET_MANAGER
+
+# The series of machines that have no persistent disks.
+HYPERDISK_ONLY = ("c4", "c4a", "c4d", "n4", "n4a", "n4d")
 
 
 class GoogleSettings(BaseModel):
@@ -29,11 +32,12 @@ class GoogleSettings(BaseModel):
     """The cluster; ``tandem deploy`` creates it if it does not exist."""
     machine: str = "n2-standard-4"
     """The type of the cluster's machines. Executors are sized for it."""
-    workers: int = Field(default=2, ge=0)
+    workers: int = Field(default=2, ge=0, json_schema_extra={"not": {"const": 1}})
     """The number of workers; 0 for a single machine that is master and worker, else at least 2."""
     disk_gb: int = Field(default=100, ge=50)
     """The size of each machine's boot disk, which also has the state and what Spark spills. Google's default is 500."""
-    disk_type: str = "pd-balanced"
+    disk_type: str = Field(default="pd-balanced", validate_default=True)
+    """The type of the boot disks; machines of the series C4 and N4 need ``hyperdisk-balanced``."""
     idle_delete_minutes: int = Field(default=60, ge=5, le=20160)
     """A cluster that Tandem created deletes itself after this time without a job, to save costs."""
     rehearsal_port: int | None = Field(default=None, ge=1, le=65533)
@@ -66,6 +70,14 @@ class GoogleSettings(BaseModel):
         if workers == 1:
             raise ValueError("a cluster has no worker (one machine for all) or at least 2")
         return workers
+
+    @field_validator("disk_type")
+    @classmethod
+    def _fits_the_machines(cls, disk_type: str, info: ValidationInfo) -> str:
+        series = str(info.data.get("machine")).partition("-")[0]
+        if series in HYPERDISK_ONLY and not disk_type.startswith("hyperdisk-"):
+            raise ValueError(f"machines of the series {series} have no disks of this type: set hyperdisk-balanced")
+        return disk_type
 
 
 def _here(values: dict[str, Any], offset: int) -> str | None:

@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 from tandem.settings.variables import fields
 
+# The placeholder of a profile's own state folder, with which paths begin.
+HOME = "{home}"
 # References to a file.
 _PASSWORDS = (("kafka", "password"), ("mongo", "password"))
 
@@ -35,22 +37,27 @@ def nested(values: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
     return found
 
 
-def with_absolute_paths(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns nested settings with absolute paths."""
+def with_absolute_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Returns nested settings with absolute paths.
+
+    Args:
+        values: the settings.
+        folder: what relative paths are relative to.
+    """
     paths = {path for path, kind in fields() if Path in (kind, *get_args(kind))}
 
     def resolved(value: Any, path: tuple[str, ...]) -> Any:
         if isinstance(value, Mapping):
             return {key: resolved(inner, (*path, key)) for key, inner in value.items()}
-        if path in paths and isinstance(value, str | Path):
-            return absolute(value)
+        if path in paths and isinstance(value, str | Path) and not str(value).startswith(HOME):
+            return absolute(value, folder)
         if path in _PASSWORDS and isinstance(value, str) and value.startswith("file:"):
-            return f"file:{absolute(value.removeprefix('file:'))}"
+            return f"file:{absolute(value.removeprefix('file:'), folder)}"
         return value
 
     return {key: resolved(value, (key,)) for key, value in values.items()}
 
 
-def absolute(path: str | Path) -> Path:
-    """Returns an absolute path; a relative one is relative to the current folder."""
-    return Path(path).expanduser().absolute()
+def absolute(path: str | Path, folder: Path) -> Path:
+    """Returns an absolute path; a relative one is relative to the folder."""
+    return folder / Path(path).expanduser()

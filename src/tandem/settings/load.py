@@ -15,13 +15,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from tandem.catalog import PipelineLocation, find, names_in
-from tandem.checkout import state_folder
+from tandem.checkout import project_root, state_folder
 from tandem.errors import UsageError
 from tandem.parsing import read_toml
-from tandem.settings.layers import absolute, merged, nested, with_absolute_paths
+from tandem.settings.layers import HOME, absolute, merged, nested, with_absolute_paths
 from tandem.settings.loaded import LoadedSettings, leaves, missing_of, places_tried
 from tandem.settings.model import Settings
-from tandem.settings.profiles import Profile, base, own_file, profiles
+from tandem.settings.profiles import Profile, base, dotenv_file, own_file, profiles
 from tandem.settings.variables import (
     check,
     fields,
@@ -53,7 +53,8 @@ def chosen_profile(flag: str | None) -> tuple[str, str] | None:
 
 def own_pipelines() -> Path:
     """Returns the user's folder of pipelines, without a profile; it may not exist."""
-    return absolute(os.environ.get("TANDEM_PIPELINES_DIR") or base()["pipelines_dir"])
+    own = os.environ.get("TANDEM_PIPELINES_DIR")
+    return absolute(own, Path.cwd()) if own else absolute(base()["pipelines_dir"], project_root())
 
 
 def load(profile: str | None = None, overrides: Mapping[str, Any] | None = None, *, named: bool = True) -> Settings:
@@ -103,7 +104,7 @@ def read_settings(
     """
     known = profiles()
     found = _named(profile, known)
-    dotenv = Path(f".env.{found.name}")
+    root, dotenv = project_root(), dotenv_file(found.name)
     variables = read_dotenv(dotenv)
     secrets = _referenced(known)
     check(variables, str(dotenv), secrets)
@@ -113,15 +114,15 @@ def read_settings(
         environment = without_parameters(environment)
     # The first one wins.
     layers: dict[str, Mapping[str, Any]] = {
-        _COMMAND_LINE: overrides or {},
-        _ENVIRONMENT: nested(values_of(environment)),
+        _COMMAND_LINE: with_absolute_paths(overrides or {}, Path.cwd()),
+        _ENVIRONMENT: with_absolute_paths(nested(values_of(environment)), Path.cwd()),
         str(dotenv): nested(values_of(variables)),
         **dict(found.layers),
     }
     # These layers choose the pipeline; its settings.toml is the next layer.
     chosen = merged(base(), *reversed(layers.values()))
     pipelines = names_in(str(chosen["pipeline"]))
-    location = find(pipelines[0], absolute(chosen["pipelines_dir"]))
+    location = find(pipelines[0], absolute(chosen["pipelines_dir"], root))
     own = _of_pipeline(location)
     parameters = _parameters_of(own)
     if not named:
@@ -131,7 +132,7 @@ def read_settings(
     values = merged({"state_dir": state_folder()}, *reversed(layers.values()))
     values |= {"profile": found.name, "profile_file": found.file, "pipeline": location.name, "location": location}
     try:
-        settings = Settings.model_validate(_resolved(values))
+        settings = Settings.model_validate(_resolved(values, root))
     except ValidationError as error:
         raise _wrong(error, found.name) from None
     if found.values.get("protected") and not settings.protected:
@@ -155,7 +156,7 @@ def _referenced(known: Mapping[str, Profile]) -> set[str]:
     for profile in known.values():
         # A wrong file is reported when its profile is used.
         with suppress(UsageError):
-            values += read_dotenv(Path(f".env.{profile.name}")).values()
+            values += read_dotenv(dotenv_file(profile.name)).values()
         values += (value for _, layer in profile.layers for _, value in leaves(layer))
     return referenced(values)
 
@@ -194,10 +195,10 @@ def _of_pipeline(location: PipelineLocation) -> dict[str, Any]:
     return merged({"mongo": {"database": location.name}}, values)
 
 
-def _resolved(values: Mapping[str, Any]) -> dict[str, Any]:
+def _resolved(values: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """Returns the values with absolute paths and with the placeholders replaced."""
-    home = absolute(values["state_dir"]) / values["profile"]
-    placeholders = {"{home}": str(home), "{environment}": str(values["environment"])}
+    home = absolute(values["state_dir"], root) / values["profile"]
+    placeholders = {HOME: str(home), "{environment}": str(values["environment"])}
 
     def filled(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -207,7 +208,7 @@ def _resolved(values: Mapping[str, Any]) -> dict[str, Any]:
                 value = value.replace(name, text)
         return value
 
-    return with_absolute_paths(filled(values))
+    return with_absolute_paths(filled(values), root)
 
 
 def _with_typed_parameters(settings: Settings, known: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
@@ -255,9 +256,10 @@ def _wrong(error: ValidationError, profile: str) -> UsageError:
     first = error.errors(include_url=False, include_input=False)[0]
     path = [str(part) for part in first["loc"]]
     name, places = ".".join(path), places_tried(path, profile)
+    message = first["msg"].removeprefix("Value error, ")
     if first["type"] != "extra_forbidden":
         return UsageError(
-            f"setting {name} of profile {profile}: {first['msg']} ({places})", hint="correct it where it is set"
+            f"setting {name} of profile {profile}: {message} ({places})", hint="correct it where it is set"
         )
     near = get_close_matches(name, (".".join(path) for path, _ in fields()), n=1)
     return UsageError(

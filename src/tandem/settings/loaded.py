@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tandem.errors import UsageError
 from tandem.foreign.inheritance import add_to_this_process
 from tandem.settings.model import FOUND, Settings
-from tandem.settings.profiles import FILE, profiles
+from tandem.settings.profiles import FILE, dotenv_file, profiles
 from tandem.settings.variables import variable
 
 
@@ -81,7 +80,7 @@ def missing_of(settings: Settings, names: Iterable[str]) -> tuple[str, ...]:
 
 def places_tried(path: Sequence[str], profile: str) -> str:
     """Returns the places that can set a value, for an error message."""
-    dotenv = Path(f".env.{profile}")
+    dotenv = dotenv_file(profile)
     absent = "" if dotenv.exists() else " (not there)"
     known = profiles().get(profile)
     own = f"{FILE}, " if known and known.file else ""

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tandem.catalog import PipelineLocation
-from tandem.engine.spark.secrets import is_reference
+from tandem.engine.spark.secrets import REFERENCE, is_reference
 from tandem.settings.google import GoogleSettings
+from tandem.settings.heap_size import DRIVER, EXECUTOR, HEAP_PATTERN, check_heaps
 from tandem.settings.telemetry import TelemetrySettings
 
 
@@ -33,13 +34,18 @@ def _is_loopback(host: str) -> bool:
 
 
 EXECUTORS = "spark.executor.instances"
+# A broker's name or address, and its port.
+_BROKER = re.compile(r"([\w.%-]+|\[[0-9a-fA-F:.%]+\]):[0-9]{1,5}")
+_MONGO_SCHEMES = ("mongodb", "mongodb+srv")
 # Where an environment runs. Code that chooses by it is exhaustive.
 Backend = Literal["embedded", "compose", "dataproc", "rehearsal"]
 # What the loader finds; no place sets these.
 FOUND = ("location", "profile_file")
 
 # Names a secret; ``connections.resolve`` reads it when a client needs it.
-Reference = Annotated[str, AfterValidator(_checked)]
+Reference = Annotated[str, AfterValidator(_checked), Field(json_schema_extra={"pattern": f"^({REFERENCE.pattern})$"})]
+# What an editor checks of an address: it holds no login.
+_NO_LOGIN: dict[str, Any] = {"pattern": "^[^@]*$"}
 
 
 class _Frozen(BaseModel):
@@ -65,13 +71,23 @@ class KafkaSettings(_Frozen):
     topic_configs: dict[str, str] = {}
     """Further settings of new topics."""
 
+    @field_validator("bootstrap")
+    @classmethod
+    def _has_ports_and_no_protocol(cls, bootstrap: str) -> str:
+        if not all(_BROKER.fullmatch(each.strip()) for each in bootstrap.split(",")):
+            raise ValueError("expected HOST:PORT without a protocol; separate several brokers with commas")
+        return bootstrap
+
 
 class MongoSettings(_Frozen):
     """Where MongoDB is."""
 
     port: int = Field(default=27117, ge=1, le=65535)
     options: str = "replicaSet=rs0"
-    uri: str = Field(default_factory=lambda values: f"mongodb://127.0.0.1:{values['port']}/?{values['options']}")
+    uri: str = Field(
+        default_factory=lambda values: f"mongodb://127.0.0.1:{values['port']}/?{values['options']}",
+        json_schema_extra=_NO_LOGIN,
+    )
     database: str = Field(min_length=1)
     username: str | None = None
     password: Reference | None = None
@@ -86,13 +102,16 @@ class MongoSettings(_Frozen):
         if "@" in uri:
             # The message does not repeat the address, which may hold the password.
             raise ValueError("remove the credentials from the address; set mongo.username and mongo.password")
+        scheme, found, rest = uri.partition("://")
+        if scheme not in _MONGO_SCHEMES or not found or "://" in rest.partition("?")[0]:
+            raise ValueError("expected an address such as mongodb+srv://HOST/?retryWrites=true")
         return uri
 
 
 class RegistrySettings(_Frozen):
     """Where the schema registry is. Only `tandem schemas` asks it."""
 
-    url: str | None = Field(default=None, pattern="^https?://[^/]")
+    url: str | None = Field(default=None, pattern="^https?://[^/]", json_schema_extra=_NO_LOGIN)
     """The address of an API like Confluent's, such as `https://HOST` or `http://127.0.0.1:8081/apis/ccompat/v7`."""
     username: str | None = None
     """The user, or the API key."""
@@ -187,7 +206,12 @@ class Settings(_Frozen):
     ui: UiSettings = UiSettings()
     log: LogSettings = LogSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
-    spark: dict[str, str] = {}
+    spark: dict[str, str] = Field(
+        default={},
+        json_schema_extra={
+            "properties": {name: {"type": "string", "pattern": HEAP_PATTERN} for name in (DRIVER, EXECUTOR)}
+        },
+    )
     state_dir: Path
     """The folder of all state; default: ``.tandem`` in Tandem's checkout or, without one, in your Git repository."""
     cache_dir: Path
@@ -203,11 +227,8 @@ class Settings(_Frozen):
 
     @field_validator("spark")
     @classmethod
-    def _java_takes_its_heap(cls, spark: dict[str, str]) -> dict[str, str]:
-        # Spark passes it to Java unchanged.
-        memory = spark.get("spark.driver.memory", "1g")
-        if not re.fullmatch("[0-9]+[kmgt]?", memory, re.IGNORECASE):
-            raise ValueError(f"spark.driver.memory is {memory!r}; write a whole number and k, m, g or t, such as 4g")
+    def _java_takes_its_heaps(cls, spark: dict[str, str]) -> dict[str, str]:
+        check_heaps(spark)
         return spark
 
     @field_validator("spark")

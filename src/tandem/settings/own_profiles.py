@@ -19,7 +19,7 @@ NOT_SET = ("backend", "profile")
 # Google's labels, Compose's names and files contain the profile's name, so it must be short.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
 # Other folders beside the profiles' state folders.
-_TAKEN = ("bench", "containers", "results")
+TAKEN = ("bench", "containers", "results")
 LARGEST_OFFSET = 30_000
 
 
@@ -55,11 +55,11 @@ def _check_name(name: str, packaged: Collection[str], file: Path) -> None:
             f"{file}: the profile {name} comes with Tandem and cannot be defined again",
             hint=f'choose another name, with like = "{name}"; or set the values in .env.{name}',
         )
-    if name in _TAKEN or not NAME.fullmatch(name):
+    if name in TAKEN or not NAME.fullmatch(name):
         raise UsageError(
             f"{file}: {name!r} cannot be a profile's name",
             hint="labels, clusters and folders are named after it: use at most 30 lower-case letters, digits and "
-            f"dashes, beginning with a letter and not ending with a dash, and not {' or '.join(_TAKEN)}",
+            f"dashes, beginning with a letter and not ending with a dash, and not {' or '.join(TAKEN)}",
         )
 
 

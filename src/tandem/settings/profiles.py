@@ -9,14 +9,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from tandem.checkout import STATE
+from tandem.checkout import PROFILES, STATE, project_root
 from tandem.settings.layers import merged
 from tandem.settings.model import Settings
 from tandem.settings.own_profiles import KEYS, read
 from tandem.settings.variables import fields
 
-# The user's file in the current folder, beside ``.env.<profile>`` and the folder of pipelines.
-FILE = "tandem.toml"
+# The user's file in the project, beside ``.env.<profile>`` and the folder of pipelines.
+FILE = PROFILES
 _PACKAGED = "profiles.toml"
 # The settings that a profile does not inherit from another profile of the user.
 _IDENTITY = ("environment", "project")
@@ -62,7 +62,16 @@ def packaged_names() -> tuple[str, ...]:
 
 def own_file() -> Path:
     """Returns the path of the user's file of profiles, which may not exist."""
-    return Path.cwd() / FILE
+    return project_root() / FILE
+
+
+def dotenv_file(profile: str) -> Path:
+    """Returns the path of a profile's file of variables, which may not exist.
+
+    In the current folder it is relative, for messages.
+    """
+    folder, file = project_root(), Path(f".env.{profile}")
+    return file if folder == Path.cwd() else folder / file
 
 
 def profiles() -> dict[str, Profile]:

@@ -29,6 +29,7 @@ _OTHERS = (
         "TANDEM_PROFILES_MOUNT",
     ),
     *("TANDEM_UI__GRAFANA_PORT", "TANDEM_UI__HISTORY_PORT", "TANDEM_UI__PROMETHEUS_PORT", "TANDEM_REGISTRY__PORT"),
+    *("TANDEM_UI__KAFKA_UI_PORT", "TANDEM_UI__MONGO_UI_PORT"),
     *("TANDEM_CLOUD_PROFILE", "TANDEM_LOCAL_PROFILE", "TANDEM_VERSION", "TANDEM_VENV"),
 )
 # The pipeline declares its parameters; `settings.load` checks them.

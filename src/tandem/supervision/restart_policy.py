@@ -12,8 +12,21 @@ GOOD_RUN_S = 60.0
 MAX_FAILURES = 5
 MAX_BACKOFF_S = 8.0
 _BACKOFF_S = 0.5
-# The signals of a crash: an unknown instruction, a memory fault, an abort.
-CRASHES = frozenset({signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGTRAP})
+# The signals of a program's own doing: an unknown instruction, a memory fault, an abort, a forbidden system call, or a
+# limit of file size or processor time.
+CRASHES = frozenset(
+    {
+        signal.SIGILL,
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGABRT,
+        signal.SIGFPE,
+        signal.SIGTRAP,
+        signal.SIGSYS,
+        signal.SIGXFSZ,
+        signal.SIGXCPU,
+    }
+)
 
 
 @dataclass
@@ -42,11 +55,11 @@ def failures_after(run: ServiceRun, failures: int, final_codes: Collection[int])
         final_codes: the exit codes after which the service is given up at once.
     """
     lasted = 0.0 if run.ready_at is None else time.monotonic() - run.ready_at
-    by_signal = run.code is not None and run.code < 0
+    was_killed = run.code is not None and run.code < 0 and -run.code not in CRASHES
     # A program that was ready ends in order only if something outside has asked for it.
-    from_outside = by_signal or run.code == 0
+    from_outside = was_killed or run.code == 0
     failures = 1 if lasted >= GOOD_RUN_S or (from_outside and lasted > 0) else failures + 1
-    if by_signal and -(run.code or 0) not in CRASHES:
+    if was_killed:
         # Another process has killed it, so it is never given up for that.
         return min(failures, MAX_FAILURES - 1)
     return MAX_FAILURES if run.cannot_run or run.code in final_codes else failures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isnan
 from typing import Any
 
 from bson.dbref import DBRef
@@ -100,7 +101,7 @@ def _of_its_id(document: Document, expected: Mapping[str, Document]) -> Document
 def differing_fields(stored: Document, expected: Document) -> set[str]:
     """Returns the fields that differ in presence, value or type.
 
-    An expected None means a missing field.
+    An expected None means a missing field, and an expected integer may be stored as a long. NaN equals itself.
 
     In Python 5.0 and true equal integers, but not here.
     """
@@ -120,6 +121,8 @@ def _equal(found: Any, expected: Any) -> bool:
     if type(found) is list and isinstance(expected, list | tuple):
         return len(found) == len(expected) and all(map(_equal, found, expected))
     # Null is never stored.
+    if isinstance(found, float) and isinstance(expected, float) and isnan(found):
+        return isnan(expected)
     same_type = type(found) is type(expected) or (type(found) is Int64 and type(expected) is int)
     return same_type and found is not None and bool(found == expected)
 

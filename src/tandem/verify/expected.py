@@ -112,7 +112,7 @@ def expected(
     A combination uses the content of the same number, or the last one, for all events of a stream. So for any contents
     of two events of two streams, one of the combinations has both.
     """
-    observed = _Observed(documents, question.collections)
+    observed = ObservedDocuments(documents, question.collections)
     tried = set()
     for combination in question.combinations:
         numbers = tuple(min(number, each.most_contents - 1) for number, each in zip(combination, events, strict=True))
@@ -138,21 +138,33 @@ def combinations(most_contents: Sequence[int]) -> list[Numbers]:
     return sorted(numbers, key=sum)[:MOST_COMBINATIONS]
 
 
-class _Observed(Observed):
+class ObservedDocuments(Observed):
+    """Stored documents for an oracle; their ``_id``s are read when they are needed.
+
+    Args:
+        documents: the stored documents.
+        collections: the names of the collections that the pipeline writes.
+    """
+
     def __init__(self, documents: Documents, collections: Iterable[str]) -> None:
-        self._documents = documents
-        self._ids = {collection: documents.ids(collection) for collection in collections}
+        self._documents, self._collections = documents, tuple(collections)
+        self._ids: dict[str, Set[str]] = {}
 
     def __getitem__(self, collection: str) -> Set[str]:
+        if collection not in self._collections:
+            raise KeyError(collection)
+        if collection not in self._ids:
+            self._ids[collection] = self._documents.ids(collection)
         return self._ids[collection]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._ids)
+        return iter(self._collections)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._collections)
 
     def documents(self, collection: str) -> Iterable[Document]:
+        """Returns the documents of any collection of the database, dates as ``DatetimeMS``."""
         return self._documents.read(collection)
 
 

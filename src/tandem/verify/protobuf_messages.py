@@ -33,24 +33,27 @@ class Shape:
         """Adds a declared field."""
         self._fields[field.number] = field, inner
 
-    def describe(self, into: Any, path: str) -> None:
-        """Adds the fields to a ``DescriptorProto`` of the given full name."""
+    def describe(self, into: Any, path: str, *, has_oneofs: bool) -> None:
+        """Adds the fields to a ``DescriptorProto`` of the given full name.
+
+        Without a ``oneof``, no field removes another one.
+        """
         own = {each.number: each for each in self._of.field if _is_member(each)} if self._of is not None else {}
         used = {own[number].oneof_index for number in self._fields if number in own}
         # The other members of a `oneof` remove a declared one.
         members = {number: (each, None) for number, each in own.items() if each.oneof_index in used}
-        oneofs = {index: number for number, index in enumerate(sorted(used))}
+        oneofs = {index: number for number, index in enumerate(sorted(used) if has_oneofs else ())}
         for index in oneofs:
             into.oneof_decl.add(name=f"o{index}")
         for number, (field, inner) in {**members, **self._fields}.items():
             kind = _AS.get(field.type, field.type)
             added = into.field.add(name=f"f{number}", number=number, label=field.label, type=kind)
             if inner is not None:
-                inner.describe(into.nested_type.add(name=f"M{number}"), f"{path}.M{number}")
+                inner.describe(into.nested_type.add(name=f"M{number}"), f"{path}.M{number}", has_oneofs=has_oneofs)
                 added.type_name = f"{path}.M{number}"
             elif kind == _Proto.TYPE_MESSAGE:
                 added.type = _Proto.TYPE_BYTES
-            if number in members:
+            if has_oneofs and number in members:
                 added.oneof_index = oneofs[own[number].oneof_index]
 
 
@@ -61,22 +64,28 @@ def _is_member(field: Any) -> bool:
 
 def decoder(shape: Shape) -> Callable[[bytes], Any]:
     """Returns a function that decodes a message; it raises ValueError."""
-    # Fields of proto2 have presence, all of them.
-    file = descriptor_pb2.FileDescriptorProto(name="declared.proto", syntax="proto2")
-    shape.describe(file.message_type.add(name="M"), ".M")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    of = message_factory.GetMessageClass(pool.FindMessageTypeByName("M"))
+    of = _class(shape, has_oneofs=True)
+    # It keeps the messages that another member of their `oneof` removes: they must be valid, too.
+    with_removed = _class(shape, has_oneofs=False)
 
     def decode(data: bytes) -> Any:
         try:
-            message = of.FromString(data)
+            message, whole = of.FromString(data), with_removed.FromString(data)
         except DecodeError:
             raise ValueError("not a message") from None
-        _check(message)
+        _check(whole)
         return message
 
     return decode
+
+
+def _class(shape: Shape, *, has_oneofs: bool) -> Any:
+    # Fields of proto2 have presence, all of them.
+    file = descriptor_pb2.FileDescriptorProto(name="declared.proto", syntax="proto2")
+    shape.describe(file.message_type.add(name="M"), ".M", has_oneofs=has_oneofs)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("M"))
 
 
 def _check(message: Any) -> None:

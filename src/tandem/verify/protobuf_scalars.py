@@ -25,9 +25,14 @@ def integer_reader(kind: Integer) -> Read:
     return lambda value: value if -kind.largest - 1 <= value <= kind.largest else wrong()
 
 
-def enum_reader(kind: Enum, numbers: dict[int, str]) -> Read:
-    """Returns a function that converts an enum's number."""
-    return lambda value: numbers[value] if numbers.get(value) in kind.symbols else wrong()
+def enum_reader(kind: Enum, names: dict[int, list[str]]) -> Read:
+    """Returns a function that converts an enum's number, given the names of each."""
+
+    def read(value: int) -> str:
+        declared = [name for name in names.get(value, ()) if name in kind.symbols]
+        return declared[0] if declared else wrong()
+
+    return read
 
 
 def text_enum_reader(kind: Enum) -> Read:

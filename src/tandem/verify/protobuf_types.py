@@ -42,7 +42,7 @@ class Types:
     def __init__(self, text: str) -> None:
         files = json_format.Parse(text, descriptor_pb2.FileDescriptorSet()).file
         self.messages: dict[str, Any] = {}
-        self.enums: dict[str, dict[int, str]] = {}
+        self.enums: dict[str, dict[int, list[str]]] = {}
         for file in files:
             if file.syntax == "proto3":
                 prefix = f".{file.package}" if file.package else ""
@@ -68,8 +68,10 @@ class Types:
 
     def _add_enums(self, prefix: str, enums: Any) -> None:
         for enum in enums:
-            # Of several names of a number, the first one counts.
-            self.enums[f"{prefix}.{enum.name}"] = {each.number: each.name for each in reversed(enum.value)}
+            names: dict[int, list[str]] = {}
+            for each in enum.value:
+                names.setdefault(each.number, []).append(each.name)
+            self.enums[f"{prefix}.{enum.name}"] = names
 
 
 def _nested(prefix: str, messages: Any) -> Iterator[tuple[str, Any]]:

@@ -124,10 +124,17 @@ class TopicReader:
     def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[TopicRecord]:
         """Yields each partition's records from ``start`` to before ``end``, in order.
 
+        A partition without a start is not read.
+
         Raises:
-            TandemError: Kafka returned nothing for a minute, or removed records while they were read.
+            TandemError: Kafka returned nothing for a minute, or removed records while they were read; or the topic has
+                no such partition.
         """
-        left = {tp: end[number] for number, tp in self._partitions.items() if start[number] < end[number]}
+        if missing := ", ".join(str(number) for number in sorted(start.keys() - self._partitions.keys())):
+            raise TandemError(
+                f"the topic {self.topic} has no partition {missing}", hint="the topic may have been created again"
+            )
+        left = {self._partitions[number]: end[number] for number, first in start.items() if first < end[number]}
         self._consumer.assign(list(left))
         # A partition that an earlier call read to its end is still paused.
         self._consumer.resume(*left)

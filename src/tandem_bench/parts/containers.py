@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from tandem.platforms.compose.containers import Containers
+from tandem.platforms.compose.engine import find_engine
 from tandem.settings.model import Settings
 from tandem_bench.bulk_load import ends_of, own_topics
 from tandem_bench.consumption import JobDriver
@@ -46,4 +50,15 @@ def _drained(config: RunConfig, settings: Settings) -> tuple[Figures, Figures, s
         warm = drains.warm(settings.kafka, driver, config.plan(1), first.ends)
         memory = {key: value for key, value in consumption(meter.stop()).items() if key[1] == "GiB"}
         rates = {_FIRST: first.rate, _WARM: warm.rate, _CLOSED: warm.rate_closed}
+        if settings.backend == "compose" and settings.project:
+            memory |= image_figures(Containers(find_engine()).image_sizes(settings.project))
         return rates, memory, verified(settings, reports)
+
+
+def image_figures(sizes: Mapping[str, int]) -> Figures:
+    """Returns the size of each image, the largest first.
+
+    Args:
+        sizes: the bytes by the image's name.
+    """
+    return {(f"image {name}", "GB"): size / 1e9 for name, size in sorted(sizes.items(), key=lambda each: -each[1])}

@@ -10,9 +10,17 @@ from tandem.engine.declare.field_name import unusable_in_documents
 from tandem.engine.declare.field_type import DocumentType
 from tandem.engine.declare.kind import Array, Kind, Map, Record
 from tandem.engine.declare.kind import check_fields as check_kinds
+from tandem.engine.declare.stream import (
+    BATCH_COLLECTION,
+    PROGRESS_COLLECTION,
+    REPLAY_COLLECTION,
+    SUPERSEDED_COLLECTION,
+)
 
 # The field that identifies a document. Every document has it, as a string, so no collection declares it.
 ID = "_id"
+# Collections of Tandem's own in a pipeline's database.
+_OWN = frozenset({PROGRESS_COLLECTION, BATCH_COLLECTION, REPLAY_COLLECTION, SUPERSEDED_COLLECTION})
 # The fields of each index, in order.
 Indexes = tuple[tuple[str, ...], ...]
 
@@ -28,7 +36,8 @@ class Collection:
         indexes: the indexes besides that of ``_id``: the fields of each, in order.
 
     Raises:
-        ValueError: a field's name or type is not possible in a document, or an index names an undeclared field.
+        ValueError: the name is that of a collection of Tandem's own, a field's name or type is not possible in a
+            document, or an index names an undeclared field.
 
     Examples:
         >>> Collection("facts", fields={"amount": DocumentType.INTEGER}, indexes=(("ammount",),))
@@ -42,6 +51,7 @@ class Collection:
     indexes: Indexes = ()
 
     def __post_init__(self) -> None:
+        check_name(self.name)
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         for name, kind in self.fields.items():
             if kind not in [*DocumentType]:
@@ -85,6 +95,12 @@ class Lookup:
                     raise ValueError(f"field {name!r} of a lookup cannot have a default: a missing field is null")
         except ValueError as error:
             raise ValueError(f"the lookup {self.collection}: {error}") from None
+
+
+def check_name(collection: str) -> None:
+    """Raises ValueError if a collection of this name is Tandem's own."""
+    if collection in _OWN:
+        raise ValueError(f"{collection} is a collection of Tandem's own; choose another name")
 
 
 def check_fields(collection: Collection, what: str, names: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tandem.engine.declare.collection import Collection, Lookup, check_fields, name_of
+from tandem.engine.declare.collection import Collection, Lookup, check_fields, check_name, name_of
 from tandem.engine.declare.stream import Stream
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class Pipeline:
             it gets events only, and each record is read twice.
 
     Raises:
-        ValueError: a topic is named twice, an output is superseded by a collection of another pipeline or by one whose
-            documents change, or a window names an unknown field.
+        ValueError: a topic is named twice, a collection is one of Tandem's own, an output is superseded by a collection
+            of another pipeline or by one whose documents change, or a window names an unknown field.
 
     Examples:
         >>> visits = Stream(
@@ -127,6 +127,7 @@ class Pipeline:
             )
         final = {each.collection_name for each in self.outputs if each.superseded_by is None and each.window is None}
         for output in self.outputs:
+            check_name(output.collection_name)
             if isinstance(output.collection, Collection) and output.window:
                 check_fields(output.collection, "the window", output.window)
             if output.superseded_by and output.superseded_by.collection_name not in final:

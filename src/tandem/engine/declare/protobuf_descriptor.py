@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,14 @@ class Message:
         fields: its fields.
         is_map_entry: whether it is an entry of a map: a key with number 1 and a value with number 2.
         indexes: its place in the schema's file; empty if it is imported or an entry of a map.
+        counted: the same, if the entries of maps count as messages.
     """
 
     name: str
     fields: tuple[Field, ...]
     is_map_entry: bool = False
     indexes: tuple[int, ...] = ()
+    counted: tuple[int, ...] = ()
 
     @cached_property
     def by_name(self) -> Mapping[str, Field]:
@@ -77,11 +79,11 @@ class Descriptor:
 
     Attributes:
         messages: the messages by full name. The first one of the schema's file is the first with ``indexes``.
-        enums: the names of each enum's numbers, by its full name.
+        enums: the numbers of each enum's names, by its full name; several names may have the same number.
     """
 
     messages: Mapping[str, Message]
-    enums: Mapping[str, Mapping[int, str]]
+    enums: Mapping[str, Mapping[str, int]]
 
     @classmethod
     def parse(cls, place: str, text: str) -> Descriptor:
@@ -94,21 +96,21 @@ class Descriptor:
         """
         try:
             files = json.loads(text)["file"]
-            is_proto3 = files[-1].get("syntax") == "proto3"
+            syntax = files[-1].get("syntax", "proto2")
             messages: dict[str, Message] = {}
-            enums: dict[str, Mapping[int, str]] = {}
+            enums: dict[str, Mapping[str, int]] = {}
             for each in files:
                 if each.get("syntax") != "proto3":
                     continue
-                inner = (_joined(each.get("package", "")), each, () if each is files[-1] else None)
-                for name, content, indexes in _scopes(*inner):
+                inner = (_joined(each.get("package", "")), each, _TOP if each is files[-1] else None)
+                for name, content, where in _scopes(*inner):
                     enums |= {f"{name}{enum['name']}": _numbers(enum) for enum in content.get("enumType", ())}
                     if content is not each:
-                        messages[name[:-1]] = _message(name[:-1], content, indexes or ())
+                        messages[name[:-1]] = _message(name[:-1], content, where or _TOP)
         except (KeyError, IndexError, TypeError, AttributeError, ValueError):
             raise ValueError(f"{place}: not the descriptor of a Protobuf schema") from None
-        if not is_proto3:
-            raise ValueError(f'{place}: not proto3; add `syntax = "proto3";` to the schema')
+        if syntax != "proto3":
+            raise ValueError(f"{place}: not proto3, but {syntax}, which is not supported")
         return cls(messages, enums)
 
     @property
@@ -117,31 +119,40 @@ class Descriptor:
         return next((each for each in self.messages.values() if each.indexes), None)
 
 
+class _Place(NamedTuple):
+    """Where a message is in its file: see ``Message``."""
+
+    indexes: tuple[int, ...] = ()
+    counted: tuple[int, ...] = ()
+
+
+_TOP = _Place()
+
+
 def _joined(package: str) -> str:
     return f"{package}." if package else ""
 
 
 def _scopes(
-    prefix: str, content: Mapping[str, Any], indexes: tuple[int, ...] | None
-) -> Iterator[tuple[str, Mapping[str, Any], tuple[int, ...] | None]]:
+    prefix: str, content: Mapping[str, Any], place: _Place | None
+) -> Iterator[tuple[str, Mapping[str, Any], _Place | None]]:
     """Yields a file or message, and all messages inside.
 
-    Each is between the prefix of the names inside and the indexes.
+    Each is between the prefix of the names inside and its place.
     """
-    yield prefix, content, indexes
-    # Confluent's serializers do not count the entries of maps.
-    number = 0
-    for each in content.get("nestedType" if "messageType" not in content else "messageType", ()):
+    yield prefix, content, place
+    index = 0
+    for counted, each in enumerate(content.get("nestedType" if "messageType" not in content else "messageType", ())):
         is_entry = bool(each.get("options", {}).get("mapEntry"))
-        inner = None if indexes is None or is_entry else (*indexes, number)
+        inner = None if place is None or is_entry else _Place((*place.indexes, index), (*place.counted, counted))
         yield from _scopes(f"{prefix}{each['name']}.", each, inner)
-        number += not is_entry
+        index += not is_entry
 
 
-def _message(name: str, content: Mapping[str, Any], indexes: tuple[int, ...]) -> Message:
+def _message(name: str, content: Mapping[str, Any], place: _Place) -> Message:
     oneofs = [each["name"] for each in content.get("oneofDecl", ())]
     fields = tuple(_field(each, oneofs) for each in content.get("field", ()))
-    return Message(name, fields, bool(content.get("options", {}).get("mapEntry")), indexes)
+    return Message(name, fields, bool(content.get("options", {}).get("mapEntry")), *place)
 
 
 def _field(content: Mapping[str, Any], oneofs: list[str]) -> Field:
@@ -155,9 +166,5 @@ def _field(content: Mapping[str, Any], oneofs: list[str]) -> Field:
     return Field(content["name"], int(content["number"]), kind, type_name, is_repeated, has_presence, is_member, oneof)
 
 
-def _numbers(enum: Mapping[str, Any]) -> Mapping[int, str]:
-    found: dict[int, str] = {}
-    for each in enum["value"]:
-        # Of several names of a number, the first one counts.
-        found.setdefault(each.get("number", 0), each["name"])
-    return found
+def _numbers(enum: Mapping[str, Any]) -> Mapping[str, int]:
+    return {each["name"]: each.get("number", 0) for each in enum["value"]}

@@ -26,7 +26,7 @@ class Source:
         kind: the declared type.
         field: the schema's field; None if the newest schema does not have it.
         is_readable: whether values of the field can be of the declared type.
-        symbols: the names of an enum's numbers.
+        symbols: the numbers of an enum's names.
         fields: the sources of a record's fields.
         inner: the source of an array's items, or of a map's values.
         siblings: the other members of the field's ``oneof``.
@@ -35,7 +35,7 @@ class Source:
     kind: Kind
     field: Field | None
     is_readable: bool = False
-    symbols: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    symbols: Mapping[str, int] = dataclasses.field(default_factory=dict)
     fields: Mapping[str, Source] = dataclasses.field(default_factory=dict)
     inner: Source | None = None
     siblings: tuple[Field, ...] = ()

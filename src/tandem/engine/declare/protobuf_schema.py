@@ -51,8 +51,12 @@ class ProtobufVersion:
         """
         if self.message is None:
             return ()
+        places = [self.message.indexes]
+        # Some of Confluent's serializers count the entries of maps as messages. Of two meanings, the other one counts.
+        if all(self.message.counted != each.indexes for each in self.types.messages.values()):
+            places.append(self.message.counted)
         prefix = prefix_of(self.schema_id)
-        return tuple(prefix + each for each in headers_of(self.message.indexes))
+        return tuple(prefix + each for place in places for each in headers_of(place))
 
 
 @dataclass(frozen=True)

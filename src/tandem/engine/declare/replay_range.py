@@ -18,6 +18,30 @@ def record_id(pipeline: str, suffix: str) -> str:
     return f"{pipeline}/{suffix}"
 
 
+def record_of(
+    pipeline: str, span: ReplayRange, state: str, *, watermark_ms: int = 0, progress: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Returns the record about a replay, without its time ``at``.
+
+    Args:
+        pipeline: the pipeline's name.
+        span: the range.
+        state: ``running``, ``done`` or ``failed``.
+        watermark_ms: the watermark of the range's records, in milliseconds since 1970; 0 if it is not known yet.
+        progress: the replay's step, if that is known.
+    """
+    return {
+        "_id": record_id(pipeline, span.into),
+        "pipeline": pipeline,
+        "into": span.into,
+        # As text, because its keys are names of topics, which may have dots.
+        "range": span.to_json(),
+        "watermark_ms": watermark_ms,
+        "state": state,
+        "progress": progress,
+    }
+
+
 @dataclass(frozen=True)
 class ReplayRange:
     """The records of a replay, and where their documents go.

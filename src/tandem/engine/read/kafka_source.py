@@ -48,9 +48,21 @@ def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Dat
     def read(stream: Stream) -> DataFrame:
         options = {"subscribe": stream.topic, **STREAM_OPTIONS}
         records = spark.readStream.format("kafka").options(**_connection(config), **options).load()
-        return _parsed(records, stream, config)
+        return in_few_tasks(_parsed(records, stream, config))
 
     return streamed(pipeline, [read(stream) for stream in pipeline.streams], _lookups(spark, pipeline, config), config)
+
+
+def in_few_tasks(rows: DataFrame) -> DataFrame:
+    """Returns a topic's rows with no more tasks than cores.
+
+    A task costs about as much as a hundred records, so a task may read several partitions. A cluster of several
+    machines keeps a task for each partition, because its executors may come later than the query.
+    """
+    context = rows.sparkSession.sparkContext
+    local = (context.master or "").startswith("local")
+    cores = context.defaultParallelism if local else context.getConf().get("spark.cores.max")
+    return rows.coalesce(int(cores)) if cores else rows
 
 
 def streamed(
@@ -164,6 +176,8 @@ def _connection(config: JobConfig) -> dict[str, str]:
     return {
         **kafka_options(config),
         "kafka.isolation.level": "read_committed",
+        # After each poll, Spark asks Kafka twice for the partition's offsets. By default, a poll returns 500 records.
+        "kafka.max.poll.records": "5000",
         "includeHeaders": "true",
     }
 

@@ -113,10 +113,13 @@ def text_of(value: bytes) -> str:
         raise Rejected(DeadLetterError.NOT_UTF8) from None
 
 
-def enum_reader(kind: Enum, symbols: Mapping[int, str]) -> Read:
+def enum_reader(kind: Enum, symbols: Mapping[str, int]) -> Read:
     """Returns a function that converts an enum's number, or a string."""
     known: dict[int | bytes, str] = {symbol.encode(): symbol for symbol in kind.symbols}
-    known |= {number: symbol for number, symbol in symbols.items() if symbol in kind.symbols}
+    for symbol, number in symbols.items():
+        if symbol in kind.symbols:
+            # Of several declared names of a number, the first one in the schema counts.
+            known.setdefault(number, symbol)
 
     def read(value: int | bytes) -> str:
         found = known.get(value)

@@ -15,7 +15,7 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.engine.declare.stream import BATCH_COLLECTION
 from tandem.engine.run.checkpoint_compatibility import changed
-from tandem.engine.run.pipeline_loader import load_pipeline
+from tandem.engine.run.pipeline_loader import load_pipeline, send_by_value
 from tandem.engine.run.reconcile import reconcile
 from tandem.engine.run.replay import replay
 from tandem.engine.spark.failure import CannotGoOnError
@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--report", metavar="NAME", help="store the report in MongoDB under this name, too")
     arguments = parser.parse_args()
     pipeline = load_pipeline(arguments.pipeline)
+    # The executors' machines may have the code of the running job, which may be older.
+    send_by_value(arguments.pipeline)
     span: ReplayRange | None = arguments.replay
     remember_java_names()
     what = "reconcile" if span is None else "replay"

@@ -2,7 +2,8 @@
 
 To check the code, Spark plans a batch on the checkpoint without running it. A new checkpoint records the settings that
 decide which documents exist, because its state depends on them. With other values, some documents would follow the old
-values and some the new ones, and `tandem verify` would report differences.
+values and some the new ones, and `tandem verify` would report differences. It also records where the documents and the
+dead letters are: elsewhere, those of earlier records would be missing. Addresses may change.
 
 The first start also fixes the format of the state. With another setting, Spark would keep the old format and only log a
 line, so the job would be as slow as before.
@@ -29,6 +30,7 @@ from tandem.engine.spark.file_system import exists, read_text, write_text
 
 _Writer = Callable[[DataFrame, int], None]
 _PARAMETER = "job.parameters."
+_DATABASE, _COLLECTIONS, _DEAD_LETTER_TOPIC = "mongo.database", "collections", "dead_letter_topic"
 # Spark's settings for the format of the state.
 _STATE = ("spark.sql.streaming.stateStore.providerClass", "spark.sql.streaming.join.stateFormatVersion")
 
@@ -70,7 +72,7 @@ def changed(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> Failu
     """
     now, before = deciding(pipeline, config), _recorded(spark, config)
     for name in sorted(now.keys() & before.keys()):
-        if now[name] != before[name]:
+        if _differs(name, before[name], now[name]):
             return Failure(_words(name, before[name], now[name]), MUST_NOT_GO_ON)
     return _other_state(spark, config)
 
@@ -115,7 +117,7 @@ def record(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> None:
 
 
 def deciding(pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
-    """Returns the settings that decide which documents exist, with defaults.
+    """Returns the settings that decide which documents exist and where, with defaults.
 
     They are JSON values by name.
     """
@@ -125,6 +127,9 @@ def deciding(pipeline: Pipeline, config: JobConfig) -> dict[str, Any]:
     values = {
         "job.lateness_seconds": config.lateness_seconds,
         "job.max_clock_skew_seconds": config.max_clock_skew_seconds,
+        _DATABASE: config.mongo.database,
+        _COLLECTIONS: sorted(output.collection_name for output in pipeline.outputs),
+        _DEAD_LETTER_TOPIC: pipeline.dead_letter_topic,
         **parameters,
     }
     plain: dict[str, Any] = json.loads(json.dumps(values))
@@ -155,11 +160,23 @@ def _location(config: JobConfig) -> str:
     return f"{config.checkpoint}/{RECORD_FILE}"
 
 
+def _differs(name: str, before: Any, now: Any) -> bool:
+    # A collection that is no longer written leaves the others complete.
+    return not set(now) <= set(before) if name == _COLLECTIONS else bool(now != before)
+
+
 def _words(name: str, before: Any, now: Any) -> str:
-    variable = f"TANDEM_{name.upper().replace('.', '__')}"
-    old = before if isinstance(before, str) else json.dumps(before)
-    return (
-        f"{name} is {json.dumps(now)}, but the checkpoint was begun with {json.dumps(before)}; set it back "
-        f"({variable}={old}), or start with a new checkpoint and without the old documents; otherwise `tandem verify` "
-        "reports documents that the new value does not produce (docs/guides/recovery.md)"
-    )
+    found = f"{name} is {json.dumps(now)}, but the checkpoint was begun with {json.dumps(before)}"
+    if name in (_COLLECTIONS, _DEAD_LETTER_TOPIC):
+        back = "set it back in the pipeline's declaration"
+    else:
+        variable = f"TANDEM_{name.upper().replace('.', '__')}"
+        back = f"set it back ({variable}={before if isinstance(before, str) else json.dumps(before)})"
+    if name in (_DATABASE, _COLLECTIONS, _DEAD_LETTER_TOPIC):
+        anew = "start with a new checkpoint; otherwise what earlier records produced is missing in the new one"
+    else:
+        anew = (
+            "start with a new checkpoint and without the old documents; otherwise `tandem verify` reports documents "
+            "that the new value does not produce"
+        )
+    return f"{found}; {back}, or {anew} (docs/guides/recovery.md)"

@@ -26,6 +26,7 @@ from tandem.engine.declare.pipeline import Pipeline
 from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIME_FIELD
 from tandem.engine.read.kafka_source import EVENTS, NEWEST
 from tandem.engine.run.attention import refused
+from tandem.engine.run.job_progress import milliseconds_of
 from tandem.engine.spark.connection_options import kafka_properties
 from tandem.engine.spark.job_log import values
 
@@ -41,12 +42,15 @@ class Clock:
         newest: its newest event time; None before the first event.
         sent: the event time of its newest control record; None before the first one.
         tried_at: when Kafka last accepted or refused a control record.
+        counted: whether Spark's watermark counts ``newest``. After a restart, Spark knows the watermark of all streams
+            together, and has forgotten that of each stream.
     """
 
     seen_at: float
     newest: float | None = None
     sent: float | None = None
     tried_at: float = 0.0
+    counted: bool = True
 
 
 def due(
@@ -55,6 +59,8 @@ def due(
     idle_timeout_seconds: float,
     outage_tolerance_seconds: float,
     resumed_at: float = 0.0,
+    *,
+    behind: bool = False,
 ) -> dict[str, float]:
     """Returns the event time of the next control record by quiet stream.
 
@@ -63,6 +69,9 @@ def due(
     While some streams are active, a quiet one gets the newest event time of the slowest active stream. So a replayed
     history keeps its own time. While all are quiet, upstream may be cut off and deliver a backlog later. Each stream
     then gets the time ``outage_tolerance_seconds`` before now.
+
+    After a restart, the watermark may stay behind the streams' newest event times, because Spark has forgotten some of
+    them. A stream whose newest event time is not counted then gets it again.
 
     A stream gets at most one control record within ``idle_timeout_seconds``, and only if that advances its time.
 
@@ -73,6 +82,7 @@ def due(
         outage_tolerance_seconds: the age of the oldest events that a backlog may still deliver.
         resumed_at: when the first events arrived after all streams had been quiet. The backlogs of the other streams
             may follow, so a stream that is still quiet gets no control record for another timeout.
+        behind: whether the watermark is behind the streams' newest event times.
     """
     # A stream is active if it had events shortly before the latest event, even if that was long ago.
     latest = min(now, max(clock.seen_at for clock in clocks.values()))
@@ -84,8 +94,10 @@ def due(
     times: dict[str, float] = {}
     for name, clock in clocks.items():
         target = min(now, max(slowest, closed) if name in quiet else closed)
-        moves = target > max(clock.newest or 0.0, clock.sent or 0.0)
-        if moves and now - clock.tried_at >= idle_timeout_seconds:
+        reached = max(clock.newest or 0.0, clock.sent or 0.0)
+        if behind and not clock.counted and now - clock.seen_at >= idle_timeout_seconds:
+            target, reached = max(target, clock.newest or 0.0), clock.sent or 0.0
+        if target > reached and now - clock.tried_at >= idle_timeout_seconds:
             times[name] = target
     return times
 
@@ -101,6 +113,7 @@ class ControlRecordSender:
         config: Kafka's address, and how long a topic may be quiet.
         waits: whether the restored state may hold rows. A query without new records runs no batch that reports them.
         newest_ms: each stream's newest event time so far, in milliseconds since the epoch.
+        watermark_ms: the watermark of the last batch, in milliseconds since the epoch.
         on_refused: called with the topics that refuse control records, whenever these topics change.
 
     Attributes:
@@ -115,6 +128,7 @@ class ControlRecordSender:
         *,
         waits: bool,
         newest_ms: Mapping[str, int],
+        watermark_ms: int,
         on_refused: Callable[[list[str]], None],
     ) -> None:
         self._jvm: Any = spark._jvm
@@ -125,8 +139,10 @@ class ControlRecordSender:
         # When the query last looked for records. While a batch runs, newer records are unknown.
         self._looked_at = self._resumed_at = time.time()
         self.clocks = {
-            name: Clock(self._looked_at, newest_ms[name] / 1000 if name in newest_ms else None) for name in self._topics
+            name: Clock(self._looked_at, newest_ms[name] / 1000 if name in newest_ms else None, counted=False)
+            for name in self._topics
         }
+        self._watermark_ms = watermark_ms
         self._waiting = waits
         self._refused: set[str] = set()
         self._on_refused = on_refused
@@ -149,13 +165,15 @@ class ControlRecordSender:
             now = time.time()
             self._waiting = any(int(operator.numRowsTotal) for operator in progress.stateOperators)
             self._looked_at = datetime.fromisoformat(progress.timestamp).timestamp()
+            if watermark := progress.eventTime.get("watermark"):
+                self._watermark_ms = milliseconds_of(watermark)
             latest = max(clock.seen_at for clock in self.clocks.values())
             if rows and self._looked_at - latest >= self._config.idle_timeout_seconds:
                 self._resumed_at = now
             for name in self.clocks.keys() & rows.keys():
                 clock = self.clocks[name]
                 newest = max(clock.newest or 0.0, rows[name][NEWEST] / 1000)
-                self.clocks[name] = replace(clock, seen_at=now, newest=newest)
+                self.clocks[name] = replace(clock, seen_at=now, newest=newest, counted=True)
 
     def idle(self, event: QueryIdleEvent) -> None:
         """Records that the query found no new records."""
@@ -179,7 +197,16 @@ class ControlRecordSender:
         idle, tolerance = self._config.idle_timeout_seconds, self._config.outage_tolerance_seconds
         with self._lock:
             # Without rows in state, no row waits for the watermark.
-            return due(self.clocks, self._looked_at, idle, tolerance, self._resumed_at) if self._waiting else {}
+            if not self._waiting:
+                return {}
+            behind = self._is_behind()
+            return due(self.clocks, self._looked_at, idle, tolerance, self._resumed_at, behind=behind)
+
+    def _is_behind(self) -> bool:
+        newest = [clock.newest for clock in self.clocks.values() if clock.newest is not None]
+        if len(newest) < len(self.clocks):
+            return False
+        return self._watermark_ms < round(min(newest) * 1000) - self._config.lateness_seconds * 1000
 
     def send(self, times: Mapping[str, float]) -> None:
         """Sends a control record to each partition of the topics of these streams."""

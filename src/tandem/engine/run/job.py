@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import inspect
 import logging
-import subprocess
 import sys
 import threading
 import time
@@ -15,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from py4j.protocol import Py4JError, Py4JJavaError
-from pyspark import SparkContext
 from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -27,7 +25,8 @@ from tandem.engine.read.parse import ASIDE
 from tandem.engine.run.checkpoint_compatibility import changed, misfit, record
 from tandem.engine.run.idle_watermark import ControlRecordSender
 from tandem.engine.run.job_progress import Heartbeat, ProgressReporter
-from tandem.engine.run.pipeline_loader import load_pipeline, reloaded
+from tandem.engine.run.job_start import StartError, loaded, parsed, read_with_spark, read_without_spark, session
+from tandem.engine.run.pipeline_loader import reloaded
 from tandem.engine.run.query_listener import ProgressListener
 from tandem.engine.run.signals import SignalHandler
 from tandem.engine.run.stop_file import StopFile
@@ -40,8 +39,9 @@ from tandem.engine.spark.failure import (
     failure_of_declaration,
     failure_of_java,
 )
-from tandem.engine.spark.file_system import appeared, read_text
-from tandem.engine.spark.job_log import Notice, log_to_stderr, values
+from tandem.engine.spark.file_system import appeared
+from tandem.engine.spark.java_process import end_java, java_exit_code
+from tandem.engine.spark.job_log import TEXT, Notice, log_to_stderr, values
 from tandem.engine.spark.jvm import describe, remember_java_names, set_log_levels
 from tandem.engine.spark.secrets import SecretError
 from tandem.engine.write.batch_writer import BatchWriter
@@ -49,8 +49,6 @@ from tandem.engine.write.document_schema import documents_of
 
 # How often the job checks whether it must stop or reload.
 _LOOK_S = 0.2
-# How long a Java that no longer answers may take to end.
-_END_S = 10.0
 _log = logging.getLogger("tandem.job")
 
 
@@ -68,23 +66,16 @@ def main(pipeline: Pipeline | None = None) -> None:
     Args:
         pipeline: the pipeline to run; None for the one that ``--pipeline`` names.
     """
-    # Arguments may stand in a file, one on each line: @FILE.
-    parser = argparse.ArgumentParser(description="Runs the streaming job of a pipeline.", fromfile_prefix_chars="@")
-    if pipeline is None:
-        parser.add_argument("--pipeline", required=True, metavar="PACKAGE", help="the package that declares it")
-    parser.add_argument(
-        "--config", required=True, help="JSON file of tandem.engine.declare.job_config.JobConfig; a path or a URI"
-    )
-    parser.add_argument("--begin-when", metavar="URI", help="start Spark, and the query once this file exists")
-    parser.add_argument("--stop-when", metavar="URI", help="stop after the current batch once this file exists")
-    parser.add_argument("--fit", action="store_true", help="only check whether the job can resume from its checkpoint")
-    arguments = parser.parse_args()
-    pipeline = pipeline or load_pipeline(arguments.pipeline)
+    arguments = parsed(names_pipeline=pipeline is None)
     signals = SignalHandler()
     signals.listen()
     remember_java_names()
-    spark = SparkSession.builder.appName(f"tandem {pipeline.name}").getOrCreate()
-    config = JobConfig.parse(read_text(spark, arguments.config))
+    try:
+        pipeline = pipeline or loaded(arguments.pipeline)
+        spark = session(pipeline)
+    except StartError as error:
+        sys.exit(_not_started(error.failure, arguments, signals.stopping))
+    config = read_with_spark(spark, arguments.config)
     log_to_stderr(config.log_format)
     set_log_levels(spark, config.log_levels)
     if arguments.fit:
@@ -97,7 +88,7 @@ def main(pipeline: Pipeline | None = None) -> None:
     while signals.restart_requested():
         try:
             pipeline = reloaded(pipeline)
-            config = JobConfig.parse(read_text(spark, arguments.config))
+            config = read_with_spark(spark, arguments.config)
         except Exception as error:
             failure = _logged(failure_of_code(error, _folder(pipeline)) or Failure(repr(error)))
         else:
@@ -106,7 +97,17 @@ def main(pipeline: Pipeline | None = None) -> None:
             signals.stopping.wait()
     with suppress(Py4JError, OSError):  # Java may have ended
         spark.stop()
-    sys.exit(ended(failure, config, signals.stopping, _end_java))
+    sys.exit(ended(failure, config, signals.stopping, end_java))
+
+
+def _not_started(failure: Failure, arguments: argparse.Namespace, stopping: threading.Event) -> int:
+    config = read_without_spark(arguments.config)
+    if arguments.fit:
+        sys.stdout.write(f"{failure.reason}\n")
+        return failure.exit_code
+    log_to_stderr(config.log_format if config else TEXT)
+    _logged(failure)
+    return ended(failure, config, stopping, end_java) if config else failure.exit_code
 
 
 def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event, end_java: Callable[[], object]) -> int:
@@ -129,14 +130,6 @@ def ended(failure: Failure | None, config: JobConfig, stopping: threading.Event,
         stopping.wait()
     # The exit code may mean success only if the reason was reported.
     return config.final_exit_code if failure.reported else MUST_NOT_GO_ON
-
-
-def _end_java() -> None:
-    java: subprocess.Popen[bytes] | None = SparkContext._gateway.proc  # type: ignore[union-attr]
-    if java and java.stdin:
-        # Java ends when this pipe closes.
-        java.stdin.close()
-        _exit_code()
 
 
 def fit(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> int:
@@ -193,7 +186,13 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
         return _logged(_reported(failure, reporter))
     record(spark, pipeline, config)
     control_sender = ControlRecordSender(
-        spark, pipeline, config, waits=reporter.may_wait, newest_ms=reporter.newest_ms, on_refused=reporter.refused
+        spark,
+        pipeline,
+        config,
+        waits=reporter.may_wait,
+        newest_ms=reporter.newest_ms,
+        watermark_ms=reporter.watermark_ms,
+        on_refused=reporter.refused,
     )
     writer = BatchWriter(spark, pipeline, config, stopping)
     on_batch = (
@@ -283,17 +282,5 @@ def _await(
         return None if stopping.is_set() else failure_of(error, folder, fresh=not reporter.has_committed)
     except (Py4JError, OSError):
         # A signal to the process group ends the JVM first. The next start repeats its batch.
-        return None if stopping.is_set() else failure_of_java(_exit_code(), fresh=not reporter.has_committed)
+        return None if stopping.is_set() else failure_of_java(java_exit_code(), fresh=not reporter.has_committed)
     return None
-
-
-def _exit_code() -> int | None:
-    """Returns the exit code of this driver's Java.
-
-    None if it has not ended, or another process started it.
-    """
-    java: subprocess.Popen[bytes] | None = SparkContext._gateway.proc  # type: ignore[union-attr]
-    try:
-        return java.wait(_END_S) if java else None
-    except subprocess.TimeoutExpired:
-        return None

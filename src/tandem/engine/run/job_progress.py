@@ -60,6 +60,7 @@ class ProgressReporter:
     Attributes:
         may_wait: whether the restored state may hold rows.
         newest_ms: each stream's newest event time in the restored state, in milliseconds since the epoch.
+        watermark_ms: the watermark of the last batch, in milliseconds since the epoch; 0 before the first batch.
         has_committed: whether this driver has committed a batch.
     """
 
@@ -101,6 +102,7 @@ class ProgressReporter:
         }
         self.may_wait = False
         self.newest_ms: dict[str, int] = {}
+        self.watermark_ms = 0
         self._carry_over(spark, config)
 
     def _carry_over(self, spark: SparkSession, config: JobConfig) -> None:
@@ -130,6 +132,8 @@ class ProgressReporter:
         self.may_wait = bool(unreported or self._last["state_rows"])
         newest_ms = {name: stream[NEWEST] for name, stream in self._last["streams"].items()}
         self.newest_ms = {name: newest for name, newest in newest_ms.items() if newest is not None}
+        if date := self._last["watermark"]:
+            self.watermark_ms = milliseconds_of(date["$date"])
 
     def report(self, event: str, **changes: Any) -> bool:
         """Writes a document with the last known values and these changes.
@@ -270,6 +274,11 @@ def _offsets(progress: StreamingQueryProgress) -> dict[str, dict[str, int]]:
         if source.endOffset:
             committed |= json.loads(source.endOffset)
     return committed
+
+
+def milliseconds_of(time: str) -> int:
+    """Returns an ISO 8601 time in milliseconds since the epoch."""
+    return round(datetime.fromisoformat(time).timestamp() * 1000)
 
 
 def _date(moment: datetime) -> dict[str, str]:

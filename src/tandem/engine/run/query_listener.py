@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
 
+from pyspark import SparkContext
 from pyspark.sql.streaming.listener import (
+    JStreamingQueryListener,
     QueryIdleEvent,
     QueryProgressEvent,
     QueryStartedEvent,
@@ -13,6 +18,9 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryListener,
     StreamingQueryProgress,
 )
+
+# Spark leaves out a rate if it divided by a time of zero. PySpark expects each source to have both.
+_RATES = dict.fromkeys(("inputRowsPerSecond", "processedRowsPerSecond"), 0.0)
 
 
 class ProgressListener(StreamingQueryListener):
@@ -31,6 +39,12 @@ class ProgressListener(StreamingQueryListener):
         self._on_batch, self._on_idle = on_batch, on_idle
         self._run: uuid.UUID | None = None
 
+    @cached_property
+    def _jlistener(self) -> Any:
+        """The Java object that ``addListener`` and ``removeListener`` use."""
+        jvm: Any = SparkContext._jvm
+        return jvm.org.apache.spark.sql.streaming.PythonStreamingQueryListenerWrapper(JavaListener(self))
+
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: D102
         self._run = self._run or event.runId
 
@@ -44,3 +58,16 @@ class ProgressListener(StreamingQueryListener):
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: D102
         pass
+
+
+class JavaListener(JStreamingQueryListener):
+    """Receives Java's events and passes them to a listener.
+
+    PySpark asks Java for each value of a batch's report: some two hundred calls, while the next batch is written. This
+    class makes one call, for the whole report.
+    """
+
+    def onQueryProgress(self, jevent: Any) -> None:  # noqa: D102
+        report = json.loads(jevent.progress().json())
+        report["sources"] = [_RATES | source for source in report["sources"]]
+        self.pylistener.onQueryProgress(QueryProgressEvent(StreamingQueryProgress.fromJson(report)))

@@ -12,7 +12,7 @@ from typing import Any, Self
 from pyspark.sql import SparkSession
 
 from tandem.engine.declare.job_config import JobConfig
-from tandem.engine.declare.replay_range import ReplayRange, record_id
+from tandem.engine.declare.replay_range import ReplayRange, record_of
 from tandem.engine.declare.stream import REPLAY_COLLECTION
 from tandem.engine.spark.mongo_client import MongoCollection
 
@@ -79,15 +79,5 @@ class ReplayRecord:
         return {"step": self._step, "done": done, "total": total}
 
     def _put(self, state: str, progress: dict[str, Any] | None = None) -> None:
-        document = {
-            "_id": record_id(self._pipeline, self._span.into),
-            "pipeline": self._pipeline,
-            "into": self._span.into,
-            # As text, because its keys are names of topics, which may have dots.
-            "range": self._span.to_json(),
-            "watermark_ms": self._watermark_ms,
-            "state": state,
-            "progress": progress,
-            "at": {"$date": datetime.now(UTC).isoformat(timespec="milliseconds")},
-        }
-        self._collection.put(document)
+        record = record_of(self._pipeline, self._span, state, watermark_ms=self._watermark_ms, progress=progress)
+        self._collection.put({**record, "at": {"$date": datetime.now(UTC).isoformat(timespec="milliseconds")}})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pyspark.sql import SparkSession
 
 from tandem.engine.declare.job_config import JobConfig
-from tandem.engine.spark.file_system import exists, read_text
+from tandem.engine.spark.file_system import exists, local_path, read_text
 
 # Lines of Spark's file of a batch's offsets: a version, a line about the whole batch at this index, then a line for
 # each source, or this text for a source that had no records yet.
@@ -26,16 +27,23 @@ def last_planned(spark: SparkSession, config: JobConfig) -> int | None:
 
 
 def _last(spark: SparkSession, location: str) -> int | None:
+    return max((int(name) for name in _names(spark, location) if name.isdigit()), default=None)
+
+
+def _names(spark: SparkSession, location: str) -> list[str]:
+    """Returns the names of a folder's files; none if it does not exist."""
+    if local := local_path(location):
+        with suppress(OSError):  # it may not exist, or Hadoop fails, too
+            return [file.name for file in local.iterdir()]
     jvm: Any = spark._jvm
     folder = jvm.org.apache.hadoop.fs.Path(location)
     system = folder.getFileSystem(spark._jsc.hadoopConfiguration())
     if not system.exists(folder):
-        return None
+        return []
     # Each call to Java takes time, and each batch does this. So one call returns the names of all files.
     paths = jvm.org.apache.hadoop.fs.FileUtil.stat2Paths(system.listStatus(folder))
     lines = jvm.scala.collection.immutable.ArraySeq.unsafeWrapArray(paths).mkString("\n").split("\n")
-    names = [line.rpartition("/")[2] for line in lines]
-    return max((int(name) for name in names if name.isdigit()), default=None)
+    return [line.rpartition("/")[2] for line in lines]
 
 
 def checkpoint_id(spark: SparkSession, config: JobConfig) -> str | None:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.spark.secrets import resolve
 
-_MODULES = {
+LOGIN_MODULES = {
     "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
     "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
     "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
@@ -23,9 +23,9 @@ def kafka_properties(config: JobConfig) -> dict[str, str]:
     kafka = config.kafka
     properties = {"bootstrap.servers": kafka.bootstrap, "security.protocol": kafka.security}
     if kafka.username and kafka.password:
-        login = f"username={_quoted(kafka.username)} password={_quoted(_secret(config, kafka.password))}"
+        login = f"username={quoted(kafka.username)} password={quoted(_secret(config, kafka.password))}"
         properties["sasl.mechanism"] = kafka.mechanism
-        properties["sasl.jaas.config"] = f"{_MODULES[kafka.mechanism]} required {login};"
+        properties["sasl.jaas.config"] = f"{LOGIN_MODULES[kafka.mechanism]} required {login};"
     if kafka.ca:
         properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": kafka.ca}
     return properties
@@ -54,7 +54,7 @@ def _secret(config: JobConfig, reference: str) -> str:
     return resolve(reference, config.metadata_url, config.secret_manager_url)
 
 
-def _quoted(text: str) -> str:
-    # Quoted as in a JAAS file.
+def quoted(text: str) -> str:
+    """Returns a text in quotes, as a JAAS file has it."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from py4j.protocol import Py4JJavaError
+
 from tandem.engine.declare.job_config import FAILED, MUST_NOT_GO_ON
 from tandem.engine.spark.secrets import SecretError
 
 if TYPE_CHECKING:
-    from py4j.protocol import Py4JJavaError
     from pyspark.errors import StreamingQueryException
 
 _ANOTHER = "another driver uses the same checkpoint; this one stops"
@@ -45,6 +46,15 @@ _FINAL = (
         f"the checkpoint is damaged; {_AGAIN}",
     ),
     (
+        r"Not authorized to access (?:topics|group): [^\n\]]{1,200}\]?|(?:Topic|Group|Cluster)AuthorizationException",
+        "Kafka does not allow the job's user to read a topic: grant READ and DESCRIBE on it (docs/guides/gcp.md lists "
+        "the ACLs); then restart the job, it resumes where it stopped",
+    ),
+    (
+        r"SaslAuthenticationException",
+        "Kafka refuses kafka.username with this password; fix this and restart the job, it resumes where it stopped",
+    ),
+    (
         r"CONCURRENT_STREAM_LOG_UPDATE|Multiple streaming queries are concurrently using",
         _ANOTHER,
     ),
@@ -57,6 +67,8 @@ _OUT_OF_MEMORY = (
     "Increase spark.driver.memory, in a cluster spark.executor.memory (docs/guides/recovery.md); "
     "the job resumes where it stopped"
 )
+# Java's errors about a value of a setting.
+_SETTING = re.compile(r"\b(?:Spark)?(?:IllegalArgument|NumberFormat)Exception\b")
 # The messages of Hadoop's connector if Cloud Storage refuses a request or does not answer.
 _STORAGE = re.compile(r"(?:\bError \w{1,80}ing (?:\w{1,80} ){0,9}|\bUpload failed for )'?(gs://[^\s']+)")
 _STATUS = re.compile(r"GoogleJsonResponseException: (\d{3}[^\n]*)")
@@ -204,6 +216,30 @@ def failure_of_declaration(error: Exception) -> Failure:
     return Failure(f"the pipeline cannot run: {type(error).__name__}: {message[0]}"[:_LIMIT], MUST_NOT_GO_ON)
 
 
+def failure_of_import(error: Exception, folder: Path | None) -> Failure:
+    """Returns why a pipeline cannot be imported.
+
+    A restart can help only if its files could not be read.
+
+    Args:
+        error: the exception.
+        folder: the pipeline's folder, if it is known.
+    """
+    if isinstance(error, OSError):
+        return Failure(f"the pipeline cannot be read: {type(error).__name__}: {error}"[:_LIMIT])
+    return (folder and failure_of_code(error, folder)) or failure_of_declaration(error)
+
+
+def failure_of_spark(error: Exception) -> Failure:
+    """Returns why Spark does not start.
+
+    A restart cannot help if Spark refuses a setting.
+    """
+    texts = texts_of(error) if isinstance(error, Py4JJavaError) else f"{type(error).__name__}: {error}"
+    lines = texts.strip().splitlines()
+    return Failure(f"Spark does not start: {lines[-1]}"[:_LIMIT], MUST_NOT_GO_ON if _SETTING.search(texts) else FAILED)
+
+
 def failure_at_start(error: Exception) -> Failure:
     """Returns why the query did not start.
 
@@ -211,7 +247,7 @@ def failure_at_start(error: Exception) -> Failure:
     """
     if isinstance(error, SecretError):
         return Failure(str(error), MUST_NOT_GO_ON)
-    texts = texts_of(cast("Py4JJavaError", error))
+    texts = texts_of(cast(Py4JJavaError, error))
     if "com.mongodb" not in texts:
         return Failure(f"the query cannot be started: {texts.splitlines()[-1]}"[:_LIMIT])
     reason = mongo_error(texts, "reading the job's progress")

@@ -6,12 +6,23 @@ They are local paths, or URIs such as ``gs://bucket/name``.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 _LOOK_S = 0.05
+
+
+def local_path(location: str) -> Path | None:
+    """Returns the path of a local file's URI; None for another file system.
+
+    Python reads it without calls to Java, each of which takes time.
+    """
+    # Not decoded, because Hadoop does not decode percent signs either.
+    scheme, _, path = location.partition("://")
+    return Path(path) if scheme == "file" else None
 
 
 def read_text(spark: SparkSession, location: str) -> str:
@@ -22,6 +33,9 @@ def read_text(spark: SparkSession, location: str) -> str:
     """
     if "://" not in location:
         return Path(location).read_text("utf-8")
+    if local := local_path(location):
+        with suppress(OSError):  # Hadoop fails, too, with the error that callers expect
+            return local.read_text("utf-8")
     system, path = _found(spark, location)
     stream = system.open(path)
     try:

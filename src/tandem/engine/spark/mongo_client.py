@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -74,9 +74,13 @@ class MongoCollection:
         document = self._collection.find(self._bson(query)).sort(self._bson({"$natural": -1})).first()
         return None if document is None else dict(json.loads(document.toJson()))
 
-    def has(self, query: Mapping[str, Any]) -> bool:
-        """Returns whether a document matches."""
-        return self._collection.find(self._bson(query)).first() is not None
+    def presence_of(self, query: Mapping[str, Any]) -> Callable[[], bool]:
+        """Returns a function that returns whether a document matches now.
+
+        It makes one call to Java, because the query is prepared once.
+        """
+        matching = self._collection.find(self._bson(query))
+        return lambda: matching.first() is not None
 
     def with_ids(self, ids: Sequence[str]) -> list[Document]:
         """Returns the documents with these ``_id``s; one request for each page of ids."""

@@ -24,7 +24,7 @@ _TIMEOUT_S = 10
 # The pauses between attempts. A longer outage ends the driver, which is then restarted.
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|gsm:projects/[^/\s]+/secrets/[^/\s]+(/versions/[^/\s]+)?")
+REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|gsm:projects/[^/\s]+/secrets/[^/\s]+(/versions/[^/\s]+)?")
 
 
 class AccessError(Exception):
@@ -97,7 +97,7 @@ class SecretError(Exception):
 
 def is_reference(text: str) -> bool:
     """Returns whether a text is a reference: ``env:VARIABLE``, ``file:PATH`` or ``gsm:NAME``."""
-    return _REFERENCE.fullmatch(text) is not None
+    return REFERENCE.fullmatch(text) is not None
 
 
 def resolve(reference: str, metadata: str = METADATA, manager: str = SECRET_MANAGER) -> str:

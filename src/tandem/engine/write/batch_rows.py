@@ -49,12 +49,17 @@ class BatchRows(Protocol):
 
 def events_of(rows: DataFrame) -> DataFrame:
     """Returns the rows to make documents of."""
-    return rows.where(F.col(ASIDE).isNull()).drop(ASIDE)
+    return rows.where(is_event()).drop(ASIDE)
 
 
 def rejected_of(rows: DataFrame) -> DataFrame:
     """Returns the records to make dead letters of, as ``DeadLetters.made_of`` takes them."""
     return rows.where(is_rejected()).select(f"{ASIDE}.*")
+
+
+def is_event() -> Column:
+    """Returns whether a row is one to make documents of."""
+    return F.col(ASIDE).isNull()
 
 
 def is_rejected() -> Column:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.listener import StreamingQueryProgress
 
@@ -68,17 +69,21 @@ class BatchWriter:
         self._small: SmallBatches | None = None
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
-        """Writes a batch; the function for ``foreachBatch``."""
+        """Writes a batch; the function for ``foreachBatch``.
+
+        Raises:
+            StopRequested: the job was asked to stop, and the batch has written nothing.
+            AnotherDriverError: another driver has committed the batch.
+        """
         if self._stopping.is_set():
             raise StopRequested
-        now = planned(self._spark, self._config, batch_id)
-        rows = self._rows_of(batch, now)
-        steps = self._steps[batch_id] = BatchSteps()
         try:
-            self._write(rows, batch, batch_id, self._written_since(batch_id, now), steps)
-        finally:
-            rows.clear()
-        self._before = now
+            self._before = self._written(batch, batch_id)
+        except Exception:
+            # Another driver's later batches may have purged what this one needs: its plan and its state.
+            if self._is_committed_elsewhere(batch_id):
+                raise AnotherDriverError from None
+            raise
 
     def steps_of(self, batch_id: int) -> BatchSteps:
         """Returns the steps of a committed batch, and forgets them and those before."""
@@ -101,8 +106,31 @@ class BatchWriter:
                 _log.warning("notes not removed: %s", type(error).__name__)
 
     def close(self) -> None:
-        """Ends the threads; call it after the query has ended."""
+        """Ends the threads and releases the clients; call it after the query has ended."""
         self._pool.shutdown(wait=False)
+        if self._small is not None:
+            self._small.close()
+
+    def _written(self, batch: DataFrame, batch_id: int) -> Planned:
+        """Returns the plan of the batch, which has been written."""
+        now = planned(self._spark, self._config, batch_id)
+        rows = self._rows_of(batch, now)
+        steps = self._steps[batch_id] = BatchSteps()
+        try:
+            self._write(rows, batch, batch_id, self._written_since(batch_id, now), steps)
+        finally:
+            rows.clear()
+        return now
+
+    def _is_committed_elsewhere(self, batch_id: int) -> bool:
+        """Returns whether another driver has committed the batch.
+
+        False if the checkpoint cannot be read.
+        """
+        try:
+            return is_committed(self._spark, self._config, batch_id)
+        except (OSError, Py4JJavaError):
+            return False
 
     def _rows_of(self, batch: DataFrame, now: Planned) -> BatchRows:
         """Returns the implementation that computes and writes the batch."""

@@ -24,6 +24,8 @@ from tandem.engine.write.driver_writer import KAFKA, DriverWriter
 _CLOCK_SLACK_MS = 10 * 60 * 1000
 SOURCE_TIMESTAMP = "source_timestamp"
 _REFUSED = "(Topic|Cluster)AuthorizationException|RecordTooLargeException|PolicyViolationException"
+# The rights on the topic: it is read when a batch is repeated.
+_RIGHTS = "READ and WRITE"
 
 
 class DeadLetters:
@@ -77,7 +79,7 @@ class DeadLetters:
                 there are not written again.
 
         Raises:
-            CannotGoOnError: the topic does not exist, or Kafka does not allow the job to write to it.
+            CannotGoOnError: the topic does not exist, or Kafka does not allow the job to read it or to write to it.
         """
         if since_ms is not None:
             letters = not_yet_written(letters, since_ms, self._topic, self._config)
@@ -102,6 +104,9 @@ class DeadLetters:
             # Writing to a missing topic fails only after this time.
             "kafka.max.block.ms": "20000",
             "kafka.enable.idempotence": "true",
+            # If a batch exceeds the topic's limit, Kafka's client splits it for ever (KAFKA-8350). So a batch has one
+            # record.
+            "kafka.batch.size": "0",
             # The largest record of a source topic, with room for the headers.
             "kafka.max.request.size": str(32 * 1024 * 1024),
             "includeHeaders": "true",
@@ -121,6 +126,8 @@ class DeadLetters:
         refused = re.search(_REFUSED, texts_of(error))
         if refused or self._is_missing():
             why = refused.group(0) if refused else "there is no such topic"
+            if refused and refused.group(1):
+                why += f", the job's user needs {_RIGHTS} on it"
             raise CannotGoOnError(
                 f"dead letters cannot be written to {self._topic}: {why}; no data was lost; fix this and restart the "
                 "job, it resumes where it stopped (docs/guides/recovery.md)"

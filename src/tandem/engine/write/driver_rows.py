@@ -7,9 +7,23 @@ placeholder, and a rule of Spark's optimizer evaluates projections and filters i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame
+
+
+class Chain(NamedTuple):
+    """A plan whose nodes have one child each.
+
+    It is taken apart once, because each call to Java takes time.
+
+    Attributes:
+        columns: the placeholder's columns in this plan.
+        nodes: the nodes above the placeholder, the lowest first.
+    """
+
+    columns: Any
+    nodes: list[Any]
 
 
 class DriverRows:
@@ -67,6 +81,26 @@ class DriverRows:
         replaced = [self.with_rows(children.apply(index), rows) for index in range(children.size())]
         return plan.withNewChildren(self._seq(self._list(replaced)))
 
+    def chain(self, plan: Any) -> Chain | None:
+        """Returns the plan as a chain of nodes.
+
+        None if a node has several children, or if the plan does not read the placeholder.
+        """
+        nodes = []
+        while not (children := plan.children()).isEmpty():
+            if children.size() > 1:
+                return None
+            nodes.append(plan)
+            plan = children.apply(0)
+        return Chain(plan.output(), nodes[::-1]) if plan.sameResult(self._placeholder_plan) else None
+
+    def evaluated_chain(self, chain: Chain) -> Any:
+        """Returns the result of a chain that the driver can evaluate, as ``evaluated``."""
+        relation = self._local_relation(chain.columns, self.rows, False, self._not_streaming)
+        for node in chain.nodes:
+            relation = self._evaluate(node.withNewChildren(self._seq([relation])))
+        return relation.data()
+
     def evaluated(self, plan: Any) -> Any | None:
         """Returns a plan's result as a Scala sequence of internal rows.
 
@@ -104,9 +138,12 @@ class DriverQuery:
         execution = declared._jdf.queryExecution()
         self._analyzed, self._optimized = execution.analyzed(), execution.optimizedPlan()
         self.needs_a_job = source.changes(self._analyzed) or self._evaluated(source.no_rows) is None
+        self._chain = None if self.needs_a_job else source.chain(self._optimized)
 
     def rows(self) -> Any:
         """Returns the result as a Scala sequence of Spark's internal rows."""
+        if self._chain:
+            return self._source.evaluated_chain(self._chain)
         rows = self._evaluated(self._source.rows)
         if rows is None:
             raise AssertionError("the driver cannot evaluate this query")

@@ -12,9 +12,8 @@ from pyspark.sql import functions as F
 
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output
-from tandem.engine.read.parse import ASIDE
 from tandem.engine.spark.dates import is_old
-from tandem.engine.write.batch_rows import Counts, events_of, is_rejected, rejected_of
+from tandem.engine.write.batch_rows import Counts, events_of, is_event, is_rejected, rejected_of
 from tandem.engine.write.dead_letters import DeadLetters
 from tandem.engine.write.mongo_sink import FEW, write_documents
 from tandem.engine.write.side_by_side import side_by_side
@@ -79,6 +78,6 @@ def _counted(rows: DataFrame) -> Counts:
 
     The numbers decide how to write the batch, and whether there is anything to write.
     """
-    found = rows.select(F.count_if(F.col(ASIDE).isNull()), F.count_if(is_rejected()), F.bool_or(is_old(rows)))
+    found = rows.select(F.count_if(is_event()), F.count_if(is_rejected()), F.bool_or(is_old(rows)))
     events, dead, old = found.collect()[0]
     return Counts(int(events), int(dead), bool(old))

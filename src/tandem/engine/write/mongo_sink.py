@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
+from typing import NamedTuple
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors.exceptions.captured import CapturedException
@@ -17,13 +18,24 @@ from tandem.engine.spark.failure import JobError, mongo_error, texts_of
 from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.driver_writer import MONGODB, DriverWriter
 
-# Fewer documents than these are replaced at once: a failed insert would cost more than a successful one saves.
+# Tasks replace fewer documents than these at once: their failed insert would cost more than a successful one saves.
 FEW = 10_000
+# After existing documents, the driver replaces those of this many small batches: events that repeat do so often.
+_REPLACED_BATCHES = 20
 # A batch is committed only when a majority has its documents on disk.
 WRITE_CONCERN = {"writeConcern.w": "majority", "writeConcern.journal": "true"}
 _DUPLICATE_KEY = 11000
 _log = logging.getLogger(__name__)
+_INSERT = {"operationType": "insert"}
 _REPLACE = {"operationType": "replace", "idFieldList": "_id"}
+
+
+class _Writers(NamedTuple):
+    """The documents of small batches, and the two ways to write them."""
+
+    query: DriverQuery
+    inserting: DriverWriter
+    replacing: DriverWriter
 
 
 def write_documents(
@@ -35,7 +47,7 @@ def write_documents(
 
     Many documents are inserted, which is several times faster than an upsert. If the insert meets an existing ``_id``
     (of a replayed batch or a repeated event), all documents are written again as replacements. Few documents are
-    replaced at once, because a failed insert would cost more than a successful one saves. On return, every document is
+    replaced at once, because a failed job would cost more than a successful insert saves. On return, every document is
     stored with its dates unchanged.
 
     Args:
@@ -63,7 +75,8 @@ def write_documents(
 class SmallWriter:
     """Stores the documents of small batches in one collection.
 
-    The driver writes them, with the result of ``write_documents``.
+    The driver writes them, with the result of ``write_documents``. It inserts them first, too: in the driver, a failed
+    insert costs one request.
 
     Args:
         rows: of the batches.
@@ -78,18 +91,20 @@ class SmallWriter:
     def __init__(self, rows: DriverRows, documents: DataFrame, collection: str, config: JobConfig) -> None:
         self._rows, self._collection, self._config = rows, collection, config
         self.documents, self._days_or_nested = DriverQuery(rows, documents), has_days_or_nested(documents)
+        self._batches_to_replace = 0
 
     @cached_property
-    def _as_text(self) -> tuple[DriverQuery, DriverWriter]:
-        query = DriverQuery(self._rows, as_json(self.documents.declared))
-        return query, self._writer(query, as_text=True)
+    def _as_text(self) -> _Writers:
+        return self._writers(DriverQuery(self._rows, as_json(self.documents.declared)), as_text=True)
 
     @cached_property
-    def _as_it_is(self) -> tuple[DriverQuery, DriverWriter]:
-        return self.documents, self._writer(self.documents, as_text=False)
+    def _as_it_is(self) -> _Writers:
+        return self._writers(self.documents, as_text=False)
 
-    def _writer(self, query: DriverQuery, *, as_text: bool) -> DriverWriter:
-        return DriverWriter(query.declared, MONGODB, {**_options(self._collection, self._config, as_text), **_REPLACE})
+    def _writers(self, query: DriverQuery, *, as_text: bool) -> _Writers:
+        options = _options(self._collection, self._config, as_text)
+        inserting, replacing = (DriverWriter(query.declared, MONGODB, options | each) for each in (_INSERT, _REPLACE))
+        return _Writers(query, inserting, replacing)
 
     def write(self, *, old: bool) -> None:
         """Stores the documents of the batch.
@@ -103,8 +118,7 @@ class SmallWriter:
             JobError, CannotGoOnError: as for ``write_documents``.
         """
         try:
-            query, writer = self._as_text if old or self._days_or_nested else self._as_it_is
-            writer.write(query.rows())
+            self._write(self._as_text if old or self._days_or_nested else self._as_it_is)
         except CapturedException as error:
             # The documents' expressions failed on a row, which the text may quote.
             what = error.getCondition() or type(error).__name__
@@ -112,9 +126,30 @@ class SmallWriter:
         except Py4JJavaError:
             _log.warning("documents not written by the driver; tasks try it again")
             # The login may have changed since.
-            for name in ("_as_text", "_as_it_is"):
-                vars(self).pop(name, None)
+            self.close()
             write_documents(self.documents.frame(), self._collection, self._config, few=True, old=old)
+
+    def _write(self, writers: _Writers) -> None:
+        rows = writers.query.rows()
+        if self._batches_to_replace:
+            self._batches_to_replace -= 1
+        else:
+            try:
+                writers.inserting.write(rows)
+            except Py4JJavaError as error:
+                if not _met_duplicates(texts_of(error)):
+                    raise
+                self._batches_to_replace = _REPLACED_BATCHES
+            else:
+                return
+        writers.replacing.write(rows)
+
+    def close(self) -> None:
+        """Releases the clients. A later write takes new ones."""
+        for name in ("_as_text", "_as_it_is"):
+            if writers := vars(self).pop(name, None):
+                writers.inserting.close()
+                writers.replacing.close()
 
 
 def _each_once(documents: DataFrame) -> DataFrame:
@@ -130,7 +165,7 @@ def _inserted(documents: DataFrame, collection: str, config: JobConfig, *, as_te
     # Sorted by _id, MongoDB writes each page of the index once; a million documents take a quarter less time.
     ordered = documents.sortWithinPartitions("_id")
     try:
-        _save(ordered, collection, config, as_text=as_text, operationType="insert")
+        _save(ordered, collection, config, as_text=as_text, **_INSERT)
     except Py4JJavaError as error:
         failure = texts_of(error)
         if not _met_duplicates(failure):

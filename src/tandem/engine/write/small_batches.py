@@ -12,7 +12,7 @@ from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.pipeline import Output
 from tandem.engine.spark.checkpoint import Planned
 from tandem.engine.spark.dates import is_old
-from tandem.engine.write.batch_rows import Counts, events_of, rejected_of
+from tandem.engine.write.batch_rows import Counts, events_of, is_event, is_rejected, rejected_of
 from tandem.engine.write.dead_letters import DeadLetters
 from tandem.engine.write.driver_rows import DriverQuery, DriverRows
 from tandem.engine.write.driver_writer import DriverWriter
@@ -59,8 +59,9 @@ class SmallBatches:
         self._rows, self._letters, self._config = DriverRows(batch), letters, config
         rows = self._rows.placeholder
         events, self._rejected = events_of(rows), rejected_of(rows)
+        # To count rows, Spark need not copy their columns.
         self._events, self._dead, self._old = (
-            DriverQuery(self._rows, made) for made in (events, self._rejected, rows.where(is_old(rows)))
+            DriverQuery(self._rows, rows.where(each)) for each in (is_event(), is_rejected(), is_old(rows))
         )
         self._writers = {
             output.collection_name: SmallWriter(self._rows, output.documents(events), output.collection_name, config)
@@ -104,6 +105,11 @@ class SmallBatches:
     def clear(self) -> None:
         """Releases the rows."""
         self._rows.clear()
+
+    def close(self) -> None:
+        """Releases MongoDB's clients."""
+        for writer in self._writers.values():
+            writer.close()
 
     @cached_property
     def _made_letters(self) -> list[tuple[DriverQuery, DriverWriter]]:

@@ -7,7 +7,7 @@ document, and the job looks for notes after it has written. Whichever comes seco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
@@ -32,6 +32,8 @@ class Superseded:
         self._spark, self._config = spark, config
         self._notes = MongoCollection(spark, config, SUPERSEDED_COLLECTION)
         self._collections: dict[str, MongoCollection] = {}
+        # Each batch asks for notes.
+        self._presence: dict[str, Callable[[], bool]] = {}
 
     def note(self, collection: str, ids: DataFrame, watermark: datetime) -> None:
         """Stores notes about superseded documents that the job may still write.
@@ -51,7 +53,9 @@ class Superseded:
 
     def has_notes(self, collection: str) -> bool:
         """Returns whether there are notes about documents of a collection."""
-        return self._notes.has({"collection": collection})
+        if collection not in self._presence:
+            self._presence[collection] = self._notes.presence_of({"collection": collection})
+        return self._presence[collection]()
 
     def remove(self, collection: str, written: DataFrame) -> int:
         """Removes the superseded ones among the documents that were just written.

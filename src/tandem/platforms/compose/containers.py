@@ -80,6 +80,12 @@ class Containers:
             return False
         return True
 
+    def image_sizes(self, project: str) -> dict[str, int]:
+        """Returns the bytes of the images of a project, by their names without tags."""
+        with _answering():
+            images = [each.image for each in self.of(project).values()]
+            return {each.tags[0].rpartition(":")[0]: int(each.attrs["Size"]) for each in images if each.tags}
+
     def _list(self, labels: dict[str, str]) -> list[Any]:
         wanted = [f"{name}={value}" for name, value in labels.items()]
         with _answering():

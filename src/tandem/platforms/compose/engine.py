@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,13 +21,15 @@ MINIMUM_COMPOSE = (2, 20)
 # From this version on, Compose builds only with the plugin, and rejects an older one.
 _COMPOSE_WITH_BUILDX = (2, 40)
 _MINIMUM_BUILDX = (0, 17)
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # What was measured, not the sum of the containers' limits. An idle environment uses 2.5 GiB; its state has the rest.
 _MINIMUM_MEMORY_GIB = 4
 # For a further driver and worker. With two million rows in state they used 1.2 and 2.0 GiB.
 _FURTHER_JOB_GIB = 3
 _PATIENCE_S = 15
 _HINT = "start Docker, or use `--profile embedded`, which needs none"
+
+# The processors for which a package has MongoDB.
+_OF_MONGO = ("x86_64", "amd64")
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,13 @@ class Engine:
         host: its address in Docker's current context.
         memory: its memory for containers, in bytes.
         compose: the version of Compose.
+        architecture: its processors, as Docker names them; empty if unknown.
     """
 
     host: str
     memory: int
     compose: str = ""
+    architecture: str = ""
 
 
 def find_engine() -> Engine:
@@ -66,7 +72,12 @@ def find_engine() -> Engine:
             f"Docker Compose {wanted} or newer is needed, but {version[0] if version else 'none'} is installed",
             hint="install the Compose plugin (Debian: docker-compose-v2 or docker-compose)",
         )
-    return Engine(host=host, memory=int(info.get("MemTotal") or 0), compose=f"{version[1]}.{version[2]}")
+    return Engine(
+        host=host,
+        memory=int(info.get("MemTotal") or 0),
+        compose=f"{version[1]}.{version[2]}",
+        architecture=str(info.get("Architecture") or ""),
+    )
 
 
 def check_builder(engine: Engine) -> str:
@@ -91,6 +102,23 @@ def check_builder(engine: Engine) -> str:
             "or use `--profile embedded`",
         )
     return match[1]
+
+
+def check_mongo_image(engine: Engine, services: Mapping[str, Any]) -> None:
+    """Raises if MongoDB's image must be built where no package has it.
+
+    Args:
+        engine: an engine.
+        services: the services of the Compose project.
+
+    Raises:
+        EnvironmentNotReadyError: the image cannot be built.
+    """
+    if "build" in services.get("mongo", {}) and engine.architecture not in (*_OF_MONGO, ""):
+        raise EnvironmentNotReadyError(
+            f"MongoDB's image cannot be built for {engine.architecture}: its package is for x86_64 only",
+            hint="use the official images: TANDEM_IMAGES=official; or a mongod on PATH, with `--profile embedded`",
+        )
 
 
 def check_memory(engine: Engine, jobs: int = 1) -> None:
@@ -132,7 +160,7 @@ def _check_here(host: str) -> None:
     except ValueError:
         # Of another program named docker; `docker info` shows it.
         return
-    if address.scheme not in ("tcp", "ssh", "http", "https") or address.hostname in _LOOPBACK:
+    if address.scheme not in ("tcp", "ssh", "http", "https") or _is_here(address.hostname or ""):
         return
     environment = inherited()
     named = next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if environment.get(name)), None)
@@ -141,6 +169,15 @@ def _check_here(host: str) -> None:
         f"({f'by {named}' if named else 'by its current context'}): it has neither this folder nor these ports",
         hint=f"{f'unset {named}' if named else '`docker context use default`'}, or use `--profile embedded`",
     )
+
+
+def _is_here(host: str) -> bool:
+    """Returns whether a host is this machine, for a client on it."""
+    try:
+        # A client that connects to 0.0.0.0 or to :: reaches its own machine.
+        return (address := ip_address(host)).is_loopback or address.is_unspecified
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _check_docker(info: dict[str, Any]) -> None:

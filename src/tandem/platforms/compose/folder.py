@@ -10,7 +10,7 @@ from tandem.errors import EnvironmentNotReadyError
 
 
 def project_folder() -> Path:
-    """Returns the checkout, or the project in the current folder.
+    """Returns the checkout, or the project around the current folder.
 
     Raises:
         EnvironmentNotReadyError: Tandem was installed without a checkout, and the folder is not a project.
@@ -18,7 +18,7 @@ def project_folder() -> Path:
     folder = checkout.project_folder()
     if folder is None:
         raise EnvironmentNotReadyError(
-            "this folder has no docker-compose.yml with Tandem's containers",
+            f"{checkout.project_root()} has no docker-compose.yml with Tandem's containers",
             hint="`tandem init` writes one into an empty folder; or use `--profile embedded`",
         )
     if not checkout.fragments(folder).is_dir():

@@ -15,8 +15,9 @@ from tandem.platforms.base import START_DEADLINE_S, UNCHECKED
 from tandem.platforms.compose import container_logs
 from tandem.platforms.compose.cli import ports
 from tandem.platforms.compose.containers import failure_of, started_at, state_of
-from tandem.platforms.compose.engine import check_builder, check_memory
+from tandem.platforms.compose.engine import check_builder, check_memory, check_mongo_image
 from tandem.platforms.compose.folder import renewed_folder
+from tandem.platforms.compose.heaps import check_heaps_fit
 from tandem.platforms.compose.job_services import BATCH, SETUP, JobServices
 from tandem.platforms.compose.mounts import check_mounts
 from tandem.platforms.compose.project import Project
@@ -51,6 +52,9 @@ class ComposeJob:
         if state_of(project.container(job)) != "running":
             check_memory(project.engine, len(pipelines))
             check_builder(project.engine)
+            services = project.compose(self.settings).model()["services"]
+            check_mongo_image(project.engine, services)
+            check_heaps_fit(self.settings.spark, services, job)
             if not any(state_of(each) == "running" for each in project.containers.of(project.name).values()):
                 check_ports(ports(self.settings))
                 log_not_passed_on()
@@ -111,6 +115,7 @@ class ComposeJob:
                 dashboard_problem=trouble,
                 first=list(project.jobs())[:1] in ([], [self.settings.pipeline]),
                 spark_port=project.page_port(service) if state == "running" else None,
+                pages=project.pages(),
             )
 
     def reconcile(self) -> dict[str, Any]:

@@ -25,11 +25,20 @@ from tandem.settings.model import Settings
 # Of the pages of a driver and of the master, inside their containers.
 _PAGE, _MASTER_PAGE = "4040/tcp", "8080/tcp"
 _MASTER = "spark-master"
+# By name: the service with the port, the program behind it, and the port inside the container.
+_PAGES = {
+    "spark_master": (_MASTER, _MASTER, _MASTER_PAGE),
+    "spark_history": ("spark-history", "spark-history", "18080/tcp"),
+    "kafka_ui": ("ui", "kafka-ui", "8081/tcp"),
+    "mongo_ui": ("ui", "mongo-ui", "8082/tcp"),
+    "prometheus": ("prometheus", "prometheus", "9090/tcp"),
+    "grafana": ("grafana", "grafana", "3000/tcp"),
+}
 # Of the services that may run beside those of the cloud.
-_PROFILES = ("history", "observe", "registry", "local")
+_PROFILES = ("history", "observe", "registry", "ui", "gcp-ui", "local")
 # Volumes of services that only watch. `docker compose --profile observe up` gives them the profile that .env names,
 # and not that of the pipeline beside it.
-_WATCHING = ("prometheus", "grafana")
+_WATCHING = ("prometheus", "grafana", "ui-conf", "cloud-ui-conf")
 # Compose's own label with a volume's name in the compose files.
 _VOLUME = "com.docker.compose.volume"
 
@@ -101,10 +110,18 @@ class Project:
 
         None without a container.
         """
-        container = self.container(service)
-        bindings = container.attrs["HostConfig"]["PortBindings"] if container else None
-        bound = bindings and bindings.get(_MASTER_PAGE if service == _MASTER else _PAGE)
-        return int(bound[0]["HostPort"]) if bound else None
+        return _host_port(self.container(service), _MASTER_PAGE if service == _MASTER else _PAGE)
+
+    def pages(self) -> dict[str, str]:
+        """Returns the URLs of the pages that run, by name.
+
+        Those of the jobs and of the dashboard are not among them.
+        """
+        containers, found = self.containers.of(self.name), {}
+        for name, (service, program, port) in _PAGES.items():
+            if state_of(containers.get(program)) == "running" and (bound := _host_port(containers.get(service), port)):
+                found[name] = f"http://127.0.0.1:{bound}"
+        return found
 
     def plain(self) -> Compose:
         """Returns Compose with only the compose files and the images that ``.env`` names."""
@@ -195,3 +212,10 @@ class Project:
             return self.page_port(service) or wanted
         pages = (mine.ui.spark_port, mine.ui.master_port, mine.ui.dashboard_port)
         return page_port(wanted, {mine.kafka.port, mine.mongo.port, *pages, *taken} - {wanted})
+
+
+def _host_port(container: Any | None, port: str) -> int | None:
+    """Returns the port of this machine for a container's port; None if there is none."""
+    bindings = container.attrs["HostConfig"]["PortBindings"] if container else None
+    bound = bindings and bindings.get(port)
+    return int(bound[0]["HostPort"]) if bound else None

@@ -45,6 +45,9 @@ class Batches(Runs):
         listed = call("listing the batches", lambda: list(self._client.list_batches(request=request, retry=None)))
         return map(_run, listed)
 
+    def _all_active(self, wanted: str = "") -> Iterable[Run]:
+        return self._all(" AND ".join(filter(None, (ACTIVE_BATCHES, wanted))))
+
     def cancel(self, run: Run) -> None:
         """Ends a run at once; see ``Runs.cancel``."""
         self._client.cancel_operation({"name": self._get(run.id).operation}, retry=None)

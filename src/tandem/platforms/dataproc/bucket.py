@@ -119,6 +119,11 @@ class Bucket:
 
         return call(f"looking at the settings of the bucket {self._name}", get)
 
+    def has(self, upload: Upload) -> bool:
+        """Returns whether a file was uploaded."""
+        blob = self._bucket.blob(object_of(self._settings, upload))
+        return call(f"looking for {upload.name}", lambda: bool(blob.exists(retry=None)))
+
     def upload(self, upload: Upload, file: Callable[[], Path]) -> bool:
         """Uploads a file unless its object exists; returns whether it was uploaded.
 
@@ -128,9 +133,9 @@ class Bucket:
         """
         from google.api_core.exceptions import PreconditionFailed
 
-        blob = self._bucket.blob(object_of(self._settings, upload))
-        if call(f"looking for {upload.name}", lambda: bool(blob.exists(retry=None))):
+        if self.has(upload):
             return False
+        blob = self._bucket.blob(object_of(self._settings, upload))
 
         def send() -> bool:
             content = file().read_bytes() if upload.content is None else upload.content

@@ -49,17 +49,14 @@ class ClusterJobs(Runs):
 
         See ``Runs.others_on_cluster``.
         """
-        from google.cloud.dataproc_v1 import ListJobsRequest
-
         google = self._settings.gcp
-        request = ListJobsRequest(
-            project_id=google.project,
-            region=google.region,
-            cluster_name=google.cluster,
-            job_state_matcher=ListJobsRequest.JobStateMatcher.ACTIVE,
-        )
-        jobs_there = call("listing the active jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))
-        return sorted(run.id for run in map(_run, jobs_there) if not self._owns(run))
+        # Without a matcher for active jobs, which may leave out a job that waits for its restart.
+        request = {"project_id": google.project, "region": google.region, "cluster_name": google.cluster}
+        jobs_there = call("listing the jobs", lambda: list(self._client.list_jobs(request=request, retry=None)))
+        return sorted(run.id for run in map(_run, jobs_there) if run.active and not self._owns(run))
+
+    def _all_active(self, wanted: str = "") -> Iterable[Run]:
+        return (run for run in self._all(wanted) if run.active)
 
     def _all(self, wanted: str) -> Iterable[Run]:
         google = self._settings.gcp

@@ -13,7 +13,8 @@ _HOURS_A_MONTH = 730
 _DATAPROC_PER_CPU_HOUR = 0.010
 # N2 standard machines in us-central1; other series and regions differ by tens of per cent.
 _MACHINE_PER_CPU_HOUR = 0.0486
-# Serverless: Google's unit of processor and memory, and each process's disks.
+# Serverless: Google's unit of processor and memory, and each process's disks. Google's page of Spark properties names
+# their size, by spark.dataproc.driver.disk.size and spark.dataproc.executor.disk.size; nothing here has measured it.
 _UNIT_HOUR = 0.06
 _UNITS_PER_CPU, _UNITS_PER_GIB = 0.6, 0.1
 _DISK_GIB_MONTH = 0.04
@@ -75,6 +76,7 @@ def notes(settings: Settings) -> Iterator[str]:
     )
     logged = 30 * 86_400 / every_s * _LOG_LINE_BYTES / 2**30
     yield (f"Cloud Logging: about {logged:.1f} GiB a month; ${_LOG_GIB:.2f} for each GiB beyond the project's first 50")
+    yield "not counted: Cloud NAT with its address and traffic, Secret Manager"
     yield f"Kafka and MongoDB: by their own price lists; topics of {settings.kafka.partitions} partitions"
 
 
@@ -101,7 +103,7 @@ def _cluster(settings: Settings) -> Iterator[str]:
     hourly = cpus * (_DATAPROC_PER_CPU_HOUR + _MACHINE_PER_CPU_HOUR)
     yield (
         f"cluster: {machines} x {google.machine}, {cpus} vCPU: about ${hourly:.2f} an hour, "
-        f"${hourly * _HOURS_A_MONTH:.0f} a month, network not counted"
+        f"${hourly * _HOURS_A_MONTH:.0f} a month"
     )
     price = _BOOT_DISK.get(google.disk_type)
     monthly = f"${machines * google.disk_gb * price:.0f} a month" if price else "not counted: see Google's price list"

@@ -35,7 +35,7 @@ from tandem.platforms.provision import (
     indexes_of,
     streams_of,
 )
-from tandem.platforms.rights import GRANT, consequence, unwritable
+from tandem.platforms.rights import in_words, missing_rights, remedy
 from tandem.runtimes import runtimes
 from tandem.settings.model import Settings
 
@@ -193,10 +193,11 @@ class Deployment:
         settings = self._settings
         made = release(settings)
         self.check()
+        self._fetch_jars(made)
         if reason := self.doubt():
             _log.warning("cannot check here whether this version fits the checkpoint; the job will", reason=reason)
         create_topics(settings.kafka, *streams_of(settings.location))
-        self._warn_of_rights()
+        self._check_rights()
         create_collections(settings.mongo, indexes_of(settings.location))
         self._upload(made)
         if self.cluster:
@@ -232,7 +233,10 @@ class Deployment:
         newest = self.jobs.newest(REPLAY)
         if newest and newest.active:
             # It may have another range.
-            raise TandemError(f"the replay {newest.id} is running", hint="wait until it has ended, and try again")
+            raise TandemError(
+                f"the replay {newest.id} is running",
+                hint="wait until it has ended; `tandem verify --into SUFFIX` then compares its documents",
+            )
         made = release(self._settings, REPLAY)
         run = self._submit_batch(replace(made, arguments=(*made.arguments, *replay_arguments(span))), newest)
         _log.info("replaying", job=run.id)
@@ -246,20 +250,33 @@ class Deployment:
         uploaded = sum(self.bucket.upload(upload, partial(self._jar, upload.name)) for upload in made.uploads)
         _log.info("uploaded", files=uploaded, already_there=len(made.uploads) - uploaded)
 
+    def _fetch_jars(self, made: Release) -> None:
+        """Downloads the jars if the bucket lacks one, by Java and Spark."""
+        if not all(self.bucket.has(jar) for jar in made.jars):
+            self._jars()
+
     def _jar(self, name: str) -> Path:
-        cache = self._settings.cache_dir
+        return next(jar for jar in self._jars() if jar.name == name)
+
+    def _jars(self) -> tuple[Path, ...]:
         java = find_java(self._settings.java_home, runtimes().minimum_java)
         jars = runtime_of(self._settings).jars
-        return next(jar for jar in ensure_jars(cache, java.program, (jars,))[jars] if jar.name == name)
+        return ensure_jars(self._settings.cache_dir, java.program, (jars,))[jars]
 
-    def _warn_of_rights(self) -> None:
+    def _check_rights(self) -> None:
         """Warns of topics without WRITE right, which refuse control records.
 
-        The job can still join them.
+        The job can still join their records.
+
+        Raises:
+            EnvironmentNotReadyError: a right is missing without which the job stops.
         """
         kafka = self._settings.kafka
-        if refusing := unwritable(kafka, streams_of(self._settings.location)[0]):
-            _log.warning(consequence(kafka, refusing), hint=GRANT)
+        missing = missing_rights(kafka, *streams_of(self._settings.location))
+        if missing and missing[0].stops:
+            raise EnvironmentNotReadyError(in_words(kafka, missing), hint=remedy(missing))
+        if missing:
+            _log.warning(in_words(kafka, missing), hint=remedy(missing))
 
     def _check_secret(self, name: str) -> None:
         version = name if "/versions/" in name else f"{name}/versions/latest"

@@ -74,7 +74,10 @@ def _bucket_costs(settings: Settings) -> str:
 
 
 def _secrets(settings: Settings) -> str:
-    return ", ".join(_deployment(settings).check_secrets())
+    names = ", ".join(_deployment(settings).check_secrets())
+    if settings.gcp.service_account:
+        return names
+    return f"{names}; without gcp.service_account, the project's default account must have the right to read them"
 
 
 def _cluster(settings: Settings) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from google.auth.transport.requests import AuthorizedSession
 
 _TIMEOUT_S = 30.0
+_ASKING = "asking for the login's roles"
 
 
 class GoogleProject:
@@ -63,6 +64,9 @@ class GoogleProject:
             resource, roles = f"/v1/projects/-/serviceAccounts/{account}", _roles(On.ACCOUNT)
             where |= dict.fromkeys(self._missing_roles("iam", resource, roles), account)
             found += roles
+        roles, bucket = _roles(On.BUCKET), self._google.bucket
+        where |= dict.fromkeys(self._missing_on_bucket(roles), f"the bucket {bucket}")
+        found += roles
         if where:
             raise EnvironmentNotReadyError(
                 "the login lacks " + ", ".join(f"{role} on {place}" for role, place in where.items()),
@@ -110,10 +114,23 @@ class GoogleProject:
                 return
 
     def _missing_roles(self, api: str, resource: str, roles: Mapping[str, tuple[str, ...]]) -> list[str]:
-        asked = [permission for permissions in roles.values() for permission in permissions]
-        answer = self.get("asking for the login's roles", api, f"{resource}:testIamPermissions", {"permissions": asked})
-        held = set(answer.get("permissions", ()))
-        return [role for role, permissions in roles.items() if not held.issuperset(permissions)]
+        answer = self.get(_ASKING, api, f"{resource}:testIamPermissions", {"permissions": _permissions(roles)})
+        return _without(answer, roles)
+
+    def _missing_on_bucket(self, roles: Mapping[str, tuple[str, ...]]) -> list[str]:
+        query = urlencode({"permissions": _permissions(roles)}, doseq=True)
+        path = f"/storage/v1/b/{self._google.bucket}/iam/testPermissions?{query}"
+        return _without(self.get(_ASKING, "storage", path), roles)
+
+
+def _permissions(roles: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return [permission for permissions in roles.values() for permission in permissions]
+
+
+def _without(answer: Mapping[str, Any], roles: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Returns the roles that have a permission which an answer does not name."""
+    held = set(answer.get("permissions", ()))
+    return [role for role, permissions in roles.items() if not held.issuperset(permissions)]
 
 
 def _roles(on: On) -> dict[str, tuple[str, ...]]:

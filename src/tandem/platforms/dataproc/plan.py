@@ -9,7 +9,6 @@ from typing import Any
 from tandem.platforms.dataproc.release import Release, checkpoint_of, object_of
 from tandem.platforms.dataproc.requests import (
     ACTIVE_BATCHES,
-    ACTIVE_JOBS,
     batch_request,
     batches_parent,
     cluster_request,
@@ -53,7 +52,7 @@ def calls(settings: Settings, release: Release) -> Iterator[Call]:
         name = (reference or "").removeprefix("gsm:")
         yield Call("Secret Manager", "GetSecretVersion", {"name": name}, changes=False)
     yield elsewhere
-    yield Call("Dataproc", "ListJobs", {**place, "filter": ACTIVE_JOBS}, changes=False)
+    yield Call("Dataproc", "ListJobs", place, changes=False)
     yield Call("Dataproc", "ListBatches", {**of_batches, "filter": ACTIVE_BATCHES}, changes=False)
     cluster = Call("Dataproc", "GetCluster", {**place, "clusterName": google.cluster}, changes=False)
     if not google.serverless:

@@ -26,7 +26,7 @@ ENVIRONMENT_LABEL = "tandem-environment"
 RELEASE_LABEL = "tandem-release"
 # The label of the submitted entry: ``STREAM``, ``RECONCILE`` or ``REPLAY``.
 ENTRY_LABEL = "tandem-entry"
-# Filters for the active ones.
+# Filters for the active ones. By its reference, the one of jobs leaves out a job that waits for its restart.
 ACTIVE_JOBS = "status.state = ACTIVE"
 ACTIVE_BATCHES = "(state = PENDING OR state = RUNNING OR state = CANCELLING)"
 # The scope that the login and the machines request; roles limit what they may do.

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 # Names of Google's APIs without their domain.
-APIS = ("dataproc", "dataprocrm", "compute", "secretmanager", "storage", "logging", "iam", "cloudresourcemanager")
+APIS = (
+    *("dataproc", "dataprocrm", "compute", "secretmanager", "storage", "logging", "iam", "cloudresourcemanager"),
+    "serviceusage",
+)
 # The same for a login by impersonation or by Workload Identity Federation.
 FEDERATION_APIS = ("iamcredentials", "sts")
 # The protocols that a firewall must allow between Dataproc's machines.
@@ -71,7 +74,12 @@ DEPLOYER_ROLES = (
     Role("Logs Viewer", "logging.viewer", On.PROJECT, ("logging.logEntries.list",)),
     Role("Compute Network Viewer", "compute.networkViewer", On.PROJECT),
     Role("Service Account User", "iam.serviceAccountUser", On.ACCOUNT, ("iam.serviceAccounts.actAs",)),
-    Role("Storage Object User", "storage.objectUser", On.BUCKET),
+    Role(
+        "Storage Object User",
+        "storage.objectUser",
+        On.BUCKET,
+        ("storage.objects.create", "storage.objects.delete", "storage.objects.get"),
+    ),
     Role("Storage Legacy Bucket Reader", "storage.legacyBucketReader", On.BUCKET),
     Role("Secret Manager Viewer", "secretmanager.viewer", On.SECRETS),
 )

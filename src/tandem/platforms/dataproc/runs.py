@@ -152,12 +152,16 @@ class Runs(ABC):
     def submit(self, release: Release, predecessor: str | None) -> Run:
         """Submits a release and returns the run; the uploads and the cluster must exist."""
 
-    # The service's filter for active runs.
+    # The service's filter for active runs; it may leave out one that waits for its restart.
     _active: str
 
     @abstractmethod
     def _all(self, wanted: str) -> Iterable[Run]:
         """Returns the service's runs that match a filter."""
+
+    @abstractmethod
+    def _all_active(self, wanted: str = "") -> Iterable[Run]:
+        """Returns the active runs that match a filter; by default all."""
 
     @abstractmethod
     def cancel(self, run: Run) -> None:
@@ -191,7 +195,7 @@ class Runs(ABC):
 
     def active_streams(self) -> list[Run]:
         """Returns the active streams of all pipelines in the environment."""
-        return list(self._all(f"{self._active} AND {environment_filter(self._settings)} AND {of_entry(STREAM)}"))
+        return list(self._all_active(f"{environment_filter(self._settings)} AND {of_entry(STREAM)}"))
 
     def check_earlier(self) -> None:
         """Raises if a job of an earlier Tandem uses the checkpoint.
@@ -202,7 +206,7 @@ class Runs(ABC):
             TandemError: the message names it, the hint the command that ends it.
         """
         folder = f"gs://{self._settings.gcp.bucket}/{folder_of(self._settings)}"
-        for run in self._all(self._active):
+        for run in self._all_active():
             if run.config.startswith(folder) and not self._owns(run):
                 raise TandemError(
                     f"the job {run.id} of an earlier version of Tandem runs on this checkpoint",

@@ -12,7 +12,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from tandem.errors import EnvironmentNotReadyError
-from tandem.job_files import escaped, temporary_folder
+from tandem.job_files import escaped, logging_option, temporary_folder
 from tandem.kafka_python import new_client
 from tandem.local_spark.java import child_environment
 from tandem.platforms.local_services.layout import Layout
@@ -86,7 +86,7 @@ class Kafka(Service):
         self.file = layout.conf / "kafka.properties"
         self._logging = layout.conf / "kafka-log4j2.properties"
         self._temporary = layout.conf / "kafka-tmp"
-        options = (*_JVM, temporary_folder(self._temporary), f"-Dlog4j2.configurationFile={self._logging}")
+        options = (*_JVM, temporary_folder(self._temporary), logging_option(self._logging))
         self._java = (str(tools.java.program), *options, "-cp", ":".join(map(str, tools.jars["kafka"])))
         super().__init__("kafka", (*self._java, "kafka.Kafka", str(self.file)), child_environment(tools.java))
 

@@ -13,6 +13,7 @@ from tandem.artifacts import ensure_jars
 from tandem.artifacts.ivy import check_spark
 from tandem.errors import EnvironmentNotReadyError
 from tandem.foreign.inheritance import log_not_passed_on
+from tandem.local_spark.folder_names import check_folder_names
 from tandem.local_spark.java import Java, find_java
 from tandem.local_spark.local_spark import LocalSpark
 from tandem.platforms.local_services.layout import Layout
@@ -61,9 +62,10 @@ def prepare(
 
     Raises:
         EnvironmentNotReadyError: something is missing, or a port is busy.
-        UsageError: the pipeline does not exist.
+        UsageError: the pipeline does not exist, or a folder has a name that a program would misread.
     """
     streams_of(settings.location)
+    check_folder_names(settings)
     end_leftovers(layout)
     log_not_passed_on()
     check_spark(runtimes().default.pyspark)

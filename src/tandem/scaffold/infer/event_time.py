@@ -13,7 +13,8 @@ from tandem.scaffold.infer.observed import Sample
 from tandem.scaffold.infer.words import is_time_like, time_score
 from tandem.verify.field_values import micros
 
-_NESTED, _IN_THE_FUTURE = 15, 100
+# A field with a default comes after those without.
+_NESTED, _IN_THE_FUTURE, _DEFAULTED = 15, 100, 1000
 
 
 class TimeGuess(NamedTuple):
@@ -43,6 +44,8 @@ def guess_time(fields: Mapping[str, Kind], samples: Sequence[Sample], now_ms: in
             score, reason = time_score(name) - _NESTED * depth, how_written(kind)
             if any(_micros(kind, value_at(each.fields, path)) > now_ms * 1000 for each in samples):
                 score, reason = score - _IN_THE_FUTURE, f"{reason}; some are in the future, and become dead letters"
+            if kind.fallback is not None:
+                score -= _DEFAULTED
             if best is None or score > best[0]:
                 best = score, TimeGuess(path, reason)
     if best is None:

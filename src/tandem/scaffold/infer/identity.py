@@ -58,7 +58,10 @@ def guess_identity(fields: Mapping[str, Kind], samples: Sequence[Sample], record
         for each in candidates(fields, record)
         if (each.kind != FieldType.TEXT or not samples) and (each.path in fields or not collides(fields, each.path))
     ]
-    named = sorted((each for each in found if each.score > 0), key=lambda each: -each.score)
+    # Records that lack a field with a default have the same value.
+    named = sorted(
+        (each for each in found if each.score > 0), key=lambda each: (each.kind.fallback is not None, -each.score)
+    )
     for each in named:
         if repeat_of((each.path,), samples) is None:
             return Guess(each.path, unique_in(samples))

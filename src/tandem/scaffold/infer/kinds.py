@@ -7,17 +7,25 @@ from collections.abc import Callable
 from datetime import date
 
 from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.kind import DATE_PATTERN, Kind, String, Timestamp
+from tandem.engine.declare.kind import DATE_PATTERN, Decimal, Kind, String, Timestamp
 from tandem.errors import UsageError
 from tandem.scaffold.infer.maps import values_of_map
-from tandem.scaffold.infer.numbers import kind_of_integers, kind_of_numbers, undeclared_time
+from tandem.scaffold.infer.numbers import (
+    kind_of_amounts,
+    kind_of_integers,
+    kind_of_numbers,
+    looks_like_cents,
+    undeclared_time,
+)
 from tandem.scaffold.infer.observed import MAX_DEPTH, ObservedValues
 from tandem.scaffold.infer.words import is_time_like
 from tandem.scaffold.names import problem_of_name
 from tandem.verify.field_values import micros
 
 # What begins like a time, or is a date.
-_TIME_LIKE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:|$)")
+_TIME_LIKE = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:|$)")
+# What may be a time in another form, in a field named like one.
+_YEAR = re.compile(r"[0-9]{4}")
 _FORM = "2026-11-29T08:30:00.123456Z"
 _CALLED = {
     "boolean": "a boolean",
@@ -41,6 +49,18 @@ class Kinds:
         self._source, self._leaves_out = source, leaves_out
         self.optional: list[str] = []
         self.notes: list[str] = []
+        self._decimals: list[str] = []
+        self._cents: list[str] = []
+
+    def all_notes(self) -> tuple[str, ...]:
+        """Returns all notes, those about many fields first."""
+        found = [f"optional: {', '.join(self.optional)}"] if self.optional else []
+        if self._decimals:
+            why = "a number with more digits or an exponent becomes a dead letter"
+            found.append(f"decimals: {', '.join(self._decimals)}; {why}")
+        if self._cents:
+            found.append(f"doubles: {', '.join(self._cents)}; declare amounts of money as decimal(12, 2)")
+        return (*found, *self.notes)
 
     def fields(self, record: ObservedValues) -> dict[str, Kind]:
         """Returns the types of a record's fields that a stream can declare.
@@ -83,7 +103,7 @@ class Kinds:
             "boolean": lambda *_: FieldType.BOOLEAN,
             "integer": self._integers,
             "number": self._numbers,
-            "string": lambda seen, _: self._strings(seen),
+            "string": self._strings,
             "object": lambda seen, _: self._object(seen),
             "array": self._array,
         }
@@ -102,19 +122,28 @@ class Kinds:
     def _numbers(self, seen: ObservedValues, name: str) -> Kind | None:
         return self._noted(seen, name, kind_of_numbers(seen, name))
 
-    def _strings(self, seen: ObservedValues) -> Kind:
-        kind = _kind_of_strings(seen.texts)
-        if isinstance(kind, String) and all(map(_TIME_LIKE.match, filter(None, seen.texts))) and seen.texts != {""}:
+    def _strings(self, seen: ObservedValues, name: str) -> Kind:
+        kind, texts = _kind_of_strings(seen.texts), list(filter(None, seen.texts))
+        if not isinstance(kind, String) or not texts:
+            return kind
+        pattern = _YEAR if is_time_like(name) else _TIME_LIKE
+        if all(map(pattern.search, texts)):
             reason = "some are empty" if kind.may_be_empty else f"not all are like {_FORM}"
             self.notes.append(f"{seen.path}: its times are declared as strings, because {reason}")
+        elif not kind.may_be_empty and (decimal := kind_of_amounts(seen.texts, name)) is not None:
+            return self._noted(seen, name, decimal) or kind
         return kind
 
     def _noted(self, seen: ObservedValues, name: str, kind: Kind | None) -> Kind | None:
         if kind is None:
             self.notes.append(f"left out: {seen.path} has a number that is too large for any type")
+        elif isinstance(kind, Decimal):
+            self._decimals.append(f"{seen.path} ({kind.precision}, {kind.scale})")
+        elif kind == FieldType.DOUBLE and looks_like_cents(seen) and not is_time_like(name):
+            self._cents.append(seen.path)
         elif kind == FieldType.DOUBLE and seen.whole_digits > 15:
             self.notes.append(f"{seen.path}: declared as a double, which rounds its longest numbers")
-        elif kind is not None and (reason := undeclared_time(seen, name)):
+        elif kind is not None and (reason := undeclared_time(seen, name, kind)):
             self.notes.append(f"{seen.path}: not declared as a time, because {reason}")
         return kind
 
@@ -127,9 +156,10 @@ class Kinds:
             return FieldType.map(FieldType.TEXT)
         if (found := self._map(seen)) is not None:
             return found
-        fields = self.fields(seen)
+        known, fields = len(self.notes), self.fields(seen)
         if not fields:
-            self.notes.append(f"left out: {seen.path}, because no field of it can be declared")
+            if len(self.notes) == known:
+                self.notes.append(f"left out: {seen.path}, because no field of it can be declared")
             return None
         return FieldType.record(fields)
 
@@ -148,6 +178,8 @@ class Kinds:
             return None
         self.optional += inner.optional
         self.notes += inner.notes
+        self._decimals += inner._decimals
+        self._cents += inner._cents
         self.notes.append(f"{seen.path}: declared as a map, because the names in it vary")
         return FieldType.map(kind)
 

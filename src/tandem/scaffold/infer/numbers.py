@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 
 from tandem.engine.declare.field_type import FieldType
-from tandem.engine.declare.kind import MAX_PRECISION, Kind
+from tandem.engine.declare.kind import MAX_PRECISION, Kind, Timestamp
 from tandem.scaffold.infer.observed import ObservedValues
 from tandem.scaffold.infer.words import is_money_like, is_number_like, is_time_like, words_of
 
@@ -22,12 +23,11 @@ _UNIT_NAMES = (
     ({"ms", "milli", "millis", "milliseconds"}, FieldType.EPOCH_MILLISECONDS),
     ({"us", "micro", "micros", "microseconds"}, FieldType.EPOCH_MICROSECONDS),
 )
+_AMOUNT = re.compile(r"-?(?P<whole>[0-9]+)(?:\.(?P<fraction>[0-9]+))?")
 _LARGEST = 2**63 - 1
 # Amounts of money may be larger than those in the samples: so many digits are declared at least.
 _DIGITS = 12
 _CENTS = 2
-# The numbers that show whether all have equally many digits behind the point.
-_ENOUGH = 10
 _MOST_FIXED = 4
 # Spark's parser keeps no more digits of a number.
 _EXACT_DIGITS = 38
@@ -46,8 +46,8 @@ def kind_of_integers(seen: ObservedValues, name: str) -> Kind | None:
 def kind_of_numbers(seen: ObservedValues, name: str) -> Kind | None:
     """Returns the type of a field with fractions or exponents, else None.
 
-    A decimal is exact, and refuses more digits than it has. So it is declared where the digits are fixed: two, as
-    amounts of money have, or equally many in all of many samples.
+    A decimal is exact, and refuses more digits than it has. So only amounts of money are decimals: a few samples of
+    anything else do not show how many digits another record has.
     """
     scale = _scale(seen, name)
     if scale is None or seen.has_exponent or seen.exact_digits > _EXACT_DIGITS:
@@ -58,18 +58,35 @@ def kind_of_numbers(seen: ObservedValues, name: str) -> Kind | None:
     return FieldType.decimal(min(max(_DIGITS, needed + 1), MAX_PRECISION), scale)
 
 
+def kind_of_unit(unit: str) -> Timestamp | None:
+    """Returns the type of times in a unit such as ``ms``; None for another word."""
+    return next((kind for names, kind in _UNIT_NAMES if unit in names), None)
+
+
 def kind_of_times(values: Sequence[int], name: str) -> Kind | None:
     """Returns the type of integers that are times since 1970.
 
     It depends on their size, else on the unit in the field's name.
     """
     if not values:
-        words = set(words_of(name))
-        return next((kind for names, kind in _UNIT_NAMES if names & words), None)
+        return next(filter(None, map(kind_of_unit, words_of(name))), None)
     return _fitting(min(values), max(values), _OF_TIMES, _UNITS)
 
 
-def undeclared_time(seen: ObservedValues, name: str) -> str | None:
+def kind_of_amounts(texts: Collection[str], name: str) -> Kind | None:
+    """Returns the type of strings that are amounts of money with fractions, else None."""
+    found = [_AMOUNT.fullmatch(text) for text in texts]
+    amounts = [each for each in found if each]
+    if not is_money_like(name) or len(amounts) < len(found):
+        return None
+    scale = max((len(each["fraction"]) for each in amounts if each["fraction"]), default=0)
+    needed = max(len(each["whole"]) for each in amounts) + max(scale, _CENTS)
+    if not 0 < scale <= _MOST_FIXED or needed > MAX_PRECISION:
+        return None
+    return FieldType.decimal(min(max(_DIGITS, needed + 1), MAX_PRECISION), max(scale, _CENTS))
+
+
+def undeclared_time(seen: ObservedValues, name: str, kind: Kind) -> str | None:
     """Returns why numbers that seem to be times are not declared as times.
 
     None if they do not seem to be.
@@ -81,17 +98,19 @@ def undeclared_time(seen: ObservedValues, name: str) -> str | None:
         return "no time has nanoseconds"
     if seen.fraction_digits and _OF_TIMES[0] <= seen.largest < _OF_TIMES[1]:
         return "a time since 1970 is an integer"
+    if not seen.fraction_digits and not isinstance(kind, Timestamp):
+        return "its integers are no times from 1990 to 2100"
     return None
 
 
+def looks_like_cents(seen: ObservedValues) -> bool:
+    """Returns whether all fractions have two digits, as amounts of money have."""
+    return set(seen.fraction_digits) == {_CENTS} and not seen.has_exponent
+
+
 def _scale(seen: ObservedValues, name: str) -> int | None:
-    digits, enough = seen.fraction_digits, seen.fraction_digits.total() >= _ENOUGH
-    most = max(digits, default=0)
-    if is_money_like(name) and most <= _MOST_FIXED:
-        return max(most, _CENTS)
-    if most == _CENTS and (len(digits) == 1 or enough):
-        return _CENTS
-    return most if len(digits) == 1 and enough and _CENTS < most <= _MOST_FIXED else None
+    most = max(seen.fraction_digits, default=0)
+    return max(most, _CENTS) if is_money_like(name) and most <= _MOST_FIXED else None
 
 
 def _double(seen: ObservedValues) -> Kind | None:

@@ -21,6 +21,9 @@ _MONEY = _those(
     "amount price total subtotal cost costs fee fees tax vat discount balance sum net gross refund revenue salary "
     "tip money usd eur gbp chf"
 )
+_NO_MONEY = _those(
+    "rate rates percent percentage pct ratio factor share count index id code lat latitude lon lng longitude"
+)
 _WRAPPERS = _those("after data payload body value record event message detail object new fields properties attributes")
 _HAPPENED = _those("event occurred happened timestamp ts time")
 _NOT_HAPPENED = _those(
@@ -62,8 +65,13 @@ def is_number_like(name: str) -> bool:
 
 
 def is_money_like(name: str) -> bool:
-    """Returns whether a number of this name is likely to be an amount of money."""
-    return not _MONEY.isdisjoint(words_of(name))
+    """Returns whether a number of this name is likely to be an amount of money.
+
+    >>> is_money_like("totalPrice"), is_money_like("tax_rate"), is_money_like("temperature")
+    (True, False, False)
+    """
+    words = words_of(name)
+    return not _MONEY.isdisjoint(words) and _NO_MONEY.isdisjoint(words)
 
 
 def is_position_like(name: str) -> bool:

@@ -10,12 +10,7 @@ from tandem.engine.declare.field_name import Path
 from tandem.scaffold.chosen import Chosen
 from tandem.scaffold.render.module import imports
 from tandem.scaffold.render.parts import given_values
-from tandem.scaffold.render.sample_code import NUMBER, Function, SampleCode
-
-_NUMBER = f'''def {NUMBER}(moment_id: str) -> int:
-    """Returns a number that identifies a moment."""
-    return int.from_bytes(blake2b(moment_id.encode(), digest_size=6).digest())
-'''
+from tandem.scaffold.render.sample_code import Function, SampleCode
 
 
 @dataclass(frozen=True)
@@ -49,21 +44,17 @@ def generator_parts(
     function = samples.add_record(
         chosen.record, chosen.stream.fields, chosen.described.seen, given_values(chosen, given)
     )
-    functions = list(samples.functions.values())
-    if any(f"{NUMBER}(" in each for each in functions):
-        functions.append(_NUMBER)
-    text = "\n\n".join(functions)
+    text = "\n\n".join(samples.functions.values())
     constants = "\n".join(samples.constants.values())
     return GeneratorCode(_stdlib(text), f"\n{constants}\n" if constants else "", text), function
 
 
 def _stdlib(text: str) -> str:
-    uses = {name for name in ("Mapping", "UTC", "datetime", "Decimal", "Any", "Random", "blake2b") if _uses(text, name)}
+    uses = {name for name in ("Mapping", "UTC", "datetime", "Decimal", "Any", "Random") if _uses(text, name)}
     return imports(
         ("collections.abc", ["Iterator", *uses & {"Mapping"}]),
         ("datetime", [*uses & {"UTC", "datetime"}]),
         ("decimal", [*uses & {"Decimal"}]),
-        ("hashlib", [*uses & {"blake2b"}]),
         ("random", [*uses & {"Random"}]),
         ("typing", [*uses & {"Any"}]),
     )

@@ -9,7 +9,7 @@ from tandem.scaffold.render.code import text
 from tandem.scaffold.render.generator import generator_parts
 from tandem.scaffold.render.joined_names import JoinedNames
 from tandem.scaffold.render.module import filled, imports
-from tandem.scaffold.render.sample_code import SampleCode
+from tandem.scaffold.render.sample_code import SampleCode, number_value
 
 _AFTER = """    after_ms = moment.scaled(chance.randrange(1, 240_000))
     if moment.kind is MomentKind.EARLY:  # by a clock that is slow
@@ -26,8 +26,7 @@ def generator_module(names: JoinedNames) -> str:
     identity: dict[tuple[str, ...], str] = {}
     if isinstance(join.refers_kind, Integer):
         bits = [kind.bits for kind in (join.refers_kind, join.identity_kind) if isinstance(kind, Integer)]
-        short = " % 2**31" if min(bits) == 32 else ""
-        number = f"_number(moment_id){short}"
+        number = number_value(min(bits))
         is_text = isinstance(join.identity_kind, String)
         identity = {path: f"str({number})" if is_text else number}
         named = f"int({named})" if is_text else named
@@ -53,9 +52,16 @@ def generator_module(names: JoinedNames) -> str:
             "article_title": article.capitalize(),
             "begin": f"    {begin}\n",
             "after": _AFTER if dated else "",
-            "left_call": left.call(moment_id="moment.id", time_ms=moment_ms),
-            "unknown_call": left.call(moment_id='f"{moment.id}-unknown"', time_ms=moment_ms),
-            "right_call": right.call(moment_id="moment.id", time_ms="time_ms + after_ms" if dated else moment_ms),
+            "left_call": left.call(moment_id="moment.id", moment_number="2 * moment.number", time_ms=moment_ms),
+            # Even numbers are of sent records, odd ones of those that are never sent.
+            "unknown_call": left.call(
+                moment_id='f"{moment.id}-unknown"', moment_number="2 * moment.number + 1", time_ms=moment_ms
+            ),
+            "right_call": right.call(
+                moment_id="moment.id",
+                moment_number="moment.number",
+                time_ms="time_ms + after_ms" if dated else moment_ms,
+            ),
             "key": parts.event_key(names.right),
             "functions": code.functions,
         },

@@ -127,7 +127,9 @@ class OneStream:
                 "constant": self._constant,
                 "article": "an" if chosen.record[0] in "aeiou" else "a",
                 "early": _EARLY if shifts else "",
-                "call": function.call(chance="moment.chance", moment_id="moment.id", time_ms=time),
+                "call": function.call(
+                    chance="moment.chance", moment_id="moment.id", moment_number="moment.number", time_ms=time
+                ),
                 "key": parts.event_key(chosen),
                 "functions": code.functions,
             },

@@ -37,11 +37,13 @@ _OFTEN = "chance.random() < 0.8"
 _MOST_SEVERAL = 3
 _SEVERAL = "in range(chance.randrange(1, 4))"
 # What the functions may need, in this order, and their types.
-_PARAMETERS: Mapping[str, str] = {"chance": "Random", "moment_id": "str", "time_ms": "int"}
+_PARAMETERS: Mapping[str, str] = {"chance": "Random", "moment_id": "str", "moment_number": "int", "time_ms": "int"}
 _STRING = re.compile(r"""f?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
 _INSERTED = re.compile(r"{[^}]*}")
-# The function that ``identity_value`` calls.
-NUMBER = "_number"
+# More digits than a moment's number has.
+_NUMBER_DIGITS = 14
+# A decimal with so many digits has a value for each sample of a long run.
+_ENOUGH_DIGITS = 9
 
 
 class Function(NamedTuple):
@@ -97,7 +99,7 @@ class SampleCode:
             for each, kind in fields.items()
         ]
         body = written(mapping(members, split=True), indent=1, before=len("return "), after=0)
-        function = unlike(f"_{name}", [*self.functions, NUMBER])
+        function = unlike(f"_{name}", self.functions)
         known = {**_PARAMETERS, **({self.refers: "Mapping[str, Any]"} if self.refers else {})}
         code = _without_strings(body)
         needed = {each: kind for each, kind in known.items() if re.search(rf"\b{each}\b", code)}
@@ -181,17 +183,36 @@ class SampleCode:
 
 
 def identity_value(kind: Kind, name: str, record: str) -> str:
-    """Returns the value of an identifying field, unique for each moment."""
+    """Returns the value of an identifying field, which differs for each moment.
+
+    It repeats when the type has no other value. Empty if the type has few.
+    """
     label = label_of(name.rpartition(".")[2], without="id") or label_of(record)
     match kind:
         case String():
             return f'f"{label}-{{moment_id}}"'
         case Integer():
-            return f"{NUMBER}(moment_id)" if kind.bits == 64 else f"{NUMBER}(moment_id) % 2**31"
+            return number_value(kind.bits)
         case Decimal():
-            return f"Decimal({NUMBER}(moment_id) % 10**{min(kind.precision, 14)})" + _scaled(kind)
+            return f"Decimal(moment_number % 10**{min(kind.precision, _NUMBER_DIGITS)})" + _scaled(kind)
         case _:
             return ""
+
+
+def number_value(bits: int) -> str:
+    """Returns the value of an identifying integer of so many bits."""
+    return "moment_number" if bits == 64 else "moment_number % 2**31"
+
+
+def few_values(kind: Kind) -> str | None:
+    """Returns how many values a field has; None if it has enough for a run."""
+    match kind:
+        case Decimal() if kind.precision < _ENOUGH_DIGITS:
+            return f"{10**kind.precision:,}"
+        case Boolean() | Enum() | Date() | Timestamp() | Double():
+            return "few"
+        case _:
+            return None
 
 
 def label_of(name: str, without: str = "") -> str:

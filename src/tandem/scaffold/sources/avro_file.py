@@ -19,6 +19,7 @@ from tandem.scaffold.sources.leaving_out import (
     Parts,
     TooLargeError,
     first_of,
+    note_left_out,
     record_of,
     too_large,
     usable,
@@ -110,10 +111,11 @@ class _AvroTypes:
             raise SchemaParseException(f"{record['name']} has two fields of the same name")
         for name in usable(own, self.notes):
             path = outer + name
+            known = len(self.notes)
             try:
                 found[name] = self._field(own[name], namespace, path)
             except CannotDeclareError as error:
-                self.notes.append(f"left out: {path} {error}")
+                note_left_out(self.notes, path, error, known)
         return found
 
     def _field(self, field: dict[str, Any], namespace: str, path: str) -> Kind:

@@ -16,6 +16,7 @@ from tandem.scaffold.sources.leaving_out import (
     CannotDeclareError,
     TooLargeError,
     first_of,
+    note_left_out,
     record_of,
     too_large,
     usable,
@@ -44,8 +45,11 @@ def is_json_schema(value: Mapping[str, Any]) -> bool:
     is_object = bool(types == "object" or (isinstance(types, list) and "object" in types))
     is_object = is_object or "$ref" in value or "allOf" in value
     has_properties = isinstance(value.get("properties"), dict)
+    is_array = types == "array" and isinstance(value.get("items"), dict)
     is_named = "json-schema.org" in str(value.get("$schema"))
-    return is_named or (is_object and has_properties) or ("$schema" in value and (is_object or has_properties))
+    return (
+        is_named or is_array or (is_object and has_properties) or ("$schema" in value and (is_object or has_properties))
+    )
 
 
 def described_by_json_schema(source: str, name: str, schema: Mapping[str, Any]) -> Described:
@@ -95,10 +99,11 @@ class _JsonSchemaTypes:
         found: dict[str, Kind] = {}
         for name in usable(properties, self.notes):
             path = outer + name
+            known = len(self.notes)
             try:
                 kind = self._kind(properties[name], path)
             except CannotDeclareError as error:
-                self.notes.append(f"left out: {path} {error}")
+                note_left_out(self.notes, path, error, known)
                 continue
             default = _default(properties[name])
             if default is not None:

@@ -24,6 +24,10 @@ class CannotDeclareError(Exception):
     """
 
 
+class NoFieldError(CannotDeclareError):
+    """A record has no field that can be declared; notes say why of each field."""
+
+
 class TooLargeError(Exception):
     """A schema has too many parts, as if its definitions refer to each other."""
 
@@ -84,11 +88,24 @@ def usable(names: Iterable[str], notes: list[str]) -> list[str]:
     return found
 
 
+def note_left_out(notes: list[str], path: str, error: CannotDeclareError, known: int) -> None:
+    """Notes that a field is left out, if no note says so of the fields in it.
+
+    Args:
+        notes: where to add it.
+        path: the field's.
+        error: why it is left out.
+        known: how many notes there were before the field was read.
+    """
+    if not (isinstance(error, NoFieldError) and len(notes) > known):
+        notes.append(f"left out: {path} {error}")
+
+
 def record_of(fields: dict[str, Kind]) -> Record:
     """Returns the type of a record.
 
-    Raises CannotDeclareError where none of its fields can be declared.
+    Raises NoFieldError where none of its fields can be declared.
     """
     if not fields:
-        raise CannotDeclareError("has no field that can be declared")
+        raise NoFieldError("has no field that can be declared")
     return Record(fields)

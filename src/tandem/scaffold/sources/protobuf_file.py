@@ -16,6 +16,7 @@ from tandem.scaffold.sources.leaving_out import (
     Parts,
     TooLargeError,
     first_of,
+    note_left_out,
     record_of,
     too_large,
     usable,
@@ -45,7 +46,7 @@ def described_by_protobuf(source: str, name: str, folder: Path, text: str) -> De
     Args:
         source: what the user called it.
         name: what the stream is to be called.
-        folder: where the files are that it imports.
+        folder: its folder; the files that it imports are looked up in there and in those above.
         text: the file's content.
 
     Raises:
@@ -53,7 +54,7 @@ def described_by_protobuf(source: str, name: str, folder: Path, text: str) -> De
         EnvironmentNotReadyError: the compiler is not installed.
     """
     try:
-        found = Descriptor.parse(source, descriptor_of(text, {}, folder))
+        found = Descriptor.parse(source, descriptor_of(text, {}, (folder.resolve(), *folder.resolve().parents)))
         types = _ProtobufTypes(found)
         roots = _roots(found)
         fields = types.fields(roots[0], "") if roots else {}
@@ -61,7 +62,8 @@ def described_by_protobuf(source: str, name: str, folder: Path, text: str) -> De
         raise too_large(source) from None
     except ValueError as error:
         reason = str(error).removeprefix(f"{source}: ")
-        raise UsageError(f"{source}: {reason}", hint="correct it; imports are looked up in the file's folder") from None
+        hint = "correct it; imports are looked up in the file's folder and in the folders above"
+        raise UsageError(f"{source}: {reason}", hint=hint) from None
     if not fields:
         raise UsageError(
             f"{source}: the schema has no field that a stream can declare",
@@ -107,11 +109,12 @@ class _ProtobufTypes:
         own: Mapping[str, Field] = message.by_name
         for name in usable(own, self.notes):
             path = outer + name
+            known = len(self.notes)
             try:
                 kind = self._kind(own[name], path)
                 found[name] = kind.optional() if own[name].is_optional or _is_wrapped(own[name]) else kind
             except CannotDeclareError as error:
-                self.notes.append(f"left out: {path} {error}")
+                note_left_out(self.notes, path, error, known)
         self._open.pop()
         return found
 
@@ -132,7 +135,11 @@ class _ProtobufTypes:
         if name in _KNOWN:
             return _KNOWN[name]
         if field.type == "enum" and name in self._types.enums:
-            return FieldType.enum(*dict.fromkeys(self._types.enums[name].values()))
+            symbols: dict[int, str] = {}
+            for symbol, number in self._types.enums[name].items():
+                # Of several names of a number, the first one is declared.
+                symbols.setdefault(number, symbol)
+            return FieldType.enum(*symbols.values())
         if field.type == "message" and name not in WRAPPERS and name in self._types.messages:
             return record_of(self.fields(self._types.messages[name], f"{path}."))
         scalar = WRAPPERS.get(name, field.type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -110,7 +111,7 @@ class References:
         found: Any = self._named.get(address)
         for part in filter(None, path.split("/")):
             name = unquote(part).replace("~1", "/").replace("~0", "~")
-            found = found.get(name) if isinstance(found, Mapping) else None
+            found = _member(found, name)
         if found is None:
             raise CannotDeclareError(f"refers to {reference!r}, which is not there")
         return found if isinstance(found, Mapping) else {}
@@ -136,6 +137,13 @@ class References:
             return self.resolved(part)
         finally:
             del self._resolving[len(self._resolving) - len(names) :]
+
+
+def _member(value: Any, name: str) -> Any:
+    """Returns what a mapping or a list has under a name or a number; None for nothing."""
+    if isinstance(value, list):
+        return value[int(name)] if re.fullmatch("0|[1-9][0-9]{0,5}", name) and int(name) < len(value) else None
+    return value.get(name) if isinstance(value, Mapping) else None
 
 
 def _joined(base: str, address: str) -> str:

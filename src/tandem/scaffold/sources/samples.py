@@ -70,9 +70,7 @@ def described_by_samples(source: str, name: str, samples: Samples, topic: str | 
     if not fields:
         hint = first_of(kinds.notes) or "give records that have fields"
         raise UsageError(f"{source}: the records have no field that a stream can declare", hint=hint)
-    optional = [f"optional: {', '.join(kinds.optional)}"] if kinds.optional else []
-    notes = (*optional, *kinds.notes)
-    return Described(source, name, fields, samples.note, notes, tuple(samples.records), seen, topic)
+    return Described(source, name, fields, samples.note, kinds.all_notes(), tuple(samples.records), seen, topic)
 
 
 def record_in(text: str) -> dict[str, Any]:
