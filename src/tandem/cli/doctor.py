@@ -14,6 +14,7 @@ from tandem.cli.context import CommandContext
 from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.doctor import examine
+from tandem.progress_display import work_shown
 
 app = typer.Typer()
 
@@ -31,7 +32,8 @@ def doctor(
     Exit with 3 if a check fails.
     """
     settings = context.settings
-    findings = list(examine(settings, running=_running(context)))
+    with work_shown("checking the environment"):
+        findings = list(examine(settings, running=_running(context)))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:

@@ -17,6 +17,7 @@ from tandem.cli.context import CommandContext
 from tandem.cli.moment import moment
 from tandem.cli.options import INSPECT, examples, with_context
 from tandem.errors import TandemError
+from tandem.progress_display import work_shown
 from tandem.settings.editor_schema import json_schema
 from tandem.settings.loaded import flat
 from tandem.settings.profiles import packaged_names
@@ -47,7 +48,8 @@ def status(
     if watch:
         _watch(context, as_json=as_json)
         return
-    shown = collected(context)
+    with work_shown("asking the services"):
+        shown = collected(context)
     if as_json:
         print(json.dumps(shown))
     else:

@@ -19,6 +19,7 @@ from tandem.verify.compare import compare
 from tandem.verify.intake import Intake, unknown_schema_keys
 from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments
 from tandem.verify.oracle import load_oracle
+from tandem.verify.progress import OnProgress, Progress, counted, nothing
 from tandem.verify.report import Report
 from tandem.verify.settle import Problem, await_settled
 from tandem.verify.topics import Offsets, TopicReader, TopicRecord, check_uncompacted
@@ -27,7 +28,13 @@ from tandem.verify.watermark import sweep
 _SERVER_SELECTION_MS = 10_000
 
 
-def verify(settings: Settings, *, settle_deadline_s: float, problem: Problem = lambda: None) -> Report:
+def verify(
+    settings: Settings,
+    *,
+    settle_deadline_s: float,
+    problem: Problem = lambda: None,
+    progress: OnProgress = nothing,
+) -> Report:
     """Returns the comparison of MongoDB and the dead letters with the topics.
 
     A difference counts only if no records arrived during the comparison. Otherwise the new records are read, too, and
@@ -37,6 +44,7 @@ def verify(settings: Settings, *, settle_deadline_s: float, problem: Problem = l
         settings: the pipeline's settings.
         settle_deadline_s: how long the job may take to catch up with the records, in seconds.
         problem: returns why the job cannot catch up, if the platform knows.
+        progress: is called a few times a second, with the current step, the number that is done, and the total.
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
@@ -45,7 +53,7 @@ def verify(settings: Settings, *, settle_deadline_s: float, problem: Problem = l
     """
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:
-        verification = _Verification(settings, stack)
+        verification = _Verification(settings, stack, Progress(progress))
         try:
             while True:
                 report, grown = verification.once(settle_deadline_s, problem)
@@ -76,8 +84,8 @@ def _few_collections() -> Iterator[None]:
 class _Verification:
     """Holds the connections and the records read so far."""
 
-    def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self._job, self._pipeline = settings.job, settings.pipeline
+    def __init__(self, settings: Settings, stack: ExitStack, progress: Progress) -> None:
+        self._job, self._pipeline, self._progress = settings.job, settings.pipeline, progress
         self._oracle, declared = load_oracle(settings.location), declared_by(settings.location)
         self._names = [stream.name for stream in declared.streams]
         self._collections = [collection.name for collection in declared.collections]
@@ -101,26 +109,30 @@ class _Verification:
             # Which records the job rejected is known once it has committed them. They move no watermark.
             await_settled(self._database, self._pipeline, ends, 0, deadline_s=deadline_s, problem=problem)
             unknown_then = unknown_schema_keys(self._read_letters())
-        for reader, intake in zip(self._topics, self._intakes, strict=True):
-            intake.take(reader.read(self._read_to[reader.topic], ends[reader.topic]), unknown_then)
+        unread = sum(sum(ends[topic].values()) - sum(offsets.values()) for topic, offsets in self._read_to.items())
+        with self._progress.step("reading records", unread) as advance:
+            for reader, intake in zip(self._topics, self._intakes, strict=True):
+                records = reader.read(self._read_to[reader.topic], ends[reader.topic])
+                intake.take(counted(records, advance), unknown_then)
         self._read_to = ends
         arrivals = (arrival for intake in self._intakes for arrival in intake.arrivals)
         watermark = sweep(arrivals, self._names, lateness_seconds=self._job.lateness_seconds)
         dropped = await_settled(
             self._database, self._pipeline, ends, watermark.ms, deadline_s=deadline_s, problem=problem
         )
-        report = compare(
-            self._intakes,
-            MongoDocuments(self._database),
-            self._read_letters(),
-            watermark,
-            oracle=self._oracle,
-            collections=self._collections,
-            dead_letter_topic=self._letters.topic,
-            parameters=self._job.parameters,
-            beginnings=self._beginnings,
-            dropped_as_late=dropped,
-        )
+        with self._progress.step("comparing", 1):
+            report = compare(
+                self._intakes,
+                MongoDocuments(self._database),
+                self._read_letters(),
+                watermark,
+                oracle=self._oracle,
+                collections=self._collections,
+                dead_letter_topic=self._letters.topic,
+                parameters=self._job.parameters,
+                beginnings=self._beginnings,
+                dropped_as_late=dropped,
+            )
         return report, any(reader.ends() != ends[reader.topic] for reader in self._topics)
 
     def _read_letters(self) -> Iterator[TopicRecord]:
