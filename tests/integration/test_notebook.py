@@ -126,6 +126,7 @@ def test_the_shell_has_a_session(filled: Environment) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.on_demand
 def test_a_missing_service_or_output_is_reported_in_one_line(filled: Environment) -> None:
     nowhere = {"TANDEM_KAFKA__PORT": "29799", "TANDEM_MONGO__PORT": "29798"}
     code = """

@@ -140,6 +140,7 @@ def test_late_sales_are_counted_as_late_and_reconciled(revenue: Environment) -> 
     assert (again["replaced"][REVENUE.name], again["inserted"][REVENUE.name]) == (0, 0)
 
 
+@pytest.mark.on_demand
 def test_a_replay_makes_the_same_minutes(revenue: Environment) -> None:
     replayed = json.loads(revenue.tandem("replay", "--since", "1d", "--into", "v2", "--json").stdout)
     assert replayed["verify"]["ok"]
