@@ -233,6 +233,15 @@ def test_dead_letters_cannot_be_written(
 
 
 @pytest.mark.on_demand
+def test_the_dead_letter_topic_allows_less_than_a_batch_of_kafkas_client(lone: Environment) -> None:
+    """Each letter fits, but not the 16 KiB of letters that the client sends together by default."""
+    with KafkaAdminClient(bootstrap_servers=lone.bootstrap) as admin:
+        limit_letters(admin, 4_000)
+    lone.tandem("produce", "--count", "5000", "--mix", "malformed=0.3", "--close")
+    assert json.loads(lone.tandem("verify", "--json", "--wait", "60").stdout)["ok"]
+
+
+@pytest.mark.on_demand
 def test_a_unique_index_of_somebody_else(lone: Environment) -> None:
     with lone.database() as database:
         theirs = {"customer_id": "planted-payload"}

@@ -104,6 +104,9 @@ class DeadLetters:
             # Writing to a missing topic fails only after this time.
             "kafka.max.block.ms": "20000",
             "kafka.enable.idempotence": "true",
+            # Kafka's client splits a batch of records that exceeds the topic's limit for ever (KAFKA-8350). So a batch
+            # has one record.
+            "kafka.batch.size": "0",
             # The largest record of a source topic, with room for the headers.
             "kafka.max.request.size": str(32 * 1024 * 1024),
             "includeHeaders": "true",
