@@ -110,7 +110,10 @@ class ProgressDisplay:
         with self._lock:
             before, self._hidden = self._hidden, True
             if self._rows.live.is_started:
+                # Rich erases as many lines at the next start as it has drawn last.
+                self._set_visible(False)
                 self._rows.stop()
+                self._set_visible(True)
         try:
             yield
         finally:
@@ -124,6 +127,10 @@ class ProgressDisplay:
             if self._rows.live.is_started:
                 self._rows.stop()
             self._conclude(self._rows.tasks, self._began, failed=failed)
+
+    def _set_visible(self, visible: bool) -> None:
+        for row in self._rows.tasks:
+            row.visible = visible
 
     def _draw(self) -> None:
         elapsed = self._clock() - self._began

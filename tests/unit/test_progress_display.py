@@ -339,12 +339,27 @@ def test_nothing_is_drawn_while_another_program_writes(clock: Clock, terminal: T
         display.redraw()
         with progress_hidden():
             before = terminal.written()
-            assert before.endswith("\x1b[1A\x1b[2K")
+            assert before.endswith(f"\x1b[2K{SHOW}\r")
             clock.now += QUIET_S
             display.redraw()
             assert terminal.written() == before
         display.redraw()
         assert "measuring" in plain(terminal.written()[len(before) :])
+
+
+def test_lines_of_another_program_are_not_erased(clock: Clock, terminal: Terminal) -> None:
+    with redirect_stderr(terminal.file), work_shown("measuring", clock), progress() as display:
+        display.show("reading", 1, 2, unit="records")
+        clock.now += QUIET_S
+        display.redraw()
+        with progress_hidden():
+            before = len(terminal.written())
+            terminal.file.write("its last line\n")
+            terminal.file.flush()
+        display.redraw()
+    resumed = terminal.written()[before:].partition("its last line\r\n")[2]
+    first_frame = resumed[: resumed.index("measuring")]
+    assert "\x1b[1A" not in first_frame
 
 
 def test_without_a_display_nothing_is_hidden(capsys: pytest.CaptureFixture[str]) -> None:
