@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.compose.engine import find_engine
+from tandem.progress_display import work_shown
 from tandem.settings.load import load as load_settings
 from tandem.settings.model import Settings
 from tandem_bench.about import about
@@ -149,7 +150,8 @@ def run(config: RunConfig, names: Sequence[str], done: Callable[[Part], None]) -
                     driver.reports.drained(ends, deadline_s=_DEADLINE_S)
         parts = []
         for name in names:
-            parts.append(PARTS[name](config))
+            with work_shown(f"measuring {name}"):
+                parts.append(PARTS[name](config))
             done(parts[-1])
         return Result(properties, parts)
 
