@@ -47,7 +47,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     topics = Topics({ORDERS.topic: [order(0, EARLY)._replace(value=b"{")], PAYMENTS.topic: [], DEAD_LETTER_TOPIC: []})
     sources = InMemory(topics, Stored({FACTS.name: [], UNMATCHED.name: []}))
     monkeypatch.setattr("tandem.verify.verify.TopicReader", topics.reader)
-    monkeypatch.setattr("tandem.verify.verify.MongoClient", Database)
+    monkeypatch.setattr("tandem.verify.mongo_documents.MongoClient", Database)
     monkeypatch.setattr("tandem.verify.verify.check_uncompacted", lambda *_: None)
     monkeypatch.setattr("tandem.verify.verify.await_settled", lambda *_, **__: 0)
     monkeypatch.setattr("tandem.verify.verify.KafkaAndMongo", lambda _: sources)

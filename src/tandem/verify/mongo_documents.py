@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from types import MappingProxyType
@@ -11,17 +12,41 @@ from typing import Any
 from bson import decode
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from tandem.errors import EnvironmentNotReadyError
+from tandem.settings.connections import mongo_client
+from tandem.settings.model import MongoSettings
 
 # Dates stay numbers: a datetime cannot hold years before 1 or after 9999.
 AS_NUMBERS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+_SERVER_SELECTION_MS = 10_000
 
 # The documents that a worker reads at a time.
 _IN_A_RANGE = 50_000
 # The sampled documents of each range, so that ranges are of about the same size.
 _SAMPLED = 100
 _INDEX = "_id_"
+
+
+@contextmanager
+def database_as_numbers(mongo: MongoSettings) -> Iterator[Database[dict[str, Any]]]:
+    """Yields the database, with the codec ``AS_NUMBERS``.
+
+    Raises:
+        EnvironmentNotReadyError: MongoDB does not answer.
+    """
+    client: MongoClient[dict[str, Any]]
+    try:
+        with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS) as client:
+            yield client.get_database(mongo.database, codec_options=AS_NUMBERS)
+    except PyMongoError as error:
+        raise EnvironmentNotReadyError(
+            f"MongoDB does not answer: {type(error).__name__}", hint="check with `tandem status` that it is running"
+        ) from None
 
 
 @dataclass(frozen=True)

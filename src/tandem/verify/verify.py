@@ -8,20 +8,15 @@ from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
 
 from tandem.catalog import declared_by
 from tandem.errors import TandemError
-from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.in_memory import InMemoryVerification
 from tandem.verify.intake import unknown_schema_keys
-from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments
+from tandem.verify.mongo_documents import MongoDocuments, database_as_numbers
 from tandem.verify.oracle import load_oracle
-from tandem.verify.parallel.sources import KafkaAndMongo, unavailable
+from tandem.verify.parallel.sources import KafkaAndMongo
 from tandem.verify.parallel.verification import ParallelVerification
 from tandem.verify.parallel.work import Work, parts_for
 from tandem.verify.parallel.workers import Workers
@@ -30,7 +25,6 @@ from tandem.verify.report import Report
 from tandem.verify.settle import Problem, await_settled
 from tandem.verify.topics import Ends, TopicReader, TopicRecord, check_uncompacted
 
-_SERVER_SELECTION_MS = 10_000
 # Fewer records need at most 1 GB in one process, which uses less processor time.
 _PARALLEL_FROM = 1_000_000
 
@@ -63,18 +57,15 @@ def verify(
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:
         verification = _Verification(settings, stack, Progress(progress), parallel_from)
-        try:
-            while True:
-                report, grown = verification.once(settle_deadline_s, problem)
-                if report.ok or not grown:
-                    return report
-                if time.monotonic() > deadline:
-                    raise TandemError(
-                        f"the topics of {settings.pipeline} still grow after {settle_deadline_s:.0f} s",
-                        hint="stop the producers, or allow more time with --wait",
-                    )
-        except PyMongoError as error:
-            raise unavailable(error) from None
+        while True:
+            report, grown = verification.once(settle_deadline_s, problem)
+            if report.ok or not grown:
+                return report
+            if time.monotonic() > deadline:
+                raise TandemError(
+                    f"the topics of {settings.pipeline} still grow after {settle_deadline_s:.0f} s",
+                    hint="stop the producers, or allow more time with --wait",
+                )
 
 
 @contextmanager
@@ -94,10 +85,7 @@ class _Verification:
     def __init__(self, settings: Settings, stack: ExitStack, progress: Progress, parallel_from: int) -> None:
         self._settings, self._stack, self._progress = settings, stack, progress
         self._declared, self._oracle = declared_by(settings.location), load_oracle(settings.location)
-        client: MongoClient[dict[str, Any]] = stack.enter_context(
-            MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
-        )
-        self._database = client.get_database(settings.mongo.database, codec_options=AS_NUMBERS)
+        self._database = stack.enter_context(database_as_numbers(settings.mongo))
         streams = self._declared.streams
         self._topics = [stack.enter_context(TopicReader(settings.kafka, stream.topic)) for stream in streams]
         self._letters = stack.enter_context(TopicReader(settings.kafka, self._declared.dead_letter_topic))

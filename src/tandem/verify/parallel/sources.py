@@ -7,17 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
-
-from tandem.errors import EnvironmentNotReadyError
-from tandem.settings.connections import mongo_client
 from tandem.settings.model import Settings
 from tandem.verify.expected import Documents
-from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments, Range
+from tandem.verify.mongo_documents import MongoDocuments, Range, database_as_numbers
 from tandem.verify.topics import Offsets, TopicReader, TopicRecord
-
-_SERVER_SELECTION_MS = 10_000
 
 
 class EncodedDocuments(Documents, Protocol):
@@ -54,17 +47,5 @@ class KafkaAndMongo:
     @contextmanager
     def documents(self) -> Iterator[EncodedDocuments]:
         """Yields MongoDB's documents."""
-        mongo = self.settings.mongo
-        client: MongoClient[dict[str, Any]]
-        try:
-            with MongoClient(**mongo_client(mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS) as client:
-                yield MongoDocuments(client.get_database(mongo.database, codec_options=AS_NUMBERS))
-        except PyMongoError as error:
-            raise unavailable(error) from None
-
-
-def unavailable(error: PyMongoError) -> EnvironmentNotReadyError:
-    """Returns the error for the user."""
-    return EnvironmentNotReadyError(
-        f"MongoDB does not answer: {type(error).__name__}", hint="check with `tandem status` that it is running"
-    )
+        with database_as_numbers(self.settings.mongo) as database:
+            yield MongoDocuments(database)
