@@ -1,4 +1,4 @@
-"""Any records and documents get the same report in parts as at once: a property test."""
+"""Random records and documents get the same report in parts as at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import Any
 from bson.datetime_ms import DatetimeMS
 from bson.int64 import Int64
 from bson.objectid import ObjectId
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tandem.catalog import find
 from tandem.pipelines.orders_payments.oracle import expect
@@ -71,7 +69,7 @@ def _documents(chance: Random, intakes: list[Intake], watermark_ms: int, late: s
             accepted[each.stream.name][identity] = chance.choice(each.contents(identity))
     # Most of those that may have been late were processed.
     ids = {f"order|{i}" for i in accepted["orders"]} | {f"payment|{i}" for i in accepted["payments"]}
-    observed = {FACTS.name: set[str](), UNMATCHED.name: {i for i in ids if chance.random() < 0.7}}
+    observed = {FACTS.name: set[str](), UNMATCHED.name: {i for i in sorted(ids) if chance.random() < 0.7}}
     found = expect(accepted, watermark_ms=watermark_ms, late=late, observed=observed, **PARAMETERS).documents
     documents = {name: [_typed(each) for each in found[name].values()] for name in (FACTS.name, UNMATCHED.name)}
     for collection in documents.values():
@@ -120,16 +118,12 @@ def _known(report: Report) -> dict[str, Any]:
 
 def test_parts_and_the_whole_get_the_same_report() -> None:
     seen: set[str] = set()
-
     # The same examples each time, because they must have everything.
-    @settings(max_examples=150, deadline=None, derandomize=True)
-    @given(seed=st.integers(0, 2**32), parts=st.integers(1, 5), chunk=st.integers(1, 5))
-    def alike(seed: int, parts: int, chunk: int) -> None:
-        whole, divided = _reports(Random(seed), parts, chunk)
+    for seed in range(200):
+        chance = Random(seed)
+        whole, divided = _reports(chance, parts=chance.randint(1, 5), chunk=chance.randint(1, 5))
         seen.update({f"{each.kind} in {each.where}" for each in whole.problems} | whole.total.keys())
-        assert _known(divided) == _known(whole)
-
-    alike()
+        assert _known(divided) == _known(whole), f"seed {seed}"
     assert seen >= EVERYTHING, EVERYTHING - seen
 
 
