@@ -1,4 +1,4 @@
-"""Finds addresses in the variables of telemetry libraries that Tandem does not use."""
+"""Finds addresses in variables of telemetry libraries that Tandem does not use."""
 
 from __future__ import annotations
 
