@@ -67,10 +67,11 @@ def log() -> Iterator[io.StringIO]:
     handler.setFormatter(job_log._JsonLine())  # noqa: SLF001  # the rest of it belongs to a process
     logger = logging.getLogger("tandem.engine")
     logger.addHandler(handler)
-    before, logger.level = logger.level, logging.INFO
+    before = logger.level
+    logger.setLevel(logging.INFO)
     yield out
     logger.removeHandler(handler)
-    logger.level = before
+    logger.setLevel(before)
 
 
 def lines(log: io.StringIO) -> list[dict[str, Any]]:
