@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from typing import Any
 
 from tandem.checkout import checkout
 
@@ -31,6 +33,10 @@ class TandemError(Exception):
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without this, no other process could raise it here.
+        return partial(type(self), str(self), hint=self.hint), ()
 
     def _render_traceback_(self) -> list[str]:
         """Returns the lines that IPython and notebooks show instead of a stack trace."""

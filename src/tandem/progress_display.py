@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import TypeVar
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from tandem.polling import polled
 from tandem.waiting import wait_for
 
 T = TypeVar("T")
@@ -49,7 +51,7 @@ class ProgressDisplay:
         )
         self._clock, self._began = clock, clock()
         self._next_line_s = QUIET_S
-        self._lock, self._ended = threading.Lock(), False
+        self._lock, self._ended, self._hidden = threading.Lock(), False, False
 
     def show(self, what: str, done: int = 0, total: int | None = None, unit: str = "") -> None:
         """Shows how much of some work is done.
@@ -72,24 +74,80 @@ class ProgressDisplay:
                 # It may have been finished before.
                 row.finished_time = None
             self._rows.update(row.id, completed=done)
-            elapsed = self._clock() - self._began
-            unfinished = [each for each in self._rows.tasks if not each.finished]
-            if self._animated and elapsed >= QUIET_S:
-                self._rows.start()
-            elif not self._animated and unfinished and elapsed >= self._next_line_s:
-                self._next_line_s = elapsed + LINE_INTERVAL_S
-                _write("; ".join(f"{each.description}: {numbers(each)}" for each in unfinished))
+            self._draw()
+
+    def redraw(self) -> None:
+        """Shows the same work again, with the time that has passed."""
+        with self._lock:
+            if not self._ended:
+                self._draw()
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """Removes the rows that are added in the ``with`` statement.
+
+        Elsewhere than on a terminal, it writes their last lines, unless the statement fails.
+        """
+        with self._lock:
+            before, began = {row.id for row in self._rows.tasks}, self._clock()
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            with self._lock:
+                added = [row for row in self._rows.tasks if row.id not in before]
+                self._conclude(added, began, failed=failed)
+                for row in added:
+                    self._rows.remove_task(row.id)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Shows nothing until the ``with`` statement ends.
+
+        Another program may write to the terminal meanwhile.
+        """
+        with self._lock:
+            before, self._hidden = self._hidden, True
+            if self._rows.live.is_started:
+                # Rich erases as many lines at the next start as it has drawn last.
+                self._set_visible(False)
+                self._rows.stop()
+                self._set_visible(True)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._hidden = before
 
     def end(self, *, failed: bool) -> None:
         """Removes the bars, or writes the last lines unless the work failed."""
         with self._lock:
             self._ended = True
-            if self._animated:
-                if self._rows.live.is_started:
-                    self._rows.stop()
-            elif not failed and self._clock() - self._began >= QUIET_S:
-                for row in self._rows.tasks:
-                    _write(f"{row.description}: {_summary(row)}")
+            if self._rows.live.is_started:
+                self._rows.stop()
+            self._conclude(self._rows.tasks, self._began, failed=failed)
+
+    def _set_visible(self, visible: bool) -> None:
+        for row in self._rows.tasks:
+            row.visible = visible
+
+    def _draw(self) -> None:
+        elapsed = self._clock() - self._began
+        unfinished = [each for each in self._rows.tasks if not each.finished]
+        if self._hidden:
+            return
+        if self._animated and elapsed >= QUIET_S and self._rows.tasks:
+            self._rows.start()
+        elif not self._animated and unfinished and elapsed >= self._next_line_s:
+            self._next_line_s = elapsed + LINE_INTERVAL_S
+            _write("; ".join(f"{each.description}: {numbers(each)}" for each in unfinished))
+
+    def _conclude(self, rows: Sequence[Task], began: float, *, failed: bool) -> None:
+        """Writes the last lines of rows, unless they failed, were short or had bars."""
+        if not self._animated and not failed and self._clock() - began >= QUIET_S:
+            for row in rows:
+                _write(f"{row.description}: {_summary(row)}")
 
     def _row(self, what: str, unit: str) -> Task:
         for row in self._rows.tasks:
@@ -99,34 +157,68 @@ class ProgressDisplay:
         return next(row for row in self._rows.tasks if row.id == number)
 
 
+_current: ContextVar[ProgressDisplay | None] = ContextVar("current progress display", default=None)
+
+
 @contextmanager
 def progress(clock: Callable[[], float] = time.monotonic) -> Iterator[ProgressDisplay]:
     """Yields a display of the progress of the work in the ``with`` statement.
 
     On a terminal it has bars, which disappear at the end. Elsewhere, and with TERM=dumb, it writes a line every ten
-    seconds at most, and a last one for each row.
+    seconds at most, and a last one for each row. Within another one, it adds rows to that display.
     """
+    if outer := _current.get():
+        with outer.part():
+            yield outer
+        return
     display = ProgressDisplay(clock)
+    token = _current.set(display)
+    failed = True
     try:
-        yield display
-    except BaseException:
-        display.end(failed=True)
-        raise
-    display.end(failed=False)
+        with polled(display.redraw):
+            yield display
+        failed = False
+    finally:
+        _current.reset(token)
+        display.end(failed=failed)
 
 
-def wait_shown(what: str, probe: Callable[[], T], *, deadline_s: float, hint: str, interval_s: float = 0.1) -> T:
+@contextmanager
+def work_shown(what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+    """Shows how long the work in the ``with`` statement takes.
+
+    Args:
+        what: the work, as the beginning of a line.
+        clock: as for ``progress``.
+    """
+    with progress(clock) as display:
+        display.show(what)
+        yield
+
+
+@contextmanager
+def progress_hidden() -> Iterator[None]:
+    """Hides the display, if any, while another program writes to the terminal."""
+    display = _current.get()
+    with display.hidden() if display else nullcontext():
+        yield
+
+
+def wait_shown(
+    what: str,
+    probe: Callable[[], T],
+    *,
+    deadline_s: float,
+    hint: str,
+    retry_on: tuple[type[Exception], ...] = (),
+    interval_s: float = 0.1,
+) -> T:
     """Returns the probe's first result, and shows meanwhile how long the wait takes.
 
     The arguments and errors are those of ``wait_for``.
     """
-    with progress() as display:
-
-        def shown() -> T:
-            display.show(f"waiting for {what}")
-            return probe()
-
-        return wait_for(what, shown, deadline_s=deadline_s, hint=hint, interval_s=interval_s)
+    with work_shown(f"waiting for {what}"):
+        return wait_for(what, probe, deadline_s=deadline_s, hint=hint, retry_on=retry_on, interval_s=interval_s)
 
 
 def numbers(row: Task) -> str:

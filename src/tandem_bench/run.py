@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms.compose.engine import find_engine
+from tandem.progress_display import work_shown
 from tandem.settings.load import load as load_settings
 from tandem.settings.model import Settings
 from tandem_bench.about import about
@@ -30,6 +31,7 @@ from tandem_bench.parts import (
     sustained,
     throughput,
     trickle,
+    verification,
 )
 from tandem_bench.result import Part, Result
 from tandem_bench.run_config import RunConfig
@@ -50,6 +52,7 @@ PARTS: Mapping[str, Callable[[RunConfig], Part]] = {
     "nested": nested.measure,
     "dashboard": dashboard_cost.measure,
     "growth": growth.measure,
+    "verification": verification.measure,
     "soak": soak.measure,
 }
 # The parts of a quick run by default: together they take less than five minutes on two cores.
@@ -147,7 +150,8 @@ def run(config: RunConfig, names: Sequence[str], done: Callable[[Part], None]) -
                     driver.reports.drained(ends, deadline_s=_DEADLINE_S)
         parts = []
         for name in names:
-            parts.append(PARTS[name](config))
+            with work_shown(f"measuring {name}"):
+                parts.append(PARTS[name](config))
             done(parts[-1])
         return Result(properties, parts)
 

@@ -14,9 +14,10 @@ from tandem.platforms.dataproc.job import DataprocJob
 from tandem.platforms.local_services.layout import JOB, Layout
 from tandem.platforms.local_services.supervisor_process import SupervisorProcess
 from tandem.platforms.observe import dashboard_url, status
+from tandem.progress_display import wait_shown
 from tandem.supervision.state_file import read_states
 from tandem.supervision.state_folder import SUPERVISOR
-from tandem.waiting import NotYetError, wait_for
+from tandem.waiting import NotYetError
 from tandem_rehearsal import services
 from tandem_rehearsal.credentials import Credentials
 from tandem_rehearsal.services import SERVICES
@@ -146,7 +147,7 @@ class RehearsalJob:
             if waiting:
                 raise NotYetError(", ".join(waiting))
 
-        wait_for("the stand-ins", probe, deadline_s=_STAND_INS_DEADLINE_S, hint=f"look at {log}", interval_s=0.2)
+        wait_shown("the stand-ins", probe, deadline_s=_STAND_INS_DEADLINE_S, hint=f"look at {log}", interval_s=0.2)
 
 
 def problem_of_stand_ins(layout: Layout) -> str | None:

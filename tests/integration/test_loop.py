@@ -17,10 +17,13 @@ from typing import Any
 
 import pytest
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.objectid import ObjectId
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tandem.verify.mongo_documents import MongoDocuments, Range
+from tandem.verify.verify import verify
 from tests import STATE
 from tests.environment import Environment
 from tests.foreign import milliseconds, order, payment
@@ -327,6 +330,32 @@ def test_another_match_window_is_refused(running: Environment) -> None:
     running.tandem("down")
     running.tandem("up", "--wait")
     running.tandem("verify")
+
+
+def test_verify_gets_the_same_report_in_parts(running: Environment) -> None:
+    running.tandem("produce", "--count", "1000", "--close")
+    whole, divided = (verify(running.settings, settle_deadline_s=120, parallel_from=least) for least in (10**9, 0))
+    assert whole.ok
+    assert divided.to_json() == whole.to_json()
+    assert divided.total["matched"] > 900
+    assert not list(running.home.rglob("verify-*"))
+
+
+def test_ranges_have_each_document_once(running: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tandem.verify.mongo_documents._IN_A_RANGE", 50)
+    monkeypatch.setattr("tandem.verify.mongo_documents._SAMPLED", 10)
+    ids = [
+        kind(number) for number in range(200) for kind in (str, int, lambda n: {"n": n}, lambda n: ObjectId(f"{n:024}"))
+    ]
+    with running.database() as database:
+        database["ranges"].insert_many({"_id": each, "value": 1} for each in ids)
+        documents = MongoDocuments(database)
+        ranges = documents.ranges("ranges")
+        found = [each for within in ranges for each, _ in documents.encoded("ranges", within)]
+        database["ranges"].drop()
+        assert documents.ranges("ranges") == [Range()]
+    assert len(ranges) == 16
+    assert sorted(map(repr, found)) == sorted(map(repr, ids))
 
 
 def test_topics_where_a_producer_dates_records_are_named_and_read(running: Environment) -> None:

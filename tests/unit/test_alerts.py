@@ -19,10 +19,11 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST, REJECTED
+from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST, OLDEST, REJECTED
 from tandem.engine.run import job_progress as progress
 from tandem.engine.run.attention import SLOW_MS, warnings
 from tandem.engine.run.job_progress import ProgressReporter
+from tandem.engine.run.waiting_events import WaitingEvents
 from tandem.engine.spark import job_log
 from tandem.engine.spark.checkpoint import Planned
 from tandem.engine.spark.job_log import Notice
@@ -66,10 +67,11 @@ def log() -> Iterator[io.StringIO]:
     handler.setFormatter(job_log._JsonLine())  # noqa: SLF001  # the rest of it belongs to a process
     logger = logging.getLogger("tandem.engine")
     logger.addHandler(handler)
-    before, logger.level = logger.level, logging.INFO
+    before = logger.level
+    logger.setLevel(logging.INFO)
     yield out
     logger.removeHandler(handler)
-    logger.level = before
+    logger.setLevel(before)
 
 
 def lines(log: io.StringIO) -> list[dict[str, Any]]:
@@ -160,11 +162,11 @@ def reporter_of(monkeypatch: pytest.MonkeyPatch, reports: list[dict[str, Any]] |
     monkeypatch.setattr(progress, "MongoCollection", lambda *_: found)
     monkeypatch.setattr(progress, "describe", lambda *_: {})
     monkeypatch.setattr(progress, "last_committed", lambda *_: None)
-    return ProgressReporter(cast(Any, None), CONFIG)
+    return ProgressReporter(cast(Any, None), CONFIG, WaitingEvents(1800, 1800, 300))
 
 
 def committed(late: int, ms: int, **observed: dict[str, int | None]) -> Any:
-    operator = SimpleNamespace(numRowsDroppedByWatermark=late, numRowsTotal=1, memoryUsedBytes=1)
+    operator = SimpleNamespace(numRowsDroppedByWatermark=late, memoryUsedBytes=1)
     return SimpleNamespace(
         id="mine",
         batchId=8,
@@ -248,8 +250,8 @@ def test_status_counts_dead_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     reporter = reporter_of(monkeypatch, reports)
     reporter.report("started")
     # No stream counts the fifth record of a batch, an ignored tombstone.
-    nothing = {EVENTS: 0, CONTROL: 0, REJECTED: 0, NEWEST: None}
-    orders = {EVENTS: 2, CONTROL: 1, REJECTED: 1, NEWEST: 5}
+    nothing = {EVENTS: 0, CONTROL: 0, REJECTED: 0, OLDEST: None, NEWEST: None}
+    orders = {EVENTS: 2, CONTROL: 1, REJECTED: 1, OLDEST: 4, NEWEST: 5}
     reporter.batch(committed(0, 1, orders=orders, payments=nothing), BatchSteps())
     reporter.batch(committed(0, 1, orders=nothing, payments={**nothing, REJECTED: 4}), BatchSteps())
     assert [dead_letters_of(report) for report in reports] == [0, 1, 5]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tandem import progress_display
-from tandem.cli import backlog_progress, polling, replay_progress
+from tandem import polling, progress_display
+from tandem.cli import backlog_progress, replay_progress
 from tandem.engine.declare.replay_range import ReplayRange
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.progress_display import ProgressDisplay, wait_shown

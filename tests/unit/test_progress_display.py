@@ -8,14 +8,23 @@ import pty
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 
 import pytest
 import structlog
 
-from tandem import log
-from tandem.progress_display import LINE_INTERVAL_S, QUIET_S, duration, progress
+from tandem import log, polling
+from tandem.progress_display import (
+    LINE_INTERVAL_S,
+    QUIET_S,
+    ProgressDisplay,
+    duration,
+    progress,
+    progress_hidden,
+    work_shown,
+)
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 
@@ -244,6 +253,119 @@ def test_without_a_unit_numbers_are_bare(clock: Clock, capsys: pytest.CaptureFix
         clock.now += 2
         display.show("step", 1, 3)
     assert capsys.readouterr().err.splitlines() == ["step: 1 of 3", "step: 1 in 2 s"]
+
+
+def test_the_time_passes_on_a_terminal_without_further_numbers(clock: Clock, terminal: Terminal) -> None:
+    with redirect_stderr(terminal.file), progress(clock) as display:
+        display.show("comparing")
+        display.redraw()
+        assert terminal.written() == ""
+        clock.now += 75
+        display.redraw()
+    assert re.search(r"comparing [━╺╸]+ 1 min 15 s", plain(terminal.written()))
+    assert terminal.written().endswith("\x1b[1A\x1b[2K")
+
+
+def test_the_time_passes_in_a_pipe_without_further_numbers(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(clock) as display:
+        display.show("comparing")
+        for _ in range(30):
+            clock.now += 1
+            display.redraw()
+    assert capsys.readouterr().err.splitlines() == [
+        *("comparing: 2 s", "comparing: 12 s", "comparing: 22 s"),
+        "comparing: 30 s",
+    ]
+
+
+def test_a_display_without_rows_draws_nothing(clock: Clock, terminal: Terminal) -> None:
+    with redirect_stderr(terminal.file), progress(clock) as display:
+        clock.now += QUIET_S
+        display.redraw()
+    assert terminal.written() == ""
+
+
+def test_work_is_redrawn_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    redrawn = threading.Event()
+    monkeypatch.setattr(polling, "_POLL_S", 0.001)
+    monkeypatch.setattr(ProgressDisplay, "redraw", lambda _: redrawn.set())
+    before = threading.active_count()
+    with work_shown("comparing"):
+        assert redrawn.wait(10)
+    assert threading.active_count() == before
+
+
+def test_work_within_other_work_is_a_row_of_the_same_bar(clock: Clock, terminal: Terminal) -> None:
+    with redirect_stderr(terminal.file), work_shown("deploying", clock):
+        clock.now += QUIET_S
+        with progress() as display:
+            display.show("uploading", 1, 2, unit="files")
+        before = len(terminal.written())
+        clock.now += 1
+        display.redraw()
+    assert re.search(r"deploying +[━╺╸]+ 2 s *\s+uploading [━╺╸]+ 1 of 2 files", plain(terminal.written()))
+    assert "uploading" not in terminal.written()[before:]
+    assert terminal.written().count(HIDE) == terminal.written().count(SHOW) == 1
+
+
+def test_work_within_other_work_has_its_own_last_line(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with work_shown("deploying", clock):
+        clock.now += QUIET_S
+        with work_shown("checking"):
+            clock.now += 1
+        with work_shown("uploading"):
+            clock.now += QUIET_S
+        with failing(), work_shown("submitting"):
+            clock.now += QUIET_S
+            raise KeyboardInterrupt
+    assert capsys.readouterr().err.splitlines() == [
+        # The first line comes as soon as something is shown.
+        "deploying: 2 s; checking: 0 s",
+        "uploading: 2 s",
+        "deploying: 7 s",
+    ]
+
+
+def test_work_after_other_work_has_a_display_of_its_own(clock: Clock) -> None:
+    with progress(clock) as first, progress(clock) as within:
+        assert within is first
+    with progress(clock) as second:
+        assert second is not first
+
+
+def test_nothing_is_drawn_while_another_program_writes(clock: Clock, terminal: Terminal) -> None:
+    with redirect_stderr(terminal.file), work_shown("measuring", clock), progress() as display:
+        clock.now += QUIET_S
+        display.redraw()
+        with progress_hidden():
+            before = terminal.written()
+            assert before.endswith(f"\x1b[2K{SHOW}\r")
+            clock.now += QUIET_S
+            display.redraw()
+            assert terminal.written() == before
+        display.redraw()
+        assert "measuring" in plain(terminal.written()[len(before) :])
+
+
+def test_lines_of_another_program_are_not_erased(clock: Clock, terminal: Terminal) -> None:
+    with redirect_stderr(terminal.file), work_shown("measuring", clock), progress() as display:
+        display.show("reading", 1, 2, unit="records")
+        clock.now += QUIET_S
+        display.redraw()
+        with progress_hidden():
+            before = len(terminal.written())
+            terminal.file.write("its last line\n")
+            terminal.file.flush()
+        display.redraw()
+    resumed = terminal.written()[before:].partition("its last line\r\n")[2]
+    first_frame = resumed[: resumed.index("measuring")]
+    assert "\x1b[1A" not in first_frame
+
+
+def test_without_a_display_nothing_is_hidden(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_hidden():
+        pass
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

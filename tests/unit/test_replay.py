@@ -224,6 +224,9 @@ class Found(dict[str, list[dict[str, Any]]]):
 
 
 class Rows(list[dict[str, Any]]):
+    def estimated_document_count(self) -> int:
+        return len(self)
+
     def find_one(self, query: dict[str, Any], _fields: object = None) -> dict[str, Any] | None:
         return next(self.find(query), None)
 

@@ -14,6 +14,7 @@ from tandem.pipelines.orders_payments.streams import FACTS, ORDERS, PAYMENTS, UN
 from tandem.replay import verification
 from tandem.replay.verification import verify_replayed
 from tandem.settings.load import load
+from tandem.verify.progress import OnProgress, nothing
 from tandem.verify.report import Kind, Report
 from tandem.verify.topics import TopicRecord
 from tests.unit.test_verify_compare import (
@@ -115,6 +116,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Verify:
         complete_ms: int | None = None,
         begin: int = 0,
         replayed_with: Mapping[str, Any] = MappingProxyType({}),
+        on_progress: OnProgress = nothing,
     ) -> Report:
         stored = Collections({f"{FACTS.name}_v2": facts, f"{UNMATCHED.name}_v2": unmatched})
 
@@ -133,9 +135,23 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Verify:
         monkeypatch.setattr(Reader, "begin", begin)
         offsets = {ORDERS.topic: {"0": (1, 5)}, PAYMENTS.topic: {"0": (0, 2)}}
         span = ReplayRange(offsets, since_ms=ARRIVED_MS, complete_ms=complete_ms, into="v2", settings=replayed_with)
-        return verify_replayed(load("embedded"), Database(), span)  # type: ignore[arg-type]
+        return verify_replayed(load("embedded"), Database(), span, on_progress)  # type: ignore[arg-type]
 
     return verify
+
+
+def test_the_steps_of_a_comparison_are_reported(verified: Verify) -> None:
+    steps: list[tuple[str, int, int]] = []
+    verified([FACT], [ALONE], on_progress=lambda *step: steps.append(step))
+    assert steps[0] == ("reading records", 0, 6)
+    assert steps[-3:] == [("reading records", 6, 6), ("comparing", 0, 1), ("comparing", 1, 1)]
+
+
+def test_a_failed_step_is_not_reported_as_done(verified: Verify) -> None:
+    steps: list[tuple[str, int, int]] = []
+    with pytest.raises(TandemError, match="removed"):
+        verified([FACT], [ALONE], begin=2, on_progress=lambda *step: steps.append(step))
+    assert steps == [("reading records", 0, 6)]
 
 
 def test_a_faultless_set_agrees_without_its_dead_letters(verified: Verify) -> None:

@@ -112,3 +112,38 @@ def test_scripts_clear_what_would_change_an_installation_and_keep_the_network(cl
     lines = run(clone, "scripts/probe", **given).stdout.splitlines()
     left = {name for line in lines if (name := line.partition("=")[0]) in (*CHANGING, *NETWORK)}
     assert left == set(NETWORK)
+
+
+# Makes an environment slowly, and fails if another one is being made.
+SLOW_PYTHON = """#!/usr/bin/env bash
+if [ "$1 $2" = "-m venv" ]; then
+  mkdir "$BUSY" || exit 1
+  mkdir -p "$3/bin"
+  cp "$0" "$3/bin/python"
+  echo made >>"$BUSY.log"
+  read -r _ <>"$PIPE"
+  rmdir "$BUSY"
+fi
+"""
+
+
+def test_two_scripts_that_start_together_install_once(clone: Path) -> None:
+    (clone / "requirements").mkdir()
+    for name in ("pyproject.toml", "requirements/build.txt", "requirements/embedded.txt"):
+        (clone / name).touch()
+    (clone / "scripts" / "probe").write_text(PROBE.replace("pwd\n", "ensure_venv embedded\npwd\n"))
+    python, pipe, busy = clone / "slow", clone / "pipe", clone / "busy"
+    python.write_text(SLOW_PYTHON)
+    python.chmod(0o755)
+    os.mkfifo(pipe)
+    environment = {**os.environ, "PYTHON": str(python), "BUSY": str(busy), "PIPE": str(pipe)}
+    running = [
+        subprocess.Popen(
+            ["scripts/probe"], cwd=clone, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(2)
+    ]
+    # Opening waits until the first installation reads. It ends with this line.
+    pipe.write_text("\n")
+    codes = [each.wait(60) for each in running]
+    assert (codes, (clone / "busy.log").read_text()) == ([0, 0], "made\n")

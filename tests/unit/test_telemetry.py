@@ -37,10 +37,10 @@ from tandem.engine.declare.field_type import DocumentType, FieldType
 from tandem.engine.declare.stream import Stream
 from tandem.engine.write.batch_steps import COMPUTE, DOCUMENTS, LETTERS
 from tandem.errors import UsageError, install_hint
+from tandem.foreign.telemetry import unused_addresses
 from tandem.platforms import doctor
 from tandem.settings.load import load, read_settings
 from tandem.settings.model import Settings
-from tandem.settings.telemetry import TelemetrySettings, unused_addresses
 from tests.dashboard import NOWHERE, wait_until
 from tests.telemetry import PROTOBUF, Received, attributes, receiver
 
@@ -571,7 +571,7 @@ def test_an_address_for_one_signal_alone_sends_nothing_and_the_doctor_says_so(
 
 def test_an_address_that_is_used_is_not_warned_of() -> None:
     used = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:4318", "OPENLINEAGE_URL": ""}
-    assert unused_addresses(TelemetrySettings(otlp_endpoint="http://a:4318"), used) == {}
+    assert unused_addresses("http://a:4318", None, used) == {}
 
 
 @pytest.mark.parametrize("address", ["https://user:secret@collector", "collector:4317", "http://"])

@@ -113,7 +113,7 @@ def test_verify_waits_for_no_watermark_of_records_whose_schema_was_unknown(monke
     declared = replace(declared_by(settings.location), streams=(with_schemas, PAYMENTS))
     monkeypatch.setattr("tandem.verify.verify.declared_by", lambda _: declared)
     monkeypatch.setattr("tandem.verify.verify.TopicReader", topics.reader)
-    monkeypatch.setattr("tandem.verify.verify.MongoClient", Database)
+    monkeypatch.setattr("tandem.verify.mongo_documents.MongoClient", Database)
     monkeypatch.setattr("tandem.verify.verify.check_uncompacted", lambda *_: None)
     monkeypatch.setattr("tandem.verify.verify.await_settled", await_settled)
     report = verify(settings, settle_deadline_s=0)

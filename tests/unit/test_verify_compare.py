@@ -20,6 +20,7 @@ from tandem.engine.declare.wire_format import prefix_of
 from tandem.pipeline import FieldType, JsonSchema, RecordPart, Stream
 from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
 from tandem.verify.compare import compare
+from tandem.verify.expected import ObservedDocuments
 from tandem.verify.intake import Intake, unknown_schema_keys
 from tandem.verify.oracle import load_oracle
 from tandem.verify.report import Kind, RecordCounts, Report, show
@@ -216,6 +217,24 @@ def test_a_document_of_a_collection_that_the_oracle_leaves_out(world: World) -> 
     assert world.report().ok
     world.documents["audit"].append({"_id": "o1"})
     assert found(world.report()) == {("invented", "audit"): 1}
+
+
+def test_an_oracle_gets_ids_when_it_asks_for_them_and_of_known_collections_only() -> None:
+    read: list[str] = []
+
+    class Documents(Collections):
+        def ids(self, collection: str) -> Set[str]:
+            read.append(collection)
+            return super().ids(collection)
+
+    observed = ObservedDocuments(Documents({FACTS.name: [{"_id": "o1|p1"}]}), [FACTS.name, UNMATCHED.name])
+    assert list(observed) == [FACTS.name, UNMATCHED.name]
+    assert len(observed) == 2
+    assert read == []
+    assert observed[FACTS.name] == observed[FACTS.name] == {"o1|p1"}
+    assert read == [FACTS.name]
+    with pytest.raises(KeyError):
+        observed["customers"]
 
 
 def test_extra_fact(world: World) -> None:

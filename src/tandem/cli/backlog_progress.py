@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tandem.cli.polling import polled
 from tandem.platforms.observe import lag_of
 from tandem.platforms.progress import progress_of
+from tandem.polling import polled
 from tandem.progress_display import ProgressDisplay
 from tandem.settings.model import Settings
 

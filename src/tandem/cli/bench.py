@@ -18,7 +18,7 @@ app = typer.Typer()
 # Listed here because the bench is imported only when the command runs.
 PART_NAMES = [
     *("throughput", "latency", "cold_start", "full_windows", "state_growth", "sustained", "recovery", "containers"),
-    *("trickle", "idle", "inner_loop", "nested", "dashboard", "growth", "soak"),
+    *("trickle", "idle", "inner_loop", "nested", "dashboard", "growth", "verification", "soak"),
 ]
 
 

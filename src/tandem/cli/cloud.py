@@ -18,6 +18,7 @@ from tandem.platforms.dataproc import check_libraries
 from tandem.platforms.dataproc.release import folder_of
 from tandem.platforms.parity import parity as compared
 from tandem.platforms.removal import own_collections, own_topics
+from tandem.progress_display import work_shown
 from tandem.settings.loaded import LoadedSettings
 from tandem.settings.model import Settings
 from tandem.settings.profiles import profiles
@@ -90,10 +91,11 @@ def destroy(
     def stop(job: Job) -> None:
         job.stop()
         if data and isinstance(job, DeployedJob):
-            for part in job.forget():
-                # At once, because a later deletion may fail.
-                context.say(f"deleted {part}")
-                deleted.append(part)
+            with work_shown("deleting the data"):
+                for part in job.forget():
+                    # At once, because a later deletion may fail.
+                    context.say(f"deleted {part}")
+                    deleted.append(part)
 
     context.for_each_job(stop)
     if not data:

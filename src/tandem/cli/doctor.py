@@ -15,6 +15,7 @@ from tandem.cli.options import INSPECT, examples, with_context
 from tandem.documentation import located
 from tandem.errors import EnvironmentNotReadyError, TandemError
 from tandem.platforms.doctor import examine
+from tandem.progress_display import work_shown
 
 app = typer.Typer()
 
@@ -32,7 +33,8 @@ def doctor(
     Exit with 3 if a check fails.
     """
     settings = context.settings
-    findings = list(examine(settings, running=_running(context)))
+    with work_shown("checking the environment"):
+        findings = list(examine(settings, running=_running(context)))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:

@@ -18,6 +18,7 @@ from tandem.cli.moment import moment
 from tandem.cli.options import INSPECT, examples, with_context
 from tandem.documentation import located
 from tandem.errors import TandemError
+from tandem.progress_display import work_shown
 from tandem.settings.editor_schema import schema_text
 from tandem.settings.loaded import flat
 from tandem.settings.profiles import packaged_names
@@ -48,7 +49,8 @@ def status(
     if watch:
         _watch(context, as_json=as_json)
         return
-    shown = collected(context)
+    with work_shown("asking the services"):
+        shown = collected(context)
     if as_json:
         print(json.dumps(shown))
     else:

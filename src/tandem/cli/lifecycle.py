@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import product
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from tandem.errors import EnvironmentNotReadyError, TandemError, UsageError
 from tandem.platforms import service_checks
 from tandem.platforms.base import DeployedJob
 from tandem.platforms.running import running
+from tandem.progress_display import work_shown
 from tandem.settings.load import chosen_profile
 
 app = typer.Typer()
@@ -128,11 +130,10 @@ def submit(context: CommandContext, name: Confirm = None) -> None:
 
 def warn_of_topics(context: CommandContext) -> None:
     """Warns of problems with the pipelines' topics, with the commands that fix them."""
-    for job in context.jobs:
-        for check in (service_checks.record_times, service_checks.uncompacted):
-            try:
-                # A service that does not answer yet is skipped: `tandem doctor` checks it later.
-                with suppress(EnvironmentNotReadyError):
-                    check(job.settings)
-            except TandemError as error:
-                context.say(f"warning: {error}\nhint: {error.hint}")
+    for job, check in product(context.jobs, (service_checks.record_times, service_checks.uncompacted)):
+        try:
+            # A service that does not answer yet is skipped: `tandem doctor` checks it later.
+            with suppress(EnvironmentNotReadyError), work_shown("checking the topics"):
+                check(job.settings)
+        except TandemError as error:
+            context.say(f"warning: {error}\nhint: {error.hint}")

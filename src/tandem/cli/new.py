@@ -12,6 +12,7 @@ from tandem.checkout import project_root
 from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, with_context
 from tandem.errors import UsageError
+from tandem.progress_display import work_shown
 from tandem.scaffold import Format, write
 from tandem.scaffold.chosen import SECOND_OPTIONS, Choice
 from tandem.scaffold.from_records import Request, write_from
@@ -101,13 +102,14 @@ def new(
         if join is None and (on is not None or choice.second != NO_CHOICE.second):
             raise UsageError("--on, --join-id and --join-time need --join", hint="--join payments.jsonl")
         request = Request(source, join, choice, values)
-        location, notes = write_from(
-            name,
-            own_pipelines(),
-            request,
-            kafka=lambda: context.settings.kafka,
-            now_ms=time.time_ns() // 1_000_000,
-        )
+        with work_shown(f"reading {source}"):
+            location, notes = write_from(
+                name,
+                own_pipelines(),
+                request,
+                kafka=lambda: context.settings.kafka,
+                now_ms=time.time_ns() // 1_000_000,
+            )
         for note in notes:
             context.say(note)
     print(location.folder)

@@ -13,9 +13,9 @@ from tandem.errors import TandemError
 from tandem.producer.connect import connect, disconnect
 from tandem.producer.control import close_windows
 from tandem.producer.record_plan import DEFAULT_REAL_RATE, DEFAULT_SPAN, LATE_AFTER, SETTLED, Mix, Plan
+from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
 from tandem.verify.intake import expected_watermark
-from tandem.waiting import wait_for
 
 # A generated set covers past event time, so that its windows can close when it is sent. The first set begins a year
 # ago, and each later set begins at the watermark.
@@ -88,7 +88,7 @@ def known_watermark(settings: Settings, reported: str | None) -> datetime | None
     # This waits for Kafka and reports the wait, as producers do.
     if producer := connect(settings.kafka, topics):
         disconnect(producer)
-    expected = wait_for(
+    expected = wait_shown(
         "the topics' last records",
         lambda: expected_watermark(settings),
         deadline_s=_PATIENCE_S,

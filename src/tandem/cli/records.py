@@ -18,7 +18,6 @@ from tandem.cli.batch_report import counts_in
 from tandem.cli.context import CommandContext
 from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.plans import EventTime, close_streams, known_watermark, make_plan
-from tandem.cli.polling import polled
 from tandem.cli.protection import Confirm, check_apart, confirm
 from tandem.cli.verification import SETTLE_SECONDS, verify_job, verify_set
 from tandem.errors import TandemError, UsageError
@@ -29,7 +28,7 @@ from tandem.producer.api import produce as send_all
 from tandem.producer.lookup import lookups_of, store_lookups
 from tandem.producer.record_plan import LATE_AFTER, Mix, Plan
 from tandem.producer.send import Summary
-from tandem.progress_display import progress
+from tandem.progress_display import progress, work_shown
 from tandem.settings.protection import sending
 from tandem.verify.oracle import load_oracle
 from tandem.verify.settle import RESUMES
@@ -211,7 +210,7 @@ def reconcile(
 
 
 def _reconcile(context: CommandContext, job: Job, *, as_json: bool) -> None:
-    with progress() as display, polled(lambda: display.show("reconciling")):
+    with work_shown("reconciling"):
         report = job.reconcile()
     if as_json:
         print(json.dumps(report))

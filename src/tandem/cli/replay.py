@@ -16,14 +16,14 @@ from tandem.cli.moment import moment
 from tandem.cli.options import RUN, examples, with_context
 from tandem.cli.protection import Confirm, check_apart, confirm
 from tandem.cli.replay_progress import progress_of_replay
-from tandem.cli.verification import SETTLE_SECONDS, check, compared, compared_set
+from tandem.cli.verification import SETTLE_SECONDS, check, compared, compared_set, steps_in
 from tandem.engine.declare.collection_set import name_beside
 from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.platforms import Job
 from tandem.platforms.progress import progress_of
 from tandem.platforms.provision import create_collections, database_of
-from tandem.progress_display import progress
+from tandem.progress_display import progress, work_shown
 from tandem.replay import diff_report
 from tandem.replay.repeated import continued
 from tandem.replay.resolve import margin_of, milliseconds, range_of
@@ -32,6 +32,7 @@ from tandem.replay.sets import announce, check_free, check_replayed, check_suffi
 from tandem.replay.topic_offsets import Committed, offsets_in
 from tandem.settings.model import Settings
 from tandem.verify.oracle import load_oracle
+from tandem.verify.progress import nothing
 from tandem.verify.report import show
 
 app = typer.Typer()
@@ -105,7 +106,8 @@ def _replay(
         load_oracle(settings.location)  # reports a missing one before anything starts
     with database_of(settings.mongo, "read the replays") as database:
         check_none_runs(database, settings.pipeline)
-    span = _range(settings, since, until, into, margin)
+    with work_shown("looking for the range's records"):
+        span = _range(settings, since, until, into, margin)
     number = sum(behind - first for each in span.offsets.values() for first, behind in each.values())
     again = ", those of the interrupted replay" if span.since_ms != milliseconds(since) else ""
     context.say(f"replaying {number} records into {_target(settings, into)}{again}")
@@ -119,7 +121,7 @@ def _replay(
             announce(database, settings.pipeline, span)
         indexes = {name_beside(each.name, into): each.indexes for each in declared_by(settings.location).collections}
         create_collections(settings.mongo, indexes)
-    with progress() as display, progress_of_replay(settings, into, display):
+    with work_shown("replaying"), progress() as display, progress_of_replay(settings, into, display):
         report = job.replay(span)
     if not as_json:
         for line in (*records_in(report), *counts_in(report)):
@@ -211,9 +213,11 @@ def _diff(context: CommandContext, job: Job, suffix: str, *, values: bool, as_js
             print(json.dumps({"collection": collection, "_id": identity}))
 
     settings = job.settings
-    with database_of(settings.mongo, "read the collections") as database:
+    with database_of(settings.mongo, "read the collections") as database, progress() as display:
+        # A bar would mix with lines on the same terminal.
+        steps = nothing if only_old and context.out.is_terminal else steps_in(display)
         record = check_replayed(database, settings.location, suffix)
-        found = list(diff_report.differences(settings, database, record.span, record.watermark_ms, each))
+        found = list(diff_report.differences(settings, database, record.span, record.watermark_ms, each, steps))
     if record.span.complete_ms == NEVER_MS:
         context.say(
             "producers date the records, so it is unknown which ones Kafka has removed: documents in only one of the "

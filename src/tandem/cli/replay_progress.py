@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from tandem.cli.polling import polled
 from tandem.errors import TandemError
 from tandem.platforms.provision import database_of
+from tandem.polling import polled
 from tandem.progress_display import ProgressDisplay
 from tandem.replay.sets import Step, replayed
 from tandem.settings.model import Settings

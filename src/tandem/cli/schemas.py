@@ -13,6 +13,7 @@ from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, examples, with_context
 from tandem.engine.declare.stream import Stream
 from tandem.errors import TandemError, UsageError
+from tandem.progress_display import work_shown
 from tandem.schema_registry import Registry, declared_formats, pull
 from tandem.schema_registry import check as check_stream
 from tandem.schema_registry.check import Level
@@ -49,7 +50,8 @@ def pull_schemas(
         )
     registry = Registry(settings.registry)
     for subject in subjects or _declared(context, otherwise=", or name a subject"):
-        done = pull(registry, settings.location.folder, subject)
+        with work_shown(f"reading {subject}"):
+            done = pull(registry, settings.location.folder, subject)
         for path in done.new:
             print(f"new      {path}")
         for skipped in done.skipped:
@@ -86,7 +88,9 @@ def check_schemas(
             raise UsageError(f"no stream has the subject {name}", hint=f"choose one of {', '.join(declared)}")
         for stream, values in declared[name]:
             folder = context.settings.location.folder
-            for finding in check_stream(registry, folder, stream, values, new=_text(new), level=level):
+            with work_shown(f"checking {name}"):
+                findings = list(check_stream(registry, folder, stream, values, new=_text(new), level=level))
+            for finding in findings:
                 print(f"{'problem' if finding.is_problem else 'ok':<8} {name}: {finding.text}")
                 problems += finding.is_problem
     if problems:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import code
 import sys
 import traceback
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,7 @@ from tandem.cli.context import CommandContext
 from tandem.cli.options import AUTHOR, examples, with_context
 from tandem.errors import TandemError
 from tandem.notebook.open import session_of
+from tandem.progress_display import work_shown
 
 app = typer.Typer()
 
@@ -32,7 +34,10 @@ def shell(context: CommandContext) -> None:
 
     Topics, the transform's result and collections are available. The shell is IPython if it is installed.
     """
-    with session_of(context.settings) as opened:
+    settings = context.settings
+    with ExitStack() as stack:
+        with work_shown("starting Spark"):
+            opened = stack.enter_context(session_of(settings))
         known = {"session": opened, "spark": opened.spark}
         banner = _BANNER.format(session=opened)
         try:

@@ -9,9 +9,10 @@ from tandem.cli.context import CommandContext
 from tandem.errors import TandemError
 from tandem.platforms import Job
 from tandem.platforms.provision import database_of
-from tandem.progress_display import progress
+from tandem.progress_display import ProgressDisplay, progress
 from tandem.replay.sets import check_replayed
 from tandem.replay.verification import verify_replayed
+from tandem.verify.progress import OnProgress
 from tandem.verify.report import Report, show
 from tandem.verify.settle import RESUMES
 from tandem.verify.verify import verify
@@ -42,7 +43,8 @@ def compared(job: Job, deadline_s: float) -> Report:
     """Returns the comparison of the job's collections; see ``verify.verify``."""
     try:
         with progress() as display, progress_of_backlog(job.settings, display):
-            return verify(job.settings, settle_deadline_s=deadline_s, problem=job.problem)
+            steps = steps_in(display)
+            return verify(job.settings, settle_deadline_s=deadline_s, problem=job.problem, progress=steps)
     except TandemError:
         # The job's problem explains more than a failed connection.
         if problem := job.problem():
@@ -53,9 +55,22 @@ def compared(job: Job, deadline_s: float) -> Report:
 def compared_set(job: Job, suffix: str) -> Report:
     """Returns the comparison of the collections of a replay; see ``verify_replayed``."""
     settings = job.settings
-    with database_of(settings.mongo, "read the collections") as database:
+    with database_of(settings.mongo, "read the collections") as database, progress() as display:
         span = check_replayed(database, settings.location, suffix).span
-        return verify_replayed(settings, database, span)
+        return verify_replayed(settings, database, span, steps_in(display))
+
+
+def steps_in(display: ProgressDisplay) -> OnProgress:
+    """Returns a function that shows the steps of a comparison; see ``verify.verify``."""
+
+    def show_step(what: str, done: int, total: int) -> None:
+        if total == 1:
+            # Its number says nothing. The time does.
+            display.show(what, total=0 if done else None)
+        else:
+            display.show(what, done, total)
+
+    return show_step
 
 
 def present(context: CommandContext, report: Report, *, as_json: bool) -> None:

@@ -25,6 +25,7 @@ from tandem.artifacts.lock import locked, sha256_of
 from tandem.checkout import fragments
 from tandem.errors import TandemError
 from tandem.foreign.inheritance import effects
+from tandem.foreign.telemetry import unused_addresses
 from tandem.local_spark.folder_names import check_folder_names
 from tandem.local_spark.heap import machine_memory
 from tandem.local_spark.java import find_java
@@ -41,7 +42,6 @@ from tandem.platforms.parity import runtime_of
 from tandem.platforms.ports import holder, refusal
 from tandem.runtimes import runtimes
 from tandem.settings.model import Backend, Settings
-from tandem.settings.telemetry import unused_addresses
 from tandem.settings.variables import read_lines
 
 _MINIMUM_DISK_GIB = 2
@@ -88,7 +88,9 @@ def examine(settings: Settings, *, running: bool) -> Iterator[Finding]:
     }
     for name, check in {**own(settings, running), **shared}.items():
         yield _found(name, check)
-    for name, answer in (effects() | unused_addresses(settings.telemetry)).items():
+    telemetry = settings.telemetry
+    unused = unused_addresses(telemetry.otlp_endpoint, telemetry.openlineage_url)
+    for name, answer in (effects() | unused).items():
         yield Finding(name, "good", answer)
 
 

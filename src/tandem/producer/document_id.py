@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -14,6 +15,8 @@ from tandem.engine.declare.stream import Stream
 
 # The types of which ``document_id`` accepts values.
 Part = str | int | Decimal | date
+_FIRST_PART = re.compile(r"((?:[^|\\]|\\.)*)\|", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def document_id(*parts: Part) -> str:
@@ -27,6 +30,18 @@ def document_id(*parts: Part) -> str:
             ``false``, a date as 2026-11-29, a decimal with all digits of its scale.
     """
     return "|".join(text_of(part).replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+
+
+def first_part(document: str) -> str | None:
+    """Returns the text of the first part of a document's ``_id``.
+
+    None if the ``_id`` has a single part.
+
+    >>> first_part(document_id("a|b", 5))
+    'a|b'
+    """
+    found = _FIRST_PART.match(document)
+    return _ESCAPED.sub(r"\1", found[1]) if found else None
 
 
 def text_of(part: Part) -> str:

@@ -18,12 +18,18 @@ from tandem.engine.declare.replay_range import ReplayRange
 from tandem.replay.diff import Bounds, Difference, OnlyOld, difference, in_order
 from tandem.settings.model import Settings
 from tandem.verify.mongo_documents import AS_NUMBERS
+from tandem.verify.progress import OnProgress, Progress, counted
 
 _ID_LENGTH = 60
 
 
 def differences(
-    settings: Settings, database: Database[dict[str, Any]], span: ReplayRange, watermark_ms: int, only_old: OnlyOld
+    settings: Settings,
+    database: Database[dict[str, Any]],
+    span: ReplayRange,
+    watermark_ms: int,
+    only_old: OnlyOld,
+    on_progress: OnProgress,
 ) -> Iterator[Difference]:
     """Yields the differences of each of the pipeline's collections.
 
@@ -33,7 +39,9 @@ def differences(
         span: the range of the newest replay into the set.
         watermark_ms: the watermark of its records, in milliseconds since 1970.
         only_old: as for ``difference``.
+        on_progress: is called a few times a second, with what is compared, and how many of the old documents.
     """
+    progress = Progress(on_progress)
     stored = database.with_options(codec_options=AS_NUMBERS)
     declared = declared_by(settings.location)
     for collection in declared.collections:
@@ -43,8 +51,10 @@ def differences(
             # Behind this, whether an event is unmatched was decided with more records.
             until_ms=watermark_ms - span.within_ms,
         )
-        new = stored[name_beside(collection.name, span.into)]
-        yield difference(collection.name, in_order(stored[collection.name]), in_order(new), bounds, only_old)
+        old, new = stored[collection.name], stored[name_beside(collection.name, span.into)]
+        with progress.step(f"comparing {collection.name}", old.estimated_document_count()) as advance:
+            found = difference(collection.name, counted(in_order(old), advance), in_order(new), bounds, only_old)
+        yield found
 
 
 def to_json(found: Difference, *, values: bool) -> dict[str, Any]:

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tandem.engine.declare.durations import durations_of
 from tandem.engine.declare.replay_range import NEVER_MS, ReplayRange
 from tandem.errors import UsageError
-
-# The end of the names of a pipeline's parameters that are durations.
-_SECONDS = "_seconds"
 
 
 @dataclass(frozen=True)
@@ -68,23 +66,10 @@ def margin_of(parameters: Mapping[str, object], max_clock_skew_seconds: int, giv
         max_clock_skew_seconds: how far an event time may lie after the record's time.
         given_s: the longest duration in the transform, if its parameters do not have it.
     """
-    longest_s = longest_seconds(parameters)
+    longest_s = max(durations_of(parameters), default=0.0)
     if given_s is None:
         given_s = longest_s
     return Margin(given_s, max(given_s, longest_s), max_clock_skew_seconds)
-
-
-def longest_seconds(parameters: Mapping[str, object]) -> float:
-    """Returns the longest duration among a transform's parameters.
-
-    Durations have names that end with ``_seconds``.
-    """
-    durations = [
-        float(value)
-        for name, value in parameters.items()
-        if name.endswith(_SECONDS) and isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    return max(durations, default=0.0)
 
 
 def range_of(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tandem.engine.declare.replay_range import NEVER_MS
-from tandem.verify.compare import Documents
+from tandem.verify.expected import Documents, ObservedDocuments
 from tandem.verify.intake import Intake
-from tandem.verify.oracle import Document, EventId, Observed, Oracle
+from tandem.verify.oracle import EventId, Oracle
 
 _WAITING = "waiting"
 
@@ -38,30 +38,6 @@ def undecided(
     if not events:
         return events
     accepted = {intake.stream.name: intake.accepted for intake in intakes}
-    observed = _Observed(documents, collections)
+    observed = ObservedDocuments(documents, collections)
     expected = oracle.expect(accepted, watermark_ms=-NEVER_MS, late=frozenset(), observed=observed, **parameters)
     return frozenset(event for event in events if expected.outcome[event] == _WAITING)
-
-
-class _Observed(Observed):
-    """The stored documents; their ``_id``s are read when they are needed."""
-
-    def __init__(self, documents: Documents, collections: Iterable[str]) -> None:
-        self._documents, self._collections = documents, frozenset(collections)
-        self._ids: dict[str, Set[str]] = {}
-
-    def __getitem__(self, collection: str) -> Set[str]:
-        if collection not in self._collections:
-            raise KeyError(collection)
-        if collection not in self._ids:
-            self._ids[collection] = self._documents.ids(collection)
-        return self._ids[collection]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._collections)
-
-    def __len__(self) -> int:
-        return len(self._collections)
-
-    def documents(self, collection: str) -> Iterable[Document]:
-        return self._documents.read(collection)

@@ -19,12 +19,15 @@ from tandem.verify.compare import compare
 from tandem.verify.intake import Intake
 from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments
 from tandem.verify.oracle import EventId, load_oracle
+from tandem.verify.progress import OnProgress, Progress, counted, nothing
 from tandem.verify.report import Report
 from tandem.verify.topics import TopicReader
 from tandem.verify.watermark import sweep
 
 
-def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span: ReplayRange) -> Report:
+def verify_replayed(
+    settings: Settings, database: Database[dict[str, Any]], span: ReplayRange, on_progress: OnProgress = nothing
+) -> Report:
     """Returns the comparison of a replayed set with what its records imply.
 
     In a replay no record is late. An event that is dated before the range may have partners that were not read. Its
@@ -35,6 +38,7 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
         settings: the pipeline's settings.
         database: the pipeline's database.
         span: the range of the newest replay into the set.
+        on_progress: is called a few times a second, with the current step, the number that is done, and the total.
 
     Raises:
         EnvironmentNotReadyError: Kafka does not answer.
@@ -42,12 +46,15 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
     """
     declared, job = declared_by(settings.location), settings.job.model_copy(update=dict(span.settings))
     intakes = [Intake(each, max_clock_skew_seconds=job.max_clock_skew_seconds) for each in declared.streams]
+    progress, topics = Progress(on_progress), [each.topic for each in declared.streams]
+    number = sum(sum(span.ends(topic).values()) - sum(span.starts(topic).values()) for topic in topics)
     with ExitStack() as stack:
+        advance = stack.enter_context(progress.step("reading records", number))
         for intake in intakes:
             reader = stack.enter_context(TopicReader(settings.kafka, intake.stream.topic))
             starts, ends = _numbered(span.starts(reader.topic)), _numbered(span.ends(reader.topic))
             _check_there(reader, starts, ends)
-            intake.take(reader.read(starts, ends))
+            intake.take(counted(reader.read(starts, ends), advance))
     arrivals = (arrival for intake in intakes for arrival in intake.arrivals)
     reached = sweep(arrivals, [each.name for each in declared.streams], lateness_seconds=job.lateness_seconds)
     early = frozenset() if span.decided_ms is None else _dated_before(intakes, span.decided_ms)
@@ -55,19 +62,20 @@ def verify_replayed(settings: Settings, database: Database[dict[str, Any]], span
     own = [each.name for each in declared.collections]
     documents = MongoDocuments(stored, {name: name_beside(name, span.into) for name in own})
     oracle = load_oracle(settings.location)
-    late = undecided(early, intakes, documents, oracle=oracle, collections=own, parameters=job.parameters)
-    report = compare(
-        intakes,
-        documents,
-        None,
-        replace(reached, late=late),
-        oracle=oracle,
-        collections=own,
-        dead_letter_topic=declared.dead_letter_topic,
-        parameters=job.parameters,
-        # None was dropped. So this is no limit for those that count as late.
-        dropped_as_late=sum(intake.consumed for intake in intakes),
-    )
+    with progress.step("comparing", 1):
+        late = undecided(early, intakes, documents, oracle=oracle, collections=own, parameters=job.parameters)
+        report = compare(
+            intakes,
+            documents,
+            None,
+            replace(reached, late=late),
+            oracle=oracle,
+            collections=own,
+            dead_letter_topic=declared.dead_letter_topic,
+            parameters=job.parameters,
+            # None was dropped. So this is no limit for those that count as late.
+            dropped_as_late=sum(intake.consumed for intake in intakes),
+        )
     notes = [f"compared the collections with the suffix {span.into}; dead letters are not compared"]
     if late:
         notes.append(f"events that the range may not decide: {len(late)}; those without documents count as late")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -39,24 +37,3 @@ class TelemetrySettings(BaseModel):
     """The address of a server for OpenLineage events, such as `http://127.0.0.1:5000`. OPENLINEAGE_URL sets it, too."""
     openlineage_namespace: str | None = Field(default=None, min_length=1)
     """The namespace of the job in OpenLineage events; default: `environment`. OPENLINEAGE_NAMESPACE sets it, too."""
-
-
-def unused_addresses(telemetry: TelemetrySettings, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns why addresses in the libraries' variables are not used, by variable.
-
-    The values are not repeated, because they may have a password.
-
-    Args:
-        telemetry: the settings.
-        environ: the variables of this process or another one.
-    """
-    reasons = {}
-    shared = {"OTEL_EXPORTER_OTLP_ENDPOINT": telemetry.otlp_endpoint, "OPENLINEAGE_URL": telemetry.openlineage_url}
-    for name, address in shared.items():
-        if environ.get(name) and address is None:
-            reasons[name] = "not used: it is no address that begins with http:// or https:// and has no login"
-    if telemetry.otlp_endpoint is None:
-        for signal in ("TRACES", "METRICS"):
-            if environ.get(name := f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"):
-                reasons[name] = "not used: nothing is sent without telemetry.otlp_endpoint"
-    return reasons

@@ -12,6 +12,9 @@ from bson.int64 import Int64
 from tandem.verify.oracle import Document
 from tandem.verify.report import Kind, Problems
 
+# A document without its ``_id``.
+Content = frozenset[tuple[str, Any]]
+
 
 class CollectionDifferences:
     """The differences in one collection from one expectation or any of several.
@@ -37,7 +40,9 @@ class CollectionDifferences:
             if fields := differing_fields(document, must_be):
                 self._wrong[must_be["_id"]] = document, fields
         # To recognise copies under another _id.
-        self._contents = {_content(document) for document in expected.values()} if self._unexpected else set()
+        self._contents: set[Content] = set()
+        if self._unexpected:
+            self._contents.update(map(content_of, expected.values()))
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
@@ -62,15 +67,28 @@ class CollectionDifferences:
             elif fields := differing_fields(document, must_be):
                 self._wrong[must_be["_id"]] = document, fields
         if self._unexpected:
-            self._contents.update(_content(document) for document in expected.values())
+            self._contents.update(content_of(document) for document in expected.values())
 
-    def add_to(self, problems: Problems) -> None:
-        """Adds the differences from every expectation."""
+    @property
+    def invented(self) -> list[tuple[str, Content]]:
+        """The unexpected documents that copy no expected one: ``_id`` and content."""
+        found = ((document.get("_id"), content_of(document)) for document in self._unexpected)
+        return [(str(identity), content) for identity, content in found if content not in self._contents]
+
+    def add_to(self, problems: Problems, *, invented: bool = True) -> None:
+        """Adds the differences from every expectation.
+
+        Args:
+            problems: gets the differences.
+            invented: whether to add those in ``invented``.
+        """
         for identity, (_, fields) in self._wrong.items():
             problems.add(Kind.WRONG, self._collection, identity, ", ".join(sorted(fields)))
         for document in self._unexpected:
-            kind = Kind.DOUBLED if _content(document) in self._contents else Kind.INVENTED
-            problems.add(kind, self._collection, document.get("_id"))
+            if content_of(document) in self._contents:
+                problems.add(Kind.DOUBLED, self._collection, document.get("_id"))
+            elif invented:
+                problems.add(Kind.INVENTED, self._collection, document.get("_id"))
         for lost in sorted(self._missing):
             problems.add(Kind.LOST, self._collection, lost)
 
@@ -109,6 +127,6 @@ def _equal(found: Any, expected: Any) -> bool:
     return same_type and found is not None and bool(found == expected)
 
 
-def _content(document: Document) -> frozenset[tuple[str, Any]]:
+def content_of(document: Document) -> Content:
     """Returns a document's content without its ``_id``."""
     return frozenset((name, repr(value)) for name, value in document.items() if name != "_id")

@@ -5,7 +5,7 @@ It keeps the data for the comparison and the expected watermark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Set
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -13,7 +13,8 @@ from tandem.catalog import declared_by
 from tandem.engine.declare.stream import DeadLetterError, Stream
 from tandem.producer.document_id import text_of
 from tandem.settings.model import Settings
-from tandem.verify.reference import Control, Dead, Fields, Ignored, Validator
+from tandem.verify.events import Events
+from tandem.verify.reference import Control, Dead, Ignored, Validator
 from tandem.verify.topics import TopicReader, TopicRecord
 from tandem.verify.watermark import Arrival, sweep
 
@@ -29,7 +30,7 @@ class Letter(NamedTuple):
     headers: dict[str, str]
 
 
-class Intake:
+class Intake(Events):
     """The records read of one stream.
 
     Args:
@@ -40,37 +41,20 @@ class Intake:
         consumed: the number of records.
         control: the number of control records.
         ignored: the number of ignored tombstones.
-        repeated: the number of further records of an event.
-        accepted: the fields of each event's first record, by identity.
-        versions: where events are not immutable: the differing fields of further records, by identity.
         dead: the dead letter of each rejected record, by its key.
         unknown_then: the same of each event that the job rejected before its schema was known.
         arrivals: every control record, and every accepted event except those in ``unknown_then``.
     """
 
     def __init__(self, stream: Stream, *, max_clock_skew_seconds: int) -> None:
-        self.stream = stream
-        self.consumed = self.control = self.ignored = self.repeated = 0
-        self.accepted: dict[str, Fields] = {}
-        self.versions: dict[str, list[Fields]] = {}
+        super().__init__(stream)
+        self.consumed = self.control = self.ignored = 0
         self.dead: dict[bytes, Letter] = {}
         self.unknown_then: dict[bytes, Letter] = {}
         self.arrivals: list[Arrival] = []
         self._rejected: set[str] = set()
         self._identity, self._time = stream.identity_column, stream.time_column
         self._validate = Validator(stream, max_clock_skew_seconds=max_clock_skew_seconds)
-
-    @property
-    def conflicting(self) -> Iterator[str]:
-        """The events that were sent with different contents.
-
-        The record's own time is ignored.
-        """
-        ignored = {self._time} if self.stream.event_time_path is None else set()
-        for identity, versions in self.versions.items():
-            first = self.accepted[identity]
-            if any(version[name] != first[name] for version in versions for name in first.keys() - ignored):
-                yield identity
 
     @property
     def unprocessed(self) -> Set[str]:
@@ -99,23 +83,14 @@ class Intake:
             elif isinstance(outcome, Ignored):
                 self.ignored += 1
             else:
-                identity = self._event(outcome.fields)
+                identity = text_of(outcome.fields[self._identity])
+                self.add(identity, outcome.fields)
                 if rejected and (key := self._key(record)) in rejected:
                     self._rejected.add(identity)
                     self.unknown_then[key] = self._letter(record, DeadLetterError.UNKNOWN_SCHEMA)
                 else:
                     time = int(outcome.fields[self._time])
                     self.arrivals.append(Arrival(arrived, self.stream.name, time, identity))
-
-    def _event(self, fields: Fields) -> str:
-        """Adds an event's record and returns its identity."""
-        identity = text_of(fields[self._identity])
-        first = self.accepted.setdefault(identity, fields)
-        if first is not fields:
-            self.repeated += 1
-            if fields != first and fields not in (versions := self.versions.setdefault(identity, [])):
-                versions.append(fields)
-        return identity
 
     def _key(self, record: TopicRecord) -> bytes:
         """Returns the key of a record's dead letter."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tandem.engine.declare.field_name import value_at
-from tandem.producer.document_id import document_id, identity_of
-from tandem.verify.oracle import Document, EventId, Expectation
+from tandem.producer.document_id import document_id, first_part, identity_of
+from tandem.verify.oracle import Division, Document, EventId, Expectation
 
 Fields = Mapping[str, Any]
 
@@ -112,6 +112,31 @@ class IntervalJoin:
                 else:
                     outcome[event] = "waiting"
         return Expectation(documents, outcome)
+
+    def division(self) -> Division | None:
+        """Returns how its events can be divided.
+
+        An event of ``left`` and those that refer to it belong together. None if an ``_id`` does not tell which event it
+        names.
+        """
+        kinds = {self.left.kind: self.left.stream, self.right.kind: self.right.stream}
+        if self.left.stream == self.right.stream or self.matches == self.leftovers or len(kinds) < 2:
+            return None
+        if any("|" in kind for kind in kinds):
+            return None
+
+        def key(stream: str, identity: str, fields: Fields) -> str:
+            referred = identity if stream == self.left.stream else self._referred(fields)
+            return identity if referred is None else referred
+
+        def event(collection: str, document: str) -> EventId | None:
+            if collection == self.matches:
+                first = first_part(document)
+                return None if first is None else (self.left.stream, first)
+            kind, _, identity = document.partition("|")
+            return (kinds[kind], identity) if collection == self.leftovers and kind in kinds else None
+
+        return Division(key, event)
 
     def _pairs(
         self, left: Mapping[str, Fields], right: Mapping[str, Fields], window_us: int

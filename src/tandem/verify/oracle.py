@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from tandem.catalog import PipelineLocation
 
@@ -60,6 +60,40 @@ class Oracle(Protocol):
             observed: the stored documents, including lookups.
             parameters: the parameters of the pipeline's transform.
         """
+
+
+@dataclass(frozen=True)
+class Division:
+    """How an oracle's events can be divided.
+
+    ``expect`` gets a part of them at a time. A part has all events with the same key, and the ``_id``s of the documents
+    that name one of these events. The other parts must not matter for the documents and the outcomes of its events.
+
+    Attributes:
+        key: returns the key of an event of a stream with an identity and fields.
+        event: returns the event that a document of a collection names by its ``_id``; None if it names none. All
+            expected documents must name one of the part's events.
+    """
+
+    key: Callable[[str, str, Mapping[str, Any]], str]
+    event: Callable[[str, str], EventId | None]
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """An object whose method ``expect`` is the oracle's, for example an ``IntervalJoin``."""
+
+    def division(self) -> Division | None:
+        """Returns how its events can be divided; None if they cannot be."""
+
+
+def division_of(oracle: Oracle) -> Division | None:
+    """Returns how an oracle's events can be divided.
+
+    None if it needs all of them.
+    """
+    owner = getattr(oracle.expect, "__self__", None)
+    return owner.division() if isinstance(owner, Divisible) else None
 
 
 def load_oracle(location: PipelineLocation) -> Oracle:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -59,6 +59,13 @@ class Problems:
             text = str(identity)
             short = text if len(text) <= _ID_LENGTH else f"{text[:_ID_LENGTH]}..."
             problem.examples.append(f"{short} ({remark})" if remark else short)
+
+    def merge(self, others: Iterable[Problem]) -> None:
+        """Counts differences that were collected elsewhere."""
+        for other in others:
+            problem = self._found.setdefault((other.kind, other.where), Problem(other.kind, other.where))
+            problem.count += other.count
+            problem.examples = [*problem.examples, *other.examples][:_EXAMPLES]
 
     def all(self) -> list[Problem]:
         """Returns the differences."""

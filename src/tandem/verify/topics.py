@@ -18,6 +18,8 @@ from tandem.settings.model import KafkaSettings
 
 # Offset by partition.
 Offsets = dict[int, int]
+# The same by topic.
+Ends = Mapping[str, Offsets]
 _POLL_MS = 1000
 # Kafka's type of a record's timestamp.
 _LOG_APPEND_TIME = 1

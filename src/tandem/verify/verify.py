@@ -6,28 +6,37 @@ import gc
 import time
 from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
-from typing import Any
-
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tandem.catalog import declared_by
-from tandem.errors import EnvironmentNotReadyError, TandemError
-from tandem.settings.connections import mongo_client
+from tandem.errors import TandemError
 from tandem.settings.model import Settings
-from tandem.verify.compare import compare
-from tandem.verify.intake import Intake, unknown_schema_keys
-from tandem.verify.mongo_documents import AS_NUMBERS, MongoDocuments
+from tandem.verify.in_memory import InMemoryVerification
+from tandem.verify.intake import unknown_schema_keys
+from tandem.verify.mongo_documents import MongoDocuments, database_as_numbers
 from tandem.verify.oracle import load_oracle
+from tandem.verify.parallel.sources import KafkaAndMongo
+from tandem.verify.parallel.verification import ParallelVerification
+from tandem.verify.parallel.work import Work, parts_for
+from tandem.verify.parallel.workers import Workers
+from tandem.verify.progress import OnProgress, Progress, nothing
 from tandem.verify.report import Report
 from tandem.verify.settle import Problem, await_settled
-from tandem.verify.topics import Offsets, TopicReader, TopicRecord, check_uncompacted
-from tandem.verify.watermark import sweep
+from tandem.verify.topics import Ends, TopicReader, TopicRecord, check_uncompacted
 
-_SERVER_SELECTION_MS = 10_000
+# Fewer records need at most 1 GB in one process, which uses less processor time.
+_PARALLEL_FROM = 1_000_000
 
 
-def verify(settings: Settings, *, settle_deadline_s: float, problem: Problem = lambda: None) -> Report:
+def verify(
+    settings: Settings,
+    *,
+    settle_deadline_s: float,
+    problem: Problem = lambda: None,
+    progress: OnProgress = nothing,
+    parallel_from: int = _PARALLEL_FROM,
+) -> Report:
     """Returns the comparison of MongoDB and the dead letters with the topics.
 
     A difference counts only if no records arrived during the comparison. Otherwise the new records are read, too, and
@@ -37,29 +46,26 @@ def verify(settings: Settings, *, settle_deadline_s: float, problem: Problem = l
         settings: the pipeline's settings.
         settle_deadline_s: how long the job may take to catch up with the records, in seconds.
         problem: returns why the job cannot catch up, if the platform knows.
+        progress: is called a few times a second, with the current step, the number that is done, and the total.
+        parallel_from: the number of records from which worker processes verify them, on all processors.
 
     Raises:
         EnvironmentNotReadyError: Kafka or MongoDB does not answer.
         TandemError: by the deadline, the job has not caught up or the topics still grow; or the job cannot catch up;
-            or Kafka compacts a topic.
+            or Kafka compacts a topic; or a worker process died.
     """
     deadline = time.monotonic() + settle_deadline_s
     with _few_collections(), ExitStack() as stack:
-        verification = _Verification(settings, stack)
-        try:
-            while True:
-                report, grown = verification.once(settle_deadline_s, problem)
-                if report.ok or not grown:
-                    return report
-                if time.monotonic() > deadline:
-                    raise TandemError(
-                        f"the topics of {settings.pipeline} still grow after {settle_deadline_s:.0f} s",
-                        hint="stop the producers, or allow more time with --wait",
-                    )
-        except PyMongoError as error:
-            raise EnvironmentNotReadyError(
-                f"MongoDB does not answer: {type(error).__name__}", hint="check with `tandem status` that it is running"
-            ) from None
+        verification = _Verification(settings, stack, Progress(progress), parallel_from)
+        while True:
+            report, grown = verification.once(settle_deadline_s, problem)
+            if report.ok or not grown:
+                return report
+            if time.monotonic() > deadline:
+                raise TandemError(
+                    f"the topics of {settings.pipeline} still grow after {settle_deadline_s:.0f} s",
+                    hint="stop the producers, or allow more time with --wait",
+                )
 
 
 @contextmanager
@@ -76,52 +82,61 @@ def _few_collections() -> Iterator[None]:
 class _Verification:
     """Holds the connections and the records read so far."""
 
-    def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self._job, self._pipeline = settings.job, settings.pipeline
-        self._oracle, declared = load_oracle(settings.location), declared_by(settings.location)
-        self._names = [stream.name for stream in declared.streams]
-        self._collections = [collection.name for collection in declared.collections]
-        client: MongoClient[dict[str, Any]] = stack.enter_context(
-            MongoClient(**mongo_client(settings.mongo), serverSelectionTimeoutMS=_SERVER_SELECTION_MS)
-        )
-        self._database = client.get_database(settings.mongo.database, codec_options=AS_NUMBERS)
-        self._topics = [stack.enter_context(TopicReader(settings.kafka, stream.topic)) for stream in declared.streams]
-        self._letters = stack.enter_context(TopicReader(settings.kafka, declared.dead_letter_topic))
+    def __init__(self, settings: Settings, stack: ExitStack, progress: Progress, parallel_from: int) -> None:
+        self._settings, self._stack, self._progress = settings, stack, progress
+        self._declared, self._oracle = declared_by(settings.location), load_oracle(settings.location)
+        self._database = stack.enter_context(database_as_numbers(settings.mongo))
+        streams = self._declared.streams
+        self._topics = [stack.enter_context(TopicReader(settings.kafka, stream.topic)) for stream in streams]
+        self._letters = stack.enter_context(TopicReader(settings.kafka, self._declared.dead_letter_topic))
         check_uncompacted(settings.kafka, [reader.topic for reader in (*self._topics, self._letters)])
-        skew = self._job.max_clock_skew_seconds
-        self._intakes = [Intake(stream, max_clock_skew_seconds=skew) for stream in declared.streams]
         self._beginnings = {reader.topic: reader.beginnings() for reader in (*self._topics, self._letters)}
-        self._read_to: dict[str, Offsets] = {reader.topic: self._beginnings[reader.topic] for reader in self._topics}
+        self._read_to: Ends = {reader.topic: self._beginnings[reader.topic] for reader in self._topics}
+        self._records = self._new_records(parallel_from)
 
     def once(self, deadline_s: float, problem: Problem) -> tuple[Report, bool]:
         """Returns a report, and whether the topics grew meanwhile."""
-        ends = {reader.topic: reader.ends() for reader in self._topics}
+        pipeline, ends = self._settings.pipeline, self._ends()
         unknown_then: Set[bytes] = frozenset()
-        if any(intake.stream.format is not None for intake in self._intakes):
+        if any(stream.format is not None for stream in self._declared.streams):
             # Which records the job rejected is known once it has committed them. They move no watermark.
-            await_settled(self._database, self._pipeline, ends, 0, deadline_s=deadline_s, problem=problem)
+            await_settled(self._database, pipeline, ends, 0, deadline_s=deadline_s, problem=problem)
             unknown_then = unknown_schema_keys(self._read_letters())
-        for reader, intake in zip(self._topics, self._intakes, strict=True):
-            intake.take(reader.read(self._read_to[reader.topic], ends[reader.topic]), unknown_then)
+        self._records.take(self._read_to, ends, unknown_then)
         self._read_to = ends
-        arrivals = (arrival for intake in self._intakes for arrival in intake.arrivals)
-        watermark = sweep(arrivals, self._names, lateness_seconds=self._job.lateness_seconds)
-        dropped = await_settled(
-            self._database, self._pipeline, ends, watermark.ms, deadline_s=deadline_s, problem=problem
-        )
-        report = compare(
-            self._intakes,
-            MongoDocuments(self._database),
-            self._read_letters(),
-            watermark,
-            oracle=self._oracle,
-            collections=self._collections,
-            dead_letter_topic=self._letters.topic,
-            parameters=self._job.parameters,
-            beginnings=self._beginnings,
-            dropped_as_late=dropped,
-        )
-        return report, any(reader.ends() != ends[reader.topic] for reader in self._topics)
+        watermark_ms = self._records.watermark_ms()
+        dropped = await_settled(self._database, pipeline, ends, watermark_ms, deadline_s=deadline_s, problem=problem)
+        if isinstance(self._records, ParallelVerification):
+            starts = self._beginnings[self._letters.topic]
+            report = self._records.report(starts, self._letters.ends(), self._beginnings, dropped)
+        else:
+            report = self._records.report(self._read_letters(), self._beginnings, dropped)
+        return report, self._ends() != ends
+
+    def _ends(self) -> Ends:
+        return {reader.topic: reader.ends() for reader in self._topics}
 
     def _read_letters(self) -> Iterator[TopicRecord]:
         return self._letters.read(self._beginnings[self._letters.topic], self._letters.ends())
+
+    def _new_records(self, parallel_from: int) -> InMemoryVerification | ParallelVerification:
+        settings = self._settings
+        count = sum(sum(ends.values()) - sum(self._read_to[topic].values()) for topic, ends in self._ends().items())
+        if count < parallel_from:
+            documents = MongoDocuments(self._database)
+            return InMemoryVerification(
+                self._declared, self._oracle, settings.job, self._topics, documents, self._progress
+            )
+        settings.home.mkdir(parents=True, exist_ok=True)
+        folder = self._stack.enter_context(TemporaryDirectory(prefix="verify-", dir=settings.home))
+        workers = self._stack.enter_context(Workers())
+        work = Work(
+            location=settings.location,
+            sources=KafkaAndMongo(settings),
+            folder=Path(folder),
+            parts=parts_for(count),
+            max_clock_skew_seconds=settings.job.max_clock_skew_seconds,
+            lateness_seconds=settings.job.lateness_seconds,
+            parameters=settings.job.parameters,
+        )
+        return ParallelVerification(work, workers, self._progress)

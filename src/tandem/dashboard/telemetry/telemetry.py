@@ -15,8 +15,8 @@ from tandem.dashboard.background import ErrorLog
 from tandem.dashboard.telemetry.report_feed import Follower, Report, ReportFeed
 from tandem.errors import install_hint
 from tandem.foreign.inheritance import pass_to_libraries
+from tandem.foreign.telemetry import unused_addresses
 from tandem.settings.model import Settings
-from tandem.settings.telemetry import unused_addresses
 
 if TYPE_CHECKING:
     from tandem.dashboard.telemetry.lineage import LineageSender
@@ -46,7 +46,7 @@ class Telemetry:
         self._traces: Traces | None = None
         self._lineage: LineageSender | None = None
         given = settings.telemetry
-        for name, reason in unused_addresses(given).items():
+        for name, reason in unused_addresses(given.otlp_endpoint, given.openlineage_url).items():
             _log.warning(f"{name} is {reason}", hint="see docs/guides/telemetry.md")
         # The libraries read headers, keys and more from variables, and the address from these.
         if given.otlp_endpoint:

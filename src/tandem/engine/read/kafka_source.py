@@ -33,9 +33,9 @@ STREAM_OPTIONS = {
     "minOffsetsPerTrigger": "50",
     "maxTriggerDelay": "1s",
 }
-# A stream's metrics for each batch: the numbers of events, control records and rejected records, and the newest event
-# time.
-EVENTS, CONTROL, REJECTED, NEWEST = "events", "control", "rejected", "newest_ms"
+# A stream's metrics for each batch: the numbers of events, control records and rejected records, and the oldest and the
+# newest event time.
+EVENTS, CONTROL, REJECTED, OLDEST, NEWEST = "events", "control", "rejected", "oldest_ms", "newest_ms"
 
 
 def as_stream(spark: SparkSession, pipeline: Pipeline, config: JobConfig) -> DataFrame:
@@ -187,5 +187,6 @@ def observed(rows: DataFrame, stream: Stream) -> DataFrame:
     # Null for an event, which is then neither a control record nor rejected.
     is_event, is_control = F.col(ASIDE).isNull(), F.col(ASIDE)[IS_CONTROL]
     counts = {EVENTS: is_event, CONTROL: is_control, REJECTED: ~is_control}
-    newest = F.max(F.when(is_event, F.unix_millis(quoted(stream.time_column)))).alias(NEWEST)
-    return rows.observe(stream.name, *(F.count_if(each).alias(name) for name, each in counts.items()), newest)
+    time = F.when(is_event, F.unix_millis(quoted(stream.time_column)))
+    numbers = (F.count_if(each).alias(name) for name, each in counts.items())
+    return rows.observe(stream.name, *numbers, F.min(time).alias(OLDEST), F.max(time).alias(NEWEST))

@@ -27,6 +27,7 @@ from tandem.engine.declare.stream import CONTROL_FIELD, CONTROL_KEY, CONTROL_TIM
 from tandem.engine.read.kafka_source import EVENTS, NEWEST
 from tandem.engine.run.attention import refused
 from tandem.engine.run.job_progress import milliseconds_of
+from tandem.engine.run.waiting_events import WaitingEvents
 from tandem.engine.spark.connection_options import kafka_properties
 from tandem.engine.spark.job_log import values
 
@@ -111,7 +112,7 @@ class ControlRecordSender:
         spark: the session.
         pipeline: the pipeline.
         config: Kafka's address, and how long a topic may be quiet.
-        waits: whether the restored state may hold rows. A query without new records runs no batch that reports them.
+        waiting: the events in state. They are up to date whenever the sender gets a batch.
         newest_ms: each stream's newest event time so far, in milliseconds since the epoch.
         watermark_ms: the watermark of the last batch, in milliseconds since the epoch.
         on_refused: called with the topics that refuse control records, whenever these topics change.
@@ -126,7 +127,7 @@ class ControlRecordSender:
         pipeline: Pipeline,
         config: JobConfig,
         *,
-        waits: bool,
+        waiting: WaitingEvents,
         newest_ms: Mapping[str, int],
         watermark_ms: int,
         on_refused: Callable[[list[str]], None],
@@ -143,7 +144,8 @@ class ControlRecordSender:
             for name in self._topics
         }
         self._watermark_ms = watermark_ms
-        self._waiting = waits
+        # The clocks belong to this. Between two batches, the events in state may be ahead of them.
+        self._waiting, self._may_wait = waiting, waiting.may_wait
         self._refused: set[str] = set()
         self._on_refused = on_refused
         self._ended = threading.Event()
@@ -163,7 +165,7 @@ class ControlRecordSender:
         rows = {name: row for name, row in progress.observedMetrics.items() if row[EVENTS]}
         with self._lock:
             now = time.time()
-            self._waiting = any(int(operator.numRowsTotal) for operator in progress.stateOperators)
+            self._may_wait = self._waiting.may_wait
             self._looked_at = datetime.fromisoformat(progress.timestamp).timestamp()
             if watermark := progress.eventTime.get("watermark"):
                 self._watermark_ms = milliseconds_of(watermark)
@@ -196,8 +198,7 @@ class ControlRecordSender:
         """
         idle, tolerance = self._config.idle_timeout_seconds, self._config.outage_tolerance_seconds
         with self._lock:
-            # Without rows in state, no row waits for the watermark.
-            if not self._waiting:
+            if not self._may_wait:
                 return {}
             behind = self._is_behind()
             return due(self.clocks, self._looked_at, idle, tolerance, self._resumed_at, behind=behind)

@@ -30,6 +30,7 @@ from tandem.engine.run.pipeline_loader import reloaded
 from tandem.engine.run.query_listener import ProgressListener
 from tandem.engine.run.signals import SignalHandler
 from tandem.engine.run.stop_file import StopFile
+from tandem.engine.run.waiting_events import WaitingEvents
 from tandem.engine.spark.failure import (
     CannotGoOnError,
     Failure,
@@ -181,7 +182,8 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
 
     The query finishes and commits its current batch first, so a restart repeats no work.
     """
-    reporter = ProgressReporter(spark, config, times_read(pipeline))
+    waiting = WaitingEvents.of(pipeline, config)
+    reporter = ProgressReporter(spark, config, waiting, times_read(pipeline))
     if failure := changed(spark, pipeline, config):
         return _logged(_reported(failure, reporter))
     record(spark, pipeline, config)
@@ -189,7 +191,7 @@ def run(spark: SparkSession, pipeline: Pipeline, config: JobConfig, stopping: th
         spark,
         pipeline,
         config,
-        waits=reporter.may_wait,
+        waiting=waiting,
         newest_ms=reporter.newest_ms,
         watermark_ms=reporter.watermark_ms,
         on_refused=reporter.refused,

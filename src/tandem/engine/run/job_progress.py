@@ -18,8 +18,9 @@ from pyspark.sql.streaming.listener import QueryIdleEvent, StreamingQueryProgres
 
 from tandem.engine.declare.job_config import JobConfig
 from tandem.engine.declare.stream import PROGRESS_COLLECTION, STATE_OPERATORS
-from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST, REJECTED
+from tandem.engine.read.kafka_source import CONTROL, EVENTS, NEWEST, OLDEST, REJECTED
 from tandem.engine.run.attention import LATE_AT, REFUSED, SLOW_MS, batch_ms
+from tandem.engine.run.waiting_events import WaitingEvents
 from tandem.engine.spark.checkpoint import checkpoint_id, last_committed, planned
 from tandem.engine.spark.job_log import Notice, values
 from tandem.engine.spark.jvm import describe
@@ -55,16 +56,17 @@ class ProgressReporter:
     Args:
         spark: the session.
         config: MongoDB's address.
+        waiting: estimates the rows in state; empty. It gets those of the restored state.
         times_read: how many times the query reads each record; Spark counts a record each time.
 
     Attributes:
-        may_wait: whether the restored state may hold rows.
         newest_ms: each stream's newest event time in the restored state, in milliseconds since the epoch.
         watermark_ms: the watermark of the last batch, in milliseconds since the epoch; 0 before the first batch.
         has_committed: whether this driver has committed a batch.
     """
 
-    def __init__(self, spark: SparkSession, config: JobConfig, times_read: int = 1) -> None:
+    def __init__(self, spark: SparkSession, config: JobConfig, waiting: WaitingEvents, times_read: int = 1) -> None:
+        self._waiting = waiting
         self._collection = MongoCollection(spark, config, PROGRESS_COLLECTION)
         self._times_read = times_read
         self._fixed = {
@@ -100,7 +102,6 @@ class ProgressReporter:
             REFUSED: [],
             "error": None,
         }
-        self.may_wait = False
         self.newest_ms: dict[str, int] = {}
         self.watermark_ms = 0
         self._carry_over(spark, config)
@@ -129,11 +130,21 @@ class ProgressReporter:
                 plan = planned(spark, config, committed)
                 watermark = datetime.fromtimestamp(plan.watermark_ms / 1000, UTC)
                 self._last.update(committed=plan.offsets, watermark=_date(watermark))
-        self.may_wait = bool(unreported or self._last["state_rows"])
         newest_ms = {name: stream[NEWEST] for name, stream in self._last["streams"].items()}
         self.newest_ms = {name: newest for name, newest in newest_ms.items() if newest is not None}
         if date := self._last["watermark"]:
             self.watermark_ms = milliseconds_of(date["$date"])
+        self._restore_waiting(config, is_unreported=unreported > 0)
+
+    def _restore_waiting(self, config: JobConfig, *, is_unreported: bool) -> None:
+        # No accepted event is newer.
+        latest_ms = round((time.time() + config.max_clock_skew_seconds) * 1000)
+        rows, newest_ms = self._last["state_rows"], max(self.newest_ms.values(), default=latest_ms)
+        if rows or (self.newest_ms and self._last[STATE_OPERATORS]):
+            self._waiting.add(rows, 0, newest_ms)
+        if is_unreported:
+            self._waiting.add(1, latest_ms, latest_ms)
+        self._waiting.advance(self.watermark_ms)
 
     def report(self, event: str, **changes: Any) -> bool:
         """Writes a document with the last known values and these changes.
@@ -194,7 +205,7 @@ class ProgressReporter:
             "committed": _offsets(progress),
             "durations_ms": dict(progress.durationMs),
             "steps": steps.taken,
-            "state_rows": sum(int(operator.numRowsTotal) for operator in progress.stateOperators),
+            "state_rows": self._still_waiting(progress),
             "state_bytes": sum(int(operator.memoryUsedBytes) for operator in progress.stateOperators),
             STATE_OPERATORS: len(progress.stateOperators),
             "streams": self._streams(progress),
@@ -222,6 +233,17 @@ class ProgressReporter:
             _log.warning(Notice.LATE, extra=values(batch=progress.batchId, late=late))
         if (ms := batch_ms(changes)) >= SLOW_MS:
             _log.warning(Notice.SLOW, extra=values(batch=progress.batchId, records=rows, ms=ms))
+
+    def _still_waiting(self, progress: StreamingQueryProgress) -> int:
+        """Returns about how many rows are in state after a batch."""
+        for row in progress.observedMetrics.values():
+            if row[EVENTS]:
+                self._waiting.add(row[EVENTS], row[OLDEST], row[NEWEST])
+        if watermark := progress.eventTime.get("watermark"):
+            self._waiting.advance(milliseconds_of(watermark))
+        if not progress.stateOperators:
+            self._waiting.clear()
+        return self._waiting.number
 
     def _streams(self, progress: StreamingQueryProgress) -> dict[str, dict[str, Any]]:
         """Returns each stream's counts so far, and its newest event time.

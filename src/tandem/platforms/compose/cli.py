@@ -13,6 +13,7 @@ from tandem.checkout import COMPOSE_FILE
 from tandem.errors import EnvironmentNotReadyError, UsageError
 from tandem.foreign import inherited
 from tandem.platforms.compose.docker_output import json_object
+from tandem.progress_display import progress_hidden
 from tandem.settings.model import Settings
 
 # The name under which compose/base.yml mounts the user's folder.
@@ -111,7 +112,8 @@ class Compose:
 
     def run(self, *arguments: str) -> int:
         """Runs a command with its output on standard error; returns the exit code."""
-        return subprocess.run(self._command(arguments), **self._where(), stdout=sys.stderr, check=False).returncode
+        with progress_hidden():
+            return subprocess.run(self._command(arguments), **self._where(), stdout=sys.stderr, check=False).returncode
 
     def output_of(self, *arguments: str) -> tuple[int, str, str]:
         """Returns a command's exit code, standard output and standard error."""

@@ -20,7 +20,7 @@ from tandem.platforms.dataproc.runs import Run
 from tandem.platforms.observe import batch_failed, has_committed, lag_of, reason_in, status
 from tandem.platforms.progress import progress_of
 from tandem.platforms.removal import remove_collections, remove_topics
-from tandem.progress_display import wait_shown
+from tandem.progress_display import wait_shown, work_shown
 from tandem.settings.loaded import require
 from tandem.settings.model import Settings
 from tandem.supervision.log_line import LogLine
@@ -55,11 +55,13 @@ class DataprocJob:
 
     def submit(self) -> None:
         """Deploys this source unless it already runs; see ``Job.submit``."""
-        self._submitted = self.deployment.deploy()
+        with work_shown("deploying"):
+            self._submitted = self.deployment.deploy()
 
     def restart(self) -> None:
         """Replaces the running job by this source, on its checkpoint; see ``Job.restart``."""
-        self._submitted = self.deployment.deploy(anew=True)
+        with work_shown("deploying"):
+            self._submitted = self.deployment.deploy(anew=True)
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
@@ -157,7 +159,8 @@ class DataprocJob:
 
         See ``Job.doubt``.
         """
-        return self.deployment.doubt()
+        with work_shown("checking whether this version fits the checkpoint"):
+            return self.deployment.doubt()
 
     def problem(self) -> str | None:
         """Returns why the job failed permanently; see ``Job.problem``."""

@@ -28,8 +28,9 @@ from tandem.platforms.dataproc.requests import (
     of_entry,
     stop_object,
 )
+from tandem.progress_display import wait_shown
 from tandem.settings.model import Settings
-from tandem.waiting import NotYetError, wait_for
+from tandem.waiting import NotYetError
 
 # States of jobs and batches by Dataproc's names. A job that waits for its driver's restart counts as starting.
 _STATES = {
@@ -257,7 +258,7 @@ class Runs(ABC):
                 raise NotYetError(f"it is {now.state}")
             return now
 
-        return wait_for(
+        return wait_shown(
             f"the job {run.id} to end",
             probe,
             deadline_s=deadline_s,

@@ -11,7 +11,7 @@ from tandem.pipeline_registry import PipelineRegistry
 from tandem.platforms.base import Stopped
 from tandem.platforms.local_services.layout import Layout
 from tandem.platforms.local_services.prepare import end_leftovers
-from tandem.progress_display import wait_shown
+from tandem.progress_display import wait_shown, work_shown
 from tandem.settings.model import Settings
 from tandem.supervision.logs import error_summary, size_of
 from tandem.supervision.process import alive, end, read_identity, send, spawn
@@ -119,9 +119,10 @@ class SupervisorProcess:
         layout.run.mkdir(exist_ok=True)
         ran, held = self.running(), list[str]()
         if supervisor := read_identity(layout.pid(SUPERVISOR)):
-            end(supervisor, STOP_DEADLINE_S)
+            with work_shown("stopping the services"):
+                end(supervisor, STOP_DEADLINE_S)
             layout.pid(SUPERVISOR).unlink(missing_ok=True)
-        with layout.locked() as lock:
+        with layout.locked() as lock, work_shown("ending leftover services"):
             if lock is None:
                 raise EnvironmentNotReadyError("it is being started by another process", hint="try again in a moment")
             ran |= end_leftovers(layout)

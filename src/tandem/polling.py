@@ -1,4 +1,4 @@
-"""Looks at something again and again while a command works."""
+"""Calls a function again and again while a command works."""
 
 from __future__ import annotations
 

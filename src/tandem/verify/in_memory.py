@@ -1,0 +1,80 @@
+"""Verifies records in this process, with all of them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+
+from tandem.catalog import Declaration
+from tandem.settings.model import JobSettings
+from tandem.verify.compare import compare
+from tandem.verify.expected import Documents
+from tandem.verify.intake import Intake
+from tandem.verify.oracle import Oracle
+from tandem.verify.progress import Progress, counted
+from tandem.verify.report import Report
+from tandem.verify.topics import Ends, TopicReader, TopicRecord
+from tandem.verify.watermark import Watermark, sweep
+
+
+class InMemoryVerification:
+    """The records that were read so far.
+
+    Args:
+        declared: the pipeline's declarations.
+        oracle: its oracle.
+        job: its settings.
+        topics: the readers of the streams' topics.
+        documents: MongoDB's documents.
+        progress: is called with each step.
+    """
+
+    def __init__(
+        self,
+        declared: Declaration,
+        oracle: Oracle,
+        job: JobSettings,
+        topics: Sequence[TopicReader],
+        documents: Documents,
+        progress: Progress,
+    ) -> None:
+        self._declared, self._oracle, self._job = declared, oracle, job
+        self._topics, self._documents, self._progress = topics, documents, progress
+        skew = job.max_clock_skew_seconds
+        self._intakes = [Intake(stream, max_clock_skew_seconds=skew) for stream in declared.streams]
+        self._watermark = Watermark(0, frozenset())
+
+    def take(self, starts: Ends, ends: Ends, unknown_then: Set[bytes]) -> None:
+        """Reads records that were not read before; see ``Intake.take``."""
+        total = sum(end - starts[topic][number] for topic, offsets in ends.items() for number, end in offsets.items())
+        with self._progress.step("reading records", total) as advance:
+            for reader, intake in zip(self._topics, self._intakes, strict=True):
+                records = reader.read(starts[reader.topic], ends[reader.topic])
+                intake.take(counted(records, advance), unknown_then)
+
+    def watermark_ms(self) -> int:
+        """Returns the watermark that the records imply."""
+        arrivals = (arrival for intake in self._intakes for arrival in intake.arrivals)
+        names = [stream.name for stream in self._declared.streams]
+        self._watermark = sweep(arrivals, names, lateness_seconds=self._job.lateness_seconds)
+        return self._watermark.ms
+
+    def report(
+        self,
+        letters: Iterable[TopicRecord],
+        beginnings: Mapping[str, Mapping[int, int]],
+        dropped_as_late: int | None,
+    ) -> Report:
+        """Returns the comparison; see ``compare.compare``."""
+        with self._progress.step("comparing", 1):
+            return compare(
+                self._intakes,
+                self._documents,
+                letters,
+                self._watermark,
+                oracle=self._oracle,
+                collections=[collection.name for collection in self._declared.collections],
+                dead_letter_topic=self._declared.dead_letter_topic,
+                parameters=self._job.parameters,
+                beginnings=beginnings,
+                dropped_as_late=dropped_as_late,
+            )

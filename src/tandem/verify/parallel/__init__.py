@@ -1,0 +1,1 @@
+"""Verifies many records in several processes, part by part, with bounded memory."""

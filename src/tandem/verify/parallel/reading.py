@@ -1,0 +1,172 @@
+"""Reads records and documents in a worker, and divides them into parts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from tandem.verify.compare import counts_of
+from tandem.verify.intake import Intake
+from tandem.verify.mongo_documents import Range
+from tandem.verify.parallel.spill import Spill, part_of
+from tandem.verify.parallel.steps import write_steps
+from tandem.verify.parallel.work import Work
+from tandem.verify.reference import Fields
+from tandem.verify.topics import Offsets
+from tandem.verify.watermark import Arrival
+
+# When an event arrived for the first time, and its time then. Without one, it was rejected as of an unknown schema.
+First = tuple[int | None, int]
+# A row of ``Work.records``: the stream's number, the identity, the contents, and the arrival.
+EventRow = tuple[int, str, list[Fields], First | None]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A range of one partition.
+
+    Attributes:
+        name: a name by which the chunks of a partition are in their order.
+        topic: the topic.
+        stream: the number of the stream; -1 for dead letters.
+        starts: the offset of each partition's first record to read.
+        ends: the offset after the last one. All partitions but one have no record to read.
+    """
+
+    name: str
+    topic: str
+    stream: int
+    starts: Offsets
+    ends: Offsets
+
+    @property
+    def records(self) -> int:
+        """The number of offsets in it."""
+        return sum(self.ends.values()) - sum(self.starts.values())
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read in a chunk of a stream.
+
+    Attributes:
+        chunk: the chunk.
+        counts: the numbers of records, as ``compare.counts_of`` returns them.
+        unknown_then: the number of events that the job rejected before their schema was known.
+        unknown_ms: the newest event time of the records that arrived at an unknown time; None without any.
+    """
+
+    chunk: Chunk
+    counts: Mapping[str, int]
+    unknown_then: int
+    unknown_ms: int | None
+
+
+def chunks(topic: str, stream: int, starts: Offsets, ends: Offsets, name: str, size: int) -> Iterator[Chunk]:
+    """Yields the chunks of a topic.
+
+    Args:
+        topic: the topic.
+        stream: the number of the stream; -1 for dead letters.
+        starts: the offset of each partition's first record to read.
+        ends: the offset after the last one.
+        name: the begin of their names.
+        size: the largest number of records in one.
+    """
+    for partition, end in ends.items():
+        for number, start in enumerate(range(starts[partition], end, size)):
+            last = min(start + size, end)
+            yield Chunk(
+                f"{name}-{partition:06}-{number:09}",
+                topic,
+                stream,
+                {**ends, partition: start},
+                {**ends, partition: last},
+            )
+
+
+def read_records(work: Work, chunk: Chunk, unknown_then: Set[bytes]) -> Read:
+    """Reads a chunk of a stream; writes its events, dead letters and steps."""
+    stream, counts, unknown_then_count = work.declared.streams[chunk.stream], Counter[str](), 0
+    newest: list[int] = []
+    with closing(work.sources.records(chunk.topic, chunk.starts, chunk.ends)) as records:
+        for number in range(chunk.records):
+            intake = Intake(stream, max_clock_skew_seconds=work.max_clock_skew_seconds)
+            intake.take(islice(records, work.kept), unknown_then)
+            if not intake.consumed:
+                break
+            name = f"{chunk.name}-{number:06}"
+            _write(work, chunk.stream, name, intake)
+            unknown_ms = write_steps(work.steps / str(chunk.stream) / name, intake.arrivals)
+            newest += [] if unknown_ms is None else [unknown_ms]
+            counts.update(counts_of(intake))
+            unknown_then_count += len(intake.unknown_then)
+    return Read(chunk, counts, unknown_then_count, max(newest, default=None))
+
+
+def read_letters(work: Work, chunk: Chunk) -> None:
+    """Reads a chunk of the dead letters."""
+    with Spill(work.letters, chunk.name) as letters:
+        for letter in work.sources.records(chunk.topic, chunk.starts, chunk.ends):
+            letters.add(part_of_key(letter.key or b"", work.parts), tuple(letter))
+
+
+def read_documents(work: Work, number: int, name: str, within: Range) -> None:
+    """Reads documents, and writes each into the part of the event that it names.
+
+    Args:
+        work: the verification, whose oracle divides events.
+        number: the collection's number.
+        name: a name that no other range of any collection has.
+        within: the range.
+    """
+    division, collection = work.division, work.collections[number]
+    if division is None:
+        return
+    streams = {stream.name: place for place, stream in enumerate(work.declared.streams)}
+    with work.sources.documents() as documents, Spill(work.stored, name) as stored:
+        for identity, encoded in documents.encoded(collection, within):
+            event = division.event(collection, identity) if type(identity) is str else None
+            named = None if event is None else (streams[event[0]], event[1])
+            stored.add(part_of(named[1] if named else "", work.parts), (named, number, encoded))
+
+
+def _write(work: Work, stream: int, name: str, intake: Intake) -> None:
+    """Writes the events and the dead letters of records."""
+    firsts = _first_arrivals(intake.arrivals)
+    with Spill(work.records, name) as events, Spill(work.due, name) as due:
+        for identity in intake.accepted:
+            row: EventRow = (stream, identity, intake.contents(identity), firsts.get(identity))
+            events.add(part_of(identity, work.parts), row)
+        for key, letter in chain(intake.dead.items(), intake.unknown_then.items()):
+            due.add(part_of_key(key, work.parts), (key, tuple(letter)))
+
+
+def part_of_key(key: bytes, parts: int) -> int:
+    """Returns the part of a dead letter's key."""
+    return part_of(key.decode(errors="replace"), parts)
+
+
+def _first_arrivals(arrivals: list[Arrival]) -> dict[str, First]:
+    """Returns each event's first arrival, as ``watermark.sweep`` finds it."""
+    found: dict[str, First] = {}
+    for arrival in arrivals:
+        if arrival.identity is not None:
+            first = (arrival.at, arrival.time)
+            found[arrival.identity] = earlier(found.get(arrival.identity), first)
+    return found
+
+
+def earlier(one: First | None, other: First) -> First:
+    """Returns the earlier one of two arrivals of an event.
+
+    They are in the order of reading. One at an unknown time comes after all others.
+    """
+    if one is None:
+        return other
+    if other[0] is not None and (one[0] is None or other[0] < one[0]):
+        return other
+    return one

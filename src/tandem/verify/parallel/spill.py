@@ -1,0 +1,67 @@
+"""Writes rows into temporary files by part, and reads those of a part."""
+
+from __future__ import annotations
+
+import pickle
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+from zlib import crc32
+
+# The rows that a writer keeps in memory.
+_BUFFERED = 20_000
+
+
+def part_of(text: str, parts: int) -> int:
+    """Returns the part of a text, the same one in all processes."""
+    return crc32(text.encode()) % parts
+
+
+class Spill:
+    """Writes rows of one kind.
+
+    A block that ends with an error loses the buffered ones.
+
+    Args:
+        folder: the folder of this kind of rows.
+        writer: a name that no other writer of this kind has. A part is read in the order of these names.
+    """
+
+    def __init__(self, folder: Path, writer: str) -> None:
+        self._folder, self._writer = folder, writer
+        self._rows: dict[int, list[Any]] = defaultdict(list)
+        self._buffered = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._flush()
+
+    def add(self, part: int, row: Any) -> None:
+        """Adds a row to a part."""
+        self._rows[part].append(row)
+        self._buffered += 1
+        if self._buffered >= _BUFFERED:
+            self._flush()
+
+    def _flush(self) -> None:
+        for part, rows in self._rows.items():
+            folder = self._folder / str(part)
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / self._writer).open("ab") as file:
+                # Names of fields are written once for all rows of the list.
+                pickle.dump(rows, file, pickle.HIGHEST_PROTOCOL)
+        self._rows.clear()
+        self._buffered = 0
+
+
+def rows_of(folder: Path, part: int) -> Iterator[Any]:
+    """Yields the rows of a part, one writer after another."""
+    for path in sorted((folder / str(part)).glob("*")):
+        with path.open("rb") as file:
+            while file.peek(1):
+                # We wrote the file, into a folder that only the user can read.
+                yield from pickle.load(file)  # noqa: S301

@@ -1,0 +1,171 @@
+"""Verifies many records part by part."""
+
+from __future__ import annotations
+
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from typing import TypeVar, TypeVarTuple, Unpack
+
+from tandem.verify.documents import Content
+from tandem.verify.expected import Numbers, combinations
+from tandem.verify.parallel.comparing import Compared, compare_letters_of, compare_part, find_copied
+from tandem.verify.parallel.grouping import Grouped, group, joined
+from tandem.verify.parallel.reading import Chunk, Read, chunks, read_documents, read_letters, read_records
+from tandem.verify.parallel.steps import merge_steps
+from tandem.verify.parallel.work import Work
+from tandem.verify.parallel.workers import Workers
+from tandem.verify.progress import Progress, counted
+from tandem.verify.report import Kind, Problems, RecordCounts, Report
+from tandem.verify.topics import Ends, Offsets
+from tandem.verify.totals import Totals, report_of
+
+CompareTask = tuple[Work, Sequence[int], int, Sequence[Numbers]]
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
+
+class ParallelVerification:
+    """The records that were read so far, in temporary files.
+
+    Args:
+        work: the verification.
+        workers: the worker processes.
+        progress: is called with each step.
+    """
+
+    def __init__(self, work: Work, workers: Workers, progress: Progress) -> None:
+        self._work, self._workers, self._progress = work, workers, progress
+        self._read: list[Read] = []
+        self._rounds = 0
+        self._watermark_ms = 0
+
+    def take(self, starts: Ends, ends: Ends, unknown_then: Set[bytes]) -> None:
+        """Reads records that were not read before; see ``Intake.take``."""
+        self._rounds += 1
+        found: list[Chunk] = []
+        for number, stream in enumerate(self._work.declared.streams):
+            name = f"{self._rounds:06}-{number:03}"
+            found += chunks(stream.topic, number, starts[stream.topic], ends[stream.topic], name, self._work.chunk)
+        tasks = ((self._work, chunk, unknown_then) for chunk in found)
+        with self._progress.step("reading records", sum(chunk.records for chunk in found)) as advance:
+            for read in self._workers.each(read_records, tasks):
+                self._read.append(read)
+                advance(read.chunk.records)
+
+    def watermark_ms(self) -> int:
+        """Returns the watermark that the records imply."""
+        work = self._work
+        unknown: dict[int, int] = {}
+        shutil.rmtree(work.round, ignore_errors=True)
+        for read in self._read:
+            if read.unknown_ms is not None:
+                number = read.chunk.stream
+                unknown[number] = max(read.unknown_ms, unknown.get(number, read.unknown_ms))
+        self._watermark_ms = merge_steps(
+            work.steps,
+            len(work.declared.streams),
+            unknown,
+            work.round,
+            lateness_seconds=work.lateness_seconds,
+        )
+        return self._watermark_ms
+
+    def report(
+        self, starts: Offsets, ends: Offsets, beginnings: Mapping[str, Mapping[int, int]], dropped_as_late: int | None
+    ) -> Report:
+        """Returns the comparison; see ``compare.compare``.
+
+        Args:
+            starts: the offset of the first dead letter in each partition.
+            ends: the offset after the last one.
+            beginnings: the first available offset, by topic and partition.
+            dropped_as_late: the number of records that the job dropped as late; None if unknown.
+        """
+        work, problems = self._work, Problems()
+        self._read_stored(starts, ends)
+        parts = range(work.parts)
+        grouped = list(self._each("grouping", group, [(work, part) for part in parts]))
+        for found in self._each("dead letters", compare_letters_of, [(work, part, beginnings) for part in parts]):
+            problems.merge(found)
+        most = [max(numbers) for numbers in zip(*(found.most_contents for found in grouped), strict=True)]
+        linked = (link for found in grouped for link in found.linked)
+        # An oracle that needs all events gets them in the first part.
+        together = joined(work.parts, linked) if work.division else [[0]]
+        tasks = [(work, each, self._watermark_ms, combinations(most)) for each in together]
+        compared = list(self._each("comparing", compare_part, tasks))
+        for found_part in compared:
+            problems.merge(found_part.problems)
+        self._add_unexpected(problems, compared, tasks)
+        for found_group in grouped:
+            problems.merge(found_group.conflicts)
+        totals = Totals(
+            self._streams(grouped, compared),
+            problems,
+            late_unprocessed=sum(each.late_unprocessed for each in compared),
+            unknown_then=sum(each.unknown_then for each in self._read),
+            most_contents=most,
+            differ=any(each.differ for each in compared),
+        )
+        return report_of(
+            totals,
+            watermark_ms=self._watermark_ms,
+            outcomes=tuple(work.oracle.OUTCOMES),
+            dead_letter_topic=work.declared.dead_letter_topic,
+            beginnings=beginnings,
+            dropped_as_late=dropped_as_late,
+        )
+
+    def _read_stored(self, starts: Offsets, ends: Offsets) -> None:
+        """Reads dead letters and documents."""
+        work = self._work
+        letters = chunks(work.declared.dead_letter_topic, -1, starts, ends, "letters", work.chunk)
+        deque(self._each("reading dead letters", read_letters, [(work, chunk) for chunk in letters]), 0)
+        if work.division:
+            with work.sources.documents() as documents:
+                tasks = [
+                    (work, number, f"{number:03}-{place:06}", within)
+                    for number, collection in enumerate(work.collections)
+                    for place, within in enumerate(documents.ranges(collection))
+                ]
+            deque(self._each("reading documents", read_documents, tasks), 0)
+
+    def _add_unexpected(self, problems: Problems, compared: Sequence[Compared], tasks: Sequence[CompareTask]) -> None:
+        """Adds the documents that no event explains.
+
+        They are copies of expected ones, or invented.
+        """
+        contents: dict[str, set[Content]] = {}
+        for found in compared:
+            for collection, invented in found.invented.items():
+                contents.setdefault(collection, set()).update(content for _, content in invented)
+        copied: dict[str, set[Content]] = {collection: set() for collection in contents}
+        if contents:
+            for part in self._each("finding copies", find_copied, [(*task, contents) for task in tasks]):
+                for collection, copies in part.items():
+                    copied[collection] |= copies
+        for found in compared:
+            for collection, invented in found.invented.items():
+                for identity, content in invented:
+                    kind = Kind.DOUBLED if content in copied[collection] else Kind.INVENTED
+                    problems.add(kind, collection, identity)
+
+    def _streams(self, grouped: Sequence[Grouped], compared: Sequence[Compared]) -> dict[str, RecordCounts]:
+        """Returns the outcomes of each stream's records."""
+        streams = {}
+        for number, stream in enumerate(self._work.declared.streams):
+            counts = RecordCounts()
+            for read in self._read:
+                if read.chunk.stream == number:
+                    counts.update(read.counts)
+            counts["repeated"] += sum(each.repeated[number] for each in grouped)
+            for each in compared:
+                counts.update(each.outcomes[stream.name])
+            streams[stream.name] = counts
+        return streams
+
+    def _each(
+        self, what: str, function: Callable[[Unpack[Arguments]], Result], tasks: Sequence[tuple[*Arguments]]
+    ) -> Iterator[Result]:
+        with self._progress.step(what, len(tasks)) as advance:
+            yield from counted(self._workers.each(function, tasks), advance, 1)

@@ -1,0 +1,107 @@
+"""A verification as its workers know it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tandem.catalog import Declaration, PipelineLocation, declared_by
+from tandem.verify.oracle import Division, Oracle, division_of, load_oracle
+from tandem.verify.parallel.sources import Sources
+
+# A worker keeps one part in memory at a time, and each record about twice.
+_RECORDS_IN_A_PART = 50_000
+
+
+def parts_for(records: int) -> int:
+    """Returns the number of parts for a number of records."""
+    return -(-records // _RECORDS_IN_A_PART) or 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """A verification as every worker knows it. It can be sent to another process.
+
+    Attributes:
+        location: the pipeline's location.
+        sources: where records and documents are read from.
+        folder: the folder of temporary files.
+        parts: the number of parts into which rows are divided.
+        max_clock_skew_seconds: how far an event time may lie after the record's Kafka timestamp.
+        lateness_seconds: the pipeline's lateness.
+        parameters: the pipeline's parameters.
+        chunk: the number of records that a worker reads from Kafka in one task.
+        kept: the number of records that it keeps in memory.
+    """
+
+    location: PipelineLocation
+    sources: Sources
+    folder: Path
+    parts: int
+    max_clock_skew_seconds: int
+    lateness_seconds: int
+    parameters: Mapping[str, Any]
+    chunk: int = 200_000
+    kept: int = 50_000
+
+    @property
+    def declared(self) -> Declaration:
+        """The pipeline's declarations."""
+        return declared_by(self.location)
+
+    @property
+    def collections(self) -> list[str]:
+        """The names of the collections that the pipeline writes."""
+        return [collection.name for collection in self.declared.collections]
+
+    @property
+    def oracle(self) -> Oracle:
+        """The pipeline's oracle."""
+        return load_oracle(self.location)
+
+    @property
+    def division(self) -> Division | None:
+        """How the oracle divides events; None if it needs all of them."""
+        return division_of(self.oracle)
+
+    @property
+    def records(self) -> Path:
+        """Events by the part of their identity, as ``reading`` writes them."""
+        return self.folder / "records"
+
+    @property
+    def steps(self) -> Path:
+        """What the watermark is computed from."""
+        return self.folder / "steps"
+
+    @property
+    def due(self) -> Path:
+        """The expected dead letters, by the part of their key."""
+        return self.folder / "due"
+
+    @property
+    def round(self) -> Path:
+        """What a comparison needs, and the next one computes again."""
+        return self.folder / "round"
+
+    @property
+    def stored(self) -> Path:
+        """Documents by the part of the event that they name."""
+        return self.round / "stored"
+
+    @property
+    def letters(self) -> Path:
+        """The dead letters, by the part of their key."""
+        return self.round / "letters"
+
+    @property
+    def events(self) -> Path:
+        """Events by the part of the key that divides them."""
+        return self.round / "events"
+
+    @property
+    def documents(self) -> Path:
+        """Documents beside the events that they name."""
+        return self.round / "documents"

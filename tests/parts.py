@@ -1,0 +1,114 @@
+"""Runs the parallel verification on records and documents in memory, without processes or with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from bson import encode
+
+from tandem.catalog import PipelineLocation
+from tandem.verify.mongo_documents import Range
+from tandem.verify.parallel.sources import EncodedDocuments
+from tandem.verify.parallel.verification import ParallelVerification
+from tandem.verify.parallel.work import Work
+from tandem.verify.progress import OnProgress, Progress, nothing
+from tandem.verify.report import Report
+from tandem.verify.topics import Offsets, TopicRecord
+
+
+class EachTask(Protocol):
+    def each(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]: ...
+
+
+class Here:
+    """Runs the functions in this process, the last one first."""
+
+    def each(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        for task in reversed(list(tasks)):
+            yield function(*task)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Documents in memory."""
+
+    collections: Mapping[str, Sequence[dict[str, Any]]]
+
+    def ids(self, collection: str) -> set[str]:
+        return {each["_id"] for each in self.collections[collection] if isinstance(each["_id"], str)}
+
+    def read(self, collection: str) -> Iterable[dict[str, Any]]:
+        return self.collections[collection]
+
+    def ranges(self, collection: str) -> list[Range]:
+        """Returns the places of the documents, as two ranges."""
+        middle = len(self.collections[collection]) // 2
+        return [Range(None, [middle]), Range([middle], None)]
+
+    def encoded(self, collection: str, within: Range) -> Iterable[tuple[Any, bytes]]:
+        first, last = ((None if bound is None else bound[0]) for bound in (within.first, within.last))
+        return [(each["_id"], encode(each)) for each in self.collections[collection][first:last]]
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Records and documents that can be sent to a process."""
+
+    topics: Mapping[str, Sequence[TopicRecord]]
+    stored: Stored
+
+    def records(self, topic: str, starts: Offsets, ends: Offsets) -> Generator[TopicRecord]:
+        for each in self.topics[topic]:
+            if starts[each.partition] <= each.offset < ends[each.partition]:
+                yield each
+
+    @contextmanager
+    def documents(self) -> Iterator[EncodedDocuments]:
+        with nullcontext(self.stored) as stored:
+            yield stored
+
+    def ends(self, topic: str) -> Offsets:
+        ends = {0: 0}
+        for each in self.topics[topic]:
+            ends[each.partition] = max(ends.get(each.partition, 0), each.offset + 1)
+        return ends
+
+
+def in_order(letters: Iterable[TopicRecord]) -> list[TopicRecord]:
+    """Returns dead letters with offsets of their own."""
+    return [each._replace(partition=0, offset=offset) for offset, each in enumerate(letters)]
+
+
+def report_in_parts(
+    location: PipelineLocation,
+    sources: InMemory,
+    streams: Sequence[str],
+    dead_letter_topic: str,
+    parameters: Mapping[str, Any],
+    *,
+    parts: int = 4,
+    chunk: int = 3,
+    beginnings: Mapping[str, Mapping[int, int]] | None = None,
+    dropped_as_late: int | None = None,
+    unknown_then: frozenset[bytes] = frozenset(),
+    workers: EachTask | None = None,
+    progress: OnProgress = nothing,
+) -> Report:
+    """Returns the report of the parallel verification; ``streams`` are the names of their topics."""
+    with TemporaryDirectory() as folder:
+        work = Work(location, sources, Path(folder), parts, 300, 300, parameters, 2 * chunk, chunk)
+        verification = ParallelVerification(work, workers or Here(), Progress(progress))
+        ends = {topic: sources.ends(topic) for topic in streams}
+        starts = {
+            topic: {number: (beginnings or {}).get(topic, {}).get(number, 0) for number in offsets}
+            for topic, offsets in ends.items()
+        }
+        verification.take(starts, ends, unknown_then)
+        verification.watermark_ms()
+        letters = sources.ends(dead_letter_topic)
+        return verification.report(dict.fromkeys(letters, 0), letters, beginnings or {}, dropped_as_late)

@@ -1,0 +1,100 @@
+"""`verify` of many records: its temporary files, its progress, and the choice of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from tandem.errors import TandemError
+from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tandem.settings.load import load
+from tandem.settings.model import Settings
+from tandem.verify.progress import Progress, counted
+from tandem.verify.report import Report
+from tandem.verify.verify import verify
+from tests.parts import Here, InMemory, Stored
+from tests.unit.test_verify import EARLY, Database, Topics, order
+
+
+class Workers(Here):
+    """Runs the functions in this process, after a look at the folder."""
+
+    def __init__(self, home: Path, error: BaseException | None) -> None:
+        self._home, self._error = home, error
+        self.folders: set[Path] = set()
+
+    def __call__(self) -> Self:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends nothing."""
+
+    def each(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        yield from super().each(function, tasks)
+        self.folders.update(self._home.glob("verify-*"))
+        if self._error:
+            raise self._error
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    topics = Topics({ORDERS.topic: [order(0, EARLY)._replace(value=b"{")], PAYMENTS.topic: [], DEAD_LETTER_TOPIC: []})
+    sources = InMemory(topics, Stored({FACTS.name: [], UNMATCHED.name: []}))
+    monkeypatch.setattr("tandem.verify.verify.TopicReader", topics.reader)
+    monkeypatch.setattr("tandem.verify.mongo_documents.MongoClient", Database)
+    monkeypatch.setattr("tandem.verify.verify.check_uncompacted", lambda *_: None)
+    monkeypatch.setattr("tandem.verify.verify.await_settled", lambda *_, **__: 0)
+    monkeypatch.setattr("tandem.verify.verify.KafkaAndMongo", lambda _: sources)
+    return load("embedded").model_copy(update={"state_dir": tmp_path})
+
+
+def verified(settings: Settings, parallel_from: int = 0) -> Report:
+    return verify(settings, settle_deadline_s=0, parallel_from=parallel_from)
+
+
+def test_temporary_files_are_removed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = Workers(settings.home, None)
+    monkeypatch.setattr("tandem.verify.verify.Workers", workers)
+    report = verified(settings)
+    assert [(problem.kind, problem.where) for problem in report.problems] == [("lost", DEAD_LETTER_TOPIC)]
+    assert len(workers.folders) == 1
+    assert not list(settings.home.glob("verify-*"))
+
+
+@pytest.mark.parametrize(
+    "error", [TandemError("a worker died", hint="look"), KeyboardInterrupt(), OSError("disk full")]
+)
+def test_temporary_files_are_removed_after_an_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    workers = Workers(settings.home, error)
+    monkeypatch.setattr("tandem.verify.verify.Workers", workers)
+    with pytest.raises(type(error)):
+        verified(settings)
+    assert len(workers.folders) == 1
+    assert not list(settings.home.glob("verify-*"))
+
+
+def test_few_records_need_no_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = Workers(settings.home, AssertionError())
+    monkeypatch.setattr("tandem.verify.verify.Workers", workers)
+    assert not verified(settings, parallel_from=2).ok
+    assert not workers.folders
+
+
+def test_progress_is_reported_a_few_times_and_ends_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(number / 100 for number in range(1000))
+    monkeypatch.setattr("tandem.verify.progress.time.monotonic", lambda: next(clock))
+    calls: list[tuple[str, int, int]] = []
+    with Progress(lambda *call: calls.append(call)).step("reading", 100) as advance:
+        assert list(counted(range(100), advance, 1)) == list(range(100))
+    assert calls[0] == ("reading", 0, 100)
+    assert calls[-1] == ("reading", 100, 100)
+    assert len(calls) == 6
+    assert [done for _, done, _ in calls] == sorted(done for _, done, _ in calls)

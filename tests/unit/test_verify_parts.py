@@ -1,0 +1,207 @@
+"""What holds parts together: the watermark, linked keys, copies, and an oracle that cannot be divided."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from bson.datetime_ms import DatetimeMS
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tandem.catalog import find
+from tandem.pipelines.orders_payments.streams import DEAD_LETTER_TOPIC, FACTS, ORDERS, PAYMENTS, UNMATCHED
+from tandem.pipelines.segment_revenue.streams import CUSTOMER_SEGMENTS, REVENUE, SALES
+from tandem.pipelines.segment_revenue.streams import DEAD_LETTER_TOPIC as DEAD_SALES
+from tandem.testing import IntervalJoin, Side, document_id
+from tandem.verify.oracle import division_of, load_oracle
+from tandem.verify.parallel.grouping import joined
+from tandem.verify.parallel.spill import Spill, part_of, rows_of
+from tandem.verify.parallel.steps import Watermarks, merge_steps, write_steps
+from tandem.verify.report import Report
+from tandem.verify.topics import TopicRecord
+from tandem.verify.watermark import Arrival, sweep
+from tests.parts import InMemory, Stored, report_in_parts
+
+ORDERS_PAYMENTS = find("orders_payments", Path("pipelines"))
+SEGMENT_REVENUE = find("segment_revenue", Path("pipelines"))
+PARTS = 4
+AT, AT_MS = "2023-11-14T10:00:00Z", DatetimeMS(1_699_956_000_000)
+ARRIVALS = st.builds(
+    Arrival,
+    st.one_of(st.none(), st.integers(0, 6)),
+    st.sampled_from(["left", "right"]),
+    st.integers(-2_000_000, 2_000_000).map(lambda number: number * 300),
+    st.one_of(st.none(), st.sampled_from("abcdefgh")),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(chunks=st.lists(st.lists(ARRIVALS, max_size=6), max_size=4))
+def test_steps_have_the_watermark_that_sweep_has(tmp_path_factory: pytest.TempPathFactory, chunks: Any) -> None:
+    folder = tmp_path_factory.mktemp("steps")
+    unknown: dict[int, int] = {}
+    for number, chunk in enumerate(chunks):
+        for place, stream in enumerate(("left", "right")):
+            own = [arrival for arrival in chunk if arrival.stream == stream]
+            newest = write_steps(folder / "steps" / str(place) / str(number), own)
+            if newest is not None:
+                unknown[place] = max(newest, unknown.get(place, newest))
+    arrivals = [arrival for chunk in chunks for arrival in chunk]
+    final = merge_steps(folder / "steps", 2, unknown, folder / "merged", lateness_seconds=300)
+    watermarks = Watermarks(folder / "merged")
+    assert final == watermarks.at(None) == sweep(arrivals, ("left", "right"), lateness_seconds=300).ms
+    if not any(arrival.at is None for arrival in arrivals):
+        for at in range(8):
+            before = [arrival for arrival in arrivals if arrival.at is not None and arrival.at <= at]
+            assert watermarks.at(at) == sweep(before, ("left", "right"), lateness_seconds=300).ms
+
+
+def test_a_part_is_read_in_the_order_of_the_writers(tmp_path: Path) -> None:
+    with Spill(tmp_path, "b") as second, Spill(tmp_path, "a") as first:
+        second.add(1, "later")
+        for number in range(30_000):
+            first.add(number % 2, number)
+    assert list(rows_of(tmp_path, 1)) == [*range(1, 30_000, 2), "later"]
+    assert list(rows_of(tmp_path, 7)) == []
+
+
+def test_linked_parts_are_joined_at_any_distance() -> None:
+    links = [frozenset({1, 3}), frozenset({3, 5}), frozenset({0, 2})]
+    assert joined(6, links) == [[0, 2], [1, 3, 5], [4]]
+    assert joined(2, []) == [[0], [1]]
+
+
+def record(offset: int, document: dict[str, Any]) -> TopicRecord:
+    return TopicRecord(0, offset, 1_700_000_000_000 + offset, None, json.dumps(document).encode(), [])
+
+
+def order(offset: int, identity: str) -> TopicRecord:
+    fields = {"order_id": identity, "order_date": AT, "created_at": AT, "customer_id": "c", "amount": 7}
+    return record(offset, fields)
+
+
+def payment(offset: int, identity: str, of: str) -> TopicRecord:
+    fields = {"payment_id": identity, "order_id": of, "payment_date": AT, "created_at": AT, "amount": 9}
+    return record(offset, fields)
+
+
+def fact(of: str, identity: str) -> dict[str, Any]:
+    order_part = {
+        "order_id": of,
+        "order_date": AT_MS,
+        "created_at": AT_MS,
+        "customer_id": "c",
+        "order_amount": Int64(7),
+    }
+    payment_part = {"payment_id": identity, "payment_date": AT_MS, "payment_amount": Int64(9)}
+    return {"_id": document_id(of, identity), **order_part, **payment_part}
+
+
+def orders_payments(orders: list[TopicRecord], payments: list[TopicRecord], facts: list[dict[str, Any]]) -> Report:
+    topics = {ORDERS.topic: orders, PAYMENTS.topic: payments}
+    stored = Stored({FACTS.name: facts, UNMATCHED.name: []})
+    sources = InMemory({**topics, DEAD_LETTER_TOPIC: []}, stored)
+    parameters = {"match_window_seconds": 1800}
+    return report_in_parts(ORDERS_PAYMENTS, sources, list(topics), DEAD_LETTER_TOPIC, parameters, parts=PARTS)
+
+
+@pytest.fixture
+def two_orders() -> tuple[str, str]:
+    """Returns two orders whose keys are in different parts."""
+    one, other = "o1", next(name for number in range(9) if part_of(name := f"x{number}", PARTS) != part_of("o1", PARTS))
+    return one, other
+
+
+def test_a_payment_that_was_sent_for_two_orders_may_be_paired_with_either(two_orders: tuple[str, str]) -> None:
+    orders = [order(number, identity) for number, identity in enumerate(two_orders)]
+    payments = [payment(number, "p", of) for number, of in enumerate(two_orders)]
+    for of in two_orders:
+        report = orders_payments(orders, payments, [fact(of, "p")])
+        assert report.ok, report.problems
+    assert not orders_payments(orders, payments, [fact("another", "p")]).ok
+
+
+def test_without_joined_parts_such_a_payment_would_fail(two_orders: tuple[str, str]) -> None:
+    """The negative control of the previous test."""
+    orders = [order(number, identity) for number, identity in enumerate(two_orders)]
+    payments = [payment(number, "p", of) for number, of in enumerate(two_orders)]
+    with patch("tandem.verify.parallel.verification.joined", lambda parts, _: [[part] for part in range(parts)]):
+        assert not all(orders_payments(orders, payments, [fact(of, "p")]).ok for of in two_orders)
+
+
+def test_a_copy_of_a_document_of_another_part_is_doubled(two_orders: tuple[str, str]) -> None:
+    one, other = two_orders
+    orders, payments = [order(0, one)], [payment(0, "p", one)]
+    report = orders_payments(orders, payments, [fact(one, "p"), {**fact(one, "p"), "_id": document_id(other, "p")}])
+    assert [(problem.kind, problem.where, problem.count) for problem in report.problems] == [("doubled", FACTS.name, 1)]
+    report = orders_payments(orders, payments, [fact(one, "p"), {**fact(one, "q"), "_id": document_id(other, "p")}])
+    assert [(problem.kind, problem.where, problem.count) for problem in report.problems] == [
+        ("invented", FACTS.name, 1)
+    ]
+
+
+def test_an_oracle_that_needs_all_events_gets_them() -> None:
+    assert division_of(load_oracle(SEGMENT_REVENUE)) is None
+    late = "2023-11-14T12:00:00Z"
+    sales = [
+        record(number, {"sale_id": f"s{number}", "customer_id": f"c{number}", "sold_at": at, "amount": 10 + number})
+        for number, at in enumerate([AT, AT, AT, late])
+    ]
+    revenue = {
+        "_id": f"{int(AT_MS) // 1000}|gold",
+        "window_start": AT_MS,
+        "window_end": DatetimeMS(int(AT_MS) + 60_000),
+        "segment": "gold",
+        "sales": 3,
+        "revenue": Decimal128("33"),
+    }
+    segments = [{"_id": n, "customer_id": f"c{n}", "segment": "gold", "valid_from": DatetimeMS(0)} for n in range(4)]
+
+    def report(documents: list[dict[str, Any]]) -> Report:
+        stored = Stored({REVENUE.name: documents, CUSTOMER_SEGMENTS.collection: segments})
+        sources = InMemory({SALES.topic: sales, DEAD_SALES: []}, stored)
+        return report_in_parts(SEGMENT_REVENUE, sources, [SALES.topic], DEAD_SALES, {"window_seconds": 60})
+
+    faultless = report([revenue])
+    assert faultless.ok, faultless.problems
+    assert faultless.total["counted"] == 3
+    assert [problem.kind for problem in report([]).problems] == ["lost"]
+    assert [problem.kind for problem in report([{**revenue, "sales": 4}]).problems] == ["wrong"]
+
+
+def join(**changes: Any) -> IntervalJoin:
+    sides = {"left": Side("l", "left", "t", dict), "right": Side("r", "right", "t", dict)}
+    fixed = {"refers": "left_id", "matches": "m", "leftovers": "u", "document": lambda *_: {}, "within": "w"}
+    return IntervalJoin(**{**sides, **fixed, **changes})
+
+
+def test_an_interval_join_is_divided_by_the_left_identity() -> None:
+    division = join().division()
+    assert division is not None
+    assert division.key("l", "a|b", {}) == division.key("r", "p", {"left_id": "a|b"}) == "a|b"
+    assert division.key("r", "p", {"left_id": None}) == "p"
+    assert division.event("m", document_id("a|\\b", "p|q")) == ("l", "a|\\b")
+    assert division.event("u", "left|a|b") == ("l", "a|b")
+    assert division.event("u", "right|p") == ("r", "p")
+    for collection, identity in [("m", "a"), ("m", "a\\|b"), ("u", "other|a"), ("u", "left"), ("audit", "a|b")]:
+        found = division.event(collection, identity)
+        assert found is None or found == ("l", "")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"right": Side("l", "right", "t", dict)},
+        {"right": Side("r", "left", "t", dict)},
+        {"left": Side("l", "le|ft", "t", dict)},
+        {"matches": "u"},
+    ],
+)
+def test_a_join_whose_ids_do_not_tell_the_event_is_not_divided(changes: dict[str, Any]) -> None:
+    assert join(**changes).division() is None
