@@ -1,4 +1,4 @@
-"""Reads settings from variables and ``.env.<profile>``, and merges those of all sources."""
+"""Reads settings from variables and ``.env.<profile>``, and merges all sources."""
 
 from __future__ import annotations
 
