@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import islice, pairwise
@@ -214,6 +215,29 @@ def test_the_job_reads_what_is_written(settings: Settings, layout: Layout) -> No
         "final_exit_code", "failure_file",
     }  # fmt: skip
     assert "%maxLen{%enc{%ex}{CRLF}}{2000}" in (layout.conf / "log4j2.properties").read_text()
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_command_that_ends_while_it_writes_leaves_whole_files(
+    settings: Settings, layout: Layout, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    configure(settings, layout.conf, layout.home)
+    write_text = Path.write_text
+
+    def write_half(file: Path, text: str, encoding: str) -> None:
+        ends = "lateness_seconds" in text
+        write_text(file, text[: len(text) // 2] if ends else text, encoding)
+        if ends:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    if not protected:
+        # Each file is its own draft.
+        monkeypatch.setattr(Path, "with_name", lambda file, _: file)
+    with pytest.raises(KeyboardInterrupt):
+        configure(settings, layout.conf, layout.home)
+    with nullcontext() if protected else pytest.raises(ValueError, match="Unterminated"):
+        JobConfig.parse((layout.conf / "job.json").read_text("utf-8"))
 
 
 def test_forgetting_goes_on_where_it_was_interrupted(settings: Settings, layout: Layout) -> None:

@@ -225,9 +225,7 @@ def test_a_submit_writes_what_the_driver_reads_before_the_supervisor_sees_it(
     assert seen == [1200]
 
 
-def test_a_driver_that_is_restarted_reads_the_files_of_the_last_command(
-    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_driver_that_is_restarted_reads_the_files_of_the_last_command(layout: Layout, tmp_path: Path) -> None:
     settings = load("embedded", {"pipeline": "segment_revenue", "state_dir": tmp_path, "cache_dir": tmp_path})
     folder, registry = layout.conf_of("job-segment_revenue"), PipelineRegistry(layout.pipelines)
     java = Java(Path("java"), Path("/j"), 17, "")
@@ -239,19 +237,6 @@ def test_a_driver_that_is_restarted_reads_the_files_of_the_last_command(
         # The supervisor may still have the driver with the settings of before.
         driver.prepare()
         assert lateness_in(folder) == seconds
-    # A command that ends while it writes leaves whole files.
-    write = Path.write_text
-
-    def write_half(file: Path, text: str, encoding: str) -> None:
-        write(file, text[: len(text) // 2], encoding)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "write_text", write_half)
-    with pytest.raises(KeyboardInterrupt):
-        job_in(layout, with_lateness(settings, 1400)).ask_restart()
-    monkeypatch.undo()
-    driver.prepare()
-    assert lateness_in(folder) == 1300
     assert not job_in(layout, with_lateness(settings, 1300)).is_outdated()
 
 
